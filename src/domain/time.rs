@@ -1,0 +1,68 @@
+//! Instants, as the domain compares them.
+//!
+//! Paddle sends up to nine fraction digits, so an instant is whole nanoseconds in an `i64`:
+//! anything coarser would let two facts of one microsecond win by arrival. Provider times are
+//! compared only with provider times; which clock an instant came from is part of the name of
+//! the field that holds it.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An instant: nanoseconds since 1970-01-01T00:00:00Z, good for the years 1678 to 2261.
+///
+/// In kept documents it is a plain integer; people see RFC 3339 through [`Display`](fmt::Display).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant `nanos` nanoseconds after the epoch.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// The instant `seconds` after the epoch, as Stripe writes it; `None` outside the range.
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        seconds.checked_mul(1_000_000_000).map(Self)
+    }
+
+    /// Reads RFC 3339 with zero to nine fraction digits, as Paddle writes it; `None` if it is
+    /// something else or outside the range.
+    pub fn parse(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt().map(Self)
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// This instant moved forward; stays at the end of the range instead of overflowing.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// This instant moved back; stays at the start of the range instead of overflowing.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// RFC 3339 in UTC, with as many fraction digits (none, 3, 6 or 9) as the instant needs.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = DateTime::<Utc>::from_timestamp_nanos(self.0)
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        f.write_str(&text)
+    }
+}

@@ -1,0 +1,3 @@
+//! Tollgate keeps each customer's access in step with what they have paid for.
+
+pub mod domain;
