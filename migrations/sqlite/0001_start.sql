@@ -1,0 +1,231 @@
+-- Instants are whole nanoseconds since 1970 in UTC (INTEGER). Documents are JSON text.
+-- Every table but `apps`, `admin_tokens` and `messages` is of one app: apps are walls.
+
+CREATE TABLE apps (
+    slug       TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    policy     TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+-- A provider's endpoint of an app exists while it has a current secret.
+CREATE TABLE endpoint_secrets (
+    id         TEXT PRIMARY KEY,
+    app        TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider   TEXT NOT NULL,
+    mode       TEXT NOT NULL,
+    sealed     BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER
+) STRICT;
+-- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
+CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
+
+CREATE TABLE customers (
+    id                TEXT PRIMARY KEY,
+    app               TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    home              TEXT,
+    made_at           INTEGER NOT NULL,
+    updated_at        INTEGER NOT NULL,
+    deleted_at        INTEGER,
+    merged_into       TEXT,
+    admin_email       TEXT,
+    admin_external_id TEXT,
+    user_id           TEXT,
+    email             TEXT,
+    name              TEXT,
+    external_id       TEXT,
+    status            TEXT NOT NULL,
+    status_since      INTEGER NOT NULL,
+    due_at            INTEGER,
+    flagged           INTEGER NOT NULL,
+    kept              TEXT NOT NULL
+) STRICT;
+-- The list, newest first, and its cursor: ids sort by the time of making.
+CREATE INDEX customers_by_app ON customers (app, id);
+-- Which row an account was made for.
+CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
+-- Matching an account to an admin-made customer; get-or-create; 409.
+CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
+CREATE INDEX customers_by_admin_external_id ON customers (app, admin_external_id)
+    WHERE admin_external_id IS NOT NULL;
+-- Look-ups by what is shown.
+CREATE INDEX customers_by_email ON customers (app, email) WHERE email IS NOT NULL;
+CREATE INDEX customers_by_external_id ON customers (app, external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX customers_by_user_id ON customers (app, user_id) WHERE user_id IS NOT NULL;
+-- Rows that a shown row stands for.
+CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merged_into IS NOT NULL;
+-- Timers that are due.
+CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE accounts (
+    app           TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key           TEXT NOT NULL,
+    customer_id   TEXT,
+    linking_email TEXT,
+    kept          TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+-- All accounts of a customer, and all that first held one address.
+CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+
+CREATE TABLE subscriptions (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    account TEXT,
+    kept    TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+-- A customer's verdict needs all subscriptions of its accounts.
+CREATE INDEX subscriptions_by_account ON subscriptions (app, account) WHERE account IS NOT NULL;
+
+CREATE TABLE disputes (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    account TEXT,
+    kept    TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX disputes_by_account ON disputes (app, account) WHERE account IS NOT NULL;
+
+CREATE TABLE refunds (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     TEXT NOT NULL,
+    account TEXT,
+    kept    TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refunds_by_account ON refunds (app, account) WHERE account IS NOT NULL;
+
+-- Pairs of ids that one event named together; the smaller key stands first.
+CREATE TABLE pairs (
+    app TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    a   TEXT NOT NULL,
+    b   TEXT NOT NULL,
+    PRIMARY KEY (app, a, b)
+) STRICT, WITHOUT ROWID;
+-- Walks go both ways.
+CREATE INDEX pairs_by_b ON pairs (app, b);
+
+-- Which price counts for whom right now; plans are joined when access is asked for.
+CREATE TABLE entitlements (
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id  TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    provider     TEXT NOT NULL,
+    price        TEXT NOT NULL,
+    product      TEXT,
+    subscription TEXT NOT NULL,
+    PRIMARY KEY (app, customer_id, subscription, price)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE plans (
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider    TEXT NOT NULL,
+    price_id    TEXT NOT NULL,
+    packages    TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    PRIMARY KEY (app, provider, price_id)
+) STRICT, WITHOUT ROWID;
+
+-- Grants by hand.
+CREATE TABLE grants (
+    app               TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id       TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    package           TEXT NOT NULL,
+    version_constraint TEXT NOT NULL,
+    created_at        INTEGER NOT NULL,
+    PRIMARY KEY (app, customer_id, package)
+) STRICT, WITHOUT ROWID;
+-- A deleted customer takes its grants along: the foreign key's own look-up.
+CREATE INDEX grants_by_customer ON grants (customer_id);
+
+CREATE TABLE releases (
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package     TEXT NOT NULL,
+    version     TEXT NOT NULL,
+    normalized  TEXT NOT NULL,
+    released_at INTEGER NOT NULL,
+    PRIMARY KEY (app, package, normalized)
+) STRICT, WITHOUT ROWID;
+
+-- Access tokens of customers: only the SHA-256 of 256 random bits is kept.
+CREATE TABLE tokens (
+    id           TEXT PRIMARY KEY,
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id  TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    hash         BLOB NOT NULL UNIQUE,
+    prefix       TEXT NOT NULL,
+    packages     TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    last_used_at INTEGER
+) STRICT;
+CREATE INDEX tokens_by_customer ON tokens (customer_id);
+
+CREATE TABLE admin_tokens (
+    id           TEXT PRIMARY KEY,
+    app          TEXT REFERENCES apps (slug) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    role         TEXT NOT NULL,
+    hash         BLOB NOT NULL UNIQUE,
+    prefix       TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    last_used_at INTEGER
+) STRICT;
+
+-- The ledger: one row an event for ever, so that no duplicate ever counts again.
+CREATE TABLE events (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider     TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    receipt      TEXT NOT NULL,
+    type         TEXT NOT NULL,
+    account      TEXT,
+    livemode     INTEGER,
+    mode         TEXT NOT NULL,
+    occurred_at  INTEGER,
+    received_at  INTEGER NOT NULL,
+    processed_at INTEGER,
+    outcome      TEXT NOT NULL,
+    duplicates   INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL,
+    error_code   TEXT,
+    error_detail TEXT,
+    customer_id  TEXT,
+    changes      TEXT NOT NULL,
+    payload      TEXT NOT NULL,
+    UNIQUE (app, provider, id)
+) STRICT;
+-- The list of an app, newest first; the chain of a customer; what failed.
+CREATE INDEX events_by_app ON events (app, seq);
+CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
+CREATE INDEX events_by_outcome ON events (app, outcome, seq);
+
+CREATE TABLE audit (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    at          INTEGER NOT NULL,
+    actor       TEXT NOT NULL,
+    event       TEXT,
+    customer_id TEXT,
+    operation   TEXT NOT NULL,
+    details     TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_app ON audit (app, seq);
+CREATE INDEX audit_by_customer ON audit (app, customer_id, seq) WHERE customer_id IS NOT NULL;
+
+-- The built-in queue. `lane` is `work` or `failed`; a message rests until `due_at`.
+CREATE TABLE messages (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane    TEXT NOT NULL,
+    due_at  INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    body    TEXT NOT NULL
+) STRICT;
+-- The next due messages of a lane, oldest first.
+CREATE INDEX messages_by_due ON messages (lane, due_at, seq);

@@ -1,0 +1,375 @@
+//! Settings: where they come from, what they must look like, and what is wrong with them.
+//!
+//! Each setting is an environment variable. A file (`--config tollgate.toml`) may hold the same
+//! names in lower case; the environment wins. Secrets can also be read from a file that
+//! `NAME_FILE` names, as container platforms mount them.
+//!
+//! Loading never stops at the first problem: whoever sets up a service wants the whole list, not
+//! one line per restart. Unknown keys of the file are refused, because a misspelt setting would
+//! otherwise be a default in disguise. Unknown `TOLLGATE_` variables are only warned about, because
+//! orchestrators add some of their own.
+//!
+//! Refused: a settings library with derived parsers. It reports one problem at a time, names the
+//! field instead of the variable, and quotes the value, which may be a secret.
+
+mod parse;
+mod prices;
+mod problem;
+mod reader;
+mod report;
+mod secret_key;
+mod setting;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use prices::{PriceGrant, PriceMapping};
+pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
+use reader::Reader;
+pub use report::report;
+pub use secret_key::{SecretKey, SecretKeyError};
+use setting::Setting;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_DATA_DIR: &str = "./tollgate-data";
+const DEFAULT_AMQP_PREFIX: &str = "tollgate";
+const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_secs(300);
+const DEFAULT_LOG_FILTER: &str = "info";
+
+/// The name of the embedded store in the data folder.
+const DATABASE_FILE: &str = "tollgate.db";
+
+/// Everything that can be set. Each field names its variable, unit and default.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses of HTTP.
+    pub http: HttpConfig,
+    /// Where data is kept.
+    pub store: StoreConfig,
+    /// How events travel from the receiver to the worker.
+    pub queue: QueueConfig,
+    /// Who administers.
+    pub admin: AdminConfig,
+    /// What holds for the webhooks of both providers.
+    pub webhooks: WebhookConfig,
+    /// Stripe, for the app `default`.
+    pub stripe: ProviderConfig,
+    /// Paddle, for the app `default`.
+    pub paddle: ProviderConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Addresses of HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// `TOLLGATE_LISTEN`: IP address and port of HTTP; port 0 takes a free one. Default
+    /// 127.0.0.1:8080.
+    pub listen: SocketAddr,
+    /// `TOLLGATE_OPS_LISTEN`: IP address and port of `/metrics`, `/readyz`, `/healthz` and
+    /// `/console`. Default `None`: served at `listen`; also `None` when it is set to that address.
+    pub ops_listen: Option<SocketAddr>,
+    /// `TOLLGATE_TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed, separated by
+    /// commas; an address stands for itself. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// `TOLLGATE_DATA_DIR`: folder of the embedded store and its key. Default `./tollgate-data`.
+    pub data_dir: PathBuf,
+    /// `DATABASE_URL` (or `DATABASE_URL_FILE`): `sqlite://…` or `postgres://…`. Default
+    /// `tollgate.db` in the data folder.
+    pub database: Database,
+    /// `TOLLGATE_SECRET_KEY` (or `TOLLGATE_SECRET_KEY_FILE`): 32 bytes in base64 that encrypt the
+    /// webhook secrets. Required with PostgreSQL. Default `None`: made once and kept in the data
+    /// folder.
+    pub secret_key: Option<SecretKey>,
+}
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// The embedded store, in this file.
+    Sqlite(PathBuf),
+    /// A server; the URL may hold a password.
+    Postgres(SecretString),
+}
+
+/// How events travel from the receiver to the worker.
+#[derive(Debug, Clone)]
+pub struct QueueConfig {
+    /// `AMQP_URL` (or `AMQP_URL_FILE`): RabbitMQ, `amqp://…` or `amqps://…`. Default `None`: the
+    /// built-in queue in the store.
+    pub amqp_url: Option<SecretString>,
+    /// `AMQP_CA_FILE`: path of a PEM file with the certificate authority of an `amqps` broker.
+    /// Default `None`: the public authorities.
+    pub amqp_ca_file: Option<PathBuf>,
+    /// `TOLLGATE_AMQP_PREFIX`: what the names of exchanges and queues begin with. Default
+    /// `tollgate`.
+    pub amqp_prefix: String,
+}
+
+/// Who administers.
+#[derive(Debug, Clone)]
+pub struct AdminConfig {
+    /// `ADMIN_TOKEN` (or `ADMIN_TOKEN_FILE`): an owner's token for all apps, at least 24
+    /// characters. Default `None`.
+    pub token: Option<SecretString>,
+}
+
+/// What holds for the webhooks of both providers.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// `TOLLGATE_SIGNATURE_TOLERANCE`: greatest age of a signature, in whole seconds. Default 300:
+    /// Paddle's own five refuse honest deliveries, and every event id counts once for ever, so
+    /// age guards little.
+    pub signature_tolerance: Duration,
+}
+
+/// One provider, for the app `default`. In the names of the variables `X` is `STRIPE` or `PADDLE`.
+#[derive(Debug, Clone)]
+pub struct ProviderConfig {
+    /// `X_WEBHOOK_SECRET` (or `X_WEBHOOK_SECRET_FILE`): secrets of the webhook endpoint, several
+    /// separated by commas while they are rotated. Default none: the endpoint does not exist.
+    /// No entry is ever empty.
+    pub webhook_secrets: Vec<SecretString>,
+    /// `X_PRICE_MAPPING`: JSON, price id to a list of packages, each a plain name or
+    /// `{package, constraint}`. Default `None`.
+    pub prices: Option<PriceMapping>,
+    /// `X_API_KEY` (or `X_API_KEY_FILE`): for reading objects back from the provider. Default
+    /// `None`.
+    pub api_key: Option<SecretString>,
+    /// `TOLLGATE_X_API_BASE`: another base URL of the provider's API, for tests and sandboxes.
+    /// Default `None`: the provider's own.
+    pub api_base: Option<Url>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// `TOLLGATE_LOG`: a tracing filter, known to parse. Default `info`.
+    pub filter: String,
+    /// `TOLLGATE_LOG_FORMAT`: `text` or `json`. Default `None`: text when standard error is a
+    /// terminal, else JSON.
+    pub format: Option<LogFormat>,
+}
+
+/// The form of a line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where settings are read from.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The environment. A map, so that tests need not change that of the process.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// The file of `--config`. Paths in it, as in the environment, start at the working folder.
+    pub file: Option<PathBuf>,
+}
+
+impl Source {
+    /// The environment of this process, and a file.
+    pub fn of_process(file: Option<PathBuf>) -> Self {
+        Self {
+            environment: std::env::vars_os().collect(),
+            file,
+        }
+    }
+}
+
+/// Settings that are right, and what looked odd about them.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is probably a mistake, but harms nothing.
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads all settings. Reads files, and nothing else outside `source`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once; no text of an error holds the value of a secret.
+    pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
+        let mut reader = Reader::open(source);
+        let config = Self {
+            http: HttpConfig::read(&mut reader),
+            store: StoreConfig::read(&mut reader),
+            queue: QueueConfig::read(&mut reader),
+            admin: AdminConfig {
+                token: reader.read(&setting::ADMIN_TOKEN, parse::admin_token),
+            },
+            webhooks: WebhookConfig {
+                signature_tolerance: reader
+                    .read(&setting::SIGNATURE_TOLERANCE, parse::seconds)
+                    .unwrap_or(DEFAULT_SIGNATURE_TOLERANCE),
+            },
+            stripe: ProviderConfig::read(&mut reader, &STRIPE),
+            paddle: ProviderConfig::read(&mut reader, &PADDLE),
+            log: LogConfig::read(&mut reader),
+        };
+        config.check_together(&mut reader);
+        reader.extend(unsupported(&config));
+        reader.finish(config)
+    }
+
+    /// What no setting shows by itself.
+    fn check_together(&self, reader: &mut Reader<'_>) {
+        let on_a_server = matches!(self.store.database, Database::Postgres(_));
+        if on_a_server
+            && self.store.secret_key.is_none()
+            && !reader.is_wrong(&setting::SECRET_KEY)
+        {
+            // Kept in a folder of one machine, the key would be missing on the next.
+            let kind = ProblemKind::Missing("required with PostgreSQL");
+            reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
+        }
+        let encrypted = self
+            .queue
+            .amqp_url
+            .as_ref()
+            .is_some_and(|url| url.expose_secret().starts_with("amqps:"));
+        if self.queue.amqp_ca_file.is_some() && !encrypted && !reader.is_wrong(&setting::AMQP_URL) {
+            reader.warn(
+                &setting::AMQP_CA_FILE,
+                "no effect without an amqps:// AMQP_URL",
+            );
+        }
+    }
+}
+
+/// What is right by itself, but not served yet. Refused rather than ignored: who asks for a
+/// broker and silently gets none learns it on the day that matters.
+fn unsupported(config: &Config) -> Vec<Problem> {
+    let problem = |setting: &Setting, why, expected| Problem {
+        variable: setting.name.to_owned(),
+        origin: Origin::Environment,
+        kind: ProblemKind::Unsupported(why),
+        expected,
+    };
+    let mut problems = Vec::new();
+    if let Database::Postgres(_) = config.store.database {
+        problems.push(problem(
+            &setting::DATABASE_URL,
+            "this build serves the embedded store only, not PostgreSQL",
+            "sqlite://PATH, or nothing for a store in the data folder",
+        ));
+    }
+    if config.queue.amqp_url.is_some() {
+        problems.push(problem(
+            &setting::AMQP_URL,
+            "this build serves the built-in queue only, not RabbitMQ",
+            "nothing, for the queue in the store",
+        ));
+    }
+    problems
+}
+
+impl HttpConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let listen = reader
+            .read(&setting::LISTEN, parse::address)
+            .unwrap_or(DEFAULT_LISTEN);
+        Self {
+            listen,
+            // Two listeners on port 0 are two free ports, not one address.
+            ops_listen: reader
+                .read(&setting::OPS_LISTEN, parse::address)
+                .filter(|ops| *ops != listen || ops.port() == 0),
+            trusted_proxies: reader
+                .read_all(&setting::TRUSTED_PROXIES, parse::networks)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl StoreConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let data_dir = reader
+            .read(&setting::DATA_DIR, |text| Ok(PathBuf::from(text)))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+        Self {
+            database: reader
+                .read(&setting::DATABASE_URL, parse::database)
+                .unwrap_or_else(|| Database::Sqlite(data_dir.join(DATABASE_FILE))),
+            data_dir,
+            secret_key: reader.read(&setting::SECRET_KEY, |text| {
+                SecretKey::from_base64(text).map_err(|error| error.to_string())
+            }),
+        }
+    }
+}
+
+impl QueueConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            amqp_url: reader.read(&setting::AMQP_URL, parse::broker_url),
+            amqp_ca_file: reader.read(&setting::AMQP_CA_FILE, |text| Ok(PathBuf::from(text))),
+            amqp_prefix: reader
+                .read(&setting::AMQP_PREFIX, parse::amqp_prefix)
+                .unwrap_or_else(|| DEFAULT_AMQP_PREFIX.to_owned()),
+        }
+    }
+}
+
+/// The settings of one provider.
+struct ProviderSettings {
+    webhook_secret: &'static Setting,
+    price_mapping: &'static Setting,
+    api_key: &'static Setting,
+    api_base: &'static Setting,
+}
+
+const STRIPE: ProviderSettings = ProviderSettings {
+    webhook_secret: &setting::STRIPE_WEBHOOK_SECRET,
+    price_mapping: &setting::STRIPE_PRICE_MAPPING,
+    api_key: &setting::STRIPE_API_KEY,
+    api_base: &setting::STRIPE_API_BASE,
+};
+
+const PADDLE: ProviderSettings = ProviderSettings {
+    webhook_secret: &setting::PADDLE_WEBHOOK_SECRET,
+    price_mapping: &setting::PADDLE_PRICE_MAPPING,
+    api_key: &setting::PADDLE_API_KEY,
+    api_base: &setting::PADDLE_API_BASE,
+};
+
+impl ProviderConfig {
+    fn read(reader: &mut Reader<'_>, settings: &ProviderSettings) -> Self {
+        Self {
+            webhook_secrets: reader
+                .read_all(settings.webhook_secret, parse::webhook_secrets)
+                .unwrap_or_default(),
+            prices: reader.read_all(settings.price_mapping, prices::price_mapping),
+            api_key: reader.read(settings.api_key, parse::api_key),
+            api_base: reader.read(settings.api_base, parse::api_base),
+        }
+    }
+}
+
+impl LogConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            filter: reader
+                .read(&setting::LOG, parse::log_filter)
+                .unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
+            format: reader.read(&setting::LOG_FORMAT, parse::log_format),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! From the text of a setting to its value.
+//!
+//! Each function gets text that is trimmed and not empty, and says in a few words what is wrong
+//! with it. What is secret is never repeated.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use reqwest::Url;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
+
+use super::reader::Faults;
+use super::{Database, LogFormat};
+
+/// The fewest characters of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
+const ADMIN_TOKEN_MIN: usize = 24;
+
+/// AMQP names end at 255 bytes, and ours append to the prefix.
+const AMQP_PREFIX_MAX: usize = 100;
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("{} is not an IP address and a port", quoted(text)))
+}
+
+/// Networks, or addresses that each stand for themselves. Bits below the mask are cleared.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Faults> {
+    every(entries(text).map(|entry| {
+        IpNet::from_str(entry)
+            .map(|network| network.trunc())
+            .or_else(|_| entry.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| format!("{} is not a network", quoted(entry)))
+    }))
+}
+
+/// `sqlite://PATH` (three slashes before an absolute path) or a PostgreSQL address.
+///
+/// The path is taken as it stands. Of the parameters that other tools want, `?mode=rwc` is
+/// accepted because it says what happens anyway. A store in memory is refused: it would lose what
+/// was acknowledged.
+pub(super) fn database(text: &str) -> Result<Database, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return match Url::parse(text) {
+            Ok(_) => Ok(Database::Postgres(text.into())),
+            Err(error) => Err(format!("not a URL ({error})")),
+        };
+    }
+    let path = text
+        .strip_prefix("sqlite://")
+        .or_else(|| text.strip_prefix("sqlite:"))
+        .ok_or("neither a sqlite:// nor a postgres:// address")?;
+    let path = path.strip_suffix("?mode=rwc").unwrap_or(path);
+    if path.contains('?') {
+        return Err("parameters after `?` are not understood".to_owned());
+    }
+    match path {
+        "" => Err("no path after sqlite://".to_owned()),
+        ":memory:" => Err("a store in memory loses what was acknowledged".to_owned()),
+        _ => Ok(Database::Sqlite(PathBuf::from(path))),
+    }
+}
+
+pub(super) fn broker_url(text: &str) -> Result<SecretString, String> {
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
+    match url.scheme() {
+        "amqp" | "amqps" if url.has_host() => Ok(text.into()),
+        "amqp" | "amqps" => Err("no host".to_owned()),
+        _ => Err("neither amqp:// nor amqps://".to_owned()),
+    }
+}
+
+pub(super) fn amqp_prefix(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.len() > AMQP_PREFIX_MAX {
+        Err(format!("{} bytes long", text.len()))
+    } else if !text.chars().all(allowed) {
+        Err(format!("{} has other characters", quoted(text)))
+    } else if text.starts_with("amq.") {
+        Err("names beginning with `amq.` belong to the broker".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("has characters that an HTTP header cannot carry".to_owned());
+    }
+    match text.len() {
+        length if length < ADMIN_TOKEN_MIN => Err(format!("{length} characters long")),
+        _ => Ok(text.into()),
+    }
+}
+
+/// Webhook secrets. An empty one would be a secret that everybody knows, so it is refused even
+/// beside good ones; white space inside is two lines of a file run together.
+pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, Faults> {
+    every(entries(text).enumerate().map(|(index, entry)| {
+        let number = index + 1;
+        if entry.is_empty() {
+            Err(format!("entry {number} is empty"))
+        } else if entry.contains(char::is_whitespace) {
+            Err(format!("entry {number} has white space inside"))
+        } else {
+            Ok(entry.into())
+        }
+    }))
+}
+
+pub(super) fn api_key(text: &str) -> Result<SecretString, String> {
+    if text.chars().all(|c| c.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err("has characters that an HTTP header cannot carry".to_owned())
+    }
+}
+
+pub(super) fn api_base(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        Err("neither http:// nor https://".to_owned())
+    } else if !url.username().is_empty() || url.password().is_some() {
+        Err("has a user or a password".to_owned())
+    } else if url.query().is_some() || url.fragment().is_some() {
+        Err("has a query or a fragment".to_owned())
+    } else {
+        Ok(url)
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("0 would refuse every delivery".to_owned()),
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+        Err(_) => Err(format!("{} is not a number of seconds", quoted(text))),
+    }
+}
+
+/// The filter is kept as text, because a parsed one cannot be cloned; it is known to parse.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{} is no log format", quoted(text))),
+    }
+}
+
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
+}
+
+/// All the values, or all the faults.
+pub(super) fn every<T>(results: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, Faults> {
+    let mut values = Vec::new();
+    let mut faults = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(faults)
+    }
+}
+
+/// A value that is not secret, on one line and of bounded length.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let shown: String = text.chars().take(SHOWN).collect();
+    let rest = if shown.len() < text.len() { "…" } else { "" };
+    format!("{shown:?}{rest}")
+}

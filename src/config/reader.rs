@@ -1,0 +1,260 @@
+//! Finds the text of each setting, environment first and file second, and collects what is wrong.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
+use super::setting::{self, Setting, Shape};
+use super::{Config, Loaded, Source};
+
+/// What a parser says about a value that is not right. Never repeats a secret.
+pub(super) type Faults = Vec<String>;
+
+/// Reads settings one by one; a problem does not stop it.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    environment: &'a BTreeMap<OsString, OsString>,
+    file: Option<ConfigFile>,
+    problems: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug)]
+struct ConfigFile {
+    path: PathBuf,
+    table: toml::Table,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens the sources: reads the file, refuses its unknown keys, notes unknown variables.
+    pub(super) fn open(source: &'a Source) -> Self {
+        let mut reader = Self {
+            environment: &source.environment,
+            file: None,
+            problems: Vec::new(),
+            warnings: unknown_variables(&source.environment),
+        };
+        if let Some(path) = &source.file {
+            reader.open_file(path);
+        }
+        reader
+    }
+
+    fn open_file(&mut self, path: &Path) {
+        match read_table(path) {
+            Ok(table) => {
+                let unknown = table.keys().filter(|key| !is_known_key(key));
+                self.problems.extend(unknown.map(|key| Problem {
+                    variable: key.clone(),
+                    origin: Origin::ConfigFile(path.to_owned()),
+                    kind: ProblemKind::UnknownKey,
+                    expected: "the name of a setting in lower case, such as tollgate_listen",
+                }));
+                self.file = Some(ConfigFile {
+                    path: path.to_owned(),
+                    table,
+                });
+            }
+            Err(kind) => self.problems.push(Problem {
+                variable: "--config".to_owned(),
+                origin: Origin::ConfigFile(path.to_owned()),
+                kind,
+                expected: "the path of a TOML file",
+            }),
+        }
+    }
+
+    /// The value of a setting that has at most one fault. `None` when it is not set or not right.
+    pub(super) fn read<T>(
+        &mut self,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.read_all(setting, |text| parse(text).map_err(|fault| vec![fault]))
+    }
+
+    /// The value of a setting that can have several faults. `None` when it is not set or not right.
+    pub(super) fn read_all<T>(
+        &mut self,
+        setting: &Setting,
+        parse: impl FnOnce(&str) -> Result<T, Faults>,
+    ) -> Option<T> {
+        let (origin, text) = match self.find(setting)? {
+            (origin, Ok(text)) => (origin, text),
+            (origin, Err(kind)) => {
+                self.problem(setting, origin, kind);
+                return None;
+            }
+        };
+        // A variable that is set to nothing is an orchestrator's missing value more often than
+        // a wish for the default; for a secret the difference is whether anybody may sign.
+        let text = text.trim();
+        let parsed = if text.is_empty() {
+            Err(vec!["empty".to_owned()])
+        } else {
+            parse(text)
+        };
+        match parsed {
+            Ok(value) => Some(value),
+            Err(faults) => {
+                for fault in faults {
+                    self.problem(setting, origin.clone(), ProblemKind::Malformed(fault));
+                }
+                None
+            }
+        }
+    }
+
+    /// Adds a problem with a setting.
+    pub(super) fn problem(&mut self, setting: &Setting, origin: Origin, kind: ProblemKind) {
+        self.problems.push(Problem {
+            variable: setting.name.to_owned(),
+            origin,
+            kind,
+            expected: setting.expected,
+        });
+    }
+
+    /// Adds a problem that was made elsewhere.
+    pub(super) fn extend(&mut self, problems: Vec<Problem>) {
+        self.problems.extend(problems);
+    }
+
+    /// Adds a warning about a setting.
+    pub(super) fn warn(&mut self, setting: &Setting, detail: &'static str) {
+        self.warnings.push(Warning {
+            variable: setting.name.to_owned(),
+            detail,
+        });
+    }
+
+    /// Whether a problem with this setting is already known.
+    pub(super) fn is_wrong(&self, setting: &Setting) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.variable == setting.name)
+    }
+
+    /// The settings, if nothing was wrong.
+    pub(super) fn finish(self, config: Config) -> Result<Loaded, ConfigErrors> {
+        let Self {
+            problems, warnings, ..
+        } = self;
+        if problems.is_empty() {
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigErrors { problems, warnings })
+        }
+    }
+
+    /// The text of a setting from the first layer that has it.
+    fn find(&self, setting: &Setting) -> Option<(Origin, Result<String, ProblemKind>)> {
+        self.find_in_environment(setting)
+            .or_else(|| self.find_in_file(setting))
+    }
+
+    fn find_in_environment(
+        &self,
+        setting: &Setting,
+    ) -> Option<(Origin, Result<String, ProblemKind>)> {
+        let value = self.environment.get(OsStr::new(setting.name));
+        let path = setting
+            .file_variable()
+            .and_then(|variable| self.environment.get(OsStr::new(&variable)));
+        match (value, path) {
+            (None, None) => None,
+            (Some(_), Some(_)) => Some((Origin::Environment, Err(ProblemKind::SetTwice))),
+            (Some(value), None) => {
+                let text = value.to_str().ok_or(ProblemKind::NotUnicode);
+                Some((Origin::Environment, text.map(str::to_owned)))
+            }
+            (None, Some(path)) => Some(read_secret(Path::new(path))),
+        }
+    }
+
+    fn find_in_file(&self, setting: &Setting) -> Option<(Origin, Result<String, ProblemKind>)> {
+        let ConfigFile { path, table } = self.file.as_ref()?;
+        let origin = Origin::ConfigFile(path.clone());
+        let value = table.get(&setting.name.to_ascii_lowercase());
+        let secret = setting
+            .file_variable()
+            .and_then(|variable| table.get(&variable.to_ascii_lowercase()));
+        match (value, secret) {
+            (None, None) => None,
+            (Some(_), Some(_)) => Some((origin, Err(ProblemKind::SetTwice))),
+            (Some(value), None) => Some((origin, text_of(value, setting.shape))),
+            (None, Some(toml::Value::String(path))) => Some(read_secret(Path::new(path))),
+            (None, Some(_)) => {
+                let fault = "the path of its file is not a string".to_owned();
+                Some((origin, Err(ProblemKind::Malformed(fault))))
+            }
+        }
+    }
+}
+
+/// Orchestrators put variables of their own beside ours, named after the service, so an unknown
+/// one is no reason to refuse a start.
+fn unknown_variables(environment: &BTreeMap<OsString, OsString>) -> Vec<Warning> {
+    environment
+        .keys()
+        .map(|name| name.to_string_lossy())
+        .filter(|name| name.starts_with("TOLLGATE_") && !setting::is_known(name))
+        .map(|name| Warning {
+            variable: name.into_owned(),
+            detail: "no such setting; ignored",
+        })
+        .collect()
+}
+
+fn is_known_key(key: &str) -> bool {
+    !key.contains(|c: char| c.is_ascii_uppercase()) && setting::is_known(&key.to_ascii_uppercase())
+}
+
+/// Reads a file of settings. The error names the place but not the text there: it may be a secret.
+fn read_table(path: &Path) -> Result<toml::Table, ProblemKind> {
+    let text = read_text(path)?;
+    text.parse::<toml::Table>().map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        ProblemKind::Malformed(match before {
+            Some(before) => {
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+                format!("not TOML at line {line}, column {column}")
+            }
+            None => "not TOML".to_owned(),
+        })
+    })
+}
+
+fn read_secret(path: &Path) -> (Origin, Result<String, ProblemKind>) {
+    (Origin::SecretFile(path.to_owned()), read_text(path))
+}
+
+fn read_text(path: &Path) -> Result<String, ProblemKind> {
+    fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => ProblemKind::NotUnicode,
+        _ => ProblemKind::Unreadable(error),
+    })
+}
+
+/// The text that the environment would hold in place of a value of the file.
+fn text_of(value: &toml::Value, shape: Shape) -> Result<String, ProblemKind> {
+    let wrong = || ProblemKind::Malformed(format!("of type {}", value.type_str()));
+    match (value, shape) {
+        (toml::Value::String(text), _) => Ok(text.clone()),
+        (toml::Value::Integer(number), Shape::Scalar) => Ok(number.to_string()),
+        (toml::Value::Array(items), Shape::List) => items
+            .iter()
+            .map(toml::Value::as_str)
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(","))
+            .ok_or_else(|| ProblemKind::Malformed("a list with other things than strings".into())),
+        (toml::Value::Table(table), Shape::Table) => {
+            serde_json::to_string(table).map_err(|_| wrong())
+        }
+        _ => Err(wrong()),
+    }
+}

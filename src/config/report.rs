@@ -1,0 +1,137 @@
+//! What `check-config` prints.
+
+use std::fmt::{self, Write};
+use std::path::Path;
+
+use ipnet::IpNet;
+
+use super::setting::{self, Setting};
+use super::{Config, ConfigErrors, Database, Loaded, LogFormat, ProviderConfig};
+
+/// Problems and warnings one a line; without problems then the settings as they take effect.
+/// Of secrets only whether they are set, and how many. Ends with a line break.
+pub fn report(outcome: &Result<Loaded, ConfigErrors>) -> String {
+    let (problems, warnings) = match outcome {
+        Ok(loaded) => (&[][..], &loaded.warnings),
+        Err(errors) => (&errors.problems[..], &errors.warnings),
+    };
+    let mut text = String::new();
+    for problem in problems {
+        line(&mut text, format_args!("problem: {problem}"));
+    }
+    for warning in warnings {
+        line(&mut text, format_args!("warning: {warning}"));
+    }
+    if let Ok(loaded) = outcome {
+        for (setting, value) in effective(&loaded.config) {
+            line(&mut text, format_args!("{} = {value}", setting.name));
+        }
+    }
+    text
+}
+
+fn line(text: &mut String, content: fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{content}");
+}
+
+/// Each setting and what it amounts to.
+fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
+    let Config {
+        http,
+        store,
+        queue,
+        admin,
+        webhooks,
+        stripe,
+        paddle,
+        log,
+    } = config;
+    let tolerance = webhooks.signature_tolerance.as_secs();
+    vec![
+        (&setting::LISTEN, http.listen.to_string()),
+        (
+            &setting::OPS_LISTEN,
+            shown(http.ops_listen, "as TOLLGATE_LISTEN"),
+        ),
+        (&setting::TRUSTED_PROXIES, networks(&http.trusted_proxies)),
+        (&setting::DATA_DIR, store.data_dir.display().to_string()),
+        (&setting::DATABASE_URL, database(&store.database)),
+        (&setting::AMQP_URL, set(queue.amqp_url.is_some())),
+        (
+            &setting::AMQP_CA_FILE,
+            shown(queue.amqp_ca_file.as_deref().map(Path::display), NOT_SET),
+        ),
+        (&setting::AMQP_PREFIX, queue.amqp_prefix.clone()),
+        (&setting::SECRET_KEY, set(store.secret_key.is_some())),
+        (&setting::ADMIN_TOKEN, set(admin.token.is_some())),
+        (&setting::STRIPE_WEBHOOK_SECRET, count(stripe)),
+        (&setting::PADDLE_WEBHOOK_SECRET, count(paddle)),
+        (&setting::STRIPE_PRICE_MAPPING, prices(stripe)),
+        (&setting::PADDLE_PRICE_MAPPING, prices(paddle)),
+        (&setting::STRIPE_API_KEY, set(stripe.api_key.is_some())),
+        (&setting::PADDLE_API_KEY, set(paddle.api_key.is_some())),
+        (
+            &setting::STRIPE_API_BASE,
+            shown(stripe.api_base.as_ref(), PROVIDERS_OWN),
+        ),
+        (
+            &setting::PADDLE_API_BASE,
+            shown(paddle.api_base.as_ref(), PROVIDERS_OWN),
+        ),
+        (&setting::SIGNATURE_TOLERANCE, format!("{tolerance} s")),
+        (&setting::LOG, log.filter.clone()),
+        (&setting::LOG_FORMAT, log_format(log.format).to_owned()),
+    ]
+}
+
+const NOT_SET: &str = "not set";
+const PROVIDERS_OWN: &str = "the provider's own";
+
+fn set(is_set: bool) -> String {
+    if is_set { "set" } else { NOT_SET }.to_owned()
+}
+
+fn shown(value: Option<impl fmt::Display>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
+}
+
+fn count(provider: &ProviderConfig) -> String {
+    match provider.webhook_secrets.len() {
+        0 => NOT_SET.to_owned(),
+        count => format!("set ({count})"),
+    }
+}
+
+fn prices(provider: &ProviderConfig) -> String {
+    match &provider.prices {
+        None => NOT_SET.to_owned(),
+        Some(prices) => {
+            let packages: usize = prices.values().map(Vec::len).sum();
+            format!("set (prices: {}, packages: {packages})", prices.len())
+        }
+    }
+}
+
+fn networks(networks: &[IpNet]) -> String {
+    if networks.is_empty() {
+        return "none".to_owned();
+    }
+    let networks: Vec<String> = networks.iter().map(IpNet::to_string).collect();
+    networks.join(",")
+}
+
+fn database(database: &Database) -> String {
+    match database {
+        Database::Sqlite(path) => format!("sqlite://{}", path.display()),
+        Database::Postgres(_) => set(true),
+    }
+}
+
+fn log_format(format: Option<LogFormat>) -> &'static str {
+    match format {
+        Some(LogFormat::Text) => "text",
+        Some(LogFormat::Json) => "json",
+        None => "text on a terminal, else json",
+    }
+}

@@ -1,0 +1,163 @@
+//! The list of settings: the one place that knows their names.
+
+/// One setting, as users write it.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// The environment variable. In the file it is the same in lower case.
+    pub(super) name: &'static str,
+    /// Whether the value is secret: never printed, and readable from `NAME_FILE` too.
+    pub(super) secret: bool,
+    /// What the file may hold besides a string.
+    pub(super) shape: Shape,
+    /// What a right value is, as the end of "expected …".
+    pub(super) expected: &'static str,
+}
+
+/// What the file may hold besides a string, which is always right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A whole number.
+    Scalar,
+    /// A list of strings, in place of commas.
+    List,
+    /// A table, in place of JSON.
+    Table,
+}
+
+impl Setting {
+    const fn plain(name: &'static str, shape: Shape, expected: &'static str) -> Self {
+        Self {
+            name,
+            secret: false,
+            shape,
+            expected,
+        }
+    }
+
+    const fn secret(name: &'static str, shape: Shape, expected: &'static str) -> Self {
+        Self {
+            name,
+            secret: true,
+            shape,
+            expected,
+        }
+    }
+
+    /// The variable that names a file with the value. Only secrets have one.
+    pub(super) fn file_variable(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+}
+
+const WEBHOOK_SECRETS: &str = "one secret, or several separated by commas";
+const PRICES: &str = r#"JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}"#;
+const API_KEY: &str = "the key as the provider shows it, without spaces";
+const API_BASE: &str = "an http:// or https:// address without user, query and fragment";
+
+pub(super) const LISTEN: Setting = Setting::plain(
+    "TOLLGATE_LISTEN",
+    Shape::Scalar,
+    "an IP address and a port, such as 127.0.0.1:8080",
+);
+pub(super) const OPS_LISTEN: Setting = Setting::plain(
+    "TOLLGATE_OPS_LISTEN",
+    Shape::Scalar,
+    "an IP address and a port, such as 127.0.0.1:9090",
+);
+pub(super) const TRUSTED_PROXIES: Setting = Setting::plain(
+    "TOLLGATE_TRUSTED_PROXIES",
+    Shape::List,
+    "networks or addresses separated by commas, such as 10.0.0.0/8,::1",
+);
+pub(super) const DATA_DIR: Setting =
+    Setting::plain("TOLLGATE_DATA_DIR", Shape::Scalar, "the path of a folder");
+pub(super) const DATABASE_URL: Setting = Setting::secret(
+    "DATABASE_URL",
+    Shape::Scalar,
+    "sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME",
+);
+pub(super) const AMQP_URL: Setting = Setting::secret(
+    "AMQP_URL",
+    Shape::Scalar,
+    "amqp://USER:PASSWORD@HOST/VHOST, or the same with amqps://",
+);
+pub(super) const AMQP_CA_FILE: Setting = Setting::plain(
+    "AMQP_CA_FILE",
+    Shape::Scalar,
+    "the path of a PEM file with the broker's certificate authority",
+);
+pub(super) const AMQP_PREFIX: Setting = Setting::plain(
+    "TOLLGATE_AMQP_PREFIX",
+    Shape::Scalar,
+    "1 to 100 letters, digits, dots, hyphens and underscores, not beginning with `amq.`",
+);
+pub(super) const SECRET_KEY: Setting = Setting::secret(
+    "TOLLGATE_SECRET_KEY",
+    Shape::Scalar,
+    "32 bytes in base64, as `openssl rand -base64 32` prints them",
+);
+pub(super) const ADMIN_TOKEN: Setting = Setting::secret(
+    "ADMIN_TOKEN",
+    Shape::Scalar,
+    "at least 24 printable ASCII characters without spaces",
+);
+pub(super) const STRIPE_WEBHOOK_SECRET: Setting =
+    Setting::secret("STRIPE_WEBHOOK_SECRET", Shape::List, WEBHOOK_SECRETS);
+pub(super) const PADDLE_WEBHOOK_SECRET: Setting =
+    Setting::secret("PADDLE_WEBHOOK_SECRET", Shape::List, WEBHOOK_SECRETS);
+pub(super) const STRIPE_PRICE_MAPPING: Setting =
+    Setting::plain("STRIPE_PRICE_MAPPING", Shape::Table, PRICES);
+pub(super) const PADDLE_PRICE_MAPPING: Setting =
+    Setting::plain("PADDLE_PRICE_MAPPING", Shape::Table, PRICES);
+pub(super) const STRIPE_API_KEY: Setting =
+    Setting::secret("STRIPE_API_KEY", Shape::Scalar, API_KEY);
+pub(super) const PADDLE_API_KEY: Setting =
+    Setting::secret("PADDLE_API_KEY", Shape::Scalar, API_KEY);
+pub(super) const STRIPE_API_BASE: Setting =
+    Setting::plain("TOLLGATE_STRIPE_API_BASE", Shape::Scalar, API_BASE);
+pub(super) const PADDLE_API_BASE: Setting =
+    Setting::plain("TOLLGATE_PADDLE_API_BASE", Shape::Scalar, API_BASE);
+pub(super) const SIGNATURE_TOLERANCE: Setting = Setting::plain(
+    "TOLLGATE_SIGNATURE_TOLERANCE",
+    Shape::Scalar,
+    "whole seconds, at least 1",
+);
+pub(super) const LOG: Setting = Setting::plain(
+    "TOLLGATE_LOG",
+    Shape::Scalar,
+    "a tracing filter such as `info` or `warn,tollgate=debug`",
+);
+pub(super) const LOG_FORMAT: Setting =
+    Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
+
+/// Every setting, in the order in which they are shown.
+pub(super) const ALL: [&Setting; 21] = [
+    &LISTEN,
+    &OPS_LISTEN,
+    &TRUSTED_PROXIES,
+    &DATA_DIR,
+    &DATABASE_URL,
+    &AMQP_URL,
+    &AMQP_CA_FILE,
+    &AMQP_PREFIX,
+    &SECRET_KEY,
+    &ADMIN_TOKEN,
+    &STRIPE_WEBHOOK_SECRET,
+    &PADDLE_WEBHOOK_SECRET,
+    &STRIPE_PRICE_MAPPING,
+    &PADDLE_PRICE_MAPPING,
+    &STRIPE_API_KEY,
+    &PADDLE_API_KEY,
+    &STRIPE_API_BASE,
+    &PADDLE_API_BASE,
+    &SIGNATURE_TOLERANCE,
+    &LOG,
+    &LOG_FORMAT,
+];
+
+/// Whether an environment variable is one of ours.
+pub(super) fn is_known(variable: &str) -> bool {
+    ALL.iter().any(|setting| {
+        setting.name == variable || setting.file_variable().as_deref() == Some(variable)
+    })
+}

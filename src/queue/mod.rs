@@ -1,0 +1,102 @@
+//! Moving messages from receivers to workers.
+//!
+//! Two lanes: `work`, and `failed` for what cannot be processed. A queue keeps a message until a
+//! worker has settled it, hands out batches, and lets a worker settle a whole batch at once:
+//! on AMQP that is one multiple-ack after the confirmed publishes of the retries, in the
+//! built-in queue one transaction.
+
+pub mod embedded;
+pub mod message;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use message::Message;
+use message::EventError;
+
+/// Why the queue did not do it. Trying again later may succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The built-in queue's store did not answer.
+    #[error("the built-in queue's store did not answer")]
+    Store {
+        /// Why.
+        #[source]
+        source: crate::store::StoreError,
+    },
+    /// The queue is shutting down.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// Where receivers and replays put messages.
+#[async_trait]
+pub trait Publisher: Send + Sync + 'static {
+    /// Publishes to the lane `work`. When this returns without an error the message is durable:
+    /// a 200 may rest on it.
+    ///
+    /// # Errors
+    /// When durability is not certain. The message may have been kept all the same.
+    async fn publish(&self, message: Message) -> Result<(), QueueError>;
+
+    /// Whether publishing works now, for `/readyz`.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn ready(&self) -> Result<(), QueueError>;
+}
+
+/// The two lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What is to be processed.
+    Work,
+    /// What cannot be processed, on its way into the ledger.
+    Failed,
+}
+
+/// A message handed to a worker, until it is settled.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Names the delivery to the queue that made it.
+    pub tag: u64,
+    /// What was delivered.
+    pub message: Message,
+}
+
+/// What shall become of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is done: forget it.
+    Ack,
+    /// Deliver it again after `delay`, with one more attempt counted.
+    Retry {
+        /// How long it rests.
+        delay: Duration,
+        /// Why this try failed.
+        error: EventError,
+    },
+    /// Move it to the lane `failed`.
+    Fail {
+        /// Why it cannot be processed.
+        error: EventError,
+    },
+}
+
+/// Where a worker takes messages from. Deliveries that are not settled when it is dropped, or
+/// when the process dies, are delivered again.
+#[async_trait]
+pub trait Consumer: Send + 'static {
+    /// Waits until at least one message is due, and takes up to `most`.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Settles deliveries, all or none.
+    ///
+    /// # Errors
+    /// When the queue does not answer: the deliveries will come again.
+    async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError>;
+}

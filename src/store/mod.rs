@@ -1,0 +1,150 @@
+//! The customer store, the event ledger and what the built-in queue needs.
+//!
+//! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
+//! dropping it undoes everything, and no function takes a pool. Statements are written once for
+//! every engine; see [`driver`]. Methods of `Tx` are named resource first (`customer_find`,
+//! `event_list`), so that what belongs together sorts together, and each resource has its file.
+//! No transaction stays open across a network call other than the database's own.
+
+mod driver;
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use driver::{Driver, Row, Session, Value};
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away, full or broken. Trying again later may succeed.
+    #[error("the database did not answer as it should")]
+    Database {
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date")]
+    Migrate {
+        /// Which migration, and why.
+        #[source]
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A row holds what this version cannot read.
+    #[error("column `{column}` holds what cannot be read: {detail}")]
+    CorruptRow {
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A document could not be written as JSON.
+    #[error("a document could not be written")]
+    Document {
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A stored secret does not open with the present key.
+    #[error("a stored webhook secret does not open with the present TOLLGATE_SECRET_KEY")]
+    Sealed,
+}
+
+impl StoreError {
+    fn database(source: sqlx::Error) -> Self {
+        Self::Database { source }
+    }
+
+    fn corrupt(column: &'static str, detail: &str) -> Self {
+        Self::CorruptRow { column, detail: detail.to_owned() }
+    }
+
+    /// Whether the same work may succeed later without anybody changing it.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database { .. } => true,
+            Self::Migrate { .. }
+            | Self::CorruptRow { .. }
+            | Self::Document { .. }
+            | Self::Sealed => false,
+        }
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    driver: Arc<dyn Driver>,
+}
+
+impl Store {
+    /// Opens the embedded store, making the file if it is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or made.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { driver: Arc::new(sqlite::SqliteDriver::open(path).await?) })
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When a migration fails, or the file is of a newer version.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.driver.migrate().await
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx { session: self.driver.begin().await? })
+    }
+
+    /// Begins a transaction that only reads, one consistent picture.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        Ok(Tx { session: self.driver.read().await? })
+    }
+
+    /// Ends all connections, after the transactions that are under way.
+    pub async fn close(&self) {
+        self.driver.close().await;
+    }
+}
+
+/// A transaction: the only way to the rows. Dropping it undoes everything.
+pub struct Tx {
+    session: Box<dyn Session>,
+}
+
+impl Tx {
+    /// Makes everything of this transaction durable.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was changed, or the answer was lost.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.session.commit().await
+    }
+
+    async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.session.fetch(sql, binds).await
+    }
+
+    async fn fetch_opt(&mut self, sql: &str, binds: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        Ok(self.session.fetch(sql, binds).await?.into_iter().next())
+    }
+
+    async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
+        self.session.execute(sql, binds).await
+    }
+}
+
+/// A document as text.
+fn document<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|source| StoreError::Document { source })
+}
