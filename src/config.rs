@@ -40,7 +40,7 @@ use setting::Setting;
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
 const DEFAULT_AMQP_PREFIX: &str = "tollgate";
-const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_secs(300);
+const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
 const DEFAULT_LOG_FILTER: &str = "info";
 
 /// The name of the embedded store in the data folder.
@@ -172,8 +172,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where settings are read from.
-#[derive(Debug, Clone, Default)]
+/// Where settings are read from. Has no `Debug`: the environment holds secrets.
+#[derive(Clone, Default)]
 pub struct Source {
     /// The environment. A map, so that tests need not change that of the process.
     pub environment: BTreeMap<OsString, OsString>,
@@ -232,9 +232,7 @@ impl Config {
     /// What no setting shows by itself.
     fn check_together(&self, reader: &mut Reader<'_>) {
         let on_a_server = matches!(self.store.database, Database::Postgres(_));
-        if on_a_server
-            && self.store.secret_key.is_none()
-            && !reader.is_wrong(&setting::SECRET_KEY)
+        if on_a_server && self.store.secret_key.is_none() && !reader.is_wrong(&setting::SECRET_KEY)
         {
             // Kept in a folder of one machine, the key would be missing on the next.
             let kind = ProblemKind::Missing("required with PostgreSQL");

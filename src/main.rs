@@ -1,1 +1,18 @@
-fn main() {}
+//! The command `tollgate`: parses the command line, runs one command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tollgate::cli::Cli;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    // The provider of cryptography is chosen once for the process; a second installation is
+    // refused, and would change nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(cli.run())?;
+    // A terminal's pending read, if a command was waiting for one, must not hold the process.
+    runtime.shutdown_background();
+    Ok(code)
+}

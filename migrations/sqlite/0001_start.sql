@@ -98,15 +98,15 @@ CREATE TABLE refunds (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refunds_by_account ON refunds (app, account) WHERE account IS NOT NULL;
 
--- Pairs of ids that one event named together; the smaller key stands first.
+-- Pairs of ids that one event named together, each stored from both sides, so that a walk needs
+-- one index. Walks end at accounts, which would lead to a whole history.
 CREATE TABLE pairs (
-    app TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    a   TEXT NOT NULL,
-    b   TEXT NOT NULL,
-    PRIMARY KEY (app, a, b)
+    app             TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key             TEXT NOT NULL,
+    other           TEXT NOT NULL,
+    other_is_account INTEGER NOT NULL,
+    PRIMARY KEY (app, key, other)
 ) STRICT, WITHOUT ROWID;
--- Walks go both ways.
-CREATE INDEX pairs_by_b ON pairs (app, b);
 
 -- Which price counts for whom right now; plans are joined when access is asked for.
 CREATE TABLE entitlements (
@@ -158,6 +158,7 @@ CREATE TABLE tokens (
     name         TEXT NOT NULL,
     hash         BLOB NOT NULL UNIQUE,
     prefix       TEXT NOT NULL,
+    scope        TEXT NOT NULL,
     packages     TEXT NOT NULL,
     created_at   INTEGER NOT NULL,
     expires_at   INTEGER,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Why [`Config::load`](super::Config::load) gave no settings: every problem, not only the first.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors {
-    /// At least one, in the order of the settings.
+    /// At least one: of the file, then of single settings, then of settings together.
     pub problems: Vec<Problem>,
     /// What else was found; harmless by itself.
     pub warnings: Vec<Warning>,
@@ -46,7 +46,7 @@ pub struct Problem {
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The variable itself, or nowhere.
+    /// The variable itself; also where settings are wrong together, wherever each was set.
     Environment,
     /// The file of `--config`.
     ConfigFile(PathBuf),

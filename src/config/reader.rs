@@ -14,7 +14,6 @@ use super::{Config, Loaded, Source};
 pub(super) type Faults = Vec<String>;
 
 /// Reads settings one by one; a problem does not stop it.
-#[derive(Debug)]
 pub(super) struct Reader<'a> {
     environment: &'a BTreeMap<OsString, OsString>,
     file: Option<ConfigFile>,
@@ -22,7 +21,6 @@ pub(super) struct Reader<'a> {
     warnings: Vec<Warning>,
 }
 
-#[derive(Debug)]
 struct ConfigFile {
     path: PathBuf,
     table: toml::Table,
@@ -48,7 +46,8 @@ impl<'a> Reader<'a> {
             Ok(table) => {
                 let unknown = table.keys().filter(|key| !is_known_key(key));
                 self.problems.extend(unknown.map(|key| Problem {
-                    variable: key.clone(),
+                    // The key is quoted text in TOML, and may hold a line break.
+                    variable: key.escape_debug().to_string(),
                     origin: Origin::ConfigFile(path.to_owned()),
                     kind: ProblemKind::UnknownKey,
                     expected: "the name of a setting in lower case, such as tollgate_listen",
@@ -203,7 +202,7 @@ fn unknown_variables(environment: &BTreeMap<OsString, OsString>) -> Vec<Warning>
         .map(|name| name.to_string_lossy())
         .filter(|name| name.starts_with("TOLLGATE_") && !setting::is_known(name))
         .map(|name| Warning {
-            variable: name.into_owned(),
+            variable: name.escape_debug().to_string(),
             detail: "no such setting; ignored",
         })
         .collect()

@@ -50,7 +50,8 @@ impl Setting {
 }
 
 const WEBHOOK_SECRETS: &str = "one secret, or several separated by commas";
-const PRICES: &str = r#"JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}"#;
+const PRICES: &str =
+    r#"JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}"#;
 const API_KEY: &str = "the key as the provider shows it, without spaces";
 const API_BASE: &str = "an http:// or https:// address without user, query and fragment";
 

@@ -15,8 +15,11 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(text: &str, wanted: &'static str) -> Self {
-        Self { text: text.chars().take(80).collect(), wanted }
+    pub(super) fn new(text: &str, wanted: &'static str) -> Self {
+        Self {
+            text: text.chars().take(80).collect(),
+            wanted,
+        }
     }
 }
 
@@ -119,7 +122,10 @@ impl FromStr for AppSlug {
         if good {
             Ok(Self(text.to_owned()))
         } else {
-            Err(IdError::new(text, "an app slug (1 to 63 of a-z, 0-9 and inner `-`)"))
+            Err(IdError::new(
+                text,
+                "an app slug (1 to 63 of a-z, 0-9 and inner `-`)",
+            ))
         }
     }
 }
@@ -212,13 +218,20 @@ pub struct ObjectKey {
 impl Scope {
     /// The key of an object of this scope.
     pub fn key(&self, id: &str) -> ObjectKey {
-        ObjectKey { scope: self.clone(), id: id.to_owned() }
+        ObjectKey {
+            scope: self.clone(),
+            id: id.to_owned(),
+        }
     }
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scope { provider, livemode, connected } = &self.scope;
+        let Scope {
+            provider,
+            livemode,
+            connected,
+        } = &self.scope;
         let mode = if *livemode { "live" } else { "test" };
         let connected = connected.as_deref().unwrap_or_default();
         write!(f, "{provider}:{mode}:{connected}:{}", self.id)
@@ -239,7 +252,14 @@ impl FromStr for ObjectKey {
         };
         let connected = Some(next()?.to_owned()).filter(|account| !account.is_empty());
         let id = next()?.to_owned();
-        Ok(Self { scope: Scope { provider, livemode, connected }, id })
+        Ok(Self {
+            scope: Scope {
+                provider,
+                livemode,
+                connected,
+            },
+            id,
+        })
     }
 }
 

@@ -32,7 +32,10 @@ impl Timestamp {
     /// Reads RFC 3339 with zero to nine fraction digits, as Paddle writes it; `None` if it is
     /// something else or outside the range.
     pub fn parse(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt().map(Self)
+        DateTime::parse_from_rfc3339(text)
+            .ok()?
+            .timestamp_nanos_opt()
+            .map(Self)
     }
 
     /// Nanoseconds since the epoch.
@@ -48,13 +51,19 @@ impl Timestamp {
     /// This instant moved forward; stays at the end of the range instead of overflowing.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This instant moved back; stays at the start of the range instead of overflowing.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
+        )
     }
 }
 

@@ -8,12 +8,15 @@
 pub mod embedded;
 pub mod message;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use message::Message;
 use message::EventError;
+
+use crate::store::StoreError;
 
 /// Why the queue did not do it. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
@@ -23,11 +26,17 @@ pub enum QueueError {
     Store {
         /// Why.
         #[source]
-        source: crate::store::StoreError,
+        source: Arc<StoreError>,
     },
     /// The queue is shutting down.
     #[error("the queue is closed")]
     Closed,
+}
+
+impl QueueError {
+    fn store(source: StoreError) -> Self {
+        Self::Store { source: Arc::new(source) }
+    }
 }
 
 /// Where receivers and replays put messages.

@@ -6,11 +6,33 @@
 //! `event_list`), so that what belongs together sorts together, and each resource has its file.
 //! No transaction stays open across a network call other than the database's own.
 
+mod access;
+mod admin_token;
+mod app;
+mod audit;
+mod customer;
 mod driver;
+mod event;
+mod grant;
+mod ledger;
+mod message;
+mod page;
+mod plan;
+mod release;
+pub mod secret;
 mod sqlite;
+mod token;
+pub mod vault;
+mod world;
 
 use std::path::Path;
 use std::sync::Arc;
+
+pub use audit::{Actor, AuditEntry};
+pub use event::{EventFilter, EventRecord};
+pub use ledger::{LedgerEntry, LedgerState};
+pub use message::{MessageMove, StoredMessage};
+pub use page::{Listed, Window};
 
 use driver::{Driver, Row, Session, Value};
 

@@ -1,1 +1,4 @@
-fn main(){}
+//! All tests that need more than one function: one binary, a module per subject.
+
+mod config;
+mod constraint;

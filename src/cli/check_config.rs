@@ -1,0 +1,29 @@
+//! `tollgate check-config`: every problem of the settings at once.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{CliError, output};
+use crate::config::{Config, Source, report};
+use crate::server::open_store;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckConfigArgs {
+    /// Also try the store.
+    #[arg(long)]
+    connect: bool,
+}
+
+pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitCode, CliError> {
+    let outcome = Config::load(source);
+    output::line(report(&outcome).trim_end());
+    let Ok(loaded) = outcome else { return Ok(ExitCode::FAILURE) };
+    if args.connect {
+        let store = open_store(&loaded.config).await?;
+        store.read().await?;
+        store.close().await;
+        output::line("the store answers");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,116 @@
+//! Sample events: the built-in payloads, changed where somebody wants them changed.
+
+use serde_json::Value;
+
+use super::CliError;
+use crate::domain::id::Provider;
+use crate::provider;
+
+/// A payload that is being made.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    provider: Provider,
+    payload: Value,
+}
+
+impl Sample {
+    /// The built-in sample of a type.
+    pub(super) fn new(provider: Provider, event_type: &str) -> Result<Self, CliError> {
+        let text = provider::sample(provider, event_type).ok_or_else(|| {
+            let types: Vec<&str> = provider::types(provider).map(|it| it.event_type).collect();
+            CliError::Usage {
+                what: format!("there is no sample of {provider}'s `{event_type}`"),
+                right: format!("one of: {}", types.join(", ")),
+            }
+        })?;
+        let payload = serde_json::from_str(text).map_err(|error| CliError::Usage {
+            what: format!("the sample of `{event_type}` is not JSON: {error}"),
+            right: "this is a defect of the program".to_owned(),
+        })?;
+        Ok(Self { provider, payload })
+    }
+
+    /// Puts a value at a path such as `data.object.items.data.0.price.id`. Objects are made
+    /// where they are missing; lists only take indexes that they have.
+    pub(super) fn set(&mut self, path: &str, value: Value) -> Result<(), CliError> {
+        let wrong = |part: &str| CliError::Usage {
+            what: format!("`{path}` does not lead anywhere at `{part}`"),
+            right: "a path names keys and indexes, such as data.object.items.data.0.price.id"
+                .to_owned(),
+        };
+        let mut place = &mut self.payload;
+        for part in path.split('.') {
+            if part.is_empty() {
+                return Err(wrong(part));
+            }
+            if let Value::Array(list) = place {
+                let index: usize = part.parse().map_err(|_| wrong(part))?;
+                place = list.get_mut(index).ok_or_else(|| wrong(part))?;
+                continue;
+            }
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            let Value::Object(object) = place else { return Err(wrong(part)) };
+            place = object.entry(part).or_insert(Value::Null);
+        }
+        *place = value;
+        Ok(())
+    }
+
+    /// Gives the event an id of its own, so that it is not a duplicate of an earlier one.
+    pub(super) fn set_id(&mut self, id: &str) -> Result<(), CliError> {
+        let path = match self.provider {
+            Provider::Stripe => "id",
+            Provider::Paddle => "event_id",
+        };
+        self.set(path, Value::String(id.to_owned()))
+    }
+
+    /// The bytes to sign and send.
+    pub(super) fn body(&self) -> Vec<u8> {
+        self.payload.to_string().into_bytes()
+    }
+}
+
+/// Reads `path=value`: the value is JSON where it parses as such, else text.
+pub(super) fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (path, value) = text.split_once('=').ok_or("should be PATH=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((path.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sample() -> Sample {
+        let payload = json!({ "a": { "list": [{ "x": 1 }] }, "n": null });
+        Sample { provider: Provider::Stripe, payload }
+    }
+
+    #[test]
+    fn a_path_leads_through_objects_and_lists_and_makes_what_is_missing() {
+        let mut sample = sample();
+        sample.set("a.list.0.x", json!(2)).unwrap();
+        sample.set("n.deep.er", json!("here")).unwrap();
+        let expected = json!({ "a": { "list": [{ "x": 2 }] }, "n": { "deep": { "er": "here" } } });
+        assert_eq!(sample.payload, expected);
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_refused() {
+        for path in ["a.list.1.x", "a.list.x", "a.list.0.x.y", "a..b", ""] {
+            assert!(sample().set(path, json!(1)).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn an_assignment_is_json_or_text() {
+        assert_eq!(assignment("a.b=12").unwrap(), ("a.b".to_owned(), json!(12)));
+        assert_eq!(assignment("a=cus_1").unwrap(), ("a".to_owned(), json!("cus_1")));
+        assert_eq!(assignment("a=x=y").unwrap(), ("a".to_owned(), json!("x=y")));
+        assert!(assignment("a").is_err());
+    }
+}

@@ -1,0 +1,416 @@
+//! What is shown of a customer, worked out from what is kept, what admins did, and the policy.
+//!
+//! Nothing that was shown before is read here. That is what makes the answer independent of the
+//! order in which events came.
+
+use std::collections::BTreeSet;
+
+use super::customer::{
+    AdminHold, Courtesy, Customer, Entitlement, Hold, PackageVersion, Shown, Status,
+};
+use super::fact::{Contact, DisputeStanding};
+use super::flag::{Flag, FlagKind};
+use super::id::ObjectKey;
+use super::identity::Group;
+use super::policy::{OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, Policy};
+use super::reach::external_ids;
+use super::standing::{Class, Standing, Verdict, standing};
+use super::time::Timestamp;
+use super::world::{Account, Dispute, Refund, Subscription, World};
+
+/// One customer with all that belongs to it.
+pub struct Dossier<'a> {
+    policy: &'a Policy,
+    /// The shown row first.
+    rows: Vec<&'a Customer>,
+    /// By oldest provider time, then key.
+    accounts: Vec<&'a Account>,
+    subscriptions: Vec<(&'a Subscription, Standing)>,
+    disputes: Vec<&'a Dispute>,
+    refunds: Vec<&'a Refund>,
+}
+
+/// A hold, what it makes of the status, and why.
+struct Held {
+    hold: Hold,
+    status: Status,
+    reason: Option<String>,
+}
+
+impl<'a> Dossier<'a> {
+    /// Gathers what belongs to a customer, with its timers as of `now`.
+    pub fn new(world: &'a World, group: &Group, now: Timestamp) -> Self {
+        let rows = group
+            .rows
+            .iter()
+            .filter_map(|id| world.customers.get(id))
+            .collect();
+        let accounts: Vec<_> = group
+            .accounts
+            .iter()
+            .filter_map(|key| world.accounts.get(key))
+            .collect();
+        let find = |key: &Option<ObjectKey>| {
+            let key = key.as_ref()?;
+            accounts.iter().find(|account| account.key == *key)
+        };
+        let stands = |subscription: &'a Subscription| {
+            let account = find(&subscription.account)?;
+            let removed_at = account.kept.removed_at;
+            Some((
+                subscription,
+                standing(&subscription.kept, removed_at, &world.policy, now),
+            ))
+        };
+        let subscriptions = world.subscriptions.values().filter_map(stands).collect();
+        let disputes = world
+            .disputes
+            .values()
+            .filter(|d| find(&d.account).is_some())
+            .collect();
+        let refunds = world
+            .refunds
+            .values()
+            .filter(|r| find(&r.account).is_some())
+            .collect();
+        Self {
+            policy: &world.policy,
+            rows,
+            accounts,
+            subscriptions,
+            disputes,
+            refunds,
+        }
+    }
+
+    /// What is shown of the customer.
+    pub fn derive(&self) -> Shown {
+        let verdict = self.verdict();
+        let courtesy = verdict.is_some_and(|verdict| self.has_courtesy(verdict));
+        let held = self.held(verdict.filter(|_| !courtesy));
+        let deciding = deciding(&held);
+        let status = deciding.map_or(Status::Active, |held| held.status);
+        let frozen_at = match status {
+            Status::Frozen { at } => Some(at),
+            Status::Active | Status::Suspended | Status::Expired => None,
+        };
+        Shown {
+            status,
+            reason: deciding.and_then(|held| held.reason.clone()),
+            contact: self.contact(),
+            external_id: self.external_id(),
+            holds: held.iter().map(|held| held.hold).collect(),
+            flags: self.flags(),
+            frozen_at,
+            frozen_versions: frozen_at.and_then(|_| self.frozen_versions()),
+            entitlements: self.entitlements(verdict, frozen_at.is_some() || courtesy),
+            due_at: self.standings().filter_map(|s| s.due_at).min(),
+            verdict,
+            failing_since: self
+                .standings()
+                .filter_map(|s| s.failing_since_if_failing())
+                .min(),
+            ended_at: self.ended_at(verdict),
+            courtesy,
+        }
+    }
+
+    /// The disputes and refunds that hold the customer now.
+    pub fn holding(&self) -> BTreeSet<ObjectKey> {
+        let disputes = self
+            .disputes
+            .iter()
+            .filter(|d| self.dispute_hold(d).is_some());
+        let refunds = self
+            .refunds
+            .iter()
+            .filter(|r| self.refund_hold(r).is_some());
+        let disputes = disputes.map(|dispute| dispute.key.clone());
+        disputes
+            .chain(refunds.map(|refund| refund.key.clone()))
+            .collect()
+    }
+
+    /// The courtesy that a reactivation given at `since` (local clock) would be: there is one if
+    /// billing does not find the customer good.
+    pub fn courtesy(&self, since: Timestamp) -> Option<Courtesy> {
+        let verdict = self.verdict().filter(|verdict| *verdict != Verdict::Good)?;
+        let newest = self
+            .subscriptions
+            .iter()
+            .filter_map(|(s, _)| s.kept.newest())
+            .max()?;
+        Some(Courtesy {
+            verdict,
+            newest,
+            since,
+        })
+    }
+
+    fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.subscriptions.iter().map(|(_, standing)| standing)
+    }
+
+    /// The best of the subscriptions that count.
+    fn verdict(&self) -> Option<Verdict> {
+        self.standings()
+            .filter_map(|standing| standing.verdict)
+            .min()
+    }
+
+    fn has_courtesy(&self, verdict: Verdict) -> bool {
+        let good_moment = self
+            .standings()
+            .filter_map(|standing| standing.good_moment)
+            .max();
+        let holds = |courtesy: &Courtesy| {
+            courtesy.verdict == verdict && good_moment <= Some(courtesy.newest)
+        };
+        verdict != Verdict::Good
+            && self
+                .rows
+                .iter()
+                .filter_map(|r| r.courtesy.as_ref())
+                .any(holds)
+    }
+
+    /// The admin's hold: the last of those that the customer's rows have, the strictest of one
+    /// moment.
+    fn admin_hold(&self) -> Option<&'a AdminHold> {
+        let holds = self.rows.iter().filter_map(|row| row.hold.as_ref());
+        holds.max_by_key(|hold| (hold.since(), manual(hold).status))
+    }
+
+    /// Everything that holds the customer.
+    fn held(&self, verdict: Option<Verdict>) -> Vec<Held> {
+        let mut held: Vec<Held> = self.admin_hold().map(manual).into_iter().collect();
+        held.extend(verdict.and_then(|verdict| self.billing_hold(verdict)));
+        held.extend(
+            self.disputes
+                .iter()
+                .filter_map(|dispute| self.dispute_hold(dispute)),
+        );
+        held.extend(
+            self.refunds
+                .iter()
+                .filter_map(|refund| self.refund_hold(refund)),
+        );
+        held
+    }
+
+    fn billing_hold(&self, verdict: Verdict) -> Option<Held> {
+        let paused = self
+            .standings()
+            .filter(|s| s.verdict == Some(Verdict::Paused));
+        let (status, reason) = match (verdict, self.policy.on_pause, self.policy.on_end) {
+            (Verdict::Good, _, _) => return None,
+            (Verdict::Failing, _, _) => (Status::Suspended, "payment_failed"),
+            (Verdict::Paused, OnPause::Freeze, _) => {
+                let at = paused.filter_map(|s| s.paused_since).max()?;
+                (Status::Frozen { at }, "subscription_paused")
+            }
+            (Verdict::Paused, OnPause::Suspend | OnPause::Keep, _) => {
+                (Status::Suspended, "subscription_paused")
+            }
+            (Verdict::Ended, _, OnEnd::Freeze) => {
+                let at = self.ended_at(Some(verdict))?;
+                (Status::Frozen { at }, "subscription_ended")
+            }
+            (Verdict::Ended, _, OnEnd::Expire) => (Status::Expired, "subscription_ended"),
+        };
+        Some(Held {
+            hold: Hold::Billing,
+            status,
+            reason: Some(reason.to_owned()),
+        })
+    }
+
+    fn dispute_hold(&self, dispute: &Dispute) -> Option<Held> {
+        let (status, reason) = match dispute.kept.standing.1 {
+            DisputeStanding::Open => match self.policy.on_dispute_opened {
+                OnDisputeOpened::Suspend => (Status::Suspended, "dispute_open"),
+                OnDisputeOpened::Flag => return None,
+            },
+            DisputeStanding::Lost => match self.policy.on_dispute_lost {
+                OnDisputeLost::Suspend => (Status::Suspended, "dispute_lost"),
+                OnDisputeLost::Expire => (Status::Expired, "dispute_lost"),
+                OnDisputeLost::Keep => return None,
+            },
+            DisputeStanding::Warning | DisputeStanding::Won => return None,
+        };
+        let held = Held {
+            hold: Hold::Dispute,
+            status,
+            reason: Some(reason.to_owned()),
+        };
+        (!self.is_waived(&dispute.key)).then_some(held)
+    }
+
+    fn refund_hold(&self, refund: &Refund) -> Option<Held> {
+        let expires = match self.policy.on_full_refund {
+            OnFullRefund::Expire => refund.kept.standing.1,
+            OnFullRefund::Flag | OnFullRefund::Keep => false,
+        };
+        let reason = Some("full_refund".to_owned());
+        let held = Held {
+            hold: Hold::Refund,
+            status: Status::Expired,
+            reason,
+        };
+        (expires && !self.is_waived(&refund.key)).then_some(held)
+    }
+
+    fn is_waived(&self, key: &ObjectKey) -> bool {
+        self.rows.iter().any(|row| row.waivers.contains(key))
+    }
+
+    /// When the last subscription ended, if that is what billing says.
+    fn ended_at(&self, verdict: Option<Verdict>) -> Option<Timestamp> {
+        let ended = self
+            .standings()
+            .filter(|standing| standing.verdict == Some(Verdict::Ended));
+        (verdict == Some(Verdict::Ended)).then(|| ended.filter_map(|s| s.ended_at).max())?
+    }
+
+    fn frozen_versions(&self) -> Option<Vec<PackageVersion>> {
+        match self.admin_hold()? {
+            AdminHold::Frozen { versions, .. } => versions.clone(),
+            AdminHold::Suspended { .. } | AdminHold::Expired { .. } => None,
+        }
+    }
+
+    /// The prices that count: those of the good subscriptions. Whoever is frozen or has an
+    /// admin's courtesy without a good one, has those of the best there are.
+    fn entitlements(
+        &self,
+        verdict: Option<Verdict>,
+        though_not_good: bool,
+    ) -> BTreeSet<Entitlement> {
+        let counts = verdict.filter(|verdict| *verdict == Verdict::Good || though_not_good);
+        let counting = |(_, standing): &&(&Subscription, Standing)| {
+            counts.is_some() && standing.verdict == counts
+        };
+        let mut entitlements = BTreeSet::new();
+        for (subscription, standing) in self.subscriptions.iter().filter(counting) {
+            for item in standing.items() {
+                entitlements.insert(Entitlement {
+                    provider: subscription.key.scope.provider,
+                    price: item.price.clone(),
+                    product: item.product.clone(),
+                    subscription: subscription.key.clone(),
+                });
+            }
+        }
+        entitlements
+    }
+
+    /// Field by field the admin's word, else the first that an account has.
+    fn contact(&self) -> Contact {
+        let contacts: Vec<Contact> = self.accounts.iter().map(|a| a.kept.contact()).collect();
+        let mut shown = Contact::default();
+        for profile in self.rows.iter().map(|row| &row.profile) {
+            shown.email = shown.email.or_else(|| profile.email.clone());
+            shown.name = shown.name.or_else(|| profile.name.clone());
+            shown.phone = shown.phone.or_else(|| profile.phone.clone());
+            shown.address = shown.address.or_else(|| profile.address.clone());
+        }
+        for contact in contacts {
+            shown.email = shown.email.or(contact.email);
+            shown.name = shown.name.or(contact.name);
+            shown.phone = shown.phone.or(contact.phone);
+            shown.address = shown.address.or(contact.address);
+        }
+        shown
+    }
+
+    fn external_id(&self) -> Option<String> {
+        let admins = self
+            .rows
+            .iter()
+            .find_map(|row| row.profile.external_id.clone());
+        let account = self
+            .accounts
+            .first()
+            .map(|account| external_ids(&account.key));
+        admins.or_else(|| account.map(|[prefixed, _]| prefixed))
+    }
+
+    fn flags(&self) -> BTreeSet<Flag> {
+        let mut flags = BTreeSet::new();
+        for (subscription, standing) in &self.subscriptions {
+            flags.extend(subscription_flags(subscription, standing));
+        }
+        for dispute in &self.disputes {
+            let (at, standing) = dispute.kept.standing;
+            let open = match standing {
+                DisputeStanding::Warning | DisputeStanding::Open => true,
+                DisputeStanding::Won | DisputeStanding::Lost => false,
+            };
+            let id = &dispute.key.id;
+            flags.extend(open.then(|| Flag::new(FlagKind::OpenDispute, id, at)));
+            let several = dispute.kept.several_accounts;
+            flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
+        }
+        for refund in &self.refunds {
+            let (at, full) = refund.kept.standing;
+            let id = &refund.key.id;
+            let flagged = full && self.policy.on_full_refund == OnFullRefund::Flag;
+            flags.extend(flagged.then(|| Flag::new(FlagKind::FullRefund, id, at)));
+            let several = refund.kept.several_accounts;
+            flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
+        }
+        flags.retain(|flag| !self.rows.iter().any(|row| row.cleared.contains(flag)));
+        flags
+    }
+}
+
+fn subscription_flags(subscription: &Subscription, standing: &Standing) -> Vec<Flag> {
+    let id = &subscription.key.id;
+    let decided = standing.decided_at.filter(|_| standing.ambiguous);
+    let ambiguous = decided.map(|at| Flag::new(FlagKind::Ambiguous, id, at));
+    let unknown = subscription.kept.unknown.as_ref().map(|(at, _)| *at);
+    let newest = unknown.filter(|at| Some(*at) >= subscription.kept.newest_known());
+    let unknown = newest.map(|at| Flag::new(FlagKind::UnknownStatus, id, at));
+    ambiguous.into_iter().chain(unknown).collect()
+}
+
+/// What an admin's hold makes of the status.
+fn manual(hold: &AdminHold) -> Held {
+    let (status, reason) = match hold {
+        AdminHold::Suspended { reason, .. } => (Status::Suspended, reason.clone()),
+        AdminHold::Expired { reason, .. } => (Status::Expired, reason.clone()),
+        AdminHold::Frozen { at, .. } => (Status::Frozen { at: *at }, None),
+    };
+    Held {
+        hold: Hold::Manual,
+        status,
+        reason,
+    }
+}
+
+/// The hold that decides the status: the admin's, else the strictest.
+fn deciding(held: &[Held]) -> Option<&Held> {
+    let manual = held.iter().find(|held| held.hold == Hold::Manual);
+    let reason = |held: &Held| std::cmp::Reverse(held.reason.clone());
+    manual.or_else(|| held.iter().max_by_key(|held| (held.status, reason(held))))
+}
+
+/// The flags of a deleted customer: billing still speaks of these accounts.
+pub fn flags_of_deleted(row: &Customer, accounts: &[&Account]) -> BTreeSet<Flag> {
+    let flag = |account: &&Account| {
+        let at = account.kept.ignored_at?;
+        Some(Flag::new(FlagKind::AccountDeleted, &account.key.id, at))
+    };
+    accounts
+        .iter()
+        .filter_map(flag)
+        .filter(|flag| !row.cleared.contains(flag))
+        .collect()
+}
+
+impl Standing {
+    /// When the failure began, of a subscription that is failing and not over.
+    fn failing_since_if_failing(&self) -> Option<Timestamp> {
+        self.failing_since.filter(|_| self.class == Class::Failing)
+    }
+}

@@ -1,0 +1,87 @@
+//! Events as the ledger knows them: one verified webhook each, from receipt to outcome.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AppSlug, IdError, Provider};
+
+/// What makes an event one event: it changes the store at most once, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventKey {
+    /// Whose endpoint received it.
+    pub app: AppSlug,
+    /// Who sent it.
+    pub provider: Provider,
+    /// The provider's event id.
+    pub id: String,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventOutcome {
+    /// A try failed in a way that may pass; it will be tried again.
+    Pending,
+    /// It changed what is shown.
+    Applied,
+    /// It said nothing new.
+    Unchanged,
+    /// It was older than what is known.
+    Superseded,
+    /// Events of its type, or of its kind, change nothing.
+    Ignored,
+    /// It cannot be processed, or its tries are used up.
+    Failed,
+}
+
+impl EventOutcome {
+    /// All, in the order in which they are listed.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Applied,
+        Self::Unchanged,
+        Self::Superseded,
+        Self::Ignored,
+        Self::Failed,
+    ];
+
+    /// The word in columns and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Superseded => "superseded",
+            Self::Ignored => "ignored",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether the event has had its effect, so that another delivery of it is a duplicate.
+    pub const fn is_settled(self) -> bool {
+        match self {
+            Self::Applied | Self::Unchanged | Self::Superseded | Self::Ignored => true,
+            Self::Pending | Self::Failed => false,
+        }
+    }
+}
+
+impl fmt::Display for EventOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EventOutcome {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
+            IdError::new(
+                text,
+                "an outcome (pending, applied, unchanged, superseded, ignored or failed)",
+            )
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! Which accounts are one customer, and which rows belong to it.
+//!
+//! Links are a pure function of what is kept, of the rows that admins made, and of the policy.
+//! An account follows, in this order: an admin's pin; an admin-made row whose `external_id` is
+//! the account's id; by e-mail, an admin-made row with the address, else the earliest account
+//! that still held the address when this one took it; else nobody.
+//!
+//! The address is the first that the account ever held, by provider time. Refused: the current
+//! one. Billing portals let anybody set any address, so linking by it would merge a stranger
+//! into the owner's customer. Refused too: deciding by who came first here, for that is chance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::customer::Customer;
+use super::id::{CustomerId, ObjectKey};
+use super::kept::{KeptAccount, fold_email};
+use super::reach::external_ids;
+use super::time::Timestamp;
+use super::world::{Account, World};
+
+/// The address by which an account finds its customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linking<'a> {
+    /// Lower case.
+    pub email: &'a str,
+    /// Provider time: the oldest instant at which it was held.
+    pub since: Timestamp,
+    /// Provider time: the oldest instant of another address.
+    pub until: Option<Timestamp>,
+}
+
+/// The first address that an account held: the smallest by instant, rank and text.
+pub fn linking(kept: &KeptAccount) -> Option<Linking<'_>> {
+    let own = !kept.emails.is_empty();
+    let emails = if own {
+        &kept.emails
+    } else {
+        &kept.secondary_emails
+    };
+    let (email, held) = emails.iter().min_by_key(|(email, held)| (**held, *email))?;
+    let others = emails.iter().filter(|(other, _)| *other != email);
+    Some(Linking {
+        email,
+        since: held.at,
+        until: others.map(|(_, held)| held.at).min(),
+    })
+}
+
+/// One customer: its rows and accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// The shown row first: the admin-made one, else the one made first here. Empty for
+    /// accounts that have none yet.
+    pub rows: Vec<CustomerId>,
+    /// By oldest provider time, then key.
+    pub accounts: Vec<ObjectKey>,
+    /// The customer was deleted here: events change nothing.
+    pub gone: bool,
+}
+
+/// What an account follows.
+enum Link<'a> {
+    Row(&'a CustomerId),
+    Account(&'a ObjectKey),
+    Nobody,
+}
+
+/// All customers of a world, worked out anew from what is kept.
+pub fn groups(world: &World) -> Vec<Group> {
+    let register = Register::new(world);
+    let mut forest = Forest::new(world);
+    for account in world.accounts.values() {
+        match register.link(account) {
+            Link::Row(row) => forest.join_row(&account.key, row),
+            Link::Account(other) => forest.join(&account.key, other),
+            Link::Nobody => {}
+        }
+    }
+    for row in world.customers.values() {
+        if let Some(home) = &row.home {
+            forest.join_row(home, &row.id);
+        }
+    }
+    forest.groups(world)
+}
+
+/// The customers with these shown rows, as the derived links say. Needs only their own rows and
+/// accounts, where [`groups`] needs all accounts of the same addresses.
+pub fn stored_groups(world: &World, shown: &BTreeSet<CustomerId>) -> Vec<Group> {
+    let mut groups: BTreeMap<&CustomerId, Group> =
+        shown.iter().map(|id| (id, Group::default())).collect();
+    for row in world.customers.values() {
+        let id = row.merged_into.as_ref().unwrap_or(&row.id);
+        if let Some(group) = groups.get_mut(id) {
+            group.rows.push(row.id.clone());
+        }
+    }
+    for account in world.accounts.values() {
+        if let Some(group) = account.customer.as_ref().and_then(|id| groups.get_mut(id)) {
+            group.accounts.push(account.key.clone());
+        }
+    }
+    let mut groups: Vec<_> = groups
+        .into_values()
+        .filter(|g| !g.rows.is_empty())
+        .collect();
+    groups.iter_mut().for_each(|group| group.arrange(world));
+    groups
+}
+
+impl Group {
+    /// Puts rows and accounts in their order, and finds out whether the customer is gone.
+    fn arrange(&mut self, world: &World) {
+        let order = |id: &CustomerId| {
+            let row = world.customers.get(id);
+            row.map(|row| (!row.is_admin_made(), row.made_at, row.id.clone()))
+        };
+        self.rows.sort_by_cached_key(order);
+        let first_at = |key: &ObjectKey| world.accounts.get(key).map(|a| a.kept.first_at);
+        self.accounts
+            .sort_by_cached_key(|key| (first_at(key), key.clone()));
+        let shown = self.rows.first().and_then(|id| world.customers.get(id));
+        self.gone = shown.is_some_and(|row| row.deleted_at.is_some())
+            || self.accounts.iter().any(|key| world.is_gone(key));
+    }
+}
+
+/// An address and where it can link: accounts of live and test mode, or of two connected
+/// accounts, are never one customer because of an address. Providers are not kept apart.
+type Place<'a> = (bool, Option<&'a str>, &'a str);
+
+/// What links are looked up in.
+struct Register<'a> {
+    world: &'a World,
+    by_external_id: BTreeMap<&'a str, &'a Customer>,
+    by_email: BTreeMap<String, &'a Customer>,
+    /// Accounts by their linking address, in the order in which they took it.
+    holders: BTreeMap<Place<'a>, Vec<(Linking<'a>, &'a ObjectKey)>>,
+}
+
+impl<'a> Register<'a> {
+    fn new(world: &'a World) -> Self {
+        let mut register = Self {
+            world,
+            by_external_id: BTreeMap::new(),
+            by_email: BTreeMap::new(),
+            holders: BTreeMap::new(),
+        };
+        register.enter_rows();
+        if world.policy.match_by_email {
+            register.enter_accounts();
+        }
+        register
+    }
+
+    fn enter_rows(&mut self) {
+        let rows = self.world.customers.values();
+        let usable = |row: &&Customer| row.is_admin_made() && row.deleted_at.is_none();
+        let mut rows: Vec<_> = rows.filter(usable).collect();
+        rows.sort_by_key(|row| (row.made_at, &row.id));
+        for row in rows {
+            if let Some(id) = &row.profile.external_id {
+                self.by_external_id.entry(id).or_insert(row);
+            }
+            if let Some(email) = row.profile.email.as_deref().and_then(fold_email) {
+                self.by_email.entry(email).or_insert(row);
+            }
+        }
+    }
+
+    fn enter_accounts(&mut self) {
+        for account in self.world.accounts.values() {
+            // The address of a deleted customer is free again.
+            if self.world.is_gone(&account.key) {
+                continue;
+            }
+            if let Some(linking) = linking(&account.kept) {
+                let place = place(&account.key, linking.email);
+                self.holders
+                    .entry(place)
+                    .or_default()
+                    .push((linking, &account.key));
+            }
+        }
+        for holders in self.holders.values_mut() {
+            holders.sort_by_key(|(linking, key)| (linking.since, *key));
+        }
+    }
+
+    fn link(&self, account: &'a Account) -> Link<'a> {
+        if let Some(pin) = &account.kept.pin {
+            return Link::Row(pin);
+        }
+        let forms = external_ids(&account.key);
+        if let Some(row) = forms
+            .iter()
+            .find_map(|id| self.by_external_id.get(id.as_str()))
+        {
+            return Link::Row(&row.id);
+        }
+        let address = linking(&account.kept).filter(|_| self.world.policy.match_by_email);
+        let Some(mine) = address else {
+            return Link::Nobody;
+        };
+        if let Some(row) = self.by_email.get(mine.email)
+            && (account.key.scope.livemode || !self.has_live_holder(mine.email))
+        {
+            return Link::Row(&row.id);
+        }
+        let place = place(&account.key, mine.email);
+        let holders = self.holders.get(&place).into_iter().flatten();
+        let mut before = holders.take_while(|(_, key)| **key != account.key);
+        // Who left the address in the very instant in which this one took it does not count.
+        let still = |(other, _): &&(Linking, _)| other.until.is_none_or(|u| u > mine.since);
+        before
+            .find(still)
+            .map_or(Link::Nobody, |(_, key)| Link::Account(key))
+    }
+
+    /// A row that an admin made has no mode, and must not tie a test account to a live one.
+    fn has_live_holder(&self, email: &str) -> bool {
+        self.holders
+            .keys()
+            .any(|(live, _, other)| *live && *other == email)
+    }
+}
+
+fn place<'a>(account: &'a ObjectKey, email: &'a str) -> Place<'a> {
+    let scope = &account.scope;
+    (scope.livemode, scope.connected.as_deref(), email)
+}
+
+/// A union of accounts and rows into customers.
+struct Forest<'a> {
+    accounts: BTreeMap<&'a ObjectKey, usize>,
+    rows: BTreeMap<&'a CustomerId, usize>,
+    parents: Vec<usize>,
+}
+
+impl<'a> Forest<'a> {
+    fn new(world: &'a World) -> Self {
+        let accounts = world.accounts.len();
+        Self {
+            accounts: world.accounts.keys().zip(0..).collect(),
+            rows: world.customers.keys().zip(accounts..).collect(),
+            parents: (0..accounts + world.customers.len()).collect(),
+        }
+    }
+
+    fn root(&self, mut node: usize) -> usize {
+        while self.parents[node] != node {
+            node = self.parents[node];
+        }
+        node
+    }
+
+    fn unite(&mut self, a: Option<usize>, b: Option<usize>) {
+        if let (Some(a), Some(b)) = (a, b) {
+            let (a, b) = (self.root(a), self.root(b));
+            self.parents[a] = b;
+        }
+    }
+
+    fn join(&mut self, a: &ObjectKey, b: &ObjectKey) {
+        self.unite(self.accounts.get(a).copied(), self.accounts.get(b).copied());
+    }
+
+    fn join_row(&mut self, account: &ObjectKey, row: &CustomerId) {
+        self.unite(
+            self.accounts.get(account).copied(),
+            self.rows.get(row).copied(),
+        );
+    }
+
+    fn groups(&self, world: &World) -> Vec<Group> {
+        let mut groups: BTreeMap<usize, Group> = BTreeMap::new();
+        for (account, node) in &self.accounts {
+            let group = groups.entry(self.root(*node)).or_default();
+            group.accounts.push((*account).clone());
+        }
+        for (row, node) in &self.rows {
+            groups
+                .entry(self.root(*node))
+                .or_default()
+                .rows
+                .push((*row).clone());
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.iter_mut().for_each(|group| group.arrange(world));
+        groups
+    }
+}

@@ -1,0 +1,448 @@
+//! What is kept of billing accounts, subscriptions, disputes and refunds.
+//!
+//! Each part is a join: a set, a map of minima or maxima, or the facts of the newest instants.
+//! Putting a fact in commutes with every other and repeats harmlessly, so what is kept depends
+//! on which facts came and not on when or how often. Nothing here judges; `standing`,
+//! `identity` and `derive` read it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{
+    Contact, ContactFact, ContactSource, DisputeStanding, SubscriptionFact, SubscriptionState,
+    SubscriptionStatus,
+};
+use super::id::{CustomerId, ObjectKey};
+use super::tie::{Decision, TieState, decide};
+use super::time::Timestamp;
+
+/// What one event showed of an object, apart from when.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Observation<S> {
+    /// The state that it shows.
+    pub state: S,
+    /// The state before the change, where it says so.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub before: Option<S>,
+    /// The event created or imported the object.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub born: bool,
+    /// The request behind the event: tells two events of one change from two changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+}
+
+/// Serde's `default` would ask that `S` has one.
+const fn none<S>() -> Option<S> {
+    None
+}
+
+/// The observations of the two newest instants. The second newest tells where the walk of the
+/// newest began, if that is a circle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Newest<S: Ord>(BTreeMap<Timestamp, BTreeSet<Observation<S>>>);
+
+impl<S: Ord> Default for Newest<S> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<S: TieState> Newest<S> {
+    fn join(&mut self, at: Timestamp, observation: Observation<S>) {
+        self.0.entry(at).or_default().insert(observation);
+        while self.0.len() > 2 {
+            self.0.pop_first();
+        }
+    }
+
+    /// Nothing was observed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The newest instant.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.0.keys().next_back().copied()
+    }
+
+    /// The state that the newest instant ended in.
+    pub fn decide(&self) -> Option<Decision<S>> {
+        let mut instants = self.0.iter().rev();
+        let (at, facts) = instants.next()?;
+        let older = instants
+            .next()
+            .and_then(|(at, facts)| decide(*at, facts, None));
+        let older = older.filter(|decision| !decision.ambiguous);
+        decide(*at, facts, older.map(|decision| decision.state).as_ref())
+    }
+}
+
+/// What is kept of a billing account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAccount {
+    /// Oldest instant of any fact that names it.
+    pub first_at: Timestamp,
+    /// Contacts shown by events about the account itself.
+    #[serde(default, skip_serializing_if = "Newest::is_empty")]
+    pub contacts: Newest<Contact>,
+    /// Contacts shown by Checkout sessions and invoices.
+    #[serde(default, skip_serializing_if = "Newest::is_empty")]
+    pub secondary: Newest<Contact>,
+    /// Addresses (lower case) that events about the account showed, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emails: BTreeMap<String, HeldSince>,
+    /// The same of Checkout sessions and invoices: counts only while `emails` is empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secondary_emails: BTreeMap<String, HeldSince>,
+    /// Oldest instant at which the provider deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
+    /// Admin act: the row that the account belongs to, whatever the facts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<CustomerId>,
+    /// Newest event that came after the customer was deleted here, and so changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_at: Option<Timestamp>,
+}
+
+/// The oldest instant at which an account is known to have held an address, and how it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldSince {
+    /// Provider time.
+    pub at: Timestamp,
+    /// Orders addresses of one instant.
+    pub rank: EmailRank,
+}
+
+/// How early within its instant an address was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailRank {
+    /// The account was created with it.
+    Created,
+    /// The address before a change.
+    Before,
+    /// Any other.
+    Shown,
+}
+
+/// The form in which addresses are compared; `None` for an empty one.
+pub fn fold_email(address: &str) -> Option<String> {
+    let folded = address.trim().to_lowercase();
+    (!folded.is_empty()).then_some(folded)
+}
+
+impl KeptAccount {
+    /// What is kept of an account that a fact of this instant names.
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            first_at: at,
+            contacts: Newest::default(),
+            secondary: Newest::default(),
+            emails: BTreeMap::new(),
+            secondary_emails: BTreeMap::new(),
+            removed_at: None,
+            pin: None,
+            ignored_at: None,
+        }
+    }
+
+    /// A fact of this instant names the account.
+    pub fn join_named(&mut self, at: Timestamp) {
+        self.first_at = self.first_at.min(at);
+    }
+
+    /// The provider deleted the account.
+    pub fn join_removed(&mut self, at: Timestamp) {
+        self.removed_at = Some(self.removed_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// An event of this instant came after the customer was deleted here.
+    pub fn join_ignored(&mut self, at: Timestamp) {
+        self.ignored_at = self.ignored_at.max(Some(at));
+    }
+
+    /// An event shows a contact.
+    pub fn join_contact(&mut self, at: Timestamp, fact: &ContactFact) {
+        let (contacts, emails, rank) = match fact.source {
+            ContactSource::Created => (&mut self.contacts, &mut self.emails, EmailRank::Created),
+            ContactSource::Updated => (&mut self.contacts, &mut self.emails, EmailRank::Shown),
+            ContactSource::Secondary => (
+                &mut self.secondary,
+                &mut self.secondary_emails,
+                EmailRank::Shown,
+            ),
+        };
+        hold(emails, fact.contact.email.as_deref(), at, rank);
+        let before = fact.before.as_ref().map(|contact| &contact.email);
+        if let Some(email) = before.filter(|email| **email != fact.contact.email) {
+            hold(emails, email.as_deref(), at, EmailRank::Before);
+        }
+        let observation = Observation {
+            state: fact.contact.clone(),
+            before: fact.before.clone(),
+            born: fact.source == ContactSource::Created,
+            request: fact.request.clone(),
+        };
+        contacts.join(at, observation);
+    }
+
+    /// The newest instant of anything kept that has one.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.contacts
+            .newest()
+            .max(self.secondary.newest())
+            .max(self.removed_at)
+    }
+
+    /// The contact as it stands: what events about the account show, and where they leave a
+    /// field empty, what sessions and invoices show. Their addresses count only while the
+    /// account never had one of its own.
+    pub fn contact(&self) -> Contact {
+        let state = |newest: &Newest<Contact>| newest.decide().map(|decision| decision.state);
+        let own = state(&self.contacts).unwrap_or_default();
+        let other = state(&self.secondary).unwrap_or_default();
+        let other_email = other.email.filter(|_| self.emails.is_empty());
+        Contact {
+            email: own.email.or(other_email),
+            name: own.name.or(other.name),
+            phone: own.phone.or(other.phone),
+            address: own.address.or(other.address),
+        }
+    }
+}
+
+fn hold(
+    emails: &mut BTreeMap<String, HeldSince>,
+    address: Option<&str>,
+    at: Timestamp,
+    rank: EmailRank,
+) {
+    if let Some(email) = address.and_then(fold_email) {
+        let since = HeldSince { at, rank };
+        emails
+            .entry(email)
+            .and_modify(|known| *known = (*known).min(since))
+            .or_insert(since);
+    }
+}
+
+/// What is kept of a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptSubscription {
+    /// Facts with a known status that is not terminal.
+    #[serde(skip_serializing_if = "Newest::is_empty")]
+    pub recent: Newest<SubscriptionState>,
+    /// Terminal facts of the newest terminal instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Terminal>,
+    /// Newest instant of any `active` or `trialing` fact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub good_at: Option<Timestamp>,
+    /// Payments at or after `good_at`, and bad statuses after it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub trail: BTreeSet<(Timestamp, Mark)>,
+    /// `incomplete` was seen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub seen_pending: bool,
+    /// A status was seen that only a subscription which began can have, or a payment.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub seen_access: bool,
+    /// The newest fact whose status is not known here; of one instant the greatest word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<(Timestamp, String)>,
+    /// The account that the newest fact names which names one; of one instant the greatest.
+    /// Counts where the deciding fact names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payer: Option<(Timestamp, ObjectKey)>,
+}
+
+/// Terminal facts of one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Provider time.
+    pub at: Timestamp,
+    /// The states, with the end that the payload gives.
+    pub states: BTreeSet<(SubscriptionState, Option<Timestamp>)>,
+}
+
+/// What happened to a subscription at an instant, in the order in which it counts within one: a
+/// payment beats a failure, for an invoice never fails after it was paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// A payment failed.
+    Failure,
+    /// A payment succeeded.
+    Success,
+    /// Status `past_due`.
+    PastDue,
+    /// Status `unpaid`.
+    Unpaid,
+    /// Status `paused`.
+    Paused,
+}
+
+impl KeptSubscription {
+    /// An event shows the subscription.
+    pub fn join_state(&mut self, at: Timestamp, fact: &SubscriptionFact) {
+        self.join_payer(at, fact.state.account.as_ref());
+        match &fact.state.status {
+            SubscriptionStatus::Incomplete => self.seen_pending = true,
+            SubscriptionStatus::IncompleteExpired | SubscriptionStatus::Canceled => {
+                return self.join_terminal(at, fact);
+            }
+            SubscriptionStatus::Unknown(word) => {
+                self.seen_access = true;
+                self.unknown = self.unknown.take().max(Some((at, word.clone())));
+                return;
+            }
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active => self.join_good(at),
+            SubscriptionStatus::PastDue => self.join_mark(at, Mark::PastDue),
+            SubscriptionStatus::Unpaid => self.join_mark(at, Mark::Unpaid),
+            SubscriptionStatus::Paused => self.join_mark(at, Mark::Paused),
+        }
+        self.seen_access |= fact.state.status != SubscriptionStatus::Incomplete;
+        let observation = Observation {
+            state: fact.state.clone(),
+            before: fact.before.clone(),
+            born: fact.born,
+            request: fact.request.clone(),
+        };
+        self.recent.join(at, observation);
+    }
+
+    /// A payment failed.
+    pub fn join_failure(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
+        self.join_payer(at, account);
+        self.join_mark(at, Mark::Failure);
+    }
+
+    /// A payment succeeded.
+    pub fn join_success(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
+        self.join_payer(at, account);
+        self.seen_access = true;
+        self.join_mark(at, Mark::Success);
+    }
+
+    /// The newest instant of anything kept.
+    pub fn newest(&self) -> Option<Timestamp> {
+        let trail = self.trail.last().map(|(at, _)| *at);
+        let unknown = self.unknown.as_ref().map(|(at, _)| *at);
+        self.newest_known()
+            .max(self.good_at)
+            .max(trail)
+            .max(unknown)
+    }
+
+    /// The newest instant of a fact with a known status.
+    pub fn newest_known(&self) -> Option<Timestamp> {
+        self.recent
+            .newest()
+            .max(self.terminal.as_ref().map(|terminal| terminal.at))
+    }
+
+    fn join_payer(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
+        if let Some(account) = account {
+            self.payer = self.payer.take().max(Some((at, account.clone())));
+        }
+    }
+
+    fn join_terminal(&mut self, at: Timestamp, fact: &SubscriptionFact) {
+        let entry = (fact.state.clone(), fact.ended_at);
+        match &mut self.terminal {
+            Some(known) if known.at > at => {}
+            Some(known) if known.at == at => {
+                known.states.insert(entry);
+            }
+            newer => {
+                let states = BTreeSet::from([entry]);
+                *newer = Some(Terminal { at, states });
+            }
+        }
+    }
+
+    fn join_good(&mut self, at: Timestamp) {
+        self.good_at = self.good_at.max(Some(at));
+        self.trim();
+    }
+
+    fn join_mark(&mut self, at: Timestamp, mark: Mark) {
+        self.trail.insert((at, mark));
+        self.trim();
+    }
+
+    /// Leaves out of the trail what the newest good status settled. Payments of its instant
+    /// stay: nothing says which of the two came first.
+    fn trim(&mut self) {
+        let Some(good_at) = self.good_at else { return };
+        self.trail.retain(|(at, mark)| match mark {
+            Mark::Failure | Mark::Success => *at >= good_at,
+            Mark::PastDue | Mark::Unpaid | Mark::Paused => *at > good_at,
+        });
+    }
+}
+
+/// What is kept of a dispute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptDispute {
+    /// The newest standing; of one instant the greatest.
+    pub standing: (Timestamp, DisputeStanding),
+    /// Every id that an event ties it to.
+    pub ids: BTreeSet<ObjectKey>,
+    /// Derived, and here because the references are not always at hand: its ids lead to several
+    /// accounts, of which it was given the smallest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several_accounts: bool,
+}
+
+impl KeptDispute {
+    /// A dispute that nothing ties to an account yet.
+    pub const fn new(at: Timestamp, standing: DisputeStanding) -> Self {
+        Self {
+            standing: (at, standing),
+            ids: BTreeSet::new(),
+            several_accounts: false,
+        }
+    }
+
+    /// An event shows the dispute.
+    pub fn join(&mut self, at: Timestamp, standing: DisputeStanding, ids: &BTreeSet<ObjectKey>) {
+        self.standing = self.standing.max((at, standing));
+        self.ids.extend(ids.iter().cloned());
+    }
+}
+
+/// What is kept of a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRefund {
+    /// The newest instant, and whether all was given back by then.
+    pub standing: (Timestamp, bool),
+    /// Every id that an event ties it to.
+    pub ids: BTreeSet<ObjectKey>,
+    /// Derived, and here because the references are not always at hand: its ids lead to several
+    /// accounts, of which it was given the smallest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several_accounts: bool,
+}
+
+impl KeptRefund {
+    /// A refund that nothing ties to an account yet.
+    pub const fn new(at: Timestamp, full: bool) -> Self {
+        Self {
+            standing: (at, full),
+            ids: BTreeSet::new(),
+            several_accounts: false,
+        }
+    }
+
+    /// An event shows the refund.
+    pub fn join(&mut self, at: Timestamp, full: bool, ids: &BTreeSet<ObjectKey>) {
+        self.standing = self.standing.max((at, full));
+        self.ids.extend(ids.iter().cloned());
+    }
+}

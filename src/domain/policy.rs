@@ -1,0 +1,266 @@
+//! What an app wants to happen when billing says something: suspend or keep, freeze or expire,
+//! and after how long.
+//!
+//! A policy is input of the derivation, never state: changing it counts at once for everybody,
+//! because whatever is shown is worked out anew.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// The policy of one app. Fields that a document leaves out have their defaults; fields that it
+/// has too many are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// When no subscription is good and one is failing.
+    pub on_payment_failed: OnPaymentFailed,
+    /// Grace: a failing subscription stays good for so long after its failure began, unless the
+    /// provider has given up on it (Stripe's `unpaid`).
+    pub suspend_after: Span,
+    /// A subscription that has been failing for so long counts as ended.
+    pub end_after: Span,
+    /// When every subscription has ended.
+    pub on_end: OnEnd,
+    /// When the best subscription is paused.
+    pub on_pause: OnPause,
+    /// When the provider goes on but does not collect (Stripe's `pause_collection`).
+    pub on_collection_pause: OnCollectionPause,
+    /// When money has been taken back and the dispute is open. Inquiries are only flagged.
+    pub on_dispute_opened: OnDisputeOpened,
+    /// When a dispute was lost.
+    pub on_dispute_lost: OnDisputeLost,
+    /// When all of a payment was given back.
+    pub on_full_refund: OnFullRefund,
+    /// Whether accounts find their customer by the first e-mail address that they held.
+    pub match_by_email: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            on_payment_failed: OnPaymentFailed::Suspend,
+            suspend_after: Span::default(),
+            end_after: Span::days(14),
+            on_end: OnEnd::Freeze,
+            on_pause: OnPause::Suspend,
+            on_collection_pause: OnCollectionPause::Keep,
+            on_dispute_opened: OnDisputeOpened::Flag,
+            on_dispute_lost: OnDisputeLost::Suspend,
+            on_full_refund: OnFullRefund::Flag,
+            match_by_email: true,
+        }
+    }
+}
+
+/// What a failing subscription does to a customer without a good one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPaymentFailed {
+    /// No access until it is paid.
+    Suspend,
+    /// A failing subscription is as good as a paid one, until `end_after`.
+    Keep,
+}
+
+/// What the end of the last subscription does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEnd {
+    /// Access to what was released until then.
+    Freeze,
+    /// No access.
+    Expire,
+}
+
+/// What a paused subscription does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPause {
+    /// No access.
+    Suspend,
+    /// Access to what was released until then.
+    Freeze,
+    /// A paused subscription is as good as a running one.
+    Keep,
+}
+
+/// What a pause of collection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCollectionPause {
+    /// Nothing.
+    Keep,
+    /// The same as a pause.
+    Suspend,
+}
+
+/// What an open dispute does besides its flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisputeOpened {
+    /// Nothing.
+    Flag,
+    /// No access while it is open.
+    Suspend,
+}
+
+/// What a lost dispute does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisputeLost {
+    /// No access until an admin waives it.
+    Suspend,
+    /// No access; shown as expired.
+    Expire,
+    /// Nothing.
+    Keep,
+}
+
+/// What a full refund does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFullRefund {
+    /// A flag; the seller ends the subscription if access shall end.
+    Flag,
+    /// No access until an admin waives it; shown as expired.
+    Expire,
+    /// Nothing.
+    Keep,
+}
+
+/// A length of time in whole seconds, written `30s`, `15m`, `36h` or `14d`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span {
+    seconds: u64,
+}
+
+/// A text that is no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a length of time: a whole number and one of s, m, h, d")]
+pub struct SpanError(String);
+
+/// Units from the largest to the smallest, with their seconds.
+const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+
+/// Longer than anything sensible, and short enough that no sum leaves the range of
+/// [`Timestamp`]: a hundred years.
+const LONGEST: u64 = 36_525 * 86_400;
+
+impl Span {
+    /// So many days of 24 hours.
+    pub const fn days(days: u32) -> Self {
+        Self {
+            seconds: days as u64 * 86_400,
+        }
+    }
+
+    /// No time at all.
+    pub const fn is_zero(self) -> bool {
+        self.seconds == 0
+    }
+
+    /// The instant this long after `start`.
+    pub fn after(self, start: Timestamp) -> Timestamp {
+        start.plus(Duration::from_secs(self.seconds))
+    }
+
+    /// Whether this much time has passed since `start`. A span of nothing has always passed:
+    /// `start` is a provider's time and may lie ahead of the local clock.
+    pub fn has_passed(self, start: Timestamp, now: Timestamp) -> bool {
+        self.is_zero() || self.after(start) <= now
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_zero() {
+            return f.write_str("0d");
+        }
+        let largest = UNITS
+            .iter()
+            .find(|(_, size)| self.seconds.is_multiple_of(*size));
+        let (unit, size) = largest.copied().unwrap_or(('s', 1));
+        write!(f, "{}{unit}", self.seconds / size)
+    }
+}
+
+impl FromStr for Span {
+    type Err = SpanError;
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let wrong = || SpanError(text.chars().take(40).collect());
+        let unit = text.chars().last().ok_or_else(wrong)?;
+        let (_, size) = UNITS.iter().find(|(u, _)| *u == unit).ok_or_else(wrong)?;
+        let digits = &text[..text.len() - 1];
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        let count: u64 = digits.parse().map_err(|_| wrong())?;
+        let seconds = count.checked_mul(*size).filter(|s| *s <= LONGEST);
+        Ok(Self {
+            seconds: seconds.ok_or_else(wrong)?,
+        })
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = SpanError;
+    fn try_from(text: String) -> Result<Self, SpanError> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_and_written_in_the_largest_unit_that_fits() {
+        let cases = [
+            ("0d", Some("0d")),
+            ("0s", Some("0d")),
+            ("14d", Some("14d")),
+            ("48h", Some("2d")),
+            ("36h", Some("36h")),
+            ("90m", Some("90m")),
+            ("120s", Some("2m")),
+            ("", None),
+            ("d", None),
+            ("14", None),
+            ("-1d", None),
+            ("+1d", None),
+            ("1.5d", None),
+            ("1w", None),
+            ("1é", None),
+            ("99999999999999999999d", None),
+            ("40000d", None),
+        ];
+        for (text, wanted) in cases {
+            let got = text.parse::<Span>().ok().map(|span| span.to_string());
+            assert_eq!(got.as_deref(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_fills_in_defaults_and_refuses_unknown_fields() {
+        let read = |text: &str| serde_json::from_str::<Policy>(text);
+        assert_eq!(read("{}").unwrap(), Policy::default());
+        let grace = read(r#"{"suspend_after":"7d"}"#).unwrap();
+        assert_eq!(grace.suspend_after, Span::days(7));
+        assert!(read(r#"{"suspend_afterr":"7d"}"#).is_err());
+        assert!(read(r#"{"on_end":"explode"}"#).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! What an admin token allows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The roles of admin tokens, each with everything that the one before it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Also changes customers, packages, plans and the policy, and replays events.
+    Admin,
+    /// Also manages tokens, apps and webhook secrets.
+    Owner,
+}
+
+/// A word that names no [`Role`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a role: one of owner, admin, viewer")]
+pub struct RoleError;
+
+impl Role {
+    /// Whether a token of this role may do what needs `needed`.
+    pub fn allows(self, needed: Self) -> bool {
+        self >= needed
+    }
+
+    /// The name in the API, in columns and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = RoleError;
+    fn from_str(word: &str) -> Result<Self, RoleError> {
+        match word {
+            "viewer" => Ok(Self::Viewer),
+            "admin" => Ok(Self::Admin),
+            "owner" => Ok(Self::Owner),
+            _ => Err(RoleError),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_what_the_one_before_it_may() {
+        let order = [Role::Viewer, Role::Admin, Role::Owner];
+        for (rank, role) in order.into_iter().enumerate() {
+            for (needed_rank, needed) in order.into_iter().enumerate() {
+                assert_eq!(role.allows(needed), rank >= needed_rank, "{role} for {needed}");
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What people and scripts may send: e-mail addresses, names, package names, metadata.
+//!
+//! The limits guard the store and everybody who reads it later. They are wide on purpose: an
+//! address or name that a billing provider accepted must not be refused when an admin types it.
+
+use serde_json::Value;
+
+/// Something wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field, with a path such as `packages[0].constraint` where it lies deeper.
+    pub field: String,
+    /// What is wrong, as the end of a sentence about the field: `must be …`.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of this field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Greatest number of bytes of a name, a reason, an address line or an outside id.
+pub const MAX_TEXT: usize = 255;
+/// Greatest number of bytes of an e-mail address: what fits into SMTP's path of 256 (RFC 5321,
+/// section 4.5.3.1.3).
+pub const MAX_EMAIL: usize = 254;
+/// Greatest number of bytes of metadata, as JSON.
+pub const MAX_METADATA: usize = 16 * 1024;
+/// How deep metadata may be nested; its outer object is the first level.
+pub const MAX_METADATA_DEPTH: usize = 8;
+
+/// A line of text: 1 to [`MAX_TEXT`] bytes, without control characters, not blank.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn line(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.len() > MAX_TEXT {
+        return Err(format!("must be at most {MAX_TEXT} bytes long"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not contain control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// An e-mail address: something without white space on both sides of an `@`. Whether mail
+/// arrives there only the mail can tell, so no finer rule is tried.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn email(text: &str) -> Result<String, String> {
+    let text = line(text)?;
+    if text.len() > MAX_EMAIL {
+        return Err(format!("must be at most {MAX_EMAIL} bytes long"));
+    }
+    let good = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && !local.contains('@')
+            && !domain.is_empty()
+            && !domain.starts_with('.')
+            && !domain.ends_with('.')
+            && !domain.contains("..")
+            && !text.contains(|c: char| c.is_whitespace() || "<>(),;:\\\"[]".contains(c))
+    });
+    if good { Ok(text) } else { Err("must be an e-mail address".to_owned()) }
+}
+
+/// A package's name, as Composer has it: runs of lower-case letters and digits, with one `.`, `_`
+/// or `-` between two runs; after the slash also `--`.
+/// <https://getcomposer.org/doc/04-schema.md#name>
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn package(name: &str) -> Result<String, String> {
+    if name.len() <= MAX_TEXT && is_package_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err("must be of the form vendor/package in lower case".to_owned())
+    }
+}
+
+fn is_package_name(name: &str) -> bool {
+    let part = |text: &str| {
+        text.split(['.', '_', '-']).all(|run| {
+            !run.is_empty() && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+    };
+    // One `--` counts as one separator; a third hyphen leaves an empty run.
+    name.split_once('/')
+        .is_some_and(|(vendor, package)| part(vendor) && part(&package.replace("--", "-")))
+}
+
+/// A pattern of package names, as tokens carry them: `acme/*`, `acme/tool-*`, `*`.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn package_pattern(pattern: &str) -> Result<String, String> {
+    let allowed =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*".contains(&b);
+    if (1..=MAX_TEXT).contains(&pattern.len()) && pattern.bytes().all(allowed) {
+        Ok(pattern.to_owned())
+    } else {
+        Err("must be a package name in lower case, `*` standing for anything".to_owned())
+    }
+}
+
+/// A word such as a token's scope: 1 to 64 of `a-z`, `0-9`, `_`, `-`, `.` and `:`.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn word(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.:".contains(&b);
+    if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 64 of a-z, 0-9, `_`, `-`, `.` and `:`".to_owned())
+    }
+}
+
+/// Metadata: a JSON object within [`MAX_METADATA`] and [`MAX_METADATA_DEPTH`].
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn metadata(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
+    let Value::Object(object) = value else {
+        return Err("must be an object".to_owned());
+    };
+    if value.to_string().len() > MAX_METADATA {
+        return Err(format!("must be at most {MAX_METADATA} bytes of JSON"));
+    }
+    if deeper_than(value, MAX_METADATA_DEPTH) {
+        return Err(format!("must be nested at most {MAX_METADATA_DEPTH} deep"));
+    }
+    Ok(object.clone())
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let mut inner: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Object(object) => Box::new(object.values()),
+        Value::Array(array) => Box::new(array.iter()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return false,
+    };
+    levels == 0 || inner.any(|value| deeper_than(value, levels - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e_mail_addresses_are_told_from_other_text() {
+        let cases = [
+            ("dev@acme.com", true),
+            ("first.last+tag@sub.acme.co.uk", true),
+            ("o'brien@acme.com", true),
+            ("post@müller.example", true),
+            ("root@localhost", true),
+            ("", false),
+            ("acme.com", false),
+            ("@acme.com", false),
+            ("dev@", false),
+            ("dev@@acme.com", false),
+            ("dev@acme..com", false),
+            ("dev@.acme.com", false),
+            ("dev @acme.com", false),
+            ("Dev <dev@acme.com>", false),
+            ("dev@acme.com\n", false),
+            ("dev@acme.com,ops@acme.com", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(email(text).is_ok(), expected, "`{text}`");
+        }
+        assert!(email(&format!("{}@acme.com", "a".repeat(300))).is_err());
+    }
+
+    #[test]
+    fn package_names_are_composers() {
+        let cases = [
+            ("acme/tool", true),
+            ("acme-inc/tool_box.two", true),
+            ("a1/b--c", true),
+            ("acme", false),
+            ("Acme/tool", false),
+            ("acme/", false),
+            ("acme/tool/box", false),
+            ("acme/b---c", false),
+            ("acme/-tool", false),
+            ("acme/*", false),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(package(name).is_ok(), expected, "`{name}`");
+        }
+    }
+
+    #[test]
+    fn lines_are_bounded_and_have_no_control_characters() {
+        assert!(line("Acme Corporation").is_ok());
+        assert!(line(&"a".repeat(MAX_TEXT)).is_ok());
+        for text in ["", "  ", "a\u{0}b", "a\nb", &"a".repeat(MAX_TEXT + 1)] {
+            assert!(line(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_an_object_of_bounded_size_and_depth() {
+        let nested = |levels: usize| {
+            serde_json::from_str::<Value>(&format!(
+                "{}1{}",
+                "{\"a\":".repeat(levels),
+                "}".repeat(levels)
+            ))
+            .unwrap()
+        };
+        assert!(metadata(&serde_json::json!({"plan": ["gold", 1, null]})).is_ok());
+        assert!(metadata(&nested(MAX_METADATA_DEPTH)).is_ok());
+        assert!(metadata(&nested(MAX_METADATA_DEPTH + 1)).is_err());
+        assert!(metadata(&serde_json::json!([1])).is_err());
+        assert!(metadata(&serde_json::json!({"a": "x".repeat(MAX_METADATA)})).is_err());
+    }
+}

@@ -1,0 +1,241 @@
+//! Which webhook endpoints there are, in memory.
+//!
+//! A receiver must know an endpoint's secrets before it can tell an honest webhook from a forged
+//! one, and must go on knowing them while the store is away: then the queue may still work, and
+//! nothing has to be refused. So all secrets of all endpoints are kept in memory and read anew
+//! every five seconds. An endpoint that is not found is a 404 only if the store has lately said
+//! so; otherwise it may be new, and the answer is 503, which makes the provider come again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::id::{AppSlug, Provider};
+use crate::domain::time::Timestamp;
+use crate::provider::Secret;
+use crate::store::secret::SealedSecret;
+use crate::store::vault::{SealedFor, Vault};
+use crate::store::{Store, StoreError};
+
+/// How often the store is asked. A new secret works everywhere after this time at the latest,
+/// which is shorter than anybody needs to paste it into a dashboard.
+const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// Why an endpoint's secrets cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// There is no such endpoint: the app does not exist, or has no current secret.
+    #[error("there is no such endpoint")]
+    Unknown,
+    /// It is not known here, but the store could not be asked lately.
+    #[error("the endpoint is not known, and the store could not be asked lately")]
+    Undetermined,
+}
+
+/// The endpoints of all apps. Cheap to clone; all clones see the same.
+#[derive(Clone)]
+pub struct Endpoints {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    /// The secrets from the settings, all of the app `default`.
+    fixed: Vec<(Provider, Secret)>,
+    table: watch::Sender<Arc<Table>>,
+    /// One refresh at a time: an older reading must not replace a newer one.
+    refreshing: Mutex<()>,
+}
+
+/// What was known at one moment.
+#[derive(Default)]
+struct Table {
+    endpoints: BTreeMap<(AppSlug, Provider), Vec<Held>>,
+    /// Whether the last attempt to read the store succeeded.
+    fresh: bool,
+    /// Whether any attempt has.
+    loaded: bool,
+}
+
+#[derive(Clone)]
+struct Held {
+    secret: Secret,
+    expires_at: Option<Timestamp>,
+}
+
+impl Endpoints {
+    /// Knows the secrets of the settings, and nothing of the store before the first
+    /// [`refresh`](Self::refresh).
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        clock: Arc<dyn Clock>,
+        fixed: Vec<(Provider, Secret)>,
+    ) -> Self {
+        let table = Table {
+            endpoints: by_endpoint(&fixed),
+            ..Table::default()
+        };
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                vault,
+                clock,
+                fixed,
+                table: watch::Sender::new(Arc::new(table)),
+                refreshing: Mutex::new(()),
+            }),
+        }
+    }
+
+    /// The current secrets of an endpoint, at least one.
+    ///
+    /// # Errors
+    /// See [`EndpointError`].
+    pub fn secrets(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        now: Timestamp,
+    ) -> Result<Vec<Secret>, EndpointError> {
+        let table = Arc::clone(&self.inner.table.borrow());
+        let held = table.endpoints.get(&(app.clone(), provider));
+        // A secret runs out on time, also while the store is away.
+        let current: Vec<Secret> = held
+            .into_iter()
+            .flatten()
+            .filter(|held| held.expires_at.is_none_or(|end| end > now))
+            .map(|held| held.secret.clone())
+            .collect();
+        if !current.is_empty() {
+            Ok(current)
+        } else if table.fresh {
+            Err(EndpointError::Unknown)
+        } else {
+            Err(EndpointError::Undetermined)
+        }
+    }
+
+    /// Whether the store has been read at least once.
+    pub fn is_loaded(&self) -> bool {
+        self.inner.table.borrow().loaded
+    }
+
+    /// Reads the store now: at the start, and after a secret was added or removed. If it is away,
+    /// what was known stays known.
+    ///
+    /// # Errors
+    /// When the database does not answer. It is logged here, once for each time that it goes
+    /// away, so a caller who can go on may ignore it.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let _alone = self.inner.refreshing.lock().await;
+        let before = Arc::clone(&self.inner.table.borrow());
+        let (table, result) = match self.read().await {
+            Ok(endpoints) => {
+                if before.loaded && !before.fresh {
+                    tracing::info!("webhook endpoints can be read from the store again");
+                }
+                let table = Table {
+                    endpoints,
+                    fresh: true,
+                    loaded: true,
+                };
+                (table, Ok(()))
+            }
+            Err(error) => {
+                if before.fresh || !before.loaded {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(
+                        error,
+                        "webhook endpoints cannot be read from the store; those known stay in use"
+                    );
+                }
+                let table = Table {
+                    endpoints: before.endpoints.clone(),
+                    fresh: false,
+                    loaded: before.loaded,
+                };
+                (table, Err(error))
+            }
+        };
+        self.inner.table.send_replace(Arc::new(table));
+        result
+    }
+
+    /// Refreshes every five seconds until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        loop {
+            // Failures are logged by `refresh`, and the next round is the retry.
+            let _ = self.refresh().await;
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(REFRESH_EVERY) => {}
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<Held>>, StoreError> {
+        let inner = &*self.inner;
+        let mut tx = inner.store.read().await?;
+        let sealed = tx.secret_list_current(inner.clock.now()).await?;
+        drop(tx);
+        let mut endpoints = by_endpoint(&inner.fixed);
+        for sealed in sealed {
+            let place = (sealed.secret.app.clone(), sealed.secret.provider);
+            endpoints.entry(place).or_default().extend(inner.open(sealed));
+        }
+        Ok(endpoints)
+    }
+}
+
+impl Inner {
+    /// A secret that does not open is left out instead of failing the reading: one damaged row,
+    /// or one left from an older key, must not silence every other endpoint.
+    fn open(&self, sealed: SealedSecret) -> Option<Held> {
+        let SealedSecret { secret, sealed } = sealed;
+        let what = SealedFor {
+            app: &secret.app,
+            provider: secret.provider,
+            id: &secret.id,
+        };
+        match self.vault.open(what, &sealed) {
+            Ok(key) => Some(Held {
+                secret: Secret {
+                    id: Some(secret.id),
+                    mode: secret.mode,
+                    key,
+                },
+                expires_at: secret.expires_at,
+            }),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(
+                    app = %secret.app,
+                    provider = %secret.provider,
+                    secret.id = %secret.id,
+                    error,
+                    "a webhook secret cannot be used"
+                );
+                None
+            }
+        }
+    }
+}
+
+fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<Held>> {
+    let mut endpoints: BTreeMap<_, Vec<Held>> = BTreeMap::new();
+    for (provider, secret) in fixed {
+        let place = (AppSlug::default_app(), *provider);
+        endpoints.entry(place).or_default().push(Held {
+            secret: secret.clone(),
+            expires_at: None,
+        });
+    }
+    endpoints
+}

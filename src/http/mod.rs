@@ -1,0 +1,163 @@
+//! HTTP: the receiver of webhooks, the admin API, the access check, and health.
+//!
+//! [`router`] says what there is, [`serve`] listens. State is assembled once, in `main`, and
+//! handed in as an [`AppState`]; handlers get everything from it and from extractors: [`Admin`]
+//! for who asks, [`ValidJson`], [`ValidQuery`] and [`ValidPath`] for what is asked. Every refusal
+//! is an [`ApiError`], including those of paths and methods that do not exist and of handlers
+//! that panic.
+
+pub mod access;
+pub mod admin;
+pub mod auth;
+pub mod client_addr;
+pub mod endpoints;
+pub mod error;
+mod frame;
+mod health;
+pub mod input;
+pub mod limits;
+mod server;
+pub mod throttle;
+mod webhook;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware;
+use ipnet::IpNet;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use auth::{Admin, Reading};
+pub use client_addr::ClientAddr;
+pub use endpoints::Endpoints;
+pub use error::ApiError;
+pub use input::{ValidJson, ValidPath, ValidQuery};
+pub use limits::Limits;
+pub use server::serve;
+use throttle::Throttle;
+
+use crate::clock::Clock;
+use crate::domain::token::TokenHash;
+use crate::queue::Publisher;
+use crate::store::Store;
+use crate::store::vault::Vault;
+
+/// Which parts of Tollgate this process serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Takes webhooks.
+    pub receiver: bool,
+    /// Works on events. It serves nothing over HTTP but its health.
+    pub worker: bool,
+    /// The admin API and the access check.
+    pub api: bool,
+}
+
+impl Roles {
+    /// All of them.
+    pub const ALL: Self = Self {
+        receiver: true,
+        worker: true,
+        api: true,
+    };
+}
+
+/// What the settings say about HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Which routes there are, and what `/readyz` asks.
+    pub roles: Roles,
+    /// Greatest age of a signature, either way. Whole seconds.
+    pub signature_tolerance: Duration,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The hash of `ADMIN_TOKEN`, if it is set.
+    pub root_token: Option<TokenHash>,
+    /// Sizes and times.
+    pub limits: Limits,
+}
+
+/// What handlers work with.
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// Where webhooks and replays go.
+    pub publisher: Arc<dyn Publisher>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Which webhook endpoints there are.
+    pub endpoints: Endpoints,
+    /// Seals webhook secrets.
+    pub vault: Vault,
+    /// The settings.
+    pub settings: HttpSettings,
+    /// Counts webhooks with bad signatures.
+    pub bad_signatures: Throttle,
+    /// Counts failed sign-ins.
+    pub bad_tokens: Throttle,
+}
+
+/// [`Parts`], shared by all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+impl AppState {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Everything that this process serves, on one address.
+pub fn router(state: AppState) -> Router {
+    framed(service_routes(&state).merge(health::router()), state)
+}
+
+/// Everything but what [`ops_router`] has, for a process that serves the two on two addresses.
+pub fn service_router(state: AppState) -> Router {
+    framed(service_routes(&state), state)
+}
+
+/// What operators' tools ask for: health.
+pub fn ops_router(state: AppState) -> Router {
+    framed(health::router(), state)
+}
+
+fn service_routes(state: &AppState) -> Router<AppState> {
+    let roles = state.settings.roles;
+    let mut routes = Router::new();
+    if roles.receiver {
+        routes = routes.merge(webhook::router());
+    }
+    if roles.api {
+        routes = routes.merge(admin::router()).merge(access::router());
+    }
+    routes
+}
+
+fn framed(routes: Router<AppState>, state: AppState) -> Router {
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(state)
+        .layer(CatchPanicLayer::custom(frame::panicked))
+        // The last layer is the outermost: a panic's answer gets its request id too.
+        .layer(middleware::from_fn(frame::surround))
+}
+
+async fn no_such_path() -> ApiError {
+    ApiError::not_found("path_unknown", "there is nothing at this path")
+}
+
+async fn no_such_method() -> ApiError {
+    ApiError::MethodNotAllowed
+}

@@ -1,0 +1,101 @@
+//! How often one address may fail.
+//!
+//! Only failures are counted, after the fact: what is valid is never held up by what somebody
+//! else behind the same address gets wrong.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+/// Failures that one address may cause in a minute before the answer is 429.
+const FAILURES_A_MINUTE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// How many addresses are remembered at once; bounds the memory to about a megabyte. Whoever
+/// fails while so many others do shares one count with all further ones.
+const ADDRESSES: usize = 10_000;
+
+/// Counts failures by address.
+#[derive(Debug)]
+pub struct Throttle {
+    failures: DefaultKeyedRateLimiter<IpAddr>,
+    clock: DefaultClock,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            failures: RateLimiter::keyed(Quota::per_minute(FAILURES_A_MINUTE)),
+            clock: DefaultClock::default(),
+        }
+    }
+}
+
+impl Throttle {
+    /// Counts a failure of this address.
+    ///
+    /// # Errors
+    /// How long until its next failure is allowed, once there were too many.
+    pub fn fail(&self, client: IpAddr) -> Result<(), Duration> {
+        let key = self.key(client);
+        self.failures
+            .check_key(&key)
+            .map_err(|until| until.wait_time_from(self.clock.now()))
+    }
+
+    fn key(&self, client: IpAddr) -> IpAddr {
+        if self.failures.len() >= ADDRESSES {
+            self.failures.retain_recent();
+        }
+        if self.failures.len() >= ADDRESSES {
+            return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        }
+        match client {
+            IpAddr::V4(_) => client,
+            // One subscriber has a whole /64 (RFC 6177, section 2).
+            IpAddr::V6(addr) => {
+                let [a, b, c, d, ..] = addr.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_may_fail_a_hundred_times() {
+        let throttle = Throttle::default();
+        let first = IpAddr::from([192, 0, 2, 1]);
+        for count in 0..100 {
+            assert!(throttle.fail(first).is_ok(), "failure {count}");
+        }
+        let wait = throttle.fail(first).unwrap_err();
+        assert!(wait <= Duration::from_secs(1), "{wait:?}");
+        assert!(throttle.fail(IpAddr::from([192, 0, 2, 2])).is_ok());
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_count_together() {
+        let throttle = Throttle::default();
+        let addr = |last| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
+        let passed = (0..200).filter(|&last| throttle.fail(addr(last)).is_ok()).count();
+        assert!((100..=102).contains(&passed), "{passed}");
+        assert!(throttle.fail(IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1])).is_ok());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_so_are_the_failures_of_all_further_addresses() {
+        let throttle = Throttle::default();
+        let failures = 3 * u32::try_from(ADDRESSES).unwrap();
+        let passed = (0..failures)
+            .filter(|&bits| throttle.fail(IpAddr::from(bits.to_be_bytes())).is_ok())
+            .count();
+        assert!(throttle.failures.len() <= ADDRESSES + 1);
+        assert!(passed < 2 * ADDRESSES, "{passed}");
+    }
+}

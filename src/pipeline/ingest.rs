@@ -1,0 +1,63 @@
+//! From a verified webhook to a message that will not be lost.
+
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::provider::{self, EventHead, PayloadError, VerifiedWebhook};
+use crate::queue::message::{Headers, HeadersV1};
+use crate::queue::{Message, Publisher, QueueError};
+use crate::random::{self, RandomError};
+
+/// Why a verified webhook was not handed over.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// It has no usable id and type. Sending it again will not help.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// It may not be durable, so it must come again.
+    #[error("the webhook could not be handed over to the queue")]
+    Queue(#[source] QueueError),
+    /// No receipt could be made for it.
+    #[error("no receipt could be made for the webhook")]
+    Random(#[source] RandomError),
+}
+
+/// Hands a webhook over to the queue. When this returns without an error the webhook is durable,
+/// and may be acknowledged.
+///
+/// Reads no more of the payload than its id and type: what it means is for the worker, who can
+/// try again, and whose failures can be replayed. May be repeated: every event counts once.
+///
+/// # Errors
+/// See [`IngestError`]. After any but the first the message may have been kept all the same.
+pub async fn ingest(
+    publisher: &dyn Publisher,
+    app: AppSlug,
+    webhook: VerifiedWebhook<Vec<u8>>,
+    now: Timestamp,
+) -> Result<EventHead, IngestError> {
+    let provider = webhook.provider();
+    let head = provider::head(provider, webhook.body())?;
+    let headers = HeadersV1 {
+        app,
+        provider,
+        event_id: head.id.clone(),
+        event_type: head.event_type.clone(),
+        received_at: now,
+        mode: webhook.mode(),
+        receipt: random::uuid(now)
+            .map_err(IngestError::Random)?
+            .simple()
+            .to_string(),
+        attempt: 0,
+        replay: None,
+        error: None,
+    };
+    // What has a head is UTF-8 already; asking again is cheaper than a way to lose a byte.
+    let body = String::from_utf8(webhook.into_body()).map_err(|_| PayloadError::NotJson)?;
+    let message = Message {
+        headers: Headers::V1(headers),
+        body,
+    };
+    publisher.publish(message).await.map_err(IngestError::Queue)?;
+    Ok(head)
+}

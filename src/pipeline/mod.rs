@@ -1,0 +1,12 @@
+//! The use cases: what Tollgate does with a webhook, an order of an admin, a due time.
+//!
+//! [`ingest`] hands a verified webhook over to the queue. [`process`] turns a batch of messages
+//! into facts, folds them into what is kept, and commits the batch with its outcomes.
+//! [`record`] moves dead letters into the ledger, [`replay`] publishes events of the ledger
+//! again, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
+
+pub mod ingest;
+pub mod process;
+pub mod record;
+pub mod replay;
+pub mod timers;

@@ -1,0 +1,21 @@
+//! Dead letters become `failed` events of the ledger, where they can be seen and replayed.
+
+use crate::domain::event::EventOutcome;
+use crate::domain::time::Timestamp;
+use crate::queue::Message;
+use crate::queue::message::EventError;
+use crate::store::{Store, StoreError};
+
+/// Records one dead letter. Recording it twice is harmless; an event that has had its effect by
+/// another way keeps its outcome.
+///
+/// # Errors
+/// When the store failed; the dead letter then stays in the queue.
+pub async fn record(store: &Store, message: &Message, now: Timestamp) -> Result<(), StoreError> {
+    let unknown = || EventError {
+        code: "dead_letter".to_owned(),
+        detail: "the queue gave the message up without saying why".to_owned(),
+    };
+    let error = message.headers().error.clone().unwrap_or_else(unknown);
+    super::process::note(store, message, EventOutcome::Failed, &error, now).await
+}

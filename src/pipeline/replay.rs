@@ -1,0 +1,99 @@
+//! Events of the ledger, published again.
+
+use uuid::Uuid;
+
+use crate::domain::event::EventOutcome;
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::queue::message::{Headers, HeadersV1, Replay};
+use crate::queue::{Message, Publisher, QueueError};
+use crate::store::{Store, StoreError};
+
+/// Why an event was not replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The app's ledger has no such event.
+    #[error("the ledger has no such event")]
+    NotFound,
+    /// It has had its effect, and the order did not say `force`.
+    #[error("the event has outcome `{outcome}` already; `force` replays it all the same")]
+    AlreadyApplied {
+        /// Its outcome.
+        outcome: EventOutcome,
+    },
+    /// The store failed.
+    #[error("the ledger could not be read")]
+    Store(#[from] StoreError),
+    /// The queue failed; the event was not published.
+    #[error("the event could not be published")]
+    Queue(#[from] QueueError),
+}
+
+/// Publishes an event of the ledger again, under a receipt of its own.
+///
+/// The age of its signature no longer matters: that was judged when it was received.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub async fn replay_one(
+    store: &Store,
+    publisher: &dyn Publisher,
+    app: &AppSlug,
+    event_id: &str,
+    force: bool,
+) -> Result<(), ReplayError> {
+    let message = order(store, app, event_id, force).await?;
+    Ok(publisher.publish(message).await?)
+}
+
+/// The same from another process than the one that serves the built-in queue.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub async fn replay_in_store(
+    store: &Store,
+    app: &AppSlug,
+    event_id: &str,
+    force: bool,
+    now: Timestamp,
+) -> Result<(), ReplayError> {
+    let message = order(store, app, event_id, force).await?;
+    let mut tx = store.begin().await?;
+    tx.message_add(&[message], now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The message that orders a replay.
+async fn order(
+    store: &Store,
+    app: &AppSlug,
+    event_id: &str,
+    force: bool,
+) -> Result<Message, ReplayError> {
+    let stored = store.read().await?.event_message(app, event_id).await?;
+    let stored = stored.ok_or(ReplayError::NotFound)?;
+    match stored.outcome {
+        EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded if !force => {
+            return Err(ReplayError::AlreadyApplied { outcome: stored.outcome });
+        }
+        EventOutcome::Applied
+        | EventOutcome::Unchanged
+        | EventOutcome::Superseded
+        | EventOutcome::Ignored
+        | EventOutcome::Pending
+        | EventOutcome::Failed => {}
+    }
+    let headers = HeadersV1 {
+        app: app.clone(),
+        provider: stored.provider,
+        event_id: event_id.to_owned(),
+        event_type: stored.event_type,
+        received_at: stored.received_at,
+        mode: stored.mode,
+        receipt: Uuid::now_v7().simple().to_string(),
+        attempt: 0,
+        replay: Some(Replay { force }),
+        error: None,
+    };
+    Ok(Message { headers: Headers::V1(headers), body: stored.payload })
+}

@@ -1,0 +1,44 @@
+//! Due times: graces that end, cancellations whose date has come.
+//!
+//! A due time stands with its customer and is found by index. Acting on one means deriving the
+//! customer anew; whoever does it, and however often, the result is the same, and the new due
+//! time replaces the old one in the same transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::process::audit_entries;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
+use crate::domain::reach::Reach;
+use crate::store::{Actor, Store, StoreError};
+
+/// Most customers of one transaction: a write lock is held while they are derived.
+const MOST: i64 = 200;
+
+/// Acts on due times until none is left; the number of customers derived.
+///
+/// # Errors
+/// When the store failed. What was committed before stays.
+pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
+    let mut total = 0;
+    loop {
+        let mut tx = store.begin().await?;
+        let due = tx.customer_due(now, MOST).await?;
+        if due.is_empty() {
+            return Ok(total);
+        }
+        total += due.len();
+        let mut by_app: BTreeMap<AppSlug, BTreeSet<CustomerId>> = BTreeMap::new();
+        for (app, id) in due {
+            by_app.entry(app).or_default().insert(id);
+        }
+        for (app, customers) in by_app {
+            let reach = Reach { customers, ..Reach::default() };
+            let mut world = tx.world_load(&app, &reach).await?;
+            let changes = world.tick(now);
+            tx.world_save(&app, &world).await?;
+            tx.audit_add(&audit_entries(&app, &Actor::Timer, &changes, now)).await?;
+        }
+        tx.commit().await?;
+    }
+}

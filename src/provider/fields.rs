@@ -1,0 +1,394 @@
+//! Reading fields by their place in a payload.
+//!
+//! A place is written as the providers' pages write it, `items.data` or
+//! `parent.subscription_details.subscription`, so that the code reads like the table of API
+//! versions it stands for, and an error can name it. Null and absent are the same everywhere.
+//!
+//! Only the names in [`is_read`] are built when a payload is parsed. An event is mostly fields
+//! that nobody here asks for, and building all of them costs several times more than verifying
+//! its signature.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::ReadError;
+use crate::domain::fact::{Address, Contact};
+use crate::domain::time::Timestamp;
+
+/// The longest id, status or price in bytes: such texts become keys, and a key of any length
+/// would break the store's indexes.
+const MAX_ID: usize = 255;
+/// The longest e-mail address in bytes; Stripe accepts 512 characters, RFC 5321 some 320.
+const MAX_EMAIL: usize = 512;
+
+/// The names of all fields that any reader asks for. [`Fields::at`] checks in debug builds that
+/// it is asked for no other.
+fn is_read(name: &str) -> bool {
+    matches!(
+        name,
+        "action"
+            | "address"
+            | "amount"
+            | "amount_refunded"
+            | "billing_reason"
+            | "cancel_at"
+            | "cancel_at_period_end"
+            | "canceled_at"
+            | "charge"
+            | "charges"
+            | "city"
+            | "country"
+            | "current_billing_period"
+            | "current_period_end"
+            | "customer"
+            | "customer_account"
+            | "customer_address"
+            | "customer_details"
+            | "customer_email"
+            | "customer_id"
+            | "customer_name"
+            | "customer_phone"
+            | "data"
+            | "effective_at"
+            | "email"
+            | "ended_at"
+            | "ends_at"
+            | "has_more"
+            | "id"
+            | "invoice"
+            | "items"
+            | "latest_charge"
+            | "line1"
+            | "line2"
+            | "mode"
+            | "name"
+            | "object"
+            | "parent"
+            | "pause_collection"
+            | "payment_intent"
+            | "phone"
+            | "plan"
+            | "postal_code"
+            | "previous_attributes"
+            | "price"
+            | "product"
+            | "product_id"
+            | "quantity"
+            | "refunded"
+            | "scheduled_change"
+            | "state"
+            | "status"
+            | "subscription"
+            | "subscription_details"
+            | "subscription_id"
+            | "transaction_id"
+            | "type"
+    )
+}
+
+/// Parses JSON, keeping only objects' fields that [`is_read`] names.
+///
+/// # Errors
+/// If it is no JSON, or what is kept is nested more than 128 deep.
+pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Kept.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// Puts Stripe's `previous_attributes` back into the object: objects key by key, arrays and
+/// everything else whole. <https://docs.stripe.com/api/events/object#event_object-data>
+pub(super) fn put_back(object: &mut Value, previous: &Value) {
+    match (object, previous) {
+        (Value::Object(object), Value::Object(previous)) => {
+            for (name, value) in previous {
+                put_back(object.entry(name.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (place, previous) => previous.clone_into(place),
+    }
+}
+
+/// An object of a payload and where it stands.
+pub(super) struct Fields<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(value: &'a Value, path: impl Into<String>) -> Self {
+        Self {
+            value,
+            path: path.into(),
+        }
+    }
+
+    /// The whole object.
+    pub(super) fn whole(&self) -> &'a Value {
+        self.value
+    }
+
+    /// The value at a place; `None` if it is null or not there.
+    pub(super) fn at(&self, place: &str) -> Option<&'a Value> {
+        let mut value = self.value;
+        for name in place.split('.') {
+            debug_assert!(
+                is_read(name),
+                "`{name}` is not among the fields that are kept"
+            );
+            value = value.get(name)?;
+        }
+        Some(value).filter(|value| !value.is_null())
+    }
+
+    /// An id, or the id of an expanded object, at the first of the places that has one.
+    pub(super) fn id(&self, places: &[&str]) -> Result<Option<&'a str>, ReadError> {
+        for place in places {
+            let Some(value) = self.at(place) else {
+                continue;
+            };
+            let id = if value.is_object() {
+                value.get("id")
+            } else {
+                Some(value)
+            };
+            let text = id
+                .and_then(Value::as_str)
+                .ok_or_else(|| self.malformed(place, "an id"))?;
+            if !text.is_empty() {
+                return self.key(place, text).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Like [`id`](Self::id); missing, it is named by the first place.
+    pub(super) fn need_id(&self, places: &[&str]) -> Result<&'a str, ReadError> {
+        self.id(places)?.ok_or_else(|| self.missing(places[0]))
+    }
+
+    /// A word of some list, such as a status.
+    pub(super) fn word(&self, place: &str) -> Result<Option<&'a str>, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(None);
+        };
+        let text = value
+            .as_str()
+            .ok_or_else(|| self.malformed(place, "a text"))?;
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            self.key(place, text).map(Some)
+        }
+    }
+
+    /// Like [`word`](Self::word), of a field that has to be there.
+    pub(super) fn need_word(&self, place: &str) -> Result<&'a str, ReadError> {
+        self.word(place)?.ok_or_else(|| self.missing(place))
+    }
+
+    /// A time in Stripe's way: whole seconds since 1970.
+    pub(super) fn seconds(&self, place: &str) -> Result<Option<Timestamp>, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(None);
+        };
+        let time = value.as_i64().and_then(Timestamp::from_seconds);
+        time.map(Some)
+            .ok_or_else(|| self.malformed(place, "a time in seconds since 1970"))
+    }
+
+    /// A time in Paddle's way: RFC 3339.
+    pub(super) fn instant(&self, place: &str) -> Result<Option<Timestamp>, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(None);
+        };
+        let time = value.as_str().and_then(Timestamp::parse);
+        time.map(Some)
+            .ok_or_else(|| self.malformed(place, "an RFC 3339 time"))
+    }
+
+    /// True or false; false if it is not there.
+    pub(super) fn flag(&self, place: &str) -> Result<bool, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(false);
+        };
+        value
+            .as_bool()
+            .ok_or_else(|| self.malformed(place, "true or false"))
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self, place: &str) -> Result<Option<i64>, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(None);
+        };
+        value
+            .as_i64()
+            .map(Some)
+            .ok_or_else(|| self.malformed(place, "a whole number"))
+    }
+
+    /// The members of a list; `None` if there is no list.
+    pub(super) fn list(&self, place: &str) -> Result<Option<Vec<Fields<'a>>>, ReadError> {
+        let Some(value) = self.at(place) else {
+            return Ok(None);
+        };
+        let values = value
+            .as_array()
+            .ok_or_else(|| self.malformed(place, "a list"))?;
+        let member = |(index, value)| Fields::new(value, format!("{}.{place}[{index}]", self.path));
+        Ok(Some(values.iter().enumerate().map(member).collect()))
+    }
+
+    /// A text for people, trimmed. What is empty or no text is `None`: a name of an unexpected
+    /// kind is no reason to refuse the rest.
+    pub(super) fn text(&self, place: &str) -> Option<String> {
+        let text: String = self
+            .at(place)?
+            .as_str()?
+            .chars()
+            .filter(|char| !char.is_control())
+            .collect();
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// An e-mail address as the provider wrote it, trimmed. `None` also for texts that are too
+    /// long to be one.
+    pub(super) fn email(&self, place: &str) -> Option<String> {
+        self.text(place).filter(|email| email.len() <= MAX_EMAIL)
+    }
+
+    /// Stripe's postal address. `None` if all of it is empty.
+    pub(super) fn address(&self, place: &str) -> Option<Address> {
+        let fields = Fields::new(self.at(place)?, String::new());
+        let address = Address {
+            line1: fields.text("line1"),
+            line2: fields.text("line2"),
+            city: fields.text("city"),
+            state: fields.text("state"),
+            postal_code: fields.text("postal_code"),
+            country: fields.text("country"),
+        };
+        Some(address).filter(|address| *address != Address::default())
+    }
+
+    /// The error for a field that has to be there.
+    pub(super) fn missing(&self, place: &str) -> ReadError {
+        ReadError::FieldMissing {
+            path: format!("{}.{place}", self.path),
+        }
+    }
+
+    /// The error for a field that cannot be read.
+    pub(super) fn malformed(&self, place: &str, wanted: &'static str) -> ReadError {
+        ReadError::FieldMalformed {
+            path: format!("{}.{place}", self.path),
+            wanted,
+        }
+    }
+
+    /// Checks a text that becomes a key. Ids are not only `cus_…`: sellers could choose the ids
+    /// of plans, blanks and all.
+    fn key(&self, place: &str, text: &'a str) -> Result<&'a str, ReadError> {
+        if text.len() <= MAX_ID && !text.chars().any(char::is_control) {
+            Ok(text)
+        } else {
+            Err(self.malformed(
+                place,
+                "a text of at most 255 bytes without control characters",
+            ))
+        }
+    }
+}
+
+/// A contact that says something; `None` if all of it is empty.
+pub(super) fn said(contact: Contact) -> Option<Contact> {
+    Some(contact).filter(|contact| *contact != Contact::default())
+}
+
+/// Builds a [`Value`] of the fields that are read.
+struct Kept;
+
+impl<'de> DeserializeSeed<'de> for Kept {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Kept {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element_seed(Kept)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key_seed(KeptName)? {
+            if let Some(name) = name {
+                fields.insert(name, map.next_value_seed(Kept)?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+/// Builds the name of a field only if it is read.
+struct KeptName;
+
+impl<'de> DeserializeSeed<'de> for KeptName {
+    type Value = Option<String>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeptName {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(is_read(name).then(|| name.to_owned()))
+    }
+}

@@ -1,0 +1,62 @@
+//! Adjustments: refunds and disputes.
+//! <https://developer.paddle.com/api-reference/adjustments/overview>
+
+use super::super::ReadError;
+use super::Event;
+use crate::domain::fact::{DisputeStanding, Fact};
+
+/// `adjustment.created`, `adjustment.updated`. Credits, refunds of a part and refunds that are
+/// not approved (yet) say nothing.
+pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let adjustment = event.need_key("id")?;
+    let action = event.data.need_word("action")?;
+    let status = event.data.word("status")?;
+    let standing = match (action, status) {
+        ("refund", Some("approved")) if is_full(event)? => {
+            let ids = ids(event)?.into();
+            return Ok(vec![Fact::Refunded {
+                refund: adjustment,
+                full: true,
+                ids,
+            }]);
+        }
+        // The reversal is another adjustment, upon which this one may be updated too: it must
+        // not open the dispute again.
+        ("chargeback" | "chargeback_warning", Some("reversed"))
+        | ("chargeback_reverse" | "chargeback_warning_reverse", _) => DisputeStanding::Won,
+        // Paddle has taken the money, but contests the dispute for the seller, so nothing is lost
+        // until it stays so.
+        ("chargeback", _) => DisputeStanding::Open,
+        ("chargeback_warning", _) => DisputeStanding::Warning,
+        _ => return Ok(Vec::new()),
+    };
+    let [transaction, account] = ids(event)?;
+    let dispute = transaction.clone();
+    Ok(vec![Fact::Disputed {
+        dispute,
+        standing,
+        ids: [transaction, account].into(),
+    }])
+}
+
+/// Whether the whole transaction went back. Adjustments from before 2024-10 say so only item by
+/// item.
+fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
+    if let Some(kind) = event.data.word("type")? {
+        return Ok(kind == "full");
+    }
+    let items = event.data.list("items")?.unwrap_or_default();
+    let mut full = !items.is_empty();
+    for item in items {
+        full &= item.word("type")? == Some("full");
+    }
+    Ok(full)
+}
+
+/// An adjustment always names its transaction and its customer.
+fn ids(event: &Event<'_>) -> Result<[crate::domain::id::ObjectKey; 2], ReadError> {
+    Ok([
+        event.need_key("transaction_id")?,
+        event.need_key("customer_id")?,
+    ])
+}

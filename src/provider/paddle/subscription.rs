@@ -1,0 +1,69 @@
+//! Subscriptions. <https://developer.paddle.com/webhooks/subscriptions/subscription-updated>
+//!
+//! Every type carries the whole subscription, and `subscription.updated` comes along with the
+//! specific types, so the type matters only where a subscription begins.
+
+use super::super::ReadError;
+use super::super::fields::Fields;
+use super::Event;
+use crate::domain::fact::{Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus};
+use crate::domain::time::Timestamp;
+
+/// `subscription.*`.
+pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let data = &event.data;
+    let subscription = event.need_key("id")?;
+    let status = SubscriptionStatus::parse(data.need_word("status")?);
+    let ended_at = if status.is_terminal() {
+        data.instant("canceled_at")?
+    } else {
+        None
+    };
+    let state = SubscriptionState {
+        items: items(data, &status)?,
+        status,
+        // Null while paused and when canceled.
+        period_end: data.instant("current_billing_period.ends_at")?,
+        cancel_at: cancel_at(data)?,
+        collection_paused: false,
+        account: Some(event.need_key("customer_id")?),
+    };
+    Ok(vec![Fact::Subscription(SubscriptionFact {
+        subscription,
+        state,
+        before: None,
+        born: matches!(event.kind, "subscription.created" | "subscription.imported"),
+        request: None,
+        ended_at,
+    })])
+}
+
+/// Pauses and resumptions can be scheduled too; they show when they come.
+fn cancel_at(data: &Fields<'_>) -> Result<Option<Timestamp>, ReadError> {
+    match data.word("scheduled_change.action")? {
+        Some("cancel") => data.instant("scheduled_change.effective_at"),
+        _ => Ok(None),
+    }
+}
+
+/// What is bought. An item's own status follows the subscription's, and one-off items count as
+/// long as they are listed.
+fn items(data: &Fields<'_>, status: &SubscriptionStatus) -> Result<Vec<Item>, ReadError> {
+    match data.list("items")? {
+        Some(members) => members.iter().map(item).collect(),
+        // Nothing is bought any more, so that it ended can be said without.
+        None if status.is_terminal() => Ok(Vec::new()),
+        // Without its items an active subscription would seem to take everything away.
+        None => Err(data.missing("items")),
+    }
+}
+
+fn item(fields: &Fields<'_>) -> Result<Item, ReadError> {
+    Ok(Item {
+        price: fields.need_id(&["price"])?.to_owned(),
+        product: fields
+            .id(&["price.product_id", "product"])?
+            .map(str::to_owned),
+        quantity: fields.integer("quantity")?,
+    })
+}

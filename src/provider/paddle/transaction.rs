@@ -1,0 +1,42 @@
+//! Transactions: whether a subscription was paid.
+//! <https://developer.paddle.com/webhooks/transactions/transaction-completed>
+//!
+//! `customer_id` and `subscription_id` are null on drafts, and the latter until the subscription
+//! exists: a first checkout that fails touches nobody's access.
+
+use super::super::ReadError;
+use super::Event;
+use crate::domain::fact::Fact;
+
+/// `transaction.completed`. There is no "recovered" event: this, after a failure, is one.
+pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let account = event.key("customer_id")?;
+    let payment = event.key("subscription_id")?;
+    let payment = payment.map(|subscription| Fact::PaymentSucceeded {
+        subscription,
+        account,
+    });
+    Ok(payment.into_iter().chain(named(event)?).collect())
+}
+
+/// `transaction.payment_failed`, `transaction.past_due`.
+pub(super) fn failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let account = event.key("customer_id")?;
+    let payment = event.key("subscription_id")?;
+    let payment = payment.map(|subscription| Fact::PaymentFailed {
+        subscription,
+        account,
+    });
+    Ok(payment.into_iter().chain(named(event)?).collect())
+}
+
+/// The other types: whose transaction it is.
+pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let transaction = event.need_key("id")?;
+    let Some(account) = event.key("customer_id")? else {
+        return Ok(Vec::new());
+    };
+    Ok(vec![Fact::References {
+        ids: [transaction, account].into(),
+    }])
+}

@@ -1,0 +1,39 @@
+//! Customers: who a billing account is. <https://docs.stripe.com/api/customers/object>
+
+use super::super::ReadError;
+use super::super::fields::Fields;
+use super::Event;
+use crate::domain::fact::{Contact, ContactFact, ContactSource, Fact};
+
+/// `customer.created`, `customer.updated`.
+pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let account = event.scope.key(event.object.need_id(&["id"])?);
+    let before = event.object_before();
+    Ok(vec![Fact::Contact(ContactFact {
+        account,
+        contact: read(&event.object),
+        before: before
+            .as_ref()
+            .map(|object| read(&Fields::new(object, "data.object"))),
+        source: match event.kind {
+            "customer.created" => ContactSource::Created,
+            _ => ContactSource::Updated,
+        },
+        request: event.request.clone(),
+    })])
+}
+
+/// `customer.deleted`. The contact that it still shows says nothing new.
+pub(super) fn removed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let account = event.scope.key(event.object.need_id(&["id"])?);
+    Ok(vec![Fact::AccountRemoved { account }])
+}
+
+fn read(object: &Fields<'_>) -> Contact {
+    Contact {
+        email: object.email("email"),
+        name: object.text("name"),
+        phone: object.text("phone"),
+        address: object.address("address"),
+    }
+}

@@ -1,0 +1,98 @@
+//! Subscriptions. <https://docs.stripe.com/api/subscriptions/object>
+
+use super::super::ReadError;
+use super::super::fields::Fields;
+use super::Event;
+use crate::domain::fact::{Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus};
+use crate::domain::id::Scope;
+use crate::domain::time::Timestamp;
+
+/// `customer.subscription.created`, `.updated`, `.deleted`, `.paused`, `.resumed`.
+pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let object = &event.object;
+    let subscription = event.scope.key(object.need_id(&["id"])?);
+    event.need_account()?;
+    let mut state = read(&event.scope, object)?;
+    if event.kind == "customer.subscription.deleted" && !state.status.is_terminal() {
+        state.status = SubscriptionStatus::Canceled;
+    }
+    // What stood before only orders events of one second; if it cannot be read, the event is an
+    // observation like any other.
+    let before = event.object_before();
+    let before =
+        before.and_then(|object| read(&event.scope, &Fields::new(&object, "data.object")).ok());
+    let ended_at = if state.status.is_terminal() {
+        object.seconds("ended_at")?
+    } else {
+        None
+    };
+    Ok(vec![Fact::Subscription(SubscriptionFact {
+        subscription,
+        state,
+        before,
+        born: event.kind == "customer.subscription.created",
+        request: event.request.clone(),
+        ended_at,
+    })])
+}
+
+fn read(scope: &Scope, object: &Fields<'_>) -> Result<SubscriptionState, ReadError> {
+    let status = SubscriptionStatus::parse(object.need_word("status")?);
+    let members = object.list("items.data")?;
+    let period_end = period_end(object, members.as_deref().unwrap_or_default())?;
+    let at_period_end = object.flag("cancel_at_period_end")?;
+    let account = object
+        .id(&["customer", "customer_account"])?
+        .map(|id| scope.key(id));
+    Ok(SubscriptionState {
+        items: items(object, members, &status)?,
+        status,
+        period_end,
+        // Since 2025-09-30 both are set for a cancellation at the end of the period.
+        cancel_at: object
+            .seconds("cancel_at")?
+            .or(period_end.filter(|_| at_period_end)),
+        collection_paused: object.at("pause_collection").is_some(),
+        account,
+    })
+}
+
+/// Since 2025-03-31 each item has a period of its own; before, the subscription had one.
+fn period_end(object: &Fields<'_>, members: &[Fields<'_>]) -> Result<Option<Timestamp>, ReadError> {
+    let mut end = None;
+    for member in members {
+        end = end.max(member.seconds("current_period_end")?);
+    }
+    if end.is_some() {
+        Ok(end)
+    } else {
+        object.seconds("current_period_end")
+    }
+}
+
+/// What is bought. Events from before 2019 have `plan` in place of `price`, on the item or on
+/// the subscription itself.
+fn items(
+    object: &Fields<'_>,
+    members: Option<Vec<Fields<'_>>>,
+    status: &SubscriptionStatus,
+) -> Result<Vec<Item>, ReadError> {
+    match members {
+        Some(members) => members.iter().map(item).collect(),
+        None if object.at("plan").is_some() => Ok(vec![item(object)?]),
+        // Nothing is bought any more, so that it ended can be said without.
+        None if status.is_terminal() => Ok(Vec::new()),
+        // Without its items an active subscription would seem to take everything away.
+        None => Err(object.missing("items.data")),
+    }
+}
+
+fn item(fields: &Fields<'_>) -> Result<Item, ReadError> {
+    Ok(Item {
+        price: fields.need_id(&["price", "plan"])?.to_owned(),
+        product: fields
+            .id(&["price.product", "plan.product"])?
+            .map(str::to_owned),
+        quantity: fields.integer("quantity")?,
+    })
+}

@@ -1,0 +1,252 @@
+//! The built-in queue: rows in the store, for one process.
+//!
+//! A publish returns when its row is committed. Publishes that wait at the same time share one
+//! commit, so that many senders cost one write to the disk, not one each. A consumer does not
+//! poll for them: a publish rings a bell, and a resting message is slept for until it is due. What a
+//! worker holds is known in memory alone; after a crash every row that was not settled is
+//! simply still there. That is why one process at a time may serve a data folder
+//! ([`cli::serve`](crate::cli::serve) holds a lock on it).
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{Consumer, Delivery, Lane, Message, Publisher, QueueError, Settlement};
+use crate::clock::Clock;
+use crate::domain::time::Timestamp;
+use crate::store::{MessageMove, Store, StoreError};
+
+/// Most publishes that share one commit. Larger groups gain nothing: the rows then cost more
+/// than the commit.
+const GROUP: usize = 256;
+
+/// How long a consumer sleeps at most. Its own messages ring the bell; this is for those that
+/// another process wrote into the store, such as the command `events replay`.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+
+/// The queue of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct EmbeddedQueue {
+    shared: Arc<Shared>,
+    publishes: mpsc::Sender<Publish>,
+}
+
+struct Shared {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    work: LaneState,
+    failed: LaneState,
+}
+
+#[derive(Default)]
+struct LaneState {
+    /// Rung when a message has come or has been given back.
+    bell: Notify,
+    /// Rows that a consumer holds.
+    in_hand: Mutex<BTreeSet<i64>>,
+    /// Held while rows are chosen, so that two consumers cannot choose the same.
+    choosing: tokio::sync::Mutex<()>,
+}
+
+struct Publish {
+    message: Message,
+    done: oneshot::Sender<Result<(), Arc<StoreError>>>,
+}
+
+impl EmbeddedQueue {
+    /// The queue over a store. Must be called within a runtime: the commits are made by a task
+    /// that ends with the last clone of the queue.
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let (publishes, inbox) = mpsc::channel(GROUP);
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            work: LaneState::default(),
+            failed: LaneState::default(),
+        });
+        tokio::spawn(commit_groups(Arc::clone(&shared), inbox));
+        Self { shared, publishes }
+    }
+
+    /// A consumer of a lane. Several share its messages.
+    pub fn consumer(&self, lane: Lane) -> EmbeddedConsumer {
+        EmbeddedConsumer { shared: Arc::clone(&self.shared), lane, held: BTreeSet::new() }
+    }
+}
+
+#[async_trait]
+impl Publisher for EmbeddedQueue {
+    async fn publish(&self, message: Message) -> Result<(), QueueError> {
+        let (done, answer) = oneshot::channel();
+        self.publishes.send(Publish { message, done }).await.map_err(|_| QueueError::Closed)?;
+        answer
+            .await
+            .map_err(|_| QueueError::Closed)?
+            .map_err(|source| QueueError::Store { source })
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        let counted = async { self.shared.store.read().await?.message_next_due(Lane::Work, []).await };
+        counted.await.map(|_| ()).map_err(QueueError::store)
+    }
+}
+
+/// Takes all publishes that wait and commits them together.
+async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while inbox.recv_many(&mut group, GROUP).await > 0 {
+        let (messages, waiting): (Vec<_>, Vec<_>) =
+            group.drain(..).map(|publish| (publish.message, publish.done)).unzip();
+        let result = shared.add(&messages).await.map_err(Arc::new);
+        if result.is_ok() {
+            shared.work.bell.notify_waiters();
+            shared.work.bell.notify_one();
+        }
+        for done in waiting {
+            // A sender that has gone away no longer waits for its answer; the row stays.
+            let _ = done.send(result.clone());
+        }
+    }
+}
+
+impl Shared {
+    async fn add(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.message_add(messages, self.clock.now()).await?;
+        tx.commit().await
+    }
+
+    const fn lane(&self, lane: Lane) -> &LaneState {
+        match lane {
+            Lane::Work => &self.work,
+            Lane::Failed => &self.failed,
+        }
+    }
+}
+
+impl LaneState {
+    fn in_hand<T>(&self, change: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
+        change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Takes messages of one lane. What it holds goes back when it is dropped.
+pub struct EmbeddedConsumer {
+    shared: Arc<Shared>,
+    lane: Lane,
+    held: BTreeSet<i64>,
+}
+
+impl EmbeddedConsumer {
+    fn state(&self) -> &LaneState {
+        self.shared.lane(self.lane)
+    }
+
+    /// What is due now, or when something will be.
+    async fn choose(&mut self, most: usize) -> Result<Result<Vec<Delivery>, Option<Timestamp>>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let state = shared.lane(self.lane);
+        let _choosing = state.choosing.lock().await;
+        let in_hand = state.in_hand(|held| held.clone());
+        let mut tx = shared.store.read().await?;
+        let due = tx.message_due(self.lane, shared.clock.now(), in_hand.clone(), most).await?;
+        if due.is_empty() {
+            return Ok(Err(tx.message_next_due(self.lane, in_hand).await?));
+        }
+        let seqs: Vec<i64> = due.iter().map(|stored| stored.seq).collect();
+        state.in_hand(|held| held.extend(&seqs));
+        self.held.extend(&seqs);
+        let deliveries =
+            due.into_iter().map(|stored| Delivery { tag: tag(stored.seq), message: stored.message });
+        Ok(Ok(deliveries.collect()))
+    }
+
+    fn release(&mut self, seqs: impl IntoIterator<Item = i64>) {
+        let seqs: Vec<i64> = seqs.into_iter().collect();
+        self.state().in_hand(|held| seqs.iter().for_each(|seq| drop(held.remove(seq))));
+        for seq in &seqs {
+            self.held.remove(seq);
+        }
+    }
+}
+
+#[async_trait]
+impl Consumer for EmbeddedConsumer {
+    async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError> {
+        loop {
+            let shared = Arc::clone(&self.shared);
+            // Listening begins before looking, so that what comes in between is not slept over.
+            let rung = shared.lane(self.lane).bell.notified();
+            tokio::pin!(rung);
+            rung.as_mut().enable();
+            match self.choose(most).await.map_err(QueueError::store)? {
+                Ok(deliveries) => return Ok(deliveries),
+                Err(due_at) => {
+                    let now = shared.clock.now().nanos();
+                    let rest = due_at.map_or(i64::MAX, |due_at| due_at.nanos().saturating_sub(now));
+                    let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or_default());
+                    // Whichever is first; both lead to another look.
+                    let _ = tokio::time::timeout(rest.min(LONGEST_SLEEP), rung).await;
+                }
+            }
+        }
+    }
+
+    async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError> {
+        let now = self.shared.clock.now();
+        let seqs: Vec<i64> = settlements.iter().map(|(delivery, _)| seq(delivery.tag)).collect();
+        let mut done = Vec::new();
+        let mut moves = Vec::new();
+        for (delivery, settlement) in settlements {
+            let seq = seq(delivery.tag);
+            let mut message = delivery.message;
+            let (lane, due_at, error) = match settlement {
+                Settlement::Ack => {
+                    done.push(seq);
+                    continue;
+                }
+                Settlement::Retry { delay, error } => (Lane::Work, now.plus(delay), error),
+                Settlement::Fail { error } => (Lane::Failed, now, error),
+            };
+            let headers = message.headers_mut();
+            headers.attempt += 1;
+            headers.error = Some(error);
+            moves.push(MessageMove { seq, lane, due_at, headers: message.headers });
+        }
+        let written = async {
+            let mut tx = self.shared.store.begin().await?;
+            tx.message_settle(done, &moves).await?;
+            tx.commit().await
+        };
+        let result = written.await.map_err(QueueError::store);
+        // Also after an error: the rows are as they were, and will be chosen again.
+        self.release(seqs);
+        if !moves.is_empty() || result.is_err() {
+            self.shared.work.bell.notify_one();
+            self.shared.failed.bell.notify_one();
+        }
+        result
+    }
+}
+
+impl Drop for EmbeddedConsumer {
+    fn drop(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.release(held);
+            self.state().bell.notify_one();
+        }
+    }
+}
+
+/// Rows count from 1, so a tag and a row number are the same number.
+fn tag(seq: i64) -> u64 {
+    seq.unsigned_abs()
+}
+
+fn seq(tag: u64) -> i64 {
+    i64::try_from(tag).unwrap_or(i64::MAX)
+}

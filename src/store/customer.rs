@@ -1,0 +1,248 @@
+//! Customers, as people and scripts look for them. How they are written is in `world.rs`.
+
+use super::driver::{Batch, Row, Value, binds};
+use super::page::{Filter, Key, Listed, Window};
+use super::{StoreError, Tx};
+use crate::domain::customer::Customer;
+use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::kept::fold_email;
+use crate::domain::time::Timestamp;
+
+/// Which customers a list shows. All conditions must hold.
+#[derive(Clone, Debug, Default)]
+pub struct CustomerFilter {
+    /// Part of the e-mail address, in whatever case.
+    pub email: Option<String>,
+    /// The whole external id.
+    pub external_id: Option<String>,
+    /// The whole user id.
+    pub user_id: Option<String>,
+    /// The status: `active`, `suspended`, `frozen` or `expired`.
+    pub status: Option<String>,
+    /// Part of the name, e-mail address, external id or id.
+    pub text: Option<String>,
+    /// Made after this instant.
+    pub created_after: Option<Timestamp>,
+    /// Whether it has an access token.
+    pub has_token: Option<bool>,
+    /// Also those that were deleted softly.
+    pub include_deleted: bool,
+}
+
+/// Which look-ups of a customer by a word count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// What must be unique: what admins set, what accounts link by, and accounts themselves.
+    Unique,
+    /// Also what is merely shown, and other spellings.
+    Loose,
+}
+
+impl Tx {
+    /// Holds back whoever else wants to give this address to a customer, until the transaction
+    /// ends. Uniqueness of addresses is a rule with exceptions, so no index keeps it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    // The embedded engine has one writer at a time, which is lock enough. An engine with more
+    // takes its lock on the pair of app and folded address here.
+    #[expect(clippy::unused_async, reason = "other engines ask the database for a lock")]
+    #[expect(clippy::unused_async_trait_impl, reason = "see above")]
+    pub async fn customer_lock_email(
+        &mut self,
+        _app: &AppSlug,
+        _email: &str,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// A row by its id, be it merged or deleted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_find(
+        &mut self,
+        app: &AppSlug,
+        id: &CustomerId,
+    ) -> Result<Option<Customer>, StoreError> {
+        let sql = "SELECT kept FROM customers WHERE app = $1 AND id = $2";
+        let row = self.fetch_opt(sql, binds![app.as_str(), id.as_str()]).await?;
+        row.as_ref().map(customer_of).transpose()
+    }
+
+    /// The customer with an external id: what an admin set comes first, then billing accounts
+    /// of that id, with or without `stripe_` or `paddle_` before it. Of a merged row the one that
+    /// is shown; deleted ones are not found.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_find_by_external(
+        &mut self,
+        app: &AppSlug,
+        external_id: &str,
+        which: Match,
+    ) -> Result<Option<Customer>, StoreError> {
+        let found = "SELECT id, 0 AS rank FROM customers \
+                     WHERE app = $1 AND admin_external_id = $2 \
+                     UNION ALL SELECT accounts.customer_id, 1 FROM accounts \
+                     WHERE accounts.app = $1 \
+                     AND accounts.key IN (SELECT key FROM {rows} AS wanted) \
+                     UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND external_id = $2";
+        let other_spelling = " UNION ALL SELECT id, 3 FROM customers \
+                              WHERE app = $1 AND admin_external_id IN ($4, $5) \
+                              UNION ALL SELECT id, 4 FROM customers \
+                              WHERE app = $1 AND external_id IN ($4, $5)";
+        let mut binds = binds![app.as_str(), external_id, account_keys(external_id)];
+        let found = match which {
+            Match::Unique => found.to_owned(),
+            Match::Loose => {
+                let [one, other] = other_spellings(external_id);
+                binds.extend(binds![one, other]);
+                format!("{found}{other_spelling}")
+            }
+        };
+        self.customer_best(&found, binds).await
+    }
+
+    /// The customer with an e-mail address, in whatever case: what an admin set comes first,
+    /// then the address by which billing accounts are linked, then what is shown. Of a merged
+    /// row the one that is shown; deleted ones are not found.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_find_by_email(
+        &mut self,
+        app: &AppSlug,
+        email: &str,
+        which: Match,
+    ) -> Result<Option<Customer>, StoreError> {
+        let Some(email) = fold_email(email) else { return Ok(None) };
+        let found = "SELECT id, 0 AS rank FROM customers WHERE app = $1 AND admin_email = $2 \
+                     UNION ALL SELECT customer_id, 1 FROM accounts \
+                     WHERE app = $1 AND linking_email = $2";
+        let shown = " UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND email = $2";
+        let found = match which {
+            Match::Unique => found.to_owned(),
+            Match::Loose => format!("{found}{shown}"),
+        };
+        self.customer_best(&found, binds![app.as_str(), email]).await
+    }
+
+    /// The customer shown for the best of some rows: the lowest rank, then the first made.
+    async fn customer_best(
+        &mut self,
+        found: &str,
+        binds: Vec<Value>,
+    ) -> Result<Option<Customer>, StoreError> {
+        let sql = format!(
+            "SELECT shown.kept FROM ({found}) AS found \
+             JOIN customers AS held ON held.id = found.id \
+             JOIN customers AS shown ON shown.id = COALESCE(held.merged_into, held.id) \
+             WHERE held.deleted_at IS NULL AND shown.deleted_at IS NULL \
+             ORDER BY found.rank, shown.id LIMIT 1"
+        );
+        self.fetch_opt(&sql, binds).await?.as_ref().map(customer_of).transpose()
+    }
+
+    /// Customers of an app, newest first, without merged rows.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_list(
+        &mut self,
+        app: &AppSlug,
+        wanted: &CustomerFilter,
+        window: &Window,
+    ) -> Result<Listed<Customer>, StoreError> {
+        let select = "SELECT customers.id, customers.kept FROM customers";
+        let filter = filter_of(app, wanted);
+        self.list(select, filter, Key::Text("id"), window, customer_of).await
+    }
+}
+
+fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
+    let mut filter = Filter::new("app = ?", app.as_str());
+    filter.and_plain("merged_into IS NULL");
+    if !wanted.include_deleted {
+        filter.and_plain("deleted_at IS NULL");
+    }
+    if let Some(email) = &wanted.email {
+        filter.and("email LIKE ? ESCAPE '\\'", part(&email.to_lowercase()));
+    }
+    if let Some(external_id) = &wanted.external_id {
+        filter.and("external_id = ?", external_id.as_str());
+    }
+    if let Some(user_id) = &wanted.user_id {
+        filter.and("user_id = ?", user_id.as_str());
+    }
+    if let Some(status) = &wanted.status {
+        filter.and("status = ?", status.as_str());
+    }
+    if let Some(text) = &wanted.text {
+        let condition = "(email LIKE ? ESCAPE '\\' OR LOWER(name) LIKE ? ESCAPE '\\' \
+                         OR LOWER(external_id) LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\')";
+        filter.and(condition, part(&text.to_lowercase()));
+    }
+    if let Some(after) = wanted.created_after {
+        filter.and("made_at > ?", after);
+    }
+    let holds_token = "EXISTS (SELECT 1 FROM tokens JOIN customers AS rows \
+                       ON rows.id = tokens.customer_id \
+                       WHERE rows.id = customers.id OR rows.merged_into = customers.id)";
+    match wanted.has_token {
+        Some(true) => filter.and_plain(holds_token),
+        Some(false) => filter.and_plain(&format!("NOT {holds_token}")),
+        None => {}
+    }
+    filter
+}
+
+/// A `LIKE` pattern for texts that contain this one.
+fn part(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+/// The keys under which a billing account of this external id would stand, with and without the
+/// provider's prefix, live before test. Accounts of connected accounts are found by what is shown
+/// for them.
+fn account_keys(external_id: &str) -> Batch {
+    let keys = Provider::ALL.into_iter().flat_map(|provider| {
+        let prefix = format!("{provider}_");
+        let id = external_id.strip_prefix(&prefix).unwrap_or(external_id).to_owned();
+        ["live", "test"].map(|mode| format!("{provider}:{mode}::{id}"))
+    });
+    Batch::keys(keys)
+}
+
+/// `cus_1` for `stripe_cus_1`, and the reverse. Which provider an id without prefix belongs to
+/// its own form tells; both are tried.
+fn other_spellings(external_id: &str) -> [String; 2] {
+    let bare = Provider::ALL
+        .into_iter()
+        .find_map(|provider| external_id.strip_prefix(&format!("{provider}_")));
+    match bare {
+        Some(bare) => [bare.to_owned(), bare.to_owned()],
+        None => Provider::ALL.map(|provider| format!("{provider}_{external_id}")),
+    }
+}
+
+pub(super) fn customer_of(row: &Row) -> Result<Customer, StoreError> {
+    row.json("kept")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_search_are_plain_characters() {
+        assert_eq!(part("50%_\\"), "%50\\%\\_\\\\%");
+    }
+
+    #[test]
+    fn an_external_id_has_another_spelling() {
+        assert_eq!(other_spellings("stripe_cus_1"), ["cus_1", "cus_1"]);
+        assert_eq!(other_spellings("cus_1"), ["stripe_cus_1", "paddle_cus_1"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! The built-in queue's rows.
+
+use serde_json::json;
+
+use super::driver::{Batch, Kind, binds};
+use super::{StoreError, Tx, document};
+use crate::domain::time::Timestamp;
+use crate::queue::message::{Headers, Message};
+use crate::queue::Lane;
+
+/// A message at rest.
+#[derive(Debug)]
+pub struct StoredMessage {
+    /// Its place in the queue.
+    pub seq: i64,
+    /// The message.
+    pub message: Message,
+}
+
+/// Where a message goes that is not done.
+#[derive(Debug)]
+pub struct MessageMove {
+    /// Which message.
+    pub seq: i64,
+    /// The lane that it goes to.
+    pub lane: Lane,
+    /// When it is due there.
+    pub due_at: Timestamp,
+    /// Its headers from now on.
+    pub headers: Headers,
+}
+
+const fn word(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Work => "work",
+        Lane::Failed => "failed",
+    }
+}
+
+impl Tx {
+    /// Adds messages to the lane `work`, due at `now`.
+    pub(crate) async fn message_add(
+        &mut self,
+        messages: &[Message],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut rows = Batch::new(&[("headers", Kind::Json), ("body", Kind::Text)]);
+        for message in messages {
+            rows.row([json!(document(&message.headers)?), json!(message.body)]);
+        }
+        let sql = "INSERT INTO messages (lane, due_at, headers, body) \
+                   SELECT $2, $3, headers, body FROM {rows} AS new";
+        self.execute(sql, binds![rows, word(Lane::Work), now]).await?;
+        Ok(())
+    }
+
+    /// The oldest due messages of a lane, without those that are in somebody's hands.
+    pub(crate) async fn message_due(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        in_hand: impl IntoIterator<Item = i64> + Send,
+        most: usize,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let sql = "SELECT seq, headers, body FROM messages \
+                   WHERE lane = $1 AND due_at <= $2 \
+                   AND seq NOT IN (SELECT key FROM {rows} AS held) \
+                   ORDER BY due_at, seq LIMIT $4";
+        self.fetch(sql, binds![word(lane), now, numbers(in_hand), most])
+            .await?
+            .iter()
+            .map(|row| {
+                let message = Message { headers: row.json("headers")?, body: row.text("body")? };
+                Ok(StoredMessage { seq: row.int("seq")?, message })
+            })
+            .collect()
+    }
+
+    /// When the next message of a lane is due that is in nobody's hands.
+    pub(crate) async fn message_next_due(
+        &mut self,
+        lane: Lane,
+        in_hand: impl IntoIterator<Item = i64> + Send,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MIN(due_at) AS due_at FROM messages \
+                   WHERE lane = $1 AND seq NOT IN (SELECT key FROM {rows} AS held)";
+        match self.fetch_opt(sql, binds![word(lane), numbers(in_hand)]).await? {
+            Some(row) => row.time_opt("due_at"),
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets the messages that are done and moves the others.
+    pub(crate) async fn message_settle(
+        &mut self,
+        done: impl IntoIterator<Item = i64> + Send,
+        moves: &[MessageMove],
+    ) -> Result<(), StoreError> {
+        let done = numbers(done);
+        if !done.is_empty() {
+            let sql = "DELETE FROM messages WHERE seq IN (SELECT key FROM {rows} AS done)";
+            self.execute(sql, binds![done]).await?;
+        }
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let mut rows = Batch::new(&[
+            ("seq", Kind::Int),
+            ("lane", Kind::Text),
+            ("due_at", Kind::Time),
+            ("headers", Kind::Json),
+        ]);
+        for step in moves {
+            let headers = document(&step.headers)?;
+            rows.row([json!(step.seq), json!(word(step.lane)), json!(step.due_at), json!(headers)]);
+        }
+        let sql = "UPDATE messages SET lane = new.lane, due_at = new.due_at, headers = new.headers \
+                   FROM {rows} AS new WHERE messages.seq = new.seq";
+        self.execute(sql, binds![rows]).await?;
+        Ok(())
+    }
+
+    /// How many messages a lane holds, due or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn message_count(&mut self, lane: Lane) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) AS n FROM messages WHERE lane = $1";
+        let row = self.fetch_opt(sql, binds![word(lane)]).await?;
+        row.map_or(Ok(0), |row| row.int("n"))
+    }
+}
+
+fn numbers(seqs: impl IntoIterator<Item = i64>) -> Batch {
+    let mut rows = Batch::new(&[("key", Kind::Int)]);
+    for seq in seqs {
+        rows.row([json!(seq)]);
+    }
+    rows
+}

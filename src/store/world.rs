@@ -1,0 +1,443 @@
+//! Loading all that a batch of facts can touch, and writing what it changed.
+//!
+//! The number of statements is fixed. Loading follows the ways by which one fact can reach
+//! another's customer: pairs of ids that lead from a dispute to an account, an address that
+//! several accounts first held, the rows that stand for one customer. What is loaded beyond
+//! need costs little; what would be missing would be derived wrongly.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::driver::{Batch, Kind, Row, binds};
+use super::{StoreError, Tx, document};
+use crate::domain::customer::Customer;
+use crate::domain::fact::is_account;
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
+use crate::domain::reach::{Reach, external_ids};
+use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
+
+/// How many pairs a walk follows: a dispute names a charge, that an intent, that an invoice,
+/// that an account.
+const PAIRS: i64 = 4;
+
+impl Tx {
+    /// Loads everything of an app that facts with this reach can touch.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub async fn world_load(
+        &mut self,
+        app: &AppSlug,
+        reach: &Reach,
+    ) -> Result<World, StoreError> {
+        let mut world = World {
+            policy: self.world_policy(app).await?,
+            plans: self.plan_all(app).await?,
+            ..World::default()
+        };
+        let mut accounts = reach.accounts.clone();
+
+        let money: BTreeSet<&ObjectKey> =
+            reach.references.iter().chain(&reach.disputes).chain(&reach.refunds).collect();
+        let near = self.world_walk(app, &mut world, money).await?;
+        accounts.extend(near.iter().filter(|key| is_account(key)).cloned());
+        let money = near.iter().chain(&reach.disputes).chain(&reach.refunds);
+        let money: BTreeSet<&ObjectKey> = money.collect();
+        self.world_disputes(app, &mut world, "key", &money).await?;
+        self.world_refunds(app, &mut world, "key", &money).await?;
+        let named = reach.subscriptions.iter().collect();
+        self.world_subscriptions(app, &mut world, "key", &named).await?;
+        accounts.extend(world.subscriptions.values().filter_map(|it| it.account.clone()));
+        accounts.extend(world.disputes.values().filter_map(|it| it.account.clone()));
+        accounts.extend(world.refunds.values().filter_map(|it| it.account.clone()));
+
+        self.world_accounts(app, &mut world, "key", accounts.iter()).await?;
+        let mut emails = reach.emails.clone();
+        emails.extend(world.accounts.values().flat_map(|it| it.kept.emails.keys()).cloned());
+        let secondary = world.accounts.values().flat_map(|it| it.kept.secondary_emails.keys());
+        emails.extend(secondary.cloned());
+        self.world_accounts(app, &mut world, "linking_email", emails.iter()).await?;
+
+        accounts.extend(world.accounts.keys().cloned());
+        self.world_customers(app, &mut world, reach, &accounts, &emails).await?;
+        let rows: BTreeSet<CustomerId> = world.customers.keys().cloned().collect();
+        self.world_accounts(app, &mut world, "customer_id", rows.iter()).await?;
+        let homes: BTreeSet<ObjectKey> =
+            world.customers.values().filter_map(|row| row.home.clone()).collect();
+        self.world_accounts(app, &mut world, "key", homes.iter()).await?;
+
+        let owners: BTreeSet<ObjectKey> = world.accounts.keys().cloned().collect();
+        let owners: BTreeSet<&ObjectKey> = owners.iter().collect();
+        self.world_subscriptions(app, &mut world, "account", &owners).await?;
+        self.world_disputes(app, &mut world, "account", &owners).await?;
+        self.world_refunds(app, &mut world, "account", &owners).await?;
+        let money: BTreeSet<ObjectKey> =
+            world.disputes.keys().chain(world.refunds.keys()).cloned().collect();
+        self.world_walk(app, &mut world, money.iter().collect()).await?;
+        Ok(world)
+    }
+
+    /// Shown customers whose due time has come, the longest overdue first.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn customer_due(
+        &mut self,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<Vec<(AppSlug, CustomerId)>, StoreError> {
+        let sql = "SELECT app, id FROM customers WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
+        self.fetch(sql, binds![now, most])
+            .await?
+            .iter()
+            .map(|row| Ok((row.parsed("app")?, row.parsed("id")?)))
+            .collect()
+    }
+
+    async fn world_policy(&mut self, app: &AppSlug) -> Result<Policy, StoreError> {
+        let sql = "SELECT policy FROM apps WHERE slug = $1";
+        match self.fetch_opt(sql, binds![app.as_str()]).await? {
+            Some(row) => row.json("policy"),
+            None => Ok(Policy::default()),
+        }
+    }
+
+    /// Loads the pairs around some ids; answers all ids that were reached.
+    async fn world_walk(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        from: BTreeSet<&ObjectKey>,
+    ) -> Result<BTreeSet<ObjectKey>, StoreError> {
+        let sql = "WITH RECURSIVE walk (key, is_account, depth) AS ( \
+                   SELECT key, 0, 0 FROM {rows} AS start \
+                   UNION \
+                   SELECT pairs.other, pairs.other_is_account, walk.depth + 1 \
+                   FROM walk JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
+                   WHERE walk.depth < $3 AND walk.is_account = 0) \
+                   SELECT DISTINCT pairs.key, pairs.other FROM walk \
+                   JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
+                   WHERE walk.is_account = 0";
+        let mut reached = BTreeSet::new();
+        for row in self.fetch(sql, binds![Batch::keys(from), app.as_str(), PAIRS]).await? {
+            let (one, other): (ObjectKey, ObjectKey) = (row.parsed("key")?, row.parsed("other")?);
+            reached.insert(one.clone());
+            reached.insert(other.clone());
+            world.references.insert(if one < other { (one, other) } else { (other, one) });
+        }
+        Ok(reached)
+    }
+
+    async fn world_accounts<T: ToString>(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        by: &'static str,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<(), StoreError> {
+        let sql = by_column("accounts", "accounts.key, customer_id, linking_email, kept", by);
+        for row in self.fetch(&sql, binds![Batch::keys(values), app.as_str()]).await? {
+            let key: ObjectKey = row.parsed("key")?;
+            let account = Account {
+                key: key.clone(),
+                kept: row.json("kept")?,
+                linking_email: row.text_opt("linking_email")?,
+                customer: row.parsed_opt("customer_id")?,
+            };
+            world.accounts.insert(key, account);
+        }
+        Ok(())
+    }
+
+    async fn world_subscriptions(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        by: &'static str,
+        keys: &BTreeSet<&ObjectKey>,
+    ) -> Result<(), StoreError> {
+        let sql = by_column("subscriptions", "subscriptions.key, account, kept", by);
+        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+            let (key, account) = owned(&row)?;
+            let kept = row.json("kept")?;
+            world.subscriptions.insert(key.clone(), Subscription { key, kept, account });
+        }
+        Ok(())
+    }
+
+    async fn world_disputes(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        by: &'static str,
+        keys: &BTreeSet<&ObjectKey>,
+    ) -> Result<(), StoreError> {
+        let sql = by_column("disputes", "disputes.key, account, kept", by);
+        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+            let (key, account) = owned(&row)?;
+            let kept = row.json("kept")?;
+            world.disputes.insert(key.clone(), Dispute { key, kept, account });
+        }
+        Ok(())
+    }
+
+    async fn world_refunds(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        by: &'static str,
+        keys: &BTreeSet<&ObjectKey>,
+    ) -> Result<(), StoreError> {
+        let sql = by_column("refunds", "refunds.key, account, kept", by);
+        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+            let (key, account) = owned(&row)?;
+            let kept = row.json("kept")?;
+            world.refunds.insert(key.clone(), Refund { key, kept, account });
+        }
+        Ok(())
+    }
+
+    /// Loads the rows that accounts, addresses and external ids lead to, and then the rows that
+    /// these stand for or are merged into.
+    async fn world_customers(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        reach: &Reach,
+        accounts: &BTreeSet<ObjectKey>,
+        emails: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let mut wanted = Batch::new(&[("kind", Kind::Text), ("value", Kind::Text)]);
+        let linked = world.accounts.values().flat_map(|it| [&it.customer, &it.kept.pin]).flatten();
+        for id in reach.customers.iter().chain(linked) {
+            wanted.row([json!("id"), json!(id)]);
+        }
+        for key in accounts {
+            wanted.row([json!("home"), json!(key)]);
+            for form in external_ids(key) {
+                wanted.row([json!("external_id"), json!(form)]);
+            }
+        }
+        for external_id in &reach.external_ids {
+            wanted.row([json!("external_id"), json!(external_id)]);
+        }
+        for email in emails {
+            wanted.row([json!("email"), json!(email)]);
+        }
+        let sql = "WITH wanted AS (SELECT kind, value FROM {rows} AS given) \
+                   SELECT kept FROM customers WHERE app = $2 AND ( \
+                   id IN (SELECT value FROM wanted WHERE kind = 'id') \
+                   OR home IN (SELECT value FROM wanted WHERE kind = 'home') \
+                   OR admin_external_id IN (SELECT value FROM wanted WHERE kind = 'external_id') \
+                   OR admin_email IN (SELECT value FROM wanted WHERE kind = 'email'))";
+        let rows = self.fetch(sql, binds![wanted, app.as_str()]).await?;
+        keep_customers(world, &rows)?;
+
+        let shown = world.customers.values().map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
+        let shown: BTreeSet<CustomerId> = shown.cloned().collect();
+        let sql = "WITH shown AS (SELECT key FROM {rows} AS given) \
+                   SELECT kept FROM customers WHERE app = $2 AND ( \
+                   id IN (SELECT key FROM shown) OR merged_into IN (SELECT key FROM shown))";
+        let rows = self.fetch(sql, binds![Batch::keys(&shown), app.as_str()]).await?;
+        keep_customers(world, &rows)
+    }
+
+    /// Writes what has changed since loading.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn world_save(&mut self, app: &AppSlug, world: &World) -> Result<(), StoreError> {
+        let touched = &world.touched;
+        self.world_save_customers(app, world).await?;
+        let mut rows = Batch::new(&[
+            ("key", Kind::Text),
+            ("customer_id", Kind::Text),
+            ("linking_email", Kind::Text),
+            ("kept", Kind::Json),
+        ]);
+        for account in touched.accounts.iter().filter_map(|key| world.accounts.get(key)) {
+            let kept = document(&account.kept)?;
+            rows.row([
+                json!(account.key),
+                json!(account.customer),
+                json!(account.linking_email),
+                json!(kept),
+            ]);
+        }
+        let sql = "INSERT INTO accounts (app, key, customer_id, linking_email, kept) \
+                   SELECT $2, key, customer_id, linking_email, kept FROM {rows} AS new WHERE true \
+                   ON CONFLICT (app, key) DO UPDATE SET customer_id = excluded.customer_id, \
+                   linking_email = excluded.linking_email, kept = excluded.kept";
+        self.write(sql, rows, app).await?;
+
+        let mut rows = owned_rows();
+        for it in touched.subscriptions.iter().filter_map(|key| world.subscriptions.get(key)) {
+            rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
+        }
+        self.write(&upsert_owned("subscriptions"), rows, app).await?;
+        let mut rows = owned_rows();
+        for it in touched.disputes.iter().filter_map(|key| world.disputes.get(key)) {
+            rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
+        }
+        self.write(&upsert_owned("disputes"), rows, app).await?;
+        let mut rows = owned_rows();
+        for it in touched.refunds.iter().filter_map(|key| world.refunds.get(key)) {
+            rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
+        }
+        self.write(&upsert_owned("refunds"), rows, app).await?;
+
+        let mut rows = Batch::new(&[
+            ("key", Kind::Text),
+            ("other", Kind::Text),
+            ("other_is_account", Kind::Int),
+        ]);
+        for (one, other) in &touched.references {
+            rows.row([json!(one), json!(other), json!(i64::from(is_account(other)))]);
+            rows.row([json!(other), json!(one), json!(i64::from(is_account(one)))]);
+        }
+        let sql = "INSERT INTO pairs (app, key, other, other_is_account) \
+                   SELECT $2, key, other, other_is_account FROM {rows} AS new WHERE true \
+                   ON CONFLICT (app, key, other) DO NOTHING";
+        self.write(sql, rows, app).await
+    }
+
+    async fn write(&mut self, sql: &str, rows: Batch, app: &AppSlug) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            self.execute(sql, binds![rows, app.as_str()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn world_save_customers(
+        &mut self,
+        app: &AppSlug,
+        world: &World,
+    ) -> Result<(), StoreError> {
+        let mut rows = Batch::new(CUSTOMER_COLUMNS);
+        let mut entitlements = Batch::new(&[
+            ("customer_id", Kind::Text),
+            ("provider", Kind::Text),
+            ("price", Kind::Text),
+            ("product", Kind::Text),
+            ("subscription", Kind::Text),
+        ]);
+        let touched = &world.touched.customers;
+        for customer in touched.iter().filter_map(|id| world.customers.get(id)) {
+            rows.row(customer_row(customer)?);
+            for it in &customer.shown.entitlements {
+                entitlements.row([
+                    json!(customer.id),
+                    json!(it.provider),
+                    json!(it.price),
+                    json!(it.product),
+                    json!(it.subscription),
+                ]);
+            }
+        }
+        let sql = "INSERT INTO customers (app, id, home, made_at, updated_at, deleted_at, \
+                   merged_into, admin_email, admin_external_id, user_id, email, name, \
+                   external_id, status, status_since, due_at, flagged, kept) \
+                   SELECT $2, id, home, made_at, updated_at, deleted_at, \
+                   merged_into, admin_email, admin_external_id, user_id, email, name, \
+                   external_id, status, status_since, due_at, flagged, kept \
+                   FROM {rows} AS new WHERE true \
+                   ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
+                   deleted_at = excluded.deleted_at, merged_into = excluded.merged_into, \
+                   admin_email = excluded.admin_email, \
+                   admin_external_id = excluded.admin_external_id, user_id = excluded.user_id, \
+                   email = excluded.email, name = excluded.name, \
+                   external_id = excluded.external_id, status = excluded.status, \
+                   status_since = excluded.status_since, due_at = excluded.due_at, \
+                   flagged = excluded.flagged, kept = excluded.kept";
+        self.write(sql, rows, app).await?;
+        let sql = "DELETE FROM entitlements WHERE app = $2 \
+                   AND customer_id IN (SELECT key FROM {rows} AS old)";
+        self.write(sql, Batch::keys(touched), app).await?;
+        let sql = "INSERT INTO entitlements \
+                   (app, customer_id, provider, price, product, subscription) \
+                   SELECT $2, customer_id, provider, price, product, subscription \
+                   FROM {rows} AS new WHERE true \
+                   ON CONFLICT (app, customer_id, subscription, price) DO NOTHING";
+        self.write(sql, entitlements, app).await
+    }
+}
+
+/// The columns of a customer's row. All but `kept` repeat what stands in it, for the indexes.
+const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
+    ("id", Kind::Text),
+    ("home", Kind::Text),
+    ("made_at", Kind::Time),
+    ("updated_at", Kind::Time),
+    ("deleted_at", Kind::Time),
+    ("merged_into", Kind::Text),
+    ("admin_email", Kind::Text),
+    ("admin_external_id", Kind::Text),
+    ("user_id", Kind::Text),
+    ("email", Kind::Text),
+    ("name", Kind::Text),
+    ("external_id", Kind::Text),
+    ("status", Kind::Text),
+    ("status_since", Kind::Time),
+    ("due_at", Kind::Time),
+    ("flagged", Kind::Int),
+    ("kept", Kind::Json),
+];
+
+fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreError> {
+    let Customer { id, home, made_at, updated_at, deleted_at, merged_into, .. } = customer;
+    let (profile, shown) = (&customer.profile, &customer.shown);
+    Ok([
+        json!(id),
+        json!(home),
+        json!(made_at),
+        json!(updated_at),
+        json!(deleted_at),
+        json!(merged_into),
+        json!(profile.email.as_ref().map(|email| email.to_lowercase())),
+        json!(profile.external_id),
+        json!(profile.user_id),
+        json!(shown.contact.email.as_ref().map(|email| email.to_lowercase())),
+        json!(shown.contact.name),
+        json!(shown.external_id),
+        json!(shown.status.as_str()),
+        json!(customer.status_since),
+        json!(shown.due_at),
+        json!(i64::from(!shown.flags.is_empty())),
+        json!(document(customer)?),
+    ])
+}
+
+fn keep_customers(world: &mut World, rows: &[Row]) -> Result<(), StoreError> {
+    for row in rows {
+        let customer: Customer = row.json("kept")?;
+        world.customers.insert(customer.id.clone(), customer);
+    }
+    Ok(())
+}
+
+/// A statement that reads the rows of a table whose column is among the given values.
+fn by_column(table: &str, columns: &str, by: &str) -> String {
+    format!(
+        "SELECT {columns} FROM {{rows}} AS wanted \
+         JOIN {table} ON {table}.app = $2 AND {table}.{by} = wanted.key"
+    )
+}
+
+fn owned(row: &Row) -> Result<(ObjectKey, Option<ObjectKey>), StoreError> {
+    Ok((row.parsed("key")?, row.parsed_opt("account")?))
+}
+
+fn owned_rows() -> Batch {
+    Batch::new(&[("key", Kind::Text), ("account", Kind::Text), ("kept", Kind::Json)])
+}
+
+fn upsert_owned(table: &str) -> String {
+    format!(
+        "INSERT INTO {table} (app, key, account, kept) \
+         SELECT $2, key, account, kept FROM {{rows}} AS new WHERE true \
+         ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept"
+    )
+}

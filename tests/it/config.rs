@@ -1,0 +1,519 @@
+//! Settings: what is accepted, and what is said about what is not.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tollgate::config::{
+    Config, ConfigErrors, Database, Loaded, LogFormat, PriceGrant, ProblemKind, Source, report,
+};
+
+/// 32 zero bytes.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn environment<const N: usize>(variables: [(&str, &str); N]) -> Source {
+    Source {
+        environment: variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        file: None,
+    }
+}
+
+fn load<const N: usize>(variables: [(&str, &str); N]) -> Result<Loaded, ConfigErrors> {
+    Config::load(&environment(variables))
+}
+
+/// What is printed about settings; paths of the test's own folder become `DIR`.
+fn printed(source: &Source, dir: &Path) -> String {
+    report(&Config::load(source)).replace(&dir.display().to_string(), "DIR")
+}
+
+/// The one line about a single variable that is wrong.
+fn complaint(name: &str, value: &str) -> String {
+    match load([(name, value)]) {
+        Ok(_) => format!("{name}={value:?} was accepted"),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+fn write(dir: &Path, name: &str, content: &str) -> io::Result<PathBuf> {
+    let path = dir.join(name);
+    fs::write(&path, content)?;
+    Ok(path)
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    insta::assert_snapshot!(report(&load([])), @r"
+    TOLLGATE_LISTEN = 127.0.0.1:8080
+    TOLLGATE_OPS_LISTEN = as TOLLGATE_LISTEN
+    TOLLGATE_TRUSTED_PROXIES = none
+    TOLLGATE_DATA_DIR = ./tollgate-data
+    DATABASE_URL = sqlite://./tollgate-data/tollgate.db
+    AMQP_URL = not set
+    AMQP_CA_FILE = not set
+    TOLLGATE_AMQP_PREFIX = tollgate
+    TOLLGATE_SECRET_KEY = not set
+    ADMIN_TOKEN = not set
+    STRIPE_WEBHOOK_SECRET = not set
+    PADDLE_WEBHOOK_SECRET = not set
+    STRIPE_PRICE_MAPPING = not set
+    PADDLE_PRICE_MAPPING = not set
+    STRIPE_API_KEY = not set
+    PADDLE_API_KEY = not set
+    TOLLGATE_STRIPE_API_BASE = the provider's own
+    TOLLGATE_PADDLE_API_BASE = the provider's own
+    TOLLGATE_SIGNATURE_TOLERANCE = 300 s
+    TOLLGATE_LOG = info
+    TOLLGATE_LOG_FORMAT = text on a terminal, else json
+    ");
+}
+
+#[test]
+fn everything_set_is_shown_without_its_secrets() {
+    let loaded = load([
+        ("TOLLGATE_LISTEN", "0.0.0.0:80"),
+        ("TOLLGATE_OPS_LISTEN", "[::1]:9090"),
+        ("TOLLGATE_TRUSTED_PROXIES", "10.1.2.3/8, ::1"),
+        ("TOLLGATE_DATA_DIR", "/var/lib/tollgate"),
+        ("DATABASE_URL", "sqlite:///srv/store.db?mode=rwc"),
+        ("AMQP_CA_FILE", "/etc/broker.pem"),
+        ("TOLLGATE_AMQP_PREFIX", "shop.test"),
+        ("TOLLGATE_SECRET_KEY", KEY),
+        ("ADMIN_TOKEN", "hush-admin-0123456789-0123456789"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_hush_1, whsec_hush_2"),
+        ("PADDLE_WEBHOOK_SECRET", "pdl_ntfset_hush"),
+        (
+            "STRIPE_PRICE_MAPPING",
+            r#"{"price_1": ["acme/app", "acme/lib"]}"#,
+        ),
+        ("PADDLE_PRICE_MAPPING", r#"{"pri_1": [], "pri_2": ["a/b"]}"#),
+        ("STRIPE_API_KEY", "sk_hush"),
+        ("PADDLE_API_KEY", "pdl_hush"),
+        ("TOLLGATE_STRIPE_API_BASE", "http://127.0.0.1:1234/"),
+        ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
+        ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
+        ("TOLLGATE_LOG", "warn,tollgate=debug"),
+        ("TOLLGATE_LOG_FORMAT", "json"),
+        ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
+        ("PATH", "/bin"),
+    ]);
+    insta::assert_snapshot!(report(&loaded), @r"
+    warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
+    warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
+    TOLLGATE_LISTEN = 0.0.0.0:80
+    TOLLGATE_OPS_LISTEN = [::1]:9090
+    TOLLGATE_TRUSTED_PROXIES = 10.0.0.0/8,::1/128
+    TOLLGATE_DATA_DIR = /var/lib/tollgate
+    DATABASE_URL = sqlite:///srv/store.db
+    AMQP_URL = not set
+    AMQP_CA_FILE = /etc/broker.pem
+    TOLLGATE_AMQP_PREFIX = shop.test
+    TOLLGATE_SECRET_KEY = set
+    ADMIN_TOKEN = set
+    STRIPE_WEBHOOK_SECRET = set (2)
+    PADDLE_WEBHOOK_SECRET = set (1)
+    STRIPE_PRICE_MAPPING = set (prices: 1, packages: 2)
+    PADDLE_PRICE_MAPPING = set (prices: 2, packages: 1)
+    STRIPE_API_KEY = set
+    PADDLE_API_KEY = set
+    TOLLGATE_STRIPE_API_BASE = http://127.0.0.1:1234/
+    TOLLGATE_PADDLE_API_BASE = https://sandbox.example/v1
+    TOLLGATE_SIGNATURE_TOLERANCE = 5 s
+    TOLLGATE_LOG = warn,tollgate=debug
+    TOLLGATE_LOG_FORMAT = json
+    ");
+    let loaded = loaded.unwrap();
+    let debug = format!("{loaded:?}");
+    assert!(!debug.contains("hush"), "a secret in {debug}");
+    assert!(!debug.contains("0, 0, 0"), "the key in {debug}");
+
+    let config = loaded.config;
+    let secrets: Vec<&str> = config
+        .stripe
+        .webhook_secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(secrets, ["whsec_hush_1", "whsec_hush_2"]);
+    assert_eq!(config.store.secret_key.unwrap().expose(), &[0; 32]);
+    assert_eq!(config.webhooks.signature_tolerance, Duration::from_secs(5));
+    assert_eq!(config.log.format, Some(LogFormat::Json));
+    assert!(
+        matches!(&config.store.database, Database::Sqlite(path) if path == Path::new("/srv/store.db"))
+    );
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = environment([
+        ("TOLLGATE_LISTEN", "localhost"),
+        ("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy,10.0.0.0/99"),
+        ("DATABASE_URL", "postgres://u:hush@db/tollgate"),
+        ("AMQP_URL", "amqp://u:hush@broker/%2f"),
+        ("ADMIN_TOKEN", "hush"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_hush,,"),
+        ("STRIPE_PRICE_MAPPING", r#"{"price_1": ["Acme/App", 7]}"#),
+        ("STRIPE_API_KEY_FILE", "/nonexistent/key"),
+        ("TOLLGATE_SIGNATURE_TOLERANCE", "0"),
+        ("TOLLGATE_LOG", "info,tollgate=loud"),
+        ("TOLLGATE_LOG_FORMAT", "xml"),
+        ("TOLLGATE_PORT", "tcp://10.0.0.1:80"),
+    ]);
+    source.environment.insert(
+        "PADDLE_API_KEY".into(),
+        OsString::from_vec(b"hush\xff".into()),
+    );
+    source.file = Some(
+        write(
+            dir.path(),
+            "tollgate.toml",
+            "tollgate_listn = 1\nTOLLGATE_LISTEN = \"127.0.0.1:1\"\ntollgate_data_dir = true\n",
+        )
+        .unwrap(),
+    );
+    insta::assert_snapshot!(printed(&source, dir.path()), @r#"
+    problem: TOLLGATE_LISTEN in DIR/tollgate.toml: unknown key; expected the name of a setting in lower case, such as tollgate_listen
+    problem: tollgate_listn in DIR/tollgate.toml: unknown key; expected the name of a setting in lower case, such as tollgate_listen
+    problem: TOLLGATE_LISTEN: malformed: "localhost" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080
+    problem: TOLLGATE_TRUSTED_PROXIES: malformed: "proxy" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
+    problem: TOLLGATE_TRUSTED_PROXIES: malformed: "10.0.0.0/99" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
+    problem: TOLLGATE_DATA_DIR in DIR/tollgate.toml: malformed: of type boolean; expected the path of a folder
+    problem: ADMIN_TOKEN: malformed: 4 characters long; expected at least 24 printable ASCII characters without spaces
+    problem: TOLLGATE_SIGNATURE_TOLERANCE: malformed: 0 would refuse every delivery; expected whole seconds, at least 1
+    problem: STRIPE_WEBHOOK_SECRET: malformed: entry 2 is empty; expected one secret, or several separated by commas
+    problem: STRIPE_WEBHOOK_SECRET: malformed: entry 3 is empty; expected one secret, or several separated by commas
+    problem: STRIPE_PRICE_MAPPING: malformed: "price_1", package 1: "Acme/App" is not of the form vendor/package in lower case; expected JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}
+    problem: STRIPE_PRICE_MAPPING: malformed: "price_1", package 2: neither a name nor an object; expected JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}
+    problem: STRIPE_API_KEY from /nonexistent/key: unreadable file: No such file or directory (os error 2); expected the key as the provider shows it, without spaces
+    problem: PADDLE_API_KEY: not Unicode text; expected the key as the provider shows it, without spaces
+    problem: TOLLGATE_LOG: malformed: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; expected a tracing filter such as `info` or `warn,tollgate=debug`
+    problem: TOLLGATE_LOG_FORMAT: malformed: "xml" is no log format; expected `text` or `json`
+    problem: TOLLGATE_SECRET_KEY: missing: required with PostgreSQL; expected 32 bytes in base64, as `openssl rand -base64 32` prints them
+    problem: DATABASE_URL: not supported: this build serves the embedded store only, not PostgreSQL; expected sqlite://PATH, or nothing for a store in the data folder
+    problem: AMQP_URL: not supported: this build serves the built-in queue only, not RabbitMQ; expected nothing, for the queue in the store
+    warning: TOLLGATE_PORT: no such setting; ignored
+    "#);
+}
+
+#[test]
+fn no_value_of_a_secret_setting_is_repeated_in_an_error() {
+    let wrong = [
+        ("DATABASE_URL", "hush://user:hush@db/name?hush"),
+        ("DATABASE_URL", "postgres://user:hush@db:hush/name"),
+        ("DATABASE_URL", "sqlite://hush?hush"),
+        ("AMQP_URL", "http://user:hush@broker/"),
+        ("AMQP_URL", "amqp://user:hush@[hush/"),
+        ("AMQP_URL", "hush"),
+        ("TOLLGATE_SECRET_KEY", "hush"),
+        ("TOLLGATE_SECRET_KEY", "hush hush"),
+        ("ADMIN_TOKEN", "hush"),
+        ("ADMIN_TOKEN", "hush hush hush hush hush hush hush"),
+        ("STRIPE_WEBHOOK_SECRET", "hush,"),
+        ("PADDLE_WEBHOOK_SECRET", "hush hush"),
+        ("STRIPE_API_KEY", "hush hush"),
+        ("TOLLGATE_PADDLE_API_BASE", "https://user:hush@host/"),
+    ];
+    for (name, value) in wrong {
+        let errors = load([(name, value)]).map(|_| ()).expect_err(value);
+        let told = format!("{errors} {errors:?}");
+        assert!(!told.contains("hush"), "{name}={value}: {told}");
+        assert!(told.contains(name), "{name}={value}: {told}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_its_reason() {
+    let cases = [
+        (
+            "TOLLGATE_LISTEN",
+            ":8080",
+            "is not an IP address and a port",
+        ),
+        ("TOLLGATE_LISTEN", "  ", "empty"),
+        ("TOLLGATE_OPS_LISTEN", "127.0.0.1", "is not an IP address"),
+        ("TOLLGATE_DATA_DIR", "", "empty"),
+        ("DATABASE_URL", "mysql://db", "neither a sqlite://"),
+        ("DATABASE_URL", "sqlite://", "no path"),
+        (
+            "DATABASE_URL",
+            "sqlite::memory:",
+            "loses what was acknowledged",
+        ),
+        ("DATABASE_URL", "sqlite://a.db?mode=ro", "not understood"),
+        ("AMQP_URL", "http://broker", "neither amqp://"),
+        ("AMQP_URL", "amqp:///vhost", "no host"),
+        ("TOLLGATE_AMQP_PREFIX", "amq.x", "belong to the broker"),
+        ("TOLLGATE_AMQP_PREFIX", "a b", "has other characters"),
+        ("TOLLGATE_SECRET_KEY", "not base64!", "not base64"),
+        ("TOLLGATE_SECRET_KEY", "AAAA", "3 bytes long"),
+        ("ADMIN_TOKEN", "0123456789012345678901é", "HTTP header"),
+        (
+            "ADMIN_TOKEN",
+            "01234567890123456789012",
+            "23 characters long",
+        ),
+        ("STRIPE_WEBHOOK_SECRET", "", "empty"),
+        ("STRIPE_WEBHOOK_SECRET", "\t\n", "empty"),
+        ("STRIPE_WEBHOOK_SECRET", "a,", "entry 2 is empty"),
+        ("PADDLE_WEBHOOK_SECRET", "a, ,b", "entry 2 is empty"),
+        ("PADDLE_WEBHOOK_SECRET", "a\nb", "entry 1 has white space"),
+        ("STRIPE_API_KEY", "", "empty"),
+        ("TOLLGATE_STRIPE_API_BASE", "stripe.example", "not a URL"),
+        (
+            "TOLLGATE_STRIPE_API_BASE",
+            "ftp://stripe.example",
+            "neither",
+        ),
+        ("TOLLGATE_STRIPE_API_BASE", "https://h/?a=b", "has a query"),
+        ("TOLLGATE_SIGNATURE_TOLERANCE", "0", "refuse every delivery"),
+        (
+            "TOLLGATE_SIGNATURE_TOLERANCE",
+            "-1",
+            "not a number of seconds",
+        ),
+        (
+            "TOLLGATE_SIGNATURE_TOLERANCE",
+            "5m",
+            "not a number of seconds",
+        ),
+        ("TOLLGATE_LOG", "tollgate=loud", "malformed"),
+        ("TOLLGATE_LOG_FORMAT", "JSON", "is no log format"),
+    ];
+    for (name, value, reason) in cases {
+        let told = complaint(name, value);
+        assert!(
+            told.starts_with(&format!("{name}: malformed: ")) && told.contains(reason),
+            "{name}={value:?} should say {reason:?}: {told}"
+        );
+        assert_eq!(told.lines().count(), 1, "{name}={value:?}: {told}");
+    }
+}
+
+#[test]
+fn a_wrong_price_mapping_is_refused_with_the_place_of_the_fault() {
+    let cases = [
+        ("{", "not JSON at line 1, column 1"),
+        ("[]", "not an object of price ids"),
+        (r#""price_1""#, "not an object of price ids"),
+        (r#"{"": []}"#, r#""" is no price id"#),
+        (r#"{"a b": []}"#, r#""a b" is no price id"#),
+        (r#"{"p": "acme/app"}"#, r#""p" is not a list of packages"#),
+        (r#"{"p": [], "p": []}"#, r#""p" is there twice"#),
+        (r#"{"p": [7]}"#, r#""p", package 1: neither a name nor"#),
+        (r#"{"p": [{}]}"#, "`package` is not a string"),
+        (
+            r#"{"p": [{"package": "a/b", "constraint": 1}]}"#,
+            "`constraint` is not a string",
+        ),
+        (
+            r#"{"p": [{"package": "a/b", "version": "1"}]}"#,
+            r#"unknown field "version""#,
+        ),
+        (
+            r#"{"p": ["a/b", {"package": "a/b", "constraint": "nonsense!"}]}"#,
+            r#""p", package 2: constraint "nonsense!""#,
+        ),
+    ];
+    for (value, reason) in cases {
+        let told = complaint("STRIPE_PRICE_MAPPING", value);
+        assert!(
+            told.starts_with("STRIPE_PRICE_MAPPING: malformed: ") && told.contains(reason),
+            "{value} should say {reason}: {told}"
+        );
+    }
+}
+
+#[test]
+fn package_names_follow_the_rule_of_composer() {
+    let accepted = |name: &str| {
+        let mapping = serde_json::json!({ "p": [name] }).to_string();
+        load([("PADDLE_PRICE_MAPPING", mapping.as_str())]).is_ok()
+    };
+    for name in ["a/b", "acme-1/app.core_2", "9/9", "acme/app--x"] {
+        assert!(accepted(name), "{name} should be accepted");
+    }
+    for name in [
+        "",
+        "acme",
+        "/",
+        "acme/",
+        "/app",
+        "Acme/app",
+        "acme/App",
+        "acme/app/x",
+        "acme /app",
+        "acme/-app",
+        "acme/app-",
+        "acme/a---b",
+        "ac--me/app",
+        "acme/a._b",
+        "acme/é",
+        "acme/*",
+    ] {
+        assert!(!accepted(name), "{name:?} should be refused");
+    }
+}
+
+#[test]
+fn a_plain_package_means_every_version() {
+    let mapping = r#"{"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0 || 3.*"},
+        {"package": "acme/more"}]}"#;
+    let config = load([("STRIPE_PRICE_MAPPING", mapping)]).unwrap().config;
+    let grant = |package: &str, constraint: &str| PriceGrant {
+        package: package.to_owned(),
+        constraint: constraint.to_owned(),
+    };
+    assert_eq!(
+        config.stripe.prices.unwrap()["price_1"],
+        [
+            grant("acme/app", "*"),
+            grant("acme/lib", "^2.0 || 3.*"),
+            grant("acme/more", "*"),
+        ]
+    );
+    assert_eq!(config.paddle.prices, None);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = write(dir.path(), "secret", "from_secret_file\n").unwrap();
+    let file = format!(
+        r#"
+        tollgate_listen = "127.0.0.1:1"
+        tollgate_signature_tolerance = 60
+        tollgate_trusted_proxies = ["10.0.0.0/8", "192.0.2.1"]
+        stripe_webhook_secret = ["a", "b"]
+        paddle_webhook_secret_file = "{}"
+        [stripe_price_mapping]
+        price_1 = ["acme/app", {{ package = "acme/lib", constraint = "^1.0" }}]
+        "#,
+        secret.display()
+    );
+    let mut source = environment([
+        ("TOLLGATE_LISTEN", "127.0.0.1:2"),
+        ("STRIPE_WEBHOOK_SECRET", "c"),
+    ]);
+    source.file = Some(write(dir.path(), "tollgate.toml", &file).unwrap());
+    let config = Config::load(&source).unwrap().config;
+
+    assert_eq!(config.http.listen.port(), 2);
+    assert_eq!(config.webhooks.signature_tolerance, Duration::from_mins(1));
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+    assert_eq!(config.stripe.webhook_secrets.len(), 1);
+    assert_eq!(config.stripe.webhook_secrets[0].expose_secret(), "c");
+    assert_eq!(
+        config.paddle.webhook_secrets[0].expose_secret(),
+        "from_secret_file"
+    );
+    assert_eq!(config.stripe.prices.unwrap()["price_1"].len(), 2);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_without_its_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(
+        dir.path(),
+        "tollgate.toml",
+        "tollgate_log = \"info\"\nadmin_token = hush\n",
+    )
+    .unwrap();
+    let source = Source {
+        file: Some(path),
+        ..environment([("TOLLGATE_LISTEN", "x")])
+    };
+    insta::assert_snapshot!(printed(&source, dir.path()), @r#"
+    problem: --config in DIR/tollgate.toml: malformed: not TOML at line 2, column 15; expected the path of a TOML file
+    problem: TOLLGATE_LISTEN: malformed: "x" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080
+    "#);
+}
+
+#[test]
+fn a_missing_file_is_a_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source {
+        file: Some(dir.path().join("absent.toml")),
+        ..Source::default()
+    };
+    let errors = Config::load(&source).unwrap_err();
+    assert!(matches!(
+        &errors.problems[..],
+        [problem] if problem.variable == "--config" && matches!(problem.kind, ProblemKind::Unreadable(_))
+    ));
+}
+
+#[test]
+fn a_secret_comes_from_its_variable_or_its_file_but_not_from_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = "0123456789-0123456789-0123456789";
+    let path = write(dir.path(), "token", &format!("  {token}\r\n")).unwrap();
+    let path = path.display().to_string();
+
+    let config = load([("ADMIN_TOKEN_FILE", path.as_str())]).unwrap().config;
+    assert_eq!(config.admin.token.unwrap().expose_secret(), token);
+
+    let both = load([("ADMIN_TOKEN_FILE", path.as_str()), ("ADMIN_TOKEN", token)]).unwrap_err();
+    assert!(
+        matches!(both.problems[..], [ref problem] if matches!(problem.kind, ProblemKind::SetTwice))
+    );
+
+    let empty = write(dir.path(), "empty", "\n").unwrap();
+    let not_unicode = dir.path().join("not-unicode");
+    fs::write(&not_unicode, b"\xff").unwrap();
+    let wrong = [
+        (empty, "malformed: empty"),
+        (not_unicode, "not Unicode text"),
+        (dir.path().join("absent"), "unreadable file"),
+    ];
+    for (path, reason) in wrong {
+        let told = complaint("STRIPE_WEBHOOK_SECRET_FILE", &path.display().to_string());
+        let start = format!("STRIPE_WEBHOOK_SECRET from {}: {reason}", path.display());
+        assert!(told.starts_with(&start), "{told}");
+    }
+}
+
+#[test]
+fn only_secrets_are_read_from_files() {
+    let loaded = load([("TOLLGATE_LISTEN_FILE", "/etc/listen")]).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.warnings[0].variable, "TOLLGATE_LISTEN_FILE");
+}
+
+#[test]
+fn postgresql_needs_a_key_of_its_own() {
+    let missing = |key: Option<&str>| {
+        let mut source = environment([("DATABASE_URL", "postgres://db/tollgate")]);
+        if let Some(key) = key {
+            source
+                .environment
+                .insert("TOLLGATE_SECRET_KEY".into(), key.into());
+        }
+        let errors = Config::load(&source).unwrap_err();
+        errors
+            .problems
+            .iter()
+            .any(|problem| matches!(problem.kind, ProblemKind::Missing(_)))
+    };
+    assert!(missing(None));
+    assert!(!missing(Some(KEY)));
+    assert!(!missing(Some("AAAA")), "a wrong key is not a missing one");
+}
+
+#[test]
+fn the_same_address_twice_is_one_listener() {
+    let ops = |listen: &str, ops: &str| {
+        let variables = [("TOLLGATE_LISTEN", listen), ("TOLLGATE_OPS_LISTEN", ops)];
+        load(variables).unwrap().config.http.ops_listen
+    };
+    assert_eq!(ops("127.0.0.1:80", "127.0.0.1:80"), None);
+    assert!(ops("127.0.0.1:0", "127.0.0.1:0").is_some());
+    assert!(ops("127.0.0.1:80", "127.0.0.1:81").is_some());
+}
