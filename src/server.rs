@@ -84,7 +84,14 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::start_at(config, Arc::new(SystemClock)).await
+    }
+
+    /// Starts all roles by another clock than the system's.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_at(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         make_data_dir(&config.store.data_dir)?;
         let lock = DataDirLock::take(&config.store.data_dir)?;
         let store = open_store(config).await?;

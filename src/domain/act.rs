@@ -255,7 +255,8 @@ impl World {
         Ok(changes)
     }
 
-    /// Ties a billing account to a customer, whatever the facts say.
+    /// Ties a billing account to a customer, whatever the facts say. Accounts that it leaves
+    /// behind without a row get one, with an id that `fresh_id` makes.
     ///
     /// # Errors
     /// As [`World::shown_row`]; or there is no such account.
@@ -264,6 +265,7 @@ impl World {
         account: &ObjectKey,
         id: &CustomerId,
         now: Timestamp,
+        fresh_id: &mut dyn FnMut() -> CustomerId,
     ) -> Result<Vec<Change>, ActError> {
         self.shown_row(id)?;
         let known = self.accounts.get(account).ok_or(ActError::UnknownAccount)?;
@@ -271,9 +273,9 @@ impl World {
             return Ok(Vec::new());
         }
         let rows = known.customer.iter().chain([id]).cloned().collect();
-        let mut changes = vec![self.set_pin(account, id)];
+        let mut changes: Vec<_> = self.set_pin(account, id).into_iter().collect();
         for group in self.changed_groups(rows) {
-            changes.extend(self.settle_group(group, now, None));
+            changes.extend(self.settle_group(group, now, Some(&mut *fresh_id)));
         }
         Ok(changes)
     }
@@ -364,23 +366,24 @@ impl World {
         let strayed: Vec<_> = linked.filter_map(strayed).collect();
         strayed
             .iter()
-            .map(|(key, customer)| self.set_pin(key, customer))
+            .filter_map(|(key, customer)| self.set_pin(key, customer))
             .collect()
     }
 
-    fn set_pin(&mut self, account: &ObjectKey, id: &CustomerId) -> Change {
-        if let Some(known) = self.accounts.get_mut(account)
-            && known.kept.pin.as_ref() != Some(id)
-        {
-            known.kept.pin = Some(id.clone());
-            self.touched.accounts.insert(account.clone());
+    /// Pins an account; gives the change if it was not pinned so.
+    fn set_pin(&mut self, account: &ObjectKey, id: &CustomerId) -> Option<Change> {
+        let known = self.accounts.get_mut(account)?;
+        if known.kept.pin.as_ref() == Some(id) {
+            return None;
         }
+        known.kept.pin = Some(id.clone());
+        self.touched.accounts.insert(account.clone());
         let operation = Operation::PinAccount {
             account: account.clone(),
         };
-        Change {
+        Some(Change {
             customer: id.clone(),
             operation,
-        }
+        })
     }
 }

@@ -445,7 +445,7 @@ impl World {
                     let into = shown.filter(|shown| **shown != row.id);
                     row.merged_into.as_ref() != into
                 });
-            if !old.is_empty() || merging {
+            if shown.is_none() || !old.is_empty() || merging {
                 rows.extend(old.into_iter().flatten());
                 moved.insert(i);
             }

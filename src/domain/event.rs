@@ -85,3 +85,12 @@ impl FromStr for EventOutcome {
         })
     }
 }
+
+/// Why an event failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventError {
+    /// A stable word, such as `payload_field_missing`.
+    pub code: String,
+    /// A sentence for people, without the payload's contents.
+    pub detail: String,
+}

@@ -337,15 +337,10 @@ impl From<StoreError> for ApiError {
 
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
-        let passing = match &error {
-            QueueError::Store { source } => source.is_passing(),
-            QueueError::Closed => true,
-        };
-        let cause = Some(error.into());
-        if passing {
-            Self::Unavailable { cause }
-        } else {
-            Self::Internal { cause }
+        match error {
+            QueueError::Unavailable { .. } | QueueError::Closed => {
+                Self::Unavailable { cause: Some(error.into()) }
+            }
         }
     }
 }

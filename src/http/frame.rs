@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::fmt;
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use super::error::ApiError;
@@ -63,8 +65,16 @@ pub(super) fn request_id() -> Option<String> {
     REQUEST_ID.try_with(|id| id.0.clone()).ok()
 }
 
+/// Puts the layers of this file around everything that is served.
+pub(super) fn around(router: Router) -> Router {
+    // The last layer is the outermost: a panic's answer gets its request id too.
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(surround))
+}
+
 /// The outermost layer: gives the request its id and its span.
-pub(super) async fn surround(request: Request, next: Next) -> Response {
+async fn surround(request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     // The route as it was declared: a path can hold an e-mail address.
     let route = request
@@ -94,13 +104,18 @@ pub(super) async fn surround(request: Request, next: Next) -> Response {
 
 /// Turns a panic into a 500. The panic's words stay out of the log line, because they may quote
 /// what the request held; the process's panic hook has reported words and place already.
-pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!(error.code = "internal", "request failed: its handler panicked");
     ApiError::Internal { cause: None }.into_response()
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
     use super::*;
 
     #[test]
@@ -127,5 +142,23 @@ mod tests {
     fn requests_without_an_id_get_different_ones() {
         let headers = HeaderMap::new();
         assert_ne!(RequestId::of(&headers).0, RequestId::of(&headers).0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_quotes_nothing() {
+        async fn panics() {
+            panic!("what the request held");
+        }
+        let router = around(Router::new().route("/", get(panics)));
+        let request = Request::builder().header(X_REQUEST_ID, "abc").body(Body::empty());
+        let answer = router.oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[X_REQUEST_ID], "abc");
+        assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+        let body = axum::body::to_bytes(answer.into_body(), 4096).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "internal");
+        assert_eq!(problem["request_id"], "abc");
+        assert!(!problem.to_string().contains("held"), "{problem}");
     }
 }

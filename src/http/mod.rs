@@ -9,6 +9,8 @@
 pub mod access;
 pub mod admin;
 pub mod auth;
+#[cfg(test)]
+mod auth_tests;
 pub mod client_addr;
 pub mod endpoints;
 pub mod error;
@@ -25,9 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware;
 use ipnet::IpNet;
-use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{Admin, Reading};
 pub use client_addr::ClientAddr;
@@ -145,13 +145,11 @@ fn service_routes(state: &AppState) -> Router<AppState> {
 }
 
 fn framed(routes: Router<AppState>, state: AppState) -> Router {
-    routes
+    let router = routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .with_state(state)
-        .layer(CatchPanicLayer::custom(frame::panicked))
-        // The last layer is the outermost: a panic's answer gets its request id too.
-        .layer(middleware::from_fn(frame::surround))
+        .with_state(state);
+    frame::around(router)
 }
 
 async fn no_such_path() -> ApiError {

@@ -74,8 +74,10 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, peer)) => return Some((stream, peer, seat)),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "a connection could not be accepted");
+                {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

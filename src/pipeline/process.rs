@@ -23,7 +23,8 @@ use crate::domain::reach::Reach;
 use crate::domain::world::World;
 use crate::provider::{self, IgnoreReason, Meaning, ReadError, Reading};
 use crate::queue::Message;
-use crate::queue::message::{EventError, HeadersV1};
+use crate::domain::event::EventError;
+use crate::queue::message::HeadersV1;
 use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, Store, StoreError, Tx};
 
 /// What became of a message.

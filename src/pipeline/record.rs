@@ -3,7 +3,7 @@
 use crate::domain::event::EventOutcome;
 use crate::domain::time::Timestamp;
 use crate::queue::Message;
-use crate::queue::message::EventError;
+use crate::domain::event::EventError;
 use crate::store::{Store, StoreError};
 
 /// Records one dead letter. Recording it twice is harmless; an event that has had its effect by

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::domain::event::EventOutcome;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::store::{Store, StoreError};
@@ -59,7 +60,7 @@ pub async fn replay_in_store(
 ) -> Result<(), ReplayError> {
     let message = order(store, app, event_id, force).await?;
     let mut tx = store.begin().await?;
-    tx.message_add(&[message], now).await?;
+    embedded::put(&mut tx, vec![message], now).await?;
     Ok(tx.commit().await?)
 }
 

@@ -18,307 +18,82 @@ pub struct EventType {
     pub sample: Option<&'static str>,
 }
 
-/// One row of the table. The sample is named as its file is, without the end of the name, which
-/// for Stripe is the API version.
-macro_rules! row {
-    (stripe, $name:literal, $says:literal) => {
-        EventType {
-            provider: Provider::Stripe,
-            event_type: $name,
+/// A row is a provider, a type, the middle of the sample's file name if there is a sample, and
+/// what the type says.
+macro_rules! table {
+    ($($provider:ident $event_type:literal $($what:literal)? => $says:literal;)*) => {
+        &[$(EventType {
+            provider: Provider::$provider,
+            event_type: $event_type,
             says: $says,
-            sample: None,
-        }
+            sample: table!(@ $provider $event_type $($what)?),
+        }),*]
     };
-    (paddle, $name:literal, $says:literal) => {
-        EventType {
-            provider: Provider::Paddle,
-            event_type: $name,
-            says: $says,
-            sample: None,
-        }
+    (@ $provider:ident $event_type:literal) => { None };
+    (@ Stripe $event_type:literal $what:literal) => {
+        table!(@ "stripe/" $event_type $what "--2025-11-17.clover.json")
     };
-    (stripe, $name:literal, $says:literal, $what:literal) => {
-        EventType {
-            sample: Some(include_str!(concat!(
-                "../../fixtures/stripe/",
-                $name,
-                "--",
-                $what,
-                "--2025-11-17.clover.json"
-            ))),
-            ..row!(stripe, $name, $says)
-        }
+    (@ Paddle $event_type:literal $what:literal) => {
+        table!(@ "paddle/" $event_type $what ".json")
     };
-    (paddle, $name:literal, $says:literal, $what:literal) => {
-        EventType {
-            sample: Some(include_str!(concat!(
-                "../../fixtures/paddle/",
-                $name,
-                "--",
-                $what,
-                ".json"
-            ))),
-            ..row!(paddle, $name, $says)
-        }
+    (@ $folder:literal $event_type:literal $what:literal $end:literal) => {
+        Some(include_str!(concat!("../../fixtures/", $folder, $event_type, "--", $what, $end)))
     };
 }
 
 /// All types that are read, provider by provider, the most telling first.
-pub const TYPES: &[EventType] = &[
-    row!(
-        stripe,
-        "customer.created",
-        "a billing account and its contact",
-        "new"
-    ),
-    row!(stripe, "customer.updated", "a changed contact", "email"),
-    row!(
-        stripe,
-        "customer.deleted",
-        "the account and its subscriptions end",
-        "by-seller"
-    ),
-    row!(
-        stripe,
-        "customer.subscription.created",
-        "a subscription begins",
-        "active"
-    ),
-    row!(
-        stripe,
-        "customer.subscription.updated",
-        "status, items, period or a scheduled end change",
-        "plan-change"
-    ),
-    row!(
-        stripe,
-        "customer.subscription.deleted",
-        "a subscription has ended",
-        "at-period-end"
-    ),
-    row!(
-        stripe,
-        "customer.subscription.paused",
-        "a trial ended without a payment method",
-        "trial-end"
-    ),
-    row!(
-        stripe,
-        "customer.subscription.resumed",
-        "a paused subscription goes on",
-        "card-added"
-    ),
-    row!(stripe, "invoice.paid", "a subscription was paid", "renewal"),
-    row!(
-        stripe,
-        "invoice.payment_failed",
-        "a renewal failed",
-        "renewal"
-    ),
-    row!(
-        stripe,
-        "checkout.session.completed",
-        "a new subscriber's account and contact",
-        "subscription"
-    ),
-    row!(
-        stripe,
-        "charge.refunded",
-        "a refund of the whole charge",
-        "full"
-    ),
-    row!(
-        stripe,
-        "charge.dispute.created",
-        "a dispute or an inquiry is opened",
-        "chargeback"
-    ),
-    row!(
-        stripe,
-        "charge.dispute.updated",
-        "how a dispute stands",
-        "under-review"
-    ),
-    row!(
-        stripe,
-        "charge.dispute.closed",
-        "a dispute is lost, won or dropped",
-        "lost"
-    ),
-    row!(
-        stripe,
-        "charge.dispute.funds_withdrawn",
-        "how a dispute stands",
-        "chargeback"
-    ),
-    row!(
-        stripe,
-        "charge.dispute.funds_reinstated",
-        "how a dispute stands",
-        "won"
-    ),
-    row!(
-        stripe,
-        "charge.succeeded",
-        "which ids belong together",
-        "first-payment"
-    ),
-    row!(
-        stripe,
-        "payment_intent.succeeded",
-        "which ids belong together",
-        "first-payment"
-    ),
-    row!(
-        stripe,
-        "refund.created",
-        "which ids belong together",
-        "part"
-    ),
-    row!(stripe, "refund.updated", "which ids belong together"),
-    row!(stripe, "refund.failed", "which ids belong together"),
-    row!(stripe, "charge.refund.updated", "which ids belong together"),
-    row!(
-        paddle,
-        "customer.created",
-        "a billing account and its contact",
-        "new"
-    ),
-    row!(
-        paddle,
-        "customer.imported",
-        "a billing account and its contact",
-        "moved"
-    ),
-    row!(paddle, "customer.updated", "a changed contact", "email"),
-    row!(
-        paddle,
-        "business.created",
-        "a company's name, while nothing better is known",
-        "company"
-    ),
-    row!(
-        paddle,
-        "business.imported",
-        "a company's name, while nothing better is known"
-    ),
-    row!(
-        paddle,
-        "business.updated",
-        "a company's name, while nothing better is known"
-    ),
-    row!(
-        paddle,
-        "subscription.created",
-        "a subscription begins",
-        "active"
-    ),
-    row!(
-        paddle,
-        "subscription.imported",
-        "a subscription begins",
-        "moved"
-    ),
-    row!(
-        paddle,
-        "subscription.activated",
-        "a subscription is active",
-        "new"
-    ),
-    row!(paddle, "subscription.trialing", "a trial begins", "new"),
-    row!(
-        paddle,
-        "subscription.updated",
-        "status, items, period or a scheduled end change",
-        "plan-change"
-    ),
-    row!(
-        paddle,
-        "subscription.past_due",
-        "a renewal failed",
-        "renewal"
-    ),
-    row!(
-        paddle,
-        "subscription.paused",
-        "a subscription pauses",
-        "at-period-end"
-    ),
-    row!(
-        paddle,
-        "subscription.resumed",
-        "a paused subscription goes on",
-        "by-customer"
-    ),
-    row!(
-        paddle,
-        "subscription.canceled",
-        "a subscription has ended",
-        "at-period-end"
-    ),
-    row!(
-        paddle,
-        "transaction.completed",
-        "a subscription was paid",
-        "renewal"
-    ),
-    row!(
-        paddle,
-        "transaction.payment_failed",
-        "a renewal failed",
-        "renewal"
-    ),
-    row!(
-        paddle,
-        "transaction.past_due",
-        "a renewal failed",
-        "renewal"
-    ),
-    row!(
-        paddle,
-        "transaction.created",
-        "which ids belong together",
-        "draft"
-    ),
-    row!(
-        paddle,
-        "transaction.ready",
-        "which ids belong together",
-        "first-checkout"
-    ),
-    row!(
-        paddle,
-        "transaction.billed",
-        "which ids belong together",
-        "renewal"
-    ),
-    row!(
-        paddle,
-        "transaction.paid",
-        "which ids belong together",
-        "first-checkout"
-    ),
-    row!(paddle, "transaction.canceled", "which ids belong together"),
-    row!(
-        paddle,
-        "transaction.updated",
-        "which ids belong together",
-        "first-checkout"
-    ),
-    row!(paddle, "transaction.revised", "which ids belong together"),
-    row!(
-        paddle,
-        "adjustment.created",
-        "a refund or a dispute",
-        "chargeback"
-    ),
-    row!(
-        paddle,
-        "adjustment.updated",
-        "a refund or a dispute",
-        "refund-approved"
-    ),
-];
+pub const TYPES: &[EventType] = table! {
+    Stripe "customer.created" "new" => "a billing account and its contact";
+    Stripe "customer.updated" "email" => "a changed contact";
+    Stripe "customer.deleted" "by-seller" => "the account and its subscriptions end";
+    Stripe "customer.subscription.created" "active" => "a subscription begins";
+    Stripe "customer.subscription.updated" "plan-change" => "status, items, period or a scheduled end change";
+    Stripe "customer.subscription.deleted" "at-period-end" => "a subscription has ended";
+    Stripe "customer.subscription.paused" "trial-end" => "a trial ended without a payment method";
+    Stripe "customer.subscription.resumed" "card-added" => "a paused subscription goes on";
+    Stripe "invoice.paid" "renewal" => "a subscription was paid";
+    Stripe "invoice.payment_failed" "renewal" => "a renewal failed";
+    Stripe "checkout.session.completed" "subscription" => "a new subscriber's account and contact";
+    Stripe "charge.refunded" "full" => "a refund of the whole charge";
+    Stripe "charge.dispute.created" "chargeback" => "a dispute or an inquiry is opened";
+    Stripe "charge.dispute.updated" "under-review" => "how a dispute stands";
+    Stripe "charge.dispute.closed" "lost" => "a dispute is lost, won or dropped";
+    Stripe "charge.dispute.funds_withdrawn" "chargeback" => "how a dispute stands";
+    Stripe "charge.dispute.funds_reinstated" "won" => "how a dispute stands";
+    Stripe "charge.succeeded" "first-payment" => "which ids belong together";
+    Stripe "payment_intent.succeeded" "first-payment" => "which ids belong together";
+    Stripe "refund.created" "part" => "which ids belong together";
+    Stripe "refund.updated" => "which ids belong together";
+    Stripe "refund.failed" => "which ids belong together";
+    Stripe "charge.refund.updated" => "which ids belong together";
+    Paddle "customer.created" "new" => "a billing account and its contact";
+    Paddle "customer.imported" "moved" => "a billing account and its contact";
+    Paddle "customer.updated" "email" => "a changed contact";
+    Paddle "business.created" "company" => "a company's name, while nothing better is known";
+    Paddle "business.imported" => "a company's name, while nothing better is known";
+    Paddle "business.updated" => "a company's name, while nothing better is known";
+    Paddle "subscription.created" "active" => "a subscription begins";
+    Paddle "subscription.imported" "moved" => "a subscription begins";
+    Paddle "subscription.activated" "new" => "a subscription is active";
+    Paddle "subscription.trialing" "new" => "a trial begins";
+    Paddle "subscription.updated" "plan-change" => "status, items, period or a scheduled end change";
+    Paddle "subscription.past_due" "renewal" => "a renewal failed";
+    Paddle "subscription.paused" "at-period-end" => "a subscription pauses";
+    Paddle "subscription.resumed" "by-customer" => "a paused subscription goes on";
+    Paddle "subscription.canceled" "at-period-end" => "a subscription has ended";
+    Paddle "transaction.completed" "renewal" => "a subscription was paid";
+    Paddle "transaction.payment_failed" "renewal" => "a renewal failed";
+    Paddle "transaction.past_due" "renewal" => "a renewal failed";
+    Paddle "transaction.created" "renewal" => "which ids belong together";
+    Paddle "transaction.ready" "first-checkout" => "which ids belong together";
+    Paddle "transaction.billed" "renewal" => "which ids belong together";
+    Paddle "transaction.paid" "first-checkout" => "which ids belong together";
+    Paddle "transaction.canceled" => "which ids belong together";
+    Paddle "transaction.updated" "first-checkout" => "which ids belong together";
+    Paddle "transaction.revised" => "which ids belong together";
+    Paddle "adjustment.created" "chargeback" => "a refund or a dispute";
+    Paddle "adjustment.updated" "refund-approved" => "a refund or a dispute";
+};
 
 /// The types of a provider that are read.
 pub fn types(provider: Provider) -> impl Iterator<Item = &'static EventType> {
@@ -327,5 +102,7 @@ pub fn types(provider: Provider) -> impl Iterator<Item = &'static EventType> {
 
 /// A sample payload of a type; `None` for types that are not read or have none.
 pub fn sample(provider: Provider, event_type: &str) -> Option<&'static str> {
-    types(provider).find(|row| row.event_type == event_type)?.sample
+    types(provider)
+        .find(|row| row.event_type == event_type)?
+        .sample
 }

@@ -3,7 +3,7 @@
 //! Stripe and Paddle sign alike: HMAC-SHA-256 over the sender's time, a separator and the raw
 //! body, in a header of `key=value` parts. The key is the whole secret as it is shown in the
 //! dashboard, prefix included; nothing of it is decoded. Only names and separators differ, so
-//! one [`Scheme`] per provider is all there is to tell them apart.
+//! one `Scheme` per provider is all there is to tell them apart.
 //!
 //! The rules are the providers' own, from
 //! <https://docs.stripe.com/webhooks#verify-manually> and

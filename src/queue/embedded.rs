@@ -8,16 +8,18 @@
 //! ([`cli::serve`](crate::cli::serve) holds a lock on it).
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::message::Headers;
 use super::{Consumer, Delivery, Lane, Message, Publisher, QueueError, Settlement};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::store::{MessageMove, Store, StoreError};
+use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx};
 
 /// Most publishes that share one commit. Larger groups gain nothing: the rows then cost more
 /// than the commit.
@@ -53,7 +55,7 @@ struct LaneState {
 
 struct Publish {
     message: Message,
-    done: oneshot::Sender<Result<(), Arc<StoreError>>>,
+    done: oneshot::Sender<Result<(), Arc<dyn Error + Send + Sync>>>,
 }
 
 impl EmbeddedQueue {
@@ -85,12 +87,12 @@ impl Publisher for EmbeddedQueue {
         answer
             .await
             .map_err(|_| QueueError::Closed)?
-            .map_err(|source| QueueError::Store { source })
+            .map_err(|source| QueueError::Unavailable { source })
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
-        let counted = async { self.shared.store.read().await?.message_next_due(Lane::Work, []).await };
-        counted.await.map(|_| ()).map_err(QueueError::store)
+        let counted = async { self.shared.store.read().await?.message_next_due(word(Lane::Work), []).await };
+        counted.await.map(|_| ()).map_err(QueueError::unavailable)
     }
 }
 
@@ -100,22 +102,22 @@ async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) 
     while inbox.recv_many(&mut group, GROUP).await > 0 {
         let (messages, waiting): (Vec<_>, Vec<_>) =
             group.drain(..).map(|publish| (publish.message, publish.done)).unzip();
-        let result = shared.add(&messages).await.map_err(Arc::new);
+        let result = shared.add(messages).await.map_err(Arc::new);
         if result.is_ok() {
             shared.work.bell.notify_waiters();
             shared.work.bell.notify_one();
         }
         for done in waiting {
             // A sender that has gone away no longer waits for its answer; the row stays.
-            let _ = done.send(result.clone());
+            let _ = done.send(result.clone().map_err(|error| error as Arc<_>));
         }
     }
 }
 
 impl Shared {
-    async fn add(&self, messages: &[Message]) -> Result<(), StoreError> {
+    async fn add(&self, messages: Vec<Message>) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        tx.message_add(messages, self.clock.now()).await?;
+        put(&mut tx, messages, self.clock.now()).await?;
         tx.commit().await
     }
 
@@ -131,6 +133,36 @@ impl LaneState {
     fn in_hand<T>(&self, change: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
         change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Puts messages into the built-in queue's lane `work`, in a transaction of the caller's: for a
+/// process that serves no queue of its own.
+///
+/// # Errors
+/// When the store fails.
+pub async fn put(tx: &mut Tx, messages: Vec<Message>, now: Timestamp) -> Result<(), StoreError> {
+    let new = messages.into_iter().map(|message| {
+        Ok(NewMessage { headers: header_text(&message.headers)?, body: message.body })
+    });
+    let new = new.collect::<Result<_, StoreError>>()?;
+    tx.message_add(word(Lane::Work), new, now).await
+}
+
+const fn word(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Work => "work",
+        Lane::Failed => "failed",
+    }
+}
+
+fn header_text(headers: &Headers) -> Result<String, StoreError> {
+    serde_json::to_string(headers).map_err(|source| StoreError::Document { source })
+}
+
+fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
+    let headers = serde_json::from_str(&stored.headers)
+        .map_err(|source| StoreError::Document { source })?;
+    Ok(Delivery { tag: tag(stored.seq), message: Message { headers, body: stored.body } })
 }
 
 /// Takes messages of one lane. What it holds goes back when it is dropped.
@@ -152,16 +184,14 @@ impl EmbeddedConsumer {
         let _choosing = state.choosing.lock().await;
         let in_hand = state.in_hand(|held| held.clone());
         let mut tx = shared.store.read().await?;
-        let due = tx.message_due(self.lane, shared.clock.now(), in_hand.clone(), most).await?;
+        let due = tx.message_due(word(self.lane), shared.clock.now(), in_hand.clone(), most).await?;
         if due.is_empty() {
-            return Ok(Err(tx.message_next_due(self.lane, in_hand).await?));
+            return Ok(Err(tx.message_next_due(word(self.lane), in_hand).await?));
         }
         let seqs: Vec<i64> = due.iter().map(|stored| stored.seq).collect();
         state.in_hand(|held| held.extend(&seqs));
         self.held.extend(&seqs);
-        let deliveries =
-            due.into_iter().map(|stored| Delivery { tag: tag(stored.seq), message: stored.message });
-        Ok(Ok(deliveries.collect()))
+        due.into_iter().map(message_of).collect::<Result<_, _>>().map(Ok)
     }
 
     fn release(&mut self, seqs: impl IntoIterator<Item = i64>) {
@@ -182,7 +212,7 @@ impl Consumer for EmbeddedConsumer {
             let rung = shared.lane(self.lane).bell.notified();
             tokio::pin!(rung);
             rung.as_mut().enable();
-            match self.choose(most).await.map_err(QueueError::store)? {
+            match self.choose(most).await.map_err(QueueError::unavailable)? {
                 Ok(deliveries) => return Ok(deliveries),
                 Err(due_at) => {
                     let now = shared.clock.now().nanos();
@@ -214,14 +244,15 @@ impl Consumer for EmbeddedConsumer {
             let headers = message.headers_mut();
             headers.attempt += 1;
             headers.error = Some(error);
-            moves.push(MessageMove { seq, lane, due_at, headers: message.headers });
+            let headers = header_text(&message.headers).map_err(QueueError::unavailable)?;
+            moves.push(MessageMove { seq, lane: word(lane), due_at, headers });
         }
         let written = async {
             let mut tx = self.shared.store.begin().await?;
             tx.message_settle(done, &moves).await?;
             tx.commit().await
         };
-        let result = written.await.map_err(QueueError::store);
+        let result = written.await.map_err(QueueError::unavailable);
         // Also after an error: the rows are as they were, and will be chosen again.
         self.release(seqs);
         if !moves.is_empty() || result.is_err() {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::event::EventError;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::provider::Mode;
@@ -60,15 +61,6 @@ pub struct HeadersV1 {
 pub struct Replay {
     /// Also when it has been applied already.
     pub force: bool,
-}
-
-/// Why an event failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventError {
-    /// A stable word, such as `payload_field_missing`.
-    pub code: String,
-    /// A sentence for people, without the payload's contents.
-    pub detail: String,
 }
 
 impl Message {

@@ -8,25 +8,26 @@
 pub mod embedded;
 pub mod message;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use message::Message;
-use message::EventError;
 
-use crate::store::StoreError;
+use crate::domain::event::EventError;
 
 /// Why the queue did not do it. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The built-in queue's store did not answer.
-    #[error("the built-in queue's store did not answer")]
-    Store {
-        /// Why.
+    /// What keeps the messages did not answer as it should: the broker, or the built-in queue's
+    /// store.
+    #[error("what keeps the messages did not answer as it should")]
+    Unavailable {
+        /// Why. Shared, because one commit answers several publishes.
         #[source]
-        source: Arc<StoreError>,
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The queue is shutting down.
     #[error("the queue is closed")]
@@ -34,8 +35,8 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    fn store(source: StoreError) -> Self {
-        Self::Store { source: Arc::new(source) }
+    fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable { source: Arc::new(source) }
     }
 }
 

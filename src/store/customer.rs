@@ -4,7 +4,7 @@ use super::driver::{Batch, Row, Value, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
 use crate::domain::customer::Customer;
-use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider, Scope};
 use crate::domain::kept::fold_email;
 use crate::domain::time::Timestamp;
 
@@ -92,7 +92,7 @@ impl Tx {
                               WHERE app = $1 AND admin_external_id IN ($4, $5) \
                               UNION ALL SELECT id, 4 FROM customers \
                               WHERE app = $1 AND external_id IN ($4, $5)";
-        let mut binds = binds![app.as_str(), external_id, account_keys(external_id)];
+        let mut binds = binds![app.as_str(), external_id, Batch::keys(account_objects(external_id))];
         let found = match which {
             Match::Unique => found.to_owned(),
             Match::Loose => {
@@ -203,16 +203,15 @@ fn part(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The keys under which a billing account of this external id would stand, with and without the
-/// provider's prefix, live before test. Accounts of connected accounts are found by what is shown
-/// for them.
-fn account_keys(external_id: &str) -> Batch {
-    let keys = Provider::ALL.into_iter().flat_map(|provider| {
-        let prefix = format!("{provider}_");
-        let id = external_id.strip_prefix(&prefix).unwrap_or(external_id).to_owned();
-        ["live", "test"].map(|mode| format!("{provider}:{mode}::{id}"))
-    });
-    Batch::keys(keys)
+/// The billing accounts that an external id can mean, with and without the provider's prefix.
+/// Accounts of connected accounts are found by what is shown for them.
+pub fn account_objects(external_id: &str) -> Vec<ObjectKey> {
+    let scope = |provider, livemode| Scope { provider, livemode, connected: None };
+    let of = |provider: Provider| {
+        let id = external_id.strip_prefix(&format!("{provider}_")).unwrap_or(external_id);
+        [true, false].map(|livemode| scope(provider, livemode).key(id))
+    };
+    Provider::ALL.into_iter().flat_map(of).collect()
 }
 
 /// `cus_1` for `stripe_cus_1`, and the reverse. Which provider an id without prefix belongs to

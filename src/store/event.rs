@@ -6,7 +6,7 @@ use super::{StoreError, Tx};
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
-use crate::queue::message::EventError;
+use crate::domain::event::EventError;
 
 /// One event as the ledger has it.
 #[derive(Clone, Debug)]

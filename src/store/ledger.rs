@@ -11,7 +11,7 @@ use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
 use crate::provider::Mode;
-use crate::queue::message::EventError;
+use crate::domain::event::EventError;
 
 /// What the ledger says of an event that comes (again).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,20 +1,30 @@
-//! The built-in queue's rows.
+//! The built-in queue's rows. What lanes there are and what stands in the headers is the
+//! queue's business.
 
 use serde_json::json;
 
 use super::driver::{Batch, Kind, binds};
-use super::{StoreError, Tx, document};
+use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
-use crate::queue::message::{Headers, Message};
-use crate::queue::Lane;
 
 /// A message at rest.
 #[derive(Debug)]
 pub struct StoredMessage {
     /// Its place in the queue.
     pub seq: i64,
-    /// The message.
-    pub message: Message,
+    /// Its headers, a JSON document.
+    pub headers: String,
+    /// Its body.
+    pub body: String,
+}
+
+/// A message to keep.
+#[derive(Debug)]
+pub struct NewMessage {
+    /// Its headers, a JSON document.
+    pub headers: String,
+    /// Its body.
+    pub body: String,
 }
 
 /// Where a message goes that is not done.
@@ -23,41 +33,35 @@ pub struct MessageMove {
     /// Which message.
     pub seq: i64,
     /// The lane that it goes to.
-    pub lane: Lane,
+    pub lane: &'static str,
     /// When it is due there.
     pub due_at: Timestamp,
     /// Its headers from now on.
-    pub headers: Headers,
-}
-
-const fn word(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Work => "work",
-        Lane::Failed => "failed",
-    }
+    pub headers: String,
 }
 
 impl Tx {
-    /// Adds messages to the lane `work`, due at `now`.
+    /// Adds messages to a lane, due at `now`.
     pub(crate) async fn message_add(
         &mut self,
-        messages: &[Message],
+        lane: &'static str,
+        messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut rows = Batch::new(&[("headers", Kind::Json), ("body", Kind::Text)]);
         for message in messages {
-            rows.row([json!(document(&message.headers)?), json!(message.body)]);
+            rows.row([json!(message.headers), json!(message.body)]);
         }
         let sql = "INSERT INTO messages (lane, due_at, headers, body) \
                    SELECT $2, $3, headers, body FROM {rows} AS new";
-        self.execute(sql, binds![rows, word(Lane::Work), now]).await?;
+        self.execute(sql, binds![rows, lane, now]).await?;
         Ok(())
     }
 
     /// The oldest due messages of a lane, without those that are in somebody's hands.
     pub(crate) async fn message_due(
         &mut self,
-        lane: Lane,
+        lane: &'static str,
         now: Timestamp,
         in_hand: impl IntoIterator<Item = i64> + Send,
         most: usize,
@@ -67,12 +71,15 @@ impl Tx {
                    WHERE lane = $1 AND due_at <= $2 \
                    AND seq NOT IN (SELECT key FROM {rows} AS held) \
                    ORDER BY due_at, seq LIMIT $4";
-        self.fetch(sql, binds![word(lane), now, numbers(in_hand), most])
+        self.fetch(sql, binds![lane, now, numbers(in_hand), most])
             .await?
             .iter()
             .map(|row| {
-                let message = Message { headers: row.json("headers")?, body: row.text("body")? };
-                Ok(StoredMessage { seq: row.int("seq")?, message })
+                Ok(StoredMessage {
+                    seq: row.int("seq")?,
+                    headers: row.text("headers")?,
+                    body: row.text("body")?,
+                })
             })
             .collect()
     }
@@ -80,12 +87,12 @@ impl Tx {
     /// When the next message of a lane is due that is in nobody's hands.
     pub(crate) async fn message_next_due(
         &mut self,
-        lane: Lane,
+        lane: &'static str,
         in_hand: impl IntoIterator<Item = i64> + Send,
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT MIN(due_at) AS due_at FROM messages \
                    WHERE lane = $1 AND seq NOT IN (SELECT key FROM {rows} AS held)";
-        match self.fetch_opt(sql, binds![word(lane), numbers(in_hand)]).await? {
+        match self.fetch_opt(sql, binds![lane, numbers(in_hand)]).await? {
             Some(row) => row.time_opt("due_at"),
             None => Ok(None),
         }
@@ -112,23 +119,17 @@ impl Tx {
             ("headers", Kind::Json),
         ]);
         for step in moves {
-            let headers = document(&step.headers)?;
-            rows.row([json!(step.seq), json!(word(step.lane)), json!(step.due_at), json!(headers)]);
+            rows.row([
+                json!(step.seq),
+                json!(step.lane),
+                json!(step.due_at),
+                json!(step.headers),
+            ]);
         }
         let sql = "UPDATE messages SET lane = new.lane, due_at = new.due_at, headers = new.headers \
                    FROM {rows} AS new WHERE messages.seq = new.seq";
         self.execute(sql, binds![rows]).await?;
         Ok(())
-    }
-
-    /// How many messages a lane holds, due or not.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn message_count(&mut self, lane: Lane) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) AS n FROM messages WHERE lane = $1";
-        let row = self.fetch_opt(sql, binds![word(lane)]).await?;
-        row.map_or(Ok(0), |row| row.int("n"))
     }
 }
 

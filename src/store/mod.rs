@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub use audit::{Actor, AuditEntry};
 pub use event::{EventFilter, EventRecord};
 pub use ledger::{LedgerEntry, LedgerState};
-pub use message::{MessageMove, StoredMessage};
+pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use page::{Listed, Window};
 
 use driver::{Driver, Row, Session, Value};

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::retry::rest_after;
 use crate::pipeline::process::{self, Disposition};
 use crate::pipeline::{record, timers};
-use crate::queue::message::EventError;
+use crate::domain::event::EventError;
 use crate::queue::{Consumer, Delivery, Message, Settlement};
 use crate::store::{Store, StoreError};
 use pause::Pause;

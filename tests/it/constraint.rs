@@ -3,6 +3,11 @@
 //! The tables are `fixtures/composer-constraints.json` and, where a checkout has them,
 //! the cases of the library's own tests in the folder `TOLLGATE_RECORDED_FIXTURES`.
 
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests fail loudly too; the lint knows test functions only"
+)]
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::path::Path;
@@ -229,8 +234,8 @@ fn check_compare(record: &Value) -> Result<(), String> {
     let unordered = a.is_named_branch() && b.is_named_branch() && a != b;
     let order = (!unordered).then(|| a.cmp(&b));
     let ours = match text(record, "op") {
-        "==" => order.is_some_and(Ordering::is_eq),
-        "!=" => !order.is_some_and(Ordering::is_eq),
+        "=" | "==" => order.is_some_and(Ordering::is_eq),
+        "!=" | "<>" => !order.is_some_and(Ordering::is_eq),
         "<" => order.is_some_and(Ordering::is_lt),
         "<=" => order.is_some_and(Ordering::is_le),
         ">" => order.is_some_and(Ordering::is_gt),
@@ -302,6 +307,8 @@ fn a_refused_constraint_says_its_class_its_atom_and_where() {
         ("dev-main - 2.0", "blank_inside", "dev-main - 2.0", 0),
         ("dev-main -foo", "blank_inside", "dev-main -foo", 0),
         ("1.x -dev", "blank_inside", "1.x -dev", 0),
+        ("dev-a#b -c", "blank_inside", "dev-a#b -c", 0),
+        ("1.x-dev#b -c", "blank_inside", "1.x-dev#b -c", 0),
         (" >=1.0\ngarbage", "control_character", "\ngarbage", 6),
         (
             ">=1.1234567890123456789",
@@ -343,7 +350,7 @@ fn a_refused_version_says_its_class() {
         ("v1.x", "constraint_not_version"),
         (">=1.0 <2.0", "constraint_not_version"),
         ("1.0.0-foo", "bad_version"),
-        ("vv1.0", "bad_version"),
+        ("1_0", "bad_version"),
         ("1.0.0.0.0", "too_many_parts"),
         ("main", "bad_branch"),
         ("1.0#abc", "reference_on_non_branch"),
@@ -582,7 +589,7 @@ fn shown_allows(meaning: &str, bounds: &[Vec<Bound>], version: &Version) -> bool
 const ALPHABET: &str = "([0-9]{1,20}|[.,|@#+*xXvV^~<>=!_:-]|\\|\\|| |  | - | as |\t|\n|dev-|-dev|beta|RC|alpha|stable|patch|@dev|\\.x-dev|1\\.0|é|[a-z]){0,12}";
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn reading_never_panics_on_any_text(text in "\\PC{0,40}|(?s:.{0,40})") {

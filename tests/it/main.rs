@@ -2,3 +2,5 @@
 
 mod config;
 mod constraint;
+mod queue;
+mod support;

@@ -1,0 +1,169 @@
+//! Payloads: what each fixture means, whatever version wrote it, and what cannot be understood.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod account;
+mod money;
+mod refused;
+mod subscription;
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tollgate::domain::fact::{Fact, Occurrence};
+use tollgate::domain::id::Provider;
+use tollgate::provider::{self, IgnoreReason, Meaning, Mode, Reading, TYPES};
+
+use support::{NEW, OLD, files, fixtures, load, provider_of, reading};
+
+#[derive(Deserialize)]
+struct Outcomes {
+    own: Vec<Row>,
+    recorded: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    file: String,
+    outcome: String,
+    code: Option<String>,
+    because: String,
+}
+
+#[test]
+fn every_fixture_means_what_the_table_says() {
+    check_folder(&fixtures(), &outcomes().own);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn every_recorded_payload_means_what_the_table_says() {
+    let Some(folder) = std::env::var_os("TOLLGATE_RECORDED_FIXTURES") else {
+        eprintln!("did not run: TOLLGATE_RECORDED_FIXTURES is not set");
+        return;
+    };
+    check_folder(Path::new(&folder), &outcomes().recorded);
+}
+
+fn check_folder(folder: &Path, rows: &[Row]) {
+    let listed: BTreeSet<String> = rows.iter().map(|row| row.file.clone()).collect();
+    assert_eq!(files(folder), listed, "the table and the folder differ");
+    for row in rows {
+        let body = std::fs::read(folder.join(&row.file)).unwrap();
+        let provider = provider_of(&row.file);
+        let head = provider::head(provider, &body).unwrap();
+        let named = row.file.split('/').next_back().unwrap();
+        assert!(
+            named.starts_with(&head.event_type)
+                || named.contains(&format!("{}.json", head.event_type)),
+            "{}: is of type {}",
+            row.file,
+            head.event_type
+        );
+        let reading = provider::read(provider, &body, Mode::Any);
+        let reading = reading.unwrap_or_else(|error| panic!("{}: {error}", row.file));
+        assert!(reading.occurred_at.is_some(), "{}: no time", row.file);
+        let (outcomes, code): (&[&str], _) = match &reading.meaning {
+            Meaning::Ignored(reason) => (&["ignored"], reason.code()),
+            Meaning::Facts(occurrence) if only_references(occurrence) => (&["ignored"], None),
+            Meaning::Facts(_) => (&["applied", "unchanged"], None),
+        };
+        let told = format!("{}: {}, got {:?}", row.file, row.because, reading.meaning);
+        assert!(outcomes.contains(&row.outcome.as_str()), "{told}");
+        assert_eq!(code, row.code.as_deref(), "{told}");
+    }
+}
+
+fn only_references(occurrence: &Occurrence) -> bool {
+    occurrence
+        .facts
+        .iter()
+        .all(|fact| matches!(fact, Fact::References { .. }))
+}
+
+#[test]
+fn both_shapes_of_an_event_say_the_same() {
+    let mut pairs = 0;
+    for file in files(&fixtures()) {
+        let Some(stem) = file.strip_suffix(OLD) else {
+            continue;
+        };
+        let new = format!("{stem}{NEW}");
+        assert_eq!(comparable(&load(&file)), comparable(&load(&new)), "{stem}");
+        pairs += 1;
+    }
+    assert!(pairs > 40, "only {pairs} pairs");
+}
+
+/// What must not depend on the version: everything but the invoices and charges that newer
+/// versions do not name any more.
+fn comparable(payload: &Value) -> Reading {
+    let mut reading = reading(Provider::Stripe, payload);
+    if let Meaning::Facts(occurrence) = &mut reading.meaning {
+        for fact in &mut occurrence.facts {
+            if let Fact::Disputed { ids, .. } | Fact::Refunded { ids, .. } = fact {
+                ids.retain(|key| !key.id.starts_with("in_"));
+            }
+        }
+        if !only_references(occurrence) {
+            occurrence
+                .facts
+                .retain(|fact| !matches!(fact, Fact::References { .. }));
+        }
+        for fact in &mut occurrence.facts {
+            if let Fact::References { ids } = fact {
+                ids.retain(|key| !key.id.starts_with("in_"));
+            }
+        }
+    }
+    reading
+}
+
+#[test]
+fn the_table_lists_what_is_read_with_samples_of_it() {
+    for row in TYPES {
+        let body = match row.provider {
+            Provider::Stripe => json!({"id": "evt_1", "type": row.event_type}),
+            Provider::Paddle => json!({"event_id": "evt_1", "event_type": row.event_type}),
+        };
+        let bare = provider::read(row.provider, body.to_string().as_bytes(), Mode::Any);
+        assert!(bare.is_err(), "{}: is not read", row.event_type);
+        let Some(sample) = provider::sample(row.provider, row.event_type) else {
+            continue;
+        };
+        let head = provider::head(row.provider, sample.as_bytes()).unwrap();
+        assert_eq!(head.event_type, row.event_type);
+        let reading = provider::read(row.provider, sample.as_bytes(), Mode::Any).unwrap();
+        let says = matches!(reading.meaning, Meaning::Facts(_));
+        assert!(says, "{}: the sample says nothing", row.event_type);
+    }
+    let names: BTreeSet<_> = TYPES
+        .iter()
+        .map(|row| (row.provider, row.event_type))
+        .collect();
+    assert_eq!(names.len(), TYPES.len(), "a type is listed twice");
+    for file in files(&fixtures()) {
+        let provider = provider_of(&file);
+        let reading = reading(provider, &load(&file));
+        let name = file
+            .split('/')
+            .next_back()
+            .unwrap()
+            .split("--")
+            .next()
+            .unwrap();
+        let read = !matches!(
+            reading.meaning,
+            Meaning::Ignored(IgnoreReason::Type | IgnoreReason::ApiKeyNeeded)
+        );
+        assert_eq!(names.contains(&(provider, name)), read, "{file}");
+    }
+}
+
+fn outcomes() -> Outcomes {
+    let text = std::fs::read_to_string(fixtures().join("outcomes.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}

@@ -11,7 +11,8 @@ use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::Mode;
 use tollgate::queue::embedded::{EmbeddedConsumer, EmbeddedQueue};
-use tollgate::queue::message::{EventError, Headers, HeadersV1};
+use tollgate::domain::event::EventError;
+use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, Settlement};
 use tollgate::store::Store;
 

@@ -62,7 +62,9 @@ fn undecorated(atom: &str) -> (&str, Option<&str>) {
     )
 }
 
-/// Drops `#commit` behind a named branch or `….x-dev`. Elsewhere `#` stays.
+/// Drops `#commit` behind a named branch or `….x-dev`. Elsewhere `#` stays, and so does a
+/// reference with a blank in it, which would swallow what was meant to be another atom;
+/// the blank is refused later.
 fn without_reference(text: &str) -> &str {
     let name_start = if strip_prefix_any_case(text, "dev-").is_some() {
         4
@@ -80,7 +82,7 @@ fn without_reference(text: &str) -> &str {
     let (before, reference) = text.split_at(hash);
     let is_branch = name_start > 0
         || strip_suffix_any_case(before, ".x-dev").is_some_and(|series| !series.is_empty());
-    let plain = !before.contains(|c| ends_name(c) || c == '@');
+    let plain = !before.contains(|c| ends_name(c) || c == '@') && !reference.contains(is_blank);
     if is_branch && plain && reference.len() > 1 {
         before
     } else {
@@ -149,7 +151,7 @@ impl<'a> Shape<'a> {
 fn tilde(typed: &str, shape: &Shape<'_>) -> Bounds {
     let position = shape.numbers.len() + usize::from(shape.suffix == Ending::Branch);
     let below = next_series(&shape.numbers, position.saturating_sub(1).max(1))?;
-    range(suffixed_before_reading(typed, shape)?, below)
+    Ok(range(suffixed_before_reading(typed, shape)?, below))
 }
 
 /// From the typed version up to the next one that differs in the first number that is not
@@ -161,7 +163,7 @@ fn caret(typed: &str, shape: &Shape<'_>) -> Bounds {
         _ => 1,
     };
     let below = next_series(&shape.numbers, position)?;
-    range(suffixed_before_reading(typed, shape)?, below)
+    Ok(range(suffixed_before_reading(typed, shape)?, below))
 }
 
 /// The lower bound of tilde and caret. `-dev` goes behind the text, so that build
@@ -174,11 +176,11 @@ fn suffixed_before_reading(typed: &str, shape: &Shape<'_>) -> Result<Version, Re
     }
 }
 
-fn range(from: Version, below: Version) -> Bounds {
-    Ok(vec![
+fn range(from: Version, below: Version) -> Vec<Bound> {
+    vec![
         Bound::new(Op::GreaterOrEqual, from),
         Bound::new(Op::Less, below),
-    ])
+    ]
 }
 
 /// The first version (its `-dev`) after all that share the numbers up to `position`,
@@ -216,7 +218,7 @@ fn wildcard(numbers: &[&str]) -> Bounds {
     if from.as_str() == "0.0.0.0-dev" {
         return Ok(vec![Bound::new(Op::Less, below)]);
     }
-    range(from, below)
+    Ok(range(from, below))
 }
 
 /// `X - Y`: up to Y itself when it is complete, otherwise up to the end of its series.
@@ -233,7 +235,7 @@ fn hyphen((from, from_shape): (&str, &Shape<'_>), (to, to_shape): (&str, &Shape<
             Bound::new(Op::LessOrEqual, upper),
         ]);
     }
-    range(lower, next_series(&to_shape.numbers, typed)?)
+    Ok(range(lower, next_series(&to_shape.numbers, typed)?))
 }
 
 /// Operators as typed, longer ones before those that begin them. None means equality.
@@ -262,7 +264,7 @@ fn comparison(text: &str, flag: Option<&str>) -> Result<Bound, Refusal> {
         return Err(Refusal::Unreadable);
     }
     let version = match normalise(name) {
-        Err(Refusal::Unreadable) => turned_branch(name).ok_or(Refusal::Unreadable)?,
+        Err(Refusal::Unreadable) => turned_branch(typed).ok_or(Refusal::Unreadable)?,
         read => read?,
     };
     let flag = flag.filter(|_| op != Op::Equal && version.stability() == Stability::Stable);

@@ -40,7 +40,7 @@ pub(super) fn atom(atom: &str, more_follows: bool) -> ConstraintProblem {
     if is_broken_range(rest) {
         return ConstraintProblem::HyphenForm;
     }
-    if has_wildcard(rest) {
+    if has_wildcard(rest) && !rest.contains(is_blank) {
         return if operator.is_empty() {
             ConstraintProblem::MisplacedWildcard
         } else {
@@ -74,25 +74,18 @@ fn split_operator(atom: &str) -> (&str, &str) {
 }
 
 fn operator_problem(operator: &str, rest: &str, more_follows: bool) -> Option<ConstraintProblem> {
-    let written = || operator.to_owned();
+    let written = operator.to_owned();
     let instead = match operator {
         "" => return None,
-        "=" | "==" | "!=" | "<>" | ">" | ">=" | "<" | "<=" if rest.is_empty() => {
-            return Some(ConstraintProblem::OperatorWithoutVersion {
-                operator: written(),
-            });
+        "=" | "==" | "!=" | "<>" | ">" | ">=" | "<" | "<=" | "~" | "^" => {
+            return match rest {
+                "" if more_follows && matches!(operator, "~" | "^") => {
+                    Some(ConstraintProblem::SpaceAfterOperator { operator: written })
+                }
+                "" => Some(ConstraintProblem::OperatorWithoutVersion { operator: written }),
+                _ => None,
+            };
         }
-        "~" | "^" if rest.is_empty() && more_follows => {
-            return Some(ConstraintProblem::SpaceAfterOperator {
-                operator: written(),
-            });
-        }
-        "~" | "^" if rest.is_empty() => {
-            return Some(ConstraintProblem::OperatorWithoutVersion {
-                operator: written(),
-            });
-        }
-        "=" | "==" | "!=" | "<>" | ">" | ">=" | "<" | "<=" | "~" | "^" => return None,
         "=>" | "> =" => "`>=`",
         "=<" | "< =" => "`<=`",
         "~>" | "=~" | "~=" | "~~" => "`~`",
@@ -101,10 +94,7 @@ fn operator_problem(operator: &str, rest: &str, more_follows: bool) -> Option<Co
         "===" => "`=`",
         _ => "one of `=`, `!=`, `>`, `>=`, `<`, `<=`, `~`, `^`",
     };
-    Some(ConstraintProblem::UnknownOperator {
-        written: written(),
-        instead,
-    })
+    Some(ConstraintProblem::UnknownOperator { written, instead })
 }
 
 /// Whether someone meant `1.0 - 2.0`.
@@ -140,7 +130,7 @@ fn version_in_atom(text: &str) -> VersionProblem {
     if text.contains('@') {
         return VersionProblem::BadStabilityFlag;
     }
-    if text.find('#').is_some_and(|at| at > 0) {
+    if text.find('#').is_some_and(|at| at > 0) && !text.contains(is_blank) {
         return VersionProblem::ReferenceOnNonBranch;
     }
     if text.contains('+') {

@@ -9,7 +9,7 @@ pub(super) struct Piece<'a> {
     pub(super) at: usize,
 }
 
-impl<'a> Piece<'a> {
+impl Piece<'_> {
     pub(super) fn part(self, start: usize, end: usize) -> Self {
         Piece {
             text: &self.text[start..end],
@@ -31,16 +31,13 @@ pub(super) fn alternatives(whole: Piece<'_>) -> impl Iterator<Item = Piece<'_>> 
     std::iter::from_fn(move || {
         let start = next_start?;
         let rest = &whole.text[start..];
-        let end = match rest.find('|') {
-            Some(bar) => {
-                let width = if rest[bar..].starts_with("||") { 2 } else { 1 };
-                next_start = Some(start + bar + width);
-                start + bar
-            }
-            None => {
-                next_start = None;
-                whole.text.len()
-            }
+        let end = if let Some(bar) = rest.find('|') {
+            let width = if rest[bar..].starts_with("||") { 2 } else { 1 };
+            next_start = Some(start + bar + width);
+            start + bar
+        } else {
+            next_start = None;
+            whole.text.len()
         };
         Some(whole.part(start, end).trim_blanks())
     })

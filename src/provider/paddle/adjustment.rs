@@ -39,8 +39,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     }])
 }
 
-/// Whether the whole transaction went back. Adjustments from before 2024-10 say so only item by
-/// item.
+/// Whether the whole transaction went back. Older adjustments say so only item by item.
 fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
     if let Some(kind) = event.data.word("type")? {
         return Ok(kind == "full");

@@ -2,7 +2,7 @@
 //!
 //! From 2025-03-31 on nothing in a dispute or a charge leads to the invoice or the subscription,
 //! so what ids other events named together is the only way to the account:
-//! <https://docs.stripe.com/changelog/basil/2025-03-31/add-support-for-multiple-partial-payments-on-invoices>.
+//! <https://docs.stripe.com/changelog/basil>.
 
 use std::collections::BTreeSet;
 

@@ -12,32 +12,39 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
     let subscription = event.scope.key(object.need_id(&["id"])?);
     event.need_account()?;
-    let mut state = read(&event.scope, object)?;
-    if event.kind == "customer.subscription.deleted" && !state.status.is_terminal() {
-        state.status = SubscriptionStatus::Canceled;
+    let mut status = SubscriptionStatus::parse(object.need_word("status")?);
+    if event.kind == "customer.subscription.deleted" && !status.is_terminal() {
+        status = SubscriptionStatus::Canceled;
     }
-    // What stood before only orders events of one second; if it cannot be read, the event is an
-    // observation like any other.
-    let before = event.object_before();
-    let before =
-        before.and_then(|object| read(&event.scope, &Fields::new(&object, "data.object")).ok());
-    let ended_at = if state.status.is_terminal() {
+    let ended_at = if status.is_terminal() {
         object.seconds("ended_at")?
     } else {
         None
     };
     Ok(vec![Fact::Subscription(SubscriptionFact {
         subscription,
-        state,
-        before,
+        state: read(&event.scope, object, status)?,
+        before: before(event),
         born: event.kind == "customer.subscription.created",
         request: event.request.clone(),
         ended_at,
     })])
 }
 
-fn read(scope: &Scope, object: &Fields<'_>) -> Result<SubscriptionState, ReadError> {
-    let status = SubscriptionStatus::parse(object.need_word("status")?);
+/// What stood before the change. It only orders events of one second; if it cannot be read, the
+/// event is an observation like any other.
+fn before(event: &Event<'_>) -> Option<SubscriptionState> {
+    let object = event.object_before()?;
+    let object = Fields::new(&object, "data.object");
+    let status = SubscriptionStatus::parse(object.need_word("status").ok()?);
+    read(&event.scope, &object, status).ok()
+}
+
+fn read(
+    scope: &Scope,
+    object: &Fields<'_>,
+    status: SubscriptionStatus,
+) -> Result<SubscriptionState, ReadError> {
     let members = object.list("items.data")?;
     let period_end = period_end(object, members.as_deref().unwrap_or_default())?;
     let at_period_end = object.flag("cancel_at_period_end")?;
@@ -70,8 +77,8 @@ fn period_end(object: &Fields<'_>, members: &[Fields<'_>]) -> Result<Option<Time
     }
 }
 
-/// What is bought. Events from before 2019 have `plan` in place of `price`, on the item or on
-/// the subscription itself.
+/// What is bought. Old events have `plan` in place of `price`, on the item or on the
+/// subscription itself.
 fn items(
     object: &Fields<'_>,
     members: Option<Vec<Fields<'_>>>,

@@ -1,0 +1,331 @@
+//! The server that the demo plays on, and the hands that post and ask.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::try_join_all;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::story::{Customer, PLANS, Webhook};
+use crate::cli::trigger::client;
+use crate::cli::{CliError, load};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Source;
+use crate::domain::id::Provider;
+use crate::domain::time::Timestamp;
+use crate::provider::{header_name, sign};
+use crate::random;
+use crate::server::Server;
+
+/// How long the demo waits for an outcome: some hundred times what it takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many connections tell the shuffled life at once.
+const CONNECTIONS: usize = 8;
+
+/// Stands where the story is, until it is set to follow the system's.
+struct StoryClock(AtomicI64);
+
+impl Clock for StoryClock {
+    fn now(&self) -> Timestamp {
+        match self.0.load(Ordering::SeqCst) {
+            i64::MIN => SystemClock.now(),
+            nanos => Timestamp::from_nanos(nanos),
+        }
+    }
+}
+
+pub(super) struct Stage {
+    server: Server,
+    clock: Arc<StoryClock>,
+    client: reqwest::Client,
+    folder: PathBuf,
+    secrets: BTreeMap<Provider, SecretString>,
+    owner: SecretString,
+    tokens: BTreeMap<&'static str, String>,
+    posted: usize,
+    started: Instant,
+}
+
+/// What came of a life told in disorder.
+pub(super) struct Told {
+    pub(super) posted: usize,
+    pub(super) outcomes: BTreeMap<String, usize>,
+    pub(super) duplicates: u64,
+}
+
+impl Stage {
+    /// Starts a server in a folder of its own, with secrets made for it.
+    pub(super) async fn set() -> Result<Self, CliError> {
+        let name = format!("tollgate-demo-{}", hex::encode(random::bytes::<6>()?));
+        let folder = std::env::temp_dir().join(name);
+        let owner = format!("tga_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
+        let stripe = format!("whsec_{}", hex::encode(random::bytes::<16>()?));
+        let paddle = format!("pdl_ntfset_{}", hex::encode(random::bytes::<16>()?));
+        let settings = [
+            ("TOLLGATE_LISTEN", "127.0.0.1:0".to_owned()),
+            ("TOLLGATE_DATA_DIR", folder.display().to_string()),
+            ("ADMIN_TOKEN", owner.clone()),
+            ("STRIPE_WEBHOOK_SECRET", stripe.clone()),
+            ("PADDLE_WEBHOOK_SECRET", paddle.clone()),
+        ];
+        let environment =
+            settings.into_iter().map(|(name, value)| (OsString::from(name), value.into())).collect();
+        let config = load(&Source { environment, file: None })?.config;
+        let clock = Arc::new(StoryClock(AtomicI64::new(i64::MIN)));
+        let server = Server::start_at(&config, Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let secrets = [(Provider::Stripe, stripe), (Provider::Paddle, paddle)];
+        Ok(Self {
+            server,
+            clock,
+            client: client()?,
+            folder,
+            secrets: secrets.into_iter().map(|(provider, key)| (provider, key.into())).collect(),
+            owner: owner.into(),
+            tokens: BTreeMap::new(),
+            posted: 0,
+            started: Instant::now(),
+        })
+    }
+
+    pub(super) fn base(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn owner_token(&self) -> &str {
+        self.owner.expose_secret()
+    }
+
+    pub(super) fn secret(&self, provider: Provider) -> &str {
+        self.secrets.get(&provider).map_or("", |key| key.expose_secret())
+    }
+
+    pub(super) fn posted(&self) -> usize {
+        self.posted
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// One second past an instant of the story, the time that a webhook takes.
+    pub(super) fn clock_to(&self, at: Timestamp) {
+        self.clock.0.store(at.plus(Duration::from_secs(1)).nanos(), Ordering::SeqCst);
+    }
+
+    pub(super) fn clock_to_system(&self) {
+        self.clock.0.store(i64::MIN, Ordering::SeqCst);
+    }
+
+    /// Says through the API what the prices buy.
+    pub(super) async fn set_plans(&self) -> Result<(), CliError> {
+        for (provider, price, packages) in PLANS {
+            let packages: Vec<Value> = packages
+                .iter()
+                .map(|(package, constraint)| json!({ "package": package, "constraint": constraint }))
+                .collect();
+            let path = format!("/api/v1/plans/{provider}/{price}");
+            self.api("PUT", &path, Some(json!({ "packages": packages }))).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn release(
+        &self,
+        package: &str,
+        version: &str,
+        at: Timestamp,
+    ) -> Result<(), CliError> {
+        let body = json!({ "version": version, "released_at": at.to_string() });
+        self.api("POST", &format!("/api/v1/packages/{package}/releases"), Some(body)).await?;
+        Ok(())
+    }
+
+    /// Posts a webhook and waits for the event's outcome.
+    pub(super) async fn deliver(&mut self, webhook: &Webhook) -> Result<Value, CliError> {
+        let id = self.post(webhook).await?;
+        self.posted += 1;
+        let event = self.outcome(&id).await?;
+        self.expect(event["outcome"] != "failed", || {
+            format!("{} failed: {}", webhook.event_type, event["error"])
+        })?;
+        Ok(event)
+    }
+
+    /// Posts all webhooks twice, in a random order, over several connections at once.
+    pub(super) async fn tell_shuffled(&mut self, webhooks: &[Webhook]) -> Result<Told, CliError> {
+        let mut twice: Vec<&Webhook> = webhooks.iter().chain(webhooks).collect();
+        shuffle(&mut twice)?;
+        let mut ids = Vec::new();
+        for group in twice.chunks(CONNECTIONS) {
+            ids.extend(try_join_all(group.iter().map(|webhook| self.post(webhook))).await?);
+        }
+        self.posted += twice.len();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut told = Told { posted: twice.len(), outcomes: BTreeMap::new(), duplicates: 0 };
+        let expected = (twice.len() - ids.len()) as u64;
+        let started = Instant::now();
+        loop {
+            (told.outcomes, told.duplicates) = (BTreeMap::new(), 0);
+            for id in &ids {
+                let event = self.outcome(id).await?;
+                let outcome = event["outcome"].as_str().unwrap_or_default().to_owned();
+                *told.outcomes.entry(outcome).or_default() += 1;
+                told.duplicates += event["duplicates"].as_u64().unwrap_or_default();
+            }
+            if told.duplicates == expected {
+                return Ok(told);
+            }
+            self.expect(started.elapsed() < PATIENCE, || {
+                format!("{} duplicates were counted, not {expected}", told.duplicates)
+            })?;
+        }
+    }
+
+    async fn post(&self, webhook: &Webhook) -> Result<String, CliError> {
+        let url = format!("{}/webhooks/{}", self.base(), webhook.provider);
+        let body = webhook.payload.clone().into_bytes();
+        let key = self.secrets.get(&webhook.provider);
+        let key = key.ok_or_else(|| CliError::Demo("a secret is missing".to_owned()))?;
+        let signature = sign(webhook.provider, key, &body, self.clock.now());
+        let request =
+            self.client.post(&url).header(header_name(webhook.provider), signature).body(body);
+        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let status = answer.status().as_u16();
+        let answer: Value = answer.json().await.map_err(CliError::http(&url))?;
+        self.expect(status == 200, || format!("{} was answered {status}: {answer}", webhook.event_type))?;
+        Ok(answer["event_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn outcome(&self, id: &str) -> Result<Value, CliError> {
+        let started = Instant::now();
+        loop {
+            let (status, event) = self.call("GET", &format!("/api/v1/events/{id}"), None).await?;
+            if status == 200 && event["outcome"] != "pending" {
+                return Ok(event);
+            }
+            self.expect(started.elapsed() < PATIENCE, || format!("{id} has no outcome: {event}"))?;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// What the API shows of a customer.
+    pub(super) async fn customer(&self, customer: Customer) -> Result<Value, CliError> {
+        let path = format!("/api/v1/customers/by-external/{}", customer.external_id());
+        self.api("GET", &path, None).await
+    }
+
+    /// What must be the same for two people who lived the same life.
+    pub(super) async fn picture(&self, customer: Customer) -> Result<Value, CliError> {
+        let shown = self.customer(customer).await?;
+        let id = shown["id"].as_str().unwrap_or_default();
+        let list = self.api("GET", &format!("/api/v1/customers/{id}/packages"), None).await?;
+        let packages: Vec<Value> = list["data"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|it| json!([it["package"], it["constraint"]]))
+            .collect();
+        let keys = ["status", "status_reason", "holds", "frozen_at", "frozen_versions"];
+        let shown: Vec<&Value> = keys.iter().map(|key| &shown[*key]).collect();
+        Ok(json!({ "shown": shown, "packages": packages }))
+    }
+
+    /// Asks the access check as a registry would, with a token of the customer's.
+    pub(super) async fn access(
+        &mut self,
+        customer: Customer,
+        package: &str,
+        version: &str,
+    ) -> Result<Value, CliError> {
+        let token = self.token(customer).await?;
+        let url = format!("{}/access?package={package}&version={version}", self.base());
+        let request = self.client.get(&url).bearer_auth(token);
+        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let status = answer.status().as_u16();
+        let mut answer: Value = answer.json().await.map_err(CliError::http(&url))?;
+        answer["http_status"] = json!(status);
+        answer["asked"] = json!(format!("{package} {version}"));
+        Ok(answer)
+    }
+
+    async fn token(&mut self, customer: Customer) -> Result<String, CliError> {
+        if let Some(token) = self.tokens.get(customer.name()) {
+            return Ok(token.clone());
+        }
+        let shown = self.customer(customer).await?;
+        let id = shown["id"].as_str().unwrap_or_default();
+        let path = format!("/api/v1/customers/{id}/tokens");
+        let made = self.api("POST", &path, Some(json!({ "name": "demo" }))).await?;
+        let token = made["token"].as_str().unwrap_or_default().to_owned();
+        self.tokens.insert(customer.name(), token.clone());
+        Ok(token)
+    }
+
+    pub(super) fn expect(
+        &self,
+        right: bool,
+        wrong: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
+        if right { Ok(()) } else { Err(CliError::Demo(wrong())) }
+    }
+
+    pub(super) fn expect_code(&self, answer: &Value, code: &str) -> Result<(), CliError> {
+        self.expect(answer["code"] == code, || {
+            format!("{} should be answered {code} and was {}", answer["asked"], answer["code"])
+        })
+    }
+
+    async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, CliError> {
+        let (status, answer) = self.call(method, path, body).await?;
+        self.expect((200..300).contains(&status), || format!("{method} {path}: {status} {answer}"))?;
+        Ok(answer)
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), CliError> {
+        let url = format!("{}{path}", self.base());
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        let mut request = self.client.request(method, &url).bearer_auth(self.owner.expose_secret());
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.map_err(CliError::http(&url))?))
+    }
+
+    /// Stops the server and removes the folder.
+    pub(super) async fn strike(self) {
+        self.server.stop().await;
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            tracing::warn!(%error, "the demo's folder could not be removed");
+        }
+    }
+}
+
+/// Fisher and Yates's shuffle, by the system's randomness. A bias of 2^-60 would harm nobody here.
+fn shuffle<T>(items: &mut [T]) -> Result<(), CliError> {
+    for last in (1..items.len()).rev() {
+        let draw = u64::from_le_bytes(random::bytes()?);
+        let index = usize::try_from(draw % (last as u64 + 1)).unwrap_or_default();
+        items.swap(last, index);
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! stub
+use axum::Router;
+use super::AppState;
+/// stub
+pub fn router() -> Router<AppState> { Router::new() }

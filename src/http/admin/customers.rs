@@ -1,0 +1,254 @@
+//! Customers: making, finding, changing and deleting them.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::list::{List, Paging, query_invalid};
+use super::view::{self, CustomerView};
+use super::{instant, order_of, problem, shown_customer};
+use crate::domain::customer::Customer;
+use crate::domain::id::AppSlug;
+use crate::domain::profile::ProfileChange;
+use crate::domain::validate::FieldError;
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated};
+use crate::store::{CustomerFilter, Listed, Match};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/customers", get(list).post(create))
+        .route("/customers/get-or-create", post(get_or_create))
+        .route("/customers/by-external/{external_id}", get(by_external))
+        .route("/customers/by-external-id", get(by_external_id))
+        .route("/customers/by-email", get(by_email))
+        .route("/customers/{id}", get(show).put(update).patch(update).delete(delete))
+}
+
+/// A customer that was just made, with the one showing of its token.
+#[derive(Serialize)]
+struct CreatedView {
+    #[serde(flatten)]
+    customer: CustomerView,
+    token: String,
+}
+
+/// A customer after an act.
+#[derive(Serialize)]
+pub(super) struct ActedView {
+    #[serde(flatten)]
+    customer: CustomerView,
+    changed: bool,
+}
+
+/// Dresses a customer after an act.
+pub(super) async fn acted(
+    state: &AppState,
+    app: &AppSlug,
+    acted: Acted,
+) -> Result<Json<ActedView>, ApiError> {
+    let customer = dressed(state, app, acted.customer).await?;
+    Ok(Json(ActedView { customer, changed: acted.changed }))
+}
+
+async fn dressed(
+    state: &AppState,
+    app: &AppSlug,
+    customer: Customer,
+) -> Result<CustomerView, ApiError> {
+    let mut tx = state.store.read().await?;
+    Ok(view::customer(&mut tx, app, customer).await?)
+}
+
+async fn created(
+    state: &AppState,
+    app: &AppSlug,
+    created: Created,
+) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
+    let customer = dressed(state, app, created.customer).await?;
+    let token = created.token.expose().to_owned();
+    Ok((StatusCode::CREATED, Json(CreatedView { customer, token })))
+}
+
+async fn create(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidJson(change): ValidJson<ProfileChange>,
+) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
+    let order = order_of(&admin, &state);
+    let made = customers::create(&state.store, &order, &change).await?;
+    created(&state, &order.app, made).await
+}
+
+/// A customer that was there, or one that was made.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FoundOrMade {
+    Found(Box<CustomerView>),
+    Made(Box<CreatedView>),
+}
+
+async fn get_or_create(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidJson(change): ValidJson<ProfileChange>,
+) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
+    let order = order_of(&admin, &state);
+    match customers::get_or_create(&state.store, &order, &change).await? {
+        GotOrCreated::Got(customer) => {
+            let customer = dressed(&state, &order.app, *customer).await?;
+            Ok((StatusCode::OK, Json(FoundOrMade::Found(Box::new(customer)))))
+        }
+        GotOrCreated::Created(made) => {
+            let (status, Json(made)) = created(&state, &order.app, *made).await?;
+            Ok((status, Json(FoundOrMade::Made(Box::new(made)))))
+        }
+    }
+}
+
+async fn show(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<Json<CustomerView>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = shown_customer(&mut tx, &app, &id).await?;
+    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+}
+
+async fn by_external(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(external_id): ValidPath<String>,
+) -> Result<Json<CustomerView>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let found = tx.customer_find_by_external(&app, &external_id, Match::Loose).await?;
+    let customer = found.ok_or_else(problem::customer_not_found)?;
+    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+}
+
+#[derive(Deserialize)]
+struct ExternalIdQuery {
+    external_id: String,
+}
+
+async fn by_external_id(
+    state: State<AppState>,
+    admin: Admin,
+    ValidQuery(query): ValidQuery<ExternalIdQuery>,
+) -> Result<Json<CustomerView>, ApiError> {
+    by_external(state, admin, ValidPath(query.external_id)).await
+}
+
+#[derive(Deserialize)]
+struct EmailQuery {
+    email: String,
+}
+
+async fn by_email(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidQuery(query): ValidQuery<EmailQuery>,
+) -> Result<Json<CustomerView>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let found = tx.customer_find_by_email(&app, &query.email, Match::Loose).await?;
+    let customer = found.ok_or_else(problem::customer_not_found)?;
+    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+}
+
+/// The filters of the list. Texts throughout, so that each has its own message.
+#[derive(Deserialize)]
+struct ListQuery {
+    email: Option<String>,
+    external_id: Option<String>,
+    user_id: Option<String>,
+    status: Option<String>,
+    q: Option<String>,
+    created_after: Option<String>,
+    has_token: Option<String>,
+    include_deleted: Option<String>,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    paging: Paging,
+    ValidQuery(query): ValidQuery<ListQuery>,
+) -> Result<Json<List<CustomerView>>, ApiError> {
+    let filter = filter(query).map_err(|error| query_invalid(vec![error]))?;
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let part = tx.customer_list(&app, &filter, &paging.0).await?;
+    let Listed { rows, total, next } = part;
+    let rows = view::customers(&mut tx, &app, rows).await?;
+    Ok(paging.answer(Listed { rows, total, next }))
+}
+
+fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
+    // `?email=` is what a form sends that leaves a field empty.
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let status = filled(query.status);
+    if let Some(status) = &status
+        && !["active", "suspended", "frozen", "expired"].contains(&status.as_str())
+    {
+        let message = "must be active, suspended, frozen or expired";
+        return Err(FieldError::new("status", message));
+    }
+    let created_after = filled(query.created_after);
+    let created_after =
+        created_after.map(|text| instant("created_after", &text)).transpose()?;
+    let include_deleted = yes_or_no("include_deleted", query.include_deleted)?;
+    Ok(CustomerFilter {
+        email: filled(query.email),
+        external_id: filled(query.external_id),
+        user_id: filled(query.user_id),
+        status,
+        text: filled(query.q),
+        created_after,
+        has_token: yes_or_no("has_token", query.has_token)?,
+        include_deleted: include_deleted.unwrap_or_default(),
+    })
+}
+
+fn yes_or_no(field: &str, text: Option<String>) -> Result<Option<bool>, FieldError> {
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(_) => Err(FieldError::new(field, "must be true or false")),
+    }
+}
+
+async fn update(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidJson(change): ValidJson<ProfileChange>,
+) -> Result<Json<ActedView>, ApiError> {
+    let (order, id) = (order_of(&admin, &state), super::customer_id(&id)?);
+    let updated = customers::update(&state.store, &order, &id, &change).await?;
+    acted(&state, &order.app, updated).await
+}
+
+#[derive(Deserialize)]
+struct DeleteQuery {
+    soft: Option<String>,
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidQuery(query): ValidQuery<DeleteQuery>,
+) -> Result<StatusCode, ApiError> {
+    let soft = yes_or_no("soft", query.soft).map_err(|error| query_invalid(vec![error]))?;
+    let deletion = if soft == Some(true) { Deletion::Soft } else { Deletion::Permanent };
+    let (order, id) = (order_of(&admin, &state), super::customer_id(&id)?);
+    customers::delete(&state.store, &order, &id, deletion).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

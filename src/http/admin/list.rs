@@ -1,0 +1,156 @@
+//! Lists: which part is asked for, and how it is answered.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::validate::FieldError;
+use crate::http::{ApiError, AppState, ValidQuery};
+use crate::store::{Listed, Window};
+
+/// Rows a page unless asked otherwise.
+const DEFAULT_SIZE: u32 = 20;
+/// Most rows a page.
+const MAX_SIZE: u32 = 100;
+
+/// The part of a list that a request asks for: `?page=1&page_size=20` (`per_page` is the same),
+/// or `?cursor=` for walks, which begin with an empty cursor.
+#[derive(Clone, Debug)]
+pub(super) struct Paging(pub(super) Window);
+
+#[derive(Deserialize)]
+struct PagingQuery {
+    page: Option<String>,
+    page_size: Option<String>,
+    per_page: Option<String>,
+    cursor: Option<String>,
+}
+
+impl FromRequestParts<AppState> for Paging {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let ValidQuery(query) = ValidQuery::from_request_parts(parts, state).await?;
+        window(&query).map(Self).map_err(|error| query_invalid(vec![error]))
+    }
+}
+
+fn window(query: &PagingQuery) -> Result<Window, FieldError> {
+    let size = match (&query.page_size, &query.per_page) {
+        (Some(text), _) => number("page_size", text, MAX_SIZE)?,
+        (None, Some(text)) => number("per_page", text, MAX_SIZE)?,
+        (None, None) => DEFAULT_SIZE,
+    };
+    match (&query.cursor, &query.page) {
+        (Some(cursor), None) => {
+            Ok(Window::Walk { after: Some(cursor.clone()).filter(|it| !it.is_empty()), size })
+        }
+        (Some(_), Some(_)) => Err(FieldError::new("cursor", "does not go with `page`")),
+        (None, Some(text)) => Ok(Window::Page { number: number("page", text, u32::MAX)?, size }),
+        (None, None) => Ok(Window::Page { number: 1, size }),
+    }
+}
+
+fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| FieldError::new(field, format!("must be a number from 1 to {most}")))
+}
+
+/// 422 because of the query.
+pub(super) fn query_invalid(errors: Vec<FieldError>) -> ApiError {
+    ApiError::Invalid {
+        code: "query_invalid",
+        detail: "the query has parameters that are not right".into(),
+        errors,
+    }
+}
+
+/// The answer to a list.
+#[derive(Serialize)]
+pub(super) struct List<T> {
+    data: Vec<T>,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Meta {
+    Page { page: u32, page_size: u32, per_page: u32, total: u64, total_pages: u64 },
+    Walk { page_size: u32, per_page: u32, next_cursor: Option<String> },
+}
+
+impl Paging {
+    /// Dresses a part that the store cut.
+    pub(super) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
+        let meta = match self.0 {
+            Window::Page { number, size } => {
+                let total = part.total.unwrap_or_default();
+                let total_pages = total.div_ceil(u64::from(size));
+                Meta::Page { page: number, page_size: size, per_page: size, total, total_pages }
+            }
+            Window::Walk { size, .. } => {
+                Meta::Walk { page_size: size, per_page: size, next_cursor: part.next }
+            }
+        };
+        Json(List { data: part.rows, meta })
+    }
+
+    /// Cuts and dresses a list that is in memory as a whole. `key` names a row for walks.
+    pub(super) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
+        let part = Listed::of(all, &self.0, key);
+        self.answer(part)
+    }
+}
+
+/// The same rows, dressed.
+pub(super) fn map<T, U>(part: Listed<T>, dress: impl FnMut(T) -> U) -> Listed<U> {
+    let rows = part.rows.into_iter().map(dress).collect();
+    Listed { rows, total: part.total, next: part.next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(
+        page: Option<&str>,
+        page_size: Option<&str>,
+        per_page: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Window, String> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let query = PagingQuery {
+            page: own(page),
+            page_size: own(page_size),
+            per_page: own(per_page),
+            cursor: own(cursor),
+        };
+        window(&query).map_err(|error| error.field)
+    }
+
+    #[test]
+    fn parts_are_asked_for_by_page_or_by_cursor() {
+        let page = |number, size| Ok(Window::Page { number, size });
+        let walk = |after: Option<&str>, size| {
+            Ok(Window::Walk { after: after.map(str::to_owned), size })
+        };
+        let wrong = |field: &str| Err(field.to_owned());
+        let cases = [
+            ("nothing", asked(None, None, None, None), page(1, 20)),
+            ("page", asked(Some("3"), None, None, None), page(3, 20)),
+            ("page_size", asked(None, Some("100"), None, None), page(1, 100)),
+            ("per_page", asked(None, None, Some("7"), None), page(1, 7)),
+            ("start of a walk", asked(None, None, None, Some("")), walk(None, 20)),
+            ("further on", asked(None, None, Some("5"), Some("x")), walk(Some("x"), 5)),
+            ("page 0", asked(Some("0"), None, None, None), wrong("page")),
+            ("no number", asked(Some("one"), None, None, None), wrong("page")),
+            ("too large", asked(None, Some("101"), None, None), wrong("page_size")),
+            ("too small", asked(None, None, Some("0"), None), wrong("per_page")),
+            ("both ways", asked(Some("1"), None, None, Some("")), wrong("cursor")),
+        ];
+        for (description, window, expected) in cases {
+            assert_eq!(window, expected, "{description}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The admin API, `/api/v1`: one file per resource.
+//!
+//! Handlers read the request, call the store or a use case, and dress the answer; what things
+//! mean is decided elsewhere, so that other dialects can be other clothes over the same
+//! functions. A path without an app means the token's own app, or `default` for tokens of all
+//! apps. What a token may not see answers as if it did not exist.
+
+mod admin_tokens;
+mod apps;
+mod constraints;
+mod customers;
+mod events;
+mod list;
+mod operations;
+mod packages;
+mod plans;
+mod problem;
+mod releases;
+mod secrets;
+mod tokens;
+mod view;
+
+use axum::Router;
+
+use super::error::ApiError;
+use super::{Admin, AppState};
+use crate::domain::customer::Customer;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
+use crate::domain::validate::FieldError;
+use crate::pipeline::customers::Order;
+use crate::store::Tx;
+
+/// Everything below `/api/v1`.
+pub(super) fn router() -> Router<AppState> {
+    let routes = Router::new()
+        .merge(customers::router())
+        .merge(operations::router())
+        .merge(packages::router())
+        .merge(tokens::router())
+        .merge(releases::router())
+        .merge(plans::router())
+        .merge(events::router())
+        .merge(apps::router())
+        .merge(secrets::router())
+        .merge(admin_tokens::router())
+        .merge(constraints::router());
+    Router::new().nest("/api/v1", routes)
+}
+
+/// In whose name, where and when a request does something.
+fn order_of(admin: &Admin, state: &AppState) -> Order {
+    order_in(admin, state, admin.app_or_default())
+}
+
+/// As [`order_of`], in an app that the path names.
+fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
+    Order { app, actor: admin.actor.clone(), now: state.clock.now() }
+}
+
+/// A customer's id from a path. What is no id names nobody.
+fn customer_id(text: &str) -> Result<CustomerId, ApiError> {
+    text.parse().map_err(|_| problem::customer_not_found())
+}
+
+/// The customer of a path, which may be deleted softly but not merged into another.
+async fn shown_customer(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Customer, ApiError> {
+    let found = tx.customer_find(app, &customer_id(id)?).await?;
+    let customer = found.ok_or_else(problem::customer_not_found)?;
+    match &customer.merged_into {
+        Some(into) => Err(problem::customer_merged(into)),
+        None => Ok(customer),
+    }
+}
+
+/// The customer of a path, to be changed.
+async fn living_customer(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Customer, ApiError> {
+    let customer = shown_customer(tx, app, id).await?;
+    match customer.deleted_at {
+        Some(_) => Err(problem::customer_deleted()),
+        None => Ok(customer),
+    }
+}
+
+/// An instant of a body or query, or what is wrong with it.
+fn instant(field: &str, text: &str) -> Result<Timestamp, FieldError> {
+    Timestamp::parse(text)
+        .ok_or_else(|| FieldError::new(field, "must be a time such as 2026-01-31T09:30:00Z"))
+}
+
+/// The end of something that is made now.
+fn end(field: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
+    let Some(text) = text else { return Ok(None) };
+    let end = instant(field, text)?;
+    if end > now { Ok(Some(end)) } else { Err(FieldError::new(field, "must lie ahead")) }
+}
+
+/// Puts the field's name to what a rule of `validate` says.
+fn checked<T>(field: &str, result: Result<T, String>) -> Result<T, FieldError> {
+    result.map_err(|message| FieldError::new(field, message))
+}
+
+/// Collects what is wrong, so that one answer names all of it.
+#[derive(Default)]
+struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// The value, or `None` with its fault noted.
+    fn note<T>(&mut self, result: Result<T, FieldError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.0.push(fault);
+                None
+            }
+        }
+    }
+
+    /// 422 if anything is wrong.
+    fn into_result(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.0)) }
+    }
+}

@@ -1,0 +1,182 @@
+//! What is done to a customer by hand, its chain of events, and the access check in its place.
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use super::customers::{ActedView, acted};
+use super::list::{List, Paging};
+use super::view::EventView;
+use super::{Faults, checked, customer_id, instant, list, order_of, shown_customer};
+use crate::domain::act::FreezeOrder;
+use crate::domain::constraint::Version;
+use crate::domain::customer::PackageVersion;
+use crate::domain::validate::{self, FieldError};
+use crate::http::access::{AccessAnswer, AccessQuery, check_customer};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::pipeline::customers::{self, Act};
+use crate::store::EventFilter;
+
+/// Most versions of one freeze: more than any list that a person makes.
+const MAX_VERSIONS: usize = 10_000;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/customers/{id}/suspend", post(suspend))
+        .route("/customers/{id}/reactivate", post(reactivate))
+        .route("/customers/{id}/freeze", post(freeze))
+        .route("/customers/{id}/expire", post(expire))
+        .route("/customers/{id}/events", get(events))
+        .route("/customers/{id}/access", get(access))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReasonBody {
+    reason: Option<String>,
+}
+
+impl ReasonBody {
+    fn of(body: Option<ValidJson<Self>>) -> Result<Option<String>, ApiError> {
+        let reason = body.and_then(|ValidJson(body)| body.reason);
+        let mut faults = Faults::default();
+        let reason = reason.and_then(|it| faults.note(checked("reason", validate::line(&it))));
+        faults.into_result()?;
+        Ok(reason)
+    }
+}
+
+/// A body that may be missing and says nothing.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EmptyBody {}
+
+async fn suspend(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    body: Option<ValidJson<ReasonBody>>,
+) -> Result<Json<ActedView>, ApiError> {
+    let reason = ReasonBody::of(body)?;
+    act(&state, &admin, &id, Act::Suspend(reason)).await
+}
+
+async fn reactivate(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    _body: Option<ValidJson<EmptyBody>>,
+) -> Result<Json<ActedView>, ApiError> {
+    act(&state, &admin, &id, Act::Reactivate).await
+}
+
+async fn expire(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    body: Option<ValidJson<ReasonBody>>,
+) -> Result<Json<ActedView>, ApiError> {
+    let reason = ReasonBody::of(body)?;
+    act(&state, &admin, &id, Act::Expire(reason)).await
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FreezeBody {
+    versions: Option<Vec<VersionBody>>,
+    at: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VersionBody {
+    package: String,
+    version: String,
+}
+
+async fn freeze(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    body: Option<ValidJson<FreezeBody>>,
+) -> Result<Json<ActedView>, ApiError> {
+    let body = body.map(|ValidJson(body)| body).unwrap_or_default();
+    let freeze = freeze_order(body)?;
+    act(&state, &admin, &id, Act::Freeze(freeze)).await
+}
+
+fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
+    let mut faults = Faults::default();
+    if body.versions.is_some() && body.at.is_some() {
+        faults.0.push(FieldError::new("at", "does not go with `versions`"));
+    }
+    if body.versions.as_ref().is_some_and(|versions| versions.len() > MAX_VERSIONS) {
+        let message = format!("must be at most {MAX_VERSIONS} versions");
+        return Err(ApiError::invalid_field("versions", message));
+    }
+    let at = body.at.and_then(|text| faults.note(instant("at", &text)));
+    let versions = body.versions.map(|versions| {
+        let mut checked_versions: Vec<PackageVersion> = versions
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, version)| package_version(&mut faults, index, version))
+            .collect();
+        // Lists are compared to tell a repetition from a change, so they have one order.
+        checked_versions.sort();
+        checked_versions.dedup();
+        checked_versions
+    });
+    faults.into_result()?;
+    Ok(FreezeOrder { at, versions })
+}
+
+fn package_version(
+    faults: &mut Faults,
+    index: usize,
+    VersionBody { package, version }: VersionBody,
+) -> Option<PackageVersion> {
+    let field = |name: &str| format!("versions[{index}].{name}");
+    let package = faults.note(checked(&field("package"), validate::package(&package)));
+    let parsed = Version::parse(&version).map_err(|error| error.to_string());
+    let parsed = faults.note(checked(&field("version"), parsed));
+    parsed.and(package).map(|package| PackageVersion { package, version: version.trim().to_owned() })
+}
+
+async fn act(
+    state: &AppState,
+    admin: &Admin,
+    id: &str,
+    act: Act,
+) -> Result<Json<ActedView>, ApiError> {
+    let (order, id) = (order_of(admin, state), customer_id(id)?);
+    let done = customers::act(&state.store, &order, &id, act).await?;
+    acted(state, &order.app, done).await
+}
+
+async fn events(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    paging: Paging,
+) -> Result<Json<List<EventView>>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = shown_customer(&mut tx, &app, &id).await?;
+    let filter = EventFilter { customer: Some(customer.id), ..EventFilter::default() };
+    let part = tx.event_list(&app, &filter, &paging.0).await?;
+    Ok(paging.answer(list::map(part, EventView::from)))
+}
+
+async fn access(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidQuery(query): ValidQuery<AccessQuery>,
+) -> Result<Json<AccessAnswer>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = shown_customer(&mut tx, &app, &id).await?;
+    let answer = check_customer(&mut tx, &app, None, &customer, &query, state.clock.now()).await?;
+    Ok(Json(answer))
+}

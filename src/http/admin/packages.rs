@@ -1,0 +1,255 @@
+//! Packages of a customer: grants by hand, and those that its plans give.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::list::{List, Paging};
+use super::{Faults, checked, living_customer, order_of, shown_customer};
+use crate::domain::constraint::Constraint;
+use crate::domain::customer::Customer;
+use crate::domain::plan::{PackageGrant, grants};
+use crate::domain::validate::{self, FieldError};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::store::{Granted, HandGrant};
+
+/// Most packages of one order.
+const MAX_PACKAGES: usize = 1_000;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/customers/{id}/packages", get(list).post(grant).put(replace))
+        // `vendor%2Fname` is one part of the path, `vendor/name` two.
+        .route("/customers/{id}/packages/{package}", delete(revoke))
+        .route("/customers/{id}/packages/{vendor}/{name}", delete(revoke_in_two_parts))
+}
+
+/// A package that a customer may have, and why.
+#[derive(Debug, Serialize)]
+struct PackageView {
+    package: String,
+    constraint: String,
+    /// `manual` or `plan`.
+    source: &'static str,
+    /// Of a plan.
+    provider: Option<&'static str>,
+    /// Of a plan.
+    price_id: Option<String>,
+    /// The subscription that pays for a plan.
+    subscription_id: Option<String>,
+    /// When it was granted by hand.
+    created_at: Option<String>,
+}
+
+impl PackageView {
+    fn by_hand(it: &HandGrant) -> Self {
+        Self {
+            package: it.grant.package.clone(),
+            constraint: it.grant.constraint.clone(),
+            source: "manual",
+            provider: None,
+            price_id: None,
+            subscription_id: None,
+            created_at: Some(it.created_at.to_string()),
+        }
+    }
+
+    fn key(&self) -> String {
+        let Self { package, constraint, price_id, subscription_id, .. } = self;
+        format!("{package} {constraint} {price_id:?} {subscription_id:?}")
+    }
+}
+
+/// Everything that grants packages to a customer, by package.
+fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
+    let by_hand = granted.by_hand.get(&customer.id).into_iter().flatten();
+    let mut packages: Vec<PackageView> = by_hand.map(PackageView::by_hand).collect();
+    for entitlement in &customer.shown.entitlements {
+        for grant in grants(&granted.plans, entitlement).unwrap_or_default() {
+            packages.push(PackageView {
+                package: grant.package.clone(),
+                constraint: grant.constraint.clone(),
+                source: "plan",
+                provider: Some(entitlement.provider.as_str()),
+                price_id: Some(entitlement.price.clone()),
+                subscription_id: Some(entitlement.subscription.id.clone()),
+                created_at: None,
+            });
+        }
+    }
+    packages.sort_by_key(PackageView::key);
+    packages
+}
+
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    paging: Paging,
+) -> Result<Json<List<PackageView>>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = shown_customer(&mut tx, &app, &id).await?;
+    let granted = tx.access_granted(&app, std::slice::from_ref(&customer)).await?;
+    Ok(paging.cut(packages_of(&customer, &granted), PackageView::key))
+}
+
+/// A package of an order.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantBody {
+    package: String,
+    /// `*` unless given.
+    constraint: Option<String>,
+}
+
+impl GrantBody {
+    /// The grant, its faults noted under `at`, the path of this object with its dot.
+    fn check(self, faults: &mut Faults, at: &str) -> Option<PackageGrant> {
+        let package = checked(&format!("{at}package"), validate::package(&self.package));
+        let constraint = self.constraint.unwrap_or_else(|| "*".to_owned());
+        let parsed = Constraint::parse(&constraint).map_err(|error| error.to_string());
+        let parsed = checked(&format!("{at}constraint"), parsed);
+        let (package, parsed) = (faults.note(package), faults.note(parsed));
+        Some(PackageGrant { package: package?, constraint: parsed?.as_str().to_owned() })
+    }
+}
+
+/// Reads a list of packages; 422 with every fault.
+pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, ApiError> {
+    if bodies.len() > MAX_PACKAGES {
+        let message = format!("must be at most {MAX_PACKAGES} packages");
+        return Err(ApiError::invalid_field("packages", message));
+    }
+    let mut faults = Faults::default();
+    let mut seen = BTreeSet::new();
+    let mut grants = Vec::new();
+    for (index, body) in bodies.into_iter().enumerate() {
+        let at = format!("packages[{index}].");
+        if let Some(grant) = body.check(&mut faults, &at) {
+            if !seen.insert(grant.package.clone()) {
+                faults.0.push(FieldError::new(format!("{at}package"), "is there twice"));
+            }
+            grants.push(grant);
+        }
+    }
+    faults.into_result()?;
+    Ok(grants)
+}
+
+/// A grant by hand after an order.
+#[derive(Serialize)]
+struct GrantedView {
+    #[serde(flatten)]
+    package: PackageView,
+    changed: bool,
+}
+
+async fn grant(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidJson(body): ValidJson<GrantBody>,
+) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
+    let mut faults = Faults::default();
+    let grant = body.check(&mut faults, "");
+    faults.into_result()?;
+    let grant = grant.ok_or_else(|| ApiError::invalid(Vec::new()))?;
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = living_customer(&mut tx, &order.app, &id).await?;
+    let known = tx.grant_list(&order.app, [&customer.id]).await?;
+    let known = known.get(&customer.id).into_iter().flatten();
+    let known: Vec<&HandGrant> = known.filter(|it| it.grant.package == grant.package).collect();
+    if let [only] = known.as_slice()
+        && only.grant == grant
+    {
+        let package = PackageView::by_hand(only);
+        return Ok((StatusCode::OK, Json(GrantedView { package, changed: false })));
+    }
+    let status = if known.is_empty() { StatusCode::CREATED } else { StatusCode::OK };
+    // One grant by hand for a package: those of merged rows give way.
+    tx.grant_delete(&order.app, &customer.id, [grant.package.as_str()]).await?;
+    tx.grant_put(&order.app, &customer.id, std::slice::from_ref(&grant), order.now).await?;
+    let from: Vec<&str> = known.iter().map(|it| it.grant.constraint.as_str()).collect();
+    let details = json!({"source": "manual", "package": grant.package,
+        "constraint": grant.constraint, "from": from});
+    tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)]).await?;
+    tx.commit().await?;
+    let given = HandGrant { given_to: customer.id, grant, created_at: order.now };
+    let package = PackageView::by_hand(&given);
+    Ok((status, Json(GrantedView { package, changed: true })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackagesBody {
+    packages: Vec<GrantBody>,
+}
+
+/// All grants by hand after an order.
+#[derive(Serialize)]
+struct ReplacedView {
+    data: Vec<PackageView>,
+    changed: bool,
+}
+
+async fn replace(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidJson(body): ValidJson<PackagesBody>,
+) -> Result<Json<ReplacedView>, ApiError> {
+    let wanted = grants_of(body.packages)?;
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = living_customer(&mut tx, &order.app, &id).await?;
+    let known = tx.grant_list(&order.app, [&customer.id]).await?;
+    let known = known.get(&customer.id).cloned().unwrap_or_default();
+    let before: BTreeSet<&PackageGrant> = known.iter().map(|it| &it.grant).collect();
+    let after: BTreeSet<&PackageGrant> = wanted.iter().collect();
+    let changed = before != after || known.len() != wanted.len();
+    if changed {
+        let gone = before.difference(&after).map(|it| it.package.as_str());
+        tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>()).await?;
+        let new: Vec<PackageGrant> = after.difference(&before).map(|&it| it.clone()).collect();
+        tx.grant_put(&order.app, &customer.id, &new, order.now).await?;
+        let details = json!({"source": "manual", "from": before, "to": after});
+        tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)]).await?;
+    }
+    let granted = tx.access_granted(&order.app, std::slice::from_ref(&customer)).await?;
+    tx.commit().await?;
+    Ok(Json(ReplacedView { data: packages_of(&customer, &granted), changed }))
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((id, package)): ValidPath<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = living_customer(&mut tx, &order.app, &id).await?;
+    if tx.grant_delete(&order.app, &customer.id, [package.as_str()]).await? == 0 {
+        let detail = "the customer has no grant by hand for this package; what its plans give \
+                      ends with them";
+        return Err(ApiError::not_found("grant_not_found", detail));
+    }
+    let details = json!({"source": "manual", "package": package});
+    tx.audit_add(&[order.entry(Some(&customer.id), "revoke", details)]).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath((id, vendor, name)): ValidPath<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    revoke(state, admin, ValidPath((id, format!("{vendor}/{name}")))).await
+}

@@ -1,0 +1,358 @@
+//! How things look in answers. Times are RFC 3339 in UTC; nothing secret is in here.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::access::{Holder, frozen_versions};
+use crate::domain::customer::{Customer, PackageVersion, Status};
+use crate::domain::fact::Address;
+use crate::domain::flag::{Flag, FlagKind, unmapped};
+use crate::domain::id::AppSlug;
+use crate::domain::release::Release;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{AdminToken, CustomerToken};
+use crate::store::secret::EndpointSecret;
+use crate::store::{App, EventRecord, Granted, Plan, StoreError, Tx};
+
+fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+/// A customer.
+#[derive(Debug, Serialize)]
+pub(super) struct CustomerView {
+    pub(super) id: String,
+    app: String,
+    organization_id: String,
+    name: Option<String>,
+    email: Option<String>,
+    external_id: Option<String>,
+    user_id: Option<String>,
+    phone: Option<String>,
+    billing_address_line1: Option<String>,
+    billing_address_line2: Option<String>,
+    billing_address_city: Option<String>,
+    billing_address_state: Option<String>,
+    billing_address_postal_code: Option<String>,
+    billing_address_country: Option<String>,
+    tax_id: Option<String>,
+    metadata: Map<String, Value>,
+    status: &'static str,
+    status_reason: Option<String>,
+    status_since: String,
+    holds: Vec<&'static str>,
+    flags: Vec<FlagView>,
+    frozen_at: Option<String>,
+    frozen_versions: Option<Vec<PackageVersion>>,
+    created_at: String,
+    updated_at: String,
+    deleted_at: Option<String>,
+}
+
+/// Something to look at.
+#[derive(Debug, Serialize)]
+struct FlagView {
+    kind: &'static str,
+    subject: String,
+    at: Option<String>,
+}
+
+/// Dresses customers, with what is looked up when they are read.
+pub(super) async fn customers(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customers: Vec<Customer>,
+) -> Result<Vec<CustomerView>, StoreError> {
+    let granted = tx.access_granted(app, &customers).await?;
+    Ok(customers.into_iter().map(|it| customer_view(app, it, &granted)).collect())
+}
+
+/// Dresses one customer.
+pub(super) async fn customer(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customer: Customer,
+) -> Result<CustomerView, StoreError> {
+    let granted = tx.access_granted(app, std::slice::from_ref(&customer)).await?;
+    Ok(customer_view(app, customer, &granted))
+}
+
+fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> CustomerView {
+    let grants = granted.of(&customer);
+    let holder =
+        Holder { token: None, shown: &customer.shown, grants: &grants, releases: &granted.releases };
+    let frozen_versions = frozen_versions(holder);
+    let flags = flags_of(&customer, granted).into_iter().map(flag_view).collect();
+    let Customer { id, profile, shown, .. } = customer;
+    let contact = shown.contact;
+    let Address { line1, line2, city, state, postal_code, country } =
+        contact.address.unwrap_or_default();
+    CustomerView {
+        id: id.into(),
+        app: app.to_string(),
+        organization_id: app.to_string(),
+        name: contact.name,
+        email: contact.email,
+        external_id: shown.external_id,
+        user_id: profile.user_id,
+        phone: contact.phone,
+        billing_address_line1: line1,
+        billing_address_line2: line2,
+        billing_address_city: city,
+        billing_address_state: state,
+        billing_address_postal_code: postal_code,
+        billing_address_country: country,
+        tax_id: profile.tax_id,
+        metadata: profile.metadata,
+        status: shown.status.as_str(),
+        status_reason: shown.reason,
+        status_since: customer.status_since.to_string(),
+        holds: shown.holds.iter().map(|hold| hold.as_str()).collect(),
+        flags,
+        frozen_at: time(shown.frozen_at),
+        frozen_versions,
+        created_at: customer.made_at.to_string(),
+        updated_at: customer.updated_at.to_string(),
+        deleted_at: time(customer.deleted_at),
+    }
+}
+
+/// What is derived of a customer, and what plans and releases add when it is read: those count at
+/// once for everybody, so nothing is derived anew for them.
+fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
+    let mut flags = unmapped(&customer.shown.entitlements, &granted.plans);
+    if matches!(customer.shown.status, Status::Frozen { .. })
+        && customer.shown.frozen_versions.is_none()
+    {
+        let known: BTreeSet<&str> =
+            granted.releases.iter().map(|release| release.package.as_str()).collect();
+        let unknown = granted
+            .of(customer)
+            .into_iter()
+            .filter(|grant| !known.contains(grant.package.as_str()))
+            .map(|grant| Flag { kind: FlagKind::ReleasesUnknown, subject: grant.package, at: None });
+        flags.extend(unknown);
+    }
+    flags.retain(|flag| !customer.cleared.contains(flag));
+    flags.extend(customer.shown.flags.iter().cloned());
+    flags
+}
+
+fn flag_view(flag: Flag) -> FlagView {
+    FlagView { kind: flag.kind.as_str(), subject: flag.subject, at: time(flag.at) }
+}
+
+/// A customer's access token.
+#[derive(Debug, Serialize)]
+pub(super) struct TokenView {
+    pub(super) id: String,
+    customer_id: String,
+    name: String,
+    scope: String,
+    packages: Vec<String>,
+    prefix: String,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+impl From<CustomerToken> for TokenView {
+    fn from(token: CustomerToken) -> Self {
+        Self {
+            id: token.id.into(),
+            customer_id: token.customer.into(),
+            name: token.name,
+            scope: token.scope,
+            packages: token.packages,
+            prefix: token.prefix,
+            created_at: token.created_at.to_string(),
+            expires_at: time(token.expires_at),
+            last_used_at: time(token.last_used_at),
+        }
+    }
+}
+
+/// An admin token.
+#[derive(Debug, Serialize)]
+pub(super) struct AdminTokenView {
+    pub(super) id: String,
+    name: String,
+    role: &'static str,
+    app: Option<String>,
+    prefix: String,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+impl From<AdminToken> for AdminTokenView {
+    fn from(token: AdminToken) -> Self {
+        Self {
+            id: token.id.into(),
+            name: token.name,
+            role: token.role.as_str(),
+            app: token.app.map(Into::into),
+            prefix: token.prefix,
+            created_at: token.created_at.to_string(),
+            expires_at: time(token.expires_at),
+            last_used_at: time(token.last_used_at),
+        }
+    }
+}
+
+/// An app.
+#[derive(Debug, Serialize)]
+pub(super) struct AppView {
+    pub(super) slug: String,
+    name: String,
+    created_at: String,
+}
+
+impl From<App> for AppView {
+    fn from(app: App) -> Self {
+        Self { slug: app.slug.into(), name: app.name, created_at: app.created_at.to_string() }
+    }
+}
+
+/// A webhook secret, without the secret.
+#[derive(Debug, Serialize)]
+pub(super) struct SecretView {
+    pub(super) id: String,
+    app: String,
+    provider: &'static str,
+    mode: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+}
+
+impl From<EndpointSecret> for SecretView {
+    fn from(secret: EndpointSecret) -> Self {
+        Self {
+            id: secret.id.into(),
+            app: secret.app.into(),
+            provider: secret.provider.as_str(),
+            mode: secret.mode.as_str(),
+            created_at: secret.created_at.to_string(),
+            expires_at: time(secret.expires_at),
+        }
+    }
+}
+
+/// A package and which of its versions.
+#[derive(Debug, Serialize)]
+pub(super) struct PackageGrantView {
+    package: String,
+    constraint: String,
+}
+
+/// A plan.
+#[derive(Debug, Serialize)]
+pub(super) struct PlanView {
+    provider: &'static str,
+    pub(super) price_id: String,
+    packages: Vec<PackageGrantView>,
+    source: &'static str,
+    updated_at: String,
+}
+
+impl PlanView {
+    /// Names it in walks.
+    pub(super) fn key(&self) -> String {
+        format!("{}:{}", self.provider, self.price_id)
+    }
+}
+
+impl From<Plan> for PlanView {
+    fn from(plan: Plan) -> Self {
+        let grant = |it: crate::domain::plan::PackageGrant| PackageGrantView {
+            package: it.package,
+            constraint: it.constraint,
+        };
+        Self {
+            provider: plan.provider.as_str(),
+            price_id: plan.price_id,
+            packages: plan.packages.into_iter().map(grant).collect(),
+            source: plan.source.as_str(),
+            updated_at: plan.updated_at.to_string(),
+        }
+    }
+}
+
+/// A release.
+#[derive(Debug, Serialize)]
+pub(super) struct ReleaseView {
+    package: String,
+    version: String,
+    pub(super) normalized: String,
+    released_at: String,
+}
+
+impl From<Release> for ReleaseView {
+    fn from(release: Release) -> Self {
+        Self {
+            package: release.package,
+            version: release.version,
+            normalized: release.normalized,
+            released_at: release.released_at.to_string(),
+        }
+    }
+}
+
+/// An event of the ledger.
+#[derive(Debug, Serialize)]
+pub(super) struct EventView {
+    id: String,
+    provider: &'static str,
+    app: String,
+    account: Option<String>,
+    livemode: Option<bool>,
+    #[serde(rename = "type")]
+    event_type: String,
+    occurred_at: Option<String>,
+    received_at: String,
+    processed_at: Option<String>,
+    outcome: &'static str,
+    duplicates: i64,
+    attempts: i64,
+    error: Option<EventErrorView>,
+    customer_id: Option<String>,
+    changes: Value,
+    /// Only in the single view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventErrorView {
+    code: String,
+    detail: String,
+}
+
+impl From<EventRecord> for EventView {
+    fn from(record: EventRecord) -> Self {
+        // Only JSON is accepted; what cannot be read all the same is shown as it is.
+        let payload = record
+            .payload
+            .map(|text| serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text)));
+        Self {
+            id: record.key.id,
+            provider: record.key.provider.as_str(),
+            app: record.key.app.into(),
+            account: record.account,
+            livemode: record.livemode,
+            event_type: record.event_type,
+            occurred_at: time(record.occurred_at),
+            received_at: record.received_at.to_string(),
+            processed_at: time(record.processed_at),
+            outcome: record.outcome.as_str(),
+            duplicates: record.duplicates,
+            attempts: record.attempts,
+            error: record.error.map(|it| EventErrorView { code: it.code, detail: it.detail }),
+            customer_id: record.customer.map(Into::into),
+            changes: record.changes,
+            payload,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Giving out tokens.
+
+use serde_json::json;
+
+use super::customers::Order;
+use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
+use crate::domain::role::Role;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{AdminToken, CustomerToken, TokenText};
+use crate::random::{self, RandomError};
+use crate::store::{StoreError, Tx};
+
+/// The scope of a token that was ordered without one.
+const DEFAULT_SCOPE: &str = "read";
+
+/// Why no token was given out.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The store failed.
+    #[error("the token could not be kept")]
+    Store(#[from] StoreError),
+    /// There was no randomness.
+    #[error("the token could not be made")]
+    Random(#[from] RandomError),
+}
+
+/// An access token to be made.
+#[derive(Clone, Debug, Default)]
+pub struct TokenOrder {
+    /// What people call it.
+    pub name: String,
+    /// A word for the registry; `read` unless given.
+    pub scope: Option<String>,
+    /// Patterns of packages; empty for all that the customer may have.
+    pub packages: Vec<String>,
+    /// From when it opens nothing.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes an access token for a customer.
+///
+/// # Errors
+/// When the store fails, or there is no randomness.
+pub async fn issue(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+    wanted: TokenOrder,
+) -> Result<(CustomerToken, TokenText), TokenError> {
+    let text = TokenText::for_customer(random::bytes()?);
+    let token = CustomerToken {
+        id: TokenId::from_uuid(random::uuid(order.now)?),
+        customer: customer.clone(),
+        name: wanted.name,
+        scope: wanted.scope.unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
+        packages: wanted.packages,
+        prefix: text.shown_prefix(),
+        created_at: order.now,
+        expires_at: wanted.expires_at,
+        last_used_at: None,
+    };
+    tx.token_add(&order.app, &token, &text.hash()).await?;
+    let details = json!({"id": token.id, "name": token.name, "prefix": token.prefix});
+    tx.audit_add(&[order.entry(Some(customer), "token_create", details)]).await?;
+    Ok((token, text))
+}
+
+/// An admin token to be made.
+#[derive(Clone, Debug)]
+pub struct AdminTokenOrder {
+    /// What people call it.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The one app that it is bound to; `None` for all apps.
+    pub app: Option<AppSlug>,
+    /// From when it is refused.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes an admin token.
+///
+/// # Errors
+/// When the store fails, or there is no randomness.
+pub async fn issue_admin(
+    tx: &mut Tx,
+    order: &Order,
+    wanted: AdminTokenOrder,
+) -> Result<(AdminToken, TokenText), TokenError> {
+    let text = TokenText::for_admin(random::bytes()?);
+    let token = AdminToken {
+        id: AdminTokenId::from_uuid(random::uuid(order.now)?),
+        app: wanted.app,
+        name: wanted.name,
+        role: wanted.role,
+        prefix: text.shown_prefix(),
+        created_at: order.now,
+        expires_at: wanted.expires_at,
+        last_used_at: None,
+    };
+    tx.admin_token_add(&token, &text.hash()).await?;
+    let details = json!({"id": token.id, "name": token.name, "role": token.role, "app": token.app});
+    tx.audit_add(&[order.entry(None, "admin_token_create", details)]).await?;
+    Ok((token, text))
+}

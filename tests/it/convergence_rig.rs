@@ -1,0 +1,589 @@
+//! What the convergence tests share: a store in memory, a language for histories, and what
+//! "the same end" means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate::domain::change::Effect;
+use tollgate::domain::customer::{Customer, Shown};
+use tollgate::domain::fact::{
+    Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
+    SubscriptionState, SubscriptionStatus,
+};
+use tollgate::domain::flag::Flag;
+use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
+use tollgate::domain::identity;
+use tollgate::domain::kept::KeptAccount;
+use tollgate::domain::plan::{PackageGrant, Plans};
+use tollgate::domain::policy::Policy;
+use tollgate::domain::reach::{Reach, external_ids};
+use tollgate::domain::standing::Standing;
+use tollgate::domain::time::Timestamp;
+use tollgate::domain::world::World;
+use uuid::Uuid;
+
+/// Second `n` of provider time.
+pub(crate) fn at(n: i64) -> Timestamp {
+    Timestamp::from_seconds(n).unwrap()
+}
+
+/// The local time of the named cases: after all events, before any end by failing too long.
+pub(crate) const NOW: i64 = 800;
+
+pub(crate) fn stripe(id: &str) -> ObjectKey {
+    let scope = Scope {
+        provider: Provider::Stripe,
+        livemode: true,
+        connected: None,
+    };
+    scope.key(id)
+}
+
+pub(crate) fn paddle(id: &str) -> ObjectKey {
+    let scope = Scope {
+        provider: Provider::Paddle,
+        livemode: true,
+        connected: None,
+    };
+    scope.key(id)
+}
+
+/// Prices A and B have plans, other prices do not.
+pub(crate) fn plans() -> Plans {
+    let plan = |price: &str| {
+        let package = format!("acme/{}", price.to_lowercase());
+        vec![PackageGrant {
+            package,
+            constraint: "*".to_owned(),
+        }]
+    };
+    let keys = Provider::ALL
+        .into_iter()
+        .flat_map(|p| ["A", "B"].map(|price| (p, price)));
+    keys.map(|(provider, price)| ((provider, price.to_owned()), plan(price)))
+        .collect()
+}
+
+pub(crate) fn event(second: i64, fact: Fact) -> Occurrence {
+    Occurrence {
+        at: at(second),
+        facts: vec![fact],
+    }
+}
+
+/// A subscription as an event shows it; turned into an event by [`Sub::at`].
+#[derive(Clone)]
+pub(crate) struct Sub(pub(crate) SubscriptionFact);
+
+/// The subscription `s` of `cus_1`, with price A.
+pub(crate) fn sub(status: &str) -> Sub {
+    sub_of(&stripe("sub_1"), &stripe("cus_1"), status)
+}
+
+pub(crate) fn sub_of(subscription: &ObjectKey, account: &ObjectKey, status: &str) -> Sub {
+    let state = SubscriptionState {
+        status: SubscriptionStatus::parse(status),
+        items: vec![item("A")],
+        period_end: None,
+        cancel_at: None,
+        collection_paused: false,
+        account: Some(account.clone()),
+    };
+    Sub(SubscriptionFact {
+        subscription: subscription.clone(),
+        state,
+        before: None,
+        born: false,
+        request: None,
+        ended_at: None,
+    })
+}
+
+fn item(price: &str) -> Item {
+    Item {
+        price: price.to_owned(),
+        product: None,
+        quantity: Some(1),
+    }
+}
+
+impl Sub {
+    pub(crate) fn born(mut self) -> Self {
+        self.0.born = true;
+        self
+    }
+
+    pub(crate) fn price(mut self, price: &str) -> Self {
+        self.0.state.items = vec![item(price)];
+        self
+    }
+
+    pub(crate) fn cancel_at(mut self, second: i64) -> Self {
+        self.0.state.cancel_at = Some(at(second));
+        self
+    }
+
+    /// `previous_attributes`: the same state but for what `change` puts back.
+    pub(crate) fn before(mut self, change: impl FnOnce(&mut SubscriptionState)) -> Self {
+        let mut before = self.0.state.clone();
+        change(&mut before);
+        self.0.before = Some(before);
+        self
+    }
+
+    pub(crate) fn before_status(self, status: &str) -> Self {
+        self.before(|state| state.status = SubscriptionStatus::parse(status))
+    }
+
+    pub(crate) fn at(self, second: i64) -> Occurrence {
+        event(second, Fact::Subscription(self.0))
+    }
+}
+
+pub(crate) fn failed(second: i64) -> Occurrence {
+    let subscription = stripe("sub_1");
+    event(
+        second,
+        Fact::PaymentFailed {
+            subscription,
+            account: Some(stripe("cus_1")),
+        },
+    )
+}
+
+pub(crate) fn paid(second: i64) -> Occurrence {
+    let subscription = stripe("sub_1");
+    event(
+        second,
+        Fact::PaymentSucceeded {
+            subscription,
+            account: Some(stripe("cus_1")),
+        },
+    )
+}
+
+pub(crate) fn removed(account: &str, second: i64) -> Occurrence {
+    event(
+        second,
+        Fact::AccountRemoved {
+            account: stripe(account),
+        },
+    )
+}
+
+/// A contact without a change, as a fetched object shows it.
+pub(crate) fn contact(account: &str, email: &str, second: i64) -> Occurrence {
+    named_contact(account, email, None, second)
+}
+
+pub(crate) fn named_contact(
+    account: &str,
+    email: &str,
+    name: Option<&str>,
+    second: i64,
+) -> Occurrence {
+    let contact = Contact {
+        email: Some(email.to_owned()),
+        name: name.map(str::to_owned),
+        ..Contact::default()
+    };
+    let fact = ContactFact {
+        account: stripe(account),
+        contact,
+        before: None,
+        source: ContactSource::Updated,
+        request: None,
+    };
+    event(second, Fact::Contact(fact))
+}
+
+pub(crate) fn ids(keys: &[ObjectKey]) -> BTreeSet<ObjectKey> {
+    keys.iter().cloned().collect()
+}
+
+pub(crate) fn pair(a: &str, b: &str, second: i64) -> Occurrence {
+    event(
+        second,
+        Fact::References {
+            ids: ids(&[stripe(a), stripe(b)]),
+        },
+    )
+}
+
+pub(crate) fn disputed(
+    dispute: &ObjectKey,
+    standing: DisputeStanding,
+    tied: &[ObjectKey],
+    second: i64,
+) -> Occurrence {
+    let fact = Fact::Disputed {
+        dispute: dispute.clone(),
+        standing,
+        ids: ids(tied),
+    };
+    event(second, fact)
+}
+
+pub(crate) fn refunded(charge: &str, full: bool, second: i64) -> Occurrence {
+    let refund = stripe(charge);
+    let fact = Fact::Refunded {
+        ids: ids(std::slice::from_ref(&refund)),
+        refund,
+        full,
+    };
+    event(second, fact)
+}
+
+/// What must be equal, whatever the order: everything but ids and local times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) customers: BTreeMap<BTreeSet<String>, (Shown, BTreeSet<Flag>)>,
+    pub(crate) subscriptions: BTreeMap<String, Standing>,
+    /// Accounts of disputes and refunds.
+    pub(crate) money: BTreeMap<String, Option<ObjectKey>>,
+    /// What is kept, as documents.
+    pub(crate) kept: BTreeMap<String, String>,
+}
+
+impl End {
+    /// The customer with this account.
+    pub(crate) fn of(&self, account: &str) -> &Shown {
+        let mut all = self.customers.iter();
+        let found = all.find(|(accounts, _)| accounts.contains(account));
+        found.map(|(_, (shown, _))| shown).unwrap()
+    }
+
+    pub(crate) fn flags(&self, account: &str) -> &BTreeSet<Flag> {
+        let mut all = self.customers.iter();
+        let found = all.find(|(accounts, _)| accounts.contains(account));
+        found.map(|(_, (_, flags))| flags).unwrap()
+    }
+
+    pub(crate) fn standing(&self, subscription: &str) -> &Standing {
+        &self.subscriptions[subscription]
+    }
+}
+
+/// A store in memory. It keeps documents and loads no more of them than a store is told to, so
+/// that what a world does not say it touched, or cannot reach, is missing at the end.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    all: World,
+    next_id: u128,
+}
+
+impl Shelf {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            all: World::new(policy, plans()),
+            next_id: 1,
+        }
+    }
+
+    /// Applies one batch.
+    pub(crate) fn batch(&mut self, events: &[Occurrence], now: Timestamp) -> Vec<Effect> {
+        let mut reach = Reach::default();
+        events.iter().for_each(|event| reach.extend(event));
+        let mut world = self.load(&reach);
+        let next_id = &mut self.next_id;
+        let mut fresh = || fresh_id(next_id);
+        let effects = events
+            .iter()
+            .map(|event| world.apply(event, now, &mut fresh))
+            .collect();
+        self.store(world);
+        effects
+    }
+
+    /// Does something with everything loaded.
+    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.all.clone();
+        let done = act(&mut world);
+        self.store(world);
+        done
+    }
+
+    pub(crate) fn new_id(&mut self) -> CustomerId {
+        fresh_id(&mut self.next_id)
+    }
+
+    /// The shown row of an account.
+    pub(crate) fn customer(&self, account: &ObjectKey) -> CustomerId {
+        self.all.accounts[account].customer.clone().unwrap()
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Customer> {
+        self.all.customers.values()
+    }
+
+    /// What a store loads for a batch.
+    fn load(&self, reach: &Reach) -> World {
+        let all = &self.all;
+        let mut world = World::new(all.policy.clone(), all.plans.clone());
+        let mut subscriptions = reach.subscriptions.clone();
+        let mut money: BTreeSet<_> = reach
+            .references
+            .iter()
+            .chain(&reach.disputes)
+            .chain(&reach.refunds)
+            .cloned()
+            .collect();
+        for _ in 0..4 {
+            let linked = |id: &ObjectKey| {
+                let hits = all
+                    .references
+                    .iter()
+                    .filter(move |(a, b)| a == id || b == id);
+                hits.cloned().collect::<Vec<_>>()
+            };
+            let walkable =
+                |id: &&ObjectKey| !id.id.starts_with("cus_") && !id.id.starts_with("sub_");
+            let pairs: Vec<_> = money.iter().filter(walkable).flat_map(linked).collect();
+            for (a, b) in pairs {
+                money.extend([a.clone(), b.clone()]);
+                world.references.insert((a, b));
+            }
+        }
+        subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
+        let mut accounts = reach.accounts.clone();
+        accounts.extend(
+            money
+                .iter()
+                .filter(|id| all.accounts.contains_key(id))
+                .cloned(),
+        );
+        let payers = all
+            .subscriptions
+            .values()
+            .filter(|s| subscriptions.contains(&s.key));
+        accounts.extend(payers.filter_map(|s| s.account.clone()));
+        let disputes = all.disputes.values().filter(|d| money.contains(&d.key));
+        accounts.extend(disputes.filter_map(|d| d.account.clone()));
+        let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
+        accounts.extend(refunds.filter_map(|r| r.account.clone()));
+        self.load_customers(&mut world, &mut accounts, reach);
+        accounts
+            .iter()
+            .for_each(|key| copy(&all.accounts, &mut world.accounts, key));
+        let named =
+            |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
+        world.subscriptions.extend(pick(&all.subscriptions, |s| {
+            named(&s.account) || subscriptions.contains(&s.key)
+        }));
+        world.disputes.extend(pick(&all.disputes, |d| {
+            named(&d.account) || money.contains(&d.key)
+        }));
+        world.refunds.extend(pick(&all.refunds, |r| {
+            named(&r.account) || money.contains(&r.key)
+        }));
+        world
+    }
+
+    /// Rows that can matter to these accounts, and the accounts of those rows.
+    fn load_customers(&self, world: &mut World, accounts: &mut BTreeSet<ObjectKey>, reach: &Reach) {
+        let all = &self.all;
+        let mut emails = reach.emails.clone();
+        let known = all.accounts.values().filter(|a| accounts.contains(&a.key));
+        emails.extend(known.flat_map(|a| {
+            a.kept
+                .emails
+                .keys()
+                .chain(a.kept.secondary_emails.keys())
+                .cloned()
+        }));
+        let linked = all.accounts.values();
+        let linked =
+            linked.filter(|a| a.linking_email.as_ref().is_some_and(|e| emails.contains(e)));
+        accounts.extend(linked.map(|a| a.key.clone()));
+        let mut names = reach.external_ids.clone();
+        names.extend(accounts.iter().flat_map(external_ids));
+        let mut rows = BTreeSet::new();
+        for row in all.customers.values() {
+            let email = row.profile.email.as_ref().map(|email| email.to_lowercase());
+            let by_profile = email.is_some_and(|e| emails.contains(&e))
+                || row
+                    .profile
+                    .external_id
+                    .as_ref()
+                    .is_some_and(|id| names.contains(id));
+            let is_home = row
+                .home
+                .as_ref()
+                .is_some_and(|home| accounts.contains(home));
+            let shown = |a: &ObjectKey| {
+                all.accounts
+                    .get(a)
+                    .is_some_and(|a| a.customer.as_ref() == Some(&row.id))
+            };
+            if by_profile && row.home.is_none() || is_home || accounts.iter().any(shown) {
+                rows.insert(row.id.clone());
+            }
+        }
+        let into: Vec<_> = rows
+            .iter()
+            .filter_map(|id| all.customers[id].merged_into.clone())
+            .collect();
+        rows.extend(into);
+        let merged = all
+            .customers
+            .values()
+            .filter(|r| r.merged_into.as_ref().is_some_and(|i| rows.contains(i)));
+        let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
+        rows.extend(merged);
+        rows.iter()
+            .for_each(|id| copy(&all.customers, &mut world.customers, id));
+        let homes = world.customers.values().filter_map(|row| row.home.clone());
+        accounts.extend(homes);
+        let theirs = all
+            .accounts
+            .values()
+            .filter(|a| a.customer.as_ref().is_some_and(|c| rows.contains(c)));
+        accounts.extend(theirs.map(|a| a.key.clone()));
+    }
+
+    /// Writes what was touched, through its document.
+    fn store(&mut self, world: World) {
+        let all = &mut self.all;
+        for key in &world.touched.accounts {
+            all.accounts
+                .insert(key.clone(), through_json(&world.accounts[key]));
+        }
+        for key in &world.touched.subscriptions {
+            all.subscriptions
+                .insert(key.clone(), through_json(&world.subscriptions[key]));
+        }
+        for key in &world.touched.disputes {
+            all.disputes
+                .insert(key.clone(), through_json(&world.disputes[key]));
+        }
+        for key in &world.touched.refunds {
+            all.refunds
+                .insert(key.clone(), through_json(&world.refunds[key]));
+        }
+        for id in &world.touched.customers {
+            all.customers
+                .insert(id.clone(), through_json(&world.customers[id]));
+        }
+        all.references.extend(world.touched.references);
+        all.policy = world.policy;
+    }
+
+    /// What is shown at the end, with all timers run.
+    pub(crate) fn end(&self, now: Timestamp) -> End {
+        let mut world = self.all.clone();
+        world.tick(now);
+        check_rows(&world);
+        let mut customers = BTreeMap::new();
+        for row in world
+            .customers
+            .values()
+            .filter(|row| row.merged_into.is_none())
+        {
+            let accounts = world
+                .accounts
+                .values()
+                .filter(|a| a.customer.as_ref() == Some(&row.id));
+            let accounts: BTreeSet<_> = accounts.map(|a| a.key.id.clone()).collect();
+            customers.insert(accounts, (row.shown.clone(), row.flags(&world.plans)));
+        }
+        let stands = |key: &ObjectKey| (key.id.clone(), world.standing(key, now).unwrap());
+        let subscriptions = world.subscriptions.keys().map(stands).collect();
+        let disputes = world
+            .disputes
+            .values()
+            .map(|d| (d.key.id.clone(), d.account.clone()));
+        let refunds = world
+            .refunds
+            .values()
+            .map(|r| (r.key.id.clone(), r.account.clone()));
+        let money = disputes.chain(refunds).collect();
+        let mut kept = BTreeMap::new();
+        for account in world.accounts.values() {
+            // A pin names a row, and ids of rows are made here.
+            let unpinned = KeptAccount {
+                pin: None,
+                ..account.kept.clone()
+            };
+            kept.insert(account.key.to_string(), text(&unpinned));
+        }
+        kept.extend(
+            world
+                .subscriptions
+                .values()
+                .map(|s| (s.key.to_string(), text(&s.kept))),
+        );
+        kept.extend(
+            world
+                .disputes
+                .values()
+                .map(|d| (format!("dispute {}", d.key), text(&d.kept))),
+        );
+        kept.extend(
+            world
+                .refunds
+                .values()
+                .map(|r| (format!("refund {}", r.key), text(&r.kept))),
+        );
+        kept.insert("references".to_owned(), text(&world.references));
+        End {
+            customers,
+            subscriptions,
+            money,
+            kept,
+        }
+    }
+}
+
+/// What must hold of links and rows at any time.
+fn check_rows(world: &World) {
+    for group in identity::groups(world) {
+        let shown = group.rows.first().expect("every customer has a row");
+        for id in &group.rows {
+            let into = (id != shown).then(|| shown.clone());
+            assert_eq!(
+                world.customers[id].merged_into, into,
+                "rows point to the one shown"
+            );
+        }
+        for key in &group.accounts {
+            assert_eq!(
+                world.accounts[key].customer.as_ref(),
+                Some(shown),
+                "links are current"
+            );
+        }
+    }
+}
+
+fn fresh_id(next: &mut u128) -> CustomerId {
+    *next += 1;
+    CustomerId::from_uuid(Uuid::from_u128(*next))
+}
+
+fn copy<K: Ord + Clone, V: Clone>(from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>, key: &K) {
+    if let Some(value) = from.get(key) {
+        to.insert(key.clone(), value.clone());
+    }
+}
+
+fn pick<K: Ord + Clone, V: Clone>(
+    from: &BTreeMap<K, V>,
+    wanted: impl Fn(&V) -> bool,
+) -> BTreeMap<K, V> {
+    let wanted = from.iter().filter(|(_, value)| wanted(value));
+    wanted
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(
+    value: &T,
+) -> T {
+    let text = serde_json::to_string(value).unwrap();
+    let read: T = serde_json::from_str(&text).unwrap();
+    assert_eq!(&read, value, "a document reads back as it was written");
+    read
+}
+
+fn text<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap()
+}

@@ -1,0 +1,188 @@
+//! Who it is about: contacts, and the scope of ids.
+
+use serde_json::{Value, json};
+use tollgate::domain::fact::{Address, Contact, ContactFact, ContactSource, Fact};
+use tollgate::domain::id::Provider;
+use tollgate::provider::{self, IgnoreReason, Meaning, Mode};
+
+use super::support::{NEW, facts, load, path_of, reading, test};
+
+#[test]
+fn a_contact_shows_what_changed() {
+    let payload = load(&format!("stripe/customer.updated--email{NEW}"));
+    let lyon = Address {
+        line1: Some("1 rue Exemple".to_owned()),
+        city: Some("Lyon".to_owned()),
+        postal_code: Some("69001".to_owned()),
+        country: Some("FR".to_owned()),
+        ..Address::default()
+    };
+    let now = Contact {
+        email: Some("ada@new.example.com".to_owned()),
+        name: Some("Ada Example".to_owned()),
+        phone: None,
+        address: Some(lyon),
+    };
+    let before = Contact {
+        email: Some("ada@example.com".to_owned()),
+        address: None,
+        ..now.clone()
+    };
+    let expected = Fact::Contact(ContactFact {
+        account: test("cus_TgAda0000000001"),
+        contact: now,
+        before: Some(before),
+        source: ContactSource::Updated,
+        request: Some("req_TgAda00000007".to_owned()),
+    });
+    assert_eq!(facts(Provider::Stripe, &payload), [expected]);
+}
+
+#[test]
+fn a_contacts_texts_are_cleaned() {
+    let mut payload = load(&format!("stripe/customer.created--new{NEW}"));
+    let object = &mut payload["data"]["object"];
+    object["email"] = json!("  ada@example.com\n");
+    object["name"] = json!("\u{0}Ada\u{0} ");
+    object["phone"] = json!(7);
+    object["address"] = json!({"line1": "", "city": "  "});
+    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+        panic!("no contact")
+    };
+    let expected = Contact {
+        email: Some("ada@example.com".to_owned()),
+        name: Some("Ada".to_owned()),
+        phone: None,
+        address: None,
+    };
+    assert_eq!(fact.contact, expected);
+    assert_eq!(fact.source, ContactSource::Created);
+
+    payload["data"]["object"]["email"] = json!(format!("{}@example.com", "a".repeat(600)));
+    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+        panic!("no contact")
+    };
+    assert_eq!(fact.contact.email, None, "too long to be an address");
+}
+
+#[test]
+fn a_checkout_names_the_account_and_shows_its_contact() {
+    let payload = load(&format!(
+        "stripe/checkout.session.completed--subscription{NEW}"
+    ));
+    let facts = facts(Provider::Stripe, &payload);
+    let account = test("cus_TgAda0000000001");
+    assert_eq!(
+        facts[0],
+        Fact::AccountNamed {
+            account: account.clone()
+        }
+    );
+    let Fact::Contact(contact) = &facts[1] else {
+        panic!("no contact")
+    };
+    assert_eq!(
+        (&contact.account, contact.source),
+        (&account, ContactSource::Secondary)
+    );
+    assert_eq!(contact.contact.email.as_deref(), Some("ada@example.com"));
+    assert_eq!(facts.len(), 2);
+}
+
+#[test]
+fn a_business_gives_a_name_and_no_address() {
+    let payload = load("paddle/business.created--company.json");
+    let [Fact::Contact(fact)] = &facts(Provider::Paddle, &payload)[..] else {
+        panic!("no contact")
+    };
+    assert_eq!(fact.source, ContactSource::Secondary);
+    let expected = Contact {
+        name: Some("Example Works".to_owned()),
+        ..Contact::default()
+    };
+    assert_eq!(fact.contact, expected);
+}
+
+#[test]
+fn ids_belong_to_the_connected_account() {
+    let mut payload = load(&format!("stripe/customer.created--connected{NEW}"));
+    let read = |payload: &Value| reading(Provider::Stripe, payload).connected;
+    assert_eq!(read(&payload).as_deref(), Some("acct_1TgConnected0001"));
+    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+        panic!("no contact")
+    };
+    let key = "stripe:test:acct_1TgConnected0001:cus_TgKai0000000001";
+    assert_eq!(fact.account.to_string(), key);
+    payload["account"] = Value::Null;
+    payload["context"] = json!("org_1/acct_2");
+    assert_eq!(
+        read(&payload).as_deref(),
+        Some("acct_2"),
+        "an organisation's endpoint"
+    );
+    payload["context"] = json!("org_1");
+    assert_eq!(read(&payload), None);
+    for bad in [
+        json!("acct:1"),
+        json!(""),
+        json!(7),
+        json!("acct\u{e9}"),
+        json!("a b"),
+    ] {
+        payload["account"] = bad.clone();
+        assert_eq!(
+            path_of(Provider::Stripe, &payload),
+            "malformed account",
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn live_and_test_are_kept_apart() {
+    let mut payload = load(&format!("stripe/customer.created--new{NEW}"));
+    let mismatch = Meaning::Ignored(IgnoreReason::LivemodeMismatch);
+    for (livemode, mode, matches) in [
+        (true, Mode::Any, true),
+        (false, Mode::Any, true),
+        (true, Mode::Live, true),
+        (false, Mode::Live, false),
+        (true, Mode::Test, false),
+        (false, Mode::Test, true),
+    ] {
+        payload["livemode"] = json!(livemode);
+        let body = payload.to_string();
+        let reading = provider::read(Provider::Stripe, body.as_bytes(), mode).unwrap();
+        assert_eq!(reading.livemode, Some(livemode));
+        assert_eq!(reading.meaning != mismatch, matches, "{livemode} at {mode}");
+    }
+
+    let body = load("paddle/customer.created--new.json").to_string();
+    for (mode, said, key) in [
+        (
+            Mode::Any,
+            None,
+            "paddle:live::ctm_01ktfay0000000000000000001",
+        ),
+        (
+            Mode::Live,
+            Some(true),
+            "paddle:live::ctm_01ktfay0000000000000000001",
+        ),
+        (
+            Mode::Test,
+            Some(false),
+            "paddle:test::ctm_01ktfay0000000000000000001",
+        ),
+    ] {
+        let reading = provider::read(Provider::Paddle, body.as_bytes(), mode).unwrap();
+        assert_eq!(reading.livemode, said, "{mode}");
+        let Meaning::Facts(occurrence) = reading.meaning else {
+            panic!("no facts")
+        };
+        let [Fact::Contact(fact)] = &occurrence.facts[..] else {
+            panic!("no contact")
+        };
+        assert_eq!(fact.account.to_string(), key, "{mode}");
+    }
+}

@@ -1,0 +1,205 @@
+//! Payments, refunds and disputes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tollgate::domain::fact::{Contact, ContactFact, ContactSource, DisputeStanding, Fact};
+use tollgate::domain::id::{ObjectKey, Provider};
+use tollgate::provider::{IgnoreReason, Meaning};
+
+use super::support::{NEW, OLD, facts, load, paddle, reading, test};
+
+#[test]
+fn an_invoice_says_who_paid_what_with_what() {
+    let account = test("cus_TgAda0000000001");
+    let payment = Fact::PaymentSucceeded {
+        subscription: test("sub_1TgAda000000000000000001"),
+        account: Some(account.clone()),
+    };
+    let contact = Fact::Contact(ContactFact {
+        account: account.clone(),
+        contact: Contact {
+            email: Some("ada@new.example.com".to_owned()),
+            name: Some("Ada Example".to_owned()),
+            ..Contact::default()
+        },
+        before: None,
+        source: ContactSource::Secondary,
+        request: None,
+    });
+    let references = Fact::References {
+        ids: [
+            test("in_1TgAda000000000000000002"),
+            test("ch_3TgAda000000000000000002"),
+            test("pi_3TgAda000000000000000002"),
+            account,
+        ]
+        .into(),
+    };
+    let new = load(&format!("stripe/invoice.paid--renewal{NEW}"));
+    assert_eq!(
+        facts(Provider::Stripe, &new),
+        [payment.clone(), contact.clone()]
+    );
+    let old = load(&format!("stripe/invoice.paid--renewal{OLD}"));
+    assert_eq!(
+        facts(Provider::Stripe, &old),
+        [payment, contact, references]
+    );
+
+    let mut both = new;
+    both["data"]["object"]["subscription"] = json!("sub_other");
+    let Fact::PaymentSucceeded { subscription, .. } = &facts(Provider::Stripe, &both)[0] else {
+        panic!("no payment")
+    };
+    assert_eq!(
+        *subscription,
+        test("sub_1TgAda000000000000000001"),
+        "the new place counts first"
+    );
+}
+
+#[test]
+fn a_dispute_stands_as_its_status_says() {
+    let mut payload = load(&format!("stripe/charge.dispute.updated--under-review{NEW}"));
+    let statuses = [
+        ("warning_needs_response", DisputeStanding::Warning),
+        ("warning_under_review", DisputeStanding::Warning),
+        ("warning_closed", DisputeStanding::Won),
+        ("needs_response", DisputeStanding::Open),
+        ("under_review", DisputeStanding::Open),
+        ("won", DisputeStanding::Won),
+        ("lost", DisputeStanding::Lost),
+        ("charge_refunded", DisputeStanding::Won),
+        ("prevented", DisputeStanding::Won),
+        ("hologram", DisputeStanding::Warning),
+    ];
+    let ids: BTreeSet<ObjectKey> = [
+        test("ch_3TgBen000000000000000002"),
+        test("pi_3TgBen000000000000000002"),
+    ]
+    .into();
+    for (status, standing) in statuses {
+        payload["data"]["object"]["status"] = json!(status);
+        let dispute = test("du_1TgBen000000000000000001");
+        let expected = [
+            Fact::Disputed {
+                dispute,
+                standing,
+                ids: ids.clone(),
+            },
+            Fact::References { ids: ids.clone() },
+        ];
+        assert_eq!(facts(Provider::Stripe, &payload), expected, "{status}");
+    }
+}
+
+#[test]
+fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
+    let mut payload = load("paddle/adjustment.created--chargeback.json");
+    let transaction = paddle("txn_01ktgvs0000000000000000002");
+    let ids: BTreeSet<ObjectKey> = [
+        transaction.clone(),
+        paddle("ctm_01ktgvs0000000000000000001"),
+    ]
+    .into();
+    let dispute = |standing| {
+        let dispute = transaction.clone();
+        vec![Fact::Disputed {
+            dispute,
+            standing,
+            ids: ids.clone(),
+        }]
+    };
+    let refund = paddle("adj_01ktgvs0000000000000000003");
+    let refunded = vec![Fact::Refunded {
+        refund,
+        full: true,
+        ids: ids.clone(),
+    }];
+    let cases = [
+        (
+            "chargeback",
+            "approved",
+            "full",
+            dispute(DisputeStanding::Open),
+        ),
+        (
+            "chargeback",
+            "reversed",
+            "full",
+            dispute(DisputeStanding::Won),
+        ),
+        (
+            "chargeback_reverse",
+            "approved",
+            "full",
+            dispute(DisputeStanding::Won),
+        ),
+        (
+            "chargeback_warning",
+            "approved",
+            "full",
+            dispute(DisputeStanding::Warning),
+        ),
+        (
+            "chargeback_warning",
+            "reversed",
+            "full",
+            dispute(DisputeStanding::Won),
+        ),
+        (
+            "chargeback_warning_reverse",
+            "approved",
+            "full",
+            dispute(DisputeStanding::Won),
+        ),
+        ("refund", "approved", "full", refunded.clone()),
+        ("refund", "approved", "partial", vec![]),
+        ("refund", "pending_approval", "full", vec![]),
+        ("refund", "rejected", "full", vec![]),
+        ("credit", "approved", "full", vec![]),
+        ("credit_reverse", "approved", "full", vec![]),
+        ("hologram", "approved", "full", vec![]),
+    ];
+    for (action, status, kind, expected) in cases {
+        let data = &mut payload["data"];
+        data["action"] = json!(action);
+        data["status"] = json!(status);
+        data["type"] = json!(kind);
+        let meaning = reading(Provider::Paddle, &payload).meaning;
+        let got = match meaning {
+            Meaning::Facts(occurrence) => occurrence.facts,
+            Meaning::Ignored(reason) => {
+                assert_eq!(reason, IgnoreReason::Content);
+                Vec::new()
+            }
+        };
+        assert_eq!(got, expected, "{action} {status} {kind}");
+    }
+    // Older adjustments say it item by item.
+    let data = &mut payload["data"];
+    data["action"] = json!("refund");
+    data["type"] = Value::Null;
+    assert_eq!(facts(Provider::Paddle, &payload), refunded);
+    payload["data"]["items"][0]["type"] = json!("partial");
+    assert_eq!(
+        reading(Provider::Paddle, &payload).meaning,
+        Meaning::Ignored(IgnoreReason::Content)
+    );
+}
+
+#[test]
+fn a_refund_is_full_when_all_of_the_charge_went_back() {
+    let mut payload = load(&format!("stripe/charge.refunded--full{NEW}"));
+    let is_full = |payload: &Value| {
+        facts(Provider::Stripe, payload)
+            .iter()
+            .any(|fact| matches!(fact, Fact::Refunded { full: true, .. }))
+    };
+    assert!(is_full(&payload));
+    payload["data"]["object"]["amount_refunded"] = json!(28_999);
+    assert!(!is_full(&payload), "a cent is missing");
+    payload["data"]["object"]["amount_refunded"] = Value::Null;
+    assert!(is_full(&payload), "the charge says so itself");
+}

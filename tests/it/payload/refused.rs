@@ -1,0 +1,335 @@
+//! What cannot be understood, and what is not meant to be.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tollgate::domain::id::Provider;
+use tollgate::domain::time::Timestamp;
+use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PayloadError, ReadError};
+
+use super::support::{
+    NEW, files, fixtures, load, newest, path_of, provider_of, reading, remove, subscription,
+};
+
+/// A payload, then a field of it and the path that is named when the field is not there.
+const NEEDED: &str = "
+    stripe/customer.created--new
+        /created                                   created
+        /data                                      data.object
+        /data/object                               data.object
+        /data/object/id                            data.object.id
+    stripe/customer.deleted--by-seller
+        /data/object/id                            data.object.id
+    stripe/customer.subscription.updated--unpaid
+        /data/object/id                            data.object.id
+        /data/object/customer                      data.object.customer
+        /data/object/status                        data.object.status
+        /data/object/items                         data.object.items.data
+        /data/object/items/data/0/price            data.object.items.data[0].price
+    stripe/checkout.session.completed--subscription
+        /data/object/mode                          data.object.mode
+        /data/object/customer                      data.object.customer
+    stripe/charge.dispute.created--chargeback
+        /data/object/id                            data.object.id
+        /data/object/status                        data.object.status
+    stripe/charge.refunded--full
+        /data/object/id                            data.object.id
+    paddle/customer.created--new
+        /occurred_at                               occurred_at
+        /data                                      data
+        /data/id                                   data.id
+    paddle/subscription.updated--renewed
+        /data/id                                   data.id
+        /data/status                               data.status
+        /data/customer_id                          data.customer_id
+        /data/items                                data.items
+        /data/items/0/price                        data.items[0].price
+    paddle/transaction.completed--renewal
+        /data/id                                   data.id
+    paddle/adjustment.created--chargeback
+        /data/transaction_id                       data.transaction_id
+        /data/action                               data.action
+";
+
+#[test]
+fn a_missing_field_is_named_by_its_path() {
+    let mut stem = "";
+    for row in NEEDED.lines().filter(|row| !row.is_empty()) {
+        let Some((pointer, path)) = row.trim().split_once(' ') else {
+            stem = row.trim();
+            continue;
+        };
+        let expected = format!("missing {}", path.trim());
+        let (provider, mut payload) = newest(stem);
+        *payload.pointer_mut(pointer).unwrap() = Value::Null;
+        assert_eq!(
+            path_of(provider, &payload),
+            expected,
+            "{stem}: {pointer} null"
+        );
+        remove(&mut payload, pointer);
+        assert_eq!(
+            path_of(provider, &payload),
+            expected,
+            "{stem}: {pointer} absent"
+        );
+    }
+}
+
+/// A payload, then a field of it, a value that the field cannot have, and the path that is named
+/// for it.
+const WANTED: &str = r#"
+    stripe/customer.created--new
+        /created "soon" created
+        /created 9223372036854775807 created
+        /livemode "true" livemode
+        /data/object [] data.object
+        /data/object/id ["cus_1"] data.object.id
+        /data/object/id {"object":"customer"} data.object.id
+    stripe/customer.subscription.updated--unpaid
+        /data/object/items/data {} data.object.items.data
+        /data/object/items/data/0/price/id 1 data.object.items.data[0].price
+        /data/object/items/data/0/quantity "1" data.object.items.data[0].quantity
+        /data/object/items/data/0/current_period_end 1.5 data.object.items.data[0].current_period_end
+        /data/object/cancel_at "soon" data.object.cancel_at
+        /data/object/cancel_at_period_end 1 data.object.cancel_at_period_end
+    paddle/customer.created--new
+        /occurred_at 1 occurred_at
+        /data [] data
+    paddle/subscription.updated--cancel-scheduled
+        /data/scheduled_change/effective_at "soon" data.scheduled_change.effective_at
+        /data/status 1 data.status
+"#;
+
+#[test]
+fn a_malformed_field_is_named_by_its_path() {
+    let mut stem = "";
+    for row in WANTED.lines().filter(|row| !row.is_empty()) {
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        let [pointer, value, path] = cells[..] else {
+            stem = row.trim();
+            continue;
+        };
+        let (provider, mut payload) = newest(stem);
+        *payload.pointer_mut(pointer).unwrap() = serde_json::from_str(value).unwrap();
+        let expected = format!("malformed {path}");
+        assert_eq!(
+            path_of(provider, &payload),
+            expected,
+            "{stem}: {pointer} {value}"
+        );
+    }
+}
+
+#[test]
+fn an_id_that_cannot_be_a_key_is_refused() {
+    let (provider, mut payload) = newest("stripe/customer.created--new");
+    payload["data"]["object"]["id"] = json!("c".repeat(255));
+    provider::read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap();
+    for id in ["c".repeat(256), "cus_\u{0}".to_owned()] {
+        payload["data"]["object"]["id"] = json!(id);
+        assert_eq!(path_of(provider, &payload), "malformed data.object.id");
+    }
+}
+
+#[test]
+fn an_unreadable_state_before_makes_an_observation() {
+    let mut payload = load(&format!(
+        "stripe/customer.subscription.updated--unpaid{NEW}"
+    ));
+    payload["data"]["previous_attributes"]["status"] = json!(7);
+    assert_eq!(subscription(Provider::Stripe, &payload).before, None);
+    payload["data"]["previous_attributes"] = json!("nonsense");
+    assert_eq!(subscription(Provider::Stripe, &payload).before, None);
+}
+
+#[test]
+fn unknown_types_are_ignored_unread() {
+    let bodies = [
+        (
+            Provider::Stripe,
+            json!({"id": "evt_1", "type": "price.created", "data": 5}),
+        ),
+        (
+            Provider::Stripe,
+            json!({"id": "evt_1", "type": "charge.failed", "created": {}, "account": 7}),
+        ),
+        (
+            Provider::Paddle,
+            json!({"event_id": "evt_1", "event_type": "report.created", "data": 5}),
+        ),
+    ];
+    for (provider, body) in bodies {
+        let reading = reading(provider, &body);
+        assert_eq!(
+            reading.meaning,
+            Meaning::Ignored(IgnoreReason::Type),
+            "{body}"
+        );
+        assert_eq!(reading.occurred_at, None);
+    }
+}
+
+#[test]
+fn a_thin_event_needs_an_api_key() {
+    let payload = load("stripe/v1.customer.subscription.updated--thin.json");
+    let got = reading(Provider::Stripe, &payload);
+    assert_eq!(got.occurred_at, Timestamp::parse("2026-03-09T09:00:00Z"));
+    assert_eq!(got.livemode, Some(false));
+    let Meaning::Ignored(reason) = got.meaning else {
+        panic!("not ignored")
+    };
+    assert_eq!(reason.code(), Some("api_key_needed"));
+}
+
+/// A body and why it is refused. `LONG` is 101 letters.
+const REFUSED: &[(&str, PayloadError)] = &[
+    ("", PayloadError::Empty),
+    (" \r\n\t", PayloadError::Empty),
+    ("hello", PayloadError::NotJson),
+    (r#"{"id": "evt_1", "ty"#, PayloadError::NotJson),
+    (r#"{"id":"e","type":"a"} x"#, PayloadError::NotJson),
+    (r#"{"id":"e","type":"a"}{}"#, PayloadError::NotJson),
+    (r#"["e", "a"]"#, PayloadError::NotJson),
+    (r#""e""#, PayloadError::NotJson),
+    ("null", PayloadError::NotJson),
+    ("\u{feff}{}", PayloadError::NotJson),
+    (r#"{"id":"e","type":"a","x":[1,}"#, PayloadError::NotJson),
+    (r#"{"id":"e","id":"f","type":"a"}"#, PayloadError::NotJson),
+    ("{}", PayloadError::NoId),
+    (r#"{"id":null,"type":"a"}"#, PayloadError::NoId),
+    (r#"{"id":"","type":"a"}"#, PayloadError::NoId),
+    (r#"{"id":7,"type":"a"}"#, PayloadError::BadId),
+    (r#"{"id":{},"type":"a"}"#, PayloadError::BadId),
+    (r#"{"id":"LONG","type":"a"}"#, PayloadError::BadId),
+    (r#"{"id":"e\u0000","type":"a"}"#, PayloadError::BadId),
+    (r#"{"id":"e"}"#, PayloadError::NoType),
+    (r#"{"id":"e","type":null}"#, PayloadError::NoType),
+    (r#"{"id":"e","type":[]}"#, PayloadError::BadType),
+    (r#"{"id":"e","type":"LONG"}"#, PayloadError::BadType),
+    (r#"{"id":"e","type":"é"}"#, PayloadError::BadType),
+];
+
+#[test]
+fn a_payload_without_a_usable_id_and_type_is_refused() {
+    for (body, expected) in REFUSED {
+        let sent = body.replace("LONG", &"e".repeat(101)).into_bytes();
+        assert_eq!(
+            provider::head(Provider::Stripe, &sent),
+            Err(*expected),
+            "{body}"
+        );
+        let read = provider::read(Provider::Stripe, &sent, Mode::Any);
+        assert_eq!(read, Err(ReadError::Payload(*expected)), "{body}");
+    }
+    let no_text = b"{\"id\":\"e\",\"type\":\"a\",\"x\":\"\xff\"}";
+    let refused = provider::head(Provider::Stripe, no_text);
+    assert_eq!(refused, Err(PayloadError::NotJson), "not UTF-8");
+    let stripes = br#"{"id": "evt_1", "type": "a"}"#;
+    let refused = provider::head(Provider::Paddle, stripes);
+    assert_eq!(refused, Err(PayloadError::NoId), "the other provider's");
+}
+
+#[test]
+fn an_id_and_a_type_are_found_wherever_they_stand() {
+    let id = "e".repeat(100);
+    let body = format!(r#" {{"type":"a\u002eb","x":[{{"id":1}}],"id":"{id}"}} "#);
+    let head = provider::head(Provider::Stripe, body.as_bytes()).unwrap();
+    assert_eq!((head.id, head.event_type.as_str()), (id, "a.b"));
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_no_crash() {
+    let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+    let stripe = |kind: &str, place: &str| {
+        format!(
+            r#"{{"id":"e","type":"{kind}","created":1,"data":{{"object":{{"{place}":{deep}}}}}}}"#
+        )
+    };
+    let body = stripe("price.created", "id");
+    assert!(provider::head(Provider::Stripe, body.as_bytes()).is_ok());
+    let reading = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap();
+    assert_eq!(reading.meaning, Meaning::Ignored(IgnoreReason::Type));
+    let body = stripe("customer.created", "id");
+    let error = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap_err();
+    assert_eq!(error.code(), "payload_field_malformed");
+    let body = stripe("customer.created", "nobody_reads_this");
+    let error = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap_err();
+    assert_eq!(
+        error.code(),
+        "payload_field_missing",
+        "what is skipped may be as deep as it likes"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mutated_payload_is_read_or_refused(
+        file in any::<proptest::sample::Index>(),
+        edits in proptest::collection::vec((any::<u16>(), 0..12_usize), 1..4),
+        mode in proptest::sample::select(vec![Mode::Any, Mode::Live, Mode::Test]),
+    ) {
+        let files: Vec<String> = files(&fixtures()).into_iter().collect();
+        let file = file.get(&files);
+        let mut payload = load(file);
+        for (place, with) in edits {
+            let mut pointers = Vec::new();
+            collect(&payload, String::new(), &mut pointers);
+            mutate(&mut payload, &pointers[usize::from(place) % pointers.len()], with);
+        }
+        let body = payload.to_string();
+        let first = provider::read(provider_of(file), body.as_bytes(), mode);
+        if let Err(ReadError::FieldMissing { path } | ReadError::FieldMalformed { path, .. }) = &first {
+            prop_assert!(!path.is_empty());
+        }
+        prop_assert_eq!(first, provider::read(provider_of(file), body.as_bytes(), mode));
+    }
+
+    #[test]
+    fn any_bytes_are_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for provider in Provider::ALL {
+            prop_assert!(provider::head(provider, &body).is_err());
+        }
+    }
+}
+
+/// The pointers of all values below a value.
+fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                collect(value, format!("{at}/{name}"), pointers);
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                collect(value, format!("{at}/{index}"), pointers);
+            }
+        }
+        _ => (),
+    }
+    if !at.is_empty() {
+        pointers.push(at);
+    }
+}
+
+fn mutate(payload: &mut Value, pointer: &str, with: usize) {
+    let replacements = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5e300),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(""),
+        json!("\u{0}\u{1f600}"),
+        json!("x".repeat(5000)),
+        json!([null, {}, [1]]),
+        json!({"id": {"id": []}, "data": {}, "object": null}),
+    ];
+    match replacements.get(with) {
+        Some(value) => *payload.pointer_mut(pointer).unwrap() = value.clone(),
+        None => remove(payload, pointer),
+    }
+}

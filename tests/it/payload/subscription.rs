@@ -1,0 +1,205 @@
+//! What a subscription looked like.
+
+use serde_json::{Value, json};
+use tollgate::domain::fact::SubscriptionStatus;
+use tollgate::domain::id::Provider;
+use tollgate::domain::time::Timestamp;
+
+use super::support::{NEW, OLD, item, load, paddle, reading, subscription, test};
+
+#[test]
+fn a_changed_subscription_shows_its_state_and_the_one_before() {
+    for version in [OLD, NEW] {
+        let file = format!("stripe/customer.subscription.updated--plan-change{version}");
+        let fact = subscription(Provider::Stripe, &load(&file));
+        let team = item("price_1TgTeamMonthly0000000001", "prod_TgTeam00000001", 1);
+        let business = item(
+            "price_1TgBusinessMonthly00000001",
+            "prod_TgBusiness000001",
+            2,
+        );
+        let end = Timestamp::parse("2026-06-02T09:00:03Z");
+        assert_eq!(
+            fact.subscription,
+            test("sub_1TgAda000000000000000001"),
+            "{file}"
+        );
+        assert_eq!(fact.state.status, SubscriptionStatus::Active, "{file}");
+        assert_eq!(fact.state.items, [business], "{file}");
+        assert_eq!(fact.state.period_end, end, "{file}");
+        assert_eq!(fact.state.cancel_at, None, "{file}");
+        assert_eq!(
+            fact.state.account,
+            Some(test("cus_TgAda0000000001")),
+            "{file}"
+        );
+        assert!(!fact.state.collection_paused && !fact.born, "{file}");
+        assert_eq!(fact.request.as_deref(), Some("req_TgAda00000016"), "{file}");
+        assert_eq!(fact.ended_at, None, "{file}");
+        let before = fact.before.unwrap();
+        assert_eq!(before.items, [team], "{file}");
+        assert_eq!(
+            (before.status, before.period_end, before.account),
+            (fact.state.status, fact.state.period_end, fact.state.account),
+            "{file}: what did not change"
+        );
+    }
+}
+
+#[test]
+fn scheduling_an_end_and_taking_it_back_are_each_others_before() {
+    for version in [OLD, NEW] {
+        let read = |what: &str| {
+            let file = format!("stripe/customer.subscription.updated--{what}{version}");
+            subscription(Provider::Stripe, &load(&file))
+        };
+        let (scheduled, undone) = (read("cancel-scheduled"), read("cancel-undone"));
+        let end = Timestamp::parse("2026-06-02T09:00:03Z");
+        assert_eq!(scheduled.state.cancel_at, end, "{version}");
+        assert_eq!(undone.state.cancel_at, None, "{version}");
+        assert_eq!(scheduled.before.as_ref(), Some(&undone.state), "{version}");
+        assert_eq!(undone.before.as_ref(), Some(&scheduled.state), "{version}");
+    }
+}
+
+#[test]
+fn what_a_subscription_shows_is_read_from_every_place() {
+    let file = format!("stripe/customer.subscription.created--active{NEW}");
+    let edit = |edit: &dyn Fn(&mut Value)| {
+        let mut payload = load(&file);
+        edit(&mut payload["data"]["object"]);
+        subscription(Provider::Stripe, &payload)
+    };
+    let plain = edit(&|_| ());
+    assert!(plain.born);
+    assert_eq!(plain.before, None);
+
+    let expanded = edit(&|object| {
+        object["customer"] = json!({"id": object["customer"], "object": "customer"});
+        let product = object["items"]["data"][0]["price"]["product"].clone();
+        object["items"]["data"][0]["price"]["product"] = json!({"id": product});
+    });
+    assert_eq!(expanded, plain, "expanded objects");
+
+    let with_plan = edit(&|object| {
+        let item = &mut object["items"]["data"][0];
+        item["plan"] = item["price"].take();
+    });
+    assert_eq!(with_plan, plain, "`plan` in place of `price`");
+
+    let bare = edit(&|object| {
+        let price = object["items"]["data"][0]["price"].clone();
+        object["current_period_end"] = object["items"]["data"][0]["current_period_end"].clone();
+        object["items"] = Value::Null;
+        object["plan"] = price;
+        object["quantity"] = json!(1);
+    });
+    assert_eq!(bare, plain, "`plan` on the subscription");
+
+    let two = edit(&|object| {
+        let mut second = object["items"]["data"][0].clone();
+        second["current_period_end"] = json!(1_900_000_000);
+        second["quantity"] = Value::Null;
+        object["items"]["data"].as_array_mut().unwrap().push(second);
+    });
+    assert_eq!(
+        two.state.period_end,
+        Timestamp::from_seconds(1_900_000_000),
+        "the latest end"
+    );
+    assert_eq!(two.state.items[1].quantity, None, "a metered item");
+
+    let v2 = edit(&|object| {
+        object["customer"] = Value::Null;
+        object["customer_account"] = json!("acct_buyer");
+    });
+    assert_eq!(
+        v2.state.account,
+        Some(test("acct_buyer")),
+        "a customer of the accounts API"
+    );
+
+    let unknown = edit(&|object| object["status"] = json!("hologram"));
+    assert_eq!(
+        unknown.state.status,
+        SubscriptionStatus::Unknown("hologram".to_owned())
+    );
+}
+
+#[test]
+fn a_subscription_that_ended_says_when() {
+    let mut payload = load(&format!(
+        "stripe/customer.subscription.deleted--at-period-end{NEW}"
+    ));
+    let fact = subscription(Provider::Stripe, &payload);
+    assert_eq!(fact.state.status, SubscriptionStatus::Canceled);
+    assert_eq!(fact.ended_at, Timestamp::parse("2026-06-02T09:00:03Z"));
+    // An end can be told without what was bought, and whatever the status says.
+    payload["data"]["object"]["items"] = Value::Null;
+    payload["data"]["object"]["status"] = json!("active");
+    let fact = subscription(Provider::Stripe, &payload);
+    assert_eq!(
+        (fact.state.status, fact.state.items.len()),
+        (SubscriptionStatus::Canceled, 0)
+    );
+
+    let file = "paddle/subscription.canceled--at-period-end.json";
+    let mut payload = load(file);
+    payload["data"]["canceled_at"] = json!("2024-01-11T08:34:01.787929969Z");
+    let fact = subscription(Provider::Paddle, &payload);
+    assert_eq!(
+        fact.ended_at,
+        Some(Timestamp::from_nanos(1_704_962_041_787_929_969))
+    );
+}
+
+#[test]
+fn a_list_of_items_that_was_cut_is_told() {
+    let mut payload = load(&format!(
+        "stripe/customer.subscription.created--active{NEW}"
+    ));
+    assert!(!reading(Provider::Stripe, &payload).items_cut);
+    payload["data"]["object"]["items"]["has_more"] = json!(true);
+    assert!(reading(Provider::Stripe, &payload).items_cut);
+}
+
+#[test]
+fn a_paused_collection_leaves_the_status() {
+    let file = format!("stripe/customer.subscription.updated--collection-paused{NEW}");
+    let fact = subscription(Provider::Stripe, &load(&file));
+    assert_eq!(fact.state.status, SubscriptionStatus::Active);
+    assert!(fact.state.collection_paused);
+    assert!(!fact.before.unwrap().collection_paused);
+}
+
+#[test]
+fn paddles_subscription_is_read_whole() {
+    let fact = subscription(
+        Provider::Paddle,
+        &load("paddle/subscription.updated--cancel-scheduled.json"),
+    );
+    let business = item(
+        "pri_01ktbsns000000000000000001",
+        "pro_01ktbsns000000000000000001",
+        3,
+    );
+    let end = Timestamp::parse("2026-06-09T09:00:40Z");
+    assert_eq!(fact.subscription, paddle("sub_01ktfay0000000000000000001"));
+    assert_eq!(fact.state.items, [business]);
+    assert_eq!(fact.state.period_end, end);
+    assert_eq!(fact.state.cancel_at, end);
+    assert_eq!(
+        fact.state.account,
+        Some(paddle("ctm_01ktfay0000000000000000001"))
+    );
+    assert_eq!((fact.before, fact.born, fact.request), (None, false, None));
+
+    let paused = load("paddle/subscription.updated--pause-scheduled.json");
+    let fact = subscription(Provider::Paddle, &paused);
+    assert_eq!(fact.state.cancel_at, None, "a scheduled pause is no end");
+
+    for kind in ["created--active", "imported--moved"] {
+        let payload = load(&format!("paddle/subscription.{kind}.json"));
+        assert!(subscription(Provider::Paddle, &payload).born, "{kind}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Fixtures, and reading them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tollgate::domain::fact::{Fact, Item, SubscriptionFact};
+use tollgate::domain::id::{ObjectKey, Provider, Scope};
+use tollgate::provider::{self, Meaning, Mode, ReadError, Reading};
+
+pub(super) const OLD: &str = "--2024-06-20.json";
+pub(super) const NEW: &str = "--2025-11-17.clover.json";
+
+pub(super) fn fixtures() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"))
+}
+
+/// The payloads of both providers in a folder, as `stripe/….json`.
+pub(super) fn files(folder: &Path) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for provider in Provider::ALL {
+        for entry in std::fs::read_dir(folder.join(provider.as_str())).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                files.insert(format!("{provider}/{name}"));
+            }
+        }
+    }
+    files
+}
+
+pub(super) fn provider_of(file: &str) -> Provider {
+    file.split('/').next().unwrap().parse().unwrap()
+}
+
+pub(super) fn load(file: &str) -> Value {
+    let path = fixtures().join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The newest version of a fixture, named without its version.
+pub(super) fn newest(stem: &str) -> (Provider, Value) {
+    let provider = provider_of(stem);
+    let end = if provider == Provider::Stripe {
+        NEW
+    } else {
+        ".json"
+    };
+    (provider, load(&format!("{stem}{end}")))
+}
+
+pub(super) fn reading(provider: Provider, payload: &Value) -> Reading {
+    provider::read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap()
+}
+
+pub(super) fn facts(provider: Provider, payload: &Value) -> Vec<Fact> {
+    match reading(provider, payload).meaning {
+        Meaning::Facts(occurrence) => occurrence.facts,
+        Meaning::Ignored(reason) => panic!("ignored: {reason:?}"),
+    }
+}
+
+pub(super) fn subscription(provider: Provider, payload: &Value) -> SubscriptionFact {
+    match &facts(provider, payload)[..] {
+        [Fact::Subscription(fact)] => fact.clone(),
+        other => panic!("not one subscription: {other:?}"),
+    }
+}
+
+/// What a payload fails with: `missing` or `malformed`, and the path.
+pub(super) fn path_of(provider: Provider, payload: &Value) -> String {
+    match provider::read(provider, payload.to_string().as_bytes(), Mode::Any) {
+        Err(ReadError::FieldMissing { path }) => format!("missing {path}"),
+        Err(ReadError::FieldMalformed { path, .. }) => format!("malformed {path}"),
+        other => panic!("no field is wrong: {other:?}"),
+    }
+}
+
+pub(super) fn remove(payload: &mut Value, pointer: &str) {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match payload.pointer_mut(parent) {
+        Some(Value::Object(fields)) => {
+            fields.remove(name);
+        }
+        Some(Value::Array(values)) => {
+            values.remove(name.parse().unwrap());
+        }
+        _ => panic!("nothing at {pointer}"),
+    }
+}
+
+pub(super) fn item(price: &str, product: &str, quantity: i64) -> Item {
+    Item {
+        price: price.to_owned(),
+        product: Some(product.to_owned()),
+        quantity: Some(quantity),
+    }
+}
+
+/// A key of Stripe's test mode, in which all of our fixtures are.
+pub(super) fn test(id: &str) -> ObjectKey {
+    Scope {
+        provider: Provider::Stripe,
+        livemode: false,
+        connected: None,
+    }
+    .key(id)
+}
+
+/// A key of Paddle's, whose secret says nothing.
+pub(super) fn paddle(id: &str) -> ObjectKey {
+    Scope {
+        provider: Provider::Paddle,
+        livemode: true,
+        connected: None,
+    }
+    .key(id)
+}
