@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::change::{Change, Effect, IgnoreCode, Operation, Outcome, difference};
 use super::customer::Customer;
-use super::derive::{Dossier, flags_of_deleted};
+use super::derive::Dossier;
 use super::fact::{Fact, Occurrence, is_account};
 use super::id::{CustomerId, ObjectKey};
 use super::identity::{Group, groups, linking, stored_groups};
@@ -54,19 +54,18 @@ impl World {
             disturbed.accounts.extend(self.relink_disputes());
         }
         let of_money = self.accounts_of_money(occurrence);
-        if of_money.iter().any(|account| self.is_gone(account)) {
-            return self.ignore(&of_money, occurrence.at, now);
-        }
+        let of_deleted = of_money.iter().any(|account| self.is_gone(account));
+        let unlinked = disturbed.money && of_money.is_empty();
         disturbed.accounts.extend(of_money);
         let mut changes = self.settle(&disturbed, now, fresh_id);
         changes.extend(self.subscription_changes(before, now));
-        let unlinked = disturbed.money && self.accounts_of_money(occurrence).is_empty();
         let shows = !changes.is_empty() || unlinked;
         let only_references = occurrence
             .facts
             .iter()
             .all(|fact| matches!(fact, Fact::References { .. }));
         let outcome = match (shows, only_references) {
+            _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),
             (true, _) => Outcome::Applied,
             (false, true) => Outcome::Ignored(IgnoreCode::ReferencesOnly),
             (false, false) if Some(occurrence.at) < known_newest => Outcome::Superseded,
@@ -394,7 +393,6 @@ impl World {
         let payer = payer(&subscription.kept);
         disturbed.accounts.extend(subscription.account.clone());
         disturbed.accounts.extend(payer.clone());
-        disturbed.disputes |= subscription.account != payer;
         if is_new || subscription.kept != before {
             subscription.account = payer;
             self.touched.subscriptions.insert(key.clone());
@@ -500,22 +498,15 @@ impl World {
         changes
     }
 
-    /// A deleted customer shows what it showed when it was deleted, and that billing goes on.
+    /// A deleted customer shows what it showed when it was deleted, and what there is to look
+    /// at: that billing goes on, and disputes.
     fn settle_gone(&mut self, group: &Group, now: Timestamp) -> Vec<Change> {
         let Some(id) = group.rows.first() else {
             return Vec::new();
         };
-        let accounts: Vec<_> = group
-            .accounts
-            .iter()
-            .filter_map(|key| self.accounts.get(key))
-            .collect();
-        let flags = self
-            .customers
-            .get(id)
-            .map(|row| flags_of_deleted(row, &accounts));
+        let flags = Dossier::new(self, group, now).flags_of_deleted();
         self.write_row(id, false, now, |row| {
-            row.shown.flags = flags.unwrap_or_default();
+            row.shown.flags = flags;
             row.shown.due_at = None;
         })
     }

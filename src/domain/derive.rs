@@ -348,7 +348,7 @@ impl<'a> Dossier<'a> {
             };
             let id = &dispute.key.id;
             flags.extend(open.then(|| Flag::new(FlagKind::OpenDispute, id, at)));
-            let several = dispute.kept.several_accounts;
+            let several = dispute.kept.accounts.len() > 1;
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
         }
         for refund in &self.refunds {
@@ -356,9 +356,26 @@ impl<'a> Dossier<'a> {
             let id = &refund.key.id;
             let flagged = full && self.policy.on_full_refund == OnFullRefund::Flag;
             flags.extend(flagged.then(|| Flag::new(FlagKind::FullRefund, id, at)));
-            let several = refund.kept.several_accounts;
+            let several = refund.kept.accounts.len() > 1;
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
         }
+        self.without_cleared(flags)
+    }
+
+    /// What there is to look at of a deleted customer: the same, and the accounts of which
+    /// billing still speaks.
+    pub fn flags_of_deleted(&self) -> BTreeSet<Flag> {
+        let flag = |account: &&Account| {
+            let at = account.kept.ignored_at?;
+            Some(Flag::new(FlagKind::AccountDeleted, &account.key.id, at))
+        };
+        let deleted = self.accounts.iter().filter_map(flag).collect();
+        let mut flags = self.without_cleared(deleted);
+        flags.extend(self.flags());
+        flags
+    }
+
+    fn without_cleared(&self, mut flags: BTreeSet<Flag>) -> BTreeSet<Flag> {
         flags.retain(|flag| !self.rows.iter().any(|row| row.cleared.contains(flag)));
         flags
     }
@@ -393,19 +410,6 @@ fn deciding(held: &[Held]) -> Option<&Held> {
     let manual = held.iter().find(|held| held.hold == Hold::Manual);
     let reason = |held: &Held| std::cmp::Reverse(held.reason.clone());
     manual.or_else(|| held.iter().max_by_key(|held| (held.status, reason(held))))
-}
-
-/// The flags of a deleted customer: billing still speaks of these accounts.
-pub fn flags_of_deleted(row: &Customer, accounts: &[&Account]) -> BTreeSet<Flag> {
-    let flag = |account: &&Account| {
-        let at = account.kept.ignored_at?;
-        Some(Flag::new(FlagKind::AccountDeleted, &account.key.id, at))
-    };
-    accounts
-        .iter()
-        .filter_map(flag)
-        .filter(|flag| !row.cleared.contains(flag))
-        .collect()
 }
 
 impl Standing {

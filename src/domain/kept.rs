@@ -394,10 +394,10 @@ pub struct KeptDispute {
     pub standing: (Timestamp, DisputeStanding),
     /// Every id that an event ties it to.
     pub ids: BTreeSet<ObjectKey>,
-    /// Derived, and here because the references are not always at hand: its ids lead to several
-    /// accounts, of which it was given the smallest.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub several_accounts: bool,
+    /// Every account that its ids were ever found to lead to. References only grow, so this
+    /// does, and can be added to when only some of the references are at hand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<ObjectKey>,
 }
 
 impl KeptDispute {
@@ -406,7 +406,7 @@ impl KeptDispute {
         Self {
             standing: (at, standing),
             ids: BTreeSet::new(),
-            several_accounts: false,
+            accounts: BTreeSet::new(),
         }
     }
 
@@ -424,10 +424,10 @@ pub struct KeptRefund {
     pub standing: (Timestamp, bool),
     /// Every id that an event ties it to.
     pub ids: BTreeSet<ObjectKey>,
-    /// Derived, and here because the references are not always at hand: its ids lead to several
-    /// accounts, of which it was given the smallest.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub several_accounts: bool,
+    /// Every account that its ids were ever found to lead to. References only grow, so this
+    /// does, and can be added to when only some of the references are at hand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accounts: BTreeSet<ObjectKey>,
 }
 
 impl KeptRefund {
@@ -436,7 +436,7 @@ impl KeptRefund {
         Self {
             standing: (at, full),
             ids: BTreeSet::new(),
-            several_accounts: false,
+            accounts: BTreeSet::new(),
         }
     }
 

@@ -9,17 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fact::is_account;
 use super::id::ObjectKey;
 use super::reach::is_subscription;
-use super::world::{Subscription, World};
+use super::world::World;
 
 /// How many pairs may lie between a dispute's ids and its account: charge, payment intent,
 /// invoice, account. Further away nothing is sure to be the same payment.
 const MOST_PAIRS: usize = 3;
 
 /// The pairs of a world, to be walked in both directions.
-struct Network<'a> {
-    neighbours: BTreeMap<&'a ObjectKey, Vec<&'a ObjectKey>>,
-    subscriptions: &'a BTreeMap<ObjectKey, Subscription>,
-}
+struct Network<'a>(BTreeMap<&'a ObjectKey, Vec<&'a ObjectKey>>);
 
 impl<'a> Network<'a> {
     fn new(world: &'a World) -> Self {
@@ -28,14 +25,11 @@ impl<'a> Network<'a> {
             neighbours.entry(a).or_default().push(b);
             neighbours.entry(b).or_default().push(a);
         }
-        Self {
-            neighbours,
-            subscriptions: &world.subscriptions,
-        }
+        Self(neighbours)
     }
 
-    /// The accounts that these ids lead to. A walk ends at an account, and at a subscription,
-    /// whose account it takes: past them lie other payments.
+    /// The accounts that these ids lead to. A walk ends at an account and at a subscription:
+    /// past them lie other payments.
     fn accounts(&self, ids: &'a BTreeSet<ObjectKey>) -> BTreeSet<&'a ObjectKey> {
         let mut accounts = BTreeSet::new();
         let mut seen: BTreeSet<&ObjectKey> = ids.iter().collect();
@@ -45,25 +39,14 @@ impl<'a> Network<'a> {
             for id in edge {
                 if is_account(id) {
                     accounts.insert(id);
-                } else if is_subscription(id) {
-                    accounts.extend(self.subscriptions.get(id).and_then(|s| s.account.as_ref()));
-                } else {
-                    let further = self.neighbours.get(id).into_iter().flatten().copied();
+                } else if !is_subscription(id) {
+                    let further = self.0.get(id).into_iter().flatten().copied();
                     next.extend(further.filter(|id| seen.insert(id)));
                 }
             }
             edge = next;
         }
         accounts
-    }
-
-    /// The account of these ids, and whether they lead to others too.
-    fn account(&self, ids: &'a BTreeSet<ObjectKey>) -> (Option<ObjectKey>, bool) {
-        let accounts = self.accounts(ids);
-        (
-            accounts.first().map(|account| (*account).clone()),
-            accounts.len() > 1,
-        )
     }
 }
 
@@ -83,7 +66,7 @@ impl World {
         new
     }
 
-    /// Looks up the account of every dispute and refund anew. Gives the accounts that gained or
+    /// Looks for accounts of every dispute and refund anew. Gives the accounts that gained or
     /// lost one.
     pub(crate) fn relink_disputes(&mut self) -> BTreeSet<ObjectKey> {
         if self.disputes.is_empty() && self.refunds.is_empty() {
@@ -93,42 +76,45 @@ impl World {
         let disputes = self
             .disputes
             .values()
-            .map(|d| network.account(&d.kept.ids))
-            .collect();
-        let refunds = self
-            .refunds
-            .values()
-            .map(|r| network.account(&r.kept.ids))
-            .collect();
-        let (disputes, refunds): (Vec<_>, Vec<_>) = (disputes, refunds);
-        let mut accounts = BTreeSet::new();
-        for (dispute, link) in self.disputes.values_mut().zip(disputes) {
-            let several = &mut dispute.kept.several_accounts;
-            if set_link(&mut dispute.account, several, link, &mut accounts) {
+            .map(|d| network.accounts(&d.kept.ids));
+        let disputes: Vec<_> = disputes.map(owned).collect();
+        let refunds = self.refunds.values().map(|r| network.accounts(&r.kept.ids));
+        let refunds: Vec<_> = refunds.map(owned).collect();
+        let mut changed = BTreeSet::new();
+        for (dispute, found) in self.disputes.values_mut().zip(disputes) {
+            let accounts = &mut dispute.kept.accounts;
+            if link(&mut dispute.account, accounts, found, &mut changed) {
                 self.touched.disputes.insert(dispute.key.clone());
             }
         }
-        for (refund, link) in self.refunds.values_mut().zip(refunds) {
-            let several = &mut refund.kept.several_accounts;
-            if set_link(&mut refund.account, several, link, &mut accounts) {
+        for (refund, found) in self.refunds.values_mut().zip(refunds) {
+            let accounts = &mut refund.kept.accounts;
+            if link(&mut refund.account, accounts, found, &mut changed) {
                 self.touched.refunds.insert(refund.key.clone());
             }
         }
-        accounts
+        changed
     }
 }
 
-fn set_link(
+fn owned(keys: BTreeSet<&ObjectKey>) -> BTreeSet<ObjectKey> {
+    keys.into_iter().cloned().collect()
+}
+
+/// Adds accounts to those of a dispute or refund, which belongs to the smallest.
+fn link(
     account: &mut Option<ObjectKey>,
-    several: &mut bool,
-    link: (Option<ObjectKey>, bool),
     accounts: &mut BTreeSet<ObjectKey>,
+    found: BTreeSet<ObjectKey>,
+    changed: &mut BTreeSet<ObjectKey>,
 ) -> bool {
-    if (&*account, &*several) == (&link.0, &link.1) {
+    let known = accounts.len();
+    accounts.extend(found);
+    if accounts.len() == known {
         return false;
     }
-    accounts.extend(account.take());
-    accounts.extend(link.0.clone());
-    (*account, *several) = link;
+    changed.extend(account.take());
+    *account = accounts.first().cloned();
+    changed.extend(account.clone());
     true
 }

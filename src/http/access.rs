@@ -1,5 +1,282 @@
-//! stub
-use axum::Router;
-use super::AppState;
-/// stub
-pub fn router() -> Router<AppState> { Router::new() }
+//! The access check, for registries: may this token have this package in this version?
+//!
+//! The same answer stands in the body, for programs, and in headers, for proxies that see no
+//! bodies (nginx's `auth_request`). 401 means that another token may help, 403 that none of this
+//! customer's tokens will.
+//!
+//! Failed look-ups are not limited by address: a registry asks for all its users from one
+//! address, so one stale token in somebody's build would lock out everybody, and 256 random bits
+//! are not found by trying.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::{AppState, ValidQuery};
+use crate::domain::access::{self, AccessCode, Extent, Holder};
+use crate::domain::customer::Customer;
+use crate::domain::id::AppSlug;
+use crate::domain::plan::PackageGrant;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{CustomerToken, TokenHash};
+use crate::domain::validate::FieldError;
+use crate::store::{Granted, StoreError, TokenHolder, Tx};
+
+const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
+const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
+const X_CUSTOMER: HeaderName = HeaderName::from_static("x-tollgate-customer-id");
+const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
+
+/// The access check of registries.
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/access", get(check)).route("/access/packages", get(packages))
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct AccessQuery {
+    /// `vendor/name`, in any case.
+    package: Option<String>,
+    /// As Composer writes it; without it, whether any version may be had.
+    version: Option<String>,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize)]
+pub(super) struct AccessAnswer {
+    allowed: bool,
+    #[serde(serialize_with = "word")]
+    code: AccessCode,
+    app: Option<String>,
+    customer_id: Option<String>,
+    status: Option<&'static str>,
+    package: Option<String>,
+    version: Option<String>,
+    /// The token's word for the registry.
+    scope: Option<String>,
+}
+
+fn word<S: serde::Serializer>(code: &AccessCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+impl AccessAnswer {
+    fn nobody() -> Self {
+        Self {
+            allowed: false,
+            code: AccessCode::TokenUnknown,
+            app: None,
+            customer_id: None,
+            status: None,
+            package: None,
+            version: None,
+            scope: None,
+        }
+    }
+
+    fn of(
+        code: AccessCode,
+        app: &AppSlug,
+        token: Option<&CustomerToken>,
+        customer: &Customer,
+    ) -> Self {
+        Self {
+            allowed: code.is_allowed(),
+            code,
+            app: Some(app.to_string()),
+            customer_id: Some(customer.id.to_string()),
+            status: Some(customer.shown.status.as_str()),
+            package: None,
+            version: None,
+            scope: token.map(|token| token.scope.clone()),
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let allowed = if self.allowed { "true" } else { "false" };
+        headers.insert(X_ALLOWED, HeaderValue::from_static(allowed));
+        headers.insert(X_CODE, HeaderValue::from_static(self.code.as_str()));
+        if let Some(id) = self.customer_id.as_ref().and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(X_CUSTOMER, id);
+        }
+        if let Some(status) = self.status {
+            headers.insert(X_STATUS, HeaderValue::from_static(status));
+        }
+        if status_of(self.code) == StatusCode::UNAUTHORIZED {
+            // Makes Composer and curl ask for credentials, or send those they have.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Tollgate\""));
+        }
+        headers
+    }
+}
+
+impl IntoResponse for AccessAnswer {
+    fn into_response(self) -> Response {
+        (status_of(self.code), self.headers(), Json(self)).into_response()
+    }
+}
+
+const fn status_of(code: AccessCode) -> StatusCode {
+    match code {
+        AccessCode::Ok => StatusCode::OK,
+        AccessCode::TokenUnknown | AccessCode::TokenExpired => StatusCode::UNAUTHORIZED,
+        AccessCode::TokenScope
+        | AccessCode::PackageNotGranted
+        | AccessCode::VersionNotAllowed
+        | AccessCode::CustomerSuspended
+        | AccessCode::CustomerExpired
+        | AccessCode::VersionNotFrozen => StatusCode::FORBIDDEN,
+    }
+}
+
+async fn check(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    ValidQuery(query): ValidQuery<AccessQuery>,
+) -> Result<AccessAnswer, ApiError> {
+    let mut tx = state.store.read().await?;
+    let Some(TokenHolder { app, token, customer }) = holder(&mut tx, &headers).await? else {
+        return Ok(AccessAnswer::nobody());
+    };
+    check_customer(&mut tx, &app, Some(&token), &customer, &query, state.clock.now()).await
+}
+
+/// The answer for a customer, by a token or, without one, for an admin.
+pub(super) async fn check_customer(
+    tx: &mut Tx,
+    app: &AppSlug,
+    token: Option<&CustomerToken>,
+    customer: &Customer,
+    query: &AccessQuery,
+    now: Timestamp,
+) -> Result<AccessAnswer, ApiError> {
+    let Some(package) = query.package.as_deref().filter(|package| !package.is_empty()) else {
+        return Err(ApiError::Invalid {
+            code: "query_invalid",
+            detail: "the query has parameters that are not right".into(),
+            errors: vec![FieldError::new("package", "is missing")],
+        });
+    };
+    // Composer's names are in lower case; older clients may ask in another.
+    let package = package.to_lowercase();
+    let version = query.version.as_deref().filter(|version| !version.is_empty());
+    let rests_on = load(tx, app, customer).await?;
+    let code = access::decide(rests_on.holder(token, customer), &package, version, now);
+    Ok(AccessAnswer {
+        version: version.map(str::to_owned),
+        package: Some(package),
+        ..AccessAnswer::of(code, app, token, customer)
+    })
+}
+
+/// What an answer rests on besides the customer.
+struct RestsOn {
+    grants: Vec<PackageGrant>,
+    granted: Granted,
+}
+
+impl RestsOn {
+    fn holder<'a>(
+        &'a self,
+        token: Option<&'a CustomerToken>,
+        customer: &'a Customer,
+    ) -> Holder<'a> {
+        Holder {
+            token,
+            shown: &customer.shown,
+            grants: &self.grants,
+            releases: &self.granted.releases,
+        }
+    }
+}
+
+async fn load(tx: &mut Tx, app: &AppSlug, customer: &Customer) -> Result<RestsOn, StoreError> {
+    let granted = tx.access_granted(app, std::slice::from_ref(customer)).await?;
+    let grants = granted.of(customer);
+    for grant in access::unreadable(&grants) {
+        tracing::error!(
+            customer.id = %customer.id,
+            package = grant.package,
+            "a stored grant has a constraint that cannot be read, and allows nothing"
+        );
+    }
+    Ok(RestsOn { grants, granted })
+}
+
+async fn holder(tx: &mut Tx, headers: &HeaderMap) -> Result<Option<TokenHolder>, StoreError> {
+    match presented(headers) {
+        Some(hash) => tx.access_find(&hash).await,
+        None => Ok(None),
+    }
+}
+
+/// The token of a request: a bearer token, or the password of HTTP Basic, whose user is `token`
+/// by custom and not looked at.
+fn presented(headers: &HeaderMap) -> Option<TokenHash> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = text.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(TokenHash::of(credentials));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+    pair.split_once(':').map(|(_, token)| TokenHash::of(token))
+}
+
+/// Everything that a token may have.
+#[derive(Serialize)]
+struct PackagesAnswer {
+    #[serde(flatten)]
+    answer: AccessAnswer,
+    packages: BTreeMap<String, ExtentView>,
+}
+
+/// Which versions of a package: a constraint, or, for the frozen, a list.
+#[derive(Default, Serialize)]
+struct ExtentView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constraint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<String>>,
+}
+
+impl From<Extent> for ExtentView {
+    fn from(extent: Extent) -> Self {
+        match extent {
+            Extent::Constraints(all) => {
+                let all: Vec<String> = all.into_iter().collect();
+                Self { constraint: Some(all.join(" || ")), versions: None }
+            }
+            Extent::Versions(versions) => Self { constraint: None, versions: Some(versions) },
+        }
+    }
+}
+
+async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let mut tx = state.store.read().await?;
+    let Some(TokenHolder { app, token, customer }) = holder(&mut tx, &headers).await? else {
+        return Ok(AccessAnswer::nobody().into_response());
+    };
+    let rests_on = load(&mut tx, &app, &customer).await?;
+    let (holder, now) = (rests_on.holder(Some(&token), &customer), state.clock.now());
+    if let Err(code) = access::check_holder(holder, now) {
+        return Ok(AccessAnswer::of(code, &app, Some(&token), &customer).into_response());
+    }
+    let answer = AccessAnswer::of(AccessCode::Ok, &app, Some(&token), &customer);
+    let everything = access::everything(holder, now);
+    let packages = everything.into_iter().map(|(name, extent)| (name, extent.into())).collect();
+    Ok((answer.headers(), Json(PackagesAnswer { answer, packages })).into_response())
+}

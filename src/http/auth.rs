@@ -106,10 +106,7 @@ async fn sign_in(parts: &Parts, state: &AppState) -> Result<Admin, ApiError> {
 }
 
 /// Whose token it is: the store's error outside, the token's inside.
-async fn identify(
-    hash: &TokenHash,
-    state: &AppState,
-) -> Result<Result<Admin, ApiError>, ApiError> {
+async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, ApiError>, ApiError> {
     let root = state.settings.root_token.as_ref();
     if root.is_some_and(|root| root.as_bytes().ct_eq(hash.as_bytes()).into()) {
         return Ok(Ok(Admin {
@@ -238,6 +235,7 @@ mod tests {
     use super::*;
 
     type Lines = &'static [(&'static str, &'static str)];
+    type Found = Option<(&'static str, bool)>;
 
     fn headers(lines: Lines) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -249,17 +247,36 @@ mod tests {
 
     #[test]
     fn a_token_is_found_in_the_header_or_the_cookie() {
-        let cases: [(&str, Lines, Option<(&str, bool)>); 9] = [
-            ("bearer", &[("authorization", "Bearer abc")], Some(("abc", false))),
-            ("lower case", &[("authorization", "bearer abc")], Some(("abc", false))),
+        let cases: [(&str, Lines, Found); 9] = [
+            (
+                "bearer",
+                &[("authorization", "Bearer abc")],
+                Some(("abc", false)),
+            ),
+            (
+                "lower case",
+                &[("authorization", "bearer abc")],
+                Some(("abc", false)),
+            ),
             ("basic", &[("authorization", "Basic abc")], None),
             ("empty", &[("authorization", "Bearer ")], None),
-            ("cookie", &[("cookie", "a=b; access_token=abc")], Some(("abc", true))),
-            ("two lines", &[("cookie", "a=b"), ("cookie", "access_token=abc")], Some(("abc", true))),
+            (
+                "cookie",
+                &[("cookie", "a=b; access_token=abc")],
+                Some(("abc", true)),
+            ),
+            (
+                "two lines",
+                &[("cookie", "a=b"), ("cookie", "access_token=abc")],
+                Some(("abc", true)),
+            ),
             ("other cookie", &[("cookie", "my_access_token=abc")], None),
             (
                 "both",
-                &[("cookie", "access_token=x"), ("authorization", "Bearer abc")],
+                &[
+                    ("cookie", "access_token=x"),
+                    ("authorization", "Bearer abc"),
+                ],
                 Some(("abc", false)),
             ),
             ("nothing", &[], None),
@@ -279,14 +296,29 @@ mod tests {
             ("our page", &[("sec-fetch-site", "same-origin")], true),
             ("typed by hand", &[("sec-fetch-site", "none")], true),
             ("another site", &[("sec-fetch-site", "cross-site")], false),
-            ("another subdomain", &[("sec-fetch-site", "same-site")], false),
+            (
+                "another subdomain",
+                &[("sec-fetch-site", "same-site")],
+                false,
+            ),
             (
                 "our origin",
-                &[("host", "a.example:8080"), ("origin", "https://A.example:8080")],
+                &[
+                    ("host", "a.example:8080"),
+                    ("origin", "https://A.example:8080"),
+                ],
                 true,
             ),
-            ("another port", &[("host", "a.example"), ("origin", "https://a.example:1")], false),
-            ("a sandboxed page", &[("host", "a.example"), ("origin", "null")], false),
+            (
+                "another port",
+                &[("host", "a.example"), ("origin", "https://a.example:1")],
+                false,
+            ),
+            (
+                "a sandboxed page",
+                &[("host", "a.example"), ("origin", "null")],
+                false,
+            ),
             ("no host", &[("origin", "https://a.example")], false),
         ];
         for (description, lines, expected) in cases {
@@ -297,7 +329,10 @@ mod tests {
     #[test]
     fn by_cookie_only_json_is_sent() {
         let form = headers(&[("content-type", "application/x-www-form-urlencoded")]);
-        assert!(matches!(check_origin(&form), Err(ApiError::UnsupportedMediaType)));
+        assert!(matches!(
+            check_origin(&form),
+            Err(ApiError::UnsupportedMediaType)
+        ));
         assert!(check_origin(&headers(&[("content-type", "application/json")])).is_ok());
         assert!(check_origin(&headers(&[])).is_ok());
     }

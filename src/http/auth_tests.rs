@@ -59,7 +59,9 @@ struct Rig {
 impl Rig {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&folder.path().join("t.db")).await.unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db"))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         for (name, role, expires_at) in [
             ("viewer", Role::Viewer, None),
@@ -79,7 +81,7 @@ impl Rig {
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,
-                signature_tolerance: Duration::from_secs(300),
+                signature_tolerance: Duration::from_mins(5),
                 trusted_proxies: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
@@ -145,7 +147,9 @@ async fn add_token(store: &Store, name: &str, role: Role, expires_at: Option<Tim
         last_used_at: None,
     };
     let mut tx = store.begin().await.unwrap();
-    tx.admin_token_add(&token, &TokenHash::of(name)).await.unwrap();
+    tx.admin_token_add(&token, &TokenHash::of(name))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -181,12 +185,23 @@ async fn each_role_may_do_what_it_is_for() {
     ];
     for (token, method, path, status) in cases {
         let answer = rig.with_token(method, path, token).await;
-        assert_eq!(answer.status, status, "{token} {method} {path}: {}", answer.body);
+        assert_eq!(
+            answer.status, status,
+            "{token} {method} {path}: {}",
+            answer.body
+        );
         if status == 403 {
-            assert_eq!(answer.code().as_deref(), Some("role_insufficient"), "{token}");
+            assert_eq!(
+                answer.code().as_deref(),
+                Some("role_insufficient"),
+                "{token}"
+            );
         }
     }
-    assert_eq!(rig.with_token("GET", "/owned", ROOT).await.body, "admin:root");
+    assert_eq!(
+        rig.with_token("GET", "/owned", ROOT).await.body,
+        "admin:root"
+    );
 }
 
 #[tokio::test]
@@ -194,16 +209,36 @@ async fn without_a_token_that_holds_nothing_opens() {
     let rig = Rig::start().await;
     let cases = [
         ("no token", vec![], "token_missing"),
-        ("another scheme", vec![("authorization", "Basic b3duZXI=")], "token_missing"),
-        ("an unknown one", vec![("authorization", "Bearer nobody")], "token_unknown"),
-        ("one that ran out now", vec![("authorization", "Bearer late")], "token_expired"),
-        ("an unknown cookie", vec![("cookie", "access_token=nobody")], "token_unknown"),
+        (
+            "another scheme",
+            vec![("authorization", "Basic b3duZXI=")],
+            "token_missing",
+        ),
+        (
+            "an unknown one",
+            vec![("authorization", "Bearer nobody")],
+            "token_unknown",
+        ),
+        (
+            "one that ran out now",
+            vec![("authorization", "Bearer late")],
+            "token_expired",
+        ),
+        (
+            "an unknown cookie",
+            vec![("cookie", "access_token=nobody")],
+            "token_unknown",
+        ),
     ];
     for (description, headers, code) in cases {
         for (method, path) in [("GET", "/thing"), ("POST", "/question"), ("GET", "/owned")] {
             let answer = rig.send(method, path, &headers).await;
             assert_eq!(answer.status, 401, "{description} {method} {path}");
-            assert_eq!(answer.code().as_deref(), Some(code), "{description} {method} {path}");
+            assert_eq!(
+                answer.code().as_deref(),
+                Some(code),
+                "{description} {method} {path}"
+            );
             assert_eq!(answer.headers[WWW_AUTHENTICATE], "Bearer", "{description}");
         }
     }
@@ -215,9 +250,27 @@ async fn a_cookie_changes_things_only_from_our_own_pages() {
     let cookie = ("cookie", "access_token=admin");
     let cross = ("sec-fetch-site", "cross-site");
     let cases = [
-        ("reading from anywhere", "GET", vec![cookie, cross], 200, None),
-        ("changing from anywhere", "DELETE", vec![cookie, cross], 403, Some("cross_origin")),
-        ("changing from here", "DELETE", vec![cookie, ("sec-fetch-site", "same-origin")], 200, None),
+        (
+            "reading from anywhere",
+            "GET",
+            vec![cookie, cross],
+            200,
+            None,
+        ),
+        (
+            "changing from anywhere",
+            "DELETE",
+            vec![cookie, cross],
+            403,
+            Some("cross_origin"),
+        ),
+        (
+            "changing from here",
+            "DELETE",
+            vec![cookie, ("sec-fetch-site", "same-origin")],
+            200,
+            None,
+        ),
         ("no browser", "POST", vec![cookie], 200, None),
         (
             "a form",
@@ -245,7 +298,11 @@ async fn a_cookie_changes_things_only_from_our_own_pages() {
 async fn failed_sign_ins_are_limited_and_missing_or_valid_tokens_are_not() {
     let rig = Rig::start().await;
     for count in 0..150 {
-        assert_eq!(rig.send("GET", "/thing", &[]).await.status, 401, "missing {count}");
+        assert_eq!(
+            rig.send("GET", "/thing", &[]).await.status,
+            401,
+            "missing {count}"
+        );
     }
     let mut limited = None;
     for count in 0..200 {
@@ -269,6 +326,9 @@ async fn while_the_store_is_away_only_the_root_token_is_known() {
     let rig = Rig::start().await;
     rig.store.close().await;
     let answer = rig.with_token("GET", "/thing", "viewer").await;
-    assert_eq!((answer.status, answer.code().as_deref()), (503, Some("unavailable")));
+    assert_eq!(
+        (answer.status, answer.code().as_deref()),
+        (503, Some("unavailable"))
+    );
     assert_eq!(rig.with_token("GET", "/thing", ROOT).await.status, 200);
 }

@@ -73,16 +73,56 @@ mod tests {
     fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_vouch_for_it() {
         let cases: [(&str, &str, &[&str], &str); 11] = [
             ("no proxy, no header", "198.51.100.7", &[], "198.51.100.7"),
-            ("a stranger's header", "198.51.100.7", &["192.0.2.1"], "198.51.100.7"),
+            (
+                "a stranger's header",
+                "198.51.100.7",
+                &["192.0.2.1"],
+                "198.51.100.7",
+            ),
             ("one proxy", "10.0.0.1", &["192.0.2.1"], "192.0.2.1"),
-            ("one proxy, forged entry", "10.0.0.1", &["1.1.1.1, 192.0.2.1"], "192.0.2.1"),
-            ("two proxies", "10.0.0.1", &["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
-            ("two lines", "10.0.0.1", &["1.1.1.1", "192.0.2.1,10.0.0.2"], "192.0.2.1"),
-            ("all trusted", "10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
-            ("not an address", "10.0.0.1", &["192.0.2.1, unknown"], "10.0.0.1"),
+            (
+                "one proxy, forged entry",
+                "10.0.0.1",
+                &["1.1.1.1, 192.0.2.1"],
+                "192.0.2.1",
+            ),
+            (
+                "two proxies",
+                "10.0.0.1",
+                &["192.0.2.1, 10.0.0.2"],
+                "192.0.2.1",
+            ),
+            (
+                "two lines",
+                "10.0.0.1",
+                &["1.1.1.1", "192.0.2.1,10.0.0.2"],
+                "192.0.2.1",
+            ),
+            (
+                "all trusted",
+                "10.0.0.1",
+                &["10.0.0.3, 10.0.0.2"],
+                "10.0.0.3",
+            ),
+            (
+                "not an address",
+                "10.0.0.1",
+                &["192.0.2.1, unknown"],
+                "10.0.0.1",
+            ),
             ("with a port", "10.0.0.1", &["192.0.2.1:4711"], "192.0.2.1"),
-            ("IPv6 with a port", "10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
-            ("IPv4 inside IPv6", "::ffff:10.0.0.1", &["::ffff:192.0.2.1"], "192.0.2.1"),
+            (
+                "IPv6 with a port",
+                "10.0.0.1",
+                &["[2001:db8::1]:4711"],
+                "2001:db8::1",
+            ),
+            (
+                "IPv4 inside IPv6",
+                "::ffff:10.0.0.1",
+                &["::ffff:192.0.2.1"],
+                "192.0.2.1",
+            ),
         ];
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
         for (description, peer, lines, expected) in cases {
@@ -94,7 +134,11 @@ mod tests {
                 headers.append("x-forwarded-for", line.parse().unwrap());
             }
             let found = ClientAddr::find(&headers, &extensions, &trusted);
-            assert_eq!(found.0, expected.parse::<IpAddr>().unwrap(), "{description}");
+            assert_eq!(
+                found.0,
+                expected.parse::<IpAddr>().unwrap(),
+                "{description}"
+            );
         }
     }
 }

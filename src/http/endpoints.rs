@@ -188,7 +188,10 @@ impl Endpoints {
         let mut endpoints = by_endpoint(&inner.fixed);
         for sealed in sealed {
             let place = (sealed.secret.app.clone(), sealed.secret.provider);
-            endpoints.entry(place).or_default().extend(inner.open(sealed));
+            endpoints
+                .entry(place)
+                .or_default()
+                .extend(inner.open(sealed));
         }
         Ok(endpoints)
     }

@@ -338,9 +338,9 @@ impl From<StoreError> for ApiError {
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
         match error {
-            QueueError::Unavailable { .. } | QueueError::Closed => {
-                Self::Unavailable { cause: Some(error.into()) }
-            }
+            QueueError::Unavailable { .. } | QueueError::Closed => Self::Unavailable {
+                cause: Some(error.into()),
+            },
         }
     }
 }

@@ -105,7 +105,10 @@ async fn surround(request: Request, next: Next) -> Response {
 /// Turns a panic into a 500. The panic's words stay out of the log line, because they may quote
 /// what the request held; the process's panic hook has reported words and place already.
 fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!(error.code = "internal", "request failed: its handler panicked");
+    tracing::error!(
+        error.code = "internal",
+        "request failed: its handler panicked"
+    );
     ApiError::Internal { cause: None }.into_response()
 }
 
@@ -150,12 +153,16 @@ mod tests {
             panic!("what the request held");
         }
         let router = around(Router::new().route("/", get(panics)));
-        let request = Request::builder().header(X_REQUEST_ID, "abc").body(Body::empty());
+        let request = Request::builder()
+            .header(X_REQUEST_ID, "abc")
+            .body(Body::empty());
         let answer = router.oneshot(request.unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer.headers()[X_REQUEST_ID], "abc");
         assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
-        let body = axum::body::to_bytes(answer.into_body(), 4096).await.unwrap();
+        let body = axum::body::to_bytes(answer.into_body(), 4096)
+            .await
+            .unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem["code"], "internal");
         assert_eq!(problem["request_id"], "abc");

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use futures::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -35,11 +35,7 @@ pub(super) async fn read_body(
         .unwrap_or(Err(ApiError::BodyTooSlow))
 }
 
-async fn read_within(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-) -> Result<Vec<u8>, ApiError> {
+async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let too_large = ApiError::PayloadTooLarge { limit };
     let announced = headers
         .get(CONTENT_LENGTH)
@@ -161,19 +157,23 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidQuery<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        let Query(query) = Query::try_from_uri(&parts.uri).map_err(|rejection| {
-            // The source's words are `path: message`, or the message alone.
-            let words = std::error::Error::source(&rejection)
-                .map_or_else(|| rejection.body_text(), ToString::to_string);
-            let (path, message) = words.split_once(": ").unwrap_or((".", &words));
-            ApiError::Invalid {
-                code: "query_invalid",
-                detail: "the query has parameters that are not right".into(),
-                errors: vec![field_error(path, message)],
-            }
-        })?;
-        Ok(Self(query))
+        parse_query(&parts.uri).map(Self)
     }
+}
+
+fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let Query(query) = Query::try_from_uri(uri).map_err(|rejection| {
+        // The source's words are `path: message`, or the message alone.
+        let words = std::error::Error::source(&rejection)
+            .map_or_else(|| rejection.body_text(), ToString::to_string);
+        let (path, message) = words.split_once(": ").unwrap_or((".", &words));
+        ApiError::Invalid {
+            code: "query_invalid",
+            detail: "the query has parameters that are not right".into(),
+            errors: vec![field_error(path, message)],
+        }
+    })?;
+    Ok(query)
 }
 
 /// The variable parts of a path, read as `T`. What does not read names nothing, so it is 404
@@ -220,6 +220,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::domain::role::Role;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -273,9 +274,41 @@ mod tests {
             };
             let named = errors.first().map(|error| error.field.as_str());
             assert_eq!(named, field, "{body}");
-            assert!(!errors.iter().any(|e| e.message.contains(" line ")), "{errors:?}");
+            assert!(
+                !errors.iter().any(|e| e.message.contains(" line ")),
+                "{errors:?}"
+            );
         }
         assert!(parse_json::<Order>(br#"{"name": "a"}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_said_by_parameter() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only whether they can be read matters")]
+        struct Page {
+            page: Option<u32>,
+            kind: Option<Role>,
+        }
+        let cases = [
+            ("/", None),
+            ("/?page=2&kind=owner", None),
+            ("/?page=two", Some("page")),
+            ("/?page=-1", Some("page")),
+            ("/?kind=nobody", Some("kind")),
+            ("/?pgae=2", Some("pgae")),
+            ("/?page=1&page=2", Some("page")),
+        ];
+        for (uri, field) in cases {
+            let read = parse_query::<Page>(&Uri::from_static(uri));
+            let named = read.err().map(|error| match error {
+                ApiError::Invalid { code: "query_invalid", errors, .. } => errors[0].clone(),
+                other => panic!("{uri}: {other:?}"),
+            });
+            let named = named.as_ref();
+            assert_eq!(named.map(|error| error.field.as_str()), field, "{uri}: {named:?}");
+        }
     }
 
     #[test]

@@ -145,11 +145,11 @@ fn service_routes(state: &AppState) -> Router<AppState> {
 }
 
 fn framed(routes: Router<AppState>, state: AppState) -> Router {
-    let router = routes
+    let served = routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state);
-    frame::around(router)
+    frame::around(served)
 }
 
 async fn no_such_path() -> ApiError {

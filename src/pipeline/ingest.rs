@@ -58,6 +58,9 @@ pub async fn ingest(
         headers: Headers::V1(headers),
         body,
     };
-    publisher.publish(message).await.map_err(IngestError::Queue)?;
+    publisher
+        .publish(message)
+        .await
+        .map_err(IngestError::Queue)?;
     Ok(head)
 }

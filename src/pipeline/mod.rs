@@ -5,8 +5,10 @@
 //! [`record`] moves dead letters into the ledger, [`replay`] publishes events of the ledger
 //! again, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
 
+pub mod customers;
 pub mod ingest;
 pub mod process;
 pub mod record;
 pub mod replay;
 pub mod timers;
+pub mod tokens;

@@ -22,16 +22,14 @@
 //!
 //! There is no switch that turns the age limit or the check itself off.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::domain::id::{Provider, SecretId};
+pub use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
 /// The header of Stripe's signature: `t=<unix seconds>,v1=<64 hex>[,v1=…]`.
@@ -51,55 +49,6 @@ pub const fn header_name(provider: Provider) -> &'static str {
         Provider::Paddle => PADDLE_HEADER,
     }
 }
-
-/// Which deliveries a secret is meant for.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Both; Paddle's payloads, which do not say, count as live.
-    #[default]
-    Any,
-    /// Live money only.
-    Live,
-    /// Test mode or sandbox only.
-    Test,
-}
-
-impl Mode {
-    /// The word in settings, columns and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = ModeError;
-    fn from_str(text: &str) -> Result<Self, ModeError> {
-        match text {
-            "any" => Ok(Self::Any),
-            "live" => Ok(Self::Live),
-            "test" => Ok(Self::Test),
-            _ => Err(ModeError(text.chars().take(80).collect())),
-        }
-    }
-}
-
-/// A word that is no [`Mode`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a mode (`any`, `live` or `test`)")]
-pub struct ModeError(String);
 
 /// A webhook secret of an endpoint.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::EventError;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
-use crate::provider::Mode;
+use crate::domain::mode::Mode;
 
 /// A message, by version of its form.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{StoreError, Tx};
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
-use crate::provider::Mode;
+use crate::domain::mode::Mode;
 use crate::domain::event::EventError;
 
 /// What the ledger says of an event that comes (again).

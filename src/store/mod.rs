@@ -18,6 +18,7 @@ mod ledger;
 mod message;
 mod page;
 mod plan;
+mod purge;
 mod release;
 pub mod secret;
 mod sqlite;
@@ -27,12 +28,18 @@ mod world;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use access::{Granted, TokenHolder};
+pub use app::App;
 pub use audit::{Actor, AuditEntry};
+pub use customer::{CustomerFilter, Match, account_objects};
 pub use event::{EventFilter, EventRecord};
+pub use grant::HandGrant;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use page::{Listed, Window};
+pub use plan::{Plan, PlanSource};
 
 use driver::{Driver, Row, Session, Value};
 
@@ -98,6 +105,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     driver: Arc<dyn Driver>,
+    statements: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -106,7 +114,8 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened or made.
     pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { driver: Arc::new(sqlite::SqliteDriver::open(path).await?) })
+        let driver = Arc::new(sqlite::SqliteDriver::open(path).await?);
+        Ok(Self { driver, statements: Arc::default() })
     }
 
     /// Brings the schema up to date.
@@ -122,7 +131,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx { session: self.driver.begin().await? })
+        Ok(self.handle(self.driver.begin().await?))
     }
 
     /// Begins a transaction that only reads, one consistent picture.
@@ -130,7 +139,17 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn read(&self) -> Result<Tx, StoreError> {
-        Ok(Tx { session: self.driver.read().await? })
+        Ok(self.handle(self.driver.read().await?))
+    }
+
+    fn handle(&self, session: Box<dyn Session>) -> Tx {
+        Tx { session, statements: Arc::clone(&self.statements) }
+    }
+
+    /// How many statements have been run so far. What a batch costs is the number of its
+    /// statements, whatever the size of the batch.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// Ends all connections, after the transactions that are under way.
@@ -142,6 +161,7 @@ impl Store {
 /// A transaction: the only way to the rows. Dropping it undoes everything.
 pub struct Tx {
     session: Box<dyn Session>,
+    statements: Arc<AtomicU64>,
 }
 
 impl Tx {
@@ -154,14 +174,16 @@ impl Tx {
     }
 
     async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.fetch(sql, binds).await
     }
 
     async fn fetch_opt(&mut self, sql: &str, binds: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        Ok(self.session.fetch(sql, binds).await?.into_iter().next())
+        Ok(self.fetch(sql, binds).await?.into_iter().next())
     }
 
     async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.execute(sql, binds).await
     }
 }

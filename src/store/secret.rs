@@ -4,7 +4,7 @@ use super::driver::{Row, binds};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
-use crate::provider::Mode;
+use crate::domain::mode::Mode;
 
 /// A webhook secret, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

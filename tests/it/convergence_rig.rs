@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate::domain::change::Effect;
-use tollgate::domain::customer::{Customer, Shown};
+use tollgate::domain::customer::Shown;
 use tollgate::domain::fact::{
     Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
     SubscriptionState, SubscriptionStatus,
@@ -12,7 +12,7 @@ use tollgate::domain::fact::{
 use tollgate::domain::flag::Flag;
 use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
 use tollgate::domain::identity;
-use tollgate::domain::kept::KeptAccount;
+use tollgate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription};
 use tollgate::domain::plan::{PackageGrant, Plans};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::reach::{Reach, external_ids};
@@ -233,33 +233,47 @@ pub(crate) fn refunded(charge: &str, full: bool, second: i64) -> Occurrence {
     event(second, fact)
 }
 
+/// A customer as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    accounts: BTreeSet<ObjectKey>,
+    shown: Shown,
+    flags: BTreeSet<Flag>,
+}
+
 /// What must be equal, whatever the order: everything but ids and local times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct End {
-    pub(crate) customers: BTreeMap<BTreeSet<String>, (Shown, BTreeSet<Flag>)>,
-    pub(crate) subscriptions: BTreeMap<String, Standing>,
+    pub(crate) customers: Vec<Seen>,
+    pub(crate) subscriptions: BTreeMap<ObjectKey, Standing>,
     /// Accounts of disputes and refunds.
-    pub(crate) money: BTreeMap<String, Option<ObjectKey>>,
-    /// What is kept, as documents.
-    pub(crate) kept: BTreeMap<String, String>,
+    pub(crate) money: BTreeMap<ObjectKey, Option<ObjectKey>>,
+    /// What is kept. A pin names a row, and ids of rows are made here, so without pins.
+    pub(crate) accounts: BTreeMap<ObjectKey, KeptAccount>,
+    pub(crate) kept: BTreeMap<ObjectKey, KeptSubscription>,
+    pub(crate) disputes: BTreeMap<ObjectKey, KeptDispute>,
+    pub(crate) refunds: BTreeMap<ObjectKey, KeptRefund>,
+    pub(crate) references: BTreeSet<(ObjectKey, ObjectKey)>,
 }
 
 impl End {
-    /// The customer with this account.
+    /// What is shown of the customer with this account.
     pub(crate) fn of(&self, account: &str) -> &Shown {
-        let mut all = self.customers.iter();
-        let found = all.find(|(accounts, _)| accounts.contains(account));
-        found.map(|(_, (shown, _))| shown).unwrap()
+        &self.seen(account).shown
     }
 
     pub(crate) fn flags(&self, account: &str) -> &BTreeSet<Flag> {
-        let mut all = self.customers.iter();
-        let found = all.find(|(accounts, _)| accounts.contains(account));
-        found.map(|(_, (_, flags))| flags).unwrap()
+        &self.seen(account).flags
+    }
+
+    fn seen(&self, account: &str) -> &Seen {
+        let has = |seen: &&Seen| seen.accounts.iter().any(|key| key.id == account);
+        self.customers.iter().find(has).unwrap()
     }
 
     pub(crate) fn standing(&self, subscription: &str) -> &Standing {
-        &self.subscriptions[subscription]
+        let mut all = self.subscriptions.iter();
+        all.find(|(key, _)| key.id == subscription).unwrap().1
     }
 }
 
@@ -309,10 +323,6 @@ impl Shelf {
     /// The shown row of an account.
     pub(crate) fn customer(&self, account: &ObjectKey) -> CustomerId {
         self.all.accounts[account].customer.clone().unwrap()
-    }
-
-    pub(crate) fn rows(&self) -> impl Iterator<Item = &Customer> {
-        self.all.customers.values()
     }
 
     /// What a store loads for a batch.
@@ -472,7 +482,7 @@ impl Shelf {
         let mut world = self.all.clone();
         world.tick(now);
         check_rows(&world);
-        let mut customers = BTreeMap::new();
+        let mut customers = Vec::new();
         for row in world
             .customers
             .values()
@@ -482,53 +492,51 @@ impl Shelf {
                 .accounts
                 .values()
                 .filter(|a| a.customer.as_ref() == Some(&row.id));
-            let accounts: BTreeSet<_> = accounts.map(|a| a.key.id.clone()).collect();
-            customers.insert(accounts, (row.shown.clone(), row.flags(&world.plans)));
+            customers.push(Seen {
+                accounts: accounts.map(|account| account.key.clone()).collect(),
+                shown: row.shown.clone(),
+                flags: row.flags(&world.plans),
+            });
         }
-        let stands = |key: &ObjectKey| (key.id.clone(), world.standing(key, now).unwrap());
+        customers.sort_by_cached_key(|seen| format!("{seen:?}"));
+        let stands = |key: &ObjectKey| (key.clone(), world.standing(key, now).unwrap());
         let subscriptions = world.subscriptions.keys().map(stands).collect();
         let disputes = world
             .disputes
             .values()
-            .map(|d| (d.key.id.clone(), d.account.clone()));
+            .map(|d| (d.key.clone(), d.account.clone()));
         let refunds = world
             .refunds
             .values()
-            .map(|r| (r.key.id.clone(), r.account.clone()));
+            .map(|r| (r.key.clone(), r.account.clone()));
         let money = disputes.chain(refunds).collect();
-        let mut kept = BTreeMap::new();
-        for account in world.accounts.values() {
-            // A pin names a row, and ids of rows are made here.
-            let unpinned = KeptAccount {
-                pin: None,
-                ..account.kept.clone()
-            };
-            kept.insert(account.key.to_string(), text(&unpinned));
-        }
-        kept.extend(
-            world
-                .subscriptions
-                .values()
-                .map(|s| (s.key.to_string(), text(&s.kept))),
-        );
-        kept.extend(
-            world
-                .disputes
-                .values()
-                .map(|d| (format!("dispute {}", d.key), text(&d.kept))),
-        );
-        kept.extend(
-            world
-                .refunds
-                .values()
-                .map(|r| (format!("refund {}", r.key), text(&r.kept))),
-        );
-        kept.insert("references".to_owned(), text(&world.references));
+        let mut accounts: BTreeMap<_, _> = world
+            .accounts
+            .into_iter()
+            .map(|(key, account)| (key, account.kept))
+            .collect();
+        accounts.values_mut().for_each(|kept| kept.pin = None);
         End {
             customers,
             subscriptions,
             money,
-            kept,
+            accounts,
+            kept: world
+                .subscriptions
+                .into_iter()
+                .map(|(key, s)| (key, s.kept))
+                .collect(),
+            disputes: world
+                .disputes
+                .into_iter()
+                .map(|(key, d)| (key, d.kept))
+                .collect(),
+            refunds: world
+                .refunds
+                .into_iter()
+                .map(|(key, r)| (key, r.kept))
+                .collect(),
+            references: world.references,
         }
     }
 }
@@ -582,8 +590,4 @@ fn through_json<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + 
     let read: T = serde_json::from_str(&text).unwrap();
     assert_eq!(&read, value, "a document reads back as it was written");
     read
-}
-
-fn text<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap()
 }

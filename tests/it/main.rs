@@ -2,5 +2,7 @@
 
 mod config;
 mod constraint;
+mod payload;
 mod queue;
+mod signature;
 mod support;

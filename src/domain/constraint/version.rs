@@ -100,9 +100,9 @@ impl Version {
     /// Reads a version as Composer does, with or without `v`, stability flag, alias and
     /// build metadata.
     ///
-    /// Two things that Composer's library lets pass are refused, because a check of
-    /// access must not read half a text: control characters other than tab, and numbers of more
-    /// than 18 digits. So is a blank inside anything but a named branch or an alias.
+    /// Three things that Composer's library lets pass are refused, because a check of
+    /// access must not read half a text: control characters other than tab, numbers of
+    /// more than 18 digits, and a blank inside anything but a named branch or an alias.
     ///
     /// # Errors
     ///

@@ -1,0 +1,139 @@
+//! Plans: what a price buys. Plan grants are looked up when they are read, so a change counts at
+//! once for everybody.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::list::{List, Paging};
+use super::order_of;
+use super::packages::{GrantBody, grants_of};
+use super::view::PlanView;
+use crate::domain::id::Provider;
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::store::{Plan, PlanSource};
+
+/// Longest price id, in bytes. Stripe's own limit for ids is 255.
+/// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
+const MAX_PRICE_ID: usize = 255;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/plans", get(list))
+        .route("/plans/{provider}/{price_id}", get(show).put(put).delete(delete))
+}
+
+/// A plan as a path names it.
+struct Place {
+    provider: Provider,
+    price_id: String,
+}
+
+impl Place {
+    fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
+        let provider = provider.parse().map_err(|_| plan_not_found())?;
+        if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ApiError::invalid_field("price_id", "must be printable ASCII, not longer \
+                                                            than 255 characters"));
+        }
+        Ok(Self { provider, price_id })
+    }
+}
+
+fn plan_not_found() -> ApiError {
+    ApiError::not_found("plan_not_found", "there is no such plan")
+}
+
+/// Refuses to change what the settings say.
+fn refuse_environment(plan: Option<&Plan>) -> Result<(), ApiError> {
+    match plan.map(|plan| plan.source) {
+        Some(PlanSource::Environment) => Err(ApiError::conflict(
+            "plan_read_only",
+            "this plan comes from the settings of the server and can be changed only there",
+        )),
+        Some(PlanSource::Api) | None => Ok(()),
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    paging: Paging,
+) -> Result<Json<List<PlanView>>, ApiError> {
+    let all = state.store.read().await?.plan_list(&admin.app_or_default()).await?;
+    let all: Vec<PlanView> = all.into_iter().map(PlanView::from).collect();
+    Ok(paging.cut(all, PlanView::key))
+}
+
+async fn show(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(place): ValidPath<(String, String)>,
+) -> Result<Json<PlanView>, ApiError> {
+    let Place { provider, price_id } = Place::of(place)?;
+    let mut tx = state.store.read().await?;
+    let plan = tx.plan_find(&admin.app_or_default(), provider, &price_id).await?;
+    Ok(Json(plan.ok_or_else(plan_not_found)?.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanBody {
+    packages: Vec<GrantBody>,
+}
+
+/// A plan after an order.
+#[derive(Serialize)]
+struct PutView {
+    #[serde(flatten)]
+    plan: PlanView,
+    changed: bool,
+}
+
+async fn put(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(place): ValidPath<(String, String)>,
+    ValidJson(body): ValidJson<PlanBody>,
+) -> Result<(StatusCode, Json<PutView>), ApiError> {
+    let Place { provider, price_id } = Place::of(place)?;
+    let packages = grants_of(body.packages)?;
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let known = tx.plan_find(&order.app, provider, &price_id).await?;
+    refuse_environment(known.as_ref())?;
+    let status = if known.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    let before = known.as_ref().map(|plan| plan.packages.clone());
+    if let Some(plan) = known.filter(|plan| plan.packages == packages) {
+        return Ok((status, Json(PutView { plan: plan.into(), changed: false })));
+    }
+    let plan =
+        Plan { provider, price_id, packages, source: PlanSource::Api, updated_at: order.now };
+    tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
+    let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
+        "to": plan.packages});
+    tx.audit_add(&[order.entry(None, "plan_put", details)]).await?;
+    tx.commit().await?;
+    Ok((status, Json(PutView { plan: plan.into(), changed: true })))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(place): ValidPath<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let Place { provider, price_id } = Place::of(place)?;
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let known = tx.plan_find(&order.app, provider, &price_id).await?;
+    refuse_environment(known.as_ref())?;
+    let plan = known.ok_or_else(plan_not_found)?;
+    tx.plan_delete(&order.app, provider, &price_id).await?;
+    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages});
+    tx.audit_add(&[order.entry(None, "plan_delete", details)]).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,191 @@
+//! Releases of packages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::list::{List, Paging};
+use super::view::ReleaseView;
+use super::{Faults, checked, instant, order_of};
+use crate::domain::constraint::Version;
+use crate::domain::release::Release;
+use crate::domain::time::Timestamp;
+use crate::domain::validate::{self, FieldError};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+
+/// Most releases of one order.
+const MAX_RELEASES: usize = 1_000;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/packages/{vendor}/{name}/releases", get(list).post(add))
+}
+
+/// A package's name from a path. What is no name names nothing.
+fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
+    let unknown = |_| ApiError::not_found("package_not_found", "there is no such package");
+    validate::package(&format!("{vendor}/{name}")).map_err(unknown)
+}
+
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    paging: Paging,
+) -> Result<Json<List<ReleaseView>>, ApiError> {
+    let package = package_of(&vendor, &name)?;
+    let mut tx = state.store.read().await?;
+    let all = tx.release_list(&admin.app_or_default(), &BTreeSet::from([package])).await?;
+    let all: Vec<ReleaseView> = all.into_iter().map(ReleaseView::from).collect();
+    Ok(paging.cut(all, |release| release.normalized.clone()))
+}
+
+/// One release, or several under `releases`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleasesBody {
+    version: Option<String>,
+    released_at: Option<String>,
+    releases: Option<Vec<ReleaseBody>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseBody {
+    version: String,
+    released_at: Option<String>,
+}
+
+impl ReleaseBody {
+    fn check(&self, faults: &mut Faults, at: &str, wanted: &Wanted<'_>) -> Option<Release> {
+        let released_at = match &self.released_at {
+            Some(text) => faults.note(instant(&format!("{at}released_at"), text)),
+            None => Some(wanted.now),
+        };
+        let release =
+            Release::new(wanted.package, &self.version, released_at.unwrap_or(wanted.now));
+        let release = release.map_err(|error| error.to_string());
+        faults.note(checked(&format!("{at}version"), release)).filter(|_| released_at.is_some())
+    }
+}
+
+/// What all releases of an order share.
+struct Wanted<'a> {
+    package: &'a str,
+    now: Timestamp,
+}
+
+/// What came of an order: one release flat, several under `data`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AddedView {
+    One {
+        #[serde(flatten)]
+        release: ReleaseView,
+        changed: bool,
+    },
+    Several {
+        data: Vec<ReleaseView>,
+        changed: bool,
+    },
+}
+
+async fn add(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    ValidJson(body): ValidJson<ReleasesBody>,
+) -> Result<(StatusCode, Json<AddedView>), ApiError> {
+    let package = package_of(&vendor, &name)?;
+    let order = order_of(&admin, &state);
+    let wanted = Wanted { package: &package, now: order.now };
+    let several = body.releases.is_some();
+    let releases = releases_of(body, &wanted)?;
+    let mut tx = state.store.begin().await?;
+    let known = tx.release_list(&order.app, &BTreeSet::from([package.clone()])).await?;
+    let plan = compare(known, releases);
+    tx.release_put(&order.app, &plan.write).await?;
+    if !plan.write.is_empty() {
+        let versions: Vec<&str> = plan.write.iter().map(|it| it.version.as_str()).collect();
+        let details = json!({"package": package, "versions": versions});
+        tx.audit_add(&[order.entry(None, "release_add", details)]).await?;
+    }
+    tx.commit().await?;
+    let changed = !plan.write.is_empty();
+    let status = if plan.any_new { StatusCode::CREATED } else { StatusCode::OK };
+    let mut data: Vec<ReleaseView> = plan.after.into_iter().map(ReleaseView::from).collect();
+    let view = match (several, data.pop()) {
+        (false, Some(release)) => AddedView::One { release, changed },
+        (_, last) => {
+            data.extend(last);
+            AddedView::Several { data, changed }
+        }
+    };
+    Ok((status, Json(view)))
+}
+
+fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Release>, ApiError> {
+    let mut faults = Faults::default();
+    let releases = match body {
+        ReleasesBody { version: Some(version), released_at, releases: None } => {
+            let one = ReleaseBody { version, released_at };
+            one.check(&mut faults, "", wanted).into_iter().collect()
+        }
+        ReleasesBody { version: None, released_at: None, releases: Some(all) } => {
+            if all.len() > MAX_RELEASES {
+                let message = format!("must be at most {MAX_RELEASES} releases");
+                return Err(ApiError::invalid_field("releases", message));
+            }
+            let check = |(index, one): (usize, &ReleaseBody)| {
+                one.check(&mut faults, &format!("releases[{index}]."), wanted)
+            };
+            all.iter().enumerate().filter_map(check).collect()
+        }
+        ReleasesBody { .. } => {
+            let message = "is needed, or else `releases` alone";
+            faults.0.push(FieldError::new("version", message));
+            Vec::new()
+        }
+    };
+    faults.into_result()?;
+    Ok(releases)
+}
+
+/// What an order means beside what is known.
+struct Comparison {
+    /// What must be written.
+    write: Vec<Release>,
+    /// All versions of the order as they are afterwards.
+    after: Vec<Release>,
+    /// Whether a version was not known in any spelling.
+    any_new: bool,
+}
+
+/// Versions are the same by value, whatever their spelling: one that is known keeps its key. An
+/// order without a time leaves the time of a known version as it is only if it says the same.
+fn compare(known: Vec<Release>, wanted: Vec<Release>) -> Comparison {
+    let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
+    for release in known {
+        if let Ok(version) = Version::parse(&release.version) {
+            by_version.insert(version, release);
+        }
+    }
+    let mut comparison = Comparison { write: Vec::new(), after: Vec::new(), any_new: false };
+    for mut release in wanted {
+        let Ok(version) = Version::parse(&release.version) else { continue };
+        match by_version.get(&version) {
+            Some(known) => release.normalized.clone_from(&known.normalized),
+            None => comparison.any_new = true,
+        }
+        if by_version.get(&version) != Some(&release) {
+            comparison.write.push(release.clone());
+        }
+        comparison.after.push(release.clone());
+        by_version.insert(version, release);
+    }
+    comparison
+}

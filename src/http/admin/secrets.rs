@@ -1,0 +1,133 @@
+//! Webhook secrets of an app's endpoints. They are sealed when they come in and never shown.
+//! Several can be current at once, so that a rotation loses no webhook.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::apps::visible_app;
+use super::list::{List, Paging};
+use super::view::SecretView;
+use super::{Faults, checked, end, order_in};
+use crate::domain::id::{AppSlug, Provider, SecretId};
+use crate::domain::role::Role;
+use crate::domain::validate;
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::provider::Mode;
+use crate::random;
+use crate::store::Tx;
+use crate::store::secret::EndpointSecret;
+use crate::store::vault::SealedFor;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/apps/{slug}/endpoints/{provider}/secrets", get(list).post(add))
+        .route("/apps/{slug}/endpoints/{provider}/secrets/{id}", delete(remove))
+}
+
+/// The endpoint of a path, if the token may see it.
+async fn visible_endpoint(
+    tx: &mut Tx,
+    admin: &Admin,
+    slug: &str,
+    provider: &str,
+) -> Result<(AppSlug, Provider), ApiError> {
+    let app = visible_app(tx, admin, slug).await?;
+    let unknown = |_| ApiError::not_found("endpoint_not_found", "there is no such provider");
+    Ok((app.slug, provider.parse().map_err(unknown)?))
+}
+
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((slug, provider)): ValidPath<(String, String)>,
+    paging: Paging,
+) -> Result<Json<List<SecretView>>, ApiError> {
+    let mut tx = state.store.read().await?;
+    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
+    let all = tx.secret_list(&app, provider).await?;
+    let all: Vec<SecretView> = all.into_iter().map(SecretView::from).collect();
+    Ok(paging.cut(all, |secret| secret.id.clone()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretBody {
+    secret: SecretText,
+    mode: Option<String>,
+    expires_at: Option<String>,
+}
+
+/// Wiped from memory when it is done with, and never printed.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct SecretText(SecretString);
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+async fn add(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((slug, provider)): ValidPath<(String, String)>,
+    ValidJson(body): ValidJson<SecretBody>,
+) -> Result<(StatusCode, Json<SecretView>), ApiError> {
+    admin.require(Role::Owner)?;
+    let now = state.clock.now();
+    let mut faults = Faults::default();
+    let text = body.secret.0.expose_secret();
+    faults.note(checked("secret", validate::line(text)));
+    let mode = body.mode.map_or(Ok(Mode::Any), |word| word.parse());
+    let mode = faults.note(checked("mode", mode.map_err(|error| error.to_string())));
+    let expires_at = faults.note(end("expires_at", body.expires_at.as_deref(), now));
+    faults.into_result()?;
+
+    let mut tx = state.store.begin().await?;
+    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
+    let order = order_in(&admin, &state, app.clone());
+    let secret = EndpointSecret {
+        id: SecretId::from_uuid(random::uuid(now)?),
+        app,
+        provider,
+        mode: mode.unwrap_or_default(),
+        created_at: now,
+        expires_at: expires_at.flatten(),
+    };
+    let place = SealedFor { app: &secret.app, provider, id: &secret.id };
+    let sealed = state.vault.seal(place, text)?;
+    tx.secret_add(&secret, sealed).await?;
+    let details = json!({"id": secret.id, "provider": provider, "mode": secret.mode});
+    tx.audit_add(&[order.entry(None, "secret_add", details)]).await?;
+    tx.commit().await?;
+    // If this fails it is logged there, and the next round of refreshing mends it.
+    let _ = state.endpoints.refresh().await;
+    Ok((StatusCode::CREATED, Json(secret.into())))
+}
+
+async fn remove(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((slug, provider, id)): ValidPath<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    admin.require(Role::Owner)?;
+    let unknown = || ApiError::not_found("secret_not_found", "the endpoint has no such secret");
+    let mut tx = state.store.begin().await?;
+    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
+    let id: SecretId = id.parse().map_err(|_| unknown())?;
+    if !tx.secret_delete(&app, provider, &id).await? {
+        return Err(unknown());
+    }
+    let order = order_in(&admin, &state, app);
+    let details = json!({"id": id, "provider": provider});
+    tx.audit_add(&[order.entry(None, "secret_delete", details)]).await?;
+    tx.commit().await?;
+    let _ = state.endpoints.refresh().await;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,165 @@
+//! The program as a process, killed and ended while events arrive.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tollgate::clock::{Clock, SystemClock};
+use tollgate::domain::id::Provider;
+use tollgate::provider::{header_name, sign};
+
+use crate::support::{call, client, environment, secret, stripe_customer, stripe_event};
+
+const SENDERS: usize = 8;
+
+/// A port below those that the kernel hands out to clients, so that nobody takes it while the
+/// process is down.
+fn quiet_port() -> u16 {
+    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    (start..32_000).find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap()
+}
+
+struct Process {
+    child: Child,
+}
+
+impl Process {
+    async fn start(data_dir: &Path, port: u16) -> Self {
+        let mut environment = environment(data_dir);
+        environment.insert("TOLLGATE_LISTEN".into(), format!("127.0.0.1:{port}").into());
+        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .arg("serve")
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Self { child };
+        let started = Instant::now();
+        let url = format!("http://127.0.0.1:{port}/readyz");
+        let client = client();
+        loop {
+            let answer = client.get(&url).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return process;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "the server did not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, as service managers send it.
+    fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already ended in a test that passed; this is for one that did not.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Posts events of new customers until told to stop, each once; answers the numbers of those
+/// that got 200.
+async fn send(port: u16, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<usize> {
+    let (client, url) = (client(), format!("http://127.0.0.1:{port}/webhooks/stripe"));
+    let mut taken = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        let n = next.fetch_add(1, Ordering::SeqCst);
+        let now = SystemClock.now();
+        let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
+        let event = stripe_event(&format!("evt_{n}"), "customer.created", now.seconds(), customer);
+        let body = event.to_string().into_bytes();
+        let signature = sign(Provider::Stripe, &secret(Provider::Stripe), &body, now);
+        let header = header_name(Provider::Stripe);
+        let answer = client.post(&url).header(header, signature).body(body).send().await;
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            taken.push(n);
+        } else {
+            // A real provider would send it again; here the gap must simply do no harm.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    taken
+}
+
+/// Every event that got 200 has exactly one effect.
+async fn check(port: u16, taken: &[usize]) {
+    let (client, base) = (client(), format!("http://127.0.0.1:{port}"));
+    for n in taken {
+        let started = Instant::now();
+        let event: Value = loop {
+            let path = format!("/api/v1/events/evt_{n}");
+            let (status, event) = call(&client, &base, "GET", &path, None).await;
+            if status == 200 {
+                break event;
+            }
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(30), "evt_{n} got 200 and has no outcome: {event}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(event["outcome"], "applied", "{event}");
+        assert_eq!(event["duplicates"], 0, "{event}");
+        let path = format!("/api/v1/customers?email=c{n}@example.com");
+        let (_, list) = call(&client, &base, "GET", &path, None).await;
+        assert_eq!(list["meta"]["total"], 1, "evt_{n} made not exactly one customer: {list}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_got_200_before_a_kill_has_one_effect_after_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = quiet_port();
+    let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut server = Process::start(dir.path(), port).await;
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop))))
+        .collect();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        server.kill();
+        server = Process::start(dir.path(), port).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.store(true, Ordering::SeqCst);
+    let mut taken = Vec::new();
+    for sender in senders {
+        taken.extend(sender.await.unwrap());
+    }
+    assert!(taken.len() > 50, "only {} events got 200", taken.len());
+    check(port, &taken).await;
+    assert!(server.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_the_server_cleanly_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = quiet_port() + 1;
+    let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let server = Process::start(dir.path(), port).await;
+    let sender = tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop)));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(server.terminate().success(), "the exit code says that it ended well");
+    stop.store(true, Ordering::SeqCst);
+    let taken = sender.await.unwrap();
+    assert!(!taken.is_empty());
+    let server = Process::start(dir.path(), port).await;
+    check(port, &taken).await;
+    assert!(server.terminate().success());
+}

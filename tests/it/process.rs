@@ -1,0 +1,232 @@
+//! Batches of messages against a real store, without a server around them.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tollgate::clock::{Clock, SystemClock};
+use tollgate::domain::event::EventOutcome;
+use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::mode::Mode;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::process::{Disposition, process};
+use tollgate::pipeline::record::record;
+use tollgate::queue::Message;
+use tollgate::queue::message::{Headers, HeadersV1, Replay};
+use tollgate::store::{EventRecord, Store};
+
+use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+
+const NOW: i64 = 1_790_000_000;
+
+struct Bench {
+    store: Store,
+    now: Timestamp,
+    _dir: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&dir.path().join("bench.db")).await.unwrap();
+        store.migrate().await.unwrap();
+        let now = Timestamp::from_seconds(NOW).unwrap();
+        let mut tx = store.begin().await.unwrap();
+        tx.app_ensure_default(now).await.unwrap();
+        tx.commit().await.unwrap();
+        Self { store, now, _dir: dir }
+    }
+
+    async fn process(&self, messages: &[Message]) -> Vec<Disposition> {
+        let messages: Vec<&Message> = messages.iter().collect();
+        process(&self.store, &messages, self.now).await.unwrap()
+    }
+
+    async fn event(&self, id: &str) -> EventRecord {
+        let mut tx = self.store.read().await.unwrap();
+        tx.event_find(&AppSlug::default_app(), id).await.unwrap().expect("the ledger has it")
+    }
+}
+
+/// A message as the receiver makes it, with a receipt of its own.
+fn message(payload: &Value, receipt: &str) -> Message {
+    let headers = HeadersV1 {
+        app: AppSlug::default_app(),
+        provider: Provider::Stripe,
+        event_id: payload["id"].as_str().unwrap().to_owned(),
+        event_type: payload["type"].as_str().unwrap().to_owned(),
+        received_at: SystemClock.now(),
+        mode: Mode::Any,
+        receipt: receipt.to_owned(),
+        attempt: 0,
+        replay: None,
+        error: None,
+    };
+    Message { headers: Headers::V1(headers), body: payload.to_string() }
+}
+
+fn replayed(payload: &Value, receipt: &str, force: bool) -> Message {
+    let mut message = message(payload, receipt);
+    message.headers_mut().replay = Some(Replay { force });
+    message
+}
+
+fn sign_up(n: usize) -> Value {
+    let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
+    stripe_event(&format!("evt_c{n}"), "customer.created", NOW - 100, customer)
+}
+
+fn subscribed(n: usize) -> Value {
+    let subscription = stripe_subscription(&format!("sub_{n}"), &format!("cus_{n}"), "active");
+    stripe_event(&format!("evt_s{n}"), "customer.subscription.created", NOW - 90, subscription)
+}
+
+/// A subscription event without what it cannot do without.
+fn broken() -> Value {
+    stripe_event("evt_broken", "customer.subscription.updated", NOW - 80, json!({ "id": "sub_1" }))
+}
+
+const DONE: Disposition = Disposition::Done(EventOutcome::Applied);
+
+#[tokio::test]
+async fn one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates() {
+    let bench = Bench::new().await;
+    let batch: Vec<Message> =
+        (0..5).map(|n| message(&sign_up(1), &format!("receipt {n}"))).collect();
+    let mut expected = vec![Disposition::Duplicate; 5];
+    expected[0] = DONE;
+    assert_eq!(bench.process(&batch).await, expected);
+    let event = bench.event("evt_c1").await;
+    assert_eq!((event.outcome, event.duplicates), (EventOutcome::Applied, 4));
+}
+
+#[tokio::test]
+async fn one_event_in_five_batches_has_one_effect_and_four_duplicates() {
+    let bench = Bench::new().await;
+    for n in 0..5 {
+        bench.process(&[message(&sign_up(1), &format!("receipt {n}"))]).await;
+    }
+    let event = bench.event("evt_c1").await;
+    assert_eq!((event.outcome, event.duplicates), (EventOutcome::Applied, 4));
+}
+
+#[tokio::test]
+async fn a_message_whose_settlement_was_lost_is_no_duplicate() {
+    let bench = Bench::new().await;
+    let message = message(&sign_up(1), "receipt");
+    bench.process(std::slice::from_ref(&message)).await;
+    assert_eq!(bench.process(&[message]).await, [Disposition::Redelivered]);
+    assert_eq!(bench.event("evt_c1").await.duplicates, 0);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_understood_harms_none_beside_it() {
+    let bench = Bench::new().await;
+    let batch =
+        [message(&sign_up(1), "1"), message(&broken(), "2"), message(&subscribed(1), "3")];
+    let dispositions = bench.process(&batch).await;
+    assert_eq!((&dispositions[0], &dispositions[2]), (&DONE, &DONE));
+    let Disposition::Final(error) = &dispositions[1] else { panic!("{:?}", dispositions[1]) };
+    assert_eq!(error.code, "payload_field_missing");
+    assert!(error.detail.contains("data.object."), "the path is named: {}", error.detail);
+}
+
+#[tokio::test]
+async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again() {
+    let bench = Bench::new().await;
+    let mut dead = message(&broken(), "1");
+    let dispositions = bench.process(std::slice::from_ref(&dead)).await;
+    let Disposition::Final(error) = dispositions[0].clone() else { panic!("{dispositions:?}") };
+    dead.headers_mut().attempt = 1;
+    dead.headers_mut().error = Some(error.clone());
+    record(&bench.store, &dead, bench.now).await.unwrap();
+    record(&bench.store, &dead, bench.now).await.unwrap();
+    let event = bench.event("evt_broken").await;
+    assert_eq!((event.outcome, event.attempts), (EventOutcome::Failed, 1));
+    assert_eq!(event.error, Some(error));
+    assert_eq!(event.payload.unwrap(), broken().to_string());
+
+    let mended = stripe_event(
+        "evt_broken",
+        "customer.subscription.updated",
+        NOW - 80,
+        stripe_subscription("sub_1", "cus_1", "active"),
+    );
+    assert_eq!(bench.process(&[message(&mended, "2")]).await, [DONE]);
+    assert_eq!(bench.event("evt_broken").await.outcome, EventOutcome::Applied);
+}
+
+#[tokio::test]
+async fn a_dead_letter_does_not_overwrite_an_outcome() {
+    let bench = Bench::new().await;
+    let message = message(&sign_up(1), "1");
+    bench.process(std::slice::from_ref(&message)).await;
+    record(&bench.store, &message, bench.now).await.unwrap();
+    assert_eq!(bench.event("evt_c1").await.outcome, EventOutcome::Applied);
+}
+
+#[tokio::test]
+async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed() {
+    let bench = Bench::new().await;
+    bench.process(&[message(&sign_up(1), "1")]).await;
+    let before = bench.event("evt_c1").await;
+    assert_ne!(before.changes, json!([]));
+    let unforced = bench.process(&[replayed(&sign_up(1), "2", false)]).await;
+    assert_eq!(unforced, [Disposition::Redelivered]);
+    let forced = bench.process(&[replayed(&sign_up(1), "3", true)]).await;
+    assert_eq!(forced, [Disposition::Done(EventOutcome::Unchanged)]);
+    let after = bench.event("evt_c1").await;
+    assert_eq!((after.outcome, after.changes), (before.outcome, before.changes));
+    assert_eq!(after.duplicates, 0);
+}
+
+#[tokio::test]
+async fn a_message_of_an_app_that_is_gone_blocks_nothing() {
+    let bench = Bench::new().await;
+    let mut orphan = message(&sign_up(1), "1");
+    orphan.headers_mut().app = "gone".parse().unwrap();
+    let dispositions = bench.process(&[orphan, message(&sign_up(2), "2")]).await;
+    assert_eq!(dispositions, [Disposition::AppGone, DONE]);
+}
+
+#[tokio::test]
+async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch() {
+    let mut counts = Vec::new();
+    for size in [1, 16, 256] {
+        let bench = Bench::new().await;
+        let batch: Vec<Message> = (0..size)
+            .map(|n| message(&if n % 2 == 0 { sign_up(n) } else { subscribed(n) }, "1"))
+            .chain([message(&subscribed(1_000), "1")])
+            .collect();
+        let before = bench.store.statements();
+        bench.process(&batch).await;
+        counts.push(bench.store.statements() - before);
+    }
+    assert_eq!(counts, [counts[0]; 3], "for 2, 17 and 257 messages");
+    assert!(counts[0] < 40, "{} statements a batch", counts[0]);
+}
+
+#[tokio::test]
+async fn how_messages_are_grouped_into_batches_makes_no_difference() {
+    let events: Vec<Value> = (0..6).flat_map(|n| [sign_up(n % 3), subscribed(n % 3)]).collect();
+    let mut ends = Vec::new();
+    for size in [1, 4, 12] {
+        let bench = Bench::new().await;
+        for (n, group) in events.chunks(size).enumerate() {
+            let batch: Vec<Message> = group
+                .iter()
+                .enumerate()
+                .map(|(m, event)| message(event, &format!("{n} {m}")))
+                .collect();
+            bench.process(&batch).await;
+        }
+        let mut end = Vec::new();
+        for n in 0..3 {
+            for id in [format!("evt_c{n}"), format!("evt_s{n}")] {
+                let event = bench.event(&id).await;
+                end.push((id, event.outcome, event.duplicates));
+            }
+        }
+        ends.push(end);
+    }
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(ends[0], ends[2]);
+}
