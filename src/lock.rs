@@ -24,9 +24,10 @@ impl DataDirLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StartError::Locked(data_dir.to_owned())),
-            Err(TryLockError::Error(source)) => {
-                Err(StartError::Io { what: format!("locking `{}`", path.display()), source })
-            }
+            Err(TryLockError::Error(source)) => Err(StartError::Io {
+                what: format!("locking `{}`", path.display()),
+                source,
+            }),
         }
     }
 }

@@ -5,14 +5,35 @@ use std::process::ExitCode;
 use clap::Parser;
 use tollgate::cli::Cli;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     // The provider of cryptography is chosen once for the process; a second installation is
     // refused, and would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(cli.run())?;
     // A terminal's pending read, if a command was waiting for one, must not hold the process.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// The error with its causes, on one line; where in our code it arose helps nobody at a shell.
+#[expect(
+    clippy::print_stderr,
+    reason = "an error of a command belongs on standard error"
+)]
+fn report(error: &anyhow::Error) {
+    eprintln!("tollgate: {error:#}");
 }

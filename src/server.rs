@@ -104,8 +104,14 @@ impl Server {
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
         tasks.spawn(worker.run(queue.consumer(Lane::Work), queue.consumer(Lane::Failed)));
 
-        let fixed = [(Provider::Stripe, &config.stripe), (Provider::Paddle, &config.paddle)];
-        let fixed = fixed.into_iter().flat_map(|(provider, it)| secrets(provider, it)).collect();
+        let fixed = [
+            (Provider::Stripe, &config.stripe),
+            (Provider::Paddle, &config.paddle),
+        ];
+        let fixed = fixed
+            .into_iter()
+            .flat_map(|(provider, it)| secrets(provider, it))
+            .collect();
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await?;
         tasks.spawn(endpoints.clone().run(shutdown.clone()));
@@ -122,7 +128,14 @@ impl Server {
         });
         let address = listen(config, &state, &shutdown, &tasks).await?;
         tasks.close();
-        Ok(Self { address, store, first_start, shutdown, tasks, _lock: lock })
+        Ok(Self {
+            address,
+            store,
+            first_start,
+            shutdown,
+            tasks,
+            _lock: lock,
+        })
     }
 
     /// Where HTTP listens; the real port, if the settings said 0.
@@ -143,7 +156,10 @@ impl Server {
     /// Ends everything: requests under way and the batch in hand are finished, within bounds.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        if tokio::time::timeout(STOP_TIME, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_TIME, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some work did not end in time; what was not settled will come again");
         }
         self.store.close().await;
@@ -160,7 +176,10 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         Database::Sqlite(path) => path,
         Database::Postgres(_) => return Err(StartError::NotEmbedded),
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         make_data_dir(folder)?;
     }
     let store = Store::open_sqlite(path).await?;
@@ -174,7 +193,9 @@ fn make_data_dir(folder: &Path) -> Result<(), StartError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(StartError::io(format!("making `{}`", folder.display())))
+    builder
+        .create(folder)
+        .map_err(StartError::io(format!("making `{}`", folder.display())))
 }
 
 /// The app `default` and the plans of the settings; whether the store was empty.
@@ -182,7 +203,10 @@ async fn prepare(store: &Store, config: &Config, clock: &dyn Clock) -> Result<bo
     let now = clock.now();
     let mut tx = store.begin().await?;
     let first_start = tx.app_ensure_default(now).await?;
-    let mapped = [(Provider::Stripe, &config.stripe), (Provider::Paddle, &config.paddle)];
+    let mapped = [
+        (Provider::Stripe, &config.stripe),
+        (Provider::Paddle, &config.paddle),
+    ];
     let mut plans = Vec::new();
     for (provider, settings) in mapped {
         for (price, grants) in settings.prices.iter().flatten() {
@@ -193,7 +217,8 @@ async fn prepare(store: &Store, config: &Config, clock: &dyn Clock) -> Result<bo
             plans.push((provider, price.clone(), grants.collect()));
         }
     }
-    tx.plan_replace_environment(&AppSlug::default_app(), &plans, now).await?;
+    tx.plan_replace_environment(&AppSlug::default_app(), &plans, now)
+        .await?;
     tx.commit().await?;
     Ok(first_start)
 }
@@ -206,8 +231,16 @@ fn open_vault(config: &Config) -> Result<Vault, VaultError> {
 }
 
 fn secrets(provider: Provider, settings: &ProviderConfig) -> Vec<(Provider, Secret)> {
-    let secret = |key: &secrecy::SecretString| Secret { id: None, mode: Mode::Any, key: key.clone() };
-    settings.webhook_secrets.iter().map(|key| (provider, secret(key))).collect()
+    let secret = |key: &secrecy::SecretString| Secret {
+        id: None,
+        mode: Mode::Any,
+        key: key.clone(),
+    };
+    settings
+        .webhook_secrets
+        .iter()
+        .map(|key| (provider, secret(key)))
+        .collect()
 }
 
 fn settings(config: &Config) -> HttpSettings {
@@ -233,8 +266,9 @@ async fn listen(
         TcpListener::bind(address).await.map_err(what)
     };
     let listener = bind(config.http.listen).await?;
-    let address =
-        listener.local_addr().map_err(StartError::io("asking for the address".to_owned()))?;
+    let address = listener
+        .local_addr()
+        .map_err(StartError::io("asking for the address".to_owned()))?;
     let router = match config.http.ops_listen {
         None => http::router(state.clone()),
         Some(ops) => {

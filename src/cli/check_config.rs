@@ -18,7 +18,9 @@ pub(super) struct CheckConfigArgs {
 pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitCode, CliError> {
     let outcome = Config::load(source);
     output::line(report(&outcome).trim_end());
-    let Ok(loaded) = outcome else { return Ok(ExitCode::FAILURE) };
+    let Ok(loaded) = outcome else {
+        return Ok(ExitCode::FAILURE);
+    };
     if args.connect {
         let store = open_store(&loaded.config).await?;
         store.read().await?;

@@ -64,8 +64,15 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
                 event_type: args.event_type,
                 ..EventFilter::default()
             };
-            let window = Window::Page { number: 1, size: args.limit };
-            let listed = store.read().await?.event_list(&args.app.app, &filter, &window).await?;
+            let window = Window::Page {
+                number: 1,
+                size: args.limit,
+            };
+            let listed = store
+                .read()
+                .await?
+                .event_list(&args.app.app, &filter, &window)
+                .await?;
             for event in &listed.rows {
                 output::line(&row(event));
             }
@@ -74,7 +81,10 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             let found = store.read().await?.event_find(&app.app, &id).await?;
             let event = found.ok_or_else(|| missing(&id))?;
             output::line(&row(&event));
-            output::line(&format!("duplicates {}  attempts {}", event.duplicates, event.attempts));
+            output::line(&format!(
+                "duplicates {}  attempts {}",
+                event.duplicates, event.attempts
+            ));
             output::line(&format!("changes {}", event.changes));
             output::line(event.payload.as_deref().unwrap_or_default());
         }

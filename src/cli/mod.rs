@@ -141,7 +141,10 @@ impl CliError {
     fn http(url: &str) -> impl FnOnce(reqwest::Error) -> Self {
         let url = url.to_owned();
         // The address stands in our own message; the library would say it twice.
-        move |source| Self::Http { url, source: source.without_url() }
+        move |source| Self::Http {
+            url,
+            source: source.without_url(),
+        }
     }
 }
 

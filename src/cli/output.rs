@@ -17,7 +17,9 @@ pub(super) struct Paint {
 impl Paint {
     pub(super) fn for_stdout() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { on: wanted && std::io::stdout().is_terminal() }
+        Self {
+            on: wanted && std::io::stdout().is_terminal(),
+        }
     }
 
     pub(super) fn bold(self, text: &str) -> String {
@@ -45,6 +47,10 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.on {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }

@@ -51,7 +51,9 @@ impl Sample {
             if place.is_null() {
                 *place = Value::Object(serde_json::Map::new());
             }
-            let Value::Object(object) = place else { return Err(wrong(part)) };
+            let Value::Object(object) = place else {
+                return Err(wrong(part));
+            };
             place = object.entry(part).or_insert(Value::Null);
         }
         *place = value;
@@ -87,7 +89,10 @@ mod tests {
 
     fn sample() -> Sample {
         let payload = json!({ "a": { "list": [{ "x": 1 }] }, "n": null });
-        Sample { provider: Provider::Stripe, payload }
+        Sample {
+            provider: Provider::Stripe,
+            payload,
+        }
     }
 
     #[test]
@@ -109,7 +114,10 @@ mod tests {
     #[test]
     fn an_assignment_is_json_or_text() {
         assert_eq!(assignment("a.b=12").unwrap(), ("a.b".to_owned(), json!(12)));
-        assert_eq!(assignment("a=cus_1").unwrap(), ("a".to_owned(), json!("cus_1")));
+        assert_eq!(
+            assignment("a=cus_1").unwrap(),
+            ("a".to_owned(), json!("cus_1"))
+        );
         assert_eq!(assignment("a=x=y").unwrap(), ("a".to_owned(), json!("x=y")));
         assert!(assignment("a").is_err());
     }

@@ -18,15 +18,20 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
         warn!("{warning}");
     }
     // Listened for before the start, so that an order to stop is never missed.
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::io("wait for SIGINT"))?;
     let server = Server::start(&loaded.config).await?;
     info!(address = %server.address(), "serving");
-    for (provider, settings) in
-        [("stripe", &loaded.config.stripe), ("paddle", &loaded.config.paddle)]
-    {
+    for (provider, settings) in [
+        ("stripe", &loaded.config.stripe),
+        ("paddle", &loaded.config.paddle),
+    ] {
         if settings.webhook_secrets.is_empty() {
-            info!(provider, "no webhook secret in the settings: /webhooks/{provider} does not exist");
+            info!(
+                provider,
+                "no webhook secret in the settings: /webhooks/{provider} does not exist"
+            );
         }
     }
     if loaded.config.admin.token.is_none() && server.is_first_start() {
@@ -45,11 +50,19 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
 /// token once; a log must not hold one.
 async fn introduce(server: &Server) -> Result<(), CliError> {
     if std::io::stdout().is_terminal() {
-        let text =
-            token::create(server.store(), "first owner".to_owned(), Role::Owner, None, None).await?;
+        let text = token::create(
+            server.store(),
+            "first owner".to_owned(),
+            Role::Owner,
+            None,
+            None,
+        )
+        .await?;
         output::line(&format!("owner token, shown only now: {}", text.expose()));
     } else {
-        info!("nobody can sign in yet: `tollgate token create --name me --role owner` makes a token");
+        info!(
+            "nobody can sign in yet: `tollgate token create --name me --role owner` makes a token"
+        );
     }
     Ok(())
 }

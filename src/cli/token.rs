@@ -35,7 +35,12 @@ pub(super) enum TokenCommand {
 }
 
 pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
-    let TokenCommand::Create { name, role, app, expires_in_days } = command;
+    let TokenCommand::Create {
+        name,
+        role,
+        app,
+        expires_in_days,
+    } = command;
     let store = open_store(&loaded.config).await?;
     if let Some(app) = &app
         && store.read().await?.app_existing([app]).await?.is_empty()

@@ -40,10 +40,13 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
         Provider::Stripe => (&config.stripe, "STRIPE_WEBHOOK_SECRET"),
         Provider::Paddle => (&config.paddle, "PADDLE_WEBHOOK_SECRET"),
     };
-    let secret = settings.webhook_secrets.first().ok_or_else(|| CliError::Usage {
-        what: "there is no secret to sign with".to_owned(),
-        right: format!("set {variable} to the endpoint's secret"),
-    })?;
+    let secret = settings
+        .webhook_secrets
+        .first()
+        .ok_or_else(|| CliError::Usage {
+            what: "there is no secret to sign with".to_owned(),
+            right: format!("set {variable} to the endpoint's secret"),
+        })?;
     let mut sample = Sample::new(args.provider, &args.event_type)?;
     if !args.keep_id {
         sample.set_id(&format!("evt_{}", Uuid::now_v7().simple()))?;
@@ -56,7 +59,11 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
         .unwrap_or_else(|| format!("http://{}/webhooks/{}", config.http.listen, args.provider));
     let (status, answer) = post(&client()?, &url, args.provider, secret, sample.body()).await?;
     output::line(&format!("{status} {answer}"));
-    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if status == 200 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// A client that gives up after ten seconds: twice as long as Paddle waits.

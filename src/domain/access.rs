@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::constraint::{Constraint, Version};
 use super::customer::{PackageVersion, Shown, Status};
 use super::plan::PackageGrant;
@@ -13,7 +15,8 @@ use super::time::Timestamp;
 use super::token::CustomerToken;
 
 /// The answer's stable code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AccessCode {
     /// Yes.
     Ok,
@@ -139,7 +142,10 @@ fn among(
     package: &str,
     version: Option<&str>,
 ) -> Result<(), AccessCode> {
-    let mut listed = versions.iter().filter(|listed| listed.package == package).peekable();
+    let mut listed = versions
+        .iter()
+        .filter(|listed| listed.package == package)
+        .peekable();
     if listed.peek().is_none() {
         let granted = grants.iter().any(|grant| grant.package == package);
         return Err(if granted {
@@ -148,26 +154,38 @@ fn among(
             AccessCode::PackageNotGranted
         });
     }
-    let Some(version) = version else { return Ok(()) };
+    let Some(version) = version else {
+        return Ok(());
+    };
     let wanted = Version::parse(version).map_err(|_| AccessCode::VersionNotFrozen)?;
     let is_wanted = |listed: &PackageVersion| {
         Version::parse(&listed.version).is_ok_and(|version| version == wanted)
     };
-    if listed.any(is_wanted) { Ok(()) } else { Err(AccessCode::VersionNotFrozen) }
+    if listed.any(is_wanted) {
+        Ok(())
+    } else {
+        Err(AccessCode::VersionNotFrozen)
+    }
 }
 
 fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(), AccessCode> {
-    let mut of_package = holder.grants.iter().filter(|grant| grant.package == package).peekable();
+    let mut of_package = holder
+        .grants
+        .iter()
+        .filter(|grant| grant.package == package)
+        .peekable();
     if of_package.peek().is_none() {
         return Err(AccessCode::PackageNotGranted);
     }
-    let constraints: Vec<Constraint> =
-        of_package.filter_map(|grant| Constraint::parse(&grant.constraint).ok()).collect();
+    let constraints: Vec<Constraint> = of_package
+        .filter_map(|grant| Constraint::parse(&grant.constraint).ok())
+        .collect();
     let Some(version) = version else {
         let any = match holder.shown.status {
-            Status::Frozen { at } => {
-                holder.releases.iter().any(|it| reachable(it, package, at, &constraints))
-            }
+            Status::Frozen { at } => holder
+                .releases
+                .iter()
+                .any(|it| reachable(it, package, at, &constraints)),
             Status::Active | Status::Suspended | Status::Expired => !constraints.is_empty(),
         };
         return match (any, is_frozen(holder.shown)) {
@@ -177,25 +195,29 @@ fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(
         };
     };
     let wanted = Version::parse(version).map_err(|_| AccessCode::VersionNotAllowed)?;
-    if !constraints.iter().any(|constraint| constraint.allows(&wanted)) {
+    if !constraints
+        .iter()
+        .any(|constraint| constraint.allows(&wanted))
+    {
         return Err(AccessCode::VersionNotAllowed);
     }
-    let Status::Frozen { at } = holder.shown.status else { return Ok(()) };
+    let Status::Frozen { at } = holder.shown.status else {
+        return Ok(());
+    };
     let is_wanted = |release: &Release| {
         release.package == package
             && release.released_at <= at
             && Version::parse(&release.version).is_ok_and(|version| version == wanted)
     };
-    if holder.releases.iter().any(is_wanted) { Ok(()) } else { Err(AccessCode::VersionNotFrozen) }
+    if holder.releases.iter().any(is_wanted) {
+        Ok(())
+    } else {
+        Err(AccessCode::VersionNotFrozen)
+    }
 }
 
 /// Whether a customer frozen at an instant has this release of this package.
-fn reachable(
-    release: &Release,
-    package: &str,
-    at: Timestamp,
-    constraints: &[Constraint],
-) -> bool {
+fn reachable(release: &Release, package: &str, at: Timestamp, constraints: &[Constraint]) -> bool {
     release.package == package
         && release.released_at <= at
         && Version::parse(&release.version)
@@ -220,7 +242,9 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
     let mut packages = if is_frozen(holder.shown) {
         let mut packages: BTreeMap<String, Extent> = BTreeMap::new();
         for PackageVersion { package, version } in frozen_versions(holder).unwrap_or_default() {
-            let versions = packages.entry(package).or_insert(Extent::Versions(Vec::new()));
+            let versions = packages
+                .entry(package)
+                .or_insert(Extent::Versions(Vec::new()));
             if let Extent::Versions(versions) = versions {
                 versions.push(version);
             }
@@ -229,10 +253,20 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
     } else {
         let mut constraints: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let readable = |grant: &&PackageGrant| Constraint::parse(&grant.constraint).is_ok();
-        for PackageGrant { package, constraint } in holder.grants.iter().filter(readable) {
-            constraints.entry(package.clone()).or_default().insert(constraint.clone());
+        for PackageGrant {
+            package,
+            constraint,
+        } in holder.grants.iter().filter(readable)
+        {
+            constraints
+                .entry(package.clone())
+                .or_default()
+                .insert(constraint.clone());
         }
-        constraints.into_iter().map(|(name, all)| (name, Extent::Constraints(all))).collect()
+        constraints
+            .into_iter()
+            .map(|(name, all)| (name, Extent::Constraints(all)))
+            .collect()
     };
     packages.retain(|package, _| holder.token.is_none_or(|token| token.opens(package)));
     packages
@@ -241,36 +275,51 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
 /// The versions that a frozen customer can reach now: those that it was frozen to, or else what
 /// was released until then and is granted. `None` for customers that are not frozen.
 pub fn frozen_versions(holder: Holder<'_>) -> Option<Vec<PackageVersion>> {
-    let Status::Frozen { at } = holder.shown.status else { return None };
+    let Status::Frozen { at } = holder.shown.status else {
+        return None;
+    };
     if let Some(versions) = &holder.shown.frozen_versions {
         return Some(versions.clone());
     }
     let mut constraints: BTreeMap<&str, Vec<Constraint>> = BTreeMap::new();
     for grant in holder.grants {
         if let Ok(constraint) = Constraint::parse(&grant.constraint) {
-            constraints.entry(&grant.package).or_default().push(constraint);
+            constraints
+                .entry(&grant.package)
+                .or_default()
+                .push(constraint);
         }
     }
     let is_reachable = |release: &&Release| {
         let package = release.package.as_str();
-        constraints.get(package).is_some_and(|granted| reachable(release, package, at, granted))
+        constraints
+            .get(package)
+            .is_some_and(|granted| reachable(release, package, at, granted))
     };
     let version = |release: &Release| PackageVersion {
         package: release.package.clone(),
         version: release.version.clone(),
     };
-    let mut versions: Vec<PackageVersion> =
-        holder.releases.iter().filter(is_reachable).map(version).collect();
+    let mut versions: Vec<PackageVersion> = holder
+        .releases
+        .iter()
+        .filter(is_reachable)
+        .map(version)
+        .collect();
     versions.sort_by(|one, other| {
         let parsed = |it: &PackageVersion| Version::parse(&it.version).ok();
-        one.package.cmp(&other.package).then_with(|| parsed(one).cmp(&parsed(other)))
+        one.package
+            .cmp(&other.package)
+            .then_with(|| parsed(one).cmp(&parsed(other)))
     });
     Some(versions)
 }
 
 /// Grants whose constraint cannot be read. They allow nothing; somebody should know.
 pub fn unreadable(grants: &[PackageGrant]) -> impl Iterator<Item = &PackageGrant> {
-    grants.iter().filter(|grant| Constraint::parse(&grant.constraint).is_err())
+    grants
+        .iter()
+        .filter(|grant| Constraint::parse(&grant.constraint).is_err())
 }
 
 #[cfg(test)]

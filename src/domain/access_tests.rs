@@ -8,7 +8,10 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn grant(package: &str, constraint: &str) -> PackageGrant {
-    PackageGrant { package: package.to_owned(), constraint: constraint.to_owned() }
+    PackageGrant {
+        package: package.to_owned(),
+        constraint: constraint.to_owned(),
+    }
 }
 
 fn token(packages: &[&str], expires_at: Option<Timestamp>) -> CustomerToken {
@@ -38,10 +41,15 @@ fn shown(status: Status, versions: Option<&[(&str, &str)]>) -> Shown {
 }
 
 fn releases() -> Vec<Release> {
-    [("a/lib", "1.0.0", 10), ("a/lib", "2.0.0", 20), ("a/lib", "2.1.0", 30), ("a/lib", "3.0.0", 20)]
-        .into_iter()
-        .map(|(package, version, second)| Release::new(package, version, at(second)).unwrap())
-        .collect()
+    [
+        ("a/lib", "1.0.0", 10),
+        ("a/lib", "2.0.0", 20),
+        ("a/lib", "2.1.0", 30),
+        ("a/lib", "3.0.0", 20),
+    ]
+    .into_iter()
+    .map(|(package, version, second)| Release::new(package, version, at(second)).unwrap())
+    .collect()
 }
 
 #[test]
@@ -54,34 +62,196 @@ fn the_code_names_the_first_thing_in_the_way() {
     let frozen = Status::Frozen { at: at(20) };
     let exact: &[(&str, &str)] = &[("a/lib", "2.0.0"), ("a/other", "v1.0")];
     let cases = [
-        ("in range", &fine, shown(Status::Active, None), "a/lib", "2.1.0", AccessCode::Ok),
-        ("no version asked", &fine, shown(Status::Active, None), "a/lib", "", AccessCode::Ok),
-        ("run-out token", &ended, shown(Status::Suspended, None), "a/lib", "2.1.0", AccessCode::TokenExpired),
-        ("narrow token", &narrow, shown(Status::Suspended, None), "a/lib", "2.1.0", AccessCode::TokenScope),
-        ("suspended", &fine, shown(Status::Suspended, None), "a/lib", "2.1.0", AccessCode::CustomerSuspended),
-        ("expired", &fine, shown(Status::Expired, None), "a/lib", "2.1.0", AccessCode::CustomerExpired),
-        ("other package", &fine, shown(Status::Active, None), "a/none", "2.1.0", AccessCode::PackageNotGranted),
-        ("out of range", &fine, shown(Status::Active, None), "a/lib", "3.0.0", AccessCode::VersionNotAllowed),
-        ("no version at all", &fine, shown(Status::Active, None), "a/lib", "latest!", AccessCode::VersionNotAllowed),
-        ("broken grant", &fine, shown(Status::Active, None), "a/broken", "2.0.0", AccessCode::VersionNotAllowed),
-        ("broken grant, any", &fine, shown(Status::Active, None), "a/broken", "", AccessCode::VersionNotAllowed),
-        ("frozen, released", &fine, shown(frozen, None), "a/lib", "v2.0", AccessCode::Ok),
-        ("frozen, released later", &fine, shown(frozen, None), "a/lib", "2.1.0", AccessCode::VersionNotFrozen),
-        ("frozen, never released", &fine, shown(frozen, None), "a/lib", "2.0.1", AccessCode::VersionNotFrozen),
-        ("frozen, not granted", &fine, shown(frozen, None), "a/lib", "3.0.0", AccessCode::VersionNotAllowed),
-        ("frozen, any", &fine, shown(frozen, None), "a/lib", "", AccessCode::Ok),
-        ("frozen, listed", &fine, shown(frozen, Some(exact)), "a/lib", "2.0", AccessCode::Ok),
-        ("frozen, not listed", &fine, shown(frozen, Some(exact)), "a/lib", "2.1.0", AccessCode::VersionNotFrozen),
-        ("frozen, listed, not granted", &fine, shown(frozen, Some(exact)), "a/other", "1.0.0.0", AccessCode::Ok),
-        ("frozen, package not listed", &fine, shown(frozen, Some(exact)), "a/broken", "1.0", AccessCode::VersionNotFrozen),
-        ("frozen, package unknown", &fine, shown(frozen, Some(exact)), "a/none", "1.0", AccessCode::PackageNotGranted),
-        ("list kept, not frozen", &fine, shown(Status::Active, Some(exact)), "a/lib", "2.1.0", AccessCode::Ok),
+        (
+            "in range",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::Ok,
+        ),
+        (
+            "no version asked",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "",
+            AccessCode::Ok,
+        ),
+        (
+            "run-out token",
+            &ended,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::TokenExpired,
+        ),
+        (
+            "narrow token",
+            &narrow,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::TokenScope,
+        ),
+        (
+            "suspended",
+            &fine,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::CustomerSuspended,
+        ),
+        (
+            "expired",
+            &fine,
+            shown(Status::Expired, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::CustomerExpired,
+        ),
+        (
+            "other package",
+            &fine,
+            shown(Status::Active, None),
+            "a/none",
+            "2.1.0",
+            AccessCode::PackageNotGranted,
+        ),
+        (
+            "out of range",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "3.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "no version at all",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "latest!",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "broken grant",
+            &fine,
+            shown(Status::Active, None),
+            "a/broken",
+            "2.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "broken grant, any",
+            &fine,
+            shown(Status::Active, None),
+            "a/broken",
+            "",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "frozen, released",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "v2.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, released later",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, never released",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "2.0.1",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, not granted",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "3.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "frozen, any",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/lib",
+            "2.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, not listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/lib",
+            "2.1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, listed, not granted",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/other",
+            "1.0.0.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, package not listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/broken",
+            "1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, package unknown",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/none",
+            "1.0",
+            AccessCode::PackageNotGranted,
+        ),
+        (
+            "list kept, not frozen",
+            &fine,
+            shown(Status::Active, Some(exact)),
+            "a/lib",
+            "2.1.0",
+            AccessCode::Ok,
+        ),
     ];
     for (name, token, shown, package, version, expected) in cases {
-        let holder =
-            Holder { token: Some(token), shown: &shown, grants: &grants, releases: &releases };
+        let holder = Holder {
+            token: Some(token),
+            shown: &shown,
+            grants: &grants,
+            releases: &releases,
+        };
         let version = Some(version).filter(|version| !version.is_empty());
-        assert_eq!(decide(holder, package, version, at(100)), expected, "{name}");
+        assert_eq!(
+            decide(holder, package, version, at(100)),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -89,9 +259,17 @@ fn the_code_names_the_first_thing_in_the_way() {
 fn frozen_without_known_releases_reaches_nothing() {
     let shown = shown(Status::Frozen { at: at(20) }, None);
     let grants = [grant("a/lib", "*")];
-    let holder = Holder { token: None, shown: &shown, grants: &grants, releases: &[] };
+    let holder = Holder {
+        token: None,
+        shown: &shown,
+        grants: &grants,
+        releases: &[],
+    };
     for version in [None, Some("1.0.0")] {
-        assert_eq!(decide(holder, "a/lib", version, at(100)), AccessCode::VersionNotFrozen);
+        assert_eq!(
+            decide(holder, "a/lib", version, at(100)),
+            AccessCode::VersionNotFrozen
+        );
     }
     assert_eq!(frozen_versions(holder), Some(Vec::new()));
     assert!(everything(holder, at(100)).is_empty());
@@ -99,28 +277,54 @@ fn frozen_without_known_releases_reaches_nothing() {
 
 #[test]
 fn everything_is_what_decide_allows() {
-    let grants = [grant("a/lib", "^2.0"), grant("a/lib", "^1.0"), grant("b/tool", "*")];
+    let grants = [
+        grant("a/lib", "^2.0"),
+        grant("a/lib", "^1.0"),
+        grant("b/tool", "*"),
+    ];
     let releases = releases();
     let narrow = token(&["a/*"], None);
     let active = shown(Status::Active, None);
-    let holder =
-        Holder { token: Some(&narrow), shown: &active, grants: &grants, releases: &releases };
+    let holder = Holder {
+        token: Some(&narrow),
+        shown: &active,
+        grants: &grants,
+        releases: &releases,
+    };
     let both = ["^1.0", "^2.0"].map(str::to_owned).into();
     let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Constraints(both))]);
     assert_eq!(everything(holder, at(100)), expected);
 
     let frozen = shown(Status::Frozen { at: at(20) }, None);
-    let holder = Holder { shown: &frozen, ..holder };
+    let holder = Holder {
+        shown: &frozen,
+        ..holder
+    };
     let two = vec!["1.0.0".to_owned(), "2.0.0".to_owned()];
     let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Versions(two))]);
     assert_eq!(everything(holder, at(100)), expected);
 
     let suspended = shown(Status::Suspended, None);
-    assert!(everything(Holder { shown: &suspended, ..holder }, at(100)).is_empty());
+    assert!(
+        everything(
+            Holder {
+                shown: &suspended,
+                ..holder
+            },
+            at(100)
+        )
+        .is_empty()
+    );
 }
 
 #[test]
 fn codes_are_distinct_words() {
-    let words: BTreeSet<&str> = AccessCode::ALL.into_iter().map(AccessCode::as_str).collect();
+    let words: BTreeSet<&str> = AccessCode::ALL
+        .into_iter()
+        .map(AccessCode::as_str)
+        .collect();
     assert_eq!(words.len(), AccessCode::ALL.len());
+    for code in AccessCode::ALL {
+        assert_eq!(serde_json::json!(code), code.as_str());
+    }
 }

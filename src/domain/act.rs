@@ -73,14 +73,17 @@ impl World {
         let mut row = Customer::new(id.clone(), None, now);
         row.profile = profile;
         let pins = self.keeping_links(|world| {
-            world.customers.insert(id.clone(), row);
+            world.customers.insert(row.id.clone(), row);
         });
         let group = Group {
-            rows: vec![id.clone()],
+            rows: vec![id],
             ..Group::default()
         };
         let shown = Dossier::new(self, &group, now).derive();
-        let mut changes = self.write_row(&id, true, now, |row| row.shown = shown);
+        let mut changes = Vec::new();
+        for id in &group.rows {
+            changes.extend(self.write_row(id, true, now, |row| row.shown = shown.clone()));
+        }
         changes.extend(pins);
         changes
     }

@@ -102,7 +102,7 @@ impl World {
             .collect::<Vec<_>>()
         {
             self.join_account(&key, at, &mut Disturbed::default(), |kept| {
-                kept.join_ignored(at)
+                kept.join_ignored(at);
             });
             let row = self
                 .accounts

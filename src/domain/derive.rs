@@ -108,7 +108,7 @@ impl<'a> Dossier<'a> {
             verdict,
             failing_since: self
                 .standings()
-                .filter_map(|s| s.failing_since_if_failing())
+                .filter_map(Standing::failing_since_if_failing)
                 .min(),
             ended_at: self.ended_at(verdict),
             courtesy,

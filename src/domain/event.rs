@@ -77,12 +77,15 @@ impl fmt::Display for EventOutcome {
 impl FromStr for EventOutcome {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
-            IdError::new(
-                text,
-                "an outcome (pending, applied, unchanged, superseded, ignored or failed)",
-            )
-        })
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or_else(|| {
+                IdError::new(
+                    text,
+                    "an outcome (pending, applied, unchanged, superseded, ignored or failed)",
+                )
+            })
     }
 }
 

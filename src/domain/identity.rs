@@ -104,7 +104,9 @@ pub fn stored_groups(world: &World, shown: &BTreeSet<CustomerId>) -> Vec<Group> 
         .into_values()
         .filter(|g| !g.rows.is_empty())
         .collect();
-    groups.iter_mut().for_each(|group| group.arrange(world));
+    for group in &mut groups {
+        group.arrange(world);
+    }
     groups
 }
 
@@ -286,7 +288,9 @@ impl<'a> Forest<'a> {
                 .push((*row).clone());
         }
         let mut groups: Vec<_> = groups.into_values().collect();
-        groups.iter_mut().for_each(|group| group.arrange(world));
+        for group in &mut groups {
+            group.arrange(world);
+        }
         groups
     }
 }

@@ -76,7 +76,10 @@ impl ProfileChange {
             ("billing_address_line2", &self.billing_address_line2),
             ("billing_address_city", &self.billing_address_city),
             ("billing_address_state", &self.billing_address_state),
-            ("billing_address_postal_code", &self.billing_address_postal_code),
+            (
+                "billing_address_postal_code",
+                &self.billing_address_postal_code,
+            ),
             ("billing_address_country", &self.billing_address_country),
             ("tax_id", &self.tax_id),
         ];
@@ -111,8 +114,11 @@ impl ProfileChange {
         set(&mut changed.phone, &self.phone);
         set(&mut changed.tax_id, &self.tax_id);
         if let Some(metadata) = &self.metadata {
-            changed.metadata =
-                metadata.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+            changed.metadata = metadata
+                .as_ref()
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
         }
         let before = shown.address.clone().unwrap_or_default();
         let address = self.address(&before);
@@ -134,6 +140,7 @@ impl ProfileChange {
     }
 }
 
+#[expect(clippy::ref_option, reason = "fields are passed as they are")]
 fn set<T: Clone>(field: &mut Option<T>, given: &Given<T>) {
     if let Some(value) = given {
         field.clone_from(value);
@@ -162,13 +169,22 @@ mod tests {
         assert_eq!(changed.name.as_deref(), Some("Acme Inc"));
         assert_eq!(changed.phone, None);
         assert_eq!(changed.metadata["a"], 1);
-        assert_eq!(ProfileChange::default().apply(&profile, &Contact::default()), profile);
+        assert_eq!(
+            ProfileChange::default().apply(&profile, &Contact::default()),
+            profile
+        );
     }
 
     #[test]
     fn a_part_of_an_address_joins_what_is_shown() {
-        let address = Address { city: Some("Bern".to_owned()), ..Address::default() };
-        let shown = Contact { address: Some(address), ..Contact::default() };
+        let address = Address {
+            city: Some("Bern".to_owned()),
+            ..Address::default()
+        };
+        let shown = Contact {
+            address: Some(address),
+            ..Contact::default()
+        };
         let changed = change(json!({"billing_address_country": "CH"}))
             .apply(&Profile::default(), &shown)
             .address
@@ -176,7 +192,11 @@ mod tests {
         assert_eq!(changed.city.as_deref(), Some("Bern"));
         assert_eq!(changed.country.as_deref(), Some("CH"));
         let same = change(json!({"billing_address_city": "Bern"}));
-        assert_eq!(same.apply(&Profile::default(), &shown).address, None, "billing's word stays");
+        assert_eq!(
+            same.apply(&Profile::default(), &shown).address,
+            None,
+            "billing's word stays"
+        );
     }
 
     #[test]

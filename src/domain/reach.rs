@@ -72,10 +72,9 @@ impl Reach {
             }
             Fact::Subscription(fact) => {
                 self.subscriptions.insert(fact.subscription.clone());
-                fact.state
-                    .account
-                    .iter()
-                    .for_each(|account| self.account(account));
+                if let Some(account) = &fact.state.account {
+                    self.account(account);
+                }
             }
             Fact::PaymentFailed {
                 subscription,
@@ -86,7 +85,9 @@ impl Reach {
                 account,
             } => {
                 self.subscriptions.insert(subscription.clone());
-                account.iter().for_each(|account| self.account(account));
+                if let Some(account) = account {
+                    self.account(account);
+                }
             }
             Fact::Disputed { dispute, ids, .. } => {
                 self.disputes.insert(dispute.clone());

@@ -21,11 +21,7 @@ impl Release {
     ///
     /// # Errors
     /// When the text is no version.
-    pub fn new(
-        package: &str,
-        version: &str,
-        released_at: Timestamp,
-    ) -> Result<Self, VersionError> {
+    pub fn new(package: &str, version: &str, released_at: Timestamp) -> Result<Self, VersionError> {
         let normalized = Version::parse(version)?.as_str().to_owned();
         Ok(Self {
             package: package.to_owned(),

@@ -19,8 +19,18 @@ mod tests {
 
     #[test]
     fn rests_grow_and_end() {
-        let rests: Vec<_> = (0..=8).map(|tries| rest_after(tries).map(|rest| rest.as_secs())).collect();
-        let expected = [None, Some(1), Some(5), Some(30), Some(120), Some(600), Some(3600)];
+        let rests: Vec<_> = (0..=8)
+            .map(|tries| rest_after(tries).map(|rest| rest.as_secs()))
+            .collect();
+        let expected = [
+            None,
+            Some(1),
+            Some(5),
+            Some(30),
+            Some(120),
+            Some(600),
+            Some(3600),
+        ];
         assert_eq!(rests[..7], expected);
         assert_eq!(rests[7..], [None, None]);
     }

@@ -65,7 +65,11 @@ mod tests {
         let order = [Role::Viewer, Role::Admin, Role::Owner];
         for (rank, role) in order.into_iter().enumerate() {
             for (needed_rank, needed) in order.into_iter().enumerate() {
-                assert_eq!(role.allows(needed), rank >= needed_rank, "{role} for {needed}");
+                assert_eq!(
+                    role.allows(needed),
+                    rank >= needed_rank,
+                    "{role} for {needed}"
+                );
             }
         }
     }

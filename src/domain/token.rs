@@ -120,7 +120,11 @@ impl CustomerToken {
 
     /// Whether its patterns open this package.
     pub fn opens(&self, package: &str) -> bool {
-        self.packages.is_empty() || self.packages.iter().any(|pattern| matches(pattern, package))
+        self.packages.is_empty()
+            || self
+                .packages
+                .iter()
+                .any(|pattern| matches(pattern, package))
     }
 }
 
@@ -181,9 +185,16 @@ mod tests {
     #[test]
     fn a_token_is_its_prefix_and_256_bits() {
         let text = TokenText::for_customer([0xff; 32]);
-        assert_eq!(text.expose(), "tok___________________________________________8");
+        assert_eq!(
+            text.expose(),
+            "tok___________________________________________8"
+        );
         assert_eq!(text.shown_prefix(), "tok_______");
-        assert!(TokenText::for_admin([0; 32]).expose().starts_with("tga_AAAA"));
+        assert!(
+            TokenText::for_admin([0; 32])
+                .expose()
+                .starts_with("tga_AAAA")
+        );
     }
 
     #[test]

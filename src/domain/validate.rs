@@ -17,7 +17,10 @@ pub struct FieldError {
 impl FieldError {
     /// An error of this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -67,7 +70,11 @@ pub fn email(text: &str) -> Result<String, String> {
             && !domain.contains("..")
             && !text.contains(|c: char| c.is_whitespace() || "<>(),;:\\\"[]".contains(c))
     });
-    if good { Ok(text) } else { Err("must be an e-mail address".to_owned()) }
+    if good {
+        Ok(text)
+    } else {
+        Err("must be an e-mail address".to_owned())
+    }
 }
 
 /// A package's name, as Composer has it: runs of lower-case letters and digits, with one `.`, `_`
@@ -87,7 +94,10 @@ pub fn package(name: &str) -> Result<String, String> {
 fn is_package_name(name: &str) -> bool {
     let part = |text: &str| {
         text.split(['.', '_', '-']).all(|run| {
-            !run.is_empty() && run.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            !run.is_empty()
+                && run
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         })
     };
     // One `--` counts as one separator; a third hyphen leaves an empty run.
@@ -100,8 +110,7 @@ fn is_package_name(name: &str) -> bool {
 /// # Errors
 /// What is wrong, as the end of a sentence.
 pub fn package_pattern(pattern: &str) -> Result<String, String> {
-    let allowed =
-        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*".contains(&b);
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*".contains(&b);
     if (1..=MAX_TEXT).contains(&pattern.len()) && pattern.bytes().all(allowed) {
         Ok(pattern.to_owned())
     } else {

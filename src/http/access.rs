@@ -38,7 +38,9 @@ const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
 
 /// The access check of registries.
 pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/access", get(check)).route("/access/packages", get(packages))
+    Router::new()
+        .route("/access", get(check))
+        .route("/access/packages", get(packages))
 }
 
 /// What is asked.
@@ -54,7 +56,6 @@ pub(super) struct AccessQuery {
 #[derive(Debug, Serialize)]
 pub(super) struct AccessAnswer {
     allowed: bool,
-    #[serde(serialize_with = "word")]
     code: AccessCode,
     app: Option<String>,
     customer_id: Option<String>,
@@ -63,10 +64,6 @@ pub(super) struct AccessAnswer {
     version: Option<String>,
     /// The token's word for the registry.
     scope: Option<String>,
-}
-
-fn word<S: serde::Serializer>(code: &AccessCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(code.as_str())
 }
 
 impl AccessAnswer {
@@ -106,7 +103,11 @@ impl AccessAnswer {
         let allowed = if self.allowed { "true" } else { "false" };
         headers.insert(X_ALLOWED, HeaderValue::from_static(allowed));
         headers.insert(X_CODE, HeaderValue::from_static(self.code.as_str()));
-        if let Some(id) = self.customer_id.as_ref().and_then(|id| HeaderValue::from_str(id).ok()) {
+        if let Some(id) = self
+            .customer_id
+            .as_ref()
+            .and_then(|id| HeaderValue::from_str(id).ok())
+        {
             headers.insert(X_CUSTOMER, id);
         }
         if let Some(status) = self.status {
@@ -114,7 +115,10 @@ impl AccessAnswer {
         }
         if status_of(self.code) == StatusCode::UNAUTHORIZED {
             // Makes Composer and curl ask for credentials, or send those they have.
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Tollgate\""));
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"Tollgate\""),
+            );
         }
         headers
     }
@@ -145,10 +149,23 @@ async fn check(
     ValidQuery(query): ValidQuery<AccessQuery>,
 ) -> Result<AccessAnswer, ApiError> {
     let mut tx = state.store.read().await?;
-    let Some(TokenHolder { app, token, customer }) = holder(&mut tx, &headers).await? else {
+    let Some(TokenHolder {
+        app,
+        token,
+        customer,
+    }) = holder(&mut tx, &headers).await?
+    else {
         return Ok(AccessAnswer::nobody());
     };
-    check_customer(&mut tx, &app, Some(&token), &customer, &query, state.clock.now()).await
+    check_customer(
+        &mut tx,
+        &app,
+        Some(&token),
+        &customer,
+        &query,
+        state.clock.now(),
+    )
+    .await
 }
 
 /// The answer for a customer, by a token or, without one, for an admin.
@@ -160,7 +177,11 @@ pub(super) async fn check_customer(
     query: &AccessQuery,
     now: Timestamp,
 ) -> Result<AccessAnswer, ApiError> {
-    let Some(package) = query.package.as_deref().filter(|package| !package.is_empty()) else {
+    let Some(package) = query
+        .package
+        .as_deref()
+        .filter(|package| !package.is_empty())
+    else {
         return Err(ApiError::Invalid {
             code: "query_invalid",
             detail: "the query has parameters that are not right".into(),
@@ -169,7 +190,10 @@ pub(super) async fn check_customer(
     };
     // Composer's names are in lower case; older clients may ask in another.
     let package = package.to_lowercase();
-    let version = query.version.as_deref().filter(|version| !version.is_empty());
+    let version = query
+        .version
+        .as_deref()
+        .filter(|version| !version.is_empty());
     let rests_on = load(tx, app, customer).await?;
     let code = access::decide(rests_on.holder(token, customer), &package, version, now);
     Ok(AccessAnswer {
@@ -201,7 +225,9 @@ impl RestsOn {
 }
 
 async fn load(tx: &mut Tx, app: &AppSlug, customer: &Customer) -> Result<RestsOn, StoreError> {
-    let granted = tx.access_granted(app, std::slice::from_ref(customer)).await?;
+    let granted = tx
+        .access_granted(app, std::slice::from_ref(customer))
+        .await?;
     let grants = granted.of(customer);
     for grant in access::unreadable(&grants) {
         tracing::error!(
@@ -258,16 +284,27 @@ impl From<Extent> for ExtentView {
         match extent {
             Extent::Constraints(all) => {
                 let all: Vec<String> = all.into_iter().collect();
-                Self { constraint: Some(all.join(" || ")), versions: None }
+                Self {
+                    constraint: Some(all.join(" || ")),
+                    versions: None,
+                }
             }
-            Extent::Versions(versions) => Self { constraint: None, versions: Some(versions) },
+            Extent::Versions(versions) => Self {
+                constraint: None,
+                versions: Some(versions),
+            },
         }
     }
 }
 
 async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut tx = state.store.read().await?;
-    let Some(TokenHolder { app, token, customer }) = holder(&mut tx, &headers).await? else {
+    let Some(TokenHolder {
+        app,
+        token,
+        customer,
+    }) = holder(&mut tx, &headers).await?
+    else {
         return Ok(AccessAnswer::nobody().into_response());
     };
     let rests_on = load(&mut tx, &app, &customer).await?;
@@ -277,6 +314,9 @@ async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<R
     }
     let answer = AccessAnswer::of(AccessCode::Ok, &app, Some(&token), &customer);
     let everything = access::everything(holder, now);
-    let packages = everything.into_iter().map(|(name, extent)| (name, extent.into())).collect();
+    let packages = everything
+        .into_iter()
+        .map(|(name, extent)| (name, extent.into()))
+        .collect();
     Ok((answer.headers(), Json(PackagesAnswer { answer, packages })).into_response())
 }

@@ -192,18 +192,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidPath<T> {
     }
 }
 
-/// serde knows the name of a missing or unknown field, but its path ends one step before it.
+/// What serde says about a field whose name is in its words and not in its path, and what we say.
+const NAMED: [(&str, &str); 3] = [
+    ("missing field `", "is missing"),
+    ("unknown field `", "is not known here"),
+    ("duplicate field `", "is given twice"),
+];
+
 fn field_error(path: &str, message: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
-    let named = |lead: &str| {
-        let rest = message.strip_prefix(lead)?;
-        rest.split_once('`').map(|(name, _)| name)
-    };
-    let (name, message) = if let Some(name) = named("missing field `") {
-        (name, "is missing")
-    } else if let Some(name) = named("unknown field `") {
-        (name, "is not known here")
-    } else {
+    let named = NAMED.iter().find_map(|(lead, said)| {
+        let (name, _) = message.strip_prefix(lead)?.split_once('`')?;
+        Some((name, said))
+    });
+    let Some((name, message)) = named else {
         return FieldError::new(if path.is_empty() { "body" } else { path }, message);
     };
     let last = path.rsplit('.').next().unwrap_or_default();
@@ -212,7 +214,7 @@ fn field_error(path: &str, message: &str) -> FieldError {
         _ if last == name => path.to_owned(),
         _ => format!("{path}.{name}"),
     };
-    FieldError::new(field, message)
+    FieldError::new(field, *message)
 }
 
 #[cfg(test)]
@@ -303,11 +305,19 @@ mod tests {
         for (uri, field) in cases {
             let read = parse_query::<Page>(&Uri::from_static(uri));
             let named = read.err().map(|error| match error {
-                ApiError::Invalid { code: "query_invalid", errors, .. } => errors[0].clone(),
+                ApiError::Invalid {
+                    code: "query_invalid",
+                    errors,
+                    ..
+                } => errors[0].clone(),
                 other => panic!("{uri}: {other:?}"),
             });
             let named = named.as_ref();
-            assert_eq!(named.map(|error| error.field.as_str()), field, "{uri}: {named:?}");
+            assert_eq!(
+                named.map(|error| error.field.as_str()),
+                field,
+                "{uri}: {named:?}"
+            );
         }
     }
 

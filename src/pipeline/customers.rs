@@ -179,10 +179,14 @@ pub async fn get_or_create(
     }
     let mut found = None;
     if let Some(external_id) = &profile.external_id {
-        found = tx.customer_find_by_external(&order.app, external_id, Match::Unique).await?;
+        found = tx
+            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .await?;
     }
     if let (None, Some(email)) = (&found, &profile.email) {
-        found = tx.customer_find_by_email(&order.app, email, Match::Unique).await?;
+        found = tx
+            .customer_find_by_email(&order.app, email, Match::Unique)
+            .await?;
     }
     if let Some(customer) = found {
         return Ok(GotOrCreated::Got(Box::new(customer)));
@@ -206,17 +210,24 @@ pub async fn update(
     refuse_wrong(change)?;
     let mut tx = store.begin().await?;
     let (before, profile) = {
-        let row = tx.customer_find(&order.app, id).await?.ok_or(ActError::Unknown)?;
-        (row.profile.clone(), change.apply(&row.profile, &row.shown.contact))
+        let row = tx
+            .customer_find(&order.app, id)
+            .await?
+            .ok_or(ActError::Unknown)?;
+        (
+            row.profile.clone(),
+            change.apply(&row.profile, &row.shown.contact),
+        )
     };
     let news = Profile {
         email: profile.email.clone().filter(|_| {
             let fold = |profile: &Profile| profile.email.as_deref().and_then(fold_email);
             fold(&profile) != fold(&before)
         }),
-        external_id: profile.external_id.clone().filter(|_| {
-            profile.external_id != before.external_id
-        }),
+        external_id: profile
+            .external_id
+            .clone()
+            .filter(|_| profile.external_id != before.external_id),
         ..Profile::default()
     };
     refuse_taken(&mut tx, order, &news, Some(id)).await?;
@@ -269,7 +280,10 @@ pub async fn delete(
     deletion: Deletion,
 ) -> Result<(), CustomerError> {
     let mut tx = store.begin().await?;
-    let row = tx.customer_find(&order.app, id).await?.ok_or(ActError::Unknown)?;
+    let row = tx
+        .customer_find(&order.app, id)
+        .await?
+        .ok_or(ActError::Unknown)?;
     let gone_already = row.deleted_at.is_some();
     if gone_already && deletion == Deletion::Soft {
         return Ok(());
@@ -281,18 +295,26 @@ pub async fn delete(
             ..Profile::default()
         };
         let reach = reach_of(Some(id), [&row.profile, &shown]);
-        act_in(&mut tx, order, id, &reach, "delete", |world| world.delete(id, order.now)).await?;
+        act_in(&mut tx, order, id, &reach, "delete", |world| {
+            world.delete(id, order.now)
+        })
+        .await?;
     }
     if deletion == Deletion::Permanent {
         tx.customer_purge(&order.app, id).await?;
-        tx.audit_add(&[order.entry(Some(id), "purge", json!({}))]).await?;
+        tx.audit_add(&[order.entry(Some(id), "purge", json!({}))])
+            .await?;
     }
     Ok(tx.commit().await?)
 }
 
 fn refuse_wrong(change: &ProfileChange) -> Result<(), CustomerError> {
     let errors = change.errors();
-    if errors.is_empty() { Ok(()) } else { Err(CustomerError::Invalid { errors }) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(CustomerError::Invalid { errors })
+    }
 }
 
 fn new_profile(change: &ProfileChange) -> Result<Profile, CustomerError> {
@@ -300,7 +322,10 @@ fn new_profile(change: &ProfileChange) -> Result<Profile, CustomerError> {
     let profile = change.apply(&Profile::default(), &Contact::default());
     if profile.name.is_none() && profile.email.is_none() {
         let missing = "is missing; a customer needs a name or an e-mail address";
-        let errors = vec![FieldError::new("name", missing), FieldError::new("email", missing)];
+        let errors = vec![
+            FieldError::new("name", missing),
+            FieldError::new("email", missing),
+        ];
         return Err(CustomerError::Invalid { errors });
     }
     Ok(profile)
@@ -316,13 +341,17 @@ async fn refuse_taken(
     let others = |customer: Customer| Some(customer.id).filter(|id| Some(id) != own);
     if let Some(email) = &profile.email {
         tx.customer_lock_email(&order.app, email).await?;
-        let holder = tx.customer_find_by_email(&order.app, email, Match::Unique).await?;
+        let holder = tx
+            .customer_find_by_email(&order.app, email, Match::Unique)
+            .await?;
         if let Some(by) = holder.and_then(others) {
             return Err(CustomerError::EmailTaken { by });
         }
     }
     if let Some(external_id) = &profile.external_id {
-        let found = tx.customer_find_by_external(&order.app, external_id, Match::Unique).await?;
+        let found = tx
+            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .await?;
         if let Some(by) = found.and_then(others) {
             return Err(CustomerError::ExternalIdTaken { by });
         }
@@ -330,18 +359,20 @@ async fn refuse_taken(
     Ok(())
 }
 
-async fn create_in(
-    tx: &mut Tx,
-    order: &Order,
-    profile: Profile,
-) -> Result<Created, CustomerError> {
+async fn create_in(tx: &mut Tx, order: &Order, profile: Profile) -> Result<Created, CustomerError> {
     let id = CustomerId::from_uuid(random::uuid(order.now)?);
     let reach = reach_of(None, [&profile]);
     let create = |world: &mut World| Ok(world.create_customer(id.clone(), profile, order.now));
     let acted = act_in(tx, order, &id, &reach, "create", create).await?;
-    let first = TokenOrder { name: "default".to_owned(), ..TokenOrder::default() };
+    let first = TokenOrder {
+        name: "default".to_owned(),
+        ..TokenOrder::default()
+    };
     let (_, token) = tokens::issue(tx, order, &id, first).await?;
-    Ok(Created { customer: acted.customer, token })
+    Ok(Created {
+        customer: acted.customer,
+        token,
+    })
 }
 
 /// Lets an act work on all that it can touch, and writes what it changed.
@@ -355,26 +386,31 @@ async fn act_in(
 ) -> Result<Acted, CustomerError> {
     let mut world = tx.world_load(&order.app, reach).await?;
     let changes = act(&mut world)?;
-    let changed = !world.touched.customers.is_empty();
+    let touched = !world.touched.customers.is_empty();
     tx.world_save(&order.app, &world).await?;
     let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
-    if changed && entries.is_empty() {
+    if touched && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         entries.push(order.entry(Some(id), name, json!({})));
     }
     tx.audit_add(&entries).await?;
     let customer = world.customers.remove(id).ok_or(ActError::Unknown)?;
-    Ok(Acted { customer, changed })
+    Ok(Acted {
+        customer,
+        changed: touched,
+    })
 }
 
 /// Everybody whom an act on these profiles can touch.
-fn reach_of<'a>(
-    id: Option<&CustomerId>,
-    profiles: impl IntoIterator<Item = &'a Profile>,
-) -> Reach {
-    let mut reach = Reach { customers: id.into_iter().cloned().collect(), ..Reach::default() };
+fn reach_of<'a>(id: Option<&CustomerId>, profiles: impl IntoIterator<Item = &'a Profile>) -> Reach {
+    let mut reach = Reach {
+        customers: id.into_iter().cloned().collect(),
+        ..Reach::default()
+    };
     for profile in profiles {
-        reach.emails.extend(profile.email.as_deref().and_then(fold_email));
+        reach
+            .emails
+            .extend(profile.email.as_deref().and_then(fold_email));
         if let Some(external_id) = &profile.external_id {
             reach.accounts.extend(account_objects(external_id));
             reach.external_ids.insert(external_id.clone());

@@ -15,15 +15,15 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::change::{Change, Effect, IgnoreCode, Outcome};
+use crate::domain::event::EventError;
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::fact::Occurrence;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::time::Timestamp;
 use crate::domain::reach::Reach;
+use crate::domain::time::Timestamp;
 use crate::domain::world::World;
 use crate::provider::{self, IgnoreReason, Meaning, ReadError, Reading};
 use crate::queue::Message;
-use crate::domain::event::EventError;
 use crate::queue::message::HeadersV1;
 use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, Store, StoreError, Tx};
 
@@ -52,7 +52,10 @@ pub async fn process(
     now: Timestamp,
 ) -> Result<Vec<Disposition>, StoreError> {
     let mut tx = store.begin().await?;
-    let keys: Vec<EventKey> = messages.iter().map(|message| key_of(message.headers())).collect();
+    let keys: Vec<EventKey> = messages
+        .iter()
+        .map(|message| key_of(message.headers()))
+        .collect();
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
     let apps = tx.app_existing(wanted).await?;
     let mut fold = Fold::new(tx.ledger_find(&keys).await?, now);
@@ -67,10 +70,18 @@ pub async fn process(
             Admission::Counted => dispositions[index] = Disposition::Duplicate,
             Admission::Known => dispositions[index] = Disposition::Redelivered,
             Admission::Process => {
-                match provider::read(key.provider, message.body.as_bytes(), message.headers().mode)
-                {
+                match provider::read(
+                    key.provider,
+                    message.body.as_bytes(),
+                    message.headers().mode,
+                ) {
                     Ok(reading) => {
-                        let task = Task { index, key, message, reading };
+                        let task = Task {
+                            index,
+                            key,
+                            message,
+                            reading,
+                        };
                         to_apply.entry(&key.app).or_default().push(task);
                     }
                     Err(error) => {
@@ -83,7 +94,10 @@ pub async fn process(
     }
     for (app, tasks) in to_apply {
         let mut reach = Reach::default();
-        tasks.iter().filter_map(Task::occurrence).for_each(|it| reach.extend(it));
+        tasks
+            .iter()
+            .filter_map(Task::occurrence)
+            .for_each(|it| reach.extend(it));
         let mut world = tx.world_load(app, &reach).await?;
         for task in tasks {
             dispositions[task.index] = Disposition::Done(fold.apply(&mut world, &task));
@@ -126,7 +140,10 @@ pub(super) async fn note(
         return Ok(());
     }
     let known = tx.ledger_find([&key]).await?;
-    if known.get(&key).is_some_and(|state| state.outcome.is_settled()) {
+    if known
+        .get(&key)
+        .is_some_and(|state| state.outcome.is_settled())
+    {
         return Ok(());
     }
     let mut entry = entry(&key, message, outcome, now);
@@ -251,7 +268,12 @@ impl Fold {
         entry.customer = effect.customer;
         entry.changes = json!(effect.changes);
         let actor = Actor::Event(task.key.clone());
-        self.audit.extend(audit_entries(&task.key.app, &actor, &effect.changes, self.now));
+        self.audit.extend(audit_entries(
+            &task.key.app,
+            &actor,
+            &effect.changes,
+            self.now,
+        ));
     }
 
     async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
@@ -265,8 +287,15 @@ fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
     let same_message = state.receipt == headers.receipt;
     match (headers.replay, state.outcome) {
         (Some(_), _) if same_message && state.outcome.is_settled() => Admission::Known,
-        (Some(replay), EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded) => {
-            if replay.force { Admission::Process } else { Admission::Known }
+        (
+            Some(replay),
+            EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded,
+        ) => {
+            if replay.force {
+                Admission::Process
+            } else {
+                Admission::Known
+            }
         }
         (Some(_), EventOutcome::Ignored | EventOutcome::Pending | EventOutcome::Failed) => {
             Admission::Process
@@ -343,7 +372,10 @@ fn entry(key: &EventKey, message: &Message, outcome: EventOutcome, now: Timestam
 }
 
 fn read_error(error: &ReadError) -> EventError {
-    EventError { code: error.code().to_owned(), detail: error.to_string() }
+    EventError {
+        code: error.code().to_owned(),
+        detail: error.to_string(),
+    }
 }
 
 /// What the ledger says of a payload that was not read; nothing where nothing is wrong.
@@ -372,5 +404,8 @@ fn unapplied(code: IgnoreCode) -> Option<EventError> {
 }
 
 fn event_error(code: &str, detail: &str) -> EventError {
-    EventError { code: code.to_owned(), detail: detail.to_owned() }
+    EventError {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+    }
 }

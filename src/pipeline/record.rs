@@ -1,9 +1,9 @@
 //! Dead letters become `failed` events of the ledger, where they can be seen and replayed.
 
+use crate::domain::event::EventError;
 use crate::domain::event::EventOutcome;
 use crate::domain::time::Timestamp;
 use crate::queue::Message;
-use crate::domain::event::EventError;
 use crate::store::{Store, StoreError};
 
 /// Records one dead letter. Recording it twice is harmless; an event that has had its effect by

@@ -75,7 +75,9 @@ async fn order(
     let stored = stored.ok_or(ReplayError::NotFound)?;
     match stored.outcome {
         EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded if !force => {
-            return Err(ReplayError::AlreadyApplied { outcome: stored.outcome });
+            return Err(ReplayError::AlreadyApplied {
+                outcome: stored.outcome,
+            });
         }
         EventOutcome::Applied
         | EventOutcome::Unchanged
@@ -96,5 +98,8 @@ async fn order(
         replay: Some(Replay { force }),
         error: None,
     };
-    Ok(Message { headers: Headers::V1(headers), body: stored.payload })
+    Ok(Message {
+        headers: Headers::V1(headers),
+        body: stored.payload,
+    })
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::process::audit_entries;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::time::Timestamp;
 use crate::domain::reach::Reach;
+use crate::domain::time::Timestamp;
 use crate::store::{Actor, Store, StoreError};
 
 /// Most customers of one transaction: a write lock is held while they are derived.
@@ -33,11 +33,15 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
             by_app.entry(app).or_default().insert(id);
         }
         for (app, customers) in by_app {
-            let reach = Reach { customers, ..Reach::default() };
+            let reach = Reach {
+                customers,
+                ..Reach::default()
+            };
             let mut world = tx.world_load(&app, &reach).await?;
             let changes = world.tick(now);
             tx.world_save(&app, &world).await?;
-            tx.audit_add(&audit_entries(&app, &Actor::Timer, &changes, now)).await?;
+            tx.audit_add(&audit_entries(&app, &Actor::Timer, &changes, now))
+                .await?;
         }
         tx.commit().await?;
     }

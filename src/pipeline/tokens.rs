@@ -61,7 +61,8 @@ pub async fn issue(
     };
     tx.token_add(&order.app, &token, &text.hash()).await?;
     let details = json!({"id": token.id, "name": token.name, "prefix": token.prefix});
-    tx.audit_add(&[order.entry(Some(customer), "token_create", details)]).await?;
+    tx.audit_add(&[order.entry(Some(customer), "token_create", details)])
+        .await?;
     Ok((token, text))
 }
 
@@ -100,6 +101,7 @@ pub async fn issue_admin(
     };
     tx.admin_token_add(&token, &text.hash()).await?;
     let details = json!({"id": token.id, "name": token.name, "role": token.role, "app": token.app});
-    tx.audit_add(&[order.entry(None, "admin_token_create", details)]).await?;
+    tx.audit_add(&[order.entry(None, "admin_token_create", details)])
+        .await?;
     Ok((token, text))
 }

@@ -75,7 +75,11 @@ impl EmbeddedQueue {
 
     /// A consumer of a lane. Several share its messages.
     pub fn consumer(&self, lane: Lane) -> EmbeddedConsumer {
-        EmbeddedConsumer { shared: Arc::clone(&self.shared), lane, held: BTreeSet::new() }
+        EmbeddedConsumer {
+            shared: Arc::clone(&self.shared),
+            lane,
+            held: BTreeSet::new(),
+        }
     }
 }
 
@@ -83,7 +87,10 @@ impl EmbeddedQueue {
 impl Publisher for EmbeddedQueue {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         let (done, answer) = oneshot::channel();
-        self.publishes.send(Publish { message, done }).await.map_err(|_| QueueError::Closed)?;
+        self.publishes
+            .send(Publish { message, done })
+            .await
+            .map_err(|_| QueueError::Closed)?;
         answer
             .await
             .map_err(|_| QueueError::Closed)?
@@ -91,7 +98,14 @@ impl Publisher for EmbeddedQueue {
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
-        let counted = async { self.shared.store.read().await?.message_next_due(word(Lane::Work), []).await };
+        let counted = async {
+            self.shared
+                .store
+                .read()
+                .await?
+                .message_next_due(word(Lane::Work), [])
+                .await
+        };
         counted.await.map(|_| ()).map_err(QueueError::unavailable)
     }
 }
@@ -100,8 +114,10 @@ impl Publisher for EmbeddedQueue {
 async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) {
     let mut group = Vec::with_capacity(GROUP);
     while inbox.recv_many(&mut group, GROUP).await > 0 {
-        let (messages, waiting): (Vec<_>, Vec<_>) =
-            group.drain(..).map(|publish| (publish.message, publish.done)).unzip();
+        let (messages, waiting): (Vec<_>, Vec<_>) = group
+            .drain(..)
+            .map(|publish| (publish.message, publish.done))
+            .unzip();
         let result = shared.add(messages).await.map_err(Arc::new);
         if result.is_ok() {
             shared.work.bell.notify_waiters();
@@ -142,7 +158,10 @@ impl LaneState {
 /// When the store fails.
 pub async fn put(tx: &mut Tx, messages: Vec<Message>, now: Timestamp) -> Result<(), StoreError> {
     let new = messages.into_iter().map(|message| {
-        Ok(NewMessage { headers: header_text(&message.headers)?, body: message.body })
+        Ok(NewMessage {
+            headers: header_text(&message.headers)?,
+            body: message.body,
+        })
     });
     let new = new.collect::<Result<_, StoreError>>()?;
     tx.message_add(word(Lane::Work), new, now).await
@@ -160,9 +179,15 @@ fn header_text(headers: &Headers) -> Result<String, StoreError> {
 }
 
 fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
-    let headers = serde_json::from_str(&stored.headers)
-        .map_err(|source| StoreError::Document { source })?;
-    Ok(Delivery { tag: tag(stored.seq), message: Message { headers, body: stored.body } })
+    let headers =
+        serde_json::from_str(&stored.headers).map_err(|source| StoreError::Document { source })?;
+    Ok(Delivery {
+        tag: tag(stored.seq),
+        message: Message {
+            headers,
+            body: stored.body,
+        },
+    })
 }
 
 /// Takes messages of one lane. What it holds goes back when it is dropped.
@@ -178,25 +203,34 @@ impl EmbeddedConsumer {
     }
 
     /// What is due now, or when something will be.
-    async fn choose(&mut self, most: usize) -> Result<Result<Vec<Delivery>, Option<Timestamp>>, StoreError> {
+    async fn choose(
+        &mut self,
+        most: usize,
+    ) -> Result<Result<Vec<Delivery>, Option<Timestamp>>, StoreError> {
         let shared = Arc::clone(&self.shared);
         let state = shared.lane(self.lane);
         let _choosing = state.choosing.lock().await;
         let in_hand = state.in_hand(|held| held.clone());
         let mut tx = shared.store.read().await?;
-        let due = tx.message_due(word(self.lane), shared.clock.now(), in_hand.clone(), most).await?;
+        let due = tx
+            .message_due(word(self.lane), shared.clock.now(), in_hand.clone(), most)
+            .await?;
         if due.is_empty() {
             return Ok(Err(tx.message_next_due(word(self.lane), in_hand).await?));
         }
         let seqs: Vec<i64> = due.iter().map(|stored| stored.seq).collect();
         state.in_hand(|held| held.extend(&seqs));
         self.held.extend(&seqs);
-        due.into_iter().map(message_of).collect::<Result<_, _>>().map(Ok)
+        due.into_iter()
+            .map(message_of)
+            .collect::<Result<_, _>>()
+            .map(Ok)
     }
 
     fn release(&mut self, seqs: impl IntoIterator<Item = i64>) {
         let seqs: Vec<i64> = seqs.into_iter().collect();
-        self.state().in_hand(|held| seqs.iter().for_each(|seq| drop(held.remove(seq))));
+        self.state()
+            .in_hand(|held| seqs.iter().for_each(|seq| drop(held.remove(seq))));
         for seq in &seqs {
             self.held.remove(seq);
         }
@@ -227,7 +261,10 @@ impl Consumer for EmbeddedConsumer {
 
     async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError> {
         let now = self.shared.clock.now();
-        let seqs: Vec<i64> = settlements.iter().map(|(delivery, _)| seq(delivery.tag)).collect();
+        let seqs: Vec<i64> = settlements
+            .iter()
+            .map(|(delivery, _)| seq(delivery.tag))
+            .collect();
         let mut done = Vec::new();
         let mut moves = Vec::new();
         for (delivery, settlement) in settlements {
@@ -245,7 +282,12 @@ impl Consumer for EmbeddedConsumer {
             headers.attempt += 1;
             headers.error = Some(error);
             let headers = header_text(&message.headers).map_err(QueueError::unavailable)?;
-            moves.push(MessageMove { seq, lane: word(lane), due_at, headers });
+            moves.push(MessageMove {
+                seq,
+                lane: word(lane),
+                due_at,
+                headers,
+            });
         }
         let written = async {
             let mut tx = self.shared.store.begin().await?;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::event::EventError;
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::time::Timestamp;
 use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
 
 /// A message, by version of its form.
 #[derive(Clone, Debug, PartialEq, Eq)]

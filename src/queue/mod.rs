@@ -36,7 +36,9 @@ pub enum QueueError {
 
 impl QueueError {
     fn unavailable(source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Unavailable { source: Arc::new(source) }
+        Self::Unavailable {
+            source: Arc::new(source),
+        }
     }
 }
 

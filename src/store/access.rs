@@ -61,7 +61,10 @@ impl Tx {
              JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id) \
              WHERE tokens.hash = $1 AND given.deleted_at IS NULL AND shown.deleted_at IS NULL"
         );
-        let Some(row) = self.fetch_opt(&sql, binds![hash.as_bytes().to_vec()]).await? else {
+        let Some(row) = self
+            .fetch_opt(&sql, binds![hash.as_bytes().to_vec()])
+            .await?
+        else {
             return Ok(None);
         };
         let holder = TokenHolder {
@@ -81,7 +84,9 @@ impl Tx {
         app: &AppSlug,
         customers: &[Customer],
     ) -> Result<Granted, StoreError> {
-        let by_hand = self.grant_list(app, customers.iter().map(|it| &it.id)).await?;
+        let by_hand = self
+            .grant_list(app, customers.iter().map(|it| &it.id))
+            .await?;
         let paid = customers.iter().flat_map(|it| &it.shown.entitlements);
         let ids: BTreeSet<(Provider, String)> = paid
             .flat_map(|it| {
@@ -90,7 +95,11 @@ impl Tx {
             })
             .collect();
         let plans = self.plans_for(app, &ids).await?;
-        let mut granted = Granted { by_hand, plans, releases: Vec::new() };
+        let mut granted = Granted {
+            by_hand,
+            plans,
+            releases: Vec::new(),
+        };
         let needs_releases = |customer: &&Customer| {
             matches!(customer.shown.status, Status::Frozen { .. })
                 && customer.shown.frozen_versions.is_none()

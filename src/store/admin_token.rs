@@ -47,7 +47,9 @@ impl Tx {
         hash: &TokenHash,
     ) -> Result<Option<AdminToken>, StoreError> {
         let sql = format!("{SELECT} WHERE hash = $1");
-        let row = self.fetch_opt(&sql, binds![hash.as_bytes().to_vec()]).await?;
+        let row = self
+            .fetch_opt(&sql, binds![hash.as_bytes().to_vec()])
+            .await?;
         row.as_ref().map(token_of).transpose()
     }
 
@@ -64,7 +66,8 @@ impl Tx {
         if let Some(app) = app {
             filter.and("app = ?", app.as_str());
         }
-        self.list(SELECT, filter, Key::Text("id"), window, token_of).await
+        self.list(SELECT, filter, Key::Text("id"), window, token_of)
+            .await
     }
 
     /// Removes a token, of this app alone if one is named; whether there was one.

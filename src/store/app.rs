@@ -79,7 +79,11 @@ impl Tx {
     /// When the database does not answer.
     pub async fn app_list(&mut self) -> Result<Vec<App>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM apps ORDER BY created_at DESC, slug");
-        self.fetch(&sql, binds![]).await?.iter().map(app_of).collect()
+        self.fetch(&sql, binds![])
+            .await?
+            .iter()
+            .map(app_of)
+            .collect()
     }
 
     /// Gives an app another name; whether there is such an app.

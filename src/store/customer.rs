@@ -46,8 +46,10 @@ impl Tx {
     /// When the database does not answer.
     // The embedded engine has one writer at a time, which is lock enough. An engine with more
     // takes its lock on the pair of app and folded address here.
-    #[expect(clippy::unused_async, reason = "other engines ask the database for a lock")]
-    #[expect(clippy::unused_async_trait_impl, reason = "see above")]
+    #[expect(
+        clippy::unused_async,
+        reason = "other engines ask the database for a lock"
+    )]
     pub async fn customer_lock_email(
         &mut self,
         _app: &AppSlug,
@@ -66,7 +68,9 @@ impl Tx {
         id: &CustomerId,
     ) -> Result<Option<Customer>, StoreError> {
         let sql = "SELECT kept FROM customers WHERE app = $1 AND id = $2";
-        let row = self.fetch_opt(sql, binds![app.as_str(), id.as_str()]).await?;
+        let row = self
+            .fetch_opt(sql, binds![app.as_str(), id.as_str()])
+            .await?;
         row.as_ref().map(customer_of).transpose()
     }
 
@@ -92,7 +96,11 @@ impl Tx {
                               WHERE app = $1 AND admin_external_id IN ($4, $5) \
                               UNION ALL SELECT id, 4 FROM customers \
                               WHERE app = $1 AND external_id IN ($4, $5)";
-        let mut binds = binds![app.as_str(), external_id, Batch::keys(account_objects(external_id))];
+        let mut binds = binds![
+            app.as_str(),
+            external_id,
+            Batch::keys(account_objects(external_id))
+        ];
         let found = match which {
             Match::Unique => found.to_owned(),
             Match::Loose => {
@@ -116,7 +124,9 @@ impl Tx {
         email: &str,
         which: Match,
     ) -> Result<Option<Customer>, StoreError> {
-        let Some(email) = fold_email(email) else { return Ok(None) };
+        let Some(email) = fold_email(email) else {
+            return Ok(None);
+        };
         let found = "SELECT id, 0 AS rank FROM customers WHERE app = $1 AND admin_email = $2 \
                      UNION ALL SELECT customer_id, 1 FROM accounts \
                      WHERE app = $1 AND linking_email = $2";
@@ -125,7 +135,8 @@ impl Tx {
             Match::Unique => found.to_owned(),
             Match::Loose => format!("{found}{shown}"),
         };
-        self.customer_best(&found, binds![app.as_str(), email]).await
+        self.customer_best(&found, binds![app.as_str(), email])
+            .await
     }
 
     /// The customer shown for the best of some rows: the lowest rank, then the first made.
@@ -141,7 +152,11 @@ impl Tx {
              WHERE held.deleted_at IS NULL AND shown.deleted_at IS NULL \
              ORDER BY found.rank, shown.id LIMIT 1"
         );
-        self.fetch_opt(&sql, binds).await?.as_ref().map(customer_of).transpose()
+        self.fetch_opt(&sql, binds)
+            .await?
+            .as_ref()
+            .map(customer_of)
+            .transpose()
     }
 
     /// Customers of an app, newest first, without merged rows.
@@ -156,7 +171,8 @@ impl Tx {
     ) -> Result<Listed<Customer>, StoreError> {
         let select = "SELECT customers.id, customers.kept FROM customers";
         let filter = filter_of(app, wanted);
-        self.list(select, filter, Key::Text("id"), window, customer_of).await
+        self.list(select, filter, Key::Text("id"), window, customer_of)
+            .await
     }
 }
 
@@ -199,16 +215,25 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
 
 /// A `LIKE` pattern for texts that contain this one.
 fn part(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     format!("%{escaped}%")
 }
 
 /// The billing accounts that an external id can mean, with and without the provider's prefix.
 /// Accounts of connected accounts are found by what is shown for them.
 pub fn account_objects(external_id: &str) -> Vec<ObjectKey> {
-    let scope = |provider, livemode| Scope { provider, livemode, connected: None };
+    let scope = |provider, livemode| Scope {
+        provider,
+        livemode,
+        connected: None,
+    };
     let of = |provider: Provider| {
-        let id = external_id.strip_prefix(&format!("{provider}_")).unwrap_or(external_id);
+        let id = external_id
+            .strip_prefix(&format!("{provider}_"))
+            .unwrap_or(external_id);
         [true, false].map(|livemode| scope(provider, livemode).key(id))
     };
     Provider::ALL.into_iter().flat_map(of).collect()

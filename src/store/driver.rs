@@ -115,7 +115,10 @@ pub(crate) struct Batch {
 impl Batch {
     /// A set without rows yet, with these columns.
     pub(crate) fn new(columns: &'static [(&'static str, Kind)]) -> Self {
-        Self { columns, cells: Vec::new() }
+        Self {
+            columns,
+            cells: Vec::new(),
+        }
     }
 
     /// A set of one text column named `key`.
@@ -172,7 +175,8 @@ impl Row {
     }
 
     pub(crate) fn text(&self, column: &'static str) -> Result<String, StoreError> {
-        self.text_opt(column)?.ok_or_else(|| StoreError::corrupt(column, "is NULL"))
+        self.text_opt(column)?
+            .ok_or_else(|| StoreError::corrupt(column, "is NULL"))
     }
 
     pub(crate) fn text_opt(&self, column: &'static str) -> Result<Option<String>, StoreError> {
@@ -184,7 +188,8 @@ impl Row {
     }
 
     pub(crate) fn int(&self, column: &'static str) -> Result<i64, StoreError> {
-        self.int_opt(column)?.ok_or_else(|| StoreError::corrupt(column, "is NULL"))
+        self.int_opt(column)?
+            .ok_or_else(|| StoreError::corrupt(column, "is NULL"))
     }
 
     pub(crate) fn int_opt(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
@@ -217,7 +222,9 @@ impl Row {
     where
         T: std::str::FromStr<Err: std::fmt::Display>,
     {
-        self.text(column)?.parse().map_err(|e: T::Err| StoreError::corrupt(column, &e.to_string()))
+        self.text(column)?
+            .parse()
+            .map_err(|e: T::Err| StoreError::corrupt(column, &e.to_string()))
     }
 
     /// As [`parsed`](Self::parsed), for a column that may be absent.

@@ -3,10 +3,10 @@
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
+use crate::domain::event::EventError;
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
-use crate::domain::event::EventError;
 
 /// One event as the ledger has it.
 #[derive(Clone, Debug)]
@@ -81,7 +81,10 @@ impl Tx {
         let Some(row) = self.fetch_opt(&sql, binds![app.as_str(), id]).await? else {
             return Ok(None);
         };
-        Ok(Some(EventRecord { payload: Some(row.text("payload")?), ..record_of(&row)? }))
+        Ok(Some(EventRecord {
+            payload: Some(row.text("payload")?),
+            ..record_of(&row)?
+        }))
     }
 
     /// Events of an app, newest first, without payloads.
@@ -116,13 +119,17 @@ impl Tx {
             filter.and("received_at < ?", until);
         }
         let select = format!("SELECT {COLUMNS} FROM events");
-        self.list(&select, filter, Key::Number("seq"), window, record_of).await
+        self.list(&select, filter, Key::Number("seq"), window, record_of)
+            .await
     }
 }
 
 fn record_of(row: &Row) -> Result<EventRecord, StoreError> {
-    let key =
-        EventKey { app: row.parsed("app")?, provider: row.parsed("provider")?, id: row.text("id")? };
+    let key = EventKey {
+        app: row.parsed("app")?,
+        provider: row.parsed("provider")?,
+        id: row.text("id")?,
+    };
     let error = row.text_opt("error_code")?.map(|code| {
         let detail = row.text_opt("error_detail")?.unwrap_or_default();
         Ok::<_, StoreError>(EventError { code, detail })

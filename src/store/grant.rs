@@ -44,7 +44,9 @@ impl Tx {
                    WHERE app = $2 AND merged_into IN (SELECT key FROM wanted)) AS holders \
                    JOIN grants ON grants.app = $2 AND grants.customer_id = holders.id \
                    ORDER BY grants.package, grants.customer_id";
-        let rows = self.fetch(sql, binds![Batch::keys(customers), app.as_str()]).await?;
+        let rows = self
+            .fetch(sql, binds![Batch::keys(customers), app.as_str()])
+            .await?;
         let mut grants: BTreeMap<CustomerId, Vec<HandGrant>> = BTreeMap::new();
         for row in rows {
             let grant = HandGrant {
@@ -84,7 +86,8 @@ impl Tx {
                    ON CONFLICT (app, customer_id, package) DO UPDATE SET \
                    version_constraint = excluded.version_constraint, \
                    created_at = excluded.created_at";
-        self.execute(sql, binds![rows, app.as_str(), customer.as_str(), now]).await?;
+        self.execute(sql, binds![rows, app.as_str(), customer.as_str(), now])
+            .await?;
         Ok(())
     }
 
@@ -103,6 +106,7 @@ impl Tx {
                    AND package IN (SELECT key FROM {rows} AS gone) AND customer_id IN \
                    (SELECT id FROM customers WHERE app = $2 AND (id = $3 OR merged_into = $3))";
         let rows = Batch::keys(packages);
-        self.execute(sql, binds![rows, app.as_str(), customer.as_str()]).await
+        self.execute(sql, binds![rows, app.as_str(), customer.as_str()])
+            .await
     }
 }

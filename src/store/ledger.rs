@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::driver::{Batch, Kind, binds};
 use super::{StoreError, Tx};
+use crate::domain::event::EventError;
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
-use crate::domain::time::Timestamp;
 use crate::domain::mode::Mode;
-use crate::domain::event::EventError;
+use crate::domain::time::Timestamp;
 
 /// What the ledger says of an event that comes (again).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +74,11 @@ impl Tx {
         &mut self,
         keys: impl IntoIterator<Item = &EventKey> + Send,
     ) -> Result<BTreeMap<EventKey, LedgerState>, StoreError> {
-        let mut rows =
-            Batch::new(&[("app", Kind::Text), ("provider", Kind::Text), ("id", Kind::Text)]);
+        let mut rows = Batch::new(&[
+            ("app", Kind::Text),
+            ("provider", Kind::Text),
+            ("id", Kind::Text),
+        ]);
         for key in keys {
             rows.row([json!(key.app), json!(key.provider), json!(key.id)]);
         }
@@ -92,8 +95,10 @@ impl Tx {
                     provider: row.parsed("provider")?,
                     id: row.text("id")?,
                 };
-                let state =
-                    LedgerState { receipt: row.text("receipt")?, outcome: row.parsed("outcome")? };
+                let state = LedgerState {
+                    receipt: row.text("receipt")?,
+                    outcome: row.parsed("outcome")?,
+                };
                 Ok((key, state))
             })
             .collect()
@@ -200,7 +205,12 @@ impl Tx {
             ("more", Kind::Int),
         ]);
         for (key, more) in counts {
-            rows.row([json!(key.app), json!(key.provider), json!(key.id), json!(more)]);
+            rows.row([
+                json!(key.app),
+                json!(key.provider),
+                json!(key.id),
+                json!(more),
+            ]);
         }
         let sql = "UPDATE events SET duplicates = duplicates + new.more FROM {rows} AS new \
                    WHERE events.app = new.app AND events.provider = new.provider \

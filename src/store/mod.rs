@@ -86,7 +86,10 @@ impl StoreError {
     }
 
     fn corrupt(column: &'static str, detail: &str) -> Self {
-        Self::CorruptRow { column, detail: detail.to_owned() }
+        Self::CorruptRow {
+            column,
+            detail: detail.to_owned(),
+        }
     }
 
     /// Whether the same work may succeed later without anybody changing it.
@@ -115,7 +118,10 @@ impl Store {
     /// When the file cannot be opened or made.
     pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
         let driver = Arc::new(sqlite::SqliteDriver::open(path).await?);
-        Ok(Self { driver, statements: Arc::default() })
+        Ok(Self {
+            driver,
+            statements: Arc::default(),
+        })
     }
 
     /// Brings the schema up to date.
@@ -143,7 +149,10 @@ impl Store {
     }
 
     fn handle(&self, session: Box<dyn Session>) -> Tx {
-        Tx { session, statements: Arc::clone(&self.statements) }
+        Tx {
+            session,
+            statements: Arc::clone(&self.statements),
+        }
     }
 
     /// How many statements have been run so far. What a batch costs is the number of its

@@ -43,7 +43,11 @@ impl<T> Listed<T> {
                 let (skip, size) = (offset(*number, *size), *size as usize);
                 let skip = usize::try_from(skip).unwrap_or(usize::MAX);
                 let rows = all.into_iter().skip(skip).take(size).collect();
-                Self { rows, total, next: None }
+                Self {
+                    rows,
+                    total,
+                    next: None,
+                }
             }
             Window::Walk { after, size } => {
                 let start = after.as_ref().map_or(0, |after| {
@@ -54,7 +58,11 @@ impl<T> Listed<T> {
                 let more = all.len() > start + size;
                 let rows: Vec<T> = all.into_iter().skip(start).take(size).collect();
                 let next = rows.last().filter(|_| more).map(key);
-                Self { rows, total: None, next }
+                Self {
+                    rows,
+                    total: None,
+                    next,
+                }
             }
         }
     }
@@ -73,12 +81,18 @@ pub(super) struct Filter {
 impl Filter {
     /// No condition: everything.
     pub(super) fn all() -> Self {
-        Self { conditions: vec!["1 = 1".to_owned()], binds: Vec::new() }
+        Self {
+            conditions: vec!["1 = 1".to_owned()],
+            binds: Vec::new(),
+        }
     }
 
     /// The condition that every list has. `?` stands for the value.
     pub(super) fn new(condition: &str, value: impl Into<Value>) -> Self {
-        let mut filter = Self { conditions: Vec::new(), binds: Vec::new() };
+        let mut filter = Self {
+            conditions: Vec::new(),
+            binds: Vec::new(),
+        };
         filter.and(condition, value);
         filter
     }
@@ -86,7 +100,8 @@ impl Filter {
     /// One more condition. Every `?` stands for the value.
     pub(super) fn and(&mut self, condition: &str, value: impl Into<Value>) {
         self.binds.push(value.into());
-        self.conditions.push(condition.replace('?', &format!("${}", self.binds.len())));
+        self.conditions
+            .push(condition.replace('?', &format!("${}", self.binds.len())));
     }
 
     /// One more condition without a value.
@@ -151,10 +166,16 @@ impl Tx {
                     "{select} WHERE {conditions} ORDER BY {column} DESC LIMIT ${next} OFFSET ${}",
                     next + 1
                 );
-                filter.binds.extend(binds![i64::from(*size), offset(*number, *size)]);
+                filter
+                    .binds
+                    .extend(binds![i64::from(*size), offset(*number, *size)]);
                 let rows = self.fetch(&sql, filter.binds).await?;
                 let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
-                Ok(Listed { rows, total: Some(total), next: None })
+                Ok(Listed {
+                    rows,
+                    total: Some(total),
+                    next: None,
+                })
             }
             Window::Walk { after, size } => {
                 if let Some(after) = after {
@@ -171,7 +192,11 @@ impl Tx {
                 let last = found.last().filter(|_| more);
                 let next = last.map(|row| key.cursor(row)).transpose()?;
                 let rows = found.iter().map(read).collect::<Result<_, _>>()?;
-                Ok(Listed { rows, total: None, next })
+                Ok(Listed {
+                    rows,
+                    total: None,
+                    next,
+                })
             }
         }
     }
@@ -190,7 +215,11 @@ mod tests {
     use super::*;
 
     fn pages(all: &[i32], number: u32, size: u32) -> Listed<i32> {
-        Listed::of(all.to_vec(), &Window::Page { number, size }, ToString::to_string)
+        Listed::of(
+            all.to_vec(),
+            &Window::Page { number, size },
+            ToString::to_string,
+        )
     }
 
     #[test]

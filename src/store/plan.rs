@@ -86,7 +86,11 @@ impl Tx {
             "SELECT {COLUMNS} FROM plans WHERE app = $1 AND provider = $2 AND price_id = $3"
         );
         let binds = binds![app.as_str(), provider.as_str(), price_id];
-        self.fetch_opt(&sql, binds).await?.as_ref().map(plan_of).transpose()
+        self.fetch_opt(&sql, binds)
+            .await?
+            .as_ref()
+            .map(plan_of)
+            .transpose()
     }
 
     /// The plans of an app, newest first.
@@ -98,7 +102,11 @@ impl Tx {
             "SELECT {COLUMNS} FROM plans WHERE app = $1 \
              ORDER BY updated_at DESC, provider, price_id"
         );
-        self.fetch(&sql, binds![app.as_str()]).await?.iter().map(plan_of).collect()
+        self.fetch(&sql, binds![app.as_str()])
+            .await?
+            .iter()
+            .map(plan_of)
+            .collect()
     }
 
     /// All plans of an app, as the derivation reads them.
@@ -178,7 +186,10 @@ impl Tx {
         price_id: &str,
     ) -> Result<bool, StoreError> {
         let sql = "DELETE FROM plans WHERE app = $1 AND provider = $2 AND price_id = $3";
-        Ok(self.execute(sql, binds![app.as_str(), provider.as_str(), price_id]).await? > 0)
+        Ok(self
+            .execute(sql, binds![app.as_str(), provider.as_str(), price_id])
+            .await?
+            > 0)
     }
 
     /// Makes the plans of the settings what the settings say now: others of that source go. A
@@ -203,8 +214,11 @@ impl Tx {
                         && plan.packages == *packages
                 })
         };
-        let same: BTreeSet<(Provider, String)> =
-            present.iter().filter(same).map(|plan| (plan.provider, plan.price_id.clone())).collect();
+        let same: BTreeSet<(Provider, String)> = present
+            .iter()
+            .filter(same)
+            .map(|plan| (plan.provider, plan.price_id.clone()))
+            .collect();
         for plan in present.iter().filter(|plan| plan.source == source) {
             if !same.contains(&(plan.provider, plan.price_id.clone())) {
                 self.plan_delete(app, plan.provider, &plan.price_id).await?;
@@ -226,7 +240,10 @@ impl Tx {
 }
 
 fn map_of(plans: Vec<Plan>) -> Plans {
-    plans.into_iter().map(|plan| ((plan.provider, plan.price_id), plan.packages)).collect()
+    plans
+        .into_iter()
+        .map(|plan| ((plan.provider, plan.price_id), plan.packages))
+        .collect()
 }
 
 fn plan_of(row: &Row) -> Result<Plan, StoreError> {

@@ -66,7 +66,9 @@ impl Tx {
              ON releases.app = $2 AND releases.package = wanted.key \
              ORDER BY releases.released_at DESC, releases.normalized DESC"
         );
-        let rows = self.fetch(&sql, binds![Batch::keys(packages), app.as_str()]).await?;
+        let rows = self
+            .fetch(&sql, binds![Batch::keys(packages), app.as_str()])
+            .await?;
         rows.iter().map(release_of).collect()
     }
 }

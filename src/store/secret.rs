@@ -3,8 +3,8 @@
 use super::driver::{Row, binds};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, Provider, SecretId};
-use crate::domain::time::Timestamp;
 use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
 
 /// A webhook secret, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl Tx {
             "SELECT {COLUMNS} FROM endpoint_secrets WHERE app = $1 AND provider = $2 \
              ORDER BY id DESC"
         );
-        let rows = self.fetch(&sql, binds![app.as_str(), provider.as_str()]).await?;
+        let rows = self
+            .fetch(&sql, binds![app.as_str(), provider.as_str()])
+            .await?;
         rows.iter().map(secret_of).collect()
     }
 
@@ -107,7 +109,12 @@ impl Tx {
         );
         let rows = self.fetch(&sql, binds![now]).await?;
         rows.iter()
-            .map(|row| Ok(SealedSecret { secret: secret_of(row)?, sealed: row.bytes("sealed")? }))
+            .map(|row| {
+                Ok(SealedSecret {
+                    secret: secret_of(row)?,
+                    sealed: row.bytes("sealed")?,
+                })
+            })
             .collect()
     }
 }

@@ -19,8 +19,11 @@ use super::StoreError;
 use super::driver::{Batch, Cell, Driver, Row, Session, Value};
 
 /// The migrations, oldest first: version, name, text.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "start", include_str!("../../migrations/sqlite/0001_start.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "start",
+    include_str!("../../migrations/sqlite/0001_start.sql"),
+)];
 
 pub(super) struct SqliteDriver {
     /// SQLite has one writer at a time. One connection makes the others wait in our pool, in
@@ -61,7 +64,11 @@ impl Driver for SqliteDriver {
     async fn begin(&self) -> Result<Box<dyn Session>, StoreError> {
         // Taking the write lock at the start: a transaction that reads first and is refused the
         // lock later could only be thrown away.
-        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::database)?;
+        let tx = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(StoreError::database)?;
         Ok(Box::new(SqliteSession(tx)))
     }
 
@@ -153,18 +160,30 @@ fn unpack(batch: &Batch, parameter: usize) -> String {
         .enumerate()
         .map(|(index, (name, _))| format!("value ->> {index} AS {name}"))
         .collect();
-    format!("(SELECT {} FROM json_each(${parameter}))", columns.join(", "))
+    format!(
+        "(SELECT {} FROM json_each(${parameter}))",
+        columns.join(", ")
+    )
 }
 
 fn neutral(rows: &[SqliteRow]) -> Result<Vec<Row>, StoreError> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let names: Arc<[String]> =
-        first.columns().iter().map(|column| column.name().to_owned()).collect();
+    let Some(first) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let names: Arc<[String]> = first
+        .columns()
+        .iter()
+        .map(|column| column.name().to_owned())
+        .collect();
     rows.iter()
         .map(|row| {
-            let cells =
-                (0..names.len()).map(|index| cell(row, index)).collect::<Result<_, StoreError>>()?;
-            Ok(Row { names: Arc::clone(&names), cells })
+            let cells = (0..names.len())
+                .map(|index| cell(row, index))
+                .collect::<Result<_, StoreError>>()?;
+            Ok(Row {
+                names: Arc::clone(&names),
+                cells,
+            })
         })
         .collect()
 }

@@ -6,8 +6,7 @@ use crate::domain::id::{AppSlug, CustomerId, TokenId};
 use crate::domain::token::{CustomerToken, TokenHash};
 
 /// The columns that [`token_of`] reads.
-pub(super) const COLUMNS: &str =
-    "tokens.id, tokens.customer_id, tokens.name, tokens.scope, tokens.packages, tokens.prefix, \
+pub(super) const COLUMNS: &str = "tokens.id, tokens.customer_id, tokens.name, tokens.scope, tokens.packages, tokens.prefix, \
      tokens.created_at, tokens.expires_at, tokens.last_used_at";
 
 impl Tx {
@@ -56,7 +55,9 @@ impl Tx {
              WHERE tokens.app = $1 AND (customers.id = $2 OR customers.merged_into = $2) \
              ORDER BY tokens.id DESC"
         );
-        let rows = self.fetch(&sql, binds![app.as_str(), customer.as_str()]).await?;
+        let rows = self
+            .fetch(&sql, binds![app.as_str(), customer.as_str()])
+            .await?;
         rows.iter().map(token_of).collect()
     }
 

@@ -90,7 +90,10 @@ impl Vault {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let mut key_id = [0; KEY_ID];
         key_id.copy_from_slice(&digest[..KEY_ID]);
-        Self { cipher: XChaCha20Poly1305::new(key.into()), key_id }
+        Self {
+            cipher: XChaCha20Poly1305::new(key.into()),
+            key_id,
+        }
     }
 
     /// The vault of the key in this file, which is made, readable by its owner alone, if it is
@@ -99,10 +102,16 @@ impl Vault {
     /// # Errors
     /// When the file cannot be read or made, or holds something else.
     pub fn load_or_make(path: &Path) -> Result<Self, VaultError> {
-        let file_error = |source| VaultError::File { path: path.to_owned(), source };
+        let file_error = |source| VaultError::File {
+            path: path.to_owned(),
+            source,
+        };
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::from_base64(&Zeroizing::new(text))
-                .ok_or_else(|| VaultError::Malformed { path: path.to_owned() }),
+            Ok(text) => {
+                Self::from_base64(&Zeroizing::new(text)).ok_or_else(|| VaultError::Malformed {
+                    path: path.to_owned(),
+                })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = Zeroizing::new(
                     random::bytes::<32>().map_err(|source| VaultError::Random { source })?,
@@ -125,10 +134,12 @@ impl Vault {
     /// # Errors
     /// When there is no randomness for the nonce.
     pub fn seal(&self, what: SealedFor<'_>, secret: &str) -> Result<Vec<u8>, VaultError> {
-        let nonce: [u8; NONCE] =
-            random::bytes().map_err(|source| VaultError::Random { source })?;
+        let nonce: [u8; NONCE] = random::bytes().map_err(|source| VaultError::Random { source })?;
         let place = what.text();
-        let payload = Payload { msg: secret.as_bytes(), aad: place.as_bytes() };
+        let payload = Payload {
+            msg: secret.as_bytes(),
+            aad: place.as_bytes(),
+        };
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -152,7 +163,10 @@ impl Vault {
             return None;
         }
         let place = what.text();
-        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
+        let payload = Payload {
+            msg: ciphertext,
+            aad: place.as_bytes(),
+        };
         let plain = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
         String::from_utf8(plain).ok().map(SecretString::from)
     }
@@ -193,34 +207,76 @@ mod tests {
     fn what_is_sealed_opens_again_and_is_not_readable() {
         let (vault, app) = (Vault::new(&[7; 32]), default_app());
         let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor { app: &app, provider: Provider::Stripe, id: &id };
+        let what = SealedFor {
+            app: &app,
+            provider: Provider::Stripe,
+            id: &id,
+        };
         let sealed = vault.seal(what, "whsec_abc").unwrap();
         assert!(!sealed.windows(9).any(|window| window == b"whsec_abc"));
-        assert_ne!(sealed, vault.seal(what, "whsec_abc").unwrap(), "the nonce is random");
-        assert_eq!(vault.open(what, &sealed).unwrap().expose_secret(), "whsec_abc");
+        assert_ne!(
+            sealed,
+            vault.seal(what, "whsec_abc").unwrap(),
+            "the nonce is random"
+        );
+        assert_eq!(
+            vault.open(what, &sealed).unwrap().expose_secret(),
+            "whsec_abc"
+        );
     }
 
     #[test]
     fn another_key_place_or_text_does_not_open() {
         let (vault, app) = (Vault::new(&[7; 32]), default_app());
         let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor { app: &app, provider: Provider::Stripe, id: &id };
+        let what = SealedFor {
+            app: &app,
+            provider: Provider::Stripe,
+            id: &id,
+        };
         let sealed = vault.seal(what, "whsec_abc").unwrap();
         let refused = |vault: &Vault, what, sealed: &[u8], why: &str| {
-            assert!(matches!(vault.open(what, sealed), Err(StoreError::Sealed)), "{why}");
+            assert!(
+                matches!(vault.open(what, sealed), Err(StoreError::Sealed)),
+                "{why}"
+            );
         };
         refused(&Vault::new(&[8; 32]), what, &sealed, "another key");
-        let paddle = SealedFor { provider: Provider::Paddle, ..what };
+        let paddle = SealedFor {
+            provider: Provider::Paddle,
+            ..what
+        };
         refused(&vault, paddle, &sealed, "another provider");
         let other_id = SecretId::from_uuid(Uuid::max());
-        refused(&vault, SealedFor { id: &other_id, ..what }, &sealed, "another id");
+        refused(
+            &vault,
+            SealedFor {
+                id: &other_id,
+                ..what
+            },
+            &sealed,
+            "another id",
+        );
         let other_app: AppSlug = "other".parse().unwrap();
-        refused(&vault, SealedFor { app: &other_app, ..what }, &sealed, "another app");
+        refused(
+            &vault,
+            SealedFor {
+                app: &other_app,
+                ..what
+            },
+            &sealed,
+            "another app",
+        );
         for index in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[index] ^= 1;
             refused(&vault, what, &damaged, &format!("byte {index} changed"));
-            refused(&vault, what, &sealed[..index], &format!("cut to {index} bytes"));
+            refused(
+                &vault,
+                what,
+                &sealed[..index],
+                &format!("cut to {index} bytes"),
+            );
         }
     }
 
@@ -229,8 +285,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         let (app, id) = (default_app(), SecretId::from_uuid(Uuid::nil()));
-        let what = SealedFor { app: &app, provider: Provider::Paddle, id: &id };
-        let sealed = Vault::load_or_make(&path).unwrap().seal(what, "pdl_x").unwrap();
+        let what = SealedFor {
+            app: &app,
+            provider: Provider::Paddle,
+            id: &id,
+        };
+        let sealed = Vault::load_or_make(&path)
+            .unwrap()
+            .seal(what, "pdl_x")
+            .unwrap();
         let again = Vault::load_or_make(&path).unwrap();
         assert_eq!(again.open(what, &sealed).unwrap().expose_secret(), "pdl_x");
         #[cfg(unix)]
@@ -248,7 +311,10 @@ mod tests {
         for text in ["", "AAAA", "not base64 at all"] {
             std::fs::write(&path, text).unwrap();
             let error = Vault::load_or_make(&path).unwrap_err();
-            assert!(matches!(error, VaultError::Malformed { .. }), "{text:?}: {error}");
+            assert!(
+                matches!(error, VaultError::Malformed { .. }),
+                "{text:?}: {error}"
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::domain::customer::Customer;
 use crate::domain::fact::is_account;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::policy::Policy;
-use crate::domain::time::Timestamp;
 use crate::domain::reach::{Reach, external_ids};
+use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
 
 /// How many pairs a walk follows: a dispute names a charge, that an intent, that an invoice,
@@ -28,11 +28,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
-    pub async fn world_load(
-        &mut self,
-        app: &AppSlug,
-        reach: &Reach,
-    ) -> Result<World, StoreError> {
+    pub async fn world_load(&mut self, app: &AppSlug, reach: &Reach) -> Result<World, StoreError> {
         let mut world = World {
             policy: self.world_policy(app).await?,
             plans: self.plan_all(app).await?,
@@ -40,8 +36,12 @@ impl Tx {
         };
         let mut accounts = reach.accounts.clone();
 
-        let money: BTreeSet<&ObjectKey> =
-            reach.references.iter().chain(&reach.disputes).chain(&reach.refunds).collect();
+        let money: BTreeSet<&ObjectKey> = reach
+            .references
+            .iter()
+            .chain(&reach.disputes)
+            .chain(&reach.refunds)
+            .collect();
         let near = self.world_walk(app, &mut world, money).await?;
         accounts.extend(near.iter().filter(|key| is_account(key)).cloned());
         let money = near.iter().chain(&reach.disputes).chain(&reach.refunds);
@@ -49,34 +49,65 @@ impl Tx {
         self.world_disputes(app, &mut world, "key", &money).await?;
         self.world_refunds(app, &mut world, "key", &money).await?;
         let named = reach.subscriptions.iter().collect();
-        self.world_subscriptions(app, &mut world, "key", &named).await?;
-        accounts.extend(world.subscriptions.values().filter_map(|it| it.account.clone()));
+        self.world_subscriptions(app, &mut world, "key", &named)
+            .await?;
+        accounts.extend(
+            world
+                .subscriptions
+                .values()
+                .filter_map(|it| it.account.clone()),
+        );
         accounts.extend(world.disputes.values().filter_map(|it| it.account.clone()));
         accounts.extend(world.refunds.values().filter_map(|it| it.account.clone()));
 
-        self.world_accounts(app, &mut world, "key", accounts.iter()).await?;
+        self.world_accounts(app, &mut world, "key", accounts.iter())
+            .await?;
         let mut emails = reach.emails.clone();
-        emails.extend(world.accounts.values().flat_map(|it| it.kept.emails.keys()).cloned());
-        let secondary = world.accounts.values().flat_map(|it| it.kept.secondary_emails.keys());
+        emails.extend(
+            world
+                .accounts
+                .values()
+                .flat_map(|it| it.kept.emails.keys())
+                .cloned(),
+        );
+        let secondary = world
+            .accounts
+            .values()
+            .flat_map(|it| it.kept.secondary_emails.keys());
         emails.extend(secondary.cloned());
-        self.world_accounts(app, &mut world, "linking_email", emails.iter()).await?;
+        self.world_accounts(app, &mut world, "linking_email", emails.iter())
+            .await?;
 
         accounts.extend(world.accounts.keys().cloned());
-        self.world_customers(app, &mut world, reach, &accounts, &emails).await?;
+        self.world_customers(app, &mut world, reach, &accounts, &emails)
+            .await?;
         let rows: BTreeSet<CustomerId> = world.customers.keys().cloned().collect();
-        self.world_accounts(app, &mut world, "customer_id", rows.iter()).await?;
-        let homes: BTreeSet<ObjectKey> =
-            world.customers.values().filter_map(|row| row.home.clone()).collect();
-        self.world_accounts(app, &mut world, "key", homes.iter()).await?;
+        self.world_accounts(app, &mut world, "customer_id", rows.iter())
+            .await?;
+        let homes: BTreeSet<ObjectKey> = world
+            .customers
+            .values()
+            .filter_map(|row| row.home.clone())
+            .collect();
+        self.world_accounts(app, &mut world, "key", homes.iter())
+            .await?;
 
         let owners: BTreeSet<ObjectKey> = world.accounts.keys().cloned().collect();
         let owners: BTreeSet<&ObjectKey> = owners.iter().collect();
-        self.world_subscriptions(app, &mut world, "account", &owners).await?;
-        self.world_disputes(app, &mut world, "account", &owners).await?;
-        self.world_refunds(app, &mut world, "account", &owners).await?;
-        let money: BTreeSet<ObjectKey> =
-            world.disputes.keys().chain(world.refunds.keys()).cloned().collect();
-        self.world_walk(app, &mut world, money.iter().collect()).await?;
+        self.world_subscriptions(app, &mut world, "account", &owners)
+            .await?;
+        self.world_disputes(app, &mut world, "account", &owners)
+            .await?;
+        self.world_refunds(app, &mut world, "account", &owners)
+            .await?;
+        let money: BTreeSet<ObjectKey> = world
+            .disputes
+            .keys()
+            .chain(world.refunds.keys())
+            .cloned()
+            .collect();
+        self.world_walk(app, &mut world, money.iter().collect())
+            .await?;
         Ok(world)
     }
 
@@ -122,11 +153,18 @@ impl Tx {
                    JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
                    WHERE walk.is_account = 0";
         let mut reached = BTreeSet::new();
-        for row in self.fetch(sql, binds![Batch::keys(from), app.as_str(), PAIRS]).await? {
+        for row in self
+            .fetch(sql, binds![Batch::keys(from), app.as_str(), PAIRS])
+            .await?
+        {
             let (one, other): (ObjectKey, ObjectKey) = (row.parsed("key")?, row.parsed("other")?);
             reached.insert(one.clone());
             reached.insert(other.clone());
-            world.references.insert(if one < other { (one, other) } else { (other, one) });
+            world.references.insert(if one < other {
+                (one, other)
+            } else {
+                (other, one)
+            });
         }
         Ok(reached)
     }
@@ -138,8 +176,15 @@ impl Tx {
         by: &'static str,
         values: impl IntoIterator<Item = T>,
     ) -> Result<(), StoreError> {
-        let sql = by_column("accounts", "accounts.key, customer_id, linking_email, kept", by);
-        for row in self.fetch(&sql, binds![Batch::keys(values), app.as_str()]).await? {
+        let sql = by_column(
+            "accounts",
+            "accounts.key, customer_id, linking_email, kept",
+            by,
+        );
+        for row in self
+            .fetch(&sql, binds![Batch::keys(values), app.as_str()])
+            .await?
+        {
             let key: ObjectKey = row.parsed("key")?;
             let account = Account {
                 key: key.clone(),
@@ -160,10 +205,15 @@ impl Tx {
         keys: &BTreeSet<&ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("subscriptions", "subscriptions.key, account, kept", by);
-        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+        for row in self
+            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
+            .await?
+        {
             let (key, account) = owned(&row)?;
             let kept = row.json("kept")?;
-            world.subscriptions.insert(key.clone(), Subscription { key, kept, account });
+            world
+                .subscriptions
+                .insert(key.clone(), Subscription { key, kept, account });
         }
         Ok(())
     }
@@ -176,10 +226,15 @@ impl Tx {
         keys: &BTreeSet<&ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("disputes", "disputes.key, account, kept", by);
-        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+        for row in self
+            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
+            .await?
+        {
             let (key, account) = owned(&row)?;
             let kept = row.json("kept")?;
-            world.disputes.insert(key.clone(), Dispute { key, kept, account });
+            world
+                .disputes
+                .insert(key.clone(), Dispute { key, kept, account });
         }
         Ok(())
     }
@@ -192,10 +247,15 @@ impl Tx {
         keys: &BTreeSet<&ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("refunds", "refunds.key, account, kept", by);
-        for row in self.fetch(&sql, binds![Batch::keys(keys), app.as_str()]).await? {
+        for row in self
+            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
+            .await?
+        {
             let (key, account) = owned(&row)?;
             let kept = row.json("kept")?;
-            world.refunds.insert(key.clone(), Refund { key, kept, account });
+            world
+                .refunds
+                .insert(key.clone(), Refund { key, kept, account });
         }
         Ok(())
     }
@@ -211,7 +271,11 @@ impl Tx {
         emails: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
         let mut wanted = Batch::new(&[("kind", Kind::Text), ("value", Kind::Text)]);
-        let linked = world.accounts.values().flat_map(|it| [&it.customer, &it.kept.pin]).flatten();
+        let linked = world
+            .accounts
+            .values()
+            .flat_map(|it| [&it.customer, &it.kept.pin])
+            .flatten();
         for id in reach.customers.iter().chain(linked) {
             wanted.row([json!("id"), json!(id)]);
         }
@@ -236,12 +300,17 @@ impl Tx {
         let rows = self.fetch(sql, binds![wanted, app.as_str()]).await?;
         keep_customers(world, &rows)?;
 
-        let shown = world.customers.values().map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
+        let shown = world
+            .customers
+            .values()
+            .map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
         let shown: BTreeSet<CustomerId> = shown.cloned().collect();
         let sql = "WITH shown AS (SELECT key FROM {rows} AS given) \
                    SELECT kept FROM customers WHERE app = $2 AND ( \
                    id IN (SELECT key FROM shown) OR merged_into IN (SELECT key FROM shown))";
-        let rows = self.fetch(sql, binds![Batch::keys(&shown), app.as_str()]).await?;
+        let rows = self
+            .fetch(sql, binds![Batch::keys(&shown), app.as_str()])
+            .await?;
         keep_customers(world, &rows)
     }
 
@@ -258,7 +327,11 @@ impl Tx {
             ("linking_email", Kind::Text),
             ("kept", Kind::Json),
         ]);
-        for account in touched.accounts.iter().filter_map(|key| world.accounts.get(key)) {
+        for account in touched
+            .accounts
+            .iter()
+            .filter_map(|key| world.accounts.get(key))
+        {
             let kept = document(&account.kept)?;
             rows.row([
                 json!(account.key),
@@ -274,17 +347,30 @@ impl Tx {
         self.write(sql, rows, app).await?;
 
         let mut rows = owned_rows();
-        for it in touched.subscriptions.iter().filter_map(|key| world.subscriptions.get(key)) {
+        for it in touched
+            .subscriptions
+            .iter()
+            .filter_map(|key| world.subscriptions.get(key))
+        {
             rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
         }
-        self.write(&upsert_owned("subscriptions"), rows, app).await?;
+        self.write(&upsert_owned("subscriptions"), rows, app)
+            .await?;
         let mut rows = owned_rows();
-        for it in touched.disputes.iter().filter_map(|key| world.disputes.get(key)) {
+        for it in touched
+            .disputes
+            .iter()
+            .filter_map(|key| world.disputes.get(key))
+        {
             rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
         }
         self.write(&upsert_owned("disputes"), rows, app).await?;
         let mut rows = owned_rows();
-        for it in touched.refunds.iter().filter_map(|key| world.refunds.get(key)) {
+        for it in touched
+            .refunds
+            .iter()
+            .filter_map(|key| world.refunds.get(key))
+        {
             rows.row([json!(it.key), json!(it.account), json!(document(&it.kept)?)]);
         }
         self.write(&upsert_owned("refunds"), rows, app).await?;
@@ -295,7 +381,11 @@ impl Tx {
             ("other_is_account", Kind::Int),
         ]);
         for (one, other) in &touched.references {
-            rows.row([json!(one), json!(other), json!(i64::from(is_account(other)))]);
+            rows.row([
+                json!(one),
+                json!(other),
+                json!(i64::from(is_account(other))),
+            ]);
             rows.row([json!(other), json!(one), json!(i64::from(is_account(one)))]);
         }
         let sql = "INSERT INTO pairs (app, key, other, other_is_account) \
@@ -387,7 +477,15 @@ const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
 ];
 
 fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreError> {
-    let Customer { id, home, made_at, updated_at, deleted_at, merged_into, .. } = customer;
+    let Customer {
+        id,
+        home,
+        made_at,
+        updated_at,
+        deleted_at,
+        merged_into,
+        ..
+    } = customer;
     let (profile, shown) = (&customer.profile, &customer.shown);
     Ok([
         json!(id),
@@ -399,7 +497,13 @@ fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreErr
         json!(profile.email.as_ref().map(|email| email.to_lowercase())),
         json!(profile.external_id),
         json!(profile.user_id),
-        json!(shown.contact.email.as_ref().map(|email| email.to_lowercase())),
+        json!(
+            shown
+                .contact
+                .email
+                .as_ref()
+                .map(|email| email.to_lowercase())
+        ),
         json!(shown.contact.name),
         json!(shown.external_id),
         json!(shown.status.as_str()),
@@ -431,7 +535,11 @@ fn owned(row: &Row) -> Result<(ObjectKey, Option<ObjectKey>), StoreError> {
 }
 
 fn owned_rows() -> Batch {
-    Batch::new(&[("key", Kind::Text), ("account", Kind::Text), ("kept", Kind::Json)])
+    Batch::new(&[
+        ("key", Kind::Text),
+        ("account", Kind::Text),
+        ("kept", Kind::Json),
+    ])
 }
 
 fn upsert_owned(table: &str) -> String {

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
+use crate::domain::event::EventError;
 use crate::domain::retry::rest_after;
 use crate::pipeline::process::{self, Disposition};
 use crate::pipeline::{record, timers};
-use crate::domain::event::EventError;
 use crate::queue::{Consumer, Delivery, Message, Settlement};
 use crate::store::{Store, StoreError};
 use pause::Pause;
@@ -51,7 +51,11 @@ enum TryError {
 impl Worker {
     /// A worker that ends when `shutdown` is cancelled.
     pub fn new(store: Store, clock: Arc<dyn Clock>, shutdown: CancellationToken) -> Self {
-        Self { store, clock, shutdown }
+        Self {
+            store,
+            clock,
+            shutdown,
+        }
     }
 
     /// Runs all loops until shutdown.
@@ -69,9 +73,14 @@ impl Worker {
 
     async fn run_events(self, mut consumer: impl Consumer) {
         while let Some(deliveries) = self.next_batch(&mut consumer).await {
-            let Some(settlements) = self.work_off(deliveries).await else { return };
+            let Some(settlements) = self.work_off(deliveries).await else {
+                return;
+            };
             if let Err(error) = consumer.settle(settlements).await {
-                warn!(error = chain(&error), "settling a batch failed; its messages will come again");
+                warn!(
+                    error = chain(&error),
+                    "settling a batch failed; its messages will come again"
+                );
             }
         }
     }
@@ -86,7 +95,10 @@ impl Worker {
                 settlements.push((delivery, Settlement::Ack));
             }
             if let Err(error) = consumer.settle(settlements).await {
-                warn!(error = chain(&error), "settling dead letters failed; they will come again");
+                warn!(
+                    error = chain(&error),
+                    "settling dead letters failed; they will come again"
+                );
             }
         }
     }
@@ -101,7 +113,10 @@ impl Worker {
                     info!(customers, "due times acted on");
                 }
                 Err(error) => {
-                    warn!(error = chain(&error), "acting on due times failed; trying again");
+                    warn!(
+                        error = chain(&error),
+                        "acting on due times failed; trying again"
+                    );
                     if self.shut_down_within(pause.next()).await {
                         return;
                     }
@@ -125,7 +140,10 @@ impl Worker {
             match next {
                 Ok(deliveries) => return Some(deliveries),
                 Err(error) => {
-                    warn!(error = chain(&error), "the queue did not answer; trying again");
+                    warn!(
+                        error = chain(&error),
+                        "the queue did not answer; trying again"
+                    );
                     if self.shut_down_within(pause.next()).await {
                         return None;
                     }
@@ -141,10 +159,15 @@ impl Worker {
         let settlements = match self.try_until_store_answers(&messages).await? {
             Ok(dispositions) => {
                 let settled = dispositions.into_iter().zip(&messages);
-                settled.map(|(disposition, message)| settlement(disposition, message)).collect()
+                settled
+                    .map(|(disposition, message)| settlement(disposition, message))
+                    .collect()
             }
             Err(_) if messages.len() > 1 => {
-                warn!(messages = messages.len(), "a batch broke; each of its messages goes alone");
+                warn!(
+                    messages = messages.len(),
+                    "a batch broke; each of its messages goes alone"
+                );
                 let mut settlements = Vec::with_capacity(messages.len());
                 for message in messages {
                     settlements.push(self.work_off_alone(message).await?);
@@ -176,7 +199,10 @@ impl Worker {
                 Ok(dispositions) => return Some(Ok(dispositions)),
                 Err(TryError::Broken(error)) => return Some(Err(error)),
                 Err(TryError::Passing(error)) => {
-                    warn!(error = chain(&error), "the store did not answer; trying again");
+                    warn!(
+                        error = chain(&error),
+                        "the store did not answer; trying again"
+                    );
                     if self.shut_down_within(pause.next()).await {
                         return None;
                     }
@@ -237,7 +263,10 @@ impl Worker {
             match record::record(&self.store, message, self.clock.now()).await {
                 Ok(()) => return true,
                 Err(error) if error.is_passing() => {
-                    warn!(error = chain(&error), "recording a dead letter failed; trying again");
+                    warn!(
+                        error = chain(&error),
+                        "recording a dead letter failed; trying again"
+                    );
                     if self.shut_down_within(pause.next()).await {
                         return false;
                     }
@@ -253,7 +282,9 @@ impl Worker {
     }
 
     async fn shut_down_within(&self, rest: Duration) -> bool {
-        tokio::time::timeout(rest, self.shutdown.cancelled()).await.is_ok()
+        tokio::time::timeout(rest, self.shutdown.cancelled())
+            .await
+            .is_ok()
     }
 }
 

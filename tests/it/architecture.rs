@@ -12,9 +12,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain", "random"]),
     ("queue", &["domain"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
-    ("pipeline", &["domain", "provider", "store", "queue", "random", "clock"]),
+    (
+        "pipeline",
+        &["domain", "provider", "store", "queue", "random", "clock"],
+    ),
     ("worker", &["domain", "pipeline", "store", "queue", "clock"]),
-    ("http", &["domain", "pipeline", "provider", "store", "queue", "random", "clock"]),
+    (
+        "http",
+        &[
+            "domain", "pipeline", "provider", "store", "queue", "random", "clock",
+        ],
+    ),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
 ];
@@ -39,7 +47,12 @@ fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     rust_files(&root, &mut files);
     let with_text = |path: PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         (name, std::fs::read_to_string(&path).unwrap())
     };
     files.into_iter().map(with_text).collect()
@@ -51,19 +64,29 @@ fn allowed(file: &str) -> Option<&'static [&'static str]> {
         file == module || file == format!("{module}.rs") || file.starts_with(&format!("{module}/"))
     };
     let entries = ARROWS.iter().filter(|(module, _)| belongs(module));
-    entries.max_by_key(|(module, _)| module.len()).map(|(_, allowed)| *allowed)
+    entries
+        .max_by_key(|(module, _)| module.len())
+        .map(|(_, allowed)| *allowed)
 }
 
 #[test]
 fn no_arrow_between_modules_turns_back() {
     let mut wrong = Vec::new();
     for (file, text) in sources() {
-        let Some(allowed) = allowed(&file) else { continue };
+        let Some(allowed) = allowed(&file) else {
+            continue;
+        };
         let own = file.split(['/', '.']).next().unwrap();
-        for line in text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")) {
+        for line in text
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| !line.starts_with("//"))
+        {
             for used in line.split("crate::").skip(1) {
-                let name: String =
-                    used.chars().take_while(|it| it.is_ascii_lowercase() || *it == '_').collect();
+                let name: String = used
+                    .chars()
+                    .take_while(|it| it.is_ascii_lowercase() || *it == '_')
+                    .collect();
                 if !name.is_empty() && name != own && !allowed.contains(&name.as_str()) {
                     wrong.push(format!("{file}: {line}"));
                 }
@@ -93,8 +116,19 @@ fn each_foreign_world_has_one_home() {
 
 #[test]
 fn the_domain_is_pure() {
-    let impure = ["async fn", ".await", "SystemTime", "Utc::now", "Instant::now", "std::fs", "std::net"];
-    for (file, text) in sources().iter().filter(|(file, _)| file.starts_with("domain/")) {
+    let impure = [
+        "async fn",
+        ".await",
+        "SystemTime",
+        "Utc::now",
+        "Instant::now",
+        "std::fs",
+        "std::net",
+    ];
+    for (file, text) in sources()
+        .iter()
+        .filter(|(file, _)| file.starts_with("domain/"))
+    {
         for word in impure {
             assert!(!text.contains(word), "{file} contains `{word}`");
         }

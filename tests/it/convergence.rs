@@ -1,7 +1,9 @@
 //! Any order and any duplication of the same events ends in the same state: the named cases.
 //!
-//! Each case runs in every permutation of its events with each event once, and in every
-//! permutation with each event twice, cut into batches in all ways in turn.
+//! Each case runs in every permutation of its events with each event once, and in permutations
+//! with each event twice, cut into batches in all ways in turn.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 
@@ -13,14 +15,14 @@ use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 
 use crate::convergence_rig::{
-    End, NOW, Shelf, at, contact, disputed, event, failed, ids, named_contact, paddle, paid, pair,
-    refunded, removed, stripe, sub, sub_of,
+    End, MemoryStore, NOW, at, contact, disputed, event, failed, ids, named_contact, paddle, paid,
+    pair, refunded, removed, stripe, sub, sub_of,
 };
 
 /// Events, then an admin's act, then more events.
 struct History<'a> {
     before: Vec<Occurrence>,
-    act: &'a dyn Fn(&mut Shelf),
+    act: &'a dyn Fn(&mut MemoryStore),
     after: Vec<Occurrence>,
 }
 
@@ -38,8 +40,8 @@ impl History<'_> {
     fn end(&self) -> End {
         let mut end: Option<End> = None;
         for times in [1, 2] {
-            let befores = orders(self.before.len(), times);
-            let afters = orders(self.after.len(), times);
+            let befores = some(orders(self.before.len(), times));
+            let afters = some(orders(self.after.len(), times));
             for (i, before) in befores.iter().enumerate() {
                 for (j, after) in afters.iter().enumerate() {
                     let this = self.run(before, after, i + j);
@@ -57,24 +59,24 @@ impl History<'_> {
     }
 
     fn run(&self, before: &[usize], after: &[usize], cut: usize) -> End {
-        let mut shelf = Shelf::new(Policy::default());
-        deliver(&mut shelf, &self.before, before, cut);
-        (self.act)(&mut shelf);
-        deliver(&mut shelf, &self.after, after, cut);
-        shelf.end(at(NOW))
+        let mut store = MemoryStore::new(Policy::default(), cut == 0);
+        deliver(&mut store, &self.before, before, cut);
+        (self.act)(&mut store);
+        deliver(&mut store, &self.after, after, cut);
+        store.end(at(NOW))
     }
 }
 
 /// Delivers events in an order; a set bit of `cut` ends a batch.
-fn deliver(shelf: &mut Shelf, events: &[Occurrence], order: &[usize], cut: usize) {
+fn deliver(store: &mut MemoryStore, events: &[Occurrence], order: &[usize], cut: usize) {
     let mut batch = Vec::new();
     for (i, event) in order.iter().enumerate() {
         batch.push(events[*event].clone());
         if cut >> (i % 8) & 1 == 1 {
-            shelf.batch(&std::mem::take(&mut batch), at(NOW));
+            store.batch(&std::mem::take(&mut batch), at(NOW));
         }
     }
-    shelf.batch(&batch, at(NOW));
+    store.batch(&batch, at(NOW));
 }
 
 /// All different orders of `n` things, each of them so many times.
@@ -96,6 +98,12 @@ fn orders(n: usize, times: usize) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
     extend(&mut vec![times; n], &mut Vec::new(), &mut all);
     all
+}
+
+/// All of them, or of the 2,520 orders of four events that come twice, an even sample.
+fn some(orders: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    let step = orders.len().div_ceil(630);
+    orders.into_iter().step_by(step).collect()
 }
 
 fn kinds(end: &End, account: &str) -> Vec<FlagKind> {
@@ -315,9 +323,9 @@ fn canceled_before_its_active() {
 
 // Courtesy.
 
-fn reactivate(shelf: &mut Shelf) {
-    let id = shelf.customer(&stripe("cus_1"));
-    let changes = shelf.act(|world| world.reactivate(&id, at(700))).unwrap();
+fn reactivate(store: &mut MemoryStore) {
+    let id = store.customer(&stripe("cus_1"));
+    let changes = store.act(|world| world.reactivate(&id, at(700))).unwrap();
     assert_eq!(changes.len(), 2, "reactivated and granted: {changes:?}");
 }
 
@@ -418,13 +426,13 @@ const Z: &str = "Z@example.com";
 
 #[test]
 fn changed_before_first_contact() {
-    let admin_customer = |shelf: &mut Shelf| {
+    let admin_customer = |store: &mut MemoryStore| {
         let profile = Profile {
             email: Some(Z.to_owned()),
             ..Profile::default()
         };
-        let id = shelf.new_id();
-        shelf.act(|world| world.create_customer(id, profile, at(1)));
+        let id = store.new_id();
+        store.act(|world| world.create_customer(id, profile, at(1)));
     };
     let end = |first: &str| {
         let after = vec![contact("cus_1", first, 10), contact("cus_1", Z, 20)];

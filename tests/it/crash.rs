@@ -20,7 +20,9 @@ const SENDERS: usize = 8;
 /// process is down.
 fn quiet_port() -> u16 {
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (start..32_000).find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap()
+    (start..32_000)
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .unwrap()
 }
 
 struct Process {
@@ -49,7 +51,10 @@ impl Process {
             if answer.is_ok_and(|answer| answer.status() == 200) {
                 return process;
             }
-            assert!(started.elapsed() < Duration::from_secs(30), "the server did not start");
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "the server did not start"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -62,7 +67,13 @@ impl Process {
     /// SIGTERM, as service managers send it.
     fn terminate(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap()
     }
 }
@@ -84,11 +95,21 @@ async fn send(port: u16, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<u
         let n = next.fetch_add(1, Ordering::SeqCst);
         let now = SystemClock.now();
         let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
-        let event = stripe_event(&format!("evt_{n}"), "customer.created", now.seconds(), customer);
+        let event = stripe_event(
+            &format!("evt_{n}"),
+            "customer.created",
+            now.seconds(),
+            customer,
+        );
         let body = event.to_string().into_bytes();
         let signature = sign(Provider::Stripe, &secret(Provider::Stripe), &body, now);
         let header = header_name(Provider::Stripe);
-        let answer = client.post(&url).header(header, signature).body(body).send().await;
+        let answer = client
+            .post(&url)
+            .header(header, signature)
+            .body(body)
+            .send()
+            .await;
         if answer.is_ok_and(|answer| answer.status() == 200) {
             taken.push(n);
         } else {
@@ -111,14 +132,20 @@ async fn check(port: u16, taken: &[usize]) {
                 break event;
             }
             let waited = started.elapsed();
-            assert!(waited < Duration::from_secs(30), "evt_{n} got 200 and has no outcome: {event}");
+            assert!(
+                waited < Duration::from_secs(30),
+                "evt_{n} got 200 and has no outcome: {event}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         assert_eq!(event["outcome"], "applied", "{event}");
         assert_eq!(event["duplicates"], 0, "{event}");
         let path = format!("/api/v1/customers?email=c{n}@example.com");
         let (_, list) = call(&client, &base, "GET", &path, None).await;
-        assert_eq!(list["meta"]["total"], 1, "evt_{n} made not exactly one customer: {list}");
+        assert_eq!(
+            list["meta"]["total"], 1,
+            "evt_{n} made not exactly one customer: {list}"
+        );
     }
 }
 
@@ -126,7 +153,10 @@ async fn check(port: u16, taken: &[usize]) {
 async fn what_got_200_before_a_kill_has_one_effect_after_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port();
-    let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (next, stop) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let mut server = Process::start(dir.path(), port).await;
     let senders: Vec<_> = (0..SENDERS)
         .map(|_| tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop))))
@@ -151,11 +181,17 @@ async fn what_got_200_before_a_kill_has_one_effect_after_the_next_start() {
 async fn sigterm_ends_the_server_cleanly_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port() + 1;
-    let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (next, stop) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let server = Process::start(dir.path(), port).await;
     let sender = tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(server.terminate().success(), "the exit code says that it ended well");
+    assert!(
+        server.terminate().success(),
+        "the exit code says that it ended well"
+    );
     stop.store(true, Ordering::SeqCst);
     let taken = sender.await.unwrap();
     assert!(!taken.is_empty());

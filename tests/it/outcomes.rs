@@ -60,7 +60,13 @@ async fn check(folder: &Path, rows: &[Row]) {
         .filter_map(|difference| async { difference })
         .collect()
         .await;
-    assert!(differences.is_empty(), "{} of {}:\n{}", differences.len(), rows.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} of {}:\n{}",
+        differences.len(),
+        rows.len(),
+        differences.join("\n")
+    );
 }
 
 /// Every payload in a folder has a row, and every row a payload.
@@ -104,7 +110,9 @@ async fn each_recorded_payload_alone_has_the_outcome_of_the_table() {
 
 #[test]
 fn the_table_has_a_row_for_each_recorded_payload() {
-    let Some(folder) = recorded("the_table_has_a_row_for_each_recorded_payload") else { return };
+    let Some(folder) = recorded("the_table_has_a_row_for_each_recorded_payload") else {
+        return;
+    };
     check_complete(&folder, &table().recorded);
 }
 
@@ -113,6 +121,10 @@ fn every_payload_is_json_with_an_id() {
     for row in table().own {
         let text = std::fs::read_to_string(own_folder().join(&row.file)).unwrap();
         let payload: Value = serde_json::from_str(&text).unwrap();
-        assert!(payload["id"].is_string() || payload["event_id"].is_string(), "{}", row.file);
+        assert!(
+            payload["id"].is_string() || payload["event_id"].is_string(),
+            "{}",
+            row.file
+        );
     }
 }

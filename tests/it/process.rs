@@ -26,13 +26,19 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&dir.path().join("bench.db")).await.unwrap();
+        let store = Store::open_sqlite(&dir.path().join("bench.db"))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let now = Timestamp::from_seconds(NOW).unwrap();
         let mut tx = store.begin().await.unwrap();
         tx.app_ensure_default(now).await.unwrap();
         tx.commit().await.unwrap();
-        Self { store, now, _dir: dir }
+        Self {
+            store,
+            now,
+            _dir: dir,
+        }
     }
 
     async fn process(&self, messages: &[Message]) -> Vec<Disposition> {
@@ -42,7 +48,10 @@ impl Bench {
 
     async fn event(&self, id: &str) -> EventRecord {
         let mut tx = self.store.read().await.unwrap();
-        tx.event_find(&AppSlug::default_app(), id).await.unwrap().expect("the ledger has it")
+        tx.event_find(&AppSlug::default_app(), id)
+            .await
+            .unwrap()
+            .expect("the ledger has it")
     }
 }
 
@@ -60,7 +69,10 @@ fn message(payload: &Value, receipt: &str) -> Message {
         replay: None,
         error: None,
     };
-    Message { headers: Headers::V1(headers), body: payload.to_string() }
+    Message {
+        headers: Headers::V1(headers),
+        body: payload.to_string(),
+    }
 }
 
 fn replayed(payload: &Value, receipt: &str, force: bool) -> Message {
@@ -71,17 +83,32 @@ fn replayed(payload: &Value, receipt: &str, force: bool) -> Message {
 
 fn sign_up(n: usize) -> Value {
     let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
-    stripe_event(&format!("evt_c{n}"), "customer.created", NOW - 100, customer)
+    stripe_event(
+        &format!("evt_c{n}"),
+        "customer.created",
+        NOW - 100,
+        customer,
+    )
 }
 
 fn subscribed(n: usize) -> Value {
     let subscription = stripe_subscription(&format!("sub_{n}"), &format!("cus_{n}"), "active");
-    stripe_event(&format!("evt_s{n}"), "customer.subscription.created", NOW - 90, subscription)
+    stripe_event(
+        &format!("evt_s{n}"),
+        "customer.subscription.created",
+        NOW - 90,
+        subscription,
+    )
 }
 
 /// A subscription event without what it cannot do without.
 fn broken() -> Value {
-    stripe_event("evt_broken", "customer.subscription.updated", NOW - 80, json!({ "id": "sub_1" }))
+    stripe_event(
+        "evt_broken",
+        "customer.subscription.updated",
+        NOW - 80,
+        json!({ "id": "sub_1" }),
+    )
 }
 
 const DONE: Disposition = Disposition::Done(EventOutcome::Applied);
@@ -89,23 +116,32 @@ const DONE: Disposition = Disposition::Done(EventOutcome::Applied);
 #[tokio::test]
 async fn one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates() {
     let bench = Bench::new().await;
-    let batch: Vec<Message> =
-        (0..5).map(|n| message(&sign_up(1), &format!("receipt {n}"))).collect();
+    let batch: Vec<Message> = (0..5)
+        .map(|n| message(&sign_up(1), &format!("receipt {n}")))
+        .collect();
     let mut expected = vec![Disposition::Duplicate; 5];
     expected[0] = DONE;
     assert_eq!(bench.process(&batch).await, expected);
     let event = bench.event("evt_c1").await;
-    assert_eq!((event.outcome, event.duplicates), (EventOutcome::Applied, 4));
+    assert_eq!(
+        (event.outcome, event.duplicates),
+        (EventOutcome::Applied, 4)
+    );
 }
 
 #[tokio::test]
 async fn one_event_in_five_batches_has_one_effect_and_four_duplicates() {
     let bench = Bench::new().await;
     for n in 0..5 {
-        bench.process(&[message(&sign_up(1), &format!("receipt {n}"))]).await;
+        bench
+            .process(&[message(&sign_up(1), &format!("receipt {n}"))])
+            .await;
     }
     let event = bench.event("evt_c1").await;
-    assert_eq!((event.outcome, event.duplicates), (EventOutcome::Applied, 4));
+    assert_eq!(
+        (event.outcome, event.duplicates),
+        (EventOutcome::Applied, 4)
+    );
 }
 
 #[tokio::test]
@@ -120,13 +156,22 @@ async fn a_message_whose_settlement_was_lost_is_no_duplicate() {
 #[tokio::test]
 async fn a_message_that_cannot_be_understood_harms_none_beside_it() {
     let bench = Bench::new().await;
-    let batch =
-        [message(&sign_up(1), "1"), message(&broken(), "2"), message(&subscribed(1), "3")];
+    let batch = [
+        message(&sign_up(1), "1"),
+        message(&broken(), "2"),
+        message(&subscribed(1), "3"),
+    ];
     let dispositions = bench.process(&batch).await;
     assert_eq!((&dispositions[0], &dispositions[2]), (&DONE, &DONE));
-    let Disposition::Final(error) = &dispositions[1] else { panic!("{:?}", dispositions[1]) };
+    let Disposition::Final(error) = &dispositions[1] else {
+        panic!("{:?}", dispositions[1])
+    };
     assert_eq!(error.code, "payload_field_missing");
-    assert!(error.detail.contains("data.object."), "the path is named: {}", error.detail);
+    assert!(
+        error.detail.contains("data.object."),
+        "the path is named: {}",
+        error.detail
+    );
 }
 
 #[tokio::test]
@@ -134,7 +179,9 @@ async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again(
     let bench = Bench::new().await;
     let mut dead = message(&broken(), "1");
     let dispositions = bench.process(std::slice::from_ref(&dead)).await;
-    let Disposition::Final(error) = dispositions[0].clone() else { panic!("{dispositions:?}") };
+    let Disposition::Final(error) = dispositions[0].clone() else {
+        panic!("{dispositions:?}")
+    };
     dead.headers_mut().attempt = 1;
     dead.headers_mut().error = Some(error.clone());
     record(&bench.store, &dead, bench.now).await.unwrap();
@@ -151,7 +198,10 @@ async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again(
         stripe_subscription("sub_1", "cus_1", "active"),
     );
     assert_eq!(bench.process(&[message(&mended, "2")]).await, [DONE]);
-    assert_eq!(bench.event("evt_broken").await.outcome, EventOutcome::Applied);
+    assert_eq!(
+        bench.event("evt_broken").await.outcome,
+        EventOutcome::Applied
+    );
 }
 
 #[tokio::test]
@@ -174,7 +224,10 @@ async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed() {
     let forced = bench.process(&[replayed(&sign_up(1), "3", true)]).await;
     assert_eq!(forced, [Disposition::Done(EventOutcome::Unchanged)]);
     let after = bench.event("evt_c1").await;
-    assert_eq!((after.outcome, after.changes), (before.outcome, before.changes));
+    assert_eq!(
+        (after.outcome, after.changes),
+        (before.outcome, before.changes)
+    );
     assert_eq!(after.duplicates, 0);
 }
 
@@ -193,7 +246,16 @@ async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch() {
     for size in [1, 16, 256] {
         let bench = Bench::new().await;
         let batch: Vec<Message> = (0..size)
-            .map(|n| message(&if n % 2 == 0 { sign_up(n) } else { subscribed(n) }, "1"))
+            .map(|n| {
+                message(
+                    &if n % 2 == 0 {
+                        sign_up(n)
+                    } else {
+                        subscribed(n)
+                    },
+                    "1",
+                )
+            })
             .chain([message(&subscribed(1_000), "1")])
             .collect();
         let before = bench.store.statements();
@@ -206,7 +268,9 @@ async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch() {
 
 #[tokio::test]
 async fn how_messages_are_grouped_into_batches_makes_no_difference() {
-    let events: Vec<Value> = (0..6).flat_map(|n| [sign_up(n % 3), subscribed(n % 3)]).collect();
+    let events: Vec<Value> = (0..6)
+        .flat_map(|n| [sign_up(n % 3), subscribed(n % 3)])
+        .collect();
     let mut ends = Vec::new();
     for size in [1, 4, 12] {
         let bench = Bench::new().await;

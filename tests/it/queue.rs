@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tollgate::clock::Clock;
+use tollgate::domain::event::EventError;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::Mode;
 use tollgate::queue::embedded::{EmbeddedConsumer, EmbeddedQueue};
-use tollgate::domain::event::EventError;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, Settlement};
 use tollgate::store::Store;
@@ -35,16 +35,26 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&dir.path().join("queue.db")).await.unwrap();
+        let store = Store::open_sqlite(&dir.path().join("queue.db"))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1_800_000_000_000_000_000)));
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
-        Self { clock, store, queue, _dir: dir }
+        Self {
+            clock,
+            store,
+            queue,
+            _dir: dir,
+        }
     }
 
     /// The queue as a new process finds it after the old one was killed.
     fn reborn(&mut self) {
-        self.queue = EmbeddedQueue::new(self.store.clone(), Arc::clone(&self.clock) as Arc<dyn Clock>);
+        self.queue = EmbeddedQueue::new(
+            self.store.clone(),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+        );
     }
 
     async fn publish(&self, id: &str) {
@@ -70,15 +80,24 @@ fn message(id: &str) -> Message {
         replay: None,
         error: None,
     };
-    Message { headers: Headers::V1(headers), body: format!(r#"{{"id":"{id}","é":"\u00e9"}}"#) }
+    Message {
+        headers: Headers::V1(headers),
+        body: format!(r#"{{"id":"{id}","é":"\u00e9"}}"#),
+    }
 }
 
 fn error() -> EventError {
-    EventError { code: "test".to_owned(), detail: "a test said so".to_owned() }
+    EventError {
+        code: "test".to_owned(),
+        detail: "a test said so".to_owned(),
+    }
 }
 
 fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-    deliveries.iter().map(|it| it.message.headers().event_id.as_str()).collect()
+    deliveries
+        .iter()
+        .map(|it| it.message.headers().event_id.as_str())
+        .collect()
 }
 
 async fn take(consumer: &mut EmbeddedConsumer, most: usize) -> Vec<Delivery> {
@@ -88,11 +107,16 @@ async fn take(consumer: &mut EmbeddedConsumer, most: usize) -> Vec<Delivery> {
 
 /// Whether nothing is due. Short, because nothing is expected to happen.
 async fn is_empty(consumer: &mut EmbeddedConsumer) -> bool {
-    tokio::time::timeout(Duration::from_millis(100), consumer.next_batch(1)).await.is_err()
+    tokio::time::timeout(Duration::from_millis(100), consumer.next_batch(1))
+        .await
+        .is_err()
 }
 
 async fn settle(consumer: &mut EmbeddedConsumer, batch: Vec<Delivery>, how: &Settlement) {
-    let all = batch.into_iter().map(|delivery| (delivery, how.clone())).collect();
+    let all = batch
+        .into_iter()
+        .map(|delivery| (delivery, how.clone()))
+        .collect();
     consumer.settle(all).await.unwrap();
 }
 
@@ -113,7 +137,10 @@ async fn messages_come_whole_and_in_batches_no_larger_than_asked() {
 async fn what_is_in_hand_is_given_to_nobody_else() {
     let rig = Rig::new().await;
     rig.publish("evt_1").await;
-    let (mut one, mut two) = (rig.queue.consumer(Lane::Work), rig.queue.consumer(Lane::Work));
+    let (mut one, mut two) = (
+        rig.queue.consumer(Lane::Work),
+        rig.queue.consumer(Lane::Work),
+    );
     let batch = take(&mut one, 10).await;
     assert!(is_empty(&mut two).await);
     settle(&mut one, batch, &Settlement::Ack).await;
@@ -127,7 +154,10 @@ async fn what_a_dropped_consumer_held_comes_again() {
     let mut one = rig.queue.consumer(Lane::Work);
     take(&mut one, 10).await;
     drop(one);
-    assert_eq!(ids(&take(&mut rig.queue.consumer(Lane::Work), 10).await), ["evt_1"]);
+    assert_eq!(
+        ids(&take(&mut rig.queue.consumer(Lane::Work), 10).await),
+        ["evt_1"]
+    );
 }
 
 #[tokio::test]
@@ -137,7 +167,10 @@ async fn what_a_killed_process_held_comes_again() {
     let mut before = rig.queue.consumer(Lane::Work);
     take(&mut before, 10).await;
     rig.reborn();
-    assert_eq!(ids(&take(&mut rig.queue.consumer(Lane::Work), 10).await), ["evt_1"]);
+    assert_eq!(
+        ids(&take(&mut rig.queue.consumer(Lane::Work), 10).await),
+        ["evt_1"]
+    );
 }
 
 #[tokio::test]
@@ -157,7 +190,10 @@ async fn a_retry_rests_for_its_delay_and_counts_the_attempt() {
     rig.publish("evt_1").await;
     let mut consumer = rig.queue.consumer(Lane::Work);
     let batch = take(&mut consumer, 10).await;
-    let retry = Settlement::Retry { delay: Duration::from_secs(5), error: error() };
+    let retry = Settlement::Retry {
+        delay: Duration::from_secs(5),
+        error: error(),
+    };
     settle(&mut consumer, batch, &retry).await;
     rig.pass(Duration::from_millis(4_999));
     assert!(is_empty(&mut consumer).await, "it came before its time");
@@ -192,13 +228,22 @@ async fn a_batch_is_settled_each_message_in_its_own_way() {
     let delay = Duration::from_secs(1);
     let ways = [
         Settlement::Ack,
-        Settlement::Retry { delay, error: error() },
+        Settlement::Retry {
+            delay,
+            error: error(),
+        },
         Settlement::Fail { error: error() },
     ];
-    consumer.settle(batch.into_iter().zip(ways).collect()).await.unwrap();
+    consumer
+        .settle(batch.into_iter().zip(ways).collect())
+        .await
+        .unwrap();
     rig.pass(delay);
     assert_eq!(ids(&take(&mut consumer, 10).await), ["evt_2"]);
-    assert_eq!(ids(&take(&mut rig.queue.consumer(Lane::Failed), 10).await), ["evt_3"]);
+    assert_eq!(
+        ids(&take(&mut rig.queue.consumer(Lane::Failed), 10).await),
+        ["evt_3"]
+    );
 }
 
 #[tokio::test]
@@ -212,7 +257,10 @@ async fn a_waiting_consumer_is_woken_by_a_publish() {
     rig.publish("evt_1").await;
     assert_eq!(ids(&waiting.await.unwrap()), ["evt_1"]);
     // A consumer that polls would be asleep for two seconds.
-    assert!(published.elapsed() < Duration::from_secs(1), "it was not woken");
+    assert!(
+        published.elapsed() < Duration::from_secs(1),
+        "it was not woken"
+    );
 }
 
 #[tokio::test]

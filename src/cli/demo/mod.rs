@@ -33,7 +33,11 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     let mut stage = Stage::set().await?;
     let table = Table::new();
     line(&table.title("Tollgate demo"));
-    line(&format!("a whole server at {}, data in {}\n", stage.base(), stage.folder().display()));
+    line(&format!(
+        "a whole server at {}, data in {}\n",
+        stage.base(),
+        stage.folder().display()
+    ));
 
     stage.set_plans().await?;
     line(&table.title("Four customers, four months, each webhook signed and posted over HTTP"));
@@ -48,11 +52,18 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     }
 
     line("");
-    line(&table.title("The first life once more: an older API version, shuffled, everything twice"));
+    line(
+        &table.title("The first life once more: an older API version, shuffled, everything twice"),
+    );
     let told = stage.tell_shuffled(&story::ada_again()?).await?;
     line(&table.shuffled(&told));
-    let (first, again) = (stage.picture(Customer::Ada).await?, stage.picture(Customer::Zoe).await?);
-    stage.expect(first == again, || format!("Ada ended as {first}, Zoe as {again}"))?;
+    let (first, again) = (
+        stage.picture(Customer::Ada).await?,
+        stage.picture(Customer::Zoe).await?,
+    );
+    stage.expect(first == again, || {
+        format!("Ada ended as {first}, Zoe as {again}")
+    })?;
     line(&table.same(Customer::Ada, Customer::Zoe));
 
     line("");
@@ -68,7 +79,11 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     }
     line("");
     line(&table.done(stage.posted(), stage.seconds()));
-    if args.keep { keep(stage).await } else { end(stage).await }
+    if args.keep {
+        keep(stage).await
+    } else {
+        end(stage).await
+    }
 }
 
 /// Plays one scene and prints what came of it.
@@ -81,7 +96,10 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
             if let Some(status) = webhook.status_after {
                 let shown = stage.customer(webhook.customer).await?;
                 stage.expect(shown["status"] == status, || {
-                    format!("{} should be {status} now and is {}", webhook.customer, shown["status"])
+                    format!(
+                        "{} should be {status} now and is {}",
+                        webhook.customer, shown["status"]
+                    )
                 })?;
             }
         }
@@ -89,7 +107,12 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
             stage.release(package, version, scene.at).await?;
             line(&table.release(scene.at, package, version));
         }
-        story::What::Access { customer, package, version, code } => {
+        story::What::Access {
+            customer,
+            package,
+            version,
+            code,
+        } => {
             let answer = stage.access(*customer, package, version).await?;
             line(&table.access(Some((scene.at, *customer)), &answer));
             stage.expect_code(&answer, code)?;
@@ -110,14 +133,18 @@ async fn keep(stage: Stage) -> Result<ExitCode, CliError> {
     line("");
     line("still serving; Ctrl-C ends it and removes the folder");
     line(&format!("  admin API      {base}/api/v1/customers"));
-    line(&format!("  access check   {base}/access?package=acme/forms&version=1.0.0"));
+    line(&format!(
+        "  access check   {base}/access?package=acme/forms&version=1.0.0"
+    ));
     for provider in Provider::ALL {
         line(&format!("  webhooks       {base}/webhooks/{provider}"));
         line(&format!("    secret       {}", stage.secret(provider)));
     }
     line(&format!("  owner token    {}", stage.owner_token()));
-    line(&format!("  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
-        stage.owner_token()));
+    line(&format!(
+        "  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
+        stage.owner_token()
+    ));
     let _ = tokio::signal::ctrl_c().await;
     end(stage).await
 }

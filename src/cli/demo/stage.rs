@@ -46,7 +46,7 @@ pub(super) struct Stage {
     server: Server,
     clock: Arc<StoryClock>,
     client: reqwest::Client,
-    folder: PathBuf,
+    folder: Folder,
     secrets: BTreeMap<Provider, SecretString>,
     owner: SecretString,
     tokens: BTreeMap<&'static str, String>,
@@ -76,9 +76,15 @@ impl Stage {
             ("STRIPE_WEBHOOK_SECRET", stripe.clone()),
             ("PADDLE_WEBHOOK_SECRET", paddle.clone()),
         ];
-        let environment =
-            settings.into_iter().map(|(name, value)| (OsString::from(name), value.into())).collect();
-        let config = load(&Source { environment, file: None })?.config;
+        let environment = settings
+            .into_iter()
+            .map(|(name, value)| (OsString::from(name), value.into()))
+            .collect();
+        let config = load(&Source {
+            environment,
+            file: None,
+        })?
+        .config;
         let clock = Arc::new(StoryClock(AtomicI64::new(i64::MIN)));
         let server = Server::start_at(&config, Arc::clone(&clock) as Arc<dyn Clock>).await?;
         let secrets = [(Provider::Stripe, stripe), (Provider::Paddle, paddle)];
@@ -86,8 +92,11 @@ impl Stage {
             server,
             clock,
             client: client()?,
-            folder,
-            secrets: secrets.into_iter().map(|(provider, key)| (provider, key.into())).collect(),
+            folder: Folder(folder),
+            secrets: secrets
+                .into_iter()
+                .map(|(provider, key)| (provider, key.into()))
+                .collect(),
             owner: owner.into(),
             tokens: BTreeMap::new(),
             posted: 0,
@@ -100,7 +109,7 @@ impl Stage {
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        &self.folder.0
     }
 
     pub(super) fn owner_token(&self) -> &str {
@@ -108,7 +117,9 @@ impl Stage {
     }
 
     pub(super) fn secret(&self, provider: Provider) -> &str {
-        self.secrets.get(&provider).map_or("", |key| key.expose_secret())
+        self.secrets
+            .get(&provider)
+            .map_or("", |key| key.expose_secret())
     }
 
     pub(super) fn posted(&self) -> usize {
@@ -121,7 +132,9 @@ impl Stage {
 
     /// One second past an instant of the story, the time that a webhook takes.
     pub(super) fn clock_to(&self, at: Timestamp) {
-        self.clock.0.store(at.plus(Duration::from_secs(1)).nanos(), Ordering::SeqCst);
+        self.clock
+            .0
+            .store(at.plus(Duration::from_secs(1)).nanos(), Ordering::SeqCst);
     }
 
     pub(super) fn clock_to_system(&self) {
@@ -133,10 +146,13 @@ impl Stage {
         for (provider, price, packages) in PLANS {
             let packages: Vec<Value> = packages
                 .iter()
-                .map(|(package, constraint)| json!({ "package": package, "constraint": constraint }))
+                .map(
+                    |(package, constraint)| json!({ "package": package, "constraint": constraint }),
+                )
                 .collect();
             let path = format!("/api/v1/plans/{provider}/{price}");
-            self.api("PUT", &path, Some(json!({ "packages": packages }))).await?;
+            self.api("PUT", &path, Some(json!({ "packages": packages })))
+                .await?;
         }
         Ok(())
     }
@@ -148,7 +164,12 @@ impl Stage {
         at: Timestamp,
     ) -> Result<(), CliError> {
         let body = json!({ "version": version, "released_at": at.to_string() });
-        self.api("POST", &format!("/api/v1/packages/{package}/releases"), Some(body)).await?;
+        self.api(
+            "POST",
+            &format!("/api/v1/packages/{package}/releases"),
+            Some(body),
+        )
+        .await?;
         Ok(())
     }
 
@@ -174,7 +195,11 @@ impl Stage {
         self.posted += twice.len();
         ids.sort_unstable();
         ids.dedup();
-        let mut told = Told { posted: twice.len(), outcomes: BTreeMap::new(), duplicates: 0 };
+        let mut told = Told {
+            posted: twice.len(),
+            outcomes: BTreeMap::new(),
+            duplicates: 0,
+        };
         let expected = (twice.len() - ids.len()) as u64;
         let started = Instant::now();
         loop {
@@ -189,7 +214,10 @@ impl Stage {
                 return Ok(told);
             }
             self.expect(started.elapsed() < PATIENCE, || {
-                format!("{} duplicates were counted, not {expected}", told.duplicates)
+                format!(
+                    "{} duplicates were counted, not {expected}",
+                    told.duplicates
+                )
             })?;
         }
     }
@@ -200,23 +228,32 @@ impl Stage {
         let key = self.secrets.get(&webhook.provider);
         let key = key.ok_or_else(|| CliError::Demo("a secret is missing".to_owned()))?;
         let signature = sign(webhook.provider, key, &body, self.clock.now());
-        let request =
-            self.client.post(&url).header(header_name(webhook.provider), signature).body(body);
+        let request = self
+            .client
+            .post(&url)
+            .header(header_name(webhook.provider), signature)
+            .body(body);
         let answer = request.send().await.map_err(CliError::http(&url))?;
         let status = answer.status().as_u16();
         let answer: Value = answer.json().await.map_err(CliError::http(&url))?;
-        self.expect(status == 200, || format!("{} was answered {status}: {answer}", webhook.event_type))?;
+        self.expect(status == 200, || {
+            format!("{} was answered {status}: {answer}", webhook.event_type)
+        })?;
         Ok(answer["event_id"].as_str().unwrap_or_default().to_owned())
     }
 
     async fn outcome(&self, id: &str) -> Result<Value, CliError> {
         let started = Instant::now();
         loop {
-            let (status, event) = self.call("GET", &format!("/api/v1/events/{id}"), None).await?;
+            let (status, event) = self
+                .call("GET", &format!("/api/v1/events/{id}"), None)
+                .await?;
             if status == 200 && event["outcome"] != "pending" {
                 return Ok(event);
             }
-            self.expect(started.elapsed() < PATIENCE, || format!("{id} has no outcome: {event}"))?;
+            self.expect(started.elapsed() < PATIENCE, || {
+                format!("{id} has no outcome: {event}")
+            })?;
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -231,14 +268,22 @@ impl Stage {
     pub(super) async fn picture(&self, customer: Customer) -> Result<Value, CliError> {
         let shown = self.customer(customer).await?;
         let id = shown["id"].as_str().unwrap_or_default();
-        let list = self.api("GET", &format!("/api/v1/customers/{id}/packages"), None).await?;
+        let list = self
+            .api("GET", &format!("/api/v1/customers/{id}/packages"), None)
+            .await?;
         let packages: Vec<Value> = list["data"]
             .as_array()
             .into_iter()
             .flatten()
             .map(|it| json!([it["package"], it["constraint"]]))
             .collect();
-        let keys = ["status", "status_reason", "holds", "frozen_at", "frozen_versions"];
+        let keys = [
+            "status",
+            "status_reason",
+            "holds",
+            "frozen_at",
+            "frozen_versions",
+        ];
         let shown: Vec<&Value> = keys.iter().map(|key| &shown[*key]).collect();
         Ok(json!({ "shown": shown, "packages": packages }))
     }
@@ -268,7 +313,9 @@ impl Stage {
         let shown = self.customer(customer).await?;
         let id = shown["id"].as_str().unwrap_or_default();
         let path = format!("/api/v1/customers/{id}/tokens");
-        let made = self.api("POST", &path, Some(json!({ "name": "demo" }))).await?;
+        let made = self
+            .api("POST", &path, Some(json!({ "name": "demo" })))
+            .await?;
         let token = made["token"].as_str().unwrap_or_default().to_owned();
         self.tokens.insert(customer.name(), token.clone());
         Ok(token)
@@ -279,18 +326,27 @@ impl Stage {
         right: bool,
         wrong: impl FnOnce() -> String,
     ) -> Result<(), CliError> {
-        if right { Ok(()) } else { Err(CliError::Demo(wrong())) }
+        if right {
+            Ok(())
+        } else {
+            Err(CliError::Demo(wrong()))
+        }
     }
 
     pub(super) fn expect_code(&self, answer: &Value, code: &str) -> Result<(), CliError> {
         self.expect(answer["code"] == code, || {
-            format!("{} should be answered {code} and was {}", answer["asked"], answer["code"])
+            format!(
+                "{} should be answered {code} and was {}",
+                answer["asked"], answer["code"]
+            )
         })
     }
 
     async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, CliError> {
         let (status, answer) = self.call(method, path, body).await?;
-        self.expect((200..300).contains(&status), || format!("{method} {path}: {status} {answer}"))?;
+        self.expect((200..300).contains(&status), || {
+            format!("{method} {path}: {status} {answer}")
+        })?;
         Ok(answer)
     }
 
@@ -302,7 +358,10 @@ impl Stage {
     ) -> Result<(u16, Value), CliError> {
         let url = format!("{}{path}", self.base());
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
-        let mut request = self.client.request(method, &url).bearer_auth(self.owner.expose_secret());
+        let mut request = self
+            .client
+            .request(method, &url)
+            .bearer_auth(self.owner.expose_secret());
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -311,10 +370,18 @@ impl Stage {
         Ok((status, answer.json().await.map_err(CliError::http(&url))?))
     }
 
-    /// Stops the server and removes the folder.
+    /// Stops the server; the folder goes with it.
     pub(super) async fn strike(self) {
         self.server.stop().await;
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+    }
+}
+
+/// The demo's folder: gone when the demo is, however it ended.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(%error, "the demo's folder could not be removed");
         }
     }

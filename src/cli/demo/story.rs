@@ -75,14 +75,26 @@ pub(super) struct Scene {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Webhook(Webhook),
-    Release { package: &'static str, version: &'static str },
-    Access { customer: Customer, package: &'static str, version: &'static str, code: &'static str },
+    Release {
+        package: &'static str,
+        version: &'static str,
+    },
+    Access {
+        customer: Customer,
+        package: &'static str,
+        version: &'static str,
+        code: &'static str,
+    },
 }
 
 /// What the prices of the story buy: provider, price, packages with constraints.
 pub(super) const PLANS: [(Provider, &str, &[(&str, &str)]); 4] = [
     (Provider::Stripe, "price_1TgTeamMonthly0000000001", TEAM),
-    (Provider::Stripe, "price_1TgBusinessMonthly00000001", BUSINESS),
+    (
+        Provider::Stripe,
+        "price_1TgBusinessMonthly00000001",
+        BUSINESS,
+    ),
     (Provider::Paddle, "pri_01ktteam000000000000000001", TEAM),
     (Provider::Paddle, "pri_01ktbsns000000000000000001", BUSINESS),
 ];
@@ -99,7 +111,11 @@ macro_rules! stripe {
             Customer::$customer,
             $type,
             include_str!(concat!(
-                "../../../fixtures/stripe/", $type, "--", $what, "--2025-11-17.clover.json"
+                "../../../fixtures/stripe/",
+                $type,
+                "--",
+                $what,
+                "--2025-11-17.clover.json"
             )),
             $status,
         )
@@ -115,7 +131,13 @@ macro_rules! paddle {
             Provider::Paddle,
             Customer::$customer,
             $type,
-            include_str!(concat!("../../../fixtures/paddle/", $type, "--", $what, ".json")),
+            include_str!(concat!(
+                "../../../fixtures/paddle/",
+                $type,
+                "--",
+                $what,
+                ".json"
+            )),
             $status,
         )
     };
@@ -129,7 +151,11 @@ macro_rules! zoe {
             Customer::Zoe,
             $type,
             include_str!(concat!(
-                "../../../fixtures/stripe/", $type, "--", $what, "--2024-06-20.json"
+                "../../../fixtures/stripe/",
+                $type,
+                "--",
+                $what,
+                "--2024-06-20.json"
             )),
             None,
         )
@@ -145,7 +171,13 @@ fn row(
     payload: &str,
     status_after: Status,
 ) -> Webhook {
-    Webhook { provider, customer, event_type, payload: payload.to_owned(), status_after }
+    Webhook {
+        provider,
+        customer,
+        event_type,
+        payload: payload.to_owned(),
+        status_after,
+    }
 }
 
 const ACTIVE: Status = Some("active");
@@ -161,17 +193,42 @@ fn ada() -> Vec<Webhook> {
         stripe!(Ada, "customer.updated", "email"),
         stripe!(Ada, "customer.subscription.updated", "renewed", ACTIVE),
         stripe!(Ada, "invoice.paid", "renewal"),
-        stripe!(Ada, "customer.subscription.updated", "second-renewal", ACTIVE),
+        stripe!(
+            Ada,
+            "customer.subscription.updated",
+            "second-renewal",
+            ACTIVE
+        ),
         stripe!(Ada, "invoice.payment_failed", "renewal", SUSPENDED),
         stripe!(Ada, "customer.subscription.updated", "past-due", SUSPENDED),
         stripe!(Ada, "invoice.payment_failed", "second-attempt", SUSPENDED),
         stripe!(Ada, "invoice.paid", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "plan-change", ACTIVE),
-        stripe!(Ada, "customer.subscription.updated", "cancel-scheduled", ACTIVE),
-        stripe!(Ada, "customer.subscription.updated", "cancel-undone", ACTIVE),
-        stripe!(Ada, "customer.subscription.updated", "cancel-scheduled-again", ACTIVE),
-        stripe!(Ada, "customer.subscription.deleted", "at-period-end", FROZEN),
+        stripe!(
+            Ada,
+            "customer.subscription.updated",
+            "cancel-scheduled",
+            ACTIVE
+        ),
+        stripe!(
+            Ada,
+            "customer.subscription.updated",
+            "cancel-undone",
+            ACTIVE
+        ),
+        stripe!(
+            Ada,
+            "customer.subscription.updated",
+            "cancel-scheduled-again",
+            ACTIVE
+        ),
+        stripe!(
+            Ada,
+            "customer.subscription.deleted",
+            "at-period-end",
+            FROZEN
+        ),
     ]
 }
 
@@ -237,8 +294,12 @@ pub(super) fn ada_again() -> Result<Vec<Webhook>, CliError> {
 }
 
 fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
-    let text = webhook.payload.replace("TgAda", "TgZoe").replace("ada@", "zoe@");
-    let mut payload: Value = serde_json::from_str(&text).map_err(|error| not_json(&webhook, &error))?;
+    let text = webhook
+        .payload
+        .replace("TgAda", "TgZoe")
+        .replace("ada@", "zoe@");
+    let mut payload: Value =
+        serde_json::from_str(&text).map_err(|error| not_json(&webhook, &error))?;
     // The two versions' fixtures tell of the same events, so their event ids are the same too.
     if let Some(id) = payload["id"].as_str().map(|id| format!("{id}z")) {
         payload["id"] = Value::String(id);
@@ -251,7 +312,12 @@ fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
 pub(super) fn timeline() -> Result<Vec<Scene>, CliError> {
     let webhooks = [ada(), ben(), fay(), hal()].into_iter().flatten();
     let mut scenes = webhooks
-        .map(|webhook| Ok(Scene { at: occurred_at(&webhook)?, what: What::Webhook(webhook) }))
+        .map(|webhook| {
+            Ok(Scene {
+                at: occurred_at(&webhook)?,
+                what: What::Webhook(webhook),
+            })
+        })
         .collect::<Result<Vec<Scene>, CliError>>()?;
     for (at, package, version) in [
         ("2026-03-01T08:00:00Z", "acme/forms", "1.0.0"),
@@ -259,22 +325,63 @@ pub(super) fn timeline() -> Result<Vec<Scene>, CliError> {
         ("2026-05-15T08:00:00Z", "acme/forms", "2.0.0"),
         ("2026-06-15T08:00:00Z", "acme/forms", "2.1.0"),
     ] {
-        scenes.push(Scene { at: instant(at)?, what: What::Release { package, version } });
+        scenes.push(Scene {
+            at: instant(at)?,
+            what: What::Release { package, version },
+        });
     }
     use Customer::{Ada, Ben, Fay};
     for (at, customer, package, version, code) in [
         ("2026-03-02T12:00:00Z", Ada, "acme/forms", "1.0.0", "ok"),
-        ("2026-03-02T12:00:01Z", Ada, "acme/forms", "2.0.0", "version_not_allowed"),
-        ("2026-03-02T12:00:02Z", Ada, "acme/charts", "1.0.0", "package_not_granted"),
-        ("2026-03-17T12:00:00Z", Ben, "acme/forms", "1.0.0", "customer_suspended"),
+        (
+            "2026-03-02T12:00:01Z",
+            Ada,
+            "acme/forms",
+            "2.0.0",
+            "version_not_allowed",
+        ),
+        (
+            "2026-03-02T12:00:02Z",
+            Ada,
+            "acme/charts",
+            "1.0.0",
+            "package_not_granted",
+        ),
+        (
+            "2026-03-17T12:00:00Z",
+            Ben,
+            "acme/forms",
+            "1.0.0",
+            "customer_suspended",
+        ),
         ("2026-03-18T12:00:00Z", Ben, "acme/forms", "1.0.0", "ok"),
-        ("2026-05-02T12:00:00Z", Ada, "acme/forms", "1.0.0", "customer_suspended"),
-        ("2026-05-09T12:00:00Z", Fay, "acme/forms", "1.0.0", "customer_suspended"),
+        (
+            "2026-05-02T12:00:00Z",
+            Ada,
+            "acme/forms",
+            "1.0.0",
+            "customer_suspended",
+        ),
+        (
+            "2026-05-09T12:00:00Z",
+            Fay,
+            "acme/forms",
+            "1.0.0",
+            "customer_suspended",
+        ),
         ("2026-05-16T12:00:00Z", Ada, "acme/forms", "2.0.0", "ok"),
         ("2026-05-16T12:00:01Z", Fay, "acme/charts", "1.0.0", "ok"),
     ] {
-        let what = What::Access { customer, package, version, code };
-        scenes.push(Scene { at: instant(at)?, what });
+        let what = What::Access {
+            customer,
+            package,
+            version,
+            code,
+        };
+        scenes.push(Scene {
+            at: instant(at)?,
+            what,
+        });
     }
     scenes.sort_by_key(|scene| scene.at);
     Ok(scenes)
@@ -285,15 +392,18 @@ pub(super) fn last_checks(
     customer: Customer,
 ) -> &'static [(&'static str, &'static str, &'static str)] {
     match customer {
-        Customer::Ada | Customer::Fay | Customer::Zoe => {
-            &[("acme/forms", "2.0.0", "ok"), ("acme/forms", "2.1.0", "version_not_frozen")]
-        }
-        Customer::Ben => {
-            &[("acme/forms", "1.0.0", "ok"), ("acme/forms", "2.1.0", "version_not_allowed")]
-        }
-        Customer::Hal => {
-            &[("acme/forms", "1.0.0", "ok"), ("acme/forms", "2.0.0", "version_not_frozen")]
-        }
+        Customer::Ada | Customer::Fay | Customer::Zoe => &[
+            ("acme/forms", "2.0.0", "ok"),
+            ("acme/forms", "2.1.0", "version_not_frozen"),
+        ],
+        Customer::Ben => &[
+            ("acme/forms", "1.0.0", "ok"),
+            ("acme/forms", "2.1.0", "version_not_allowed"),
+        ],
+        Customer::Hal => &[
+            ("acme/forms", "1.0.0", "ok"),
+            ("acme/forms", "2.0.0", "version_not_allowed"),
+        ],
     }
 }
 
@@ -301,14 +411,19 @@ fn occurred_at(webhook: &Webhook) -> Result<Timestamp, CliError> {
     let payload: Value =
         serde_json::from_str(&webhook.payload).map_err(|error| not_json(webhook, &error))?;
     let at = match webhook.provider {
-        Provider::Stripe => payload["created"].as_i64().and_then(Timestamp::from_seconds),
+        Provider::Stripe => payload["created"]
+            .as_i64()
+            .and_then(Timestamp::from_seconds),
         Provider::Paddle => payload["occurred_at"].as_str().and_then(Timestamp::parse),
     };
     at.ok_or_else(|| CliError::Demo(format!("the payload of {} has no time", webhook.event_type)))
 }
 
 fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
-    CliError::Demo(format!("the payload of {} is not JSON: {error}", webhook.event_type))
+    CliError::Demo(format!(
+        "the payload of {} is not JSON: {error}",
+        webhook.event_type
+    ))
 }
 
 fn instant(text: &str) -> Result<Timestamp, CliError> {

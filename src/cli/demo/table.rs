@@ -13,7 +13,9 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { paint: Paint::for_stdout() }
+        Self {
+            paint: Paint::for_stdout(),
+        }
     }
 
     pub(super) fn title(&self, text: &str) -> String {
@@ -28,8 +30,12 @@ impl Table {
     pub(super) fn webhook(&self, webhook: &Webhook, event: &Value) -> String {
         let occurred_at = event["occurred_at"].as_str().unwrap_or_default();
         let outcome = event["outcome"].as_str().unwrap_or_default();
-        let operations: Vec<String> =
-            event["changes"].as_array().into_iter().flatten().filter_map(operation).collect();
+        let operations: Vec<String> = event["changes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(operation)
+            .collect();
         format!(
             "{}  {}  {:<6}  {:<30}  {}  {}",
             clock(occurred_at),
@@ -44,7 +50,11 @@ impl Table {
     }
 
     pub(super) fn release(&self, at: Timestamp, package: &str, version: &str) -> String {
-        let text = format!("{}       {:<6}  {package} {version} is released", clock(&at.to_string()), "");
+        let text = format!(
+            "{}       {:<6}  {package} {version} is released",
+            clock(&at.to_string()),
+            ""
+        );
         self.paint.dim(&text)
     }
 
@@ -54,18 +64,28 @@ impl Table {
         let code = answer["code"].as_str().unwrap_or_default();
         let status = answer["http_status"].as_u64().unwrap_or_default();
         let verdict = format!("{status} {code}");
-        let verdict =
-            if status == 200 { self.paint.green(&verdict) } else { self.paint.red(&verdict) };
+        let verdict = if status == 200 {
+            self.paint.green(&verdict)
+        } else {
+            self.paint.red(&verdict)
+        };
         let place = match when {
             Some((at, customer)) => format!("{}  {customer}  ", clock(&at.to_string())),
             None => "     ".to_owned(),
         };
-        format!("{place}{}  {:<30}  {verdict}", self.paint.cyan("access"), format!("{asked} ?"))
+        format!(
+            "{place}{}  {:<30}  {verdict}",
+            self.paint.cyan("access"),
+            format!("{asked} ?")
+        )
     }
 
     pub(super) fn shuffled(&self, told: &Told) -> String {
-        let outcomes: Vec<String> =
-            told.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let outcomes: Vec<String> = told
+            .outcomes
+            .iter()
+            .map(|(outcome, count)| format!("{count} {outcome}"))
+            .collect();
         format!(
             "{} webhooks: {} events ({}), {} duplicates counted",
             told.posted,
@@ -76,7 +96,8 @@ impl Table {
     }
 
     pub(super) fn same(&self, one: Customer, other: Customer) -> String {
-        self.paint.green(&format!("{other} ended exactly as {one} did"))
+        self.paint
+            .green(&format!("{other} ended exactly as {one} did"))
     }
 
     /// A customer as the story left it.
@@ -90,7 +111,12 @@ impl Table {
         };
         let frozen_at = shown["frozen_at"].as_str();
         let since = frozen_at.map_or_else(String::new, |at| format!("what was out by {at}"));
-        format!("{customer}  {painted}  {:<38}  {since}", text("external_id")).trim_end().to_owned()
+        format!(
+            "{customer}  {painted}  {:<38}  {since}",
+            text("external_id")
+        )
+        .trim_end()
+        .to_owned()
     }
 
     pub(super) fn done(&self, posted: usize, seconds: f64) -> String {
@@ -116,13 +142,21 @@ fn clock(at: &str) -> String {
 /// A change in few words; `None` for those that the story does not need.
 fn operation(change: &Value) -> Option<String> {
     let packages = || {
-        let names = change["packages"].as_array().into_iter().flatten().map(|it| {
-            let part = |key: &str| it[key].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", part("package"), part("constraint"))
-        });
+        let names = change["packages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|it| {
+                let part = |key: &str| it[key].as_str().unwrap_or_default().to_owned();
+                format!("{} {}", part("package"), part("constraint"))
+            });
         names.collect::<Vec<_>>().join(" + ")
     };
-    let reason = || change["reason"].as_str().map_or_else(String::new, |it| format!(" ({it})"));
+    let reason = || {
+        change["reason"]
+            .as_str()
+            .map_or_else(String::new, |it| format!(" ({it})"))
+    };
     match change["operation"].as_str()? {
         "create" => Some("create customer".to_owned()),
         "suspend" => Some(format!("suspend{}", reason())),
@@ -132,27 +166,42 @@ fn operation(change: &Value) -> Option<String> {
         "grant" => Some(format!("grant {}", packages())),
         "revoke" => Some(format!("revoke {}", packages())),
         "update_contact" => Some("update contact".to_owned()),
-        "update_subscription" => Some(subscription(change)),
+        "update_subscription" => subscription(change).map(str::to_owned),
         "link_account" => None,
         other => Some(other.replace('_', " ")),
     }
 }
 
-/// What is new about a subscription.
-fn subscription(change: &Value) -> String {
+/// What is new about a subscription; `None` where the other changes say it.
+fn subscription(change: &Value) -> Option<&'static str> {
     let (from, to) = (&change["from"], &change["to"]);
     let is_new = |pointer: &str| from.pointer(pointer) != to.pointer(pointer);
-    let text = |pointer: &str| to.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        to.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if is_new("/status") {
-        format!("subscription {}", text("/status"))
+        Some(match text("/status") {
+            "active" => "subscription active",
+            "trialing" => "trial begins",
+            "past_due" => "subscription past due",
+            "paused" => "subscription paused",
+            "canceled" => "subscription ended",
+            _ => "subscription updated",
+        })
     } else if is_new("/cancel_at") {
         let planned = to.pointer("/cancel_at").is_some_and(|at| !at.is_null());
-        if planned { "cancellation scheduled" } else { "cancellation undone" }.to_owned()
+        Some(if planned {
+            "cancellation scheduled"
+        } else {
+            "cancellation undone"
+        })
     } else if is_new("/items") {
-        "plan changed".to_owned()
+        Some("plan changed")
     } else if is_new("/period_end") {
-        "period extended".to_owned()
+        Some("period extended")
     } else {
-        "update subscription".to_owned()
+        None
     }
 }

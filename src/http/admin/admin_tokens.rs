@@ -78,19 +78,26 @@ async fn create(
         faults.note::<()>(Err(no_app()));
         app = None;
     }
-    let expires_at = faults.note(expiry(body.expires_in_days).map(|life| {
-        life.map(|life| now.plus(life))
-    }));
+    let expires_at =
+        faults.note(expiry(body.expires_in_days).map(|life| life.map(|life| now.plus(life))));
     faults.into_result()?;
     let (Some(name), Some(role)) = (name, role) else {
         return Err(ApiError::invalid(Vec::new()));
     };
     let audited_in = app.clone().unwrap_or_else(AppSlug::default_app);
     let order = order_in(&admin, &state, audited_in);
-    let wanted = AdminTokenOrder { name, role, app, expires_at: expires_at.flatten() };
+    let wanted = AdminTokenOrder {
+        name,
+        role,
+        app,
+        expires_at: expires_at.flatten(),
+    };
     let (token, text) = tokens::issue_admin(&mut tx, &order, wanted).await?;
     tx.commit().await?;
-    let token = NewAdminTokenView { view: token.into(), token: text.expose().to_owned() };
+    let token = NewAdminTokenView {
+        view: token.into(),
+        token: text.expose().to_owned(),
+    };
     Ok((StatusCode::CREATED, Json(token)))
 }
 
@@ -118,7 +125,8 @@ async fn revoke(
         return Err(unknown());
     }
     let order = order_of(&admin, &state);
-    tx.audit_add(&[order.entry(None, "admin_token_revoke", json!({"id": id}))]).await?;
+    tx.audit_add(&[order.entry(None, "admin_token_revoke", json!({"id": id}))])
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -28,11 +28,7 @@ pub(super) fn app_not_found() -> ApiError {
 }
 
 /// The app of a path, if the token may see it.
-pub(super) async fn visible_app(
-    tx: &mut Tx,
-    admin: &Admin,
-    slug: &str,
-) -> Result<App, ApiError> {
+pub(super) async fn visible_app(tx: &mut Tx, admin: &Admin, slug: &str) -> Result<App, ApiError> {
     let slug: AppSlug = slug.parse().map_err(|_| app_not_found())?;
     if !admin.may_see(&slug) {
         return Err(app_not_found());
@@ -80,7 +76,10 @@ async fn create(
         });
     }
     let mut faults = Faults::default();
-    let slug = body.slug.parse::<AppSlug>().map_err(|error| error.to_string());
+    let slug = body
+        .slug
+        .parse::<AppSlug>()
+        .map_err(|error| error.to_string());
     let slug = faults.note(checked("slug", slug));
     let name = faults.note(checked("name", validate::line(&body.name)));
     faults.into_result()?;
@@ -88,13 +87,22 @@ async fn create(
         return Err(ApiError::invalid(Vec::new()));
     };
     let order = order_in(&admin, &state, slug.clone());
-    let app = App { slug, name, policy: Policy::default(), created_at: order.now };
+    let app = App {
+        slug,
+        name,
+        policy: Policy::default(),
+        created_at: order.now,
+    };
     let mut tx = state.store.begin().await?;
     if !tx.app_add(&app).await? {
-        return Err(ApiError::conflict("app_exists", "there is an app of this slug"));
+        return Err(ApiError::conflict(
+            "app_exists",
+            "there is an app of this slug",
+        ));
     }
     let details = json!({"slug": app.slug, "name": app.name});
-    tx.audit_add(&[order.entry(None, "app_create", details)]).await?;
+    tx.audit_add(&[order.entry(None, "app_create", details)])
+        .await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(app.into())))
 }
@@ -119,7 +127,8 @@ async fn rename(
     tx.app_rename(&app.slug, &name).await?;
     let order = order_in(&admin, &state, app.slug.clone());
     let details = json!({"from": app.name, "to": name});
-    tx.audit_add(&[order.entry(None, "app_rename", details)]).await?;
+    tx.audit_add(&[order.entry(None, "app_rename", details)])
+        .await?;
     tx.commit().await?;
     Ok(Json(App { name, ..app }.into()))
 }
@@ -133,13 +142,17 @@ async fn delete(
     let mut tx = state.store.begin().await?;
     let app = visible_app(&mut tx, &admin, &slug).await?;
     if app.slug == AppSlug::default_app() {
-        return Err(ApiError::conflict("app_default", "the app `default` always exists"));
+        return Err(ApiError::conflict(
+            "app_default",
+            "the app `default` always exists",
+        ));
     }
     tx.app_delete(&app.slug).await?;
     // The app's own audit goes with it.
     let order = order_in(&admin, &state, AppSlug::default_app());
     let details = json!({"slug": app.slug, "name": app.name});
-    tx.audit_add(&[order.entry(None, "app_delete", details)]).await?;
+    tx.audit_add(&[order.entry(None, "app_delete", details)])
+        .await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;

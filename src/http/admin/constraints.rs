@@ -53,9 +53,21 @@ async fn evaluate(
         errors: vec![FieldError::new("constraint", error.to_string())],
     })?;
     let result = |version: String| match Version::parse(&version) {
-        Ok(parsed) => ResultView { version, allowed: constraint.allows(&parsed), error: None },
-        Err(error) => ResultView { version, allowed: false, error: Some(error.to_string()) },
+        Ok(parsed) => ResultView {
+            version,
+            allowed: constraint.allows(&parsed),
+            error: None,
+        },
+        Err(error) => ResultView {
+            version,
+            allowed: false,
+            error: Some(error.to_string()),
+        },
     };
     let results = body.versions.into_iter().map(result).collect();
-    Ok(Json(EvaluateView { valid: true, meaning: constraint.meaning(), results }))
+    Ok(Json(EvaluateView {
+        valid: true,
+        meaning: constraint.meaning(),
+        results,
+    }))
 }

@@ -24,7 +24,10 @@ pub(super) fn router() -> Router<AppState> {
         .route("/customers/by-external/{external_id}", get(by_external))
         .route("/customers/by-external-id", get(by_external_id))
         .route("/customers/by-email", get(by_email))
-        .route("/customers/{id}", get(show).put(update).patch(update).delete(delete))
+        .route(
+            "/customers/{id}",
+            get(show).put(update).patch(update).delete(delete),
+        )
 }
 
 /// A customer that was just made, with the one showing of its token.
@@ -50,7 +53,10 @@ pub(super) async fn acted(
     acted: Acted,
 ) -> Result<Json<ActedView>, ApiError> {
     let customer = dressed(state, app, acted.customer).await?;
-    Ok(Json(ActedView { customer, changed: acted.changed }))
+    Ok(Json(ActedView {
+        customer,
+        changed: acted.changed,
+    }))
 }
 
 async fn dressed(
@@ -126,7 +132,9 @@ async fn by_external(
 ) -> Result<Json<CustomerView>, ApiError> {
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
-    let found = tx.customer_find_by_external(&app, &external_id, Match::Loose).await?;
+    let found = tx
+        .customer_find_by_external(&app, &external_id, Match::Loose)
+        .await?;
     let customer = found.ok_or_else(problem::customer_not_found)?;
     Ok(Json(view::customer(&mut tx, &app, customer).await?))
 }
@@ -156,7 +164,9 @@ async fn by_email(
 ) -> Result<Json<CustomerView>, ApiError> {
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
-    let found = tx.customer_find_by_email(&app, &query.email, Match::Loose).await?;
+    let found = tx
+        .customer_find_by_email(&app, &query.email, Match::Loose)
+        .await?;
     let customer = found.ok_or_else(problem::customer_not_found)?;
     Ok(Json(view::customer(&mut tx, &app, customer).await?))
 }
@@ -200,9 +210,10 @@ fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
         return Err(FieldError::new("status", message));
     }
     let created_after = filled(query.created_after);
-    let created_after =
-        created_after.map(|text| instant("created_after", &text)).transpose()?;
-    let include_deleted = yes_or_no("include_deleted", query.include_deleted)?;
+    let created_after = created_after
+        .map(|text| instant("created_after", &text))
+        .transpose()?;
+    let include_deleted = yes_or_no("include_deleted", query.include_deleted.as_deref())?;
     Ok(CustomerFilter {
         email: filled(query.email),
         external_id: filled(query.external_id),
@@ -210,13 +221,13 @@ fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
         status,
         text: filled(query.q),
         created_after,
-        has_token: yes_or_no("has_token", query.has_token)?,
+        has_token: yes_or_no("has_token", query.has_token.as_deref())?,
         include_deleted: include_deleted.unwrap_or_default(),
     })
 }
 
-fn yes_or_no(field: &str, text: Option<String>) -> Result<Option<bool>, FieldError> {
-    match text.as_deref() {
+fn yes_or_no(field: &str, text: Option<&str>) -> Result<Option<bool>, FieldError> {
+    match text {
         None | Some("") => Ok(None),
         Some("true" | "1") => Ok(Some(true)),
         Some("false" | "0") => Ok(Some(false)),
@@ -246,8 +257,13 @@ async fn delete(
     ValidPath(id): ValidPath<String>,
     ValidQuery(query): ValidQuery<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let soft = yes_or_no("soft", query.soft).map_err(|error| query_invalid(vec![error]))?;
-    let deletion = if soft == Some(true) { Deletion::Soft } else { Deletion::Permanent };
+    let soft =
+        yes_or_no("soft", query.soft.as_deref()).map_err(|error| query_invalid(vec![error]))?;
+    let deletion = if soft == Some(true) {
+        Deletion::Soft
+    } else {
+        Deletion::Permanent
+    };
     let (order, id) = (order_of(&admin, &state), super::customer_id(&id)?);
     customers::delete(&state.store, &order, &id, deletion).await?;
     Ok(StatusCode::NO_CONTENT)

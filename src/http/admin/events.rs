@@ -60,7 +60,9 @@ where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
     let read = |word: String| word.parse().map_err(|error: T::Err| error.to_string());
-    word.map(read).transpose().map_err(|message| FieldError::new(field, message))
+    word.map(read)
+        .transpose()
+        .map_err(|message| FieldError::new(field, message))
 }
 
 async fn list(
@@ -71,7 +73,9 @@ async fn list(
 ) -> Result<Json<List<EventView>>, ApiError> {
     let filter = query.filter().map_err(|error| query_invalid(vec![error]))?;
     let mut tx = state.store.read().await?;
-    let part = tx.event_list(&admin.app_or_default(), &filter, &paging.0).await?;
+    let part = tx
+        .event_list(&admin.app_or_default(), &filter, &paging.0)
+        .await?;
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
@@ -80,7 +84,12 @@ async fn show(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<EventView>, ApiError> {
-    let found = state.store.read().await?.event_find(&admin.app_or_default(), &id).await?;
+    let found = state
+        .store
+        .read()
+        .await?
+        .event_find(&admin.app_or_default(), &id)
+        .await?;
     Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
 }
 
@@ -109,7 +118,11 @@ async fn replay(
     replay_one(&state.store, &*state.publisher, &order.app, &id, force).await?;
     let mut tx = state.store.begin().await?;
     let details = json!({"event_id": id, "force": force});
-    tx.audit_add(&[order.entry(None, "event_replay", details)]).await?;
+    tx.audit_add(&[order.entry(None, "event_replay", details)])
+        .await?;
     tx.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(ReplayView { id, replayed: true })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(ReplayView { id, replayed: true }),
+    ))
 }

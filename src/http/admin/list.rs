@@ -32,7 +32,9 @@ impl FromRequestParts<AppState> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let ValidQuery(query) = ValidQuery::from_request_parts(parts, state).await?;
-        window(&query).map(Self).map_err(|error| query_invalid(vec![error]))
+        window(&query)
+            .map(Self)
+            .map_err(|error| query_invalid(vec![error]))
     }
 }
 
@@ -43,17 +45,24 @@ fn window(query: &PagingQuery) -> Result<Window, FieldError> {
         (None, None) => DEFAULT_SIZE,
     };
     match (&query.cursor, &query.page) {
-        (Some(cursor), None) => {
-            Ok(Window::Walk { after: Some(cursor.clone()).filter(|it| !it.is_empty()), size })
-        }
+        (Some(cursor), None) => Ok(Window::Walk {
+            after: Some(cursor.clone()).filter(|it| !it.is_empty()),
+            size,
+        }),
         (Some(_), Some(_)) => Err(FieldError::new("cursor", "does not go with `page`")),
-        (None, Some(text)) => Ok(Window::Page { number: number("page", text, u32::MAX)?, size }),
+        (None, Some(text)) => Ok(Window::Page {
+            number: number("page", text, u32::MAX)?,
+            size,
+        }),
         (None, None) => Ok(Window::Page { number: 1, size }),
     }
 }
 
 fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
-    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| FieldError::new(field, format!("must be a number from 1 to {most}")))
 }
 
@@ -76,8 +85,18 @@ pub(super) struct List<T> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Meta {
-    Page { page: u32, page_size: u32, per_page: u32, total: u64, total_pages: u64 },
-    Walk { page_size: u32, per_page: u32, next_cursor: Option<String> },
+    Page {
+        page: u32,
+        page_size: u32,
+        per_page: u32,
+        total: u64,
+        total_pages: u64,
+    },
+    Walk {
+        page_size: u32,
+        per_page: u32,
+        next_cursor: Option<String>,
+    },
 }
 
 impl Paging {
@@ -87,13 +106,24 @@ impl Paging {
             Window::Page { number, size } => {
                 let total = part.total.unwrap_or_default();
                 let total_pages = total.div_ceil(u64::from(size));
-                Meta::Page { page: number, page_size: size, per_page: size, total, total_pages }
+                Meta::Page {
+                    page: number,
+                    page_size: size,
+                    per_page: size,
+                    total,
+                    total_pages,
+                }
             }
-            Window::Walk { size, .. } => {
-                Meta::Walk { page_size: size, per_page: size, next_cursor: part.next }
-            }
+            Window::Walk { size, .. } => Meta::Walk {
+                page_size: size,
+                per_page: size,
+                next_cursor: part.next,
+            },
         };
-        Json(List { data: part.rows, meta })
+        Json(List {
+            data: part.rows,
+            meta,
+        })
     }
 
     /// Cuts and dresses a list that is in memory as a whole. `key` names a row for walks.
@@ -106,7 +136,11 @@ impl Paging {
 /// The same rows, dressed.
 pub(super) fn map<T, U>(part: Listed<T>, dress: impl FnMut(T) -> U) -> Listed<U> {
     let rows = part.rows.into_iter().map(dress).collect();
-    Listed { rows, total: part.total, next: part.next }
+    Listed {
+        rows,
+        total: part.total,
+        next: part.next,
+    }
 }
 
 #[cfg(test)]
@@ -133,21 +167,52 @@ mod tests {
     fn parts_are_asked_for_by_page_or_by_cursor() {
         let page = |number, size| Ok(Window::Page { number, size });
         let walk = |after: Option<&str>, size| {
-            Ok(Window::Walk { after: after.map(str::to_owned), size })
+            Ok(Window::Walk {
+                after: after.map(str::to_owned),
+                size,
+            })
         };
         let wrong = |field: &str| Err(field.to_owned());
         let cases = [
             ("nothing", asked(None, None, None, None), page(1, 20)),
             ("page", asked(Some("3"), None, None, None), page(3, 20)),
-            ("page_size", asked(None, Some("100"), None, None), page(1, 100)),
+            (
+                "page_size",
+                asked(None, Some("100"), None, None),
+                page(1, 100),
+            ),
             ("per_page", asked(None, None, Some("7"), None), page(1, 7)),
-            ("start of a walk", asked(None, None, None, Some("")), walk(None, 20)),
-            ("further on", asked(None, None, Some("5"), Some("x")), walk(Some("x"), 5)),
+            (
+                "start of a walk",
+                asked(None, None, None, Some("")),
+                walk(None, 20),
+            ),
+            (
+                "further on",
+                asked(None, None, Some("5"), Some("x")),
+                walk(Some("x"), 5),
+            ),
             ("page 0", asked(Some("0"), None, None, None), wrong("page")),
-            ("no number", asked(Some("one"), None, None, None), wrong("page")),
-            ("too large", asked(None, Some("101"), None, None), wrong("page_size")),
-            ("too small", asked(None, None, Some("0"), None), wrong("per_page")),
-            ("both ways", asked(Some("1"), None, None, Some("")), wrong("cursor")),
+            (
+                "no number",
+                asked(Some("one"), None, None, None),
+                wrong("page"),
+            ),
+            (
+                "too large",
+                asked(None, Some("101"), None, None),
+                wrong("page_size"),
+            ),
+            (
+                "too small",
+                asked(None, None, Some("0"), None),
+                wrong("per_page"),
+            ),
+            (
+                "both ways",
+                asked(Some("1"), None, None, Some("")),
+                wrong("cursor"),
+            ),
         ];
         for (description, window, expected) in cases {
             assert_eq!(window, expected, "{description}");

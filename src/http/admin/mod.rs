@@ -55,7 +55,11 @@ fn order_of(admin: &Admin, state: &AppState) -> Order {
 
 /// As [`order_of`], in an app that the path names.
 fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
-    Order { app, actor: admin.actor.clone(), now: state.clock.now() }
+    Order {
+        app,
+        actor: admin.actor.clone(),
+        now: state.clock.now(),
+    }
 }
 
 /// A customer's id from a path. What is no id names nobody.
@@ -92,7 +96,11 @@ fn instant(field: &str, text: &str) -> Result<Timestamp, FieldError> {
 fn end(field: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
     let Some(text) = text else { return Ok(None) };
     let end = instant(field, text)?;
-    if end > now { Ok(Some(end)) } else { Err(FieldError::new(field, "must lie ahead")) }
+    if end > now {
+        Ok(Some(end))
+    } else {
+        Err(FieldError::new(field, "must lie ahead"))
+    }
 }
 
 /// Puts the field's name to what a rule of `validate` says.
@@ -118,6 +126,10 @@ impl Faults {
 
     /// 422 if anything is wrong.
     fn into_result(self) -> Result<(), ApiError> {
-        if self.0.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(self.0))
+        }
     }
 }

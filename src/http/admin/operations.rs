@@ -109,9 +109,15 @@ async fn freeze(
 fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
     let mut faults = Faults::default();
     if body.versions.is_some() && body.at.is_some() {
-        faults.0.push(FieldError::new("at", "does not go with `versions`"));
+        faults
+            .0
+            .push(FieldError::new("at", "does not go with `versions`"));
     }
-    if body.versions.as_ref().is_some_and(|versions| versions.len() > MAX_VERSIONS) {
+    if body
+        .versions
+        .as_ref()
+        .is_some_and(|versions| versions.len() > MAX_VERSIONS)
+    {
         let message = format!("must be at most {MAX_VERSIONS} versions");
         return Err(ApiError::invalid_field("versions", message));
     }
@@ -140,7 +146,10 @@ fn package_version(
     let package = faults.note(checked(&field("package"), validate::package(&package)));
     let parsed = Version::parse(&version).map_err(|error| error.to_string());
     let parsed = faults.note(checked(&field("version"), parsed));
-    parsed.and(package).map(|package| PackageVersion { package, version: version.trim().to_owned() })
+    parsed.and(package).map(|package| PackageVersion {
+        package,
+        version: version.trim().to_owned(),
+    })
 }
 
 async fn act(
@@ -163,7 +172,10 @@ async fn events(
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
     let customer = shown_customer(&mut tx, &app, &id).await?;
-    let filter = EventFilter { customer: Some(customer.id), ..EventFilter::default() };
+    let filter = EventFilter {
+        customer: Some(customer.id),
+        ..EventFilter::default()
+    };
     let part = tx.event_list(&app, &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, EventView::from)))
 }

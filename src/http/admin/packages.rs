@@ -23,10 +23,16 @@ const MAX_PACKAGES: usize = 1_000;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
-        .route("/customers/{id}/packages", get(list).post(grant).put(replace))
+        .route(
+            "/customers/{id}/packages",
+            get(list).post(grant).put(replace),
+        )
         // `vendor%2Fname` is one part of the path, `vendor/name` two.
         .route("/customers/{id}/packages/{package}", delete(revoke))
-        .route("/customers/{id}/packages/{vendor}/{name}", delete(revoke_in_two_parts))
+        .route(
+            "/customers/{id}/packages/{vendor}/{name}",
+            delete(revoke_in_two_parts),
+        )
 }
 
 /// A package that a customer may have, and why.
@@ -60,7 +66,13 @@ impl PackageView {
     }
 
     fn key(&self) -> String {
-        let Self { package, constraint, price_id, subscription_id, .. } = self;
+        let Self {
+            package,
+            constraint,
+            price_id,
+            subscription_id,
+            ..
+        } = self;
         format!("{package} {constraint} {price_id:?} {subscription_id:?}")
     }
 }
@@ -95,7 +107,9 @@ async fn list(
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
     let customer = shown_customer(&mut tx, &app, &id).await?;
-    let granted = tx.access_granted(&app, std::slice::from_ref(&customer)).await?;
+    let granted = tx
+        .access_granted(&app, std::slice::from_ref(&customer))
+        .await?;
     Ok(paging.cut(packages_of(&customer, &granted), PackageView::key))
 }
 
@@ -116,7 +130,10 @@ impl GrantBody {
         let parsed = Constraint::parse(&constraint).map_err(|error| error.to_string());
         let parsed = checked(&format!("{at}constraint"), parsed);
         let (package, parsed) = (faults.note(package), faults.note(parsed));
-        Some(PackageGrant { package: package?, constraint: parsed?.as_str().to_owned() })
+        Some(PackageGrant {
+            package: package?,
+            constraint: parsed?.as_str().to_owned(),
+        })
     }
 }
 
@@ -133,7 +150,9 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
         let at = format!("packages[{index}].");
         if let Some(grant) = body.check(&mut faults, &at) {
             if !seen.insert(grant.package.clone()) {
-                faults.0.push(FieldError::new(format!("{at}package"), "is there twice"));
+                faults
+                    .0
+                    .push(FieldError::new(format!("{at}package"), "is there twice"));
             }
             grants.push(grant);
         }
@@ -165,25 +184,58 @@ async fn grant(
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let known = tx.grant_list(&order.app, [&customer.id]).await?;
     let known = known.get(&customer.id).into_iter().flatten();
-    let known: Vec<&HandGrant> = known.filter(|it| it.grant.package == grant.package).collect();
+    let known: Vec<&HandGrant> = known
+        .filter(|it| it.grant.package == grant.package)
+        .collect();
     if let [only] = known.as_slice()
         && only.grant == grant
     {
         let package = PackageView::by_hand(only);
-        return Ok((StatusCode::OK, Json(GrantedView { package, changed: false })));
+        return Ok((
+            StatusCode::OK,
+            Json(GrantedView {
+                package,
+                changed: false,
+            }),
+        ));
     }
-    let status = if known.is_empty() { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if known.is_empty() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     // One grant by hand for a package: those of merged rows give way.
-    tx.grant_delete(&order.app, &customer.id, [grant.package.as_str()]).await?;
-    tx.grant_put(&order.app, &customer.id, std::slice::from_ref(&grant), order.now).await?;
-    let from: Vec<&str> = known.iter().map(|it| it.grant.constraint.as_str()).collect();
+    tx.grant_delete(&order.app, &customer.id, [grant.package.as_str()])
+        .await?;
+    tx.grant_put(
+        &order.app,
+        &customer.id,
+        std::slice::from_ref(&grant),
+        order.now,
+    )
+    .await?;
+    let from: Vec<&str> = known
+        .iter()
+        .map(|it| it.grant.constraint.as_str())
+        .collect();
     let details = json!({"source": "manual", "package": grant.package,
         "constraint": grant.constraint, "from": from});
-    tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)]).await?;
+    tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)])
+        .await?;
     tx.commit().await?;
-    let given = HandGrant { given_to: customer.id, grant, created_at: order.now };
+    let given = HandGrant {
+        given_to: customer.id,
+        grant,
+        created_at: order.now,
+    };
     let package = PackageView::by_hand(&given);
-    Ok((status, Json(GrantedView { package, changed: true })))
+    Ok((
+        status,
+        Json(GrantedView {
+            package,
+            changed: true,
+        }),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -216,15 +268,23 @@ async fn replace(
     let changed = before != after || known.len() != wanted.len();
     if changed {
         let gone = before.difference(&after).map(|it| it.package.as_str());
-        tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>()).await?;
+        tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>())
+            .await?;
         let new: Vec<PackageGrant> = after.difference(&before).map(|&it| it.clone()).collect();
-        tx.grant_put(&order.app, &customer.id, &new, order.now).await?;
+        tx.grant_put(&order.app, &customer.id, &new, order.now)
+            .await?;
         let details = json!({"source": "manual", "from": before, "to": after});
-        tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)]).await?;
+        tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)])
+            .await?;
     }
-    let granted = tx.access_granted(&order.app, std::slice::from_ref(&customer)).await?;
+    let granted = tx
+        .access_granted(&order.app, std::slice::from_ref(&customer))
+        .await?;
     tx.commit().await?;
-    Ok(Json(ReplacedView { data: packages_of(&customer, &granted), changed }))
+    Ok(Json(ReplacedView {
+        data: packages_of(&customer, &granted),
+        changed,
+    }))
 }
 
 async fn revoke(
@@ -235,13 +295,18 @@ async fn revoke(
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin().await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
-    if tx.grant_delete(&order.app, &customer.id, [package.as_str()]).await? == 0 {
+    if tx
+        .grant_delete(&order.app, &customer.id, [package.as_str()])
+        .await?
+        == 0
+    {
         let detail = "the customer has no grant by hand for this package; what its plans give \
                       ends with them";
         return Err(ApiError::not_found("grant_not_found", detail));
     }
     let details = json!({"source": "manual", "package": package});
-    tx.audit_add(&[order.entry(Some(&customer.id), "revoke", details)]).await?;
+    tx.audit_add(&[order.entry(Some(&customer.id), "revoke", details)])
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -21,9 +21,10 @@ use crate::store::{Plan, PlanSource};
 const MAX_PRICE_ID: usize = 255;
 
 pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/plans", get(list))
-        .route("/plans/{provider}/{price_id}", get(show).put(put).delete(delete))
+    Router::new().route("/plans", get(list)).route(
+        "/plans/{provider}/{price_id}",
+        get(show).put(put).delete(delete),
+    )
 }
 
 /// A plan as a path names it.
@@ -36,8 +37,11 @@ impl Place {
     fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
         let provider = provider.parse().map_err(|_| plan_not_found())?;
         if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(ApiError::invalid_field("price_id", "must be printable ASCII, not longer \
-                                                            than 255 characters"));
+            return Err(ApiError::invalid_field(
+                "price_id",
+                "must be printable ASCII, not longer \
+                                                            than 255 characters",
+            ));
         }
         Ok(Self { provider, price_id })
     }
@@ -63,7 +67,12 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<PlanView>>, ApiError> {
-    let all = state.store.read().await?.plan_list(&admin.app_or_default()).await?;
+    let all = state
+        .store
+        .read()
+        .await?
+        .plan_list(&admin.app_or_default())
+        .await?;
     let all: Vec<PlanView> = all.into_iter().map(PlanView::from).collect();
     Ok(paging.cut(all, PlanView::key))
 }
@@ -75,7 +84,9 @@ async fn show(
 ) -> Result<Json<PlanView>, ApiError> {
     let Place { provider, price_id } = Place::of(place)?;
     let mut tx = state.store.read().await?;
-    let plan = tx.plan_find(&admin.app_or_default(), provider, &price_id).await?;
+    let plan = tx
+        .plan_find(&admin.app_or_default(), provider, &price_id)
+        .await?;
     Ok(Json(plan.ok_or_else(plan_not_found)?.into()))
 }
 
@@ -105,19 +116,41 @@ async fn put(
     let mut tx = state.store.begin().await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
     refuse_environment(known.as_ref())?;
-    let status = if known.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if known.is_none() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let before = known.as_ref().map(|plan| plan.packages.clone());
     if let Some(plan) = known.filter(|plan| plan.packages == packages) {
-        return Ok((status, Json(PutView { plan: plan.into(), changed: false })));
+        return Ok((
+            status,
+            Json(PutView {
+                plan: plan.into(),
+                changed: false,
+            }),
+        ));
     }
-    let plan =
-        Plan { provider, price_id, packages, source: PlanSource::Api, updated_at: order.now };
+    let plan = Plan {
+        provider,
+        price_id,
+        packages,
+        source: PlanSource::Api,
+        updated_at: order.now,
+    };
     tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
     let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
         "to": plan.packages});
-    tx.audit_add(&[order.entry(None, "plan_put", details)]).await?;
+    tx.audit_add(&[order.entry(None, "plan_put", details)])
+        .await?;
     tx.commit().await?;
-    Ok((status, Json(PutView { plan: plan.into(), changed: true })))
+    Ok((
+        status,
+        Json(PutView {
+            plan: plan.into(),
+            changed: true,
+        }),
+    ))
 }
 
 async fn delete(
@@ -133,7 +166,8 @@ async fn delete(
     let plan = known.ok_or_else(plan_not_found)?;
     tx.plan_delete(&order.app, provider, &price_id).await?;
     let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages});
-    tx.audit_add(&[order.entry(None, "plan_delete", details)]).await?;
+    tx.audit_add(&[order.entry(None, "plan_delete", details)])
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,7 +19,10 @@ pub(super) fn customer_merged(into: &CustomerId) -> ApiError {
 }
 
 pub(super) fn customer_deleted() -> ApiError {
-    ApiError::conflict("customer_deleted", "the customer was deleted and takes no changes")
+    ApiError::conflict(
+        "customer_deleted",
+        "the customer was deleted and takes no changes",
+    )
 }
 
 impl From<ActError> for ApiError {

@@ -39,7 +39,9 @@ async fn list(
 ) -> Result<Json<List<ReleaseView>>, ApiError> {
     let package = package_of(&vendor, &name)?;
     let mut tx = state.store.read().await?;
-    let all = tx.release_list(&admin.app_or_default(), &BTreeSet::from([package])).await?;
+    let all = tx
+        .release_list(&admin.app_or_default(), &BTreeSet::from([package]))
+        .await?;
     let all: Vec<ReleaseView> = all.into_iter().map(ReleaseView::from).collect();
     Ok(paging.cut(all, |release| release.normalized.clone()))
 }
@@ -66,10 +68,15 @@ impl ReleaseBody {
             Some(text) => faults.note(instant(&format!("{at}released_at"), text)),
             None => Some(wanted.now),
         };
-        let release =
-            Release::new(wanted.package, &self.version, released_at.unwrap_or(wanted.now));
+        let release = Release::new(
+            wanted.package,
+            &self.version,
+            released_at.unwrap_or(wanted.now),
+        );
         let release = release.map_err(|error| error.to_string());
-        faults.note(checked(&format!("{at}version"), release)).filter(|_| released_at.is_some())
+        faults
+            .note(checked(&format!("{at}version"), release))
+            .filter(|_| released_at.is_some())
     }
 }
 
@@ -102,21 +109,31 @@ async fn add(
 ) -> Result<(StatusCode, Json<AddedView>), ApiError> {
     let package = package_of(&vendor, &name)?;
     let order = order_of(&admin, &state);
-    let wanted = Wanted { package: &package, now: order.now };
+    let wanted = Wanted {
+        package: &package,
+        now: order.now,
+    };
     let several = body.releases.is_some();
     let releases = releases_of(body, &wanted)?;
     let mut tx = state.store.begin().await?;
-    let known = tx.release_list(&order.app, &BTreeSet::from([package.clone()])).await?;
+    let known = tx
+        .release_list(&order.app, &BTreeSet::from([package.clone()]))
+        .await?;
     let plan = compare(known, releases);
     tx.release_put(&order.app, &plan.write).await?;
     if !plan.write.is_empty() {
         let versions: Vec<&str> = plan.write.iter().map(|it| it.version.as_str()).collect();
         let details = json!({"package": package, "versions": versions});
-        tx.audit_add(&[order.entry(None, "release_add", details)]).await?;
+        tx.audit_add(&[order.entry(None, "release_add", details)])
+            .await?;
     }
     tx.commit().await?;
     let changed = !plan.write.is_empty();
-    let status = if plan.any_new { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if plan.any_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let mut data: Vec<ReleaseView> = plan.after.into_iter().map(ReleaseView::from).collect();
     let view = match (several, data.pop()) {
         (false, Some(release)) => AddedView::One { release, changed },
@@ -131,11 +148,22 @@ async fn add(
 fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Release>, ApiError> {
     let mut faults = Faults::default();
     let releases = match body {
-        ReleasesBody { version: Some(version), released_at, releases: None } => {
-            let one = ReleaseBody { version, released_at };
+        ReleasesBody {
+            version: Some(version),
+            released_at,
+            releases: None,
+        } => {
+            let one = ReleaseBody {
+                version,
+                released_at,
+            };
             one.check(&mut faults, "", wanted).into_iter().collect()
         }
-        ReleasesBody { version: None, released_at: None, releases: Some(all) } => {
+        ReleasesBody {
+            version: None,
+            released_at: None,
+            releases: Some(all),
+        } => {
             if all.len() > MAX_RELEASES {
                 let message = format!("must be at most {MAX_RELEASES} releases");
                 return Err(ApiError::invalid_field("releases", message));
@@ -174,9 +202,15 @@ fn compare(known: Vec<Release>, wanted: Vec<Release>) -> Comparison {
             by_version.insert(version, release);
         }
     }
-    let mut comparison = Comparison { write: Vec::new(), after: Vec::new(), any_new: false };
+    let mut comparison = Comparison {
+        write: Vec::new(),
+        after: Vec::new(),
+        any_new: false,
+    };
     for mut release in wanted {
-        let Ok(version) = Version::parse(&release.version) else { continue };
+        let Ok(version) = Version::parse(&release.version) else {
+            continue;
+        };
         match by_version.get(&version) {
             Some(known) => release.normalized.clone_from(&known.normalized),
             None => comparison.any_new = true,

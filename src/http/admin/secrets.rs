@@ -25,8 +25,14 @@ use crate::store::vault::SealedFor;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
-        .route("/apps/{slug}/endpoints/{provider}/secrets", get(list).post(add))
-        .route("/apps/{slug}/endpoints/{provider}/secrets/{id}", delete(remove))
+        .route(
+            "/apps/{slug}/endpoints/{provider}/secrets",
+            get(list).post(add),
+        )
+        .route(
+            "/apps/{slug}/endpoints/{provider}/secrets/{id}",
+            delete(remove),
+        )
 }
 
 /// The endpoint of a path, if the token may see it.
@@ -100,11 +106,16 @@ async fn add(
         created_at: now,
         expires_at: expires_at.flatten(),
     };
-    let place = SealedFor { app: &secret.app, provider, id: &secret.id };
+    let place = SealedFor {
+        app: &secret.app,
+        provider,
+        id: &secret.id,
+    };
     let sealed = state.vault.seal(place, text)?;
     tx.secret_add(&secret, sealed).await?;
     let details = json!({"id": secret.id, "provider": provider, "mode": secret.mode});
-    tx.audit_add(&[order.entry(None, "secret_add", details)]).await?;
+    tx.audit_add(&[order.entry(None, "secret_add", details)])
+        .await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
@@ -126,7 +137,8 @@ async fn remove(
     }
     let order = order_in(&admin, &state, app);
     let details = json!({"id": id, "provider": provider});
-    tx.audit_add(&[order.entry(None, "secret_delete", details)]).await?;
+    tx.audit_add(&[order.entry(None, "secret_delete", details)])
+        .await?;
     tx.commit().await?;
     let _ = state.endpoints.refresh().await;
     Ok(StatusCode::NO_CONTENT)

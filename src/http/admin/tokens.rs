@@ -53,8 +53,9 @@ impl TokenBody {
     fn check(self, now: Timestamp) -> Result<TokenOrder, ApiError> {
         let mut faults = Faults::default();
         let name = faults.note(checked("name", validate::line(&self.name)));
-        let scope =
-            self.scope.and_then(|word| faults.note(checked("scope", validate::word(&word))));
+        let scope = self
+            .scope
+            .and_then(|word| faults.note(checked("scope", validate::word(&word))));
         if self.packages.len() > MAX_PATTERNS {
             let message = format!("must be at most {MAX_PATTERNS} patterns");
             faults.0.push(FieldError::new("packages", message));
@@ -63,7 +64,12 @@ impl TokenBody {
             let field = format!("packages[{index}]");
             faults.note(checked(&field, validate::package_pattern(text)))
         };
-        let packages = self.packages.iter().enumerate().filter_map(pattern).collect();
+        let packages = self
+            .packages
+            .iter()
+            .enumerate()
+            .filter_map(pattern)
+            .collect();
         let expires_at = faults.note(end("expires_at", self.expires_at.as_deref(), now));
         faults.into_result()?;
         Ok(TokenOrder {
@@ -95,7 +101,10 @@ async fn create(
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let (token, text) = tokens::issue(&mut tx, &order, &customer.id, wanted).await?;
     tx.commit().await?;
-    let token = NewTokenView { token_view: token.into(), token: text.expose().to_owned() };
+    let token = NewTokenView {
+        token_view: token.into(),
+        token: text.expose().to_owned(),
+    };
     Ok((StatusCode::CREATED, Json(token)))
 }
 
@@ -113,7 +122,8 @@ async fn revoke(
         return Err(unknown());
     }
     let details = json!({"id": token_id});
-    tx.audit_add(&[order.entry(Some(&customer.id), "token_revoke", details)]).await?;
+    tx.audit_add(&[order.entry(Some(&customer.id), "token_revoke", details)])
+        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

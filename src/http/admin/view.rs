@@ -66,7 +66,10 @@ pub(super) async fn customers(
     customers: Vec<Customer>,
 ) -> Result<Vec<CustomerView>, StoreError> {
     let granted = tx.access_granted(app, &customers).await?;
-    Ok(customers.into_iter().map(|it| customer_view(app, it, &granted)).collect())
+    Ok(customers
+        .into_iter()
+        .map(|it| customer_view(app, it, &granted))
+        .collect())
 }
 
 /// Dresses one customer.
@@ -75,20 +78,37 @@ pub(super) async fn customer(
     app: &AppSlug,
     customer: Customer,
 ) -> Result<CustomerView, StoreError> {
-    let granted = tx.access_granted(app, std::slice::from_ref(&customer)).await?;
+    let granted = tx
+        .access_granted(app, std::slice::from_ref(&customer))
+        .await?;
     Ok(customer_view(app, customer, &granted))
 }
 
 fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> CustomerView {
     let grants = granted.of(&customer);
-    let holder =
-        Holder { token: None, shown: &customer.shown, grants: &grants, releases: &granted.releases };
+    let holder = Holder {
+        token: None,
+        shown: &customer.shown,
+        grants: &grants,
+        releases: &granted.releases,
+    };
     let frozen_versions = frozen_versions(holder);
-    let flags = flags_of(&customer, granted).into_iter().map(flag_view).collect();
-    let Customer { id, profile, shown, .. } = customer;
+    let flags = flags_of(&customer, granted)
+        .into_iter()
+        .map(flag_view)
+        .collect();
+    let Customer {
+        id, profile, shown, ..
+    } = customer;
     let contact = shown.contact;
-    let Address { line1, line2, city, state, postal_code, country } =
-        contact.address.unwrap_or_default();
+    let Address {
+        line1,
+        line2,
+        city,
+        state,
+        postal_code,
+        country,
+    } = contact.address.unwrap_or_default();
     CustomerView {
         id: id.into(),
         app: app.to_string(),
@@ -126,13 +146,20 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
     if matches!(customer.shown.status, Status::Frozen { .. })
         && customer.shown.frozen_versions.is_none()
     {
-        let known: BTreeSet<&str> =
-            granted.releases.iter().map(|release| release.package.as_str()).collect();
+        let known: BTreeSet<&str> = granted
+            .releases
+            .iter()
+            .map(|release| release.package.as_str())
+            .collect();
         let unknown = granted
             .of(customer)
             .into_iter()
             .filter(|grant| !known.contains(grant.package.as_str()))
-            .map(|grant| Flag { kind: FlagKind::ReleasesUnknown, subject: grant.package, at: None });
+            .map(|grant| Flag {
+                kind: FlagKind::ReleasesUnknown,
+                subject: grant.package,
+                at: None,
+            });
         flags.extend(unknown);
     }
     flags.retain(|flag| !customer.cleared.contains(flag));
@@ -141,7 +168,11 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
 }
 
 fn flag_view(flag: Flag) -> FlagView {
-    FlagView { kind: flag.kind.as_str(), subject: flag.subject, at: time(flag.at) }
+    FlagView {
+        kind: flag.kind.as_str(),
+        subject: flag.subject,
+        at: time(flag.at),
+    }
 }
 
 /// A customer's access token.
@@ -212,7 +243,11 @@ pub(super) struct AppView {
 
 impl From<App> for AppView {
     fn from(app: App) -> Self {
-        Self { slug: app.slug.into(), name: app.name, created_at: app.created_at.to_string() }
+        Self {
+            slug: app.slug.into(),
+            name: app.name,
+            created_at: app.created_at.to_string(),
+        }
     }
 }
 
@@ -335,7 +370,7 @@ impl From<EventRecord> for EventView {
         // Only JSON is accepted; what cannot be read all the same is shown as it is.
         let payload = record
             .payload
-            .map(|text| serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text)));
+            .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         Self {
             id: record.key.id,
             provider: record.key.provider.as_str(),
@@ -349,7 +384,10 @@ impl From<EventRecord> for EventView {
             outcome: record.outcome.as_str(),
             duplicates: record.duplicates,
             attempts: record.attempts,
-            error: record.error.map(|it| EventErrorView { code: it.code, detail: it.detail }),
+            error: record.error.map(|it| EventErrorView {
+                code: it.code,
+                detail: it.detail,
+            }),
             customer_id: record.customer.map(Into::into),
             changes: record.changes,
             payload,

@@ -34,7 +34,10 @@ pub(crate) fn environment(data_dir: &std::path::Path) -> BTreeMap<OsString, OsSt
     set("ADMIN_TOKEN", ADMIN_TOKEN);
     set("STRIPE_WEBHOOK_SECRET", STRIPE_SECRET);
     set("PADDLE_WEBHOOK_SECRET", PADDLE_SECRET);
-    set("STRIPE_PRICE_MAPPING", r#"{"price_basic": [{"package": "acme/tool", "constraint": "^1.0"}]}"#);
+    set(
+        "STRIPE_PRICE_MAPPING",
+        r#"{"price_basic": [{"package": "acme/tool", "constraint": "^1.0"}]}"#,
+    );
     set("PADDLE_PRICE_MAPPING", r#"{"pri_01basic": ["acme/tool"]}"#);
     environment
 }
@@ -52,31 +55,46 @@ impl TestServer {
         Self::start_with(|_| {}).await
     }
 
-    pub(crate) async fn start_with(
-        change: impl FnOnce(&mut BTreeMap<OsString, OsString>),
-    ) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut BTreeMap<OsString, OsString>)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut environment = environment(dir.path());
         change(&mut environment);
-        let source = Source { environment, file: None };
+        let source = Source {
+            environment,
+            file: None,
+        };
         let config = Config::load(&source).unwrap().config;
         let server = Server::start(&config).await.unwrap();
         let base = format!("http://{}", server.address());
-        Self { client: client(), base, server, _dir: dir }
+        Self {
+            client: client(),
+            base,
+            server,
+            _dir: dir,
+        }
     }
 
     /// Signs and posts a payload; status and answer.
     pub(crate) async fn post(&self, provider: Provider, payload: &Value) -> (u16, Value) {
         let path = format!("/webhooks/{provider}");
         let body = payload.to_string().into_bytes();
-        post_signed(&self.client, &format!("{}{path}", self.base), provider, body).await
+        post_signed(
+            &self.client,
+            &format!("{}{path}", self.base),
+            provider,
+            body,
+        )
+        .await
     }
 
     /// Posts a payload, expects it to be taken, and waits for its outcome.
     pub(crate) async fn deliver(&self, provider: Provider, payload: &Value) -> Value {
         let (status, answer) = self.post(provider, payload).await;
         assert_eq!(status, 200, "{answer}");
-        let id = answer["event_id"].as_str().expect("the answer names the event").to_owned();
+        let id = answer["event_id"]
+            .as_str()
+            .expect("the answer names the event")
+            .to_owned();
         self.outcome(&id).await
     }
 
@@ -89,7 +107,10 @@ impl TestServer {
             if status == 200 && event["outcome"] != "pending" {
                 return event;
             }
-            assert!(started.elapsed() < PATIENCE, "no outcome of {id}: {status} {event}");
+            assert!(
+                started.elapsed() < PATIENCE,
+                "no outcome of {id}: {status} {event}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -112,7 +133,10 @@ impl TestServer {
 pub(crate) fn client() -> reqwest::Client {
     // The first installation counts; later ones are refused and change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap()
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
 }
 
 /// Signs and posts bytes.
@@ -123,7 +147,10 @@ pub(crate) async fn post_signed(
     body: Vec<u8>,
 ) -> (u16, Value) {
     let signature = sign(provider, &secret(provider), &body, SystemClock.now());
-    let request = client.post(url).header(header_name(provider), signature).body(body);
+    let request = client
+        .post(url)
+        .header(header_name(provider), signature)
+        .body(body);
     answer(request.send().await.unwrap()).await
 }
 
@@ -136,7 +163,9 @@ pub(crate) async fn call(
     body: Option<Value>,
 ) -> (u16, Value) {
     let method = method.parse().unwrap();
-    let request = client.request(method, format!("{base}{path}")).bearer_auth(ADMIN_TOKEN);
+    let request = client
+        .request(method, format!("{base}{path}"))
+        .bearer_auth(ADMIN_TOKEN);
     let request = match body {
         Some(body) => request.json(&body),
         None => request,
@@ -147,7 +176,10 @@ pub(crate) async fn call(
 async fn answer(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
 }
 
 pub(crate) fn secret(provider: Provider) -> SecretString {
@@ -198,7 +230,9 @@ pub(crate) fn stripe_customer(id: &str, email: &str) -> Value {
 pub(crate) fn recorded(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("TOLLGATE_RECORDED_FIXTURES").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("{test} DID NOT RUN: set TOLLGATE_RECORDED_FIXTURES to a folder of recorded payloads");
+        eprintln!(
+            "{test} DID NOT RUN: set TOLLGATE_RECORDED_FIXTURES to a folder of recorded payloads"
+        );
     }
     folder
 }
