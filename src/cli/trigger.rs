@@ -21,7 +21,7 @@ pub(super) struct TriggerArgs {
     /// The event type, such as `invoice.payment_failed`.
     #[arg(value_name = "TYPE")]
     event_type: String,
-    /// Where to post it. Default: the webhook URL of the app `default` at TOLLGATE_LISTEN.
+    /// Where to post it. Default: the webhook URL of the app `default` at `TOLLGATE_LISTEN`.
     #[arg(long)]
     url: Option<String>,
     /// Changes the sample: a path and a value (JSON, or else text), as in

@@ -227,13 +227,10 @@ impl EmbeddedConsumer {
             .map(Ok)
     }
 
-    fn release(&mut self, seqs: impl IntoIterator<Item = i64>) {
-        let seqs: Vec<i64> = seqs.into_iter().collect();
+    fn release(&mut self, seqs: &[i64]) {
+        self.held.retain(|seq| !seqs.contains(seq));
         self.state()
-            .in_hand(|held| seqs.iter().for_each(|seq| drop(held.remove(seq))));
-        for seq in &seqs {
-            self.held.remove(seq);
-        }
+            .in_hand(|held| held.retain(|seq| !seqs.contains(seq)));
     }
 }
 
@@ -296,7 +293,7 @@ impl Consumer for EmbeddedConsumer {
         };
         let result = written.await.map_err(QueueError::unavailable);
         // Also after an error: the rows are as they were, and will be chosen again.
-        self.release(seqs);
+        self.release(&seqs);
         if !moves.is_empty() || result.is_err() {
             self.shared.work.bell.notify_one();
             self.shared.failed.bell.notify_one();
@@ -307,9 +304,9 @@ impl Consumer for EmbeddedConsumer {
 
 impl Drop for EmbeddedConsumer {
     fn drop(&mut self) {
-        let held = std::mem::take(&mut self.held);
+        let held: Vec<i64> = self.held.iter().copied().collect();
         if !held.is_empty() {
-            self.release(held);
+            self.release(&held);
             self.state().bell.notify_one();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::driver::{Batch, Row, binds};
+use super::driver::{Batch, Row, Value, binds};
 use super::{StoreError, Tx, document};
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
@@ -45,7 +45,7 @@ impl Tx {
     pub async fn app_add(&mut self, app: &App) -> Result<bool, StoreError> {
         let sql = "INSERT INTO apps (slug, name, policy, created_at) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (slug) DO NOTHING";
-        let policy = document(&app.policy)?;
+        let policy = Value::Json(document(&app.policy)?);
         let binds = binds![app.slug.as_str(), app.name.as_str(), policy, app.created_at];
         Ok(self.execute(sql, binds).await? > 0)
     }
@@ -125,7 +125,7 @@ impl Tx {
         policy: &Policy,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE apps SET policy = $2 WHERE slug = $1";
-        let binds = binds![slug.as_str(), document(policy)?];
+        let binds = binds![slug.as_str(), Value::Json(document(policy)?)];
         Ok(self.execute(sql, binds).await? > 0)
     }
 }

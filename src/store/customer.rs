@@ -202,9 +202,10 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
     if let Some(after) = wanted.created_after {
         filter.and("made_at > ?", after);
     }
-    let holds_token = "EXISTS (SELECT 1 FROM tokens JOIN customers AS rows \
-                       ON rows.id = tokens.customer_id \
-                       WHERE rows.id = customers.id OR rows.merged_into = customers.id)";
+    let holds_token = "(EXISTS (SELECT 1 FROM tokens WHERE tokens.customer_id = customers.id) \
+                       OR EXISTS (SELECT 1 FROM customers AS merged \
+                       JOIN tokens ON tokens.customer_id = merged.id \
+                       WHERE merged.app = customers.app AND merged.merged_into = customers.id))";
     match wanted.has_token {
         Some(true) => filter.and_plain(holds_token),
         Some(false) => filter.and_plain(&format!("NOT {holds_token}")),
@@ -249,6 +250,16 @@ fn other_spellings(external_id: &str) -> [String; 2] {
         Some(bare) => [bare.to_owned(), bare.to_owned()],
         None => Provider::ALL.map(|provider| format!("{provider}_{external_id}")),
     }
+}
+
+/// A subquery of the rows that stand for a customer: its own, and those merged into it. Both
+/// arguments are parameters such as `$1`.
+pub(super) fn rows_of(app: &str, id: &str) -> String {
+    // Not `id = … OR merged_into = …`: no engine's index answers both at once.
+    format!(
+        "SELECT CAST({id} AS TEXT) UNION ALL \
+         SELECT id FROM customers WHERE app = {app} AND merged_into = {id}"
+    )
 }
 
 pub(super) fn customer_of(row: &Row) -> Result<Customer, StoreError> {

@@ -1,5 +1,6 @@
 //! The event ledger, as people read it. How it is written is in `ledger.rs`.
 
+use super::customer::rows_of;
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
@@ -76,7 +77,7 @@ impl Tx {
         let sql = format!(
             "SELECT {COLUMNS}, payload FROM events \
              WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2 \
-             ORDER BY seq DESC LIMIT 1"
+             ORDER BY received_at DESC LIMIT 1"
         );
         let Some(row) = self.fetch_opt(&sql, binds![app.as_str(), id]).await? else {
             return Ok(None);
@@ -108,9 +109,12 @@ impl Tx {
             filter.and("type = ?", event_type.as_str());
         }
         if let Some(customer) = &wanted.customer {
-            let rows = "customer_id IN (SELECT customers.id FROM customers \
-                        WHERE customers.id = ? OR customers.merged_into = ?)";
-            filter.and(rows, customer.as_str());
+            // By way of `seq`, or an engine may walk the whole app in the list's order.
+            let chain = format!(
+                "seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({}))",
+                rows_of("$1", "?")
+            );
+            filter.and(&chain, customer.as_str());
         }
         if let Some(since) = wanted.since {
             filter.and("received_at >= ?", since);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::customer::rows_of;
 use super::driver::{Batch, Kind, binds};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, CustomerId};
@@ -102,11 +103,13 @@ impl Tx {
         customer: &CustomerId,
         packages: impl IntoIterator<Item = &str> + Send,
     ) -> Result<u64, StoreError> {
-        let sql = "DELETE FROM grants WHERE app = $2 \
-                   AND package IN (SELECT key FROM {rows} AS gone) AND customer_id IN \
-                   (SELECT id FROM customers WHERE app = $2 AND (id = $3 OR merged_into = $3))";
+        let sql = format!(
+            "DELETE FROM grants WHERE app = $2 \
+             AND package IN (SELECT key FROM {{rows}} AS gone) AND customer_id IN ({})",
+            rows_of("$2", "$3")
+        );
         let rows = Batch::keys(packages);
-        self.execute(sql, binds![rows, app.as_str(), customer.as_str()])
+        self.execute(&sql, binds![rows, app.as_str(), customer.as_str()])
             .await
     }
 }

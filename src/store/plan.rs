@@ -134,8 +134,8 @@ impl Tx {
             wanted.row([json!(provider), json!(id)]);
         }
         let sql = format!(
-            "SELECT {COLUMNS} FROM {{rows}} AS wanted JOIN plans ON plans.app = $2 \
-             AND plans.provider = wanted.provider AND plans.price_id = wanted.price_id"
+            "SELECT {COLUMNS} FROM plans WHERE app = $2 AND (provider, price_id) IN \
+             (SELECT provider, price_id FROM {{rows}} AS wanted)"
         );
         let rows = self.fetch(&sql, binds![wanted, app.as_str()]).await?;
         Ok(map_of(rows.iter().map(plan_of).collect::<Result<_, _>>()?))

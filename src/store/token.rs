@@ -1,6 +1,7 @@
 //! Access tokens of customers.
 
-use super::driver::{Row, binds};
+use super::customer::rows_of;
+use super::driver::{Row, Value, binds};
 use super::{StoreError, Tx, document};
 use crate::domain::id::{AppSlug, CustomerId, TokenId};
 use crate::domain::token::{CustomerToken, TokenHash};
@@ -29,7 +30,7 @@ impl Tx {
             token.customer.as_str(),
             token.name.as_str(),
             token.scope.as_str(),
-            document(&token.packages)?,
+            Value::Json(document(&token.packages)?),
             hash.as_bytes().to_vec(),
             token.prefix.as_str(),
             token.created_at,
@@ -51,9 +52,9 @@ impl Tx {
         customer: &CustomerId,
     ) -> Result<Vec<CustomerToken>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM tokens JOIN customers ON customers.id = tokens.customer_id \
-             WHERE tokens.app = $1 AND (customers.id = $2 OR customers.merged_into = $2) \
-             ORDER BY tokens.id DESC"
+            "SELECT {COLUMNS} FROM tokens WHERE app = $1 AND customer_id IN ({}) \
+             ORDER BY id DESC",
+            rows_of("$1", "$2")
         );
         let rows = self
             .fetch(&sql, binds![app.as_str(), customer.as_str()])
@@ -71,10 +72,12 @@ impl Tx {
         customer: &CustomerId,
         id: &TokenId,
     ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM tokens WHERE app = $1 AND id = $2 AND customer_id IN \
-                   (SELECT id FROM customers WHERE app = $1 AND (id = $3 OR merged_into = $3))";
+        let sql = format!(
+            "DELETE FROM tokens WHERE app = $1 AND id = $2 AND customer_id IN ({})",
+            rows_of("$1", "$3")
+        );
         let binds = binds![app.as_str(), id.as_str(), customer.as_str()];
-        Ok(self.execute(sql, binds).await? > 0)
+        Ok(self.execute(&sql, binds).await? > 0)
     }
 }
 

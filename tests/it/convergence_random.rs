@@ -28,7 +28,7 @@ use crate::convergence_rig::{End, MemoryStore, at, ids, paddle, stripe};
 const HISTORIES: u32 = 2_000;
 
 /// Orders in which each history comes, besides that in which it was generated.
-const ORDERS: usize = 3;
+const ORDERS: usize = 2;
 
 /// Provider time runs over so many seconds.
 const SECONDS: i64 = 6;

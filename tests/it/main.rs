@@ -1,12 +1,21 @@
 //! All tests that need more than one function: one binary, a module per subject.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test did not expect ends it; the lint only knows test functions, not their helpers"
+)]
+
 mod architecture;
+mod cli;
 mod config;
 mod constraint;
 mod crash;
+mod flow;
 mod outcomes;
 mod payload;
 mod process;
 mod queue;
+mod receiver;
 mod signature;
 mod support;

@@ -18,7 +18,7 @@ use clap::Args;
 use super::CliError;
 use super::output::line;
 use crate::domain::id::Provider;
-use stage::Stage;
+use stage::{Stage, expect, expect_code};
 use story::{Customer, Scene};
 use table::Table;
 
@@ -56,12 +56,12 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
         &table.title("The first life once more: an older API version, shuffled, everything twice"),
     );
     let told = stage.tell_shuffled(&story::ada_again()?).await?;
-    line(&table.shuffled(&told));
+    line(&Table::shuffled(&told));
     let (first, again) = (
         stage.picture(Customer::Ada).await?,
         stage.picture(Customer::Zoe).await?,
     );
-    stage.expect(first == again, || {
+    expect(first == again, || {
         format!("Ada ended as {first}, Zoe as {again}")
     })?;
     line(&table.same(Customer::Ada, Customer::Zoe));
@@ -73,7 +73,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
         line(&table.customer(customer, &shown));
         for (package, version, code) in story::last_checks(customer) {
             let answer = stage.access(customer, package, version).await?;
-            stage.expect_code(&answer, code)?;
+            expect_code(&answer, code)?;
             line(&table.access(None, &answer));
         }
     }
@@ -95,7 +95,7 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
             line(&table.webhook(webhook, &event));
             if let Some(status) = webhook.status_after {
                 let shown = stage.customer(webhook.customer).await?;
-                stage.expect(shown["status"] == status, || {
+                expect(shown["status"] == status, || {
                     format!(
                         "{} should be {status} now and is {}",
                         webhook.customer, shown["status"]
@@ -115,7 +115,7 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
         } => {
             let answer = stage.access(*customer, package, version).await?;
             line(&table.access(Some((scene.at, *customer)), &answer));
-            stage.expect_code(&answer, code)?;
+            expect_code(&answer, code)?;
         }
     }
     Ok(())

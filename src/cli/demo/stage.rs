@@ -178,7 +178,7 @@ impl Stage {
         let id = self.post(webhook).await?;
         self.posted += 1;
         let event = self.outcome(&id).await?;
-        self.expect(event["outcome"] != "failed", || {
+        expect(event["outcome"] != "failed", || {
             format!("{} failed: {}", webhook.event_type, event["error"])
         })?;
         Ok(event)
@@ -213,7 +213,7 @@ impl Stage {
             if told.duplicates == expected {
                 return Ok(told);
             }
-            self.expect(started.elapsed() < PATIENCE, || {
+            expect(started.elapsed() < PATIENCE, || {
                 format!(
                     "{} duplicates were counted, not {expected}",
                     told.duplicates
@@ -236,7 +236,7 @@ impl Stage {
         let answer = request.send().await.map_err(CliError::http(&url))?;
         let status = answer.status().as_u16();
         let answer: Value = answer.json().await.map_err(CliError::http(&url))?;
-        self.expect(status == 200, || {
+        expect(status == 200, || {
             format!("{} was answered {status}: {answer}", webhook.event_type)
         })?;
         Ok(answer["event_id"].as_str().unwrap_or_default().to_owned())
@@ -251,7 +251,7 @@ impl Stage {
             if status == 200 && event["outcome"] != "pending" {
                 return Ok(event);
             }
-            self.expect(started.elapsed() < PATIENCE, || {
+            expect(started.elapsed() < PATIENCE, || {
                 format!("{id} has no outcome: {event}")
             })?;
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -321,30 +321,9 @@ impl Stage {
         Ok(token)
     }
 
-    pub(super) fn expect(
-        &self,
-        right: bool,
-        wrong: impl FnOnce() -> String,
-    ) -> Result<(), CliError> {
-        if right {
-            Ok(())
-        } else {
-            Err(CliError::Demo(wrong()))
-        }
-    }
-
-    pub(super) fn expect_code(&self, answer: &Value, code: &str) -> Result<(), CliError> {
-        self.expect(answer["code"] == code, || {
-            format!(
-                "{} should be answered {code} and was {}",
-                answer["asked"], answer["code"]
-            )
-        })
-    }
-
     async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, CliError> {
         let (status, answer) = self.call(method, path, body).await?;
-        self.expect((200..300).contains(&status), || {
+        expect((200..300).contains(&status), || {
             format!("{method} {path}: {status} {answer}")
         })?;
         Ok(answer)
@@ -374,6 +353,25 @@ impl Stage {
     pub(super) async fn strike(self) {
         self.server.stop().await;
     }
+}
+
+/// Ends the demo where something is not as it should be.
+pub(super) fn expect(right: bool, wrong: impl FnOnce() -> String) -> Result<(), CliError> {
+    if right {
+        Ok(())
+    } else {
+        Err(CliError::Demo(wrong()))
+    }
+}
+
+/// The same for the code of an access check.
+pub(super) fn expect_code(answer: &Value, code: &str) -> Result<(), CliError> {
+    expect(answer["code"] == code, || {
+        format!(
+            "{} should be answered {code} and was {}",
+            answer["asked"], answer["code"]
+        )
+    })
 }
 
 /// The demo's folder: gone when the demo is, however it ended.

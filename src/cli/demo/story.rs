@@ -87,8 +87,11 @@ pub(super) enum What {
     },
 }
 
-/// What the prices of the story buy: provider, price, packages with constraints.
-pub(super) const PLANS: [(Provider, &str, &[(&str, &str)]); 4] = [
+/// A package and the constraint under which it is granted.
+type Grant = (&'static str, &'static str);
+
+/// What the prices of the story buy.
+pub(super) const PLANS: [(Provider, &str, &[Grant]); 4] = [
     (Provider::Stripe, "price_1TgTeamMonthly0000000001", TEAM),
     (
         Provider::Stripe,
@@ -98,8 +101,8 @@ pub(super) const PLANS: [(Provider, &str, &[(&str, &str)]); 4] = [
     (Provider::Paddle, "pri_01ktteam000000000000000001", TEAM),
     (Provider::Paddle, "pri_01ktbsns000000000000000001", BUSINESS),
 ];
-const TEAM: &[(&str, &str)] = &[("acme/forms", "^1.0")];
-const BUSINESS: &[(&str, &str)] = &[("acme/forms", "*"), ("acme/charts", "^1.0")];
+const TEAM: &[Grant] = &[("acme/forms", "^1.0")];
+const BUSINESS: &[Grant] = &[("acme/forms", "*"), ("acme/charts", "^1.0")];
 
 macro_rules! stripe {
     ($customer:ident, $type:literal, $what:literal) => {
@@ -310,6 +313,7 @@ fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
 
 /// Everything that happens, in the order of time.
 pub(super) fn timeline() -> Result<Vec<Scene>, CliError> {
+    use Customer::{Ada, Ben, Fay};
     let webhooks = [ada(), ben(), fay(), hal()].into_iter().flatten();
     let mut scenes = webhooks
         .map(|webhook| {
@@ -330,7 +334,6 @@ pub(super) fn timeline() -> Result<Vec<Scene>, CliError> {
             what: What::Release { package, version },
         });
     }
-    use Customer::{Ada, Ben, Fay};
     for (at, customer, package, version, code) in [
         ("2026-03-02T12:00:00Z", Ada, "acme/forms", "1.0.0", "ok"),
         (

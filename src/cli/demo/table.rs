@@ -80,7 +80,7 @@ impl Table {
         )
     }
 
-    pub(super) fn shuffled(&self, told: &Told) -> String {
+    pub(super) fn shuffled(told: &Told) -> String {
         let outcomes: Vec<String> = told
             .outcomes
             .iter()

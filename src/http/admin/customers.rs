@@ -164,8 +164,10 @@ async fn by_email(
 ) -> Result<Json<CustomerView>, ApiError> {
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
+    // A `+` that was not encoded arrives as a blank, and no address has one.
+    let email = query.email.trim().replace(' ', "+");
     let found = tx
-        .customer_find_by_email(&app, &query.email, Match::Loose)
+        .customer_find_by_email(&app, &email, Match::Loose)
         .await?;
     let customer = found.ok_or_else(problem::customer_not_found)?;
     Ok(Json(view::customer(&mut tx, &app, customer).await?))

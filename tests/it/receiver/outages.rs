@@ -5,7 +5,7 @@ use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::store::vault::Vault;
 
 use super::rig::{
-    ACME_SECRET, Answer, NOW, Queue, Rig, add_secret, paddle_event, signature, small_limits,
+    ACME_SECRET, Answer, NOW, Queue, Rig, add_secret, at, paddle_event, signature, small_limits,
     stripe_event,
 };
 
@@ -83,6 +83,23 @@ async fn secrets_are_added_and_removed_at_the_next_refresh() {
     tx.commit().await.unwrap();
     rig.endpoints.refresh().await.unwrap();
     assert_eq!(post().await.status, 404);
+}
+
+#[tokio::test]
+async fn a_secret_runs_out_on_time_without_a_refresh() {
+    let rig = Rig::start().await;
+    let vault = Vault::new(&[7; 32]);
+    let expires_at = Some(at(NOW + 10));
+    add_secret(&rig.store, &vault, 3, Provider::Paddle, expires_at).await;
+    rig.endpoints.refresh().await.unwrap();
+    let body = paddle_event("evt_1");
+    let header = signature(Provider::Paddle, ACME_SECRET, &body, NOW);
+    let headers = [("Paddle-Signature", header.as_str())];
+    for (seconds, status) in [(NOW + 9, 200), (NOW + 10, 404)] {
+        rig.clock.set(seconds);
+        let answer = rig.post("/webhooks/acme/paddle", &headers, &body).await;
+        assert_eq!(answer.status, status, "{seconds}");
+    }
 }
 
 #[tokio::test]

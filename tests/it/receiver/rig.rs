@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,18 +36,25 @@ pub(super) const PADDLE_SECRET: &str = "pdl_ntfset_01test_receiver";
 pub(super) const ACME_SECRET: &str = "whsec_test_receiver_acme";
 /// Stands in every body, and must stand in no line of the log.
 pub(super) const PERSONAL: &str = "ada@customer.example";
-/// 2026-01-05T12:00:00Z, always: the receiver's clock stands still.
+/// 2026-01-05T12:00:00Z: where the receiver's clock stands.
 pub(super) const NOW: i64 = 1_767_614_400;
 
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap()
 }
 
-pub(super) struct StoppedClock;
+/// A clock that stands still until it is set.
+pub(super) struct SetClock(AtomicI64);
 
-impl Clock for StoppedClock {
+impl SetClock {
+    pub(super) fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        at(NOW)
+        at(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -143,6 +150,7 @@ impl<'a> MakeWriter<'a> for Log {
 pub(super) struct Rig {
     pub(super) addr: SocketAddr,
     pub(super) recorder: Arc<Recorder>,
+    pub(super) clock: Arc<SetClock>,
     pub(super) endpoints: Endpoints,
     pub(super) store: Store,
     pub(super) log: Log,
@@ -178,7 +186,8 @@ impl Rig {
         let vault = Vault::new(&[7; 32]);
         fill(&store, &vault).await;
 
-        let clock: Arc<dyn Clock> = Arc::new(StoppedClock);
+        let set_clock = Arc::new(SetClock(AtomicI64::new(NOW)));
+        let clock: Arc<dyn Clock> = Arc::clone(&set_clock) as _;
         let fixed = vec![
             (Provider::Stripe, secret(STRIPE_SECRET)),
             (Provider::Stripe, secret(STRIPE_NEXT_SECRET)),
@@ -218,6 +227,7 @@ impl Rig {
         Self {
             addr,
             recorder,
+            clock: set_clock,
             endpoints,
             store,
             log,

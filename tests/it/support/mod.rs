@@ -47,7 +47,7 @@ pub(crate) struct TestServer {
     pub(crate) client: reqwest::Client,
     pub(crate) base: String,
     pub(crate) server: Server,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestServer {
@@ -70,7 +70,7 @@ impl TestServer {
             client: client(),
             base,
             server,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -113,6 +113,27 @@ impl TestServer {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until what a path shows is as it should be.
+    pub(crate) async fn until(&self, path: &str, right: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let (status, shown) = self.get(path).await;
+            if status == 200 && right(&shown) {
+                return shown;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{path} stayed {status} {shown}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The file of the store.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.path().join("tollgate.db")
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {

@@ -1,0 +1,10 @@
+//! The admin API and the access check, through the real router over a real store.
+
+mod access;
+mod customers;
+mod events;
+mod packages;
+mod rig;
+mod seeds;
+mod tenants;
+mod tokens;

@@ -1,0 +1,511 @@
+//! Customers: making, finding, changing, holding and deleting them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::rig::{NOW, ROOT, Rig, id_of, path_of};
+use crate::support::{stripe_customer, stripe_event};
+
+#[tokio::test]
+async fn a_customer_has_every_field() {
+    let rig = Rig::start().await;
+    let made = rig
+        .customer(json!({
+            "name": "Acme", "email": "Dev@Acme.com", "external_id": "e-1", "user_id": "u-1",
+            "phone": "+1-555-0100", "billing_address_line1": "123 Main St",
+            "billing_address_line2": "Apt 4B", "billing_address_city": "San Francisco",
+            "billing_address_state": "CA", "billing_address_postal_code": "94105",
+            "billing_address_country": "US", "tax_id": "12-3456789", "metadata": {"tier": ["gold"]},
+        }))
+        .await;
+    let shown = rig.get(&path_of(&made)).await.expect(200);
+    insta::assert_json_snapshot!(shown, {".id" => "[id]"}, @r#"
+    {
+      "app": "default",
+      "billing_address_city": "San Francisco",
+      "billing_address_country": "US",
+      "billing_address_line1": "123 Main St",
+      "billing_address_line2": "Apt 4B",
+      "billing_address_postal_code": "94105",
+      "billing_address_state": "CA",
+      "created_at": "2026-01-05T12:00:00Z",
+      "deleted_at": null,
+      "email": "Dev@Acme.com",
+      "external_id": "e-1",
+      "flags": [],
+      "frozen_at": null,
+      "frozen_versions": null,
+      "holds": [],
+      "id": "[id]",
+      "metadata": {
+        "tier": [
+          "gold"
+        ]
+      },
+      "name": "Acme",
+      "organization_id": "default",
+      "phone": "+1-555-0100",
+      "status": "active",
+      "status_reason": null,
+      "status_since": "2026-01-05T12:00:00Z",
+      "tax_id": "12-3456789",
+      "updated_at": "2026-01-05T12:00:00Z",
+      "user_id": "u-1"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_new_customer_is_named() {
+    let rig = Rig::start().await;
+    let cases = [
+        ("nothing", json!({}), vec!["name", "email"]),
+        (
+            "no name, no address",
+            json!({"external_id": "e"}),
+            vec!["name", "email"],
+        ),
+        ("no address", json!({"email": "nobody"}), vec!["email"]),
+        (
+            "empty",
+            json!({"name": " ", "phone": ""}),
+            vec!["name", "phone"],
+        ),
+        (
+            "control character",
+            json!({"name": "a\u{7}b"}),
+            vec!["name"],
+        ),
+        ("too long", json!({"name": "a".repeat(256)}), vec!["name"]),
+        (
+            "unknown field",
+            json!({"name": "a", "nmae": "b"}),
+            vec!["nmae"],
+        ),
+        ("wrong type", json!({"name": 1}), vec!["name"]),
+        (
+            "metadata",
+            json!({"name": "a", "metadata": "b"}),
+            vec!["metadata"],
+        ),
+    ];
+    for (description, body, fields) in cases {
+        let problem = rig
+            .post("/customers", body)
+            .await
+            .refused(422, "body_invalid");
+        let errors = problem["errors"].as_array().unwrap();
+        let named: Vec<&str> = errors
+            .iter()
+            .map(|it| it["field"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, fields, "{description}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_or_external_id_belongs_to_one_customer() {
+    let rig = Rig::start().await;
+    rig.customer(json!({"email": "a@x.com", "external_id": "e-1"}))
+        .await;
+    let other = rig.customer(json!({"email": "b@x.com"})).await;
+    let taken = json!({"email": "A@X.com"});
+    rig.post("/customers", taken.clone())
+        .await
+        .refused(409, "email_taken");
+    rig.put(&path_of(&other), taken)
+        .await
+        .refused(409, "email_taken");
+    let taken = json!({"name": "c", "external_id": "e-1"});
+    rig.post("/customers", taken.clone())
+        .await
+        .refused(409, "external_id_taken");
+    rig.put(&path_of(&other), taken)
+        .await
+        .refused(409, "external_id_taken");
+    let own = json!({"email": "B@x.com", "external_id": "e-2"});
+    let changed = rig.put(&path_of(&other), own).await.expect(200);
+    assert_eq!(
+        (&changed["email"], &changed["changed"]),
+        (&json!("B@x.com"), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn a_known_billing_account_is_taken_in_either_spelling() {
+    let rig = Rig::start().await;
+    let account = stripe_customer("cus_1", "first@x.com");
+    rig.happens(&stripe_event(
+        "evt_1",
+        "customer.created",
+        NOW - 100,
+        account,
+    ))
+    .await;
+    for external_id in ["cus_1", "stripe_cus_1"] {
+        let body = json!({"name": "n", "external_id": external_id});
+        rig.post("/customers", body)
+            .await
+            .refused(409, "external_id_taken");
+    }
+    let body = json!({"email": "First@x.com"});
+    rig.post("/customers", body)
+        .await
+        .refused(409, "email_taken");
+    let known = rig
+        .get("/customers/by-email?email=first@X.com")
+        .await
+        .expect(200);
+    assert_eq!(known["external_id"], "stripe_cus_1");
+    for spelling in ["cus_1", "stripe_cus_1"] {
+        let found = rig
+            .get(&format!("/customers/by-external/{spelling}"))
+            .await
+            .expect(200);
+        assert_eq!(found["id"], known["id"], "{spelling}");
+        let path = format!("/customers/by-external-id?external_id={spelling}");
+        assert_eq!(
+            rig.get(&path).await.expect(200)["id"],
+            known["id"],
+            "{spelling}"
+        );
+    }
+    let got = json!({"external_id": "cus_1", "name": "n"});
+    let got = rig.post("/customers/get-or-create", got).await.expect(200);
+    assert_eq!(got["id"], known["id"]);
+}
+
+#[tokio::test]
+async fn who_is_not_there_is_not_found() {
+    let rig = Rig::start().await;
+    let nobody = format!("/customers/cust_{}", "0".repeat(32));
+    for path in [
+        nobody.as_str(),
+        "/customers/17",
+        "/customers/by-external/nobody",
+        "/customers/by-external-id?external_id=nobody",
+        "/customers/by-email?email=nobody@x.com",
+        &format!("{nobody}/packages"),
+        &format!("{nobody}/tokens"),
+        &format!("{nobody}/events"),
+        &format!("{nobody}/access?package=a/b"),
+    ] {
+        rig.get(path).await.refused(404, "customer_not_found");
+    }
+    for act in ["suspend", "reactivate", "freeze", "expire"] {
+        let path = format!("{nobody}/{act}");
+        rig.post(&path, json!({}))
+            .await
+            .refused(404, "customer_not_found");
+    }
+    rig.put(&nobody, json!({"name": "x"}))
+        .await
+        .refused(404, "customer_not_found");
+    rig.delete(&nobody).await.refused(404, "customer_not_found");
+    rig.get("/customers/by-email")
+        .await
+        .refused(422, "query_invalid");
+}
+
+#[tokio::test]
+async fn get_or_create_finds_by_external_id_then_by_address() {
+    let rig = Rig::start().await;
+    let path = "/customers/get-or-create";
+    let one = rig
+        .post(path, json!({"email": "a@x.com", "external_id": "e-1"}))
+        .await
+        .expect(201);
+    assert!(one["token"].is_string());
+    let two = rig
+        .post(path, json!({"email": "b@x.com"}))
+        .await
+        .expect(201);
+    let by_external = json!({"email": "b@x.com", "external_id": "e-1"});
+    let found = rig.post(path, by_external).await.expect(200);
+    assert_eq!(found["id"], one["id"]);
+    assert_eq!(found.get("token"), None, "the token is shown once");
+    let by_email = json!({"email": "B@X.COM", "external_id": "e-2"});
+    assert_eq!(rig.post(path, by_email).await.expect(200)["id"], two["id"]);
+    rig.post(path, json!({"email": "nobody"}))
+        .await
+        .refused(422, "body_invalid");
+}
+
+#[tokio::test]
+async fn fifty_who_get_or_create_at_once_get_one_customer() {
+    let rig = Arc::new(Rig::start().await);
+    let asks: Vec<_> = (0..50)
+        .map(|n| {
+            let rig = Arc::clone(&rig);
+            let email = if n % 2 == 0 {
+                "jane@x.com"
+            } else {
+                "Jane@X.com"
+            };
+            tokio::spawn(async move {
+                let body = json!({"email": email, "name": "Jane"});
+                rig.post("/customers/get-or-create", body).await
+            })
+        })
+        .collect();
+    let mut ids = BTreeSet::new();
+    let mut made = 0;
+    for ask in asks {
+        let answer = ask.await.unwrap();
+        made += usize::from(answer.status == 201);
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.body);
+        ids.insert(id_of(&answer.body));
+    }
+    assert_eq!((ids.len(), made), (1, 1));
+    assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 1);
+}
+
+#[tokio::test]
+async fn only_given_fields_change_and_null_clears() {
+    let rig = Rig::start().await;
+    let made = rig
+        .customer(json!({"name": "Acme", "phone": "1", "metadata": {"a": 1}}))
+        .await;
+    for method in ["PUT", "PATCH"] {
+        let body = json!({"phone": null, "email": "a@x.com"});
+        let changed = rig
+            .as_admin(ROOT, method, &path_of(&made), Some(body))
+            .await
+            .expect(200);
+        assert_eq!(changed["name"], "Acme", "{method}");
+        assert_eq!(changed["phone"], json!(null), "{method}");
+        assert_eq!(changed["metadata"], json!({"a": 1}), "{method}");
+        assert_eq!(
+            changed["changed"],
+            method == "PUT",
+            "the second changes nothing"
+        );
+    }
+}
+
+#[tokio::test]
+async fn repeating_an_operation_changes_nothing() {
+    let rig = Rig::start().await;
+    let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
+    let at = "2026-01-01T00:00:00Z";
+    let cases = [
+        ("suspend", json!({"reason": "r"}), "suspended"),
+        ("reactivate", json!({}), "active"),
+        ("freeze", json!({"at": at}), "frozen"),
+        (
+            "freeze",
+            json!({"versions": [{"package": "a/b", "version": "1.0"}]}),
+            "frozen",
+        ),
+        ("expire", json!({"reason": "over"}), "expired"),
+    ];
+    for (operation, body, status) in cases {
+        for changed in [true, false] {
+            rig.pass(1);
+            let path = format!("{path}/{operation}");
+            let answer = rig.post(&path, body.clone()).await.expect(200);
+            assert_eq!(answer["status"], status, "{operation}");
+            assert_eq!(answer["changed"], changed, "{operation}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn operations_refuse_what_they_cannot_read() {
+    let rig = Rig::start().await;
+    let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
+    let cases = [
+        ("suspend", json!({"raeson": "r"}), "raeson"),
+        ("suspend", json!({"reason": ""}), "reason"),
+        ("reactivate", json!({"reason": "r"}), "reason"),
+        ("freeze", json!({"at": "yesterday"}), "at"),
+        (
+            "freeze",
+            json!({"versions": [{"package": "a", "version": "1"}]}),
+            "versions[0].package",
+        ),
+        (
+            "freeze",
+            json!({"versions": [{"package": "a/b", "version": "^1"}]}),
+            "versions[0].version",
+        ),
+        (
+            "freeze",
+            json!({"at": "2026-01-01T00:00:00Z", "versions": []}),
+            "at",
+        ),
+    ];
+    for (operation, body, field) in cases {
+        let path = format!("{path}/{operation}");
+        let problem = rig.post(&path, body).await.refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{operation}");
+    }
+    assert_eq!(rig.get(&path).await.expect(200)["status"], "active");
+}
+
+#[tokio::test]
+async fn a_softly_deleted_customer_stays_and_frees_its_names() {
+    let rig = Rig::start().await;
+    let body = json!({"email": "a@x.com", "external_id": "e-1"});
+    let made = rig.customer(body.clone()).await;
+    let path = path_of(&made);
+    rig.delete(&format!("{path}?soft=true")).await.expect(204);
+    rig.delete(&format!("{path}?soft=true")).await.expect(204);
+    assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 0);
+    let all = rig.get("/customers?include_deleted=true").await.expect(200);
+    assert_eq!(all["data"][0]["deleted_at"], "2026-01-05T12:00:00Z");
+    rig.get("/customers/by-email?email=a@x.com")
+        .await
+        .refused(404, "customer_not_found");
+    rig.post(&format!("{path}/suspend"), json!({}))
+        .await
+        .refused(409, "customer_deleted");
+    rig.put(&path, json!({"name": "x"}))
+        .await
+        .refused(409, "customer_deleted");
+
+    let next = rig.customer(body).await;
+    assert_ne!(next["id"], made["id"]);
+    rig.delete(&path).await.expect(204);
+    rig.get(&path).await.refused(404, "customer_not_found");
+    let all = rig.get("/customers?include_deleted=true").await.expect(200);
+    assert_eq!(all["meta"]["total"], 1);
+}
+
+#[tokio::test]
+async fn a_merged_customer_names_the_one_that_is_shown() {
+    let rig = Rig::start().await;
+    let first = stripe_customer("cus_1", "one@x.com");
+    rig.happens(&stripe_event("evt_1", "customer.created", NOW - 50, first))
+        .await;
+    let second = json!({"id": "cus_2", "object": "customer", "email": "one@x.com"});
+    // The account is named before its address is known, and so has a row of its own at first.
+    let named = json!({"id": "sub_2", "object": "subscription", "customer": "cus_2",
+        "status": "active", "items": {"data": [{"price": {"id": "price_1"}}]}});
+    rig.happens(&stripe_event(
+        "evt_2",
+        "customer.subscription.created",
+        NOW - 40,
+        named,
+    ))
+    .await;
+    let merged = rig.get("/customers/by-external/cus_2").await.expect(200);
+    rig.happens(&stripe_event("evt_3", "customer.created", NOW - 45, second))
+        .await;
+
+    let shown = rig.get("/customers/by-external/cus_2").await.expect(200);
+    assert_ne!(shown["id"], merged["id"]);
+    let problem = rig
+        .get(&path_of(&merged))
+        .await
+        .refused(404, "customer_merged");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(shown["id"].as_str().unwrap()), "{detail}");
+    let path = format!("{}/suspend", path_of(&merged));
+    rig.post(&path, json!({}))
+        .await
+        .refused(404, "customer_merged");
+    assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 1);
+}
+
+async fn names(rig: &Rig, query: &str) -> Vec<String> {
+    let listed = rig.get(&format!("/customers?{query}")).await.expect(200);
+    let rows = listed["data"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_list_is_filtered_and_newest_first() {
+    let rig = Rig::start().await;
+    rig.customer(json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"}))
+        .await;
+    rig.pass(10);
+    let bob = json!({"name": "Bob", "email": "b_b@y.com", "user_id": "u-1"});
+    let bob = rig.customer(bob).await;
+    rig.post(&format!("{}/suspend", path_of(&bob)), json!({}))
+        .await
+        .expect(200);
+    rig.pass(10);
+    let cy = rig.customer(json!({"name": "Cy 100%"})).await;
+    let tokens = rig
+        .get(&format!("{}/tokens", path_of(&cy)))
+        .await
+        .expect(200);
+    let token = tokens["data"][0]["id"].as_str().unwrap();
+    rig.delete(&format!("{}/tokens/{token}", path_of(&cy)))
+        .await
+        .expect(204);
+
+    let cases: [(&str, &[&str]); 14] = [
+        ("", &["Cy 100%", "Bob", "Ada"]),
+        ("email=X.COM", &["Ada"]),
+        ("email=b_b", &["Bob"]),
+        ("email=a_a", &[]),
+        ("external_id=e-1", &["Ada"]),
+        ("user_id=u-1", &["Bob"]),
+        ("status=suspended", &["Bob"]),
+        ("status=active&q=ADA", &["Ada"]),
+        ("q=100%25", &["Cy 100%"]),
+        ("q=B_B", &["Bob"]),
+        ("created_after=2026-01-05T12:00:10Z", &["Cy 100%"]),
+        ("has_token=true", &["Bob", "Ada"]),
+        ("has_token=false", &["Cy 100%"]),
+        ("page=2&per_page=2", &["Ada"]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(names(&rig, query).await, expected, "{query}");
+    }
+    for query in [
+        "status=dead",
+        "created_after=now",
+        "has_token=perhaps",
+        "page=0",
+        "page_size=101",
+    ] {
+        rig.get(&format!("/customers?{query}"))
+            .await
+            .refused(422, "query_invalid");
+    }
+}
+
+#[tokio::test]
+async fn an_address_with_a_plus_is_found_encoded_or_not() {
+    let rig = Rig::start().await;
+    let made = rig.customer(json!({"email": "ada+lists@x.com"})).await;
+    for spelling in [
+        "ada%2Blists@x.com",
+        "ada+lists@x.com",
+        "ADA%2blists%40x.com",
+    ] {
+        let path = format!("/customers/by-email?email={spelling}");
+        let found = rig.get(&path).await.expect(200);
+        assert_eq!(found["id"], made["id"], "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn a_walk_by_cursor_sees_everybody_once() {
+    let rig = Rig::start().await;
+    for n in 0..5 {
+        rig.pass(1);
+        rig.customer(json!({"name": format!("c{n}")})).await;
+    }
+    let (mut seen, mut cursor) = (Vec::new(), Some(String::new()));
+    while let Some(at) = cursor {
+        let part = rig
+            .get(&format!("/customers?cursor={at}&page_size=2"))
+            .await
+            .expect(200);
+        let rows = part["data"].as_array().unwrap().clone();
+        seen.extend(rows.into_iter().map(|row| row["name"].clone()));
+        assert!(part["meta"].get("total").is_none(), "{}", part["meta"]);
+        cursor = part["meta"]["next_cursor"].as_str().map(str::to_owned);
+        assert!(seen.len() <= 5, "the walk does not end");
+    }
+    let expected: Vec<Value> = (0..5).rev().map(|n| json!(format!("c{n}"))).collect();
+    assert_eq!(seen, expected);
+}

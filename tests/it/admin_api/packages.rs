@@ -1,0 +1,295 @@
+//! Grants, plans, releases and constraints.
+
+use serde_json::{Value, json};
+
+use super::rig::{NOW, Rig, path_of};
+use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+
+async fn constraints(rig: &Rig, packages: &str) -> Vec<(String, String, String)> {
+    let listed = rig.get(packages).await.expect(200);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = listed["data"].as_array().unwrap();
+    rows.iter()
+        .map(|row| {
+            (
+                text(&row["package"]),
+                text(&row["constraint"]),
+                text(&row["source"]),
+            )
+        })
+        .collect()
+}
+
+fn rows(expected: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
+    let own = |&(a, b, c): &(&str, &str, &str)| (a.to_owned(), b.to_owned(), c.to_owned());
+    expected.iter().map(own).collect()
+}
+
+#[tokio::test]
+async fn packages_are_granted_replaced_and_revoked() {
+    let rig = Rig::start().await;
+    let customer = path_of(&rig.customer(json!({"name": "Acme"})).await);
+    let path = format!("{customer}/packages");
+    let grant = json!({"package": "a/one", "constraint": "^1.0"});
+    let given = rig.post(&path, grant.clone()).await.expect(201);
+    assert_eq!(
+        (&given["changed"], &given["source"]),
+        (&json!(true), &json!("manual"))
+    );
+    assert_eq!(rig.post(&path, grant).await.expect(200)["changed"], false);
+    let wider = json!({"package": "a/one", "constraint": "*"});
+    assert_eq!(rig.post(&path, wider).await.expect(200)["changed"], true);
+    let plain = rig
+        .post(&path, json!({"package": "b/two"}))
+        .await
+        .expect(201);
+    assert_eq!(plain["constraint"], "*");
+    let expected = rows(&[("a/one", "*", "manual"), ("b/two", "*", "manual")]);
+    assert_eq!(constraints(&rig, &path).await, expected);
+
+    let all =
+        json!({"packages": [{"package": "b/two"}, {"package": "c/three", "constraint": "~2"}]});
+    let replaced = rig.put(&path, all.clone()).await.expect(200);
+    assert_eq!(replaced["changed"], true);
+    assert_eq!(replaced["data"].as_array().unwrap().len(), 2);
+    assert_eq!(rig.put(&path, all).await.expect(200)["changed"], false);
+    let expected = rows(&[("b/two", "*", "manual"), ("c/three", "~2", "manual")]);
+    assert_eq!(constraints(&rig, &path).await, expected);
+
+    rig.delete(&format!("{path}/b%2Ftwo")).await.expect(204);
+    rig.delete(&format!("{path}/c/three")).await.expect(204);
+    rig.delete(&format!("{path}/c/three"))
+        .await
+        .refused(404, "grant_not_found");
+    assert_eq!(constraints(&rig, &path).await, rows(&[]));
+}
+
+#[tokio::test]
+async fn a_grant_that_cannot_be_read_is_refused_by_field() {
+    let rig = Rig::start().await;
+    let path = format!(
+        "{}/packages",
+        path_of(&rig.customer(json!({"name": "Acme"})).await)
+    );
+    let cases = [
+        (json!({"package": "one"}), "package"),
+        (json!({"package": "A/One"}), "package"),
+        (
+            json!({"package": "a/one", "constraint": "=>1"}),
+            "constraint",
+        ),
+        (json!({"constraint": "*"}), "package"),
+    ];
+    for (body, field) in cases {
+        let problem = rig
+            .post(&path, body.clone())
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+    let twice =
+        json!({"packages": [{"package": "a/one"}, {"package": "a/one", "constraint": "^1"}]});
+    let problem = rig.put(&path, twice).await.refused(422, "body_invalid");
+    assert_eq!(problem["errors"][0]["field"], "packages[1].package");
+    assert_eq!(constraints(&rig, &path).await, rows(&[]));
+}
+
+#[tokio::test]
+async fn a_plan_counts_at_once_for_everybody_who_pays() {
+    let rig = Rig::start().await;
+    let account = stripe_customer("cus_1", "one@x.com");
+    rig.happens(&stripe_event(
+        "evt_1",
+        "customer.created",
+        NOW - 50,
+        account,
+    ))
+    .await;
+    let paid = stripe_subscription("sub_1", "cus_1", "active");
+    rig.happens(&stripe_event(
+        "evt_2",
+        "customer.subscription.created",
+        NOW - 40,
+        paid,
+    ))
+    .await;
+    let customer = rig.get("/customers/by-external/cus_1").await.expect(200);
+    assert_eq!(customer["flags"][0]["kind"], "unmapped_price");
+    let path = format!("{}/packages", path_of(&customer));
+    assert_eq!(constraints(&rig, &path).await, rows(&[]));
+
+    let plan = "/plans/stripe/price_basic";
+    let body = json!({"packages": [{"package": "a/one", "constraint": "^1"}]});
+    assert_eq!(
+        rig.put(plan, body.clone()).await.expect(201)["source"],
+        "api"
+    );
+    assert_eq!(rig.put(plan, body).await.expect(200)["changed"], false);
+    assert_eq!(
+        constraints(&rig, &path).await,
+        rows(&[("a/one", "^1", "plan")])
+    );
+    let listed = rig.get(&path).await.expect(200);
+    assert_eq!(listed["data"][0]["price_id"], "price_basic");
+    assert_eq!(listed["data"][0]["subscription_id"], "sub_1");
+    assert_eq!(
+        rig.get(&path_of(&customer)).await.expect(200)["flags"],
+        json!([])
+    );
+    rig.delete(&format!("{path}/a/one"))
+        .await
+        .refused(404, "grant_not_found");
+
+    assert_eq!(
+        rig.get("/plans").await.expect(200)["data"][0]["price_id"],
+        "price_basic"
+    );
+    rig.delete(plan).await.expect(204);
+    rig.delete(plan).await.refused(404, "plan_not_found");
+    rig.get(plan).await.refused(404, "plan_not_found");
+
+    // The product's plan stands in for the price's.
+    let body = json!({"packages": [{"package": "b/two"}]});
+    rig.put("/plans/stripe/prod_basic", body).await.expect(201);
+    assert_eq!(
+        constraints(&rig, &path).await,
+        rows(&[("b/two", "*", "plan")])
+    );
+}
+
+#[tokio::test]
+async fn plans_of_the_settings_are_read_only() {
+    use tollgate::domain::id::{AppSlug, Provider};
+    use tollgate::domain::plan::PackageGrant;
+
+    let rig = Rig::start().await;
+    let grant = PackageGrant {
+        package: "a/one".to_owned(),
+        constraint: "*".to_owned(),
+    };
+    let settings = |price: &str| vec![(Provider::Stripe, price.to_owned(), vec![grant.clone()])];
+    let replace = async |plans: Vec<_>| {
+        let mut tx = rig.store.begin().await.unwrap();
+        let app = AppSlug::default_app();
+        tx.plan_replace_environment(&app, &plans, rig.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    replace(settings("price_1")).await;
+    let plan = rig.get("/plans/stripe/price_1").await.expect(200);
+    assert_eq!(plan["source"], "environment");
+    let body = json!({"packages": []});
+    rig.put("/plans/stripe/price_1", body.clone())
+        .await
+        .refused(409, "plan_read_only");
+    rig.delete("/plans/stripe/price_1")
+        .await
+        .refused(409, "plan_read_only");
+    rig.put("/plans/stripe/price_2", body.clone())
+        .await
+        .expect(201);
+
+    rig.pass(60);
+    replace(settings("price_1")).await;
+    let same = rig.get("/plans/stripe/price_1").await.expect(200);
+    assert_eq!(
+        same["updated_at"], plan["updated_at"],
+        "a restart changes nothing"
+    );
+    replace(settings("price_3")).await;
+    rig.get("/plans/stripe/price_1")
+        .await
+        .refused(404, "plan_not_found");
+    assert_eq!(rig.get("/plans").await.expect(200)["meta"]["total"], 2);
+}
+
+#[tokio::test]
+async fn wrong_plans_are_refused() {
+    let rig = Rig::start().await;
+    rig.put("/plans/ebay/p", json!({"packages": []}))
+        .await
+        .refused(404, "plan_not_found");
+    let body =
+        json!({"packages": [{"package": "a/one"}, {"package": "a/two", "constraint": "1 ||"}]});
+    let problem = rig
+        .put("/plans/stripe/p", body)
+        .await
+        .refused(422, "body_invalid");
+    assert_eq!(problem["errors"][0]["field"], "packages[1].constraint");
+    rig.put("/plans/stripe/p", json!({}))
+        .await
+        .refused(422, "body_invalid");
+    let long = format!("/plans/stripe/{}", "p".repeat(256));
+    rig.put(&long, json!({"packages": []}))
+        .await
+        .refused(422, "body_invalid");
+}
+
+#[tokio::test]
+async fn releases_are_recorded_once_by_value() {
+    let rig = Rig::start().await;
+    let path = "/packages/a/one/releases";
+    let one = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00Z"});
+    let made = rig.post(path, one).await.expect(201);
+    assert_eq!(made["released_at"], "2025-12-01T00:00:00Z");
+    assert_eq!(made["package"], "a/one");
+    let same = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00Z"});
+    assert_eq!(rig.post(path, same).await.expect(200)["changed"], false);
+    let respelt = json!({"version": "v1.0", "released_at": "2025-12-01T00:00:00Z"});
+    assert_eq!(rig.post(path, respelt).await.expect(200)["version"], "v1.0");
+    let several =
+        json!({"releases": [{"version": "1.1"}, {"version": "01.1+build"}, {"version": "1.0.0"}]});
+    let several = rig.post(path, several).await.expect(201);
+    assert_eq!(several["data"].as_array().unwrap().len(), 3);
+    let listed = rig.get(path).await.expect(200);
+    assert_eq!(listed["meta"]["total"], 2, "{listed}");
+
+    for (body, field) in [
+        (json!({"version": "^1"}), "version"),
+        (json!({}), "version"),
+        (
+            json!({"version": "1", "released_at": "soon"}),
+            "released_at",
+        ),
+        (
+            json!({"releases": [{"version": "x!"}]}),
+            "releases[0].version",
+        ),
+        (json!({"version": "1", "releases": []}), "version"),
+    ] {
+        let problem = rig
+            .post(path, body.clone())
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+    rig.get("/packages/A/one/releases")
+        .await
+        .refused(404, "package_not_found");
+}
+
+#[tokio::test]
+async fn constraints_can_be_tried_out() {
+    let rig = Rig::start().await;
+    let viewer = rig.admin("viewer", None).await;
+    let path = "/constraints/evaluate";
+    let body = json!({"constraint": "^2.0", "versions": ["2.1.0", "3.0.0", "no version!"]});
+    let answer = rig
+        .as_admin(&viewer, "POST", path, Some(body))
+        .await
+        .expect(200);
+    assert_eq!(answer["valid"], true);
+    let allowed: Vec<&Value> = answer["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["allowed"])
+        .collect();
+    assert_eq!(allowed, [true, false, false]);
+    assert!(answer["results"][2]["error"].is_string());
+    let body = json!({"constraint": "=>1", "versions": []});
+    rig.post(path, body)
+        .await
+        .refused(422, "constraint_invalid");
+}

@@ -1,0 +1,284 @@
+//! The router over a store in a temporary folder, with a clock that the test sets.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tollgate::clock::Clock;
+use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::mode::Mode;
+use tollgate::domain::time::Timestamp;
+use tollgate::domain::token::TokenHash;
+use tollgate::http::throttle::Throttle;
+use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
+use tollgate::pipeline::process::process;
+use tollgate::queue::message::{Headers, HeadersV1};
+use tollgate::queue::{Message, Publisher, QueueError};
+use tollgate::store::Store;
+use tollgate::store::vault::Vault;
+use tower::ServiceExt;
+
+/// The owner of everything.
+pub(super) const ROOT: &str = "owner-of-everything-in-tests";
+/// 2026-01-05T12:00:00Z.
+pub(super) const NOW: i64 = 1_767_614_400;
+
+pub(super) struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Outbox(Mutex<Vec<Message>>);
+
+#[async_trait]
+impl Publisher for Outbox {
+    async fn publish(&self, message: Message) -> Result<(), QueueError> {
+        self.0.lock().unwrap().push(message);
+        Ok(())
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+pub(super) struct Rig {
+    router: Router,
+    pub(super) store: Store,
+    clock: Arc<SetClock>,
+    outbox: Arc<Outbox>,
+    receipts: AtomicUsize,
+    _folder: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    /// The body, if the status is what it should be.
+    #[track_caller]
+    pub(super) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// Whether it is this refusal.
+    #[track_caller]
+    pub(super) fn refused(self, status: u16, code: &str) -> Value {
+        assert_eq!(
+            (self.status, &self.body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.body
+        );
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        self.body
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Rig {
+    pub(super) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let clock = Arc::new(SetClock(AtomicI64::new(NOW)));
+        let mut tx = store.begin().await.unwrap();
+        tx.app_ensure_default(clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let vault = Vault::new(&[7; 32]);
+        let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
+        let endpoints = Endpoints::new(
+            store.clone(),
+            vault.clone(),
+            Arc::clone(&shared),
+            Vec::new(),
+        );
+        let outbox = Arc::new(Outbox::default());
+        let state = AppState::new(Parts {
+            store: store.clone(),
+            publisher: Arc::clone(&outbox) as Arc<dyn Publisher>,
+            clock: shared,
+            endpoints,
+            vault,
+            settings: HttpSettings {
+                roles: Roles::ALL,
+                signature_tolerance: Duration::from_mins(5),
+                trusted_proxies: Vec::new(),
+                root_token: Some(TokenHash::of(ROOT)),
+                limits: Limits::default(),
+            },
+            bad_signatures: Throttle::default(),
+            bad_tokens: Throttle::default(),
+        });
+        let router = http::router(state);
+        let receipts = AtomicUsize::new(0);
+        Self {
+            router,
+            store,
+            clock,
+            outbox,
+            receipts,
+            _folder: folder,
+        }
+    }
+
+    pub(super) fn pass(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn published(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.outbox.0.lock().unwrap())
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.as_admin(ROOT, "GET", path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.as_admin(ROOT, "POST", path, Some(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.as_admin(ROOT, "PUT", path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.as_admin(ROOT, "DELETE", path, None).await
+    }
+
+    /// A call of the admin API, below `/api/v1`.
+    pub(super) async fn as_admin(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let bearer = format!("Bearer {token}");
+        self.send(
+            method,
+            &format!("/api/v1{path}"),
+            &[("authorization", &bearer)],
+            body,
+        )
+        .await
+    }
+
+    /// Any call.
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "t");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    /// Makes a customer; the answer of its making.
+    pub(super) async fn customer(&self, body: Value) -> Value {
+        self.post("/customers", body).await.expect(201)
+    }
+
+    /// Makes an admin token.
+    pub(super) async fn admin(&self, role: &str, app: Option<&str>) -> String {
+        let body = json!({"name": role, "role": role, "app": app});
+        let made = self.post("/admin-tokens", body).await.expect(201);
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Lets the worker process a Stripe event of the app `default`.
+    pub(super) async fn happens(&self, event: &Value) {
+        let receipt = self.receipts.fetch_add(1, Ordering::SeqCst);
+        let headers = HeadersV1 {
+            app: AppSlug::default_app(),
+            provider: Provider::Stripe,
+            event_id: event["id"].as_str().unwrap().to_owned(),
+            event_type: event["type"].as_str().unwrap().to_owned(),
+            received_at: self.now(),
+            mode: Mode::Any,
+            receipt: format!("receipt {receipt}"),
+            attempt: 0,
+            replay: None,
+            error: None,
+        };
+        let message = Message {
+            headers: Headers::V1(headers),
+            body: event.to_string(),
+        };
+        process(&self.store, &[&message], self.now()).await.unwrap();
+    }
+}
+
+/// The last part of a path of this customer.
+pub(super) fn id_of(customer: &Value) -> String {
+    customer["id"].as_str().unwrap().to_owned()
+}
+
+/// The path of this customer.
+pub(super) fn path_of(customer: &Value) -> String {
+    format!("/customers/{}", id_of(customer))
+}
+
+/// Basic credentials of a customer's token.
+pub(super) fn basic(token: &str) -> String {
+    use base64::Engine;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("token:{token}"));
+    format!("Basic {pair}")
+}

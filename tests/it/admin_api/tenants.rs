@@ -1,0 +1,358 @@
+//! Apps, admin tokens, roles, webhook secrets, and the walls between apps.
+
+use serde_json::{Value, json};
+
+use super::rig::{ROOT, Rig, id_of, path_of};
+
+#[tokio::test]
+async fn apps_are_made_named_and_removed() {
+    let rig = Rig::start().await;
+    let made = rig
+        .post("/apps", json!({"slug": "acme", "name": "Acme"}))
+        .await
+        .expect(201);
+    let expected = json!({"slug": "acme", "name": "Acme", "created_at": "2026-01-05T12:00:00Z"});
+    assert_eq!(made, expected);
+    rig.post("/apps", json!({"slug": "acme", "name": "B"}))
+        .await
+        .refused(409, "app_exists");
+    let wrong = rig.post("/apps", json!({"slug": "A_B", "name": ""})).await;
+    assert_eq!(
+        wrong.refused(422, "body_invalid")["errors"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let patched = rig
+        .as_admin(ROOT, "PATCH", "/apps/acme", Some(json!({"name": "New"})))
+        .await;
+    assert_eq!(patched.expect(200)["name"], "New");
+    assert_eq!(rig.get("/apps/acme").await.expect(200)["name"], "New");
+    assert_eq!(rig.get("/apps").await.expect(200)["meta"]["total"], 2);
+    let theirs = rig.admin("owner", Some("acme")).await;
+    rig.delete("/apps/acme").await.expect(204);
+    rig.delete("/apps/acme").await.refused(404, "app_not_found");
+    rig.delete("/apps/default")
+        .await
+        .refused(409, "app_default");
+    let gone = rig.as_admin(&theirs, "GET", "/customers", None).await;
+    gone.refused(401, "token_unknown");
+}
+
+#[tokio::test]
+async fn admin_tokens_are_shown_once_and_end() {
+    let rig = Rig::start().await;
+    let body = json!({"name": "ops", "role": "admin", "expires_in_days": 1});
+    let made = rig.post("/admin-tokens", body).await.expect(201);
+    let text = made["token"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("tga_"), "{text}");
+    assert_eq!(made["expires_at"], "2026-01-06T12:00:00Z");
+    let listed = rig.get("/admin-tokens").await.expect(200);
+    assert_eq!(listed["data"][0]["id"], made["id"]);
+    assert!(!listed.to_string().contains(&text));
+    rig.as_admin(&text, "GET", "/customers", None)
+        .await
+        .expect(200);
+    rig.pass(86_400);
+    rig.as_admin(&text, "GET", "/customers", None)
+        .await
+        .refused(401, "token_expired");
+    let one = format!("/admin-tokens/{}", made["id"].as_str().unwrap());
+    rig.delete(&one).await.expect(204);
+    rig.delete(&one).await.refused(404, "token_not_found");
+    rig.as_admin(&text, "GET", "/customers", None)
+        .await
+        .refused(401, "token_unknown");
+    for (body, field) in [
+        (json!({"name": "a", "role": "king"}), "role"),
+        (json!({"name": "", "role": "admin"}), "name"),
+        (json!({"name": "a", "role": "admin", "app": "none"}), "app"),
+        (
+            json!({"name": "a", "role": "admin", "expires_in_days": 0}),
+            "expires_in_days",
+        ),
+    ] {
+        let problem = rig
+            .post("/admin-tokens", body.clone())
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn each_role_may_do_what_it_should() {
+    let rig = Rig::start().await;
+    let viewer = rig.admin("viewer", None).await;
+    let admin = rig.admin("admin", None).await;
+    let owner = rig.admin("owner", None).await;
+    let new = |n: &str| Some(json!({"name": n}));
+    let app = |n: &str| Some(json!({"slug": n, "name": n}));
+    let secret = || Some(json!({"secret": "whsec_1"}));
+    let token = || Some(json!({"name": "n", "role": "viewer"}));
+    let secrets = "/apps/default/endpoints/stripe/secrets";
+    let cases: [(&str, &str, &dyn Fn(&str) -> Option<Value>, [u16; 3]); 7] = [
+        ("GET", "/customers", &|_| None, [200, 200, 200]),
+        ("POST", "/customers", &new, [403, 201, 201]),
+        (
+            "PUT",
+            "/plans/stripe/p",
+            &|_| Some(json!({"packages": []})),
+            [403, 201, 200],
+        ),
+        ("POST", "/apps", &app, [403, 403, 201]),
+        ("POST", secrets, &|_| secret(), [403, 403, 201]),
+        ("POST", "/admin-tokens", &|_| token(), [403, 403, 201]),
+        ("DELETE", "/apps/viewer", &|_| None, [403, 403, 404]),
+    ];
+    for (method, path, body, expected) in cases {
+        let roles = [("viewer", &viewer), ("admin", &admin), ("owner", &owner)];
+        for ((name, token), status) in roles.into_iter().zip(expected) {
+            let answer = rig.as_admin(token, method, path, body(name)).await;
+            assert_eq!(
+                answer.status, status,
+                "{name}: {method} {path}: {}",
+                answer.body
+            );
+            if status == 403 {
+                answer.refused(403, "role_insufficient");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_come_in_and_never_out() {
+    let rig = Rig::start().await;
+    rig.post("/apps", json!({"slug": "acme", "name": "Acme"}))
+        .await
+        .expect(201);
+    let path = "/apps/acme/endpoints/paddle/secrets";
+    let body = json!({"secret": "pdl_ntfset_hidden", "mode": "live", "expires_at": "2026-02-01T00:00:00Z"});
+    let made = rig.post(path, body).await.expect(201);
+    insta::assert_json_snapshot!(made, {".id" => "[id]"}, @r#"
+    {
+      "app": "acme",
+      "created_at": "2026-01-05T12:00:00Z",
+      "expires_at": "2026-02-01T00:00:00Z",
+      "id": "[id]",
+      "mode": "live",
+      "provider": "paddle"
+    }
+    "#);
+    let listed = rig.get(path).await.expect(200);
+    assert_eq!(listed["data"], json!([made]));
+    assert_eq!(
+        rig.get("/apps/default/endpoints/paddle/secrets")
+            .await
+            .expect(200)["data"],
+        json!([])
+    );
+
+    // The endpoint exists at once: an unsigned delivery is refused, not unknown.
+    let webhook = "/webhooks/acme/paddle";
+    let unsigned = rig.send("POST", webhook, &[], Some(json!({}))).await;
+    unsigned.refused(400, "signature_missing");
+    rig.delete(&format!("{path}/{}", id_of(&made)))
+        .await
+        .expect(204);
+    rig.send("POST", webhook, &[], Some(json!({})))
+        .await
+        .refused(404, "endpoint_unknown");
+
+    rig.delete(&format!("{path}/{}", id_of(&made)))
+        .await
+        .refused(404, "secret_not_found");
+    rig.get("/apps/acme/endpoints/ebay/secrets")
+        .await
+        .refused(404, "endpoint_not_found");
+    rig.get("/apps/none/endpoints/paddle/secrets")
+        .await
+        .refused(404, "app_not_found");
+    for (body, field) in [
+        (json!({"secret": " "}), "secret"),
+        (json!({"secret": "s", "mode": "sandbox"}), "mode"),
+        (
+            json!({"secret": "s", "expires_at": "2020-01-01T00:00:00Z"}),
+            "expires_at",
+        ),
+    ] {
+        let problem = rig
+            .post(path, body.clone())
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+        assert!(!problem.to_string().contains("pdl_ntfset_hidden"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_another_app_can_be_seen_or_changed() {
+    let rig = Rig::start().await;
+    for slug in ["one", "two"] {
+        rig.post("/apps", json!({"slug": slug, "name": slug}))
+            .await
+            .expect(201);
+    }
+    let one = rig.admin("owner", Some("one")).await;
+    let two = rig.admin("owner", Some("two")).await;
+    let body = json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"});
+    let ada = rig
+        .as_admin(&one, "POST", "/customers", Some(body.clone()))
+        .await
+        .expect(201);
+    assert_eq!(ada["app"], "one");
+    let path = path_of(&ada);
+    rig.as_admin(
+        &one,
+        "PUT",
+        "/plans/stripe/p",
+        Some(json!({"packages": []})),
+    )
+    .await
+    .expect(201);
+    let release = Some(json!({"version": "1.0"}));
+    rig.as_admin(&one, "POST", "/packages/a/b/releases", release)
+        .await
+        .expect(201);
+    let tokens = rig
+        .as_admin(&one, "GET", "/admin-tokens", None)
+        .await
+        .expect(200);
+    let own_token = tokens["data"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(tokens["meta"]["total"], 1);
+
+    let calls = [
+        ("GET", path.clone(), None),
+        ("PUT", path.clone(), Some(json!({"name": "x"}))),
+        ("DELETE", path.clone(), None),
+        ("POST", format!("{path}/suspend"), Some(json!({}))),
+        (
+            "POST",
+            format!("{path}/packages"),
+            Some(json!({"package": "a/b"})),
+        ),
+        (
+            "PUT",
+            format!("{path}/packages"),
+            Some(json!({"packages": []})),
+        ),
+        ("DELETE", format!("{path}/packages/a/b"), None),
+        ("GET", format!("{path}/packages"), None),
+        ("GET", format!("{path}/tokens"), None),
+        ("POST", format!("{path}/tokens"), Some(json!({"name": "t"}))),
+        ("GET", format!("{path}/access?package=a/b"), None),
+        (
+            "GET",
+            "/customers/by-email?email=ada@x.com".to_owned(),
+            None,
+        ),
+        ("GET", "/customers/by-external/e-1".to_owned(), None),
+        ("GET", "/plans/stripe/p".to_owned(), None),
+        ("DELETE", "/plans/stripe/p".to_owned(), None),
+        ("GET", "/apps/one".to_owned(), None),
+        ("PATCH", "/apps/one".to_owned(), Some(json!({"name": "x"}))),
+        ("DELETE", "/apps/one".to_owned(), None),
+        ("GET", "/apps/one/endpoints/stripe/secrets".to_owned(), None),
+        (
+            "POST",
+            "/apps/one/endpoints/stripe/secrets".to_owned(),
+            Some(json!({"secret": "s"})),
+        ),
+        ("DELETE", format!("/admin-tokens/{own_token}"), None),
+    ];
+    for (method, path, body) in calls {
+        let answer = rig.as_admin(&two, method, &path, body).await;
+        assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
+    }
+    for path in ["/customers", "/plans", "/packages/a/b/releases", "/events"] {
+        let listed = rig.as_admin(&two, "GET", path, None).await.expect(200);
+        assert_eq!(listed["data"], json!([]), "{path}");
+    }
+    let apps = rig.as_admin(&two, "GET", "/apps", None).await.expect(200);
+    assert_eq!(apps["data"].as_array().unwrap().len(), 1);
+    let bound = json!({"name": "n", "role": "viewer", "app": "one"});
+    rig.as_admin(&two, "POST", "/admin-tokens", Some(bound))
+        .await
+        .refused(422, "body_invalid");
+    let own = json!({"name": "n", "role": "viewer"});
+    let own = rig
+        .as_admin(&two, "POST", "/admin-tokens", Some(own))
+        .await
+        .expect(201);
+    assert_eq!(own["app"], "two", "a bound token makes bound tokens");
+    let app = json!({"slug": "three", "name": "x"});
+    rig.as_admin(&two, "POST", "/apps", Some(app))
+        .await
+        .refused(403, "token_bound");
+
+    // What is taken in one app is free in another.
+    rig.as_admin(&two, "POST", "/customers", Some(body))
+        .await
+        .expect(201);
+    assert_eq!(
+        rig.as_admin(&one, "GET", &path, None).await.expect(200)["status"],
+        "active"
+    );
+}
+
+#[tokio::test]
+async fn no_admin_route_is_open() {
+    let rig = Rig::start().await;
+    let id = format!("cust_{}", "0".repeat(32));
+    let routes = [
+        ("GET", "/customers"),
+        ("POST", "/customers"),
+        ("POST", "/customers/get-or-create"),
+        ("GET", "/customers/by-external/x"),
+        ("GET", "/customers/by-external-id?external_id=x"),
+        ("GET", "/customers/by-email?email=x"),
+        ("GET", "/customers/ID"),
+        ("PUT", "/customers/ID"),
+        ("PATCH", "/customers/ID"),
+        ("DELETE", "/customers/ID"),
+        ("POST", "/customers/ID/suspend"),
+        ("POST", "/customers/ID/reactivate"),
+        ("POST", "/customers/ID/freeze"),
+        ("POST", "/customers/ID/expire"),
+        ("GET", "/customers/ID/events"),
+        ("GET", "/customers/ID/access?package=a/b"),
+        ("GET", "/customers/ID/packages"),
+        ("POST", "/customers/ID/packages"),
+        ("PUT", "/customers/ID/packages"),
+        ("DELETE", "/customers/ID/packages/a%2Fb"),
+        ("DELETE", "/customers/ID/packages/a/b"),
+        ("GET", "/customers/ID/tokens"),
+        ("POST", "/customers/ID/tokens"),
+        ("DELETE", "/customers/ID/tokens/x"),
+        ("GET", "/packages/a/b/releases"),
+        ("POST", "/packages/a/b/releases"),
+        ("GET", "/plans"),
+        ("GET", "/plans/stripe/p"),
+        ("PUT", "/plans/stripe/p"),
+        ("DELETE", "/plans/stripe/p"),
+        ("GET", "/events"),
+        ("GET", "/events/x"),
+        ("POST", "/events/x/replay"),
+        ("GET", "/apps"),
+        ("POST", "/apps"),
+        ("GET", "/apps/x"),
+        ("PATCH", "/apps/x"),
+        ("DELETE", "/apps/x"),
+        ("GET", "/apps/x/endpoints/stripe/secrets"),
+        ("POST", "/apps/x/endpoints/stripe/secrets"),
+        ("DELETE", "/apps/x/endpoints/stripe/secrets/x"),
+        ("GET", "/admin-tokens"),
+        ("POST", "/admin-tokens"),
+        ("DELETE", "/admin-tokens/x"),
+        ("POST", "/constraints/evaluate"),
+    ];
+    for (method, route) in routes {
+        let path = format!("/api/v1{}", route.replace("ID", &id));
+        let body = matches!(method, "POST" | "PUT" | "PATCH").then(|| json!({}));
+        rig.send(method, &path, &[], body)
+            .await
+            .refused(401, "token_missing");
+    }
+}

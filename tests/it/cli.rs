@@ -1,0 +1,229 @@
+//! The program's commands, as a user runs them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
+
+use crate::support::{PADDLE_SECRET, STRIPE_SECRET, TestServer, environment};
+
+/// Runs a command to its end, with nothing in its environment but what is given.
+async fn tollgate(arguments: &[&str], environment: BTreeMap<OsString, OsString>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null());
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The environment of a command that talks to a running test server and its store.
+fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {
+    let mut environment = environment(server.database().parent().unwrap());
+    let address = server.server.address().to_string();
+    environment.insert("TOLLGATE_LISTEN".into(), address.into());
+    environment
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_every_step_and_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let environment = BTreeMap::from([("TMPDIR".into(), temporary.path().into())]);
+    let output = tollgate(&["demo"], environment).await;
+    let text = out(&output);
+    assert!(output.status.success(), "{text}\n{}", err(&output));
+    assert!(!text.contains('\u{1b}'), "colour is for terminals:\n{text}");
+    for shown in [
+        "Ada  stripe  customer.subscription.created   applied     create customer",
+        "suspend (payment_failed)",
+        "freeze (subscription_ended)",
+        "403 customer_suspended",
+        "403 version_not_frozen",
+        "18 duplicates counted",
+        "Zoe ended exactly as Ada did",
+        "every step was as it should be",
+    ] {
+        let shown = shown.split("  create").next().unwrap();
+        assert!(text.contains(shown), "`{shown}` is missing:\n{text}");
+    }
+    assert_eq!(
+        std::fs::read_dir(temporary.path()).unwrap().count(),
+        0,
+        "the folder is gone"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trigger_signs_a_sample_that_the_server_takes() {
+    let server = TestServer::start().await;
+    let arguments = [
+        "trigger",
+        "stripe",
+        "customer.created",
+        "--set",
+        "data.object.id=cus_42",
+        "--set",
+        "data.object.email=fortytwo@example.com",
+    ];
+    let output = tollgate(&arguments, beside(&server)).await;
+    assert!(output.status.success(), "{}{}", out(&output), err(&output));
+    assert!(
+        out(&output).starts_with("200 {\"received\":true"),
+        "{}",
+        out(&output)
+    );
+    let path = "/api/v1/customers?email=fortytwo@example.com";
+    let list = server.until(path, |list| list["meta"]["total"] == 1).await;
+    assert_eq!(list["data"][0]["external_id"], "stripe_cus_42");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_that_has_a_sample_is_taken() {
+    let server = TestServer::start().await;
+    for provider in tollgate::domain::id::Provider::ALL {
+        for kind in tollgate::provider::types(provider).filter(|kind| kind.sample.is_some()) {
+            let payload = serde_json::from_str(kind.sample.unwrap()).unwrap();
+            let event = server.deliver(provider, &payload).await;
+            assert_ne!(event["outcome"], "failed", "{}: {event}", kind.event_type);
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trigger_names_the_types_that_it_knows() {
+    let output = tollgate(
+        &["trigger", "paddle", "nonsense"],
+        environment(Path::new("/tmp")),
+    )
+    .await;
+    assert!(!output.status.success());
+    let text = err(&output);
+    assert!(
+        text.contains("there is no sample of paddle's `nonsense`; one of: customer.created"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_one_folder_is_refused_by_name() {
+    let server = TestServer::start().await;
+    let output = tollgate(&["serve"], environment(server.database().parent().unwrap())).await;
+    assert!(!output.status.success());
+    assert!(
+        err(&output).contains("another process serves"),
+        "{}",
+        err(&output)
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_from_the_command_line_opens_the_api() {
+    let server = TestServer::start().await;
+    let arguments = ["token", "create", "--name", "ci", "--role", "viewer"];
+    let output = tollgate(&arguments, beside(&server)).await;
+    assert!(output.status.success(), "{}", err(&output));
+    let token = out(&output).trim().to_owned();
+    assert!(token.starts_with("tga_"), "{token}");
+    let url = format!("{}/api/v1/customers", server.base);
+    let answer = server
+        .client
+        .get(&url)
+        .bearer_auth(&token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = json!({ "name": "x" });
+    let answer = server
+        .client
+        .post(&url)
+        .bearer_auth(&token)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 403, "a viewer only reads");
+    let arguments = [
+        "token", "create", "--name", "ci", "--role", "admin", "--app", "nowhere",
+    ];
+    let refused = tollgate(&arguments, beside(&server)).await;
+    assert!(
+        err(&refused).contains("there is no app `nowhere`"),
+        "{}",
+        err(&refused)
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server() {
+    let server = TestServer::start().await;
+    let event = json!({
+        "id": "evt_1", "type": "customer.subscription.updated", "created": 1_790_000_000,
+        "livemode": true, "data": { "object": { "id": "sub_1" } },
+    });
+    server
+        .deliver(tollgate::domain::id::Provider::Stripe, &event)
+        .await;
+    let listed = tollgate(&["events", "list", "--outcome", "failed"], beside(&server)).await;
+    assert!(
+        out(&listed).contains("evt_1  payload_field_missing"),
+        "{}",
+        out(&listed)
+    );
+    let shown = tollgate(&["events", "show", "evt_1"], beside(&server)).await;
+    assert!(out(&shown).contains(&event.to_string()), "{}", out(&shown));
+    let before = server.get("/api/v1/events/evt_1").await.1["processed_at"].clone();
+    let replayed = tollgate(&["events", "replay", "evt_1"], beside(&server)).await;
+    assert!(replayed.status.success(), "{}", err(&replayed));
+    server
+        .until("/api/v1/events/evt_1", |it| it["processed_at"] != before)
+        .await;
+    let missing = tollgate(&["events", "show", "evt_none"], beside(&server)).await;
+    assert!(
+        err(&missing).contains("the ledger has no event `evt_none`"),
+        "{}",
+        err(&missing)
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_config_prints_every_problem_and_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut environment = environment(dir.path());
+    let good = tollgate(&["check-config", "--connect"], environment.clone()).await;
+    assert!(good.status.success(), "{}{}", out(&good), err(&good));
+    assert!(out(&good).contains("the store answers"), "{}", out(&good));
+    environment.insert("TOLLGATE_LISTEN".into(), "nowhere".into());
+    environment.insert("ADMIN_TOKEN".into(), "short".into());
+    let bad = tollgate(&["check-config"], environment).await;
+    assert_eq!(bad.status.code(), Some(1));
+    let text = out(&bad);
+    assert!(
+        text.contains("TOLLGATE_LISTEN") && text.contains("ADMIN_TOKEN"),
+        "{text}"
+    );
+    for text in [text, out(&good)] {
+        assert!(
+            !text.contains(STRIPE_SECRET) && !text.contains(PADDLE_SECRET),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! The whole way, from a provider's webhook to a customer whose access has changed, through a
+//! real server.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tollgate::domain::id::Provider::{Paddle, Stripe};
+
+use crate::support::{
+    TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
+};
+
+fn sign_up(id: &str) -> Value {
+    let customer = stripe_customer("cus_1", "one@example.com");
+    stripe_event(id, "customer.created", seconds_from_now(-100), customer)
+}
+
+fn subscription(id: &str, seconds: i64, status: &str) -> Value {
+    let event_type = match status {
+        "canceled" => "customer.subscription.deleted",
+        _ => "customer.subscription.updated",
+    };
+    let object = stripe_subscription("sub_1", "cus_1", status);
+    stripe_event(id, event_type, seconds_from_now(seconds), object)
+}
+
+async fn status(server: &TestServer) -> Value {
+    let (code, customer) = server
+        .get("/api/v1/customers/by-external/stripe_cus_1")
+        .await;
+    assert_eq!(code, 200, "{customer}");
+    customer["status"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates() {
+    let server = TestServer::start().await;
+    let event = sign_up("evt_1");
+    let answers = join_all((0..5).map(|_| server.post(Stripe, &event))).await;
+    for (status, answer) in answers {
+        assert_eq!(
+            (status, &answer),
+            (200, &json!({ "received": true, "event_id": "evt_1" }))
+        );
+    }
+    let event = server
+        .until("/api/v1/events/evt_1", |event| event["duplicates"] == 4)
+        .await;
+    assert_eq!(event["outcome"], "applied");
+    let (_, list) = server.get("/api/v1/customers").await;
+    assert_eq!(list["meta"]["total"], 1, "{list}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes() {
+    let server = TestServer::start().await;
+    server.deliver(Stripe, &sign_up("evt_1")).await;
+    server
+        .deliver(Stripe, &subscription("evt_2", -90, "active"))
+        .await;
+    assert_eq!(status(&server).await, "active");
+    server
+        .deliver(Stripe, &subscription("evt_3", -80, "past_due"))
+        .await;
+    assert_eq!(status(&server).await, "suspended");
+    server
+        .deliver(Stripe, &subscription("evt_4", -70, "active"))
+        .await;
+    assert_eq!(status(&server).await, "active");
+    server
+        .deliver(Stripe, &subscription("evt_5", -60, "canceled"))
+        .await;
+    assert_eq!(status(&server).await, "frozen");
+    let late = server
+        .deliver(Stripe, &subscription("evt_6", -85, "active"))
+        .await;
+    assert_eq!(late["outcome"], "superseded", "{late}");
+    assert_eq!(status(&server).await, "frozen");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_does_not_lift_the_hold_of_an_admin() {
+    let server = TestServer::start().await;
+    server.deliver(Stripe, &sign_up("evt_1")).await;
+    server
+        .deliver(Stripe, &subscription("evt_2", -90, "past_due"))
+        .await;
+    let (_, customer) = server
+        .get("/api/v1/customers/by-external/stripe_cus_1")
+        .await;
+    let path = format!("/api/v1/customers/{}", customer["id"].as_str().unwrap());
+    let suspend = Some(json!({ "reason": "fraud" }));
+    let (code, held) = server
+        .call("POST", &format!("{path}/suspend"), suspend)
+        .await;
+    assert_eq!((code, &held["changed"]), (200, &json!(true)), "{held}");
+    server
+        .deliver(Stripe, &subscription("evt_3", -80, "active"))
+        .await;
+    assert_eq!(status(&server).await, "suspended");
+    let (_, freed) = server
+        .call("POST", &format!("{path}/reactivate"), None)
+        .await;
+    assert_eq!(freed["status"], "active", "{freed}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path() {
+    let server = TestServer::start().await;
+    let object = json!({ "id": "sub_1", "status": "active" });
+    let event = stripe_event(
+        "evt_1",
+        "customer.subscription.updated",
+        seconds_from_now(0),
+        object,
+    );
+    let failed = server.deliver(Stripe, &event).await;
+    assert_eq!(failed["outcome"], "failed");
+    assert_eq!(failed["error"]["code"], "payload_field_missing");
+    assert!(
+        failed["error"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("data.object."),
+        "{failed}"
+    );
+    assert_eq!(failed["attempts"], 1);
+    let replay = server
+        .call("POST", "/api/v1/events/evt_1/replay", Some(json!({})))
+        .await;
+    assert_eq!(
+        replay.0 / 100,
+        2,
+        "a failed event may be replayed: {replay:?}"
+    );
+    let again = server
+        .until("/api/v1/events/evt_1", |event| {
+            event["attempts"] != 1 || event["outcome"] == "failed"
+        })
+        .await;
+    assert_eq!(again["outcome"], "failed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_applied_event_is_replayed_only_by_force() {
+    let server = TestServer::start().await;
+    server.deliver(Stripe, &sign_up("evt_1")).await;
+    let path = "/api/v1/events/evt_1/replay";
+    let (code, refused) = server.call("POST", path, Some(json!({}))).await;
+    assert_eq!(
+        (code, &refused["code"]),
+        (409, &json!("already_applied")),
+        "{refused}"
+    );
+    let (code, answer) = server
+        .call("POST", path, Some(json!({ "force": true })))
+        .await;
+    assert_eq!(code / 100, 2, "{answer}");
+    let event = server.get("/api/v1/events/evt_1").await.1;
+    assert_eq!(
+        (&event["outcome"], &event["duplicates"]),
+        (&json!("applied"), &json!(0))
+    );
+    server.stop().await;
+}
+
+/// A row that cannot be read breaks every batch that needs it. The event that needs it waits for
+/// its next try; the others of the batch go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on() {
+    let server = TestServer::start().await;
+    server.deliver(Stripe, &sign_up("evt_1")).await;
+    server
+        .deliver(Stripe, &subscription("evt_2", -90, "active"))
+        .await;
+    let mut database =
+        sqlx::SqliteConnection::connect(&format!("sqlite://{}", server.database().display()))
+            .await
+            .unwrap();
+    sqlx::query("UPDATE subscriptions SET kept = 'broken:' || kept")
+        .execute(&mut database)
+        .await
+        .unwrap();
+
+    let paddle = json!({
+        "event_id": "evt_p", "event_type": "customer.created", "notification_id": "ntf_1",
+        "occurred_at": "2026-03-09T09:00:00.1Z",
+        "data": { "id": "ctm_1", "email": "two@example.com", "name": null, "status": "active" },
+    });
+    let broken = subscription("evt_3", -80, "past_due");
+    let posts = join_all([server.post(Stripe, &broken), server.post(Paddle, &paddle)]).await;
+    assert!(posts.iter().all(|(status, _)| *status == 200), "{posts:?}");
+    assert_eq!(server.outcome("evt_p").await["outcome"], "applied");
+    let pending = server
+        .until("/api/v1/events/evt_3", |it| it["outcome"] == "pending")
+        .await;
+    assert_eq!(pending["error"]["code"], "store_refused", "{pending}");
+
+    sqlx::query("UPDATE subscriptions SET kept = substr(kept, 8)")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let event = server.outcome("evt_3").await;
+    assert_eq!(event["outcome"], "applied", "{event}");
+    assert!(event["attempts"].as_i64().unwrap() >= 2, "{event}");
+    assert_eq!(status(&server).await, "suspended");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_date_that_has_come_ends_access_without_any_event() {
+    let server = TestServer::start().await;
+    server.deliver(Stripe, &sign_up("evt_1")).await;
+    let mut event = subscription("evt_2", -90, "active");
+    event["data"]["object"]["cancel_at"] = json!(seconds_from_now(1));
+    server.deliver(Stripe, &event).await;
+    assert_eq!(status(&server).await, "active");
+    let path = "/api/v1/customers/by-external/stripe_cus_1";
+    server
+        .until(path, |customer| customer["status"] == "frozen")
+        .await;
+    server.stop().await;
+}
