@@ -30,7 +30,7 @@ use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-pub use prices::{PriceGrant, PriceMapping};
+pub use prices::PriceMapping;
 pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 use reader::Reader;
 pub use report::report;

@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Database, ProviderConfig};
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::plan::PackageGrant;
 use crate::domain::token::TokenHash;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
@@ -210,11 +209,7 @@ async fn prepare(store: &Store, config: &Config, clock: &dyn Clock) -> Result<bo
     let mut plans = Vec::new();
     for (provider, settings) in mapped {
         for (price, grants) in settings.prices.iter().flatten() {
-            let grants = grants.iter().map(|grant| PackageGrant {
-                package: grant.package.clone(),
-                constraint: grant.constraint.clone(),
-            });
-            plans.push((provider, price.clone(), grants.collect()));
+            plans.push((provider, price.clone(), grants.clone()));
         }
     }
     tx.plan_replace_environment(&AppSlug::default_app(), &plans, now)

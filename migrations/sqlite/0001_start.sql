@@ -119,6 +119,9 @@ CREATE TABLE entitlements (
     PRIMARY KEY (app, customer_id, subscription, price)
 ) STRICT, WITHOUT ROWID;
 
+-- A deleted customer takes its entitlements along: the foreign key's own look-up.
+CREATE INDEX entitlements_by_customer ON entitlements (customer_id);
+
 CREATE TABLE plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    TEXT NOT NULL,

@@ -13,19 +13,12 @@ use serde_json::Value;
 use super::parse::{every, quoted};
 use super::reader::Faults;
 use crate::domain::constraint::Constraint;
-
-/// A package that a price buys, and the versions of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriceGrant {
-    /// `vendor/package`, in lower case.
-    pub package: String,
-    /// A Composer constraint as the user wrote it, known to parse. `*` for a plain name.
-    pub constraint: String,
-}
+use crate::domain::plan::PackageGrant;
+use crate::domain::validate;
 
 /// Price or product id of the provider to the packages that it buys. A price with an empty list
 /// is known and buys nothing.
-pub type PriceMapping = BTreeMap<String, Vec<PriceGrant>>;
+pub type PriceMapping = BTreeMap<String, Vec<PackageGrant>>;
 
 pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, Faults> {
     let Pairs(pairs) = serde_json::from_str(text).map_err(|error| vec![fault_of(&error)])?;
@@ -51,7 +44,7 @@ pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, Faults> {
     }
 }
 
-fn grants(price: &str, packages: &Value) -> Result<Vec<PriceGrant>, Faults> {
+fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, Faults> {
     let Some(packages) = packages.as_array() else {
         return Err(vec![format!("{} is not a list of packages", quoted(price))]);
     };
@@ -60,7 +53,7 @@ fn grants(price: &str, packages: &Value) -> Result<Vec<PriceGrant>, Faults> {
     }))
 }
 
-fn grant(entry: &Value) -> Result<PriceGrant, String> {
+fn grant(entry: &Value) -> Result<PackageGrant, String> {
     let (package, constraint) = match entry {
         Value::String(package) => (package.as_str(), "*"),
         Value::Object(fields) => {
@@ -76,7 +69,7 @@ fn grant(entry: &Value) -> Result<PriceGrant, String> {
         }
         _ => return Err("neither a name nor an object".to_owned()),
     };
-    if !is_package_name(package) {
+    if validate::package(package).is_err() {
         return Err(format!(
             "{} is not of the form vendor/package in lower case",
             quoted(package)
@@ -84,7 +77,7 @@ fn grant(entry: &Value) -> Result<PriceGrant, String> {
     }
     check_constraint(constraint)
         .map_err(|why| format!("constraint {}: {why}", quoted(constraint)))?;
-    Ok(PriceGrant {
+    Ok(PackageGrant {
         package: package.to_owned(),
         constraint: constraint.to_owned(),
     })
@@ -99,23 +92,6 @@ fn check_constraint(text: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Composer's rule for names: runs of lower-case letters and digits, with one `.`, `_` or `-`
-/// between two runs; after the slash also `--`.
-/// <https://getcomposer.org/doc/04-schema.md#name>
-fn is_package_name(name: &str) -> bool {
-    let part = |text: &str| {
-        text.split(['.', '_', '-']).all(|run| {
-            !run.is_empty()
-                && run
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
-    };
-    // One `--` counts as one separator; a third hyphen leaves an empty run.
-    name.split_once('/')
-        .is_some_and(|(vendor, package)| part(vendor) && part(&package.replace("--", "-")))
 }
 
 fn fault_of(error: &serde_json::Error) -> String {

@@ -277,7 +277,7 @@ impl World {
         }
         let rows = known.customer.iter().chain([id]).cloned().collect();
         let mut changes: Vec<_> = self.set_pin(account, id).into_iter().collect();
-        for group in self.changed_groups(rows) {
+        for group in self.changed_groups(groups(self), rows) {
             changes.extend(self.settle_group(group, now, Some(&mut *fresh_id)));
         }
         Ok(changes)

@@ -67,21 +67,56 @@ enum Link<'a> {
 
 /// All customers of a world, worked out anew from what is kept.
 pub fn groups(world: &World) -> Vec<Group> {
-    let register = Register::new(world);
-    let mut forest = Forest::new(world);
-    for account in world.accounts.values() {
-        match register.link(account) {
-            Link::Row(row) => forest.join_row(&account.key, row),
-            Link::Account(other) => forest.join(&account.key, other),
-            Link::Nobody => {}
+    let mut register = Register::new(world);
+    register.enter(world.accounts.values().collect());
+    let rows = world.customers.values().collect();
+    Forest::grown(&register, rows).groups(world)
+}
+
+/// The customers that can be others than before, because these accounts are new or hold their
+/// linking address otherwise, where `emails` are the linking addresses before and after. The
+/// derived links of all other accounts must be current.
+pub fn groups_near(
+    world: &World,
+    changed: &BTreeSet<ObjectKey>,
+    emails: &BTreeSet<String>,
+) -> Vec<Group> {
+    let mut register = Register::new(world);
+    let follows = |account: &&Account| {
+        account
+            .linking_email
+            .as_ref()
+            .is_some_and(|email| emails.contains(email))
+            || changed.contains(&account.key)
+    };
+    // Whoever has such an address may follow somebody else now.
+    let affected: Vec<_> = world.accounts.values().filter(follows).collect();
+    register.enter(affected.clone());
+    let mut shown = BTreeSet::new();
+    for account in &affected {
+        shown.extend(&account.customer);
+        if let Link::Row(row) = register.link(account) {
+            let into = world
+                .customers
+                .get(row)
+                .and_then(|row| row.merged_into.as_ref());
+            shown.insert(into.unwrap_or(row));
         }
     }
-    for row in world.customers.values() {
-        if let Some(home) = &row.home {
-            forest.join_row(home, &row.id);
-        }
-    }
-    forest.groups(world)
+    // The others of the customers that they leave and join come along.
+    let near = |account: &&Account| {
+        follows(account)
+            || account
+                .customer
+                .as_ref()
+                .is_some_and(|id| shown.contains(id))
+    };
+    register.enter(world.accounts.values().filter(near).collect());
+    let rows = world.customers.values().filter(|row| {
+        let is_home = row.home.as_ref().is_some_and(|home| register.has(home));
+        is_home || shown.contains(&row.id)
+    });
+    Forest::grown(&register, rows.collect()).groups(world)
 }
 
 /// The customers with these shown rows, as the derived links say. Needs only their own rows and
@@ -136,7 +171,9 @@ struct Register<'a> {
     world: &'a World,
     by_external_id: BTreeMap<&'a str, &'a Customer>,
     by_email: BTreeMap<String, &'a Customer>,
-    /// Accounts by their linking address, in the order in which they took it.
+    /// The accounts whose links are looked up: with each, all that held its address before it.
+    accounts: BTreeMap<&'a ObjectKey, &'a Account>,
+    /// The same by their linking address, in the order in which they took it.
     holders: BTreeMap<Place<'a>, Vec<(Linking<'a>, &'a ObjectKey)>>,
 }
 
@@ -146,13 +183,15 @@ impl<'a> Register<'a> {
             world,
             by_external_id: BTreeMap::new(),
             by_email: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             holders: BTreeMap::new(),
         };
         register.enter_rows();
-        if world.policy.match_by_email {
-            register.enter_accounts();
-        }
         register
+    }
+
+    fn has(&self, account: &ObjectKey) -> bool {
+        self.accounts.contains_key(account)
     }
 
     fn enter_rows(&mut self) {
@@ -170,18 +209,21 @@ impl<'a> Register<'a> {
         }
     }
 
-    fn enter_accounts(&mut self) {
-        for account in self.world.accounts.values() {
+    /// Takes these accounts instead of those that it had.
+    fn enter(&mut self, accounts: Vec<&'a Account>) {
+        self.accounts = accounts
+            .into_iter()
+            .map(|account| (&account.key, account))
+            .collect();
+        self.holders.clear();
+        for account in self.accounts.values() {
             // The address of a deleted customer is free again.
             if self.world.is_gone(&account.key) {
                 continue;
             }
             if let Some(linking) = linking(&account.kept) {
-                let place = place(&account.key, linking.email);
-                self.holders
-                    .entry(place)
-                    .or_default()
-                    .push((linking, &account.key));
+                let holders = self.holders.entry(place(&account.key, linking.email));
+                holders.or_default().push((linking, &account.key));
             }
         }
         for holders in self.holders.values_mut() {
@@ -221,9 +263,12 @@ impl<'a> Register<'a> {
 
     /// A row that an admin made has no mode, and must not tie a test account to a live one.
     fn has_live_holder(&self, email: &str) -> bool {
-        self.holders
-            .keys()
-            .any(|(live, _, other)| *live && *other == email)
+        let mut accounts = self.world.accounts.values();
+        accounts.any(|account| {
+            account.key.scope.livemode
+                && account.linking_email.as_deref() == Some(email)
+                && !self.world.is_gone(&account.key)
+        })
     }
 }
 
@@ -240,13 +285,27 @@ struct Forest<'a> {
 }
 
 impl<'a> Forest<'a> {
-    fn new(world: &'a World) -> Self {
-        let accounts = world.accounts.len();
-        Self {
-            accounts: world.accounts.keys().zip(0..).collect(),
-            rows: world.customers.keys().zip(accounts..).collect(),
-            parents: (0..accounts + world.customers.len()).collect(),
+    /// The accounts of a register and these rows, united as they belong together.
+    fn grown(register: &Register<'a>, rows: Vec<&'a Customer>) -> Self {
+        let accounts = register.accounts.len();
+        let mut forest = Self {
+            accounts: register.accounts.keys().copied().zip(0..).collect(),
+            rows: rows.iter().map(|row| &row.id).zip(accounts..).collect(),
+            parents: (0..accounts + rows.len()).collect(),
+        };
+        for account in register.accounts.values() {
+            match register.link(account) {
+                Link::Row(row) => forest.join_row(&account.key, row),
+                Link::Account(other) => forest.join(&account.key, other),
+                Link::Nobody => {}
+            }
         }
+        for row in rows {
+            if let Some(home) = &row.home {
+                forest.join_row(home, &row.id);
+            }
+        }
+        forest
     }
 
     fn root(&self, mut node: usize) -> usize {

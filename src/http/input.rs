@@ -137,6 +137,11 @@ pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiErro
         code: "body_not_json",
         detail: format!("the body is not JSON: {error}").into(),
     })?;
+    // A derived reader would take a list for an object, by position.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        let wrong = field_error(".", "the body must be a JSON object");
+        return Err(ApiError::invalid(vec![wrong]));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

@@ -364,11 +364,7 @@ async fn create_in(tx: &mut Tx, order: &Order, profile: Profile) -> Result<Creat
     let reach = reach_of(None, [&profile]);
     let create = |world: &mut World| Ok(world.create_customer(id.clone(), profile, order.now));
     let acted = act_in(tx, order, &id, &reach, "create", create).await?;
-    let first = TokenOrder {
-        name: "default".to_owned(),
-        ..TokenOrder::default()
-    };
-    let (_, token) = tokens::issue(tx, order, &id, first).await?;
+    let (_, token) = tokens::issue(tx, order, &id, TokenOrder::first()).await?;
     Ok(Created {
         customer: acted.customer,
         token,

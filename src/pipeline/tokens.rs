@@ -10,6 +10,8 @@ use crate::domain::token::{AdminToken, CustomerToken, TokenText};
 use crate::random::{self, RandomError};
 use crate::store::{StoreError, Tx};
 
+/// The name of the token that is made with a customer.
+const FIRST_NAME: &str = "default";
 /// The scope of a token that was ordered without one.
 const DEFAULT_SCOPE: &str = "read";
 
@@ -35,6 +37,16 @@ pub struct TokenOrder {
     pub packages: Vec<String>,
     /// From when it opens nothing.
     pub expires_at: Option<Timestamp>,
+}
+
+impl TokenOrder {
+    /// The token that is made with a customer.
+    pub fn first() -> Self {
+        Self {
+            name: FIRST_NAME.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Makes an access token for a customer.
@@ -64,6 +76,51 @@ pub async fn issue(
     tx.audit_add(&[order.entry(Some(customer), "token_create", details)])
         .await?;
     Ok((token, text))
+}
+
+/// Gives a token another text. The old one opens nothing from now on.
+///
+/// # Errors
+/// When the store fails, or there is no randomness.
+pub async fn rotate(
+    tx: &mut Tx,
+    order: &Order,
+    token: CustomerToken,
+) -> Result<(CustomerToken, TokenText), TokenError> {
+    let text = TokenText::for_customer(random::bytes()?);
+    let token = CustomerToken {
+        prefix: text.shown_prefix(),
+        last_used_at: None,
+        ..token
+    };
+    tx.token_rekey(&order.app, &token, &text.hash()).await?;
+    let details = json!({"id": token.id, "prefix": token.prefix});
+    let entry = order.entry(Some(&token.customer), "token_rotate", details);
+    tx.audit_add(&[entry]).await?;
+    Ok((token, text))
+}
+
+/// Revokes the token that was made with a customer, and all others of its name; how many.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_first(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+) -> Result<usize, TokenError> {
+    let all = tx.token_list(&order.app, customer).await?;
+    let first: Vec<CustomerToken> = all
+        .into_iter()
+        .filter(|token| token.name == FIRST_NAME)
+        .collect();
+    for token in &first {
+        tx.token_delete(&order.app, customer, &token.id).await?;
+        let details = json!({"id": token.id});
+        let entry = order.entry(Some(customer), "token_revoke", details);
+        tx.audit_add(&[entry]).await?;
+    }
+    Ok(first.len())
 }
 
 /// An admin token to be made.

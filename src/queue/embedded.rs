@@ -5,7 +5,7 @@
 //! poll for them: a publish rings a bell, and a resting message is slept for until it is due. What a
 //! worker holds is known in memory alone; after a crash every row that was not settled is
 //! simply still there. That is why one process at a time may serve a data folder
-//! ([`cli::serve`](crate::cli::serve) holds a lock on it).
+//! ([`Server`](crate::server::Server) holds a lock on it).
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -2,7 +2,7 @@
 //!
 //! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
 //! dropping it undoes everything, and no function takes a pool. Statements are written once for
-//! every engine; see [`driver`]. Methods of `Tx` are named resource first (`customer_find`,
+//! every engine; see `store/driver.rs`. Methods of `Tx` are named resource first (`customer_find`,
 //! `event_list`), so that what belongs together sorts together, and each resource has its file.
 //! No transaction stays open across a network call other than the database's own.
 

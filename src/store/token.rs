@@ -62,6 +62,29 @@ impl Tx {
         rows.iter().map(token_of).collect()
     }
 
+    /// Keeps a token under another hash.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn token_rekey(
+        &mut self,
+        app: &AppSlug,
+        token: &CustomerToken,
+        hash: &TokenHash,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE tokens SET hash = $3, prefix = $4, last_used_at = $5 \
+                   WHERE app = $1 AND id = $2";
+        let binds = binds![
+            app.as_str(),
+            token.id.as_str(),
+            hash.as_bytes().to_vec(),
+            token.prefix.as_str(),
+            token.last_used_at,
+        ];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
     /// Removes a token of a customer; whether there was one.
     ///
     /// # Errors

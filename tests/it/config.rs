@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tollgate::config::{
-    Config, ConfigErrors, Database, Loaded, LogFormat, PriceGrant, ProblemKind, Source, report,
+    Config, ConfigErrors, Database, Loaded, LogFormat, ProblemKind, Source, report,
 };
+use tollgate::domain::plan::PackageGrant;
 
 /// 32 zero bytes.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -367,7 +368,7 @@ fn a_plain_package_means_every_version() {
     let mapping = r#"{"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0 || 3.*"},
         {"package": "acme/more"}]}"#;
     let config = load([("STRIPE_PRICE_MAPPING", mapping)]).unwrap().config;
-    let grant = |package: &str, constraint: &str| PriceGrant {
+    let grant = |package: &str, constraint: &str| PackageGrant {
         package: package.to_owned(),
         constraint: constraint.to_owned(),
     };

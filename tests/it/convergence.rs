@@ -3,8 +3,6 @@
 //! Each case runs in every permutation of its events with each event once, and in permutations
 //! with each event twice, cut into batches in all ways in turn.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::BTreeSet;
 
 use tollgate::domain::customer::{Hold, Profile, Shown, Status};
@@ -15,9 +13,10 @@ use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 
 use crate::convergence_rig::{
-    End, MemoryStore, NOW, at, contact, disputed, event, failed, ids, named_contact, paddle, paid,
-    pair, refunded, removed, stripe, sub, sub_of,
+    End, NOW, at, contact, disputed, event, failed, ids, named_contact, paddle, paid, pair,
+    refunded, removed, stripe, sub, sub_of,
 };
+use crate::convergence_store::MemoryStore;
 
 /// Events, then an admin's act, then more events.
 struct History<'a> {

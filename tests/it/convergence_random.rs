@@ -4,8 +4,6 @@
 //! and part; states that no provider would send in this order, because order is what must not
 //! matter.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -22,7 +20,8 @@ use tollgate::domain::policy::{
 };
 use tollgate::domain::world::World;
 
-use crate::convergence_rig::{End, MemoryStore, at, ids, paddle, stripe};
+use crate::convergence_rig::{End, at, ids, paddle, stripe};
+use crate::convergence_store::MemoryStore;
 
 /// Histories in a run.
 const HISTORIES: u32 = 2_000;

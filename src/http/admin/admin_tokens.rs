@@ -80,10 +80,7 @@ async fn create(
     }
     let expires_at =
         faults.note(expiry(body.expires_in_days).map(|life| life.map(|life| now.plus(life))));
-    faults.into_result()?;
-    let (Some(name), Some(role)) = (name, role) else {
-        return Err(ApiError::invalid(Vec::new()));
-    };
+    let (name, role) = faults.finish(name.zip(role))?;
     let audited_in = app.clone().unwrap_or_else(AppSlug::default_app);
     let order = order_in(&admin, &state, audited_in);
     let wanted = AdminTokenOrder {

@@ -82,10 +82,7 @@ async fn create(
         .map_err(|error| error.to_string());
     let slug = faults.note(checked("slug", slug));
     let name = faults.note(checked("name", validate::line(&body.name)));
-    faults.into_result()?;
-    let (Some(slug), Some(name)) = (slug, name) else {
-        return Err(ApiError::invalid(Vec::new()));
-    };
+    let (slug, name) = faults.finish(slug.zip(name))?;
     let order = order_in(&admin, &state, slug.clone());
     let app = App {
         slug,

@@ -126,10 +126,14 @@ impl Faults {
 
     /// 422 if anything is wrong.
     fn into_result(self) -> Result<(), ApiError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::invalid(self.0))
+        self.finish(Some(()))
+    }
+
+    /// What was read, or 422 with all that is wrong.
+    fn finish<T>(self, read: Option<T>) -> Result<T, ApiError> {
+        match read {
+            Some(value) if self.0.is_empty() => Ok(value),
+            Some(_) | None => Err(ApiError::invalid(self.0)),
         }
     }
 }

@@ -177,8 +177,7 @@ async fn grant(
 ) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
     let mut faults = Faults::default();
     let grant = body.check(&mut faults, "");
-    faults.into_result()?;
-    let grant = grant.ok_or_else(|| ApiError::invalid(Vec::new()))?;
+    let grant = faults.finish(grant)?;
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin().await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;

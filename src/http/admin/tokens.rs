@@ -1,8 +1,11 @@
 //! Access tokens of a customer.
+//!
+//! For those who know one token a customer, `/token` is the one that was made with it: the one
+//! named `default`.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,6 +15,7 @@ use super::view::TokenView;
 use super::{Faults, checked, end, living_customer, order_of, shown_customer};
 use crate::domain::id::TokenId;
 use crate::domain::time::Timestamp;
+use crate::domain::token::{CustomerToken, TokenText};
 use crate::domain::validate::{self, FieldError};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::tokens::{self, TokenOrder};
@@ -23,6 +27,13 @@ pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/customers/{id}/tokens", get(list).post(create))
         .route("/customers/{id}/tokens/{token_id}", delete(revoke))
+        .route("/customers/{id}/tokens/{token_id}/rotate", post(rotate))
+        .route("/customers/{id}/token", delete(revoke_first))
+        .route("/customers/{id}/token/regenerate", post(regenerate))
+}
+
+fn token_not_found() -> ApiError {
+    ApiError::not_found("token_not_found", "the customer has no such token")
 }
 
 async fn list(
@@ -71,9 +82,9 @@ impl TokenBody {
             .filter_map(pattern)
             .collect();
         let expires_at = faults.note(end("expires_at", self.expires_at.as_deref(), now));
-        faults.into_result()?;
+        let name = faults.finish(name)?;
         Ok(TokenOrder {
-            name: name.unwrap_or_default(),
+            name,
             scope,
             packages,
             expires_at: expires_at.flatten(),
@@ -89,6 +100,15 @@ struct NewTokenView {
     token: String,
 }
 
+impl NewTokenView {
+    fn of(token: CustomerToken, text: &TokenText) -> Self {
+        Self {
+            token_view: token.into(),
+            token: text.expose().to_owned(),
+        }
+    }
+}
+
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -101,11 +121,7 @@ async fn create(
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let (token, text) = tokens::issue(&mut tx, &order, &customer.id, wanted).await?;
     tx.commit().await?;
-    let token = NewTokenView {
-        token_view: token.into(),
-        token: text.expose().to_owned(),
-    };
-    Ok((StatusCode::CREATED, Json(token)))
+    Ok((StatusCode::CREATED, Json(NewTokenView::of(token, &text))))
 }
 
 async fn revoke(
@@ -113,17 +129,64 @@ async fn revoke(
     admin: Admin,
     ValidPath((id, token_id)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let unknown = || ApiError::not_found("token_not_found", "the customer has no such token");
-    let token_id: TokenId = token_id.parse().map_err(|_| unknown())?;
+    let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin().await?;
     let customer = shown_customer(&mut tx, &order.app, &id).await?;
     if !tx.token_delete(&order.app, &customer.id, &token_id).await? {
-        return Err(unknown());
+        return Err(token_not_found());
     }
     let details = json!({"id": token_id});
     tx.audit_add(&[order.entry(Some(&customer.id), "token_revoke", details)])
         .await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A new text for a token; the old one opens nothing from now on.
+async fn rotate(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((id, token_id)): ValidPath<(String, String)>,
+) -> Result<Json<NewTokenView>, ApiError> {
+    let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = living_customer(&mut tx, &order.app, &id).await?;
+    let all = tx.token_list(&order.app, &customer.id).await?;
+    let known = all.into_iter().find(|token| token.id == token_id);
+    let known = known.ok_or_else(token_not_found)?;
+    let (token, text) = tokens::rotate(&mut tx, &order, known).await?;
+    tx.commit().await?;
+    Ok(Json(NewTokenView::of(token, &text)))
+}
+
+async fn regenerate(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<Json<NewTokenView>, ApiError> {
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = living_customer(&mut tx, &order.app, &id).await?;
+    tokens::revoke_first(&mut tx, &order, &customer.id).await?;
+    let first = TokenOrder::first();
+    let (token, text) = tokens::issue(&mut tx, &order, &customer.id, first).await?;
+    tx.commit().await?;
+    Ok(Json(NewTokenView::of(token, &text)))
+}
+
+async fn revoke_first(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<StatusCode, ApiError> {
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.begin().await?;
+    let customer = shown_customer(&mut tx, &order.app, &id).await?;
+    if tokens::revoke_first(&mut tx, &order, &customer.id).await? == 0 {
+        return Err(token_not_found());
+    }
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

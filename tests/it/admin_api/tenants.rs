@@ -84,35 +84,55 @@ async fn admin_tokens_are_shown_once_and_end() {
 #[tokio::test]
 async fn each_role_may_do_what_it_should() {
     let rig = Rig::start().await;
-    let viewer = rig.admin("viewer", None).await;
-    let admin = rig.admin("admin", None).await;
-    let owner = rig.admin("owner", None).await;
-    let new = |n: &str| Some(json!({"name": n}));
-    let app = |n: &str| Some(json!({"slug": n, "name": n}));
-    let secret = || Some(json!({"secret": "whsec_1"}));
-    let token = || Some(json!({"name": "n", "role": "viewer"}));
+    let mut roles = Vec::new();
+    for role in ["viewer", "admin", "owner"] {
+        roles.push((role, rig.admin(role, None).await));
+    }
+    // `ROLE` keeps what each of them makes apart.
     let secrets = "/apps/default/endpoints/stripe/secrets";
-    let cases: [(&str, &str, &dyn Fn(&str) -> Option<Value>, [u16; 3]); 7] = [
-        ("GET", "/customers", &|_| None, [200, 200, 200]),
-        ("POST", "/customers", &new, [403, 201, 201]),
+    let cases = [
+        ("GET", "/customers", None, [200, 200, 200]),
+        (
+            "POST",
+            "/customers",
+            Some(r#"{"name": "ROLE"}"#),
+            [403, 201, 201],
+        ),
         (
             "PUT",
             "/plans/stripe/p",
-            &|_| Some(json!({"packages": []})),
+            Some(r#"{"packages": []}"#),
             [403, 201, 200],
         ),
-        ("POST", "/apps", &app, [403, 403, 201]),
-        ("POST", secrets, &|_| secret(), [403, 403, 201]),
-        ("POST", "/admin-tokens", &|_| token(), [403, 403, 201]),
-        ("DELETE", "/apps/viewer", &|_| None, [403, 403, 404]),
+        (
+            "POST",
+            "/apps",
+            Some(r#"{"slug": "ROLE", "name": "n"}"#),
+            [403, 403, 201],
+        ),
+        (
+            "POST",
+            secrets,
+            Some(r#"{"secret": "whsec_1"}"#),
+            [403, 403, 201],
+        ),
+        (
+            "POST",
+            "/admin-tokens",
+            Some(r#"{"name": "n", "role": "viewer"}"#),
+            [403, 403, 201],
+        ),
+        ("DELETE", "/apps/ROLE", None, [403, 403, 204]),
     ];
     for (method, path, body, expected) in cases {
-        let roles = [("viewer", &viewer), ("admin", &admin), ("owner", &owner)];
-        for ((name, token), status) in roles.into_iter().zip(expected) {
-            let answer = rig.as_admin(token, method, path, body(name)).await;
+        for ((role, token), status) in roles.iter().zip(expected) {
+            let path = path.replace("ROLE", role);
+            let body: Option<String> = body.map(|body: &str| body.replace("ROLE", role));
+            let body = body.map(|body| serde_json::from_str(&body).unwrap());
+            let answer = rig.as_admin(token, method, &path, body).await;
             assert_eq!(
                 answer.status, status,
-                "{name}: {method} {path}: {}",
+                "{role}: {method} {path}: {}",
                 answer.body
             );
             if status == 403 {
@@ -187,82 +207,82 @@ async fn secrets_come_in_and_never_out() {
     }
 }
 
-#[tokio::test]
-async fn nothing_of_another_app_can_be_seen_or_changed() {
+/// Two apps, each with an owner; the first has something of everything.
+struct Neighbours {
+    rig: Rig,
+    one: String,
+    two: String,
+    /// The path of the first one's customer.
+    ada: String,
+}
+
+fn ada() -> Value {
+    json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"})
+}
+
+async fn neighbours() -> Neighbours {
     let rig = Rig::start().await;
     for slug in ["one", "two"] {
-        rig.post("/apps", json!({"slug": slug, "name": slug}))
-            .await
-            .expect(201);
+        let app = json!({"slug": slug, "name": slug});
+        rig.post("/apps", app).await.expect(201);
     }
     let one = rig.admin("owner", Some("one")).await;
     let two = rig.admin("owner", Some("two")).await;
-    let body = json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"});
-    let ada = rig
-        .as_admin(&one, "POST", "/customers", Some(body.clone()))
+    let made = rig
+        .as_admin(&one, "POST", "/customers", Some(ada()))
         .await
         .expect(201);
-    assert_eq!(ada["app"], "one");
-    let path = path_of(&ada);
-    rig.as_admin(
-        &one,
-        "PUT",
-        "/plans/stripe/p",
-        Some(json!({"packages": []})),
-    )
-    .await
-    .expect(201);
+    assert_eq!(made["app"], "one");
+    let plan = Some(json!({"packages": []}));
+    rig.as_admin(&one, "PUT", "/plans/stripe/p", plan)
+        .await
+        .expect(201);
     let release = Some(json!({"version": "1.0"}));
     rig.as_admin(&one, "POST", "/packages/a/b/releases", release)
         .await
         .expect(201);
+    let ada = path_of(&made);
+    Neighbours { rig, one, two, ada }
+}
+
+#[tokio::test]
+async fn nothing_of_another_app_can_be_seen_or_changed() {
+    let Neighbours { rig, one, two, ada } = neighbours().await;
     let tokens = rig
         .as_admin(&one, "GET", "/admin-tokens", None)
         .await
         .expect(200);
-    let own_token = tokens["data"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(tokens["meta"]["total"], 1);
-
+    let token = format!("/admin-tokens/{}", id_of(&tokens["data"][0]));
+    let secrets = "/apps/one/endpoints/stripe/secrets";
     let calls = [
-        ("GET", path.clone(), None),
-        ("PUT", path.clone(), Some(json!({"name": "x"}))),
-        ("DELETE", path.clone(), None),
-        ("POST", format!("{path}/suspend"), Some(json!({}))),
-        (
-            "POST",
-            format!("{path}/packages"),
-            Some(json!({"package": "a/b"})),
-        ),
-        (
-            "PUT",
-            format!("{path}/packages"),
-            Some(json!({"packages": []})),
-        ),
-        ("DELETE", format!("{path}/packages/a/b"), None),
-        ("GET", format!("{path}/packages"), None),
-        ("GET", format!("{path}/tokens"), None),
-        ("POST", format!("{path}/tokens"), Some(json!({"name": "t"}))),
-        ("GET", format!("{path}/access?package=a/b"), None),
-        (
-            "GET",
-            "/customers/by-email?email=ada@x.com".to_owned(),
-            None,
-        ),
-        ("GET", "/customers/by-external/e-1".to_owned(), None),
-        ("GET", "/plans/stripe/p".to_owned(), None),
-        ("DELETE", "/plans/stripe/p".to_owned(), None),
-        ("GET", "/apps/one".to_owned(), None),
-        ("PATCH", "/apps/one".to_owned(), Some(json!({"name": "x"}))),
-        ("DELETE", "/apps/one".to_owned(), None),
-        ("GET", "/apps/one/endpoints/stripe/secrets".to_owned(), None),
-        (
-            "POST",
-            "/apps/one/endpoints/stripe/secrets".to_owned(),
-            Some(json!({"secret": "s"})),
-        ),
-        ("DELETE", format!("/admin-tokens/{own_token}"), None),
+        ("GET", "ADA", None),
+        ("PUT", "ADA", Some(json!({"name": "x"}))),
+        ("DELETE", "ADA", None),
+        ("POST", "ADA/suspend", Some(json!({}))),
+        ("GET", "ADA/packages", None),
+        ("POST", "ADA/packages", Some(json!({"package": "a/b"}))),
+        ("PUT", "ADA/packages", Some(json!({"packages": []}))),
+        ("DELETE", "ADA/packages/a/b", None),
+        ("GET", "ADA/tokens", None),
+        ("POST", "ADA/tokens", Some(json!({"name": "t"}))),
+        ("POST", "ADA/token/regenerate", None),
+        ("DELETE", "ADA/token", None),
+        ("GET", "ADA/events", None),
+        ("GET", "ADA/access?package=a/b", None),
+        ("GET", "/customers/by-email?email=ada@x.com", None),
+        ("GET", "/customers/by-external/e-1", None),
+        ("GET", "/plans/stripe/p", None),
+        ("DELETE", "/plans/stripe/p", None),
+        ("GET", "/apps/one", None),
+        ("PATCH", "/apps/one", Some(json!({"name": "x"}))),
+        ("DELETE", "/apps/one", None),
+        ("GET", secrets, None),
+        ("POST", secrets, Some(json!({"secret": "s"}))),
+        ("DELETE", &token, None),
     ];
     for (method, path, body) in calls {
+        let path = path.replace("ADA", &ada);
         let answer = rig.as_admin(&two, method, &path, body).await;
         assert_eq!(answer.status, 404, "{method} {path}: {}", answer.body);
     }
@@ -271,30 +291,37 @@ async fn nothing_of_another_app_can_be_seen_or_changed() {
         assert_eq!(listed["data"], json!([]), "{path}");
     }
     let apps = rig.as_admin(&two, "GET", "/apps", None).await.expect(200);
-    assert_eq!(apps["data"].as_array().unwrap().len(), 1);
-    let bound = json!({"name": "n", "role": "viewer", "app": "one"});
-    rig.as_admin(&two, "POST", "/admin-tokens", Some(bound))
+    assert_eq!(apps["meta"]["total"], 1);
+    let shown = rig.as_admin(&one, "GET", &ada, None).await.expect(200);
+    assert_eq!(shown["status"], "active");
+}
+
+#[tokio::test]
+async fn what_is_taken_in_one_app_is_free_in_another() {
+    let Neighbours { rig, two, .. } = neighbours().await;
+    rig.as_admin(&two, "POST", "/customers", Some(ada()))
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn a_bound_token_makes_tokens_of_its_app_alone() {
+    let Neighbours { rig, two, .. } = neighbours().await;
+    let path = "/admin-tokens";
+    let theirs = json!({"name": "n", "role": "viewer", "app": "one"});
+    rig.as_admin(&two, "POST", path, Some(theirs))
         .await
         .refused(422, "body_invalid");
     let own = json!({"name": "n", "role": "viewer"});
     let own = rig
-        .as_admin(&two, "POST", "/admin-tokens", Some(own))
+        .as_admin(&two, "POST", path, Some(own))
         .await
         .expect(201);
-    assert_eq!(own["app"], "two", "a bound token makes bound tokens");
+    assert_eq!(own["app"], "two");
     let app = json!({"slug": "three", "name": "x"});
     rig.as_admin(&two, "POST", "/apps", Some(app))
         .await
         .refused(403, "token_bound");
-
-    // What is taken in one app is free in another.
-    rig.as_admin(&two, "POST", "/customers", Some(body))
-        .await
-        .expect(201);
-    assert_eq!(
-        rig.as_admin(&one, "GET", &path, None).await.expect(200)["status"],
-        "active"
-    );
 }
 
 #[tokio::test]
@@ -326,6 +353,9 @@ async fn no_admin_route_is_open() {
         ("GET", "/customers/ID/tokens"),
         ("POST", "/customers/ID/tokens"),
         ("DELETE", "/customers/ID/tokens/x"),
+        ("POST", "/customers/ID/tokens/x/rotate"),
+        ("POST", "/customers/ID/token/regenerate"),
+        ("DELETE", "/customers/ID/token"),
         ("GET", "/packages/a/b/releases"),
         ("POST", "/packages/a/b/releases"),
         ("GET", "/plans"),

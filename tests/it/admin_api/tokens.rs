@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::rig::{Rig, path_of};
+use super::rig::{ROOT, Rig, basic, path_of};
 
 #[tokio::test]
 async fn tokens_are_made_listed_and_revoked() {
@@ -53,6 +53,47 @@ async fn tokens_are_made_listed_and_revoked() {
         .refused(404, "token_not_found");
     let listed = rig.get(&path).await.expect(200);
     assert_eq!(listed["data"][0]["name"], "default");
+}
+
+#[tokio::test]
+async fn a_rotated_or_regenerated_token_has_another_text() {
+    let rig = Rig::start().await;
+    let made = rig.customer(json!({"name": "Acme"})).await;
+    let customer = path_of(&made);
+    let packages = format!("{customer}/packages");
+    rig.post(&packages, json!({"package": "a/lib"}))
+        .await
+        .expect(201);
+    let opens = async |token: &serde_json::Value| {
+        let credentials = basic(token.as_str().unwrap());
+        let headers = [("authorization", credentials.as_str())];
+        rig.send("GET", "/access?package=a/lib", &headers, None)
+            .await
+            .status
+            == 200
+    };
+    let tokens = rig.get(&format!("{customer}/tokens")).await.expect(200);
+    let id = tokens["data"][0]["id"].as_str().unwrap();
+    let rotate = format!("{customer}/tokens/{id}/rotate");
+    let rotated = rig.as_admin(ROOT, "POST", &rotate, None).await.expect(200);
+    assert_eq!(rotated["id"], id);
+    assert!(!opens(&made["token"]).await && opens(&rotated["token"]).await);
+
+    let regenerate = format!("{customer}/token/regenerate");
+    let regenerated = rig
+        .as_admin(ROOT, "POST", &regenerate, None)
+        .await
+        .expect(200);
+    assert!(!opens(&rotated["token"]).await && opens(&regenerated["token"]).await);
+    rig.as_admin(ROOT, "POST", &rotate, None)
+        .await
+        .refused(404, "token_not_found");
+
+    rig.delete(&format!("{customer}/token")).await.expect(204);
+    assert!(!opens(&regenerated["token"]).await);
+    rig.delete(&format!("{customer}/token"))
+        .await
+        .refused(404, "token_not_found");
 }
 
 #[tokio::test]

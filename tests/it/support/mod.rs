@@ -176,6 +176,7 @@ pub(crate) async fn post_signed(
 }
 
 /// Calls the admin API with the owner's token.
+#[expect(clippy::needless_pass_by_value, reason = "callers write the body in place")]
 pub(crate) async fn call(
     client: &reqwest::Client,
     base: &str,

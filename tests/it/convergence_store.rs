@@ -1,0 +1,361 @@
+//! A store in memory, for the convergence tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tollgate::domain::change::Effect;
+use tollgate::domain::fact::Occurrence;
+use tollgate::domain::id::{CustomerId, ObjectKey};
+use tollgate::domain::identity;
+use tollgate::domain::policy::Policy;
+use tollgate::domain::reach::{Reach, external_ids};
+use tollgate::domain::time::Timestamp;
+use tollgate::domain::world::World;
+use uuid::Uuid;
+
+use crate::convergence_rig::{End, Seen, plans};
+
+/// A store in memory. It keeps documents and loads no more of them than a store is told to, so
+/// that what a world does not say it touched, or cannot reach, is missing at the end.
+#[derive(Clone)]
+pub(crate) struct MemoryStore {
+    all: World,
+    next_id: u128,
+    /// Whether what is stored goes through its document. Slow, so not in every order.
+    documents: bool,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(policy: Policy, documents: bool) -> Self {
+        Self {
+            all: World::new(policy, plans()),
+            next_id: 1,
+            documents,
+        }
+    }
+
+    /// Applies one batch.
+    pub(crate) fn batch(&mut self, events: &[Occurrence], now: Timestamp) -> Vec<Effect> {
+        let mut reach = Reach::default();
+        for event in events {
+            reach.extend(event);
+        }
+        let mut world = self.load(&reach);
+        let next_id = &mut self.next_id;
+        let mut fresh = || fresh_id(next_id);
+        let effects = events
+            .iter()
+            .map(|event| world.apply(event, now, &mut fresh))
+            .collect();
+        self.save(world);
+        effects
+    }
+
+    /// Does something with everything loaded.
+    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.all.clone();
+        let done = act(&mut world);
+        self.save(world);
+        done
+    }
+
+    pub(crate) fn new_id(&mut self) -> CustomerId {
+        fresh_id(&mut self.next_id)
+    }
+
+    /// The shown row of an account.
+    pub(crate) fn customer(&self, account: &ObjectKey) -> CustomerId {
+        self.all.accounts[account].customer.clone().unwrap()
+    }
+
+    /// What a store loads for a batch.
+    fn load(&self, reach: &Reach) -> World {
+        let all = &self.all;
+        let mut world = World::new(all.policy.clone(), all.plans.clone());
+        let mut subscriptions = reach.subscriptions.clone();
+        let mut money: BTreeSet<_> = reach
+            .references
+            .iter()
+            .chain(&reach.disputes)
+            .chain(&reach.refunds)
+            .cloned()
+            .collect();
+        for _ in 0..4 {
+            let linked = |id: &ObjectKey| {
+                let hits = all
+                    .references
+                    .iter()
+                    .filter(move |(a, b)| a == id || b == id);
+                hits.cloned().collect::<Vec<_>>()
+            };
+            let walkable =
+                |id: &&ObjectKey| !id.id.starts_with("cus_") && !id.id.starts_with("sub_");
+            let pairs: Vec<_> = money.iter().filter(walkable).flat_map(linked).collect();
+            for (a, b) in pairs {
+                money.extend([a.clone(), b.clone()]);
+                world.references.insert((a, b));
+            }
+        }
+        subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
+        let mut accounts = reach.accounts.clone();
+        accounts.extend(
+            money
+                .iter()
+                .filter(|id| all.accounts.contains_key(id))
+                .cloned(),
+        );
+        let payers = all
+            .subscriptions
+            .values()
+            .filter(|s| subscriptions.contains(&s.key));
+        accounts.extend(payers.filter_map(|s| s.account.clone()));
+        let disputes = all.disputes.values().filter(|d| money.contains(&d.key));
+        accounts.extend(disputes.filter_map(|d| d.account.clone()));
+        let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
+        accounts.extend(refunds.filter_map(|r| r.account.clone()));
+        self.load_customers(&mut world, &mut accounts, reach);
+        for key in &accounts {
+            copy(&all.accounts, &mut world.accounts, key);
+        }
+        let named =
+            |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
+        world.subscriptions.extend(pick(&all.subscriptions, |s| {
+            named(&s.account) || subscriptions.contains(&s.key)
+        }));
+        world.disputes.extend(pick(&all.disputes, |d| {
+            named(&d.account) || money.contains(&d.key)
+        }));
+        world.refunds.extend(pick(&all.refunds, |r| {
+            named(&r.account) || money.contains(&r.key)
+        }));
+        world
+    }
+
+    /// Rows that can matter to these accounts, and the accounts of those rows.
+    fn load_customers(&self, world: &mut World, accounts: &mut BTreeSet<ObjectKey>, reach: &Reach) {
+        let all = &self.all;
+        let mut emails = reach.emails.clone();
+        let known = all.accounts.values().filter(|a| accounts.contains(&a.key));
+        emails.extend(known.flat_map(|a| {
+            a.kept
+                .emails
+                .keys()
+                .chain(a.kept.secondary_emails.keys())
+                .cloned()
+        }));
+        let linked = all.accounts.values();
+        let linked =
+            linked.filter(|a| a.linking_email.as_ref().is_some_and(|e| emails.contains(e)));
+        accounts.extend(linked.map(|a| a.key.clone()));
+        let mut names = reach.external_ids.clone();
+        names.extend(accounts.iter().flat_map(external_ids));
+        let mut rows = BTreeSet::new();
+        for row in all.customers.values() {
+            let email = row.profile.email.as_ref().map(|email| email.to_lowercase());
+            let by_profile = email.is_some_and(|e| emails.contains(&e))
+                || row
+                    .profile
+                    .external_id
+                    .as_ref()
+                    .is_some_and(|id| names.contains(id));
+            let is_home = row
+                .home
+                .as_ref()
+                .is_some_and(|home| accounts.contains(home));
+            let shown = |a: &ObjectKey| {
+                all.accounts
+                    .get(a)
+                    .is_some_and(|a| a.customer.as_ref() == Some(&row.id))
+            };
+            if by_profile && row.home.is_none() || is_home || accounts.iter().any(shown) {
+                rows.insert(row.id.clone());
+            }
+        }
+        let into: Vec<_> = rows
+            .iter()
+            .filter_map(|id| all.customers[id].merged_into.clone())
+            .collect();
+        rows.extend(into);
+        let merged = all
+            .customers
+            .values()
+            .filter(|r| r.merged_into.as_ref().is_some_and(|i| rows.contains(i)));
+        let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
+        rows.extend(merged);
+        for id in &rows {
+            copy(&all.customers, &mut world.customers, id);
+        }
+        let homes = world.customers.values().filter_map(|row| row.home.clone());
+        accounts.extend(homes);
+        let theirs = all
+            .accounts
+            .values()
+            .filter(|a| a.customer.as_ref().is_some_and(|c| rows.contains(c)));
+        accounts.extend(theirs.map(|a| a.key.clone()));
+    }
+
+    /// Writes what was touched.
+    fn save(&mut self, world: World) {
+        let (all, touched, documents) = (&mut self.all, world.touched, self.documents);
+        write(
+            &mut all.accounts,
+            &world.accounts,
+            &touched.accounts,
+            documents,
+        );
+        write(
+            &mut all.subscriptions,
+            &world.subscriptions,
+            &touched.subscriptions,
+            documents,
+        );
+        write(
+            &mut all.disputes,
+            &world.disputes,
+            &touched.disputes,
+            documents,
+        );
+        write(
+            &mut all.refunds,
+            &world.refunds,
+            &touched.refunds,
+            documents,
+        );
+        write(
+            &mut all.customers,
+            &world.customers,
+            &touched.customers,
+            documents,
+        );
+        all.references.extend(touched.references);
+        all.policy = world.policy;
+    }
+
+    /// What is shown at the end, with all timers run.
+    pub(crate) fn end(&self, now: Timestamp) -> End {
+        let mut world = self.all.clone();
+        world.tick(now);
+        check_rows(&world);
+        let mut customers = Vec::new();
+        for row in world
+            .customers
+            .values()
+            .filter(|row| row.merged_into.is_none())
+        {
+            let accounts = world
+                .accounts
+                .values()
+                .filter(|a| a.customer.as_ref() == Some(&row.id));
+            customers.push(Seen {
+                accounts: accounts.map(|account| account.key.clone()).collect(),
+                shown: row.shown.clone(),
+                flags: row.flags(&world.plans),
+            });
+        }
+        customers.sort_by_cached_key(|seen| format!("{seen:?}"));
+        let stands = |key: &ObjectKey| (key.clone(), world.standing(key, now).unwrap());
+        let subscriptions = world.subscriptions.keys().map(stands).collect();
+        let disputes = world
+            .disputes
+            .values()
+            .map(|d| (d.key.clone(), d.account.clone()));
+        let refunds = world
+            .refunds
+            .values()
+            .map(|r| (r.key.clone(), r.account.clone()));
+        let money = disputes.chain(refunds).collect();
+        let mut accounts: BTreeMap<_, _> = world
+            .accounts
+            .into_iter()
+            .map(|(key, account)| (key, account.kept))
+            .collect();
+        for kept in accounts.values_mut() {
+            kept.pin = None;
+        }
+        End {
+            customers,
+            subscriptions,
+            money,
+            accounts,
+            kept: world
+                .subscriptions
+                .into_iter()
+                .map(|(key, s)| (key, s.kept))
+                .collect(),
+            disputes: world
+                .disputes
+                .into_iter()
+                .map(|(key, d)| (key, d.kept))
+                .collect(),
+            refunds: world
+                .refunds
+                .into_iter()
+                .map(|(key, r)| (key, r.kept))
+                .collect(),
+            references: world.references,
+        }
+    }
+}
+
+/// What must hold of links and rows at any time.
+fn check_rows(world: &World) {
+    for group in identity::groups(world) {
+        let shown = group.rows.first().unwrap();
+        for id in &group.rows {
+            let into = (id != shown).then(|| shown.clone());
+            assert_eq!(
+                world.customers[id].merged_into, into,
+                "rows point to the one shown"
+            );
+        }
+        for key in &group.accounts {
+            assert_eq!(
+                world.accounts[key].customer.as_ref(),
+                Some(shown),
+                "links are current"
+            );
+        }
+    }
+}
+
+fn fresh_id(next: &mut u128) -> CustomerId {
+    *next += 1;
+    CustomerId::from_uuid(Uuid::from_u128(*next))
+}
+
+fn copy<K: Ord + Clone, V: Clone>(from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>, key: &K) {
+    if let Some(value) = from.get(key) {
+        to.insert(key.clone(), value.clone());
+    }
+}
+
+fn pick<K: Ord + Clone, V: Clone>(
+    from: &BTreeMap<K, V>,
+    wanted: impl Fn(&V) -> bool,
+) -> BTreeMap<K, V> {
+    let wanted = from.iter().filter(|(_, value)| wanted(value));
+    wanted
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn write<K, V>(to: &mut BTreeMap<K, V>, from: &BTreeMap<K, V>, keys: &BTreeSet<K>, document: bool)
+where
+    K: Ord + Clone,
+    V: Clone + PartialEq + Debug + Serialize + DeserializeOwned,
+{
+    for key in keys {
+        let mut value = from[key].clone();
+        if document {
+            let text = serde_json::to_string(&value).unwrap();
+            value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                value, from[key],
+                "a document reads back as it was written: {text}"
+            );
+        }
+        to.insert(key.clone(), value);
+    }
+}

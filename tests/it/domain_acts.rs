@@ -1,0 +1,401 @@
+//! What admins do, on a world in memory.
+
+use std::collections::BTreeSet;
+
+use tollgate::domain::act::{ActError, FreezeOrder};
+use tollgate::domain::change::{Change, Effect, IgnoreCode, Outcome};
+use tollgate::domain::customer::{Customer, Hold, PackageVersion, Profile, Shown, Status};
+use tollgate::domain::fact::{DisputeStanding, Occurrence};
+use tollgate::domain::flag::FlagKind;
+use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
+use tollgate::domain::policy::Policy;
+use tollgate::domain::time::Timestamp;
+use tollgate::domain::world::World;
+use uuid::Uuid;
+
+use crate::convergence_rig::{at, contact, disputed, paid, plans, stripe, sub};
+
+const X: &str = "x@example.com";
+const Y: &str = "y@example.com";
+const Z: &str = "z@example.com";
+
+/// A world, and a hand that posts events to it.
+pub(crate) struct Desk {
+    pub(crate) world: World,
+    made: u128,
+}
+
+impl Desk {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            world: World::new(policy, plans()),
+            made: 0,
+        }
+    }
+
+    pub(crate) fn with(events: &[Occurrence]) -> Self {
+        let mut desk = Self::new(Policy::default());
+        for event in events {
+            desk.post(event);
+        }
+        desk
+    }
+
+    pub(crate) fn post(&mut self, event: &Occurrence) -> Effect {
+        self.post_at(event, at(800))
+    }
+
+    pub(crate) fn post_at(&mut self, event: &Occurrence, now: Timestamp) -> Effect {
+        let made = &mut self.made;
+        self.world.apply(event, now, &mut || {
+            *made += 1;
+            CustomerId::from_uuid(Uuid::from_u128(*made))
+        })
+    }
+
+    pub(crate) fn make(&mut self, email: &str) -> CustomerId {
+        self.made += 1;
+        let id = CustomerId::from_uuid(Uuid::from_u128(self.made));
+        let profile = Profile {
+            email: Some(email.to_owned()),
+            ..Profile::default()
+        };
+        self.world.create_customer(id.clone(), profile, at(1));
+        id
+    }
+
+    pub(crate) fn id(&self, account: &str) -> CustomerId {
+        self.row(&stripe(account)).id.clone()
+    }
+
+    pub(crate) fn shown(&self, account: &str) -> &Shown {
+        &self.row(&stripe(account)).shown
+    }
+
+    pub(crate) fn row(&self, account: &ObjectKey) -> &Customer {
+        self.world.customer_of(account).unwrap()
+    }
+
+    pub(crate) fn flags(&self, account: &str) -> Vec<FlagKind> {
+        self.shown(account)
+            .flags
+            .iter()
+            .map(|flag| flag.kind)
+            .collect()
+    }
+}
+
+pub(crate) fn names(changes: &[Change]) -> Vec<String> {
+    let name = |change: &Change| {
+        let document = serde_json::to_value(change).unwrap();
+        document["operation"].as_str().unwrap().to_owned()
+    };
+    changes.iter().map(name).collect()
+}
+
+// Holds.
+
+#[test]
+fn what_an_admin_suspended_no_payment_lifts() {
+    let mut desk = Desk::with(&[sub("past_due").at(10)]);
+    let id = desk.id("cus_1");
+    let changes = desk
+        .world
+        .suspend(&id, Some("abuse".to_owned()), at(700))
+        .unwrap();
+    assert_eq!(names(&changes), ["update_holds"]);
+    desk.post(&paid(20));
+    desk.post(&sub("active").at(30));
+    assert_eq!(desk.shown("cus_1").status, Status::Suspended);
+    assert_eq!(desk.shown("cus_1").reason.as_deref(), Some("abuse"));
+    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Manual]));
+    let changes = desk.world.reactivate(&id, at(701)).unwrap();
+    assert_eq!(names(&changes), ["reactivate"]);
+    assert!(
+        !desk.shown("cus_1").courtesy,
+        "billing finds the customer good"
+    );
+}
+
+#[test]
+fn repeating_an_act_changes_nothing() {
+    type Act = fn(&mut World, &CustomerId) -> Result<Vec<Change>, ActError>;
+    let exactly = || FreezeOrder {
+        at: None,
+        versions: Some(vec![PackageVersion {
+            package: "acme/a".to_owned(),
+            version: "1.2.0".to_owned(),
+        }]),
+    };
+    let acts: [(&str, Act); 5] = [
+        ("suspend", |world, id| world.suspend(id, None, at(700))),
+        ("expire", |world, id| {
+            world.expire(id, Some("over".to_owned()), at(700))
+        }),
+        ("freeze", |world, id| {
+            world.freeze(id, FreezeOrder::default(), at(700))
+        }),
+        ("reactivate", |world, id| world.reactivate(id, at(700))),
+        ("profile", |world, id| {
+            let name = Some("Ann".to_owned());
+            world.update_profile(
+                id,
+                Profile {
+                    name,
+                    ..Profile::default()
+                },
+                at(700),
+            )
+        }),
+    ];
+    for (name, act) in acts {
+        let mut desk = Desk::with(&[sub("past_due").at(10)]);
+        let id = desk.id("cus_1");
+        assert_ne!(act(&mut desk.world, &id).unwrap(), [], "{name}, first");
+        assert_eq!(act(&mut desk.world, &id).unwrap(), [], "{name}, again");
+    }
+    let mut desk = Desk::with(&[sub("active").at(10)]);
+    let id = desk.id("cus_1");
+    desk.world.freeze(&id, exactly(), at(700)).unwrap();
+    assert_eq!(desk.shown("cus_1").frozen_versions, exactly().versions);
+    assert_eq!(desk.world.freeze(&id, exactly(), at(701)).unwrap(), []);
+}
+
+#[test]
+fn the_last_act_wins() {
+    let mut desk = Desk::with(&[sub("active").at(10)]);
+    let id = desk.id("cus_1");
+    desk.world.suspend(&id, None, at(700)).unwrap();
+    desk.world.expire(&id, None, at(701)).unwrap();
+    assert_eq!(desk.shown("cus_1").status, Status::Expired);
+    let until = FreezeOrder {
+        at: Some(at(600)),
+        versions: None,
+    };
+    desk.world.freeze(&id, until, at(702)).unwrap();
+    assert_eq!(desk.shown("cus_1").status, Status::Frozen { at: at(600) });
+    assert_eq!(
+        desk.shown("cus_1").entitlements.len(),
+        1,
+        "a frozen customer has its price"
+    );
+}
+
+#[test]
+fn a_freeze_by_hand_keeps_the_moment_at_which_billing_ended() {
+    let mut desk = Desk::with(&[sub("active").at(10), sub("canceled").at(20)]);
+    let id = desk.id("cus_1");
+    desk.world.suspend(&id, None, at(700)).unwrap();
+    desk.world
+        .freeze(&id, FreezeOrder::default(), at(701))
+        .unwrap();
+    assert_eq!(desk.shown("cus_1").frozen_at, Some(at(20)));
+}
+
+#[test]
+fn a_reactivation_waives_the_disputes_of_that_moment() {
+    let lost = |id: &str| disputed(&stripe(id), DisputeStanding::Lost, &[stripe("cus_1")], 20);
+    let mut desk = Desk::with(&[sub("active").at(10), lost("dp_1")]);
+    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Dispute]));
+    let id = desk.id("cus_1");
+    desk.world.reactivate(&id, at(700)).unwrap();
+    desk.post(&lost("dp_1"));
+    assert_eq!(desk.shown("cus_1").status, Status::Active);
+    desk.post(&lost("dp_2"));
+    assert_eq!(desk.shown("cus_1").status, Status::Suspended);
+}
+
+#[test]
+fn a_cleared_flag_comes_back_only_by_a_newer_fact() {
+    let warning = |second| {
+        disputed(
+            &stripe("dp_1"),
+            DisputeStanding::Warning,
+            &[stripe("cus_1")],
+            second,
+        )
+    };
+    let mut desk = Desk::with(&[sub("active").at(10), warning(20)]);
+    let id = desk.id("cus_1");
+    let flag = desk.shown("cus_1").flags.first().unwrap().clone();
+    let changes = desk.world.clear_flag(&id, &flag, at(700)).unwrap();
+    assert_eq!(names(&changes), ["unflag"]);
+    desk.post(&warning(20));
+    assert_eq!(desk.flags("cus_1"), []);
+    desk.post(&warning(21));
+    assert_eq!(desk.flags("cus_1"), [FlagKind::OpenDispute]);
+}
+
+// Rows and links.
+
+#[test]
+fn a_hold_counts_for_the_customer_and_stays_with_its_row() {
+    let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", Y, 20)]);
+    let (first, second) = (desk.id("cus_1"), desk.id("cus_2"));
+    desk.world.suspend(&second, None, at(700)).unwrap();
+    // A late fact: the second account had the first one's address when the first had left none.
+    let merged = desk.post(&contact("cus_2", X, 15));
+    assert_eq!(desk.id("cus_2"), first);
+    assert!(names(&merged.changes).contains(&"merge".to_owned()));
+    assert_eq!(desk.shown("cus_1").status, Status::Suspended);
+    let refused = desk.world.suspend(&second, None, at(701));
+    assert_eq!(
+        refused,
+        Err(ActError::Merged {
+            into: first.clone()
+        })
+    );
+    // A still older fact parts them again.
+    let split = desk.post(&contact("cus_2", Z, 12));
+    assert!(names(&split.changes).contains(&"split".to_owned()));
+    assert_eq!(desk.id("cus_2"), second);
+    assert_eq!(desk.shown("cus_1").status, Status::Active);
+    assert_eq!(desk.shown("cus_2").status, Status::Suspended);
+}
+
+#[test]
+fn a_reactivation_lifts_the_holds_of_merged_rows_too() {
+    let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", Y, 20)]);
+    let (first, second) = (desk.id("cus_1"), desk.id("cus_2"));
+    desk.world.expire(&second, None, at(700)).unwrap();
+    desk.post(&contact("cus_2", X, 15));
+    desk.world.reactivate(&first, at(701)).unwrap();
+    assert_eq!(desk.shown("cus_2").status, Status::Active);
+}
+
+#[test]
+fn an_admin_made_customer_is_found_by_address_and_by_id() {
+    let mut desk = Desk::new(Policy::default());
+    let by_email = desk.make("X@Example.com");
+    let by_id = desk.make(Y);
+    let external_id = Some("stripe_cus_2".to_owned());
+    let profile = Profile {
+        external_id,
+        ..Profile::default()
+    };
+    desk.world.update_profile(&by_id, profile, at(2)).unwrap();
+    desk.post(&contact("cus_1", X, 10));
+    desk.post(&contact("cus_2", X, 10));
+    assert_eq!((desk.id("cus_1"), desk.id("cus_2")), (by_email, by_id));
+}
+
+#[test]
+fn a_test_account_never_joins_a_live_one_by_its_address() {
+    let test = Scope {
+        provider: Provider::Stripe,
+        livemode: false,
+        connected: None,
+    };
+    let mut in_test = contact("cus_2", X, 5);
+    for fact in &mut in_test.facts {
+        if let tollgate::domain::fact::Fact::Contact(contact) = fact {
+            contact.account = test.key("cus_2");
+        }
+    }
+    for admin_made in [false, true] {
+        let mut desk = Desk::new(Policy::default());
+        if admin_made {
+            desk.make(X);
+        }
+        desk.post(&in_test);
+        desk.post(&contact("cus_1", X, 10));
+        let (live, test) = (desk.id("cus_1"), &desk.row(&test.key("cus_2")).id);
+        assert_ne!(
+            live, *test,
+            "with a customer made by an admin: {admin_made}"
+        );
+    }
+}
+
+#[test]
+fn a_changed_profile_leaves_accounts_where_they_are() {
+    let mut desk = Desk::new(Policy::default());
+    let id = desk.make(X);
+    desk.post(&contact("cus_1", X, 10));
+    desk.post(&contact("cus_2", Z, 10));
+    let other = desk.id("cus_2");
+    let profile = Profile {
+        email: Some(Z.to_owned()),
+        ..Profile::default()
+    };
+    let changes = desk.world.update_profile(&id, profile, at(700)).unwrap();
+    assert_eq!(
+        names(&changes),
+        [
+            "update_profile",
+            "pin_account",
+            "pin_account",
+            "update_contact"
+        ]
+    );
+    assert_eq!((desk.id("cus_1"), desk.id("cus_2")), (id.clone(), other));
+    desk.post(&contact("cus_3", X, 20));
+    assert_eq!(
+        desk.id("cus_3"),
+        id,
+        "it follows the account that held the address"
+    );
+}
+
+#[test]
+fn a_pinned_account_moves_and_those_left_without_a_row_get_one() {
+    let mut desk = Desk::with(&[contact("cus_2", X, 20), contact("cus_1", X, 10)]);
+    let (old, new) = (desk.id("cus_1"), desk.make(Y));
+    let mut fresh = || CustomerId::from_uuid(Uuid::from_u128(99));
+    let account = stripe("cus_2");
+    let changes = desk
+        .world
+        .pin_account(&account, &new, at(700), &mut fresh)
+        .unwrap();
+    assert!(names(&changes).contains(&"create".to_owned()));
+    assert_eq!(desk.id("cus_2"), new);
+    assert!(desk.id("cus_1") != new && desk.id("cus_1") != old);
+    assert_eq!(
+        desk.world.pin_account(&account, &new, at(701), &mut fresh),
+        Ok(Vec::new())
+    );
+}
+
+// Deletion.
+
+#[test]
+fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
+    let mut desk = Desk::with(&[contact("cus_1", X, 10), sub("active").at(10)]);
+    let id = desk.id("cus_1");
+    assert_eq!(names(&desk.world.delete(&id, at(700)).unwrap()), ["delete"]);
+    assert_eq!(desk.world.delete(&id, at(700)), Err(ActError::Deleted));
+    let kept = desk.world.subscriptions.clone();
+    for event in [sub("canceled").at(20), paid(20), contact("cus_1", Y, 20)] {
+        let effect = desk.post(&event);
+        assert_eq!(
+            effect.outcome,
+            Outcome::Ignored(IgnoreCode::CustomerDeleted),
+            "{event:?}"
+        );
+        assert_eq!(effect.customer.as_ref(), Some(&id));
+    }
+    assert_eq!(desk.world.subscriptions, kept);
+    let row = &desk.world.customers[&id];
+    let kinds: Vec<_> = row.shown.flags.iter().map(|flag| flag.kind).collect();
+    assert_eq!(
+        (row.shown.status, kinds),
+        (Status::Active, vec![FlagKind::AccountDeleted])
+    );
+    // The address is free again.
+    desk.post(&contact("cus_2", X, 30));
+    assert_ne!(desk.id("cus_2"), id);
+}
+
+#[test]
+fn a_row_that_is_gone_for_good_is_not_made_anew() {
+    let mut desk = Desk::with(&[contact("cus_1", X, 10)]);
+    let id = desk.id("cus_1");
+    desk.world.delete(&id, at(700)).unwrap();
+    desk.world.customers.remove(&id);
+    let effect = desk.post(&sub("active").at(20));
+    assert_eq!(
+        effect.outcome,
+        Outcome::Ignored(IgnoreCode::CustomerDeleted)
+    );
+    assert!(desk.world.customers.is_empty());
+}
