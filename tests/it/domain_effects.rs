@@ -294,3 +294,30 @@ fn changes_tell_what_happened_in_order() {
     });
     assert_eq!(document.unwrap(), wanted);
 }
+
+#[test]
+fn a_dispute_is_traced_over_three_pairs_and_no_further() {
+    let chain = [
+        ("ch_1", "pi_1"),
+        ("pi_1", "in_1"),
+        ("in_1", "ch_2"),
+        ("ch_2", "cus_1"),
+    ];
+    let traced = |pairs: &[(&str, &str)]| {
+        let mut desk = Desk::with(&[contact("cus_1", X, 1)]);
+        for (a, b) in pairs {
+            desk.post(&pair(a, b, 2));
+        }
+        let dispute = stripe("dp_1");
+        desk.post(&disputed(
+            &dispute,
+            DisputeStanding::Open,
+            &[stripe("ch_1")],
+            3,
+        ));
+        desk.world.disputes[&dispute].account.clone()
+    };
+    let three = [chain[0], chain[1], ("in_1", "cus_1")];
+    assert_eq!(traced(&three), Some(stripe("cus_1")));
+    assert_eq!(traced(&chain), None);
+}

@@ -42,8 +42,7 @@ impl World {
         changes
     }
 
-    /// Of these customers, those with a disturbed row, and those that gained or lost an account
-    /// or a row.
+    /// Of these customers, those with a disturbed row, and those that gained or lost an account.
     pub(crate) fn changed_groups(
         &self,
         groups: Vec<Group>,
@@ -58,15 +57,7 @@ impl World {
                 .filter_map(|key| self.accounts.get(key));
             let movers = accounts.filter(|account| account.customer.as_ref() != shown);
             let old: Vec<_> = movers.map(|account| account.customer.clone()).collect();
-            let merging = group
-                .rows
-                .iter()
-                .filter_map(|id| self.customers.get(id))
-                .any(|row| {
-                    let into = shown.filter(|shown| **shown != row.id);
-                    row.merged_into.as_ref() != into
-                });
-            if shown.is_none() || !old.is_empty() || merging {
+            if shown.is_none() || !old.is_empty() {
                 rows.extend(old.into_iter().flatten());
                 moved.insert(i);
             }
