@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use self::join::Disturbed;
 use super::change::{Change, Effect, IgnoreCode, Operation, Outcome};
-use super::fact::{Fact, Occurrence, is_account};
+use super::fact::{DisputeStanding, Fact, Occurrence, is_account};
 use super::id::{CustomerId, ObjectKey};
 use super::identity::stored_groups;
 use super::standing::SubscriptionView;
@@ -43,7 +43,7 @@ impl World {
         }
         let of_money = self.accounts_of_money(occurrence);
         let of_deleted = of_money.iter().any(|account| self.is_gone(account));
-        let unlinked = disturbed.money && of_money.is_empty();
+        let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
         disturbed.accounts.extend(of_money);
         let mut changes = self.settle(&disturbed, now, fresh_id);
         changes.extend(self.subscription_changes(before, now));
@@ -114,6 +114,29 @@ impl World {
             .filter_map(|key| self.subscriptions.get(key));
         let known = known.filter_map(|subscription| subscription.account.clone());
         reach.accounts.into_iter().chain(known).collect()
+    }
+
+    /// The event's dispute or refund is one that a person should look at.
+    fn needs_a_look(&self, occurrence: &Occurrence) -> bool {
+        occurrence.facts.iter().any(|fact| match fact {
+            Fact::Disputed { dispute, .. } => {
+                let dispute = self.disputes.get(dispute);
+                dispute.is_some_and(|dispute| match dispute.kept.standing.1 {
+                    DisputeStanding::Warning | DisputeStanding::Open | DisputeStanding::Lost => {
+                        true
+                    }
+                    DisputeStanding::Won => false,
+                })
+            }
+            Fact::Refunded { full, .. } => *full,
+            Fact::Contact(_)
+            | Fact::AccountNamed { .. }
+            | Fact::AccountRemoved { .. }
+            | Fact::Subscription(_)
+            | Fact::PaymentFailed { .. }
+            | Fact::PaymentSucceeded { .. }
+            | Fact::References { .. } => false,
+        })
     }
 
     /// Accounts of the event's disputes and refunds.

@@ -98,6 +98,7 @@ pub enum Operation {
     /// Access to what was released until then.
     Freeze {
         /// Until when.
+        #[serde(with = "super::time::rfc3339")]
         at: Timestamp,
         /// Exactly these versions instead, where an admin said so.
         versions: Option<Vec<PackageVersion>>,

@@ -241,6 +241,7 @@ pub enum Status {
     /// Access to what was released until then.
     Frozen {
         /// Until when: provider time if billing froze, else as the admin said.
+        #[serde(with = "super::time::rfc3339")]
         at: Timestamp,
     },
     /// No access for now.

@@ -21,7 +21,11 @@ pub struct Flag {
     pub subject: String,
     /// Provider time of the fact that decided it; `None` for mistakes of set-up, which no event
     /// decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "super::time::rfc3339::option"
+    )]
     pub at: Option<Timestamp>,
 }
 

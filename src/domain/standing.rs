@@ -298,14 +298,18 @@ pub struct SubscriptionView {
     /// What is bought.
     pub items: Vec<Item>,
     /// End of the paid period.
+    #[serde(default, with = "super::time::rfc3339::option")]
     pub period_end: Option<Timestamp>,
     /// When it is scheduled to end.
+    #[serde(default, with = "super::time::rfc3339::option")]
     pub cancel_at: Option<Timestamp>,
     /// Collection of payments is paused.
     pub collection_paused: bool,
     /// When the failure began that has not been healed.
+    #[serde(default, with = "super::time::rfc3339::option")]
     pub failing_since: Option<Timestamp>,
     /// When it ended.
+    #[serde(default, with = "super::time::rfc3339::option")]
     pub ended_at: Option<Timestamp>,
 }
 

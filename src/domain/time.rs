@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z, good for the years 1678 to 2261.
 ///
-/// In kept documents it is a plain integer; people see RFC 3339 through [`Display`](fmt::Display).
+/// In kept documents it is a plain integer; people see RFC 3339, through
+/// [`Display`](fmt::Display) and [`rfc3339`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -73,5 +74,66 @@ impl fmt::Display for Timestamp {
         let text = DateTime::<Utc>::from_timestamp_nanos(self.0)
             .to_rfc3339_opts(SecondsFormat::AutoSi, true);
         f.write_str(&text)
+    }
+}
+
+/// For `#[serde(with = …)]` where people read the document: RFC 3339 instead of an integer.
+pub mod rfc3339 {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    /// Writes the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(at)
+    }
+
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// When it is no RFC 3339.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))
+    }
+
+    /// The same where the instant may be absent: `null`.
+    pub mod option {
+        use serde::de::Error;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        use super::Timestamp;
+
+        /// Writes the text or `null`.
+        ///
+        /// # Errors
+        /// Those of the serializer.
+        pub fn serialize<S: Serializer>(
+            at: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => serializer.collect_str(at),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// Reads the text or `null`.
+        ///
+        /// # Errors
+        /// When it is no RFC 3339.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            let text = Option::<String>::deserialize(deserializer)?;
+            let read = |text: String| {
+                Timestamp::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))
+            };
+            text.map(read).transpose()
+        }
     }
 }
