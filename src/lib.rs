@@ -32,6 +32,7 @@
 //! the store in one place, the built-in queue. sqlx is only in `store`, axum only in `http`. A
 //! test keeps this true.
 
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
@@ -150,9 +151,8 @@ impl Endpoints {
             }
             Err(error) => {
                 if before.fresh || !before.loaded {
-                    let error: &dyn std::error::Error = &error;
                     tracing::warn!(
-                        error,
+                        error = chain(&error),
                         "webhook endpoints cannot be read from the store; those known stay in use"
                     );
                 }
@@ -217,12 +217,11 @@ impl Inner {
                 expires_at: secret.expires_at,
             }),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
                 tracing::error!(
                     app = %secret.app,
                     provider = %secret.provider,
                     secret.id = %secret.id,
-                    error,
+                    error = chain(&error),
                     "a webhook secret cannot be used"
                 );
                 None

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::frame;
+use crate::causes::chain;
 use crate::domain::validate::FieldError;
 use crate::queue::QueueError;
 use crate::store::StoreError;
@@ -310,16 +311,16 @@ impl IntoResponse for ApiError {
 }
 
 /// What is away comes back by itself; everything else needs somebody.
-fn log_cause(error: &ApiError, cause: &(dyn Error + 'static)) {
+fn log_cause(error: &ApiError, cause: &dyn Error) {
     let code = error.code();
     if error.status() == StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(
             error.code = code,
-            error = cause,
+            error = chain(cause),
             "request refused: something that it needs is away"
         );
     } else {
-        tracing::error!(error.code = code, error = cause, "request failed");
+        tracing::error!(error.code = code, error = chain(cause), "request failed");
     }
 }
 

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::AppState;
 use super::error::Cause;
 use super::frame;
+use crate::causes::chain;
 
 /// How long a part may take to answer before it counts as away. Shorter than the second or more
 /// after which probes themselves give up.
@@ -71,8 +72,7 @@ async fn ask(name: &'static str, part: impl Future<Output = Result<(), Cause>>) 
     let ready = match tokio::time::timeout(ANSWER_TIME, part).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            let error: &dyn std::error::Error = error.as_ref();
-            tracing::warn!(part = name, error, "not ready");
+            tracing::warn!(part = name, error = chain(error.as_ref()), "not ready");
             false
         }
         Err(_) => {

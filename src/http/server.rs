@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::limits::{self, Limits};
+use crate::causes::chain;
 
 /// How long to wait after the system refused a connection, usually because no file descriptor is
 /// free: trying again at once would only burn the processor until one is.
@@ -74,10 +75,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, peer)) => return Some((stream, peer, seat)),
             Err(error) => {
-                {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "a connection could not be accepted");
-                }
+                tracing::warn!(error = chain(&error), "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -114,8 +112,11 @@ async fn converse(
     };
     // Senders that vanish, dawdle or do not speak HTTP: nothing that anybody here must act on.
     if let Err(error) = ended {
-        let error: &dyn std::error::Error = &error;
-        tracing::debug!(error, client.address = %peer.ip(), "a connection ended early");
+        tracing::debug!(
+            error = chain(&error),
+            client.address = %peer.ip(),
+            "a connection ended early"
+        );
     }
 }
 

@@ -39,6 +39,7 @@ use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
 use super::error::ApiError;
 use super::{AppState, frame, input, limits};
+use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider};
 use crate::pipeline::ingest::{IngestError, ingest};
 use crate::provider::{self, EventHead, SignatureError};
@@ -197,7 +198,7 @@ fn not_ingested(error: IngestError) -> ApiError {
 /// Answers a webhook that is not accepted, and writes the one line about it. Whatever the sender
 /// wrote stays out of the line, except names that are known to be well-formed.
 fn refuse(mut refusal: ApiError, place: &Place, client: IpAddr) -> Response {
-    let cause = refusal.take_cause();
+    let cause = refusal.take_cause().map(|cause| chain(cause.as_ref()));
     // All fields stand in the line itself: a filter that leaves only warnings drops the spans.
     macro_rules! line {
         ($level:ident) => {
@@ -205,7 +206,7 @@ fn refuse(mut refusal: ApiError, place: &Place, client: IpAddr) -> Response {
                 app = place.app.as_ref().map(AppSlug::as_str),
                 provider = place.provider.map(Provider::as_str),
                 error.code = refusal.code(),
-                error = cause.as_deref(),
+                error = cause,
                 client.address = %client,
                 request.id = frame::request_id(),
                 "webhook refused"

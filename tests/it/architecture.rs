@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// the store.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("causes", &[]),
     ("random", &["domain"]),
     ("clock", &["domain"]),
     ("provider", &["domain"]),
@@ -16,11 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         "pipeline",
         &["domain", "provider", "store", "queue", "random", "clock"],
     ),
-    ("worker", &["domain", "pipeline", "store", "queue", "clock"]),
+    (
+        "worker",
+        &["causes", "domain", "pipeline", "store", "queue", "clock"],
+    ),
     (
         "http",
         &[
-            "domain", "pipeline", "provider", "store", "queue", "random", "clock",
+            "causes", "domain", "pipeline", "provider", "store", "queue", "random", "clock",
         ],
     ),
     ("config", &["domain"]),

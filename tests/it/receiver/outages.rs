@@ -50,6 +50,8 @@ async fn while_the_store_is_away_known_endpoints_work_and_unknown_ones_are_not_d
         1,
         "said once, not at every try: {warnings:?}"
     );
+    let error = warnings[0]["fields"]["error"].as_str().unwrap();
+    assert!(error.contains("closed pool"), "the cause is named: {error}");
 
     let body = stripe_event("evt_1");
     assert_eq!(rig.post_good(&body).await.status, 200, "from the settings");
