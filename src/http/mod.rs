@@ -1,10 +1,10 @@
 //! HTTP: the receiver of webhooks, the admin API, the access check, and health.
 //!
-//! [`router`] says what there is, [`serve`] listens. State is assembled once, in `main`, and
-//! handed in as an [`AppState`]; handlers get everything from it and from extractors: [`Admin`]
-//! for who asks, [`ValidJson`], [`ValidQuery`] and [`ValidPath`] for what is asked. Every refusal
-//! is an [`ApiError`], including those of paths and methods that do not exist and of handlers
-//! that panic.
+//! [`router`] says what there is, [`serve`] listens. State is assembled once, by
+//! [`Server`](crate::server::Server), and handed in as an [`AppState`]; handlers get everything
+//! from it and from extractors: [`Admin`] for who asks, [`ValidJson`], [`ValidQuery`] and
+//! [`ValidPath`] for what is asked. Every refusal is an [`ApiError`], including those of paths and
+//! methods that do not exist and of handlers that panic.
 
 pub mod access;
 pub mod admin;

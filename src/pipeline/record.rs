@@ -1,7 +1,6 @@
 //! Dead letters become `failed` events of the ledger, where they can be seen and replayed.
 
-use crate::domain::event::EventError;
-use crate::domain::event::EventOutcome;
+use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::time::Timestamp;
 use crate::queue::Message;
 use crate::store::{Store, StoreError};

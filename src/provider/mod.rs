@@ -133,20 +133,6 @@ impl IgnoreReason {
             Self::ApiKeyNeeded => Some("api_key_needed"),
         }
     }
-
-    /// The reason in a sentence.
-    pub const fn detail(self) -> &'static str {
-        match self {
-            Self::Type => "events of this type say nothing about access",
-            Self::Content => "this event says nothing about a subscription",
-            Self::LivemodeMismatch => {
-                "the event is live and the secret for test mode, or the reverse"
-            }
-            Self::ApiKeyNeeded => {
-                "a thin event only names an object, which cannot be fetched without an API key"
-            }
-        }
-    }
 }
 
 /// Why a payload of a type that is read cannot be understood. Trying again does not help.

@@ -119,7 +119,7 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
-    /// The stable code in answers and metrics.
+    /// The stable code in answers and the log.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Missing => "signature_missing",
@@ -207,7 +207,7 @@ pub fn verify<B: AsRef<[u8]>>(
 }
 
 /// The value of the signature header that the provider would send with this body: for `trigger`,
-/// `demo`, `simulate` and tests. Without a digest if `key` is blank.
+/// `demo` and tests. Without a digest if `key` is blank.
 pub fn sign(provider: Provider, key: &SecretString, body: &[u8], at: Timestamp) -> String {
     let scheme = scheme(provider);
     let time = at.seconds().to_string();

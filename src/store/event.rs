@@ -4,8 +4,7 @@ use super::customer::rows_of;
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
-use crate::domain::event::EventError;
-use crate::domain::event::{EventKey, EventOutcome};
+use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
 

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::driver::{Batch, Kind, binds};
 use super::{StoreError, Tx};
-use crate::domain::event::EventError;
-use crate::domain::event::{EventKey, EventOutcome};
+use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;

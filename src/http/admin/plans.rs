@@ -39,8 +39,7 @@ impl Place {
         if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ApiError::invalid_field(
                 "price_id",
-                "must be printable ASCII, not longer \
-                                                            than 255 characters",
+                "must be printable ASCII of at most 255 characters",
             ));
         }
         Ok(Self { provider, price_id })
