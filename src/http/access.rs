@@ -182,11 +182,8 @@ pub(super) async fn check_customer(
         .as_deref()
         .filter(|package| !package.is_empty())
     else {
-        return Err(ApiError::Invalid {
-            code: "query_invalid",
-            detail: "the query has parameters that are not right".into(),
-            errors: vec![FieldError::new("package", "is missing")],
-        });
+        let missing = FieldError::new("package", "is missing");
+        return Err(ApiError::invalid_query(vec![missing]));
     };
     // Composer's names are in lower case; older clients may ask in another.
     let package = package.to_lowercase();

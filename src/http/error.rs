@@ -139,6 +139,15 @@ impl ApiError {
         Self::invalid(vec![FieldError::new(field, message)])
     }
 
+    /// 422 `query_invalid`, with what is wrong parameter by parameter.
+    pub fn invalid_query(errors: Vec<FieldError>) -> Self {
+        Self::Invalid {
+            code: "query_invalid",
+            detail: "the query has parameters that are not right".into(),
+            errors,
+        }
+    }
+
     /// 500 because of an error that should not have happened.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal {

@@ -172,11 +172,7 @@ fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
         let words = std::error::Error::source(&rejection)
             .map_or_else(|| rejection.body_text(), ToString::to_string);
         let (path, message) = words.split_once(": ").unwrap_or((".", &words));
-        ApiError::Invalid {
-            code: "query_invalid",
-            detail: "the query has parameters that are not right".into(),
-            errors: vec![field_error(path, message)],
-        }
+        ApiError::invalid_query(vec![field_error(path, message)])
     })?;
     Ok(query)
 }

@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::list::{List, Paging, query_invalid};
+use super::list::{List, Paging};
 use super::view::{self, CustomerView};
 use super::{instant, order_of, problem, shown_customer};
 use crate::domain::customer::Customer;
@@ -192,7 +192,7 @@ async fn list(
     paging: Paging,
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<List<CustomerView>>, ApiError> {
-    let filter = filter(query).map_err(|error| query_invalid(vec![error]))?;
+    let filter = filter(query).map_err(|error| ApiError::invalid_query(vec![error]))?;
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
     let part = tx.customer_list(&app, &filter, &paging.0).await?;
@@ -259,8 +259,8 @@ async fn delete(
     ValidPath(id): ValidPath<String>,
     ValidQuery(query): ValidQuery<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let soft =
-        yes_or_no("soft", query.soft.as_deref()).map_err(|error| query_invalid(vec![error]))?;
+    let soft = yes_or_no("soft", query.soft.as_deref())
+        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let deletion = if soft == Some(true) {
         Deletion::Soft
     } else {

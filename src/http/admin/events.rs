@@ -7,7 +7,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::list::{self, List, Paging, query_invalid};
+use super::list::{self, List, Paging};
 use super::view::EventView;
 use super::{instant, order_of, problem};
 use crate::domain::validate::FieldError;
@@ -71,7 +71,9 @@ async fn list(
     paging: Paging,
     ValidQuery(query): ValidQuery<EventQuery>,
 ) -> Result<Json<List<EventView>>, ApiError> {
-    let filter = query.filter().map_err(|error| query_invalid(vec![error]))?;
+    let filter = query
+        .filter()
+        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let mut tx = state.store.read().await?;
     let part = tx
         .event_list(&admin.app_or_default(), &filter, &paging.0)

@@ -34,7 +34,7 @@ impl FromRequestParts<AppState> for Paging {
         let ValidQuery(query) = ValidQuery::from_request_parts(parts, state).await?;
         window(&query)
             .map(Self)
-            .map_err(|error| query_invalid(vec![error]))
+            .map_err(|error| ApiError::invalid_query(vec![error]))
     }
 }
 
@@ -64,15 +64,6 @@ fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
         .ok()
         .filter(|number| (1..=most).contains(number));
     number.ok_or_else(|| FieldError::new(field, format!("must be a number from 1 to {most}")))
-}
-
-/// 422 because of the query.
-pub(super) fn query_invalid(errors: Vec<FieldError>) -> ApiError {
-    ApiError::Invalid {
-        code: "query_invalid",
-        detail: "the query has parameters that are not right".into(),
-        errors,
-    }
 }
 
 /// The answer to a list.
