@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -20,6 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::auth::credentials;
 use super::error::ApiError;
 use super::{AppState, ValidQuery};
 use crate::domain::access::{self, AccessCode, Extent, Holder};
@@ -243,19 +244,14 @@ async fn holder(tx: &mut Tx, headers: &HeaderMap) -> Result<Option<TokenHolder>,
     }
 }
 
-/// The token of a request: a bearer token, or the password of HTTP Basic, whose user is `token`
-/// by custom and not looked at.
+/// The token of a request: a bearer token (RFC 6750), or the password of HTTP Basic (RFC 7617),
+/// whose user is `token` by custom and not looked at.
 fn presented(headers: &HeaderMap) -> Option<TokenHash> {
-    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, credentials) = text.split_once(' ')?;
-    let credentials = credentials.trim();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(TokenHash::of(credentials));
+    if let Some(token) = credentials(headers, "bearer") {
+        return Some(TokenHash::of(token));
     }
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let pair = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+    let pair = STANDARD.decode(credentials(headers, "basic")?).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
     pair.split_once(':').map(|(_, token)| TokenHash::of(token))
 }
 

@@ -162,7 +162,7 @@ struct Presented {
 impl Presented {
     /// The bearer token, else the cookie: who sends both means the one that was sent on purpose.
     fn find(headers: &HeaderMap) -> Option<Self> {
-        if let Some(token) = bearer(headers) {
+        if let Some(token) = credentials(headers, "bearer") {
             return Some(Self {
                 hash: TokenHash::of(token),
                 by_cookie: false,
@@ -175,13 +175,13 @@ impl Presented {
     }
 }
 
-/// `Authorization: Bearer …`, RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110
-/// section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What follows the scheme in `Authorization`, if it is this scheme and anything follows; the
+/// scheme's case does not matter (RFC 9110 section 11.1).
+pub(super) fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let (sent, credentials) = text.split_once(' ')?;
+    let credentials = credentials.trim();
+    (sent.eq_ignore_ascii_case(scheme) && !credentials.is_empty()).then_some(credentials)
 }
 
 /// The value of our cookie, RFC 6265 section 4.2.1.
