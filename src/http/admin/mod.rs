@@ -113,6 +113,11 @@ fn checked<T>(field: &str, result: Result<T, String>) -> Result<T, FieldError> {
 struct Faults(Vec<FieldError>);
 
 impl Faults {
+    /// Notes a fault that no single value shows.
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError::new(field, message));
+    }
+
     /// The value, or `None` with its fault noted.
     fn note<T>(&mut self, result: Result<T, FieldError>) -> Option<T> {
         match result {

@@ -12,7 +12,7 @@ use super::{Faults, checked, customer_id, instant, list, order_of, shown_custome
 use crate::domain::act::FreezeOrder;
 use crate::domain::constraint::Version;
 use crate::domain::customer::PackageVersion;
-use crate::domain::validate::{self, FieldError};
+use crate::domain::validate;
 use crate::http::access::{AccessAnswer, AccessQuery, check_customer};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Act};
@@ -109,9 +109,7 @@ async fn freeze(
 fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
     let mut faults = Faults::default();
     if body.versions.is_some() && body.at.is_some() {
-        faults
-            .0
-            .push(FieldError::new("at", "does not go with `versions`"));
+        faults.add("at", "does not go with `versions`");
     }
     if body
         .versions

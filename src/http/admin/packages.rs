@@ -14,7 +14,7 @@ use super::{Faults, checked, living_customer, order_of, shown_customer};
 use crate::domain::constraint::Constraint;
 use crate::domain::customer::Customer;
 use crate::domain::plan::{PackageGrant, grants};
-use crate::domain::validate::{self, FieldError};
+use crate::domain::validate;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::store::{Granted, HandGrant};
 
@@ -150,9 +150,7 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
         let at = format!("packages[{index}].");
         if let Some(grant) = body.check(&mut faults, &at) {
             if !seen.insert(grant.package.clone()) {
-                faults
-                    .0
-                    .push(FieldError::new(format!("{at}package"), "is there twice"));
+                faults.add(format!("{at}package"), "is there twice");
             }
             grants.push(grant);
         }

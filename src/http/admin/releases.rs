@@ -15,7 +15,7 @@ use super::{Faults, checked, instant, order_of};
 use crate::domain::constraint::Version;
 use crate::domain::release::Release;
 use crate::domain::time::Timestamp;
-use crate::domain::validate::{self, FieldError};
+use crate::domain::validate;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 
 /// Most releases of one order.
@@ -175,7 +175,7 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Release>, 
         }
         ReleasesBody { .. } => {
             let message = "is needed, or else `releases` alone";
-            faults.0.push(FieldError::new("version", message));
+            faults.add("version", message);
             Vec::new()
         }
     };

@@ -16,7 +16,7 @@ use super::{Faults, checked, end, living_customer, order_of, shown_customer};
 use crate::domain::id::TokenId;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{CustomerToken, TokenText};
-use crate::domain::validate::{self, FieldError};
+use crate::domain::validate;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::tokens::{self, TokenOrder};
 
@@ -69,7 +69,7 @@ impl TokenBody {
             .and_then(|word| faults.note(checked("scope", validate::word(&word))));
         if self.packages.len() > MAX_PATTERNS {
             let message = format!("must be at most {MAX_PATTERNS} patterns");
-            faults.0.push(FieldError::new("packages", message));
+            faults.add("packages", message);
         }
         let pattern = |(index, text): (usize, &String)| {
             let field = format!("packages[{index}]");
