@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors, Loaded, Source};
 use crate::pipeline::replay::ReplayError;
+use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::store::StoreError;
@@ -98,6 +99,9 @@ pub enum CliError {
     /// No secret can be made.
     #[error("no secret can be made")]
     Random(#[from] RandomError),
+    /// No token was made.
+    #[error("no token was made")]
+    Token(#[from] TokenError),
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::{CliError, output, token};
 use crate::config::Loaded;
 use crate::domain::role::Role;
+use crate::pipeline::tokens::AdminTokenOrder;
 use crate::server::Server;
 use crate::telemetry;
 
@@ -50,14 +51,13 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
 /// token once; a log must not hold one.
 async fn introduce(server: &Server) -> Result<(), CliError> {
     if std::io::stdout().is_terminal() {
-        let text = token::create(
-            server.store(),
-            "first owner".to_owned(),
-            Role::Owner,
-            None,
-            None,
-        )
-        .await?;
+        let wanted = AdminTokenOrder {
+            name: "first owner".to_owned(),
+            role: Role::Owner,
+            app: None,
+            expires_in_days: None,
+        };
+        let text = token::create(server.store(), wanted).await?;
         output::line(&format!("owner token, shown only now: {}", text.expose()));
     } else {
         info!(

@@ -1,5 +1,7 @@
 //! Giving out tokens.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::customers::Order;
@@ -14,6 +16,9 @@ use crate::store::{StoreError, Tx};
 const FIRST_NAME: &str = "default";
 /// The scope of a token that was ordered without one.
 const DEFAULT_SCOPE: &str = "read";
+
+/// Longest life of an admin token that ends, in days: a hundred years.
+pub const MAX_DAYS: u32 = 36_525;
 
 /// Why no token was given out.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +137,8 @@ pub struct AdminTokenOrder {
     pub role: Role,
     /// The one app that it is bound to; `None` for all apps.
     pub app: Option<AppSlug>,
-    /// From when it is refused.
-    pub expires_at: Option<Timestamp>,
+    /// After how many days it is refused, at most [`MAX_DAYS`]; never if `None`.
+    pub expires_in_days: Option<u32>,
 }
 
 /// Makes an admin token.
@@ -146,6 +151,9 @@ pub async fn issue_admin(
     wanted: AdminTokenOrder,
 ) -> Result<(AdminToken, TokenText), TokenError> {
     let text = TokenText::for_admin(random::bytes()?);
+    let expires_in = wanted
+        .expires_in_days
+        .map(|days| Duration::from_hours(24 * u64::from(days)));
     let token = AdminToken {
         id: AdminTokenId::from_uuid(random::uuid(order.now)?),
         app: wanted.app,
@@ -153,7 +161,7 @@ pub async fn issue_admin(
         role: wanted.role,
         prefix: text.shown_prefix(),
         created_at: order.now,
-        expires_at: wanted.expires_at,
+        expires_at: expires_in.map(|life| order.now.plus(life)),
         last_used_at: None,
     };
     tx.admin_token_add(&token, &text.hash()).await?;

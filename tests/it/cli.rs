@@ -168,6 +168,13 @@ async fn a_token_from_the_command_line_opens_the_api() {
         "{}",
         err(&refused)
     );
+    let nameless = ["token", "create", "--name", " ", "--role", "admin"];
+    let refused = tollgate(&nameless, beside(&server)).await;
+    assert!(
+        err(&refused).contains("must not be empty"),
+        "{}",
+        err(&refused)
+    );
     server.stop().await;
 }
 

@@ -1,7 +1,5 @@
 //! Admin tokens. A token that is bound to one app sees and makes only tokens of that app.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
@@ -16,10 +14,8 @@ use crate::domain::id::{AdminTokenId, AppSlug};
 use crate::domain::role::Role;
 use crate::domain::validate::{self, FieldError};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::tokens::{self, AdminTokenOrder};
-
-/// Longest life of a token that ends: a hundred years.
-const MAX_DAYS: u32 = 36_525;
+use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
+use crate::store::Tx;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -60,35 +56,22 @@ async fn create(
     ValidJson(body): ValidJson<AdminTokenBody>,
 ) -> Result<(StatusCode, Json<NewAdminTokenView>), ApiError> {
     admin.require(Role::Owner)?;
-    let now = state.clock.now();
     let mut tx = state.store.begin().await?;
     let mut faults = Faults::default();
     let name = faults.note(checked("name", validate::line(&body.name)));
     let role = body.role.parse::<Role>().map_err(|error| error.to_string());
     let role = faults.note(checked("role", role));
-    let no_app = || FieldError::new("app", "must be the slug of an app");
-    let app = match &body.app {
-        None => Ok(admin.app.clone()),
-        Some(slug) => slug.parse().map(Some).map_err(|_| no_app()),
-    };
-    let mut app = faults.note(app).flatten();
-    if let Some(slug) = &app
-        && (!admin.may_see(slug) || tx.app_existing([slug]).await?.is_empty())
-    {
-        faults.note::<()>(Err(no_app()));
-        app = None;
-    }
-    let expires_at =
-        faults.note(expiry(body.expires_in_days).map(|life| life.map(|life| now.plus(life))));
+    let app = faults.note(bound_to(&mut tx, &admin, body.app.as_deref()).await?);
+    let expires_in_days = faults.note(days(body.expires_in_days));
     let (name, role) = faults.finish(name.zip(role))?;
-    let audited_in = app.clone().unwrap_or_else(AppSlug::default_app);
-    let order = order_in(&admin, &state, audited_in);
     let wanted = AdminTokenOrder {
         name,
         role,
-        app,
-        expires_at: expires_at.flatten(),
+        app: app.flatten(),
+        expires_in_days: expires_in_days.flatten(),
     };
+    let audited_in = wanted.app.clone().unwrap_or_else(AppSlug::default_app);
+    let order = order_in(&admin, &state, audited_in);
     let (token, text) = tokens::issue_admin(&mut tx, &order, wanted).await?;
     tx.commit().await?;
     let token = NewAdminTokenView {
@@ -98,10 +81,27 @@ async fn create(
     Ok((StatusCode::CREATED, Json(token)))
 }
 
-fn expiry(days: Option<u32>) -> Result<Option<Duration>, FieldError> {
+/// The app that a new token is bound to: the one that is named, else that of the token which
+/// makes it. The store's error outside, what is wrong with the field inside.
+async fn bound_to(
+    tx: &mut Tx,
+    admin: &Admin,
+    slug: Option<&str>,
+) -> Result<Result<Option<AppSlug>, FieldError>, ApiError> {
+    let Some(slug) = slug else {
+        return Ok(Ok(admin.app.clone()));
+    };
+    let found = match slug.parse::<AppSlug>() {
+        Ok(slug) if admin.may_see(&slug) => tx.app_find(&slug).await?,
+        Ok(_) | Err(_) => None,
+    };
+    let app = found.ok_or_else(|| FieldError::new("app", "must be the slug of an app"));
+    Ok(app.map(|app| Some(app.slug)))
+}
+
+fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
     match days {
-        None => Ok(None),
-        Some(days @ 1..=MAX_DAYS) => Ok(Some(Duration::from_secs(u64::from(days) * 86_400))),
+        None | Some(1..=MAX_DAYS) => Ok(days),
         Some(_) => {
             let message = format!("must be a number from 1 to {MAX_DAYS}");
             Err(FieldError::new("expires_in_days", message))
