@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::samples::{Sample, assignment};
 use super::{CliError, load, output};
@@ -13,6 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Source;
 use crate::domain::id::Provider;
 use crate::provider::{header_name, sign};
+use crate::random;
 
 #[derive(Debug, Args)]
 pub(super) struct TriggerArgs {
@@ -49,7 +49,8 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
         })?;
     let mut sample = Sample::new(args.provider, &args.event_type)?;
     if !args.keep_id {
-        sample.set_id(&format!("evt_{}", Uuid::now_v7().simple()))?;
+        let id = random::uuid(SystemClock.now())?;
+        sample.set_id(&format!("evt_{}", id.simple()))?;
     }
     for (path, value) in args.changes {
         sample.set(&path, value)?;

@@ -1,13 +1,12 @@
 //! Events of the ledger, published again.
 
-use uuid::Uuid;
-
 use crate::domain::event::EventOutcome;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Publisher, QueueError};
+use crate::random::{self, RandomError};
 use crate::store::{Store, StoreError};
 
 /// Why an event was not replayed.
@@ -28,6 +27,9 @@ pub enum ReplayError {
     /// The queue failed; the event was not published.
     #[error("the event could not be published")]
     Queue(#[from] QueueError),
+    /// No receipt could be made for it.
+    #[error("no receipt could be made for the replay")]
+    Random(#[from] RandomError),
 }
 
 /// Publishes an event of the ledger again, under a receipt of its own.
@@ -42,8 +44,9 @@ pub async fn replay_one(
     app: &AppSlug,
     event_id: &str,
     force: bool,
+    now: Timestamp,
 ) -> Result<(), ReplayError> {
-    let message = order(store, app, event_id, force).await?;
+    let message = order(store, app, event_id, force, now).await?;
     Ok(publisher.publish(message).await?)
 }
 
@@ -58,7 +61,7 @@ pub async fn replay_in_store(
     force: bool,
     now: Timestamp,
 ) -> Result<(), ReplayError> {
-    let message = order(store, app, event_id, force).await?;
+    let message = order(store, app, event_id, force, now).await?;
     let mut tx = store.begin().await?;
     embedded::put(&mut tx, vec![message], now).await?;
     Ok(tx.commit().await?)
@@ -70,6 +73,7 @@ async fn order(
     app: &AppSlug,
     event_id: &str,
     force: bool,
+    now: Timestamp,
 ) -> Result<Message, ReplayError> {
     let stored = store.read().await?.event_message(app, event_id).await?;
     let stored = stored.ok_or(ReplayError::NotFound)?;
@@ -93,7 +97,7 @@ async fn order(
         event_type: stored.event_type,
         received_at: stored.received_at,
         mode: stored.mode,
-        receipt: Uuid::now_v7().simple().to_string(),
+        receipt: random::uuid(now)?.simple().to_string(),
         attempt: 0,
         replay: Some(Replay { force }),
         error: None,

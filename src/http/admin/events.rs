@@ -117,7 +117,8 @@ async fn replay(
 ) -> Result<(StatusCode, Json<ReplayView>), ApiError> {
     let ReplayBody { force } = body.map(|ValidJson(body)| body).unwrap_or_default();
     let order = order_of(&admin, &state);
-    replay_one(&state.store, &*state.publisher, &order.app, &id, force).await?;
+    let (store, publisher) = (&state.store, &*state.publisher);
+    replay_one(store, publisher, &order.app, &id, force, order.now).await?;
     let mut tx = state.store.begin().await?;
     let details = json!({"event_id": id, "force": force});
     tx.audit_add(&[order.entry(None, "event_replay", details)])

@@ -87,6 +87,7 @@ impl From<ReplayError> for ApiError {
             }
             ReplayError::Store(error) => error.into(),
             ReplayError::Queue(error) => error.into(),
+            ReplayError::Random(error) => error.into(),
         }
     }
 }
