@@ -36,8 +36,23 @@ pub struct Order {
 }
 
 impl Order {
+    /// Writes into the audit what was done, without secrets.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit(
+        &self,
+        tx: &mut Tx,
+        customer: Option<&CustomerId>,
+        operation: &str,
+        details: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let entry = self.entry(customer, operation, details);
+        tx.audit_add(&[entry]).await
+    }
+
     /// An entry for the audit.
-    pub fn entry(
+    fn entry(
         &self,
         customer: Option<&CustomerId>,
         operation: &str,
@@ -302,8 +317,7 @@ pub async fn delete(
     }
     if deletion == Deletion::Permanent {
         tx.customer_purge(&order.app, id).await?;
-        tx.audit_add(&[order.entry(Some(id), "purge", json!({}))])
-            .await?;
+        order.audit(&mut tx, Some(id), "purge", json!({})).await?;
     }
     Ok(tx.commit().await?)
 }

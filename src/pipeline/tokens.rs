@@ -78,7 +78,8 @@ pub async fn issue(
     };
     tx.token_add(&order.app, &token, &text.hash()).await?;
     let details = json!({"id": token.id, "name": token.name, "prefix": token.prefix});
-    tx.audit_add(&[order.entry(Some(customer), "token_create", details)])
+    order
+        .audit(tx, Some(customer), "token_create", details)
         .await?;
     Ok((token, text))
 }
@@ -100,8 +101,9 @@ pub async fn rotate(
     };
     tx.token_rekey(&order.app, &token, &text.hash()).await?;
     let details = json!({"id": token.id, "prefix": token.prefix});
-    let entry = order.entry(Some(&token.customer), "token_rotate", details);
-    tx.audit_add(&[entry]).await?;
+    order
+        .audit(tx, Some(&token.customer), "token_rotate", details)
+        .await?;
     Ok((token, text))
 }
 
@@ -122,8 +124,9 @@ pub async fn revoke_first(
     for token in &first {
         tx.token_delete(&order.app, customer, &token.id).await?;
         let details = json!({"id": token.id});
-        let entry = order.entry(Some(customer), "token_revoke", details);
-        tx.audit_add(&[entry]).await?;
+        order
+            .audit(tx, Some(customer), "token_revoke", details)
+            .await?;
     }
     Ok(first.len())
 }
@@ -166,7 +169,6 @@ pub async fn issue_admin(
     };
     tx.admin_token_add(&token, &text.hash()).await?;
     let details = json!({"id": token.id, "name": token.name, "role": token.role, "app": token.app});
-    tx.audit_add(&[order.entry(None, "admin_token_create", details)])
-        .await?;
+    order.audit(tx, None, "admin_token_create", details).await?;
     Ok((token, text))
 }

@@ -122,7 +122,8 @@ async fn revoke(
         return Err(unknown());
     }
     let order = order_of(&admin, &state);
-    tx.audit_add(&[order.entry(None, "admin_token_revoke", json!({"id": id}))])
+    order
+        .audit(&mut tx, None, "admin_token_revoke", json!({"id": id}))
         .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

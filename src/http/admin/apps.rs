@@ -98,8 +98,7 @@ async fn create(
         ));
     }
     let details = json!({"slug": app.slug, "name": app.name});
-    tx.audit_add(&[order.entry(None, "app_create", details)])
-        .await?;
+    order.audit(&mut tx, None, "app_create", details).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(app.into())))
 }
@@ -124,8 +123,7 @@ async fn rename(
     tx.app_rename(&app.slug, &name).await?;
     let order = order_in(&admin, &state, app.slug.clone());
     let details = json!({"from": app.name, "to": name});
-    tx.audit_add(&[order.entry(None, "app_rename", details)])
-        .await?;
+    order.audit(&mut tx, None, "app_rename", details).await?;
     tx.commit().await?;
     Ok(Json(App { name, ..app }.into()))
 }
@@ -148,8 +146,7 @@ async fn delete(
     // The app's own audit goes with it.
     let order = order_in(&admin, &state, AppSlug::default_app());
     let details = json!({"slug": app.slug, "name": app.name});
-    tx.audit_add(&[order.entry(None, "app_delete", details)])
-        .await?;
+    order.audit(&mut tx, None, "app_delete", details).await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;

@@ -121,8 +121,7 @@ async fn replay(
     replay_one(store, publisher, &order.app, &id, force, order.now).await?;
     let mut tx = state.store.begin().await?;
     let details = json!({"event_id": id, "force": force});
-    tx.audit_add(&[order.entry(None, "event_replay", details)])
-        .await?;
+    order.audit(&mut tx, None, "event_replay", details).await?;
     tx.commit().await?;
     Ok((
         StatusCode::ACCEPTED,

@@ -217,7 +217,8 @@ async fn grant(
         .collect();
     let details = json!({"source": "manual", "package": grant.package,
         "constraint": grant.constraint, "from": from});
-    tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)])
+    order
+        .audit(&mut tx, Some(&customer.id), "grant", details)
         .await?;
     tx.commit().await?;
     let given = HandGrant {
@@ -271,7 +272,8 @@ async fn replace(
         tx.grant_put(&order.app, &customer.id, &new, order.now)
             .await?;
         let details = json!({"source": "manual", "from": before, "to": after});
-        tx.audit_add(&[order.entry(Some(&customer.id), "grant", details)])
+        order
+            .audit(&mut tx, Some(&customer.id), "grant", details)
             .await?;
     }
     let granted = tx
@@ -302,7 +304,8 @@ async fn revoke(
         return Err(ApiError::not_found("grant_not_found", detail));
     }
     let details = json!({"source": "manual", "package": package});
-    tx.audit_add(&[order.entry(Some(&customer.id), "revoke", details)])
+    order
+        .audit(&mut tx, Some(&customer.id), "revoke", details)
         .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -140,8 +140,7 @@ async fn put(
     tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
     let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
         "to": plan.packages});
-    tx.audit_add(&[order.entry(None, "plan_put", details)])
-        .await?;
+    order.audit(&mut tx, None, "plan_put", details).await?;
     tx.commit().await?;
     Ok((
         status,
@@ -165,8 +164,7 @@ async fn delete(
     let plan = known.ok_or_else(plan_not_found)?;
     tx.plan_delete(&order.app, provider, &price_id).await?;
     let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages});
-    tx.audit_add(&[order.entry(None, "plan_delete", details)])
-        .await?;
+    order.audit(&mut tx, None, "plan_delete", details).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

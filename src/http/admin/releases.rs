@@ -124,8 +124,7 @@ async fn add(
     if !plan.write.is_empty() {
         let versions: Vec<&str> = plan.write.iter().map(|it| it.version.as_str()).collect();
         let details = json!({"package": package, "versions": versions});
-        tx.audit_add(&[order.entry(None, "release_add", details)])
-            .await?;
+        order.audit(&mut tx, None, "release_add", details).await?;
     }
     tx.commit().await?;
     let changed = !plan.write.is_empty();

@@ -114,8 +114,7 @@ async fn add(
     let sealed = state.vault.seal(place, text)?;
     tx.secret_add(&secret, sealed).await?;
     let details = json!({"id": secret.id, "provider": provider, "mode": secret.mode});
-    tx.audit_add(&[order.entry(None, "secret_add", details)])
-        .await?;
+    order.audit(&mut tx, None, "secret_add", details).await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
@@ -137,8 +136,7 @@ async fn remove(
     }
     let order = order_in(&admin, &state, app);
     let details = json!({"id": id, "provider": provider});
-    tx.audit_add(&[order.entry(None, "secret_delete", details)])
-        .await?;
+    order.audit(&mut tx, None, "secret_delete", details).await?;
     tx.commit().await?;
     let _ = state.endpoints.refresh().await;
     Ok(StatusCode::NO_CONTENT)

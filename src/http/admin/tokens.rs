@@ -137,7 +137,8 @@ async fn revoke(
         return Err(token_not_found());
     }
     let details = json!({"id": token_id});
-    tx.audit_add(&[order.entry(Some(&customer.id), "token_revoke", details)])
+    order
+        .audit(&mut tx, Some(&customer.id), "token_revoke", details)
         .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
