@@ -231,6 +231,14 @@ pub struct Shown {
     pub courtesy: bool,
 }
 
+impl Shown {
+    /// Frozen to what was released by then, not to a list of versions: what can be reached
+    /// depends on the known releases.
+    pub const fn is_frozen_by_time(&self) -> bool {
+        matches!(self.status, Status::Frozen { .. }) && self.frozen_versions.is_none()
+    }
+}
+
 /// A customer's status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use super::driver::binds;
 use super::grant::HandGrant;
 use super::token::{COLUMNS, token_of};
 use super::{StoreError, Tx};
-use crate::domain::customer::{Customer, Status};
+use crate::domain::customer::Customer;
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::plan::{PackageGrant, Plans, grants};
 use crate::domain::release::Release;
@@ -100,13 +100,9 @@ impl Tx {
             plans,
             releases: Vec::new(),
         };
-        let needs_releases = |customer: &&Customer| {
-            matches!(customer.shown.status, Status::Frozen { .. })
-                && customer.shown.frozen_versions.is_none()
-        };
         let packages: BTreeSet<String> = customers
             .iter()
-            .filter(needs_releases)
+            .filter(|customer| customer.shown.is_frozen_by_time())
             .flat_map(|customer| granted.of(customer))
             .map(|grant| grant.package)
             .collect();

@@ -13,10 +13,12 @@ use super::list::{List, Paging};
 use super::{Faults, checked, living_customer, order_of, shown_customer};
 use crate::domain::constraint::Constraint;
 use crate::domain::customer::Customer;
+use crate::domain::id::CustomerId;
 use crate::domain::plan::{PackageGrant, grants};
 use crate::domain::validate;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::store::{Granted, HandGrant};
+use crate::pipeline::customers::Order;
+use crate::store::{Granted, HandGrant, StoreError, Tx};
 
 /// Most packages of one order.
 const MAX_PACKAGES: usize = 1_000;
@@ -184,56 +186,49 @@ async fn grant(
     let known: Vec<&HandGrant> = known
         .filter(|it| it.grant.package == grant.package)
         .collect();
-    if let [only] = known.as_slice()
-        && only.grant == grant
-    {
-        let package = PackageView::by_hand(only);
-        return Ok((
-            StatusCode::OK,
-            Json(GrantedView {
-                package,
-                changed: false,
-            }),
-        ));
-    }
+    let (given, changed) = match known.as_slice() {
+        [only] if only.grant == grant => ((*only).clone(), false),
+        _ => (
+            give(&mut tx, &order, customer.id, grant, &known).await?,
+            true,
+        ),
+    };
+    tx.commit().await?;
     let status = if known.is_empty() {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    // One grant by hand for a package: those of merged rows give way.
-    tx.grant_delete(&order.app, &customer.id, [grant.package.as_str()])
+    let package = PackageView::by_hand(&given);
+    Ok((status, Json(GrantedView { package, changed })))
+}
+
+/// Gives a customer one grant for a package in place of those that it has; merged rows can have
+/// left several.
+async fn give(
+    tx: &mut Tx,
+    order: &Order,
+    given_to: CustomerId,
+    grant: PackageGrant,
+    known: &[&HandGrant],
+) -> Result<HandGrant, StoreError> {
+    tx.grant_delete(&order.app, &given_to, [grant.package.as_str()])
         .await?;
-    tx.grant_put(
-        &order.app,
-        &customer.id,
-        std::slice::from_ref(&grant),
-        order.now,
-    )
-    .await?;
+    let grants = std::slice::from_ref(&grant);
+    tx.grant_put(&order.app, &given_to, grants, order.now)
+        .await?;
     let from: Vec<&str> = known
         .iter()
         .map(|it| it.grant.constraint.as_str())
         .collect();
     let details = json!({"source": "manual", "package": grant.package,
         "constraint": grant.constraint, "from": from});
-    order
-        .audit(&mut tx, Some(&customer.id), "grant", details)
-        .await?;
-    tx.commit().await?;
-    let given = HandGrant {
-        given_to: customer.id,
+    order.audit(tx, Some(&given_to), "grant", details).await?;
+    Ok(HandGrant {
+        given_to,
         grant,
         created_at: order.now,
-    };
-    let package = PackageView::by_hand(&given);
-    Ok((
-        status,
-        Json(GrantedView {
-            package,
-            changed: true,
-        }),
-    ))
+    })
 }
 
 #[derive(Deserialize)]

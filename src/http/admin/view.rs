@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::access::{Holder, frozen_versions};
-use crate::domain::customer::{Customer, PackageVersion, Status};
+use crate::domain::customer::{Customer, PackageVersion};
 use crate::domain::fact::Address;
-use crate::domain::flag::{Flag, FlagKind, unmapped};
+use crate::domain::flag::{Flag, FlagKind};
 use crate::domain::id::AppSlug;
+use crate::domain::plan::PackageGrant;
 use crate::domain::release::Release;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{AdminToken, CustomerToken};
@@ -139,13 +140,11 @@ fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> Custom
     }
 }
 
-/// What is derived of a customer, and what plans and releases add when it is read: those count at
-/// once for everybody, so nothing is derived anew for them.
+/// All open flags: those that the store knows of, and those that releases add when a customer is
+/// read. A new release counts at once for everybody, so nothing is derived anew for it.
 fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
-    let mut flags = unmapped(&customer.shown.entitlements, &granted.plans);
-    if matches!(customer.shown.status, Status::Frozen { .. })
-        && customer.shown.frozen_versions.is_none()
-    {
+    let mut flags = customer.flags(&granted.plans);
+    if customer.shown.is_frozen_by_time() {
         let known: BTreeSet<&str> = granted
             .releases
             .iter()
@@ -160,10 +159,8 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
                 subject: grant.package,
                 at: None,
             });
-        flags.extend(unknown);
+        flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
     }
-    flags.retain(|flag| !customer.cleared.contains(flag));
-    flags.extend(customer.shown.flags.iter().cloned());
     flags
 }
 
@@ -275,19 +272,12 @@ impl From<EndpointSecret> for SecretView {
     }
 }
 
-/// A package and which of its versions.
-#[derive(Debug, Serialize)]
-pub(super) struct PackageGrantView {
-    package: String,
-    constraint: String,
-}
-
 /// A plan.
 #[derive(Debug, Serialize)]
 pub(super) struct PlanView {
     provider: &'static str,
     pub(super) price_id: String,
-    packages: Vec<PackageGrantView>,
+    packages: Vec<PackageGrant>,
     source: &'static str,
     updated_at: String,
 }
@@ -301,14 +291,10 @@ impl PlanView {
 
 impl From<Plan> for PlanView {
     fn from(plan: Plan) -> Self {
-        let grant = |it: crate::domain::plan::PackageGrant| PackageGrantView {
-            package: it.package,
-            constraint: it.constraint,
-        };
         Self {
             provider: plan.provider.as_str(),
             price_id: plan.price_id,
-            packages: plan.packages.into_iter().map(grant).collect(),
+            packages: plan.packages,
             source: plan.source.as_str(),
             updated_at: plan.updated_at.to_string(),
         }
