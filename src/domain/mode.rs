@@ -29,6 +29,15 @@ impl Mode {
             Self::Test => "test",
         }
     }
+
+    /// Whether its deliveries are live; `None` if it does not say.
+    pub const fn livemode(self) -> Option<bool> {
+        match self {
+            Self::Any => None,
+            Self::Live => Some(true),
+            Self::Test => Some(false),
+        }
+    }
 }
 
 impl fmt::Display for Mode {

@@ -2,7 +2,7 @@
 //!
 //! The way of a webhook: [`signature::verify`] proves who sent it; [`head`] finds its id and
 //! type, which is all that the receiver needs; later the worker has [`read`] turn it into
-//! [`Fact`](crate::domain::fact::Fact)s, behind which nobody knows JSON or a provider's words.
+//! [`Fact`]s, behind which nobody knows JSON or a provider's words.
 //! All of it is pure: bytes in, values out, no clock, no network.
 //!
 //! Payloads are read by place, not into the providers' full types. A receiver meets many API
@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::fact::Occurrence;
+use crate::domain::fact::{Fact, Occurrence};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
@@ -104,10 +104,21 @@ pub struct Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// It says something about billing. An event that only names ids together has nothing but
-    /// [`Fact::References`](crate::domain::fact::Fact::References).
+    /// [`Fact::References`].
     Facts(Occurrence),
     /// It says nothing that access depends on.
     Ignored(IgnoreReason),
+}
+
+impl Meaning {
+    /// Of a payload of a type that is read; without facts it has nothing to say.
+    fn of(at: Timestamp, facts: Vec<Fact>) -> Self {
+        if facts.is_empty() {
+            Self::Ignored(IgnoreReason::Content)
+        } else {
+            Self::Facts(Occurrence { at, facts })
+        }
+    }
 }
 
 /// Why a payload says nothing.

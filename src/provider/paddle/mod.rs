@@ -29,7 +29,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{self, Fields};
 use super::{IgnoreReason, Meaning, Mode, ReadError, Reading};
-use crate::domain::fact::{Fact, Occurrence};
+use crate::domain::fact::Fact;
 use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
 
@@ -67,11 +67,7 @@ fn reader(event_type: &str) -> Option<Reader> {
 /// Says what a notification means. `text` is a JSON object.
 pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = super::parse(text)?;
-    let livemode = match mode {
-        Mode::Any => None,
-        Mode::Live => Some(true),
-        Mode::Test => Some(false),
-    };
+    let livemode = mode.livemode();
     let mut reading = Reading {
         occurred_at: envelope.occurred_at(),
         livemode,
@@ -95,11 +91,7 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
         scope,
         data: Fields::new(&data, "data"),
     })?;
-    reading.meaning = if facts.is_empty() {
-        Meaning::Ignored(IgnoreReason::Content)
-    } else {
-        Meaning::Facts(Occurrence { at, facts })
-    };
+    reading.meaning = Meaning::of(at, facts);
     Ok(reading)
 }
 

@@ -33,7 +33,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{self, Fields};
 use super::{IgnoreReason, Meaning, Mode, ReadError, Reading};
-use crate::domain::fact::{Fact, Occurrence};
+use crate::domain::fact::Fact;
 use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
 
@@ -71,15 +71,9 @@ fn reader(event_type: &str) -> Option<Reader> {
 /// Says what an event means. `text` is a JSON object.
 pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = super::parse(text)?;
-    let livemode = envelope
-        .livemode
-        .as_ref()
-        .and_then(Value::as_bool)
-        .or(match mode {
-            Mode::Any => None,
-            Mode::Live => Some(true),
-            Mode::Test => Some(false),
-        });
+    let expected = mode.livemode();
+    let said = envelope.livemode.as_ref().and_then(Value::as_bool);
+    let livemode = said.or(expected);
     let mut reading = Reading {
         occurred_at: envelope.occurred_at(),
         livemode,
@@ -87,10 +81,7 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
         items_cut: false,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
-    if matches!(
-        (mode, livemode),
-        (Mode::Live, Some(false)) | (Mode::Test, Some(true))
-    ) {
+    if expected.is_some() && livemode != expected {
         reading.meaning = Meaning::Ignored(IgnoreReason::LivemodeMismatch);
         return Ok(reading);
     }
@@ -115,11 +106,7 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
     };
     reading.items_cut = event.object.flag("items.has_more").unwrap_or_default();
     let facts = reader(&event)?;
-    reading.meaning = if facts.is_empty() {
-        Meaning::Ignored(IgnoreReason::Content)
-    } else {
-        Meaning::Facts(Occurrence { at, facts })
-    };
+    reading.meaning = Meaning::of(at, facts);
     Ok(reading)
 }
 
