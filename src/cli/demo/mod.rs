@@ -10,6 +10,7 @@
 mod stage;
 mod story;
 mod table;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -19,8 +20,9 @@ use super::CliError;
 use super::output::line;
 use crate::domain::id::Provider;
 use stage::{Stage, expect, expect_code};
-use story::{Customer, Scene};
+use story::Customer;
 use table::Table;
+use timeline::{Scene, What};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -38,45 +40,9 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
         stage.base(),
         stage.folder().display()
     ));
-
-    stage.set_plans().await?;
-    line(&table.title("Four customers, four months, each webhook signed and posted over HTTP"));
-    let mut month = String::new();
-    for scene in story::timeline()? {
-        let at = scene.at.to_string();
-        if month != at[..7] {
-            at[..7].clone_into(&mut month);
-            line(&table.heading(&month));
-        }
-        play(&mut stage, &table, &scene).await?;
-    }
-
-    line("");
-    line(
-        &table.title("The first life once more: an older API version, shuffled, everything twice"),
-    );
-    let told = stage.tell_shuffled(&story::ada_again()?).await?;
-    line(&Table::shuffled(&told));
-    let (first, again) = (
-        stage.picture(Customer::Ada).await?,
-        stage.picture(Customer::Zoe).await?,
-    );
-    expect(first == again, || {
-        format!("Ada ended as {first}, Zoe as {again}")
-    })?;
-    line(&table.same(Customer::Ada, Customer::Zoe));
-
-    line("");
-    line(&table.title("Where it ended"));
-    for customer in Customer::ALL {
-        let shown = stage.customer(customer).await?;
-        line(&table.customer(customer, &shown));
-        for (package, version, code) in story::last_checks(customer) {
-            let answer = stage.access(customer, package, version).await?;
-            expect_code(&answer, code)?;
-            line(&table.access(None, &answer));
-        }
-    }
+    play_in_order(&mut stage, &table).await?;
+    play_shuffled(&mut stage, &table).await?;
+    show_the_end(&mut stage, &table).await?;
     line("");
     line(&table.done(stage.posted(), stage.seconds()));
     if args.keep {
@@ -86,11 +52,58 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     }
 }
 
+async fn play_in_order(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+    stage.set_plans().await?;
+    line(&table.title("Four customers, four months, each webhook signed and posted over HTTP"));
+    let mut month = String::new();
+    for scene in timeline::scenes()? {
+        let at = scene.at.to_string();
+        if month != at[..7] {
+            at[..7].clone_into(&mut month);
+            line(&table.heading(&month));
+        }
+        play(stage, table, &scene).await?;
+    }
+    Ok(())
+}
+
+/// The first life once more must end as the first did, however it is told.
+async fn play_shuffled(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+    line("");
+    line(
+        &table.title("The first life once more: an older API version, shuffled, everything twice"),
+    );
+    let told = stage.tell_shuffled(&story::ada_again()?).await?;
+    line(&Table::shuffled(&told));
+    let first = stage.picture(Customer::Ada).await?;
+    let again = stage.picture(Customer::Zoe).await?;
+    expect(first == again, || {
+        format!("Ada ended as {first}, Zoe as {again}")
+    })?;
+    line(&table.same(Customer::Ada, Customer::Zoe));
+    Ok(())
+}
+
+async fn show_the_end(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+    line("");
+    line(&table.title("Where it ended"));
+    for customer in Customer::ALL {
+        let shown = stage.customer(customer).await?;
+        line(&table.customer(customer, &shown));
+        for (package, version, code) in timeline::last_checks(customer) {
+            let answer = stage.access(customer, package, version).await?;
+            expect_code(&answer, code)?;
+            line(&table.access(None, &answer));
+        }
+    }
+    Ok(())
+}
+
 /// Plays one scene and prints what came of it.
 async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), CliError> {
     stage.clock_to(scene.at);
     match &scene.what {
-        story::What::Webhook(webhook) => {
+        What::Webhook(webhook) => {
             let event = stage.deliver(webhook).await?;
             line(&table.webhook(webhook, &event));
             if let Some(status) = webhook.status_after {
@@ -103,11 +116,11 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
                 })?;
             }
         }
-        story::What::Release { package, version } => {
+        What::Release { package, version } => {
             stage.release(package, version, scene.at).await?;
             line(&table.release(scene.at, package, version));
         }
-        story::What::Access {
+        What::Access {
             customer,
             package,
             version,

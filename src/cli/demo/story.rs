@@ -1,4 +1,4 @@
-//! Who lives through what.
+//! Who lives through which webhooks.
 
 use std::fmt;
 
@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::cli::CliError;
 use crate::domain::id::Provider;
-use crate::domain::time::Timestamp;
 
 /// The people of the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,28 +62,6 @@ pub(super) struct Webhook {
     pub(super) payload: String,
     /// The status that the customer must have afterwards.
     pub(super) status_after: Option<&'static str>,
-}
-
-/// Something that happens.
-#[derive(Clone, Debug)]
-pub(super) struct Scene {
-    pub(super) at: Timestamp,
-    pub(super) what: What,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum What {
-    Webhook(Webhook),
-    Release {
-        package: &'static str,
-        version: &'static str,
-    },
-    Access {
-        customer: Customer,
-        package: &'static str,
-        version: &'static str,
-        code: &'static str,
-    },
 }
 
 /// A package and the constraint under which it is granted.
@@ -187,7 +164,7 @@ const ACTIVE: Status = Some("active");
 const SUSPENDED: Status = Some("suspended");
 const FROZEN: Status = Some("frozen");
 
-fn ada() -> Vec<Webhook> {
+pub(super) fn ada() -> Vec<Webhook> {
     vec![
         stripe!(Ada, "customer.created", "new"),
         stripe!(Ada, "customer.subscription.created", "active", ACTIVE),
@@ -235,7 +212,7 @@ fn ada() -> Vec<Webhook> {
     ]
 }
 
-fn ben() -> Vec<Webhook> {
+pub(super) fn ben() -> Vec<Webhook> {
     vec![
         stripe!(Ben, "customer.created", "trial"),
         stripe!(Ben, "customer.subscription.created", "trialing", ACTIVE),
@@ -245,7 +222,7 @@ fn ben() -> Vec<Webhook> {
     ]
 }
 
-fn fay() -> Vec<Webhook> {
+pub(super) fn fay() -> Vec<Webhook> {
     vec![
         paddle!(Fay, "customer.created", "new"),
         paddle!(Fay, "subscription.created", "active", ACTIVE),
@@ -262,7 +239,7 @@ fn fay() -> Vec<Webhook> {
     ]
 }
 
-fn hal() -> Vec<Webhook> {
+pub(super) fn hal() -> Vec<Webhook> {
     vec![
         paddle!(Hal, "customer.created", "trial"),
         paddle!(Hal, "subscription.created", "trialing", ACTIVE),
@@ -311,124 +288,9 @@ fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
     Ok(webhook)
 }
 
-/// Everything that happens, in the order of time.
-pub(super) fn timeline() -> Result<Vec<Scene>, CliError> {
-    use Customer::{Ada, Ben, Fay};
-    let webhooks = [ada(), ben(), fay(), hal()].into_iter().flatten();
-    let mut scenes = webhooks
-        .map(|webhook| {
-            Ok(Scene {
-                at: occurred_at(&webhook)?,
-                what: What::Webhook(webhook),
-            })
-        })
-        .collect::<Result<Vec<Scene>, CliError>>()?;
-    for (at, package, version) in [
-        ("2026-03-01T08:00:00Z", "acme/forms", "1.0.0"),
-        ("2026-03-01T08:00:01Z", "acme/charts", "1.0.0"),
-        ("2026-05-15T08:00:00Z", "acme/forms", "2.0.0"),
-        ("2026-06-15T08:00:00Z", "acme/forms", "2.1.0"),
-    ] {
-        scenes.push(Scene {
-            at: instant(at)?,
-            what: What::Release { package, version },
-        });
-    }
-    for (at, customer, package, version, code) in [
-        ("2026-03-02T12:00:00Z", Ada, "acme/forms", "1.0.0", "ok"),
-        (
-            "2026-03-02T12:00:01Z",
-            Ada,
-            "acme/forms",
-            "2.0.0",
-            "version_not_allowed",
-        ),
-        (
-            "2026-03-02T12:00:02Z",
-            Ada,
-            "acme/charts",
-            "1.0.0",
-            "package_not_granted",
-        ),
-        (
-            "2026-03-17T12:00:00Z",
-            Ben,
-            "acme/forms",
-            "1.0.0",
-            "customer_suspended",
-        ),
-        ("2026-03-18T12:00:00Z", Ben, "acme/forms", "1.0.0", "ok"),
-        (
-            "2026-05-02T12:00:00Z",
-            Ada,
-            "acme/forms",
-            "1.0.0",
-            "customer_suspended",
-        ),
-        (
-            "2026-05-09T12:00:00Z",
-            Fay,
-            "acme/forms",
-            "1.0.0",
-            "customer_suspended",
-        ),
-        ("2026-05-16T12:00:00Z", Ada, "acme/forms", "2.0.0", "ok"),
-        ("2026-05-16T12:00:01Z", Fay, "acme/charts", "1.0.0", "ok"),
-    ] {
-        let what = What::Access {
-            customer,
-            package,
-            version,
-            code,
-        };
-        scenes.push(Scene {
-            at: instant(at)?,
-            what,
-        });
-    }
-    scenes.sort_by_key(|scene| scene.at);
-    Ok(scenes)
-}
-
-/// What must be let through at the end, and what not: package, version, code.
-pub(super) fn last_checks(
-    customer: Customer,
-) -> &'static [(&'static str, &'static str, &'static str)] {
-    match customer {
-        Customer::Ada | Customer::Fay | Customer::Zoe => &[
-            ("acme/forms", "2.0.0", "ok"),
-            ("acme/forms", "2.1.0", "version_not_frozen"),
-        ],
-        Customer::Ben => &[
-            ("acme/forms", "1.0.0", "ok"),
-            ("acme/forms", "2.1.0", "version_not_allowed"),
-        ],
-        Customer::Hal => &[
-            ("acme/forms", "1.0.0", "ok"),
-            ("acme/forms", "2.0.0", "version_not_allowed"),
-        ],
-    }
-}
-
-fn occurred_at(webhook: &Webhook) -> Result<Timestamp, CliError> {
-    let payload: Value =
-        serde_json::from_str(&webhook.payload).map_err(|error| not_json(webhook, &error))?;
-    let at = match webhook.provider {
-        Provider::Stripe => payload["created"]
-            .as_i64()
-            .and_then(Timestamp::from_seconds),
-        Provider::Paddle => payload["occurred_at"].as_str().and_then(Timestamp::parse),
-    };
-    at.ok_or_else(|| CliError::Demo(format!("the payload of {} has no time", webhook.event_type)))
-}
-
-fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
+pub(super) fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
     CliError::Demo(format!(
         "the payload of {} is not JSON: {error}",
         webhook.event_type
     ))
-}
-
-fn instant(text: &str) -> Result<Timestamp, CliError> {
-    Timestamp::parse(text).ok_or_else(|| CliError::Demo(format!("`{text}` is no time")))
 }
