@@ -2,7 +2,6 @@
 //! the only one so far.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,17 +15,10 @@ use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, Settlement};
 use tollgate::store::Store;
 
-/// A clock that stands until it is told to go on.
-struct HandClock(AtomicI64);
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(self.0.load(Ordering::SeqCst))
-    }
-}
+use crate::support::SetClock;
 
 struct Rig {
-    clock: Arc<HandClock>,
+    clock: Arc<SetClock>,
     store: Store,
     queue: EmbeddedQueue,
     _dir: TempDir,
@@ -39,7 +31,7 @@ impl Rig {
             .await
             .unwrap();
         store.migrate().await.unwrap();
-        let clock = Arc::new(HandClock(AtomicI64::new(1_800_000_000_000_000_000)));
+        let clock = Arc::new(SetClock::at(1_800_000_000));
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         Self {
             clock,
@@ -59,11 +51,6 @@ impl Rig {
 
     async fn publish(&self, id: &str) {
         self.queue.publish(message(id)).await.unwrap();
-    }
-
-    fn pass(&self, duration: Duration) {
-        let nanos = i64::try_from(duration.as_nanos()).unwrap();
-        self.clock.0.fetch_add(nanos, Ordering::SeqCst);
     }
 }
 
@@ -195,9 +182,9 @@ async fn a_retry_rests_for_its_delay_and_counts_the_attempt() {
         error: error(),
     };
     settle(&mut consumer, batch, &retry).await;
-    rig.pass(Duration::from_millis(4_999));
+    rig.clock.pass(Duration::from_millis(4_999));
     assert!(is_empty(&mut consumer).await, "it came before its time");
-    rig.pass(Duration::from_millis(1));
+    rig.clock.pass(Duration::from_millis(1));
     let again = take(&mut consumer, 10).await;
     assert_eq!(again[0].message.headers().attempt, 1);
     assert_eq!(again[0].message.headers().error, Some(error()));
@@ -238,7 +225,7 @@ async fn a_batch_is_settled_each_message_in_its_own_way() {
         .settle(batch.into_iter().zip(ways).collect())
         .await
         .unwrap();
-    rig.pass(delay);
+    rig.clock.pass(delay);
     assert_eq!(ids(&take(&mut consumer, 10).await), ["evt_2"]);
     assert_eq!(
         ids(&take(&mut rig.queue.consumer(Lane::Failed), 10).await),

@@ -1,6 +1,6 @@
 //! The router over a store in a temporary folder, with a clock that the test sets.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,18 +24,12 @@ use tollgate::store::Store;
 use tollgate::store::vault::Vault;
 use tower::ServiceExt;
 
+use crate::support::SetClock;
+
 /// The owner of everything.
 pub(super) const ROOT: &str = "owner-of-everything-in-tests";
 /// 2026-01-05T12:00:00Z.
 pub(super) const NOW: i64 = 1_767_614_400;
-
-pub(super) struct SetClock(AtomicI64);
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_seconds(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
 
 #[derive(Default)]
 pub(super) struct Outbox(Mutex<Vec<Message>>);
@@ -104,7 +98,7 @@ impl Rig {
             .await
             .unwrap();
         store.migrate().await.unwrap();
-        let clock = Arc::new(SetClock(AtomicI64::new(NOW)));
+        let clock = Arc::new(SetClock::at(NOW));
         let mut tx = store.begin().await.unwrap();
         tx.app_ensure_default(clock.now()).await.unwrap();
         tx.commit().await.unwrap();
@@ -146,8 +140,8 @@ impl Rig {
         }
     }
 
-    pub(super) fn pass(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
+    pub(super) fn pass(&self, seconds: u64) {
+        self.clock.pass(Duration::from_secs(seconds));
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ use tollgate::store::{App, Store};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::SetClock;
+
 pub(super) const STRIPE_SECRET: &str = "whsec_test_receiver_one";
 pub(super) const STRIPE_NEXT_SECRET: &str = "whsec_test_receiver_two";
 pub(super) const PADDLE_SECRET: &str = "pdl_ntfset_01test_receiver";
@@ -41,21 +43,6 @@ pub(super) const NOW: i64 = 1_767_614_400;
 
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap()
-}
-
-/// A clock that stands still until it is set.
-pub(super) struct SetClock(AtomicI64);
-
-impl SetClock {
-    pub(super) fn set(&self, seconds: i64) {
-        self.0.store(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        at(self.0.load(Ordering::SeqCst))
-    }
 }
 
 /// What the queue does with a message.
@@ -186,7 +173,7 @@ impl Rig {
         let vault = Vault::new(&[7; 32]);
         fill(&store, &vault).await;
 
-        let set_clock = Arc::new(SetClock(AtomicI64::new(NOW)));
+        let set_clock = Arc::new(SetClock::at(NOW));
         let clock: Arc<dyn Clock> = Arc::clone(&set_clock) as _;
         let fixed = vec![
             (Provider::Stripe, secret(STRIPE_SECRET)),

@@ -1,6 +1,8 @@
 //! What the tests share: a real server over a real store in a temporary folder, and a hand that
 //! posts what providers would.
 
+mod clock;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use tollgate::config::{Config, Source};
 use tollgate::domain::id::Provider;
 use tollgate::provider::{header_name, sign};
 use tollgate::server::Server;
+
+pub(crate) use clock::SetClock;
 
 pub(crate) const STRIPE_SECRET: &str = "whsec_TESTONLY0123456789abcdef0123456789";
 pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01testonly0000000000000000_TESTONLY+/key";
