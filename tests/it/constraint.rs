@@ -3,14 +3,8 @@
 //! The tables are `fixtures/composer-constraints.json` and, where a checkout has them,
 //! the cases of the library's own tests in the folder `TOLLGATE_RECORDED_FIXTURES`.
 
-#![expect(
-    clippy::expect_used,
-    reason = "helpers of tests fail loudly too; the lint knows test functions only"
-)]
-
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -18,6 +12,8 @@ use tollgate::domain::constraint::{
     Bound, Constraint, ConstraintProblem, MAX_ALTERNATIVES, MAX_BYTES, Op, Stability, Version,
     VersionProblem,
 };
+
+use crate::support::fixtures::recorded;
 
 /// A list of the tables and the check of one of its records, which says what differs.
 type Check = (&'static str, fn(&Value) -> Result<(), String>);
@@ -125,19 +121,11 @@ fn no_list_of_the_table_is_left_out() {
 }
 
 #[test]
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever reads the run must see that a part of it was left out"
-)]
 fn the_recorded_cases_of_composers_own_tests_agree() {
-    let Some(folder) = std::env::var_os("TOLLGATE_RECORDED_FIXTURES") else {
-        eprintln!(
-            "NOT RUN: the recorded Composer cases. TOLLGATE_RECORDED_FIXTURES is not set; \
-             they are kept outside the project."
-        );
+    let Some(folder) = recorded("the_recorded_cases_of_composers_own_tests_agree") else {
         return;
     };
-    let path = Path::new(&folder).join("composer-upstream.json");
+    let path = folder.join("composer-upstream.json");
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
     let table: Value = serde_json::from_str(&text).expect("the recorded table is JSON");

@@ -1,7 +1,5 @@
 //! Payloads: what each fixture means, whatever version wrote it, and what cannot be understood.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
 mod account;
 mod money;
 mod refused;
@@ -11,41 +9,25 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tollgate::domain::fact::{Fact, Occurrence};
 use tollgate::domain::id::Provider;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode, Reading, TYPES};
 
-use support::{NEW, OLD, files, fixtures, load, provider_of, reading};
-
-#[derive(Deserialize)]
-struct Outcomes {
-    own: Vec<Row>,
-    recorded: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    file: String,
-    outcome: String,
-    code: Option<String>,
-    because: String,
-}
+use crate::support::fixtures::{Row, files, outcomes, own, provider_of, recorded};
+use support::{NEW, OLD, load, reading};
 
 #[test]
 fn every_fixture_means_what_the_table_says() {
-    check_folder(&fixtures(), &outcomes().own);
+    check_folder(&own(), &outcomes().own);
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn every_recorded_payload_means_what_the_table_says() {
-    let Some(folder) = std::env::var_os("TOLLGATE_RECORDED_FIXTURES") else {
-        eprintln!("did not run: TOLLGATE_RECORDED_FIXTURES is not set");
+    let Some(folder) = recorded("every_recorded_payload_means_what_the_table_says") else {
         return;
     };
-    check_folder(Path::new(&folder), &outcomes().recorded);
+    check_folder(&folder, &outcomes().recorded);
 }
 
 fn check_folder(folder: &Path, rows: &[Row]) {
@@ -87,7 +69,7 @@ fn only_references(occurrence: &Occurrence) -> bool {
 #[test]
 fn both_shapes_of_an_event_say_the_same() {
     let mut pairs = 0;
-    for file in files(&fixtures()) {
+    for file in files(&own()) {
         let Some(stem) = file.strip_suffix(OLD) else {
             continue;
         };
@@ -145,7 +127,7 @@ fn the_table_lists_what_is_read_with_samples_of_it() {
         .map(|row| (row.provider, row.event_type))
         .collect();
     assert_eq!(names.len(), TYPES.len(), "a type is listed twice");
-    for file in files(&fixtures()) {
+    for file in files(&own()) {
         let provider = provider_of(&file);
         let reading = reading(provider, &load(&file));
         let name = file
@@ -161,9 +143,4 @@ fn the_table_lists_what_is_read_with_samples_of_it() {
         );
         assert_eq!(names.contains(&(provider, name)), read, "{file}");
     }
-}
-
-fn outcomes() -> Outcomes {
-    let text = std::fs::read_to_string(fixtures().join("outcomes.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
 }

@@ -1,7 +1,5 @@
 //! Signatures: the vectors of both providers, and the rules beside them.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +11,8 @@ use serde::Deserialize;
 use tollgate::domain::id::{Provider, SecretId};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{Mode, Secret, SignatureError, VerifiedWebhook, sign, verify};
+
+use crate::support::fixtures::recorded;
 
 const NOW: i64 = 1_760_000_000;
 const TOLERANCE: Duration = Duration::from_mins(5);
@@ -88,13 +88,11 @@ fn the_vectors_are_judged_by_our_rule() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn deliveries_that_paddle_itself_signed_are_accepted() {
-    let Some(folder) = std::env::var_os("TOLLGATE_RECORDED_FIXTURES") else {
-        eprintln!("did not run: TOLLGATE_RECORDED_FIXTURES is not set");
+    let Some(folder) = recorded("deliveries_that_paddle_itself_signed_are_accepted") else {
         return;
     };
-    check_vectors(&Path::new(&folder).join("signatures.json"));
+    check_vectors(&folder.join("signatures.json"));
 }
 
 #[test]

@@ -6,9 +6,8 @@ use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PayloadError, ReadError};
 
-use super::support::{
-    NEW, files, fixtures, load, newest, path_of, provider_of, reading, remove, subscription,
-};
+use super::support::{NEW, load, newest, path_of, reading, remove, subscription};
+use crate::support::fixtures::{files, own, provider_of};
 
 /// A payload, then a field of it and the path that is named when the field is not there.
 const NEEDED: &str = "
@@ -270,7 +269,7 @@ proptest! {
         edits in proptest::collection::vec((any::<u16>(), 0..12_usize), 1..4),
         mode in proptest::sample::select(vec![Mode::Any, Mode::Live, Mode::Test]),
     ) {
-        let files: Vec<String> = files(&fixtures()).into_iter().collect();
+        let files: Vec<String> = files(&own()).into_iter().collect();
         let file = file.get(&files);
         let mut payload = load(file);
         for (place, with) in edits {

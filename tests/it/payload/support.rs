@@ -1,43 +1,17 @@
-//! Fixtures, and reading them.
-
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+//! Reading fixtures, whole and changed.
 
 use serde_json::Value;
 use tollgate::domain::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::provider::{self, Meaning, Mode, ReadError, Reading};
 
+use crate::support::fixtures::{self, provider_of};
+
 pub(super) const OLD: &str = "--2024-06-20.json";
 pub(super) const NEW: &str = "--2025-11-17.clover.json";
 
-pub(super) fn fixtures() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"))
-}
-
-/// The payloads of both providers in a folder, as `stripe/….json`.
-pub(super) fn files(folder: &Path) -> BTreeSet<String> {
-    let mut files = BTreeSet::new();
-    for provider in Provider::ALL {
-        for entry in std::fs::read_dir(folder.join(provider.as_str())).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if Path::new(&name)
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                files.insert(format!("{provider}/{name}"));
-            }
-        }
-    }
-    files
-}
-
-pub(super) fn provider_of(file: &str) -> Provider {
-    file.split('/').next().unwrap().parse().unwrap()
-}
-
 pub(super) fn load(file: &str) -> Value {
-    let path = fixtures().join(file);
+    let path = fixtures::own().join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
     serde_json::from_str(&text).unwrap()
 }

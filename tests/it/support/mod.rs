@@ -2,6 +2,7 @@
 //! posts what providers would.
 
 mod clock;
+pub(crate) mod fixtures;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -251,17 +252,4 @@ pub(crate) fn stripe_subscription(id: &str, customer: &str, status: &str) -> Val
 /// A Stripe customer.
 pub(crate) fn stripe_customer(id: &str, email: &str) -> Value {
     json!({ "id": id, "object": "customer", "email": email, "name": "A Customer" })
-}
-
-/// Where recorded payloads are, if `TOLLGATE_RECORDED_FIXTURES` says so. A test that needs them
-/// and does not find them says plainly that it did not run.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-pub(crate) fn recorded(test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TOLLGATE_RECORDED_FIXTURES").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!(
-            "{test} DID NOT RUN: set TOLLGATE_RECORDED_FIXTURES to a folder of recorded payloads"
-        );
-    }
-    folder
 }
