@@ -11,12 +11,8 @@
 //! | --- | --- |
 //! | `http.request.serve` | one request, whatever it asks for |
 //! | `http.webhook.receive` | one webhook, from its bytes to the answer |
-//! | `queue.event.publish` | the durable hand-over of one event |
-//! | `pipeline.event.process` | one event, from its bytes to the commit |
-//! | `pipeline.event.record` | a failed event on its way into the ledger |
-//! | `pipeline.event.replay` | an event that is published again |
-//! | `pipeline.timer.run` | one due transition of a customer |
-//! | `db.{noun}.{verb}` | one call of the store, such as `db.customer.upsert` |
+//!
+//! The worker opens none: it works on batches, and each of its lines names its own event.
 //!
 //! A field has the same name in every span and line:
 //!
@@ -31,7 +27,6 @@
 //! | `outcome` | of an event: `applied`, `unchanged`, `superseded`, … |
 //! | `error.code` | the stable code that the caller saw too |
 //! | `error` | a cause with its sources, once, where it is handled |
-//! | `duration_ms` | milliseconds |
 //!
 //! A message reads alone, without its fields. `error` means that somebody must act, `warn` that
 //! somebody may want to know, `info` is what happens a few times a day or once an event.

@@ -31,7 +31,8 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
         if settings.webhook_secrets.is_empty() {
             info!(
                 provider,
-                "no webhook secret in the settings: /webhooks/{provider} does not exist"
+                "no webhook secret in the settings: /webhooks/{provider} exists only with one \
+                 that the API was given"
             );
         }
     }
