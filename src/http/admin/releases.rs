@@ -63,21 +63,26 @@ struct ReleaseBody {
 }
 
 impl ReleaseBody {
-    fn check(&self, faults: &mut Faults, at: &str, wanted: &Wanted<'_>) -> Option<Release> {
-        let released_at = match &self.released_at {
-            Some(text) => faults.note(instant(&format!("{at}released_at"), text)),
-            None => Some(wanted.now),
-        };
-        let release = Release::new(
-            wanted.package,
-            &self.version,
-            released_at.unwrap_or(wanted.now),
-        );
+    fn check(&self, faults: &mut Faults, at: &str, wanted: &Wanted<'_>) -> Option<Announced> {
+        let released_at = self
+            .released_at
+            .as_ref()
+            .map(|text| faults.note(instant(&format!("{at}released_at"), text)));
+        let at_or_now = released_at.flatten().unwrap_or(wanted.now);
+        let release = Release::new(wanted.package, &self.version, at_or_now);
         let release = release.map_err(|error| error.to_string());
-        faults
-            .note(checked(&format!("{at}version"), release))
-            .filter(|_| released_at.is_some())
+        let release = faults.note(checked(&format!("{at}version"), release))?;
+        Some(Announced {
+            release,
+            is_timed: released_at.is_some(),
+        })
     }
+}
+
+/// A release of an order, and whether the order says when it came out.
+struct Announced {
+    release: Release,
+    is_timed: bool,
 }
 
 /// What all releases of an order share.
@@ -144,7 +149,7 @@ async fn add(
     Ok((status, Json(view)))
 }
 
-fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Release>, ApiError> {
+fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>, ApiError> {
     let mut faults = Faults::default();
     let releases = match body {
         ReleasesBody {
@@ -192,9 +197,10 @@ struct Comparison {
     any_new: bool,
 }
 
-/// Versions are the same by value, whatever their spelling: one that is known keeps its key. An
-/// order without a time leaves the time of a known version as it is only if it says the same.
-fn compare(known: Vec<Release>, wanted: Vec<Release>) -> Comparison {
+/// Versions are the same by value, whatever their spelling: one that is known keeps its key, and,
+/// if the order says no time, its time, or a repetition would take the version from everybody who
+/// was frozen in between.
+fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
     let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
     for release in known {
         if let Ok(version) = Version::parse(&release.version) {
@@ -206,12 +212,21 @@ fn compare(known: Vec<Release>, wanted: Vec<Release>) -> Comparison {
         after: Vec::new(),
         any_new: false,
     };
-    for mut release in wanted {
+    for Announced {
+        mut release,
+        is_timed,
+    } in wanted
+    {
         let Ok(version) = Version::parse(&release.version) else {
             continue;
         };
         match by_version.get(&version) {
-            Some(known) => release.normalized.clone_from(&known.normalized),
+            Some(known) => {
+                release.normalized.clone_from(&known.normalized);
+                if !is_timed {
+                    release.released_at = known.released_at;
+                }
+            }
             None => comparison.any_new = true,
         }
         if by_version.get(&version) != Some(&release) {

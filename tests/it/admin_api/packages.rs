@@ -242,6 +242,13 @@ async fn releases_are_recorded_once_by_value() {
         json!({"releases": [{"version": "1.1"}, {"version": "01.1+build"}, {"version": "1.0.0"}]});
     let several = rig.post(path, several).await.expect(201);
     assert_eq!(several["data"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        several["data"][2]["released_at"], "2025-12-01T00:00:00Z",
+        "a known version keeps its time"
+    );
+    rig.pass(60);
+    let again = rig.post(path, json!({"version": "1.0.0"})).await;
+    assert_eq!(again.expect(200)["changed"], false);
     let listed = rig.get(path).await.expect(200);
     assert_eq!(listed["meta"]["total"], 2, "{listed}");
 
