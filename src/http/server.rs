@@ -2,7 +2,7 @@
 //!
 //! axum's own `serve` has no limit on slow senders and no bound on a graceful stop, so the loop
 //! is here, on the same parts that it is made of. A sender can hold a connection, never a thread:
-//! what it may cost is in [`limits`](super::limits).
+//! what it may cost is in [`limits`].
 
 use std::convert::Infallible;
 use std::future::Future;
