@@ -19,6 +19,7 @@ use crate::domain::event::EventError;
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::fact::Occurrence;
 use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::mode::Mode;
 use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
 use crate::domain::world::World;
@@ -66,6 +67,7 @@ pub async fn process(
         if !apps.contains(&key.app) {
             continue;
         }
+        let came_wrong = fold.came_wrong(key);
         match fold.admit(key, message.headers()) {
             Admission::Counted => dispositions[index] = Disposition::Duplicate,
             Admission::Known => dispositions[index] = Disposition::Redelivered,
@@ -76,13 +78,22 @@ pub async fn process(
                     message.headers().mode,
                 ) {
                     Ok(reading) => {
+                        fold.note_mode(key, message.headers().mode, &reading);
+                        let tasks = to_apply.entry(&key.app).or_default();
+                        if came_wrong {
+                            // What the wrong secret brought in this batch gives way.
+                            for earlier in tasks.extract_if(.., |earlier| earlier.key == key) {
+                                dispositions[earlier.index] =
+                                    Disposition::Done(EventOutcome::Ignored);
+                            }
+                        }
                         let task = Task {
                             index,
                             key,
                             message,
                             reading,
                         };
-                        to_apply.entry(&key.app).or_default().push(task);
+                        tasks.push(task);
                     }
                     Err(error) => {
                         fold.ledger.remove(key);
@@ -213,9 +224,10 @@ impl Fold {
                 let state = LedgerState {
                     receipt: headers.receipt.clone(),
                     outcome: EventOutcome::Unchanged,
+                    wrong_mode: None,
                 };
                 let before = self.ledger.insert(key.clone(), state);
-                if before.is_some_and(|state| state.outcome.is_settled()) {
+                if before.is_some_and(|state| had_effect(state.outcome)) {
                     self.forced.insert(key.clone());
                 }
             }
@@ -223,6 +235,23 @@ impl Fold {
             Admission::Known => {}
         }
         admission
+    }
+
+    /// Whether the event has come, and only by a secret of the wrong mode.
+    fn came_wrong(&self, key: &EventKey) -> bool {
+        self.ledger
+            .get(key)
+            .is_some_and(|state| state.wrong_mode.is_some())
+    }
+
+    /// Notes that an event came by a secret of the wrong mode, for its next delivery.
+    fn note_mode(&mut self, key: &EventKey, mode: Mode, reading: &Reading) {
+        if reading.meaning == Meaning::Ignored(IgnoreReason::LivemodeMismatch)
+            && let Some(state) = self.ledger.get_mut(key)
+        {
+            state.outcome = EventOutcome::Ignored;
+            state.wrong_mode = Some(mode);
+        }
     }
 
     /// Folds one event into the world and notes its outcome.
@@ -283,6 +312,14 @@ impl Fold {
     }
 }
 
+/// Whether an event with this outcome was weighed against what is kept.
+const fn had_effect(outcome: EventOutcome) -> bool {
+    match outcome {
+        EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded => true,
+        EventOutcome::Ignored | EventOutcome::Pending | EventOutcome::Failed => false,
+    }
+}
+
 fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
     let same_message = state.receipt == headers.receipt;
     match (headers.replay, state.outcome) {
@@ -305,6 +342,10 @@ fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
         // A failed event that the provider sends again gets another chance.
         (None, EventOutcome::Pending | EventOutcome::Failed) => Admission::Process,
         (None, _) if same_message => Admission::Known,
+        // A secret of the wrong mode must not hide the event from the right one.
+        (None, _) if state.wrong_mode.is_some_and(|mode| mode != headers.mode) => {
+            Admission::Process
+        }
         (
             None,
             EventOutcome::Applied

@@ -19,6 +19,9 @@ pub struct LedgerState {
     pub receipt: String,
     /// What became of it.
     pub outcome: EventOutcome,
+    /// The mode of the secret that it was verified with, if it was ignored because the event was
+    /// of the other mode: the right secret may still bring it.
+    pub wrong_mode: Option<Mode>,
 }
 
 /// A row to write.
@@ -81,7 +84,9 @@ impl Tx {
         for key in keys {
             rows.row([json!(key.app), json!(key.provider), json!(key.id)]);
         }
-        let sql = "SELECT events.app, events.provider, events.id, receipt, outcome \
+        let sql = "SELECT events.app, events.provider, events.id, receipt, outcome, \
+                   CASE WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' \
+                   THEN mode END AS wrong_mode \
                    FROM {rows} AS wanted \
                    JOIN events ON events.app = wanted.app \
                    AND events.provider = wanted.provider AND events.id = wanted.id";
@@ -97,14 +102,15 @@ impl Tx {
                 let state = LedgerState {
                     receipt: row.text("receipt")?,
                     outcome: row.parsed("outcome")?,
+                    wrong_mode: row.parsed_opt("wrong_mode")?,
                 };
                 Ok((key, state))
             })
             .collect()
     }
 
-    /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed` or
-    /// replayed. When and how often an event came stays as it was.
+    /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
+    /// or ignored because of a secret's mode. When and how often an event came stays as it was.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
@@ -159,7 +165,7 @@ impl Tx {
                    error_code, error_detail, customer_id, changes, payload \
                    FROM {rows} AS new WHERE true \
                    ON CONFLICT (app, provider, id) DO UPDATE SET receipt = excluded.receipt, \
-                   account = excluded.account, livemode = excluded.livemode, \
+                   mode = excluded.mode, account = excluded.account, livemode = excluded.livemode, \
                    occurred_at = excluded.occurred_at, processed_at = excluded.processed_at, \
                    outcome = excluded.outcome, attempts = excluded.attempts, \
                    error_code = excluded.error_code, error_detail = excluded.error_detail, \
@@ -175,7 +181,8 @@ impl Tx {
         id: &str,
     ) -> Result<Option<StoredEvent>, StoreError> {
         let sql = "SELECT provider, type, received_at, mode, outcome, payload FROM events \
-                   WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2";
+                   WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2 \
+                   ORDER BY received_at DESC LIMIT 1";
         let Some(row) = self.fetch_opt(sql, binds![app.as_str(), id]).await? else {
             return Ok(None);
         };

@@ -294,3 +294,46 @@ async fn how_messages_are_grouped_into_batches_makes_no_difference() {
     assert_eq!(ends[0], ends[1]);
     assert_eq!(ends[0], ends[2]);
 }
+
+#[tokio::test]
+async fn a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one() {
+    let by = |mode, receipt| {
+        let mut message = message(&sign_up(1), receipt);
+        message.headers_mut().mode = mode;
+        message
+    };
+    let (test, live) = (by(Mode::Test, "r1"), by(Mode::Live, "r2"));
+    let orders = [
+        ("one batch", vec![vec![&test, &live]]),
+        ("one batch, right one first", vec![vec![&live, &test]]),
+        ("two batches", vec![vec![&test], vec![&live]]),
+        ("right one first", vec![vec![&live], vec![&test]]),
+        (
+            "wrong one twice",
+            vec![vec![&test], vec![&test], vec![&live]],
+        ),
+    ];
+    for (description, batches) in orders {
+        let bench = Bench::new().await;
+        for batch in batches {
+            let batch: Vec<Message> = batch.into_iter().cloned().collect();
+            bench.process(&batch).await;
+        }
+        let event = bench.event("evt_c1").await;
+        assert_eq!(event.outcome, EventOutcome::Applied, "{description}");
+        assert_eq!(event.error, None, "{description}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_delivery_by_the_same_wrong_secret_is_a_duplicate() {
+    let bench = Bench::new().await;
+    for receipt in ["r1", "r2"] {
+        let mut message = message(&sign_up(1), receipt);
+        message.headers_mut().mode = Mode::Test;
+        bench.process(&[message]).await;
+    }
+    let event = bench.event("evt_c1").await;
+    assert_eq!(event.outcome, EventOutcome::Ignored);
+    assert_eq!(event.duplicates, 1);
+}
