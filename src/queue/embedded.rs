@@ -25,6 +25,11 @@ use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx
 /// than the commit.
 const GROUP: usize = 256;
 
+/// How many bytes of bodies share one commit or one batch, beyond which no further message is
+/// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
+/// several times over; 256 of the largest would be gigabytes. Of usual events 256 are one megabyte.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
 /// How long a consumer sleeps at most. Its own messages ring the bell; this is for those that
 /// another process wrote into the store, such as the command `events replay`.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
@@ -110,14 +115,19 @@ impl Publisher for EmbeddedQueue {
     }
 }
 
-/// Takes all publishes that wait and commits them together.
+/// Takes the publishes that wait, as many as may share a commit, and commits them together.
 async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while inbox.recv_many(&mut group, GROUP).await > 0 {
-        let (messages, waiting): (Vec<_>, Vec<_>) = group
-            .drain(..)
-            .map(|publish| (publish.message, publish.done))
-            .unzip();
+    while let Some(Publish { message, done }) = inbox.recv().await {
+        let mut bytes = message.body.len();
+        let (mut messages, mut waiting) = (vec![message], vec![done]);
+        while messages.len() < GROUP && bytes < GROUP_BYTES {
+            let Ok(Publish { message, done }) = inbox.try_recv() else {
+                break;
+            };
+            bytes += message.body.len();
+            messages.push(message);
+            waiting.push(done);
+        }
         let result = shared.add(messages).await.map_err(Arc::new);
         if result.is_ok() {
             shared.work.bell.notify_waiters();
@@ -213,7 +223,12 @@ impl EmbeddedConsumer {
         let in_hand = state.in_hand(|held| held.clone());
         let mut tx = shared.store.read().await?;
         let due = tx
-            .message_due(word(self.lane), shared.clock.now(), in_hand.clone(), most)
+            .message_due(
+                word(self.lane),
+                shared.clock.now(),
+                in_hand.clone(),
+                (most, GROUP_BYTES),
+            )
             .await?;
         if due.is_empty() {
             return Ok(Err(tx.message_next_due(word(self.lane), in_hand).await?));

@@ -58,20 +58,28 @@ impl Tx {
         Ok(())
     }
 
-    /// The oldest due messages of a lane, without those that are in somebody's hands.
+    /// The oldest due messages of a lane, without those that are in somebody's hands. No more
+    /// follow once their bodies together have `most_bytes`; the first comes whatever its size.
     pub(crate) async fn message_due(
         &mut self,
         lane: &'static str,
         now: Timestamp,
         in_hand: impl IntoIterator<Item = i64> + Send,
-        most: usize,
+        (most, most_bytes): (usize, usize),
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let sql = "SELECT seq, headers, body FROM messages \
+        let [most, most_bytes] =
+            [most, most_bytes].map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
+        // Sizes first: an engine tells them without reading the bodies.
+        let sql = "SELECT messages.seq, headers, body FROM messages JOIN ( \
+                   SELECT seq, due_at, SUM(size) OVER (ORDER BY due_at, seq) - size AS bytes_before \
+                   FROM (SELECT seq, due_at, OCTET_LENGTH(body) AS size FROM messages \
                    WHERE lane = $1 AND due_at <= $2 \
                    AND seq NOT IN (SELECT key FROM {rows} AS held) \
-                   ORDER BY due_at, seq LIMIT $4";
-        self.fetch(sql, binds![lane, now, numbers(in_hand), most])
+                   ORDER BY due_at, seq LIMIT $4) AS due) AS chosen \
+                   ON chosen.seq = messages.seq WHERE chosen.bytes_before < $5 \
+                   ORDER BY chosen.due_at, chosen.seq";
+        let binds = binds![lane, now, numbers(in_hand), most, most_bytes];
+        self.fetch(sql, binds)
             .await?
             .iter()
             .map(|row| {

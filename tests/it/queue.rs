@@ -266,3 +266,26 @@ async fn publishes_at_the_same_time_are_all_kept() {
     taken.dedup();
     assert_eq!(taken.len(), 300);
 }
+
+#[tokio::test]
+async fn large_messages_come_in_smaller_batches_and_none_is_left_out() {
+    let rig = Rig::new().await;
+    let large = |number: usize| {
+        let mut message = message(&format!("evt_{number:02}"));
+        message.body = "x".repeat(1024 * 1024);
+        message
+    };
+    let publishes = (0..20).map(|number| rig.queue.publish(large(number)));
+    for result in futures::future::join_all(publishes).await {
+        result.unwrap();
+    }
+    let mut consumer = rig.queue.consumer(Lane::Work);
+    let mut sizes = Vec::new();
+    while sizes.iter().sum::<usize>() < 20 {
+        let batch = take(&mut consumer, 256).await;
+        sizes.push(batch.len());
+        settle(&mut consumer, batch, &Settlement::Ack).await;
+    }
+    assert_eq!(sizes, [8, 8, 4]);
+    assert!(is_empty(&mut consumer).await);
+}
