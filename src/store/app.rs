@@ -95,11 +95,14 @@ impl Tx {
         Ok(self.execute(sql, binds![slug.as_str(), name]).await? > 0)
     }
 
-    /// Removes an app with all that belongs to it; whether there was one.
+    /// Removes an app with all that belongs to it; whether there was one. Its messages in the
+    /// built-in queue go too: an app made later under the same slug is another tenant.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_delete(&mut self, slug: &AppSlug) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM messages WHERE headers ->> 'app' = $1";
+        self.execute(sql, binds![slug.as_str()]).await?;
         let sql = "DELETE FROM apps WHERE slug = $1";
         Ok(self.execute(sql, binds![slug.as_str()]).await? > 0)
     }

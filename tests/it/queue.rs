@@ -289,3 +289,20 @@ async fn large_messages_come_in_smaller_batches_and_none_is_left_out() {
     assert_eq!(sizes, [8, 8, 4]);
     assert!(is_empty(&mut consumer).await);
 }
+
+#[tokio::test]
+async fn messages_of_an_app_go_with_it() {
+    let rig = Rig::new().await;
+    let mut theirs = message("evt_theirs");
+    theirs.headers_mut().app = "acme".parse().unwrap();
+    let slug = theirs.headers().app.clone();
+    rig.queue.publish(theirs).await.unwrap();
+    rig.publish("evt_ours").await;
+    let mut tx = rig.store.begin().await.unwrap();
+    tx.app_delete(&slug).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut consumer = rig.queue.consumer(Lane::Work);
+    let batch = take(&mut consumer, 10).await;
+    assert_eq!(ids(&batch), ["evt_ours"]);
+}
