@@ -53,6 +53,14 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The database refused a statement for what it says or is given. It would refuse it again, so
+    /// whoever sent it must not wait for a better time.
+    #[error("the database refused a statement")]
+    Refused {
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate {
@@ -82,7 +90,11 @@ pub enum StoreError {
 
 impl StoreError {
     fn database(source: sqlx::Error) -> Self {
-        Self::Database { source }
+        if is_refusal(&source) {
+            Self::Refused { source }
+        } else {
+            Self::Database { source }
+        }
     }
 
     fn corrupt(column: &'static str, detail: &str) -> Self {
@@ -96,11 +108,28 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Database { .. } => true,
-            Self::Migrate { .. }
+            Self::Refused { .. }
+            | Self::Migrate { .. }
             | Self::CorruptRow { .. }
             | Self::Document { .. }
             | Self::Sealed => false,
         }
+    }
+}
+
+/// SQLite's primary result codes for statements that fail however often they are tried: `ERROR`,
+/// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
+const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
+
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<u32>().ok());
+            // The upper bytes of an extended code say more than whether it may pass.
+            code.is_some_and(|code| REFUSALS.contains(&(code & 0xff)))
+        }
+        _ => false,
     }
 }
 

@@ -17,6 +17,9 @@ use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated};
 use crate::store::{CustomerFilter, Listed, Match};
 
+/// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
+const MAX_SEARCH: usize = 512;
+
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/customers", get(list).post(create))
@@ -204,6 +207,13 @@ async fn list(
 fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
     // `?email=` is what a form sends that leaves a field empty.
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    for (field, text) in [("email", &query.email), ("q", &query.q)] {
+        // Engines refuse patterns beyond some length, and nothing that is searched is longer.
+        if text.as_ref().is_some_and(|text| text.len() > MAX_SEARCH) {
+            let message = format!("must be at most {MAX_SEARCH} bytes long");
+            return Err(FieldError::new(field, message));
+        }
+    }
     let status = filled(query.status);
     if let Some(status) = &status
         && !["active", "suspended", "frozen", "expired"].contains(&status.as_str())

@@ -59,6 +59,8 @@ async fn the_list_is_filtered_and_newest_first() {
         "has_token=perhaps",
         "page=0",
         "page_size=101",
+        &format!("q={}", "a".repeat(513)),
+        &format!("email={}", "a".repeat(60_000)),
     ] {
         rig.get(&format!("/customers?{query}"))
             .await
