@@ -1,5 +1,7 @@
 //! The embedded engine: one SQLite file.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ pub(super) struct SqliteDriver {
 impl SqliteDriver {
     /// Opens the file, making it if it is missing.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private(path).map_err(|source| StoreError::database(sqlx::Error::Io(source)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -99,6 +102,19 @@ impl Driver for SqliteDriver {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+/// Makes the file, if it is missing, so that only its owner can read it, whatever folder it lies
+/// in: it holds personal data. SQLite gives the files that it makes beside it the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -201,4 +217,69 @@ fn cell(row: &SqliteRow, index: usize) -> Result<Cell, StoreError> {
         _ => row.try_get_unchecked(index).map(Cell::Text),
     }
     .map_err(StoreError::database)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::driver::binds;
+
+    async fn opened(folder: &tempfile::TempDir) -> SqliteDriver {
+        SqliteDriver::open(&folder.path().join("t.db"))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_would_be_refused_again_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = opened(&folder).await;
+        let mut session = driver.begin().await.unwrap();
+        let table = "CREATE TABLE t (n INTEGER PRIMARY KEY, m TEXT NOT NULL) STRICT";
+        session.execute(table, binds![]).await.unwrap();
+        let insert = "INSERT INTO t (n, m) VALUES ($1, $2)";
+        session.execute(insert, binds![1, "a"]).await.unwrap();
+        let cases = [
+            ("taken", insert, binds![1, "a"]),
+            ("missing", insert, binds![2, None::<&str>]),
+            ("of another type", insert, binds!["x", "a"]),
+            ("no document", "SELECT $1 ->> 0", binds!["{"]),
+        ];
+        for (description, sql, binds) in cases {
+            let error = session.fetch(sql, binds).await.unwrap_err();
+            assert!(!error.is_passing(), "{description}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_closed_may_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = opened(&folder).await;
+        driver.close().await;
+        let error = driver.begin().await.err().unwrap();
+        assert!(error.is_passing(), "{error:?}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_files_of_the_store_are_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let everybody = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), everybody).unwrap();
+        let driver = opened(&folder).await;
+        let mut session = driver.begin().await.unwrap();
+        let table = "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT";
+        session.execute(table, binds![]).await.unwrap();
+        session.commit().await.unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+            seen += 1;
+        }
+        assert_eq!(seen, 3, "the file, its log and its index");
+    }
 }
