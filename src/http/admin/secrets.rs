@@ -23,6 +23,10 @@ use crate::store::Tx;
 use crate::store::secret::EndpointSecret;
 use crate::store::vault::SealedFor;
 
+/// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
+/// checked against each.
+const MAX_SECRETS: usize = 16;
+
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route(
@@ -97,6 +101,14 @@ async fn add(
 
     let mut tx = state.store.begin().await?;
     let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
+    let known = tx.secret_list(&app, provider).await?;
+    let current = known
+        .iter()
+        .filter(|it| it.expires_at.is_none_or(|end| end > now));
+    if current.count() >= MAX_SECRETS {
+        let detail = format!("the endpoint has {MAX_SECRETS} current secrets; remove one first");
+        return Err(ApiError::conflict("secrets_too_many", detail));
+    }
     let order = order_in(&admin, &state, app.clone());
     let secret = EndpointSecret {
         id: SecretId::from_uuid(random::uuid(now)?),

@@ -207,6 +207,29 @@ async fn secrets_come_in_and_never_out() {
     }
 }
 
+#[tokio::test]
+async fn an_endpoint_has_a_bounded_number_of_current_secrets() {
+    let rig = Rig::start().await;
+    let path = "/apps/default/endpoints/stripe/secrets";
+    let short = json!({"secret": "whsec_short", "expires_at": "2026-01-05T12:00:10Z"});
+    let first = rig.post(path, short).await.expect(201);
+    for number in 1..16 {
+        let body = json!({"secret": format!("whsec_{number}")});
+        rig.post(path, body).await.expect(201);
+    }
+    let one_more = json!({"secret": "whsec_more"});
+    rig.post(path, one_more.clone())
+        .await
+        .refused(409, "secrets_too_many");
+    rig.post("/apps/default/endpoints/paddle/secrets", one_more.clone())
+        .await
+        .expect(201);
+    // What has run out does not count.
+    rig.pass(10);
+    rig.post(path, one_more).await.expect(201);
+    assert!(first["expires_at"].is_string());
+}
+
 /// Two apps, each with an owner; the first has something of everything.
 struct Neighbours {
     rig: Rig,
