@@ -218,6 +218,8 @@ fn refuse(mut refusal: ApiError, place: &Place, client: IpAddr) -> Response {
         StatusCode::INTERNAL_SERVER_ERROR => line!(error),
         // Somebody may want to know: a wrong secret, a forger, a store that is away.
         StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => line!(warn),
+        // A log that grows with every try would be what the limit guards against.
+        StatusCode::TOO_MANY_REQUESTS => line!(debug),
         // Strangers who try paths and sizes.
         _ => line!(info),
     }

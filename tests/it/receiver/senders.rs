@@ -156,6 +156,11 @@ async fn failing_signatures_are_limited_by_address_and_valid_ones_never() {
     }
     assert_eq!(limited.problem(), (429, "too_many_failures".to_owned()));
     assert_eq!(limited.header("retry-after"), Some("1"));
+    let last = rig.log.take().pop().unwrap();
+    assert_eq!(
+        last["fields"]["error.code"], "signature_mismatch",
+        "what is beyond the limit fills no log"
+    );
     assert_eq!(
         send(from("192.0.2.1", &right)).await.status,
         200,
