@@ -26,6 +26,10 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// arrives in this time at 70 KB a second.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
+/// How long nothing of an answer may leave before its reader is given up. Generous to somebody on a
+/// train; nobody who reads at all is slower.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+
 /// How long the durable hand-over of a webhook may take before the answer is 503. Paddle stops
 /// listening after five seconds
 /// (<https://developer.paddle.com/webhooks/respond-to-webhooks>): a later answer is read by nobody.
@@ -48,6 +52,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// For a whole body. Default 15 s.
     pub body_time: Duration,
+    /// For any progress of an answer on its way out. Default 30 s.
+    pub write_time: Duration,
     /// For handing one webhook over to the queue. Default 4 s.
     pub hand_over_time: Duration,
     /// Open connections. Default 900.
@@ -61,6 +67,7 @@ impl Default for Limits {
         Self {
             head_time: HEAD_TIME,
             body_time: BODY_TIME,
+            write_time: WRITE_TIME,
             hand_over_time: HAND_OVER_TIME,
             connections: CONNECTIONS,
             drain_time: DRAIN_TIME,

@@ -18,6 +18,7 @@ mod frame;
 mod health;
 pub mod input;
 pub mod limits;
+mod patience;
 mod server;
 pub mod throttle;
 mod webhook;

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::limits::{self, Limits};
+use super::patience::Patience;
 use crate::causes::chain;
 
 /// How long to wait after the system refused a connection, usually because no file descriptor is
@@ -92,6 +93,7 @@ async fn converse(
 ) {
     // An answer is written whole; holding back its last packet only delays it.
     let _ = stream.set_nodelay(true);
+    let stream = Patience::new(stream, limits.write_time);
     let service = service_fn(move |request| answer(router.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -151,6 +151,7 @@ pub(super) fn small_limits() -> Limits {
     Limits {
         head_time: Duration::from_millis(300),
         body_time: Duration::from_millis(500),
+        write_time: Duration::from_millis(500),
         hand_over_time: Duration::from_millis(200),
         connections: 100,
         drain_time: Duration::from_millis(400),

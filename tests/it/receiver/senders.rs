@@ -124,6 +124,22 @@ async fn senders_of_slow_heads_and_slow_bodies_are_cut_off() {
 }
 
 #[tokio::test]
+async fn who_never_reads_the_answers_is_cut_off() {
+    // Patience with heads is long here, so that only the answers can be what ends it.
+    let limits = Limits {
+        head_time: Duration::from_mins(1),
+        ..small_limits()
+    };
+    let rig = Rig::with(limits, &[]).await;
+    let ask = b"GET /nothing HTTP/1.1\r\nHost: t\r\n\r\n".repeat(1000);
+    let mut stream = rig.connect().await;
+    let flood = async { while stream.write_all(&ask).await.is_ok() {} };
+    timeout(Duration::from_secs(20), flood)
+        .await
+        .expect("the connection is closed");
+}
+
+#[tokio::test]
 async fn failing_signatures_are_limited_by_address_and_valid_ones_never() {
     let rig = Rig::with(Limits::default(), &["127.0.0.0/8"]).await;
     let body = stripe_event("evt_1");
