@@ -17,6 +17,10 @@ use super::ReadError;
 use crate::domain::fact::{Address, Contact};
 use crate::domain::time::Timestamp;
 
+/// The longest text for people, in characters. Both providers allow a few hundred; customer lists
+/// show every one of them.
+const MAX_TEXT: usize = 1024;
+
 /// The longest id, status or price in bytes: such texts become keys, and a key of any length
 /// would break the store's indexes.
 const MAX_ID: usize = 255;
@@ -243,7 +247,7 @@ impl<'a> Fields<'a> {
         Ok(Some(values.iter().enumerate().map(member).collect()))
     }
 
-    /// A text for people, trimmed. What is empty or no text is `None`: a name of an unexpected
+    /// A text for people, trimmed, and cut where no name or street goes on. What is empty or no text is `None`: a name of an unexpected
     /// kind is no reason to refuse the rest.
     pub(super) fn text(&self, place: &str) -> Option<String> {
         let text: String = self
@@ -251,6 +255,7 @@ impl<'a> Fields<'a> {
             .as_str()?
             .chars()
             .filter(|char| !char.is_control())
+            .take(MAX_TEXT)
             .collect();
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }

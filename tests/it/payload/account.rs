@@ -186,3 +186,20 @@ fn live_and_test_are_kept_apart() {
         assert_eq!(fact.account.to_string(), key, "{mode}");
     }
 }
+
+#[test]
+fn a_text_that_goes_on_and_on_is_cut() {
+    let long = "long ".repeat(200_000);
+    let text = json!({
+        "id": "evt_1", "type": "customer.created", "created": 1_772_442_000, "livemode": true,
+        "data": { "object": { "id": "cus_1", "object": "customer", "name": long } },
+    });
+    let reading = provider::read(Provider::Stripe, text.to_string().as_bytes(), Mode::Any).unwrap();
+    let Meaning::Facts(occurrence) = reading.meaning else {
+        panic!("a customer says something")
+    };
+    let Fact::Contact(contact) = &occurrence.facts[0] else {
+        panic!("a customer has a contact")
+    };
+    assert!(contact.contact.name.as_ref().unwrap().len() <= 1024);
+}
