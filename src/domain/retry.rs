@@ -6,6 +6,11 @@ use std::time::Duration;
 /// notices, long enough at the end that somebody can mend what is broken.
 const RESTS: [u64; 6] = [1, 5, 30, 120, 600, 3600];
 
+/// All rests, shortest first: what a queue needs a place for.
+pub fn rests() -> impl Iterator<Item = Duration> {
+    RESTS.into_iter().map(Duration::from_secs)
+}
+
 /// How long an event rests before its next try, after `tries` tries that failed; `None` when
 /// they are used up.
 pub fn rest_after(tries: u32) -> Option<Duration> {

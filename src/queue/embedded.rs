@@ -193,6 +193,7 @@ fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
         serde_json::from_str(&stored.headers).map_err(|source| StoreError::Document { source })?;
     Ok(Delivery {
         tag: tag(stored.seq),
+        came_back: 0,
         message: Message {
             headers,
             body: stored.body,
@@ -314,6 +315,12 @@ impl Consumer for EmbeddedConsumer {
             self.shared.failed.bell.notify_one();
         }
         result
+    }
+
+    async fn give_back(&mut self, deliveries: Vec<Delivery>) {
+        let seqs: Vec<i64> = deliveries.iter().map(|it| seq(it.tag)).collect();
+        self.release(&seqs);
+        self.state().bell.notify_one();
     }
 }
 

@@ -1,12 +1,15 @@
 //! Moving messages from receivers to workers.
 //!
-//! Two lanes: `work`, and `failed` for what cannot be processed. A queue keeps a message until a
+//! Two queues behind the same traits: [`embedded`] in the store, for one process, and
+//! [`rabbitmq`]. Two lanes: `work`, and `failed` for what cannot be processed. A queue keeps a message until a
 //! worker has settled it, hands out batches, and lets a worker settle a whole batch at once:
 //! on AMQP that is one multiple-ack after the confirmed publishes of the retries, in the
 //! built-in queue one transaction.
 
 pub mod embedded;
 pub mod message;
+pub mod rabbitmq;
+mod topology;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use message::Message;
+pub use topology::Mismatch;
 
 use crate::domain::event::EventError;
 
@@ -73,6 +77,9 @@ pub enum Lane {
 pub struct Delivery {
     /// Names the delivery to the queue that made it.
     pub tag: u64,
+    /// How many times it was delivered before and came back unsettled, as far as the queue
+    /// knows: the built-in one does not count.
+    pub came_back: u32,
     /// What was delivered.
     pub message: Message,
 }
@@ -106,9 +113,26 @@ pub trait Consumer: Send + 'static {
     /// When the queue does not answer.
     async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Settles deliveries, all or none.
+    /// Settles deliveries.
     ///
     /// # Errors
-    /// When the queue does not answer: the deliveries will come again.
+    /// When the queue does not answer: deliveries will come again, perhaps all of them.
     async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError>;
+
+    /// Gives deliveries back unprocessed; no attempt of theirs is used up. The consumer takes
+    /// nothing more until [`next_batch`](Self::next_batch) is called again. Not for every
+    /// hiccup: a broker counts how often a message comes back.
+    async fn give_back(&mut self, deliveries: Vec<Delivery>);
+}
+
+/// An error with all its causes, on one line.
+pub(crate) fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }

@@ -1,0 +1,94 @@
+//! RabbitMQ: for several machines, and for backlogs larger than one process should hold.
+//!
+//! [`RabbitQueue`] publishes; it and every [`RabbitConsumer`] have a connection of their own,
+//! because a broker under a memory alarm stops reading from connections that publish, and
+//! acknowledgements sent over such a one would be stuck with the rest. All of them reconnect by
+//! themselves for as long as the process lives.
+//!
+//! Refused: the client library's own recovery. It replays publishes and consumers behind our
+//! back, and whether an unconfirmed publish was lost, and to which connection a delivery tag
+//! belongs, are the two things that must never be guessed here.
+
+mod codec;
+mod connection;
+mod consumer;
+mod publisher;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+pub use connection::BrokerError;
+use connection::{Broker, Link, close};
+pub use consumer::RabbitConsumer;
+use publisher::{Desk, Outgoing};
+
+use super::{Lane, Message, Publisher, QueueError};
+
+/// Where the broker is.
+#[derive(Clone, Debug)]
+pub struct RabbitSettings {
+    /// `amqp://…` or `amqps://…`, with user and password.
+    pub url: SecretString,
+    /// A PEM file with the authority of an `amqps` broker; without it the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// What the names of exchanges and queues begin with.
+    pub prefix: String,
+}
+
+/// The queue on a broker. Cheap to clone.
+#[derive(Clone)]
+pub struct RabbitQueue {
+    broker: Arc<Broker>,
+    desk: Desk,
+}
+
+impl RabbitQueue {
+    /// Connects and declares what is needed. A broker that is away is no error: publishing fails
+    /// until it is there, and it is tried for as long as the queue lives.
+    ///
+    /// # Errors
+    /// When the settings are wrong: the address or the file cannot be read, the broker refuses
+    /// user or host, or has an exchange or a queue that does not fit.
+    pub async fn start(settings: &RabbitSettings) -> Result<Self, BrokerError> {
+        let broker = Arc::new(Broker::new(settings)?);
+        let first = match Link::open(&broker).await {
+            Err(error) if error.is_permanent() => return Err(error),
+            first => first,
+        };
+        let desk = Desk::open(Arc::clone(&broker), first);
+        Ok(Self { broker, desk })
+    }
+
+    /// Connects and declares, for `check-config`.
+    ///
+    /// # Errors
+    /// Also when the broker is away.
+    pub async fn check(settings: &RabbitSettings) -> Result<(), BrokerError> {
+        close(&Link::open(&Broker::new(settings)?).await?.connection).await;
+        Ok(())
+    }
+
+    /// A consumer of a lane. It connects when it is first asked for messages.
+    pub fn consumer(&self, lane: Lane) -> RabbitConsumer {
+        RabbitConsumer::new(Arc::clone(&self.broker), self.desk.clone(), lane)
+    }
+}
+
+#[async_trait]
+impl Publisher for RabbitQueue {
+    async fn publish(&self, message: Message) -> Result<(), QueueError> {
+        let outgoing = Outgoing::to_work(&self.broker.names, message);
+        self.desk
+            .send(outgoing)
+            .await
+            .map_err(QueueError::unavailable)
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        self.desk.ready().map_err(QueueError::unavailable)
+    }
+}

@@ -1,0 +1,216 @@
+//! Connections to the broker, and what can go wrong with them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::ConfirmSelectOptions;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::LongString;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use secrecy::ExposeSecret;
+
+use super::RabbitSettings;
+use crate::queue::topology::{self, DeclareError, Mismatch, Names};
+
+/// How long connecting, or any other question that the broker must answer, may take.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Seconds between signs of life, unless the address says otherwise (`?heartbeat=`). A peer that
+/// vanished without a word is noticed after two of them; RabbitMQ's own default is 60.
+const HEARTBEAT: u16 = 10;
+
+/// Why the broker did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The address cannot be read. What it says is left out: it holds a password.
+    #[error("AMQP_URL cannot be read as an address of a broker")]
+    Url,
+    /// The authority's file cannot be read, or holds no certificate.
+    #[error("AMQP_CA_FILE `{}` cannot be used", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// Something on the broker is not what this version needs.
+    #[error(transparent)]
+    Mismatch(#[from] Arc<Mismatch>),
+    /// The broker is away, or said no.
+    #[error("{doing} failed: {cause}")]
+    Amqp {
+        /// What was being done.
+        doing: String,
+        /// What the broker or the network said. No `source`: it tells its own causes already.
+        cause: lapin::Error,
+    },
+    /// No answer in time.
+    #[error("the broker did not answer in time")]
+    NoAnswer,
+    /// The broker takes nothing at present: it is short of memory or disk.
+    #[error("the broker takes no messages: it is short of memory or disk")]
+    Blocked,
+    /// The broker had no queue for the message and returned it.
+    #[error("the broker had no queue for the message and returned it")]
+    Unroutable,
+    /// The queue refused the message: it is full, or its majority is away.
+    #[error("the queue refused the message")]
+    Rejected,
+    /// The connection ended first.
+    #[error("the connection to the broker was lost")]
+    Lost,
+}
+
+impl BrokerError {
+    pub(super) fn amqp(doing: &str) -> impl FnOnce(lapin::Error) -> Self {
+        let doing = doing.to_owned();
+        move |cause| Self::Amqp { doing, cause }
+    }
+
+    /// Whether trying again is useless until somebody changes something.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Url | Self::CaFile { .. } | Self::Mismatch(_) => true,
+            Self::Amqp { cause, .. } => match cause.kind() {
+                // A broker that shuts down, is short of something, or stumbles, comes back.
+                ErrorKind::ProtocolError(error) => !matches!(
+                    error.kind(),
+                    AMQPErrorKind::Hard(
+                        AMQPHardError::CONNECTIONFORCED
+                            | AMQPHardError::RESOURCEERROR
+                            | AMQPHardError::INTERNALERROR
+                    )
+                ),
+                _ => false,
+            },
+            Self::NoAnswer | Self::Blocked | Self::Unroutable | Self::Rejected | Self::Lost => {
+                false
+            }
+        }
+    }
+}
+
+impl From<DeclareError> for BrokerError {
+    fn from(error: DeclareError) -> Self {
+        match error {
+            DeclareError::Mismatch(mismatch) => Self::Mismatch(Arc::new(mismatch)),
+            DeclareError::Refused { object, cause } => Self::Amqp {
+                doing: format!("declaring {object}"),
+                cause,
+            },
+        }
+    }
+}
+
+/// Where the broker is, and how things are named there.
+pub(super) struct Broker {
+    uri: AMQPUri,
+    authority: Option<String>,
+    pub(super) names: Names,
+}
+
+impl Broker {
+    pub(super) fn new(settings: &RabbitSettings) -> Result<Self, BrokerError> {
+        let url = settings.url.expose_secret();
+        let mut uri: AMQPUri = url.parse().map_err(|_| BrokerError::Url)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        let authority = settings
+            .ca_file
+            .as_deref()
+            .map(read_authority)
+            .transpose()?;
+        Ok(Self {
+            uri,
+            authority,
+            names: Names::new(&settings.prefix),
+        })
+    }
+
+    /// A new connection; `purpose` is what the broker's own tools show.
+    pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, BrokerError> {
+        let name = LongString::from(format!("tollgate {purpose}"));
+        let properties = ConnectionProperties::default().with_connection_name(name);
+        let tls = OwnedTLSConfig {
+            identity: None,
+            cert_chain: self.authority.clone(),
+        };
+        let doing = "connecting to the broker";
+        let runtime = lapin::runtime::default_runtime().map_err(BrokerError::amqp(doing))?;
+        let connecting =
+            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
+        in_time(async { connecting.await.map_err(BrokerError::amqp(doing)) }).await
+    }
+}
+
+fn read_authority(path: &Path) -> Result<String, BrokerError> {
+    let text = std::fs::read_to_string(path).and_then(|text| {
+        // The library passes over what is no certificate, and would then trust nobody.
+        if text.contains("-----BEGIN CERTIFICATE-----") {
+            Ok(text)
+        } else {
+            Err(std::io::Error::other("it holds no certificate in PEM form"))
+        }
+    });
+    text.map_err(|source| BrokerError::CaFile {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    })
+}
+
+/// A connection that publishes, with everything declared.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    pub(super) channel: Channel,
+}
+
+impl Link {
+    pub(super) async fn open(broker: &Broker) -> Result<Self, BrokerError> {
+        let connection = broker.connect("publisher").await?;
+        let declared = in_time(async {
+            let channel = open_channel(&connection).await?;
+            topology::declare(&channel, &broker.names).await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await
+                .map_err(BrokerError::amqp("asking for confirms"))?;
+            Ok(channel)
+        });
+        match declared.await {
+            Ok(channel) => Ok(Self {
+                connection,
+                channel,
+            }),
+            Err(error) => {
+                close(&connection).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Ends a connection in the protocol's way, which dropping it does only when nothing is under way.
+pub(super) async fn close(connection: &Connection) {
+    let closed = connection.close(200, "done".into());
+    // Whether the goodbye arrives or not, the connection is no longer used.
+    let _ = tokio::time::timeout(ANSWER_TIME, closed).await;
+}
+
+pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, BrokerError> {
+    connection
+        .create_channel()
+        .await
+        .map_err(BrokerError::amqp("opening a channel"))
+}
+
+/// Waits for the broker, but not for ever.
+pub(super) async fn in_time<T>(
+    asked: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    tokio::time::timeout(ANSWER_TIME, asked)
+        .await
+        .unwrap_or(Err(BrokerError::NoAnswer))
+}

@@ -1,0 +1,320 @@
+//! Consuming: deliveries in batches, settled by tags that are good for one channel.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use futures::{FutureExt, StreamExt};
+use lapin::options::BasicAckOptions;
+use tracing::{error, warn};
+
+use super::codec::{self, NotOurs};
+use super::connection::{Broker, BrokerError, in_time};
+use super::publisher::{Desk, Outgoing};
+use super::session::Session;
+use crate::queue::{Consumer, Delivery, Lane, Message, QueueError, Settlement, error_chain};
+
+/// How often a retry or a dead letter that could not be published is tried again.
+const PARKED_REST: Duration = Duration::from_secs(1);
+
+/// How long a message of a later version rests before it is offered again.
+const UNKNOWN_VERSION_REST: Duration = Duration::from_mins(10);
+
+/// A consumer of one lane.
+pub struct RabbitConsumer {
+    broker: Arc<Broker>,
+    desk: Desk,
+    lane: Lane,
+    session: Option<Session>,
+    /// Counts the sessions: stands in every tag, because the broker's own tags begin anew on
+    /// every channel, and settling by an old one would settle another message.
+    epoch: u16,
+    /// The broker's tags of this session that are not settled, whether in the worker's hands,
+    /// parked, or still to be handed out by this file.
+    held: BTreeSet<u64>,
+    parked: Vec<Parked>,
+}
+
+/// A retry or a dead letter that is not published yet. Its delivery stays unsettled until then:
+/// giving it back would use up the delivery limit within seconds.
+struct Parked {
+    tag: u64,
+    outgoing: Outgoing,
+}
+
+impl RabbitConsumer {
+    pub(super) fn new(broker: Arc<Broker>, desk: Desk, lane: Lane) -> Self {
+        Self {
+            broker,
+            desk,
+            lane,
+            session: None,
+            epoch: 0,
+            held: BTreeSet::new(),
+            parked: Vec::new(),
+        }
+    }
+
+    /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
+    fn leave(&mut self) {
+        self.session = None;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.held.clear();
+        self.parked.clear();
+    }
+
+    fn lose(&mut self, error: BrokerError) -> QueueError {
+        self.leave();
+        QueueError::unavailable(error)
+    }
+
+    /// The next delivery, or `None` when it is time to try what is parked.
+    async fn next(&mut self) -> Result<Option<lapin::message::Delivery>, BrokerError> {
+        if self.session.is_none() {
+            let made = Session::make(Arc::clone(&self.broker), self.lane);
+            self.session = Some(made.await?);
+        }
+        let Some(session) = &mut self.session else {
+            return Err(BrokerError::Lost);
+        };
+        if !session.channel.status().connected() {
+            // What had arrived before is the broker's again.
+            return Err(BrokerError::Lost);
+        }
+        let parked = !self.parked.is_empty();
+        tokio::select! {
+            delivery = session.deliveries.next() => match delivery {
+                Some(delivery) => delivery.map(Some).map_err(BrokerError::amqp("consuming")),
+                // The broker cancels a consumer whose queue is gone.
+                None => Err(BrokerError::Lost),
+            },
+            () = tokio::time::sleep(PARKED_REST), if parked => Ok(None),
+        }
+    }
+
+    /// The first delivery, and what else has arrived.
+    fn take(
+        &mut self,
+        first: lapin::message::Delivery,
+        most: usize,
+    ) -> Vec<lapin::message::Delivery> {
+        let mut taken = vec![first];
+        if let Some(session) = &mut self.session {
+            while taken.len() < most {
+                // An error ends this loop too. The stream is over after it, and the channel
+                // refuses to settle: nothing is lost by not looking at it here.
+                let Some(Some(Ok(next))) = session.deliveries.next().now_or_never() else {
+                    break;
+                };
+                taken.push(next);
+            }
+        }
+        self.held.extend(taken.iter().map(|it| it.delivery_tag));
+        taken
+    }
+
+    /// Our message in a delivery, or what becomes of a foreign one.
+    ///
+    /// A message of a later version rests and comes again, for the worker of that version that
+    /// there will be. What is not ours at all is logged and let go: without app, provider and id
+    /// it has no place in the ledger, and it must not stand in the way of others.
+    fn read(&mut self, delivery: lapin::message::Delivery) -> Result<Delivery, Option<u64>> {
+        let tag = delivery.delivery_tag;
+        let properties = delivery.properties;
+        let id = properties.message_id().as_ref();
+        let id = id.map_or("none", |id| id.as_str());
+        let names = &self.broker.names;
+        let headers = match codec::headers(&properties) {
+            Err(NotOurs::Version(version)) => {
+                warn!(
+                    message.id = id,
+                    version,
+                    "a message of a later version rests until a worker of that version takes it"
+                );
+                let outgoing = Outgoing::unread_to_retry(
+                    names,
+                    &properties,
+                    delivery.data,
+                    UNKNOWN_VERSION_REST,
+                );
+                self.parked.push(Parked { tag, outgoing });
+                return Err(None);
+            }
+            headers => headers,
+        };
+        let size = delivery.data.len();
+        let body = String::from_utf8(delivery.data).map_err(|_| NotOurs::Body);
+        let message = headers.and_then(|headers| {
+            Ok(Message {
+                headers,
+                body: body?,
+            })
+        });
+        let mut message = message.map_err(|reason| {
+            error!(message.id = id, size, error = %reason,
+                "a message that is not ours was in the queue and is let go");
+            Some(tag)
+        })?;
+        if self.lane == Lane::Failed && codec::condemned_in(&properties, &names.work()) {
+            // What it may say is why an earlier try failed, not why it is here.
+            message.headers_mut().error = None;
+        }
+        Ok(Delivery {
+            tag: join(self.epoch, tag),
+            came_back: codec::came_back(&properties),
+            message,
+        })
+    }
+
+    async fn batch(
+        &mut self,
+        first: lapin::message::Delivery,
+        most: usize,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        let mut batch = Vec::new();
+        let mut foreign = Vec::new();
+        for delivery in self.take(first, most) {
+            match self.read(delivery) {
+                Ok(delivery) => batch.push(delivery),
+                Err(done) => foreign.extend(done),
+            }
+        }
+        self.ack(foreign).await?;
+        Ok(batch)
+    }
+
+    /// Publishes retries and dead letters; the deliveries of those that are safe are then done.
+    async fn unpark(&mut self) -> Vec<u64> {
+        let parked = std::mem::take(&mut self.parked);
+        let sent = parked.iter().map(|it| self.desk.send(it.outgoing.clone()));
+        let sent = join_all(sent).await;
+        let mut done = Vec::new();
+        let mut failed = None;
+        for (parked, sent) in parked.into_iter().zip(sent) {
+            match sent {
+                Ok(()) => done.push(parked.tag),
+                Err(error) => {
+                    failed = Some(error);
+                    self.parked.push(parked);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            warn!(
+                error = error_chain(&error),
+                messages = self.parked.len(),
+                "retries or dead letters could not be published and are kept in hand"
+            );
+        }
+        done
+    }
+
+    /// Acknowledges: everything below the lowest unsettled tag at once, the rest one by one.
+    async fn ack(&mut self, mut done: Vec<u64>) -> Result<(), BrokerError> {
+        let Some(session) = &self.session else {
+            return Err(BrokerError::Lost);
+        };
+        done.sort_unstable();
+        for tag in &done {
+            self.held.remove(tag);
+        }
+        let lowest = self.held.first().copied().unwrap_or(u64::MAX);
+        let (together, alone) = done.split_at(done.partition_point(|tag| *tag < lowest));
+        let up_to = together.last().map(|tag| (*tag, true));
+        let alone = alone.iter().map(|tag| (*tag, false));
+        for (tag, multiple) in up_to.into_iter().chain(alone) {
+            session
+                .channel
+                .basic_ack(tag, BasicAckOptions { multiple })
+                .await
+                .map_err(BrokerError::amqp("acknowledging"))?;
+        }
+        Ok(())
+    }
+
+    /// The broker's tag, if the delivery is of this session.
+    fn own_tag(&self, delivery: &Delivery) -> Option<u64> {
+        let (epoch, tag) = split(delivery.tag);
+        (self.session.is_some() && epoch == self.epoch && self.held.contains(&tag)).then_some(tag)
+    }
+}
+
+#[async_trait]
+impl Consumer for RabbitConsumer {
+    async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError> {
+        loop {
+            let next = self.next().await.map_err(|error| self.lose(error))?;
+            if let Some(first) = next {
+                let batch = self.batch(first, most.max(1)).await;
+                let batch = batch.map_err(|error| self.lose(error))?;
+                if !batch.is_empty() {
+                    return Ok(batch);
+                }
+            } else {
+                let done = self.unpark().await;
+                self.ack(done).await.map_err(|error| self.lose(error))?;
+            }
+        }
+    }
+
+    async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError> {
+        let mut done = Vec::new();
+        for (delivery, settlement) in settlements {
+            let Some(tag) = self.own_tag(&delivery) else {
+                // The broker has put them back already; whoever gets them next settles them.
+                return Err(self.lose(BrokerError::Lost));
+            };
+            let mut message = delivery.message;
+            let mut failed = |error| {
+                let headers = message.headers_mut();
+                headers.attempt += 1;
+                headers.error = Some(error);
+            };
+            let names = &self.broker.names;
+            let outgoing = match settlement {
+                Settlement::Ack => {
+                    done.push(tag);
+                    continue;
+                }
+                Settlement::Retry { delay, error } => {
+                    failed(error);
+                    Outgoing::to_retry(names, message, delay)
+                }
+                Settlement::Fail { error } => {
+                    failed(error);
+                    Outgoing::to_failed(names, message)
+                }
+            };
+            self.parked.push(Parked { tag, outgoing });
+        }
+        // A crash after the publish and before the ack delivers such a message twice, which the
+        // ledger notices; the other way round it would be lost.
+        done.extend(self.unpark().await);
+        self.ack(done).await.map_err(|error| self.lose(error))
+    }
+
+    async fn give_back(&mut self, deliveries: Vec<Delivery>) {
+        drop(deliveries);
+        if let Some(session) = self.session.take() {
+            let given_back = in_time(session.give_back()).await;
+            if let Err(error) = given_back {
+                // The broker gives back by itself what a lost connection held.
+                warn!(error = error_chain(&error), "giving messages back failed");
+            }
+        }
+        self.leave();
+    }
+}
+
+/// Sixteen bits of epoch, forty-eight of the broker's tag: enough for a century of deliveries
+/// on one channel, and for an old tag to be recognised.
+fn join(epoch: u16, tag: u64) -> u64 {
+    (u64::from(epoch) << 48) | tag
+}
+
+fn split(tag: u64) -> (u16, u64) {
+    let epoch = u16::try_from(tag >> 48).unwrap_or_default();
+    (epoch, tag & ((1 << 48) - 1))
+}

@@ -1,0 +1,355 @@
+//! Publishing with confirms: one channel, many messages in flight, one task that owns both.
+//!
+//! Senders hand a message to the [`Desk`] and wait. The task publishes it, and answers when the
+//! broker has confirmed it, returned it, or gone. Only a confirmed message that found its queue
+//! is a success.
+//!
+//! # Returned messages
+//!
+//! The broker sends an unroutable message back just before it confirms it, and neither says to
+//! which publish the message belongs. The client library gives a returned message to whichever
+//! confirm it reads next, which with many in flight may be another's: a message that found its
+//! queue would be called lost, and the lost one confirmed. What holds is the order: a return is
+//! given to some publish before the returned publish itself is confirmed. So the task answers
+//! nobody before it has collected everything that has landed; if a returned message is among it, none
+//! of them counts, nor anything still in flight, and the connection is made anew, which declares
+//! the missing queue again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use lapin::options::BasicPublishOptions;
+use lapin::types::ShortString;
+use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus, Event};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use super::codec;
+use super::connection::{Broker, BrokerError, Link, close};
+use crate::queue::Message;
+use crate::queue::error_chain;
+use crate::queue::topology::{self, Names};
+
+/// How long a publish may take before it counts as failed. A quorum queue confirms in
+/// milliseconds, while a broker short of memory stops reading without a word; what is left of a
+/// sender's patience (Paddle's is five seconds) is for the spool.
+const CONFIRM_TIME: Duration = Duration::from_millis(1_500);
+
+/// Most messages in flight. More gain nothing, and it bounds what is held while the broker stalls.
+const IN_FLIGHT: usize = 1_024;
+
+/// How often a quiet link is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The first and the longest rest between tries to connect.
+const RESTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// A link that lasted this long is worth connecting again at once when it is lost.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// A message on its way to a queue.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    exchange: ShortString,
+    key: ShortString,
+    properties: BasicProperties,
+    body: Vec<u8>,
+}
+
+impl Outgoing {
+    /// To the lane `work`.
+    pub(super) fn to_work(names: &Names, message: Message) -> Self {
+        Self::new(names.events(), topology::WORK_KEY.into(), message)
+    }
+
+    /// To the lane `failed`.
+    pub(super) fn to_failed(names: &Names, message: Message) -> Self {
+        Self::new(names.failed(), topology::FAILED_KEY.into(), message)
+    }
+
+    /// To the lane `work`, after a rest.
+    pub(super) fn to_retry(names: &Names, message: Message, delay: Duration) -> Self {
+        Self::new(ShortString::default(), names.retry(delay), message)
+    }
+
+    /// The same of a message that is passed on unread.
+    pub(super) fn unread_to_retry(
+        names: &Names,
+        properties: &BasicProperties,
+        body: Vec<u8>,
+        delay: Duration,
+    ) -> Self {
+        Self {
+            exchange: ShortString::default(),
+            key: names.retry(delay),
+            properties: codec::without_marks(properties),
+            body,
+        }
+    }
+
+    fn new(exchange: ShortString, key: ShortString, message: Message) -> Self {
+        let (properties, body) = codec::encode(message);
+        Self {
+            exchange,
+            key,
+            properties,
+            body,
+        }
+    }
+}
+
+/// Where messages are handed in. Cheap to clone; the link is closed with the last clone.
+#[derive(Clone)]
+pub(super) struct Desk {
+    requests: mpsc::Sender<Request>,
+    state: watch::Receiver<State>,
+}
+
+struct Request {
+    outgoing: Outgoing,
+    done: oneshot::Sender<Result<(), BrokerError>>,
+}
+
+enum State {
+    /// A link was lost a moment ago, and the next one is being made: worth a moment's wait.
+    Connecting,
+    Up(ConnectionStatus),
+    /// The last try to connect failed: not worth a wait.
+    Away(BrokerError),
+}
+
+impl Desk {
+    /// Starts the task, with the link that there is, or with why there is none.
+    pub(super) fn open(broker: Arc<Broker>, first: Result<Link, BrokerError>) -> Self {
+        let (requests, inbox) = mpsc::channel(IN_FLIGHT);
+        let (state, watched) = watch::channel(State::Connecting);
+        let clerk = Clerk {
+            broker,
+            inbox,
+            state,
+            rest: RESTS.0,
+        };
+        tokio::spawn(clerk.run(first));
+        Self {
+            requests,
+            state: watched,
+        }
+    }
+
+    /// Publishes a message. Success means that it is in a queue, on the disk.
+    pub(super) async fn send(&self, outgoing: Outgoing) -> Result<(), BrokerError> {
+        if !matches!(*self.state.borrow(), State::Connecting) {
+            self.ready()?;
+        }
+        let (done, answer) = oneshot::channel();
+        let handed_over = async {
+            let sent = self.requests.send(Request { outgoing, done }).await;
+            sent.map_err(|_| BrokerError::Lost)?;
+            answer.await.map_err(|_| BrokerError::Lost)?
+        };
+        tokio::time::timeout(CONFIRM_TIME, handed_over)
+            .await
+            .unwrap_or(Err(BrokerError::NoAnswer))
+    }
+
+    /// Whether publishing works, as far as is known without trying.
+    pub(super) fn ready(&self) -> Result<(), BrokerError> {
+        match &*self.state.borrow() {
+            State::Connecting => Err(BrokerError::Lost),
+            State::Up(connection) if connection.blocked() => Err(BrokerError::Blocked),
+            State::Up(_) => Ok(()),
+            State::Away(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// The task behind the desk.
+struct Clerk {
+    broker: Arc<Broker>,
+    inbox: mpsc::Receiver<Request>,
+    state: watch::Sender<State>,
+    rest: Duration,
+}
+
+/// Everybody who could send has gone.
+struct Closed;
+
+impl Clerk {
+    async fn run(mut self, mut next: Result<Link, BrokerError>) {
+        loop {
+            let began = Instant::now();
+            let error = match next {
+                Ok(link) => {
+                    self.state
+                        .send_replace(State::Up(link.connection.status().clone()));
+                    let Ok(error) = Flights::new(&link).serve(&mut self.inbox).await else {
+                        close(&link.connection).await;
+                        return;
+                    };
+                    warn!(
+                        error = error_chain(&error),
+                        "the connection to the broker was lost"
+                    );
+                    error
+                }
+                Err(error) => {
+                    warn!(
+                        error = error_chain(&error),
+                        "the broker is away; trying again"
+                    );
+                    error
+                }
+            };
+            if began.elapsed() > STEADY {
+                self.rest = RESTS.0;
+                self.state.send_replace(State::Connecting);
+            } else if let Err(Closed) = self.turn_away(error).await {
+                return;
+            }
+            next = Link::open(&self.broker).await;
+            if next.is_ok() {
+                info!("connected to the broker again");
+            }
+        }
+    }
+
+    /// Rests before the next try, and meanwhile refuses at once what is handed in.
+    async fn turn_away(&mut self, error: BrokerError) -> Result<(), Closed> {
+        let wake = tokio::time::Instant::now() + self.rest;
+        self.rest = (self.rest * 2).min(RESTS.1);
+        self.state.send_replace(State::Away(error.clone()));
+        loop {
+            match tokio::time::timeout_at(wake, self.inbox.recv()).await {
+                Err(_elapsed) => return Ok(()),
+                Ok(None) => return Err(Closed),
+                // A sender that has gone away no longer waits for its answer.
+                Ok(Some(request)) => drop(request.done.send(Err(error.clone()))),
+            }
+        }
+    }
+}
+
+type Landed = (
+    Result<Confirmation, lapin::Error>,
+    oneshot::Sender<Result<(), BrokerError>>,
+);
+
+/// What one link has in flight.
+struct Flights<'a> {
+    link: &'a Link,
+    flying: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// When something last landed, or nothing was in flight.
+    moved: Instant,
+}
+
+impl<'a> Flights<'a> {
+    fn new(link: &'a Link) -> Self {
+        Self {
+            link,
+            flying: FuturesUnordered::new(),
+            moved: Instant::now(),
+        }
+    }
+
+    /// Publishes until the link is lost; then says why. What was in flight is dropped, which its
+    /// senders see as lost.
+    async fn serve(mut self, inbox: &mut mpsc::Receiver<Request>) -> Result<BrokerError, Closed> {
+        let mut events = Box::pin(self.link.connection.events_listener());
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let result = tokio::select! {
+                Some(first) = self.flying.next() => self.land(first),
+                request = inbox.recv(), if self.flying.len() < IN_FLIGHT => {
+                    self.launch(request.ok_or(Closed)?);
+                    Ok(())
+                }
+                Some(Event::Error(cause)) = events.next() => Err(lost(cause)),
+                _ = look.tick() => self.look(),
+            };
+            if let Err(error) = result {
+                return Ok(error);
+            }
+        }
+    }
+
+    fn launch(&mut self, request: Request) {
+        if request.done.is_closed() {
+            // The sender's time was up before its turn came: it has put the message elsewhere.
+            return;
+        }
+        if self.flying.is_empty() {
+            self.moved = Instant::now();
+        }
+        let channel = self.link.channel.clone();
+        let flight = async move { (publish(&channel, request.outgoing).await, request.done) };
+        self.flying.push(flight.boxed());
+    }
+
+    /// Answers everything that has landed, by the rule in the module's page.
+    fn land(&mut self, first: Landed) -> Result<(), BrokerError> {
+        self.moved = Instant::now();
+        let mut landed = vec![first];
+        while let Some(Some(next)) = self.flying.next().now_or_never() {
+            landed.push(next);
+        }
+        let broken = landed
+            .iter()
+            .find_map(|(confirmation, _)| match confirmation {
+                Ok(Confirmation::Ack(None) | Confirmation::Nack(None)) => None,
+                Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
+                    Some(BrokerError::Unroutable)
+                }
+                // Not with confirms asked for, as they are; then nothing is known.
+                Ok(Confirmation::NotRequested) => Some(BrokerError::Lost),
+                Err(cause) => Some(lost(cause.clone())),
+            });
+        for (confirmation, done) in landed {
+            let answer = match (&broken, confirmation) {
+                (Some(error), _) => Err(error.clone()),
+                (None, Ok(Confirmation::Ack(_))) => Ok(()),
+                (None, _) => Err(BrokerError::Rejected),
+            };
+            // A sender that has gone away no longer waits for its answer.
+            drop(done.send(answer));
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// Notices what says nothing: a channel that the broker closed, and a broker that stopped
+    /// confirming. One that says that it is blocked is left alone; it will say when it is not.
+    fn look(&mut self) -> Result<(), BrokerError> {
+        if !self.link.channel.status().connected() {
+            return Err(BrokerError::Lost);
+        }
+        if self.flying.is_empty() || self.link.connection.status().blocked() {
+            self.moved = Instant::now();
+        }
+        if self.moved.elapsed() > CONFIRM_TIME {
+            return Err(BrokerError::NoAnswer);
+        }
+        Ok(())
+    }
+}
+
+async fn publish(channel: &Channel, outgoing: Outgoing) -> Result<Confirmation, lapin::Error> {
+    let options = BasicPublishOptions {
+        // What finds no queue comes back instead of vanishing with a confirm.
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let Outgoing {
+        exchange,
+        key,
+        properties,
+        body,
+    } = outgoing;
+    let published = channel.basic_publish(exchange, key, options, &body, properties);
+    published.await?.await
+}
+
+fn lost(cause: lapin::Error) -> BrokerError {
+    BrokerError::amqp("publishing")(cause)
+}

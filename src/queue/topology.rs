@@ -1,0 +1,349 @@
+//! What there is on the broker: exchanges, queues, bindings, and why each flag is as it is.
+//!
+//! ```text
+//! P.events ──work──▶ P.work ──(delivery limit)──▶ P.failed ──failed──▶ P.failed
+//!     ▲                                            (exchange)           (queue)
+//!     └──work──(time to live over)── P.retry.{ms}
+//! ```
+//!
+//! Everything is declared whenever a publisher connects, so that a broker that lost its
+//! definitions gets them back. A queue's arguments cannot be changed once it exists: what is
+//! there and differs is named, with what to do, and left alone.
+//!
+//! Refused: policies instead of arguments, because durability would then rest on a setting that
+//! nobody sees in the code; a priority per message instead of queues per rest, because a queue
+//! only expires messages at its head, and a long rest would hold up the short ones behind it.
+
+use std::fmt;
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ErrorKind, ExchangeKind};
+
+use super::Lane;
+use crate::domain::retry;
+
+/// The routing key to the lane `work`.
+pub(super) const WORK_KEY: &str = "work";
+
+/// The routing key to the lane `failed`.
+pub(super) const FAILED_KEY: &str = "failed";
+
+/// How often a message may come back unsettled before the broker takes it out of the lane
+/// `work`. A worker that dies while it holds a message gives it back, so a message that kills
+/// workers ends here. Restarts and outages of the store count too, hence not fewer.
+const DELIVERY_LIMIT: i32 = 20;
+
+/// The same for the lane `failed`, from where there is nowhere to go: practically never. Said
+/// because RabbitMQ 4 has a limit of its own and throws away what exceeds it.
+const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
+
+/// The names, which begin with the prefix of the settings.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    /// Names that begin with `prefix`, at most a hundred bytes: AMQP's names end at 255.
+    pub(super) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    fn named(&self, rest: fmt::Arguments<'_>) -> ShortString {
+        short(&format!("{}.{rest}", self.prefix))
+    }
+
+    /// The exchange that receivers, replays and the relay publish to.
+    pub(super) fn events(&self) -> ShortString {
+        self.named(format_args!("events"))
+    }
+
+    /// The exchange and the queue of dead letters.
+    pub(super) fn failed(&self) -> ShortString {
+        self.named(format_args!("failed"))
+    }
+
+    /// The exchange that tells others what changed.
+    fn changes(&self) -> ShortString {
+        self.named(format_args!("changes"))
+    }
+
+    /// The queue that workers consume.
+    pub(super) fn work(&self) -> ShortString {
+        self.named(format_args!("work"))
+    }
+
+    /// The queue in which messages rest for `delay`: of those that there are the next longer
+    /// one, or the longest.
+    pub(super) fn retry(&self, delay: Duration) -> ShortString {
+        let mut rest = Duration::ZERO;
+        for there_is in retry::rests() {
+            rest = there_is;
+            if rest >= delay {
+                break;
+            }
+        }
+        self.named(format_args!("retry.{}", rest.as_millis()))
+    }
+
+    /// The queue of a lane.
+    pub(super) fn lane(&self, lane: Lane) -> ShortString {
+        match lane {
+            Lane::Work => self.work(),
+            Lane::Failed => self.failed(),
+        }
+    }
+}
+
+/// A short string of AMQP, cut where the protocol ends it; the library would panic.
+pub(super) fn short(text: &str) -> ShortString {
+    let mut end = text.len().min(255);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    ShortString::from(&text[..end])
+}
+
+/// Something on the broker is there already and is not what this version needs.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{object} exists on the broker with another `{argument}`: found {found}, wanted {wanted}. \
+     Either stop all receivers and workers, let it run empty and delete it (it is made anew at the \
+     next start), or set TOLLGATE_AMQP_PREFIX to another name"
+)]
+pub struct Mismatch {
+    /// The kind and the name of what is there.
+    pub object: String,
+    /// The argument that differs.
+    pub argument: String,
+    /// Its value on the broker.
+    pub found: String,
+    /// The value that this version declares.
+    pub wanted: String,
+}
+
+/// Why the topology could not be declared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DeclareError {
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    #[error("declaring {object} failed: {cause}")]
+    Refused { object: String, cause: lapin::Error },
+}
+
+/// Declares everything. The channel is closed by the broker when something does not fit.
+pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), DeclareError> {
+    // Ours alone: a user's queue bound here would satisfy `mandatory`, and could refuse what we
+    // publish. Direct, because there is one route.
+    exchange(channel, names.events(), ExchangeKind::Direct).await?;
+    // Where the broker itself puts what exceeds the delivery limit, and where workers put what
+    // they cannot process: one route for both.
+    exchange(channel, names.failed(), ExchangeKind::Direct).await?;
+    // For users' own queues: topic, so that they choose by app and by kind of change.
+    exchange(channel, names.changes(), ExchangeKind::Topic).await?;
+
+    queue(channel, names.work(), work_arguments(names)).await?;
+    bind(channel, names.work(), names.events(), WORK_KEY).await?;
+    queue(channel, names.failed(), failed_arguments()).await?;
+    bind(channel, names.failed(), names.failed(), FAILED_KEY).await?;
+    for rest in retry::rests() {
+        // Not bound to any exchange of ours: a retry is published to the default exchange, which
+        // reaches every queue by its name.
+        queue(channel, names.retry(rest), retry_arguments(names, rest)).await?;
+    }
+    Ok(())
+}
+
+fn work_arguments(names: &Names) -> FieldTable {
+    let mut arguments = quorum();
+    arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
+    dead_letter_safely(&mut arguments, &names.failed(), FAILED_KEY);
+    arguments
+}
+
+fn failed_arguments() -> FieldTable {
+    let mut arguments = quorum();
+    arguments.insert("x-delivery-limit".into(), NO_DELIVERY_LIMIT.into());
+    arguments
+}
+
+fn retry_arguments(names: &Names, rest: Duration) -> FieldTable {
+    let mut arguments = quorum();
+    // A time to live of the queue, not of each message: then all expire in the order in which
+    // they came, and none waits behind a longer one.
+    let millis = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
+    dead_letter_safely(&mut arguments, &names.events(), WORK_KEY);
+    arguments
+}
+
+/// Quorum queues: a confirm means that a majority of the nodes has it on the disk. They are also
+/// the only ones that count deliveries, and on one node faster than classic ones.
+fn quorum() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments
+}
+
+fn dead_letter_safely(arguments: &mut FieldTable, exchange: &ShortString, key: &str) {
+    arguments.insert(
+        "x-dead-letter-exchange".into(),
+        AMQPValue::LongString(exchange.as_str().into()),
+    );
+    // Without it the message would keep the key that it came with.
+    arguments.insert("x-dead-letter-routing-key".into(), text(key));
+    // The default strategy publishes without confirms and loses what is under way when a node
+    // dies; this one keeps a message until the target has confirmed it.
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    // Required by that strategy, and right by itself: a full queue shall refuse what is new, and
+    // the receiver spools it, rather than drop what was acknowledged.
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+async fn exchange(
+    channel: &Channel,
+    name: ShortString,
+    kind: ExchangeKind,
+) -> Result<(), DeclareError> {
+    let object = format!("exchange `{name}`");
+    let options = ExchangeDeclareOptions {
+        // Still there after a restart of the broker, as are the queues.
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    channel
+        .exchange_declare(name, kind, options, FieldTable::default())
+        .await
+        .map_err(|error| explain(object, error))
+}
+
+async fn queue(
+    channel: &Channel,
+    name: ShortString,
+    arguments: FieldTable,
+) -> Result<(), DeclareError> {
+    let object = format!("queue `{name}`");
+    let options = QueueDeclareOptions {
+        // Quorum queues know nothing else. Neither exclusive nor deleted with its last consumer:
+        // messages must rest here while nobody works.
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(name, options, arguments)
+        .await
+        .map(|_| ())
+        .map_err(|error| explain(object, error))
+}
+
+async fn bind(
+    channel: &Channel,
+    queue: ShortString,
+    exchange: ShortString,
+    key: &str,
+) -> Result<(), DeclareError> {
+    let object = format!("the binding of queue `{queue}` to exchange `{exchange}`");
+    channel
+        .queue_bind(
+            queue,
+            exchange,
+            short(key),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(|error| explain(object, error))
+}
+
+fn explain(object: String, cause: lapin::Error) -> DeclareError {
+    let differs = match cause.kind() {
+        ErrorKind::ProtocolError(error)
+            if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) =>
+        {
+            difference(error.get_message().as_str())
+        }
+        _ => None,
+    };
+    match differs {
+        Some((argument, wanted, found)) => DeclareError::Mismatch(Mismatch {
+            object,
+            argument,
+            found,
+            wanted,
+        }),
+        None => DeclareError::Refused { object, cause },
+    }
+}
+
+/// Argument, wanted and found value out of the broker's sentence: `PRECONDITION_FAILED -
+/// inequivalent arg 'x-delivery-limit' for queue 'q' in vhost '/': received the value '20' of
+/// type 'signedint' but current is none`, or the same with bare values in quotes.
+fn difference(sentence: &str) -> Option<(String, String, String)> {
+    let (_, rest) = sentence.split_once("inequivalent arg '")?;
+    let (argument, rest) = rest.split_once('\'')?;
+    let (_, rest) = rest.rsplit_once(": received ")?;
+    let (wanted, found) = rest.split_once(" but current is ")?;
+    Some((argument.to_owned(), value(wanted), value(found)))
+}
+
+fn value(words: &str) -> String {
+    let words = words.strip_prefix("the value ").unwrap_or(words);
+    let words = words.split(" of type ").next().unwrap_or(words);
+    words.trim_matches('\'').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_brokers_sentence_is_taken_apart() {
+        let cases = [
+            (
+                "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'p.work' in \
+                 vhost '/': received the value '20' of type 'signedint' but current is none",
+                ("x-delivery-limit", "20", "none"),
+            ),
+            (
+                "PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'p.events' in vhost \
+                 '/': received 'direct' but current is 'topic'",
+                ("type", "direct", "topic"),
+            ),
+        ];
+        for (sentence, (argument, wanted, found)) in cases {
+            assert_eq!(
+                difference(sentence),
+                Some((argument.to_owned(), wanted.to_owned(), found.to_owned())),
+                "{sentence}"
+            );
+        }
+        assert_eq!(difference("PRECONDITION_FAILED - something else"), None);
+    }
+
+    #[test]
+    fn a_rest_goes_to_the_queue_of_that_length_or_the_next_longer_one() {
+        let names = Names::new("p");
+        for (delay, queue) in [
+            (Duration::from_secs(1), "p.retry.1000"),
+            (Duration::from_secs(2), "p.retry.5000"),
+            (Duration::from_hours(1), "p.retry.3600000"),
+            (Duration::from_hours(25), "p.retry.3600000"),
+        ] {
+            assert_eq!(names.retry(delay).as_str(), queue, "{delay:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_string_is_cut_between_characters() {
+        assert_eq!(short(&"é".repeat(200)).as_str(), "é".repeat(127));
+    }
+}
