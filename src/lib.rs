@@ -7,7 +7,8 @@
 //!    event's id and type. What comes out is a verified webhook; nothing else can be handed on.
 //! 2. [`pipeline::ingest`] makes a [`queue::Message`] of it, the signed bytes and a few headers,
 //!    and publishes it. When the [`queue::Publisher`] returns, the message is on the disk, and
-//!    the sender gets its 200.
+//!    the sender gets its 200. While a broker is away, [`pipeline::spool`] keeps the message in
+//!    the store, and [`pipeline::relay`] publishes it later.
 //! 3. The [`worker`] takes a batch from a [`queue::Consumer`] and gives it to
 //!    [`pipeline::process`]. In one transaction of the [`store`]: the ledger says which events
 //!    are new; [`provider::read`] turns each payload into [facts](domain::fact); everything that
@@ -29,8 +30,8 @@
 //! ```
 //!
 //! `domain` knows nobody: plain values and pure functions, time as an argument. `queue` knows
-//! the store in one place, the built-in queue. sqlx is only in `store`, axum only in `http`. A
-//! test keeps this true.
+//! the store in one place, the built-in queue. sqlx is only in `store`, lapin only in `queue`,
+//! axum only in `http`. A test keeps this true.
 
 mod causes;
 pub mod cli;

@@ -2,6 +2,7 @@
 //!
 //! [`ingest`] hands a verified webhook over to the queue. [`process`] turns a batch of messages
 //! into facts, folds them into what is kept, and commits the batch with its outcomes.
+//! [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
 //! [`record`] moves dead letters into the ledger, [`replay`] publishes events of the ledger
 //! again, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
 
@@ -9,6 +10,8 @@ pub mod customers;
 pub mod ingest;
 pub mod process;
 pub mod record;
+pub mod relay;
 pub mod replay;
+pub mod spool;
 pub mod timers;
 pub mod tokens;

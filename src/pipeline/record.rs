@@ -13,7 +13,8 @@ use crate::store::{Store, StoreError};
 pub async fn record(store: &Store, message: &Message, now: Timestamp) -> Result<(), StoreError> {
     let unknown = || EventError {
         code: "dead_letter".to_owned(),
-        detail: "the queue gave the message up without saying why".to_owned(),
+        detail: "the queue gave the message up: whoever took it died, or lost the connection"
+            .to_owned(),
     };
     let error = message.headers().error.clone().unwrap_or_else(unknown);
     super::process::note(store, message, EventOutcome::Failed, &error, now).await

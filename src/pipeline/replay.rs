@@ -1,5 +1,6 @@
 //! Events of the ledger, published again.
 
+use super::spool;
 use crate::domain::event::EventOutcome;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
@@ -50,12 +51,22 @@ pub async fn replay_one(
     Ok(publisher.publish(message).await?)
 }
 
-/// The same from another process than the one that serves the built-in queue.
+/// Where an order is put that another process carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The built-in queue, which that process serves.
+    BuiltInQueue,
+    /// The spool, which its relay empties into the broker.
+    Spool,
+}
+
+/// The same from a process that publishes nothing itself.
 ///
 /// # Errors
 /// See [`ReplayError`].
 pub async fn replay_in_store(
     store: &Store,
+    place: Place,
     app: &AppSlug,
     event_id: &str,
     force: bool,
@@ -63,7 +74,10 @@ pub async fn replay_in_store(
 ) -> Result<(), ReplayError> {
     let message = order(store, app, event_id, force, now).await?;
     let mut tx = store.begin().await?;
-    embedded::put(&mut tx, vec![message], now).await?;
+    match place {
+        Place::BuiltInQueue => embedded::put(&mut tx, vec![message], now).await?,
+        Place::Spool => spool::put(&mut tx, &message, now).await?,
+    }
     Ok(tx.commit().await?)
 }
 

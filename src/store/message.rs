@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::driver::{Batch, Kind, binds};
+use super::driver::{Batch, Kind, Row, binds};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
@@ -82,14 +82,30 @@ impl Tx {
         self.fetch(sql, binds)
             .await?
             .iter()
-            .map(|row| {
-                Ok(StoredMessage {
-                    seq: row.int("seq")?,
-                    headers: row.text("headers")?,
-                    body: row.text("body")?,
-                })
-            })
+            .map(stored)
             .collect()
+    }
+
+    /// Takes the oldest due messages of a lane for a while: they are due again at `until`, unless
+    /// they are settled before. One statement, so that of several takers each gets its own.
+    pub(crate) async fn message_lease(
+        &mut self,
+        lane: &'static str,
+        now: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        // `due_at` is asked for twice: an engine with several writers asks the outer question
+        // again after it has waited for another taker. There the inner one should also end in
+        // FOR UPDATE SKIP LOCKED, so that takers need not wait for each other.
+        let sql = "UPDATE messages SET due_at = $3 \
+                   WHERE due_at <= $2 AND seq IN (\
+                       SELECT seq FROM messages WHERE lane = $1 AND due_at <= $2 \
+                       ORDER BY due_at, seq LIMIT $4) \
+                   RETURNING seq, headers, body";
+        let rows = self.fetch(sql, binds![lane, now, until, most]).await?;
+        rows.iter().map(stored).collect()
     }
 
     /// When the next message of a lane is due that is in nobody's hands.
@@ -139,6 +155,14 @@ impl Tx {
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
+}
+
+fn stored(row: &Row) -> Result<StoredMessage, StoreError> {
+    Ok(StoredMessage {
+        seq: row.int("seq")?,
+        headers: row.text("headers")?,
+        body: row.text("body")?,
+    })
 }
 
 fn numbers(seqs: impl IntoIterator<Item = i64>) -> Batch {

@@ -1,0 +1,95 @@
+//! The spool: where a webhook goes that the queue did not take, so that a broker may be away.
+//!
+//! [`Spooling`] is a publisher that falls back on the store; [`relay`](super::relay) empties it.
+//! The built-in queue needs none of this: what it does not take, the store does not take either.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::domain::time::Timestamp;
+use crate::queue::message::Headers;
+use crate::queue::{Message, Publisher, QueueError, error_chain};
+use crate::store::{NewMessage, Store, StoreError, Tx};
+
+/// The spool's lane in the table of messages.
+pub(super) const LANE: &str = "spool";
+
+/// A publisher whose messages are durable while the queue or the store works.
+pub struct Spooling {
+    publisher: Arc<dyn Publisher>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    /// The last message was spooled. Decides what is worth a line of the log.
+    away: AtomicBool,
+}
+
+impl Spooling {
+    /// Publishes to `publisher`, else to the store.
+    pub fn new(publisher: Arc<dyn Publisher>, store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            publisher,
+            store,
+            clock,
+            away: AtomicBool::new(false),
+        }
+    }
+
+    async fn spool(&self, message: &Message) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        put(&mut tx, message, self.clock.now()).await?;
+        tx.commit().await
+    }
+}
+
+#[async_trait]
+impl Publisher for Spooling {
+    async fn publish(&self, message: Message) -> Result<(), QueueError> {
+        // The queue takes it whole; a copy costs less than a store that is asked first.
+        let Err(refused) = self.publisher.publish(message.clone()).await else {
+            if self.away.swap(false, Ordering::Relaxed) {
+                info!("the queue takes messages again");
+            }
+            return Ok(());
+        };
+        if !self.away.swap(true, Ordering::Relaxed) {
+            warn!(
+                error = error_chain(&refused),
+                "the queue takes no messages; they are spooled in the store until it does"
+            );
+        }
+        self.spool(&message).await.map_err(|error| {
+            warn!(error = error_chain(&error), "spooling a message failed");
+            refused
+        })
+    }
+
+    async fn ready(&self) -> Result<(), QueueError> {
+        let Err(away) = self.publisher.ready().await else {
+            return Ok(());
+        };
+        let asked = async { self.store.read().await?.message_next_due(LANE, []).await };
+        asked.await.map(|_| ()).map_err(|_: StoreError| away)
+    }
+}
+
+/// Puts a message into the spool, in a transaction of the caller's.
+///
+/// # Errors
+/// When the store fails.
+pub async fn put(tx: &mut Tx, message: &Message, now: Timestamp) -> Result<(), StoreError> {
+    let new = NewMessage {
+        headers: serde_json::to_string(&message.headers)
+            .map_err(|source| StoreError::Document { source })?,
+        body: message.body.clone(),
+    };
+    tx.message_add(LANE, vec![new], now).await
+}
+
+/// The headers of a spooled message.
+pub(super) fn headers(text: &str) -> Result<Headers, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Document { source })
+}
