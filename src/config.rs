@@ -269,13 +269,6 @@ fn unsupported(config: &Config) -> Vec<Problem> {
             "sqlite://PATH, or nothing for a store in the data folder",
         ));
     }
-    if config.queue.amqp_url.is_some() {
-        problems.push(problem(
-            &setting::AMQP_URL,
-            "this build serves the built-in queue only, not RabbitMQ",
-            "nothing, for the queue in the store",
-        ));
-    }
     problems
 }
 

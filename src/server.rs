@@ -21,9 +21,11 @@ use crate::domain::token::TokenHash;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
 use crate::lock::DataDirLock;
+use crate::pipeline::spool::Spooling;
 use crate::provider::{Mode, Secret};
-use crate::queue::Lane;
 use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
+use crate::queue::{Lane, Publisher};
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{Store, StoreError};
 use crate::worker::Worker;
@@ -59,6 +61,9 @@ pub enum StartError {
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),
+    /// The broker cannot be used with these settings.
+    #[error("RabbitMQ cannot be used")]
+    Broker(#[from] BrokerError),
 }
 
 impl StartError {
@@ -96,12 +101,11 @@ impl Server {
         let store = open_store(config).await?;
         let first_start = prepare(&store, config, &*clock).await?;
         let vault = open_vault(config)?;
-        let queue = EmbeddedQueue::new(store.clone(), Arc::clone(&clock));
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
-        tasks.spawn(worker.run(queue.consumer(Lane::Work), queue.consumer(Lane::Failed)));
+        let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
 
         let fixed = [
             (Provider::Stripe, &config.stripe),
@@ -117,7 +121,7 @@ impl Server {
 
         let state = AppState::new(Parts {
             store: store.clone(),
-            publisher: Arc::new(queue),
+            publisher,
             clock: Arc::clone(&clock),
             endpoints,
             vault,
@@ -163,6 +167,37 @@ impl Server {
         }
         self.store.close().await;
     }
+}
+
+/// Starts the queue of the settings with its worker; answers where webhooks and replays go.
+async fn start_queue(
+    config: &Config,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    worker: Worker,
+    tasks: &TaskTracker,
+) -> Result<Arc<dyn Publisher>, StartError> {
+    let Some(settings) = rabbit_settings(config) else {
+        let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
+        let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+        tasks.spawn(worker.run(work, failed, None));
+        return Ok(Arc::new(queue));
+    };
+    let queue = RabbitQueue::start(&settings).await?;
+    let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+    let queue: Arc<dyn Publisher> = Arc::new(queue);
+    tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
+    let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
+    Ok(Arc::new(spooling))
+}
+
+/// The broker of the settings; none for the built-in queue.
+pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
+    Some(RabbitSettings {
+        url: config.queue.amqp_url.clone()?,
+        ca_file: config.queue.amqp_ca_file.clone(),
+        prefix: config.queue.amqp_prefix.clone(),
+    })
 }
 
 /// The store of the settings, with its schema up to date: the embedded store brings itself up

@@ -58,6 +58,10 @@ pub enum TelemetryError {
     Started(#[from] TryInitError),
 }
 
+/// The broker's client library writes messages that come back into the log, body and all. Comes
+/// after the filter of the settings, so that none can ask for it.
+const NO_BODIES: &str = "lapin::returned_messages=off";
+
 /// Starts logging to standard error, for the rest of the process. To be called once.
 ///
 /// # Errors
@@ -77,7 +81,7 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)?;
+    let filter = EnvFilter::try_new(&config.filter)?.add_directive(NO_BODIES.parse()?);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match effective_format(config.format, is_terminal) {
@@ -167,6 +171,26 @@ mod tests {
     fn text_has_colours_on_a_terminal_only() {
         assert!(written(Some(LogFormat::Text), true).contains('\u{1b}'));
         assert!(!written(Some(LogFormat::Text), false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn no_filter_lets_the_brokers_client_write_messages() {
+        let lines = Lines::default();
+        let config = LogConfig {
+            filter: "trace,lapin::returned_messages=trace".to_owned(),
+            format: None,
+        };
+        let writer = lines.clone();
+        let subscriber = subscriber(&config, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "lapin::returned_messages", "a body");
+            tracing::warn!(target: "lapin::channel", "something else");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(
+            !text.contains("a body") && text.contains("something else"),
+            "{text}"
+        );
     }
 
     #[test]

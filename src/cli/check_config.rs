@@ -6,11 +6,12 @@ use clap::Args;
 
 use super::{CliError, output};
 use crate::config::{Config, Source, report};
-use crate::server::open_store;
+use crate::queue::rabbitmq::RabbitQueue;
+use crate::server::{StartError, open_store, rabbit_settings};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also try the store.
+    /// Also try the store and the broker. Makes in both what the server needs and they lack.
     #[arg(long)]
     connect: bool,
 }
@@ -26,6 +27,12 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
         store.read().await?;
         store.close().await;
         output::line("the store answers");
+        if let Some(settings) = rabbit_settings(&loaded.config) {
+            RabbitQueue::check(&settings)
+                .await
+                .map_err(StartError::from)?;
+            output::line("the broker answers, and has what is needed");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::event::EventOutcome;
 use crate::domain::id::Provider;
-use crate::pipeline::replay::replay_in_store;
+use crate::pipeline::replay::{Place, replay_in_store};
 use crate::server::open_store;
 use crate::store::{EventFilter, EventRecord, Window};
 
@@ -89,7 +89,12 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             output::line(event.payload.as_deref().unwrap_or_default());
         }
         EventsCommand::Replay { app, id, force } => {
-            replay_in_store(&store, &app.app, &id, force, SystemClock.now()).await?;
+            let place = match loaded.config.queue.amqp_url {
+                None => Place::BuiltInQueue,
+                Some(_) => Place::Spool,
+            };
+            let now = SystemClock.now();
+            replay_in_store(&store, place, &app.app, &id, force, now).await?;
             output::line("queued; the running server works it off");
         }
     }

@@ -199,7 +199,6 @@ fn every_problem_is_reported_at_once() {
     problem: TOLLGATE_LOG_FORMAT: malformed: "xml" is no log format; expected `text` or `json`
     problem: TOLLGATE_SECRET_KEY: missing: required with PostgreSQL; expected 32 bytes in base64, as `openssl rand -base64 32` prints them
     problem: DATABASE_URL: not supported: this build serves the embedded store only, not PostgreSQL; expected sqlite://PATH, or nothing for a store in the data folder
-    problem: AMQP_URL: not supported: this build serves the built-in queue only, not RabbitMQ; expected nothing, for the queue in the store
     warning: TOLLGATE_PORT: no such setting; ignored
     "#);
 }
