@@ -23,6 +23,7 @@ mod outcomes;
 mod payload;
 mod process;
 mod queue;
+mod rabbitmq;
 mod receiver;
 mod signature;
 mod support;

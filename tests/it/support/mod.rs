@@ -3,6 +3,7 @@
 
 mod clock;
 pub(crate) mod fixtures;
+pub(crate) mod rabbitmq;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

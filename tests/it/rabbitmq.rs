@@ -1,0 +1,6 @@
+//! What only a broker can do: refuse, lose its connections, run out of memory, die.
+
+mod outages;
+mod rig;
+mod topology;
+mod worker;

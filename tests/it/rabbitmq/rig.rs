@@ -1,0 +1,113 @@
+//! Hands that do on the broker what an operator, or a stranger, would.
+
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::time::Timestamp;
+use tollgate::provider::Mode;
+use tollgate::queue::message::{Headers, HeadersV1};
+use tollgate::queue::{Consumer, Delivery, Message};
+
+use crate::support::rabbitmq::Broker;
+
+/// How long a test waits for what happens in the background.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A channel beside those of the program. The connection lives as long as it is kept.
+pub(super) struct Stranger {
+    pub(super) channel: Channel,
+    _connection: Connection,
+}
+
+impl Stranger {
+    pub(super) async fn at(broker: &Broker) -> Self {
+        let connection = Connection::connect(&broker.url(), ConnectionProperties::default())
+            .await
+            .unwrap();
+        Self {
+            channel: connection.create_channel().await.unwrap(),
+            _connection: connection,
+        }
+    }
+
+    pub(super) async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
+        let options = BasicPublishOptions::default();
+        self.channel
+            .basic_publish("".into(), queue.into(), options, body, properties)
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+
+    /// Takes a message out of a queue, whenever one comes.
+    pub(super) async fn get(&self, queue: &str) -> lapin::message::Delivery {
+        let started = Instant::now();
+        loop {
+            let got = self
+                .channel
+                .basic_get(queue.into(), BasicGetOptions::default());
+            if let Some(got) = got.await.unwrap() {
+                return got.delivery;
+            }
+            assert!(started.elapsed() < PATIENCE, "nothing came to {queue}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Takes everything that is in a queue, and gives it back, so often.
+    pub(super) async fn crash(&self, queue: &str, messages: usize, times: usize) {
+        for _ in 0..times {
+            let mut last = 0;
+            for _ in 0..messages {
+                last = self.get(queue).await.delivery_tag;
+            }
+            let all = BasicNackOptions {
+                multiple: true,
+                requeue: true,
+            };
+            self.channel.basic_nack(last, all).await.unwrap();
+        }
+    }
+}
+
+pub(super) fn message(id: &str) -> Message {
+    let headers = HeadersV1 {
+        app: AppSlug::default_app(),
+        provider: Provider::Stripe,
+        event_id: id.to_owned(),
+        event_type: "invoice.paid".to_owned(),
+        received_at: Timestamp::from_nanos(5),
+        mode: Mode::Any,
+        receipt: format!("receipt of {id}"),
+        attempt: 0,
+        replay: None,
+        error: None,
+    };
+    Message {
+        headers: Headers::V1(headers),
+        body: format!(r#"{{"id":"{id}"}}"#),
+    }
+}
+
+pub(super) fn ids(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries
+        .iter()
+        .map(|it| it.message.headers().event_id.clone())
+        .collect()
+}
+
+/// Takes a batch as the worker does: a queue that does not answer is asked again.
+pub(super) async fn take(consumer: &mut dyn Consumer) -> Vec<Delivery> {
+    let started = Instant::now();
+    loop {
+        let left = PATIENCE.saturating_sub(started.elapsed());
+        let next = tokio::time::timeout(left, consumer.next_batch(256)).await;
+        match next.expect("a message is due") {
+            Ok(batch) => return batch,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
