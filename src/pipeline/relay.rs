@@ -16,8 +16,8 @@ use crate::queue::{Message, Publisher, error_chain};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// Most messages of one lease. All are published at once and share one statement before and one
-/// after.
-const BATCH: usize = 256;
+/// after; more would be a matter of memory, since a message may have a megabyte.
+const BATCH: usize = 64;
 
 /// How long a lease lasts: several times what publishing takes at worst.
 const LEASE: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::message::Headers;
-use super::{Consumer, Delivery, Lane, Message, Publisher, QueueError, Settlement};
+use super::{Consumer, Delivery, GROUP_BYTES, Lane, Message, Publisher, QueueError, Settlement};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx};
@@ -24,11 +24,6 @@ use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx
 /// Most publishes that share one commit. Larger groups gain nothing: the rows then cost more
 /// than the commit.
 const GROUP: usize = 256;
-
-/// How many bytes of bodies share one commit or one batch, beyond which no further message is
-/// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
-/// several times over; 256 of the largest would be gigabytes. Of usual events 256 are one megabyte.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// How long a consumer sleeps at most. Its own messages ring the bell; this is for those that
 /// another process wrote into the store, such as the command `events replay`.

@@ -22,6 +22,11 @@ pub use topology::Mismatch;
 
 use crate::domain::event::EventError;
 
+/// How many bytes of bodies share one commit or one batch, beyond which no further message is
+/// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
+/// several times over; 256 of the largest would be gigabytes. Of usual events 256 are one megabyte.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
 /// Why the queue did not do it. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {

@@ -79,11 +79,7 @@ impl Tx {
                    ON chosen.seq = messages.seq WHERE chosen.bytes_before < $5 \
                    ORDER BY chosen.due_at, chosen.seq";
         let binds = binds![lane, now, numbers(in_hand), most, most_bytes];
-        self.fetch(sql, binds)
-            .await?
-            .iter()
-            .map(stored)
-            .collect()
+        self.fetch(sql, binds).await?.iter().map(stored).collect()
     }
 
     /// Takes the oldest due messages of a lane for a while: they are due again at `until`, unless

@@ -14,7 +14,9 @@ use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
 use super::publisher::{Desk, Outgoing};
 use super::session::Session;
-use crate::queue::{Consumer, Delivery, Lane, Message, QueueError, Settlement, error_chain};
+use crate::queue::{
+    Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement, error_chain,
+};
 
 /// How often a retry or a dead letter that could not be published is tried again.
 const PARKED_REST: Duration = Duration::from_secs(1);
@@ -94,20 +96,22 @@ impl RabbitConsumer {
         }
     }
 
-    /// The first delivery, and what else has arrived.
+    /// The first delivery, and what else has arrived and shares a batch.
     fn take(
         &mut self,
         first: lapin::message::Delivery,
         most: usize,
     ) -> Vec<lapin::message::Delivery> {
+        let mut bytes = first.data.len();
         let mut taken = vec![first];
         if let Some(session) = &mut self.session {
-            while taken.len() < most {
+            while taken.len() < most && bytes < GROUP_BYTES {
                 // An error ends this loop too. The stream is over after it, and the channel
                 // refuses to settle: nothing is lost by not looking at it here.
                 let Some(Some(Ok(next))) = session.deliveries.next().now_or_never() else {
                     break;
                 };
+                bytes += next.data.len();
                 taken.push(next);
             }
         }

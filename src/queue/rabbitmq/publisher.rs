@@ -39,7 +39,7 @@ use crate::queue::topology::{self, Names};
 const CONFIRM_TIME: Duration = Duration::from_millis(1_500);
 
 /// Most messages in flight. More gain nothing, and it bounds what is held while the broker stalls.
-const IN_FLIGHT: usize = 1_024;
+const IN_FLIGHT: usize = 256;
 
 /// How often a quiet link is looked at.
 const LOOK: Duration = Duration::from_millis(500);
