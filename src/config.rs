@@ -26,6 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::id::Provider;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -225,8 +226,15 @@ impl Config {
             log: LogConfig::read(&mut reader),
         };
         config.check_together(&mut reader);
-        reader.extend(unsupported(&config));
         reader.finish(config)
+    }
+
+    /// The settings of a provider.
+    pub const fn provider(&self, provider: Provider) -> &ProviderConfig {
+        match provider {
+            Provider::Stripe => &self.stripe,
+            Provider::Paddle => &self.paddle,
+        }
     }
 
     /// What no setting shows by itself.
@@ -250,26 +258,6 @@ impl Config {
             );
         }
     }
-}
-
-/// What is right by itself, but not served yet. Refused rather than ignored: who asks for a
-/// broker and silently gets none learns it on the day that matters.
-fn unsupported(config: &Config) -> Vec<Problem> {
-    let problem = |setting: &Setting, why, expected| Problem {
-        variable: setting.name.to_owned(),
-        origin: Origin::Environment,
-        kind: ProblemKind::Unsupported(why),
-        expected,
-    };
-    let mut problems = Vec::new();
-    if let Database::Postgres(_) = config.store.database {
-        problems.push(problem(
-            &setting::DATABASE_URL,
-            "this build serves the embedded store only, not PostgreSQL",
-            "sqlite://PATH, or nothing for a store in the data folder",
-        ));
-    }
-    problems
 }
 
 impl HttpConfig {

@@ -27,7 +27,7 @@ use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
 use crate::store::vault::{Vault, VaultError};
-use crate::store::{Store, StoreError};
+use crate::store::{Claim, Store, StoreError};
 use crate::worker::Worker;
 
 /// How long loops and connections may take to end. HTTP drains for less; a batch of the worker
@@ -52,9 +52,18 @@ pub enum StartError {
          stop the other one, or set TOLLGATE_DATA_DIR to another folder", .0.display()
     )]
     Locked(PathBuf),
-    /// The settings name a database that this build does not serve.
-    #[error("this build serves the embedded store only: DATABASE_URL should be sqlite://PATH")]
-    NotEmbedded,
+    /// The built-in queue knows in memory alone what is being worked on.
+    #[error(
+        "the built-in queue needs all roles in one process: leave out --role, or set AMQP_URL \
+         to split the roles"
+    )]
+    RolesApart,
+    /// Another process serves the built-in queue of this database.
+    #[error(
+        "another process serves this database, and the built-in queue serves one at a time: \
+         stop the other one"
+    )]
+    QueueTaken,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -79,41 +88,58 @@ pub struct Server {
     first_start: bool,
     shutdown: CancellationToken,
     tasks: TaskTracker,
-    _lock: DataDirLock,
+    /// Held while this process serves the built-in queue.
+    _alone: Option<(DataDirLock, Claim)>,
 }
 
 impl Server {
-    /// Starts all roles.
+    /// Starts some roles.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_at(config, Arc::new(SystemClock)).await
+    pub async fn start(config: &Config, roles: Roles) -> Result<Self, StartError> {
+        Self::start_at(config, roles, Arc::new(SystemClock)).await
     }
 
-    /// Starts all roles by another clock than the system's.
+    /// Starts some roles by another clock than the system's.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start_at(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        make_data_dir(&config.store.data_dir)?;
-        let lock = DataDirLock::take(&config.store.data_dir)?;
+    pub async fn start_at(
+        config: &Config,
+        roles: Roles,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let built_in_queue = config.queue.amqp_url.is_none();
+        if built_in_queue && roles != Roles::ALL {
+            return Err(StartError::RolesApart);
+        }
+        let lock = if built_in_queue {
+            make_data_dir(&config.store.data_dir)?;
+            Some(DataDirLock::take(&config.store.data_dir)?)
+        } else {
+            None
+        };
         let store = open_store(config).await?;
-        let first_start = prepare(&store, config, &*clock).await?;
+        let alone = match lock {
+            Some(lock) => {
+                let claim = store.claim_queue().await?.ok_or(StartError::QueueTaken)?;
+                Some((lock, claim))
+            }
+            None => None,
+        };
+        let first_start = prepare(&store, config, roles, &*clock).await?;
         let vault = open_vault(config)?;
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
+        let worker = roles.worker.then_some(worker);
         let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
 
-        let fixed = [
-            (Provider::Stripe, &config.stripe),
-            (Provider::Paddle, &config.paddle),
-        ];
-        let fixed = fixed
+        let fixed = Provider::ALL
             .into_iter()
-            .flat_map(|(provider, it)| secrets(provider, it))
+            .flat_map(|provider| secrets(provider, config.provider(provider)))
             .collect();
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await?;
@@ -125,7 +151,7 @@ impl Server {
             clock: Arc::clone(&clock),
             endpoints,
             vault,
-            settings: settings(config),
+            settings: settings(config, roles),
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
         });
@@ -137,7 +163,7 @@ impl Server {
             first_start,
             shutdown,
             tasks,
-            _lock: lock,
+            _alone: alone,
         })
     }
 
@@ -169,24 +195,29 @@ impl Server {
     }
 }
 
-/// Starts the queue of the settings with its worker; answers where webhooks and replays go.
+/// Starts the queue of the settings, and the worker on it if there is one; answers where webhooks
+/// and replays go.
 async fn start_queue(
     config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
-    worker: Worker,
+    worker: Option<Worker>,
     tasks: &TaskTracker,
 ) -> Result<Arc<dyn Publisher>, StartError> {
     let Some(settings) = rabbit_settings(config) else {
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
-        let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
-        tasks.spawn(worker.run(work, failed, None));
+        if let Some(worker) = worker {
+            let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+            tasks.spawn(worker.run(work, failed, None));
+        }
         return Ok(Arc::new(queue));
     };
     let queue = RabbitQueue::start(&settings).await?;
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
     let queue: Arc<dyn Publisher> = Arc::new(queue);
-    tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
+    if let Some(worker) = worker {
+        tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
+    }
     let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
     Ok(Arc::new(spooling))
 }
@@ -200,23 +231,40 @@ pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
     })
 }
 
-/// The store of the settings, with its schema up to date: the embedded store brings itself up
-/// to date whenever it is opened.
+/// The store of the settings, with a schema of this version. The embedded store brings itself up
+/// to date whenever it is opened; a PostgreSQL server may serve others of an older version, so
+/// there the operator says when.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
-    let path = match &config.store.database {
-        Database::Sqlite(path) => path,
-        Database::Postgres(_) => return Err(StartError::NotEmbedded),
-    };
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        make_data_dir(folder)?;
+    match &config.store.database {
+        Database::Sqlite(_) => open_migrated(config).await,
+        Database::Postgres(url) => {
+            let store = Store::open_postgres(url)?;
+            store.check_schema().await?;
+            Ok(store)
+        }
     }
-    let store = Store::open_sqlite(path).await?;
+}
+
+/// The store of the settings, with its schema brought up to date.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.store.database {
+        Database::Sqlite(path) => {
+            if let Some(folder) = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+            {
+                make_data_dir(folder)?;
+            }
+            Store::open_sqlite(path).await?
+        }
+        Database::Postgres(url) => Store::open_postgres(url)?,
+    };
     store.migrate().await?;
     Ok(store)
 }
@@ -232,23 +280,28 @@ fn make_data_dir(folder: &Path) -> Result<(), StartError> {
         .map_err(StartError::io(format!("making `{}`", folder.display())))
 }
 
-/// The app `default` and the plans of the settings; whether the store was empty.
-async fn prepare(store: &Store, config: &Config, clock: &dyn Clock) -> Result<bool, StoreError> {
+/// The app `default`, and the plans of the settings as those of the workers say; whether the
+/// store was empty. Other roles need no price mapping, and one that lacks it must not take the
+/// workers' plans away.
+async fn prepare(
+    store: &Store,
+    config: &Config,
+    roles: Roles,
+    clock: &dyn Clock,
+) -> Result<bool, StoreError> {
     let now = clock.now();
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_in(&AppSlug::default_app()).await?;
     let first_start = tx.app_ensure_default(now).await?;
-    let mapped = [
-        (Provider::Stripe, &config.stripe),
-        (Provider::Paddle, &config.paddle),
-    ];
-    let mut plans = Vec::new();
-    for (provider, settings) in mapped {
-        for (price, grants) in settings.prices.iter().flatten() {
-            plans.push((provider, price.clone(), grants.clone()));
+    if roles.worker {
+        let mut plans = Vec::new();
+        for provider in Provider::ALL {
+            for (price, grants) in config.provider(provider).prices.iter().flatten() {
+                plans.push((provider, price.clone(), grants.clone()));
+            }
         }
+        tx.plan_replace_environment(&AppSlug::default_app(), &plans, now)
+            .await?;
     }
-    tx.plan_replace_environment(&AppSlug::default_app(), &plans, now)
-        .await?;
     tx.commit().await?;
     Ok(first_start)
 }
@@ -273,10 +326,10 @@ fn secrets(provider: Provider, settings: &ProviderConfig) -> Vec<(Provider, Secr
         .collect()
 }
 
-fn settings(config: &Config) -> HttpSettings {
+fn settings(config: &Config, roles: Roles) -> HttpSettings {
     let token = config.admin.token.as_ref();
     HttpSettings {
-        roles: Roles::ALL,
+        roles,
         signature_tolerance: config.webhooks.signature_tolerance,
         trusted_proxies: config.http.trusted_proxies.clone(),
         root_token: token.map(|token| TokenHash::of(token.expose_secret())),

@@ -53,8 +53,8 @@ CREATE INDEX customers_by_admin_external_id ON customers (app, admin_external_id
 CREATE INDEX customers_by_email ON customers (app, email) WHERE email IS NOT NULL;
 CREATE INDEX customers_by_external_id ON customers (app, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX customers_by_user_id ON customers (app, user_id) WHERE user_id IS NOT NULL;
--- Rows that a shown row stands for.
-CREATE INDEX customers_by_merged_into ON customers (app, merged_into) WHERE merged_into IS NOT NULL;
+-- The rows that stand for a customer: the one that is shown, and those merged into it.
+CREATE INDEX customers_by_shown ON customers (app, COALESCE(merged_into, id));
 -- Timers that are due.
 CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
 

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use super::{CliError, output};
 use crate::config::Loaded;
-use crate::server::open_store;
+use crate::server::open_migrated;
 
 pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
-    open_store(&loaded.config).await?.close().await;
+    open_migrated(&loaded.config).await?.close().await;
     output::line("the schema is up to date");
     Ok(ExitCode::SUCCESS)
 }

@@ -39,7 +39,7 @@ enum Command {
     /// Shows the main job: real signed webhooks through a real server in a temporary folder.
     Demo(demo::DemoArgs),
     /// Receives webhooks, works them off, serves the API.
-    Serve,
+    Serve(serve::ServeArgs),
     /// Brings the store's schema up to date.
     Migrate,
     /// Prints every problem of the settings at once.
@@ -71,7 +71,7 @@ impl Cli {
         let source = Source::of_process(self.config);
         match self.command {
             Command::Demo(args) => demo::run(args).await,
-            Command::Serve => serve::run(&load(&source)?).await,
+            Command::Serve(args) => serve::run(&args, &load(&source)?).await,
             Command::Migrate => migrate::run(&load(&source)?).await,
             Command::CheckConfig(args) => check_config::run(&args, &source).await,
             Command::Token(command) => token::run(command, &load(&source)?).await,

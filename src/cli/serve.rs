@@ -3,17 +3,50 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{CliError, output, token};
 use crate::config::Loaded;
-use crate::domain::role::Role;
+use crate::domain::id::Provider;
+use crate::domain::role;
+use crate::http::Roles;
 use crate::pipeline::tokens::AdminTokenOrder;
 use crate::server::Server;
 use crate::telemetry;
 
-pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Serves only this role; may be repeated. All roles without it.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
+}
+
+/// What a process can do for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Takes webhooks.
+    Receiver,
+    /// Works events off, relays the spool, records dead letters, runs timers.
+    Worker,
+    /// Serves the admin API and the access check.
+    Api,
+}
+
+impl ServeArgs {
+    fn roles(&self) -> Roles {
+        let has = |role| self.roles.is_empty() || self.roles.contains(&role);
+        Roles {
+            receiver: has(Role::Receiver),
+            worker: has(Role::Worker),
+            api: has(Role::Api),
+        }
+    }
+}
+
+pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, CliError> {
+    let roles = args.roles();
     telemetry::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         warn!("{warning}");
@@ -22,15 +55,18 @@ pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {
     let mut terminate =
         signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::io("wait for SIGINT"))?;
-    let server = Server::start(&loaded.config).await?;
-    info!(address = %server.address(), "serving");
-    for (provider, settings) in [
-        ("stripe", &loaded.config.stripe),
-        ("paddle", &loaded.config.paddle),
-    ] {
-        if settings.webhook_secrets.is_empty() {
+    let server = Server::start(&loaded.config, roles).await?;
+    info!(
+        address = %server.address(),
+        receiver = roles.receiver,
+        worker = roles.worker,
+        api = roles.api,
+        "serving"
+    );
+    for provider in Provider::ALL {
+        if roles.receiver && loaded.config.provider(provider).webhook_secrets.is_empty() {
             info!(
-                provider,
+                %provider,
                 "no webhook secret in the settings: /webhooks/{provider} exists only with one \
                  that the API was given"
             );
@@ -54,7 +90,7 @@ async fn introduce(server: &Server) -> Result<(), CliError> {
     if std::io::stdout().is_terminal() {
         let wanted = AdminTokenOrder {
             name: "first owner".to_owned(),
-            role: Role::Owner,
+            role: role::Role::Owner,
             app: None,
             expires_in_days: None,
         };

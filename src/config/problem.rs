@@ -69,8 +69,6 @@ pub enum ProblemKind {
     SetTwice,
     /// A key of the file that is no setting.
     UnknownKey,
-    /// Right by itself, but asks for something that this build does not serve.
-    Unsupported(&'static str),
 }
 
 impl fmt::Display for Problem {
@@ -91,7 +89,6 @@ impl fmt::Display for Problem {
                 write!(f, "set twice, by itself and as {}_FILE", self.variable)?;
             }
             ProblemKind::UnknownKey => f.write_str("unknown key")?,
-            ProblemKind::Unsupported(why) => write!(f, "not supported: {why}")?,
         }
         write!(f, "; expected {}", self.expected)
     }

@@ -117,11 +117,6 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Adds a problem that was made elsewhere.
-    pub(super) fn extend(&mut self, problems: Vec<Problem>) {
-        self.problems.extend(problems);
-    }
-
     /// Adds a warning about a setting.
     pub(super) fn warn(&mut self, setting: &Setting, detail: &'static str) {
         self.warnings.push(Warning {

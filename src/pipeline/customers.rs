@@ -1,9 +1,9 @@
 //! What admins do with customers: the use cases behind every dialect of the API.
 //!
 //! Each is one transaction: what the act can touch is loaded, the act works on it in memory, and
-//! what changed is written together with its audit entries. That an e-mail address or an
-//! external id is taken is judged inside the transaction, so that of two who want the same one
-//! gets it.
+//! what changed is written together with its audit entries. The transaction is the only one to
+//! change the app, so that of two who want the same e-mail address or external id one gets it.
+//! No index keeps addresses unique: the rule has exceptions.
 
 use serde_json::json;
 
@@ -170,7 +170,7 @@ pub async fn create(
     change: &ProfileChange,
 ) -> Result<Created, CustomerError> {
     let profile = new_profile(change)?;
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_in(&order.app).await?;
     refuse_taken(&mut tx, order, &profile, None).await?;
     let created = create_in(&mut tx, order, profile).await?;
     tx.commit().await?;
@@ -188,10 +188,7 @@ pub async fn get_or_create(
     change: &ProfileChange,
 ) -> Result<GotOrCreated, CustomerError> {
     let profile = new_profile(change)?;
-    let mut tx = store.begin().await?;
-    if let Some(email) = &profile.email {
-        tx.customer_lock_email(&order.app, email).await?;
-    }
+    let mut tx = store.begin_in(&order.app).await?;
     let mut found = None;
     if let Some(external_id) = &profile.external_id {
         found = tx
@@ -223,7 +220,7 @@ pub async fn update(
     change: &ProfileChange,
 ) -> Result<Acted, CustomerError> {
     refuse_wrong(change)?;
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_in(&order.app).await?;
     let (before, profile) = {
         let row = tx
             .customer_find(&order.app, id)
@@ -265,7 +262,7 @@ pub async fn act(
     id: &CustomerId,
     act: Act,
 ) -> Result<Acted, CustomerError> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_in(&order.app).await?;
     let name = match &act {
         Act::Suspend(_) => "suspend",
         Act::Reactivate => "reactivate",
@@ -294,7 +291,7 @@ pub async fn delete(
     id: &CustomerId,
     deletion: Deletion,
 ) -> Result<(), CustomerError> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_in(&order.app).await?;
     let row = tx
         .customer_find(&order.app, id)
         .await?
@@ -354,7 +351,6 @@ async fn refuse_taken(
 ) -> Result<(), CustomerError> {
     let others = |customer: Customer| Some(customer.id).filter(|id| Some(id) != own);
     if let Some(email) = &profile.email {
-        tx.customer_lock_email(&order.app, email).await?;
         let holder = tx
             .customer_find_by_email(&order.app, email, Match::Unique)
             .await?;

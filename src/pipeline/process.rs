@@ -26,7 +26,7 @@ use crate::domain::world::World;
 use crate::provider::{self, IgnoreReason, Meaning, ReadError, Reading};
 use crate::queue::Message;
 use crate::queue::message::HeadersV1;
-use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, Store, StoreError, Tx};
+use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, Store, StoreError, Tx, Way};
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,14 @@ pub enum Disposition {
     Final(EventError),
 }
 
+/// Most messages of a batch that runs beside others. A larger one would need so many locks that
+/// it meets the others anyway.
+const MOST_BESIDE: usize = 128;
+
 /// Processes messages in one transaction. The answer has one disposition a message, in order.
+///
+/// Runs beside the batches of other workers; if it turns out that another works on the same
+/// customers just now, it is begun again and waits for its turn.
 ///
 /// # Errors
 /// When the store failed; then nothing was changed, whatever the messages were.
@@ -52,12 +59,29 @@ pub async fn process(
     messages: &[&Message],
     now: Timestamp,
 ) -> Result<Vec<Disposition>, StoreError> {
+    if messages.len() <= MOST_BESIDE {
+        match process_in(store, messages, now, Way::Beside).await {
+            Err(StoreError::Contended) => {}
+            result => return result,
+        }
+    }
+    process_in(store, messages, now, Way::Alone).await
+}
+
+async fn process_in(
+    store: &Store,
+    messages: &[&Message],
+    now: Timestamp,
+    way: Way,
+) -> Result<Vec<Disposition>, StoreError> {
     let mut tx = store.begin().await?;
     let keys: Vec<EventKey> = messages
         .iter()
         .map(|message| key_of(message.headers()))
         .collect();
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
+    tx.lock_apps(wanted.iter().copied(), way).await?;
+    tx.lock_events(&keys).await?;
     let apps = tx.app_existing(wanted).await?;
     let mut fold = Fold::new(tx.ledger_find(&keys).await?, now);
 
@@ -147,6 +171,8 @@ pub(super) async fn note(
 ) -> Result<(), StoreError> {
     let key = key_of(message.headers());
     let mut tx = store.begin().await?;
+    tx.lock_apps([&key.app], Way::Beside).await?;
+    tx.lock_events([&key]).await?;
     if tx.app_existing([&key.app]).await?.is_empty() {
         return Ok(());
     }

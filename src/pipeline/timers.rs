@@ -10,7 +10,7 @@ use super::process::audit_entries;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Actor, Store, StoreError, Way};
 
 /// Most customers of one transaction: a write lock is held while they are derived.
 const MOST: i64 = 200;
@@ -32,6 +32,7 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
         for (app, id) in due {
             by_app.entry(app).or_default().insert(id);
         }
+        tx.lock_apps(by_app.keys(), Way::Alone).await?;
         for (app, customers) in by_app {
             let reach = Reach {
                 customers,

@@ -4,7 +4,7 @@
 //! commit, so that many senders cost one write to the disk, not one each. A consumer does not
 //! poll for them: a publish rings a bell, and a resting message is slept for until it is due. What a
 //! worker holds is known in memory alone; after a crash every row that was not settled is
-//! simply still there. That is why one process at a time may serve a data folder
+//! simply still there. That is why one process at a time may serve a data folder or a database
 //! ([`Server`](crate::server::Server) holds a lock on it).
 
 use std::collections::BTreeSet;

@@ -39,25 +39,6 @@ pub enum Match {
 }
 
 impl Tx {
-    /// Holds back whoever else wants to give this address to a customer, until the transaction
-    /// ends. Uniqueness of addresses is a rule with exceptions, so no index keeps it.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    // The embedded engine has one writer at a time, which is lock enough. An engine with more
-    // takes its lock on the pair of app and folded address here.
-    #[expect(
-        clippy::unused_async,
-        reason = "other engines ask the database for a lock"
-    )]
-    pub async fn customer_lock_email(
-        &mut self,
-        _app: &AppSlug,
-        _email: &str,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     /// A row by its id, be it merged or deleted.
     ///
     /// # Errors
@@ -195,17 +176,16 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         filter.and("status = ?", status.as_str());
     }
     if let Some(text) = &wanted.text {
-        let condition = "(email LIKE ? ESCAPE '\\' OR LOWER(name) LIKE ? ESCAPE '\\' \
+        let condition = "(email LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\' \
                          OR LOWER(external_id) LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\')";
         filter.and(condition, part(&text.to_lowercase()));
     }
     if let Some(after) = wanted.created_after {
         filter.and("made_at > ?", after);
     }
-    let holds_token = "(EXISTS (SELECT 1 FROM tokens WHERE tokens.customer_id = customers.id) \
-                       OR EXISTS (SELECT 1 FROM customers AS merged \
-                       JOIN tokens ON tokens.customer_id = merged.id \
-                       WHERE merged.app = customers.app AND merged.merged_into = customers.id))";
+    let holds_token = "EXISTS (SELECT 1 FROM customers AS held \
+                       JOIN tokens ON tokens.customer_id = held.id WHERE held.app = customers.app \
+                       AND COALESCE(held.merged_into, held.id) = customers.id)";
     match wanted.has_token {
         Some(true) => filter.and_plain(holds_token),
         Some(false) => filter.and_plain(&format!("NOT {holds_token}")),
@@ -255,10 +235,10 @@ fn other_spellings(external_id: &str) -> [String; 2] {
 /// A subquery of the rows that stand for a customer: its own, and those merged into it. Both
 /// arguments are parameters such as `$1`.
 pub(super) fn rows_of(app: &str, id: &str) -> String {
-    // Not `id = … OR merged_into = …`: no engine's index answers both at once.
+    // The id itself stands there for what was deleted: events still name it.
     format!(
-        "SELECT CAST({id} AS TEXT) UNION ALL \
-         SELECT id FROM customers WHERE app = {app} AND merged_into = {id}"
+        "SELECT CAST({id} AS TEXT) UNION ALL SELECT id FROM customers \
+         WHERE app = {app} AND COALESCE(merged_into, id) = {id}"
     )
 }
 

@@ -7,6 +7,9 @@
 //! of every query per engine, because two copies drift apart; and sqlx's `Any`, because it has
 //! no documents, no instants and no sets.
 
+use std::any::Any;
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -22,8 +25,11 @@ pub(crate) enum Value {
     Int(Option<i64>),
     /// Yes or no.
     Bool(bool),
-    /// An instant.
+    /// An instant of our own clock. An engine with a type for instants may cut it to
+    /// microseconds.
     Time(Option<Timestamp>),
+    /// An instant that is compared to the nanosecond: a provider's, a due time, a release.
+    Nanos(Option<Timestamp>),
     /// A JSON document, as text.
     Json(String),
     /// Bytes.
@@ -96,8 +102,12 @@ pub(crate) enum Kind {
     Text,
     /// A whole number, or absent.
     Int,
-    /// An instant, or absent.
+    /// Yes or no, or absent.
+    Bool,
+    /// An instant of our own clock, or absent; see [`Value::Time`].
     Time,
+    /// An exact instant, or absent; see [`Value::Nanos`].
+    Nanos,
     /// A JSON document.
     Json,
 }
@@ -142,6 +152,13 @@ impl Batch {
 
     pub(super) fn columns(&self) -> &'static [(&'static str, Kind)] {
         self.columns
+    }
+
+    /// The cells of one column, row by row.
+    pub(super) fn column(&self, index: usize) -> impl Iterator<Item = &serde_json::Value> {
+        self.cells
+            .iter()
+            .map(move |row| row.get(index).unwrap_or(&serde_json::Value::Null))
     }
 
     pub(super) fn into_json(self) -> String {
@@ -248,6 +265,20 @@ impl Row {
     }
 }
 
+/// Held as long as a process serves the built-in queue of a store.
+pub struct Claim {
+    /// What keeps it. Never looked into; the lock makes it shareable.
+    _keeper: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Claim {
+    pub(super) fn new(keeper: Option<Box<dyn Any + Send>>) -> Self {
+        Self {
+            _keeper: Mutex::new(keeper),
+        }
+    }
+}
+
 /// An engine.
 #[async_trait]
 pub(crate) trait Driver: Send + Sync + 'static {
@@ -257,6 +288,14 @@ pub(crate) trait Driver: Send + Sync + 'static {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError>;
     /// Brings the schema up to date.
     async fn migrate(&self) -> Result<(), StoreError>;
+    /// Whether the schema is up to date.
+    async fn is_current(&self) -> Result<bool, StoreError>;
+    /// Claims the built-in queue for this process, as long as the claim lives; `None` if another
+    /// process has it.
+    async fn claim_queue(&self) -> Result<Option<Claim>, StoreError>;
+    /// Whether transactions that write run beside each other, so that they need locks. An engine
+    /// with one writer at a time is asked for none.
+    fn has_many_writers(&self) -> bool;
     /// Ends all connections.
     async fn close(&self);
 }
@@ -269,6 +308,12 @@ pub(crate) trait Session: Send {
     async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError>;
     /// Runs a statement; the number of rows that it changed.
     async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError>;
+    /// Waits for a lock, held until the transaction ends: alone, or beside others who share it.
+    async fn lock_gate(&mut self, gate: i64, alone: bool) -> Result<(), StoreError>;
+    /// Takes locks, held until the transaction ends, waiting for each in the given order.
+    async fn lock_in_order(&mut self, keys: &[i64]) -> Result<(), StoreError>;
+    /// Takes locks without ever waiting; whether all of them were free.
+    async fn lock_if_free(&mut self, keys: &[i64]) -> Result<bool, StoreError>;
     /// Makes everything of this transaction durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

@@ -37,12 +37,9 @@ impl Tx {
         let sql = "WITH wanted AS (SELECT key FROM {rows} AS given) \
                    SELECT COALESCE(holders.merged_into, holders.id) AS shown, \
                    grants.customer_id, grants.package, grants.version_constraint, \
-                   grants.created_at FROM ( \
-                   SELECT id, merged_into FROM customers \
-                   WHERE id IN (SELECT key FROM wanted) \
-                   UNION \
-                   SELECT id, merged_into FROM customers \
-                   WHERE app = $2 AND merged_into IN (SELECT key FROM wanted)) AS holders \
+                   grants.created_at FROM wanted JOIN customers AS holders \
+                   ON holders.app = $2 \
+                   AND COALESCE(holders.merged_into, holders.id) = wanted.key \
                    JOIN grants ON grants.app = $2 AND grants.customer_id = holders.id \
                    ORDER BY grants.package, grants.customer_id";
         let rows = self
@@ -79,7 +76,10 @@ impl Tx {
             return Ok(());
         }
         let mut rows = Batch::new(&[("package", Kind::Text), ("version_constraint", Kind::Text)]);
-        for grant in grants {
+        // One row for each package, the last word on it: a statement may not write a row twice.
+        let last: BTreeMap<&str, &PackageGrant> =
+            grants.iter().map(|it| (it.package.as_str(), it)).collect();
+        for grant in last.into_values() {
             rows.row([json!(grant.package), json!(grant.constraint)]);
         }
         let sql = "INSERT INTO grants (app, customer_id, package, version_constraint, created_at) \

@@ -122,9 +122,9 @@ impl Tx {
             ("receipt", Kind::Text),
             ("type", Kind::Text),
             ("account", Kind::Text),
-            ("livemode", Kind::Int),
+            ("livemode", Kind::Bool),
             ("mode", Kind::Text),
-            ("occurred_at", Kind::Time),
+            ("occurred_at", Kind::Nanos),
             ("received_at", Kind::Time),
             ("processed_at", Kind::Time),
             ("outcome", Kind::Text),
@@ -135,7 +135,15 @@ impl Tx {
             ("changes", Kind::Json),
             ("payload", Kind::Text),
         ]);
-        for entry in entries {
+        // A batch may hold an event and its replay. One row for each event, the last word on it: a
+        // statement may not write a row twice.
+        let last: BTreeMap<&EventKey, usize> = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (&entry.key, index))
+            .collect();
+        let is_last = |(index, entry): &(usize, &LedgerEntry)| last.get(&entry.key) == Some(index);
+        for (_, entry) in entries.iter().enumerate().filter(is_last) {
             rows.row([
                 json!(entry.key.app),
                 json!(entry.key.provider),
@@ -143,7 +151,7 @@ impl Tx {
                 json!(entry.receipt),
                 json!(entry.event_type),
                 json!(entry.connected),
-                json!(entry.livemode.map(i64::from)),
+                json!(entry.livemode),
                 json!(entry.mode),
                 json!(entry.occurred_at),
                 json!(entry.received_at),

@@ -15,11 +15,14 @@ mod driver;
 mod event;
 mod grant;
 mod ledger;
+mod lock;
 mod message;
 mod page;
 mod plan;
+mod postgres;
 mod purge;
 mod release;
+mod schema;
 pub mod secret;
 mod sqlite;
 mod token;
@@ -30,6 +33,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use secrecy::SecretString;
+
 pub use access::{Granted, TokenHolder};
 pub use app::App;
 pub use audit::{Actor, AuditEntry};
@@ -37,11 +42,15 @@ pub use customer::{CustomerFilter, Match, account_objects};
 pub use event::{EventFilter, EventRecord};
 pub use grant::HandGrant;
 pub use ledger::{LedgerEntry, LedgerState};
+pub use lock::Way;
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use page::{Listed, Window};
 pub use plan::{Plan, PlanSource};
 
+use crate::domain::id::AppSlug;
+pub use driver::Claim;
 use driver::{Driver, Row, Session, Value};
+use lock::Held;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +77,13 @@ pub enum StoreError {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// The schema is of another version, and with PostgreSQL a server does not change it: others
+    /// may still be using the old one.
+    #[error("the database's schema is not of this version: run `tollgate migrate`")]
+    Outdated,
+    /// Somebody else is working on the same customers. Nothing was changed.
+    #[error("another transaction works on the same customers")]
+    Contended,
     /// A row holds what this version cannot read.
     #[error("column `{column}` holds what cannot be read: {detail}")]
     CorruptRow {
@@ -107,9 +123,10 @@ impl StoreError {
     /// Whether the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database { .. } => true,
+            Self::Database { .. } | Self::Contended => true,
             Self::Refused { .. }
             | Self::Migrate { .. }
+            | Self::Outdated
             | Self::CorruptRow { .. }
             | Self::Document { .. }
             | Self::Sealed => false,
@@ -121,16 +138,34 @@ impl StoreError {
 /// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
 const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
 
+/// PostgreSQL's classes of the same: rows written twice, values, constraints, statements, limits.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
+
+/// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
+/// missing until somebody sees to it.
+const OF_THE_OPERATOR: [&str; 3] = ["42501", "42P01", "42703"];
+
 fn is_refusal(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
-        sqlx::Error::Database(error) => {
-            let code = error.code().and_then(|code| code.parse::<u32>().ok());
-            // The upper bytes of an extended code say more than whether it may pass.
-            code.is_some_and(|code| REFUSALS.contains(&(code & 0xff)))
-        }
+        sqlx::Error::Configuration(_)
+        | sqlx::Error::Encode(_)
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. } => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal_code(&code)),
         _ => false,
     }
+}
+
+/// PostgreSQL's codes have five characters, SQLite's are numbers of at most four digits.
+fn is_refusal_code(code: &str) -> bool {
+    if code.len() == 5 {
+        let class = code.get(..2).unwrap_or_default();
+        return REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code);
+    }
+    // The upper bytes of an extended code say more than whether it may pass.
+    code.parse::<u32>()
+        .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
 }
 
 /// The store. Cheap to clone.
@@ -153,20 +188,65 @@ impl Store {
         })
     }
 
+    /// The store on a PostgreSQL server. Connects when it is first used.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn open_postgres(url: &SecretString) -> Result<Self, StoreError> {
+        let driver = Arc::new(postgres::PostgresDriver::new(url)?);
+        Ok(Self {
+            driver,
+            statements: Arc::default(),
+        })
+    }
+
+    /// Refuses a schema that is not of this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`], or when the database does not answer.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        if self.driver.is_current().await? {
+            Ok(())
+        } else {
+            Err(StoreError::Outdated)
+        }
+    }
+
     /// Brings the schema up to date.
     ///
     /// # Errors
-    /// When a migration fails, or the file is of a newer version.
+    /// When a migration fails, or the schema is of a newer version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.driver.migrate().await
     }
 
-    /// Begins a transaction that may write.
+    /// Claims the built-in queue, whose messages one process at a time may deliver; `None` if
+    /// another process on this database has it. The embedded store always says yes: there, the
+    /// lock of the data folder decides.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {
+        self.driver.claim_queue().await
+    }
+
+    /// Begins a transaction that may write. What must not run beside others on the same rows
+    /// takes locks first: see [`Tx::lock_apps`] and [`begin_in`](Self::begin_in).
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(self.handle(self.driver.begin().await?))
+    }
+
+    /// Begins a transaction that may write and is the only one to change this app until it ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_in(&self, app: &AppSlug) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.lock_apps([app], Way::Alone).await?;
+        Ok(tx)
     }
 
     /// Begins a transaction that only reads, one consistent picture.
@@ -180,6 +260,7 @@ impl Store {
     fn handle(&self, session: Box<dyn Session>) -> Tx {
         Tx {
             session,
+            held: self.driver.has_many_writers().then(Held::default),
             statements: Arc::clone(&self.statements),
         }
     }
@@ -199,6 +280,8 @@ impl Store {
 /// A transaction: the only way to the rows. Dropping it undoes everything.
 pub struct Tx {
     session: Box<dyn Session>,
+    /// The locks that it has; `None` where the engine needs none.
+    held: Option<Held>,
     statements: Arc<AtomicU64>,
 }
 

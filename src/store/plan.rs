@@ -1,6 +1,6 @@
 //! Plans: what a provider's price or product buys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -156,7 +156,12 @@ impl Tx {
             ("source", Kind::Text),
             ("updated_at", Kind::Time),
         ]);
-        for plan in plans {
+        // One row for each price, the last word on it: a statement may not write a row twice.
+        let last: BTreeMap<(Provider, &str), &Plan> = plans
+            .iter()
+            .map(|it| ((it.provider, it.price_id.as_str()), it))
+            .collect();
+        for plan in last.into_values() {
             rows.row([
                 json!(plan.provider),
                 json!(plan.price_id),

@@ -1,6 +1,6 @@
 //! Releases: which versions of a package came out when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -30,9 +30,14 @@ impl Tx {
             ("package", Kind::Text),
             ("version", Kind::Text),
             ("normalized", Kind::Text),
-            ("released_at", Kind::Time),
+            ("released_at", Kind::Nanos),
         ]);
-        for release in releases {
+        // One row for each version, the last word on it: a statement may not write a row twice.
+        let last: BTreeMap<(&str, &str), &Release> = releases
+            .iter()
+            .map(|it| ((it.package.as_str(), it.normalized.as_str()), it))
+            .collect();
+        for release in last.into_values() {
             rows.row([
                 json!(release.package),
                 json!(release.version),

@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, Row as _, SqlSafeStr, SqlitePool, Transaction, TypeInfo,
-    ValueRef,
+    Arguments, AssertSqlSafe, Column, Row as _, SqlitePool, Transaction, TypeInfo, ValueRef,
 };
 
 use super::StoreError;
-use super::driver::{Batch, Cell, Driver, Row, Session, Value};
+use super::driver::{Batch, Cell, Claim, Driver, Row, Session, Value};
+use super::schema::{self, Text};
+use crate::domain::time::Timestamp;
 
-/// The migrations, oldest first: version, name, text.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
+/// The migrations, oldest first.
+const MIGRATIONS: &[Text] = &[(
     1,
     "start",
     include_str!("../../migrations/sqlite/0001_start.sql"),
@@ -81,22 +81,24 @@ impl Driver for SqliteDriver {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let migrations = MIGRATIONS
-            .iter()
-            .map(|&(version, name, sql)| {
-                Migration::new(
-                    version,
-                    name.into(),
-                    MigrationType::Simple,
-                    sql.into_sql_str(),
-                    false,
-                )
-            })
-            .collect();
-        Migrator::with_migrations(migrations)
+        schema::migrator(MIGRATIONS)
             .run(&self.writer)
             .await
             .map_err(|source| StoreError::Migrate { source })
+    }
+
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(StoreError::database)?;
+        schema::is_current(&mut *connection, MIGRATIONS).await
+    }
+
+    async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {
+        // Who serves the file holds the lock of its folder.
+        Ok(Some(Claim::new(None)))
+    }
+
+    fn has_many_writers(&self) -> bool {
+        false
     }
 
     async fn close(&self) {
@@ -140,6 +142,18 @@ impl Session for SqliteSession {
         Ok(done.rows_affected())
     }
 
+    async fn lock_gate(&mut self, _gate: i64, _alone: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn lock_in_order(&mut self, _keys: &[i64]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn lock_if_free(&mut self, _keys: &[i64]) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.0.commit().await.map_err(StoreError::database)
     }
@@ -155,7 +169,7 @@ fn prepare(sql: &str, binds: Vec<Value>) -> Result<(String, SqliteArguments), St
             Value::Text(text) => arguments.add(text),
             Value::Int(number) => arguments.add(number),
             Value::Bool(yes) => arguments.add(i64::from(yes)),
-            Value::Time(at) => arguments.add(at.map(crate::domain::time::Timestamp::nanos)),
+            Value::Time(at) | Value::Nanos(at) => arguments.add(at.map(Timestamp::nanos)),
             Value::Json(document) => arguments.add(document),
             Value::Bytes(bytes) => arguments.add(bytes),
             Value::Rows(batch) => {

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::driver::{Batch, Kind, Row, binds};
+use super::driver::{Batch, Kind, Row, Value, binds};
+use super::lock::{names_of_account, names_of_customer, object_name};
 use super::{StoreError, Tx, document};
 use crate::domain::customer::Customer;
 use crate::domain::fact::is_account;
@@ -29,6 +30,7 @@ impl Tx {
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
     pub async fn world_load(&mut self, app: &AppSlug, reach: &Reach) -> Result<World, StoreError> {
+        self.lock_reach(app, reach).await?;
         let mut world = World {
             policy: self.world_policy(app).await?,
             plans: self.plan_all(app).await?,
@@ -36,45 +38,32 @@ impl Tx {
         };
         let mut accounts = reach.accounts.clone();
 
-        let money: BTreeSet<&ObjectKey> = reach
+        let money: BTreeSet<ObjectKey> = reach
             .references
             .iter()
             .chain(&reach.disputes)
             .chain(&reach.refunds)
+            .cloned()
             .collect();
-        let near = self.world_walk(app, &mut world, money).await?;
-        accounts.extend(near.iter().filter(|key| is_account(key)).cloned());
-        let money = near.iter().chain(&reach.disputes).chain(&reach.refunds);
-        let money: BTreeSet<&ObjectKey> = money.collect();
+        let mut money = self.world_walk(app, &mut world, &money).await?;
+        accounts.extend(money.iter().filter(|key| is_account(key)).cloned());
+        money.extend(reach.disputes.iter().chain(&reach.refunds).cloned());
         self.world_disputes(app, &mut world, "key", &money).await?;
         self.world_refunds(app, &mut world, "key", &money).await?;
-        let named = reach.subscriptions.iter().collect();
-        self.world_subscriptions(app, &mut world, "key", &named)
+        self.world_subscriptions(app, &mut world, "key", &reach.subscriptions)
             .await?;
-        accounts.extend(
-            world
-                .subscriptions
-                .values()
-                .filter_map(|it| it.account.clone()),
-        );
-        accounts.extend(world.disputes.values().filter_map(|it| it.account.clone()));
-        accounts.extend(world.refunds.values().filter_map(|it| it.account.clone()));
-
+        accounts.extend(owners(&world).cloned());
+        self.lock_found(app, accounts.iter().flat_map(names_of_account))
+            .await?;
         self.world_accounts(app, &mut world, "key", accounts.iter())
             .await?;
+
         let mut emails = reach.emails.clone();
-        emails.extend(
-            world
-                .accounts
-                .values()
-                .flat_map(|it| it.kept.emails.keys())
-                .cloned(),
-        );
-        let secondary = world
-            .accounts
-            .values()
-            .flat_map(|it| it.kept.secondary_emails.keys());
-        emails.extend(secondary.cloned());
+        for account in world.accounts.values() {
+            emails.extend(account.kept.emails.keys().cloned());
+            emails.extend(account.kept.secondary_emails.keys().cloned());
+        }
+        self.lock_found(app, emails.iter().cloned()).await?;
         self.world_accounts(app, &mut world, "linking_email", emails.iter())
             .await?;
 
@@ -89,11 +78,12 @@ impl Tx {
             .values()
             .filter_map(|row| row.home.clone())
             .collect();
+        let owners: BTreeSet<ObjectKey> = world.accounts.keys().chain(&homes).cloned().collect();
+        self.lock_found(app, owners.iter().flat_map(names_of_account))
+            .await?;
         self.world_accounts(app, &mut world, "key", homes.iter())
             .await?;
 
-        let owners: BTreeSet<ObjectKey> = world.accounts.keys().cloned().collect();
-        let owners: BTreeSet<&ObjectKey> = owners.iter().collect();
         self.world_subscriptions(app, &mut world, "account", &owners)
             .await?;
         self.world_disputes(app, &mut world, "account", &owners)
@@ -106,8 +96,8 @@ impl Tx {
             .chain(world.refunds.keys())
             .cloned()
             .collect();
-        self.world_walk(app, &mut world, money.iter().collect())
-            .await?;
+        self.lock_found(app, names_of_all(&world)).await?;
+        self.world_walk(app, &mut world, &money).await?;
         Ok(world)
     }
 
@@ -121,7 +111,7 @@ impl Tx {
         most: i64,
     ) -> Result<Vec<(AppSlug, CustomerId)>, StoreError> {
         let sql = "SELECT app, id FROM customers WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
-        self.fetch(sql, binds![now, most])
+        self.fetch(sql, binds![Value::Nanos(Some(now)), most])
             .await?
             .iter()
             .map(|row| Ok((row.parsed("app")?, row.parsed("id")?)))
@@ -141,17 +131,36 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         world: &mut World,
-        from: BTreeSet<&ObjectKey>,
+        from: &BTreeSet<ObjectKey>,
+    ) -> Result<BTreeSet<ObjectKey>, StoreError> {
+        loop {
+            let reached = self.world_pairs(app, world, from).await?;
+            // Who has just got the name of an id on the way does not know yet what others did to
+            // it before. Each round goes one pair further at least, and walks are short.
+            if !self
+                .lock_found(app, reached.iter().map(object_name))
+                .await?
+            {
+                return Ok(reached);
+            }
+        }
+    }
+
+    async fn world_pairs(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        from: &BTreeSet<ObjectKey>,
     ) -> Result<BTreeSet<ObjectKey>, StoreError> {
         let sql = "WITH RECURSIVE walk (key, is_account, depth) AS ( \
-                   SELECT key, 0, 0 FROM {rows} AS start \
+                   SELECT key, FALSE, 0 FROM {rows} AS start \
                    UNION \
                    SELECT pairs.other, pairs.other_is_account, walk.depth + 1 \
                    FROM walk JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
-                   WHERE walk.depth < $3 AND walk.is_account = 0) \
+                   WHERE walk.depth < $3 AND NOT walk.is_account) \
                    SELECT DISTINCT pairs.key, pairs.other FROM walk \
                    JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
-                   WHERE walk.is_account = 0";
+                   WHERE NOT walk.is_account";
         let mut reached = BTreeSet::new();
         for row in self
             .fetch(sql, binds![Batch::keys(from), app.as_str(), PAIRS])
@@ -202,7 +211,7 @@ impl Tx {
         app: &AppSlug,
         world: &mut World,
         by: &'static str,
-        keys: &BTreeSet<&ObjectKey>,
+        keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("subscriptions", "subscriptions.key, account, kept", by);
         for row in self
@@ -223,7 +232,7 @@ impl Tx {
         app: &AppSlug,
         world: &mut World,
         by: &'static str,
-        keys: &BTreeSet<&ObjectKey>,
+        keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("disputes", "disputes.key, account, kept", by);
         for row in self
@@ -244,7 +253,7 @@ impl Tx {
         app: &AppSlug,
         world: &mut World,
         by: &'static str,
-        keys: &BTreeSet<&ObjectKey>,
+        keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
         let sql = by_column("refunds", "refunds.key, account, kept", by);
         for row in self
@@ -271,12 +280,7 @@ impl Tx {
         emails: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
         let mut wanted = Batch::new(&[("kind", Kind::Text), ("value", Kind::Text)]);
-        let linked = world
-            .accounts
-            .values()
-            .flat_map(|it| [&it.customer, &it.kept.pin])
-            .flatten();
-        for id in reach.customers.iter().chain(linked) {
+        for id in reach.customers.iter().chain(linked_rows(world)) {
             wanted.row([json!("id"), json!(id)]);
         }
         for key in accounts {
@@ -291,12 +295,24 @@ impl Tx {
         for email in emails {
             wanted.row([json!("email"), json!(email)]);
         }
-        let sql = "WITH wanted AS (SELECT kind, value FROM {rows} AS given) \
-                   SELECT kept FROM customers WHERE app = $2 AND ( \
-                   id IN (SELECT value FROM wanted WHERE kind = 'id') \
-                   OR home IN (SELECT value FROM wanted WHERE kind = 'home') \
-                   OR admin_external_id IN (SELECT value FROM wanted WHERE kind = 'external_id') \
-                   OR admin_email IN (SELECT value FROM wanted WHERE kind = 'email'))";
+        // The names of accounts and addresses are held already; rows have them, too.
+        let named = reach.customers.iter().chain(linked_rows(world));
+        let named: Vec<String> = named.map(ToString::to_string).collect();
+        self.lock_found(app, named).await?;
+        // One look-up for each index: none answers several conditions joined by OR.
+        let sql = "WITH wanted AS (SELECT kind, value FROM {rows} AS given), found (id) AS ( \
+                   SELECT value FROM wanted WHERE kind = 'id' \
+                   UNION SELECT customers.id FROM wanted JOIN customers \
+                   ON customers.app = $2 AND customers.home = wanted.value \
+                   WHERE wanted.kind = 'home' \
+                   UNION SELECT customers.id FROM wanted JOIN customers \
+                   ON customers.app = $2 AND customers.admin_external_id = wanted.value \
+                   WHERE wanted.kind = 'external_id' \
+                   UNION SELECT customers.id FROM wanted JOIN customers \
+                   ON customers.app = $2 AND customers.admin_email = wanted.value \
+                   WHERE wanted.kind = 'email') \
+                   SELECT customers.kept FROM found JOIN customers ON customers.id = found.id \
+                   WHERE customers.app = $2";
         let rows = self.fetch(sql, binds![wanted, app.as_str()]).await?;
         keep_customers(world, &rows)?;
 
@@ -305,13 +321,21 @@ impl Tx {
             .values()
             .map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
         let shown: BTreeSet<CustomerId> = shown.cloned().collect();
-        let sql = "WITH shown AS (SELECT key FROM {rows} AS given) \
-                   SELECT kept FROM customers WHERE app = $2 AND ( \
-                   id IN (SELECT key FROM shown) OR merged_into IN (SELECT key FROM shown))";
+        let rows = world.customers.keys().chain(&shown);
+        let rows: Vec<String> = rows.map(ToString::to_string).collect();
+        self.lock_found(app, rows).await?;
+        let sql = "WITH shown AS (SELECT key FROM {rows} AS given), found (id) AS ( \
+                   SELECT key FROM shown \
+                   UNION SELECT customers.id FROM shown JOIN customers \
+                   ON customers.app = $2 AND COALESCE(customers.merged_into, customers.id) = shown.key) \
+                   SELECT customers.kept FROM found JOIN customers ON customers.id = found.id \
+                   WHERE customers.app = $2";
         let rows = self
             .fetch(sql, binds![Batch::keys(&shown), app.as_str()])
             .await?;
-        keep_customers(world, &rows)
+        keep_customers(world, &rows)?;
+        let found: Vec<String> = names_of_rows(world).collect();
+        self.lock_found(app, found).await.map(|_| ())
     }
 
     /// Writes what has changed since loading.
@@ -319,6 +343,7 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn world_save(&mut self, app: &AppSlug, world: &World) -> Result<(), StoreError> {
+        self.lock_covers(app, world)?;
         let touched = &world.touched;
         self.world_save_customers(app, world).await?;
         let mut rows = Batch::new(&[
@@ -378,15 +403,11 @@ impl Tx {
         let mut rows = Batch::new(&[
             ("key", Kind::Text),
             ("other", Kind::Text),
-            ("other_is_account", Kind::Int),
+            ("other_is_account", Kind::Bool),
         ]);
         for (one, other) in &touched.references {
-            rows.row([
-                json!(one),
-                json!(other),
-                json!(i64::from(is_account(other))),
-            ]);
-            rows.row([json!(other), json!(one), json!(i64::from(is_account(one)))]);
+            rows.row([json!(one), json!(other), json!(is_account(other))]);
+            rows.row([json!(other), json!(one), json!(is_account(one))]);
         }
         let sql = "INSERT INTO pairs (app, key, other, other_is_account) \
                    SELECT $2, key, other, other_is_account FROM {rows} AS new WHERE true \
@@ -455,6 +476,44 @@ impl Tx {
     }
 }
 
+/// The rows that accounts are linked to.
+fn linked_rows(world: &World) -> impl Iterator<Item = &CustomerId> {
+    let accounts = world.accounts.values();
+    accounts
+        .flat_map(|it| [&it.customer, &it.kept.pin])
+        .flatten()
+}
+
+/// The accounts that subscriptions, disputes and refunds belong to.
+fn owners(world: &World) -> impl Iterator<Item = &ObjectKey> {
+    let subscriptions = world.subscriptions.values().map(|it| &it.account);
+    let disputes = world.disputes.values().map(|it| &it.account);
+    let refunds = world.refunds.values().map(|it| &it.account);
+    subscriptions.chain(disputes).chain(refunds).flatten()
+}
+
+/// The names of the rows that were loaded.
+fn names_of_rows(world: &World) -> impl Iterator<Item = String> {
+    let ids = world.customers.keys().map(ToString::to_string);
+    ids.chain(world.customers.values().flat_map(names_of_customer))
+}
+
+/// The names of all that was loaded.
+fn names_of_all(world: &World) -> Vec<String> {
+    let accounts = world.accounts.values();
+    let emails = accounts.filter_map(|it| it.linking_email.clone());
+    let keys = (world.subscriptions.keys())
+        .chain(world.disputes.keys())
+        .chain(world.refunds.keys())
+        .chain(owners(world));
+    let linked = linked_rows(world).map(ToString::to_string);
+    emails
+        .chain(keys.map(object_name))
+        .chain(linked)
+        .chain(names_of_rows(world))
+        .collect()
+}
+
 /// The columns of a customer's row. All but `kept` repeat what stands in it, for the indexes.
 const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
     ("id", Kind::Text),
@@ -471,8 +530,8 @@ const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
     ("external_id", Kind::Text),
     ("status", Kind::Text),
     ("status_since", Kind::Time),
-    ("due_at", Kind::Time),
-    ("flagged", Kind::Int),
+    ("due_at", Kind::Nanos),
+    ("flagged", Kind::Bool),
     ("kept", Kind::Json),
 ];
 
@@ -504,12 +563,12 @@ fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreErr
                 .as_ref()
                 .map(|email| email.to_lowercase())
         ),
-        json!(shown.contact.name),
+        json!(shown.contact.name.as_ref().map(|it| it.to_lowercase())),
         json!(shown.external_id),
         json!(shown.status.as_str()),
         json!(customer.status_since),
         json!(shown.due_at),
-        json!(i64::from(!shown.flags.is_empty())),
+        json!(!shown.flags.is_empty()),
         json!(document(customer)?),
     ])
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{PADDLE_SECRET, STRIPE_SECRET, TestServer, environment};
 
 /// Runs a command to its end, with nothing in its environment but what is given.
@@ -32,7 +33,7 @@ fn err(output: &Output) -> String {
 
 /// The environment of a command that talks to a running test server and its store.
 fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {
-    let mut environment = environment(server.database().parent().unwrap());
+    let mut environment = server.environment.clone();
     let address = server.server.address().to_string();
     environment.insert("TOLLGATE_LISTEN".into(), address.into());
     environment
@@ -66,9 +67,8 @@ async fn the_demo_shows_every_step_and_leaves_nothing_behind() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn trigger_signs_a_sample_that_the_server_takes() {
-    let server = TestServer::start().await;
+async fn trigger_signs_a_sample_that_the_server_takes(engine: Engine) {
+    let server = TestServer::start(engine).await;
     let arguments = [
         "trigger",
         "stripe",
@@ -91,9 +91,8 @@ async fn trigger_signs_a_sample_that_the_server_takes() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_type_that_has_a_sample_is_taken() {
-    let server = TestServer::start().await;
+async fn every_type_that_has_a_sample_is_taken(engine: Engine) {
+    let server = TestServer::start(engine).await;
     for provider in tollgate::domain::id::Provider::ALL {
         for kind in tollgate::provider::types(provider).filter(|kind| kind.sample.is_some()) {
             let payload = serde_json::from_str(kind.sample.unwrap()).unwrap();
@@ -119,10 +118,9 @@ async fn trigger_names_the_types_that_it_knows() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_on_one_folder_is_refused_by_name() {
-    let server = TestServer::start().await;
-    let output = tollgate(&["serve"], environment(server.database().parent().unwrap())).await;
+async fn a_second_server_on_one_folder_is_refused_by_name(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let output = tollgate(&["serve"], server.environment.clone()).await;
     assert!(!output.status.success());
     assert!(
         err(&output).contains("another process serves"),
@@ -132,9 +130,8 @@ async fn a_second_server_on_one_folder_is_refused_by_name() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_from_the_command_line_opens_the_api() {
-    let server = TestServer::start().await;
+async fn a_token_from_the_command_line_opens_the_api(engine: Engine) {
+    let server = TestServer::start(engine).await;
     let arguments = ["token", "create", "--name", "ci", "--role", "viewer"];
     let output = tollgate(&arguments, beside(&server)).await;
     assert!(output.status.success(), "{}", err(&output));
@@ -178,9 +175,8 @@ async fn a_token_from_the_command_line_opens_the_api() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server() {
-    let server = TestServer::start().await;
+async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server(engine: Engine) {
+    let server = TestServer::start(engine).await;
     let event = json!({
         "id": "evt_1", "type": "customer.subscription.updated", "created": 1_790_000_000,
         "livemode": true, "data": { "object": { "id": "sub_1" } },
@@ -233,4 +229,12 @@ async fn check_config_prints_every_problem_and_no_secret() {
             "{text}"
         );
     }
+}
+
+on_both_stores! {
+    trigger_signs_a_sample_that_the_server_takes,
+    every_type_that_has_a_sample_is_taken,
+    a_second_server_on_one_folder_is_refused_by_name,
+    a_token_from_the_command_line_opens_the_api,
+    failed_events_are_listed_shown_and_replayed_beside_a_running_server,
 }

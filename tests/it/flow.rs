@@ -3,9 +3,9 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use sqlx::Connection;
 use tollgate::domain::id::Provider::{Paddle, Stripe};
 
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{
     TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
 };
@@ -32,9 +32,10 @@ async fn status(server: &TestServer) -> Value {
     customer["status"].clone()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates() {
-    let server = TestServer::start().await;
+async fn the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates(
+    engine: Engine,
+) {
+    let server = TestServer::start(engine).await;
     let event = sign_up("evt_1");
     let answers = join_all((0..5).map(|_| server.post(Stripe, &event))).await;
     for (status, answer) in answers {
@@ -52,9 +53,8 @@ async fn the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplic
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes() {
-    let server = TestServer::start().await;
+async fn a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes(engine: Engine) {
+    let server = TestServer::start(engine).await;
     server.deliver(Stripe, &sign_up("evt_1")).await;
     server
         .deliver(Stripe, &subscription("evt_2", -90, "active"))
@@ -80,9 +80,8 @@ async fn a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_payment_does_not_lift_the_hold_of_an_admin() {
-    let server = TestServer::start().await;
+async fn a_payment_does_not_lift_the_hold_of_an_admin(engine: Engine) {
+    let server = TestServer::start(engine).await;
     server.deliver(Stripe, &sign_up("evt_1")).await;
     server
         .deliver(Stripe, &subscription("evt_2", -90, "past_due"))
@@ -107,9 +106,8 @@ async fn a_payment_does_not_lift_the_hold_of_an_admin() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path() {
-    let server = TestServer::start().await;
+async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path(engine: Engine) {
+    let server = TestServer::start(engine).await;
     let object = json!({ "id": "sub_1", "status": "active" });
     let event = stripe_event(
         "evt_1",
@@ -141,9 +139,8 @@ async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_applied_event_is_replayed_only_by_force() {
-    let server = TestServer::start().await;
+async fn an_applied_event_is_replayed_only_by_force(engine: Engine) {
+    let server = TestServer::start(engine).await;
     server.deliver(Stripe, &sign_up("evt_1")).await;
     let path = "/api/v1/events/evt_1/replay";
     let (code, refused) = server.call("POST", path, Some(json!({}))).await;
@@ -161,21 +158,19 @@ async fn an_applied_event_is_replayed_only_by_force() {
 
 /// A row that cannot be read breaks every batch that needs it. The event that needs it waits for
 /// its next try; the others of the batch go on.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on() {
-    let server = TestServer::start().await;
+async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on(engine: Engine) {
+    let server = TestServer::start(engine).await;
     server.deliver(Stripe, &sign_up("evt_1")).await;
     server
         .deliver(Stripe, &subscription("evt_2", -90, "active"))
         .await;
-    let mut database =
-        sqlx::SqliteConnection::connect(&format!("sqlite://{}", server.database().display()))
-            .await
-            .unwrap();
-    sqlx::query("UPDATE subscriptions SET kept = 'broken:' || kept")
-        .execute(&mut database)
-        .await
-        .unwrap();
+    server
+        .place
+        .run(
+            "UPDATE subscriptions SET kept = 'broken:' || kept",
+            "UPDATE subscriptions SET kept = to_jsonb(kept::text)",
+        )
+        .await;
 
     let paddle = json!({
         "event_id": "evt_p", "event_type": "customer.created", "notification_id": "ntf_1",
@@ -191,10 +186,13 @@ async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on() {
         .await;
     assert_eq!(pending["error"]["code"], "store_refused", "{pending}");
 
-    sqlx::query("UPDATE subscriptions SET kept = substr(kept, 8)")
-        .execute(&mut database)
-        .await
-        .unwrap();
+    server
+        .place
+        .run(
+            "UPDATE subscriptions SET kept = substr(kept, 8)",
+            "UPDATE subscriptions SET kept = (kept #>> '{}')::jsonb",
+        )
+        .await;
     let event = server.outcome("evt_3").await;
     assert_eq!(event["outcome"], "applied", "{event}");
     assert!(event["attempts"].as_i64().unwrap() >= 2, "{event}");
@@ -202,9 +200,8 @@ async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancellation_date_that_has_come_ends_access_without_any_event() {
-    let server = TestServer::start().await;
+async fn a_cancellation_date_that_has_come_ends_access_without_any_event(engine: Engine) {
+    let server = TestServer::start(engine).await;
     server.deliver(Stripe, &sign_up("evt_1")).await;
     let mut event = subscription("evt_2", -90, "active");
     event["data"]["object"]["cancel_at"] = json!(seconds_from_now(1));
@@ -215,4 +212,14 @@ async fn a_cancellation_date_that_has_come_ends_access_without_any_event() {
         .until(path, |customer| customer["status"] == "frozen")
         .await;
     server.stop().await;
+}
+
+on_both_stores! {
+    the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates,
+    a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes,
+    a_payment_does_not_lift_the_hold_of_an_admin,
+    an_event_that_cannot_be_understood_is_failed_with_the_fields_path,
+    an_applied_event_is_replayed_only_by_force,
+    an_event_that_breaks_a_batch_waits_and_the_others_go_on,
+    a_cancellation_date_that_has_come_ends_access_without_any_event,
 }

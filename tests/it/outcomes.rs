@@ -7,14 +7,15 @@ use std::path::Path;
 use futures::stream::{self, StreamExt};
 
 use crate::support::fixtures::{Row, outcomes, own, provider_of, recorded};
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{TestServer, post_signed};
 
 /// How many servers run at the same time.
 const AT_ONCE: usize = 8;
 
 /// Posts one file to a server of its own; what was wrong about its outcome.
-async fn difference(folder: &Path, row: &Row) -> Option<String> {
-    let server = TestServer::start().await;
+async fn difference(engine: Engine, folder: &Path, row: &Row) -> Option<String> {
+    let server = TestServer::start(engine).await;
     let provider = provider_of(&row.file);
     let body = std::fs::read(folder.join(&row.file)).unwrap();
     let url = format!("{}/webhooks/{provider}", server.base);
@@ -34,9 +35,9 @@ async fn difference(folder: &Path, row: &Row) -> Option<String> {
     })
 }
 
-async fn check(folder: &Path, rows: &[Row]) {
+async fn check(engine: Engine, folder: &Path, rows: &[Row]) {
     let differences: Vec<String> = stream::iter(rows)
-        .map(|row| difference(folder, row))
+        .map(|row| difference(engine, folder, row))
         .buffer_unordered(AT_ONCE)
         .filter_map(|difference| async { difference })
         .collect()
@@ -50,15 +51,18 @@ async fn check(folder: &Path, rows: &[Row]) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_own_payload_alone_has_the_outcome_of_the_table() {
-    check(&own(), &outcomes().own).await;
+async fn each_own_payload_alone_has_the_outcome_of_the_table(engine: Engine) {
+    check(engine, &own(), &outcomes().own).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_recorded_payload_alone_has_the_outcome_of_the_table() {
+async fn each_recorded_payload_alone_has_the_outcome_of_the_table(engine: Engine) {
     let Some(folder) = recorded("each_recorded_payload_alone_has_the_outcome_of_the_table") else {
         return;
     };
-    check(&folder, &outcomes().recorded).await;
+    check(engine, &folder, &outcomes().recorded).await;
+}
+
+on_both_stores! {
+    each_own_payload_alone_has_the_outcome_of_the_table,
+    each_recorded_payload_alone_has_the_outcome_of_the_table,
 }

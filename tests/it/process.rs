@@ -1,7 +1,6 @@
 //! Batches of messages against a real store, without a server around them.
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, Provider};
@@ -13,6 +12,7 @@ use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::store::{EventRecord, Store};
 
+use crate::support::stores::{Engine, Place, TestStore, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
 const NOW: i64 = 1_790_000_000;
@@ -20,24 +20,17 @@ const NOW: i64 = 1_790_000_000;
 struct Bench {
     store: Store,
     now: Timestamp,
-    _dir: TempDir,
+    _place: Place,
 }
 
 impl Bench {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&dir.path().join("bench.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
+    async fn new(engine: Engine) -> Self {
         let now = Timestamp::from_seconds(NOW).unwrap();
-        let mut tx = store.begin().await.unwrap();
-        tx.app_ensure_default(now).await.unwrap();
-        tx.commit().await.unwrap();
+        let TestStore { store, place } = TestStore::new(engine, now).await;
         Self {
             store,
             now,
-            _dir: dir,
+            _place: place,
         }
     }
 
@@ -56,7 +49,7 @@ impl Bench {
 }
 
 /// A message as the receiver makes it, with a receipt of its own.
-fn message(payload: &Value, receipt: &str) -> Message {
+pub(crate) fn message(payload: &Value, receipt: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: Provider::Stripe,
@@ -113,9 +106,8 @@ fn broken() -> Value {
 
 const DONE: Disposition = Disposition::Done(EventOutcome::Applied);
 
-#[tokio::test]
-async fn one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates() {
-    let bench = Bench::new().await;
+async fn one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let batch: Vec<Message> = (0..5)
         .map(|n| message(&sign_up(1), &format!("receipt {n}")))
         .collect();
@@ -129,9 +121,8 @@ async fn one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates() 
     );
 }
 
-#[tokio::test]
-async fn one_event_in_five_batches_has_one_effect_and_four_duplicates() {
-    let bench = Bench::new().await;
+async fn one_event_in_five_batches_has_one_effect_and_four_duplicates(engine: Engine) {
+    let bench = Bench::new(engine).await;
     for n in 0..5 {
         bench
             .process(&[message(&sign_up(1), &format!("receipt {n}"))])
@@ -144,18 +135,16 @@ async fn one_event_in_five_batches_has_one_effect_and_four_duplicates() {
     );
 }
 
-#[tokio::test]
-async fn a_message_whose_settlement_was_lost_is_no_duplicate() {
-    let bench = Bench::new().await;
+async fn a_message_whose_settlement_was_lost_is_no_duplicate(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let message = message(&sign_up(1), "receipt");
     bench.process(std::slice::from_ref(&message)).await;
     assert_eq!(bench.process(&[message]).await, [Disposition::Redelivered]);
     assert_eq!(bench.event("evt_c1").await.duplicates, 0);
 }
 
-#[tokio::test]
-async fn a_message_that_cannot_be_understood_harms_none_beside_it() {
-    let bench = Bench::new().await;
+async fn a_message_that_cannot_be_understood_harms_none_beside_it(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let batch = [
         message(&sign_up(1), "1"),
         message(&broken(), "2"),
@@ -174,9 +163,8 @@ async fn a_message_that_cannot_be_understood_harms_none_beside_it() {
     );
 }
 
-#[tokio::test]
-async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again() {
-    let bench = Bench::new().await;
+async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let mut dead = message(&broken(), "1");
     let dispositions = bench.process(std::slice::from_ref(&dead)).await;
     let Disposition::Final(error) = dispositions[0].clone() else {
@@ -204,18 +192,16 @@ async fn a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again(
     );
 }
 
-#[tokio::test]
-async fn a_dead_letter_does_not_overwrite_an_outcome() {
-    let bench = Bench::new().await;
+async fn a_dead_letter_does_not_overwrite_an_outcome(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let message = message(&sign_up(1), "1");
     bench.process(std::slice::from_ref(&message)).await;
     record(&bench.store, &message, bench.now).await.unwrap();
     assert_eq!(bench.event("evt_c1").await.outcome, EventOutcome::Applied);
 }
 
-#[tokio::test]
-async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed() {
-    let bench = Bench::new().await;
+async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed(engine: Engine) {
+    let bench = Bench::new(engine).await;
     bench.process(&[message(&sign_up(1), "1")]).await;
     let before = bench.event("evt_c1").await;
     assert_ne!(before.changes, json!([]));
@@ -231,20 +217,27 @@ async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed() {
     assert_eq!(after.duplicates, 0);
 }
 
-#[tokio::test]
-async fn a_message_of_an_app_that_is_gone_blocks_nothing() {
-    let bench = Bench::new().await;
+async fn an_ignored_event_and_its_forced_replay_fit_into_one_batch(engine: Engine) {
+    let bench = Bench::new(engine).await;
+    let event = stripe_event("evt_1", "plan.created", NOW - 9, json!({ "id": "plan_1" }));
+    let batch = [message(&event, "1"), replayed(&event, "2", true)];
+    let ignored = Disposition::Done(EventOutcome::Ignored);
+    assert_eq!(bench.process(&batch).await, [ignored.clone(), ignored]);
+    assert_eq!(bench.event("evt_1").await.outcome, EventOutcome::Ignored);
+}
+
+async fn a_message_of_an_app_that_is_gone_blocks_nothing(engine: Engine) {
+    let bench = Bench::new(engine).await;
     let mut orphan = message(&sign_up(1), "1");
     orphan.headers_mut().app = "gone".parse().unwrap();
     let dispositions = bench.process(&[orphan, message(&sign_up(2), "2")]).await;
     assert_eq!(dispositions, [Disposition::AppGone, DONE]);
 }
 
-#[tokio::test]
-async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch() {
+async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch(engine: Engine) {
     let mut counts = Vec::new();
     for size in [1, 16, 256] {
-        let bench = Bench::new().await;
+        let bench = Bench::new(engine).await;
         let batch: Vec<Message> = (0..size)
             .map(|n| {
                 message(
@@ -266,14 +259,13 @@ async fn the_number_of_statements_does_not_depend_on_the_size_of_the_batch() {
     assert!(counts[0] < 40, "{} statements a batch", counts[0]);
 }
 
-#[tokio::test]
-async fn how_messages_are_grouped_into_batches_makes_no_difference() {
+async fn how_messages_are_grouped_into_batches_makes_no_difference(engine: Engine) {
     let events: Vec<Value> = (0..6)
         .flat_map(|n| [sign_up(n % 3), subscribed(n % 3)])
         .collect();
     let mut ends = Vec::new();
     for size in [1, 4, 12] {
-        let bench = Bench::new().await;
+        let bench = Bench::new(engine).await;
         for (n, group) in events.chunks(size).enumerate() {
             let batch: Vec<Message> = group
                 .iter()
@@ -295,8 +287,7 @@ async fn how_messages_are_grouped_into_batches_makes_no_difference() {
     assert_eq!(ends[0], ends[2]);
 }
 
-#[tokio::test]
-async fn a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one() {
+async fn a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one(engine: Engine) {
     let by = |mode, receipt| {
         let mut message = message(&sign_up(1), receipt);
         message.headers_mut().mode = mode;
@@ -314,7 +305,7 @@ async fn a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one() {
         ),
     ];
     for (description, batches) in orders {
-        let bench = Bench::new().await;
+        let bench = Bench::new(engine).await;
         for batch in batches {
             let batch: Vec<Message> = batch.into_iter().cloned().collect();
             bench.process(&batch).await;
@@ -325,9 +316,8 @@ async fn a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one() {
     }
 }
 
-#[tokio::test]
-async fn a_second_delivery_by_the_same_wrong_secret_is_a_duplicate() {
-    let bench = Bench::new().await;
+async fn a_second_delivery_by_the_same_wrong_secret_is_a_duplicate(engine: Engine) {
+    let bench = Bench::new(engine).await;
     for receipt in ["r1", "r2"] {
         let mut message = message(&sign_up(1), receipt);
         message.headers_mut().mode = Mode::Test;
@@ -336,4 +326,20 @@ async fn a_second_delivery_by_the_same_wrong_secret_is_a_duplicate() {
     let event = bench.event("evt_c1").await;
     assert_eq!(event.outcome, EventOutcome::Ignored);
     assert_eq!(event.duplicates, 1);
+}
+
+on_both_stores! {
+    one_event_five_times_in_one_batch_has_one_effect_and_four_duplicates,
+    one_event_in_five_batches_has_one_effect_and_four_duplicates,
+    a_message_whose_settlement_was_lost_is_no_duplicate,
+    a_message_that_cannot_be_understood_harms_none_beside_it,
+    a_failed_event_is_recorded_and_gets_another_chance_when_it_comes_again,
+    a_dead_letter_does_not_overwrite_an_outcome,
+    a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed,
+    an_ignored_event_and_its_forced_replay_fit_into_one_batch,
+    a_message_of_an_app_that_is_gone_blocks_nothing,
+    the_number_of_statements_does_not_depend_on_the_size_of_the_batch,
+    how_messages_are_grouped_into_batches_makes_no_difference,
+    a_secret_of_the_wrong_mode_hides_no_event_from_the_right_one,
+    a_second_delivery_by_the_same_wrong_secret_is_a_duplicate,
 }

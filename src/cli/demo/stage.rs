@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Source;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::http::Roles;
 use crate::provider::{header_name, sign};
 use crate::random;
 use crate::server::Server;
@@ -86,7 +87,8 @@ impl Stage {
         })?
         .config;
         let clock = Arc::new(StoryClock(AtomicI64::new(i64::MIN)));
-        let server = Server::start_at(&config, Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let server =
+            Server::start_at(&config, Roles::ALL, Arc::clone(&clock) as Arc<dyn Clock>).await?;
         let secrets = [(Provider::Stripe, stripe), (Provider::Paddle, paddle)];
         Ok(Self {
             server,

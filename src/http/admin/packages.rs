@@ -179,7 +179,7 @@ async fn grant(
     let grant = body.check(&mut faults, "");
     let grant = faults.finish(grant)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let known = tx.grant_list(&order.app, [&customer.id]).await?;
     let known = known.get(&customer.id).into_iter().flatten();
@@ -252,7 +252,7 @@ async fn replace(
 ) -> Result<Json<ReplacedView>, ApiError> {
     let wanted = grants_of(body.packages)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let known = tx.grant_list(&order.app, [&customer.id]).await?;
     let known = known.get(&customer.id).cloned().unwrap_or_default();
@@ -287,7 +287,7 @@ async fn revoke(
     ValidPath((id, package)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     if tx
         .grant_delete(&order.app, &customer.id, [package.as_str()])

@@ -112,7 +112,7 @@ async fn put(
     let Place { provider, price_id } = Place::of(place)?;
     let packages = grants_of(body.packages)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
     refuse_environment(known.as_ref())?;
     let status = if known.is_none() {
@@ -158,7 +158,7 @@ async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let Place { provider, price_id } = Place::of(place)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
     refuse_environment(known.as_ref())?;
     let plan = known.ok_or_else(plan_not_found)?;

@@ -120,7 +120,7 @@ async fn add(
     };
     let several = body.releases.is_some();
     let releases = releases_of(body, &wanted)?;
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let known = tx
         .release_list(&order.app, &BTreeSet::from([package.clone()]))
         .await?;

@@ -117,7 +117,7 @@ async fn create(
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
     let order = order_of(&admin, &state);
     let wanted = body.check(order.now)?;
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let (token, text) = tokens::issue(&mut tx, &order, &customer.id, wanted).await?;
     tx.commit().await?;
@@ -131,7 +131,7 @@ async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = shown_customer(&mut tx, &order.app, &id).await?;
     if !tx.token_delete(&order.app, &customer.id, &token_id).await? {
         return Err(token_not_found());
@@ -152,7 +152,7 @@ async fn rotate(
 ) -> Result<Json<NewTokenView>, ApiError> {
     let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     let all = tx.token_list(&order.app, &customer.id).await?;
     let known = all.into_iter().find(|token| token.id == token_id);
@@ -168,7 +168,7 @@ async fn regenerate(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<NewTokenView>, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
     tokens::revoke_first(&mut tx, &order, &customer.id).await?;
     let first = TokenOrder::first();
@@ -183,7 +183,7 @@ async fn revoke_first(
     ValidPath(id): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin().await?;
+    let mut tx = state.store.begin_in(&order.app).await?;
     let customer = shown_customer(&mut tx, &order.app, &id).await?;
     if tokens::revoke_first(&mut tx, &order, &customer.id).await? == 0 {
         return Err(token_not_found());

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::rig::{Answer, NOW, Rig, basic, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
 async fn check(rig: &Rig, token: &str, query: &str) -> Answer {
@@ -20,9 +21,8 @@ fn token_of(made: &Value) -> String {
     made["token"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn each_code_has_its_status_and_stands_in_the_headers() {
-    let rig = Rig::start().await;
+async fn each_code_has_its_status_and_stands_in_the_headers(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let customer = async |name: &str| {
         let made = rig.customer(json!({"name": name})).await;
         let path = path_of(&made);
@@ -166,9 +166,8 @@ async fn each_code_has_its_status_and_stands_in_the_headers() {
     }
 }
 
-#[tokio::test]
-async fn a_token_comes_by_basic_or_bearer() {
-    let rig = Rig::start().await;
+async fn a_token_comes_by_basic_or_bearer(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig.customer(json!({"name": "Acme"})).await;
     rig.post(
         &format!("{}/packages", path_of(&made)),
@@ -194,9 +193,8 @@ async fn a_token_comes_by_basic_or_bearer() {
     check(&rig, &token, "").await.refused(422, "query_invalid");
 }
 
-#[tokio::test]
-async fn a_plan_opens_packages_and_a_freeze_keeps_what_was_out() {
-    let rig = Rig::start().await;
+async fn a_plan_opens_packages_and_a_freeze_keeps_what_was_out(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let plan = json!({"packages": [{"package": "a/lib", "constraint": "^1.0"}]});
     rig.put("/plans/stripe/price_basic", plan).await.expect(201);
     let releases = json!({"releases": [
@@ -279,9 +277,8 @@ async fn a_plan_opens_packages_and_a_freeze_keeps_what_was_out() {
     );
 }
 
-#[tokio::test]
-async fn frozen_without_known_releases_is_flagged_and_reaches_nothing() {
-    let rig = Rig::start().await;
+async fn frozen_without_known_releases_is_flagged_and_reaches_nothing(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig.customer(json!({"name": "Acme"})).await;
     let path = path_of(&made);
     rig.post(&format!("{path}/packages"), json!({"package": "a/lib"}))
@@ -298,9 +295,8 @@ async fn frozen_without_known_releases_is_flagged_and_reaches_nothing() {
     assert_eq!(answer.body["code"], "version_not_frozen");
 }
 
-#[tokio::test]
-async fn everything_that_a_token_may_have_is_listed() {
-    let rig = Rig::start().await;
+async fn everything_that_a_token_may_have_is_listed(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig.customer(json!({"name": "Acme"})).await;
     let path = path_of(&made);
     let grants = json!({"packages": [{"package": "a/lib", "constraint": "^1 || ^2"}, {"package": "b/tool"}]});
@@ -341,4 +337,12 @@ async fn everything_that_a_token_may_have_is_listed() {
         (refused.status, &refused.body["code"]),
         (403, &json!("customer_suspended"))
     );
+}
+
+on_both_stores! {
+    each_code_has_its_status_and_stands_in_the_headers,
+    a_token_comes_by_basic_or_bearer,
+    a_plan_opens_packages_and_a_freeze_keeps_what_was_out,
+    frozen_without_known_releases_is_flagged_and_reaches_nothing,
+    everything_that_a_token_may_have_is_listed,
 }

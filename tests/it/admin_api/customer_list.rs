@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::rig::{Rig, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 
 async fn names(rig: &Rig, query: &str) -> Vec<String> {
     let listed = rig.get(&format!("/customers?{query}")).await.expect(200);
@@ -12,9 +13,8 @@ async fn names(rig: &Rig, query: &str) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
-async fn the_list_is_filtered_and_newest_first() {
-    let rig = Rig::start().await;
+async fn the_list_is_filtered_and_newest_first(engine: Engine) {
+    let rig = Rig::start(engine).await;
     rig.customer(json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"}))
         .await;
     rig.pass(10);
@@ -68,9 +68,8 @@ async fn the_list_is_filtered_and_newest_first() {
     }
 }
 
-#[tokio::test]
-async fn a_walk_by_cursor_sees_everybody_once() {
-    let rig = Rig::start().await;
+async fn a_walk_by_cursor_sees_everybody_once(engine: Engine) {
+    let rig = Rig::start(engine).await;
     for n in 0..5 {
         rig.pass(1);
         rig.customer(json!({"name": format!("c{n}")})).await;
@@ -89,4 +88,9 @@ async fn a_walk_by_cursor_sees_everybody_once() {
     }
     let expected: Vec<Value> = (0..5).rev().map(|n| json!(format!("c{n}"))).collect();
     assert_eq!(seen, expected);
+}
+
+on_both_stores! {
+    the_list_is_filtered_and_newest_first,
+    a_walk_by_cursor_sees_everybody_once,
 }

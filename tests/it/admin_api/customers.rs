@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::rig::{NOW, ROOT, Rig, id_of, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
-#[tokio::test]
-async fn a_customer_has_every_field() {
-    let rig = Rig::start().await;
+async fn a_customer_has_every_field(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig
         .customer(json!({
             "name": "Acme", "email": "Dev@Acme.com", "external_id": "e-1", "user_id": "u-1",
@@ -21,45 +21,47 @@ async fn a_customer_has_every_field() {
         }))
         .await;
     let shown = rig.get(&path_of(&made)).await.expect(200);
-    insta::assert_json_snapshot!(shown, {".id" => "[id]"}, @r#"
-    {
-      "app": "default",
-      "billing_address_city": "San Francisco",
-      "billing_address_country": "US",
-      "billing_address_line1": "123 Main St",
-      "billing_address_line2": "Apt 4B",
-      "billing_address_postal_code": "94105",
-      "billing_address_state": "CA",
-      "created_at": "2026-01-05T12:00:00Z",
-      "deleted_at": null,
-      "email": "Dev@Acme.com",
-      "external_id": "e-1",
-      "flags": [],
-      "frozen_at": null,
-      "frozen_versions": null,
-      "holds": [],
-      "id": "[id]",
-      "metadata": {
-        "tier": [
-          "gold"
-        ]
-      },
-      "name": "Acme",
-      "organization_id": "default",
-      "phone": "+1-555-0100",
-      "status": "active",
-      "status_reason": null,
-      "status_since": "2026-01-05T12:00:00Z",
-      "tax_id": "12-3456789",
-      "updated_at": "2026-01-05T12:00:00Z",
-      "user_id": "u-1"
+    // The same on both stores.
+    insta::allow_duplicates! {
+        insta::assert_json_snapshot!(shown, {".id" => "[id]"}, @r#"
+        {
+          "app": "default",
+          "billing_address_city": "San Francisco",
+          "billing_address_country": "US",
+          "billing_address_line1": "123 Main St",
+          "billing_address_line2": "Apt 4B",
+          "billing_address_postal_code": "94105",
+          "billing_address_state": "CA",
+          "created_at": "2026-01-05T12:00:00Z",
+          "deleted_at": null,
+          "email": "Dev@Acme.com",
+          "external_id": "e-1",
+          "flags": [],
+          "frozen_at": null,
+          "frozen_versions": null,
+          "holds": [],
+          "id": "[id]",
+          "metadata": {
+            "tier": [
+              "gold"
+            ]
+          },
+          "name": "Acme",
+          "organization_id": "default",
+          "phone": "+1-555-0100",
+          "status": "active",
+          "status_reason": null,
+          "status_since": "2026-01-05T12:00:00Z",
+          "tax_id": "12-3456789",
+          "updated_at": "2026-01-05T12:00:00Z",
+          "user_id": "u-1"
+        }
+        "#);
     }
-    "#);
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_new_customer_is_named() {
-    let rig = Rig::start().await;
+async fn what_is_wrong_with_a_new_customer_is_named(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let cases = [
         ("nothing", json!({}), vec!["name", "email"]),
         (
@@ -105,9 +107,8 @@ async fn what_is_wrong_with_a_new_customer_is_named() {
     }
 }
 
-#[tokio::test]
-async fn an_address_or_external_id_belongs_to_one_customer() {
-    let rig = Rig::start().await;
+async fn an_address_or_external_id_belongs_to_one_customer(engine: Engine) {
+    let rig = Rig::start(engine).await;
     rig.customer(json!({"email": "a@x.com", "external_id": "e-1"}))
         .await;
     let other = rig.customer(json!({"email": "b@x.com"})).await;
@@ -133,9 +134,8 @@ async fn an_address_or_external_id_belongs_to_one_customer() {
     );
 }
 
-#[tokio::test]
-async fn a_known_billing_account_is_taken_in_either_spelling() {
-    let rig = Rig::start().await;
+async fn a_known_billing_account_is_taken_in_either_spelling(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let account = stripe_customer("cus_1", "first@x.com");
     rig.happens(&stripe_event(
         "evt_1",
@@ -177,9 +177,8 @@ async fn a_known_billing_account_is_taken_in_either_spelling() {
     assert_eq!(got["id"], known["id"]);
 }
 
-#[tokio::test]
-async fn who_is_not_there_is_not_found() {
-    let rig = Rig::start().await;
+async fn who_is_not_there_is_not_found(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let nobody = format!("/customers/cust_{}", "0".repeat(32));
     for path in [
         nobody.as_str(),
@@ -209,9 +208,8 @@ async fn who_is_not_there_is_not_found() {
         .refused(422, "query_invalid");
 }
 
-#[tokio::test]
-async fn get_or_create_finds_by_external_id_then_by_address() {
-    let rig = Rig::start().await;
+async fn get_or_create_finds_by_external_id_then_by_address(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = "/customers/get-or-create";
     let one = rig
         .post(path, json!({"email": "a@x.com", "external_id": "e-1"}))
@@ -233,9 +231,8 @@ async fn get_or_create_finds_by_external_id_then_by_address() {
         .refused(422, "body_invalid");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_who_get_or_create_at_once_get_one_customer() {
-    let rig = Arc::new(Rig::start().await);
+async fn fifty_who_get_or_create_at_once_get_one_customer(engine: Engine) {
+    let rig = Arc::new(Rig::start(engine).await);
     let asks: Vec<_> = (0..50)
         .map(|n| {
             let rig = Arc::clone(&rig);
@@ -262,9 +259,8 @@ async fn fifty_who_get_or_create_at_once_get_one_customer() {
     assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 1);
 }
 
-#[tokio::test]
-async fn only_given_fields_change_and_null_clears() {
-    let rig = Rig::start().await;
+async fn only_given_fields_change_and_null_clears(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig
         .customer(json!({"name": "Acme", "phone": "1", "metadata": {"a": 1}}))
         .await;
@@ -285,9 +281,8 @@ async fn only_given_fields_change_and_null_clears() {
     }
 }
 
-#[tokio::test]
-async fn repeating_an_operation_changes_nothing() {
-    let rig = Rig::start().await;
+async fn repeating_an_operation_changes_nothing(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
     let at = "2026-01-01T00:00:00Z";
     let cases = [
@@ -312,9 +307,8 @@ async fn repeating_an_operation_changes_nothing() {
     }
 }
 
-#[tokio::test]
-async fn operations_refuse_what_they_cannot_read() {
-    let rig = Rig::start().await;
+async fn operations_refuse_what_they_cannot_read(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
     let cases = [
         ("suspend", json!({"raeson": "r"}), "raeson"),
@@ -345,9 +339,8 @@ async fn operations_refuse_what_they_cannot_read() {
     assert_eq!(rig.get(&path).await.expect(200)["status"], "active");
 }
 
-#[tokio::test]
-async fn a_softly_deleted_customer_stays_and_frees_its_names() {
-    let rig = Rig::start().await;
+async fn a_softly_deleted_customer_stays_and_frees_its_names(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let body = json!({"email": "a@x.com", "external_id": "e-1"});
     let made = rig.customer(body.clone()).await;
     let path = path_of(&made);
@@ -374,10 +367,9 @@ async fn a_softly_deleted_customer_stays_and_frees_its_names() {
     assert_eq!(all["meta"]["total"], 1);
 }
 
-#[tokio::test]
-async fn a_deleted_customer_is_not_revived_by_its_accounts() {
+async fn a_deleted_customer_is_not_revived_by_its_accounts(engine: Engine) {
     for query in ["", "?soft=true"] {
-        let rig = Rig::start().await;
+        let rig = Rig::start(engine).await;
         let account = stripe_customer("cus_1", "one@x.com");
         let created = stripe_event("evt_1", "customer.created", NOW - 50, account.clone());
         rig.happens(&created).await;
@@ -395,9 +387,8 @@ async fn a_deleted_customer_is_not_revived_by_its_accounts() {
     }
 }
 
-#[tokio::test]
-async fn a_merged_customer_names_the_one_that_is_shown() {
-    let rig = Rig::start().await;
+async fn a_merged_customer_names_the_one_that_is_shown(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let first = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event("evt_1", "customer.created", NOW - 50, first))
         .await;
@@ -431,9 +422,8 @@ async fn a_merged_customer_names_the_one_that_is_shown() {
     assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 1);
 }
 
-#[tokio::test]
-async fn an_address_with_a_plus_is_found_encoded_or_not() {
-    let rig = Rig::start().await;
+async fn an_address_with_a_plus_is_found_encoded_or_not(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig.customer(json!({"email": "ada+lists@x.com"})).await;
     for spelling in [
         "ada%2Blists@x.com",
@@ -444,4 +434,21 @@ async fn an_address_with_a_plus_is_found_encoded_or_not() {
         let found = rig.get(&path).await.expect(200);
         assert_eq!(found["id"], made["id"], "{spelling}");
     }
+}
+
+on_both_stores! {
+    a_customer_has_every_field,
+    what_is_wrong_with_a_new_customer_is_named,
+    an_address_or_external_id_belongs_to_one_customer,
+    a_known_billing_account_is_taken_in_either_spelling,
+    who_is_not_there_is_not_found,
+    get_or_create_finds_by_external_id_then_by_address,
+    fifty_who_get_or_create_at_once_get_one_customer,
+    only_given_fields_change_and_null_clears,
+    repeating_an_operation_changes_nothing,
+    operations_refuse_what_they_cannot_read,
+    a_softly_deleted_customer_stays_and_frees_its_names,
+    a_deleted_customer_is_not_revived_by_its_accounts,
+    a_merged_customer_names_the_one_that_is_shown,
+    an_address_with_a_plus_is_found_encoded_or_not,
 }

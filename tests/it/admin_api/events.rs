@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::rig::{NOW, ROOT, Rig, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
 async fn three_events(rig: &Rig) -> Value {
@@ -25,9 +26,8 @@ async fn three_events(rig: &Rig) -> Value {
     rig.get("/customers/by-external/cus_1").await.expect(200)
 }
 
-#[tokio::test]
-async fn an_event_is_shown_with_what_it_changed() {
-    let rig = Rig::start().await;
+async fn an_event_is_shown_with_what_it_changed(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let customer = three_events(&rig).await;
     let event = rig.get("/events/evt_1").await.expect(200);
     for (field, value) in [
@@ -55,9 +55,8 @@ async fn an_event_is_shown_with_what_it_changed() {
         .refused(404, "event_not_found");
 }
 
-#[tokio::test]
-async fn events_are_filtered_and_newest_first() {
-    let rig = Rig::start().await;
+async fn events_are_filtered_and_newest_first(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let customer = three_events(&rig).await;
     let id = customer["id"].as_str().unwrap();
     let cases: [(String, &[&str]); 9] = [
@@ -103,9 +102,8 @@ async fn events_are_filtered_and_newest_first() {
     }
 }
 
-#[tokio::test]
-async fn an_event_is_replayed_under_a_receipt_of_its_own() {
-    let rig = Rig::start().await;
+async fn an_event_is_replayed_under_a_receipt_of_its_own(engine: Engine) {
+    let rig = Rig::start(engine).await;
     three_events(&rig).await;
     let path = "/events/evt_1/replay";
     rig.as_admin(ROOT, "POST", path, None)
@@ -132,4 +130,10 @@ async fn an_event_is_replayed_under_a_receipt_of_its_own() {
     rig.as_admin(&viewer, "POST", path, None)
         .await
         .refused(403, "role_insufficient");
+}
+
+on_both_stores! {
+    an_event_is_shown_with_what_it_changed,
+    events_are_filtered_and_newest_first,
+    an_event_is_replayed_under_a_receipt_of_its_own,
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::rig::{NOW, Rig, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
 async fn constraints(rig: &Rig, packages: &str) -> Vec<(String, String, String)> {
@@ -25,9 +26,8 @@ fn rows(expected: &[(&str, &str, &str)]) -> Vec<(String, String, String)> {
     expected.iter().map(own).collect()
 }
 
-#[tokio::test]
-async fn packages_are_granted_replaced_and_revoked() {
-    let rig = Rig::start().await;
+async fn packages_are_granted_replaced_and_revoked(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let customer = path_of(&rig.customer(json!({"name": "Acme"})).await);
     let path = format!("{customer}/packages");
     let grant = json!({"package": "a/one", "constraint": "^1.0"});
@@ -64,9 +64,8 @@ async fn packages_are_granted_replaced_and_revoked() {
     assert_eq!(constraints(&rig, &path).await, rows(&[]));
 }
 
-#[tokio::test]
-async fn a_grant_that_cannot_be_read_is_refused_by_field() {
-    let rig = Rig::start().await;
+async fn a_grant_that_cannot_be_read_is_refused_by_field(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = format!(
         "{}/packages",
         path_of(&rig.customer(json!({"name": "Acme"})).await)
@@ -94,9 +93,8 @@ async fn a_grant_that_cannot_be_read_is_refused_by_field() {
     assert_eq!(constraints(&rig, &path).await, rows(&[]));
 }
 
-#[tokio::test]
-async fn a_plan_counts_at_once_for_everybody_who_pays() {
-    let rig = Rig::start().await;
+async fn a_plan_counts_at_once_for_everybody_who_pays(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let account = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event(
         "evt_1",
@@ -157,12 +155,11 @@ async fn a_plan_counts_at_once_for_everybody_who_pays() {
     );
 }
 
-#[tokio::test]
-async fn plans_of_the_settings_are_read_only() {
+async fn plans_of_the_settings_are_read_only(engine: Engine) {
     use tollgate::domain::id::{AppSlug, Provider};
     use tollgate::domain::plan::PackageGrant;
 
-    let rig = Rig::start().await;
+    let rig = Rig::start(engine).await;
     let grant = PackageGrant {
         package: "a/one".to_owned(),
         constraint: "*".to_owned(),
@@ -204,9 +201,8 @@ async fn plans_of_the_settings_are_read_only() {
     assert_eq!(rig.get("/plans").await.expect(200)["meta"]["total"], 2);
 }
 
-#[tokio::test]
-async fn wrong_plans_are_refused() {
-    let rig = Rig::start().await;
+async fn wrong_plans_are_refused(engine: Engine) {
+    let rig = Rig::start(engine).await;
     rig.put("/plans/ebay/p", json!({"packages": []}))
         .await
         .refused(404, "plan_not_found");
@@ -226,9 +222,8 @@ async fn wrong_plans_are_refused() {
         .refused(422, "body_invalid");
 }
 
-#[tokio::test]
-async fn releases_are_recorded_once_by_value() {
-    let rig = Rig::start().await;
+async fn releases_are_recorded_once_by_value(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = "/packages/a/one/releases";
     let one = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00Z"});
     let made = rig.post(path, one).await.expect(201);
@@ -276,9 +271,8 @@ async fn releases_are_recorded_once_by_value() {
         .refused(404, "package_not_found");
 }
 
-#[tokio::test]
-async fn constraints_can_be_tried_out() {
-    let rig = Rig::start().await;
+async fn constraints_can_be_tried_out(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let viewer = rig.admin("viewer", None).await;
     let path = "/constraints/evaluate";
     let body = json!({"constraint": "^2.0", "versions": ["2.1.0", "3.0.0", "no version!"]});
@@ -299,4 +293,14 @@ async fn constraints_can_be_tried_out() {
     rig.post(path, body)
         .await
         .refused(422, "constraint_invalid");
+}
+
+on_both_stores! {
+    packages_are_granted_replaced_and_revoked,
+    a_grant_that_cannot_be_read_is_refused_by_field,
+    a_plan_counts_at_once_for_everybody_who_pays,
+    plans_of_the_settings_are_read_only,
+    wrong_plans_are_refused,
+    releases_are_recorded_once_by_value,
+    constraints_can_be_tried_out,
 }

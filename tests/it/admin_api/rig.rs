@@ -9,7 +9,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tollgate::clock::Clock;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::mode::Mode;
@@ -25,6 +24,7 @@ use tollgate::store::vault::Vault;
 use tower::ServiceExt;
 
 use crate::support::SetClock;
+use crate::support::stores::{Engine, Place, TestStore};
 
 /// The owner of everything.
 pub(super) const ROOT: &str = "owner-of-everything-in-tests";
@@ -52,7 +52,7 @@ pub(super) struct Rig {
     clock: Arc<SetClock>,
     outbox: Arc<Outbox>,
     receipts: AtomicUsize,
-    _folder: TempDir,
+    _place: Place,
 }
 
 /// An answer, read to its end.
@@ -92,16 +92,9 @@ impl Answer {
 }
 
 impl Rig {
-    pub(super) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&folder.path().join("t.db"))
-            .await
-            .unwrap();
-        store.migrate().await.unwrap();
+    pub(super) async fn start(engine: Engine) -> Self {
         let clock = Arc::new(SetClock::at(NOW));
-        let mut tx = store.begin().await.unwrap();
-        tx.app_ensure_default(clock.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        let TestStore { store, place } = TestStore::new(engine, clock.now()).await;
 
         let vault = Vault::new(&[7; 32]);
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
@@ -136,7 +129,7 @@ impl Rig {
             clock,
             outbox,
             receipts,
-            _folder: folder,
+            _place: place,
         }
     }
 

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::rig::{ROOT, Rig, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 
-#[tokio::test]
-async fn a_guide_to_private_packages_works_as_written() {
-    let rig = Rig::start().await;
+async fn a_guide_to_private_packages_works_as_written(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig
         .post(
             "/customers",
@@ -80,9 +80,8 @@ async fn a_guide_to_private_packages_works_as_written() {
     assert_eq!(found["token"], json!(null), "the token is shown once");
 }
 
-#[tokio::test]
-async fn a_guide_to_managing_customers_works_as_written() {
-    let rig = Rig::start().await;
+async fn a_guide_to_managing_customers_works_as_written(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let cookie = format!("access_token={ROOT}");
     let by_cookie = [("cookie", cookie.as_str())];
     let made = rig
@@ -145,4 +144,9 @@ async fn a_guide_to_managing_customers_works_as_written() {
     rig.send("GET", &path, &by_cookie, None)
         .await
         .refused(404, "customer_not_found");
+}
+
+on_both_stores! {
+    a_guide_to_private_packages_works_as_written,
+    a_guide_to_managing_customers_works_as_written,
 }

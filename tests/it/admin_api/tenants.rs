@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::rig::{ROOT, Rig, id_of, path_of};
+use crate::support::stores::{Engine, on_both_stores};
 
-#[tokio::test]
-async fn apps_are_made_named_and_removed() {
-    let rig = Rig::start().await;
+async fn apps_are_made_named_and_removed(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let made = rig
         .post("/apps", json!({"slug": "acme", "name": "Acme"}))
         .await
@@ -40,9 +40,8 @@ async fn apps_are_made_named_and_removed() {
     gone.refused(401, "token_unknown");
 }
 
-#[tokio::test]
-async fn admin_tokens_are_shown_once_and_end() {
-    let rig = Rig::start().await;
+async fn admin_tokens_are_shown_once_and_end(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let body = json!({"name": "ops", "role": "admin", "expires_in_days": 1});
     let made = rig.post("/admin-tokens", body).await.expect(201);
     let text = made["token"].as_str().unwrap().to_owned();
@@ -81,9 +80,8 @@ async fn admin_tokens_are_shown_once_and_end() {
     }
 }
 
-#[tokio::test]
-async fn each_role_may_do_what_it_should() {
-    let rig = Rig::start().await;
+async fn each_role_may_do_what_it_should(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let mut roles = Vec::new();
     for role in ["viewer", "admin", "owner"] {
         roles.push((role, rig.admin(role, None).await));
@@ -142,25 +140,27 @@ async fn each_role_may_do_what_it_should() {
     }
 }
 
-#[tokio::test]
-async fn secrets_come_in_and_never_out() {
-    let rig = Rig::start().await;
+async fn secrets_come_in_and_never_out(engine: Engine) {
+    let rig = Rig::start(engine).await;
     rig.post("/apps", json!({"slug": "acme", "name": "Acme"}))
         .await
         .expect(201);
     let path = "/apps/acme/endpoints/paddle/secrets";
     let body = json!({"secret": "pdl_ntfset_hidden", "mode": "live", "expires_at": "2026-02-01T00:00:00Z"});
     let made = rig.post(path, body).await.expect(201);
-    insta::assert_json_snapshot!(made, {".id" => "[id]"}, @r#"
-    {
-      "app": "acme",
-      "created_at": "2026-01-05T12:00:00Z",
-      "expires_at": "2026-02-01T00:00:00Z",
-      "id": "[id]",
-      "mode": "live",
-      "provider": "paddle"
+    // The same on both stores.
+    insta::allow_duplicates! {
+        insta::assert_json_snapshot!(made, {".id" => "[id]"}, @r#"
+        {
+          "app": "acme",
+          "created_at": "2026-01-05T12:00:00Z",
+          "expires_at": "2026-02-01T00:00:00Z",
+          "id": "[id]",
+          "mode": "live",
+          "provider": "paddle"
+        }
+        "#);
     }
-    "#);
     let listed = rig.get(path).await.expect(200);
     assert_eq!(listed["data"], json!([made]));
     assert_eq!(
@@ -207,9 +207,8 @@ async fn secrets_come_in_and_never_out() {
     }
 }
 
-#[tokio::test]
-async fn an_endpoint_has_a_bounded_number_of_current_secrets() {
-    let rig = Rig::start().await;
+async fn an_endpoint_has_a_bounded_number_of_current_secrets(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let path = "/apps/default/endpoints/stripe/secrets";
     let short = json!({"secret": "whsec_short", "expires_at": "2026-01-05T12:00:10Z"});
     let first = rig.post(path, short).await.expect(201);
@@ -243,8 +242,8 @@ fn ada() -> Value {
     json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"})
 }
 
-async fn neighbours() -> Neighbours {
-    let rig = Rig::start().await;
+async fn neighbours(engine: Engine) -> Neighbours {
+    let rig = Rig::start(engine).await;
     for slug in ["one", "two"] {
         let app = json!({"slug": slug, "name": slug});
         rig.post("/apps", app).await.expect(201);
@@ -268,9 +267,8 @@ async fn neighbours() -> Neighbours {
     Neighbours { rig, one, two, ada }
 }
 
-#[tokio::test]
-async fn nothing_of_another_app_can_be_seen_or_changed() {
-    let Neighbours { rig, one, two, ada } = neighbours().await;
+async fn nothing_of_another_app_can_be_seen_or_changed(engine: Engine) {
+    let Neighbours { rig, one, two, ada } = neighbours(engine).await;
     let tokens = rig
         .as_admin(&one, "GET", "/admin-tokens", None)
         .await
@@ -319,17 +317,15 @@ async fn nothing_of_another_app_can_be_seen_or_changed() {
     assert_eq!(shown["status"], "active");
 }
 
-#[tokio::test]
-async fn what_is_taken_in_one_app_is_free_in_another() {
-    let Neighbours { rig, two, .. } = neighbours().await;
+async fn what_is_taken_in_one_app_is_free_in_another(engine: Engine) {
+    let Neighbours { rig, two, .. } = neighbours(engine).await;
     rig.as_admin(&two, "POST", "/customers", Some(ada()))
         .await
         .expect(201);
 }
 
-#[tokio::test]
-async fn a_bound_token_makes_tokens_of_its_app_alone() {
-    let Neighbours { rig, two, .. } = neighbours().await;
+async fn a_bound_token_makes_tokens_of_its_app_alone(engine: Engine) {
+    let Neighbours { rig, two, .. } = neighbours(engine).await;
     let path = "/admin-tokens";
     let theirs = json!({"name": "n", "role": "viewer", "app": "one"});
     rig.as_admin(&two, "POST", path, Some(theirs))
@@ -378,9 +374,8 @@ fn filled(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-#[tokio::test]
-async fn no_admin_route_is_open() {
-    let rig = Rig::start().await;
+async fn no_admin_route_is_open(engine: Engine) {
+    let rig = Rig::start(engine).await;
     let routes = routes();
     for known in [("PATCH", "/customers/{id}"), ("POST", "/apps")] {
         let known = (known.0.to_owned(), known.1.to_owned());
@@ -397,4 +392,16 @@ async fn no_admin_route_is_open() {
             "{method} {route}"
         );
     }
+}
+
+on_both_stores! {
+    apps_are_made_named_and_removed,
+    admin_tokens_are_shown_once_and_end,
+    each_role_may_do_what_it_should,
+    secrets_come_in_and_never_out,
+    an_endpoint_has_a_bounded_number_of_current_secrets,
+    nothing_of_another_app_can_be_seen_or_changed,
+    what_is_taken_in_one_app_is_free_in_another,
+    a_bound_token_makes_tokens_of_its_app_alone,
+    no_admin_route_is_open,
 }

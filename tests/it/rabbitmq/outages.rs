@@ -12,11 +12,12 @@ use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 
 use super::rig::{PATIENCE, ids, message, take};
 use crate::support::rabbitmq::{Broker, prefix, rough};
+use crate::support::stores::Engine;
 use crate::support::{TestServer, seconds_from_now, stripe_customer, stripe_event};
 
 async fn server(broker: &Broker) -> TestServer {
     let (url, prefix) = (broker.url(), prefix());
-    TestServer::start_with(|environment| {
+    TestServer::start_with(Engine::Postgres, |environment| {
         environment.insert("AMQP_URL".into(), url.into());
         environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.into());
     })
@@ -35,8 +36,8 @@ fn sign_up(n: usize) -> Value {
 
 async fn spooled(server: &TestServer) -> i64 {
     use sqlx::{Connection, Row};
-    let url = format!("sqlite://{}", server.database().display());
-    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let url = server.place.url();
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     sqlx::query("SELECT count(*) AS n FROM messages WHERE lane = 'spool'")
         .fetch_one(&mut connection)
         .await

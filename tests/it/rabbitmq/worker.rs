@@ -17,12 +17,13 @@ use tollgate::worker::Worker;
 
 use super::rig::{Stranger, message};
 use crate::support::rabbitmq::{prefix, shared};
+use crate::support::stores::Engine;
 use crate::support::{
     TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
 };
 
 async fn server(prefix: &str) -> TestServer {
-    TestServer::start_with(|environment| {
+    TestServer::start_with(Engine::Postgres, |environment| {
         environment.insert("AMQP_URL".into(), shared().url().into());
         environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.into());
     })

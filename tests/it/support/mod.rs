@@ -3,11 +3,12 @@
 
 mod clock;
 pub(crate) mod fixtures;
+pub(crate) mod postgres;
 pub(crate) mod rabbitmq;
+pub(crate) mod stores;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -16,18 +17,22 @@ use tempfile::TempDir;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::config::{Config, Source};
 use tollgate::domain::id::Provider;
+use tollgate::http::Roles;
 use tollgate::provider::{header_name, sign};
 use tollgate::server::Server;
 
 pub(crate) use clock::SetClock;
+use stores::{Engine, Place};
 
 pub(crate) const STRIPE_SECRET: &str = "whsec_TESTONLY0123456789abcdef0123456789";
 pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01testonly0000000000000000_TESTONLY+/key";
+/// 32 bytes in base64.
+pub(crate) const SECRET_KEY: &str = "VEVTVE9OTFktdGVzdC1vbmx5LTMyLWJ5dGVzLWtleSE=";
 pub(crate) const ADMIN_TOKEN: &str = "owner-of-everything-in-tests";
 
 /// How long a test waits for what happens in the background. Far longer than it takes: a test
 /// that needs it is about to fail.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The settings of a test server, by variable.
 pub(crate) fn environment(data_dir: &std::path::Path) -> BTreeMap<OsString, OsString> {
@@ -53,30 +58,51 @@ pub(crate) struct TestServer {
     pub(crate) client: reqwest::Client,
     pub(crate) base: String,
     pub(crate) server: Server,
-    dir: TempDir,
+    pub(crate) place: Place,
+    /// What it was started with.
+    pub(crate) environment: BTreeMap<OsString, OsString>,
+    _dir: TempDir,
 }
 
 impl TestServer {
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|_| {}).await
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, |_| {}).await
     }
 
-    pub(crate) async fn start_with(change: impl FnOnce(&mut BTreeMap<OsString, OsString>)) -> Self {
+    /// A server with some settings changed.
+    pub(crate) async fn start_with(
+        engine: Engine,
+        change: impl FnOnce(&mut BTreeMap<OsString, OsString>),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(engine).await;
         let mut environment = environment(dir.path());
+        environment.insert("DATABASE_URL".into(), place.url().into());
+        environment.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
         change(&mut environment);
+        Self::start_over(environment, place, dir).await
+    }
+
+    /// A server over what is there already.
+    pub(crate) async fn start_over(
+        environment: BTreeMap<OsString, OsString>,
+        place: Place,
+        dir: TempDir,
+    ) -> Self {
         let source = Source {
-            environment,
+            environment: environment.clone(),
             file: None,
         };
         let config = Config::load(&source).unwrap().config;
-        let server = Server::start(&config).await.unwrap();
+        let server = Server::start(&config, Roles::ALL).await.unwrap();
         let base = format!("http://{}", server.address());
         Self {
             client: client(),
             base,
             server,
-            dir,
+            place,
+            environment,
+            _dir: dir,
         }
     }
 
@@ -135,11 +161,6 @@ impl TestServer {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    /// The file of the store.
-    pub(crate) fn database(&self) -> PathBuf {
-        self.dir.path().join("tollgate.db")
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {

@@ -1,0 +1,242 @@
+-- The same tables as in the embedded store, in PostgreSQL's terms. Instants of our own clock are
+-- TIMESTAMPTZ. Instants that are compared to the nanosecond, as providers send them, are whole
+-- nanoseconds since 1970 in UTC (BIGINT): TIMESTAMPTZ keeps microseconds, and a due time cut to
+-- them would be found due before it is. Documents are JSONB; what was signed is TEXT.
+-- Every table but `apps`, `admin_tokens` and `messages` is of one app: apps are walls.
+
+-- Keys and codes. Compared byte by byte, as the embedded store does it, whatever the database's
+-- collation is: an index in a language's order is wrong after an update of the system's library.
+CREATE DOMAIN word AS TEXT COLLATE "C";
+
+CREATE TABLE apps (
+    slug       word PRIMARY KEY,
+    name       TEXT NOT NULL,
+    policy     JSONB NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+
+-- A provider's endpoint of an app exists while it has a current secret.
+CREATE TABLE endpoint_secrets (
+    id         word PRIMARY KEY,
+    app        word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider   word NOT NULL,
+    mode       word NOT NULL,
+    sealed     BYTEA NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ
+);
+-- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
+CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
+
+CREATE TABLE customers (
+    id                word PRIMARY KEY,
+    app               word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    home              word,
+    made_at           TIMESTAMPTZ NOT NULL,
+    updated_at        TIMESTAMPTZ NOT NULL,
+    deleted_at        TIMESTAMPTZ,
+    merged_into       word,
+    admin_email       word,
+    admin_external_id word,
+    user_id           word,
+    email             word,
+    name              TEXT,
+    external_id       word,
+    status            word NOT NULL,
+    status_since      TIMESTAMPTZ NOT NULL,
+    due_at            BIGINT,
+    flagged           BOOLEAN NOT NULL,
+    kept              JSONB NOT NULL
+);
+-- The list, newest first, and its cursor: ids sort by the time of making.
+CREATE INDEX customers_by_app ON customers (app, id);
+-- Which row an account was made for.
+CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
+-- Matching an account to an admin-made customer; get-or-create; 409.
+CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
+CREATE INDEX customers_by_admin_external_id ON customers (app, admin_external_id)
+    WHERE admin_external_id IS NOT NULL;
+-- Look-ups by what is shown.
+CREATE INDEX customers_by_email ON customers (app, email) WHERE email IS NOT NULL;
+CREATE INDEX customers_by_external_id ON customers (app, external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX customers_by_user_id ON customers (app, user_id) WHERE user_id IS NOT NULL;
+-- The rows that stand for a customer: the one that is shown, and those merged into it.
+CREATE INDEX customers_by_shown ON customers (app, COALESCE(merged_into, id));
+-- Timers that are due.
+CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE accounts (
+    app           word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key           word NOT NULL,
+    customer_id   word,
+    linking_email word,
+    kept          JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+-- All accounts of a customer, and all that first held one address.
+CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+
+CREATE TABLE subscriptions (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     word NOT NULL,
+    account word,
+    kept    JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+-- A customer's verdict needs all subscriptions of its accounts.
+CREATE INDEX subscriptions_by_account ON subscriptions (app, account) WHERE account IS NOT NULL;
+
+CREATE TABLE disputes (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     word NOT NULL,
+    account word,
+    kept    JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+CREATE INDEX disputes_by_account ON disputes (app, account) WHERE account IS NOT NULL;
+
+CREATE TABLE refunds (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key     word NOT NULL,
+    account word,
+    kept    JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+CREATE INDEX refunds_by_account ON refunds (app, account) WHERE account IS NOT NULL;
+
+-- Pairs of ids that one event named together, each stored from both sides, so that a walk needs
+-- one index. Walks end at accounts, which would lead to a whole history.
+CREATE TABLE pairs (
+    app             word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key             word NOT NULL,
+    other           word NOT NULL,
+    other_is_account BOOLEAN NOT NULL,
+    PRIMARY KEY (app, key, other)
+);
+
+-- Which price counts for whom right now; plans are joined when access is asked for.
+CREATE TABLE entitlements (
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id  word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    provider     word NOT NULL,
+    price        word NOT NULL,
+    product      word,
+    subscription word NOT NULL,
+    PRIMARY KEY (app, customer_id, subscription, price)
+);
+
+-- A deleted customer takes its entitlements along: the foreign key's own look-up.
+CREATE INDEX entitlements_by_customer ON entitlements (customer_id);
+
+CREATE TABLE plans (
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider    word NOT NULL,
+    price_id    word NOT NULL,
+    packages    JSONB NOT NULL,
+    source      word NOT NULL,
+    updated_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, provider, price_id)
+);
+
+-- Grants by hand.
+CREATE TABLE grants (
+    app               word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id       word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    package           word NOT NULL,
+    version_constraint TEXT NOT NULL,
+    created_at        TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, customer_id, package)
+);
+-- A deleted customer takes its grants along: the foreign key's own look-up.
+CREATE INDEX grants_by_customer ON grants (customer_id);
+
+CREATE TABLE releases (
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package     word NOT NULL,
+    version     TEXT NOT NULL,
+    normalized  word NOT NULL,
+    released_at BIGINT NOT NULL,
+    PRIMARY KEY (app, package, normalized)
+);
+
+-- Access tokens of customers: only the SHA-256 of 256 random bits is kept.
+CREATE TABLE tokens (
+    id           word PRIMARY KEY,
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id  word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    hash         BYTEA NOT NULL UNIQUE,
+    prefix       word NOT NULL,
+    scope        word NOT NULL,
+    packages     JSONB NOT NULL,
+    created_at   TIMESTAMPTZ NOT NULL,
+    expires_at   TIMESTAMPTZ,
+    last_used_at TIMESTAMPTZ
+);
+CREATE INDEX tokens_by_customer ON tokens (customer_id);
+
+CREATE TABLE admin_tokens (
+    id           word PRIMARY KEY,
+    app          word REFERENCES apps (slug) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    role         word NOT NULL,
+    hash         BYTEA NOT NULL UNIQUE,
+    prefix       word NOT NULL,
+    created_at   TIMESTAMPTZ NOT NULL,
+    expires_at   TIMESTAMPTZ,
+    last_used_at TIMESTAMPTZ
+);
+
+-- The ledger: one row an event for ever, so that no duplicate ever counts again.
+CREATE TABLE events (
+    seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider     word NOT NULL,
+    id           word NOT NULL,
+    receipt      word NOT NULL,
+    type         word NOT NULL,
+    account      word,
+    livemode     BOOLEAN,
+    mode         word NOT NULL,
+    occurred_at  BIGINT,
+    received_at  TIMESTAMPTZ NOT NULL,
+    processed_at TIMESTAMPTZ,
+    outcome      word NOT NULL,
+    duplicates   BIGINT NOT NULL,
+    attempts     BIGINT NOT NULL,
+    error_code   word,
+    error_detail TEXT,
+    customer_id  word,
+    changes      JSONB NOT NULL,
+    payload      TEXT NOT NULL,
+    UNIQUE (app, provider, id)
+);
+-- The list of an app, newest first; the chain of a customer; what failed.
+CREATE INDEX events_by_app ON events (app, seq);
+CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
+CREATE INDEX events_by_outcome ON events (app, outcome, seq);
+
+CREATE TABLE audit (
+    seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    at          TIMESTAMPTZ NOT NULL,
+    actor       word NOT NULL,
+    event       word,
+    customer_id word,
+    operation   word NOT NULL,
+    details     JSONB NOT NULL
+);
+CREATE INDEX audit_by_app ON audit (app, seq);
+CREATE INDEX audit_by_customer ON audit (app, customer_id, seq) WHERE customer_id IS NOT NULL;
+
+-- The built-in queue. `lane` is `work` or `failed`; a message rests until `due_at`.
+CREATE TABLE messages (
+    seq     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    lane    word NOT NULL,
+    due_at  TIMESTAMPTZ NOT NULL,
+    headers JSONB NOT NULL,
+    body    TEXT NOT NULL
+);
+-- The next due messages of a lane, oldest first.
+CREATE INDEX messages_by_due ON messages (lane, due_at, seq);

@@ -1,0 +1,347 @@
+//! What only PostgreSQL does: its schema is migrated by hand, it goes away and comes back, its
+//! statements are prepared once, its indexes have a purpose each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection, Row};
+use tollgate::clock::SystemClock;
+use tollgate::domain::event::EventOutcome;
+use tollgate::domain::id::AppSlug;
+use tollgate::domain::id::Provider::Stripe;
+use tollgate::domain::plan::PackageGrant;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, Order};
+use tollgate::pipeline::process::process;
+use tollgate::pipeline::timers::run_due;
+use tollgate::pipeline::tokens::{self, TokenError, TokenOrder};
+use tollgate::queue::embedded::EmbeddedQueue;
+use tollgate::queue::{Consumer, Lane, Message, Publisher};
+use tollgate::store::{Actor, CustomerFilter, EventFilter, Match, Store, StoreError, Window};
+
+use crate::process::message;
+use crate::support::postgres::{Cluster, SHARED, empty_database};
+use crate::support::stores::{Engine, Place, TestStore};
+use crate::support::{
+    PATIENCE, SECRET_KEY, TestServer, environment, post_signed, stripe_customer, stripe_event,
+    stripe_subscription,
+};
+
+const NOW: i64 = 1_790_000_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(NOW).unwrap()
+}
+
+fn order() -> Order {
+    Order {
+        app: AppSlug::default_app(),
+        actor: Actor::Root,
+        now: now(),
+    }
+}
+
+fn settings(folder: &std::path::Path, url: &SecretString) -> BTreeMap<OsString, OsString> {
+    let mut settings = environment(folder);
+    settings.insert("DATABASE_URL".into(), url.expose_secret().into());
+    settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
+    settings
+}
+
+fn tollgate(arguments: &[&str], environment: BTreeMap<OsString, OsString>) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_refuses_a_schema_that_nobody_has_migrated_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), &empty_database().await);
+    for command in [
+        &["serve"][..],
+        &["events", "list"],
+        &["check-config", "--connect"],
+    ] {
+        let refused = tollgate(command, settings.clone());
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{command:?}");
+        assert!(
+            text.contains("run `tollgate migrate`"),
+            "{command:?}: {text}"
+        );
+    }
+    for _ in 0..2 {
+        assert!(tollgate(&["migrate"], settings.clone()).status.success());
+    }
+    let connected = tollgate(&["check-config", "--connect"], settings);
+    assert!(connected.status.success(), "{connected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_a_newer_version_is_refused() {
+    let test = TestStore::new(Engine::Postgres, now()).await;
+    test.store.check_schema().await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT version + 1000, description, installed_on, \
+                 success, checksum, execution_time FROM _sqlx_migrations";
+    test.place.run("", newer).await;
+    let refused = test.store.check_schema().await;
+    assert!(matches!(refused, Err(StoreError::Outdated)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_at_the_same_time_wait_for_each_other() {
+    let url = empty_database().await;
+    let migrations = (0..4).map(|_| async {
+        let store = Store::open_postgres(&url).unwrap();
+        store.migrate().await.unwrap();
+        store.check_schema().await.unwrap();
+    });
+    join_all(migrations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_at_a_time_serves_the_built_in_queue_of_a_database() {
+    let server = TestServer::start(Engine::Postgres).await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.place.url().into();
+    let refused = tollgate(&["serve"], settings(folder.path(), &url));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        text.contains("another process serves this database"),
+        "{text}"
+    );
+
+    let other = server.place.open().await;
+    assert!(other.claim_queue().await.unwrap().is_none());
+    server.stop().await;
+    // PostgreSQL notices the end of the connection a moment later.
+    let started = Instant::now();
+    while other.claim_queue().await.unwrap().is_none() {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "the claim outlives its process"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn sign_up(n: usize) -> Value {
+    let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
+    stripe_event(
+        &format!("evt_c{n}"),
+        "customer.created",
+        NOW - 100,
+        customer,
+    )
+}
+
+fn subscribed(n: usize) -> Value {
+    let mut subscription = stripe_subscription(&format!("sub_{n}"), &format!("cus_{n}"), "active");
+    subscription["cancel_at"] = json!(NOW + 60);
+    let id = format!("evt_s{n}");
+    stripe_event(&id, "customer.subscription.created", NOW - 90, subscription)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_passes_and_what_it_refuses_does_not() {
+    let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let store = Store::open_postgres(&cluster.create("t", "template0").await).unwrap();
+    store.migrate().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.app_ensure_default(now()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let nobody = "cust_00000000000000000000000000000000".parse().unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let wanted = TokenOrder::default();
+    let refused = tokens::issue(&mut tx, &order(), &nobody, wanted)
+        .await
+        .unwrap_err();
+    let TokenError::Store(refused) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(!refused.is_passing(), "{refused:?}");
+    drop(tx);
+
+    let sign_up = message(&sign_up(1), "1");
+    cluster.stop();
+    let away = process(&store, &[&sign_up], now()).await.unwrap_err();
+    assert!(away.is_passing(), "{away:?}");
+    cluster.start_again();
+    process(&store, &[&sign_up], now()).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_on_when_its_database_comes_back() {
+    let mut cluster = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
+    let url = cluster.create("t", "template0").await;
+    let store = Store::open_postgres(&url).unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path(), &url);
+    let server = TestServer::start_over(settings, Place::Server(url), folder).await;
+    let event = server.deliver(Stripe, &sign_up(1)).await;
+    assert_eq!(event["outcome"], "applied");
+
+    cluster.stop();
+    let webhook = format!("{}/webhooks/stripe", server.base);
+    let body = sign_up(2).to_string().into_bytes();
+    let (status, _) = post_signed(&server.client, &webhook, Stripe, body).await;
+    assert_eq!(status, 503, "what is not durable is not acknowledged");
+    let (status, _) = server.get("/api/v1/events/evt_c1").await;
+    assert_eq!(status, 503);
+
+    cluster.start_again();
+    let event = server.deliver(Stripe, &sign_up(2)).await;
+    assert_eq!(event["outcome"], "applied");
+    assert_eq!(server.outcome("evt_c1").await["outcome"], "applied");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_prepared_once_whatever_the_size_of_a_batch() {
+    let test = TestStore::new(Engine::Postgres, now()).await;
+    let url = test.place.url();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    SHARED
+        .run(&format!(
+            "ALTER DATABASE {database} SET log_min_duration_statement = 0"
+        ))
+        .await;
+    // The setting is for connections from now on.
+    let store = test.place.open().await;
+    let parsed = || {
+        let log = SHARED.log(database);
+        log.iter().filter(|line| line.contains(" parse ")).count()
+    };
+    let batch = |from: usize, count: usize| -> Vec<Message> {
+        (from..from + count)
+            .flat_map(|n| [message(&sign_up(n), "1"), message(&subscribed(n), "1")])
+            .collect()
+    };
+    for (from, count, new) in [
+        (0, 1, true),
+        (100, 100, true),
+        (300, 8, false),
+        (400, 128, false),
+    ] {
+        let before = parsed();
+        let batch = batch(from, count);
+        let batch: Vec<&Message> = batch.iter().collect();
+        process(&store, &batch, now()).await.unwrap();
+        assert_eq!(parsed() > before, new, "{} messages", batch.len());
+    }
+}
+
+/// With whole-table reads switched off, an index that no statement ever uses has no purpose.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_index_serves_a_statement() {
+    let test = TestStore::new(Engine::Postgres, now()).await;
+    let url = test.place.url();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    SHARED
+        .run(&format!(
+            "ALTER DATABASE {database} SET enable_seqscan = off"
+        ))
+        .await;
+    let store = test.place.open().await;
+    use_everything(&store).await;
+    store.close().await;
+
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let sql = "SELECT indexrelname::text FROM pg_stat_user_indexes \
+               WHERE idx_scan = 0 AND indexrelname NOT LIKE '%\\_pkey' ORDER BY 1";
+    let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+    let unused: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    // The audit is written, and not read yet.
+    let expected = ["audit_by_app", "audit_by_customer"].map(str::to_owned);
+    assert_eq!(unused, BTreeSet::from(expected));
+}
+
+async fn use_everything(store: &Store) {
+    let app = AppSlug::default_app();
+    let dispute = json!({
+        "id": "dp_1", "object": "dispute", "charge": "ch_1", "status": "needs_response",
+    });
+    let dispute = stripe_event("evt_d", "charge.dispute.created", NOW - 80, dispute);
+    let events = [sign_up(1), subscribed(1), dispute].map(|event| message(&event, "1"));
+    let batch: Vec<&Message> = events.iter().collect();
+    process(store, &batch, now()).await.unwrap();
+    let due = Timestamp::from_seconds(NOW + 60).unwrap();
+    assert_eq!(run_due(store, due).await.unwrap(), 1);
+
+    let profile = json!({ "email": "ada@example.com", "external_id": "erp_1", "user_id": "7" });
+    let profile = serde_json::from_value(profile).unwrap();
+    let ada = customers::create(store, &order(), &profile).await.unwrap();
+    let id = &ada.customer.id;
+    let found = customers::get_or_create(store, &order(), &profile).await;
+    assert!(matches!(found.unwrap(), GotOrCreated::Got(_)));
+
+    let page = Window::Page { number: 1, size: 9 };
+    let mut tx = store.begin_in(&app).await.unwrap();
+    let grant = PackageGrant {
+        package: "acme/tool".to_owned(),
+        constraint: "*".to_owned(),
+    };
+    tx.grant_put(&app, id, &[grant], now()).await.unwrap();
+    tx.customer_find_by_external(&app, "erp_1", Match::Loose)
+        .await
+        .unwrap()
+        .unwrap();
+    tx.customer_find_by_email(&app, "ada@example.com", Match::Loose)
+        .await
+        .unwrap()
+        .unwrap();
+    let by_user = CustomerFilter {
+        user_id: Some("7".to_owned()),
+        ..CustomerFilter::default()
+    };
+    let listed = tx.customer_list(&app, &by_user, &page).await.unwrap();
+    assert_eq!(listed.total, Some(1));
+    let everybody = CustomerFilter::default();
+    tx.customer_list(&app, &everybody, &page).await.unwrap();
+    assert_eq!(tx.token_list(&app, id).await.unwrap().len(), 1);
+    tx.access_find(&ada.token.hash()).await.unwrap().unwrap();
+    assert!(
+        tx.admin_token_find(&ada.token.hash())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    tx.secret_list(&app, Stripe).await.unwrap();
+    for filter in [
+        EventFilter::default(),
+        EventFilter {
+            outcome: Some(EventOutcome::Applied),
+            ..EventFilter::default()
+        },
+        EventFilter {
+            customer: Some(id.clone()),
+            ..EventFilter::default()
+        },
+    ] {
+        tx.event_list(&app, &filter, &page).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    customers::delete(store, &order(), id, Deletion::Permanent)
+        .await
+        .unwrap();
+
+    let queue = EmbeddedQueue::new(store.clone(), Arc::new(SystemClock));
+    queue.publish(message(&sign_up(2), "1")).await.unwrap();
+    let mut consumer = queue.consumer(Lane::Work);
+    assert_eq!(consumer.next_batch(9).await.unwrap().len(), 1);
+}

@@ -1,0 +1,109 @@
+//! The same tests on both stores.
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use tollgate::domain::time::Timestamp;
+use tollgate::store::Store;
+
+use super::postgres;
+
+/// Which store a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Makes two tests of each named function: one on each store. A function that is not named is
+/// dead code, which the compiler tells.
+macro_rules! on_both_stores {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::support::stores::Engine::Sqlite).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::support::stores::Engine::Postgres).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_stores;
+
+/// Where a test's rows are.
+pub(crate) enum Place {
+    /// A file in this folder.
+    Folder(TempDir),
+    /// A database of the shared server.
+    Server(SecretString),
+}
+
+impl Place {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Folder(tempfile::tempdir().unwrap()),
+            Engine::Postgres => Self::Server(postgres::database().await),
+        }
+    }
+
+    /// `DATABASE_URL`.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("sqlite://{}/t.db", folder.path().display()),
+            Self::Server(url) => url.expose_secret().to_owned(),
+        }
+    }
+
+    /// A store of its own over these rows, as another process would have it.
+    pub(crate) async fn open(&self) -> Store {
+        match self {
+            Self::Folder(folder) => {
+                let store = Store::open_sqlite(&folder.path().join("t.db"))
+                    .await
+                    .unwrap();
+                store.migrate().await.unwrap();
+                store
+            }
+            Self::Server(url) => Store::open_postgres(url).unwrap(),
+        }
+    }
+
+    /// Runs a statement behind the store's back.
+    pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
+        let url = self.url();
+        match self {
+            Self::Folder(_) => {
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                let sql = AssertSqlSafe(sqlite.to_owned());
+                connection.execute(sql).await.unwrap();
+            }
+            Self::Server(_) => {
+                let mut connection = PgConnection::connect(&url).await.unwrap();
+                let sql = AssertSqlSafe(postgres.to_owned());
+                connection.execute(sql).await.unwrap();
+            }
+        }
+    }
+}
+
+/// A store with the app `default` and nothing else.
+pub(crate) struct TestStore {
+    pub(crate) store: Store,
+    pub(crate) place: Place,
+}
+
+impl TestStore {
+    pub(crate) async fn new(engine: Engine, now: Timestamp) -> Self {
+        let place = Place::new(engine).await;
+        let store = place.open().await;
+        let mut tx = store.begin().await.unwrap();
+        tx.app_ensure_default(now).await.unwrap();
+        tx.commit().await.unwrap();
+        Self { store, place }
+    }
+}
