@@ -70,7 +70,7 @@ impl Cluster {
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = {port}\n\
              max_connections = 300\nfsync = off\nfull_page_writes = off\n\
-             deadlock_timeout = 100ms\nlog_line_prefix = '%d '\n"
+             deadlock_timeout = 100ms\nlog_line_prefix = '%d %p '\n"
         );
         std::fs::write(folder.join("settings"), settings).unwrap();
         let mut guard = Command::new("sh")
@@ -150,7 +150,7 @@ impl Cluster {
         self.url(name)
     }
 
-    /// The server's log, of one database.
+    /// The server's log, of one database; each line begins with the number of its connection.
     pub(crate) fn log(&self, database: &str) -> Vec<String> {
         let log = std::fs::read(self.folder.join("log")).unwrap();
         let log = String::from_utf8_lossy(&log);
