@@ -1,7 +1,7 @@
 //! The engine at scale: PostgreSQL 15 or newer.
 //!
 //! Transactions that write run at READ COMMITTED beside each other; what keeps them from losing
-//! each other's updates are the locks of [`lock`](super::lock), not the isolation level.
+//! each other's updates are the locks of [`lock`], not the isolation level.
 //! SERIALIZABLE was tried and refused: while tables are small every look-up reads a whole page, so
 //! two batches that share no customer fail each other, and a failed batch is work for nothing,
 //! where a lock is only a wait. With four workers on one shuffled history, 598 batches took 1,415
