@@ -24,7 +24,7 @@ async fn difference(engine: Engine, folder: &Path, row: &Row) -> Option<String> 
         return Some(format!("{}: {status} {answer}", row.file));
     }
     let event = server.outcome(answer["event_id"].as_str().unwrap()).await;
-    server.stop().await;
+    server.stop_and_give_back().await;
     let (outcome, code) = (event["outcome"].as_str(), event["error"]["code"].as_str());
     let right = outcome == Some(row.outcome.as_str()) && code == row.code.as_deref();
     (!right).then(|| {

@@ -175,6 +175,12 @@ impl TestServer {
     pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
+
+    /// Stops the server and leaves its rows to the next test that wants an empty store.
+    pub(crate) async fn stop_and_give_back(self) {
+        self.server.stop().await;
+        self.place.give_back();
+    }
 }
 
 /// A client for tests.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 use tollgate::store::Store;
@@ -181,8 +181,30 @@ impl Drop for Cluster {
 pub(crate) static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 static TEMPLATE: OnceCell<()> = OnceCell::const_new();
 
-/// A database of its own with the present schema; its URL.
+/// Databases that tests have given back.
+static FREE: Mutex<Vec<SecretString>> = Mutex::new(Vec::new());
+
+/// Ends the connections that are left, and removes all rows.
+const EMPTY: &str = "DO $$ BEGIN \
+    PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+    WHERE datname = current_database() AND pid <> pg_backend_pid(); \
+    EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I', tablename), ', ') \
+    || ' RESTART IDENTITY' FROM pg_tables \
+    WHERE schemaname = 'public' AND tablename <> '_sqlx_migrations'); END $$";
+
+pub(crate) fn give_back(url: SecretString) {
+    FREE.lock().unwrap().push(url);
+}
+
+/// A database of its own with the present schema and no rows; its URL.
 pub(crate) async fn database() -> SecretString {
+    let free = FREE.lock().unwrap().pop();
+    if let Some(url) = free {
+        let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
+        connection.execute(EMPTY).await.unwrap();
+        connection.close().await.unwrap();
+        return url;
+    }
     TEMPLATE
         .get_or_init(|| async {
             let url = SHARED.create("template_of_tests", "template0").await;
