@@ -74,8 +74,7 @@ pub struct HttpConfig {
     /// `TOLLGATE_LISTEN`: IP address and port of HTTP; port 0 takes a free one. Default
     /// 127.0.0.1:8080.
     pub listen: SocketAddr,
-    /// `TOLLGATE_OPS_LISTEN`: IP address and port of `/metrics`, `/readyz`, `/healthz` and
-    /// `/console`. Default `None`: served at `listen`; also `None` when it is set to that address.
+    /// `TOLLGATE_OPS_LISTEN`: IP address and port of `/readyz` and `/healthz`. Default `None`: served at `listen`; also `None` when it is set to that address.
     pub ops_listen: Option<SocketAddr>,
     /// `TOLLGATE_TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed, separated by
     /// commas; an address stands for itself. Default none.

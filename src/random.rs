@@ -1,4 +1,5 @@
-//! The one place that asks the system for randomness.
+//! Randomness for secrets, tokens and the ids that are shown with them. The ids of customers that
+//! webhooks make are drawn where the facts are folded, which must not fail half-way.
 
 use uuid::{Builder, Uuid};
 

@@ -45,7 +45,6 @@ CREATE TABLE customers (
     status            word NOT NULL,
     status_since      TIMESTAMPTZ NOT NULL,
     due_at            BIGINT,
-    flagged           BOOLEAN NOT NULL,
     kept              JSONB NOT NULL
 );
 -- The list, newest first, and its cursor: ids sort by the time of making.
@@ -114,20 +113,6 @@ CREATE TABLE pairs (
     other_is_account BOOLEAN NOT NULL,
     PRIMARY KEY (app, key, other)
 );
-
--- Which price counts for whom right now; plans are joined when access is asked for.
-CREATE TABLE entitlements (
-    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    customer_id  word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
-    provider     word NOT NULL,
-    price        word NOT NULL,
-    product      word,
-    subscription word NOT NULL,
-    PRIMARY KEY (app, customer_id, subscription, price)
-);
-
--- A deleted customer takes its entitlements along: the foreign key's own look-up.
-CREATE INDEX entitlements_by_customer ON entitlements (customer_id);
 
 CREATE TABLE plans (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

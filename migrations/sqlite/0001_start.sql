@@ -38,7 +38,6 @@ CREATE TABLE customers (
     status            TEXT NOT NULL,
     status_since      INTEGER NOT NULL,
     due_at            INTEGER,
-    flagged           INTEGER NOT NULL,
     kept              TEXT NOT NULL
 ) STRICT;
 -- The list, newest first, and its cursor: ids sort by the time of making.
@@ -107,20 +106,6 @@ CREATE TABLE pairs (
     other_is_account INTEGER NOT NULL,
     PRIMARY KEY (app, key, other)
 ) STRICT, WITHOUT ROWID;
-
--- Which price counts for whom right now; plans are joined when access is asked for.
-CREATE TABLE entitlements (
-    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    customer_id  TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
-    provider     TEXT NOT NULL,
-    price        TEXT NOT NULL,
-    product      TEXT,
-    subscription TEXT NOT NULL,
-    PRIMARY KEY (app, customer_id, subscription, price)
-) STRICT, WITHOUT ROWID;
-
--- A deleted customer takes its entitlements along: the foreign key's own look-up.
-CREATE INDEX entitlements_by_customer ON entitlements (customer_id);
 
 CREATE TABLE plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

@@ -11,8 +11,9 @@ use futures::future::join_all;
 use tracing::error;
 
 use super::spool;
+use crate::causes::chain;
 use crate::domain::time::Timestamp;
-use crate::queue::{Message, Publisher, error_chain};
+use crate::queue::{Message, Publisher};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// Most messages of one lease. All are published at once and share one statement before and one
@@ -82,7 +83,7 @@ async fn publish(publisher: &dyn Publisher, stored: StoredMessage) -> Option<i64
         Err(error) => {
             error!(
                 seq = stored.seq,
-                error = error_chain(&error),
+                error = chain(&error),
                 "a spooled message cannot be read and stays where it is"
             );
             return None;

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tracing::{info, warn};
 
+use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::queue::message::Headers;
-use crate::queue::{Message, Publisher, QueueError, error_chain};
+use crate::queue::{Message, Publisher, QueueError};
 use crate::store::{NewMessage, Store, StoreError, Tx};
 
 /// The spool's lane in the table of messages.
@@ -57,12 +58,12 @@ impl Publisher for Spooling {
         };
         if !self.away.swap(true, Ordering::Relaxed) {
             warn!(
-                error = error_chain(&refused),
+                error = chain(&refused),
                 "the queue takes no messages; they are spooled in the store until it does"
             );
         }
         self.spool(&message).await.map_err(|error| {
-            warn!(error = error_chain(&error), "spooling a message failed");
+            warn!(error = chain(&error), "spooling a message failed");
             refused
         })
     }

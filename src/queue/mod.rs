@@ -129,15 +129,3 @@ pub trait Consumer: Send + 'static {
     /// hiccup: a broker counts how often a message comes back.
     async fn give_back(&mut self, deliveries: Vec<Delivery>);
 }
-
-/// An error with all its causes, on one line.
-pub(crate) fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}

@@ -33,6 +33,7 @@ use super::{StoreError, Tx};
 use crate::domain::customer::Customer;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AppSlug, ObjectKey, Provider};
+use crate::domain::kept::fold_email;
 use crate::domain::reach::{Reach, external_ids};
 use crate::domain::world::World;
 
@@ -232,7 +233,7 @@ pub(super) fn names_of_account(key: &ObjectKey) -> impl Iterator<Item = String> 
 
 /// The names of a row.
 pub(super) fn names_of_customer(row: &Customer) -> impl Iterator<Item = String> + use<> {
-    let email = row.profile.email.as_ref().map(|it| it.to_lowercase());
+    let email = row.profile.email.as_deref().and_then(fold_email);
     let external_id = row.profile.external_id.as_deref().map(external_name);
     let home = row.home.as_ref().map(object_name);
     [email, external_id, home].into_iter().flatten()

@@ -15,7 +15,7 @@ use super::{StoreError, Tx, document};
 use crate::domain::customer::Customer;
 use crate::domain::fact::is_account;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
-use crate::domain::policy::Policy;
+use crate::domain::kept::fold_email;
 use crate::domain::reach::{Reach, external_ids};
 use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
@@ -32,7 +32,7 @@ impl Tx {
     pub async fn world_load(&mut self, app: &AppSlug, reach: &Reach) -> Result<World, StoreError> {
         self.lock_reach(app, reach).await?;
         let mut world = World {
-            policy: self.world_policy(app).await?,
+            policy: self.app_policy(app).await?.unwrap_or_default(),
             plans: self.plan_all(app).await?,
             ..World::default()
         };
@@ -116,14 +116,6 @@ impl Tx {
             .iter()
             .map(|row| Ok((row.parsed("app")?, row.parsed("id")?)))
             .collect()
-    }
-
-    async fn world_policy(&mut self, app: &AppSlug) -> Result<Policy, StoreError> {
-        let sql = "SELECT policy FROM apps WHERE slug = $1";
-        match self.fetch_opt(sql, binds![app.as_str()]).await? {
-            Some(row) => row.json("policy"),
-            None => Ok(Policy::default()),
-        }
     }
 
     /// Loads the pairs around some ids; answers all ids that were reached.
@@ -428,32 +420,16 @@ impl Tx {
         world: &World,
     ) -> Result<(), StoreError> {
         let mut rows = Batch::new(CUSTOMER_COLUMNS);
-        let mut entitlements = Batch::new(&[
-            ("customer_id", Kind::Text),
-            ("provider", Kind::Text),
-            ("price", Kind::Text),
-            ("product", Kind::Text),
-            ("subscription", Kind::Text),
-        ]);
         let touched = &world.touched.customers;
         for customer in touched.iter().filter_map(|id| world.customers.get(id)) {
             rows.row(customer_row(customer)?);
-            for it in &customer.shown.entitlements {
-                entitlements.row([
-                    json!(customer.id),
-                    json!(it.provider),
-                    json!(it.price),
-                    json!(it.product),
-                    json!(it.subscription),
-                ]);
-            }
         }
         let sql = "INSERT INTO customers (app, id, home, made_at, updated_at, deleted_at, \
                    merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, flagged, kept) \
+                   external_id, status, status_since, due_at, kept) \
                    SELECT $2, id, home, made_at, updated_at, deleted_at, \
                    merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, flagged, kept \
+                   external_id, status, status_since, due_at, kept \
                    FROM {rows} AS new WHERE true \
                    ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
                    deleted_at = excluded.deleted_at, merged_into = excluded.merged_into, \
@@ -462,17 +438,8 @@ impl Tx {
                    email = excluded.email, name = excluded.name, \
                    external_id = excluded.external_id, status = excluded.status, \
                    status_since = excluded.status_since, due_at = excluded.due_at, \
-                   flagged = excluded.flagged, kept = excluded.kept";
-        self.write(sql, rows, app).await?;
-        let sql = "DELETE FROM entitlements WHERE app = $2 \
-                   AND customer_id IN (SELECT key FROM {rows} AS old)";
-        self.write(sql, Batch::keys(touched), app).await?;
-        let sql = "INSERT INTO entitlements \
-                   (app, customer_id, provider, price, product, subscription) \
-                   SELECT $2, customer_id, provider, price, product, subscription \
-                   FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, customer_id, subscription, price) DO NOTHING";
-        self.write(sql, entitlements, app).await
+                   kept = excluded.kept";
+        self.write(sql, rows, app).await
     }
 }
 
@@ -531,11 +498,10 @@ const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
     ("status", Kind::Text),
     ("status_since", Kind::Time),
     ("due_at", Kind::Nanos),
-    ("flagged", Kind::Bool),
     ("kept", Kind::Json),
 ];
 
-fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreError> {
+fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 16], StoreError> {
     let Customer {
         id,
         home,
@@ -553,22 +519,15 @@ fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreErr
         json!(updated_at),
         json!(deleted_at),
         json!(merged_into),
-        json!(profile.email.as_ref().map(|email| email.to_lowercase())),
+        json!(profile.email.as_deref().and_then(fold_email)),
         json!(profile.external_id),
         json!(profile.user_id),
-        json!(
-            shown
-                .contact
-                .email
-                .as_ref()
-                .map(|email| email.to_lowercase())
-        ),
+        json!(shown.contact.email.as_deref().and_then(fold_email)),
         json!(shown.contact.name.as_ref().map(|it| it.to_lowercase())),
         json!(shown.external_id),
         json!(shown.status.as_str()),
         json!(customer.status_since),
         json!(shown.due_at),
-        json!(!shown.flags.is_empty()),
         json!(document(customer)?),
     ])
 }

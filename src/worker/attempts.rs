@@ -8,11 +8,12 @@ use tracing::{debug, error, warn};
 
 use super::Worker;
 use super::pause::Pause;
+use crate::causes::chain;
 use crate::domain::event::EventError;
 use crate::domain::retry::rest_after;
 use crate::pipeline::process::{self, Disposition};
 use crate::pipeline::record;
-use crate::queue::{Delivery, Message, Settlement, error_chain};
+use crate::queue::{Delivery, Message, Settlement};
 use crate::store::StoreError;
 
 /// How often a message that the broker gave up is tried alone. One that kills the process each
@@ -101,7 +102,7 @@ impl Worker {
             Ok(Err(error)) if error.is_passing() => Err(TryError::Passing(error)),
             Ok(Err(error)) => Err(TryError::Broken(EventError {
                 code: "store_refused".to_owned(),
-                detail: error_chain(&error),
+                detail: chain(&error),
             })),
             Err(_panic) => Err(TryError::Broken(EventError {
                 code: "defect".to_owned(),
@@ -115,11 +116,11 @@ impl Worker {
     async fn failed_try(&self, message: &Message, error: EventError) -> Result<Settlement, Stop> {
         let headers = message.headers();
         let Some(delay) = rest_after(headers.attempt + 1) else {
-            error!(event.id = headers.event_id, provider = %headers.provider, code = error.code,
+            error!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
                 "an event failed for the last time");
             return Ok(Settlement::Fail { error });
         };
-        warn!(event.id = headers.event_id, provider = %headers.provider, code = error.code,
+        warn!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
             attempt = headers.attempt + 1, "an event failed and will be tried again");
         let mut outage = Outage::default();
         loop {
@@ -151,7 +152,7 @@ impl Worker {
         self.record(&message).await
     }
 
-    /// Records a dead letter. One that can never be recorded is logged whole-heartedly and let
+    /// Records a dead letter. One that can never be recorded is logged as an error and let
     /// go, or it would block all behind it.
     async fn record(&self, message: &Message) -> Result<(), Stop> {
         let headers = message.headers();
@@ -162,7 +163,7 @@ impl Worker {
                 Err(error) if error.is_passing() => self.sit_out(&mut outage, &error).await?,
                 Err(error) => {
                     error!(event.id = headers.event_id, provider = %headers.provider,
-                        app = %headers.app, error = error_chain(&error),
+                        app = %headers.app, error = chain(&error),
                         "a dead letter could not be recorded and is lost");
                     return Ok(());
                 }
@@ -173,7 +174,7 @@ impl Worker {
     /// Rests before the next try, as long as the outage is short enough to be sat out.
     async fn sit_out(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
         warn!(
-            error = error_chain(error),
+            error = chain(error),
             "the store did not answer; trying again"
         );
         if outage.began.elapsed() > self.patience {
@@ -221,7 +222,7 @@ fn settlement(disposition: Disposition, message: &Message) -> Settlement {
         }
         Disposition::Final(error) => {
             error!(event.id = headers.event_id, provider = %headers.provider,
-                event.r#type = headers.event_type, code = error.code, detail = error.detail,
+                event.r#type = headers.event_type, error.code = error.code, detail = error.detail,
                 "an event cannot be understood");
             Settlement::Fail { error }
         }

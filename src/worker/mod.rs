@@ -21,9 +21,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::causes::chain;
 use crate::clock::Clock;
 use crate::pipeline::{relay, timers};
-use crate::queue::{Consumer, Delivery, Publisher, Settlement, error_chain};
+use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::Store;
 use attempts::Stop;
 use pause::Pause;
@@ -141,7 +142,7 @@ impl Worker {
                 }
                 Err(error) => {
                     warn!(
-                        error = error_chain(&error),
+                        error = chain(&error),
                         "relaying the spool failed; trying again"
                     );
                     false
@@ -165,7 +166,7 @@ impl Worker {
                 }
                 Err(error) => {
                     warn!(
-                        error = error_chain(&error),
+                        error = chain(&error),
                         "acting on due times failed; trying again"
                     );
                     if self.shut_down_within(pause.next()).await {
@@ -192,7 +193,7 @@ impl Worker {
                 Ok(deliveries) => return Some(deliveries),
                 Err(error) => {
                     warn!(
-                        error = error_chain(&error),
+                        error = chain(&error),
                         "the queue did not answer; trying again"
                     );
                     if self.shut_down_within(pause.next()).await {
@@ -206,7 +207,7 @@ impl Worker {
     async fn settle(&self, consumer: &mut impl Consumer, settled: Vec<(Delivery, Settlement)>) {
         if let Err(error) = consumer.settle(settled).await {
             warn!(
-                error = error_chain(&error),
+                error = chain(&error),
                 "settling a batch failed; its messages will come again"
             );
         }

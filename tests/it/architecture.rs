@@ -11,11 +11,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("provider", &["domain"]),
     ("store", &["domain", "random"]),
-    ("queue", &["domain"]),
+    ("queue", &["causes", "domain"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
     (
         "pipeline",
-        &["domain", "provider", "store", "queue", "random", "clock"],
+        &[
+            "causes", "domain", "provider", "store", "queue", "random", "clock",
+        ],
     ),
     (
         "worker",

@@ -14,9 +14,8 @@ use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
 use super::publisher::{Desk, Outgoing};
 use super::session::Session;
-use crate::queue::{
-    Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement, error_chain,
-};
+use crate::causes::chain;
+use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};
 
 /// How often a retry or a dead letter that could not be published is tried again.
 const PARKED_REST: Duration = Duration::from_secs(1);
@@ -207,7 +206,7 @@ impl RabbitConsumer {
         }
         if let Some(error) = failed {
             warn!(
-                error = error_chain(&error),
+                error = chain(&error),
                 messages = self.parked.len(),
                 "retries or dead letters could not be published and are kept in hand"
             );
@@ -305,7 +304,7 @@ impl Consumer for RabbitConsumer {
             let given_back = in_time(session.give_back()).await;
             if let Err(error) = given_back {
                 // The broker gives back by itself what a lost connection held.
-                warn!(error = error_chain(&error), "giving messages back failed");
+                warn!(error = chain(&error), "giving messages back failed");
             }
         }
         self.leave();

@@ -29,8 +29,8 @@ use tracing::{info, warn};
 
 use super::codec;
 use super::connection::{Broker, BrokerError, Link, close};
+use crate::causes::chain;
 use crate::queue::Message;
-use crate::queue::error_chain;
 use crate::queue::topology::{self, Names};
 
 /// How long a publish may take before it counts as failed. A quorum queue confirms in
@@ -190,16 +190,13 @@ impl Clerk {
                         return;
                     };
                     warn!(
-                        error = error_chain(&error),
+                        error = chain(&error),
                         "the connection to the broker was lost"
                     );
                     error
                 }
                 Err(error) => {
-                    warn!(
-                        error = error_chain(&error),
-                        "the broker is away; trying again"
-                    );
+                    warn!(error = chain(&error), "the broker is away; trying again");
                     error
                 }
             };
