@@ -184,8 +184,9 @@ static TEMPLATE: OnceCell<()> = OnceCell::const_new();
 /// Databases that tests have given back.
 static FREE: Mutex<Vec<SecretString>> = Mutex::new(Vec::new());
 
-/// Ends the connections that are left, and removes all rows.
+/// Ends the connections that are left, removes all rows and forgets what was counted.
 const EMPTY: &str = "DO $$ BEGIN \
+    PERFORM pg_stat_reset(); \
     PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
     WHERE datname = current_database() AND pid <> pg_backend_pid(); \
     EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('%I', tablename), ', ') \
