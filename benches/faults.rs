@@ -186,6 +186,9 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = support::rabbitmq::rough().await;
     let mut cluster = Cluster::start();
+    // Tests may do without the disk; who asks what a fault loses may not.
+    cluster.run("ALTER SYSTEM SET fsync = on").await;
+    cluster.run("SELECT pg_reload_conf()").await;
     let url = cluster.create("faults", "template1").await;
     Store::open_postgres(&url).unwrap().migrate().await.unwrap();
     let mut settings = environment(folder.path());

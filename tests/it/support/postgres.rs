@@ -66,10 +66,12 @@ impl Cluster {
         let bin = binaries();
         let folder = folder();
         let port = quiet_port();
-        // Nothing here outlives the test, so nothing is forced to the disk.
+        // Nothing here outlives the test, so nothing is forced to the disk. Statistics that come
+        // when they come would change which index a small table is read by.
         let settings = format!(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = {port}\n\
              max_connections = 300\nfsync = off\nfull_page_writes = off\n\
+             autovacuum = off\n\
              deadlock_timeout = 100ms\nlog_line_prefix = '%d %p '\n"
         );
         std::fs::write(folder.join("settings"), settings).unwrap();
