@@ -2,5 +2,6 @@
 
 mod outages;
 mod rig;
+mod roles;
 mod topology;
 mod worker;

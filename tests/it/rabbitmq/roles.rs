@@ -1,0 +1,104 @@
+//! Roles as processes of their own would have them: over one broker and one database.
+
+use std::time::{Duration, Instant};
+
+use tollgate::config::{Config, Source};
+use tollgate::domain::id::Provider::Stripe;
+use tollgate::http::Roles;
+use tollgate::server::{Server, StartError};
+
+use super::rig::PATIENCE;
+use crate::support::rabbitmq::{prefix, shared};
+use crate::support::stores::{Engine, Place};
+use crate::support::{
+    SECRET_KEY, call, client, environment, post_signed, seconds_from_now, stripe_customer,
+    stripe_event,
+};
+
+/// Receiver, worker and API as three servers of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_serves_its_own_and_together_they_are_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(Engine::Postgres).await;
+    let mut settings = environment(dir.path());
+    settings.insert("DATABASE_URL".into(), place.url().into());
+    settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
+    settings.insert("AMQP_URL".into(), shared().url().into());
+    settings.insert("TOLLGATE_AMQP_PREFIX".into(), prefix().into());
+    let source = Source {
+        environment: settings,
+        file: None,
+    };
+    let config = Config::load(&source).unwrap().config;
+    let none = Roles {
+        receiver: false,
+        worker: false,
+        api: false,
+    };
+    let worker = Roles {
+        worker: true,
+        ..none
+    };
+    let receiver = Roles {
+        receiver: true,
+        ..none
+    };
+    let worker = Server::start(&config, worker).await.unwrap();
+    let receiver = Server::start(&config, receiver).await.unwrap();
+    let api = Server::start(&config, Roles { api: true, ..none })
+        .await
+        .unwrap();
+    let base = |server: &Server| format!("http://{}", server.address());
+    let client = client();
+
+    let customer = stripe_customer("cus_1", "one@example.com");
+    let event = stripe_event(
+        "evt_1",
+        "customer.created",
+        seconds_from_now(-100),
+        customer,
+    );
+    let body = event.to_string().into_bytes();
+    let url = |server: &Server| format!("{}/webhooks/stripe", base(server));
+    for (name, server) in [("API", &api), ("worker", &worker)] {
+        let (answered, _) = post_signed(&client, &url(server), Stripe, body.clone()).await;
+        assert_eq!(answered, 404, "a webhook at the {name}");
+    }
+    let path = "/api/v1/events/evt_1";
+    for (name, server) in [("receiver", &receiver), ("worker", &worker)] {
+        let (answered, _) = call(&client, &base(server), "GET", path, None).await;
+        assert_eq!(answered, 404, "the admin API at the {name}");
+    }
+    let (answered, _) = post_signed(&client, &url(&receiver), Stripe, body).await;
+    assert_eq!(answered, 200);
+    let started = Instant::now();
+    loop {
+        let (status, event) = call(&client, &base(&api), "GET", path, None).await;
+        if status == 200 && event["outcome"] == "applied" {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{status} {event}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for server in [receiver, worker, api] {
+        let (status, _) = call(&client, &base(&server), "GET", "/readyz", None).await;
+        assert_eq!(status, 200);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_built_in_queue_needs_all_roles_in_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source {
+        environment: environment(dir.path()),
+        file: None,
+    };
+    let config = Config::load(&source).unwrap().config;
+    let roles = Roles {
+        worker: false,
+        ..Roles::ALL
+    };
+    let refused = Server::start(&config, roles).await.err().unwrap();
+    assert!(matches!(refused, StartError::RolesApart), "{refused}");
+}
