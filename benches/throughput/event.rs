@@ -1,0 +1,67 @@
+//! The events that are sent: each a new customer's new subscription.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use secrecy::SecretString;
+use tollgate::clock::{Clock, SystemClock};
+use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::provider::{self, Mode, sign};
+use tollgate::queue::Message;
+use tollgate::queue::message::{Headers, HeadersV1};
+
+pub(crate) const SECRET: &str = "whsec_BENCH0123456789abcdef0123456789abcdef";
+pub(crate) const TYPE: &str = "customer.subscription.created";
+/// What the events' subscriptions are to.
+pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/tool"]}"#;
+
+/// The built-in sample, made as long as the provider's own events are, about 3 KB.
+static SAMPLE: LazyLock<String> = LazyLock::new(|| {
+    let sample = provider::sample(Provider::Stripe, TYPE).unwrap();
+    let note = format!(r#""description": "{}", "discounts""#, "x".repeat(450));
+    sample.replacen(r#""discounts""#, &note, 1)
+});
+
+/// An event that was not sent before: its id and its body.
+pub(crate) fn fresh() -> (String, String) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = format!("evt_bench{number:019}");
+    let body = SAMPLE
+        .replace("evt_1TgAda000000000000000002", &id)
+        .replace(
+            "sub_1TgAda000000000000000001",
+            &format!("sub_bench{number:019}"),
+        )
+        .replace("cus_TgAda0000000001", &format!("cus_bench{number:010}"));
+    (id, body)
+}
+
+/// One as it comes over HTTP: the signature's header, and the body.
+pub(crate) fn signed() -> (String, String) {
+    static KEY: LazyLock<SecretString> = LazyLock::new(|| SECRET.into());
+    let (_, body) = fresh();
+    let signature = sign(Provider::Stripe, &KEY, body.as_bytes(), SystemClock.now());
+    (signature, body)
+}
+
+/// One as the receiver puts it into the queue.
+pub(crate) fn message() -> Message {
+    let (id, body) = fresh();
+    let headers = HeadersV1 {
+        app: AppSlug::default_app(),
+        provider: Provider::Stripe,
+        receipt: format!("receipt of {id}"),
+        event_id: id,
+        event_type: TYPE.to_owned(),
+        received_at: SystemClock.now(),
+        mode: Mode::Any,
+        attempt: 0,
+        replay: None,
+        error: None,
+    };
+    Message {
+        headers: Headers::V1(headers),
+        body,
+    }
+}

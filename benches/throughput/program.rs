@@ -1,0 +1,72 @@
+//! The measured programs: processes of their own, so that none shares a runtime with the load.
+
+use std::ffi::OsStr;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
+
+use crate::support::rabbitmq;
+use crate::{Side, event};
+
+/// Starts a program and kills it, by its id, at the end of its own standard input, which comes
+/// in whatever way this process ends.
+const GUARD: &str = r#""$0" "$@" </dev/null & cat >/dev/null; kill -9 $!"#;
+
+/// 32 bytes in base64.
+const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
+
+/// A running program. Ends when it is dropped.
+pub(crate) struct Program {
+    guard: Child,
+    pub(crate) address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// `tollgate serve` in one role, or the bare program of that role: this executable again.
+    pub(crate) fn start(side: Side, role: &str, database: &SecretString) -> Self {
+        let this = std::env::current_exe().unwrap();
+        let (executable, arguments) = match side {
+            Side::Ours => (
+                OsStr::new(env!("CARGO_BIN_EXE_tollgate")),
+                ["serve", "--role", role],
+            ),
+            Side::Bare => (this.as_os_str(), ["bare", "--role", role]),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        let guard = Command::new("sh")
+            .args(["-c", GUARD])
+            .arg(executable)
+            .args(arguments)
+            .env("TOLLGATE_LISTEN", address.to_string())
+            .env("TOLLGATE_DATA_DIR", folder.path())
+            .env("TOLLGATE_SECRET_KEY", KEY)
+            .env("TOLLGATE_AMQP_PREFIX", side.prefix())
+            .env("AMQP_URL", rabbitmq::shared().url())
+            .env("DATABASE_URL", database.expose_secret())
+            .env("STRIPE_WEBHOOK_SECRET", event::SECRET)
+            .env("STRIPE_PRICE_MAPPING", event::PRICES)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self {
+            guard,
+            address,
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
