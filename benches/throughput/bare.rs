@@ -3,7 +3,7 @@
 //! The receiver reads a body, verifies one HMAC and publishes: persistent, mandatory, confirmed.
 //! The worker takes messages, inserts a ledger row, a customer, a subscription and three
 //! audit entries for each, 256 a transaction, one statement a table, and acknowledges them
-//! together. Ours also writes an account and an entitlement.
+//! together. Ours also writes an account.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -41,8 +41,8 @@ const EVENTS: &str = "INSERT INTO events (app, provider, id, receipt, type, live
     now(), now(), 'applied', 0, 1, 'cust_' || id, $2::jsonb, payload \
     FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)";
 const CUSTOMERS: &str = "INSERT INTO customers (id, app, home, made_at, updated_at, external_id, \
-    status, status_since, flagged, kept) SELECT 'cust_' || id, 'default', id, now(), now(), id, \
-    'active', now(), false, $2::jsonb FROM UNNEST($1::text[]) AS new (id)";
+    status, status_since, kept) SELECT 'cust_' || id, 'default', id, now(), now(), id, \
+    'active', now(), $2::jsonb FROM UNNEST($1::text[]) AS new (id)";
 const SUBSCRIPTIONS: &str = "INSERT INTO subscriptions (app, key, account, kept) \
     SELECT 'default', id, id, $2::jsonb FROM UNNEST($1::text[]) AS new (id)";
 const AUDIT: &str = "INSERT INTO audit (app, at, actor, event, customer_id, operation, details) \

@@ -29,9 +29,9 @@ use crate::store::Store;
 use attempts::Stop;
 use pause::Pause;
 
-/// Most messages of one transaction. Beyond some hundreds the statements' own cost is spread
-/// thin enough, and a larger batch only makes the first message wait for the last.
-const BATCH: usize = 256;
+/// Most messages of one transaction. The statements' own cost is then spread thin enough, and
+/// the batches of several workers still run beside each other (`pipeline::process`).
+const BATCH: usize = 128;
 
 /// How often due times are looked for: they shall be exact to the minute.
 const TIMER_INTERVAL: Duration = Duration::from_secs(10);
