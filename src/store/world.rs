@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::driver::{Batch, Kind, Row, Value, binds};
@@ -198,6 +199,29 @@ impl Tx {
         Ok(())
     }
 
+    /// Loads rows that belong to an account: key, account, what is kept.
+    async fn world_owned<K: DeserializeOwned>(
+        &mut self,
+        app: &AppSlug,
+        table: &'static str,
+        by: &'static str,
+        keys: &BTreeSet<ObjectKey>,
+    ) -> Result<Vec<(ObjectKey, Option<ObjectKey>, K)>, StoreError> {
+        let sql = by_column(table, &format!("{table}.key, account, kept"), by);
+        let rows = self
+            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.parsed("key")?,
+                    row.parsed_opt("account")?,
+                    row.json("kept")?,
+                ))
+            })
+            .collect()
+    }
+
     async fn world_subscriptions(
         &mut self,
         app: &AppSlug,
@@ -205,16 +229,13 @@ impl Tx {
         by: &'static str,
         keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
-        let sql = by_column("subscriptions", "subscriptions.key, account, kept", by);
-        for row in self
-            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
-            .await?
-        {
-            let (key, account) = owned(&row)?;
-            let kept = row.json("kept")?;
-            world
-                .subscriptions
-                .insert(key.clone(), Subscription { key, kept, account });
+        for (key, account, kept) in self.world_owned(app, "subscriptions", by, keys).await? {
+            let it = Subscription {
+                key: key.clone(),
+                kept,
+                account,
+            };
+            world.subscriptions.insert(key, it);
         }
         Ok(())
     }
@@ -226,16 +247,13 @@ impl Tx {
         by: &'static str,
         keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
-        let sql = by_column("disputes", "disputes.key, account, kept", by);
-        for row in self
-            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
-            .await?
-        {
-            let (key, account) = owned(&row)?;
-            let kept = row.json("kept")?;
-            world
-                .disputes
-                .insert(key.clone(), Dispute { key, kept, account });
+        for (key, account, kept) in self.world_owned(app, "disputes", by, keys).await? {
+            let it = Dispute {
+                key: key.clone(),
+                kept,
+                account,
+            };
+            world.disputes.insert(key, it);
         }
         Ok(())
     }
@@ -247,16 +265,13 @@ impl Tx {
         by: &'static str,
         keys: &BTreeSet<ObjectKey>,
     ) -> Result<(), StoreError> {
-        let sql = by_column("refunds", "refunds.key, account, kept", by);
-        for row in self
-            .fetch(&sql, binds![Batch::keys(keys), app.as_str()])
-            .await?
-        {
-            let (key, account) = owned(&row)?;
-            let kept = row.json("kept")?;
-            world
-                .refunds
-                .insert(key.clone(), Refund { key, kept, account });
+        for (key, account, kept) in self.world_owned(app, "refunds", by, keys).await? {
+            let it = Refund {
+                key: key.clone(),
+                kept,
+                account,
+            };
+            world.refunds.insert(key, it);
         }
         Ok(())
     }
@@ -546,10 +561,6 @@ fn by_column(table: &str, columns: &str, by: &str) -> String {
         "SELECT {columns} FROM {{rows}} AS wanted \
          JOIN {table} ON {table}.app = $2 AND {table}.{by} = wanted.key"
     )
-}
-
-fn owned(row: &Row) -> Result<(ObjectKey, Option<ObjectKey>), StoreError> {
-    Ok((row.parsed("key")?, row.parsed_opt("account")?))
 }
 
 fn owned_rows() -> Batch {

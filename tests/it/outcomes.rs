@@ -4,18 +4,22 @@
 
 use std::path::Path;
 
+use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 
 use crate::support::fixtures::{Row, outcomes, own, provider_of, recorded};
+use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{TestServer, post_signed};
 
 /// How many servers run at the same time.
 const AT_ONCE: usize = 8;
 
+/// The same over RabbitMQ.
+const LANES: usize = 4;
+
 /// Posts one file to a server of its own; what was wrong about its outcome.
-async fn difference(engine: Engine, folder: &Path, row: &Row) -> Option<String> {
-    let server = TestServer::start(engine).await;
+async fn difference(server: TestServer, folder: &Path, row: &Row) -> Option<String> {
     let provider = provider_of(&row.file);
     let body = std::fs::read(folder.join(&row.file)).unwrap();
     let url = format!("{}/webhooks/{provider}", server.base);
@@ -37,11 +41,35 @@ async fn difference(engine: Engine, folder: &Path, row: &Row) -> Option<String> 
 
 async fn check(engine: Engine, folder: &Path, rows: &[Row]) {
     let differences: Vec<String> = stream::iter(rows)
-        .map(|row| difference(engine, folder, row))
+        .map(|row| async { difference(TestServer::start(engine).await, folder, row).await })
         .buffer_unordered(AT_ONCE)
         .filter_map(|difference| async { difference })
         .collect()
         .await;
+    expect_none(&differences, rows);
+}
+
+/// The same over RabbitMQ and PostgreSQL. Servers that run one after the other share queues,
+/// which each leaves empty; only those at the same time need queues of their own.
+async fn check_over_rabbitmq(folder: &Path, rows: &[Row]) {
+    let lanes = rows
+        .chunks(rows.len().div_ceil(LANES))
+        .map(|rows| async move {
+            let (prefix, mut differences) = (prefix(), Vec::new());
+            for row in rows {
+                let server = TestServer::start_with(Engine::Postgres, |environment| {
+                    environment.insert("AMQP_URL".into(), shared().url().into());
+                    environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.clone().into());
+                });
+                differences.extend(difference(server.await, folder, row).await);
+            }
+            differences
+        });
+    let differences: Vec<String> = join_all(lanes).await.into_iter().flatten().collect();
+    expect_none(&differences, rows);
+}
+
+fn expect_none(differences: &[String], rows: &[Row]) {
     assert!(
         differences.is_empty(),
         "{} of {}:\n{}",
@@ -60,6 +88,20 @@ async fn each_recorded_payload_alone_has_the_outcome_of_the_table(engine: Engine
         return;
     };
     check(engine, &folder, &outcomes().recorded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_own_payload_alone_has_the_outcome_of_the_table_over_rabbitmq() {
+    check_over_rabbitmq(&own(), &outcomes().own).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recorded_payload_alone_has_the_outcome_of_the_table_over_rabbitmq() {
+    let test = "each_recorded_payload_alone_has_the_outcome_of_the_table_over_rabbitmq";
+    let Some(folder) = recorded(test) else {
+        return;
+    };
+    check_over_rabbitmq(&folder, &outcomes().recorded).await;
 }
 
 on_both_stores! {

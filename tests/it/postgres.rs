@@ -26,7 +26,7 @@ use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{Actor, CustomerFilter, EventFilter, Match, Store, StoreError, Window};
 
 use crate::process::message;
-use crate::support::postgres::{Cluster, SHARED, empty_database};
+use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
 use crate::support::stores::{Engine, Place, TestStore};
 use crate::support::{
     PATIENCE, SECRET_KEY, TestServer, environment, post_signed, stripe_customer, stripe_event,
@@ -248,7 +248,8 @@ async fn statements_are_prepared_once_whatever_the_size_of_a_batch() {
 /// With whole-table reads switched off, an index that no statement ever uses has no purpose.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_index_serves_a_statement() {
-    let test = TestStore::new(Engine::Postgres, now()).await;
+    let place = Place::Server(unused_database().await);
+    let test = TestStore::over(place, now()).await;
     let url = test.place.url();
     let (_, database) = url.rsplit_once('/').unwrap();
     SHARED

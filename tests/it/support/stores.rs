@@ -108,7 +108,10 @@ pub(crate) struct TestStore {
 
 impl TestStore {
     pub(crate) async fn new(engine: Engine, now: Timestamp) -> Self {
-        let place = Place::new(engine).await;
+        Self::over(Place::new(engine).await, now).await
+    }
+
+    pub(crate) async fn over(place: Place, now: Timestamp) -> Self {
         let store = place.open().await;
         let mut tx = store.begin().await.unwrap();
         tx.app_ensure_default(now).await.unwrap();
