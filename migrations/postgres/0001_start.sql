@@ -161,6 +161,26 @@ CREATE TABLE tokens (
 );
 CREATE INDEX tokens_by_customer ON tokens (customer_id);
 
+-- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
+-- it is validated, and unique within its app.
+CREATE TABLE licenses (
+    id             word PRIMARY KEY,
+    app            word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id    word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    product        word NOT NULL,
+    key            word NOT NULL,
+    metadata       JSONB NOT NULL,
+    created_at     TIMESTAMPTZ NOT NULL,
+    expires_at     TIMESTAMPTZ,
+    revoked_at     TIMESTAMPTZ,
+    revoked_reason TEXT,
+    UNIQUE (app, key)
+);
+-- The list, newest first, and its cursor.
+CREATE INDEX licenses_by_app ON licenses (app, id);
+-- Those of a customer; also the foreign key's own look-up.
+CREATE INDEX licenses_by_customer ON licenses (customer_id);
+
 CREATE TABLE admin_tokens (
     id           word PRIMARY KEY,
     app          word REFERENCES apps (slug) ON DELETE CASCADE,

@@ -154,6 +154,26 @@ CREATE TABLE tokens (
 ) STRICT;
 CREATE INDEX tokens_by_customer ON tokens (customer_id);
 
+-- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
+-- it is validated, and unique within its app.
+CREATE TABLE licenses (
+    id             TEXT PRIMARY KEY,
+    app            TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id    TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    product        TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    metadata       TEXT NOT NULL,
+    created_at     INTEGER NOT NULL,
+    expires_at     INTEGER,
+    revoked_at     INTEGER,
+    revoked_reason TEXT,
+    UNIQUE (app, key)
+) STRICT;
+-- The list, newest first, and its cursor.
+CREATE INDEX licenses_by_app ON licenses (app, id);
+-- Those of a customer; also the foreign key's own look-up.
+CREATE INDEX licenses_by_customer ON licenses (customer_id);
+
 CREATE TABLE admin_tokens (
     id           TEXT PRIMARY KEY,
     app          TEXT REFERENCES apps (slug) ON DELETE CASCADE,

@@ -88,6 +88,10 @@ made_here!(
     AdminTokenId, "atok_", "an admin token id (`atok_` and 32 hex digits)"
 );
 made_here!(
+    /// A licence: `lic_` and 32 hex digits. Not its key.
+    LicenseId, "lic_", "a licence id (`lic_` and 32 hex digits)"
+);
+made_here!(
     /// A webhook secret of an endpoint: `whs_` and 32 hex digits. Not the secret itself.
     SecretId, "whs_", "a webhook secret id (`whs_` and 32 hex digits)"
 );

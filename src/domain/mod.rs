@@ -16,6 +16,7 @@ pub mod flag;
 pub mod id;
 pub mod identity;
 pub mod kept;
+pub mod license;
 pub mod mode;
 pub mod plan;
 pub mod policy;

@@ -118,6 +118,21 @@ pub fn package_pattern(pattern: &str) -> Result<String, String> {
     }
 }
 
+/// A licence key: 1 to [`MAX_TEXT`] printable ASCII characters without blanks. Keys that were
+/// sold elsewhere keep their form, whatever it is.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn license_key(text: &str) -> Result<String, String> {
+    if (1..=MAX_TEXT).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "must be 1 to {MAX_TEXT} printable ASCII characters without blanks"
+        ))
+    }
+}
+
 /// A word such as a token's scope: 1 to 64 of `a-z`, `0-9`, `_`, `-`, `.` and `:`.
 ///
 /// # Errors

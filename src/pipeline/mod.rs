@@ -8,6 +8,7 @@
 
 pub mod customers;
 pub mod ingest;
+pub mod licenses;
 pub mod process;
 pub mod record;
 pub mod relay;

@@ -9,9 +9,9 @@ use crate::domain::kept::KeptAccount;
 
 impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
-    /// grants, tokens, subscriptions, disputes, refunds. Of its billing accounts nothing stays
-    /// but that they belong to a customer who was deleted, so that later webhooks of theirs make
-    /// nobody new.
+    /// grants, tokens, licences, subscriptions, disputes, refunds. Of its billing accounts nothing
+    /// stays but that they belong to a customer who was deleted, so that later webhooks of theirs
+    /// make nobody new.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::list::{self, List, Paging};
 use super::view::EventView;
-use super::{instant, order_of, problem};
+use super::{instant, order_of, problem, word_of};
 use crate::domain::validate::FieldError;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::replay::replay_one;
@@ -53,16 +53,6 @@ impl EventQuery {
             until,
         })
     }
-}
-
-fn word_of<T>(field: &str, word: Option<String>) -> Result<Option<T>, FieldError>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let read = |word: String| word.parse().map_err(|error: T::Err| error.to_string());
-    word.map(read)
-        .transpose()
-        .map_err(|message| FieldError::new(field, message))
 }
 
 async fn list(

@@ -10,6 +10,7 @@ mod apps;
 mod constraints;
 mod customers;
 mod events;
+mod licenses;
 mod list;
 mod operations;
 mod packages;
@@ -38,6 +39,7 @@ pub(super) fn router() -> Router<AppState> {
         .merge(operations::router())
         .merge(packages::router())
         .merge(tokens::router())
+        .merge(licenses::router())
         .merge(releases::router())
         .merge(plans::router())
         .merge(events::router())
@@ -84,6 +86,15 @@ async fn living_customer(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Custome
         Some(_) => Err(problem::customer_deleted()),
         None => Ok(customer),
     }
+}
+
+/// A word of a query, read by its own parser, or what is wrong with it.
+fn word_of<T>(field: &str, word: Option<String>) -> Result<Option<T>, FieldError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let read = |word: String| word.parse().map_err(|error: T::Err| error.to_string());
+    checked(field, word.map(read).transpose())
 }
 
 /// An instant of a body or query, or what is wrong with it.

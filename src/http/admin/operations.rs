@@ -33,12 +33,12 @@ pub(super) fn router() -> Router<AppState> {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct ReasonBody {
+pub(in crate::http) struct ReasonBody {
     reason: Option<String>,
 }
 
 impl ReasonBody {
-    fn of(body: Option<ValidJson<Self>>) -> Result<Option<String>, ApiError> {
+    pub(super) fn of(body: Option<ValidJson<Self>>) -> Result<Option<String>, ApiError> {
         let reason = body.and_then(|ValidJson(body)| body.reason);
         let mut faults = Faults::default();
         let reason = reason.and_then(|it| faults.note(checked("reason", validate::line(&it))));
@@ -50,7 +50,7 @@ impl ReasonBody {
 /// A body that may be missing and says nothing.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct EmptyBody {}
+pub(in crate::http) struct EmptyBody {}
 
 async fn suspend(
     State(state): State<AppState>,

@@ -4,6 +4,7 @@ use crate::domain::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::http::ApiError;
 use crate::pipeline::customers::CustomerError;
+use crate::pipeline::licenses::LicenseError;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
@@ -62,6 +63,18 @@ impl From<TokenError> for ApiError {
         match error {
             TokenError::Store(error) => error.into(),
             TokenError::Random(error) => error.into(),
+        }
+    }
+}
+
+impl From<LicenseError> for ApiError {
+    fn from(error: LicenseError) -> Self {
+        match error {
+            LicenseError::KeyTaken => {
+                Self::conflict("license_key_taken", "another licence has this key")
+            }
+            LicenseError::Store(error) => error.into(),
+            LicenseError::Random(error) => error.into(),
         }
     }
 }

@@ -1,0 +1,412 @@
+//! Licences of customers.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::rig::{NOW, ROOT, Rig, id_of, path_of};
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{stripe_customer, stripe_event};
+
+async fn license(rig: &Rig, customer: &Value, key: &str) -> Value {
+    let body = json!({"customer_id": id_of(customer), "product": "Tool", "key": key});
+    rig.post("/licenses", body).await.expect(201)
+}
+
+async fn verdict(rig: &Rig, key: &str) -> (bool, String) {
+    let body = json!({"key": key});
+    let answer = rig.post("/licenses/validate", body).await.expect(200);
+    let code = answer["code"].as_str().unwrap().to_owned();
+    (answer["valid"].as_bool().unwrap(), code)
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    let rows = list["data"].as_array().unwrap().iter();
+    rows.map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+async fn a_license_is_made_shown_and_validated(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let body = json!({"customer_id": id_of(&customer), "product": "Forms Pro",
+        "expires_at": "2026-02-01T00:00:00Z", "metadata": {"seats": 5}});
+    let made = rig.post("/licenses", body).await.expect(201);
+    // The same on both stores.
+    insta::allow_duplicates! {
+        insta::assert_json_snapshot!(made, {
+            ".id" => "[id]", ".customer_id" => "[id]", ".key" => "[key]"
+        }, @r#"
+        {
+          "app": "default",
+          "code": "ok",
+          "created_at": "2026-01-05T12:00:00Z",
+          "customer_id": "[id]",
+          "expires_at": "2026-02-01T00:00:00Z",
+          "id": "[id]",
+          "key": "[key]",
+          "metadata": {
+            "seats": 5
+          },
+          "product": "Forms Pro",
+          "revoked_at": null,
+          "revoked_reason": null,
+          "status": "active",
+          "valid": true
+        }
+        "#);
+    }
+    let path = format!("/licenses/{}", id_of(&made));
+    assert_eq!(
+        rig.get(&path).await.expect(200),
+        made,
+        "the key is shown again"
+    );
+
+    let key = made["key"].as_str().unwrap();
+    let groups: Vec<&str> = key.split('-').collect();
+    assert_eq!(groups.len(), 5, "{key}");
+    assert!(groups.iter().all(|group| group.len() == 5), "{key}");
+    // Copied with the blanks around it.
+    let body = json!({"key": format!(" {key}\n")});
+    let answer = rig.post("/licenses/validate", body).await.expect(200);
+    let expected = json!({"valid": true, "code": "ok", "license_id": made["id"],
+        "product": "Forms Pro", "expires_at": "2026-02-01T00:00:00Z",
+        "customer_id": customer["id"], "customer_status": "active", "frozen_at": null});
+    assert_eq!(answer, expected);
+}
+
+async fn a_key_from_elsewhere_is_kept_and_unique_in_its_app(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    assert_eq!(
+        license(&rig, &customer, "OLD/key_1").await["key"],
+        "OLD/key_1"
+    );
+    let again = json!({"customer_id": id_of(&customer), "product": "Other", "key": "OLD/key_1"});
+    rig.post("/licenses", again)
+        .await
+        .refused(409, "license_key_taken");
+    assert_eq!(
+        verdict(&rig, "old/key_1").await,
+        (false, "license_unknown".to_owned()),
+        "capitals count"
+    );
+
+    let body = json!({"slug": "other", "name": "Other"});
+    rig.post("/apps", body).await.expect(201);
+    let token = rig.admin("admin", Some("other")).await;
+    let body = json!({"key": "OLD/key_1"});
+    let answer = rig
+        .as_admin(&token, "POST", "/licenses/validate", Some(body))
+        .await;
+    assert_eq!(answer.expect(200)["code"], "license_unknown");
+    let stranger = rig
+        .as_admin(&token, "POST", "/customers", Some(json!({"name": "There"})))
+        .await
+        .expect(201);
+    let body = json!({"customer_id": id_of(&stranger), "product": "Tool", "key": "OLD/key_1"});
+    rig.as_admin(&token, "POST", "/licenses", Some(body.clone()))
+        .await
+        .expect(201);
+    let list = rig.as_admin(&token, "GET", "/licenses", None).await;
+    assert_eq!(list.expect(200)["meta"]["total"], 1);
+    let answer = rig
+        .post("/licenses", body)
+        .await
+        .refused(422, "body_invalid");
+    assert_eq!(
+        answer["errors"][0]["field"], "customer_id",
+        "of another app"
+    );
+}
+
+async fn made_keys_differ(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let mut keys = BTreeSet::new();
+    for _ in 0..20 {
+        let body = json!({"customer_id": id_of(&customer), "product": "Tool"});
+        let made = rig.post("/licenses", body).await.expect(201);
+        keys.insert(made["key"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(keys.len(), 20);
+}
+
+async fn a_license_is_revoked_and_reinstated(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let made = license(&rig, &customer, "K").await;
+    let path = format!("/licenses/{}", id_of(&made));
+    let order = |word: &str| format!("{path}/{word}");
+
+    let body = json!({"reason": "refunded"});
+    let revoked = rig.post(&order("revoke"), body).await.expect(200);
+    assert_eq!(revoked["changed"], true);
+    assert_eq!(revoked["status"], "revoked");
+    assert_eq!(revoked["revoked_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(
+        verdict(&rig, "K").await,
+        (false, "license_revoked".to_owned())
+    );
+
+    rig.pass(5);
+    let body = json!({"reason": "something else"});
+    let again = rig.post(&order("revoke"), body).await.expect(200);
+    assert_eq!(again["changed"], false);
+    assert_eq!(again["revoked_reason"], "refunded", "the first word stays");
+    assert_eq!(again["revoked_at"], "2026-01-05T12:00:00Z");
+
+    let back = rig.as_admin(ROOT, "POST", &order("reinstate"), None).await;
+    let back = back.expect(200);
+    assert_eq!(
+        (&back["changed"], &back["valid"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(back["revoked_reason"], Value::Null);
+    assert_eq!(verdict(&rig, "K").await, (true, "ok".to_owned()));
+    let again = rig.post(&order("reinstate"), json!({})).await.expect(200);
+    assert_eq!(again["changed"], false);
+
+    for unknown in [
+        "/licenses/nonsense",
+        "/licenses/lic_00000000000000000000000000000000",
+    ] {
+        rig.get(unknown).await.refused(404, "license_not_found");
+        let revoke = format!("{unknown}/revoke");
+        rig.post(&revoke, json!({}))
+            .await
+            .refused(404, "license_not_found");
+    }
+}
+
+async fn a_license_is_valid_only_while_its_customer_may_have_it(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let made = license(&rig, &customer, "K").await;
+    let path = path_of(&customer);
+    let steps = [
+        ("suspend", false, "customer_suspended"),
+        ("expire", false, "customer_expired"),
+        ("reactivate", true, "ok"),
+        ("freeze", true, "ok"),
+    ];
+    for (act, valid, code) in steps {
+        let body = json!({});
+        rig.post(&format!("{path}/{act}"), body).await.expect(200);
+        assert_eq!(verdict(&rig, "K").await, (valid, code.to_owned()), "{act}");
+        let shown = rig.get(&format!("/licenses/{}", id_of(&made))).await;
+        let shown = shown.expect(200);
+        assert_eq!(shown["valid"], valid, "{act}: {shown}");
+        assert_eq!(
+            shown["status"], "active",
+            "{act}: the licence itself is as it was"
+        );
+    }
+    let body = json!({"key": "K"});
+    let frozen = rig.post("/licenses/validate", body).await.expect(200);
+    assert_eq!(frozen["customer_status"], "frozen");
+    assert_eq!(frozen["frozen_at"], "2026-01-05T12:00:00Z");
+}
+
+async fn a_license_ends_at_its_time(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let body = json!({"customer_id": id_of(&customer), "product": "Tool", "key": "K",
+        "expires_at": "2026-01-05T12:01:00Z"});
+    rig.post("/licenses", body).await.expect(201);
+    rig.pass(59);
+    assert_eq!(verdict(&rig, "K").await, (true, "ok".to_owned()));
+    rig.pass(1);
+    assert_eq!(
+        verdict(&rig, "K").await,
+        (false, "license_expired".to_owned())
+    );
+    let expired = rig.get("/licenses?status=expired").await.expect(200);
+    assert_eq!(expired["meta"]["total"], 1);
+    let active = rig.get("/licenses?status=active").await.expect(200);
+    assert_eq!(active["meta"]["total"], 0);
+}
+
+async fn licenses_go_with_their_customer(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let made = license(&rig, &customer, "K").await;
+    let (path, one) = (path_of(&customer), format!("/licenses/{}", id_of(&made)));
+
+    rig.delete(&format!("{path}?soft=true")).await.expect(204);
+    assert_eq!(
+        verdict(&rig, "K").await,
+        (false, "customer_deleted".to_owned())
+    );
+    let revoke = rig.post(&format!("{one}/revoke"), json!({})).await;
+    assert_eq!(revoke.expect(200)["changed"], true);
+    let reinstate = rig.post(&format!("{one}/reinstate"), json!({})).await;
+    reinstate.refused(409, "customer_deleted");
+    let body = json!({"customer_id": id_of(&customer), "product": "Tool"});
+    rig.post("/licenses", body)
+        .await
+        .refused(409, "customer_deleted");
+
+    rig.delete(&path).await.expect(204);
+    assert_eq!(
+        verdict(&rig, "K").await,
+        (false, "license_unknown".to_owned())
+    );
+    rig.get(&one).await.refused(404, "license_not_found");
+    let list = rig.get("/licenses").await.expect(200);
+    assert_eq!(list["meta"]["total"], 0);
+}
+
+async fn a_merged_customers_licenses_count_for_the_one_that_is_shown(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let first = stripe_customer("cus_1", "one@x.com");
+    rig.happens(&stripe_event("evt_1", "customer.created", NOW - 50, first))
+        .await;
+    let named = json!({"id": "sub_2", "object": "subscription", "customer": "cus_2",
+        "status": "active", "items": {"data": [{"price": {"id": "price_1"}}]}});
+    let created = "customer.subscription.created";
+    rig.happens(&stripe_event("evt_2", created, NOW - 40, named))
+        .await;
+    // The account is named before its address is known, and so has a row of its own at first.
+    let apart = rig.get("/customers/by-external/cus_2").await.expect(200);
+    license(&rig, &apart, "K").await;
+    let second = stripe_customer("cus_2", "one@x.com");
+    rig.happens(&stripe_event("evt_3", "customer.created", NOW - 45, second))
+        .await;
+    let shown = rig.get("/customers/by-external/cus_2").await.expect(200);
+    assert_ne!(shown["id"], apart["id"]);
+
+    let suspend = format!("{}/suspend", path_of(&shown));
+    rig.post(&suspend, json!({})).await.expect(200);
+    assert_eq!(
+        verdict(&rig, "K").await,
+        (false, "customer_suspended".to_owned())
+    );
+    for list in [
+        format!("{}/licenses", path_of(&shown)),
+        format!("/licenses?customer_id={}", id_of(&shown)),
+    ] {
+        let listed = rig.get(&list).await.expect(200);
+        assert_eq!(
+            listed["data"][0]["customer_id"], shown["id"],
+            "{list}: {listed}"
+        );
+    }
+    let body = json!({"customer_id": id_of(&apart), "product": "Tool"});
+    let refused = rig
+        .post("/licenses", body)
+        .await
+        .refused(422, "body_invalid");
+    let message = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains(&id_of(&shown)), "{message}");
+}
+
+async fn licenses_are_filtered_paged_and_walked(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let one = rig.customer(json!({"name": "One"})).await;
+    let two = rig.customer(json!({"name": "Two"})).await;
+    let mut made = Vec::new();
+    for (customer, product, key) in [(&one, "A", "K1"), (&one, "B", "K2"), (&two, "A", "K3")] {
+        rig.pass(1);
+        let body = json!({"customer_id": id_of(customer), "product": product, "key": key});
+        made.push(id_of(&rig.post("/licenses", body).await.expect(201)));
+    }
+    let revoke = format!("/licenses/{}/revoke", made[0]);
+    rig.post(&revoke, json!({})).await.expect(200);
+    let [first, second, third] = [&made[0], &made[1], &made[2]].map(String::as_str);
+    let cases = [
+        (String::new(), vec![third, second, first]),
+        (format!("customer_id={}", id_of(&one)), vec![second, first]),
+        ("product=A".to_owned(), vec![third, first]),
+        ("status=revoked".to_owned(), vec![first]),
+        ("status=active&product=A".to_owned(), vec![third]),
+        ("key=K2".to_owned(), vec![second]),
+        ("page=2&page_size=2".to_owned(), vec![first]),
+        (format!("cursor={second}&page_size=2"), vec![first]),
+    ];
+    for (query, expected) in cases {
+        let list = rig.get(&format!("/licenses?{query}")).await.expect(200);
+        assert_eq!(ids(&list), expected, "{query}");
+    }
+    let walk = rig.get("/licenses?cursor=&page_size=2").await.expect(200);
+    assert_eq!(walk["meta"]["next_cursor"], second);
+    for (query, field) in [("status=valid", "status"), ("customer_id=x", "customer_id")] {
+        let refused = rig.get(&format!("/licenses?{query}")).await;
+        let refused = refused.refused(422, "query_invalid");
+        assert_eq!(refused["errors"][0]["field"], field);
+    }
+}
+
+async fn bad_orders_for_licenses_are_refused_by_field(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let id = id_of(&customer);
+    let cases = [
+        (json!({"product": "A"}), "customer_id"),
+        (json!({"customer_id": id}), "product"),
+        (
+            json!({"customer_id": "cust_1", "product": "A"}),
+            "customer_id",
+        ),
+        (json!({"customer_id": id, "product": " "}), "product"),
+        (json!({"customer_id": id, "product": "A", "key": ""}), "key"),
+        (
+            json!({"customer_id": id, "product": "A", "key": "a b"}),
+            "key",
+        ),
+        (
+            json!({"customer_id": id, "product": "A", "key": "x".repeat(256)}),
+            "key",
+        ),
+        (
+            json!({"customer_id": id, "product": "A", "expires_at": "soon"}),
+            "expires_at",
+        ),
+        (
+            json!({"customer_id": id, "product": "A", "expires_at": "2026-01-05T12:00:00Z"}),
+            "expires_at",
+        ),
+        (
+            json!({"customer_id": id, "product": "A", "metadata": [1]}),
+            "metadata",
+        ),
+        (
+            json!({"customer_id": id, "product": "A", "seats": 5}),
+            "seats",
+        ),
+    ];
+    for (body, field) in cases {
+        let answer = rig.post("/licenses", body.clone()).await;
+        let refused = answer.refused(422, "body_invalid");
+        assert_eq!(refused["errors"][0]["field"], field, "{body}");
+    }
+    let list = rig.get("/licenses").await.expect(200);
+    assert_eq!(list["meta"]["total"], 0);
+}
+
+async fn a_viewer_may_validate_and_not_revoke(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let made = license(&rig, &customer, "K").await;
+    let viewer = rig.admin("viewer", None).await;
+    let body = json!({"key": "K"});
+    let asked = rig.as_admin(&viewer, "POST", "/licenses/validate", Some(body));
+    assert_eq!(asked.await.expect(200)["valid"], true);
+    let revoke = format!("/licenses/{}/revoke", id_of(&made));
+    let refused = rig.as_admin(&viewer, "POST", &revoke, None).await;
+    refused.refused(403, "role_insufficient");
+}
+
+on_both_stores! {
+    a_license_is_made_shown_and_validated,
+    a_key_from_elsewhere_is_kept_and_unique_in_its_app,
+    made_keys_differ,
+    a_license_is_revoked_and_reinstated,
+    a_license_is_valid_only_while_its_customer_may_have_it,
+    a_license_ends_at_its_time,
+    licenses_go_with_their_customer,
+    a_merged_customers_licenses_count_for_the_one_that_is_shown,
+    licenses_are_filtered_paged_and_walked,
+    bad_orders_for_licenses_are_refused_by_field,
+    a_viewer_may_validate_and_not_revoke,
+}
