@@ -2,7 +2,8 @@
 -- TIMESTAMPTZ. Instants that are compared to the nanosecond, as providers send them, are whole
 -- nanoseconds since 1970 in UTC (BIGINT): TIMESTAMPTZ keeps microseconds, and a due time cut to
 -- them would be found due before it is. Documents are JSONB; what was signed is TEXT.
--- Every table but `apps`, `admin_tokens` and `messages` is of one app: apps are walls.
+-- Every table but `apps`, `admin_tokens`, `idempotency_keys` and `messages` is of one app: apps are
+-- walls.
 
 -- Keys and codes. Compared byte by byte, as the embedded store does it, whatever the database's
 -- collation is: an index in a language's order is wrong after an update of the system's library.
@@ -192,6 +193,21 @@ CREATE TABLE admin_tokens (
     expires_at   TIMESTAMPTZ,
     last_used_at TIMESTAMPTZ
 );
+
+-- Requests of the admin API that carry an Idempotency-Key, for a day. `id` is the SHA-256 of who
+-- asks and the key. The row is there before the request does anything; `took_effect` is set by the
+-- transaction that changes something, so that the two cannot disagree.
+CREATE TABLE idempotency_keys (
+    id          word PRIMARY KEY,
+    fingerprint word NOT NULL,
+    holder      word NOT NULL,
+    held_until  TIMESTAMPTZ NOT NULL,
+    took_effect BOOLEAN NOT NULL,
+    answer      BYTEA,
+    expires_at  TIMESTAMPTZ NOT NULL
+);
+-- What is a day old is removed every few minutes.
+CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again.
 CREATE TABLE events (

@@ -1,5 +1,6 @@
 -- Instants are whole nanoseconds since 1970 in UTC (INTEGER). Documents are JSON text.
--- Every table but `apps`, `admin_tokens` and `messages` is of one app: apps are walls.
+-- Every table but `apps`, `admin_tokens`, `idempotency_keys` and `messages` is of one app: apps are
+-- walls.
 
 CREATE TABLE apps (
     slug       TEXT PRIMARY KEY,
@@ -185,6 +186,21 @@ CREATE TABLE admin_tokens (
     expires_at   INTEGER,
     last_used_at INTEGER
 ) STRICT;
+
+-- Requests of the admin API that carry an Idempotency-Key, for a day. `id` is the SHA-256 of who
+-- asks and the key. The row is there before the request does anything; `took_effect` is set by the
+-- transaction that changes something, so that the two cannot disagree.
+CREATE TABLE idempotency_keys (
+    id          TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    holder      TEXT NOT NULL,
+    held_until  INTEGER NOT NULL,
+    took_effect INTEGER NOT NULL,
+    answer      BLOB,
+    expires_at  INTEGER NOT NULL
+) STRICT;
+-- What is a day old is removed every few minutes.
+CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again.
 CREATE TABLE events (

@@ -105,6 +105,18 @@ async fn sign_in(parts: &Parts, state: &AppState) -> Result<Admin, ApiError> {
     }
 }
 
+/// Who asks, if that is anybody who may. Refuses nothing and counts nothing: for a layer before
+/// the handler, which will do both.
+pub(super) async fn recognise(parts: &Parts, state: &AppState) -> Result<Option<Admin>, ApiError> {
+    let Some(presented) = Presented::find(&parts.headers) else {
+        return Ok(None);
+    };
+    if presented.by_cookie && check_origin(&parts.headers).is_err() {
+        return Ok(None);
+    }
+    Ok(identify(&presented.hash, state).await?.ok())
+}
+
 /// Whose token it is: the store's error outside, the token's inside.
 async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, ApiError>, ApiError> {
     let root = state.settings.root_token.as_ref();

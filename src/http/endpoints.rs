@@ -202,7 +202,7 @@ impl Inner {
     /// or one left from an older key, must not silence every other endpoint.
     fn open(&self, sealed: SealedSecret) -> Option<Held> {
         let SealedSecret { secret, sealed } = sealed;
-        let what = SealedFor {
+        let what = SealedFor::Secret {
             app: &secret.app,
             provider: secret.provider,
             id: &secret.id,

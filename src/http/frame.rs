@@ -9,6 +9,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -63,6 +64,18 @@ fn new_id() -> String {
 /// The id of the request that is being served; `None` outside of [`surround`].
 pub(super) fn request_id() -> Option<String> {
     REQUEST_ID.try_with(|id| id.0.clone()).ok()
+}
+
+/// Work of this request that goes on also when the sender hangs up.
+pub(super) fn detach<F>(work: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let work = work.in_current_span();
+    match REQUEST_ID.try_with(Clone::clone) {
+        Ok(id) => tokio::spawn(REQUEST_ID.scope(id, work)),
+        Err(_) => tokio::spawn(work),
+    }
 }
 
 /// Puts the layers of this file around everything that is served.

@@ -16,6 +16,7 @@ pub mod endpoints;
 pub mod error;
 mod frame;
 mod health;
+mod idempotency;
 pub mod input;
 pub mod limits;
 mod patience;
@@ -27,7 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use ipnet::IpNet;
 
 pub use auth::{Admin, Reading};
@@ -140,7 +141,10 @@ fn service_routes(state: &AppState) -> Router<AppState> {
         routes = routes.merge(webhook::router());
     }
     if roles.api {
-        routes = routes.merge(admin::router()).merge(access::router());
+        let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
+        routes = routes
+            .merge(admin::router().route_layer(once))
+            .merge(access::router());
     }
     routes
 }

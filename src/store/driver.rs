@@ -226,11 +226,15 @@ impl Row {
     }
 
     pub(crate) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        self.bytes_opt(column)?
+            .ok_or_else(|| StoreError::corrupt(column, "is NULL"))
+    }
+
+    pub(crate) fn bytes_opt(&self, column: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         match self.cell(column)? {
-            Cell::Bytes(bytes) => Ok(bytes.clone()),
-            Cell::Null | Cell::Int(_) | Cell::Text(_) => {
-                Err(StoreError::corrupt(column, "is not bytes"))
-            }
+            Cell::Null => Ok(None),
+            Cell::Bytes(bytes) => Ok(Some(bytes.clone())),
+            Cell::Int(_) | Cell::Text(_) => Err(StoreError::corrupt(column, "is not bytes")),
         }
     }
 

@@ -14,6 +14,7 @@ mod customer;
 mod driver;
 mod event;
 mod grant;
+pub mod idempotency;
 mod ledger;
 mod license;
 mod lock;
@@ -42,6 +43,7 @@ pub use audit::{Actor, AuditEntry};
 pub use customer::{CustomerFilter, Match, account_objects};
 pub use event::{EventFilter, EventRecord};
 pub use grant::HandGrant;
+use idempotency::Hold;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
 pub use lock::Way;
@@ -86,6 +88,10 @@ pub enum StoreError {
     /// Somebody else is working on the same customers. Nothing was changed.
     #[error("another transaction works on the same customers")]
     Contended,
+    /// The request took longer than its `Idempotency-Key` waits, and another with the same key has
+    /// begun. Nothing was changed.
+    #[error("another request with the same Idempotency-Key has taken over")]
+    Overtaken,
     /// A row holds what this version cannot read.
     #[error("column `{column}` holds what cannot be read: {detail}")]
     CorruptRow {
@@ -125,7 +131,7 @@ impl StoreError {
     /// Whether the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database { .. } | Self::Contended => true,
+            Self::Database { .. } | Self::Contended | Self::Overtaken => true,
             Self::Refused { .. }
             | Self::Migrate { .. }
             | Self::Outdated
@@ -238,7 +244,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(self.handle(self.driver.begin().await?))
+        let mut tx = self.handle(self.driver.begin().await?);
+        tx.hold = idempotency::held();
+        Ok(tx)
     }
 
     /// Begins a transaction that may write and is the only one to change this app until it ends.
@@ -263,6 +271,7 @@ impl Store {
         Tx {
             session,
             held: self.driver.has_many_writers().then(Held::default),
+            hold: None,
             statements: Arc::clone(&self.statements),
         }
     }
@@ -284,6 +293,8 @@ pub struct Tx {
     session: Box<dyn Session>,
     /// The locks that it has; `None` where the engine needs none.
     held: Option<Held>,
+    /// The request with an `Idempotency-Key` that it changes something for.
+    hold: Option<Hold>,
     statements: Arc<AtomicU64>,
 }
 
@@ -292,7 +303,10 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer; then nothing was changed, or the answer was lost.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        if let Some(hold) = self.hold.take() {
+            self.idempotency_mark(&hold).await?;
+        }
         self.session.commit().await
     }
 

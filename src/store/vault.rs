@@ -1,11 +1,12 @@
-//! Webhook secrets at rest: sealed with one key of 32 bytes.
+//! What must not be read at rest, webhook secrets and kept answers: sealed with one key of 32
+//! bytes.
 //!
 //! `XChaCha20-Poly1305`: its nonce of 24 bytes may be random for every sealing, without a counter
-//! to keep. App, provider and the secret's id are authenticated along, so that a row copied to
-//! another endpoint does not open. The key's id stands beside, so that a wrong key is told from
-//! a damaged row.
+//! to keep. What it is for is authenticated along (a secret's app, provider and id), so that a row
+//! copied to another place does not open. The key's id stands beside, so that a wrong key is told
+//! from a damaged row.
 //!
-//! A sealed secret is: one byte for the form (1), 8 bytes key id, 24 bytes nonce, ciphertext and
+//! What is sealed is: one byte for the form (1), 8 bytes key id, 24 bytes nonce, ciphertext and
 //! tag.
 
 use std::fmt;
@@ -59,25 +60,36 @@ pub enum VaultError {
     Cipher,
 }
 
-/// Which secret is sealed: authenticated along with it.
+/// What is sealed: authenticated along with it.
 #[derive(Clone, Copy, Debug)]
-pub struct SealedFor<'a> {
-    /// Of which app.
-    pub app: &'a AppSlug,
-    /// Of which endpoint.
-    pub provider: Provider,
-    /// Which one.
-    pub id: &'a SecretId,
+pub enum SealedFor<'a> {
+    /// A webhook secret.
+    Secret {
+        /// Of which app.
+        app: &'a AppSlug,
+        /// Of which endpoint.
+        provider: Provider,
+        /// Which one.
+        id: &'a SecretId,
+    },
+    /// The answer of a request with an `Idempotency-Key`.
+    Answer {
+        /// Names the request, without a blank.
+        id: &'a str,
+    },
 }
 
 impl SealedFor<'_> {
-    /// No part can hold a blank, so no two secrets have the same text.
+    /// No part can hold a blank, so no two things have the same text.
     fn text(self) -> String {
-        format!("{} {} {}", self.app, self.provider, self.id)
+        match self {
+            Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
+            Self::Answer { id } => format!("answer {id}"),
+        }
     }
 }
 
-/// Seals and opens webhook secrets.
+/// Seals and opens what must not be read at rest.
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
@@ -129,7 +141,7 @@ impl Vault {
         Some(Self::new(key))
     }
 
-    /// Seals a secret.
+    /// Seals a text.
     ///
     /// # Errors
     /// When there is no randomness for the nonce.
@@ -207,7 +219,7 @@ mod tests {
     fn what_is_sealed_opens_again_and_is_not_readable() {
         let (vault, app) = (Vault::new(&[7; 32]), default_app());
         let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor {
+        let what = SealedFor::Secret {
             app: &app,
             provider: Provider::Stripe,
             id: &id,
@@ -229,7 +241,7 @@ mod tests {
     fn another_key_place_or_text_does_not_open() {
         let (vault, app) = (Vault::new(&[7; 32]), default_app());
         let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor {
+        let what = SealedFor::Secret {
             app: &app,
             provider: Provider::Stripe,
             id: &id,
@@ -242,17 +254,19 @@ mod tests {
             );
         };
         refused(&Vault::new(&[8; 32]), what, &sealed, "another key");
-        let paddle = SealedFor {
+        let paddle = SealedFor::Secret {
+            app: &app,
             provider: Provider::Paddle,
-            ..what
+            id: &id,
         };
         refused(&vault, paddle, &sealed, "another provider");
         let other_id = SecretId::from_uuid(Uuid::max());
         refused(
             &vault,
-            SealedFor {
+            SealedFor::Secret {
+                app: &app,
+                provider: Provider::Stripe,
                 id: &other_id,
-                ..what
             },
             &sealed,
             "another id",
@@ -260,13 +274,16 @@ mod tests {
         let other_app: AppSlug = "other".parse().unwrap();
         refused(
             &vault,
-            SealedFor {
+            SealedFor::Secret {
                 app: &other_app,
-                ..what
+                provider: Provider::Stripe,
+                id: &id,
             },
             &sealed,
             "another app",
         );
+        let answer = SealedFor::Answer { id: id.as_str() };
+        refused(&vault, answer, &sealed, "an answer");
         for index in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[index] ^= 1;
@@ -285,7 +302,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         let (app, id) = (default_app(), SecretId::from_uuid(Uuid::nil()));
-        let what = SealedFor {
+        let what = SealedFor::Secret {
             app: &app,
             provider: Provider::Paddle,
             id: &id,

@@ -2,8 +2,8 @@
 //!
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns what became of a message into an acknowledgement, a retry or a dead
-//! letter. Four loops run beside each other: events, dead letters, due times, and the relay of
-//! the spool where there is one. All end when the shutdown token is cancelled: what is in hand is
+//! letter. Five loops run beside each other: events, dead letters, due times, upkeep, and the relay
+//! of the spool where there is one. All end when the shutdown token is cancelled: what is in hand is
 //! finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. What is in hand
@@ -25,7 +25,7 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::pipeline::{relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use attempts::Stop;
 use pause::Pause;
 
@@ -35,6 +35,9 @@ const BATCH: usize = 128;
 
 /// How often due times are looked for: they shall be exact to the minute.
 const TIMER_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often what is kept for a day is looked through for what is older.
+const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// How often the spool is looked at, and its messages are tried again.
 const RELAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -83,6 +86,7 @@ impl Worker {
         if let Some(publisher) = relay_to {
             loops.spawn(self.clone().run_relay(publisher));
         }
+        loops.spawn(self.clone().run_upkeep());
         loops.spawn(self.run_timers());
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {
@@ -150,6 +154,27 @@ impl Worker {
             };
             let rest = if more { Duration::ZERO } else { RELAY_INTERVAL };
             if self.shut_down_within(rest).await {
+                return;
+            }
+        }
+    }
+
+    /// Removes what has had its time.
+    async fn run_upkeep(self) {
+        loop {
+            let purged = async {
+                let mut tx = self.store.begin().await?;
+                tx.idempotency_purge(self.clock.now()).await?;
+                tx.commit().await
+            };
+            let purged: Result<(), StoreError> = purged.await;
+            if let Err(error) = purged {
+                warn!(
+                    error = chain(&error),
+                    "old idempotency keys could not be removed; trying again"
+                );
+            }
+            if self.shut_down_within(UPKEEP_INTERVAL).await {
                 return;
             }
         }

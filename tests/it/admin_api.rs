@@ -4,6 +4,7 @@ mod access;
 mod customer_list;
 mod customers;
 mod events;
+mod idempotency;
 mod licenses;
 mod packages;
 mod rig;

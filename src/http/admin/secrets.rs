@@ -118,7 +118,7 @@ async fn add(
         created_at: now,
         expires_at: expires_at.flatten(),
     };
-    let place = SealedFor {
+    let place = SealedFor::Secret {
         app: &secret.app,
         provider,
         id: &secret.id,

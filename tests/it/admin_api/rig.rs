@@ -1,6 +1,6 @@
 //! The router over a store in a temporary folder, with a clock that the test sets.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
+use tokio::sync::{RwLock, RwLockWriteGuard};
 use tollgate::clock::Clock;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::mode::Mode;
@@ -31,13 +32,24 @@ pub(super) const ROOT: &str = "owner-of-everything-in-tests";
 /// 2026-01-05T12:00:00Z.
 pub(super) const NOW: i64 = 1_767_614_400;
 
+/// A queue that keeps what is published.
 #[derive(Default)]
-pub(super) struct Outbox(Mutex<Vec<Message>>);
+pub(super) struct Outbox {
+    messages: Mutex<Vec<Message>>,
+    /// Whether it refuses everything.
+    away: AtomicBool,
+    /// Whoever holds it alone makes publishers wait.
+    gate: RwLock<()>,
+}
 
 #[async_trait]
 impl Publisher for Outbox {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
-        self.0.lock().unwrap().push(message);
+        let _open = self.gate.read().await;
+        if self.away.load(Ordering::SeqCst) {
+            return Err(QueueError::Closed);
+        }
+        self.messages.lock().unwrap().push(message);
         Ok(())
     }
 
@@ -52,7 +64,7 @@ pub(super) struct Rig {
     clock: Arc<SetClock>,
     outbox: Arc<Outbox>,
     receipts: AtomicUsize,
-    _place: Place,
+    pub(super) place: Place,
 }
 
 /// An answer, read to its end.
@@ -129,7 +141,7 @@ impl Rig {
             clock,
             outbox,
             receipts,
-            _place: place,
+            place,
         }
     }
 
@@ -142,7 +154,17 @@ impl Rig {
     }
 
     pub(super) fn published(&self) -> Vec<Message> {
-        std::mem::take(&mut *self.outbox.0.lock().unwrap())
+        std::mem::take(&mut *self.outbox.messages.lock().unwrap())
+    }
+
+    /// Lets the queue refuse everything, or take it again.
+    pub(super) fn queue_is_away(&self, away: bool) {
+        self.outbox.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Lets publishers wait as long as the answer lives.
+    pub(super) async fn queue_waits(&self) -> RwLockWriteGuard<'_, ()> {
+        self.outbox.gate.write().await
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {

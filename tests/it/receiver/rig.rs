@@ -301,7 +301,7 @@ pub(super) async fn add_secret(
         created_at: at(NOW - 1000),
         expires_at,
     };
-    let what = SealedFor {
+    let what = SealedFor::Secret {
         app: &secret.app,
         provider,
         id: &secret.id,

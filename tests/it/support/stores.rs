@@ -82,6 +82,25 @@ impl Place {
         }
     }
 
+    /// Counts rows behind the store's back.
+    pub(crate) async fn count(&self, sqlite: &str, postgres: &str) -> i64 {
+        let url = self.url();
+        match self {
+            Self::Folder(_) => {
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                let sql = AssertSqlSafe(sqlite.to_owned());
+                let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
+                counted.await.unwrap()
+            }
+            Self::Server(_) => {
+                let mut connection = PgConnection::connect(&url).await.unwrap();
+                let sql = AssertSqlSafe(postgres.to_owned());
+                let counted = sqlx::query_scalar(sql).fetch_one(&mut connection);
+                counted.await.unwrap()
+            }
+        }
+    }
+
     /// Runs a statement behind the store's back.
     pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
         let url = self.url();

@@ -1,0 +1,309 @@
+//! `Idempotency-Key`: a POST of the admin API that is sent twice does its work once.
+//!
+//! A sender that got no answer cannot know whether its request was carried out. With a key of its
+//! choice in the header it may just send the request again, as
+//! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/> describes:
+//!
+//! | what comes with a known key | answer |
+//! | --- | --- |
+//! | the same request, finished | the first answer again, with `Idempotency-Replayed: true` |
+//! | the same request, still running | 409 `idempotency_key_in_use`: ask again in a second |
+//! | another path, query or body | 422 `idempotency_key_reused` |
+//! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
+//!
+//! A key belongs to the token that it came with, which has one app or all, so nobody sees
+//! another's answer. Answers are kept for a day, sealed, since one may hold a token; answers from
+//! 500 on are not kept, and the same key tries anew. Refusals below 500 are answers like others.
+//!
+//! What is guaranteed: the changes of a request are made at most once, also if the process dies at
+//! any point; see [`idempotency`](crate::store::idempotency). A request that has begun is finished
+//! even if its sender hangs up. Refused: to let the second request wait for the first, which would
+//! hold connections for senders that have often given up already.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::{ApiError, Cause};
+use super::{AppState, auth, frame, input, limits};
+use crate::causes::chain;
+use crate::random;
+use crate::store::StoreError;
+use crate::store::idempotency::{Hold, Reservation, holding};
+use crate::store::vault::SealedFor;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The longest key, in bytes. A UUID has 36.
+const MAX_KEY: usize = 255;
+
+/// The layer around every POST of the admin API.
+pub(super) async fn once(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if request.method() != Method::POST || !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return Ok(next.run(request).await);
+    }
+    let (parts, body) = request.into_parts();
+    let Some(admin) = auth::recognise(&parts, &state).await? else {
+        // The handler refuses it in its own words.
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    };
+    let key = key_of(&parts.headers)?;
+    let time = state.settings.limits.body_time;
+    let body = input::read_body(&parts.headers, body, limits::API_BODY, time).await?;
+    let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
+    let fingerprint = fingerprint(&parts, &body);
+    match reserve(&state, &id, &fingerprint).await? {
+        Reservation::Held(hold) => {
+            let request = Request::from_parts(parts, Body::from(body));
+            run(state, id, hold, request, next).await
+        }
+        Reservation::Answered(sealed) => replayed(&state, &id, &sealed),
+        Reservation::Running => Ok(in_use()),
+        Reservation::AnswerLost => Err(answer_lost()),
+        Reservation::OtherRequest => Err(ApiError::Invalid {
+            code: "idempotency_key_reused",
+            detail: "this Idempotency-Key was used for another request".into(),
+            errors: Vec::new(),
+        }),
+    }
+}
+
+/// The key of a request. The draft writes it as a quoted string; many senders leave out the
+/// quotes, and both mean the same.
+fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
+    let mut sent = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let (key, more) = (sent.next(), sent.next());
+    let key = key
+        .filter(|_| more.is_none())
+        .and_then(|key| key.to_str().ok());
+    let key = key.map(|key| {
+        let quoted = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+        quoted.unwrap_or(key)
+    });
+    key.filter(|key| (1..=MAX_KEY).contains(&key.len()) && !key.contains('\t'))
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::BadRequest {
+            code: "idempotency_key_invalid",
+            detail: format!(
+                "the Idempotency-Key must be one of 1 to {MAX_KEY} printable ASCII characters"
+            )
+            .into(),
+        })
+}
+
+/// What tells a request from another one with the same key.
+fn fingerprint(parts: &Parts, body: &[u8]) -> String {
+    let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
+    digest(&[parts.method.as_str().as_bytes(), asked.as_bytes(), body])
+}
+
+/// The SHA-256 of some texts, each with its length, so that none can run into the next.
+fn digest(texts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.len().to_be_bytes());
+        hash.update(text);
+    }
+    hex::encode(hash.finalize())
+}
+
+async fn reserve(state: &AppState, id: &str, fingerprint: &str) -> Result<Reservation, ApiError> {
+    let now = state.clock.now();
+    let holder = random::uuid(now)?.simple().to_string();
+    let mut tx = state.store.begin().await?;
+    let reservation = tx
+        .idempotency_reserve(id.to_owned(), fingerprint, holder, now)
+        .await?;
+    tx.commit().await?;
+    Ok(reservation)
+}
+
+/// Runs a reserved request to its end and settles the reservation.
+async fn run(
+    state: AppState,
+    id: String,
+    hold: Hold,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let work = {
+        let (state, hold) = (state.clone(), hold.clone());
+        async move {
+            let response = holding(hold.clone(), next.run(request)).await;
+            settle(&state, &id, &hold, response).await
+        }
+    };
+    // A task of its own, because this one ends when the sender hangs up.
+    let Ok(settled) = frame::detach(work).await else {
+        // It panicked, which has been reported.
+        release(&state, &hold).await;
+        return Err(ApiError::Internal { cause: None });
+    };
+    settled
+}
+
+/// Keeps the answer, or gives the key back if there is none worth keeping.
+async fn settle(
+    state: &AppState,
+    id: &str,
+    hold: &Hold,
+    response: Response,
+) -> Result<Response, ApiError> {
+    let (parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .map_err(ApiError::internal)?;
+    let passing = parts.status.is_server_error() || parts.status == StatusCode::TOO_MANY_REQUESTS;
+    let answer = Answer::of(parts.status, &parts.headers, &body).filter(|_| !passing);
+    match answer {
+        Some(answer) => {
+            if let Err(error) = keep(state, id, hold, &answer).await {
+                // The sender gets its answer now; a repetition is refused, and changes nothing.
+                tracing::warn!(error = chain(error.as_ref()), "an answer could not be kept");
+            }
+        }
+        None => release(state, hold).await,
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+async fn keep(state: &AppState, id: &str, hold: &Hold, answer: &Answer) -> Result<(), Cause> {
+    let text = serde_json::to_string(answer)?;
+    let sealed = state.vault.seal(SealedFor::Answer { id }, &text)?;
+    let mut tx = state.store.begin().await?;
+    tx.idempotency_answer(hold, sealed).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn release(state: &AppState, hold: &Hold) {
+    let released = async {
+        let mut tx = state.store.begin().await?;
+        tx.idempotency_release(hold, state.clock.now()).await?;
+        tx.commit().await
+    };
+    let released: Result<(), StoreError> = released.await;
+    if let Err(error) = released {
+        tracing::warn!(
+            error = chain(&error),
+            "an Idempotency-Key could not be given back; it is free again in a minute"
+        );
+    }
+}
+
+fn replayed(state: &AppState, id: &str, sealed: &[u8]) -> Result<Response, ApiError> {
+    // One that was sealed with an earlier key is as good as lost.
+    let text = state.vault.open(SealedFor::Answer { id }, sealed);
+    let text = text.map_err(|_| answer_lost())?;
+    let answer: Answer = serde_json::from_str(text.expose_secret()).map_err(ApiError::internal)?;
+    Ok(answer.into_response())
+}
+
+fn in_use() -> Response {
+    let refusal = ApiError::conflict(
+        "idempotency_key_in_use",
+        "the first request with this Idempotency-Key is still running",
+    );
+    ([(RETRY_AFTER, HeaderValue::from_static("1"))], refusal).into_response()
+}
+
+fn answer_lost() -> ApiError {
+    ApiError::conflict(
+        "idempotency_answer_lost",
+        "the first request with this Idempotency-Key took effect, and its answer was lost",
+    )
+}
+
+/// An answer as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    /// `None` if it is no text, or larger than any answer that changes something.
+    fn of(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Option<Self> {
+        if body.len() > limits::API_BODY {
+            return None;
+        }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        Some(Self {
+            status: status.as_u16(),
+            headers: headers.collect::<Option<_>>()?,
+            body: String::from_utf8(body.to_vec()).ok()?,
+        })
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or_default();
+        for (name, value) in self.headers {
+            let header = (name.parse::<HeaderName>(), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = header {
+                response.headers_mut().append(name, value);
+            }
+        }
+        let replayed = HeaderValue::from_static("true");
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_REPLAYED, replayed);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_one_short_printable_text_with_or_without_quotes() {
+        let long = "k".repeat(255);
+        let quoted = format!("\"{long}\"");
+        let too_long = "k".repeat(256);
+        let cases: [(&str, &[&str], Option<&str>); 9] = [
+            ("bare", &["8e03978e-40d5"], Some("8e03978e-40d5")),
+            ("quoted", &["\"8e03978e-40d5\""], Some("8e03978e-40d5")),
+            ("with a blank", &["order 7"], Some("order 7")),
+            ("longest", &[&long], Some(&long)),
+            ("longest, quoted", &[&quoted], Some(&long)),
+            ("too long", &[&too_long], None),
+            ("empty", &[""], None),
+            ("empty quotes", &["\"\""], None),
+            ("two", &["a", "a"], None),
+        ];
+        for (description, lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(IDEMPOTENCY_KEY, HeaderValue::from_str(line).unwrap());
+            }
+            let key = key_of(&headers);
+            assert_eq!(key.ok().as_deref(), expected, "{description}");
+        }
+        let mut headers = HeaderMap::new();
+        let opaque = HeaderValue::from_bytes(b"k\xff").unwrap();
+        headers.append(IDEMPOTENCY_KEY, opaque);
+        assert!(key_of(&headers).is_err(), "no ASCII");
+    }
+
+    #[test]
+    fn texts_that_run_together_have_different_digests() {
+        assert_ne!(digest(&[b"ab", b"c"]), digest(&[b"a", b"bc"]));
+    }
+}

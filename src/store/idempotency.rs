@@ -1,0 +1,170 @@
+//! Requests that carry an `Idempotency-Key`: reserved before they do anything, marked by what
+//! they change, and kept with their answer.
+//!
+//! A request changes things in transactions of its own, and the answer is only known after them.
+//! If the process dies in between, a repetition must not change things a second time. So every
+//! transaction that commits on behalf of a reserved request sets a mark in the reservation, in
+//! the same commit: whether a request took effect and whether its row says so cannot differ. The
+//! reservation travels as a task-local, so that handlers and use cases need not know of keys.
+//!
+//! The mark is a fence too. Who holds a reservation for too long is taken for dead, and another
+//! request may take it over; should the first wake up again, its commit fails.
+
+use std::time::Duration;
+
+use super::driver::binds;
+use super::{StoreError, Tx};
+use crate::domain::time::Timestamp;
+
+/// How long a key and its answer are kept.
+pub const KEPT: Duration = Duration::from_hours(24);
+
+/// How long a request may take before another one with the same key may begin anew. Longer than
+/// any request takes: the store's own limits end a statement long before.
+const HOLD: Duration = Duration::from_mins(1);
+
+tokio::task_local! {
+    static HELD: Hold;
+}
+
+/// A reservation, as its holder knows it.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    id: String,
+    holder: String,
+}
+
+/// What became of an attempt to reserve.
+#[derive(Debug)]
+pub enum Reservation {
+    /// The request may run.
+    Held(Hold),
+    /// It ran, and this is its answer, sealed.
+    Answered(Vec<u8>),
+    /// It is running.
+    Running,
+    /// It took effect, and its answer is not known.
+    AnswerLost,
+    /// The key was used for another request.
+    OtherRequest,
+}
+
+/// Runs work whose transactions count as those of a reserved request.
+pub async fn holding<F: Future>(hold: Hold, work: F) -> F::Output {
+    HELD.scope(hold, work).await
+}
+
+/// The reservation that this task works for.
+pub(super) fn held() -> Option<Hold> {
+    HELD.try_with(Clone::clone).ok()
+}
+
+impl Tx {
+    /// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked, and
+    /// `holder` this very request.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_reserve(
+        &mut self,
+        id: String,
+        fingerprint: &str,
+        holder: String,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        // One statement, so that of two who come at once one gets it. What has run out, and what
+        // a dead holder left without any effect, is as good as absent.
+        let sql = "INSERT INTO idempotency_keys \
+                   (id, fingerprint, holder, held_until, took_effect, expires_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6) \
+                   ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, \
+                   holder = excluded.holder, held_until = excluded.held_until, \
+                   took_effect = excluded.took_effect, answer = NULL, \
+                   expires_at = excluded.expires_at \
+                   WHERE idempotency_keys.expires_at <= $7 \
+                   OR (idempotency_keys.held_until <= $7 \
+                   AND idempotency_keys.answer IS NULL AND NOT idempotency_keys.took_effect \
+                   AND idempotency_keys.fingerprint = excluded.fingerprint)";
+        let binds = binds![
+            id.as_str(),
+            fingerprint,
+            holder.as_str(),
+            now.plus(HOLD),
+            false,
+            now.plus(KEPT),
+            now,
+        ];
+        if self.execute(sql, binds).await? > 0 {
+            return Ok(Reservation::Held(Hold { id, holder }));
+        }
+        let sql = "SELECT fingerprint, held_until, took_effect, answer FROM idempotency_keys \
+                   WHERE id = $1";
+        let Some(row) = self.fetch_opt(sql, binds![id]).await? else {
+            // It was released between the two statements; the next try will get it.
+            return Ok(Reservation::Running);
+        };
+        if row.text("fingerprint")? != fingerprint {
+            return Ok(Reservation::OtherRequest);
+        }
+        let lost = row.int("took_effect")? != 0 && row.time("held_until")? <= now;
+        Ok(match row.bytes_opt("answer")? {
+            Some(answer) => Reservation::Answered(answer),
+            None if lost => Reservation::AnswerLost,
+            None => Reservation::Running,
+        })
+    }
+
+    /// Keeps the answer of a reserved request.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_answer(
+        &mut self,
+        hold: &Hold,
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE idempotency_keys SET answer = $3 WHERE id = $1 AND holder = $2";
+        let binds = binds![hold.id.as_str(), hold.holder.as_str(), sealed];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Gives back the key of a request that failed, unless it took effect all the same; then
+    /// nobody knows its answer.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_release(
+        &mut self,
+        hold: &Hold,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ours = binds![hold.id.as_str(), hold.holder.as_str()];
+        let sql = "DELETE FROM idempotency_keys WHERE id = $1 AND holder = $2 AND NOT took_effect";
+        if self.execute(sql, ours).await? == 0 {
+            let sql = "UPDATE idempotency_keys SET held_until = $3 WHERE id = $1 AND holder = $2";
+            let binds = binds![hold.id.as_str(), hold.holder.as_str(), now];
+            self.execute(sql, binds).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes keys that have run out; how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_purge(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM idempotency_keys WHERE expires_at <= $1";
+        self.execute(sql, binds![now]).await
+    }
+
+    /// Notes that this transaction changes something on behalf of a reserved request.
+    pub(super) async fn idempotency_mark(&mut self, hold: &Hold) -> Result<(), StoreError> {
+        let sql = "UPDATE idempotency_keys SET took_effect = $3 WHERE id = $1 AND holder = $2";
+        let binds = binds![hold.id.as_str(), hold.holder.as_str(), true];
+        match self.execute(sql, binds).await? {
+            0 => Err(StoreError::Overtaken),
+            _ => Ok(()),
+        }
+    }
+}
