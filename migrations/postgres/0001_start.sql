@@ -10,10 +10,13 @@
 CREATE DOMAIN word AS TEXT COLLATE "C";
 
 CREATE TABLE apps (
-    slug       word PRIMARY KEY,
-    name       TEXT NOT NULL,
-    policy     JSONB NOT NULL,
-    created_at TIMESTAMPTZ NOT NULL
+    slug         word PRIMARY KEY,
+    name         TEXT NOT NULL,
+    policy       JSONB NOT NULL,
+    -- After a change of the policy, the last customer who is shown as the new one says, in the
+    -- order of ids; empty before the first. NULL when all are.
+    derive_after word,
+    created_at   TIMESTAMPTZ NOT NULL
 );
 
 -- A provider's endpoint of an app exists while it has a current secret.

@@ -3,10 +3,13 @@
 -- walls.
 
 CREATE TABLE apps (
-    slug       TEXT PRIMARY KEY,
-    name       TEXT NOT NULL,
-    policy     TEXT NOT NULL,
-    created_at INTEGER NOT NULL
+    slug         TEXT PRIMARY KEY,
+    name         TEXT NOT NULL,
+    policy       TEXT NOT NULL,
+    -- After a change of the policy, the last customer who is shown as the new one says, in the
+    -- order of ids; empty before the first. NULL when all are.
+    derive_after TEXT,
+    created_at   INTEGER NOT NULL
 ) STRICT;
 
 -- A provider's endpoint of an app exists while it has a current secret.

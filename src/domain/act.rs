@@ -306,17 +306,22 @@ impl World {
         Ok(changes)
     }
 
-    /// Sets the policy of a world that holds the whole app, or of one that only asks what would
-    /// change. Accounts stay where they are.
+    /// Sets the policy and derives all customers of this world anew. Accounts stay where they
+    /// are.
     pub fn set_policy(&mut self, policy: Policy, now: Timestamp) -> Vec<Change> {
-        let mut changes = if self.policy.match_by_email == policy.match_by_email {
-            self.policy = policy;
-            Vec::new()
-        } else {
-            self.keeping_links(|world| world.policy = policy)
-        };
+        let mut changes = self.adopt_policy(policy);
         changes.extend(self.tick(now));
         changes
+    }
+
+    /// Sets the policy without deriving anybody anew, and pins the accounts that would follow
+    /// another customer under it to the one that they have.
+    pub fn adopt_policy(&mut self, policy: Policy) -> Vec<Change> {
+        if self.policy.match_by_email == policy.match_by_email {
+            self.policy = policy;
+            return Vec::new();
+        }
+        self.keeping_links(|world| world.policy = policy)
     }
 
     fn shown_group(&self, id: &CustomerId) -> Result<(&Customer, Group), ActError> {

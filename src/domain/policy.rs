@@ -9,8 +9,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::time::Timestamp;
+use super::validate::FieldError;
 
 /// The policy of one app. Fields that a document leaves out have their defaults; fields that it
 /// has too many are refused.
@@ -54,6 +56,35 @@ impl Default for Policy {
             on_full_refund: OnFullRefund::Flag,
             match_by_email: true,
         }
+    }
+}
+
+impl Policy {
+    /// This policy with some of its fields set to what a document says.
+    ///
+    /// # Errors
+    /// What is wrong, field by field.
+    pub fn with(&self, fields: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let whole = |error: serde_json::Error| vec![FieldError::new(".", error.to_string())];
+        let mut all = match serde_json::to_value(self).map_err(whole)? {
+            Value::Object(all) => all,
+            _ => Map::new(),
+        };
+        // Each field by itself: one document would be refused at its first fault.
+        let fault = |(name, value): (&String, &Value)| {
+            if !all.contains_key(name) {
+                return Some(FieldError::new(name, "is not known here"));
+            }
+            let one = Map::from_iter([(name.clone(), value.clone())]);
+            let error = Self::deserialize(Value::Object(one)).err()?;
+            Some(FieldError::new(name, error.to_string()))
+        };
+        let faults: Vec<FieldError> = fields.iter().filter_map(fault).collect();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        all.extend(fields.clone());
+        Self::deserialize(Value::Object(all)).map_err(whole)
     }
 }
 
@@ -252,6 +283,31 @@ mod tests {
             let got = text.parse::<Span>().ok().map(|span| span.to_string());
             assert_eq!(got.as_deref(), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_new_fields_is_named_at_once() {
+        let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let before = Policy {
+            on_end: OnEnd::Expire,
+            ..Policy::default()
+        };
+        let after = before.with(&fields(r#"{"suspend_after":"36h","on_pause":"keep"}"#));
+        let wanted = Policy {
+            suspend_after: "36h".parse().unwrap(),
+            on_pause: OnPause::Keep,
+            ..before.clone()
+        };
+        assert_eq!(after, Ok(wanted));
+        let wrong = fields(
+            r#"{"on_end":"explode","grace":"3d","end_after":"two weeks","match_by_email":"yes",
+                "on_pause":null,"on_dispute_lost":"keep"}"#,
+        );
+        let errors = before.with(&wrong).unwrap_err();
+        let mut named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        named.sort_unstable();
+        let wanted = ["end_after", "grace", "match_by_email", "on_end", "on_pause"];
+        assert_eq!(named, wanted, "{errors:?}");
     }
 
     #[test]

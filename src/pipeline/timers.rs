@@ -10,10 +10,10 @@ use super::process::audit_entries;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
-use crate::store::{Actor, Store, StoreError, Way};
+use crate::store::{Actor, Store, StoreError, Tx, Way};
 
 /// Most customers of one transaction: a write lock is held while they are derived.
-const MOST: i64 = 200;
+pub(super) const MOST: u32 = 200;
 
 /// Acts on due times until none is left; the number of customers derived.
 ///
@@ -23,7 +23,7 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
     let mut total = 0;
     loop {
         let mut tx = store.begin().await?;
-        let due = tx.customer_due(now, MOST).await?;
+        let due = tx.customer_due(now, MOST.into()).await?;
         if due.is_empty() {
             return Ok(total);
         }
@@ -34,16 +34,27 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
         }
         tx.lock_apps(by_app.keys(), Way::Alone).await?;
         for (app, customers) in by_app {
-            let reach = Reach {
-                customers,
-                ..Reach::default()
-            };
-            let mut world = tx.world_load(&app, &reach).await?;
-            let changes = world.tick(now);
-            tx.world_save(&app, &world).await?;
-            tx.audit_add(&audit_entries(&app, &Actor::Timer, &changes, now))
-                .await?;
+            derive(&mut tx, &app, customers, &Actor::Timer, now).await?;
         }
         tx.commit().await?;
     }
+}
+
+/// Derives some customers of an app anew, in a transaction that has the app alone.
+pub(super) async fn derive(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customers: BTreeSet<CustomerId>,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let reach = Reach {
+        customers,
+        ..Reach::default()
+    };
+    let mut world = tx.world_load(app, &reach).await?;
+    let changes = world.tick(now);
+    tx.world_save(app, &world).await?;
+    tx.audit_add(&audit_entries(app, actor, &changes, now))
+        .await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::driver::{Batch, Row, Value, binds};
 use super::{StoreError, Tx, Way, document};
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
@@ -118,8 +118,8 @@ impl Tx {
         row.map(|row| row.json("policy")).transpose()
     }
 
-    /// Sets an app's policy; whether there is such an app. What customers have is not derived
-    /// anew by this.
+    /// Sets an app's policy; whether there is such an app. Begins the walk that derives its
+    /// customers anew; see [`app_walk`](Self::app_walk).
     ///
     /// # Errors
     /// When the database does not answer.
@@ -128,9 +128,45 @@ impl Tx {
         slug: &AppSlug,
         policy: &Policy,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE apps SET policy = $2 WHERE slug = $1";
+        let sql = "UPDATE apps SET policy = $2, derive_after = '' WHERE slug = $1";
         let binds = binds![slug.as_str(), Value::Json(document(policy)?)];
         Ok(self.execute(sql, binds).await? > 0)
+    }
+
+    /// The apps with customers who are still shown as the policy before says.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_walks(&mut self) -> Result<Vec<AppSlug>, StoreError> {
+        let sql = "SELECT slug FROM apps WHERE derive_after IS NOT NULL ORDER BY slug";
+        let rows = self.fetch(sql, binds![]).await?;
+        rows.iter().map(|row| row.parsed("slug")).collect()
+    }
+
+    /// How far the customers of an app are shown as its policy says: the id of the last one, empty
+    /// before the first; `None` when all are.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_walk(&mut self, slug: &AppSlug) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT derive_after FROM apps WHERE slug = $1";
+        let row = self.fetch_opt(sql, binds![slug.as_str()]).await?;
+        row.map_or(Ok(None), |row| row.text_opt("derive_after"))
+    }
+
+    /// Notes how far the customers of an app are shown as its policy says; `None` for all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_walked(
+        &mut self,
+        slug: &AppSlug,
+        to: Option<&CustomerId>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE apps SET derive_after = $2 WHERE slug = $1";
+        let binds = binds![slug.as_str(), to.map(CustomerId::as_str)];
+        self.execute(sql, binds).await?;
+        Ok(())
     }
 }
 

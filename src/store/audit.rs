@@ -21,6 +21,8 @@ pub enum Actor {
     Root,
     /// A due time that came.
     Timer,
+    /// A new policy, which an admin set before.
+    Policy,
     /// Somebody at the machine: a command, or the start of the server.
     Operator,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Actor {
             Self::Admin(id) => write!(f, "admin:{id}"),
             Self::Root => f.write_str("admin:root"),
             Self::Timer => f.write_str("timer"),
+            Self::Policy => f.write_str("policy"),
             Self::Operator => f.write_str("operator"),
         }
     }
@@ -75,7 +78,9 @@ impl Tx {
         for entry in entries {
             let event = match &entry.actor {
                 Actor::Event(key) => Some(&key.id),
-                Actor::Admin(_) | Actor::Root | Actor::Timer | Actor::Operator => None,
+                Actor::Admin(_) | Actor::Root | Actor::Timer | Actor::Policy | Actor::Operator => {
+                    None
+                }
             };
             rows.row([
                 json!(entry.app),

@@ -244,7 +244,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let mut tx = self.handle(self.driver.begin().await?);
+        let held = self.driver.has_many_writers().then(Held::default);
+        let mut tx = self.handle(self.driver.begin().await?, held);
         tx.hold = idempotency::held();
         Ok(tx)
     }
@@ -259,18 +260,18 @@ impl Store {
         Ok(tx)
     }
 
-    /// Begins a transaction that only reads, one consistent picture.
+    /// Begins a transaction that only reads, one consistent picture. It needs no locks.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn read(&self) -> Result<Tx, StoreError> {
-        Ok(self.handle(self.driver.read().await?))
+        Ok(self.handle(self.driver.read().await?, None))
     }
 
-    fn handle(&self, session: Box<dyn Session>) -> Tx {
+    fn handle(&self, session: Box<dyn Session>, held: Option<Held>) -> Tx {
         Tx {
             session,
-            held: self.driver.has_many_writers().then(Held::default),
+            held,
             hold: None,
             statements: Arc::clone(&self.statements),
         }

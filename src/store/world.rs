@@ -119,6 +119,45 @@ impl Tx {
             .collect()
     }
 
+    /// Shown customers in the order of their ids, deleted ones too, behind an id.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn customer_after(
+        &mut self,
+        app: &AppSlug,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<CustomerId>, StoreError> {
+        let sql = "SELECT id FROM customers \
+                   WHERE app = $1 AND id > $2 AND merged_into IS NULL ORDER BY id LIMIT $3";
+        let rows = self.fetch(sql, binds![app.as_str(), after, most]).await?;
+        rows.iter().map(|row| row.parsed("id")).collect()
+    }
+
+    /// Billing accounts that an address may tie to others or to an admin-made row, and no pin
+    /// ties to anybody; in the order of their keys, behind a key.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn account_sharing(
+        &mut self,
+        app: &AppSlug,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<ObjectKey>, StoreError> {
+        let sql = "SELECT key FROM accounts \
+                   WHERE app = $1 AND key > $2 AND linking_email IS NOT NULL \
+                   AND kept ->> 'pin' IS NULL AND (EXISTS (SELECT 1 FROM accounts AS other \
+                   WHERE other.app = $1 AND other.linking_email = accounts.linking_email \
+                   AND other.key <> accounts.key) \
+                   OR EXISTS (SELECT 1 FROM customers \
+                   WHERE customers.app = $1 AND customers.admin_email = accounts.linking_email)) \
+                   ORDER BY key LIMIT $3";
+        let rows = self.fetch(sql, binds![app.as_str(), after, most]).await?;
+        rows.iter().map(|row| row.parsed("key")).collect()
+    }
+
     /// Loads the pairs around some ids; answers all ids that were reached.
     async fn world_walk(
         &mut self,

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
-use crate::pipeline::{relay, timers};
+use crate::pipeline::{policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use attempts::Stop;
@@ -183,27 +183,33 @@ impl Worker {
     async fn run_timers(self) {
         let mut pause = Pause::new();
         loop {
-            match timers::run_due(&self.store, self.clock.now()).await {
-                Ok(0) => pause = Pause::new(),
-                Ok(customers) => {
+            let rest = match self.act_on_time().await {
+                Ok(more) => {
                     pause = Pause::new();
-                    info!(customers, "due times acted on");
+                    if more { Duration::ZERO } else { TIMER_INTERVAL }
                 }
                 Err(error) => {
                     warn!(
                         error = chain(&error),
                         "acting on due times failed; trying again"
                     );
-                    if self.shut_down_within(pause.next()).await {
-                        return;
-                    }
-                    continue;
+                    pause.next()
                 }
-            }
-            if self.shut_down_within(TIMER_INTERVAL).await {
+            };
+            if self.shut_down_within(rest).await {
                 return;
             }
         }
+    }
+
+    /// Acts on due times, then takes a step for each app with a new policy; whether such a walk
+    /// goes on. Due times come between any two steps, for a walk may be long.
+    async fn act_on_time(&self) -> Result<bool, StoreError> {
+        let customers = timers::run_due(&self.store, self.clock.now()).await?;
+        if customers > 0 {
+            info!(customers, "due times acted on");
+        }
+        policy::walk_on(&self.store, self.clock.now()).await
     }
 
     /// The next batch, or `None` at shutdown. A queue that does not answer is asked again.

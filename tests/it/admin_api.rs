@@ -7,6 +7,7 @@ mod events;
 mod idempotency;
 mod licenses;
 mod packages;
+mod policy;
 mod rig;
 mod seeds;
 mod tenants;

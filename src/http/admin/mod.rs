@@ -15,6 +15,7 @@ mod list;
 mod operations;
 mod packages;
 mod plans;
+mod policy;
 mod problem;
 mod releases;
 mod secrets;
@@ -42,6 +43,7 @@ pub(super) fn router() -> Router<AppState> {
         .merge(licenses::router())
         .merge(releases::router())
         .merge(plans::router())
+        .merge(policy::router())
         .merge(events::router())
         .merge(apps::router())
         .merge(secrets::router())

@@ -254,6 +254,19 @@ impl Rig {
 
     /// Lets the worker process a Stripe event of the app `default`.
     pub(super) async fn happens(&self, event: &Value) {
+        self.happen(std::slice::from_ref(event)).await;
+    }
+
+    /// Lets the worker process Stripe events of the app `default`, many in a batch.
+    pub(super) async fn happen(&self, events: &[Value]) {
+        for events in events.chunks(100) {
+            let messages: Vec<Message> = events.iter().map(|it| self.message(it)).collect();
+            let messages: Vec<&Message> = messages.iter().collect();
+            process(&self.store, &messages, self.now()).await.unwrap();
+        }
+    }
+
+    fn message(&self, event: &Value) -> Message {
         let receipt = self.receipts.fetch_add(1, Ordering::SeqCst);
         let headers = HeadersV1 {
             app: AppSlug::default_app(),
@@ -267,11 +280,10 @@ impl Rig {
             replay: None,
             error: None,
         };
-        let message = Message {
+        Message {
             headers: Headers::V1(headers),
             body: event.to_string(),
-        };
-        process(&self.store, &[&message], self.now()).await.unwrap();
+        }
     }
 }
 

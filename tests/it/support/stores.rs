@@ -101,6 +101,23 @@ impl Place {
         }
     }
 
+    /// The texts that a query of one column finds, behind the store's back.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let (url, sql) = (self.url(), AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Folder(_) => {
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+                rows.unwrap()
+            }
+            Self::Server(_) => {
+                let mut connection = PgConnection::connect(&url).await.unwrap();
+                let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await;
+                rows.unwrap()
+            }
+        }
+    }
+
     /// Runs a statement behind the store's back.
     pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
         let url = self.url();

@@ -1,0 +1,155 @@
+//! The policy of the app: what billing's word does to customers.
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::apps::app_not_found;
+use super::order_of;
+use crate::domain::id::CustomerId;
+use crate::domain::policy::Policy;
+use crate::domain::validate::FieldError;
+use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
+use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/policy", get(show).put(put))
+        .route("/policy/simulate", post(simulate))
+}
+
+impl From<PolicyError> for ApiError {
+    fn from(error: PolicyError) -> Self {
+        match error {
+            PolicyError::Invalid { errors } => Self::invalid(errors),
+            PolicyError::NoApp => app_not_found(),
+            PolicyError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The whole policy.
+#[derive(Serialize)]
+struct PolicyView {
+    #[serde(flatten)]
+    policy: Policy,
+    /// Some customers are still shown as the policy before says; the workers are at it.
+    pending: bool,
+}
+
+impl From<InForce> for PolicyView {
+    fn from(InForce { policy, pending }: InForce) -> Self {
+        Self { policy, pending }
+    }
+}
+
+async fn show(State(state): State<AppState>, admin: Admin) -> Result<Json<PolicyView>, ApiError> {
+    let policy = policy::show(&state.store, &admin.app_or_default()).await?;
+    Ok(Json(policy.into()))
+}
+
+/// The policy after an order.
+#[derive(Serialize)]
+struct PutView {
+    #[serde(flatten)]
+    policy: PolicyView,
+    changed: bool,
+}
+
+async fn put(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidJson(fields): ValidJson<Map<String, Value>>,
+) -> Result<Json<PutView>, ApiError> {
+    let order = order_of(&admin, &state);
+    let (policy, changed) = policy::put(&state.store, &order, &fields).await?;
+    Ok(Json(PutView {
+        policy: policy.into(),
+        changed,
+    }))
+}
+
+#[derive(Deserialize)]
+struct SimulateQuery {
+    cursor: Option<String>,
+}
+
+/// What a policy would do.
+#[derive(Serialize)]
+struct ForecastView {
+    /// The whole policy as it would be.
+    policy: Policy,
+    /// How many customers were looked at, at most 10,000 in one answer.
+    examined: usize,
+    /// How many of them would go from one status to another.
+    counts: Vec<CountView>,
+    /// Each of them, at most 1,000 in one answer.
+    customers: Vec<ForeseenView>,
+    /// Goes on with the customers that were not looked at; null if there are none.
+    next_cursor: Option<CustomerId>,
+}
+
+#[derive(Serialize)]
+struct CountView {
+    from: &'static str,
+    /// The same as `from` where the reason, the holds or the grants would change.
+    to: &'static str,
+    customers: usize,
+}
+
+#[derive(Serialize)]
+struct ForeseenView {
+    id: CustomerId,
+    email: Option<String>,
+    from: &'static str,
+    to: &'static str,
+    reason: Option<String>,
+}
+
+impl From<Foreseen> for ForeseenView {
+    fn from(customer: Foreseen) -> Self {
+        Self {
+            id: customer.id,
+            email: customer.email,
+            from: customer.from.as_str(),
+            to: customer.to.as_str(),
+            reason: customer.reason,
+        }
+    }
+}
+
+impl From<Forecast> for ForecastView {
+    fn from(forecast: Forecast) -> Self {
+        let count = |((from, to), customers)| CountView {
+            from,
+            to,
+            customers,
+        };
+        Self {
+            policy: forecast.policy,
+            examined: forecast.examined,
+            counts: forecast.counts.into_iter().map(count).collect(),
+            customers: forecast.customers.into_iter().map(Into::into).collect(),
+            next_cursor: forecast.next,
+        }
+    }
+}
+
+async fn simulate(
+    State(state): State<AppState>,
+    Reading(admin): Reading,
+    ValidQuery(query): ValidQuery<SimulateQuery>,
+    ValidJson(fields): ValidJson<Map<String, Value>>,
+) -> Result<Json<ForecastView>, ApiError> {
+    let cursor = query.cursor.filter(|cursor| !cursor.is_empty());
+    let wrong = |_| {
+        let message = "must be a `next_cursor` of an answer";
+        ApiError::invalid_query(vec![FieldError::new("cursor", message)])
+    };
+    let after = cursor.map(|text| text.parse().map_err(wrong)).transpose()?;
+    let (app, now) = (admin.app_or_default(), state.clock.now());
+    let forecast = policy::simulate(&state.store, &app, &fields, after, now).await?;
+    Ok(Json(forecast.into()))
+}

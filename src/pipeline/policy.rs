@@ -1,0 +1,301 @@
+//! An app's policy: seeing what a change would do, and making it count for everybody.
+//!
+//! A policy is input of every derivation. From the commit of a new one on, events, admin acts and
+//! due times follow it. All other customers were derived before, and a walk brings them in step:
+//! over all of the app in the order of their ids, a bounded number in a transaction. How far it
+//! has come stands with the app and moves in the transaction that derives, so a walk goes on
+//! after a crash, and however many take part, each customer is derived once. The request that
+//! sets the policy does the first steps itself, which is all of them for most apps; the workers'
+//! timers do the rest.
+//!
+//! Refused: to make everybody due now. That writes each row once more, and one that derives as
+//! before would stay due for ever. Refused too: one transaction for all, which needs memory for
+//! all and keeps the workers out for as long.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use tracing::warn;
+
+use super::customers::Order;
+use super::process::audit_entries;
+use super::timers::{MOST, derive};
+use crate::causes::chain;
+use crate::domain::customer::{Customer, Shown, Status};
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::policy::Policy;
+use crate::domain::reach::Reach;
+use crate::domain::time::Timestamp;
+use crate::domain::validate::FieldError;
+use crate::domain::world::World;
+use crate::store::{Actor, Store, StoreError, Tx};
+
+/// How many steps of the walk the request that sets a policy takes itself: a thousand customers,
+/// which is a second at most.
+const STEPS_AT_ONCE: usize = 5;
+
+/// Most customers that one simulation looks at. Another goes on where it ended.
+pub const MOST_EXAMINED: usize = 10_000;
+
+/// Most customers that one simulation lists.
+pub const MOST_LISTED: usize = 1_000;
+
+/// Customers of one step.
+const STEP: usize = MOST as usize;
+
+/// Why a policy was not changed or tried.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// Some fields say something that is not allowed.
+    #[error("the policy has fields that are not right")]
+    Invalid {
+        /// What is wrong, field by field.
+        errors: Vec<FieldError>,
+    },
+    /// The app is gone.
+    #[error("there is no such app")]
+    NoApp,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// An app's policy, and how far it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// What holds for everything that happens from now on.
+    pub policy: Policy,
+    /// Some customers are still shown as the policy before says.
+    pub pending: bool,
+}
+
+/// The policy of an app.
+///
+/// # Errors
+/// When there is no such app, or the store failed.
+pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> {
+    let mut tx = store.read().await?;
+    let policy = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
+    let pending = tx.app_walk(app).await?.is_some();
+    Ok(InForce { policy, pending })
+}
+
+/// Sets some fields of an app's policy; what it is then, and whether anything changed. A change
+/// of `match_by_email` first pins the accounts that would follow another customer.
+///
+/// # Errors
+/// When fields are wrong, there is no such app, or the store failed.
+pub async fn put(
+    store: &Store,
+    order: &Order,
+    fields: &Map<String, Value>,
+) -> Result<(InForce, bool), PolicyError> {
+    let app = &order.app;
+    let mut tx = store.begin_in(app).await?;
+    let before = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
+    let policy = before
+        .with(fields)
+        .map_err(|errors| PolicyError::Invalid { errors })?;
+    let changed = policy != before;
+    if changed {
+        if policy.match_by_email != before.match_by_email {
+            pin_accounts(&mut tx, order, &policy).await?;
+        }
+        tx.app_policy_put(app, &policy).await?;
+        let details = json!({"from": before, "to": policy});
+        order.audit(&mut tx, None, "policy_put", details).await?;
+        tx.commit().await?;
+        // The policy stands already, so whatever stops the walk now only leaves it to the timers.
+        if let Err(error) = first_steps(store, app, order.now).await {
+            warn!(
+                error = chain(&error),
+                "deriving customers under a new policy failed; the timers go on"
+            );
+        }
+    }
+    Ok((show(store, app).await?, changed))
+}
+
+/// Takes the next step of each app's walk; whether there may be more to do.
+///
+/// # Errors
+/// When the store failed. What was committed before stays.
+pub async fn walk_on(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
+    let apps = store.read().await?.app_walks().await?;
+    let mut more = false;
+    for app in apps {
+        more |= step(store, &app, now).await?;
+    }
+    Ok(more)
+}
+
+async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<(), StoreError> {
+    for _ in 0..STEPS_AT_ONCE {
+        if !step(store, app, now).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Derives the next customers of an app's walk; whether any are left.
+async fn step(store: &Store, app: &AppSlug, now: Timestamp) -> Result<bool, StoreError> {
+    let mut tx = store.begin_in(app).await?;
+    let Some(after) = tx.app_walk(app).await? else {
+        return Ok(false);
+    };
+    let customers = tx.customer_after(app, &after, MOST.into()).await?;
+    let last = customers
+        .last()
+        .filter(|_| customers.len() == STEP)
+        .cloned();
+    derive(
+        &mut tx,
+        app,
+        customers.into_iter().collect(),
+        &Actor::Policy,
+        now,
+    )
+    .await?;
+    tx.app_walked(app, last.as_ref()).await?;
+    tx.commit().await?;
+    Ok(last.is_some())
+}
+
+/// Pins the accounts that would follow another customer, or nobody, under a policy. All of them
+/// in the transaction that sets it: an event between would already move some.
+async fn pin_accounts(tx: &mut Tx, order: &Order, policy: &Policy) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let accounts = tx.account_sharing(&order.app, &after, MOST.into()).await?;
+        let Some(last) = accounts.last() else {
+            return Ok(());
+        };
+        after = last.to_string();
+        let reach = Reach {
+            accounts: accounts.into_iter().collect(),
+            ..Reach::default()
+        };
+        let mut world = tx.world_load(&order.app, &reach).await?;
+        let changes = world.adopt_policy(policy.clone());
+        tx.world_save(&order.app, &world).await?;
+        let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+        tx.audit_add(&entries).await?;
+    }
+}
+
+/// What a policy would do to the customers that were looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// The policy as it would be.
+    pub policy: Policy,
+    /// How many customers were looked at.
+    pub examined: usize,
+    /// How many of them would go from one status to another. From a status to the same: those
+    /// whose reason, holds or access would change.
+    pub counts: BTreeMap<(&'static str, &'static str), usize>,
+    /// Each of them.
+    pub customers: Vec<Foreseen>,
+    /// Where the next simulation goes on; `None` if these were all.
+    pub next: Option<CustomerId>,
+}
+
+/// A customer who would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Which one.
+    pub id: CustomerId,
+    /// The shown e-mail address.
+    pub email: Option<String>,
+    /// The status under the present policy.
+    pub from: Status,
+    /// The status under the other one.
+    pub to: Status,
+    /// Why it would be so.
+    pub reason: Option<String>,
+}
+
+/// What would change if some fields of an app's policy were set so. Changes nothing. Looks at
+/// [`MOST_EXAMINED`] customers behind `after`, a step at a time.
+///
+/// # Errors
+/// When fields are wrong, there is no such app, or the store failed.
+pub async fn simulate(
+    store: &Store,
+    app: &AppSlug,
+    fields: &Map<String, Value>,
+    after: Option<CustomerId>,
+    now: Timestamp,
+) -> Result<Forecast, PolicyError> {
+    let mut tx = store.read().await?;
+    let before = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
+    let policy = before
+        .with(fields)
+        .map_err(|errors| PolicyError::Invalid { errors })?;
+    let mut forecast = Forecast {
+        policy,
+        examined: 0,
+        counts: BTreeMap::new(),
+        customers: Vec::new(),
+        next: after,
+    };
+    while forecast.examined + STEP <= MOST_EXAMINED
+        && forecast.customers.len() + STEP <= MOST_LISTED
+    {
+        let after = forecast.next.as_ref().map_or("", CustomerId::as_str);
+        let customers = tx.customer_after(app, after, MOST.into()).await?;
+        forecast.next = customers
+            .last()
+            .filter(|_| customers.len() == STEP)
+            .cloned();
+        let reach = Reach {
+            customers: customers.iter().cloned().collect(),
+            ..Reach::default()
+        };
+        let world = tx.world_load(app, &reach).await?;
+        forecast.examine(world, &reach.customers, now);
+        if forecast.next.is_none() {
+            break;
+        }
+    }
+    Ok(forecast)
+}
+
+impl Forecast {
+    /// Derives customers under the present policy and under the other one.
+    fn examine(&mut self, mut world: World, customers: &BTreeSet<CustomerId>, now: Timestamp) {
+        world.tick(now);
+        let before: Vec<Customer> = customers
+            .iter()
+            .filter_map(|id| world.customers.get(id).cloned())
+            .collect();
+        world.set_policy(self.policy.clone(), now);
+        for row in before {
+            self.examined += 1;
+            let after = world.customers.get(&row.id).map(|row| &row.shown);
+            if let Some(after) = after.filter(|after| differs(&row.shown, after)) {
+                self.note(row.id, &row.shown, after);
+            }
+        }
+    }
+
+    fn note(&mut self, id: CustomerId, before: &Shown, after: &Shown) {
+        let statuses = (before.status.as_str(), after.status.as_str());
+        *self.counts.entry(statuses).or_default() += 1;
+        self.customers.push(Foreseen {
+            id,
+            email: after.contact.email.clone(),
+            from: before.status,
+            to: after.status,
+            reason: after.reason.clone(),
+        });
+    }
+}
+
+/// Whether a customer would notice. Flags and due times are for admins and timers.
+fn differs(before: &Shown, after: &Shown) -> bool {
+    before.status != after.status
+        || before.reason != after.reason
+        || before.holds != after.holds
+        || before.entitlements != after.entitlements
+}
