@@ -27,6 +27,7 @@ mod process;
 mod queue;
 mod rabbitmq;
 mod receiver;
+mod registry;
 mod signature;
 mod store;
 mod support;
