@@ -4,6 +4,7 @@ mod check_config;
 mod demo;
 mod events;
 mod migrate;
+mod openapi;
 mod output;
 mod samples;
 mod serve;
@@ -52,6 +53,8 @@ enum Command {
     Events(events::EventsCommand),
     /// Signs a built-in sample event and posts it.
     Trigger(trigger::TriggerArgs),
+    /// Prints the description of the API, OpenAPI 3.1.
+    Openapi,
 }
 
 /// Whose data a command works on.
@@ -77,6 +80,7 @@ impl Cli {
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
+            Command::Openapi => Ok(openapi::run()),
         }
     }
 }

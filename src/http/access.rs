@@ -10,18 +10,21 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::credentials;
 use super::error::ApiError;
+use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
 use crate::domain::access::{self, AccessCode, Extent, Holder};
 use crate::domain::customer::Customer;
@@ -38,25 +41,31 @@ const X_CUSTOMER: HeaderName = HeaderName::from_static("x-tollgate-customer-id")
 const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
 
 /// The access check of registries.
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/access", get(check))
-        .route("/access/packages", get(packages))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(check))
+        .routes(routes!(packages));
+    openapi::resource("access", "The access check, for registries.", routes)
 }
 
 /// What is asked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct AccessQuery {
     /// `vendor/name`, in any case.
+    #[param(required, min_length = 1, example = "acme/tool")]
     package: Option<String>,
     /// As Composer writes it; without it, whether any version may be had.
+    #[param(example = "2.1.0")]
     version: Option<String>,
 }
 
 /// What is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Access)]
 pub(super) struct AccessAnswer {
     allowed: bool,
+    #[schema(schema_with = words::access_code)]
     code: AccessCode,
     app: Option<String>,
     customer_id: Option<String>,
@@ -144,6 +153,24 @@ const fn status_of(code: AccessCode) -> StatusCode {
     }
 }
 
+/// Tells whether a token may have a package in a version.
+///
+/// The same stands in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and `-Status`, for
+/// proxies that see no bodies.
+#[utoipa::path(
+    get,
+    path = "/access",
+    params(AccessQuery),
+    security(("customer_token" = []), ("customer_basic" = [])),
+    responses(
+        (status = 200, description = "Yes.", body = AccessAnswer),
+        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
+        (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
+        (status = 422, description = "`query_invalid`: no package is named."),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`."),
+    )
+)]
 async fn check(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -256,7 +283,8 @@ fn presented(headers: &HeaderMap) -> Option<TokenHash> {
 }
 
 /// Everything that a token may have.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessPackages)]
 struct PackagesAnswer {
     #[serde(flatten)]
     answer: AccessAnswer,
@@ -264,11 +292,14 @@ struct PackagesAnswer {
 }
 
 /// Which versions of a package: a constraint, or, for the frozen, a list.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = Extent)]
 struct ExtentView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     constraint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     versions: Option<Vec<String>>,
 }
 
@@ -290,6 +321,19 @@ impl From<Extent> for ExtentView {
     }
 }
 
+/// Tells everything that a token may have.
+#[utoipa::path(
+    get,
+    path = "/access/packages",
+    security(("customer_token" = []), ("customer_basic" = [])),
+    responses(
+        (status = 200, description = "Packages, each with a constraint or a list of versions.", body = PackagesAnswer),
+        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
+        (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`."),
+    )
+)]
 async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut tx = state.store.read().await?;
     let Some(TokenHolder {

@@ -17,6 +17,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::frame;
 use crate::causes::chain;
@@ -270,21 +271,33 @@ fn whole_seconds(duration: Duration) -> HeaderValue {
 
 /// A problem document, RFC 9457 section 3, with the members that are ours: `code`, `errors` and
 /// `request_id`.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
+    /// The status in words.
+    #[schema(examples("Unprocessable Entity"))]
     title: &'a str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong, for programs: a word that stays.
+    #[schema(examples("body_invalid"))]
     code: &'a str,
+    /// What is wrong, for people.
     detail: &'a str,
+    /// What is wrong with each field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemField<'a>>,
+    /// Names the request in our log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     request_id: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ProblemField<'a> {
+    /// The field, with its path: `packages[0].constraint`.
     field: &'a str,
+    /// The end of a sentence about it: `must be …`.
     message: &'a str,
 }
 

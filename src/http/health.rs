@@ -6,41 +6,85 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::AppState;
 use super::error::Cause;
-use super::frame;
+use super::{AppState, frame, openapi};
 use crate::causes::chain;
 
 /// How long a part may take to answer before it counts as away. Shorter than the second or more
 /// after which probes themselves give up.
 const ANSWER_TIME: Duration = Duration::from_millis(800);
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz));
+    openapi::resource("health", "For whoever watches this process.", routes)
 }
 
-async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({"status": "alive"}))
+/// That it answers at all.
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    #[schema(examples("alive"))]
+    status: &'static str,
+}
+
+/// Tells that this process answers at all.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses((status = 200, description = "It does.", body = Alive))
+)]
+async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "alive" })
 }
 
 /// Something that a role cannot do without.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Part {
+    #[schema(examples("store"))]
     name: &'static str,
     ready: bool,
 }
 
+/// That every part answers.
+#[derive(Serialize, ToSchema)]
+struct Ready<'a> {
+    #[schema(examples("ready"))]
+    status: &'static str,
+    parts: &'a [Part],
+}
+
+/// The problem document of a process that is not ready.
+#[derive(Serialize, ToSchema)]
+struct NotReady<'a> {
+    title: Option<&'static str>,
+    status: u16,
+    #[schema(examples("not_ready"))]
+    code: &'static str,
+    detail: &'static str,
+    parts: &'a [Part],
+    request_id: Option<String>,
+}
+
+/// Tells whether this process can do its work.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses(
+        (status = 200, description = "It can.", body = Ready<'_>),
+        (status = 503, description = "`not_ready`.", body = NotReady<'_>, content_type = "application/problem+json"),
+    )
+)]
 async fn readyz(State(state): State<AppState>) -> Response {
     let roles = state.settings.roles;
     let mut parts = Vec::new();
@@ -86,17 +130,21 @@ async fn ask(name: &'static str, part: impl Future<Output = Result<(), Cause>>) 
 /// 200, or 503 as a problem document; both list the parts.
 fn answer(parts: &[Part]) -> Response {
     if parts.iter().all(|part| part.ready) {
-        return Json(json!({"status": "ready", "parts": parts})).into_response();
+        let ready = Ready {
+            status: "ready",
+            parts,
+        };
+        return Json(ready).into_response();
     }
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let problem = json!({
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "code": "not_ready",
-        "detail": "a part that is needed does not answer",
-        "parts": parts,
-        "request_id": frame::request_id(),
-    });
+    let problem = NotReady {
+        title: status.canonical_reason(),
+        status: status.as_u16(),
+        code: "not_ready",
+        detail: "a part that is needed does not answer",
+        parts,
+        request_id: frame::request_id(),
+    };
     let headers = [(CONTENT_TYPE, "application/problem+json")];
-    (status, headers, problem.to_string()).into_response()
+    (status, headers, Json(problem)).into_response()
 }

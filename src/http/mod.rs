@@ -12,6 +12,7 @@ pub mod auth;
 #[cfg(test)]
 mod auth_tests;
 pub mod client_addr;
+mod docs;
 pub mod endpoints;
 pub mod error;
 mod frame;
@@ -19,6 +20,7 @@ mod health;
 mod idempotency;
 pub mod input;
 pub mod limits;
+pub mod openapi;
 mod patience;
 mod server;
 pub mod throttle;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use ipnet::IpNet;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{Admin, Reading};
 pub use client_addr::ClientAddr;
@@ -121,30 +124,36 @@ impl Deref for AppState {
 
 /// Everything that this process serves, on one address.
 pub fn router(state: AppState) -> Router {
-    framed(service_routes(&state).merge(health::router()), state)
+    framed(routes_of(&state).merge(health::router()).into(), state)
 }
 
 /// Everything but what [`ops_router`] has, for a process that serves the two on two addresses.
 pub fn service_router(state: AppState) -> Router {
-    framed(service_routes(&state), state)
+    framed(routes_of(&state).into(), state)
 }
 
 /// What operators' tools ask for: health.
 pub fn ops_router(state: AppState) -> Router {
-    framed(health::router(), state)
+    framed(health::router().into(), state)
 }
 
-fn service_routes(state: &AppState) -> Router<AppState> {
-    let roles = state.settings.roles;
-    let mut routes = Router::new();
+fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
+    let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
+    let admin = admin::router().route_layer(once);
+    described_routes(state.settings.roles, admin)
+}
+
+/// What processes of these roles serve, except health, which all of them do.
+fn described_routes(roles: Roles, admin: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+    let mut routes = OpenApiRouter::default();
     if roles.receiver {
         routes = routes.merge(webhook::router());
     }
     if roles.api {
-        let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
         routes = routes
-            .merge(admin::router().route_layer(once))
-            .merge(access::router());
+            .merge(admin)
+            .merge(access::router())
+            .merge(docs::router());
     }
     routes
 }

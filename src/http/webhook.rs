@@ -26,32 +26,35 @@
 
 use std::net::IpAddr;
 
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::Serialize;
 use tracing::Instrument;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
 use super::error::ApiError;
-use super::{AppState, frame, input, limits};
+use super::{AppState, frame, input, limits, openapi};
 use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider};
 use crate::pipeline::ingest::{IngestError, ingest};
 use crate::provider::{self, EventHead, SignatureError};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/webhooks/{provider}", post(receive_for_default))
-        .route("/webhooks/{app}/{provider}", post(receive_for_app))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(receive_for_default))
+        .routes(routes!(receive_for_app));
+    openapi::resource("webhooks", "Where providers post.", routes)
 }
 
 /// The answer to a webhook that is durable now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Received {
     received: bool,
     event_id: String,
@@ -76,6 +79,26 @@ impl Place {
     }
 }
 
+/// Takes a webhook of the app `default`.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{provider}",
+    params(
+        ("Stripe-Signature" = Option<String>, Header, description = "From Stripe: `t=…,v1=…`."),
+        ("Paddle-Signature" = Option<String>, Header, description = "From Paddle: `ts=…;h1=…`."),
+    ),
+    request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
+    responses(
+        (status = 200, description = "It is durable.", body = Received),
+        (status = 400, description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."),
+        (status = 404, description = "`endpoint_unknown`: no such endpoint, or none with a current secret."),
+        (status = 408, description = "`body_too_slow`."),
+        (status = 413, description = "`payload_too_large`: over a megabyte."),
+        (status = 429, description = "`too_many_failures`: too many failing signatures from this address."),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`."),
+    )
+)]
 async fn receive_for_default(
     State(state): State<AppState>,
     client: ClientAddr,
@@ -88,6 +111,26 @@ async fn receive_for_default(
     receive(&state, &place, client.0, request).await
 }
 
+/// Takes a webhook of an app.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{app}/{provider}",
+    params(
+        ("Stripe-Signature" = Option<String>, Header, description = "From Stripe: `t=…,v1=…`."),
+        ("Paddle-Signature" = Option<String>, Header, description = "From Paddle: `ts=…;h1=…`."),
+    ),
+    request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
+    responses(
+        (status = 200, description = "It is durable.", body = Received),
+        (status = 400, description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."),
+        (status = 404, description = "`endpoint_unknown`: no such endpoint, or none with a current secret."),
+        (status = 408, description = "`body_too_slow`."),
+        (status = 413, description = "`payload_too_large`: over a megabyte."),
+        (status = 429, description = "`too_many_failures`: too many failing signatures from this address."),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`."),
+    )
+)]
 async fn receive_for_app(
     State(state): State<AppState>,
     client: ClientAddr,

@@ -20,6 +20,7 @@ mod crash;
 mod domain_acts;
 mod domain_effects;
 mod flow;
+mod openapi;
 mod outcomes;
 mod payload;
 mod postgres;

@@ -1,28 +1,39 @@
 //! Admin tokens. A token that is bound to one app sees and makes only tokens of that app.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{self, List, Paging};
+use super::list::{self, List, Paging, PagingQuery};
 use super::view::AdminTokenView;
 use super::{Faults, checked, order_in, order_of};
 use crate::domain::id::{AdminTokenId, AppSlug};
 use crate::domain::role::Role;
 use crate::domain::validate::{self, FieldError};
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
 use crate::store::Tx;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/admin-tokens", get(list).post(create))
-        .route("/admin-tokens/{id}", delete(revoke))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke));
+    openapi::resource("admin-tokens", "Who may use this API.", routes)
 }
 
+/// Lists admin tokens.
+#[utoipa::path(
+    get,
+    path = "/admin-tokens",
+    params(PagingQuery),
+    responses((status = 200, description = "Tokens, without their texts.", body = List<AdminTokenView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -33,23 +44,40 @@ async fn list(
     Ok(paging.answer(list::map(part, AdminTokenView::from)))
 }
 
-#[derive(Deserialize)]
+/// A token to make.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AdminTokenBody {
+    /// For people. One line.
+    #[schema(min_length = 1, max_length = 255, examples("deploy script"))]
     name: String,
+    #[schema(schema_with = words::role)]
     role: String,
+    /// The one app that it is for; that of the asking token unless given.
+    #[schema(examples("default"))]
     app: Option<String>,
+    /// When it ends; never unless given.
+    #[schema(minimum = 1, maximum = 3650)]
     expires_in_days: Option<u32>,
 }
 
 /// A token that was just made, with the one showing of its text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewAdminToken)]
 struct NewAdminTokenView {
     #[serde(flatten)]
     view: AdminTokenView,
+    /// It is shown only here.
     token: String,
 }
 
+/// Makes an admin token. Needs an owner.
+#[utoipa::path(
+    post,
+    path = "/admin-tokens",
+    request_body = AdminTokenBody,
+    responses((status = 201, description = "The token, with its text.", body = NewAdminTokenView))
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -109,6 +137,12 @@ fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
     }
 }
 
+/// Ends an admin token. Needs an owner.
+#[utoipa::path(
+    delete,
+    path = "/admin-tokens/{id}",
+    responses((status = 204, description = "It is gone."))
+)]
 async fn revoke(
     State(state): State<AppState>,
     admin: Admin,

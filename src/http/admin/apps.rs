@@ -1,26 +1,30 @@
 //! Apps: the tenants.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::AppView;
 use super::{Faults, checked, order_in};
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
 use crate::domain::role::Role;
 use crate::domain::validate;
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::store::{App, Tx};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/apps", get(list).post(create))
-        .route("/apps/{slug}", get(show).patch(rename).delete(delete))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(show, rename, delete));
+    openapi::resource("apps", "Tenants.", routes)
 }
 
 pub(super) fn app_not_found() -> ApiError {
@@ -36,6 +40,13 @@ pub(super) async fn visible_app(tx: &mut Tx, admin: &Admin, slug: &str) -> Resul
     tx.app_find(&slug).await?.ok_or_else(app_not_found)
 }
 
+/// Lists the apps that the token may see.
+#[utoipa::path(
+    get,
+    path = "/apps",
+    params(PagingQuery),
+    responses((status = 200, description = "Apps.", body = List<AppView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -47,6 +58,12 @@ async fn list(
     Ok(paging.cut(all, |app| app.slug.clone()))
 }
 
+/// Shows an app.
+#[utoipa::path(
+    get,
+    path = "/apps/{slug}",
+    responses((status = 200, description = "The app.", body = AppView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -56,13 +73,28 @@ async fn show(
     Ok(Json(visible_app(&mut tx, &admin, &slug).await?.into()))
 }
 
-#[derive(Deserialize)]
+/// An app to make.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AppBody {
+    /// Names the app in paths, for ever.
+    #[schema(examples("acme"))]
     slug: String,
+    /// For people. One line.
+    #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
 
+/// Makes an app. Needs an owner of all apps.
+#[utoipa::path(
+    post,
+    path = "/apps",
+    request_body = AppBody,
+    responses(
+        (status = 201, description = "The app.", body = AppView),
+        (status = 409, description = "`app_exists`: there is one of this slug."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -103,12 +135,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(app.into())))
 }
 
-#[derive(Deserialize)]
+/// A new name of an app.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NameBody {
+    /// For people. One line.
+    #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
 
+/// Renames an app. Needs an owner.
+#[utoipa::path(
+    patch,
+    path = "/apps/{slug}",
+    request_body = NameBody,
+    responses((status = 200, description = "The app.", body = AppView))
+)]
 async fn rename(
     State(state): State<AppState>,
     admin: Admin,
@@ -128,6 +170,15 @@ async fn rename(
     Ok(Json(App { name, ..app }.into()))
 }
 
+/// Deletes an app with all that is in it. Needs an owner.
+#[utoipa::path(
+    delete,
+    path = "/apps/{slug}",
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "`app_default`: this one always exists."),
+    )
+)]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,

@@ -1,18 +1,21 @@
 //! Customers: making, finding, changing and deleting them.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::{self, CustomerView};
 use super::{instant, order_of, problem, shown_customer};
 use crate::domain::customer::Customer;
 use crate::domain::id::AppSlug;
 use crate::domain::profile::ProfileChange;
 use crate::domain::validate::FieldError;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated};
 use crate::store::{CustomerFilter, Listed, Match};
@@ -20,32 +23,34 @@ use crate::store::{CustomerFilter, Listed, Match};
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
 const MAX_SEARCH: usize = 512;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/customers", get(list).post(create))
-        .route("/customers/get-or-create", post(get_or_create))
-        .route("/customers/by-external/{external_id}", get(by_external))
-        .route("/customers/by-external-id", get(by_external_id))
-        .route("/customers/by-email", get(by_email))
-        .route(
-            "/customers/{id}",
-            get(show).put(update).patch(update).delete(delete),
-        )
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get_or_create))
+        .routes(routes!(by_external))
+        .routes(routes!(by_external_id))
+        .routes(routes!(by_email))
+        .routes(routes!(show, update, delete));
+    openapi::resource("customers", "Who has access.", routes)
 }
 
 /// A customer that was just made, with the one showing of its token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedCustomer)]
 struct CreatedView {
     #[serde(flatten)]
     customer: CustomerView,
+    /// An access token. It is shown only here.
     token: String,
 }
 
 /// A customer after an act.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedCustomer)]
 pub(super) struct ActedView {
     #[serde(flatten)]
     customer: CustomerView,
+    /// False if it was so before.
     changed: bool,
 }
 
@@ -81,6 +86,16 @@ async fn created(
     Ok((StatusCode::CREATED, Json(CreatedView { customer, token })))
 }
 
+/// Makes a customer.
+#[utoipa::path(
+    post,
+    path = "/customers",
+    request_body = ProfileChange,
+    responses(
+        (status = 201, description = "The customer, with its first access token.", body = CreatedView),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -99,6 +114,19 @@ enum FoundOrMade {
     Made(Box<CreatedView>),
 }
 
+/// Finds a customer by external id, then by e-mail address, or makes it.
+///
+/// Whoever asks at the same time gets the same customer.
+#[utoipa::path(
+    post,
+    path = "/customers/get-or-create",
+    request_body = ProfileChange,
+    responses(
+        (status = 200, description = "The customer that was there.", body = CustomerView),
+        (status = 201, description = "The customer that was made.", body = CreatedView),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
+    )
+)]
 async fn get_or_create(
     State(state): State<AppState>,
     admin: Admin,
@@ -117,6 +145,12 @@ async fn get_or_create(
     }
 }
 
+/// Shows a customer.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}",
+    responses((status = 200, description = "The customer.", body = CustomerView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -128,6 +162,12 @@ async fn show(
     Ok(Json(view::customer(&mut tx, &app, customer).await?))
 }
 
+/// Finds a customer by its external id or billing account.
+#[utoipa::path(
+    get,
+    path = "/customers/by-external/{external_id}",
+    responses((status = 200, description = "The customer.", body = CustomerView))
+)]
 async fn by_external(
     State(state): State<AppState>,
     admin: Admin,
@@ -142,11 +182,23 @@ async fn by_external(
     Ok(Json(view::customer(&mut tx, &app, customer).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ExternalIdQuery {
+    /// As in the path of `by-external`.
     external_id: String,
 }
 
+/// Finds a customer by its external id or billing account, given in the query.
+#[utoipa::path(
+    get,
+    path = "/customers/by-external-id",
+    params(ExternalIdQuery),
+    responses(
+        (status = 200, description = "The customer.", body = CustomerView),
+        (status = 404, description = "`customer_not_found`."),
+    )
+)]
 async fn by_external_id(
     state: State<AppState>,
     admin: Admin,
@@ -155,11 +207,23 @@ async fn by_external_id(
     by_external(state, admin, ValidPath(query.external_id)).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct EmailQuery {
+    /// The whole address.
     email: String,
 }
 
+/// Finds a customer by its e-mail address, in any case.
+#[utoipa::path(
+    get,
+    path = "/customers/by-email",
+    params(EmailQuery),
+    responses(
+        (status = 200, description = "The customer.", body = CustomerView),
+        (status = 404, description = "`customer_not_found`."),
+    )
+)]
 async fn by_email(
     State(state): State<AppState>,
     admin: Admin,
@@ -177,18 +241,39 @@ async fn by_email(
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// A part of the e-mail address.
+    #[param(max_length = 512)]
     email: Option<String>,
+    /// The whole external id.
     external_id: Option<String>,
+    /// The whole id of the user.
     user_id: Option<String>,
+    #[param(schema_with = words::status)]
     status: Option<String>,
+    /// A part of a name, an address or an id.
+    #[param(max_length = 512)]
     q: Option<String>,
+    /// Only those that were made later.
+    #[param(format = DateTime)]
     created_after: Option<String>,
+    /// Only those with an access token, or without.
+    #[param(value_type = Option<bool>)]
     has_token: Option<String>,
+    /// Also those that were deleted softly.
+    #[param(value_type = Option<bool>)]
     include_deleted: Option<String>,
 }
 
+/// Lists customers.
+#[utoipa::path(
+    get,
+    path = "/customers",
+    params(PagingQuery, ListQuery),
+    responses((status = 200, description = "Customers, the newest first.", body = List<CustomerView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -247,6 +332,18 @@ fn yes_or_no(field: &str, text: Option<&str>) -> Result<Option<bool>, FieldError
     }
 }
 
+/// Changes a customer.
+///
+/// Only the given fields change; null clears.
+#[utoipa::path(
+    method(put, patch),
+    path = "/customers/{id}",
+    request_body = ProfileChange,
+    responses(
+        (status = 200, description = "The customer.", body = ActedView),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer; `customer_deleted`: it takes no changes."),
+    )
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -258,11 +355,21 @@ async fn update(
     acted(&state, &order.app, updated).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct DeleteQuery {
+    /// Whether to keep the row, with `deleted_at`.
+    #[param(value_type = Option<bool>)]
     soft: Option<String>,
 }
 
+/// Deletes a customer with all that belongs to it.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}",
+    params(DeleteQuery),
+    responses((status = 204, description = "It is gone."))
+)]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,

@@ -1,38 +1,53 @@
 //! The event ledger, and replay of one event.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{self, List, Paging};
+use super::list::{self, List, Paging, PagingQuery};
 use super::view::EventView;
 use super::{instant, order_of, problem, word_of};
 use crate::domain::validate::FieldError;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::replay::replay_one;
 use crate::store::EventFilter;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/events", get(list))
-        .route("/events/{id}", get(show))
-        .route("/events/{id}/replay", post(replay))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(replay));
+    openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct EventQuery {
+    #[param(schema_with = words::outcome)]
     outcome: Option<String>,
     /// The same as `outcome`.
+    #[param(schema_with = words::outcome)]
     status: Option<String>,
+    #[param(schema_with = words::provider)]
     provider: Option<String>,
+    /// The whole type, as the provider has it.
     #[serde(rename = "type")]
+    #[param(example = "invoice.paid")]
     event_type: Option<String>,
+    /// Only events that concerned this customer.
     customer_id: Option<String>,
+    /// Received then or later.
+    #[param(format = DateTime)]
     since: Option<String>,
+    /// Received before.
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 
@@ -55,6 +70,13 @@ impl EventQuery {
     }
 }
 
+/// Lists events.
+#[utoipa::path(
+    get,
+    path = "/events",
+    params(PagingQuery, EventQuery),
+    responses((status = 200, description = "Events without their payloads, the newest first.", body = List<EventView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -71,6 +93,12 @@ async fn list(
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
+/// Shows an event with its payload.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    responses((status = 200, description = "The event.", body = EventView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -85,20 +113,33 @@ async fn show(
     Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
 }
 
-#[derive(Default, Deserialize)]
+/// How to replay.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ReplayBody {
+    /// Also an event that was applied.
     force: bool,
 }
 
 /// A replay that was ordered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
 struct ReplayView {
     id: String,
     /// It is in the queue; `GET /events/{id}` shows what became of it.
     replayed: bool,
 }
 
+/// Puts an event into the queue again.
+#[utoipa::path(
+    post,
+    path = "/events/{id}/replay",
+    request_body = Option<ReplayBody>,
+    responses(
+        (status = 202, description = "It is in the queue.", body = ReplayView),
+        (status = 409, description = "`already_applied`: it was, and `force` is not given."),
+    )
+)]
 async fn replay(
     State(state): State<AppState>,
     admin: Admin,

@@ -1,13 +1,15 @@
 //! Licences of customers. What makes one valid is in [`domain::license`](crate::domain::license).
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::operations::{EmptyBody, ReasonBody};
 use super::{Faults, checked, end, order_of, problem, shown_customer, word_of};
 use crate::domain::customer::Customer;
@@ -15,23 +17,26 @@ use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::license::{License, LicenseCode, LicenseStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::{self, FieldError};
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::Order;
 use crate::pipeline::licenses::{self, Judged, LicenseOrder};
 use crate::store::{LicenseFilter, Listed, StoreError, Tx, Window};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/licenses", get(list).post(create))
-        .route("/licenses/validate", post(validate))
-        .route("/licenses/{id}", get(show))
-        .route("/licenses/{id}/revoke", post(revoke))
-        .route("/licenses/{id}/reinstate", post(reinstate))
-        .route("/customers/{id}/licenses", get(of_customer))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(validate))
+        .routes(routes!(show))
+        .routes(routes!(revoke))
+        .routes(routes!(reinstate))
+        .routes(routes!(of_customer));
+    openapi::resource("licenses", "Keys that customers were sold.", routes)
 }
 
 /// A licence, as it counts now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = License)]
 pub(in crate::http) struct LicenseView {
     id: String,
     app: String,
@@ -40,13 +45,19 @@ pub(in crate::http) struct LicenseView {
     product: String,
     key: String,
     /// What it is by itself: `active`, `revoked` or `expired`.
+    #[schema(schema_with = words::license_status)]
     status: &'static str,
     /// Whether it opens anything now: it is active, and its customer's status allows.
     valid: bool,
+    #[schema(schema_with = words::license_code)]
     code: LicenseCode,
+    #[schema(value_type = Object)]
     metadata: Map<String, Value>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(format = DateTime)]
     revoked_at: Option<String>,
     revoked_reason: Option<String>,
 }
@@ -77,7 +88,8 @@ impl LicenseView {
 }
 
 /// A licence after an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedLicense)]
 pub(in crate::http) struct OrderedLicenseView {
     #[serde(flatten)]
     license: LicenseView,
@@ -85,16 +97,20 @@ pub(in crate::http) struct OrderedLicenseView {
 }
 
 /// Whether a key is valid, and what it is for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicenseValidation)]
 pub(in crate::http) struct ValidationView {
     valid: bool,
+    #[schema(schema_with = words::license_code)]
     code: LicenseCode,
     license_id: Option<String>,
     product: Option<String>,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
     customer_id: Option<String>,
     customer_status: Option<&'static str>,
     /// For a frozen customer: what came out later is not part of what it keeps.
+    #[schema(format = DateTime)]
     frozen_at: Option<String>,
 }
 
@@ -119,11 +135,16 @@ impl From<Judged> for ValidationView {
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct LicenseQuery {
+    /// Only those of this customer.
     customer_id: Option<String>,
+    /// The whole name of the product.
     product: Option<String>,
+    #[param(schema_with = words::license_status)]
     status: Option<String>,
+    /// The whole key.
     key: Option<String>,
 }
 
@@ -140,13 +161,22 @@ impl LicenseQuery {
     }
 }
 
-#[derive(Deserialize)]
+/// A licence to make.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct LicenseBody {
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     customer_id: String,
+    /// What it is for. One line.
+    #[schema(min_length = 1, max_length = 255, examples("acme-desktop"))]
     product: String,
+    /// A key that was sold elsewhere; made here unless given.
     key: Option<String>,
+    /// When it ends; never unless given.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// Anything, as an object of at most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
 
@@ -202,7 +232,8 @@ async fn holder(
     })
 }
 
-#[derive(Deserialize)]
+/// A key to look up.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct KeyBody {
     key: String,
@@ -326,6 +357,13 @@ pub(in crate::http) async fn validate_in(
     Ok(judged.into())
 }
 
+/// Lists licences.
+#[utoipa::path(
+    get,
+    path = "/licenses",
+    params(PagingQuery, LicenseQuery),
+    responses((status = 200, description = "Licences, the newest first.", body = List<LicenseView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -336,6 +374,13 @@ async fn list(
     Ok(paging.answer(part))
 }
 
+/// Lists a customer's licences.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/licenses",
+    params(PagingQuery),
+    responses((status = 200, description = "Licences, the newest first.", body = List<LicenseView>))
+)]
 async fn of_customer(
     State(state): State<AppState>,
     admin: Admin,
@@ -353,6 +398,16 @@ async fn of_customer(
     Ok(paging.answer(part))
 }
 
+/// Makes a licence for a customer.
+#[utoipa::path(
+    post,
+    path = "/licenses",
+    request_body = LicenseBody,
+    responses(
+        (status = 201, description = "The licence.", body = LicenseView),
+        (status = 409, description = "`license_key_taken` or `customer_deleted`."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -362,6 +417,12 @@ async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
+/// Shows a licence.
+#[utoipa::path(
+    get,
+    path = "/licenses/{id}",
+    responses((status = 200, description = "The licence.", body = LicenseView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -370,6 +431,13 @@ async fn show(
     Ok(Json(show_in(&state, &admin.app_or_default(), &id).await?))
 }
 
+/// Takes a licence back.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/revoke",
+    request_body = Option<ReasonBody>,
+    responses((status = 200, description = "The licence.", body = OrderedLicenseView))
+)]
 async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
@@ -380,6 +448,16 @@ async fn revoke(
     Ok(Json(revoke_in(&state, &order, &id, body).await?))
 }
 
+/// Gives a licence back.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/reinstate",
+    request_body = Option<EmptyBody>,
+    responses(
+        (status = 200, description = "The licence.", body = OrderedLicenseView),
+        (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
+    )
+)]
 async fn reinstate(
     State(state): State<AppState>,
     admin: Admin,
@@ -390,7 +468,13 @@ async fn reinstate(
     Ok(Json(reinstate_in(&state, &order, &id).await?))
 }
 
-/// Changes nothing, so a viewer may ask.
+/// Tells whether a key is valid. A viewer is enough.
+#[utoipa::path(
+    post,
+    path = "/licenses/validate",
+    request_body = KeyBody,
+    responses((status = 200, description = "Whether, and why.", body = ValidationView))
+)]
 async fn validate(
     State(state): State<AppState>,
     Reading(admin): Reading,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::validate::FieldError;
 use crate::http::{ApiError, AppState, ValidQuery};
@@ -19,11 +20,20 @@ const MAX_SIZE: u32 = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Paging(pub(super) Window);
 
-#[derive(Deserialize)]
-struct PagingQuery {
+/// As it is sent: texts throughout, so that each has its own message.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PagingQuery {
+    /// Which page, from 1 on. Does not go with `cursor`.
+    #[param(value_type = Option<u32>, minimum = 1, default = 1)]
     page: Option<String>,
+    /// Most rows of the answer.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     page_size: Option<String>,
+    /// The same as `page_size`.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     per_page: Option<String>,
+    /// Walks the list: empty at first, then `meta.next_cursor` of the answer before.
     cursor: Option<String>,
 }
 
@@ -67,15 +77,17 @@ fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
 }
 
 /// The answer to a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct List<T> {
     data: Vec<T>,
     meta: Meta,
 }
 
-#[derive(Serialize)]
+/// Which part of a list it is.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Meta {
+    /// Of pages.
     Page {
         page: u32,
         page_size: u32,
@@ -83,9 +95,11 @@ enum Meta {
         total: u64,
         total_pages: u64,
     },
+    /// Of a walk.
     Walk {
         page_size: u32,
         per_page: u32,
+        /// Null at the end.
         next_cursor: Option<String>,
     },
 }

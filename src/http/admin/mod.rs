@@ -22,10 +22,11 @@ mod secrets;
 mod tokens;
 mod view;
 
-use axum::Router;
+pub(super) use policy::PolicyBody;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::error::ApiError;
-use super::{Admin, AppState};
+use super::{Admin, AppState, openapi};
 use crate::domain::customer::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
@@ -34,8 +35,8 @@ use crate::pipeline::customers::Order;
 use crate::store::Tx;
 
 /// Everything below `/api/v1`.
-pub(super) fn router() -> Router<AppState> {
-    let routes = Router::new()
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
         .merge(customers::router())
         .merge(operations::router())
         .merge(packages::router())
@@ -49,7 +50,7 @@ pub(super) fn router() -> Router<AppState> {
         .merge(secrets::router())
         .merge(admin_tokens::router())
         .merge(constraints::router());
-    Router::new().nest("/api/v1", routes)
+    OpenApiRouter::default().nest("/api/v1", openapi::guarded(routes))
 }
 
 /// In whose name, where and when a request does something.

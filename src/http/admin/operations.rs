@@ -1,12 +1,14 @@
 //! What is done to a customer by hand, its chain of events, and the access check in its place.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::customers::{ActedView, acted};
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::EventView;
 use super::{Faults, checked, customer_id, instant, list, order_of, shown_customer};
 use crate::domain::act::FreezeOrder;
@@ -14,6 +16,7 @@ use crate::domain::constraint::Version;
 use crate::domain::customer::PackageVersion;
 use crate::domain::validate;
 use crate::http::access::{AccessAnswer, AccessQuery, check_customer};
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Act};
 use crate::store::EventFilter;
@@ -21,19 +24,23 @@ use crate::store::EventFilter;
 /// Most versions of one freeze: more than any list that a person makes.
 const MAX_VERSIONS: usize = 10_000;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/customers/{id}/suspend", post(suspend))
-        .route("/customers/{id}/reactivate", post(reactivate))
-        .route("/customers/{id}/freeze", post(freeze))
-        .route("/customers/{id}/expire", post(expire))
-        .route("/customers/{id}/events", get(events))
-        .route("/customers/{id}/access", get(access))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(suspend))
+        .routes(routes!(reactivate))
+        .routes(routes!(freeze))
+        .routes(routes!(expire))
+        .routes(routes!(events))
+        .routes(routes!(access));
+    openapi::resource("operations", "What is done to a customer by hand.", routes)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Why it is done.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct ReasonBody {
+    /// For people. One line.
+    #[schema(min_length = 1, max_length = 255, examples("asked for by mail"))]
     reason: Option<String>,
 }
 
@@ -48,10 +55,20 @@ impl ReasonBody {
 }
 
 /// A body that may be missing and says nothing.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::http) struct EmptyBody {}
 
+/// Suspends a customer until an admin lifts it.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/suspend",
+    request_body = Option<ReasonBody>,
+    responses(
+        (status = 200, description = "The customer.", body = ActedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn suspend(
     State(state): State<AppState>,
     admin: Admin,
@@ -62,6 +79,16 @@ async fn suspend(
     act(&state, &admin, &id, Act::Suspend(reason)).await
 }
 
+/// Lifts what an admin ordered, and holds access open over what billing says now.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/reactivate",
+    request_body = Option<EmptyBody>,
+    responses(
+        (status = 200, description = "The customer.", body = ActedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn reactivate(
     State(state): State<AppState>,
     admin: Admin,
@@ -71,6 +98,16 @@ async fn reactivate(
     act(&state, &admin, &id, Act::Reactivate).await
 }
 
+/// Ends a customer's access.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/expire",
+    request_body = Option<ReasonBody>,
+    responses(
+        (status = 200, description = "The customer.", body = ActedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn expire(
     State(state): State<AppState>,
     admin: Admin,
@@ -81,20 +118,38 @@ async fn expire(
     act(&state, &admin, &id, Act::Expire(reason)).await
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Which versions are left: those that are named, or all that were out at an instant.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct FreezeBody {
+    /// Exactly these. Does not go with `at`.
+    #[schema(max_items = 10_000)]
     versions: Option<Vec<VersionBody>>,
+    /// Now, unless given.
+    #[schema(format = DateTime)]
     at: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A version that is left.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct VersionBody {
+    #[schema(examples("acme/tool"))]
     package: String,
+    #[schema(examples("2.1.0"))]
     version: String,
 }
 
+/// Leaves a customer the versions of today, and nothing newer.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/freeze",
+    request_body = Option<FreezeBody>,
+    responses(
+        (status = 200, description = "The customer.", body = ActedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn freeze(
     State(state): State<AppState>,
     admin: Admin,
@@ -161,6 +216,13 @@ async fn act(
     acted(state, &order.app, done).await
 }
 
+/// Lists the events that concerned a customer.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/events",
+    params(PagingQuery),
+    responses((status = 200, description = "Events, the newest first.", body = List<EventView>))
+)]
 async fn events(
     State(state): State<AppState>,
     admin: Admin,
@@ -178,6 +240,13 @@ async fn events(
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
+/// Tells what the access check would say to a customer.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/access",
+    params(AccessQuery),
+    responses((status = 200, description = "The answer, whichever it is.", body = AccessAnswer))
+)]
 async fn access(
     State(state): State<AppState>,
     admin: Admin,

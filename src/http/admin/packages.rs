@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::{Faults, checked, living_customer, order_of, shown_customer};
 use crate::domain::constraint::Constraint;
 use crate::domain::customer::Customer;
 use crate::domain::id::CustomerId;
 use crate::domain::plan::{PackageGrant, grants};
 use crate::domain::validate;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::customers::Order;
 use crate::store::{Granted, HandGrant, StoreError, Tx};
@@ -23,34 +26,33 @@ use crate::store::{Granted, HandGrant, StoreError, Tx};
 /// Most packages of one order.
 const MAX_PACKAGES: usize = 1_000;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route(
-            "/customers/{id}/packages",
-            get(list).post(grant).put(replace),
-        )
-        // `vendor%2Fname` is one part of the path, `vendor/name` two.
-        .route("/customers/{id}/packages/{package}", delete(revoke))
-        .route(
-            "/customers/{id}/packages/{vendor}/{name}",
-            delete(revoke_in_two_parts),
-        )
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    // `vendor%2Fname` is one part of the path, `vendor/name` two.
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, grant, replace))
+        .routes(routes!(revoke))
+        .routes(routes!(revoke_in_two_parts));
+    openapi::resource("packages", "What customers may have.", routes)
 }
 
 /// A package that a customer may have, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CustomerPackage)]
 struct PackageView {
     package: String,
     constraint: String,
-    /// `manual` or `plan`.
+    /// By hand, or by a plan.
+    #[schema(schema_with = words::grant_source)]
     source: &'static str,
     /// Of a plan.
+    #[schema(examples("stripe"))]
     provider: Option<&'static str>,
     /// Of a plan.
     price_id: Option<String>,
     /// The subscription that pays for a plan.
     subscription_id: Option<String>,
     /// When it was granted by hand.
+    #[schema(format = DateTime)]
     created_at: Option<String>,
 }
 
@@ -100,6 +102,13 @@ fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
     packages
 }
 
+/// Lists what a customer may have, by hand and by its plans.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/packages",
+    params(PagingQuery),
+    responses((status = 200, description = "Packages, by name.", body = List<PackageView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -116,11 +125,14 @@ async fn list(
 }
 
 /// A package of an order.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantBody {
+    /// `vendor/package` in lower case.
+    #[schema(examples("acme/tool"))]
     package: String,
-    /// `*` unless given.
+    /// As Composer writes it; `*` unless given.
+    #[schema(examples("^2.0"))]
     constraint: Option<String>,
 }
 
@@ -162,13 +174,27 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
 }
 
 /// A grant by hand after an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedCustomerPackage)]
 struct GrantedView {
     #[serde(flatten)]
     package: PackageView,
     changed: bool,
 }
 
+/// Grants a package by hand.
+///
+/// It takes the place of what was granted by hand for the same package.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/packages",
+    request_body = GrantBody,
+    responses(
+        (status = 200, description = "The grant, which was there or had another constraint.", body = GrantedView),
+        (status = 201, description = "The new grant.", body = GrantedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn grant(
     State(state): State<AppState>,
     admin: Admin,
@@ -231,19 +257,32 @@ async fn give(
     })
 }
 
-#[derive(Deserialize)]
+/// All grants by hand.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PackagesBody {
+    #[schema(max_items = 1_000)]
     packages: Vec<GrantBody>,
 }
 
 /// All grants by hand after an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedCustomerPackages)]
 struct ReplacedView {
     data: Vec<PackageView>,
     changed: bool,
 }
 
+/// Sets all grants by hand.
+#[utoipa::path(
+    put,
+    path = "/customers/{id}/packages",
+    request_body = PackagesBody,
+    responses(
+        (status = 200, description = "What the customer may have now.", body = ReplacedView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn replace(
     State(state): State<AppState>,
     admin: Admin,
@@ -281,6 +320,15 @@ async fn replace(
     }))
 }
 
+/// Takes back a grant by hand.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}/packages/{package}",
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
@@ -306,6 +354,15 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes back a grant by hand, its package written with a slash.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}/packages/{vendor}/{name}",
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn revoke_in_two_parts(
     state: State<AppState>,
     admin: Admin,

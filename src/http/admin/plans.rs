@@ -1,18 +1,21 @@
 //! Plans: what a price buys. Plan grants are looked up when they are read, so a change counts at
 //! once for everybody.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::order_of;
 use super::packages::{GrantBody, grants_of};
 use super::view::PlanView;
 use crate::domain::id::Provider;
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::store::{Plan, PlanSource};
 
@@ -20,11 +23,11 @@ use crate::store::{Plan, PlanSource};
 /// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
 const MAX_PRICE_ID: usize = 255;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/plans", get(list)).route(
-        "/plans/{provider}/{price_id}",
-        get(show).put(put).delete(delete),
-    )
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show, put, delete));
+    openapi::resource("plans", "What prices buy.", routes)
 }
 
 /// A plan as a path names it.
@@ -61,6 +64,13 @@ fn refuse_environment(plan: Option<&Plan>) -> Result<(), ApiError> {
     }
 }
 
+/// Lists plans.
+#[utoipa::path(
+    get,
+    path = "/plans",
+    params(PagingQuery),
+    responses((status = 200, description = "Plans, also those of the settings.", body = List<PlanView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -76,6 +86,15 @@ async fn list(
     Ok(paging.cut(all, PlanView::key))
 }
 
+/// Shows a plan.
+#[utoipa::path(
+    get,
+    path = "/plans/{provider}/{price_id}",
+    responses(
+        (status = 200, description = "The plan.", body = PlanView),
+        (status = 422, description = "`body_invalid`: this is no price id."),
+    )
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -89,20 +108,36 @@ async fn show(
     Ok(Json(plan.ok_or_else(plan_not_found)?.into()))
 }
 
-#[derive(Deserialize)]
+/// What a price buys.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanBody {
+    #[schema(max_items = 1_000)]
     packages: Vec<GrantBody>,
 }
 
 /// A plan after an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedPlan)]
 struct PutView {
     #[serde(flatten)]
     plan: PlanView,
     changed: bool,
 }
 
+/// Sets what a price buys.
+///
+/// It counts at once for everybody who pays that price.
+#[utoipa::path(
+    put,
+    path = "/plans/{provider}/{price_id}",
+    request_body = PlanBody,
+    responses(
+        (status = 200, description = "The plan.", body = PutView),
+        (status = 201, description = "The new plan.", body = PutView),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+    )
+)]
 async fn put(
     State(state): State<AppState>,
     admin: Admin,
@@ -151,6 +186,16 @@ async fn put(
     ))
 }
 
+/// Deletes a plan.
+#[utoipa::path(
+    delete,
+    path = "/plans/{provider}/{price_id}",
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+        (status = 422, description = "`body_invalid`: this is no price id."),
+    )
+)]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,

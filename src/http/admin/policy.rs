@@ -1,24 +1,33 @@
 //! The policy of the app: what billing's word does to customers.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::apps::app_not_found;
 use super::order_of;
 use crate::domain::id::CustomerId;
 use crate::domain::policy::Policy;
 use crate::domain::validate::FieldError;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
 use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/policy", get(show).put(put))
-        .route("/policy/simulate", post(simulate))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(show, put))
+        .routes(routes!(simulate));
+    openapi::resource("policy", "What billing's word does to customers.", routes)
 }
+
+/// Some of the fields of a policy, checked by [`Policy::with`].
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(in crate::http) struct PolicyBody(Map<String, Value>);
 
 impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
@@ -31,7 +40,8 @@ impl From<PolicyError> for ApiError {
 }
 
 /// The whole policy.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PolicyInForce)]
 struct PolicyView {
     #[serde(flatten)]
     policy: Policy,
@@ -45,23 +55,39 @@ impl From<InForce> for PolicyView {
     }
 }
 
+/// Shows the policy.
+#[utoipa::path(
+    get,
+    path = "/policy",
+    responses((status = 200, description = "The whole policy.", body = PolicyView))
+)]
 async fn show(State(state): State<AppState>, admin: Admin) -> Result<Json<PolicyView>, ApiError> {
     let policy = policy::show(&state.store, &admin.app_or_default()).await?;
     Ok(Json(policy.into()))
 }
 
 /// The policy after an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedPolicy)]
 struct PutView {
     #[serde(flatten)]
     policy: PolicyView,
     changed: bool,
 }
 
+/// Changes the policy.
+///
+/// Only the given fields change. The workers bring it to all customers.
+#[utoipa::path(
+    put,
+    path = "/policy",
+    request_body = PolicyBody,
+    responses((status = 200, description = "The whole policy.", body = PutView))
+)]
 async fn put(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(fields): ValidJson<Map<String, Value>>,
+    ValidJson(PolicyBody(fields)): ValidJson<PolicyBody>,
 ) -> Result<Json<PutView>, ApiError> {
     let order = order_of(&admin, &state);
     let (policy, changed) = policy::put(&state.store, &order, &fields).await?;
@@ -71,13 +97,16 @@ async fn put(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct SimulateQuery {
+    /// Goes on where the answer before ended, with its `next_cursor`.
     cursor: Option<String>,
 }
 
 /// What a policy would do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Forecast)]
 struct ForecastView {
     /// The whole policy as it would be.
     policy: Policy,
@@ -88,22 +117,32 @@ struct ForecastView {
     /// Each of them, at most 1,000 in one answer.
     customers: Vec<ForeseenView>,
     /// Goes on with the customers that were not looked at; null if there are none.
+    #[schema(value_type = Option<String>)]
     next_cursor: Option<CustomerId>,
 }
 
-#[derive(Serialize)]
+/// How many would go from one status to another.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ForecastCount)]
 struct CountView {
+    #[schema(schema_with = words::status)]
     from: &'static str,
     /// The same as `from` where the reason, the holds or the grants would change.
+    #[schema(schema_with = words::status)]
     to: &'static str,
     customers: usize,
 }
 
-#[derive(Serialize)]
+/// A customer who would change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ForeseenCustomer)]
 struct ForeseenView {
+    #[schema(value_type = String)]
     id: CustomerId,
     email: Option<String>,
+    #[schema(schema_with = words::status)]
     from: &'static str,
+    #[schema(schema_with = words::status)]
     to: &'static str,
     reason: Option<String>,
 }
@@ -137,11 +176,19 @@ impl From<Forecast> for ForecastView {
     }
 }
 
+/// Tells what a policy would do. A viewer is enough.
+#[utoipa::path(
+    post,
+    path = "/policy/simulate",
+    request_body = PolicyBody,
+    params(SimulateQuery),
+    responses((status = 200, description = "Who would change.", body = ForecastView))
+)]
 async fn simulate(
     State(state): State<AppState>,
     Reading(admin): Reading,
     ValidQuery(query): ValidQuery<SimulateQuery>,
-    ValidJson(fields): ValidJson<Map<String, Value>>,
+    ValidJson(PolicyBody(fields)): ValidJson<PolicyBody>,
 ) -> Result<Json<ForecastView>, ApiError> {
     let cursor = query.cursor.filter(|cursor| !cursor.is_empty());
     let wrong = |_| {

@@ -2,27 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::ReleaseView;
 use super::{Faults, checked, instant, order_of};
 use crate::domain::constraint::Version;
 use crate::domain::release::Release;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 
 /// Most releases of one order.
 const MAX_RELEASES: usize = 1_000;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/packages/{vendor}/{name}/releases", get(list).post(add))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().routes(routes!(list, add));
+    openapi::resource(
+        "releases",
+        "Versions of packages, and when they came out.",
+        routes,
+    )
 }
 
 /// A package's name from a path. What is no name names nothing.
@@ -31,6 +39,13 @@ fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
     validate::package(&format!("{vendor}/{name}")).map_err(unknown)
 }
 
+/// Lists the releases of a package.
+#[utoipa::path(
+    get,
+    path = "/packages/{vendor}/{name}/releases",
+    params(PagingQuery),
+    responses((status = 200, description = "Releases.", body = List<ReleaseView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -47,18 +62,27 @@ async fn list(
 }
 
 /// One release, or several under `releases`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReleasesBody {
+    #[schema(examples("2.1.0"))]
     version: Option<String>,
+    /// Now, unless given.
+    #[schema(format = DateTime)]
     released_at: Option<String>,
+    /// In place of `version` and `released_at`.
+    #[schema(max_items = 1_000)]
     releases: Option<Vec<ReleaseBody>>,
 }
 
-#[derive(Deserialize)]
+/// One of several releases.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReleaseBody {
+    #[schema(examples("2.1.0"))]
     version: String,
+    /// Now, unless given.
+    #[schema(format = DateTime)]
     released_at: Option<String>,
 }
 
@@ -92,20 +116,43 @@ struct Wanted<'a> {
 }
 
 /// What came of an order: one release flat, several under `data`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = ChangedReleases)]
 enum AddedView {
-    One {
-        #[serde(flatten)]
-        release: ReleaseView,
-        changed: bool,
-    },
-    Several {
-        data: Vec<ReleaseView>,
-        changed: bool,
-    },
+    One(OneView),
+    Several(SeveralView),
 }
 
+/// A release after an order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedRelease)]
+struct OneView {
+    #[serde(flatten)]
+    release: ReleaseView,
+    changed: bool,
+}
+
+/// The releases of an order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedReleaseList)]
+struct SeveralView {
+    data: Vec<ReleaseView>,
+    changed: bool,
+}
+
+/// Announces releases of a package.
+///
+/// A version that is known keeps its time if none is given.
+#[utoipa::path(
+    post,
+    path = "/packages/{vendor}/{name}/releases",
+    request_body = ReleasesBody,
+    responses(
+        (status = 200, description = "The releases, all of them known before.", body = AddedView),
+        (status = 201, description = "The releases, some of them new.", body = AddedView),
+    )
+)]
 async fn add(
     State(state): State<AppState>,
     admin: Admin,
@@ -140,10 +187,10 @@ async fn add(
     };
     let mut data: Vec<ReleaseView> = plan.after.into_iter().map(ReleaseView::from).collect();
     let view = match (several, data.pop()) {
-        (false, Some(release)) => AddedView::One { release, changed },
+        (false, Some(release)) => AddedView::One(OneView { release, changed }),
         (_, last) => {
             data.extend(last);
-            AddedView::Several { data, changed }
+            AddedView::Several(SeveralView { data, changed })
         }
     };
     Ok((status, Json(view)))

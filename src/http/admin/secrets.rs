@@ -1,21 +1,24 @@
 //! Webhook secrets of an app's endpoints. They are sealed when they come in and never shown.
 //! Several can be current at once, so that a rotation loses no webhook.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::apps::visible_app;
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::SecretView;
 use super::{Faults, checked, end, order_in};
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::role::Role;
 use crate::domain::validate;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::provider::Mode;
 use crate::random;
@@ -27,16 +30,15 @@ use crate::store::vault::SealedFor;
 /// checked against each.
 const MAX_SECRETS: usize = 16;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route(
-            "/apps/{slug}/endpoints/{provider}/secrets",
-            get(list).post(add),
-        )
-        .route(
-            "/apps/{slug}/endpoints/{provider}/secrets/{id}",
-            delete(remove),
-        )
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, add))
+        .routes(routes!(remove));
+    openapi::resource(
+        "secrets",
+        "What the webhooks of an app are signed with.",
+        routes,
+    )
 }
 
 /// The endpoint of a path, if the token may see it.
@@ -51,6 +53,13 @@ async fn visible_endpoint(
     Ok((app.slug, provider.parse().map_err(unknown)?))
 }
 
+/// Lists an endpoint's secrets, without their texts.
+#[utoipa::path(
+    get,
+    path = "/apps/{slug}/endpoints/{provider}/secrets",
+    params(PagingQuery),
+    responses((status = 200, description = "Secrets.", body = List<SecretView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -64,11 +73,18 @@ async fn list(
     Ok(paging.cut(all, |secret| secret.id.clone()))
 }
 
-#[derive(Deserialize)]
+/// A secret to add.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretBody {
+    /// As the provider shows it.
+    #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_…"))]
     secret: SecretText,
+    /// Which events it takes; `any` unless given.
+    #[schema(schema_with = words::mode)]
     mode: Option<String>,
+    /// When it ends; never unless given.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
@@ -83,6 +99,18 @@ impl From<String> for SecretText {
     }
 }
 
+/// Adds a secret to an endpoint. Needs an owner.
+///
+/// Those that are there stay, so that a rotation loses no webhook.
+#[utoipa::path(
+    post,
+    path = "/apps/{slug}/endpoints/{provider}/secrets",
+    request_body = SecretBody,
+    responses(
+        (status = 201, description = "The secret, without its text.", body = SecretView),
+        (status = 409, description = "`secrets_too_many`: remove one first."),
+    )
+)]
 async fn add(
     State(state): State<AppState>,
     admin: Admin,
@@ -133,6 +161,12 @@ async fn add(
     Ok((StatusCode::CREATED, Json(secret.into())))
 }
 
+/// Removes a secret from an endpoint. Needs an owner.
+#[utoipa::path(
+    delete,
+    path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
+    responses((status = 204, description = "It is gone."))
+)]
 async fn remove(
     State(state): State<AppState>,
     admin: Admin,

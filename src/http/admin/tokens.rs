@@ -3,39 +3,50 @@
 //! For those who know one token a customer, `/token` is the one that was made with it: the one
 //! named `default`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{List, Paging};
+use super::list::{List, Paging, PagingQuery};
 use super::view::TokenView;
 use super::{Faults, checked, end, living_customer, order_of, shown_customer};
 use crate::domain::id::TokenId;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{CustomerToken, TokenText};
 use crate::domain::validate;
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::tokens::{self, TokenOrder};
 
 /// Most patterns of one token.
 const MAX_PATTERNS: usize = 100;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/customers/{id}/tokens", get(list).post(create))
-        .route("/customers/{id}/tokens/{token_id}", delete(revoke))
-        .route("/customers/{id}/tokens/{token_id}/rotate", post(rotate))
-        .route("/customers/{id}/token", delete(revoke_first))
-        .route("/customers/{id}/token/regenerate", post(regenerate))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+        .routes(routes!(rotate))
+        .routes(routes!(revoke_first))
+        .routes(routes!(regenerate));
+    openapi::resource("tokens", "Access tokens of customers.", routes)
 }
 
 fn token_not_found() -> ApiError {
     ApiError::not_found("token_not_found", "the customer has no such token")
 }
 
+/// Lists a customer's access tokens.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/tokens",
+    params(PagingQuery),
+    responses((status = 200, description = "Tokens, without their texts.", body = List<TokenView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
@@ -50,13 +61,22 @@ async fn list(
     Ok(paging.cut(all, |token| token.id.clone()))
 }
 
-#[derive(Deserialize)]
+/// A token to make.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenBody {
+    /// For people. One line.
+    #[schema(min_length = 1, max_length = 255, examples("build server"))]
     name: String,
+    /// A word for the registry, which it finds in the answers of the access check.
+    #[schema(pattern = "^[a-z0-9_.:-]{1,64}$", examples("read"))]
     scope: Option<String>,
+    /// Only these packages, `*` standing for anything; all of the customer's unless given.
     #[serde(default)]
+    #[schema(max_items = 100, examples(json!(["acme/*"])))]
     packages: Vec<String>,
+    /// When it ends; never unless given.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
@@ -93,10 +113,12 @@ impl TokenBody {
 }
 
 /// A token that was just made, with the one showing of its text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewCustomerToken)]
 struct NewTokenView {
     #[serde(flatten)]
     token_view: TokenView,
+    /// It is shown only here.
     token: String,
 }
 
@@ -109,6 +131,16 @@ impl NewTokenView {
     }
 }
 
+/// Makes an access token.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/tokens",
+    request_body = TokenBody,
+    responses(
+        (status = 201, description = "The token, with its text.", body = NewTokenView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -124,6 +156,12 @@ async fn create(
     Ok((StatusCode::CREATED, Json(NewTokenView::of(token, &text))))
 }
 
+/// Ends an access token.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}/tokens/{token_id}",
+    responses((status = 204, description = "It is gone."))
+)]
 async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
@@ -144,7 +182,17 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A new text for a token; the old one opens nothing from now on.
+/// Gives an access token a new text.
+///
+/// The old one opens nothing from now on.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/tokens/{token_id}/rotate",
+    responses(
+        (status = 200, description = "The token, with its text.", body = NewTokenView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
@@ -162,6 +210,15 @@ async fn rotate(
     Ok(Json(NewTokenView::of(token, &text)))
 }
 
+/// Replaces the token that was made with the customer.
+#[utoipa::path(
+    post,
+    path = "/customers/{id}/token/regenerate",
+    responses(
+        (status = 200, description = "The new token, with its text.", body = NewTokenView),
+        (status = 409, description = "`customer_deleted`: it takes no changes."),
+    )
+)]
 async fn regenerate(
     State(state): State<AppState>,
     admin: Admin,
@@ -177,6 +234,12 @@ async fn regenerate(
     Ok(Json(NewTokenView::of(token, &text)))
 }
 
+/// Ends the token that was made with the customer.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}/token",
+    responses((status = 204, description = "It is gone."))
+)]
 async fn revoke_first(
     State(state): State<AppState>,
     admin: Admin,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::domain::access::{Holder, frozen_versions};
 use crate::domain::customer::{Customer, PackageVersion};
@@ -14,6 +15,7 @@ use crate::domain::plan::PackageGrant;
 use crate::domain::release::Release;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{AdminToken, CustomerToken};
+use crate::http::openapi::words;
 use crate::store::secret::EndpointSecret;
 use crate::store::{App, EventRecord, Granted, Plan, StoreError, Tx};
 
@@ -22,7 +24,8 @@ fn time(at: Option<Timestamp>) -> Option<String> {
 }
 
 /// A customer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Customer)]
 pub(super) struct CustomerView {
     pub(super) id: String,
     app: String,
@@ -39,24 +42,36 @@ pub(super) struct CustomerView {
     billing_address_postal_code: Option<String>,
     billing_address_country: Option<String>,
     tax_id: Option<String>,
+    #[schema(value_type = Object)]
     metadata: Map<String, Value>,
+    #[schema(schema_with = words::status)]
     status: &'static str,
     status_reason: Option<String>,
+    #[schema(format = DateTime)]
     status_since: String,
+    /// Who holds it; empty for the active.
+    #[schema(schema_with = words::holds)]
     holds: Vec<&'static str>,
     flags: Vec<FlagView>,
+    #[schema(format = DateTime)]
     frozen_at: Option<String>,
     frozen_versions: Option<Vec<PackageVersion>>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[schema(format = DateTime)]
     deleted_at: Option<String>,
 }
 
 /// Something to look at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Flag)]
 struct FlagView {
+    #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
     subject: String,
+    #[schema(format = DateTime)]
     at: Option<String>,
 }
 
@@ -173,7 +188,8 @@ fn flag_view(flag: Flag) -> FlagView {
 }
 
 /// A customer's access token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CustomerToken)]
 pub(super) struct TokenView {
     pub(super) id: String,
     customer_id: String,
@@ -181,8 +197,11 @@ pub(super) struct TokenView {
     scope: String,
     packages: Vec<String>,
     prefix: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(format = DateTime)]
     last_used_at: Option<String>,
 }
 
@@ -203,15 +222,20 @@ impl From<CustomerToken> for TokenView {
 }
 
 /// An admin token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AdminToken)]
 pub(super) struct AdminTokenView {
     pub(super) id: String,
     name: String,
+    #[schema(schema_with = words::role)]
     role: &'static str,
     app: Option<String>,
     prefix: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(format = DateTime)]
     last_used_at: Option<String>,
 }
 
@@ -231,10 +255,12 @@ impl From<AdminToken> for AdminTokenView {
 }
 
 /// An app.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = App)]
 pub(super) struct AppView {
     pub(super) slug: String,
     name: String,
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
@@ -249,13 +275,18 @@ impl From<App> for AppView {
 }
 
 /// A webhook secret, without the secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookSecret)]
 pub(super) struct SecretView {
     pub(super) id: String,
     app: String,
+    #[schema(schema_with = words::provider)]
     provider: &'static str,
+    #[schema(schema_with = words::mode)]
     mode: &'static str,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
@@ -273,12 +304,16 @@ impl From<EndpointSecret> for SecretView {
 }
 
 /// A plan.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
 pub(super) struct PlanView {
+    #[schema(schema_with = words::provider)]
     provider: &'static str,
     pub(super) price_id: String,
     packages: Vec<PackageGrant>,
+    #[schema(schema_with = words::plan_source)]
     source: &'static str,
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
@@ -302,11 +337,13 @@ impl From<Plan> for PlanView {
 }
 
 /// A release.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Release)]
 pub(super) struct ReleaseView {
     package: String,
     version: String,
     pub(super) normalized: String,
+    #[schema(format = DateTime)]
     released_at: String,
 }
 
@@ -322,30 +359,40 @@ impl From<Release> for ReleaseView {
 }
 
 /// An event of the ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
 pub(super) struct EventView {
     id: String,
+    #[schema(schema_with = words::provider)]
     provider: &'static str,
     app: String,
     account: Option<String>,
     livemode: Option<bool>,
     #[serde(rename = "type")]
     event_type: String,
+    #[schema(format = DateTime)]
     occurred_at: Option<String>,
+    #[schema(format = DateTime)]
     received_at: String,
+    #[schema(format = DateTime)]
     processed_at: Option<String>,
+    #[schema(schema_with = words::outcome)]
     outcome: &'static str,
     duplicates: i64,
     attempts: i64,
     error: Option<EventErrorView>,
     customer_id: Option<String>,
+    /// What was before and after.
     changes: Value,
-    /// Only in the single view.
+    /// As it came. Only in the single view.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     payload: Option<Value>,
 }
 
-#[derive(Debug, Serialize)]
+/// Why an event is not applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventError)]
 struct EventErrorView {
     code: String,
     detail: String,

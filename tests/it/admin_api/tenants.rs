@@ -1,6 +1,7 @@
 //! Apps, admin tokens, roles, webhook secrets, and the walls between apps.
 
 use serde_json::{Value, json};
+use tollgate::http::openapi;
 
 use super::rig::{ROOT, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -343,27 +344,21 @@ async fn a_bound_token_makes_tokens_of_its_app_alone(engine: Engine) {
         .refused(403, "token_bound");
 }
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-
-/// Method and path of every route that the files of the admin API declare, read from their text:
-/// a list here would not know of the next one.
+/// Method and path of every route of the admin API, as it describes itself: no route can be made
+/// without a description, and a list here would not know of the next one.
 fn routes() -> Vec<(String, String)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/admin");
-    let mut routes = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        for route in text.split(".route(").skip(1) {
-            let route = route.split("\n}").next().unwrap();
-            let path = route.split('"').nth(1).unwrap();
-            for method in METHODS {
-                if route.contains(&format!(" {method}(")) || route.contains(&format!(".{method}("))
-                {
-                    routes.push((method.to_uppercase(), path.to_owned()));
-                }
-            }
-        }
-    }
-    routes
+    let document: Value = serde_json::from_str(openapi::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let below = |(path, item): (&String, &Value)| {
+        let path = path.strip_prefix("/api/v1")?.to_owned();
+        let methods: Vec<String> = item.as_object().unwrap().keys().cloned().collect();
+        Some(
+            methods
+                .into_iter()
+                .map(move |it| (it.to_uppercase(), path.clone())),
+        )
+    };
+    paths.iter().filter_map(below).flatten().collect()
 }
 
 /// The path with something in place of each of its variable parts.

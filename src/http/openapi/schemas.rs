@@ -1,0 +1,193 @@
+//! Schemas of domain types, which know nothing of HTTP, and what all schemas have in common.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+    Type,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::customer::PackageVersion;
+use crate::domain::plan::PackageGrant;
+use crate::domain::profile::ProfileChange;
+use crate::domain::validate::{MAX_EMAIL, MAX_TEXT};
+
+fn text(about: &str, example: &str) -> Object {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.description(Some(about)).examples([example]).build()
+}
+
+impl PartialSchema for PackageGrant {
+    fn schema() -> RefOr<Schema> {
+        let package = text("`vendor/package`.", "acme/tool");
+        let constraint = text("As Composer writes it.", "^2.0");
+        let grant = ObjectBuilder::new()
+            .description(Some("A package, and the versions of it that are granted."))
+            .property("package", package)
+            .property("constraint", constraint)
+            .required("package")
+            .required("constraint");
+        RefOr::T(Schema::Object(grant.build()))
+    }
+}
+
+impl ToSchema for PackageGrant {}
+
+impl PartialSchema for PackageVersion {
+    fn schema() -> RefOr<Schema> {
+        let version = ObjectBuilder::new()
+            .description(Some("One version of a package."))
+            .property("package", text("`vendor/package`.", "acme/tool"))
+            .property("version", text("As it was released.", "2.1.0"))
+            .required("package")
+            .required("version");
+        RefOr::T(Schema::Object(version.build()))
+    }
+}
+
+impl ToSchema for PackageVersion {}
+
+/// The fields of [`ProfileChange`] that are lines of text, and an example of each.
+const LINES: [(&str, &str, &str); 11] = [
+    ("name", "Name of a person or company.", "Acme Inc"),
+    (
+        "external_id",
+        "The sender's own id of the customer; `stripe_cus_…` and the like link a billing account.",
+        "crm-1042",
+    ),
+    ("user_id", "The sender's id of a user.", "u-17"),
+    (
+        "phone",
+        "Telephone number, in any form.",
+        "+41 31 000 00 00",
+    ),
+    (
+        "billing_address_line1",
+        "Street and number.",
+        "Marktgasse 1",
+    ),
+    ("billing_address_line2", "Suite, floor.", "2nd floor"),
+    ("billing_address_city", "City.", "Bern"),
+    ("billing_address_state", "State, province or county.", "BE"),
+    ("billing_address_postal_code", "Postal code.", "3011"),
+    (
+        "billing_address_country",
+        "Country, usually as a two-letter code.",
+        "CH",
+    ),
+    ("tax_id", "Tax number, in any form.", "CHE-123.456.789"),
+];
+
+impl PartialSchema for ProfileChange {
+    fn schema() -> RefOr<Schema> {
+        let line = |about: &str, example: &str| {
+            ObjectBuilder::new()
+                .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                .description(Some(about))
+                .examples([example])
+                .min_length(Some(1))
+        };
+        let email = line("E-mail address.", "billing@acme.example")
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+            .max_length(Some(MAX_EMAIL));
+        let metadata = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+            .description(Some("Anything, as an object of at most 16 KiB of JSON."));
+        let mut change = ObjectBuilder::new()
+            .description(Some(
+                "What is known of a customer. Fields that are not named stay as they are, null \
+                 clears. A new customer needs a name or an e-mail address.",
+            ))
+            .property("email", email)
+            .property("metadata", metadata)
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        for (field, about, example) in LINES {
+            change = change.property(field, line(about, example).max_length(Some(MAX_TEXT)));
+        }
+        RefOr::T(Schema::Object(change.build()))
+    }
+}
+
+impl ToSchema for ProfileChange {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "CustomerBody".into()
+    }
+}
+
+/// What answers hold and may be null is always there: makes it required in every schema that no
+/// request uses.
+pub(super) fn require_nullable(document: &mut Value) {
+    let mut asked = BTreeSet::new();
+    let paths = document["paths"].as_object().into_iter().flatten();
+    for (_, item) in paths {
+        for operation in item.as_object().into_iter().flatten().map(|(_, it)| it) {
+            references(document, &operation["requestBody"], &mut asked);
+            references(document, &operation["parameters"], &mut asked);
+        }
+    }
+    let schemas = document["components"]["schemas"].as_object_mut();
+    for (name, schema) in schemas.into_iter().flatten() {
+        if !asked.contains(name) {
+            require(schema);
+        }
+    }
+}
+
+/// Collects the names of all schemas that `value` refers to, through others too.
+fn references(document: &Value, value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            let target = object.get("$ref").and_then(Value::as_str);
+            if let Some(name) = target.and_then(|it| it.strip_prefix("#/components/schemas/"))
+                && names.insert(name.to_owned())
+            {
+                references(document, &document["components"]["schemas"][name], names);
+            }
+            object
+                .values()
+                .for_each(|it| references(document, it, names));
+        }
+        Value::Array(array) => array.iter().for_each(|it| references(document, it, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn require(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            let nullable: Vec<Value> = object
+                .get("properties")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter(|(_, property)| may_be_null(property))
+                .map(|(name, _)| name.clone().into())
+                .collect();
+            if !nullable.is_empty() {
+                let required = object
+                    .entry("required")
+                    .or_insert_with(|| Value::Array(vec![]));
+                if let Some(required) = required.as_array_mut() {
+                    required.extend(nullable);
+                }
+            }
+            object.values_mut().for_each(require);
+        }
+        Value::Array(array) => array.iter_mut().for_each(require),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn may_be_null(property: &Value) -> bool {
+    let is_null = |it: &Value| it["type"] == "null";
+    let among = |key: &str| {
+        property[key]
+            .as_array()
+            .is_some_and(|all| all.iter().any(is_null))
+    };
+    let types = property["type"].as_array();
+    types.is_some_and(|all| all.iter().any(|it| it == "null")) || among("oneOf") || among("anyOf")
+}
