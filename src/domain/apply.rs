@@ -48,11 +48,8 @@ impl World {
         let mut changes = self.settle(&disturbed, now, fresh_id);
         changes.extend(self.subscription_changes(before, now));
         let shows = !changes.is_empty() || unlinked;
-        let only_references = occurrence
-            .facts
-            .iter()
-            .all(|fact| matches!(fact, Fact::References { .. }));
-        let outcome = match (shows, only_references) {
+        let only_background = occurrence.facts.iter().all(Fact::is_background);
+        let outcome = match (shows, only_background) {
             _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),
             (true, _) => Outcome::Applied,
             (false, true) => Outcome::Ignored(IgnoreCode::ReferencesOnly),
@@ -128,13 +125,17 @@ impl World {
                     DisputeStanding::Won => false,
                 })
             }
-            Fact::Refunded { full, .. } => *full,
+            Fact::Refunded { refund, .. } => self
+                .refunds
+                .get(refund)
+                .is_some_and(|refund| refund.kept.is_full()),
             Fact::Contact(_)
             | Fact::AccountNamed { .. }
             | Fact::AccountRemoved { .. }
             | Fact::Subscription(_)
             | Fact::PaymentFailed { .. }
             | Fact::PaymentSucceeded { .. }
+            | Fact::Charged { .. }
             | Fact::References { .. } => false,
         })
     }
@@ -143,7 +144,10 @@ impl World {
     fn accounts_of_money(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
         let account = |fact: &Fact| match fact {
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
-            Fact::Refunded { refund, .. } => self.refunds.get(refund)?.account.clone(),
+            Fact::Refunded {
+                refund: payment, ..
+            }
+            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
             Fact::Contact(_)
             | Fact::AccountNamed { .. }
             | Fact::AccountRemoved { .. }
@@ -174,8 +178,8 @@ impl World {
                 self.subscriptions.get(subscription)?.kept.newest()
             }
             Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.kept.standing.0),
-            Fact::Refunded { refund, .. } => Some(self.refunds.get(refund)?.kept.standing.0),
-            Fact::References { .. } => None,
+            Fact::Refunded { refund, .. } => self.refunds.get(refund)?.kept.newest(),
+            Fact::Charged { .. } | Fact::References { .. } => None,
         };
         newest(main_fact(occurrence)?)
     }
@@ -192,7 +196,10 @@ impl World {
             Fact::PaymentFailed { subscription, .. }
             | Fact::PaymentSucceeded { subscription, .. } => of_subscription(subscription),
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
-            Fact::Refunded { refund, .. } => self.refunds.get(refund)?.account.clone(),
+            Fact::Refunded {
+                refund: payment, ..
+            }
+            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
             Fact::References { ids } => ids.iter().find(|id| is_account(id)).cloned(),
         };
         self.accounts.get(&account?)?.customer.clone()
@@ -239,12 +246,12 @@ impl World {
 /// A subscription and how it is shown, if it is known.
 type Viewed = (ObjectKey, Option<SubscriptionView>);
 
-/// The fact that says what the event is about: the first that is more than references.
+/// The fact that says what the event is about: the first that is more than background.
 fn main_fact(occurrence: &Occurrence) -> Option<&Fact> {
     let facts = &occurrence.facts;
     facts
         .iter()
-        .find(|fact| !matches!(fact, Fact::References { .. }))
+        .find(|fact| !fact.is_background())
         .or(facts.first())
 }
 

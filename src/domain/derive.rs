@@ -115,7 +115,8 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// The disputes and refunds that hold the customer now.
+    /// The disputes and the parts of refunds that hold the customer now. A transaction of Paddle's
+    /// can be disputed and refunded, so a refund is named by its adjustments.
     pub fn holding(&self) -> BTreeSet<ObjectKey> {
         let disputes = self
             .disputes
@@ -127,7 +128,7 @@ impl<'a> Dossier<'a> {
             .filter(|r| self.refund_hold(r).is_some());
         let disputes = disputes.map(|dispute| dispute.key.clone());
         disputes
-            .chain(refunds.map(|refund| refund.key.clone()))
+            .chain(refunds.flat_map(|refund| refund.kept.parts.keys().cloned()))
             .collect()
     }
 
@@ -248,7 +249,7 @@ impl<'a> Dossier<'a> {
 
     fn refund_hold(&self, refund: &Refund) -> Option<Held> {
         let expires = match self.policy.on_full_refund {
-            OnFullRefund::Expire => refund.kept.standing.1,
+            OnFullRefund::Expire => refund.kept.is_full(),
             OnFullRefund::Flag | OnFullRefund::Keep => false,
         };
         let reason = Some("full_refund".to_owned());
@@ -257,7 +258,8 @@ impl<'a> Dossier<'a> {
             status: Status::Expired,
             reason,
         };
-        (expires && !self.is_waived(&refund.key)).then_some(held)
+        let waived = refund.kept.parts.keys().all(|part| self.is_waived(part));
+        (expires && !waived).then_some(held)
     }
 
     fn is_waived(&self, key: &ObjectKey) -> bool {
@@ -352,9 +354,12 @@ impl<'a> Dossier<'a> {
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
         }
         for refund in &self.refunds {
-            let (at, full) = refund.kept.standing;
+            let Some(at) = refund.kept.newest() else {
+                continue;
+            };
             let id = &refund.key.id;
-            let flagged = full && self.policy.on_full_refund == OnFullRefund::Flag;
+            let flags_it = self.policy.on_full_refund == OnFullRefund::Flag;
+            let flagged = flags_it && refund.kept.is_full();
             flags.extend(flagged.then(|| Flag::new(FlagKind::FullRefund, id, at)));
             let several = refund.kept.accounts.len() > 1;
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
@@ -388,7 +393,12 @@ fn subscription_flags(subscription: &Subscription, standing: &Standing) -> Vec<F
     let unknown = subscription.kept.unknown.as_ref().map(|(at, _)| *at);
     let newest = unknown.filter(|at| Some(*at) >= subscription.kept.newest_known());
     let unknown = newest.map(|at| Flag::new(FlagKind::UnknownStatus, id, at));
-    ambiguous.into_iter().chain(unknown).collect()
+    let state = standing.state.as_ref();
+    let cut = standing
+        .decided_at
+        .filter(|_| state.is_some_and(|state| state.items_incomplete));
+    let cut = cut.map(|at| Flag::new(FlagKind::ItemsIncomplete, id, at));
+    ambiguous.into_iter().chain(unknown).chain(cut).collect()
 }
 
 /// What an admin's hold makes of the status.

@@ -16,8 +16,8 @@ use super::time::Timestamp;
 pub struct Occurrence {
     /// When it happened by the provider's clock: Stripe's `created`, Paddle's `occurred_at`.
     pub at: Timestamp,
-    /// What the event says. An event that only names ids together has nothing but
-    /// [`Fact::References`], and is recorded as ignored unless that changes something.
+    /// What the event says. An event that has nothing but [background](Fact::is_background) is
+    /// recorded as ignored unless that changes something.
     pub facts: Vec<Fact>,
 }
 
@@ -66,12 +66,25 @@ pub enum Fact {
     },
     /// Money went back.
     Refunded {
-        /// Stripe: the charge. Paddle: the adjustment.
+        /// The payment: Stripe's charge, Paddle's transaction.
         refund: ObjectKey,
-        /// All of the payment, not a part.
+        /// What says so: the charge itself, which counts its refunds; Paddle's adjustment, of
+        /// which a transaction can have several.
+        part: ObjectKey,
+        /// With this part all of the payment has gone back.
         full: bool,
+        /// How much this part gave back, in the currency's smallest unit; 0 where `full` says
+        /// all.
+        amount: i64,
         /// Every id by which the payload ties it to an account.
         ids: BTreeSet<ObjectKey>,
+    },
+    /// How much a payment was, so that the parts of it that went back can be summed (Paddle).
+    Charged {
+        /// The transaction.
+        payment: ObjectKey,
+        /// All of it, in the currency's smallest unit.
+        amount: i64,
     },
     /// Ids of money that one event named together, pairwise, so that a dispute or refund which
     /// names no account can be traced to one: charge, payment intent, invoice, transaction,
@@ -80,6 +93,13 @@ pub enum Fact {
         /// The ids. Accounts are marked by [`is_account`].
         ids: BTreeSet<ObjectKey>,
     },
+}
+
+impl Fact {
+    /// Whether it only serves to understand others: by itself it is about nobody's access.
+    pub const fn is_background(&self) -> bool {
+        matches!(self, Self::References { .. } | Self::Charged { .. })
+    }
 }
 
 /// Whether a key names a billing account (`cus_…`, `ctm_…`).
@@ -178,6 +198,9 @@ pub struct SubscriptionState {
     pub cancel_at: Option<Timestamp>,
     /// Stripe's `pause_collection` is set: invoices are not collected, the status stays.
     pub collection_paused: bool,
+    /// The event lists some of the items only (Stripe's `has_more`; its lists end at ten).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub items_incomplete: bool,
     /// The billing account that pays; `None` where the payload does not say.
     pub account: Option<ObjectKey>,
 }

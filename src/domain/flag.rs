@@ -38,6 +38,9 @@ pub enum FlagKind {
     Ambiguous,
     /// The newest status of a subscription is one that this version does not know.
     UnknownStatus,
+    /// The newest event of a subscription lists some of its items only; what the others buy is
+    /// not granted.
+    ItemsIncomplete,
     /// A price that counts has no plan, nor has its product.
     UnmappedPrice,
     /// A dispute or an inquiry is open.
@@ -60,6 +63,7 @@ impl FlagKind {
         match self {
             Self::Ambiguous => "ambiguous",
             Self::UnknownStatus => "unknown_status",
+            Self::ItemsIncomplete => "items_incomplete",
             Self::UnmappedPrice => "unmapped_price",
             Self::OpenDispute => "open_dispute",
             Self::FullRefund => "full_refund",

@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::money::{KeptDispute, KeptRefund, RefundPart};
 pub use self::subscription::{KeptSubscription, Mark, Terminal};
-use super::fact::{Contact, ContactFact, ContactSource, DisputeStanding};
-use super::id::{CustomerId, ObjectKey};
+use super::fact::{Contact, ContactFact, ContactSource};
+use super::id::CustomerId;
 use super::tie::{Decision, TieState, decide};
 use super::time::Timestamp;
 
+mod money;
 mod subscription;
 
 /// What one event showed of an object, apart from when.
@@ -231,66 +233,6 @@ fn hold(
             .entry(email)
             .and_modify(|known| *known = (*known).min(since))
             .or_insert(since);
-    }
-}
-
-/// What is kept of a dispute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptDispute {
-    /// The newest standing; of one instant the greatest.
-    pub standing: (Timestamp, DisputeStanding),
-    /// Every id that an event ties it to.
-    pub ids: BTreeSet<ObjectKey>,
-    /// Every account that its ids were ever found to lead to. References only grow, so this
-    /// does, and can be added to when only some of the references are at hand.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub accounts: BTreeSet<ObjectKey>,
-}
-
-impl KeptDispute {
-    /// A dispute that nothing ties to an account yet.
-    pub const fn new(at: Timestamp, standing: DisputeStanding) -> Self {
-        Self {
-            standing: (at, standing),
-            ids: BTreeSet::new(),
-            accounts: BTreeSet::new(),
-        }
-    }
-
-    /// An event shows the dispute.
-    pub fn join(&mut self, at: Timestamp, standing: DisputeStanding, ids: &BTreeSet<ObjectKey>) {
-        self.standing = self.standing.max((at, standing));
-        self.ids.extend(ids.iter().cloned());
-    }
-}
-
-/// What is kept of a refund.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptRefund {
-    /// The newest instant, and whether all was given back by then.
-    pub standing: (Timestamp, bool),
-    /// Every id that an event ties it to.
-    pub ids: BTreeSet<ObjectKey>,
-    /// Every account that its ids were ever found to lead to. References only grow, so this
-    /// does, and can be added to when only some of the references are at hand.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub accounts: BTreeSet<ObjectKey>,
-}
-
-impl KeptRefund {
-    /// A refund that nothing ties to an account yet.
-    pub const fn new(at: Timestamp, full: bool) -> Self {
-        Self {
-            standing: (at, full),
-            ids: BTreeSet::new(),
-            accounts: BTreeSet::new(),
-        }
-    }
-
-    /// An event shows the refund.
-    pub fn join(&mut self, at: Timestamp, full: bool, ids: &BTreeSet<ObjectKey>) {
-        self.standing = self.standing.max((at, full));
-        self.ids.extend(ids.iter().cloned());
     }
 }
 

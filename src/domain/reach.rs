@@ -97,6 +97,9 @@ impl Reach {
                 self.refunds.insert(refund.clone());
                 self.ids(ids);
             }
+            Fact::Charged { payment, .. } => {
+                self.refunds.insert(payment.clone());
+            }
             Fact::References { ids } => self.ids(ids),
         }
     }

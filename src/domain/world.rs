@@ -75,10 +75,10 @@ pub struct Dispute {
     pub account: Option<ObjectKey>,
 }
 
-/// A refund.
+/// The refunds of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// Stripe: the charge's id. Paddle: the adjustment's.
+    /// The payment's id: Stripe's charge, Paddle's transaction.
     pub key: ObjectKey,
     /// What is kept of it.
     pub kept: KeptRefund,

@@ -314,12 +314,6 @@ impl Fold {
                 EventOutcome::Ignored
             }
         };
-        if task.reading.items_cut {
-            entry.error = Some(event_error(
-                "items_cut",
-                "the provider cut the list of items; what it left out is not known",
-            ));
-        }
         entry.customer = effect.customer;
         entry.changes = json!(effect.changes);
         let actor = Actor::Event(task.key.clone());

@@ -55,10 +55,12 @@ fn is_read(name: &str) -> bool {
             | "customer_name"
             | "customer_phone"
             | "data"
+            | "details"
             | "effective_at"
             | "email"
             | "ended_at"
             | "ends_at"
+            | "grand_total"
             | "has_more"
             | "id"
             | "invoice"
@@ -87,6 +89,8 @@ fn is_read(name: &str) -> bool {
             | "subscription"
             | "subscription_details"
             | "subscription_id"
+            | "total"
+            | "totals"
             | "transaction_id"
             | "type"
     )
@@ -233,6 +237,12 @@ impl<'a> Fields<'a> {
             .as_i64()
             .map(Some)
             .ok_or_else(|| self.malformed(place, "a whole number"))
+    }
+
+    /// An amount in Paddle's way: a text of digits, in the currency's smallest unit. `None` for
+    /// anything else, for amounts only sum up what other fields say.
+    pub(super) fn amount(&self, place: &str) -> Option<i64> {
+        self.at(place)?.as_str()?.parse().ok()
     }
 
     /// The members of a list; `None` if there is no list.

@@ -93,9 +93,6 @@ pub struct Reading {
     /// Stripe Connect's account (`acct_…`) that the event concerns, if it is not the endpoint's
     /// own.
     pub connected: Option<String>,
-    /// The payload's list of items was cut by the provider (`has_more`): the facts may lack
-    /// some, and the object should be fetched or flagged.
-    pub items_cut: bool,
     /// What follows from it.
     pub meaning: Meaning,
 }
@@ -103,8 +100,7 @@ pub struct Reading {
 /// What follows from a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// It says something about billing. An event that only names ids together has nothing but
-    /// [`Fact::References`].
+    /// It says something about billing, if only [background](Fact::is_background).
     Facts(Occurrence),
     /// It says nothing that access depends on.
     Ignored(IgnoreReason),
@@ -127,7 +123,7 @@ pub enum IgnoreReason {
     /// Its type is not read.
     Type,
     /// Its type is read, but this one is about no subscription: a one-off sale, a first payment,
-    /// a partial or pending refund.
+    /// a part of a charge or a pending refund.
     Content,
     /// Live at a test secret, or the reverse.
     LivemodeMismatch,

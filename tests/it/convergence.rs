@@ -417,6 +417,66 @@ fn refunds_one_second() {
     assert_eq!(kinds(&end_of(&events[..3]), "cus_1"), []);
 }
 
+/// An approved adjustment that gives back a part of the transaction `txn_1`.
+fn part(adjustment: &str, amount: i64, second: i64) -> Occurrence {
+    let refunded = Fact::Refunded {
+        refund: paddle("txn_1"),
+        part: paddle(adjustment),
+        full: false,
+        amount,
+        ids: ids(&[paddle("txn_1"), paddle("ctm_1")]),
+    };
+    event(second, refunded)
+}
+
+#[test]
+fn paddle_parts_sum_to_a_full_refund() {
+    let charged = |amount| {
+        let payment = paddle("txn_1");
+        event(2, Fact::Charged { payment, amount })
+    };
+    let events = |amount| {
+        [
+            charged(amount),
+            part("adj_1", 40, 20),
+            part("adj_2", 60, 30),
+        ]
+    };
+    let full = end_of(&events(100));
+    assert_eq!(kinds(&full, "ctm_1"), [FlagKind::FullRefund]);
+    assert_eq!(kinds(&end_of(&events(101)), "ctm_1"), [], "one is missing");
+    assert_eq!(kinds(&end_of(&events(100)[..2]), "ctm_1"), []);
+    assert_eq!(
+        kinds(&end_of(&events(100)[1..]), "ctm_1"),
+        [],
+        "nobody said how much it was"
+    );
+    assert_eq!(end_of(&events(100)[..1]).customers.len(), 0);
+}
+
+#[test]
+fn a_refund_that_failed_is_none() {
+    let events = [
+        contact("cus_1", "x@example.com", 1),
+        pair("ch_1", "cus_1", 2),
+        refunded("ch_1", true, 20),
+        refunded("ch_1", false, 30),
+    ];
+    assert_eq!(kinds(&end_of(&events), "cus_1"), []);
+}
+
+#[test]
+fn items_that_were_cut_are_flagged_until_all_are_listed() {
+    let mut cut = sub("active");
+    cut.0.state.items_incomplete = true;
+    let events = [cut.at(10), sub("active").at(20)];
+    assert_active(&end_of(&events), "cus_1");
+    assert_eq!(
+        kinds(&end_of(&events[..1]), "cus_1"),
+        [FlagKind::ItemsIncomplete]
+    );
+}
+
 // Who is this?
 
 const X: &str = "x@example.com";

@@ -186,6 +186,7 @@ fn states() -> impl Strategy<Value = SubscriptionState> {
             period_end: None,
             cancel_at: cancel_at.map(at),
             collection_paused,
+            items_incomplete: false,
             account: None,
         },
     )
@@ -304,8 +305,21 @@ fn money() -> impl Strategy<Value = Fact> {
             |(standing, tied, id)| Fact::Disputed { dispute: stripe(id), standing, ids: ids(&tied) }
         ),
         1 => (any::<bool>(), tied).prop_map(
-            |(full, tied)| Fact::Refunded { refund: stripe("ch_1"), full, ids: ids(&tied) }
+            |(full, tied)| Fact::Refunded {
+                refund: stripe("ch_1"), part: stripe("ch_1"), full, amount: 0, ids: ids(&tied)
+            }
         ),
+        2 => (select(&["adj_1", "adj_2"][..]), select(&[0, 40, 60][..])).prop_map(
+            |(part, amount)| Fact::Refunded {
+                refund: paddle("txn_1"),
+                part: paddle(part),
+                full: false,
+                amount,
+                ids: ids(&[paddle("txn_1"), paddle("ctm_1")]),
+            }
+        ),
+        1 => select(&[80, 100][..])
+            .prop_map(|amount| Fact::Charged { payment: paddle("txn_1"), amount }),
     ]
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn sub_of(subscription: &ObjectKey, account: &ObjectKey, status: &str
         period_end: None,
         cancel_at: None,
         collection_paused: false,
+        items_incomplete: false,
         account: Some(account.clone()),
     };
     Sub(SubscriptionFact {
@@ -220,8 +221,10 @@ pub(crate) fn refunded(charge: &str, full: bool, second: i64) -> Occurrence {
     let refund = stripe(charge);
     let fact = Fact::Refunded {
         ids: ids(std::slice::from_ref(&refund)),
+        part: refund.clone(),
         refund,
         full,
+        amount: 0,
     };
     event(second, fact)
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use tollgate::domain::act::{ActError, FreezeOrder};
 use tollgate::domain::change::{Change, Effect, IgnoreCode, Outcome};
 use tollgate::domain::customer::{Customer, Hold, PackageVersion, Profile, Shown, Status};
-use tollgate::domain::fact::{DisputeStanding, Occurrence};
+use tollgate::domain::fact::{DisputeStanding, Fact, Occurrence};
 use tollgate::domain::flag::FlagKind;
 use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
-use tollgate::domain::policy::Policy;
+use tollgate::domain::policy::{OnFullRefund, Policy};
 use tollgate::domain::time::Timestamp;
 use tollgate::domain::world::World;
 use uuid::Uuid;
 
-use crate::convergence_rig::{at, contact, disputed, paid, plans, stripe, sub};
+use crate::convergence_rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
 
 const X: &str = "x@example.com";
 const Y: &str = "y@example.com";
@@ -203,6 +203,35 @@ fn a_reactivation_waives_the_disputes_of_that_moment() {
     assert_eq!(desk.shown("cus_1").status, Status::Active);
     desk.post(&lost("dp_2"));
     assert_eq!(desk.shown("cus_1").status, Status::Suspended);
+}
+
+#[test]
+fn a_waived_refund_hides_no_dispute_of_the_same_transaction() {
+    let policy = Policy {
+        on_full_refund: OnFullRefund::Expire,
+        ..Policy::default()
+    };
+    let refund = |adjustment: &str, second| {
+        let refunded = Fact::Refunded {
+            refund: stripe("txn_1"),
+            part: stripe(adjustment),
+            full: true,
+            amount: 100,
+            ids: ids(&[stripe("txn_1"), stripe("cus_1")]),
+        };
+        event(second, refunded)
+    };
+    let tied = [stripe("txn_1"), stripe("cus_1")];
+    let lost = disputed(&stripe("txn_1"), DisputeStanding::Lost, &tied, 30);
+    let mut desk = Desk::new(policy);
+    desk.post(&refund("adj_1", 20));
+    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Refund]));
+    let id = desk.id("cus_1");
+    desk.world.reactivate(&id, at(700)).unwrap();
+    desk.post(&refund("adj_1", 20));
+    assert_eq!(desk.shown("cus_1").holds, BTreeSet::new());
+    desk.post(&lost);
+    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Dispute]));
 }
 
 #[test]

@@ -60,10 +60,7 @@ fn check_folder(folder: &Path, rows: &[Row]) {
 }
 
 fn only_references(occurrence: &Occurrence) -> bool {
-    occurrence
-        .facts
-        .iter()
-        .all(|fact| matches!(fact, Fact::References { .. }))
+    occurrence.facts.iter().all(Fact::is_background)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::fact::{DisputeStanding, Fact, is_account};
 use crate::domain::id::ObjectKey;
 use crate::domain::identity::linking;
-use crate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription};
+use crate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription, RefundPart};
 use crate::domain::standing::payer;
 use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
@@ -63,8 +63,23 @@ impl World {
                 standing,
                 ids,
             } => self.join_dispute(dispute, *standing, ids, at, disturbed),
-            Fact::Refunded { refund, full, ids } => {
-                self.join_refund(refund, *full, ids, at, disturbed);
+            Fact::Refunded {
+                refund,
+                part,
+                full,
+                amount,
+                ids,
+            } => {
+                let (full, amount) = (*full, *amount);
+                let join = |kept: &mut KeptRefund| {
+                    kept.join(part, RefundPart { at, full, amount }, ids);
+                };
+                self.join_refund(refund, disturbed, join);
+                self.join_ids(refund, ids, at, disturbed);
+            }
+            Fact::Charged { payment, amount } => {
+                let join = |kept: &mut KeptRefund| kept.join_charged(at, *amount);
+                self.join_refund(payment, disturbed, join);
             }
             Fact::References { ids } => disturbed.disputes |= self.join_references(ids),
         }
@@ -96,24 +111,20 @@ impl World {
     fn join_refund(
         &mut self,
         key: &ObjectKey,
-        full: bool,
-        ids: &BTreeSet<ObjectKey>,
-        at: Timestamp,
         disturbed: &mut Disturbed,
+        join: impl FnOnce(&mut KeptRefund),
     ) {
-        let is_new = !self.refunds.contains_key(key);
         let refund = self.refunds.entry(key.clone()).or_insert_with(|| Refund {
             key: key.clone(),
-            kept: KeptRefund::new(at, full),
+            kept: KeptRefund::default(),
             account: None,
         });
         let before = refund.kept.clone();
-        refund.kept.join(at, full, ids);
-        if is_new || refund.kept != before {
+        join(&mut refund.kept);
+        if refund.kept != before {
             self.touched.refunds.insert(key.clone());
             disturbed.money = true;
         }
-        self.join_ids(key, ids, at, disturbed);
     }
 
     /// A dispute or refund names the ids that it is tied to, and accounts among them exist. It

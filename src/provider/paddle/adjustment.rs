@@ -5,19 +5,21 @@ use super::super::ReadError;
 use super::Event;
 use crate::domain::fact::{DisputeStanding, Fact};
 
-/// `adjustment.created`, `adjustment.updated`. Credits, refunds of a part and refunds that are
-/// not approved (yet) say nothing.
+/// `adjustment.created`, `adjustment.updated`. Credits and refunds that are not approved (yet)
+/// say nothing.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let adjustment = event.need_key("id")?;
     let action = event.data.need_word("action")?;
     let status = event.data.word("status")?;
     let standing = match (action, status) {
-        ("refund", Some("approved")) if is_full(event)? => {
-            let ids = ids(event)?.into();
+        ("refund", Some("approved")) => {
+            let [transaction, account] = ids(event)?;
             return Ok(vec![Fact::Refunded {
-                refund: adjustment,
-                full: true,
-                ids,
+                refund: transaction.clone(),
+                part: adjustment,
+                full: is_full(event)?,
+                amount: event.data.amount("totals.total").unwrap_or_default(),
+                ids: [transaction, account].into(),
             }]);
         }
         // The reversal is another adjustment, upon which this one may be updated too: it must

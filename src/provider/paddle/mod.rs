@@ -8,8 +8,8 @@
 //! | `business.created`, `.imported`, `.updated` | a company's name, of the second rank |
 //! | `subscription.*` | a subscription's state |
 //! | `transaction.completed`, `.payment_failed`, `.past_due` | a payment, if of a subscription |
-//! | `transaction.*` | which ids belong together |
-//! | `adjustment.*` | a refund, if it is of the whole transaction; how a dispute stands |
+//! | `transaction.*` | which ids belong together, and how much was paid |
+//! | `adjustment.*` | a refund, of all or of a part; how a dispute stands |
 //!
 //! An archived customer keeps what was paid for, and customers cannot be deleted. Addresses
 //! belong to payments, not to people, and are ignored. Payloads do not say whether they are live;
@@ -72,7 +72,6 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
         occurred_at: envelope.occurred_at(),
         livemode,
         connected: None,
-        items_cut: false,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
     let Some(reader) = reader(event_type) else {

@@ -26,6 +26,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         period_end: data.instant("current_billing_period.ends_at")?,
         cancel_at: cancel_at(data)?,
         collection_paused: false,
+        items_incomplete: false,
         account: Some(event.need_key("customer_id")?),
     };
     Ok(vec![Fact::Subscription(SubscriptionFact {

@@ -30,13 +30,20 @@ pub(super) fn failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     Ok(payment.into_iter().chain(named(event)?).collect())
 }
 
-/// The other types: whose transaction it is.
+/// The other types: whose transaction it is, and how much was to be paid after credits.
 pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let transaction = event.need_key("id")?;
     let Some(account) = event.key("customer_id")? else {
         return Ok(Vec::new());
     };
-    Ok(vec![Fact::References {
+    let totals = ["details.totals.grand_total", "details.totals.total"];
+    let amount = totals.iter().find_map(|place| event.data.amount(place));
+    let charged = amount.map(|amount| Fact::Charged {
+        payment: transaction.clone(),
+        amount,
+    });
+    let references = Fact::References {
         ids: [transaction, account].into(),
-    }])
+    };
+    Ok([references].into_iter().chain(charged).collect())
 }

@@ -31,7 +31,7 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
 /// `charge.refunded`, which also comes for parts of a charge: then only its ids count.
 pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
-    let refund = event.scope.key(object.need_id(&["id"])?);
+    let charge = event.scope.key(object.need_id(&["id"])?);
     let ids = of_charge(event)?;
     let full = match (
         object.integer("amount_refunded")?,
@@ -42,22 +42,33 @@ pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     };
     let mut facts = Vec::new();
     if full {
-        facts.push(Fact::Refunded {
-            refund,
-            full,
-            ids: ids.clone(),
-        });
+        facts.push(of_whole_charge(charge, full, &ids));
     }
     facts.extend(references(ids));
     Ok(facts)
 }
 
 /// `refund.created`, `.updated`, `.failed` and `charge.refund.updated`. A refund does not say
-/// how much of the charge has gone back; `charge.refunded` does, for the same change.
-/// <https://docs.stripe.com/api/refunds/object>
+/// how much of the charge has gone back; `charge.refunded` does, for the same change. Only of a
+/// refund that failed nothing else tells: the money came back to the seller.
+/// <https://docs.stripe.com/api/refunds/object#refund_object-status>
 pub(super) fn refund(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let ids = keys(event, &["charge", "payment_intent", "customer"])?;
-    Ok(references(ids).into_iter().collect())
+    let failed = matches!(event.object.word("status")?, Some("failed" | "canceled"));
+    let charge = event.object.id(&["charge"])?.filter(|_| failed);
+    let charge = charge.map(|id| of_whole_charge(event.scope.key(id), false, &ids));
+    Ok(charge.into_iter().chain(references(ids)).collect())
+}
+
+/// How the charge as a whole stands; it counts its refunds itself.
+fn of_whole_charge(charge: ObjectKey, full: bool, ids: &BTreeSet<ObjectKey>) -> Fact {
+    Fact::Refunded {
+        part: charge.clone(),
+        refund: charge,
+        full,
+        amount: 0,
+        ids: ids.clone(),
+    }
 }
 
 /// `charge.dispute.*`: the status says how it stands, whichever event brings it.

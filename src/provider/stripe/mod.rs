@@ -12,6 +12,7 @@
 //! | `charge.refunded` | a refund, if it is of the whole charge |
 //! | `charge.dispute.*` | how a dispute stands |
 //! | `charge.succeeded`, `payment_intent.succeeded`, `refund.*` | which ids belong together |
+//! | `refund.*` with status `failed` or `canceled` | the charge has not gone back as a whole |
 //!
 //! Of a subscription that changes, `customer.subscription.updated` always tells, so nothing is
 //! taken from `…trial_will_end` and `…pending_update_…`: their snapshot would be one more
@@ -78,7 +79,6 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
         occurred_at: envelope.occurred_at(),
         livemode,
         connected: envelope.connected().unwrap_or_default(),
-        items_cut: false,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
     if expected.is_some() && livemode != expected {
@@ -104,7 +104,6 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
             .get("previous_attributes")
             .filter(|value| value.is_object()),
     };
-    reading.items_cut = event.object.flag("items.has_more").unwrap_or_default();
     let facts = reader(&event)?;
     reading.meaning = Meaning::of(at, facts);
     Ok(reading)

@@ -111,12 +111,15 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             ids: ids.clone(),
         }]
     };
-    let refund = paddle("adj_01ktgvs0000000000000000003");
-    let refunded = vec![Fact::Refunded {
-        refund,
-        full: true,
-        ids: ids.clone(),
-    }];
+    let refunded = |full| {
+        vec![Fact::Refunded {
+            refund: transaction.clone(),
+            part: paddle("adj_01ktgvs0000000000000000003"),
+            full,
+            amount: 2900,
+            ids: ids.clone(),
+        }]
+    };
     let cases = [
         (
             "chargeback",
@@ -154,8 +157,8 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             "full",
             dispute(DisputeStanding::Won),
         ),
-        ("refund", "approved", "full", refunded.clone()),
-        ("refund", "approved", "partial", vec![]),
+        ("refund", "approved", "full", refunded(true)),
+        ("refund", "approved", "partial", refunded(false)),
         ("refund", "pending_approval", "full", vec![]),
         ("refund", "rejected", "full", vec![]),
         ("credit", "approved", "full", vec![]),
@@ -181,12 +184,62 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
     let data = &mut payload["data"];
     data["action"] = json!("refund");
     data["type"] = Value::Null;
-    assert_eq!(facts(Provider::Paddle, &payload), refunded);
+    assert_eq!(facts(Provider::Paddle, &payload), refunded(true));
     payload["data"]["items"][0]["type"] = json!("partial");
+    assert_eq!(facts(Provider::Paddle, &payload), refunded(false));
+}
+
+#[test]
+fn paddles_transactions_say_how_much_was_paid() {
+    let mut payload = load("paddle/transaction.completed--trial-end.json");
+    let charged = |payload: &Value| {
+        let facts = facts(Provider::Paddle, payload);
+        facts.into_iter().find_map(|fact| match fact {
+            Fact::Charged { payment, amount } => Some((payment.id, amount)),
+            _ => None,
+        })
+    };
+    let transaction = payload["data"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(charged(&payload), Some((transaction.clone(), 2900)));
+    let totals = &mut payload["data"]["details"]["totals"];
+    totals["grand_total"] = json!("2400");
     assert_eq!(
-        reading(Provider::Paddle, &payload).meaning,
-        Meaning::Ignored(IgnoreReason::Content)
+        charged(&payload),
+        Some((transaction.clone(), 2400)),
+        "500 were paid by credit"
     );
+    payload["data"]["details"]["totals"]["grand_total"] = Value::Null;
+    assert_eq!(
+        charged(&payload),
+        Some((transaction, 2900)),
+        "an older payload"
+    );
+    for unread in [json!(null), json!("much"), json!(7), json!([])] {
+        payload["data"]["details"]["totals"] = json!({ "total": unread });
+        assert_eq!(charged(&payload), None, "{unread} is no amount");
+    }
+}
+
+#[test]
+fn a_refund_that_failed_leaves_the_charge_paid() {
+    let mut payload = load(&format!("stripe/refund.created--part{NEW}"));
+    let not_full = |payload: &Value| {
+        facts(Provider::Stripe, payload)
+            .iter()
+            .any(|fact| matches!(fact, Fact::Refunded { full: false, refund, .. } if refund.id.starts_with("ch_")))
+    };
+    for (status, expected) in [
+        ("pending", false),
+        ("requires_action", false),
+        ("succeeded", false),
+        ("failed", true),
+        ("canceled", true),
+        ("hologram", false),
+    ] {
+        payload["type"] = json!("refund.updated");
+        payload["data"]["object"]["status"] = json!(status);
+        assert_eq!(not_full(&payload), expected, "{status}");
+    }
 }
 
 #[test]

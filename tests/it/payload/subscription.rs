@@ -5,7 +5,7 @@ use tollgate::domain::fact::SubscriptionStatus;
 use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
 
-use super::support::{NEW, OLD, item, load, paddle, reading, subscription, test};
+use super::support::{NEW, OLD, item, load, paddle, subscription, test};
 
 #[test]
 fn a_changed_subscription_shows_its_state_and_the_one_before() {
@@ -158,9 +158,14 @@ fn a_list_of_items_that_was_cut_is_told() {
     let mut payload = load(&format!(
         "stripe/customer.subscription.created--active{NEW}"
     ));
-    assert!(!reading(Provider::Stripe, &payload).items_cut);
+    let incomplete = |payload: &Value| {
+        subscription(Provider::Stripe, payload)
+            .state
+            .items_incomplete
+    };
+    assert!(!incomplete(&payload));
     payload["data"]["object"]["items"]["has_more"] = json!(true);
-    assert!(reading(Provider::Stripe, &payload).items_cut);
+    assert!(incomplete(&payload));
 }
 
 #[test]
