@@ -12,6 +12,7 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 
+use crate::convergence_orders::orders;
 use crate::convergence_rig::{
     End, NOW, at, contact, disputed, event, failed, ids, named_contact, paddle, paid, pair,
     refunded, removed, stripe, sub, sub_of,
@@ -76,27 +77,6 @@ fn deliver(store: &mut MemoryStore, events: &[Occurrence], order: &[usize], cut:
         }
     }
     store.batch(&batch, at(NOW));
-}
-
-/// All different orders of `n` things, each of them so many times.
-fn orders(n: usize, times: usize) -> Vec<Vec<usize>> {
-    fn extend(left: &mut [usize], order: &mut Vec<usize>, all: &mut Vec<Vec<usize>>) {
-        if left.iter().all(|count| *count == 0) {
-            all.push(order.clone());
-        }
-        for thing in 0..left.len() {
-            if left[thing] > 0 {
-                left[thing] -= 1;
-                order.push(thing);
-                extend(left, order, all);
-                order.pop();
-                left[thing] += 1;
-            }
-        }
-    }
-    let mut all = Vec::new();
-    extend(&mut vec![times; n], &mut Vec::new(), &mut all);
-    all
 }
 
 /// All of them, or of the 2,520 orders of four events that come twice, an even sample.

@@ -20,6 +20,7 @@ use tollgate::domain::policy::{
 };
 use tollgate::domain::world::World;
 
+use crate::convergence_orders::Shuffle;
 use crate::convergence_rig::{End, at, ids, paddle, stripe};
 use crate::convergence_store::MemoryStore;
 
@@ -53,39 +54,6 @@ struct History {
     on: ObjectKey,
     after: Vec<Occurrence>,
     now: i64,
-}
-
-/// An order of events, some of them twice, cut into batches.
-struct Shuffle(u64);
-
-impl Shuffle {
-    /// A number below `n`, by xorshift: good enough to mix, and the same everywhere.
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-
-    fn batches(&mut self, events: &[Occurrence]) -> Vec<Vec<Occurrence>> {
-        let mut order = events.to_vec();
-        for event in events {
-            if self.below(3) == 0 {
-                order.push(event.clone());
-            }
-        }
-        for i in (1..order.len()).rev() {
-            order.swap(i, self.below(i + 1));
-        }
-        let mut batches = vec![Vec::new()];
-        for event in order {
-            if self.below(3) == 0 {
-                batches.push(Vec::new());
-            }
-            batches.last_mut().unwrap().push(event);
-        }
-        batches
-    }
 }
 
 impl History {

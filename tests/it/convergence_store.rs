@@ -9,6 +9,7 @@ use tollgate::domain::change::Effect;
 use tollgate::domain::fact::Occurrence;
 use tollgate::domain::id::{CustomerId, ObjectKey};
 use tollgate::domain::identity;
+use tollgate::domain::plan::Plans;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::reach::{Reach, external_ids};
 use tollgate::domain::time::Timestamp;
@@ -29,8 +30,12 @@ pub(crate) struct MemoryStore {
 
 impl MemoryStore {
     pub(crate) fn new(policy: Policy, documents: bool) -> Self {
+        Self::with_plans(policy, plans(), documents)
+    }
+
+    pub(crate) fn with_plans(policy: Policy, plans: Plans, documents: bool) -> Self {
         Self {
-            all: World::new(policy, plans()),
+            all: World::new(policy, plans),
             next_id: 1,
             documents,
         }

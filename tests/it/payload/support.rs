@@ -5,16 +5,8 @@ use tollgate::domain::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::provider::{self, Meaning, Mode, ReadError, Reading};
 
-use crate::support::fixtures::{self, provider_of};
-
-pub(super) const OLD: &str = "--2024-06-20.json";
-pub(super) const NEW: &str = "--2025-11-17.clover.json";
-
-pub(super) fn load(file: &str) -> Value {
-    let path = fixtures::own().join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-    serde_json::from_str(&text).unwrap()
-}
+use crate::support::fixtures::provider_of;
+pub(super) use crate::support::fixtures::{NEW, OLD, load};
 
 /// The newest version of a fixture, named without its version.
 pub(super) fn newest(stem: &str) -> (Provider, Value) {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 use tollgate::domain::id::Provider;
 
 /// What becomes of payloads that come alone to an empty store.
@@ -25,6 +26,17 @@ pub(crate) struct Row {
 
 pub(crate) fn outcomes() -> Outcomes {
     serde_json::from_str(include_str!("../../../fixtures/outcomes.json")).unwrap()
+}
+
+/// The end of the names of Stripe's payloads in an old shape, and in a new one.
+pub(crate) const OLD: &str = "--2024-06-20.json";
+pub(crate) const NEW: &str = "--2025-11-17.clover.json";
+
+/// One of our own payloads.
+pub(crate) fn load(file: &str) -> Value {
+    let text = std::fs::read_to_string(own().join(file));
+    let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
+    serde_json::from_str(&text).unwrap()
 }
 
 /// The folder of our own payloads.
