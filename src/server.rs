@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,13 +22,15 @@ use crate::domain::token::TokenHash;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
 use crate::lock::DataDirLock;
+use crate::pipeline::customers::Order;
+use crate::pipeline::plans::put_settings;
 use crate::pipeline::spool::Spooling;
 use crate::provider::{Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
 use crate::store::vault::{Vault, VaultError};
-use crate::store::{Claim, Store, StoreError};
+use crate::store::{Actor, Claim, Store, StoreError};
 use crate::worker::Worker;
 
 /// How long loops and connections may take to end. HTTP drains for less; a batch of the worker
@@ -292,6 +295,15 @@ async fn prepare(
     let now = clock.now();
     let mut tx = store.begin_in(&AppSlug::default_app()).await?;
     let first_start = tx.app_ensure_default(now).await?;
+    let order = Order {
+        app: AppSlug::default_app(),
+        actor: Actor::Operator,
+        now,
+    };
+    if first_start {
+        let details = json!({"slug": order.app, "from": null, "to": order.app});
+        order.audit(&mut tx, None, "app_create", details).await?;
+    }
     if roles.worker {
         let mut plans = Vec::new();
         for provider in Provider::ALL {
@@ -299,8 +311,7 @@ async fn prepare(
                 plans.push((provider, price.clone(), grants.clone()));
             }
         }
-        tx.plan_replace_environment(&AppSlug::default_app(), &plans, now)
-            .await?;
+        put_settings(&mut tx, &order, &plans).await?;
     }
     tx.commit().await?;
     Ok(first_start)

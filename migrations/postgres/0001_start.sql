@@ -252,8 +252,23 @@ CREATE TABLE audit (
     operation   word NOT NULL,
     details     JSONB NOT NULL
 );
+-- The list of an app, newest first; the entries of a customer; what one event changed.
 CREATE INDEX audit_by_app ON audit (app, seq);
 CREATE INDEX audit_by_customer ON audit (app, customer_id, seq) WHERE customer_id IS NOT NULL;
+CREATE INDEX audit_by_event ON audit (app, event) WHERE event IS NOT NULL;
+-- What one admin did. Most entries are of events, and cost this index nothing.
+CREATE INDEX audit_by_actor ON audit (app, actor, seq) WHERE event IS NULL;
+-- Append-only: an entry is never changed, and goes only when its app is gone, because nothing of a
+-- deleted tenant may stay. That the app was deleted is an entry of the app `default`.
+CREATE FUNCTION refuse_audit_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM apps WHERE slug = OLD.app) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit
+    FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
 
 -- The built-in queue. `lane` is `work` or `failed`; a message rests until `due_at`.
 CREATE TABLE messages (

@@ -150,6 +150,15 @@ pub enum AdminHold {
 }
 
 impl AdminHold {
+    /// The name of what it makes of the customer.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Suspended { .. } => "suspended",
+            Self::Frozen { .. } => "frozen",
+            Self::Expired { .. } => "expired",
+        }
+    }
+
     /// When the admin set it, by the local clock.
     pub const fn since(&self) -> Timestamp {
         match self {

@@ -11,7 +11,7 @@ use super::process::audit_entries;
 use super::tokens::{self, TokenError, TokenOrder};
 use crate::domain::act::{ActError, FreezeOrder};
 use crate::domain::change::Change;
-use crate::domain::customer::{Customer, Profile};
+use crate::domain::customer::{AdminHold, Customer, Profile};
 use crate::domain::fact::Contact;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::kept::fold_email;
@@ -391,13 +391,15 @@ async fn act_in(
     act: impl FnOnce(&mut World) -> Result<Vec<Change>, ActError>,
 ) -> Result<Acted, CustomerError> {
     let mut world = tx.world_load(&order.app, reach).await?;
+    let before = hold_of(&world, id);
     let changes = act(&mut world)?;
     let touched = !world.touched.customers.is_empty();
     tx.world_save(&order.app, &world).await?;
     let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
     if touched && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
-        entries.push(order.entry(Some(id), name, json!({})));
+        let details = json!({"from": before, "to": hold_of(&world, id)});
+        entries.push(order.entry(Some(id), name, details));
     }
     tx.audit_add(&entries).await?;
     let customer = world.customers.remove(id).ok_or(ActError::Unknown)?;
@@ -405,6 +407,12 @@ async fn act_in(
         customer,
         changed: touched,
     })
+}
+
+/// The admin's hold of a row, for the audit.
+fn hold_of(world: &World, id: &CustomerId) -> serde_json::Value {
+    let hold = world.customers.get(id).and_then(|row| row.hold.as_ref());
+    json!({"hold": hold.map(AdminHold::as_str)})
 }
 
 /// Everybody whom an act on these profiles can touch.

@@ -9,6 +9,7 @@
 pub mod customers;
 pub mod ingest;
 pub mod licenses;
+pub mod plans;
 pub mod policy;
 pub mod process;
 pub mod record;

@@ -1,5 +1,8 @@
 //! Events of the ledger, published again.
 
+use serde_json::json;
+
+use super::customers::Order;
 use super::spool;
 use crate::domain::event::EventOutcome;
 use crate::domain::id::AppSlug;
@@ -8,7 +11,7 @@ use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::random::{self, RandomError};
-use crate::store::{Store, StoreError};
+use crate::store::{Actor, Store, StoreError};
 
 /// Why an event was not replayed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +63,7 @@ pub enum Place {
     Spool,
 }
 
-/// The same from a process that publishes nothing itself.
+/// The same from a process that publishes nothing itself: an operator's order.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -78,6 +81,13 @@ pub async fn replay_in_store(
         Place::BuiltInQueue => embedded::put(&mut tx, vec![message], now).await?,
         Place::Spool => spool::put(&mut tx, &message, now).await?,
     }
+    let order = Order {
+        app: app.clone(),
+        actor: Actor::Operator,
+        now,
+    };
+    let details = json!({"event_id": event_id, "force": force});
+    order.audit(&mut tx, None, "event_replay", details).await?;
     Ok(tx.commit().await?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::customers::Order;
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
@@ -77,7 +77,7 @@ pub async fn issue(
         last_used_at: None,
     };
     tx.token_add(&order.app, &token, &text.hash()).await?;
-    let details = json!({"id": token.id, "name": token.name, "prefix": token.prefix});
+    let details = json!({"id": token.id, "from": null, "to": described(&token)});
     order
         .audit(tx, Some(customer), "token_create", details)
         .await?;
@@ -94,17 +94,57 @@ pub async fn rotate(
     token: CustomerToken,
 ) -> Result<(CustomerToken, TokenText), TokenError> {
     let text = TokenText::for_customer(random::bytes()?);
+    let before = described(&token);
     let token = CustomerToken {
         prefix: text.shown_prefix(),
         last_used_at: None,
         ..token
     };
     tx.token_rekey(&order.app, &token, &text.hash()).await?;
-    let details = json!({"id": token.id, "prefix": token.prefix});
+    let details = json!({"id": token.id, "from": before, "to": described(&token)});
     order
         .audit(tx, Some(&token.customer), "token_rotate", details)
         .await?;
     Ok((token, text))
+}
+
+/// Revokes a token of a customer; whether it had such a token.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+    id: &TokenId,
+) -> Result<bool, TokenError> {
+    let all = tx.token_list(&order.app, customer).await?;
+    let Some(token) = all.iter().find(|token| token.id == *id) else {
+        return Ok(false);
+    };
+    revoke_known(tx, order, customer, token).await?;
+    Ok(true)
+}
+
+async fn revoke_known(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+    token: &CustomerToken,
+) -> Result<(), TokenError> {
+    tx.token_delete(&order.app, customer, &token.id).await?;
+    let details = json!({"id": token.id, "from": described(token), "to": null});
+    order
+        .audit(tx, Some(customer), "token_revoke", details)
+        .await?;
+    Ok(())
+}
+
+/// A token for the audit.
+fn described(token: &CustomerToken) -> Value {
+    let expires_at = token.expires_at.map(|at| at.to_string());
+    json!({"name": token.name, "prefix": token.prefix, "scope": token.scope,
+        "packages": token.packages, "expires_at": expires_at})
 }
 
 /// Revokes the token that was made with a customer, and all others of its name; how many.
@@ -122,11 +162,7 @@ pub async fn revoke_first(
         .filter(|token| token.name == FIRST_NAME)
         .collect();
     for token in &first {
-        tx.token_delete(&order.app, customer, &token.id).await?;
-        let details = json!({"id": token.id});
-        order
-            .audit(tx, Some(customer), "token_revoke", details)
-            .await?;
+        revoke_known(tx, order, customer, token).await?;
     }
     Ok(first.len())
 }
@@ -168,7 +204,37 @@ pub async fn issue_admin(
         last_used_at: None,
     };
     tx.admin_token_add(&token, &text.hash()).await?;
-    let details = json!({"id": token.id, "name": token.name, "role": token.role, "app": token.app});
+    let details = json!({"id": token.id, "from": null, "to": described_admin(&token)});
     order.audit(tx, None, "admin_token_create", details).await?;
     Ok((token, text))
+}
+
+/// Revokes an admin token, of this app alone if one is named; whether there was one. As its
+/// making, this is audited in the app that it was bound to.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_admin(
+    tx: &mut Tx,
+    order: Order,
+    id: &AdminTokenId,
+    app: Option<&AppSlug>,
+) -> Result<bool, StoreError> {
+    let Some(token) = tx.admin_token_delete(id, app).await? else {
+        return Ok(false);
+    };
+    let details = json!({"id": token.id, "from": described_admin(&token), "to": null});
+    let order = Order {
+        app: token.app.unwrap_or_else(AppSlug::default_app),
+        ..order
+    };
+    order.audit(tx, None, "admin_token_revoke", details).await?;
+    Ok(true)
+}
+
+/// An admin token for the audit.
+fn described_admin(token: &AdminToken) -> Value {
+    let expires_at = token.expires_at.map(|at| at.to_string());
+    json!({"name": token.name, "role": token.role, "app": token.app, "prefix": token.prefix,
+        "expires_at": expires_at})
 }

@@ -7,8 +7,7 @@ use crate::domain::id::{AdminTokenId, AppSlug};
 use crate::domain::time::Timestamp;
 use crate::domain::token::{AdminToken, TokenHash};
 
-const SELECT: &str = "SELECT id, app, name, role, prefix, created_at, expires_at, last_used_at \
-                      FROM admin_tokens";
+const COLUMNS: &str = "id, app, name, role, prefix, created_at, expires_at, last_used_at";
 
 impl Tx {
     /// Adds a token.
@@ -46,7 +45,7 @@ impl Tx {
         &mut self,
         hash: &TokenHash,
     ) -> Result<Option<AdminToken>, StoreError> {
-        let sql = format!("{SELECT} WHERE hash = $1");
+        let sql = format!("SELECT {COLUMNS} FROM admin_tokens WHERE hash = $1");
         let row = self
             .fetch_opt(&sql, binds![hash.as_bytes().to_vec()])
             .await?;
@@ -66,11 +65,12 @@ impl Tx {
         if let Some(app) = app {
             filter.and("app = ?", app.as_str());
         }
-        self.list(SELECT, filter, Key::Text("id"), window, token_of)
+        let select = format!("SELECT {COLUMNS} FROM admin_tokens");
+        self.list(&select, filter, Key::Text("id"), window, token_of)
             .await
     }
 
-    /// Removes a token, of this app alone if one is named; whether there was one.
+    /// Removes a token, of this app alone if one is named; the token, if there was one.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -78,10 +78,14 @@ impl Tx {
         &mut self,
         id: &AdminTokenId,
         app: Option<&AppSlug>,
-    ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM admin_tokens WHERE id = $1 AND ($2 IS NULL OR app = $2)";
+    ) -> Result<Option<AdminToken>, StoreError> {
+        let sql = format!(
+            "DELETE FROM admin_tokens WHERE id = $1 AND ($2 IS NULL OR app = $2) \
+             RETURNING {COLUMNS}"
+        );
         let binds = binds![id.as_str(), app.map(AppSlug::as_str)];
-        Ok(self.execute(sql, binds).await? > 0)
+        let row = self.fetch_opt(&sql, binds).await?;
+        row.as_ref().map(token_of).transpose()
     }
 
     /// Whether there is any token that has not run out.

@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod audit;
 mod customer_list;
 mod customers;
 mod events;

@@ -18,12 +18,16 @@ use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::plan::PackageGrant;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, Order};
+use tollgate::pipeline::licenses::{self, LicenseOrder};
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
 use tollgate::pipeline::tokens::{self, TokenError, TokenOrder};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
-use tollgate::store::{Actor, CustomerFilter, EventFilter, Match, Store, StoreError, Window};
+use tollgate::store::{
+    Actor, AuditFilter, CustomerFilter, EventFilter, LicenseFilter, Match, Store, StoreError,
+    Window,
+};
 
 use crate::process::message;
 use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
@@ -261,14 +265,12 @@ async fn each_index_serves_a_statement() {
     use_everything(&store).await;
     store.close().await;
 
-    // The audit is written, and not read yet.
-    let expected = BTreeSet::from(["audit_by_app", "audit_by_customer"].map(str::to_owned));
     // The server counts a connection's work a moment after its end.
     let started = Instant::now();
-    while unused_indexes(&url).await != expected && started.elapsed() < PATIENCE {
+    while !unused_indexes(&url).await.is_empty() && started.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(unused_indexes(&url).await, expected);
+    assert_eq!(unused_indexes(&url).await, BTreeSet::new());
 }
 
 async fn unused_indexes(url: &str) -> BTreeSet<String> {
@@ -343,6 +345,35 @@ async fn use_everything(store: &Store) {
     ] {
         tx.event_list(&app, &filter, &page).await.unwrap();
     }
+    for filter in [
+        AuditFilter::default(),
+        AuditFilter {
+            customer: Some(id.clone()),
+            ..AuditFilter::default()
+        },
+        AuditFilter {
+            event: Some("evt_d".to_owned()),
+            ..AuditFilter::default()
+        },
+        AuditFilter {
+            actor: Some("timer".parse().unwrap()),
+            ..AuditFilter::default()
+        },
+    ] {
+        tx.audit_list(&app, &filter, &page).await.unwrap();
+    }
+    let license = LicenseOrder {
+        customer: id.clone(),
+        product: "Tool".to_owned(),
+        key: None,
+        expires_at: None,
+        metadata: serde_json::Map::new(),
+    };
+    licenses::issue(&mut tx, &order(), license).await.unwrap();
+    tx.license_list(&app, &LicenseFilter::default(), &page)
+        .await
+        .unwrap();
+    tx.idempotency_purge(now()).await.unwrap();
     tx.commit().await.unwrap();
     customers::delete(store, &order(), id, Deletion::Permanent)
         .await

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -152,13 +151,10 @@ async fn revoke(
     let unknown = || ApiError::not_found("token_not_found", "there is no such admin token");
     let id: AdminTokenId = id.parse().map_err(|_| unknown())?;
     let mut tx = state.store.begin().await?;
-    if !tx.admin_token_delete(&id, admin.app.as_ref()).await? {
+    let order = order_of(&admin, &state);
+    if !tokens::revoke_admin(&mut tx, order, &id, admin.app.as_ref()).await? {
         return Err(unknown());
     }
-    let order = order_of(&admin, &state);
-    order
-        .audit(&mut tx, None, "admin_token_revoke", json!({"id": id}))
-        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

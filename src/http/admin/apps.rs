@@ -129,7 +129,7 @@ async fn create(
             "there is an app of this slug",
         ));
     }
-    let details = json!({"slug": app.slug, "name": app.name});
+    let details = json!({"slug": app.slug, "from": null, "to": app.name});
     order.audit(&mut tx, None, "app_create", details).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(app.into())))
@@ -196,7 +196,7 @@ async fn delete(
     tx.app_delete(&app.slug).await?;
     // The app's own audit goes with it.
     let order = order_in(&admin, &state, AppSlug::default_app());
-    let details = json!({"slug": app.slug, "name": app.name});
+    let details = json!({"slug": app.slug, "from": app.name, "to": null});
     order.audit(&mut tx, None, "app_delete", details).await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.

@@ -7,6 +7,7 @@
 
 mod admin_tokens;
 mod apps;
+mod audit;
 mod constraints;
 mod customers;
 mod events;
@@ -46,6 +47,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(plans::router())
         .merge(policy::router())
         .merge(events::router())
+        .merge(audit::router())
         .merge(apps::router())
         .merge(secrets::router())
         .merge(admin_tokens::router())

@@ -247,8 +247,8 @@ async fn give(
         .iter()
         .map(|it| it.grant.constraint.as_str())
         .collect();
-    let details = json!({"source": "manual", "package": grant.package,
-        "constraint": grant.constraint, "from": from});
+    let details = json!({"source": "manual", "package": grant.package, "from": from,
+        "to": [grant.constraint]});
     order.audit(tx, Some(&given_to), "grant", details).await?;
     Ok(HandGrant {
         given_to,
@@ -337,16 +337,22 @@ async fn revoke(
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;
-    if tx
-        .grant_delete(&order.app, &customer.id, [package.as_str()])
-        .await?
-        == 0
-    {
+    let known = tx.grant_list(&order.app, [&customer.id]).await?;
+    let before: Vec<&str> = known
+        .get(&customer.id)
+        .into_iter()
+        .flatten()
+        .filter(|it| it.grant.package == package)
+        .map(|it| it.grant.constraint.as_str())
+        .collect();
+    if before.is_empty() {
         let detail = "the customer has no grant by hand for this package; what its plans give \
                       ends with them";
         return Err(ApiError::not_found("grant_not_found", detail));
     }
-    let details = json!({"source": "manual", "package": package});
+    tx.grant_delete(&order.app, &customer.id, [package.as_str()])
+        .await?;
+    let details = json!({"source": "manual", "package": package, "from": before, "to": []});
     order
         .audit(&mut tx, Some(&customer.id), "revoke", details)
         .await?;

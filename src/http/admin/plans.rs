@@ -208,7 +208,8 @@ async fn delete(
     refuse_environment(known.as_ref())?;
     let plan = known.ok_or_else(plan_not_found)?;
     tx.plan_delete(&order.app, provider, &price_id).await?;
-    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages});
+    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages,
+        "to": null});
     order.audit(&mut tx, None, "plan_delete", details).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

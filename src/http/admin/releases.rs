@@ -174,8 +174,8 @@ async fn add(
     let plan = compare(known, releases);
     tx.release_put(&order.app, &plan.write).await?;
     if !plan.write.is_empty() {
-        let versions: Vec<&str> = plan.write.iter().map(|it| it.version.as_str()).collect();
-        let details = json!({"package": package, "versions": versions});
+        let (from, to) = (dates(&plan.before), dates(&plan.write));
+        let details = json!({"package": package, "from": from, "to": to});
         order.audit(&mut tx, None, "release_add", details).await?;
     }
     tx.commit().await?;
@@ -234,8 +234,19 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
     Ok(releases)
 }
 
+/// When which version came out, for the audit.
+fn dates(releases: &[Release]) -> BTreeMap<&str, String> {
+    let date = |it: &Release| it.released_at.to_string();
+    releases
+        .iter()
+        .map(|it| (it.version.as_str(), date(it)))
+        .collect()
+}
+
 /// What an order means beside what is known.
 struct Comparison {
+    /// What was known of the versions that must be written.
+    before: Vec<Release>,
     /// What must be written.
     write: Vec<Release>,
     /// All versions of the order as they are afterwards.
@@ -255,6 +266,7 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
         }
     }
     let mut comparison = Comparison {
+        before: Vec::new(),
         write: Vec::new(),
         after: Vec::new(),
         any_new: false,
@@ -276,11 +288,12 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
             }
             None => comparison.any_new = true,
         }
-        if by_version.get(&version) != Some(&release) {
-            comparison.write.push(release.clone());
-        }
         comparison.after.push(release.clone());
-        by_version.insert(version, release);
+        let before = by_version.insert(version, release.clone());
+        if before.as_ref() != Some(&release) {
+            comparison.before.extend(before);
+            comparison.write.push(release);
+        }
     }
     comparison
 }

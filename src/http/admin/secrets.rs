@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -153,12 +153,18 @@ async fn add(
     };
     let sealed = state.vault.seal(place, text)?;
     tx.secret_add(&secret, sealed).await?;
-    let details = json!({"id": secret.id, "provider": provider, "mode": secret.mode});
+    let details = json!({"id": secret.id, "from": null, "to": described(&secret)});
     order.audit(&mut tx, None, "secret_add", details).await?;
     tx.commit().await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
     Ok((StatusCode::CREATED, Json(secret.into())))
+}
+
+/// A secret for the audit, without the secret.
+fn described(secret: &EndpointSecret) -> Value {
+    let expires_at = secret.expires_at.map(|at| at.to_string());
+    json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
 }
 
 /// Removes a secret from an endpoint. Needs an owner.
@@ -177,11 +183,12 @@ async fn remove(
     let mut tx = state.store.begin().await?;
     let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
     let id: SecretId = id.parse().map_err(|_| unknown())?;
-    if !tx.secret_delete(&app, provider, &id).await? {
-        return Err(unknown());
-    }
+    let known = tx.secret_list(&app, provider).await?;
+    let secret = known.iter().find(|secret| secret.id == id);
+    let secret = secret.ok_or_else(unknown)?;
+    tx.secret_delete(&app, provider, &id).await?;
     let order = order_in(&admin, &state, app);
-    let details = json!({"id": id, "provider": provider});
+    let details = json!({"id": id, "from": described(secret), "to": null});
     order.audit(&mut tx, None, "secret_delete", details).await?;
     tx.commit().await?;
     let _ = state.endpoints.refresh().await;

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -171,13 +170,9 @@ async fn revoke(
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin_in(&order.app).await?;
     let customer = shown_customer(&mut tx, &order.app, &id).await?;
-    if !tx.token_delete(&order.app, &customer.id, &token_id).await? {
+    if !tokens::revoke(&mut tx, &order, &customer.id, &token_id).await? {
         return Err(token_not_found());
     }
-    let details = json!({"id": token_id});
-    order
-        .audit(&mut tx, Some(&customer.id), "token_revoke", details)
-        .await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

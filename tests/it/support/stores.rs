@@ -120,19 +120,27 @@ impl Place {
 
     /// Runs a statement behind the store's back.
     pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
-        let url = self.url();
-        match self {
+        let sql = match self {
+            Self::Folder(_) => sqlite,
+            Self::Server(_) => postgres,
+        };
+        self.try_run(sql).await.unwrap();
+    }
+
+    /// The same for a statement that both engines understand; what they say against it.
+    pub(crate) async fn try_run(&self, sql: &str) -> Result<(), String> {
+        let (url, sql) = (self.url(), AssertSqlSafe(sql.to_owned()));
+        let done = match self {
             Self::Folder(_) => {
                 let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                let sql = AssertSqlSafe(sqlite.to_owned());
-                connection.execute(sql).await.unwrap();
+                connection.execute(sql).await.map(|_| ())
             }
             Self::Server(_) => {
                 let mut connection = PgConnection::connect(&url).await.unwrap();
-                let sql = AssertSqlSafe(postgres.to_owned());
-                connection.execute(sql).await.unwrap();
+                connection.execute(sql).await.map(|_| ())
             }
-        }
+        };
+        done.map_err(|error| error.to_string())
     }
 }
 
