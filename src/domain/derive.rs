@@ -20,21 +20,25 @@ use super::world::{Account, Dispute, Refund, Subscription, World};
 
 /// One customer with all that belongs to it.
 pub struct Dossier<'a> {
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     /// The shown row first.
-    rows: Vec<&'a Customer>,
+    pub(super) rows: Vec<&'a Customer>,
     /// By oldest provider time, then key.
-    accounts: Vec<&'a Account>,
-    subscriptions: Vec<(&'a Subscription, Standing)>,
+    pub(super) accounts: Vec<&'a Account>,
+    pub(super) subscriptions: Vec<(&'a Subscription, Standing)>,
     disputes: Vec<&'a Dispute>,
     refunds: Vec<&'a Refund>,
 }
 
 /// A hold, what it makes of the status, and why.
-struct Held {
-    hold: Hold,
-    status: Status,
-    reason: Option<String>,
+pub(super) struct Held {
+    pub(super) hold: Hold,
+    pub(super) status: Status,
+    pub(super) reason: Option<String>,
+    /// The dispute or refund.
+    pub(super) subject: Option<ObjectKey>,
+    /// Provider time; of an admin's hold the local clock.
+    pub(super) since: Option<Timestamp>,
 }
 
 impl<'a> Dossier<'a> {
@@ -86,7 +90,8 @@ impl<'a> Dossier<'a> {
     /// What is shown of the customer.
     pub fn derive(&self) -> Shown {
         let verdict = self.verdict();
-        let courtesy = verdict.is_some_and(|verdict| self.has_courtesy(verdict));
+        let courtesy = verdict.and_then(|verdict| self.courtesy_against(verdict));
+        let courtesy = courtesy.is_some();
         let held = self.held(verdict.filter(|_| !courtesy));
         let deciding = deciding(&held);
         let status = deciding.map_or(Status::Active, |held| held.status);
@@ -148,42 +153,39 @@ impl<'a> Dossier<'a> {
         })
     }
 
-    fn standings(&self) -> impl Iterator<Item = &Standing> {
+    pub(super) fn standings(&self) -> impl Iterator<Item = &Standing> {
         self.subscriptions.iter().map(|(_, standing)| standing)
     }
 
     /// The best of the subscriptions that count.
-    fn verdict(&self) -> Option<Verdict> {
+    pub(super) fn verdict(&self) -> Option<Verdict> {
         self.standings()
             .filter_map(|standing| standing.verdict)
             .min()
     }
 
-    fn has_courtesy(&self, verdict: Verdict) -> bool {
+    /// The admin's courtesy that holds against a verdict.
+    pub(super) fn courtesy_against(&self, verdict: Verdict) -> Option<&'a Courtesy> {
         let good_moment = self
             .standings()
             .filter_map(|standing| standing.good_moment)
             .max();
-        let holds = |courtesy: &Courtesy| {
+        let holds = |courtesy: &&Courtesy| {
             courtesy.verdict == verdict && good_moment <= Some(courtesy.newest)
         };
-        verdict != Verdict::Good
-            && self
-                .rows
-                .iter()
-                .filter_map(|r| r.courtesy.as_ref())
-                .any(holds)
+        let mut given = self.rows.iter().filter_map(|row| row.courtesy.as_ref());
+        given.find(holds).filter(|_| verdict != Verdict::Good)
     }
 
     /// The admin's hold: the last of those that the customer's rows have, the strictest of one
     /// moment.
-    fn admin_hold(&self) -> Option<&'a AdminHold> {
+    pub(super) fn admin_hold(&self) -> Option<&'a AdminHold> {
         let holds = self.rows.iter().filter_map(|row| row.hold.as_ref());
         holds.max_by_key(|hold| (hold.since(), manual(hold).status))
     }
 
     /// Everything that holds the customer.
-    fn held(&self, verdict: Option<Verdict>) -> Vec<Held> {
+    pub(super) fn held(&self, verdict: Option<Verdict>) -> Vec<Held> {
         let mut held: Vec<Held> = self.admin_hold().map(manual).into_iter().collect();
         held.extend(verdict.and_then(|verdict| self.billing_hold(verdict)));
         held.extend(
@@ -203,26 +205,34 @@ impl<'a> Dossier<'a> {
         let paused = self
             .standings()
             .filter(|s| s.verdict == Some(Verdict::Paused));
-        let (status, reason) = match (verdict, self.policy.on_pause, self.policy.on_end) {
+        let paused_since = paused.filter_map(|s| s.paused_since).max();
+        let failing = self
+            .standings()
+            .filter(|s| s.verdict == Some(Verdict::Failing));
+        let failing_since = failing.filter_map(|s| s.failing_since).min();
+        let ended_at = self.ended_at(Some(verdict));
+        let (status, reason, since) = match (verdict, self.policy.on_pause, self.policy.on_end) {
             (Verdict::Good, _, _) => return None,
-            (Verdict::Failing, _, _) => (Status::Suspended, "payment_failed"),
+            (Verdict::Failing, _, _) => (Status::Suspended, "payment_failed", failing_since),
             (Verdict::Paused, OnPause::Freeze, _) => {
-                let at = paused.filter_map(|s| s.paused_since).max()?;
-                (Status::Frozen { at }, "subscription_paused")
+                let status = Status::Frozen { at: paused_since? };
+                (status, "subscription_paused", paused_since)
             }
             (Verdict::Paused, OnPause::Suspend | OnPause::Keep, _) => {
-                (Status::Suspended, "subscription_paused")
+                (Status::Suspended, "subscription_paused", paused_since)
             }
             (Verdict::Ended, _, OnEnd::Freeze) => {
-                let at = self.ended_at(Some(verdict))?;
-                (Status::Frozen { at }, "subscription_ended")
+                let status = Status::Frozen { at: ended_at? };
+                (status, "subscription_ended", ended_at)
             }
-            (Verdict::Ended, _, OnEnd::Expire) => (Status::Expired, "subscription_ended"),
+            (Verdict::Ended, _, OnEnd::Expire) => (Status::Expired, "subscription_ended", ended_at),
         };
         Some(Held {
             hold: Hold::Billing,
             status,
             reason: Some(reason.to_owned()),
+            subject: None,
+            since,
         })
     }
 
@@ -243,6 +253,8 @@ impl<'a> Dossier<'a> {
             hold: Hold::Dispute,
             status,
             reason: Some(reason.to_owned()),
+            subject: Some(dispute.key.clone()),
+            since: Some(dispute.kept.standing.0),
         };
         (!self.is_waived(&dispute.key)).then_some(held)
     }
@@ -257,6 +269,8 @@ impl<'a> Dossier<'a> {
             hold: Hold::Refund,
             status: Status::Expired,
             reason,
+            subject: Some(refund.key.clone()),
+            since: Some(refund.kept.standing.0),
         };
         let waived = refund.kept.parts.keys().all(|part| self.is_waived(part));
         (expires && !waived).then_some(held)
@@ -412,11 +426,13 @@ fn manual(hold: &AdminHold) -> Held {
         hold: Hold::Manual,
         status,
         reason,
+        subject: None,
+        since: Some(hold.since()),
     }
 }
 
 /// The hold that decides the status: the admin's, else the strictest.
-fn deciding(held: &[Held]) -> Option<&Held> {
+pub(super) fn deciding(held: &[Held]) -> Option<&Held> {
     let manual = held.iter().find(|held| held.hold == Hold::Manual);
     let reason = |held: &Held| std::cmp::Reverse(held.reason.clone());
     manual.or_else(|| held.iter().max_by_key(|held| (held.status, reason(held))))

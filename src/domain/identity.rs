@@ -11,6 +11,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::customer::Customer;
 use super::id::{CustomerId, ObjectKey};
 use super::kept::{KeptAccount, fold_email};
@@ -261,6 +263,29 @@ impl<'a> Register<'a> {
             .map_or(Link::Nobody, |(_, key)| Link::Account(key))
     }
 
+    fn tie(&self, account: &'a Account) -> Tie {
+        if account.kept.pin.is_some() {
+            return Tie::Pin;
+        }
+        let forms = external_ids(&account.key);
+        if forms
+            .iter()
+            .any(|id| self.by_external_id.contains_key(id.as_str()))
+        {
+            return Tie::ExternalId;
+        }
+        let follows = match self.link(account) {
+            Link::Nobody => return Tie::Own,
+            Link::Row(_) => None,
+            Link::Account(other) => Some(other.id.clone()),
+        };
+        let address = linking(&account.kept).map(|linking| linking.email);
+        Tie::Email {
+            email: address.unwrap_or_default().to_owned(),
+            follows,
+        }
+    }
+
     /// A row that an admin made has no mode, and must not tie a test account to a live one.
     fn has_live_holder(&self, email: &str) -> bool {
         let mut accounts = self.world.accounts.values();
@@ -275,6 +300,36 @@ impl<'a> Register<'a> {
 fn place<'a>(account: &'a ObjectKey, email: &'a str) -> Place<'a> {
     let scope = &account.scope;
     (scope.livemode, scope.connected.as_deref(), email)
+}
+
+/// How an account found its customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "linked_by", rename_all = "snake_case")]
+pub enum Tie {
+    /// An admin tied it, or an admin act did so to keep it where it was.
+    Pin,
+    /// An admin gave the customer its id as `external_id`.
+    ExternalId,
+    /// By the first address that it held.
+    Email {
+        /// Lower case.
+        email: String,
+        /// The account that held it before; `None` if an admin gave the customer the address.
+        follows: Option<String>,
+    },
+    /// It followed nobody.
+    Own,
+}
+
+/// How these accounts found their customers. The world holds all accounts that first held the
+/// addresses of these, and all rows that could match.
+pub fn ties(world: &World, accounts: &[ObjectKey]) -> BTreeMap<ObjectKey, Tie> {
+    let mut register = Register::new(world);
+    register.enter(world.accounts.values().collect());
+    let accounts = accounts.iter().filter_map(|key| world.accounts.get(key));
+    accounts
+        .map(|account| (account.key.clone(), register.tie(account)))
+        .collect()
 }
 
 /// A union of accounts and rows into customers.

@@ -11,6 +11,7 @@ pub mod constraint;
 pub mod customer;
 pub mod derive;
 pub mod event;
+pub mod explain;
 pub mod fact;
 pub mod flag;
 pub mod id;

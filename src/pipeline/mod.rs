@@ -7,6 +7,7 @@
 //! again, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
 
 pub mod customers;
+pub mod explain;
 pub mod ingest;
 pub mod licenses;
 pub mod plans;

@@ -119,12 +119,21 @@ pub async fn put(
 /// Takes the next step of each app's walk; whether there may be more to do.
 ///
 /// # Errors
-/// When the store failed. What was committed before stays.
+/// When the store failed in a way that may pass. What was committed before stays.
 pub async fn walk_on(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
     let apps = store.read().await?.app_walks().await?;
     let mut more = false;
     for app in apps {
-        more |= step(store, &app, now).await?;
+        match step(store, &app, now).await {
+            Ok(left) => more |= left,
+            Err(error) if error.is_passing() => return Err(error),
+            // A row of one app that cannot be read must not keep the others waiting.
+            Err(error) => warn!(
+                %app,
+                error = chain(&error),
+                "customers cannot be derived under their new policy"
+            ),
+        }
     }
     Ok(more)
 }

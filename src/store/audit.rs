@@ -189,6 +189,27 @@ impl Tx {
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
+
+    /// Who changed a customer by hand at this instant, as the audit writes it; the last of
+    /// several.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn audit_actor(
+        &mut self,
+        app: &AppSlug,
+        customer: &CustomerId,
+        at: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = format!(
+            "SELECT actor FROM audit WHERE app = $1 AND customer_id IN ({}) AND at = $3 \
+             AND (actor LIKE 'admin:%' OR actor = 'operator') ORDER BY seq DESC LIMIT 1",
+            rows_of("$1", "$2")
+        );
+        let binds = binds![app.as_str(), customer.as_str(), at];
+        let row = self.fetch_opt(&sql, binds).await?;
+        row.map(|row| row.text("actor")).transpose()
+    }
 }
 
 fn filter_of(app: &AppSlug, wanted: &AuditFilter) -> Filter {

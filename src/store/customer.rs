@@ -195,7 +195,7 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
 }
 
 /// A `LIKE` pattern for texts that contain this one.
-fn part(text: &str) -> String {
+pub(super) fn part(text: &str) -> String {
     let escaped = text
         .replace('\\', "\\\\")
         .replace('%', "\\%")

@@ -1,6 +1,6 @@
 //! The event ledger, as people read it. How it is written is in `ledger.rs`.
 
-use super::customer::rows_of;
+use super::customer::{part, rows_of};
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
@@ -85,6 +85,33 @@ impl Tx {
             payload: Some(row.text("payload")?),
             ..record_of(&row)?
         }))
+    }
+
+    /// The newest events, by the provider's time, that were applied to a customer and name this
+    /// object. Without payloads.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn event_deciding(
+        &mut self,
+        app: &AppSlug,
+        customer: &CustomerId,
+        object: &str,
+        most: i64,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        // In quotes, so that no other id which begins so is found. Only the customer's own chain
+        // is searched, and ends at the first that were wanted.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events WHERE seq IN (SELECT seq FROM events \
+             WHERE app = $1 AND customer_id IN ({})) \
+             AND outcome = 'applied' AND payload LIKE $3 ESCAPE '\\' \
+             ORDER BY occurred_at DESC, seq DESC LIMIT $4",
+            rows_of("$1", "$2")
+        );
+        let named = part(&format!("\"{object}\""));
+        let binds = binds![app.as_str(), customer.as_str(), named, most];
+        let rows = self.fetch(&sql, binds).await?;
+        rows.iter().map(record_of).collect()
     }
 
     /// Events of an app, newest first, without payloads.

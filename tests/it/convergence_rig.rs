@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate::domain::customer::Shown;
+use tollgate::domain::explain::Explanation;
 use tollgate::domain::fact::{
     Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
     SubscriptionState, SubscriptionStatus,
@@ -235,6 +236,8 @@ pub(crate) struct Seen {
     pub(crate) accounts: BTreeSet<ObjectKey>,
     pub(crate) shown: Shown,
     pub(crate) flags: BTreeSet<Flag>,
+    /// Why it is shown so; of a deleted customer nothing.
+    pub(crate) explanation: Option<Explanation>,
 }
 
 /// What must be equal, whatever the order: everything but ids and local times.

@@ -6,6 +6,8 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollgate::domain::change::Effect;
+use tollgate::domain::customer::{Customer, Hold};
+use tollgate::domain::explain::{Explanation, explain};
 use tollgate::domain::fact::Occurrence;
 use tollgate::domain::id::{CustomerId, ObjectKey};
 use tollgate::domain::identity;
@@ -257,6 +259,7 @@ impl MemoryStore {
                 accounts: accounts.map(|account| account.key.clone()).collect(),
                 shown: row.shown.clone(),
                 flags: row.flags(&world.plans),
+                explanation: explanation(&world, row, now),
             });
         }
         customers.sort_by_cached_key(|seen| format!("{seen:?}"));
@@ -302,6 +305,23 @@ impl MemoryStore {
             references: world.references,
         }
     }
+}
+
+/// Why a customer is shown as it is. It must tell of what is shown.
+fn explanation(world: &World, row: &Customer, now: Timestamp) -> Option<Explanation> {
+    let shown = BTreeSet::from([row.id.clone()]);
+    let group = identity::stored_groups(world, &shown).pop()?;
+    if group.gone {
+        return None;
+    }
+    let explanation = explain(world, &group, now);
+    assert_eq!(explanation.status, row.shown.status.as_str());
+    assert_eq!(explanation.reason, row.shown.reason);
+    let holds: BTreeSet<Hold> = explanation.holds.iter().map(|it| it.hold).collect();
+    assert_eq!(holds, row.shown.holds);
+    let due_at = explanation.next.first().map(|step| step.at);
+    assert_eq!(due_at, row.shown.due_at);
+    Some(explanation)
 }
 
 /// What must hold of links and rows at any time.

@@ -11,6 +11,7 @@ mod audit;
 mod constraints;
 mod customers;
 mod events;
+mod explain;
 mod licenses;
 mod list;
 mod operations;
@@ -40,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .merge(customers::router())
         .merge(operations::router())
+        .merge(explain::router())
         .merge(packages::router())
         .merge(tokens::router())
         .merge(licenses::router())

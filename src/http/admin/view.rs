@@ -67,7 +67,7 @@ pub(super) struct CustomerView {
 /// Something to look at.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Flag)]
-struct FlagView {
+pub(super) struct FlagView {
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
     subject: String,
@@ -98,6 +98,19 @@ pub(super) async fn customer(
         .access_granted(app, std::slice::from_ref(&customer))
         .await?;
     Ok(customer_view(app, customer, &granted))
+}
+
+/// All open flags of a customer.
+pub(super) async fn flags(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customer: &Customer,
+) -> Result<Vec<FlagView>, StoreError> {
+    let granted = tx
+        .access_granted(app, std::slice::from_ref(customer))
+        .await?;
+    let flags = flags_of(customer, &granted);
+    Ok(flags.into_iter().map(flag_view).collect())
 }
 
 fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> CustomerView {

@@ -26,7 +26,7 @@ fn first() -> Value {
 }
 
 /// The events of a customer whose subscription is as `life` says. Ends an hour ago.
-fn events(account: &str, life: &str) -> Vec<Value> {
+pub(super) fn events(account: &str, life: &str) -> Vec<Value> {
     let mut events = Vec::new();
     let mut add = |at: i64, event_type: &str, object: Value| {
         let id = format!("evt_{account}_{}", events.len());
@@ -67,7 +67,7 @@ fn events(account: &str, life: &str) -> Vec<Value> {
 }
 
 /// A customer who has lived so; the path.
-async fn lives(rig: &Rig, account: &str, life: &str) -> String {
+pub(super) async fn lives(rig: &Rig, account: &str, life: &str) -> String {
     rig.happen(&events(account, life)).await;
     let found = format!("/customers/by-external/{account}");
     path_of(&rig.get(&found).await.expect(200))

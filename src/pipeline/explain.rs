@@ -1,0 +1,93 @@
+//! Why a customer's status is what it is: the explanation of the domain, and from ledger and
+//! audit, which events and whose order made it so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::customer::{Customer, Hold};
+use crate::domain::explain::{Explanation, explain};
+use crate::domain::id::{AppSlug, ObjectKey};
+use crate::domain::identity::stored_groups;
+use crate::domain::reach::Reach;
+use crate::domain::time::Timestamp;
+use crate::store::{EventRecord, StoreError, Tx};
+
+/// Most subscriptions, disputes and refunds whose events are looked up: each is a search through
+/// the customer's events.
+const MOST_SUBJECTS: usize = 20;
+
+/// Most events of one of them.
+const MOST_EVENTS: i64 = 3;
+
+/// An explanation with its evidence.
+#[derive(Debug)]
+pub struct Explained {
+    /// What the domain says.
+    pub explanation: Explanation,
+    /// By subscription, dispute or refund, its newest events that changed something.
+    pub events: BTreeMap<String, Vec<EventRecord>>,
+    /// Who set the admin's hold, as the audit writes it.
+    pub held_by: Option<String>,
+}
+
+/// Explains a customer as the transaction sees it, with its timers as of `now`. `None` for one
+/// that was deleted: nothing is derived of it any more.
+///
+/// # Errors
+/// When the store failed.
+pub async fn explained(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customer: &Customer,
+    now: Timestamp,
+) -> Result<Option<Explained>, StoreError> {
+    let mut reach = Reach {
+        customers: BTreeSet::from([customer.id.clone()]),
+        ..Reach::default()
+    };
+    let world = tx.world_load(app, &reach).await?;
+    let known = world.accounts.values();
+    let own = known.filter(|account| account.customer.as_ref() == Some(&customer.id));
+    reach.accounts = own
+        .map(|account| account.key.clone())
+        .collect::<BTreeSet<ObjectKey>>();
+    // Once more by the accounts, which brings all others of the same addresses.
+    let world = tx.world_load(app, &reach).await?;
+    let Some(group) = stored_groups(&world, &reach.customers).pop() else {
+        return Ok(None);
+    };
+    if group.gone {
+        return Ok(None);
+    }
+    let explanation = explain(&world, &group, now);
+    let mut events = BTreeMap::new();
+    for subject in subjects(&explanation) {
+        if events.len() == MOST_SUBJECTS {
+            break;
+        }
+        if events.contains_key(subject) {
+            continue;
+        }
+        let found = tx
+            .event_deciding(app, &customer.id, subject, MOST_EVENTS)
+            .await?;
+        events.insert(subject.to_owned(), found);
+    }
+    let manual = explanation.holds.iter().find(|it| it.hold == Hold::Manual);
+    let held_by = match manual.and_then(|hold| hold.since) {
+        Some(since) => tx.audit_actor(app, &customer.id, since).await?,
+        None => None,
+    };
+    Ok(Some(Explained {
+        explanation,
+        events,
+        held_by,
+    }))
+}
+
+/// What holds the customer first, then the other subscriptions.
+fn subjects(explanation: &Explanation) -> impl Iterator<Item = &str> {
+    let holds = explanation.holds.iter();
+    let held = holds.flat_map(|it| it.subject.iter().chain(&it.subscriptions));
+    let subscriptions = explanation.subscriptions.iter().map(|it| &it.id);
+    held.chain(subscriptions).map(String::as_str)
+}

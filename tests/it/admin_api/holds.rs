@@ -1,0 +1,199 @@
+//! What holds a customer: billing, an admin, a dispute, a refund, side by side.
+
+use serde_json::{Value, json};
+
+use super::policy::lives;
+use super::rig::{NOW, Rig};
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{stripe_event, stripe_subscription};
+
+/// A subscription event, some seconds ago.
+fn says(id: &str, ago: i64, status: &str) -> Value {
+    let object = stripe_subscription("sub_cus_1", "cus_1", status);
+    stripe_event(id, "customer.subscription.updated", NOW - ago, object)
+}
+
+fn failed(id: &str, ago: i64) -> Value {
+    let object = json!({
+        "id": format!("in_{id}"), "object": "invoice", "customer": "cus_1",
+        "subscription": "sub_cus_1", "billing_reason": "subscription_cycle",
+    });
+    stripe_event(id, "invoice.payment_failed", NOW - ago, object)
+}
+
+fn paid(id: &str, ago: i64) -> Value {
+    let mut event = failed(id, ago);
+    event["type"] = json!("invoice.paid");
+    event
+}
+
+fn dispute(id: &str, ago: i64, status: &str) -> Value {
+    let object = json!({"id": "dp_1", "object": "dispute", "charge": "ch_cus_1", "status": status});
+    stripe_event(id, "charge.dispute.updated", NOW - ago, object)
+}
+
+/// All of another charge is given back.
+fn refund(id: &str, ago: i64, charge: &str) -> Value {
+    let object = json!({
+        "id": charge, "object": "charge", "customer": "cus_1", "amount": 900,
+        "amount_refunded": 900, "refunded": true,
+    });
+    stripe_event(id, "charge.refunded", NOW - ago, object)
+}
+
+async fn holds_stand_side_by_side_and_fall_one_by_one(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let policy = json!({"on_dispute_opened": "suspend", "on_full_refund": "expire"});
+    rig.put("/policy", policy).await.expect(200);
+    let path = lives(&rig, "cus_1", "good").await;
+    let shows = async |status: &str, reason: Value, holds: Value, when: &str| {
+        let shown = rig.get(&path).await.expect(200);
+        let found = (&shown["status"], &shown["status_reason"], &shown["holds"]);
+        assert_eq!(found, (&json!(status), &reason, &holds), "{when}");
+    };
+    let null = Value::Null;
+    shows("active", null.clone(), json!([]), "at first").await;
+    rig.happens(&says("evt_due", 900, "past_due")).await;
+    let reason = json!("payment_failed");
+    shows("suspended", reason, json!(["billing"]), "a failed renewal").await;
+    rig.happens(&dispute("evt_open", 800, "needs_response"))
+        .await;
+    let reason = json!("dispute_open");
+    shows(
+        "suspended",
+        reason,
+        json!(["billing", "dispute"]),
+        "a dispute",
+    )
+    .await;
+    rig.happens(&refund("evt_back", 700, "ch_2")).await;
+    let three = json!(["billing", "dispute", "refund"]);
+    shows(
+        "expired",
+        json!("full_refund"),
+        three,
+        "the strictest decides",
+    )
+    .await;
+    let suspend = json!({"reason": "fraud"});
+    rig.post(&format!("{path}/suspend"), suspend)
+        .await
+        .expect(200);
+    let four = json!(["billing", "manual", "dispute", "refund"]);
+    shows(
+        "suspended",
+        json!("fraud"),
+        four,
+        "the admin's word comes first",
+    )
+    .await;
+
+    rig.happens(&paid("evt_paid", 600)).await;
+    let left = json!(["manual", "dispute", "refund"]);
+    shows(
+        "suspended",
+        json!("fraud"),
+        left,
+        "a payment lifts billing's alone",
+    )
+    .await;
+    rig.happens(&dispute("evt_won", 500, "won")).await;
+    let left = json!(["manual", "refund"]);
+    shows(
+        "suspended",
+        json!("fraud"),
+        left,
+        "a dispute that is won lifts its own",
+    )
+    .await;
+    let reactivated = rig
+        .post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .expect(200);
+    assert_eq!(reactivated["changed"], true);
+    shows("active", null.clone(), json!([]), "an admin lifts all").await;
+    let again = rig
+        .post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .expect(200);
+    assert_eq!(again["changed"], false);
+
+    rig.happens(&refund("evt_again", 400, "ch_2")).await;
+    shows("active", null, json!([]), "what was waived stays waived").await;
+    rig.happens(&refund("evt_other", 300, "ch_3")).await;
+    shows(
+        "expired",
+        json!("full_refund"),
+        json!(["refund"]),
+        "another refund",
+    )
+    .await;
+}
+
+async fn a_courtesy_lasts_until_billing_says_something_else(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let path = lives(&rig, "cus_1", "failing").await;
+    let shows = async |status: &str, holds: Value, when: &str| {
+        let shown = rig.get(&path).await.expect(200);
+        assert_eq!(
+            (&shown["status"], &shown["holds"]),
+            (&json!(status), &holds),
+            "{when}"
+        );
+    };
+    shows("suspended", json!(["billing"]), "a failed renewal").await;
+    let reactivated = rig
+        .post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&reactivated["status"], &reactivated["changed"]),
+        (&json!("active"), &json!(true))
+    );
+    rig.happens(&failed("evt_retry", 900)).await;
+    rig.happens(&says("evt_still", 800, "past_due")).await;
+    shows("active", json!([]), "more of the same").await;
+    rig.happens(&says("evt_good", 700, "active")).await;
+    rig.happens(&says("evt_due", 600, "past_due")).await;
+    shows("suspended", json!(["billing"]), "good in between").await;
+
+    rig.post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .expect(200);
+    shows("active", json!([]), "another courtesy").await;
+    let mut ended = says("evt_end", 500, "canceled");
+    ended["type"] = json!("customer.subscription.deleted");
+    rig.happens(&ended).await;
+    shows("frozen", json!(["billing"]), "another verdict").await;
+}
+
+async fn a_hold_by_hand_outlasts_everything_that_billing_says(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let path = lives(&rig, "cus_1", "good").await;
+    let cases = [
+        ("suspend", json!({"reason": "fraud"}), "suspended"),
+        ("expire", json!({}), "expired"),
+        ("freeze", json!({"at": "2026-01-01T00:00:00Z"}), "frozen"),
+    ];
+    for (n, (act, body, status)) in cases.into_iter().enumerate() {
+        rig.post(&format!("{path}/{act}"), body).await.expect(200);
+        let ago = 900 - 100 * i64::try_from(n).unwrap();
+        for (step, word) in [(0, "past_due"), (1, "active"), (2, "paused"), (3, "active")] {
+            let id = format!("evt_{act}_{step}");
+            rig.happens(&says(&id, ago - step, word)).await;
+            let shown = rig.get(&path).await.expect(200);
+            assert_eq!(shown["status"], status, "{act}, then {word}");
+        }
+        let free = rig
+            .post(&format!("{path}/reactivate"), json!({}))
+            .await
+            .expect(200);
+        assert_eq!(free["status"], "active", "{act}");
+    }
+}
+
+on_both_stores! {
+    holds_stand_side_by_side_and_fall_one_by_one,
+    a_courtesy_lasts_until_billing_says_something_else,
+    a_hold_by_hand_outlasts_everything_that_billing_says,
+}

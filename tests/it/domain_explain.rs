@@ -1,0 +1,734 @@
+//! Why a customer's status is what it is, for every cause of a status.
+
+use std::collections::BTreeSet;
+
+use tollgate::domain::act::FreezeOrder;
+use tollgate::domain::customer::{Hold, PackageVersion, Profile};
+use tollgate::domain::explain::{Explanation, Step, explain};
+use tollgate::domain::fact::{DisputeStanding, Occurrence};
+use tollgate::domain::identity::stored_groups;
+use tollgate::domain::policy::{
+    OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
+};
+
+use crate::convergence_rig::{
+    NOW, at, contact, disputed, failed, paid, pair, refunded, removed, stripe, sub, sub_of,
+};
+use crate::domain_acts::Desk;
+
+const X: &str = "x@example.com";
+
+/// A day in seconds.
+const DAY: i64 = 86_400;
+
+fn explained_at(desk: &Desk, account: &str, second: i64) -> Explanation {
+    let shown = BTreeSet::from([desk.id(account)]);
+    let group = stored_groups(&desk.world, &shown).pop().unwrap();
+    explain(&desk.world, &group, at(second))
+}
+
+fn explained(desk: &Desk, account: &str) -> Explanation {
+    explained_at(desk, account, NOW)
+}
+
+/// A hold, what it makes of the status by itself, and whether the status is its own.
+type Held<'a> = (Hold, &'a str, bool);
+
+/// A case: the policy, what happened, what admins did, and what is told.
+struct Case<'a> {
+    name: &'a str,
+    policy: Policy,
+    events: Vec<Occurrence>,
+    acts: &'a dyn Fn(&mut Desk),
+    status: &'a str,
+    holds: &'a [Held<'a>],
+    told: &'a [&'a str],
+}
+
+fn check(cases: Vec<Case<'_>>) {
+    for case in cases {
+        let mut desk = Desk::new(case.policy);
+        for event in &case.events {
+            desk.post(event);
+        }
+        (case.acts)(&mut desk);
+        let explanation = explained(&desk, "cus_1");
+        let holds: Vec<Held> = explanation
+            .holds
+            .iter()
+            .map(|it| (it.hold, it.status, it.decides))
+            .collect();
+        let name = case.name;
+        assert_eq!(explanation.status, case.status, "{name}");
+        assert_eq!(
+            explanation.status,
+            desk.shown("cus_1").status.as_str(),
+            "{name}"
+        );
+        assert_eq!(holds, case.holds, "{name}");
+        assert_eq!(explanation.summary, case.told, "{name}");
+    }
+}
+
+fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    policy
+}
+
+/// The account of all cases, which has no address.
+const OWN: &str = "Account cus_1 is the customer's own: it follows no other.";
+
+const BILLING: &[Held] = &[(Hold::Billing, "suspended", true)];
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn every_standing_of_a_subscription_is_told_with_its_reason() {
+    let none = Policy::default;
+    let nothing: &dyn Fn(&mut Desk) = &|_| {};
+    let case = |name, policy, events, status, holds, told| Case {
+        name,
+        policy,
+        events,
+        acts: nothing,
+        status,
+        holds,
+        told,
+    };
+    let uncollected = || {
+        let mut uncollected = sub("active");
+        uncollected.0.state.collection_paused = true;
+        vec![uncollected.at(10)]
+    };
+    check(vec![
+        case(
+            "no subscription",
+            none(),
+            vec![contact("cus_1", X, 10)],
+            "active",
+            &[],
+            &[
+                "The customer is active: there is no subscription, and nothing holds it.",
+                OWN,
+            ],
+        ),
+        case(
+            "good",
+            none(),
+            vec![sub("active").at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "scheduled",
+            none(),
+            vec![sub("active").cancel_at(900).at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (active) is good; it is scheduled to end on 1970-01-01T00:15:00Z.",
+                OWN,
+                "On 1970-01-01T00:15:00Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "caught up",
+            none(),
+            vec![sub("past_due").at(10), paid(20)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (past_due) is good: it was paid after it fell behind.",
+                OWN,
+            ],
+        ),
+        case(
+            "failing",
+            none(),
+            vec![sub("past_due").at(10)],
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "grace",
+            policy(|p| p.suspend_after = Span::days(3)),
+            vec![sub("active").at(5), failed(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (active) has been failing since 1970-01-01T00:00:10Z, counts as good until 1970-01-04T00:00:10Z (suspend_after: 3d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-04T00:00:10Z the customer becomes suspended (payment_failed), unless billing says something else before.",
+                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "kept",
+            policy(|p| p.on_payment_failed = OnPaymentFailed::Keep),
+            vec![sub("past_due").at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, counts as good all the same (on_payment_failed: keep), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "given up",
+            policy(|p| p.suspend_after = Span::days(3)),
+            vec![sub("unpaid").at(10)],
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "Subscription sub_1 (unpaid) has been failing since 1970-01-01T00:00:10Z, has no grace, for the provider has given up collecting, and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "too long",
+            policy(|p| p.end_after = "10s".parse().unwrap()),
+            vec![sub("past_due").at(10)],
+            "frozen",
+            &[(Hold::Billing, "frozen", true)],
+            &[
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "It keeps what was released until 1970-01-01T00:00:20Z.",
+                "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20Z, having been failing since 1970-01-01T00:00:10Z (end_after: 10s).",
+                OWN,
+            ],
+        ),
+        case(
+            "paused",
+            none(),
+            vec![sub("paused").at(10)],
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
+                OWN,
+            ],
+        ),
+        case(
+            "paused, frozen",
+            policy(|p| p.on_pause = OnPause::Freeze),
+            vec![sub("paused").at(10)],
+            "frozen",
+            &[(Hold::Billing, "frozen", true)],
+            &[
+                "The customer is frozen by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "It keeps what was released until 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
+                OWN,
+            ],
+        ),
+        case(
+            "paused, kept",
+            policy(|p| p.on_pause = OnPause::Keep),
+            vec![sub("paused").at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z, and counts as good (on_pause: keep).",
+                OWN,
+            ],
+        ),
+        case(
+            "not collected",
+            none(),
+            uncollected(),
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "Subscription sub_1 (active) is good; that its collection is paused changes nothing (on_collection_pause: keep).",
+                OWN,
+            ],
+        ),
+        case(
+            "not collected, suspended",
+            policy(|p| p.on_collection_pause = OnCollectionPause::Suspend),
+            uncollected(),
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "Subscription sub_1 (active) has been paused since 1970-01-01T00:00:10Z, for its collection is (on_collection_pause: suspend).",
+                OWN,
+            ],
+        ),
+        case(
+            "pending",
+            none(),
+            vec![sub("incomplete").at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active: no subscription counts, and nothing holds it.",
+                "Subscription sub_1 (incomplete) waits for its first payment: it grants nothing and takes nothing away.",
+                OWN,
+            ],
+        ),
+        case(
+            "ended",
+            none(),
+            vec![sub("canceled").at(10)],
+            "frozen",
+            &[(Hold::Billing, "frozen", true)],
+            &[
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "It keeps what was released until 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                OWN,
+            ],
+        ),
+        case(
+            "ended, expired",
+            policy(|p| p.on_end = OnEnd::Expire),
+            vec![sub("canceled").at(10)],
+            "expired",
+            &[(Hold::Billing, "expired", true)],
+            &[
+                "The customer is expired by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                OWN,
+            ],
+        ),
+        case(
+            "ended on its date",
+            none(),
+            vec![sub("active").cancel_at(700).at(10)],
+            "frozen",
+            &[(Hold::Billing, "frozen", true)],
+            &[
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "It keeps what was released until 1970-01-01T00:11:40Z.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:11:40Z as it was scheduled to.",
+                OWN,
+            ],
+        ),
+        case(
+            "its account was deleted",
+            none(),
+            vec![sub("active").at(10), removed("cus_1", 20)],
+            "frozen",
+            &[(Hold::Billing, "frozen", true)],
+            &[
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "It keeps what was released until 1970-01-01T00:00:20Z.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:00:20Z, when the provider deleted its account.",
+                "Account cus_1 is the customer's own: it follows no other; the provider deleted it on 1970-01-01T00:00:20Z.",
+            ],
+        ),
+        case(
+            "never began",
+            none(),
+            vec![sub("incomplete").at(10), sub("incomplete_expired").at(20)],
+            "active",
+            &[],
+            &[
+                "The customer is active: no subscription counts, and nothing holds it.",
+                "Subscription sub_1 (incomplete_expired) ended on 1970-01-01T00:00:20Z without ever having begun: it takes nothing away.",
+                OWN,
+            ],
+        ),
+        case(
+            "unknown",
+            none(),
+            vec![sub("hologram").at(10)],
+            "active",
+            &[],
+            &[
+                "The customer is active: no subscription counts, and nothing holds it.",
+                "Subscription sub_1 has no status that is known here: it grants nothing and takes nothing away.",
+                OWN,
+            ],
+        ),
+        case(
+            "in doubt",
+            none(),
+            vec![sub("active").at(10), sub("past_due").at(10)],
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d). Its events do not say which status came last; the one with least access was taken.",
+                OWN,
+                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "several, one good",
+            none(),
+            vec![
+                sub("canceled").at(10),
+                sub_of(&stripe("sub_2"), &stripe("cus_1"), "past_due").at(20),
+                sub_of(&stripe("sub_3"), &stripe("cus_1"), "active").at(30),
+            ],
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_3 counts as good.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                "Subscription sub_2 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
+                "Subscription sub_3 (active) is good.",
+                OWN,
+                "On 1970-01-15T00:00:20Z sub_2 will stand otherwise, and the customer stays active.",
+            ],
+        ),
+    ]);
+}
+
+const GOOD: fn() -> Occurrence = || sub("active").at(10);
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn every_hold_is_told_alone_and_beside_others() {
+    let none = Policy::default;
+    let with = |standing| {
+        let tied = [stripe("cus_1")];
+        vec![GOOD(), disputed(&stripe("dp_1"), standing, &tied, 20)]
+    };
+    let refund = || vec![GOOD(), pair("ch_1", "cus_1", 1), refunded("ch_1", true, 20)];
+    let suspend: &dyn Fn(&mut Desk) = &|desk| {
+        let id = desk.id("cus_1");
+        let reason = Some("abuse".to_owned());
+        desk.world.suspend(&id, reason, at(700)).unwrap();
+    };
+    let expire: &dyn Fn(&mut Desk) = &|desk| {
+        let id = desk.id("cus_1");
+        desk.world.expire(&id, None, at(700)).unwrap();
+    };
+    let reactivate: &dyn Fn(&mut Desk) = &|desk| {
+        let id = desk.id("cus_1");
+        desk.world.reactivate(&id, at(700)).unwrap();
+    };
+    let by_date: &dyn Fn(&mut Desk) = &|desk| {
+        let order = FreezeOrder {
+            at: Some(at(600)),
+            versions: None,
+        };
+        let id = desk.id("cus_1");
+        desk.world.freeze(&id, order, at(700)).unwrap();
+    };
+    let by_list: &dyn Fn(&mut Desk) = &|desk| {
+        let version = PackageVersion {
+            package: "acme/a".to_owned(),
+            version: "1.0.0".to_owned(),
+        };
+        let order = FreezeOrder {
+            at: None,
+            versions: Some(vec![version]),
+        };
+        let id = desk.id("cus_1");
+        desk.world.freeze(&id, order, at(700)).unwrap();
+    };
+    let nothing: &dyn Fn(&mut Desk) = &|_| {};
+    let case = |name, policy, events, acts, status, holds, told| Case {
+        name,
+        policy,
+        events,
+        acts,
+        status,
+        holds,
+        told,
+    };
+    let lost_too = || {
+        let mut events = with(DisputeStanding::Lost);
+        events.push(sub("past_due").at(30));
+        events
+    };
+    check(vec![
+        case(
+            "suspended by hand",
+            none(),
+            vec![GOOD()],
+            suspend,
+            "suspended",
+            &[(Hold::Manual, "suspended", true)],
+            &[
+                "An admin made the customer suspended on 1970-01-01T00:11:40Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "expired by hand",
+            none(),
+            vec![GOOD()],
+            expire,
+            "expired",
+            &[(Hold::Manual, "expired", true)],
+            &[
+                "An admin made the customer expired on 1970-01-01T00:11:40Z. Only an admin lifts this.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "frozen by date",
+            none(),
+            vec![GOOD()],
+            by_date,
+            "frozen",
+            &[(Hold::Manual, "frozen", true)],
+            &[
+                "An admin made the customer frozen on 1970-01-01T00:11:40Z. Only an admin lifts this.",
+                "It keeps what was released until 1970-01-01T00:10:00Z.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "frozen by list",
+            none(),
+            vec![GOOD()],
+            by_list,
+            "frozen",
+            &[(Hold::Manual, "frozen", true)],
+            &[
+                "An admin made the customer frozen on 1970-01-01T00:11:40Z. Only an admin lifts this.",
+                "It keeps exactly the versions that the admin listed.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "open",
+            policy(|p| p.on_dispute_opened = OnDisputeOpened::Suspend),
+            with(DisputeStanding::Open),
+            nothing,
+            "suspended",
+            &[(Hold::Dispute, "suspended", true)],
+            &[
+                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20Z. An admin lifts this, or the dispute when it is won.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "lost",
+            none(),
+            with(DisputeStanding::Lost),
+            nothing,
+            "suspended",
+            &[(Hold::Dispute, "suspended", true)],
+            &[
+                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20Z. An admin lifts this, or the dispute when it is won.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "waived",
+            none(),
+            with(DisputeStanding::Lost),
+            reactivate,
+            "active",
+            &[],
+            &[
+                "The customer is active, because sub_1 counts as good.",
+                "An admin waived dp_1, which no longer holds the customer.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "refunded",
+            policy(|p| p.on_full_refund = OnFullRefund::Expire),
+            refund(),
+            nothing,
+            "expired",
+            &[(Hold::Refund, "expired", true)],
+            &[
+                "The customer is expired, because all of ch_1 was refunded on 1970-01-01T00:00:20Z. Only an admin lifts this.",
+                "Subscription sub_1 (active) is good.",
+                OWN,
+            ],
+        ),
+        case(
+            "all at once",
+            none(),
+            lost_too(),
+            suspend,
+            "suspended",
+            &[
+                (Hold::Manual, "suspended", true),
+                (Hold::Billing, "suspended", false),
+                (Hold::Dispute, "suspended", false),
+            ],
+            &[
+                "An admin made the customer suspended on 1970-01-01T00:11:40Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
+                "Billing by itself would make it suspended since 1970-01-01T00:00:30Z.",
+                "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:30Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:30Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:30Z sub_1 will stand otherwise, and the customer stays suspended.",
+            ],
+        ),
+        case(
+            "the strictest",
+            policy(|p| p.on_end = OnEnd::Expire),
+            {
+                let mut events = with(DisputeStanding::Lost);
+                events.push(sub("canceled").at(30));
+                events
+            },
+            nothing,
+            "expired",
+            &[
+                (Hold::Billing, "expired", true),
+                (Hold::Dispute, "suspended", false),
+            ],
+            &[
+                "The customer is expired by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30Z.",
+                OWN,
+            ],
+        ),
+        case(
+            "courtesy",
+            none(),
+            vec![GOOD(), sub("past_due").at(20)],
+            reactivate,
+            "active",
+            &[],
+            &[
+                "An admin reactivated the customer on 1970-01-01T00:11:40Z, although no subscription counts as good, and the best has a failed payment. That lasts until billing says something else.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:20Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+        case(
+            "courtesy over",
+            none(),
+            vec![GOOD(), sub("past_due").at(20)],
+            &|desk| {
+                reactivate(desk);
+                desk.post(&sub("active").at(30));
+                desk.post(&sub("past_due").at(40));
+            },
+            "suspended",
+            BILLING,
+            &[
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:40Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:40Z unless it recovers (end_after: 14d).",
+                OWN,
+                "On 1970-01-15T00:00:40Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn each_account_is_told_with_how_it_found_its_customer() {
+    let events = || {
+        vec![
+            contact("cus_1", X, 10),
+            contact("cus_2", "X@example.com", 20),
+        ]
+    };
+    let mut followed = Desk::with(&events());
+    let mut named = Desk::new(Policy::default());
+    let profile = Profile {
+        external_id: Some("stripe_cus_1".to_owned()),
+        ..Profile::default()
+    };
+    let id = named.make(X);
+    named.world.update_profile(&id, profile, at(2)).unwrap();
+    let mut addressed = Desk::new(Policy::default());
+    addressed.make(X);
+    for event in &events() {
+        named.post(event);
+        addressed.post(event);
+    }
+    let told = |desk: &Desk| explained(desk, "cus_1").summary[1..].to_vec();
+    let second = "Account cus_2 belongs to the customer by the address that it first had, \
+                  x@example.com, which cus_1 had before it.";
+    assert_eq!(told(&followed), [OWN, second]);
+    let by_id = "Account cus_1 belongs to the customer by its external id.";
+    assert_eq!(told(&named), [by_id, second]);
+    let by_address = |id: &str| {
+        format!("Account {id} belongs to the customer by the address that it first had, {X}.")
+    };
+    assert_eq!(told(&addressed), [by_address("cus_1"), by_address("cus_2")]);
+
+    followed.post(&contact("cus_3", "y@example.com", 30));
+    let (one, three) = (followed.id("cus_1"), stripe("cus_3"));
+    let mut no_id = || unreachable!("both customers have rows");
+    followed
+        .world
+        .pin_account(&three, &one, at(700), &mut no_id)
+        .unwrap();
+    let pinned = "Account cus_3 is tied to the customer by an admin.";
+    assert_eq!(told(&followed), [OWN, second, pinned]);
+}
+
+#[test]
+fn what_comes_when_nothing_comes_is_told_in_order() {
+    let mut desk = Desk::new(policy(|p| p.suspend_after = Span::days(3)));
+    desk.post(&sub("active").at(5));
+    desk.post(&failed(10));
+    let steps = |desk: &Desk| {
+        let next = explained(desk, "cus_1").next;
+        let told = |step: Step| (step.at, step.status, step.subscriptions.join(" "));
+        next.into_iter().map(told).collect::<Vec<_>>()
+    };
+    let grace = (at(10 + 3 * DAY), "suspended", "sub_1".to_owned());
+    let end = (at(10 + 14 * DAY), "frozen", "sub_1".to_owned());
+    assert_eq!(steps(&desk), [grace, end.clone()]);
+
+    // Another one that is good for longer takes the place, until it ends as scheduled.
+    let other = sub_of(&stripe("sub_2"), &stripe("cus_1"), "active").cancel_at(5 * DAY);
+    desk.post(&other.at(20));
+    let unseen = (at(10 + 3 * DAY), "active", "sub_1".to_owned());
+    let other_end = (at(5 * DAY), "suspended", "sub_2".to_owned());
+    assert_eq!(steps(&desk), [unseen, other_end, end]);
+    let told = explained(&desk, "cus_1").summary;
+    let stays =
+        "On 1970-01-04T00:00:10Z sub_1 will stand otherwise, and the customer stays active.";
+    assert!(told.contains(&stays.to_owned()), "{told:#?}");
+
+    // What was foretold is what comes.
+    for (at, status, _) in steps(&desk) {
+        desk.world.tick(at);
+        assert_eq!(desk.shown("cus_1").status.as_str(), status, "at {at}");
+    }
+    assert_eq!(explained_at(&desk, "cus_1", 20 * DAY).next, []);
+}
+
+#[test]
+fn long_lists_are_told_in_part_and_given_whole() {
+    let mut desk = Desk::new(Policy::default());
+    for n in 1..=30 {
+        let subscription = stripe(&format!("sub_{n:02}"));
+        let paused = sub_of(&subscription, &stripe("cus_1"), "paused");
+        desk.post(&paused.at(n));
+    }
+    let explanation = explained(&desk, "cus_1");
+    assert_eq!(explanation.subscriptions.len(), 30);
+    assert_eq!(explanation.holds[0].subscriptions.len(), 30);
+    assert_eq!(explanation.summary.len(), 1 + 10 + 1 + 1);
+    assert_eq!(explanation.summary[11], "There are 20 more subscriptions.");
+}
