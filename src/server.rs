@@ -20,7 +20,7 @@ use crate::config::{Config, Database, ProviderConfig};
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::token::TokenHash;
 use crate::http::throttle::Throttle;
-use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
+use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::lock::DataDirLock;
 use crate::pipeline::customers::Order;
 use crate::pipeline::plans::put_settings;
@@ -91,6 +91,7 @@ pub struct Server {
     first_start: bool,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    usage: Usage,
     /// Held while this process serves the built-in queue.
     _alone: Option<(DataDirLock, Claim)>,
 }
@@ -148,6 +149,8 @@ impl Server {
         endpoints.refresh().await?;
         tasks.spawn(endpoints.clone().run(shutdown.clone()));
 
+        let usage = Usage::default();
+        tasks.spawn(usage.clone().run(store.clone(), shutdown.clone()));
         let state = AppState::new(Parts {
             store: store.clone(),
             publisher,
@@ -157,6 +160,7 @@ impl Server {
             settings: settings(config, roles),
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            usage: usage.clone(),
         });
         let address = listen(config, &state, &shutdown, &tasks).await?;
         tasks.close();
@@ -166,6 +170,7 @@ impl Server {
             first_start,
             shutdown,
             tasks,
+            usage,
             _alone: alone,
         })
     }
@@ -194,6 +199,7 @@ impl Server {
         {
             tracing::warn!("some work did not end in time; what was not settled will come again");
         }
+        self.usage.finish(&self.store).await;
         self.store.close().await;
     }
 }

@@ -27,7 +27,9 @@ CREATE TABLE endpoint_secrets (
     mode       word NOT NULL,
     sealed     BYTEA NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
-    expires_at TIMESTAMPTZ
+    expires_at TIMESTAMPTZ,
+    uses       BIGINT NOT NULL,
+    last_used_at TIMESTAMPTZ
 );
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);

@@ -20,7 +20,9 @@ CREATE TABLE endpoint_secrets (
     mode       TEXT NOT NULL,
     sealed     BLOB NOT NULL,
     created_at INTEGER NOT NULL,
-    expires_at INTEGER
+    expires_at INTEGER,
+    uses       INTEGER NOT NULL,
+    last_used_at INTEGER
 ) STRICT;
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);

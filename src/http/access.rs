@@ -181,7 +181,7 @@ async fn check(
         app,
         token,
         customer,
-    }) = holder(&mut tx, &headers).await?
+    }) = holder(&state, &mut tx, &headers).await?
     else {
         return Ok(AccessAnswer::nobody());
     };
@@ -264,11 +264,20 @@ async fn load(tx: &mut Tx, app: &AppSlug, customer: &Customer) -> Result<RestsOn
     Ok(RestsOn { grants, granted })
 }
 
-async fn holder(tx: &mut Tx, headers: &HeaderMap) -> Result<Option<TokenHolder>, StoreError> {
-    match presented(headers) {
-        Some(hash) => tx.access_find(&hash).await,
-        None => Ok(None),
+async fn holder(
+    state: &AppState,
+    tx: &mut Tx,
+    headers: &HeaderMap,
+) -> Result<Option<TokenHolder>, StoreError> {
+    let Some(hash) = presented(headers) else {
+        return Ok(None);
+    };
+    let found = tx.access_find(&hash).await?;
+    let now = state.clock.now();
+    if let Some(TokenHolder { token, .. }) = found.as_ref().filter(|it| !it.token.is_expired(now)) {
+        state.usage.note_token(token, now);
     }
+    Ok(found)
 }
 
 /// The token of a request: a bearer token (RFC 6750), or the password of HTTP Basic (RFC 7617),
@@ -340,7 +349,7 @@ async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<R
         app,
         token,
         customer,
-    }) = holder(&mut tx, &headers).await?
+    }) = holder(&state, &mut tx, &headers).await?
     else {
         return Ok(AccessAnswer::nobody().into_response());
     };

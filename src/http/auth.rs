@@ -138,11 +138,14 @@ async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, Ap
             code: "token_expired",
             detail: "the admin token has run out".into(),
         }),
-        Some(token) => Ok(Admin {
-            actor: Actor::Admin(token.id),
-            role: token.role,
-            app: token.app,
-        }),
+        Some(token) => {
+            state.usage.note_admin_token(&token, now);
+            Ok(Admin {
+                actor: Actor::Admin(token.id),
+                role: token.role,
+                app: token.app,
+            })
+        }
     })
 }
 

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use super::throttle::Throttle;
 use super::{
-    Admin, ApiError, AppState, Endpoints, HttpSettings, Limits, Parts, Reading, Roles, framed,
+    Admin, ApiError, AppState, Endpoints, HttpSettings, Limits, Parts, Reading, Roles, Usage,
+    framed,
 };
 use crate::clock::Clock;
 use crate::domain::id::AdminTokenId;
@@ -88,6 +89,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            usage: Usage::default(),
         });
         let routes = Router::new()
             .route("/thing", get(who).post(who).delete(who))

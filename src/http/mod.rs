@@ -24,6 +24,7 @@ pub mod openapi;
 mod patience;
 mod server;
 pub mod throttle;
+pub mod usage;
 mod webhook;
 
 use std::ops::Deref;
@@ -42,6 +43,7 @@ pub use input::{ValidJson, ValidPath, ValidQuery};
 pub use limits::Limits;
 pub use server::serve;
 use throttle::Throttle;
+pub use usage::Usage;
 
 use crate::clock::Clock;
 use crate::domain::token::TokenHash;
@@ -102,6 +104,8 @@ pub struct Parts {
     pub bad_signatures: Throttle,
     /// Counts failed sign-ins.
     pub bad_tokens: Throttle,
+    /// Notes what is used.
+    pub usage: Usage,
 }
 
 /// [`Parts`], shared by all requests. Cheap to clone.

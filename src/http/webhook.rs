@@ -193,6 +193,9 @@ async fn accept(
     let tolerance = state.settings.signature_tolerance;
     let webhook = provider::verify(provider, header, body, &secrets, now, tolerance)
         .map_err(|error| not_signed(error, state, client))?;
+    if let Some(id) = webhook.secret() {
+        state.usage.note_secret(id, now);
+    }
 
     let handed_over = ingest(state.publisher.as_ref(), app.clone(), webhook, now);
     match tokio::time::timeout(limits.hand_over_time, handed_over).await {

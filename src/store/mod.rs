@@ -28,6 +28,7 @@ mod schema;
 pub mod secret;
 mod sqlite;
 mod token;
+pub mod usage;
 pub mod vault;
 mod world;
 

@@ -21,6 +21,10 @@ pub struct EndpointSecret {
     pub created_at: Timestamp,
     /// From when it verifies nothing.
     pub expires_at: Option<Timestamp>,
+    /// About how many webhooks it has verified; written lazily.
+    pub uses: i64,
+    /// About when the last of them came.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A webhook secret as it lies in the store.
@@ -32,7 +36,7 @@ pub struct SealedSecret {
     pub sealed: Vec<u8>,
 }
 
-const COLUMNS: &str = "id, app, provider, mode, created_at, expires_at";
+const COLUMNS: &str = "id, app, provider, mode, created_at, expires_at, uses, last_used_at";
 
 impl Tx {
     /// Adds a secret.
@@ -45,8 +49,8 @@ impl Tx {
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO endpoint_secrets \
-                   (id, app, provider, mode, sealed, created_at, expires_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                   (id, app, provider, mode, sealed, created_at, expires_at, uses, last_used_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let binds = binds![
             secret.id.as_str(),
             secret.app.as_str(),
@@ -55,6 +59,8 @@ impl Tx {
             sealed,
             secret.created_at,
             secret.expires_at,
+            secret.uses,
+            secret.last_used_at,
         ];
         self.execute(sql, binds).await?;
         Ok(())
@@ -77,6 +83,21 @@ impl Tx {
             .fetch(&sql, binds![app.as_str(), provider.as_str()])
             .await?;
         rows.iter().map(secret_of).collect()
+    }
+
+    /// Says from when a secret verifies nothing; `None` for never.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn secret_expire(
+        &mut self,
+        secret: &EndpointSecret,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE endpoint_secrets SET expires_at = $3 WHERE app = $1 AND id = $2";
+        let binds = binds![secret.app.as_str(), secret.id.as_str(), expires_at];
+        self.execute(sql, binds).await?;
+        Ok(())
     }
 
     /// Removes a secret; whether there was one.
@@ -127,5 +148,7 @@ fn secret_of(row: &Row) -> Result<EndpointSecret, StoreError> {
         mode: row.parsed("mode")?,
         created_at: row.time("created_at")?,
         expires_at: row.time_opt("expires_at")?,
+        uses: row.int("uses")?,
+        last_used_at: row.time_opt("last_used_at")?,
     })
 }

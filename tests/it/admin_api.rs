@@ -16,3 +16,4 @@ mod rig;
 mod seeds;
 mod tenants;
 mod tokens;
+mod usage;

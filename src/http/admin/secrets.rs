@@ -33,7 +33,7 @@ const MAX_SECRETS: usize = 16;
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, add))
-        .routes(routes!(remove));
+        .routes(routes!(change, remove));
     openapi::resource(
         "secrets",
         "What the webhooks of an app are signed with.",
@@ -51,6 +51,10 @@ async fn visible_endpoint(
     let app = visible_app(tx, admin, slug).await?;
     let unknown = |_| ApiError::not_found("endpoint_not_found", "there is no such provider");
     Ok((app.slug, provider.parse().map_err(unknown)?))
+}
+
+fn secret_not_found() -> ApiError {
+    ApiError::not_found("secret_not_found", "the endpoint has no such secret")
 }
 
 /// Lists an endpoint's secrets, without their texts.
@@ -145,6 +149,8 @@ async fn add(
         mode: mode.unwrap_or_default(),
         created_at: now,
         expires_at: expires_at.flatten(),
+        uses: 0,
+        last_used_at: None,
     };
     let place = SealedFor::Secret {
         app: &secret.app,
@@ -167,6 +173,57 @@ fn described(secret: &EndpointSecret) -> Value {
     json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
 }
 
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SecretEnd)]
+struct EndBody {
+    /// `null`: it does not run out.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}
+
+/// Says when a secret runs out. Needs an owner. In a rotation the old one stays current until then,
+/// beside the new one.
+#[utoipa::path(
+    patch,
+    path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
+    request_body = EndBody,
+    responses((status = 200, description = "The secret.", body = SecretView))
+)]
+async fn change(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((slug, provider, id)): ValidPath<(String, String, String)>,
+    ValidJson(body): ValidJson<EndBody>,
+) -> Result<Json<SecretView>, ApiError> {
+    admin.require(Role::Owner)?;
+    let now = state.clock.now();
+    let mut faults = Faults::default();
+    let expires_at = faults.note(end("expires_at", body.expires_at.as_deref(), now));
+    let expires_at = faults.finish(expires_at)?;
+    let mut tx = state.store.begin().await?;
+    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
+    let all = tx.secret_list(&app, provider).await?;
+    let known = all.into_iter().find(|it| it.id.as_str() == id);
+    let known = known.ok_or_else(secret_not_found)?;
+    tx.secret_expire(&known, expires_at).await?;
+    let order = order_in(&admin, &state, app);
+    let details = json!({
+        "id": known.id, "provider": provider,
+        "from": known.expires_at.map(|at| at.to_string()),
+        "to": expires_at.map(|at| at.to_string()),
+    });
+    order.audit(&mut tx, None, "secret_expire", details).await?;
+    tx.commit().await?;
+    let _ = state.endpoints.refresh().await;
+    let changed = EndpointSecret {
+        expires_at,
+        ..known
+    };
+    Ok(Json(changed.into()))
+}
+
 /// Removes a secret from an endpoint. Needs an owner.
 #[utoipa::path(
     delete,
@@ -179,13 +236,12 @@ async fn remove(
     ValidPath((slug, provider, id)): ValidPath<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let unknown = || ApiError::not_found("secret_not_found", "the endpoint has no such secret");
     let mut tx = state.store.begin().await?;
     let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
-    let id: SecretId = id.parse().map_err(|_| unknown())?;
+    let id: SecretId = id.parse().map_err(|_| secret_not_found())?;
     let known = tx.secret_list(&app, provider).await?;
     let secret = known.iter().find(|secret| secret.id == id);
-    let secret = secret.ok_or_else(unknown)?;
+    let secret = secret.ok_or_else(secret_not_found)?;
     tx.secret_delete(&app, provider, &id).await?;
     let order = order_in(&admin, &state, app);
     let details = json!({"id": id, "from": described(secret), "to": null});

@@ -301,6 +301,9 @@ pub(super) struct SecretView {
     created_at: String,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// About how many webhooks it has verified.
+    uses: i64,
+    last_used_at: Option<String>,
 }
 
 impl From<EndpointSecret> for SecretView {
@@ -312,6 +315,8 @@ impl From<EndpointSecret> for SecretView {
             mode: secret.mode.as_str(),
             created_at: secret.created_at.to_string(),
             expires_at: time(secret.expires_at),
+            uses: secret.uses,
+            last_used_at: time(secret.last_used_at),
         }
     }
 }

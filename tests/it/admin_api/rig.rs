@@ -16,7 +16,7 @@ use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::domain::token::TokenHash;
 use tollgate::http::throttle::Throttle;
-use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
+use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::pipeline::process::process;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Message, Publisher, QueueError};
@@ -64,6 +64,7 @@ pub(super) struct Rig {
     clock: Arc<SetClock>,
     outbox: Arc<Outbox>,
     receipts: AtomicUsize,
+    usage: Usage,
     pub(super) place: Place,
 }
 
@@ -117,6 +118,7 @@ impl Rig {
             Vec::new(),
         );
         let outbox = Arc::new(Outbox::default());
+        let usage = Usage::default();
         let state = AppState::new(Parts {
             store: store.clone(),
             publisher: Arc::clone(&outbox) as Arc<dyn Publisher>,
@@ -132,6 +134,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            usage: usage.clone(),
         });
         let router = http::router(state);
         let receipts = AtomicUsize::new(0);
@@ -141,6 +144,7 @@ impl Rig {
             clock,
             outbox,
             receipts,
+            usage,
             place,
         }
     }
@@ -155,6 +159,16 @@ impl Rig {
 
     pub(super) fn published(&self) -> Vec<Message> {
         std::mem::take(&mut *self.outbox.messages.lock().unwrap())
+    }
+
+    /// Writes who used what, as the server does every few seconds.
+    pub(super) async fn flush_usage(&self) {
+        self.usage.flush(&self.store).await.unwrap();
+    }
+
+    /// Whether writing the same fails.
+    pub(super) async fn usage_cannot_be_written(&self) -> bool {
+        self.usage.flush(&self.store).await.is_err()
     }
 
     /// Lets the queue refuse everything, or take it again.

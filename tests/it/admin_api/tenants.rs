@@ -157,8 +157,10 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
           "created_at": "2026-01-05T12:00:00Z",
           "expires_at": "2026-02-01T00:00:00Z",
           "id": "[id]",
+          "last_used_at": null,
           "mode": "live",
-          "provider": "paddle"
+          "provider": "paddle",
+          "uses": 0
         }
         "#);
     }

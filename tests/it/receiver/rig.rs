@@ -21,7 +21,7 @@ use tollgate::domain::id::{Provider, SecretId};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
-use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles};
+use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::provider::{Mode, Secret, sign};
 use tollgate::queue::{Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
@@ -206,6 +206,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            usage: Usage::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -300,6 +301,8 @@ pub(super) async fn add_secret(
         mode: Mode::Live,
         created_at: at(NOW - 1000),
         expires_at,
+        uses: 0,
+        last_used_at: None,
     };
     let what = SealedFor::Secret {
         app: &secret.app,

@@ -1,0 +1,114 @@
+//! Who used what, counted in memory and written now and then.
+//!
+//! An access check or a webhook that had to write would cost a transaction each, and fail while
+//! the store is away. So uses are noted in memory and written every ten seconds, and at the end. A
+//! process that is killed forgets the last few: these numbers are for people who look for a token
+//! that nobody uses any more.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::causes::chain;
+use crate::domain::id::SecretId;
+use crate::domain::time::Timestamp;
+use crate::domain::token::{AdminToken, CustomerToken};
+use crate::store::usage::{SecretUses, Uses};
+use crate::store::{Store, StoreError};
+
+/// How often uses are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the writing at the end may take.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
+
+/// How old a token's last use must be for another one to be worth a write.
+const WORTH_WRITING: Duration = Duration::from_mins(1);
+
+/// Uses since the last writing. Cheap to clone; all clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Usage(Arc<Mutex<Uses>>);
+
+impl Usage {
+    /// Notes that an access token was accepted.
+    pub(super) fn note_token(&self, token: &CustomerToken, now: Timestamp) {
+        if is_worth_writing(token.last_used_at, now) {
+            self.with(|uses| uses.tokens.insert(token.id.clone(), now));
+        }
+    }
+
+    /// Notes that an admin token was accepted.
+    pub(super) fn note_admin_token(&self, token: &AdminToken, now: Timestamp) {
+        if is_worth_writing(token.last_used_at, now) {
+            self.with(|uses| uses.admin_tokens.insert(token.id.clone(), now));
+        }
+    }
+
+    /// Notes that a webhook secret verified a webhook.
+    pub(super) fn note_secret(&self, id: &SecretId, now: Timestamp) {
+        let uses = SecretUses {
+            count: 1,
+            last_at: now,
+        };
+        self.with(|all| all.add_secret(id.clone(), uses));
+    }
+
+    /// Writes what was noted. If that fails it stays noted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn flush(&self, store: &Store) -> Result<(), StoreError> {
+        let uses = self.with(std::mem::take);
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            let mut tx = store.begin().await?;
+            tx.usage_add(&uses).await?;
+            tx.commit().await
+        };
+        let written = written.await;
+        if written.is_err() {
+            self.with(|all| all.add(uses));
+        }
+        written
+    }
+
+    /// Writes every ten seconds until `shutdown`.
+    pub async fn run(self, store: Store, shutdown: CancellationToken) {
+        let mut failed = false;
+        loop {
+            let result = self.flush(&store).await;
+            if let (Err(error), false) = (&result, failed) {
+                tracing::warn!(
+                    error = chain(error),
+                    "the last uses of tokens cannot be written; trying again"
+                );
+            }
+            failed = result.is_err();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(FLUSH_EVERY) => {}
+            }
+        }
+    }
+
+    /// Writes what the last requests noted, within a second.
+    pub async fn finish(&self, store: &Store) {
+        match tokio::time::timeout(LAST_FLUSH, self.flush(store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("the last uses of tokens before the end were not written");
+            }
+        }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Uses) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn is_worth_writing(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| last.plus(WORTH_WRITING) <= now)
+}
