@@ -217,6 +217,7 @@ async fn start_queue(
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
         if let Some(worker) = worker {
             let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+            let worker = worker.replaying_to(Arc::new(queue.clone()));
             tasks.spawn(worker.run(work, failed, None));
         }
         return Ok(Arc::new(queue));
@@ -225,6 +226,7 @@ async fn start_queue(
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
     let queue: Arc<dyn Publisher> = Arc::new(queue);
     if let Some(worker) = worker {
+        let worker = worker.replaying_to(Arc::clone(&queue));
         tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
     }
     let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));

@@ -244,6 +244,24 @@ CREATE INDEX events_by_app ON events (app, seq);
 CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
 CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 
+-- Replays of many events: what was ordered, and how far it is. `leased_until` says until when a
+-- worker has it in hand.
+CREATE TABLE replays (
+    id           word PRIMARY KEY,
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    filter       JSONB NOT NULL,
+    force        BOOLEAN NOT NULL,
+    created_at   TIMESTAMPTZ NOT NULL,
+    last_seq     BIGINT NOT NULL,
+    cursor       BIGINT NOT NULL,
+    matched      BIGINT NOT NULL,
+    published    BIGINT NOT NULL,
+    leased_until TIMESTAMPTZ NOT NULL,
+    finished_at  TIMESTAMPTZ
+);
+-- Workers ask every second whether one is open.
+CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
+
 CREATE TABLE audit (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

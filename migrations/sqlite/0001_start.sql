@@ -237,6 +237,24 @@ CREATE INDEX events_by_app ON events (app, seq);
 CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
 CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 
+-- Replays of many events: what was ordered, and how far it is. `leased_until` says until when a
+-- worker has it in hand.
+CREATE TABLE replays (
+    id           TEXT PRIMARY KEY,
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    filter       TEXT NOT NULL,
+    force        INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_seq     INTEGER NOT NULL,
+    cursor       INTEGER NOT NULL,
+    matched      INTEGER NOT NULL,
+    published    INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL,
+    finished_at  INTEGER
+) STRICT;
+-- Workers ask every second whether one is open.
+CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
+
 CREATE TABLE audit (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

@@ -6,12 +6,15 @@ use clap::{Args, Subcommand};
 
 use super::{AppArgs, CliError, output};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
-use crate::domain::event::EventOutcome;
-use crate::domain::id::Provider;
-use crate::pipeline::replay::{Place, replay_in_store};
+use crate::config::{Config, Loaded};
+use crate::domain::event::{EventError, EventOutcome};
+use crate::domain::id::{CustomerId, Provider};
+use crate::domain::time::Timestamp;
+use crate::pipeline::bulk_replay;
+use crate::pipeline::customers::Order;
+use crate::pipeline::replay::{Place, preview_one, replay_in_store};
 use crate::server::open_store;
-use crate::store::{EventFilter, EventRecord, Window};
+use crate::store::{Actor, EventFilter, EventRecord, Store, Window};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventsCommand {
@@ -24,22 +27,13 @@ pub(super) enum EventsCommand {
         /// The provider's event id.
         id: String,
     },
-    /// Publishes an event again.
-    Replay {
-        #[command(flatten)]
-        app: AppArgs,
-        /// The provider's event id.
-        id: String,
-        /// Also when it has been applied already.
-        #[arg(long)]
-        force: bool,
-    },
+    /// Publishes an event again, or all that the filters name.
+    Replay(ReplayArgs),
 }
 
+/// Which events.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    app: AppArgs,
+struct FilterArgs {
     /// Only those with this outcome.
     #[arg(long)]
     outcome: Option<EventOutcome>,
@@ -49,21 +43,70 @@ pub(super) struct ListArgs {
     /// Only those of this type.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
+    /// Only those of this customer.
+    #[arg(long, value_name = "ID")]
+    customer: Option<CustomerId>,
+    /// Only those received at this time or later, such as 2026-01-31T09:30:00Z.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    since: Option<Timestamp>,
+    /// Only those received before this time.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    until: Option<Timestamp>,
+}
+
+impl From<FilterArgs> for EventFilter {
+    fn from(args: FilterArgs) -> Self {
+        Self {
+            outcome: args.outcome,
+            provider: args.provider,
+            event_type: args.event_type,
+            customer: args.customer,
+            since: args.since,
+            until: args.until,
+        }
+    }
+}
+
+fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text).ok_or("must be a time such as 2026-01-31T09:30:00Z")
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// How many at most.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    /// The provider's event id.
+    #[arg(conflicts_with = "FilterArgs", required_unless_present_any = ["FilterArgs", "all"])]
+    id: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All events.
+    #[arg(long, conflicts_with_all = ["id", "FilterArgs"])]
+    all: bool,
+    /// Also those that have been applied already.
+    #[arg(long)]
+    force: bool,
+    /// Only says what would be replayed, and of a single event what that would change.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
     let store = open_store(&loaded.config).await?;
     match command {
         EventsCommand::List(args) => {
-            let filter = EventFilter {
-                outcome: args.outcome,
-                provider: args.provider,
-                event_type: args.event_type,
-                ..EventFilter::default()
-            };
+            let filter = args.filter.into();
             let window = Window::Page {
                 number: 1,
                 size: args.limit,
@@ -88,18 +131,48 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             output::line(&format!("changes {}", event.changes));
             output::line(event.payload.as_deref().unwrap_or_default());
         }
-        EventsCommand::Replay { app, id, force } => {
-            let place = match loaded.config.queue.amqp_url {
-                None => Place::BuiltInQueue,
-                Some(_) => Place::Spool,
-            };
-            let now = SystemClock.now();
-            replay_in_store(&store, place, &app.app, &id, force, now).await?;
-            output::line("queued; the running server works it off");
-        }
+        EventsCommand::Replay(args) => replay(args, &store, &loaded.config).await?,
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), CliError> {
+    let force = args.force;
+    let order = Order {
+        app: args.app.app,
+        actor: Actor::Operator,
+        now: SystemClock.now(),
+    };
+    match args.id {
+        Some(id) if args.dry_run => {
+            let preview = preview_one(store, &order.app, &id, force, order.now).await?;
+            let error = preview.error.map_or_else(String::new, |it| error_text(&it));
+            output::line(&format!("{id} would be {}{error}", preview.outcome));
+            output::line(&format!("changes {}", preview.changes));
+        }
+        Some(id) => {
+            let place = match config.queue.amqp_url {
+                None => Place::BuiltInQueue,
+                Some(_) => Place::Spool,
+            };
+            replay_in_store(store, place, &order, &id, force).await?;
+            output::line("queued; the running server works it off");
+        }
+        None if args.dry_run => {
+            let about = bulk_replay::preview(store, &order.app, &args.filter.into(), force).await?;
+            output::line(&format!("{} events would be replayed", about.count));
+            about.first.iter().for_each(|id| output::line(id));
+        }
+        None => {
+            let replay = bulk_replay::order(store, &order, args.filter.into(), force).await?;
+            output::line(&format!(
+                "{}: {} events; the running server works them off",
+                replay.id, replay.matched
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn missing(id: &str) -> CliError {
@@ -110,8 +183,7 @@ fn missing(id: &str) -> CliError {
 }
 
 fn row(event: &EventRecord) -> String {
-    let error = event.error.as_ref();
-    let error = error.map_or_else(String::new, |it| format!("  {}: {}", it.code, it.detail));
+    let error = event.error.as_ref().map_or_else(String::new, error_text);
     format!(
         "{}  {:<7} {:<11} {:<40} {}{error}",
         event.received_at,
@@ -120,4 +192,8 @@ fn row(event: &EventRecord) -> String {
         event.event_type,
         event.key.id,
     )
+}
+
+fn error_text(error: &EventError) -> String {
+    format!("  {}: {}", error.code, error.detail)
 }

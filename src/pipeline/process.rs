@@ -75,6 +75,61 @@ async fn process_in(
     way: Way,
 ) -> Result<Vec<Disposition>, StoreError> {
     let mut tx = store.begin().await?;
+    let (dispositions, fold) = fold_in(&mut tx, messages, now, way).await?;
+    fold.write(&mut tx).await?;
+    tx.commit().await?;
+    Ok(dispositions)
+}
+
+/// What processing a message would do.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// What would become of the event.
+    pub outcome: EventOutcome,
+    /// Why it would fail or be ignored.
+    pub error: Option<EventError>,
+    /// Whose customer it concerns.
+    pub customer: Option<CustomerId>,
+    /// What it would change, as a JSON list.
+    pub changes: serde_json::Value,
+}
+
+/// Processes a message in a transaction that is undone.
+pub(super) async fn preview(
+    store: &Store,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Preview, StoreError> {
+    let mut tx = store.begin().await?;
+    let (mut dispositions, mut fold) = fold_in(&mut tx, &[message], now, Way::Alone).await?;
+    drop(tx);
+    let (outcome, error) = match dispositions.pop() {
+        Some(Disposition::Done(outcome)) => (outcome, None),
+        Some(Disposition::Final(error)) => (EventOutcome::Failed, Some(error)),
+        // Its app went away after the message was made.
+        Some(Disposition::AppGone | Disposition::Duplicate | Disposition::Redelivered) | None => {
+            (EventOutcome::Ignored, None)
+        }
+    };
+    let entry = fold.entries.pop();
+    let (error, customer, changes) = entry.map_or((error, None, json!([])), |entry| {
+        (entry.error, entry.customer, entry.changes)
+    });
+    Ok(Preview {
+        outcome,
+        error,
+        customer,
+        changes,
+    })
+}
+
+/// Does everything but the ledger's part.
+async fn fold_in(
+    tx: &mut Tx,
+    messages: &[&Message],
+    now: Timestamp,
+    way: Way,
+) -> Result<(Vec<Disposition>, Fold), StoreError> {
     let keys: Vec<EventKey> = messages
         .iter()
         .map(|message| key_of(message.headers()))
@@ -139,9 +194,7 @@ async fn process_in(
         }
         tx.world_save(app, &world).await?;
     }
-    fold.write(&mut tx).await?;
-    tx.commit().await?;
-    Ok(dispositions)
+    Ok((dispositions, fold))
 }
 
 /// Notes in the ledger that a message's try failed and that it will come again.

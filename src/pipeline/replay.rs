@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::customers::Order;
+use super::process::{self, Preview};
 use super::spool;
 use crate::domain::event::EventOutcome;
 use crate::domain::id::AppSlug;
@@ -11,7 +12,7 @@ use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::random::{self, RandomError};
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Store, StoreError, StoredEvent};
 
 /// Why an event was not replayed.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,9 @@ pub enum ReplayError {
     /// The app's ledger has no such event.
     #[error("the ledger has no such event")]
     NotFound,
-    /// It has had its effect, and the order did not say `force`.
-    #[error("the event has outcome `{outcome}` already; `force` replays it all the same")]
+    /// It has had its effect, or the filter asks for events that have, and the order did not say
+    /// `force`.
+    #[error("what has outcome `{outcome}` has had its effect; `force` replays it all the same")]
     AlreadyApplied {
         /// Its outcome.
         outcome: EventOutcome,
@@ -54,6 +56,22 @@ pub async fn replay_one(
     Ok(publisher.publish(message).await?)
 }
 
+/// What a replay of an event would do, without doing it. The ids of customers that it would make
+/// are others each time.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub async fn preview_one(
+    store: &Store,
+    app: &AppSlug,
+    event_id: &str,
+    force: bool,
+    now: Timestamp,
+) -> Result<Preview, ReplayError> {
+    let message = order(store, app, event_id, force, now).await?;
+    Ok(process::preview(store, &message, now).await?)
+}
+
 /// Where an order is put that another process carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -70,24 +88,18 @@ pub enum Place {
 pub async fn replay_in_store(
     store: &Store,
     place: Place,
-    app: &AppSlug,
+    by: &Order,
     event_id: &str,
     force: bool,
-    now: Timestamp,
 ) -> Result<(), ReplayError> {
-    let message = order(store, app, event_id, force, now).await?;
+    let message = order(store, &by.app, event_id, force, by.now).await?;
     let mut tx = store.begin().await?;
     match place {
-        Place::BuiltInQueue => embedded::put(&mut tx, vec![message], now).await?,
-        Place::Spool => spool::put(&mut tx, &message, now).await?,
+        Place::BuiltInQueue => embedded::put(&mut tx, vec![message], by.now).await?,
+        Place::Spool => spool::put(&mut tx, &message, by.now).await?,
     }
-    let order = Order {
-        app: app.clone(),
-        actor: Actor::Operator,
-        now,
-    };
     let details = json!({"event_id": event_id, "force": force});
-    order.audit(&mut tx, None, "event_replay", details).await?;
+    by.audit(&mut tx, None, "event_replay", details).await?;
     Ok(tx.commit().await?)
 }
 
@@ -114,20 +126,32 @@ async fn order(
         | EventOutcome::Pending
         | EventOutcome::Failed => {}
     }
+    let receipt = random::uuid(now)?.simple().to_string();
+    Ok(message_of(app, event_id.to_owned(), stored, receipt, force))
+}
+
+/// An event of the ledger as a message, under a receipt of its own.
+pub(super) fn message_of(
+    app: &AppSlug,
+    event_id: String,
+    stored: StoredEvent,
+    receipt: String,
+    force: bool,
+) -> Message {
     let headers = HeadersV1 {
         app: app.clone(),
         provider: stored.provider,
-        event_id: event_id.to_owned(),
+        event_id,
         event_type: stored.event_type,
         received_at: stored.received_at,
         mode: stored.mode,
-        receipt: random::uuid(now)?.simple().to_string(),
+        receipt,
         attempt: 0,
         replay: Some(Replay { force }),
         error: None,
     };
-    Ok(Message {
+    Message {
         headers: Headers::V1(headers),
         body: stored.payload,
-    })
+    }
 }

@@ -1,5 +1,7 @@
 //! The event ledger, as people read it. How it is written is in `ledger.rs`.
 
+use serde::{Deserialize, Serialize};
+
 use super::customer::{part, rows_of};
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
@@ -42,7 +44,8 @@ pub struct EventRecord {
 }
 
 /// Which events a list shows. All conditions must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EventFilter {
     /// What became of them.
     pub outcome: Option<EventOutcome>,
@@ -124,34 +127,40 @@ impl Tx {
         wanted: &EventFilter,
         window: &Window,
     ) -> Result<Listed<EventRecord>, StoreError> {
-        let mut filter = Filter::new("app = ?", app.as_str());
-        if let Some(outcome) = wanted.outcome {
-            filter.and("outcome = ?", outcome.as_str());
-        }
-        if let Some(provider) = wanted.provider {
-            filter.and("provider = ?", provider.as_str());
-        }
-        if let Some(event_type) = &wanted.event_type {
-            filter.and("type = ?", event_type.as_str());
-        }
-        if let Some(customer) = &wanted.customer {
-            // By way of `seq`, or an engine may walk the whole app in the list's order.
-            let chain = format!(
-                "seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({}))",
-                rows_of("$1", "?")
-            );
-            filter.and(&chain, customer.as_str());
-        }
-        if let Some(since) = wanted.since {
-            filter.and("received_at >= ?", since);
-        }
-        if let Some(until) = wanted.until {
-            filter.and("received_at < ?", until);
-        }
+        let filter = filter_of(app, wanted);
         let select = format!("SELECT {COLUMNS} FROM events");
         self.list(&select, filter, Key::Number("seq"), window, record_of)
             .await
     }
+}
+
+/// The conditions of a filter.
+pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
+    let mut filter = Filter::new("app = ?", app.as_str());
+    if let Some(outcome) = wanted.outcome {
+        filter.and("outcome = ?", outcome.as_str());
+    }
+    if let Some(provider) = wanted.provider {
+        filter.and("provider = ?", provider.as_str());
+    }
+    if let Some(event_type) = &wanted.event_type {
+        filter.and("type = ?", event_type.as_str());
+    }
+    if let Some(customer) = &wanted.customer {
+        // By way of `seq`, or an engine may walk the whole app in the list's order.
+        let chain = format!(
+            "seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({}))",
+            rows_of("$1", "?")
+        );
+        filter.and(&chain, customer.as_str());
+    }
+    if let Some(since) = wanted.since {
+        filter.and("received_at >= ?", since);
+    }
+    if let Some(until) = wanted.until {
+        filter.and("received_at < ?", until);
+    }
+    filter
 }
 
 fn record_of(row: &Row) -> Result<EventRecord, StoreError> {

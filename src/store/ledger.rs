@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::driver::{Batch, Kind, binds};
+use super::driver::{Batch, Kind, Row, binds};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
@@ -194,14 +194,7 @@ impl Tx {
         let Some(row) = self.fetch_opt(sql, binds![app.as_str(), id]).await? else {
             return Ok(None);
         };
-        Ok(Some(StoredEvent {
-            provider: row.parsed("provider")?,
-            event_type: row.text("type")?,
-            received_at: row.time("received_at")?,
-            mode: row.parsed("mode")?,
-            outcome: row.parsed("outcome")?,
-            payload: row.text("payload")?,
-        }))
+        stored_of(&row).map(Some)
     }
 
     /// Counts further deliveries of events that are already in the ledger.
@@ -232,4 +225,16 @@ impl Tx {
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
+}
+
+/// The columns that a replay needs.
+pub(super) fn stored_of(row: &Row) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        provider: row.parsed("provider")?,
+        event_type: row.text("type")?,
+        received_at: row.time("received_at")?,
+        mode: row.parsed("mode")?,
+        outcome: row.parsed("outcome")?,
+        payload: row.text("payload")?,
+    })
 }

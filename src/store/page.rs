@@ -201,7 +201,27 @@ impl Tx {
         }
     }
 
-    async fn count(&mut self, select: &str, filter: &Filter) -> Result<u64, StoreError> {
+    /// The first rows of a list in the order of a column, lowest first.
+    pub(super) async fn first<T>(
+        &mut self,
+        select: &str,
+        mut filter: Filter,
+        column: &str,
+        most: u32,
+        read: impl Fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (conditions, next) = (filter.sql(), filter.binds.len() + 1);
+        let sql = format!("{select} WHERE {conditions} ORDER BY {column} LIMIT ${next}");
+        filter.binds.extend(binds![i64::from(most)]);
+        self.fetch(&sql, filter.binds)
+            .await?
+            .iter()
+            .map(read)
+            .collect()
+    }
+
+    /// How many rows the whole list has.
+    pub(super) async fn count(&mut self, select: &str, filter: &Filter) -> Result<u64, StoreError> {
         let (_, from) = select.split_once(" FROM ").unwrap_or(("", select));
         let sql = format!("SELECT COUNT(*) AS n FROM {from} WHERE {}", filter.sql());
         let row = self.fetch_opt(&sql, filter.binds.clone()).await?;

@@ -2,8 +2,8 @@
 //!
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns what became of a message into an acknowledgement, a retry or a dead
-//! letter. Five loops run beside each other: events, dead letters, due times, upkeep, and the relay
-//! of the spool where there is one. All end when the shutdown token is cancelled: what is in hand is
+//! letter. Several loops run beside each other: events, dead letters, due times, replays of many
+//! events, upkeep, and the relay of the spool where there is one. All end when the shutdown token is cancelled: what is in hand is
 //! finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. What is in hand
@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
-use crate::pipeline::{policy, relay, timers};
+use crate::pipeline::{bulk_replay, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use attempts::Stop;
@@ -42,6 +42,13 @@ const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 /// How often the spool is looked at, and its messages are tried again.
 const RELAY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often replays of many events are looked for.
+const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The rest between two batches of a replay: so webhooks that come meanwhile need not wait behind
+/// all of it.
+const REPLAY_REST: Duration = Duration::from_millis(50);
+
 /// How long messages are kept in hand while the store is away: longer than a failover takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,6 +59,7 @@ pub struct Worker {
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
     patience: Duration,
+    replay_to: Option<Arc<dyn Publisher>>,
 }
 
 impl Worker {
@@ -62,6 +70,7 @@ impl Worker {
             clock,
             shutdown,
             patience: PATIENCE,
+            replay_to: None,
         }
     }
 
@@ -69,6 +78,13 @@ impl Worker {
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Carries out replays of many events by publishing them here.
+    #[must_use]
+    pub fn replaying_to(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.replay_to = Some(publisher);
         self
     }
 
@@ -85,6 +101,9 @@ impl Worker {
         loops.spawn(self.clone().run_dead_letters(failed));
         if let Some(publisher) = relay_to {
             loops.spawn(self.clone().run_relay(publisher));
+        }
+        if let Some(publisher) = self.replay_to.clone() {
+            loops.spawn(self.clone().run_replays(publisher));
         }
         loops.spawn(self.clone().run_upkeep());
         loops.spawn(self.run_timers());
@@ -153,6 +172,26 @@ impl Worker {
                 }
             };
             let rest = if more { Duration::ZERO } else { RELAY_INTERVAL };
+            if self.shut_down_within(rest).await {
+                return;
+            }
+        }
+    }
+
+    async fn run_replays(self, publisher: Arc<dyn Publisher>) {
+        loop {
+            let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
+            let rest = match carried {
+                Ok(true) => REPLAY_REST,
+                Ok(false) => REPLAY_INTERVAL,
+                Err(error) => {
+                    warn!(
+                        error = chain(&error),
+                        "a replay could not go on; trying again"
+                    );
+                    REPLAY_INTERVAL
+                }
+            };
             if self.shut_down_within(rest).await {
                 return;
             }

@@ -12,6 +12,7 @@ mod idempotency;
 mod licenses;
 mod packages;
 mod policy;
+mod replays;
 mod rig;
 mod seeds;
 mod tenants;

@@ -1,11 +1,9 @@
-//! The event ledger, and replay of one event.
+//! The event ledger.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,45 +12,43 @@ use super::view::EventView;
 use super::{instant, order_of, problem, word_of};
 use crate::domain::validate::FieldError;
 use crate::http::openapi::{self, words};
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
-use crate::pipeline::replay::replay_one;
+use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::store::EventFilter;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(replay));
+        .routes(routes!(show));
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct EventQuery {
+pub(super) struct EventQuery {
     #[param(schema_with = words::outcome)]
-    outcome: Option<String>,
+    pub(super) outcome: Option<String>,
     /// The same as `outcome`.
     #[param(schema_with = words::outcome)]
-    status: Option<String>,
+    pub(super) status: Option<String>,
     #[param(schema_with = words::provider)]
-    provider: Option<String>,
+    pub(super) provider: Option<String>,
     /// The whole type, as the provider has it.
     #[serde(rename = "type")]
     #[param(example = "invoice.paid")]
-    event_type: Option<String>,
+    pub(super) event_type: Option<String>,
     /// Only events that concerned this customer.
-    customer_id: Option<String>,
+    pub(super) customer_id: Option<String>,
     /// Received then or later.
     #[param(format = DateTime)]
-    since: Option<String>,
+    pub(super) since: Option<String>,
     /// Received before.
     #[param(format = DateTime)]
-    until: Option<String>,
+    pub(super) until: Option<String>,
 }
 
 impl EventQuery {
-    fn filter(self) -> Result<EventFilter, FieldError> {
+    pub(super) fn filter(self) -> Result<EventFilter, FieldError> {
         let since = self.since.map(|text| instant("since", &text)).transpose()?;
         let until = self.until.map(|text| instant("until", &text)).transpose()?;
         let outcome = match self.outcome {
@@ -111,51 +107,4 @@ async fn show(
         .event_find(&admin.app_or_default(), &id)
         .await?;
     Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
-}
-
-/// How to replay.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-struct ReplayBody {
-    /// Also an event that was applied.
-    force: bool,
-}
-
-/// A replay that was ordered.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Replay)]
-struct ReplayView {
-    id: String,
-    /// It is in the queue; `GET /events/{id}` shows what became of it.
-    replayed: bool,
-}
-
-/// Puts an event into the queue again.
-#[utoipa::path(
-    post,
-    path = "/events/{id}/replay",
-    request_body = Option<ReplayBody>,
-    responses(
-        (status = 202, description = "It is in the queue.", body = ReplayView),
-        (status = 409, description = "`already_applied`: it was, and `force` is not given."),
-    )
-)]
-async fn replay(
-    State(state): State<AppState>,
-    admin: Admin,
-    ValidPath(id): ValidPath<String>,
-    body: Option<ValidJson<ReplayBody>>,
-) -> Result<(StatusCode, Json<ReplayView>), ApiError> {
-    let ReplayBody { force } = body.map(|ValidJson(body)| body).unwrap_or_default();
-    let order = order_of(&admin, &state);
-    let (store, publisher) = (&state.store, &*state.publisher);
-    replay_one(store, publisher, &order.app, &id, force, order.now).await?;
-    let mut tx = state.store.begin().await?;
-    let details = json!({"event_id": id, "force": force});
-    order.audit(&mut tx, None, "event_replay", details).await?;
-    tx.commit().await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(ReplayView { id, replayed: true }),
-    ))
 }

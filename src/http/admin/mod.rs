@@ -20,6 +20,7 @@ mod plans;
 mod policy;
 mod problem;
 mod releases;
+mod replays;
 mod secrets;
 mod tokens;
 mod view;
@@ -49,6 +50,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(plans::router())
         .merge(policy::router())
         .merge(events::router())
+        .merge(replays::router())
         .merge(audit::router())
         .merge(apps::router())
         .merge(secrets::router())

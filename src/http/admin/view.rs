@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::access::{Holder, frozen_versions};
 use crate::domain::customer::{Customer, PackageVersion};
+use crate::domain::event::EventError;
 use crate::domain::fact::Address;
 use crate::domain::flag::{Flag, FlagKind};
 use crate::domain::id::AppSlug;
@@ -19,7 +20,7 @@ use crate::http::openapi::words;
 use crate::store::secret::EndpointSecret;
 use crate::store::{App, EventRecord, Granted, Plan, StoreError, Tx};
 
-fn time(at: Option<Timestamp>) -> Option<String> {
+pub(super) fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
 }
 
@@ -411,9 +412,18 @@ pub(super) struct EventView {
 /// Why an event is not applied.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventError)]
-struct EventErrorView {
+pub(super) struct EventErrorView {
     code: String,
     detail: String,
+}
+
+impl From<EventError> for EventErrorView {
+    fn from(error: EventError) -> Self {
+        Self {
+            code: error.code,
+            detail: error.detail,
+        }
+    }
 }
 
 impl From<EventRecord> for EventView {
@@ -435,10 +445,7 @@ impl From<EventRecord> for EventView {
             outcome: record.outcome.as_str(),
             duplicates: record.duplicates,
             attempts: record.attempts,
-            error: record.error.map(|it| EventErrorView {
-                code: it.code,
-                detail: it.detail,
-            }),
+            error: record.error.map(EventErrorView::from),
             customer_id: record.customer.map(Into::into),
             changes: record.changes,
             payload,

@@ -17,7 +17,9 @@ use tollgate::domain::time::Timestamp;
 use tollgate::domain::token::TokenHash;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::process::process;
+use tollgate::pipeline::replay::ReplayError;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Message, Publisher, QueueError};
 use tollgate::store::Store;
@@ -54,6 +56,9 @@ impl Publisher for Outbox {
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(QueueError::Closed);
+        }
         Ok(())
     }
 }
@@ -169,6 +174,11 @@ impl Rig {
     /// Whether writing the same fails.
     pub(super) async fn usage_cannot_be_written(&self) -> bool {
         self.usage.flush(&self.store).await.is_err()
+    }
+
+    /// Publishes the next batch of a replay, as the worker does; whether there was one.
+    pub(super) async fn carry_on_replays(&self) -> Result<bool, ReplayError> {
+        carry_on(&self.store, &*self.outbox, self.now()).await
     }
 
     /// Lets the queue refuse everything, or take it again.

@@ -176,6 +176,12 @@ impl TestServer {
         self.server.stop().await;
     }
 
+    /// Stops the server; its rows and what it was started with are for another one.
+    pub(crate) async fn stop_and_keep(self) -> (Place, BTreeMap<OsString, OsString>) {
+        self.server.stop().await;
+        (self.place, self.environment)
+    }
+
     /// Stops the server and leaves its rows to the next test that wants an empty store.
     pub(crate) async fn stop_and_give_back(self) {
         self.server.stop().await;
