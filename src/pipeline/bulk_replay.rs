@@ -113,16 +113,16 @@ pub async fn carry_on(
         return Ok(false);
     };
     let events = store.read().await?.replay_events(&replay, BATCH).await?;
-    let published = i64::try_from(events.len()).unwrap_or_default();
+    let count = i64::try_from(events.len()).unwrap_or_default();
     let cursor = events.last().map_or(replay.last_seq, |event| event.seq);
     let messages = events.into_iter().map(|event| {
         let receipt = format!("{}-{}", replay.id, event.seq);
         message_of(&replay.app, event.id, event.stored, receipt, replay.force)
     });
     try_join_all(messages.map(|message| publisher.publish(message))).await?;
-    let finished_at = (published < i64::from(BATCH)).then_some(now);
+    let finished_at = (count < i64::from(BATCH)).then_some(now);
     let mut tx = store.begin().await?;
-    tx.replay_advance(&replay, (cursor, published), finished_at, now)
+    tx.replay_advance(&replay, (cursor, count), finished_at, now)
         .await?;
     tx.commit().await?;
     Ok(true)

@@ -3,8 +3,8 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns what became of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run beside each other: events, dead letters, due times, replays of many
-//! events, upkeep, and the relay of the spool where there is one. All end when the shutdown token is cancelled: what is in hand is
-//! finished, or given back unsettled.
+//! events, upkeep, and the relay of the spool where there is one. All end when the shutdown token
+//! is cancelled: what is in hand is finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. What is in hand
 //! is kept for a moment, since most outages are hiccups; then it is given back, once, and nothing

@@ -18,3 +18,4 @@ mod seeds;
 mod tenants;
 mod tokens;
 mod usage;
+mod walls;

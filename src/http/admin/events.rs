@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::list::{self, List, Paging, PagingQuery};
 use super::view::EventView;
-use super::{instant, order_of, problem, word_of};
+use super::{instant, problem, word_of};
 use crate::domain::validate::FieldError;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};

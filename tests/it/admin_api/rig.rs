@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tollgate::clock::Clock;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::Provider;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::domain::token::TokenHash;
@@ -281,19 +281,26 @@ impl Rig {
         self.happen(std::slice::from_ref(event)).await;
     }
 
+    /// The same in any app.
+    pub(super) async fn happens_in(&self, app: &str, event: &Value) {
+        let message = self.message(app, event);
+        process(&self.store, &[&message], self.now()).await.unwrap();
+    }
+
     /// Lets the worker process Stripe events of the app `default`, many in a batch.
     pub(super) async fn happen(&self, events: &[Value]) {
         for events in events.chunks(100) {
-            let messages: Vec<Message> = events.iter().map(|it| self.message(it)).collect();
+            let messages = events.iter().map(|it| self.message("default", it));
+            let messages: Vec<Message> = messages.collect();
             let messages: Vec<&Message> = messages.iter().collect();
             process(&self.store, &messages, self.now()).await.unwrap();
         }
     }
 
-    fn message(&self, event: &Value) -> Message {
+    fn message(&self, app: &str, event: &Value) -> Message {
         let receipt = self.receipts.fetch_add(1, Ordering::SeqCst);
         let headers = HeadersV1 {
-            app: AppSlug::default_app(),
+            app: app.parse().unwrap(),
             provider: Provider::Stripe,
             event_id: event["id"].as_str().unwrap().to_owned(),
             event_type: event["type"].as_str().unwrap().to_owned(),

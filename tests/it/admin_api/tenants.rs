@@ -348,7 +348,7 @@ async fn a_bound_token_makes_tokens_of_its_app_alone(engine: Engine) {
 
 /// Method and path of every route of the admin API, as it describes itself: no route can be made
 /// without a description, and a list here would not know of the next one.
-fn routes() -> Vec<(String, String)> {
+pub(super) fn routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(openapi::document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let below = |(path, item): (&String, &Value)| {

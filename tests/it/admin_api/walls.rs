@@ -1,0 +1,344 @@
+//! Every route of the admin API, asked by those who may not: nobody, the wrong role, another app.
+//!
+//! The routes come from the API itself, so a new one is walked too. What it needs, an id in its
+//! path or fields in its body, is said in `Things`; a part of a path that is not known there fails
+//! the walk.
+
+use serde_json::{Value, json};
+
+use super::rig::{Answer, NOW, ROOT, Rig, id_of, path_of};
+use super::tenants::routes;
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{stripe_customer, stripe_event};
+
+/// POSTs that only ask a question, so that a viewer may.
+const QUESTIONS: [&str; 3] = [
+    "/constraints/evaluate",
+    "/licenses/validate",
+    "/policy/simulate",
+];
+
+/// What only an owner may do, by what its path begins with. Reading is for everybody.
+const OWNERS: [(&str, &[&str]); 3] = [
+    ("/admin-tokens", &["POST", "DELETE"]),
+    ("/apps/{slug}/endpoints", &["POST", "PATCH", "DELETE"]),
+    ("/apps", &["POST", "PATCH", "DELETE"]),
+];
+
+/// The other dialect below `/apps/{slug}`, whose roles are those of the first.
+const NOT_OWNERS: [&str; 2] = ["/apps/{slug}/customers", "/apps/{slug}/licenses"];
+
+fn is_owners(method: &str, route: &str) -> bool {
+    let of =
+        |(path, methods): &(&str, &[&str])| route.starts_with(path) && methods.contains(&method);
+    !NOT_OWNERS.iter().any(|it| route.starts_with(it)) && OWNERS.iter().any(of)
+}
+
+/// One of everything, by the names that paths and bodies have for it.
+struct Things {
+    slug: &'static str,
+    customer: String,
+    external_id: &'static str,
+    email: &'static str,
+    token: String,
+    license: String,
+    license_key: String,
+    event: &'static str,
+    replay: String,
+    secret: String,
+    admin_token: String,
+    flag: String,
+}
+
+impl Things {
+    /// Of the same form, and nowhere.
+    fn missing() -> Self {
+        let none = |prefix: &str| format!("{prefix}_{}", "0".repeat(32));
+        Self {
+            slug: "none",
+            customer: none("cust"),
+            external_id: "e-0",
+            email: "none@x.com",
+            token: none("ctok"),
+            license: none("lic"),
+            license_key: "no-such-key".to_owned(),
+            event: "evt_none",
+            replay: none("rpl"),
+            secret: none("whs"),
+            admin_token: none("atok"),
+            flag: none("flag"),
+        }
+    }
+
+    /// What stands for a variable part of a path, by the part before it.
+    fn part(&self, before: &str, name: &str) -> Option<&str> {
+        Some(match (before, name) {
+            ("customers", "id") => &self.customer,
+            ("by-external", _) => self.external_id,
+            ("tokens", "token_id") => &self.token,
+            ("licenses", "id") => &self.license,
+            ("events", "id") => self.event,
+            ("replays", "id") => &self.replay,
+            ("secrets", "id") => &self.secret,
+            ("admin-tokens", "id") => &self.admin_token,
+            ("flags", "id") => &self.flag,
+            ("apps", "slug") => self.slug,
+            (_, "provider") => "stripe",
+            (_, "price_id") => "p",
+            (_, "package") => "a%2Fb",
+            (_, "vendor") => "a",
+            (_, "name") => "b",
+            _ => return None,
+        })
+    }
+
+    /// The path of a route.
+    fn path(&self, route: &str) -> String {
+        let mut before = "";
+        let mut path = String::new();
+        for part in route.split('/').skip(1) {
+            path.push('/');
+            let variable = part.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+            path.push_str(match variable {
+                None => part,
+                Some(name) => self
+                    .part(before, name.trim_start_matches('*'))
+                    .unwrap_or_else(|| {
+                        panic!("say in `Things` what stands for {{{name}}} in {route}")
+                    }),
+            });
+            before = part;
+        }
+        match route {
+            "/customers/by-email" => format!("{path}?email={}", self.email),
+            "/customers/by-external-id" => format!("{path}?external_id={}", self.external_id),
+            _ if route.ends_with("/access") => format!("{path}?package=a/b"),
+            _ => path,
+        }
+    }
+
+    /// A body that the route takes.
+    fn body(&self, method: &str, route: &str) -> Option<Value> {
+        let last = route.rsplit('/').next().unwrap();
+        Some(match (method, last) {
+            ("GET" | "DELETE", _) => return None,
+            ("POST", "customers") => json!({"name": "x"}),
+            ("POST", "get-or-create") => json!({"name": "x", "external_id": "x"}),
+            ("POST", "packages") => json!({"package": "a/c"}),
+            ("PUT", "packages" | "{price_id}") => json!({"packages": []}),
+            ("POST", "tokens") => json!({"name": "x"}),
+            ("POST", "releases") => json!({"version": "9.9.9"}),
+            ("POST", "licenses") => json!({"customer_id": self.customer, "product": "x"}),
+            ("POST", "validate") => json!({"key": self.license_key}),
+            ("POST", "apps") => json!({"slug": "x", "name": "x"}),
+            ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
+            ("POST", "secrets") => json!({"secret": "whsec_x"}),
+            ("PATCH", "{id}") if route.contains("/secrets/") => json!({"expires_at": null}),
+            ("PATCH" | "PUT", "{id}" | "{slug}") => json!({"name": "x"}),
+            ("POST", "evaluate") => json!({"constraint": "*", "versions": ["1.0"]}),
+            ("POST", "replay") if route == "/events/replay" => json!({"filter": {}}),
+            _ => json!({}),
+        })
+    }
+}
+
+/// A rig with two apps: `one` has one of everything, `two` has nothing.
+struct Town {
+    rig: Rig,
+    /// Owners of the two.
+    one: String,
+    two: String,
+    things: Things,
+}
+
+impl Town {
+    async fn start(engine: Engine) -> Self {
+        let rig = Rig::start(engine).await;
+        for slug in ["one", "two"] {
+            let app = json!({"slug": slug, "name": slug});
+            rig.post("/apps", app).await.expect(201);
+        }
+        let one = rig.admin("owner", Some("one")).await;
+        let two = rig.admin("owner", Some("two")).await;
+        let things = furnish(&rig, &one).await;
+        Self {
+            rig,
+            one,
+            two,
+            things,
+        }
+    }
+
+    async fn ask(&self, token: &str, (method, route): (&str, &str), of: &Things) -> Answer {
+        let (path, body) = (of.path(route), of.body(method, route));
+        self.rig.as_admin(token, method, &path, body).await
+    }
+
+    /// Everything that the owner of `one` can read.
+    async fn seen_by_one(&self) -> Vec<(String, Value)> {
+        let mut seen = Vec::new();
+        for (_, route) in routes().iter().filter(|(method, _)| method == "GET") {
+            let answer = self.ask(&self.one, ("GET", route), &self.things).await;
+            assert_eq!(answer.status, 200, "GET {route}: {}", answer.body);
+            seen.push((route.clone(), answer.body));
+        }
+        seen
+    }
+}
+
+/// Gives an app one of everything.
+async fn furnish(rig: &Rig, owner: &str) -> Things {
+    let post = async |path: &str, body: Value| {
+        let answer = rig.as_admin(owner, "POST", path, Some(body)).await;
+        assert!(answer.status < 300, "{path}: {}", answer.body);
+        answer.body
+    };
+    let ada = json!({"name": "Ada", "email": "ada@x.com", "external_id": "e-1"});
+    let ada = post("/customers", ada).await;
+    let customer = path_of(&ada);
+    post(&format!("{customer}/packages"), json!({"package": "a/b"})).await;
+    let token = post(&format!("{customer}/tokens"), json!({"name": "ci"})).await;
+    let license = json!({"customer_id": id_of(&ada), "product": "tool"});
+    let license = post("/licenses", license).await;
+    let secrets = "/apps/one/endpoints/stripe/secrets";
+    let secret = post(secrets, json!({"secret": "whsec_one"})).await;
+    let viewer = post("/admin-tokens", json!({"name": "v", "role": "viewer"})).await;
+    post("/packages/a/b/releases", json!({"version": "1.0"})).await;
+    let plan = Some(json!({"packages": [{"package": "a/b", "constraint": "*"}]}));
+    rig.as_admin(owner, "PUT", "/plans/stripe/p", plan)
+        .await
+        .expect(201);
+    let account = stripe_customer("cus_1", "ada@x.com");
+    let event = stripe_event("evt_1", "customer.created", NOW - 9, account);
+    rig.happens_in("one", &event).await;
+    let replay = post("/events/replay", json!({"filter": {}})).await;
+    let charge = json!({"id": "ch_1", "object": "charge", "customer": "cus_1"});
+    let dispute =
+        json!({"id": "dp_1", "object": "dispute", "charge": charge, "status": "needs_response"});
+    let event = stripe_event("evt_2", "charge.dispute.created", NOW - 8, dispute);
+    rig.happens_in("one", &event).await;
+    let flags = rig.as_admin(owner, "GET", "/flags", None).await.body;
+    Things {
+        slug: "one",
+        customer: id_of(&ada),
+        external_id: "e-1",
+        email: "ada@x.com",
+        token: id_of(&token),
+        license: id_of(&license),
+        license_key: license["key"].as_str().unwrap().to_owned(),
+        event: "evt_1",
+        replay: id_of(&replay),
+        secret: id_of(&secret),
+        admin_token: id_of(&viewer),
+        flag: flags["data"][0]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+/// An answer without what differs from request to request.
+fn plain(answer: &Answer) -> (u16, Value) {
+    let mut body = answer.body.clone();
+    if let Some(body) = body.as_object_mut() {
+        body.remove("request_id");
+    }
+    (answer.status, body)
+}
+
+/// The routes, those first that make nothing which a later one could find.
+fn in_order() -> Vec<(String, String)> {
+    let mut routes = routes();
+    routes.sort();
+    routes
+}
+
+async fn another_apps_token_learns_and_changes_nothing(engine: Engine) {
+    let town = Town::start(engine).await;
+    let before = town.seen_by_one().await;
+    let missing = Things::missing();
+    let mut refused = 0;
+    for (method, route) in in_order() {
+        let route = (method.as_str(), route.as_str());
+        let theirs = town.ask(&town.two, route, &town.things).await;
+        let nobodys = town.ask(&town.two, route, &missing).await;
+        if nobodys.status >= 400 {
+            assert_eq!(plain(&theirs), plain(&nobodys), "{route:?}");
+            refused += usize::from(theirs.status == 404);
+        } else {
+            // It is about the asker's own app; what it shows must be nothing of the other's.
+            assert!(theirs.status < 300, "{route:?}: {}", theirs.body);
+            let shown = theirs.body.to_string();
+            for word in [
+                town.things.customer.as_str(),
+                "Ada",
+                "ada@x.com",
+                "evt_1",
+                "\"one\"",
+            ] {
+                assert!(!shown.contains(word), "{route:?} shows {word}: {shown}");
+            }
+        }
+    }
+    assert!(refused > 30, "{refused} routes name something of an app");
+    assert_eq!(town.seen_by_one().await, before);
+}
+
+async fn a_token_of_a_deleted_app_opens_nothing(engine: Engine) {
+    // More failures than these from one address are too many.
+    for routes in in_order().chunks(90) {
+        let town = Town::start(engine).await;
+        town.rig.delete("/apps/two").await.expect(204);
+        for (method, route) in routes {
+            let route = (method.as_str(), route.as_str());
+            let answer = town.ask(&town.two, route, &town.things).await;
+            assert_eq!(answer.status, 401, "{route:?}: {}", answer.body);
+        }
+    }
+}
+
+async fn a_viewer_reads_everything_and_changes_nothing(engine: Engine) {
+    let town = Town::start(engine).await;
+    let viewer = town.rig.admin("viewer", Some("one")).await;
+    let before = town.seen_by_one().await;
+    for (method, route) in in_order() {
+        let asked = (method.as_str(), route.as_str());
+        let answer = town.ask(&viewer, asked, &town.things).await;
+        if method == "GET" || QUESTIONS.contains(&route.as_str()) {
+            assert_eq!(answer.status, 200, "{asked:?}: {}", answer.body);
+        } else {
+            assert_eq!(answer.body["code"], "role_insufficient", "{asked:?}");
+        }
+    }
+    assert_eq!(town.seen_by_one().await, before);
+}
+
+async fn an_admin_does_nothing_of_an_owners(engine: Engine) {
+    let town = Town::start(engine).await;
+    let admin = town.rig.admin("admin", Some("one")).await;
+    let mut refused = 0;
+    for (method, route) in in_order() {
+        let asked = (method.as_str(), route.as_str());
+        let answer = town.ask(&admin, asked, &town.things).await;
+        let insufficient = answer.body["code"] == "role_insufficient";
+        assert_eq!(
+            insufficient,
+            is_owners(&method, &route),
+            "{asked:?}: {}",
+            answer.body
+        );
+        refused += usize::from(insufficient);
+    }
+    assert!(refused >= 8, "{refused}");
+    town.rig
+        .as_admin(ROOT, "GET", "/apps/one", None)
+        .await
+        .expect(200);
+}
+
+on_both_stores! {
+    another_apps_token_learns_and_changes_nothing,
+    a_token_of_a_deleted_app_opens_nothing,
+    a_viewer_reads_everything_and_changes_nothing,
+    an_admin_does_nothing_of_an_owners,
+}
