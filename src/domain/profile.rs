@@ -56,7 +56,10 @@ pub struct ProfileChange {
 }
 
 /// A field that is there is given, `null` too.
-fn given<'de, D, T>(deserializer: D) -> Result<Given<T>, D::Error>
+///
+/// # Errors
+/// When the field is neither `null` nor a `T`.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Given<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -159,6 +159,16 @@ pub enum Deletion {
     Permanent,
 }
 
+/// Whether an e-mail address may belong to more than one customer of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameEmail {
+    /// As the rule is: whoever comes second is refused.
+    Refused,
+    /// The exception: the caller says that two people share the address, or one person is two
+    /// customers. A billing account with the address follows the first one made.
+    Allowed,
+}
+
 /// Makes a customer with an access token.
 ///
 /// # Errors
@@ -168,10 +178,11 @@ pub async fn create(
     store: &Store,
     order: &Order,
     change: &ProfileChange,
+    same_email: SameEmail,
 ) -> Result<Created, CustomerError> {
     let profile = new_profile(change)?;
     let mut tx = store.begin_in(&order.app).await?;
-    refuse_taken(&mut tx, order, &profile, None).await?;
+    refuse_taken(&mut tx, order, &profile, None, same_email).await?;
     let created = create_in(&mut tx, order, profile).await?;
     tx.commit().await?;
     Ok(created)
@@ -218,6 +229,7 @@ pub async fn update(
     order: &Order,
     id: &CustomerId,
     change: &ProfileChange,
+    same_email: SameEmail,
 ) -> Result<Acted, CustomerError> {
     refuse_wrong(change)?;
     let mut tx = store.begin_in(&order.app).await?;
@@ -226,6 +238,13 @@ pub async fn update(
             .customer_find(&order.app, id)
             .await?
             .ok_or(ActError::Unknown)?;
+        // Who is gone is said before who else has the address.
+        if row.deleted_at.is_some() {
+            return Err(ActError::Deleted.into());
+        }
+        if let Some(into) = row.merged_into {
+            return Err(ActError::Merged { into }.into());
+        }
         (
             row.profile.clone(),
             change.apply(&row.profile, &row.shown.contact),
@@ -242,7 +261,7 @@ pub async fn update(
             .filter(|_| profile.external_id != before.external_id),
         ..Profile::default()
     };
-    refuse_taken(&mut tx, order, &news, Some(id)).await?;
+    refuse_taken(&mut tx, order, &news, Some(id), same_email).await?;
     let reach = reach_of(Some(id), [&before, &profile]);
     let acted = act_in(&mut tx, order, id, &reach, "update_profile", |world| {
         world.update_profile(id, profile, order.now)
@@ -348,9 +367,10 @@ async fn refuse_taken(
     order: &Order,
     profile: &Profile,
     own: Option<&CustomerId>,
+    same_email: SameEmail,
 ) -> Result<(), CustomerError> {
     let others = |customer: Customer| Some(customer.id).filter(|id| Some(id) != own);
-    if let Some(email) = &profile.email {
+    if let (Some(email), SameEmail::Refused) = (&profile.email, same_email) {
         let holder = tx
             .customer_find_by_email(&order.app, email, Match::Unique)
             .await?;

@@ -10,7 +10,7 @@ use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
 use tollgate::domain::profile::ProfileChange;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Act, GotOrCreated, Order};
+use tollgate::pipeline::customers::{self, Act, GotOrCreated, Order, SameEmail};
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
 use tollgate::queue::Message;
@@ -338,7 +338,7 @@ async fn no_hold_of_an_admin_is_lost_while_workers_and_timers_are_busy() {
             let suspend = Act::Suspend(Some("fraud".to_owned()));
             customers::act(&store, &order(), id, suspend).await.unwrap();
             let name = serde_json::from_value(json!({ "name": format!("Held {id}") })).unwrap();
-            customers::update(&store, &order(), id, &name)
+            customers::update(&store, &order(), id, &name, SameEmail::Refused)
                 .await
                 .unwrap();
         }

@@ -17,7 +17,7 @@ use tollgate::domain::id::AppSlug;
 use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::plan::PackageGrant;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, Order};
+use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, Order, SameEmail};
 use tollgate::pipeline::licenses::{self, LicenseOrder};
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
@@ -295,7 +295,9 @@ async fn use_everything(store: &Store) {
 
     let profile = json!({ "email": "ada@example.com", "external_id": "erp_1", "user_id": "7" });
     let profile = serde_json::from_value(profile).unwrap();
-    let ada = customers::create(store, &order(), &profile).await.unwrap();
+    let ada = customers::create(store, &order(), &profile, SameEmail::Refused)
+        .await
+        .unwrap();
     let id = &ada.customer.id;
     let found = customers::get_or_create(store, &order(), &profile).await;
     assert!(matches!(found.unwrap(), GotOrCreated::Got(_)));

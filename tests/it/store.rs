@@ -5,7 +5,7 @@ use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::profile::ProfileChange;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Created, Order};
+use tollgate::pipeline::customers::{self, Created, Order, SameEmail};
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
 use tollgate::queue::Message;
@@ -37,7 +37,9 @@ async fn create(store: &Store, profile: Value) -> Created {
         actor: Actor::Root,
         now: now(),
     };
-    customers::create(store, &order, &profile).await.unwrap()
+    customers::create(store, &order, &profile, SameEmail::Refused)
+        .await
+        .unwrap()
 }
 
 async fn event(store: &Store, id: &str) -> EventRecord {

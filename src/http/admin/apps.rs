@@ -27,12 +27,16 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("apps", "Tenants.", routes)
 }
 
-pub(super) fn app_not_found() -> ApiError {
+pub(in crate::http) fn app_not_found() -> ApiError {
     ApiError::not_found("app_not_found", "there is no such app")
 }
 
 /// The app of a path, if the token may see it.
-pub(super) async fn visible_app(tx: &mut Tx, admin: &Admin, slug: &str) -> Result<App, ApiError> {
+pub(in crate::http) async fn visible_app(
+    tx: &mut Tx,
+    admin: &Admin,
+    slug: &str,
+) -> Result<App, ApiError> {
     let slug: AppSlug = slug.parse().map_err(|_| app_not_found())?;
     if !admin.may_see(&slug) {
         return Err(app_not_found());

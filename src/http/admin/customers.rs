@@ -17,7 +17,7 @@ use crate::domain::profile::ProfileChange;
 use crate::domain::validate::FieldError;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated};
+use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, Order, SameEmail};
 use crate::store::{CustomerFilter, Listed, Match};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -37,7 +37,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// A customer that was just made, with the one showing of its token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedCustomer)]
-struct CreatedView {
+pub(in crate::http) struct CreatedView {
     #[serde(flatten)]
     customer: CustomerView,
     /// An access token. It is shown only here.
@@ -47,7 +47,7 @@ struct CreatedView {
 /// A customer after an act.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomer)]
-pub(super) struct ActedView {
+pub(in crate::http) struct ActedView {
     #[serde(flatten)]
     customer: CustomerView,
     /// False if it was so before.
@@ -55,7 +55,7 @@ pub(super) struct ActedView {
 }
 
 /// Dresses a customer after an act.
-pub(super) async fn acted(
+pub(in crate::http) async fn acted(
     state: &AppState,
     app: &AppSlug,
     acted: Acted,
@@ -76,7 +76,8 @@ async fn dressed(
     Ok(view::customer(&mut tx, app, customer).await?)
 }
 
-async fn created(
+/// Dresses a customer that was just made.
+pub(in crate::http) async fn created(
     state: &AppState,
     app: &AppSlug,
     created: Created,
@@ -102,14 +103,14 @@ async fn create(
     ValidJson(change): ValidJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
     let order = order_of(&admin, &state);
-    let made = customers::create(&state.store, &order, &change).await?;
+    let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
     created(&state, &order.app, made).await
 }
 
 /// A customer that was there, or one that was made.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum FoundOrMade {
+pub(in crate::http) enum FoundOrMade {
     Found(Box<CustomerView>),
     Made(Box<CreatedView>),
 }
@@ -132,17 +133,58 @@ async fn get_or_create(
     admin: Admin,
     ValidJson(change): ValidJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
-    let order = order_of(&admin, &state);
-    match customers::get_or_create(&state.store, &order, &change).await? {
+    found_or_made(&state, &order_of(&admin, &state), &change).await
+}
+
+/// Gets or makes a customer, and dresses it.
+pub(in crate::http) async fn found_or_made(
+    state: &AppState,
+    order: &Order,
+    change: &ProfileChange,
+) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
+    match customers::get_or_create(&state.store, order, change).await? {
         GotOrCreated::Got(customer) => {
-            let customer = dressed(&state, &order.app, *customer).await?;
+            let customer = dressed(state, &order.app, *customer).await?;
             Ok((StatusCode::OK, Json(FoundOrMade::Found(Box::new(customer)))))
         }
         GotOrCreated::Created(made) => {
-            let (status, Json(made)) = created(&state, &order.app, *made).await?;
+            let (status, Json(made)) = created(state, &order.app, *made).await?;
             Ok((status, Json(FoundOrMade::Made(Box::new(made)))))
         }
     }
+}
+
+/// By what a customer is looked up.
+pub(in crate::http) enum Named<'a> {
+    /// Its own id.
+    Id(&'a str),
+    /// An external id or the id of a billing account, in any spelling.
+    External(&'a str),
+    /// An e-mail address, in whatever case.
+    Email(&'a str),
+}
+
+/// Finds a customer, and dresses it.
+pub(in crate::http) async fn found(
+    state: &AppState,
+    app: &AppSlug,
+    named: Named<'_>,
+) -> Result<Json<CustomerView>, ApiError> {
+    let mut tx = state.store.read().await?;
+    let found = match named {
+        Named::Id(id) => Some(shown_customer(&mut tx, app, id).await?),
+        Named::External(external_id) => {
+            tx.customer_find_by_external(app, external_id, Match::Loose)
+                .await?
+        }
+        Named::Email(email) => {
+            // A `+` that was not encoded arrives as a blank, and no address has one.
+            let email = email.trim().replace(' ', "+");
+            tx.customer_find_by_email(app, &email, Match::Loose).await?
+        }
+    };
+    let customer = found.ok_or_else(problem::customer_not_found)?;
+    Ok(Json(view::customer(&mut tx, app, customer).await?))
 }
 
 /// Shows a customer.
@@ -156,10 +198,7 @@ async fn show(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<CustomerView>, ApiError> {
-    let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+    found(&state, &admin.app_or_default(), Named::Id(&id)).await
 }
 
 /// Finds a customer by its external id or billing account.
@@ -173,20 +212,16 @@ async fn by_external(
     admin: Admin,
     ValidPath(external_id): ValidPath<String>,
 ) -> Result<Json<CustomerView>, ApiError> {
-    let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let found = tx
-        .customer_find_by_external(&app, &external_id, Match::Loose)
-        .await?;
-    let customer = found.ok_or_else(problem::customer_not_found)?;
-    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+    let named = Named::External(&external_id);
+    found(&state, &admin.app_or_default(), named).await
 }
 
+/// Whom to look up by an external id.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct ExternalIdQuery {
+pub(in crate::http) struct ExternalIdQuery {
     /// As in the path of `by-external`.
-    external_id: String,
+    pub(in crate::http) external_id: String,
 }
 
 /// Finds a customer by its external id or billing account, given in the query.
@@ -200,18 +235,20 @@ struct ExternalIdQuery {
     )
 )]
 async fn by_external_id(
-    state: State<AppState>,
+    State(state): State<AppState>,
     admin: Admin,
     ValidQuery(query): ValidQuery<ExternalIdQuery>,
 ) -> Result<Json<CustomerView>, ApiError> {
-    by_external(state, admin, ValidPath(query.external_id)).await
+    let named = Named::External(&query.external_id);
+    found(&state, &admin.app_or_default(), named).await
 }
 
+/// Whom to look up by an e-mail address.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct EmailQuery {
+pub(in crate::http) struct EmailQuery {
     /// The whole address.
-    email: String,
+    pub(in crate::http) email: String,
 }
 
 /// Finds a customer by its e-mail address, in any case.
@@ -229,21 +266,14 @@ async fn by_email(
     admin: Admin,
     ValidQuery(query): ValidQuery<EmailQuery>,
 ) -> Result<Json<CustomerView>, ApiError> {
-    let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    // A `+` that was not encoded arrives as a blank, and no address has one.
-    let email = query.email.trim().replace(' ', "+");
-    let found = tx
-        .customer_find_by_email(&app, &email, Match::Loose)
-        .await?;
-    let customer = found.ok_or_else(problem::customer_not_found)?;
-    Ok(Json(view::customer(&mut tx, &app, customer).await?))
+    let named = Named::Email(&query.email);
+    found(&state, &admin.app_or_default(), named).await
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct ListQuery {
+pub(in crate::http) struct ListQuery {
     /// A part of the e-mail address.
     #[param(max_length = 512)]
     email: Option<String>,
@@ -280,13 +310,22 @@ async fn list(
     paging: Paging,
     ValidQuery(query): ValidQuery<ListQuery>,
 ) -> Result<Json<List<CustomerView>>, ApiError> {
+    let part = listed(&state, &admin.app_or_default(), query, &paging).await?;
+    Ok(paging.answer(part))
+}
+
+/// Part of the list, dressed.
+pub(in crate::http) async fn listed(
+    state: &AppState,
+    app: &AppSlug,
+    query: ListQuery,
+    paging: &Paging,
+) -> Result<Listed<CustomerView>, ApiError> {
     let filter = filter(query).map_err(|error| ApiError::invalid_query(vec![error]))?;
-    let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
-    let part = tx.customer_list(&app, &filter, &paging.0).await?;
-    let Listed { rows, total, next } = part;
-    let rows = view::customers(&mut tx, &app, rows).await?;
-    Ok(paging.answer(Listed { rows, total, next }))
+    let Listed { rows, total, next } = tx.customer_list(app, &filter, &paging.0).await?;
+    let rows = view::customers(&mut tx, app, rows).await?;
+    Ok(Listed { rows, total, next })
 }
 
 fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
@@ -351,7 +390,7 @@ async fn update(
     ValidJson(change): ValidJson<ProfileChange>,
 ) -> Result<Json<ActedView>, ApiError> {
     let (order, id) = (order_of(&admin, &state), super::customer_id(&id)?);
-    let updated = customers::update(&state.store, &order, &id, &change).await?;
+    let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
     acted(&state, &order.app, updated).await
 }
 

@@ -18,7 +18,7 @@ const MAX_SIZE: u32 = 100;
 /// The part of a list that a request asks for: `?page=1&page_size=20` (`per_page` is the same),
 /// or `?cursor=` for walks, which begin with an empty cursor.
 #[derive(Clone, Debug)]
-pub(super) struct Paging(pub(super) Window);
+pub(in crate::http) struct Paging(pub(in crate::http) Window);
 
 /// As it is sent: texts throughout, so that each has its own message.
 #[derive(Deserialize, IntoParams)]

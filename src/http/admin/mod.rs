@@ -6,24 +6,24 @@
 //! apps. What a token may not see answers as if it did not exist.
 
 mod admin_tokens;
-mod apps;
+pub(in crate::http) mod apps;
 mod audit;
 mod constraints;
-mod customers;
+pub(in crate::http) mod customers;
 mod events;
 mod explain;
 mod licenses;
-mod list;
+pub(in crate::http) mod list;
 mod operations;
 mod packages;
 mod plans;
 mod policy;
-mod problem;
+pub(in crate::http) mod problem;
 mod releases;
 mod replays;
 mod secrets;
 mod tokens;
-mod view;
+pub(in crate::http) mod view;
 
 pub(super) use policy::PolicyBody;
 use utoipa_axum::router::OpenApiRouter;
@@ -60,12 +60,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// In whose name, where and when a request does something.
-fn order_of(admin: &Admin, state: &AppState) -> Order {
+pub(in crate::http) fn order_of(admin: &Admin, state: &AppState) -> Order {
     order_in(admin, state, admin.app_or_default())
 }
 
 /// As [`order_of`], in an app that the path names.
-fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
+pub(in crate::http) fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
     Order {
         app,
         actor: admin.actor.clone(),
@@ -74,7 +74,7 @@ fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
 }
 
 /// A customer's id from a path. What is no id names nobody.
-fn customer_id(text: &str) -> Result<CustomerId, ApiError> {
+pub(in crate::http) fn customer_id(text: &str) -> Result<CustomerId, ApiError> {
     text.parse().map_err(|_| problem::customer_not_found())
 }
 
@@ -89,7 +89,11 @@ async fn shown_customer(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Customer
 }
 
 /// The customer of a path, to be changed.
-async fn living_customer(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<Customer, ApiError> {
+pub(in crate::http) async fn living_customer(
+    tx: &mut Tx,
+    app: &AppSlug,
+    id: &str,
+) -> Result<Customer, ApiError> {
     let customer = shown_customer(tx, app, id).await?;
     match customer.deleted_at {
         Some(_) => Err(problem::customer_deleted()),

@@ -10,16 +10,16 @@ use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::store::vault::VaultError;
 
-pub(super) fn customer_not_found() -> ApiError {
+pub(in crate::http) fn customer_not_found() -> ApiError {
     ApiError::not_found("customer_not_found", "there is no such customer")
 }
 
-pub(super) fn customer_merged(into: &CustomerId) -> ApiError {
+pub(in crate::http) fn customer_merged(into: &CustomerId) -> ApiError {
     let detail = format!("this customer turned out to be the same as {into}, which is shown now");
     ApiError::not_found("customer_merged", detail)
 }
 
-pub(super) fn customer_deleted() -> ApiError {
+pub(in crate::http) fn customer_deleted() -> ApiError {
     ApiError::conflict(
         "customer_deleted",
         "the customer was deleted and takes no changes",

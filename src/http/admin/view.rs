@@ -27,7 +27,7 @@ pub(super) fn time(at: Option<Timestamp>) -> Option<String> {
 /// A customer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Customer)]
-pub(super) struct CustomerView {
+pub(in crate::http) struct CustomerView {
     pub(super) id: String,
     app: String,
     organization_id: String,
