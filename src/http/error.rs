@@ -328,8 +328,20 @@ impl IntoResponse for ApiError {
         };
         // Texts and numbers always become JSON.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        (status, self.headers(), body).into_response()
+        let mut response = (status, self.headers(), body).into_response();
+        let errors = errors.to_vec();
+        response.extensions_mut().insert(Said { detail, errors });
+        response
     }
+}
+
+/// What a refusal says, beside its answer: for a dialect that says it in another form.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// The sentence that the caller reads.
+    pub(super) detail: Cow<'static, str>,
+    /// What is wrong, field by field.
+    pub(super) errors: Vec<FieldError>,
 }
 
 /// What is away comes back by itself; everything else needs somebody.

@@ -117,7 +117,7 @@ async fn surround(request: Request, next: Next) -> Response {
 
 /// Turns a panic into a 500. The panic's words stay out of the log line, because they may quote
 /// what the request held; the process's panic hook has reported words and place already.
-fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!(
         error.code = "internal",
         "request failed: its handler panicked"

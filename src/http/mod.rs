@@ -1,4 +1,4 @@
-//! HTTP: the receiver of webhooks, the admin API, the access check, and health.
+//! HTTP: the receiver of webhooks, the admin API and its two dialects, the access check, and health.
 //!
 //! [`router`] says what there is, [`serve`] listens. State is assembled once, by
 //! [`Server`](crate::server::Server), and handed in as an [`AppState`]; handlers get everything
@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod admin;
+mod apps;
 pub mod auth;
 #[cfg(test)]
 mod auth_tests;
@@ -20,6 +21,7 @@ mod health;
 mod idempotency;
 pub mod input;
 pub mod limits;
+mod merchant;
 pub mod openapi;
 mod patience;
 mod server;
@@ -143,8 +145,13 @@ pub fn ops_router(state: AppState) -> Router {
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
-    let admin = admin::router().route_layer(once);
-    described_routes(state.settings.roles, admin)
+    let admin = admin::router().merge(apps::router().into());
+    let routes = described_routes(state.settings.roles, admin.route_layer(once));
+    if state.settings.roles.api {
+        routes.merge(merchant::router(state).into())
+    } else {
+        routes
+    }
 }
 
 /// What processes of these roles serve, except health, which all of them do.

@@ -1,0 +1,63 @@
+//! How objects and lists are wrapped.
+
+use axum::Json;
+use serde::Serialize;
+
+use crate::http::admin::list::Paging;
+use crate::store::{Listed, Window};
+
+/// One object.
+#[derive(Serialize)]
+pub(super) struct Data<T> {
+    data: T,
+}
+
+impl<T> Data<T> {
+    /// Wraps an answer of the admin API.
+    pub(super) fn of(Json(data): Json<T>) -> Json<Self> {
+        Json(Self { data })
+    }
+}
+
+/// Part of a list.
+#[derive(Serialize)]
+pub(super) struct DataList<T> {
+    data: Vec<T>,
+    meta: DataMeta,
+}
+
+/// Which part of a list it is: a page, or a step of a walk by `?cursor=`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum DataMeta {
+    Page {
+        total: u64,
+        page: u32,
+        per_page: u32,
+    },
+    Walk {
+        per_page: u32,
+        next_cursor: Option<String>,
+    },
+}
+
+impl<T> DataList<T> {
+    /// Wraps a part that the store cut.
+    pub(super) fn of(paging: &Paging, part: Listed<T>) -> Json<Self> {
+        let meta = match paging.0 {
+            Window::Page { number, size } => DataMeta::Page {
+                total: part.total.unwrap_or_default(),
+                page: number,
+                per_page: size,
+            },
+            Window::Walk { size, .. } => DataMeta::Walk {
+                per_page: size,
+                next_cursor: part.next,
+            },
+        };
+        Json(Self {
+            data: part.rows,
+            meta,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Customers of a merchant.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::stream;
+use super::view::{CustomerBody, MerchantCustomer, field_name};
+use crate::domain::profile::ProfileChange;
+use crate::http::admin::{customer_id, living_customer, order_of};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::customers::{self, CustomerError, Deletion};
+
+/// What is said of who is not there, was deleted, or is another merchant's.
+const NOT_FOUND: &str = "Customer not found or access denied";
+const EMAIL_MISSING: &str = "Email is required";
+const TAKEN_AT_CREATION: &str = "A customer with this email already exists";
+const TAKEN_AT_CHANGE: &str = "Another customer with this email already exists. \
+                               Use dangerouslyAllowSameEmailForDifferentCustomers to allow.";
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(list).post(create))
+        .route("/{id}", get(show).post(update).delete(delete))
+}
+
+/// One customer.
+#[derive(Serialize)]
+struct CustomerAnswer {
+    customer: MerchantCustomer,
+}
+
+/// Something was done that leaves nothing to show.
+#[derive(Serialize)]
+struct SuccessAnswer {
+    success: bool,
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("customer_not_found", NOT_FOUND)
+}
+
+/// Whoever cannot be shown or changed does not exist here: another merchant's, a merged, a
+/// deleted one.
+fn hidden(error: ApiError) -> ApiError {
+    match error.status() {
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT => not_found(),
+        _ => error,
+    }
+}
+
+/// Says in this dialect's words why a customer was not made or changed.
+fn refused(error: CustomerError, taken: &'static str) -> ApiError {
+    match error {
+        CustomerError::EmailTaken { .. } => ApiError::conflict("email_taken", taken),
+        CustomerError::Act(_) => not_found(),
+        CustomerError::Invalid { mut errors } => {
+            for error in &mut errors {
+                error.field = field_name(&error.field).to_owned();
+            }
+            ApiError::invalid(errors)
+        }
+        CustomerError::ExternalIdTaken { .. }
+        | CustomerError::Store(_)
+        | CustomerError::Random(_) => error.into(),
+    }
+}
+
+/// 400 for an address that is missing or empty.
+fn email_missing() -> ApiError {
+    ApiError::BadRequest {
+        code: "email_missing",
+        detail: EMAIL_MISSING.into(),
+    }
+}
+
+async fn list(State(state): State<AppState>, admin: Admin) -> Result<impl IntoResponse, ApiError> {
+    let customers = stream::customers(state.store.clone(), admin.app_or_default()).await?;
+    Ok((
+        [(CONTENT_TYPE, "application/json")],
+        Body::from_stream(customers),
+    ))
+}
+
+async fn show(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<Json<CustomerAnswer>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = living_customer(&mut tx, &app, &id).await.map_err(hidden)?;
+    let customer = MerchantCustomer::of(&app, customer);
+    Ok(Json(CustomerAnswer { customer }))
+}
+
+async fn create(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidJson(body): ValidJson<CustomerBody>,
+) -> Result<(StatusCode, Json<CustomerAnswer>), ApiError> {
+    let email = body.email.iter().flatten().next();
+    if email.is_none_or(|email| email.trim().is_empty()) {
+        return Err(email_missing());
+    }
+    let order = order_of(&admin, &state);
+    let same_email = body.same_email();
+    let made = customers::create(&state.store, &order, &body.into(), same_email).await;
+    let made = made.map_err(|error| refused(error, TAKEN_AT_CREATION))?;
+    let customer = MerchantCustomer::of(&order.app, made.customer);
+    Ok((StatusCode::CREATED, Json(CustomerAnswer { customer })))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    ValidJson(body): ValidJson<CustomerBody>,
+) -> Result<Json<CustomerAnswer>, ApiError> {
+    let email = body.email.as_ref();
+    if email.is_some_and(|it| it.as_ref().is_none_or(|email| email.trim().is_empty())) {
+        return Err(email_missing());
+    }
+    let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
+    let same_email = body.same_email();
+    let change = ProfileChange::from(body);
+    let updated = customers::update(&state.store, &order, &id, &change, same_email).await;
+    let updated = updated.map_err(|error| refused(error, TAKEN_AT_CHANGE))?;
+    let customer = MerchantCustomer::of(&order.app, updated.customer);
+    Ok(Json(CustomerAnswer { customer }))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<Json<SuccessAnswer>, ApiError> {
+    let order = order_of(&admin, &state);
+    let mut tx = state.store.read().await?;
+    let found = living_customer(&mut tx, &order.app, &id).await;
+    let id = found.map_err(hidden)?.id;
+    drop(tx);
+    let deleted = customers::delete(&state.store, &order, &id, Deletion::Soft).await;
+    deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))?;
+    Ok(Json(SuccessAnswer { success: true }))
+}

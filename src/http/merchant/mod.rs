@@ -1,0 +1,107 @@
+//! The dialect of subscription systems with merchants: `/api/customers…`, in camel case.
+//!
+//! The same functions as in the admin API, in other clothes. The merchant is the app that the
+//! token is bound to, or `default`. Deletion is soft, and who was deleted is not found any more.
+//! Every refusal, whoever makes it, has the form `{"error": "…"}`: handlers and extractors refuse
+//! as everywhere, and one layer around all routes dresses what they say. So nothing can refuse in
+//! another form by accident, not even a path or method that does not exist, or a panic.
+
+mod customers;
+mod stream;
+mod view;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use serde::Serialize;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::error::Said;
+use super::{AppState, frame, idempotency, no_such_method, no_such_path};
+use crate::domain::validate::FieldError;
+
+/// Where this dialect is.
+const PLACE: &str = "/api/customers";
+
+/// Everything at and below `/api/customers`.
+pub(super) fn router(state: &AppState) -> Router<AppState> {
+    let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
+    let dress = || middleware::from_fn(dressed);
+    // Dressed twice: inside, so that a panic is, and an answer that is kept for its repetition;
+    // outside, for what the layer that keeps answers refuses by itself.
+    let routes = customers::router()
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(CatchPanicLayer::custom(frame::panicked))
+        .layer(dress())
+        .route_layer(once)
+        .layer(dress());
+    // A nested router is not asked about its place with a slash at the end.
+    Router::new()
+        .nest(PLACE, routes)
+        .route(&format!("{PLACE}/"), any(no_such_path).layer(dress()))
+}
+
+/// A refusal.
+#[derive(Serialize)]
+struct ErrorBody {
+    error: String,
+    /// What is wrong, field by field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    field: String,
+    message: String,
+}
+
+/// Dresses what was refused.
+async fn dressed(request: Request, next: Next) -> Response {
+    let failed = failed(&request);
+    let mut response = next.run(request).await;
+    let Some(Said { detail, errors }) = response.extensions_mut().remove::<Said>() else {
+        return response;
+    };
+    let wrong = |error: &FieldError| format!("{} {}", error.field, error.message);
+    let sentence = if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        failed.to_owned()
+    } else if errors.is_empty() {
+        detail.into_owned()
+    } else {
+        errors.iter().map(wrong).collect::<Vec<_>>().join("; ")
+    };
+    let details = errors.into_iter().map(|error| Detail {
+        field: error.field,
+        message: error.message,
+    });
+    let body = ErrorBody {
+        error: sentence,
+        details: details.collect(),
+    };
+    // What the other headers say, such as when to come back, stays true.
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let json = HeaderValue::from_static("application/json");
+    parts.headers.insert(CONTENT_TYPE, json);
+    let body = Json(body).into_response().into_body();
+    Response::from_parts(parts, body)
+}
+
+/// What a failure of ours is called: by what was being done.
+fn failed(request: &Request) -> &'static str {
+    let path = request.extensions().get::<MatchedPath>();
+    let of_all = path.is_some_and(|path| path.as_str() == PLACE);
+    match *request.method() {
+        Method::POST if of_all => "Failed to create customer",
+        Method::POST => "Failed to update customer",
+        Method::DELETE => "Failed to delete customer",
+        _ if of_all => "Failed to get customers",
+        _ => "Failed to get customer",
+    }
+}

@@ -1,0 +1,126 @@
+//! A customer as this dialect shows it, and what its requests say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::customer::Customer;
+use crate::domain::fact::Address;
+use crate::domain::id::AppSlug;
+use crate::domain::profile::{Given, ProfileChange, given};
+use crate::pipeline::customers::SameEmail;
+
+/// A customer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MerchantCustomer {
+    id: String,
+    email: Option<String>,
+    name: Option<String>,
+    user_id: Option<String>,
+    billing_address_line1: Option<String>,
+    billing_address_line2: Option<String>,
+    billing_city: Option<String>,
+    billing_postal_code: Option<String>,
+    billing_country: Option<String>,
+    tax_id: Option<String>,
+    merchant_id: String,
+    created_at: String,
+    updated_at: String,
+    deleted_at: Option<String>,
+}
+
+impl MerchantCustomer {
+    pub(super) fn of(app: &AppSlug, customer: Customer) -> Self {
+        let contact = customer.shown.contact;
+        let Address {
+            line1,
+            line2,
+            city,
+            state: _,
+            postal_code,
+            country,
+        } = contact.address.unwrap_or_default();
+        Self {
+            id: customer.id.into(),
+            email: contact.email,
+            name: contact.name,
+            user_id: customer.profile.user_id,
+            billing_address_line1: line1,
+            billing_address_line2: line2,
+            billing_city: city,
+            billing_postal_code: postal_code,
+            billing_country: country,
+            tax_id: customer.profile.tax_id,
+            merchant_id: app.to_string(),
+            created_at: customer.made_at.to_string(),
+            updated_at: customer.updated_at.to_string(),
+            deleted_at: customer.deleted_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// What a request sets. Fields that it does not name stay as they are, `null` clears.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct CustomerBody {
+    #[serde(deserialize_with = "given")]
+    pub(super) email: Given<String>,
+    #[serde(deserialize_with = "given")]
+    name: Given<String>,
+    #[serde(deserialize_with = "given")]
+    user_id: Given<String>,
+    #[serde(deserialize_with = "given")]
+    billing_address_line1: Given<String>,
+    #[serde(deserialize_with = "given")]
+    billing_address_line2: Given<String>,
+    #[serde(deserialize_with = "given")]
+    billing_city: Given<String>,
+    #[serde(deserialize_with = "given")]
+    billing_postal_code: Given<String>,
+    #[serde(deserialize_with = "given")]
+    billing_country: Given<String>,
+    #[serde(deserialize_with = "given")]
+    tax_id: Given<String>,
+    dangerously_allow_same_email_for_different_customers: bool,
+}
+
+impl CustomerBody {
+    /// Whether it allows two customers with one e-mail address.
+    pub(super) fn same_email(&self) -> SameEmail {
+        if self.dangerously_allow_same_email_for_different_customers {
+            SameEmail::Allowed
+        } else {
+            SameEmail::Refused
+        }
+    }
+}
+
+impl From<CustomerBody> for ProfileChange {
+    fn from(body: CustomerBody) -> Self {
+        Self {
+            email: body.email,
+            name: body.name,
+            user_id: body.user_id,
+            billing_address_line1: body.billing_address_line1,
+            billing_address_line2: body.billing_address_line2,
+            billing_address_city: body.billing_city,
+            billing_address_postal_code: body.billing_postal_code,
+            billing_address_country: body.billing_country,
+            tax_id: body.tax_id,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a request calls a field of a [`ProfileChange`].
+pub(super) fn field_name(field: &str) -> &str {
+    match field {
+        "user_id" => "userId",
+        "billing_address_line1" => "billingAddressLine1",
+        "billing_address_line2" => "billingAddressLine2",
+        "billing_address_city" => "billingCity",
+        "billing_address_postal_code" => "billingPostalCode",
+        "billing_address_country" => "billingCountry",
+        "tax_id" => "taxId",
+        same => same,
+    }
+}
