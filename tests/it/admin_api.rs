@@ -14,7 +14,6 @@ mod packages;
 mod policy;
 mod replays;
 mod rig;
-mod seeds;
 mod tenants;
 mod tokens;
 mod usage;

@@ -33,6 +33,7 @@ mod queue;
 mod rabbitmq;
 mod receiver;
 mod registry;
+mod seeds;
 mod signature;
 mod store;
 mod support;
