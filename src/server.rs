@@ -371,15 +371,18 @@ async fn listen(
     let address = listener
         .local_addr()
         .map_err(StartError::io("asking for the address".to_owned()))?;
+    let trusted = config.http.trusted_proxies.clone();
     let router = match config.http.ops_listen {
         None => http::router(state.clone()),
         Some(ops) => {
             let ops = bind(ops).await?;
             let router = http::ops_router(state.clone());
-            tasks.spawn(http::serve(ops, router, limits, shutdown.clone()));
+            let proxies = trusted.clone();
+            tasks.spawn(http::serve(ops, router, limits, proxies, shutdown.clone()));
             http::service_router(state.clone())
         }
     };
-    tasks.spawn(http::serve(listener, router, limits, shutdown.clone()));
+    let serving = http::serve(listener, router, limits, trusted, shutdown.clone());
+    tasks.spawn(serving);
     Ok(address)
 }

@@ -270,7 +270,7 @@ impl<'a> Dossier<'a> {
             status: Status::Expired,
             reason,
             subject: Some(refund.key.clone()),
-            since: Some(refund.kept.standing.0),
+            since: refund.kept.newest(),
         };
         let waived = refund.kept.parts.keys().all(|part| self.is_waived(part));
         (expires && !waived).then_some(held)

@@ -40,6 +40,10 @@ const HAND_OVER_TIME: Duration = Duration::from_secs(4);
 /// way can take to 900 MiB.
 const CONNECTIONS: usize = 900;
 
+/// Open connections of one address: two thirds of all, so that others find a place, and far more
+/// than a provider, a registry or a browser holds. A proxy in front is exempt if it is trusted.
+const CONNECTIONS_OF_ONE: usize = 600;
+
 /// How long requests under way may take to finish after the order to stop. Less than the ten
 /// seconds after which container runtimes kill; a webhook cut off then was not acknowledged and
 /// comes again.
@@ -58,6 +62,8 @@ pub struct Limits {
     pub hand_over_time: Duration,
     /// Open connections. Default 900.
     pub connections: usize,
+    /// Of these, those of one address; more are closed at once. Default 600.
+    pub connections_of_one: usize,
     /// For requests under way when the server stops. Default 8 s.
     pub drain_time: Duration,
 }
@@ -70,6 +76,7 @@ impl Default for Limits {
             write_time: WRITE_TIME,
             hand_over_time: HAND_OVER_TIME,
             connections: CONNECTIONS,
+            connections_of_one: CONNECTIONS_OF_ONE,
             drain_time: DRAIN_TIME,
         }
     }

@@ -24,6 +24,7 @@ pub mod limits;
 mod merchant;
 pub mod openapi;
 mod patience;
+mod seats;
 mod server;
 pub mod throttle;
 pub mod usage;

@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -27,36 +28,44 @@ use tower::ServiceExt;
 
 use super::limits::{self, Limits};
 use super::patience::Patience;
+use super::seats::Seats;
 use crate::causes::chain;
 
 /// How long to wait after the system refused a connection, usually because no file descriptor is
 /// free: trying again at once would only burn the processor until one is.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown`. Then nothing more is accepted, requests under
+/// Serves `router` on `listener` until `shutdown`; trusted proxies may hold any number of the
+/// connections. Then nothing more is accepted, requests under
 /// way are finished, and those that take longer than the limit's `drain_time` are cut off.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    trusted_proxies: Vec<IpNet>,
     shutdown: CancellationToken,
 ) {
-    let seats = Arc::new(Semaphore::new(limits.connections));
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let seats = Seats::new(limits.connections_of_one, trusted_proxies);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &seats) => accepted,
+            accepted = accept(&listener, &room) => accepted,
         };
         // The semaphore is never closed.
-        let Some((stream, peer, seat)) = accepted else {
+        let Some((stream, peer, place)) = accepted else {
             break;
+        };
+        let Some(seat) = seats.take(peer.ip()) else {
+            tracing::debug!(client.address = %peer.ip(), "too many connections of one address");
+            continue;
         };
         let router = router.clone();
         let shutdown = shutdown.clone();
         connections.spawn(async move {
             converse(stream, peer, router, limits, shutdown).await;
-            drop(seat);
+            drop((seat, place));
         });
     }
     // Closed at once, so that a successor on the same address can take over.
@@ -65,16 +74,16 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// The next connection, once there is a seat for it. Without a seat it waits in the system's
-/// queue, where it costs us nothing.
+/// The next connection, once there is room for it. Without room it waits in the system's queue,
+/// where it costs us nothing.
 async fn accept(
     listener: &TcpListener,
-    seats: &Arc<Semaphore>,
+    room: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let seat = Arc::clone(seats).acquire_owned().await.ok()?;
+    let place = Arc::clone(room).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer, seat)),
+            Ok((stream, peer)) => return Some((stream, peer, place)),
             Err(error) => {
                 tracing::warn!(error = chain(&error), "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

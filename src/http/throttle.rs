@@ -10,6 +10,8 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::client_addr::subscriber;
+
 /// Failures that one address may cause in a minute before the answer is 429.
 const FAILURES_A_MINUTE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
@@ -52,14 +54,7 @@ impl Throttle {
         if self.failures.len() >= ADDRESSES {
             return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         }
-        match client {
-            IpAddr::V4(_) => client,
-            // One subscriber has a whole /64 (RFC 6177, section 2).
-            IpAddr::V6(addr) => {
-                let [a, b, c, d, ..] = addr.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        }
+        subscriber(client)
     }
 }
 

@@ -56,8 +56,10 @@ pub async fn order(
     force: bool,
 ) -> Result<BulkReplay, ReplayError> {
     check(&filter, force)?;
-    let mut tx = store.begin().await?;
+    // Counted before the transaction that writes, which would keep others waiting.
+    let mut tx = store.read().await?;
     let about = tx.replay_preview(&order.app, &filter, force, 1).await?;
+    drop(tx);
     let replay = BulkReplay {
         id: ReplayId::from_uuid(random::uuid(order.now)?),
         app: order.app.clone(),
@@ -70,6 +72,7 @@ pub async fn order(
         published: 0,
         finished_at: None,
     };
+    let mut tx = store.begin().await?;
     tx.replay_add(&replay).await?;
     let details = json!({
         "id": replay.id, "filter": replay.filter, "force": force, "matched": replay.matched,

@@ -112,16 +112,23 @@ impl Publisher for EmbeddedQueue {
 
 /// Takes the publishes that wait, as many as may share a commit, and commits them together.
 async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) {
-    while let Some(Publish { message, done }) = inbox.recv().await {
-        let mut bytes = message.body.len();
-        let (mut messages, mut waiting) = (vec![message], vec![done]);
-        while messages.len() < GROUP && bytes < GROUP_BYTES {
-            let Ok(Publish { message, done }) = inbox.try_recv() else {
-                break;
-            };
-            bytes += message.body.len();
-            messages.push(message);
-            waiting.push(done);
+    while let Some(first) = inbox.recv().await {
+        let mut bytes = 0;
+        let (mut messages, mut waiting) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(Publish { message, done }) = next {
+            // Whoever gave up was told to send it again: to keep it too would only make work, most
+            // of all when there is too much already.
+            if !done.is_closed() {
+                bytes += message.body.len();
+                messages.push(message);
+                waiting.push(done);
+            }
+            let full = messages.len() >= GROUP || bytes >= GROUP_BYTES;
+            next = if full { None } else { inbox.try_recv().ok() };
+        }
+        if messages.is_empty() {
+            continue;
         }
         let result = shared.add(messages).await.map_err(Arc::new);
         if result.is_ok() {

@@ -8,7 +8,7 @@ use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, rfc3339};
 
 /// One event as the ledger has it.
 #[derive(Clone, Debug)]
@@ -56,8 +56,10 @@ pub struct EventFilter {
     /// Whose customer they concern; rows merged into it count.
     pub customer: Option<CustomerId>,
     /// Received at this instant or later.
+    #[serde(with = "rfc3339::option")]
     pub since: Option<Timestamp>,
     /// Received before this instant.
+    #[serde(with = "rfc3339::option")]
     pub until: Option<Timestamp>,
 }
 

@@ -179,17 +179,20 @@ impl Worker {
     }
 
     async fn run_replays(self, publisher: Arc<dyn Publisher>) {
+        let mut pause = Pause::new();
         loop {
             let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
             let rest = match carried {
-                Ok(true) => REPLAY_REST,
-                Ok(false) => REPLAY_INTERVAL,
+                Ok(more) => {
+                    pause = Pause::new();
+                    if more { REPLAY_REST } else { REPLAY_INTERVAL }
+                }
                 Err(error) => {
                     warn!(
                         error = chain(&error),
                         "a replay could not go on; trying again"
                     );
-                    REPLAY_INTERVAL
+                    pause.next()
                 }
             };
             if self.shut_down_within(rest).await {

@@ -207,6 +207,73 @@ async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server(eng
     server.stop().await;
 }
 
+async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let stripe = tollgate::domain::id::Provider::Stripe;
+    for number in 1..=2 {
+        let event = json!({
+            "id": format!("evt_{number}"), "type": "customer.subscription.updated",
+            "created": 1_790_000_000, "livemode": true, "data": { "object": { "id": "sub_1" } },
+        });
+        server.deliver(stripe, &event).await;
+    }
+    let of = |more: &[&'static str]| [&["events", "replay"][..], more].concat();
+    let failed = ["--outcome", "failed", "--since", "2026-01-01T00:00:00Z"];
+    let shown = tollgate(
+        &of(&[&failed[..], &["--dry-run"]].concat()),
+        beside(&server),
+    )
+    .await;
+    assert_eq!(
+        out(&shown),
+        "2 events would be replayed\nevt_1\nevt_2\n",
+        "{}",
+        err(&shown)
+    );
+    let shown = tollgate(&of(&["evt_1", "--dry-run"]), beside(&server)).await;
+    let expected = "evt_1 would be failed  payload_field_missing: ";
+    assert!(
+        out(&shown).starts_with(expected),
+        "{}{}",
+        out(&shown),
+        err(&shown)
+    );
+
+    let before = server.get("/api/v1/events/evt_2").await.1["processed_at"].clone();
+    let ordered = tollgate(&of(&failed), beside(&server)).await;
+    let said = out(&ordered);
+    let (id, rest) = said
+        .split_once(": ")
+        .unwrap_or_else(|| panic!("{}", err(&ordered)));
+    assert_eq!(rest, "2 events; the running server works them off\n");
+    server
+        .until("/api/v1/events/evt_2", |it| it["processed_at"] != before)
+        .await;
+    let path = format!("/api/v1/replays/{id}");
+    let finished = |it: &serde_json::Value| it["finished_at"].is_string();
+    assert_eq!(server.until(&path, finished).await["published"], 2);
+
+    for (arguments, said) in [
+        (of(&[]), "required"),
+        (of(&["evt_1", "--outcome", "failed"]), "cannot be used with"),
+        (of(&["evt_1", "--all"]), "cannot be used with"),
+        (of(&["--since", "yesterday"]), "must be a time such as"),
+        (
+            of(&["--outcome", "applied"]),
+            "`force` replays it all the same",
+        ),
+    ] {
+        let refused = tollgate(&arguments, beside(&server)).await;
+        assert!(!refused.status.success(), "{arguments:?}");
+        assert!(
+            err(&refused).contains(said),
+            "{arguments:?}: {}",
+            err(&refused)
+        );
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_config_prints_every_problem_and_no_secret() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,4 +304,5 @@ on_both_stores! {
     a_second_server_on_one_folder_is_refused_by_name,
     a_token_from_the_command_line_opens_the_api,
     failed_events_are_listed_shown_and_replayed_beside_a_running_server,
+    many_events_are_replayed_by_filter_beside_a_running_server,
 }

@@ -156,7 +156,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -196,7 +196,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (unpaid) has been failing since 1970-01-01T00:00:10Z, has no grace, for the provider has given up collecting, and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -209,7 +209,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:20Z.",
                 "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20Z, having been failing since 1970-01-01T00:00:10Z (end_after: 10s).",
                 OWN,
@@ -222,7 +222,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
                 "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
                 OWN,
             ],
@@ -234,7 +234,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "The customer is frozen by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:10Z.",
                 "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
                 OWN,
@@ -271,7 +271,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best is paused. Going on with it lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
                 "Subscription sub_1 (active) has been paused since 1970-01-01T00:00:10Z, for its collection is (on_collection_pause: suspend).",
                 OWN,
             ],
@@ -295,7 +295,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:10Z.",
                 "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
                 OWN,
@@ -308,7 +308,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "expired",
             &[(Hold::Billing, "expired", true)],
             &[
-                "The customer is expired by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is expired by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
                 OWN,
             ],
@@ -320,7 +320,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:11:40Z.",
                 "Subscription sub_1 (active) ended on 1970-01-01T00:11:40Z as it was scheduled to.",
                 OWN,
@@ -333,7 +333,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:20Z.",
                 "Subscription sub_1 (active) ended on 1970-01-01T00:00:20Z, when the provider deleted its account.",
                 "Account cus_1 is the customer's own: it follows no other; the provider deleted it on 1970-01-01T00:00:20Z.",
@@ -370,7 +370,7 @@ fn every_standing_of_a_subscription_is_told_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d). Its events do not say which status came last; the one with least access was taken.",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -600,7 +600,7 @@ fn every_hold_is_told_alone_and_beside_others() {
                 (Hold::Dispute, "suspended", false),
             ],
             &[
-                "The customer is expired by billing: no subscription counts as good, and the best has ended. A new subscription lifts this.",
+                "The customer is expired by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
                 "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
                 "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30Z.",
                 OWN,
@@ -632,7 +632,7 @@ fn every_hold_is_told_alone_and_beside_others() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. A payment lifts this.",
+                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:40Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:40Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:40Z the customer becomes frozen (subscription_ended), unless billing says something else before.",

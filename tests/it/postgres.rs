@@ -281,6 +281,7 @@ async fn unused_indexes(url: &str) -> BTreeSet<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one use after the other")]
 async fn use_everything(store: &Store) {
     let app = AppSlug::default_app();
     let dispute = json!({

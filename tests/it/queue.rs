@@ -442,3 +442,35 @@ async fn messages_of_an_app_go_with_it() {
     let batch = take(&mut *consumer, 10).await;
     assert_eq!(ids(&batch), ["evt_ours"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_in_queue_does_not_keep_what_its_sender_gave_up_on() {
+    let rig = Rig::embedded().await;
+    let Rig::Embedded { store, .. } = &rig else {
+        unreachable!("that is what was made");
+    };
+    // While another writes, nothing is committed, and publishes wait.
+    let writing = store.begin().await.unwrap();
+    let publish = |id| {
+        let publisher = rig.publisher();
+        tokio::spawn(async move { publisher.publish(message(id)).await })
+    };
+    let first = publish("evt_1");
+    // The first is being committed when the second comes.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let second = publish("evt_2");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    second.abort();
+    let third = publish("evt_3");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(writing);
+    first.await.unwrap().unwrap();
+    third.await.unwrap().unwrap();
+    let mut consumer = rig.consumer(Lane::Work);
+    let taken = consumer.next_batch(9).await.unwrap();
+    let ids: Vec<_> = taken
+        .iter()
+        .map(|it| &it.message.headers().event_id)
+        .collect();
+    assert_eq!(ids, ["evt_1", "evt_3"]);
+}

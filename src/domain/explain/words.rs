@@ -82,10 +82,10 @@ fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
     let status = hold.status;
     match hold.hold {
         Hold::Billing => {
-            let (said, lifts) = (said(verdict), lifts(verdict));
+            let said = said(verdict);
             format!(
                 "The customer is {status} by billing: no subscription counts as good, and the best \
-                 {said}. {lifts} lifts this."
+                 {said}. That ends when one counts as good."
             )
         }
         Hold::Manual => {
@@ -107,15 +107,6 @@ fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
             let what = money(hold);
             format!("The customer is {status}, because {what}. Only an admin lifts this.")
         }
-    }
-}
-
-/// What ends billing's hold.
-const fn lifts(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Failing) => "A payment",
-        Some(Verdict::Paused) => "Going on with it",
-        Some(Verdict::Good | Verdict::Ended) | None => "A new subscription",
     }
 }
 

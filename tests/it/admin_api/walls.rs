@@ -122,11 +122,9 @@ impl Things {
         let last = route.rsplit('/').next().unwrap();
         Some(match (method, last) {
             ("GET" | "DELETE", _) => return None,
-            ("POST", "customers") => json!({"name": "x"}),
             ("POST", "get-or-create") => json!({"name": "x", "external_id": "x"}),
             ("POST", "packages") => json!({"package": "a/c"}),
             ("PUT", "packages" | "{price_id}") => json!({"packages": []}),
-            ("POST", "tokens") => json!({"name": "x"}),
             ("POST", "releases") => json!({"version": "9.9.9"}),
             ("POST", "licenses") => json!({"customer_id": self.customer, "product": "x"}),
             ("POST", "validate") => json!({"key": self.license_key}),
@@ -134,7 +132,9 @@ impl Things {
             ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
             ("POST", "secrets") => json!({"secret": "whsec_x"}),
             ("PATCH", "{id}") if route.contains("/secrets/") => json!({"expires_at": null}),
-            ("PATCH" | "PUT", "{id}" | "{slug}") => json!({"name": "x"}),
+            ("POST", "customers" | "tokens") | ("PATCH" | "PUT", "{id}" | "{slug}") => {
+                json!({"name": "x"})
+            }
             ("POST", "evaluate") => json!({"constraint": "*", "versions": ["1.0"]}),
             ("POST", "replay") if route == "/events/replay" => json!({"filter": {}}),
             _ => json!({}),

@@ -169,7 +169,7 @@ fn told(end: &End) -> String {
         let granted = shown
             .entitlements
             .iter()
-            .flat_map(|entitlement| grants(&plans, entitlement));
+            .filter_map(|entitlement| grants(&plans, entitlement));
         let packages: BTreeSet<String> = granted.flatten().map(|it| it.package.clone()).collect();
         let packages = if packages.is_empty() {
             "nothing".to_owned()

@@ -154,6 +154,7 @@ pub(super) fn small_limits() -> Limits {
         write_time: Duration::from_millis(500),
         hand_over_time: Duration::from_millis(200),
         connections: 100,
+        connections_of_one: 100,
         drain_time: Duration::from_millis(400),
     }
 }
@@ -188,6 +189,10 @@ impl Rig {
             begun: AtomicUsize::new(0),
             published: Mutex::new(Vec::new()),
         });
+        let trusted: Vec<_> = trusted_proxies
+            .iter()
+            .map(|net| net.parse().unwrap())
+            .collect();
         let state = AppState::new(Parts {
             store: store.clone(),
             publisher: Arc::clone(&recorder) as Arc<dyn Publisher>,
@@ -197,10 +202,7 @@ impl Rig {
             settings: HttpSettings {
                 roles: Roles::ALL,
                 signature_tolerance: Duration::from_mins(5),
-                trusted_proxies: trusted_proxies
-                    .iter()
-                    .map(|net| net.parse().unwrap())
-                    .collect(),
+                trusted_proxies: trusted.clone(),
                 root_token: None,
                 limits,
             },
@@ -211,7 +213,13 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving = http::serve(listener, http::router(state), limits, shutdown.clone());
+        let serving = http::serve(
+            listener,
+            http::router(state),
+            limits,
+            trusted,
+            shutdown.clone(),
+        );
         let server = tokio::spawn(serving);
         Self {
             addr,

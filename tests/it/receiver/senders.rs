@@ -309,3 +309,51 @@ async fn connections_above_the_bound_wait_for_their_turn() {
         .unwrap();
     assert!(rest.starts_with(b"HTTP/1.1 200 "));
 }
+
+/// Asks on a connection whether the server lives; nothing if it was closed instead.
+async fn asks(stream: &mut TcpStream) -> String {
+    let request = b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n";
+    // A closed connection may take the request or refuse it.
+    let _ = stream.write_all(request).await;
+    let mut answer = vec![0; 4096];
+    let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await;
+    let read = read.expect("an answer or an end").unwrap_or_default();
+    String::from_utf8(answer[..read].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_connection() {
+    let limits = Limits {
+        connections_of_one: 2,
+        head_time: Duration::from_mins(1),
+        ..small_limits()
+    };
+    let rig = Rig::with(limits, &[]).await;
+    let (mut first, mut second) = (rig.connect().await, rig.connect().await);
+    for stream in [&mut first, &mut second] {
+        assert!(asks(stream).await.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(
+        asks(&mut rig.connect().await).await,
+        "",
+        "one too many is closed"
+    );
+    assert!(asks(&mut second).await.starts_with("HTTP/1.1 200 "));
+    drop(first);
+    // Its end is noticed a moment later.
+    let started = Instant::now();
+    while asks(&mut rig.connect().await).await.is_empty() {
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "no seat came free"
+        );
+    }
+
+    let behind_proxy = Rig::with(limits, &["127.0.0.0/8"]).await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut stream = behind_proxy.connect().await;
+        assert!(asks(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        streams.push(stream);
+    }
+}
