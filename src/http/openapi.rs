@@ -36,16 +36,20 @@
 //!   `provider`) in [`words`], for `#[schema(schema_with = words::status)]`; schemas of domain
 //!   types, which know nothing of HTTP, in [`schemas`].
 //! - A status of 400 and above without a body of its own gets the problem document.
+//! - Examples are written once, on fields (`#[schema(examples("acme/tool"))]`), or on a body whose
+//!   fields do not go together; [`examples`] puts together those of bodies.
 //! - A field of an answer that may be null is always there; one that may be missing says so with
 //!   `#[schema(nullable = false)]` on its `Option`.
 //!
 //! Types are shown under their names without the `View` of the code (`#[schema(as = Customer)]`);
 //! the names are one set for the whole API.
 
+mod examples;
 mod parts;
 mod policy;
 mod refusals;
 mod schemas;
+mod shape;
 pub(super) mod words;
 
 use std::collections::BTreeSet;
@@ -80,7 +84,8 @@ pub fn document() -> &'static str {
         // Texts, lists and maps always become JSON.
         let described = serde_json::to_value(complete(described.into_openapi()));
         let mut described = described.unwrap_or_default();
-        schemas::require_nullable(&mut described);
+        shape::finish(&mut described);
+        examples::add(&mut described);
         serde_json::to_string_pretty(&described).unwrap_or_default()
     });
     &DOCUMENT
@@ -132,7 +137,9 @@ pub(super) fn guarded(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppS
 }
 
 fn idempotency_key() -> Parameter {
-    let key = ObjectBuilder::new().schema_type(Type::String);
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[ -~]{1,255}$"));
     ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -141,7 +148,7 @@ fn idempotency_key() -> Parameter {
              each time the first answer comes again. A request that is still running is 409, \
              another request with the same key 422.",
         ))
-        .schema(Some(key.min_length(Some(1)).max_length(Some(255))))
+        .schema(Some(key))
         .build()
 }
 

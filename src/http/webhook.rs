@@ -84,8 +84,8 @@ impl Place {
     post,
     path = "/webhooks/{provider}",
     params(
-        ("Stripe-Signature" = Option<String>, Header, description = "From Stripe: `t=…,v1=…`."),
-        ("Paddle-Signature" = Option<String>, Header, description = "From Paddle: `ts=…;h1=…`."),
+        ("Stripe-Signature" = String, Header, description = "From Stripe: `t=…,v1=…`."),
+        ("Paddle-Signature" = String, Header, description = "From Paddle: `ts=…;h1=…`."),
     ),
     request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
     responses(
@@ -116,8 +116,8 @@ async fn receive_for_default(
     post,
     path = "/webhooks/{app}/{provider}",
     params(
-        ("Stripe-Signature" = Option<String>, Header, description = "From Stripe: `t=…,v1=…`."),
-        ("Paddle-Signature" = Option<String>, Header, description = "From Paddle: `ts=…;h1=…`."),
+        ("Stripe-Signature" = String, Header, description = "From Stripe: `t=…,v1=…`."),
+        ("Paddle-Signature" = String, Header, description = "From Paddle: `ts=…;h1=…`."),
     ),
     request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
     responses(

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod customer_list;
 mod customers;
+mod description;
 mod events;
 mod explain;
 mod freeze;

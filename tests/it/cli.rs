@@ -40,6 +40,13 @@ fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_printed_as_it_is_served() {
+    let output = tollgate(&["openapi"], BTreeMap::new()).await;
+    assert!(output.status.success(), "{}", err(&output));
+    assert_eq!(out(&output).trim_end(), tollgate::http::openapi::document());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demo_shows_every_step_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     let environment = BTreeMap::from([("TMPDIR".into(), temporary.path().into())]);

@@ -3,12 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
-use tollgate::http::openapi;
+use serde_json::{Value, json};
 
-fn document() -> Value {
-    serde_json::from_str(openapi::document()).unwrap()
-}
+use crate::support::description::{Exchange, Reading, document, valid};
 
 /// Path, method and operation of everything that is described.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
@@ -37,7 +34,7 @@ fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
 fn every_reference_resolves() {
     let document = document();
     let mut references = Vec::new();
-    all(&document, "$ref", &mut references);
+    all(document, "$ref", &mut references);
     assert!(references.len() > 100, "{} references", references.len());
     for reference in references {
         let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
@@ -50,7 +47,7 @@ fn every_operation_says_what_it_does_and_how_it_answers() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
     let mut ids = BTreeSet::new();
-    for (path, method, operation) in operations(&document) {
+    for (path, method, operation) in operations(document) {
         let place = format!("{method} {path}");
         let id = operation["operationId"].as_str().unwrap_or_default();
         assert!(!id.is_empty() && ids.insert(id), "{place}: id {id:?}");
@@ -75,6 +72,39 @@ fn every_operation_says_what_it_does_and_how_it_answers() {
         let parts = path.split('/').filter_map(|part| part.strip_prefix('{'));
         let parts: BTreeSet<&str> = parts.map(|part| part.trim_end_matches('}')).collect();
         assert_eq!(told, parts, "{place}");
+    }
+}
+
+#[test]
+fn every_body_has_an_example_and_every_example_is_valid() {
+    fn visit(schema: &'static Value, place: &str, seen: &mut usize) {
+        match schema {
+            Value::Object(object) => {
+                let examples = schema["examples"].as_array().into_iter().flatten();
+                // `example` stands beside the schema that it is for.
+                let single = object.get("schema").zip(object.get("example"));
+                for (schema, example) in examples.map(|it| (schema, it)).chain(single) {
+                    *seen += 1;
+                    if let Err(fault) = valid(schema, example, Reading::Plain) {
+                        panic!("{place}: {example}{fault}");
+                    }
+                }
+                for (key, inner) in object {
+                    visit(inner, &format!("{place}/{key}"), seen);
+                }
+            }
+            Value::Array(array) => array.iter().for_each(|it| visit(it, place, seen)),
+            _ => {}
+        }
+    }
+    let mut seen = 0;
+    visit(document(), "", &mut seen);
+    assert!(seen > 200, "{seen} examples");
+
+    for (name, schema) in document()["components"]["schemas"].as_object().unwrap() {
+        let is_object = schema["type"] == "object" && schema.get("properties").is_some();
+        let is_whole = is_object || schema.get("allOf").is_some();
+        assert!(!is_whole || schema.get("examples").is_some(), "{name}");
     }
 }
 
@@ -106,4 +136,167 @@ fn no_route_is_missing() {
         &mut undescribed,
     );
     assert_eq!(undescribed, PAGES);
+}
+
+/// The checker that holds every answer of the other tests against the description.
+#[test]
+fn what_is_not_as_described_is_found() {
+    let app = json!({"slug": "a", "name": "A", "created_at": "2026-01-05T12:00:00Z"});
+    let page = json!({"page": 1, "page_size": 20, "per_page": 20, "total": 1, "total_pages": 1});
+    let with = |field: &str, value: Value| {
+        let mut app = app.clone();
+        app[field] = value;
+        app
+    };
+    let list = |app: Value| json!({"data": [app], "meta": page});
+    let body = json!({"name": "A"});
+    let unknown = json!({"title": "Not Found", "status": 404, "code": "x", "detail": "y"});
+    let (plain, problem) = ("application/json", "application/problem+json");
+    let cases = [
+        ("GET", "/api/v1/apps/a", None, 200, plain, app.clone(), None),
+        (
+            "GET",
+            "/api/v1/apps/a?x=y",
+            None,
+            404,
+            problem,
+            unknown.clone(),
+            None,
+        ),
+        (
+            "GET",
+            "/api/v1/apps",
+            None,
+            200,
+            plain,
+            list(app.clone()),
+            None,
+        ),
+        (
+            "PATCH",
+            "/api/v1/apps/a",
+            Some(&body),
+            200,
+            plain,
+            app.clone(),
+            None,
+        ),
+        ("DELETE", "/api/v1/apps/a", None, 204, "", json!(""), None),
+        ("GET", "/nowhere", None, 404, problem, unknown.clone(), None),
+        (
+            "GET",
+            "/nowhere",
+            None,
+            200,
+            plain,
+            json!({}),
+            Some("no such operation"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            201,
+            plain,
+            app.clone(),
+            Some("the status"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            404,
+            plain,
+            unknown,
+            Some("not as"),
+        ),
+        (
+            "DELETE",
+            "/api/v1/apps/a",
+            None,
+            204,
+            plain,
+            app.clone(),
+            Some("no body"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            200,
+            plain,
+            with("x", json!(1)),
+            Some(".x is not described"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            200,
+            plain,
+            with("name", json!(1)),
+            Some(".name is of type"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            200,
+            plain,
+            with("created_at", json!("now")),
+            Some("date-time"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps/a",
+            None,
+            200,
+            plain,
+            json!({"slug": "a"}),
+            Some("has no"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps",
+            None,
+            200,
+            plain,
+            list(with("x", json!(1))),
+            Some(".data[0].x"),
+        ),
+        (
+            "GET",
+            "/api/v1/apps",
+            None,
+            200,
+            plain,
+            json!({"data": [], "meta": {}}),
+            Some(".meta fits 0"),
+        ),
+        (
+            "PATCH",
+            "/api/v1/apps/a",
+            Some(&app),
+            200,
+            plain,
+            app.clone(),
+            Some("asked ."),
+        ),
+    ];
+    for (method, path, sent, status, content_type, answer, fault) in cases {
+        let exchange = Exchange {
+            method,
+            path,
+            sent,
+            status,
+            content_type,
+            answer: &answer,
+        };
+        let found = exchange.conforms().err();
+        let is_right = match (&found, fault) {
+            (Some(found), Some(fault)) => found.contains(fault),
+            (found, fault) => found.is_none() && fault.is_none(),
+        };
+        assert!(is_right, "{method} {path} {status} {answer}: {found:?}");
+    }
 }

@@ -25,7 +25,7 @@ pub(in crate::http) struct Paging(pub(in crate::http) Window);
 #[into_params(parameter_in = Query)]
 pub(super) struct PagingQuery {
     /// Which page, from 1 on. Does not go with `cursor`.
-    #[param(value_type = Option<u32>, minimum = 1, default = 1)]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295u64, default = 1)]
     page: Option<String>,
     /// Most rows of the answer.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]

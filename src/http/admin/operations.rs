@@ -121,6 +121,7 @@ async fn expire(
 /// Which versions are left: those that are named, or all that were out at an instant.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"versions": [{"package": "acme/tool", "version": "2.1.0"}]})))]
 struct FreezeBody {
     /// Exactly these. Does not go with `at`.
     #[schema(max_items = 10_000)]

@@ -64,6 +64,7 @@ async fn list(
 /// One release, or several under `releases`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"version": "2.1.0", "released_at": "2026-01-31T09:30:00Z"})))]
 struct ReleasesBody {
     #[schema(examples("2.1.0"))]
     version: Option<String>,

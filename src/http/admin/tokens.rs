@@ -72,7 +72,7 @@ struct TokenBody {
     scope: Option<String>,
     /// Only these packages, `*` standing for anything; all of the customer's unless given.
     #[serde(default)]
-    #[schema(max_items = 100, examples(json!(["acme/*"])))]
+    #[schema(max_items = 100, examples("acme/*"))]
     packages: Vec<String>,
     /// When it ends; never unless given.
     #[schema(format = DateTime)]

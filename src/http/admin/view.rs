@@ -28,11 +28,17 @@ pub(super) fn time(at: Option<Timestamp>) -> Option<String> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Customer)]
 pub(in crate::http) struct CustomerView {
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     pub(super) id: String,
+    #[schema(examples("default"))]
     app: String,
+    #[schema(examples("default"))]
     organization_id: String,
+    #[schema(examples("Acme Inc"))]
     name: Option<String>,
+    #[schema(examples("billing@acme.example"))]
     email: Option<String>,
+    #[schema(examples("crm-1042"))]
     external_id: Option<String>,
     user_id: Option<String>,
     phone: Option<String>,
@@ -71,6 +77,7 @@ pub(in crate::http) struct CustomerView {
 pub(super) struct FlagView {
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
+    #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
     #[schema(format = DateTime)]
     at: Option<String>,
@@ -205,10 +212,15 @@ fn flag_view(flag: Flag) -> FlagView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CustomerToken)]
 pub(super) struct TokenView {
+    #[schema(examples("ctok_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     pub(super) id: String,
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     customer_id: String,
+    #[schema(examples("build server"))]
     name: String,
+    #[schema(examples("read"))]
     scope: String,
+    #[schema(examples("acme/*"))]
     packages: Vec<String>,
     prefix: String,
     #[schema(format = DateTime)]
@@ -239,7 +251,9 @@ impl From<CustomerToken> for TokenView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AdminToken)]
 pub(super) struct AdminTokenView {
+    #[schema(examples("atok_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     pub(super) id: String,
+    #[schema(examples("deploy script"))]
     name: String,
     #[schema(schema_with = words::role)]
     role: &'static str,
@@ -272,7 +286,9 @@ impl From<AdminToken> for AdminTokenView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = App)]
 pub(super) struct AppView {
+    #[schema(examples("acme"))]
     pub(super) slug: String,
+    #[schema(examples("Acme Inc"))]
     name: String,
     #[schema(format = DateTime)]
     created_at: String,
@@ -292,7 +308,9 @@ impl From<App> for AppView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookSecret)]
 pub(super) struct SecretView {
+    #[schema(examples("whs_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     pub(super) id: String,
+    #[schema(examples("default"))]
     app: String,
     #[schema(schema_with = words::provider)]
     provider: &'static str,
@@ -328,6 +346,7 @@ impl From<EndpointSecret> for SecretView {
 pub(super) struct PlanView {
     #[schema(schema_with = words::provider)]
     provider: &'static str,
+    #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     pub(super) price_id: String,
     packages: Vec<PackageGrant>,
     #[schema(schema_with = words::plan_source)]
@@ -359,8 +378,11 @@ impl From<Plan> for PlanView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Release)]
 pub(super) struct ReleaseView {
+    #[schema(examples("acme/tool"))]
     package: String,
+    #[schema(examples("2.1.0"))]
     version: String,
+    #[schema(examples("2.1.0.0"))]
     pub(super) normalized: String,
     #[schema(format = DateTime)]
     released_at: String,
@@ -381,12 +403,15 @@ impl From<Release> for ReleaseView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(super) struct EventView {
+    #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
     id: String,
     #[schema(schema_with = words::provider)]
     provider: &'static str,
+    #[schema(examples("default"))]
     app: String,
     account: Option<String>,
     livemode: Option<bool>,
+    #[schema(examples("invoice.paid"))]
     #[serde(rename = "type")]
     event_type: String,
     #[schema(format = DateTime)]
@@ -400,6 +425,7 @@ pub(super) struct EventView {
     duplicates: i64,
     attempts: i64,
     error: Option<EventErrorView>,
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     customer_id: Option<String>,
     /// What was before and after.
     changes: Value,

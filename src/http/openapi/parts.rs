@@ -5,6 +5,8 @@ use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Required};
 
+use super::words;
+
 /// A part by its name, where that says enough, else with what stands before it; what it is; an
 /// example.
 const PARTS: &[(&str, &str, &str)] = &[
@@ -78,7 +80,10 @@ pub(super) fn describe(path: &str, operation: &mut Operation) {
         {
             let long = format!("{before}/{part}");
             let known = PARTS.iter().find(|(it, ..)| *it == long || *it == part);
-            let schema = ObjectBuilder::new().schema_type(Type::String);
+            let schema = match name {
+                "provider" => words::provider(),
+                _ => ObjectBuilder::new().schema_type(Type::String).build(),
+            };
             let parameter = ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Path)

@@ -1,8 +1,5 @@
-//! Schemas of domain types, which know nothing of HTTP, and what all schemas have in common.
+//! Schemas of domain types, which know nothing of HTTP.
 
-use std::collections::BTreeSet;
-
-use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
@@ -115,79 +112,4 @@ impl ToSchema for ProfileChange {
     fn name() -> std::borrow::Cow<'static, str> {
         "CustomerBody".into()
     }
-}
-
-/// What answers hold and may be null is always there: makes it required in every schema that no
-/// request uses.
-pub(super) fn require_nullable(document: &mut Value) {
-    let mut asked = BTreeSet::new();
-    let paths = document["paths"].as_object().into_iter().flatten();
-    for (_, item) in paths {
-        for operation in item.as_object().into_iter().flatten().map(|(_, it)| it) {
-            references(document, &operation["requestBody"], &mut asked);
-            references(document, &operation["parameters"], &mut asked);
-        }
-    }
-    let schemas = document["components"]["schemas"].as_object_mut();
-    for (name, schema) in schemas.into_iter().flatten() {
-        if !asked.contains(name) {
-            require(schema);
-        }
-    }
-}
-
-/// Collects the names of all schemas that `value` refers to, through others too.
-fn references(document: &Value, value: &Value, names: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            let target = object.get("$ref").and_then(Value::as_str);
-            if let Some(name) = target.and_then(|it| it.strip_prefix("#/components/schemas/"))
-                && names.insert(name.to_owned())
-            {
-                references(document, &document["components"]["schemas"][name], names);
-            }
-            object
-                .values()
-                .for_each(|it| references(document, it, names));
-        }
-        Value::Array(array) => array.iter().for_each(|it| references(document, it, names)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-fn require(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            let nullable: Vec<Value> = object
-                .get("properties")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten()
-                .filter(|(_, property)| may_be_null(property))
-                .map(|(name, _)| name.clone().into())
-                .collect();
-            if !nullable.is_empty() {
-                let required = object
-                    .entry("required")
-                    .or_insert_with(|| Value::Array(vec![]));
-                if let Some(required) = required.as_array_mut() {
-                    required.extend(nullable);
-                }
-            }
-            object.values_mut().for_each(require);
-        }
-        Value::Array(array) => array.iter_mut().for_each(require),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-fn may_be_null(property: &Value) -> bool {
-    let is_null = |it: &Value| it["type"] == "null";
-    let among = |key: &str| {
-        property[key]
-            .as_array()
-            .is_some_and(|all| all.iter().any(is_null))
-    };
-    let types = property["type"].as_array();
-    types.is_some_and(|all| all.iter().any(|it| it == "null")) || among("oneOf") || among("anyOf")
 }

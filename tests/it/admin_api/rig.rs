@@ -27,6 +27,7 @@ use tollgate::store::vault::Vault;
 use tower::ServiceExt;
 
 use crate::support::SetClock;
+use crate::support::description::Exchange;
 use crate::support::stores::{Engine, Place, TestStore};
 
 /// The owner of everything.
@@ -225,7 +226,7 @@ impl Rig {
         .await
     }
 
-    /// Any call.
+    /// Any call. What comes must be as the description of the API says.
     pub(super) async fn send(
         &self,
         method: &str,
@@ -240,7 +241,8 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = match body {
+        let sent = body;
+        let body = match &sent {
             Some(body) => {
                 request = request.header("content-type", "application/json");
                 Body::from(body.to_string())
@@ -257,11 +259,21 @@ impl Rig {
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Answer {
+        let answer = Answer {
             status,
             headers,
             body,
+        };
+        Exchange {
+            method,
+            path,
+            sent: sent.as_ref(),
+            status,
+            content_type: answer.header("content-type"),
+            answer: &answer.body,
         }
+        .check();
+        answer
     }
 
     /// Makes a customer; the answer of its making.
