@@ -50,7 +50,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(plans::router())
         .merge(policy::router())
         .merge(events::router())
-        .merge(replays::router().into())
+        .merge(replays::router())
         .merge(audit::router().into())
         .merge(apps::router())
         .merge(secrets::router())

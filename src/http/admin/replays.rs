@@ -1,39 +1,47 @@
 //! Replay of events of the ledger: of one, and of all that a filter names.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::events::EventQuery;
 use super::order_of;
 use super::view::{EventErrorView, time};
 use crate::domain::validate::FieldError;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
 use crate::pipeline::process::Preview;
 use crate::pipeline::replay::{preview_one, replay_one};
 use crate::store::replay::{BulkReplay, Replayable};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/events/replay", post(replay_many))
-        .route("/events/{id}/replay", post(replay))
-        .route("/replays/{id}", get(show))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(replay_many))
+        .routes(routes!(replay))
+        .routes(routes!(show));
+    openapi::resource("replays", "Events of the ledger, once more.", routes)
 }
 
-#[derive(Default, Deserialize)]
+/// How to replay.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ReplayBody {
+    /// Also an event that was applied.
     force: bool,
+    /// Only shows what the replay would change.
     dry_run: bool,
 }
 
 /// A replay that was ordered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
 struct ReplayView {
     id: String,
     /// It is in the queue; `GET /events/{id}` shows what became of it.
@@ -41,14 +49,18 @@ struct ReplayView {
 }
 
 /// What a replay would do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReplayPreview)]
 struct PreviewView {
     id: String,
     dry_run: bool,
+    #[schema(schema_with = words::outcome)]
     outcome: &'static str,
     error: Option<EventErrorView>,
     customer_id: Option<String>,
-    changes: serde_json::Value,
+    /// What would be before and after. The id of a customer that would be made is another each
+    /// time.
+    changes: Value,
 }
 
 impl PreviewView {
@@ -64,6 +76,17 @@ impl PreviewView {
     }
 }
 
+/// Puts an event into the queue again.
+#[utoipa::path(
+    post,
+    path = "/events/{id}/replay",
+    request_body = Option<ReplayBody>,
+    responses(
+        (status = 200, description = "With `dry_run`: what it would do.", body = PreviewView),
+        (status = 202, description = "It is in the queue.", body = ReplayView),
+        (status = 409, description = "`already_applied`: it was, and `force` is not given."),
+    )
+)]
 async fn replay(
     State(state): State<AppState>,
     admin: Admin,
@@ -86,27 +109,42 @@ async fn replay(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-#[derive(Deserialize)]
+/// Which events to replay, and how.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BulkReplayOrder)]
 struct BulkBody {
     filter: FilterBody,
+    /// Also events that were applied.
     #[serde(default)]
     force: bool,
+    /// Only shows which events these are.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// The filters of the list of events; `{}` for all events.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EventFilter)]
 struct FilterBody {
+    #[schema(schema_with = words::outcome)]
     outcome: Option<String>,
+    /// The same as `outcome`.
+    #[schema(schema_with = words::outcome)]
     status: Option<String>,
+    #[schema(schema_with = words::provider)]
     provider: Option<String>,
+    /// The whole type, as the provider has it.
     #[serde(rename = "type")]
     event_type: Option<String>,
+    /// Only events that concerned this customer.
     customer_id: Option<String>,
+    /// Received then or later.
+    #[schema(format = DateTime)]
     since: Option<String>,
+    /// Received before.
+    #[schema(format = DateTime)]
     until: Option<String>,
 }
 
@@ -125,7 +163,8 @@ impl From<FilterBody> for EventQuery {
 }
 
 /// What a replay of many events would be about.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BulkReplayPreview)]
 struct BulkPreviewView {
     dry_run: bool,
     matched: u64,
@@ -144,7 +183,8 @@ impl From<Replayable> for BulkPreviewView {
 }
 
 /// A replay of many events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BulkReplay)]
 struct BulkReplayView {
     id: String,
     force: bool,
@@ -153,7 +193,9 @@ struct BulkReplayView {
     /// How many have been published. Fewer than `matched` at the end if others had their effect
     /// in the meantime.
     published: i64,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     finished_at: Option<String>,
 }
 
@@ -170,6 +212,17 @@ impl From<BulkReplay> for BulkReplayView {
     }
 }
 
+/// Replays all events that a filter names. The workers carry it out, batch by batch.
+#[utoipa::path(
+    post,
+    path = "/events/replay",
+    request_body = BulkBody,
+    responses(
+        (status = 200, description = "With `dry_run`: which events.", body = BulkPreviewView),
+        (status = 202, description = "It is ordered.", body = BulkReplayView),
+        (status = 409, description = "`already_applied`: the filter asks for events that were, and `force` is not given."),
+    )
+)]
 async fn replay_many(
     State(state): State<AppState>,
     admin: Admin,
@@ -189,6 +242,12 @@ async fn replay_many(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
+/// Shows how far a replay of many events is.
+#[utoipa::path(
+    get,
+    path = "/replays/{id}",
+    responses((status = 200, description = "The replay.", body = BulkReplayView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,

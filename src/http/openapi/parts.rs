@@ -21,6 +21,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "evt_1Q2w3e4R5t6Y7u8I",
     ),
     (
+        "replays/{id}",
+        "The id of the replay of many events.",
+        "rpl_01939f1bf0007cc8a4d0b1c2d3e4f506",
+    ),
+    (
         "admin-tokens/{id}",
         "The id of the admin token.",
         "atok_01939f1bf0007cc8a4d0b1c2d3e4f506",
