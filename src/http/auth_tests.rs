@@ -23,7 +23,7 @@ use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::domain::token::{AdminToken, TokenHash};
-use crate::queue::{Message, Publisher, QueueError};
+use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::Store;
 use crate::store::vault::Vault;
 
@@ -47,6 +47,10 @@ impl Publisher for Nowhere {
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
         Err(QueueError::Closed)
     }
 }

@@ -13,7 +13,7 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::queue::message::Headers;
-use crate::queue::{Message, Publisher, QueueError};
+use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::{NewMessage, Store, StoreError, Tx};
 
 /// The spool's lane in the table of messages.
@@ -75,6 +75,18 @@ impl Publisher for Spooling {
         let asked = async { self.store.read().await?.message_next_due(LANE, []).await };
         asked.await.map(|_| ()).map_err(|_: StoreError| away)
     }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        self.publisher.depths().await
+    }
+}
+
+/// How many messages are in the spool.
+///
+/// # Errors
+/// When the store fails.
+pub async fn depth(tx: &mut Tx) -> Result<u64, StoreError> {
+    tx.message_count(LANE, None).await
 }
 
 /// Puts a message into the spool, in a transaction of the caller's.

@@ -16,8 +16,11 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::message::Headers;
-use super::{Consumer, Delivery, GROUP_BYTES, Lane, Message, Publisher, QueueError, Settlement};
+use super::{
+    Consumer, Delivery, Depths, GROUP_BYTES, Lane, Message, Publisher, QueueError, Settlement,
+};
 use crate::clock::Clock;
+use crate::domain::retry;
 use crate::domain::time::Timestamp;
 use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx};
 
@@ -108,6 +111,10 @@ impl Publisher for EmbeddedQueue {
         };
         counted.await.map(|_| ()).map_err(QueueError::unavailable)
     }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        self.shared.depths().await.map_err(QueueError::unavailable)
+    }
 }
 
 /// Takes the publishes that wait, as many as may share a commit, and commits them together.
@@ -147,6 +154,18 @@ impl Shared {
         let mut tx = self.store.begin().await?;
         put(&mut tx, messages, self.clock.now()).await?;
         tx.commit().await
+    }
+
+    async fn depths(&self) -> Result<Depths, StoreError> {
+        let (work, now) = (word(Lane::Work), self.clock.now());
+        let mut tx = self.store.read().await?;
+        let resting = tx.message_resting(work, now).await?;
+        let of_rest = |(tries, rest)| (rest, resting.get(&tries).copied().unwrap_or_default());
+        Ok(Depths {
+            work: tx.message_count(work, Some(now)).await?,
+            retry: (1_u32..).zip(retry::rests()).map(of_rest).collect(),
+            failed: tx.message_count(word(Lane::Failed), None).await?,
+        })
     }
 
     const fn lane(&self, lane: Lane) -> &LaneState {

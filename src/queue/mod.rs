@@ -66,6 +66,23 @@ pub trait Publisher: Send + Sync + 'static {
     /// # Errors
     /// Why it does not.
     async fn ready(&self) -> Result<(), QueueError>;
+
+    /// How much lies in the queue, for those who watch.
+    ///
+    /// # Errors
+    /// When the queue does not say.
+    async fn depths(&self) -> Result<Depths, QueueError>;
+}
+
+/// How many messages lie where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Due in the lane `work`. The built-in queue counts those in its worker's hands too.
+    pub work: u64,
+    /// Resting before their next try, by the length of the rest, shortest first.
+    pub retry: Vec<(Duration, u64)>,
+    /// In the lane `failed`.
+    pub failed: u64,
 }
 
 /// The two lanes.

@@ -12,6 +12,7 @@
 mod codec;
 mod connection;
 mod consumer;
+mod depths;
 mod publisher;
 mod session;
 
@@ -26,7 +27,7 @@ use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
 use publisher::{Desk, Outgoing};
 
-use super::{Lane, Message, Publisher, QueueError};
+use super::{Depths, Lane, Message, Publisher, QueueError};
 
 /// Where the broker is.
 #[derive(Clone, Debug)]
@@ -90,5 +91,11 @@ impl Publisher for RabbitQueue {
 
     async fn ready(&self) -> Result<(), QueueError> {
         self.desk.ready().map_err(QueueError::unavailable)
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        depths::ask(&self.broker)
+            .await
+            .map_err(QueueError::unavailable)
     }
 }

@@ -245,6 +245,21 @@ async fn queue(
         .map_err(|error| explain(object, error))
 }
 
+/// How many messages are ready in a queue, which must be there.
+pub(super) async fn depth(channel: &Channel, name: ShortString) -> Result<u64, DeclareError> {
+    let object = format!("queue `{name}`");
+    let options = QueueDeclareOptions {
+        // Looks and makes nothing: no argument has to be repeated, and none can differ.
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let there_is = channel
+        .queue_declare(name, options, FieldTable::default())
+        .await
+        .map_err(|error| explain(object, error))?;
+    Ok(there_is.message_count().into())
+}
+
 async fn bind(
     channel: &Channel,
     queue: ShortString,

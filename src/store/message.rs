@@ -1,6 +1,8 @@
 //! The built-in queue's rows. What lanes there are and what stands in the headers is the
 //! queue's business.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::driver::{Batch, Kind, Row, binds};
@@ -116,6 +118,36 @@ impl Tx {
             Some(row) => row.time_opt("due_at"),
             None => Ok(None),
         }
+    }
+
+    /// How many messages are in a lane, or how many of them are due.
+    pub(crate) async fn message_count(
+        &mut self,
+        lane: &'static str,
+        due: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) AS n FROM messages \
+                   WHERE lane = $1 AND ($2 IS NULL OR due_at <= $2)";
+        let row = self.fetch_opt(sql, binds![lane, due]).await?;
+        let count = row.map_or(Ok(0), |row| row.int("n"))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// How many messages of a lane are not due yet, by the number of their tries so far.
+    pub(crate) async fn message_resting(
+        &mut self,
+        lane: &'static str,
+        now: Timestamp,
+    ) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let sql = "SELECT CAST(headers ->> 'attempt' AS BIGINT) AS tries, COUNT(*) AS n \
+                   FROM messages WHERE lane = $1 AND due_at > $2 GROUP BY 1";
+        let rows = self.fetch(sql, binds![lane, now]).await?;
+        rows.iter()
+            .map(|row| {
+                let tries = u32::try_from(row.int("tries")?).unwrap_or_default();
+                Ok((tries, u64::try_from(row.int("n")?).unwrap_or_default()))
+            })
+            .collect()
     }
 
     /// Forgets the messages that are done and moves the others.

@@ -28,6 +28,7 @@ pub mod replay;
 mod schema;
 pub mod secret;
 mod sqlite;
+mod stats;
 mod token;
 pub mod usage;
 pub mod vault;

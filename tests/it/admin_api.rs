@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_walk;
 mod customer_list;
 mod customers;
 mod description;
@@ -15,6 +16,7 @@ mod packages;
 mod policy;
 mod replays;
 mod rig;
+mod stats;
 mod tenants;
 mod tokens;
 mod usage;

@@ -373,6 +373,7 @@ async fn use_everything(store: &Store) {
         metadata: serde_json::Map::new(),
     };
     licenses::issue(&mut tx, &order(), license).await.unwrap();
+    tx.stats_customers(Some(&app)).await.unwrap();
     tx.license_list(&app, &LicenseFilter::default(), &page)
         .await
         .unwrap();

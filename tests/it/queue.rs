@@ -2,7 +2,7 @@
 //! whose clock is moved by hand, and RabbitMQ, where the shortest rest really passes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tollgate::clock::Clock;
@@ -13,10 +13,10 @@ use tollgate::provider::Mode;
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::queue::rabbitmq::{RabbitQueue, RabbitSettings};
-use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, Settlement};
+use tollgate::queue::{Consumer, Delivery, Depths, Lane, Message, Publisher, Settlement};
 use tollgate::store::Store;
 
-use crate::support::{SetClock, rabbitmq};
+use crate::support::{PATIENCE, SetClock, rabbitmq};
 
 /// A queue, and what it stands on.
 enum Rig {
@@ -149,6 +149,7 @@ every_queue![
     a_waiting_consumer_is_woken_by_a_publish,
     publishes_at_the_same_time_are_all_kept,
     large_messages_come_in_smaller_batches_and_none_is_left_out,
+    what_lies_where_is_counted,
 ];
 
 fn message(id: &str) -> Message {
@@ -378,7 +379,7 @@ async fn a_waiting_consumer_is_woken_by_a_publish(rig: Rig) {
     let waiting = tokio::spawn(async move { take(&mut *consumer, 10).await });
     // The consumer is most likely asleep by now; if not, the test is merely weaker.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let published = std::time::Instant::now();
+    let published = Instant::now();
     rig.publish("evt_1").await;
     assert_eq!(ids(&waiting.await.unwrap()), ["evt_1"]);
     // A consumer that polls would be asleep for two seconds.
@@ -420,6 +421,47 @@ async fn large_messages_come_in_smaller_batches_and_none_is_left_out(rig: Rig) {
     }
     assert_eq!(taken, 20);
     assert!(rig.is_empty(&mut *consumer).await);
+}
+
+async fn what_lies_where_is_counted(rig: Rig) {
+    // Two tries are behind it; after the third it rests for thirty seconds.
+    let mut retried = message("evt_retried");
+    retried.headers_mut().attempt = 2;
+    rig.publisher().publish(retried).await.unwrap();
+    rig.publish("evt_failed").await;
+    rig.publish("evt_done").await;
+    let mut consumer = rig.consumer(Lane::Work);
+    let rest = Duration::from_secs(30);
+    for delivery in take_all(&mut *consumer, 3).await {
+        let how = match delivery.message.headers().event_id.as_str() {
+            "evt_retried" => Settlement::Retry {
+                delay: rest,
+                error: error(),
+            },
+            "evt_failed" => Settlement::Fail { error: error() },
+            _ => Settlement::Ack,
+        };
+        settle(&mut *consumer, vec![delivery], &how).await;
+    }
+    drop(consumer);
+    rig.publish("evt_4").await;
+    rig.publish("evt_5").await;
+    let rests = [1, 5, 30, 120, 600, 3600].map(Duration::from_secs);
+    let expected = Depths {
+        work: 2,
+        retry: rests.map(|it| (it, u64::from(it == rest))).to_vec(),
+        failed: 1,
+    };
+    // What the broker sent ahead to the consumer comes back to the queue in its own time.
+    let started = Instant::now();
+    let depths = loop {
+        let depths = rig.publisher().depths().await.unwrap();
+        if depths == expected || started.elapsed() > PATIENCE {
+            break depths;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(depths, expected);
 }
 
 /// Of the built-in queue alone: a broker's messages are not in the store.

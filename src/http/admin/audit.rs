@@ -1,37 +1,46 @@
 //! The audit: who changed what, from what to what, because of which event. Entries are written
 //! with the changes that they tell of, in one transaction; nothing here changes any.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::list::{self, List, Paging};
+use super::list::{self, List, Paging, PagingQuery};
 use super::{instant, word_of};
 use crate::domain::id::AppSlug;
 use crate::domain::validate::FieldError;
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
 use crate::store::{AuditFilter, AuditRecord};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/audit", get(list))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().routes(routes!(list));
+    openapi::resource("audit", "Who changed what.", routes)
 }
 
 /// One change.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct AuditView {
     /// Grows with time; not without gaps.
     id: i64,
     app: String,
+    #[schema(format = DateTime)]
     at: String,
     /// `event:{provider}:{id}`, `admin:{token id}`, `admin:root` for `ADMIN_TOKEN`, `timer`, or
     /// `operator` for who works at the machine.
     actor: String,
+    /// The provider's id of the event that did it.
     event_id: Option<String>,
     customer_id: Option<String>,
+    #[schema(examples("suspend", "token_create"))]
     operation: String,
     /// From what to what, as the operation has it; never a secret.
+    #[schema(value_type = Object)]
     details: Value,
 }
 
@@ -51,13 +60,22 @@ impl AuditView {
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct AuditQuery {
+    /// Only changes of this customer.
     customer_id: Option<String>,
+    #[param(example = "suspend")]
     operation: Option<String>,
+    /// `event`, `admin`, `root`, `timer`, `operator`, or the id of an admin token.
     actor: Option<String>,
+    /// Only what this event changed.
     event_id: Option<String>,
+    /// Then or later.
+    #[param(format = DateTime)]
     since: Option<String>,
+    /// Before.
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 
@@ -76,6 +94,13 @@ impl AuditQuery {
     }
 }
 
+/// Lists changes.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    params(PagingQuery, AuditQuery),
+    responses((status = 200, description = "Changes, the newest first.", body = List<AuditView>))
+)]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,

@@ -12,9 +12,9 @@ mod constraints;
 pub(in crate::http) mod customers;
 mod events;
 mod explain;
-mod licenses;
+pub(in crate::http) mod licenses;
 pub(in crate::http) mod list;
-mod operations;
+pub(in crate::http) mod operations;
 mod packages;
 mod plans;
 mod policy;
@@ -22,6 +22,7 @@ pub(in crate::http) mod problem;
 mod releases;
 mod replays;
 mod secrets;
+mod stats;
 mod tokens;
 pub(in crate::http) mod view;
 
@@ -51,7 +52,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(policy::router())
         .merge(events::router())
         .merge(replays::router())
-        .merge(audit::router().into())
+        .merge(audit::router())
+        .merge(stats::router())
         .merge(apps::router())
         .merge(secrets::router())
         .merge(admin_tokens::router())

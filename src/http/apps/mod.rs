@@ -7,6 +7,7 @@
 
 mod customers;
 mod envelope;
+mod licenses;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, RawPathParams};
@@ -15,13 +16,14 @@ use axum::http::request::Parts;
 use super::admin::apps::{app_not_found, visible_app};
 use super::admin::order_in;
 use super::error::ApiError;
-use super::{Admin, AppState};
+use super::{Admin, AppState, Reading};
 use crate::domain::id::AppSlug;
 use crate::pipeline::customers::Order;
 
 /// What is below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
 pub(super) fn router() -> Router<AppState> {
-    Router::new().nest("/api/v1/apps/{slug}", customers::router())
+    let routes = customers::router().merge(licenses::router());
+    Router::new().nest("/api/v1/apps/{slug}", routes)
 }
 
 /// Who asks, as [`Admin`], and the app that the path names.
@@ -30,7 +32,21 @@ struct InApp {
     app: AppSlug,
 }
 
+/// As [`InApp`], for the few POSTs that change nothing: a viewer is enough.
+struct ReadingInApp(InApp);
+
 impl InApp {
+    /// The app of a request's path, if the token may see it.
+    async fn of(admin: Admin, parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|_| app_not_found())?;
+        let slug = path.iter().find(|(name, _)| *name == "slug");
+        let slug = slug.map(|(_, slug)| slug).unwrap_or_default();
+        let mut tx = state.store.read().await?;
+        let app = visible_app(&mut tx, &admin, slug).await?.slug;
+        Ok(Self { admin, app })
+    }
+
     /// In whose name, where and when a request does something.
     fn order(&self, state: &AppState) -> Order {
         order_in(&self.admin, state, self.app.clone())
@@ -42,12 +58,15 @@ impl FromRequestParts<AppState> for InApp {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let admin = Admin::from_request_parts(parts, state).await?;
-        let path = RawPathParams::from_request_parts(parts, state).await;
-        let path = path.map_err(|_| app_not_found())?;
-        let slug = path.iter().find(|(name, _)| *name == "slug");
-        let slug = slug.map(|(_, slug)| slug).unwrap_or_default();
-        let mut tx = state.store.read().await?;
-        let app = visible_app(&mut tx, &admin, slug).await?.slug;
-        Ok(Self { admin, app })
+        Self::of(admin, parts, state).await
+    }
+}
+
+impl FromRequestParts<AppState> for ReadingInApp {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Reading(admin) = Reading::from_request_parts(parts, state).await?;
+        InApp::of(admin, parts, state).await.map(Self)
     }
 }

@@ -397,6 +397,64 @@ async fn a_viewer_may_validate_and_not_revoke(engine: Engine) {
     refused.refused(403, "role_insufficient");
 }
 
+async fn the_dialect_of_apps_has_the_same_licenses_in_other_clothes(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let body = json!({"slug": "my-app", "name": "Mine"});
+    rig.post("/apps", body).await.expect(201);
+    let customers = "/apps/my-app/customers";
+    let customer = rig.post(customers, json!({"email": "jane@x.com"})).await;
+    let customer = customer.expect(201)["data"].clone();
+    let licenses = "/apps/my-app/licenses";
+    let body = json!({"customer_id": id_of(&customer), "product": "Tool", "key": "K"});
+    let made = rig.post(licenses, body.clone()).await.expect(201)["data"].clone();
+    assert_eq!(
+        (&made["app"], &made["key"]),
+        (&json!("my-app"), &json!("K"))
+    );
+    rig.post(licenses, body)
+        .await
+        .refused(409, "license_key_taken");
+    let one = format!("{licenses}/{}", id_of(&made));
+    assert_eq!(rig.get(&one).await.expect(200)["data"], made);
+    let list = rig.get(&format!("{licenses}?page=1&per_page=20")).await;
+    let expected = json!({"data": [made], "meta": {"total": 1, "page": 1, "per_page": 20}});
+    assert_eq!(list.expect(200), expected);
+
+    let viewer = rig.admin("viewer", Some("my-app")).await;
+    let validate = format!("{licenses}/validate");
+    let ask = async || {
+        let body = json!({"key": "K"});
+        let answer = rig.as_admin(&viewer, "POST", &validate, Some(body)).await;
+        answer.expect(200)["data"]["code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(ask().await, "ok");
+    let body = json!({"reason": "refunded"});
+    let revoked = rig.post(&format!("{one}/revoke"), body).await.expect(200);
+    assert_eq!(revoked["data"]["changed"], true);
+    assert_eq!(ask().await, "license_revoked");
+    let back = rig.post(&format!("{one}/reinstate"), json!({})).await;
+    assert_eq!(back.expect(200)["data"]["changed"], true);
+    assert_eq!(ask().await, "ok");
+
+    rig.get("/licenses/lic_1")
+        .await
+        .refused(404, "license_not_found");
+    let elsewhere = rig.get("/licenses").await.expect(200);
+    assert_eq!(elsewhere["meta"]["total"], 0, "of the app `default`");
+    let refused = rig.as_admin(&viewer, "GET", "/apps/default/licenses", None);
+    refused.await.refused(404, "app_not_found");
+    let delete = format!("{customers}/{}", id_of(&customer));
+    rig.delete(&delete).await.expect(204);
+    assert_eq!(
+        ask().await,
+        "license_unknown",
+        "licences go with their customer"
+    );
+}
+
 on_both_stores! {
     a_license_is_made_shown_and_validated,
     a_key_from_elsewhere_is_kept_and_unique_in_its_app,
@@ -409,4 +467,5 @@ on_both_stores! {
     licenses_are_filtered_paged_and_walked,
     bad_orders_for_licenses_are_refused_by_field,
     a_viewer_may_validate_and_not_revoke,
+    the_dialect_of_apps_has_the_same_licenses_in_other_clothes,
 }

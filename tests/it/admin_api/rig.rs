@@ -21,7 +21,7 @@ use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::replay::ReplayError;
 use tollgate::queue::message::{Headers, HeadersV1};
-use tollgate::queue::{Message, Publisher, QueueError};
+use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::Store;
 use tollgate::store::vault::Vault;
 use tower::ServiceExt;
@@ -61,6 +61,10 @@ impl Publisher for Outbox {
             return Err(QueueError::Closed);
         }
         Ok(())
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        Ok(Depths::default())
     }
 }
 

@@ -23,7 +23,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::provider::{Mode, Secret, sign};
-use tollgate::queue::{Message, Publisher, QueueError};
+use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
 use tollgate::store::vault::{SealedFor, Vault};
 use tollgate::store::{App, Store};
@@ -82,6 +82,10 @@ impl Publisher for Recorder {
             Queue::Keeps | Queue::Slow(_) => Ok(()),
             Queue::Refuses | Queue::Hangs => Err(QueueError::Closed),
         }
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        Err(QueueError::Closed)
     }
 }
 

@@ -1,0 +1,221 @@
+//! Figures for those who watch. Of one app for tokens that are bound to it; queue and spool are
+//! shared by all apps, and shown to tokens of all apps alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::apps::visible_app;
+use crate::causes::chain;
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::http::openapi;
+use crate::http::{Admin, ApiError, AppState, ValidQuery};
+use crate::pipeline::spool;
+use crate::queue::Depths;
+use crate::store::{StoreError, Tx};
+
+/// What "lately" means for events.
+const LATELY: Duration = Duration::from_hours(24);
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().routes(routes!(show));
+    openapi::resource("stats", "Figures for those who watch.", routes)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct StatsQuery {
+    /// For tokens of all apps: the figures of one.
+    app: Option<String>,
+}
+
+/// The figures.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
+struct StatsView {
+    /// Whose; null for all apps.
+    app: Option<String>,
+    customers: CustomerCounts,
+    events: EventStatsView,
+    /// Only for tokens of all apps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    queue: Option<QueueView>,
+}
+
+/// Customers that are shown, by status.
+#[derive(Serialize, ToSchema)]
+struct CustomerCounts {
+    total: u64,
+    active: u64,
+    suspended: u64,
+    frozen: u64,
+    expired: u64,
+}
+
+impl From<BTreeMap<String, u64>> for CustomerCounts {
+    fn from(counts: BTreeMap<String, u64>) -> Self {
+        let count = |word: &str| counts.get(word).copied().unwrap_or_default();
+        Self {
+            total: counts.values().sum(),
+            active: count("active"),
+            suspended: count("suspended"),
+            frozen: count("frozen"),
+            expired: count("expired"),
+        }
+    }
+}
+
+/// Events, by outcome.
+#[derive(Serialize, ToSchema)]
+struct EventCounts {
+    total: u64,
+    pending: u64,
+    applied: u64,
+    unchanged: u64,
+    superseded: u64,
+    ignored: u64,
+    failed: u64,
+}
+
+impl From<BTreeMap<String, u64>> for EventCounts {
+    fn from(counts: BTreeMap<String, u64>) -> Self {
+        let count = |word: &str| counts.get(word).copied().unwrap_or_default();
+        Self {
+            total: counts.values().sum(),
+            pending: count("pending"),
+            applied: count("applied"),
+            unchanged: count("unchanged"),
+            superseded: count("superseded"),
+            ignored: count("ignored"),
+            failed: count("failed"),
+        }
+    }
+}
+
+/// Events of the ledger.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventStats)]
+struct EventStatsView {
+    all: EventCounts,
+    last_24_hours: EventCounts,
+    /// How long ago the event came that has waited longest for its next try; null if none does.
+    oldest_pending_seconds: Option<i64>,
+}
+
+/// What lies where. A queue that does not answer has null everywhere but in the spool.
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueueStats)]
+struct QueueView {
+    /// Due and not done.
+    work: Option<u64>,
+    /// Resting before their next try.
+    retry: Option<Vec<RestView>>,
+    /// Dead letters on their way into the ledger.
+    failed: Option<u64>,
+    /// Webhooks that the queue did not take yet.
+    spool: u64,
+}
+
+/// Messages that rest equally long.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RestStats)]
+struct RestView {
+    delay_seconds: u64,
+    messages: u64,
+}
+
+impl QueueView {
+    fn of(depths: Option<Depths>, spool: u64) -> Self {
+        let rest = |(delay, messages): (Duration, u64)| RestView {
+            delay_seconds: delay.as_secs(),
+            messages,
+        };
+        let (work, retry, failed) = depths.map_or((None, None, None), |it| {
+            let retry = it.retry.into_iter().map(rest).collect();
+            (Some(it.work), Some(retry), Some(it.failed))
+        });
+        Self {
+            work,
+            retry,
+            failed,
+            spool,
+        }
+    }
+}
+
+/// Shows how many customers are how, what became of events, and what lies in the queue.
+///
+/// Counts of all events take longer the longer the ledger is; ask by the minute, not the second.
+#[utoipa::path(
+    get,
+    path = "/stats",
+    params(StatsQuery),
+    responses(
+        (status = 200, description = "The figures.", body = StatsView),
+        (status = 404, description = "`app_not_found`: there is no such app, or none of this token's."),
+    )
+)]
+async fn show(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidQuery(query): ValidQuery<StatsQuery>,
+) -> Result<Json<StatsView>, ApiError> {
+    let mut tx = state.store.read().await?;
+    let app = match query.app {
+        Some(slug) => Some(visible_app(&mut tx, &admin, &slug).await?.slug),
+        None => admin.app.clone(),
+    };
+    let customers = tx.stats_customers(app.as_ref()).await?.into();
+    let events = events(&mut tx, &state, app.as_ref()).await?;
+    let spool = spool::depth(&mut tx).await?;
+    // Before the queue is asked: no transaction stays open across a network call.
+    drop(tx);
+    let queue = match admin.app {
+        None => Some(QueueView::of(depths(&state).await, spool)),
+        Some(_) => None,
+    };
+    Ok(Json(StatsView {
+        app: app.map(Into::into),
+        customers,
+        events,
+        queue,
+    }))
+}
+
+async fn events(
+    tx: &mut Tx,
+    state: &AppState,
+    app: Option<&AppSlug>,
+) -> Result<EventStatsView, StoreError> {
+    let now = state.clock.now();
+    let lately = tx.stats_events_since(now.minus(LATELY)).await?;
+    let oldest = tx.stats_oldest_pending(app).await?;
+    let age = |since: Timestamp| (now.seconds() - since.seconds()).max(0);
+    Ok(EventStatsView {
+        all: tx.stats_events(app).await?.into(),
+        last_24_hours: tx.stats_events_from(app, lately).await?.into(),
+        oldest_pending_seconds: oldest.map(age),
+    })
+}
+
+/// The depths, if the queue says them. The other figures are worth having without.
+async fn depths(state: &AppState) -> Option<Depths> {
+    match state.publisher.depths().await {
+        Ok(depths) => Some(depths),
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "the queue does not say how full it is"
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Counts for those who watch: how many customers are how, and what became of events.
+//!
+//! Counting is linear, so every count is read off an index alone, and none reads a row: a million
+//! customers take PostgreSQL 0.15 s on two busy cores, five million events 0.8 s. Refused: totals
+//! that each write keeps up, because all workers would wait for the rows of the totals.
+
+use std::collections::BTreeMap;
+
+use super::driver::{Batch, Row, binds};
+use super::{StoreError, Tx};
+use crate::domain::event::EventOutcome;
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+
+impl Tx {
+    /// How many customers are shown, by status, of one app or of all; neither merged rows nor
+    /// deleted ones count. A status that nobody has is missing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stats_customers(
+        &mut self,
+        app: Option<&AppSlug>,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let shown = "FROM customers WHERE merged_into IS NULL AND deleted_at IS NULL";
+        let sql = format!("SELECT status AS word, COUNT(*) AS n {shown} {{app}} GROUP BY status");
+        self.stats_by_word(&sql, app).await
+    }
+
+    /// How many events of the ledger have which outcome, of one app or of all. An outcome that
+    /// none has is missing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stats_events(
+        &mut self,
+        app: Option<&AppSlug>,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let sql = "SELECT outcome AS word, COUNT(*) AS n FROM events WHERE true {app} \
+                   GROUP BY outcome";
+        self.stats_by_word(sql, app).await
+    }
+
+    /// What a statement counts, with `{app}` in it for the condition that names one.
+    async fn stats_by_word(
+        &mut self,
+        sql: &str,
+        app: Option<&AppSlug>,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        // Two statements, not one that asks whether an app is named: an engine plans for it.
+        let rows = match app {
+            Some(app) => {
+                let sql = sql.replace("{app}", "AND app = $1");
+                self.fetch(&sql, binds![app.as_str()]).await?
+            }
+            None => self.fetch(&sql.replace("{app}", ""), binds![]).await?,
+        };
+        rows.iter().map(count_of).collect()
+    }
+
+    /// As [`stats_events`](Self::stats_events), from a place in the ledger on. Asks app by app
+    /// and outcome by outcome, each of which is one stretch of an index.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stats_events_from(
+        &mut self,
+        app: Option<&AppSlug>,
+        place: i64,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        // One engine's sum of whole numbers is a decimal.
+        let sql = "SELECT outcomes.key AS word, CAST(SUM((SELECT COUNT(*) FROM events \
+                   WHERE events.app = apps.slug AND events.outcome = outcomes.key \
+                   AND events.seq >= $2)) AS BIGINT) AS n \
+                   FROM {rows} AS outcomes CROSS JOIN apps \
+                   WHERE $3 IS NULL OR apps.slug = $3 GROUP BY outcomes.key";
+        let outcomes = Batch::keys(EventOutcome::ALL);
+        let binds = binds![outcomes, place, app.map(AppSlug::as_str)];
+        self.fetch(sql, binds).await?.iter().map(count_of).collect()
+    }
+
+    /// The place in the ledger of the first event that was received at an instant or later.
+    /// Places are given out as events come, so the ledger is cut in halves until it is found:
+    /// thirty looks at one row each in place of another index, which every event would pay for.
+    /// Events that overtook each other around the instant may fall on its other side.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stats_events_since(&mut self, since: Timestamp) -> Result<i64, StoreError> {
+        let sql =
+            "SELECT COALESCE(MIN(seq), 1) AS first, COALESCE(MAX(seq), 0) AS last FROM events";
+        let Some(ends) = self.fetch_opt(sql, binds![]).await? else {
+            return Ok(0);
+        };
+        let (mut low, mut high) = (ends.int("first")?, ends.int("last")? + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let sql = "SELECT seq, received_at FROM events WHERE seq >= $1 ORDER BY seq LIMIT 1";
+            match self.fetch_opt(sql, binds![middle]).await? {
+                Some(row) if row.time("received_at")? < since => low = row.int("seq")? + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// When the event was received that has been pending longest.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stats_oldest_pending(
+        &mut self,
+        app: Option<&AppSlug>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MIN((SELECT received_at FROM events WHERE events.app = apps.slug \
+                   AND outcome = 'pending' ORDER BY seq LIMIT 1)) AS oldest \
+                   FROM apps WHERE $1 IS NULL OR apps.slug = $1";
+        match self
+            .fetch_opt(sql, binds![app.map(AppSlug::as_str)])
+            .await?
+        {
+            Some(row) => row.time_opt("oldest"),
+            None => Ok(None),
+        }
+    }
+}
+
+fn count_of(row: &Row) -> Result<(String, u64), StoreError> {
+    let n = u64::try_from(row.int("n")?).unwrap_or_default();
+    Ok((row.text("word")?, n))
+}

@@ -1,0 +1,322 @@
+//! Every call that changes something leaves an entry in the audit: who, from what, to what, and
+//! no secret. Which calls there are the description of the API says, so that a new one cannot be
+//! forgotten here.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tollgate::domain::id::AppSlug;
+use tollgate::store::{AuditFilter, AuditRecord, Window};
+
+use super::rig::{NOW, Rig, id_of};
+use super::tenants::routes;
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{stripe_customer, stripe_event};
+
+/// POSTs that change nothing.
+const READS: [&str; 3] = [
+    "/constraints/evaluate",
+    "/licenses/validate",
+    "/policy/simulate",
+];
+
+/// Operations whose details tell what there is to tell without a `from`: what is made or removed
+/// as a whole, and what is ordered to be done later.
+const WITHOUT_FROM: [&str; 5] = [
+    "create",
+    "delete",
+    "purge",
+    "event_replay",
+    "event_replay_many",
+];
+
+const SECRET: &str = "whsec_of_nobody_else_0123456789";
+
+/// Who makes the calls, and what became of them.
+struct Walk<'a> {
+    rig: &'a Rig,
+    token: String,
+    actor: String,
+    /// What must stand in no entry.
+    secrets: Vec<String>,
+    /// The calls made, with the path as the description has it.
+    made: BTreeSet<(String, String)>,
+}
+
+impl Walk<'_> {
+    /// Makes a call. `route` is the path as described, with its variable parts' values after it.
+    async fn call(
+        &mut self,
+        (method, route): (&str, &str),
+        values: &[&str],
+        body: Value,
+        operations: &[&str],
+    ) -> Value {
+        let mut path = route.to_owned();
+        for value in values {
+            let (start, end) = (path.find('{').unwrap(), path.find('}').unwrap());
+            path.replace_range(start..=end, value);
+        }
+        let before = self.entries().await.len();
+        let body = Some(body).filter(|body| !body.is_null());
+        let answer = self.rig.as_admin(&self.token, method, &path, body).await;
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
+        self.made.insert((method.to_owned(), route.to_owned()));
+        self.secrets
+            .extend(answer.body["token"].as_str().map(str::to_owned));
+
+        let all = self.entries().await;
+        let new = &all[before..];
+        let found: Vec<&str> = new.iter().map(|it| it.operation.as_str()).collect();
+        assert_eq!(found, operations, "{method} {path}: {new:?}");
+        for entry in new {
+            assert_eq!(entry.actor, self.actor, "{method} {path}");
+            let tells = entry.details.get("from").is_some()
+                || WITHOUT_FROM.contains(&entry.operation.as_str());
+            assert!(tells, "{method} {path}: {entry:?}");
+        }
+        answer.body
+    }
+
+    /// All entries, oldest first, but those of apps that are gone.
+    async fn entries(&self) -> Vec<AuditRecord> {
+        let mut tx = self.rig.store.read().await.unwrap();
+        let mut all = Vec::new();
+        for app in tx.app_list().await.unwrap() {
+            all.extend(entries_of(&mut tx, &app.slug).await);
+        }
+        all.sort_by_key(|entry| entry.seq);
+        all
+    }
+}
+
+async fn entries_of(tx: &mut tollgate::store::Tx, app: &AppSlug) -> Vec<AuditRecord> {
+    let (filter, everything) = (
+        AuditFilter::default(),
+        Window::Page {
+            number: 1,
+            size: 1_000,
+        },
+    );
+    tx.audit_list(app, &filter, &everything).await.unwrap().rows
+}
+
+/// The calls that may change something, as the API describes itself.
+fn described() -> BTreeSet<(String, String)> {
+    let changes =
+        |(method, route): &(String, String)| method != "GET" && !READS.contains(&route.as_str());
+    routes().into_iter().filter(changes).collect()
+}
+
+async fn every_call_that_changes_something_is_audited(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let account = stripe_customer("cus_1", "one@x.com");
+    rig.happens(&stripe_event(
+        "evt_1",
+        "customer.created",
+        NOW - 50,
+        account,
+    ))
+    .await;
+    let body = json!({"name": "walker", "role": "owner"});
+    let owner = rig.post("/admin-tokens", body).await.expect(201);
+    let token = owner["token"].as_str().unwrap().to_owned();
+    let mut walk = Walk {
+        rig: &rig,
+        actor: format!("admin:{}", id_of(&owner)),
+        secrets: vec![SECRET.to_owned(), token.clone()],
+        token,
+        made: BTreeSet::new(),
+    };
+    tenants(&mut walk).await;
+    customers(&mut walk).await;
+    what_is_sold(&mut walk).await;
+
+    let described = described();
+    let missing: Vec<_> = described.difference(&walk.made).collect();
+    assert!(missing.is_empty(), "not walked: {missing:?}");
+    let written = format!("{:?}", walk.entries().await);
+    for secret in &walk.secrets {
+        assert!(!written.contains(secret.as_str()), "{secret}");
+    }
+}
+
+async fn tenants(walk: &mut Walk<'_>) {
+    let none = Value::Null;
+    let body = json!({"slug": "acme", "name": "Acme"});
+    walk.call(("POST", "/apps"), &[], body, &["app_create"])
+        .await;
+    let body = json!({"name": "Acme Inc"});
+    walk.call(("PATCH", "/apps/{slug}"), &["acme"], body, &["app_rename"])
+        .await;
+    let secrets = "/apps/{slug}/endpoints/{provider}/secrets";
+    let at = ["acme", "stripe"];
+    let body = json!({"secret": SECRET});
+    let made = walk
+        .call(("POST", secrets), &at, body, &["secret_add"])
+        .await;
+    let one = format!("{secrets}/{{id}}");
+    let at = ["acme", "stripe", &id_of(&made)];
+    let body = json!({"expires_at": "2026-02-01T00:00:00Z"});
+    walk.call(("PATCH", &one), &at, body, &["secret_expire"])
+        .await;
+    walk.call(("DELETE", &one), &at, none.clone(), &["secret_delete"])
+        .await;
+
+    let body = json!({"name": "ci", "role": "viewer", "app": "acme"});
+    let made = ["admin_token_create"];
+    let made = walk.call(("POST", "/admin-tokens"), &[], body, &made).await;
+    let revoke = ("DELETE", "/admin-tokens/{id}");
+    let id = id_of(&made);
+    walk.call(revoke, &[&id], none.clone(), &["admin_token_revoke"])
+        .await;
+}
+
+async fn customers(walk: &mut Walk<'_>) {
+    let none = Value::Null;
+    let made = ["create", "token_create"];
+    let body = json!({"name": "Ada", "email": "ada@x.com"});
+    let customer = walk.call(("POST", "/customers"), &[], body, &made).await;
+    let body = json!({"name": "Bob"});
+    let get_or_create = ("POST", "/customers/get-or-create");
+    let other = walk.call(get_or_create, &[], body, &made).await;
+    let id = id_of(&customer);
+    let at = [id.as_str()];
+    for method in ["PUT", "PATCH"] {
+        let body = json!({"user_id": method});
+        walk.call((method, "/customers/{id}"), &at, body, &["update_profile"])
+            .await;
+    }
+    for act in ["suspend", "expire", "freeze", "reactivate"] {
+        let route = format!("/customers/{{id}}/{act}");
+        walk.call(("POST", &route), &at, json!({}), &[act]).await;
+    }
+
+    let packages = "/customers/{id}/packages";
+    let body = json!({"package": "acme/one", "constraint": "^1.0"});
+    walk.call(("POST", packages), &at, body, &["grant"]).await;
+    let body = json!({"packages": [{"package": "acme/one"}, {"package": "acme/two"}]});
+    walk.call(("PUT", packages), &at, body, &["grant"]).await;
+    let one = format!("{packages}/{{package}}");
+    let value = [id.as_str(), "acme%2Fone"];
+    walk.call(("DELETE", &one), &value, none.clone(), &["revoke"])
+        .await;
+    let two = format!("{packages}/{{vendor}}/{{name}}");
+    let value = [id.as_str(), "acme", "two"];
+    walk.call(("DELETE", &two), &value, none.clone(), &["revoke"])
+        .await;
+
+    let tokens = "/customers/{id}/tokens";
+    let body = json!({"name": "ci"});
+    let made = walk
+        .call(("POST", tokens), &at, body, &["token_create"])
+        .await;
+    let token = id_of(&made);
+    let value = [id.as_str(), token.as_str()];
+    let one = format!("{tokens}/{{token_id}}");
+    let rotate = format!("{one}/rotate");
+    walk.call(("POST", &rotate), &value, none.clone(), &["token_rotate"])
+        .await;
+    walk.call(("DELETE", &one), &value, none.clone(), &["token_revoke"])
+        .await;
+    let regenerate = ("POST", "/customers/{id}/token/regenerate");
+    let both = ["token_revoke", "token_create"];
+    walk.call(regenerate, &at, none.clone(), &both).await;
+    let first = ("DELETE", "/customers/{id}/token");
+    walk.call(first, &at, none.clone(), &["token_revoke"]).await;
+
+    let body = json!({"customer_id": id, "product": "Tool"});
+    let license = walk
+        .call(("POST", "/licenses"), &[], body, &["license_create"])
+        .await;
+    let value = id_of(&license);
+    for (act, operation) in [
+        ("revoke", "license_revoke"),
+        ("reinstate", "license_reinstate"),
+    ] {
+        let route = format!("/licenses/{{id}}/{act}");
+        walk.call(("POST", &route), &[&value], json!({}), &[operation])
+            .await;
+    }
+    let delete = ("DELETE", "/customers/{id}");
+    let other = id_of(&other);
+    walk.call(delete, &[&other], none, &["delete", "purge"])
+        .await;
+}
+
+async fn what_is_sold(walk: &mut Walk<'_>) {
+    let none = Value::Null;
+    let plan = "/plans/{provider}/{price_id}";
+    let value = ["stripe", "price_1"];
+    let body = json!({"packages": [{"package": "acme/one"}]});
+    walk.call(("PUT", plan), &value, body, &["plan_put"]).await;
+    walk.call(("DELETE", plan), &value, none.clone(), &["plan_delete"])
+        .await;
+    let releases = ("POST", "/packages/{vendor}/{name}/releases");
+    let body = json!({"version": "1.0.0"});
+    walk.call(releases, &["acme", "one"], body, &["release_add"])
+        .await;
+    let body = json!({"force": true});
+    walk.call(
+        ("POST", "/events/{id}/replay"),
+        &["evt_1"],
+        body,
+        &["event_replay"],
+    )
+    .await;
+    let body = json!({"filter": {}});
+    walk.call(
+        ("POST", "/events/replay"),
+        &[],
+        body,
+        &["event_replay_many"],
+    )
+    .await;
+    let body = json!({"on_end": "expire"});
+    walk.call(("PUT", "/policy"), &[], body, &["policy_put"])
+        .await;
+    walk.call(("DELETE", "/apps/{slug}"), &["acme"], none, &["app_delete"])
+        .await;
+}
+
+async fn what_an_event_changed_stands_in_the_audit_too(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let account = stripe_customer("cus_1", "one@x.com");
+    let object = |status: &str| {
+        json!({"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": status,
+            "items": {"data": [{"price": {"id": "price_1"}}]}})
+    };
+    let created = "customer.subscription.created";
+    let updated = "customer.subscription.updated";
+    let events = [
+        stripe_event("evt_1", "customer.created", NOW - 50, account),
+        stripe_event("evt_2", created, NOW - 40, object("active")),
+        stripe_event("evt_3", updated, NOW - 30, object("past_due")),
+        stripe_event("evt_4", updated, NOW - 20, object("active")),
+        stripe_event("evt_5", "price.created", NOW - 10, json!({"id": "price_1"})),
+    ];
+    for event in &events {
+        rig.happens(event).await;
+        let id = event["id"].as_str().unwrap();
+        let shown = rig.get(&format!("/events/{id}")).await.expect(200);
+        let changes = shown["changes"].as_array().unwrap();
+        let audit = rig
+            .get(&format!("/audit?event_id={id}&page_size=100"))
+            .await;
+        let audit = audit.expect(200);
+        let mut entries = audit["data"].as_array().unwrap().clone();
+        entries.reverse();
+        assert_eq!(entries.len(), changes.len(), "{id}: {audit}");
+        for (entry, change) in entries.iter().zip(changes) {
+            assert_eq!(entry["operation"], change["operation"], "{id}");
+            assert_eq!(entry["customer_id"], change["customer"], "{id}");
+            assert_eq!(entry["actor"], format!("event:stripe:{id}"));
+        }
+        assert_eq!(changes.is_empty(), id == "evt_5", "{id}: {shown}");
+    }
+}
+
+on_both_stores! {
+    every_call_that_changes_something_is_audited,
+    what_an_event_changed_stands_in_the_audit_too,
+}
