@@ -2,12 +2,14 @@
 
 mod check_config;
 mod demo;
+mod embedded;
 mod events;
 mod migrate;
 mod openapi;
 mod output;
 mod samples;
 mod serve;
+mod simulate;
 mod token;
 mod trigger;
 
@@ -55,6 +57,9 @@ enum Command {
     Trigger(trigger::TriggerArgs),
     /// Prints the description of the API, OpenAPI 3.1.
     Openapi,
+    /// Posts months of signed traffic, shuffled and duplicated, and compares the store with what
+    /// should be.
+    Simulate(simulate::SimulateArgs),
 }
 
 /// Whose data a command works on.
@@ -81,6 +86,7 @@ impl Cli {
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
             Command::Openapi => Ok(openapi::run()),
+            Command::Simulate(args) => simulate::run(args, &source).await,
         }
     }
 }
@@ -138,6 +144,9 @@ pub enum CliError {
     /// The demo saw something that should not be.
     #[error("the demo did not go as it should: {0}")]
     Demo(String),
+    /// The simulation could not be carried through; differences are no error of the command.
+    #[error("the simulation could not be carried through: {0}")]
+    Simulation(String),
 }
 
 impl CliError {

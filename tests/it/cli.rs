@@ -3,33 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
+use crate::support::program::{err, out, tollgate};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{PADDLE_SECRET, STRIPE_SECRET, TestServer, environment};
-
-/// Runs a command to its end, with nothing in its environment but what is given.
-async fn tollgate(arguments: &[&str], environment: BTreeMap<OsString, OsString>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment)
-        .stdin(Stdio::null());
-    tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 /// The environment of a command that talks to a running test server and its store.
 fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {

@@ -35,6 +35,7 @@ mod receiver;
 mod registry;
 mod seeds;
 mod signature;
+mod simulate;
 mod store;
 mod support;
 mod timers;

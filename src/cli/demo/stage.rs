@@ -1,29 +1,24 @@
 //! The server that the demo plays on, and the hands that post and ask.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::story::{Customer, PLANS, Webhook};
+use crate::cli::CliError;
+use crate::cli::embedded::Embedded;
 use crate::cli::trigger::client;
-use crate::cli::{CliError, load};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Source;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
-use crate::http::Roles;
 use crate::provider::{header_name, sign};
 use crate::random;
-use crate::server::Server;
 
 /// How long the demo waits for an outcome: some hundred times what it takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,12 +39,10 @@ impl Clock for StoryClock {
 }
 
 pub(super) struct Stage {
-    server: Server,
+    server: Embedded,
     clock: Arc<StoryClock>,
     client: reqwest::Client,
-    folder: Folder,
     secrets: BTreeMap<Provider, SecretString>,
-    owner: SecretString,
     tokens: BTreeMap<&'static str, String>,
     posted: usize,
     started: Instant,
@@ -65,41 +58,24 @@ pub(super) struct Told {
 impl Stage {
     /// Starts a server in a folder of its own, with secrets made for it.
     pub(super) async fn set() -> Result<Self, CliError> {
-        let name = format!("tollgate-demo-{}", hex::encode(random::bytes::<6>()?));
-        let folder = std::env::temp_dir().join(name);
-        let owner = format!("tga_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
         let stripe = format!("whsec_{}", hex::encode(random::bytes::<16>()?));
         let paddle = format!("pdl_ntfset_{}", hex::encode(random::bytes::<16>()?));
         let settings = [
-            ("TOLLGATE_LISTEN", "127.0.0.1:0".to_owned()),
-            ("TOLLGATE_DATA_DIR", folder.display().to_string()),
-            ("ADMIN_TOKEN", owner.clone()),
             ("STRIPE_WEBHOOK_SECRET", stripe.clone()),
             ("PADDLE_WEBHOOK_SECRET", paddle.clone()),
         ];
-        let environment = settings
-            .into_iter()
-            .map(|(name, value)| (OsString::from(name), value.into()))
-            .collect();
-        let config = load(&Source {
-            environment,
-            file: None,
-        })?
-        .config;
         let clock = Arc::new(StoryClock(AtomicI64::new(i64::MIN)));
-        let server =
-            Server::start_at(&config, Roles::ALL, Arc::clone(&clock) as Arc<dyn Clock>).await?;
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+        let server = Embedded::start("demo", &settings, shared).await?;
         let secrets = [(Provider::Stripe, stripe), (Provider::Paddle, paddle)];
         Ok(Self {
             server,
             clock,
             client: client()?,
-            folder: Folder(folder),
             secrets: secrets
                 .into_iter()
                 .map(|(provider, key)| (provider, key.into()))
                 .collect(),
-            owner: owner.into(),
             tokens: BTreeMap::new(),
             posted: 0,
             started: Instant::now(),
@@ -107,15 +83,15 @@ impl Stage {
     }
 
     pub(super) fn base(&self) -> String {
-        format!("http://{}", self.server.address())
+        self.server.base()
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.folder.0
+        self.server.folder()
     }
 
     pub(super) fn owner_token(&self) -> &str {
-        self.owner.expose_secret()
+        self.server.owner_token()
     }
 
     pub(super) fn secret(&self, provider: Provider) -> &str {
@@ -342,7 +318,7 @@ impl Stage {
         let mut request = self
             .client
             .request(method, &url)
-            .bearer_auth(self.owner.expose_secret());
+            .bearer_auth(self.server.owner_token());
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -374,17 +350,6 @@ pub(super) fn expect_code(answer: &Value, code: &str) -> Result<(), CliError> {
             answer["asked"], answer["code"]
         )
     })
-}
-
-/// The demo's folder: gone when the demo is, however it ended.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, "the demo's folder could not be removed");
-        }
-    }
 }
 
 /// Fisher and Yates's shuffle, by the system's randomness. A bias of 2^-60 would harm nobody here.

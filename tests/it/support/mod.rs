@@ -5,6 +5,7 @@ mod clock;
 pub(crate) mod description;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod rabbitmq;
 pub(crate) mod stores;
 

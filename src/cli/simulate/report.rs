@@ -1,0 +1,135 @@
+//! What the simulation prints.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::compare::Difference;
+use super::traffic::Traffic;
+use crate::cli::output::{Paint, line};
+
+/// Customers whose differences are told in full.
+const IN_FULL: usize = 20;
+
+/// What the ledger says of the events.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) outcomes: BTreeMap<String, u64>,
+    pub(super) duplicates: u64,
+    /// Id, type and reason of what failed.
+    pub(super) failed: Vec<String>,
+}
+
+impl Ledger {
+    pub(super) fn read(events: &[Value]) -> Self {
+        let mut ledger = Self::default();
+        for event in events {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let outcome = text(&event["outcome"]);
+            if outcome == "failed" {
+                let why = &event["error"];
+                ledger.failed.push(format!(
+                    "{} {}: {} {}",
+                    text(&event["id"]),
+                    text(&event["type"]),
+                    text(&why["code"]),
+                    text(&why["detail"]),
+                ));
+            }
+            *ledger.outcomes.entry(outcome).or_default() += 1;
+            ledger.duplicates += event["duplicates"].as_u64().unwrap_or_default();
+        }
+        ledger
+    }
+
+    pub(super) fn print(&self) {
+        let outcomes = self.outcomes.iter();
+        let outcomes: Vec<String> = outcomes
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        line(&format!(
+            "worked off: {}; {} duplicates",
+            outcomes.join(", "),
+            self.duplicates
+        ));
+        for failed in self.failed.iter().take(IN_FULL) {
+            line(&format!("  failed: {failed}"));
+        }
+    }
+}
+
+/// What came of the comparison.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// How many customers have which status.
+    pub(super) statuses: BTreeMap<String, usize>,
+    /// Those who differ because something of them was lost.
+    pub(super) explained: Vec<Difference>,
+    /// Those who should not.
+    pub(super) unexplained: Vec<Difference>,
+    /// How many people may be otherwise because of what was lost.
+    pub(super) changed: usize,
+}
+
+impl Compared {
+    /// What the lost events did.
+    pub(super) fn loss(&self, events: usize) -> String {
+        format!(
+            "lost: {events} events. They may have changed {} people, who are left out of the \
+             verdict; {} customers of theirs differ. That is to be expected: the next events of \
+             a subscription and `reconcile` heal it",
+            self.changed,
+            self.explained.len()
+        )
+    }
+
+    pub(super) fn verdict(&self) -> String {
+        let statuses = self.statuses.iter();
+        let statuses: Vec<String> = statuses
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        format!(
+            "compared: {} customers ({}), {} differences",
+            self.statuses.values().sum::<usize>(),
+            statuses.join(", "),
+            self.unexplained.len()
+        )
+    }
+}
+
+/// Prints who is not as he should be, with what happened to him in the true order.
+pub(super) fn print_differences(traffic: &Traffic, differences: &[Difference]) {
+    let paint = Paint::for_stdout();
+    for difference in differences.iter().take(IN_FULL) {
+        line("");
+        line(&paint.bold(&format!("customer {}", difference.external_id)));
+        for (what, expected, found) in &difference.fields {
+            line(&format!(
+                "  {what:<14} expected {}, found {}",
+                paint.green(expected),
+                paint.red(found)
+            ));
+        }
+        let Some(person) = traffic.person_of(&difference.external_id) else {
+            line("  nobody of the simulation has this id");
+            continue;
+        };
+        line("  its events, in their true order:");
+        for webhook in traffic.webhooks.iter().filter(|it| it.person == person) {
+            line(&format!(
+                "    {:<30}  {:<6}  {:<32}  {}",
+                webhook.at.to_string(),
+                webhook.provider.as_str(),
+                webhook.event_type,
+                webhook.id,
+            ));
+        }
+    }
+    if let Some(more) = differences
+        .len()
+        .checked_sub(IN_FULL)
+        .filter(|more| *more > 0)
+    {
+        line(&format!("\nand {more} more"));
+    }
+}

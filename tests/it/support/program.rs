@@ -1,0 +1,31 @@
+//! The program itself, as a user runs it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::{Command, Output, Stdio};
+
+/// Runs a command to its end, with nothing in its environment but what is given.
+pub(crate) async fn tollgate(
+    arguments: &[&str],
+    environment: BTreeMap<OsString, OsString>,
+) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null());
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+/// What it printed.
+pub(crate) fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What it complained of.
+pub(crate) fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
