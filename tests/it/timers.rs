@@ -148,7 +148,7 @@ async fn each_due_time_is_acted_on_once_however_many_workers_look(engine: Engine
     let failing = (0..CUSTOMERS).map(|n| says(n, -10, "past_due", None));
     happen(&store, &failing.collect::<Vec<_>>(), at(0)).await;
     let workers = join_all((0..3).map(async |_| {
-        let store = place.open().await;
+        let store = place.of_another_worker(&store).await;
         run_due(&store, at(4 * DAY)).await.unwrap();
         run_due(&store, at(15 * DAY)).await.unwrap();
     }));

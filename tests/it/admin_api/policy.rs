@@ -438,7 +438,8 @@ async fn a_walk_goes_on_after_a_crash_with_several_workers_at_once(engine: Engin
     tx.commit().await.unwrap();
     assert_eq!(rig.get("/policy").await.expect(200)["pending"], true);
 
-    let (first, second) = (rig.place.open().await, rig.place.open().await);
+    let first = rig.place.of_another_worker(&rig.store).await;
+    let second = rig.place.of_another_worker(&rig.store).await;
     let walk = async |store| while walk_on(store, rig.now()).await.unwrap() {};
     tokio::join!(walk(&first), walk(&second));
     let once = BTreeMap::from([("policy".to_owned(), CUSTOMERS)]);

@@ -73,6 +73,15 @@ impl Place {
         }
     }
 
+    /// A store for another worker on these rows: of another process, but with the embedded store,
+    /// which one process serves, the same.
+    pub(crate) async fn of_another_worker(&self, store: &Store) -> Store {
+        match self {
+            Self::Folder(_) => store.clone(),
+            Self::Server(_) => self.open().await,
+        }
+    }
+
     /// For the next test that wants an empty store: to make and remove a database takes longer
     /// than to empty one. To be called when nobody uses it any more.
     pub(crate) fn give_back(self) {
