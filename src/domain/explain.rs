@@ -4,15 +4,13 @@
 //! Nothing in it depends on the order in which events came: times are the provider's, except
 //! those of what an admin did.
 
-use serde::Serialize;
-
 use super::customer::Hold;
 use super::derive::{Dossier, Held, deciding};
 use super::fact::SubscriptionStatus;
 use super::id::{ObjectKey, Provider};
 use super::identity::{Group, Tie, ties};
 use super::standing::{Class, Standing, Verdict};
-use super::time::{Timestamp, rfc3339};
+use super::time::Timestamp;
 use super::world::{Account, Subscription, World};
 
 mod words;
@@ -21,14 +19,13 @@ mod words;
 const MOST_STEPS: usize = 20;
 
 /// Why a customer is shown as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The status: `active`, `suspended`, `frozen` or `expired`.
     pub status: &'static str,
     /// Why, in one word or the admin's.
     pub reason: Option<String>,
     /// What was released until then is reachable, for a frozen customer.
-    #[serde(with = "rfc3339::option")]
     pub frozen_at: Option<Timestamp>,
     /// Everything that holds the customer.
     pub holds: Vec<HoldCause>,
@@ -49,7 +46,7 @@ pub struct Explanation {
 }
 
 /// A hold and its cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldCause {
     /// What kind of hold.
     pub hold: Hold,
@@ -60,7 +57,6 @@ pub struct HoldCause {
     /// The status is this hold's: an admin's comes first, then the strictest.
     pub decides: bool,
     /// Since when: provider time; of an admin's hold the local clock.
-    #[serde(with = "rfc3339::option")]
     pub since: Option<Timestamp>,
     /// The dispute, or the charge or adjustment of a refund.
     pub subject: Option<String>,
@@ -69,20 +65,18 @@ pub struct HoldCause {
 }
 
 /// An admin's reactivation against the word of billing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CourtesyCause {
     /// Since when, by the local clock.
-    #[serde(with = "rfc3339")]
     pub since: Timestamp,
     /// It lasts while this is what billing says.
     pub verdict: Verdict,
     /// And until a subscription is good at an instant of the provider's time after this one.
-    #[serde(with = "rfc3339")]
     pub until_good_after: Timestamp,
 }
 
 /// A subscription and how it counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionCause {
     /// Who bills.
     pub provider: Provider,
@@ -99,31 +93,25 @@ pub struct SubscriptionCause {
     /// How it counts under the policy; `None` if it does not.
     pub verdict: Option<Verdict>,
     /// The instant of the facts that decided its status.
-    #[serde(with = "rfc3339::option")]
     pub decided_at: Option<Timestamp>,
     /// These facts allowed another status too; the one with least access was taken.
     pub ambiguous: bool,
     /// When the failure began that has not been healed.
-    #[serde(with = "rfc3339::option")]
     pub failing_since: Option<Timestamp>,
     /// When it was paused, if it is.
-    #[serde(with = "rfc3339::option")]
     pub paused_since: Option<Timestamp>,
     /// When it ended, if it has.
-    #[serde(with = "rfc3339::option")]
     pub ended_at: Option<Timestamp>,
     /// When it is scheduled to end.
-    #[serde(with = "rfc3339::option")]
     pub cancel_at: Option<Timestamp>,
     /// When a timer changes this.
-    #[serde(with = "rfc3339::option")]
     pub due_at: Option<Timestamp>,
     /// The same in a sentence.
     pub because: String,
 }
 
 /// A billing account and how it was linked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountCause {
     /// Who bills.
     pub provider: Provider,
@@ -132,18 +120,15 @@ pub struct AccountCause {
     /// Live, not test.
     pub livemode: bool,
     /// How it found its customer.
-    #[serde(flatten)]
     pub tie: Tie,
     /// When the provider deleted it.
-    #[serde(with = "rfc3339::option")]
     pub removed_at: Option<Timestamp>,
 }
 
 /// What a timer will do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// When.
-    #[serde(with = "rfc3339")]
     pub at: Timestamp,
     /// The status from then on; it may be the same.
     pub status: &'static str,

@@ -11,8 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
 use super::customer::Customer;
 use super::id::{CustomerId, ObjectKey};
 use super::kept::{KeptAccount, fold_email};
@@ -303,8 +301,7 @@ fn place<'a>(account: &'a ObjectKey, email: &'a str) -> Place<'a> {
 }
 
 /// How an account found its customer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "linked_by", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tie {
     /// An admin tied it, or an admin act did so to keep it where it was.
     Pin,

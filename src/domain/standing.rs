@@ -54,6 +54,20 @@ pub enum Class {
     Unknown,
 }
 
+impl Class {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Paused => "paused",
+            Self::Pending => "pending",
+            Self::Ended => "ended",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What billing says of a subscription or of a customer, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +80,18 @@ pub enum Verdict {
     Paused,
     /// Over.
     Ended,
+}
+
+impl Verdict {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Failing => "failing",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// Works out how a subscription stands. `removed_at` is when its account was deleted at the

@@ -2,96 +2,212 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::shown_customer;
 use super::view::{self, FlagView};
 use crate::domain::customer::{Customer, Hold};
 use crate::domain::explain::{AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause};
-use crate::domain::id::CustomerId;
+use crate::domain::identity::Tie;
 use crate::domain::standing::Verdict;
 use crate::domain::time::Timestamp;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::explain::{Explained, explained};
 use crate::store::EventRecord;
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new().route("/customers/{id}/explain", get(show))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().routes(routes!(show));
+    openapi::resource(
+        "explanations",
+        "Why customers are shown as they are.",
+        routes,
+    )
+}
+
+fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
 }
 
 /// Why a customer is shown as it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
 struct ExplanationView {
-    customer_id: CustomerId,
+    customer_id: String,
+    #[schema(schema_with = words::status)]
     status: &'static str,
     status_reason: Option<String>,
     /// When Tollgate gave it this status.
+    #[schema(format = DateTime)]
     status_since: String,
+    #[schema(format = DateTime)]
     frozen_at: Option<String>,
+    #[schema(format = DateTime)]
     deleted_at: Option<String>,
     /// Sentences, what decides first.
     summary: Vec<String>,
+    /// Everything that holds the customer.
     holds: Vec<HoldView>,
-    courtesy: Option<CourtesyCause>,
+    /// An admin's reactivation that holds against the word of billing.
+    courtesy: Option<CourtesyView>,
     /// Disputes and refunds that an admin waived.
     waived: Vec<String>,
     billing: BillingView,
-    accounts: Vec<AccountCause>,
+    accounts: Vec<AccountView>,
     flags: Vec<FlagView>,
     /// When the first of `next` comes.
+    #[schema(format = DateTime)]
     due_at: Option<String>,
     /// What timers will do if nothing happens before, in order.
-    next: Vec<Step>,
+    next: Vec<StepView>,
 }
 
-#[derive(Serialize)]
+/// A hold and its cause.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HoldCause)]
 struct HoldView {
-    #[serde(flatten)]
-    cause: HoldCause,
+    #[schema(schema_with = words::hold)]
+    hold: &'static str,
+    /// What it makes of the status by itself.
+    #[schema(schema_with = words::status)]
+    status: &'static str,
+    reason: Option<String>,
+    /// The status is this hold's: an admin's comes first, then the strictest.
+    decides: bool,
+    /// The provider's time; of an admin's hold Tollgate's.
+    #[schema(format = DateTime)]
+    since: Option<String>,
+    /// The dispute, or the charge or adjustment of a refund.
+    subject: Option<String>,
+    /// The subscriptions that billing's hold rests on.
+    subscriptions: Vec<String>,
     /// Who set an admin's hold.
     by: Option<String>,
     /// The newest events of a dispute or refund that changed something.
-    events: Vec<EventView>,
+    events: Vec<DecidingEvent>,
+}
+
+/// An admin's reactivation against the word of billing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CourtesyCause)]
+struct CourtesyView {
+    #[schema(format = DateTime)]
+    since: String,
+    /// It lasts while this is what billing says.
+    #[schema(schema_with = words::verdict)]
+    verdict: &'static str,
+    /// And until a subscription is good at an instant of the provider's time after this one.
+    #[schema(format = DateTime)]
+    until_good_after: String,
 }
 
 /// What billing says.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = BillingCause)]
 struct BillingView {
     /// The best of the subscriptions that count; null if none does.
-    verdict: Option<Verdict>,
+    #[schema(schema_with = words::verdict)]
+    verdict: Option<&'static str>,
     subscriptions: Vec<SubscriptionView>,
 }
 
-#[derive(Serialize)]
+/// A subscription and how it counts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubscriptionCause)]
 struct SubscriptionView {
-    #[serde(flatten)]
-    cause: SubscriptionCause,
+    #[schema(schema_with = words::provider)]
+    provider: &'static str,
+    id: String,
+    livemode: bool,
+    /// The billing account that pays.
+    account: Option<String>,
+    /// The provider's word; null while no known status was seen.
+    status: Option<String>,
+    #[schema(schema_with = words::class)]
+    class: &'static str,
+    /// How it counts under the policy; null if it does not.
+    #[schema(schema_with = words::verdict)]
+    verdict: Option<&'static str>,
+    /// The instant of the events that decided its status.
+    #[schema(format = DateTime)]
+    decided_at: Option<String>,
+    /// These events allowed another status too; the one with least access was taken.
+    ambiguous: bool,
+    #[schema(format = DateTime)]
+    failing_since: Option<String>,
+    #[schema(format = DateTime)]
+    paused_since: Option<String>,
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// When it is scheduled to end.
+    #[schema(format = DateTime)]
+    cancel_at: Option<String>,
+    /// When a timer changes this.
+    #[schema(format = DateTime)]
+    due_at: Option<String>,
+    /// The same in a sentence.
+    because: String,
     /// Its newest events that changed something.
-    events: Vec<EventView>,
+    events: Vec<DecidingEvent>,
+}
+
+/// A billing account and how it was linked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountCause)]
+struct AccountView {
+    #[schema(schema_with = words::provider)]
+    provider: &'static str,
+    id: String,
+    livemode: bool,
+    #[schema(schema_with = words::linked_by)]
+    linked_by: &'static str,
+    /// The first address that it held, if that linked it.
+    email: Option<String>,
+    /// The account that held the address before it; null if an admin gave it to the customer.
+    follows: Option<String>,
+    /// When the provider deleted it.
+    #[schema(format = DateTime)]
+    removed_at: Option<String>,
+}
+
+/// What a timer will do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NextStep)]
+struct StepView {
+    #[schema(format = DateTime)]
+    at: String,
+    /// The status from then on; it may be the same.
+    #[schema(schema_with = words::status)]
+    status: &'static str,
+    reason: Option<String>,
+    /// The subscriptions that stand otherwise from then on.
+    subscriptions: Vec<String>,
 }
 
 /// An event that decided.
-#[derive(Clone, Serialize)]
-struct EventView {
+#[derive(Serialize, ToSchema)]
+struct DecidingEvent {
     id: String,
     #[serde(rename = "type")]
     event_type: String,
+    #[schema(format = DateTime)]
     occurred_at: Option<String>,
 }
 
-impl From<&EventRecord> for EventView {
-    fn from(event: &EventRecord) -> Self {
-        Self {
-            id: event.key.id.clone(),
-            event_type: event.event_type.clone(),
-            occurred_at: event.occurred_at.as_ref().map(Timestamp::to_string),
-        }
-    }
-}
-
+/// Explains a customer's status.
+///
+/// In sentences and as data: every hold with its cause, its events and who set it; how each
+/// subscription counts under the policy; how each billing account was linked; what timers do next.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/explain",
+    responses((status = 200, description = "The explanation.", body = ExplanationView))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -115,44 +231,39 @@ fn of_living(customer: Customer, explained: Explained, flags: Vec<FlagView>) -> 
         events,
         held_by,
     } = explained;
-    let hold = |cause: HoldCause| HoldView {
-        by: held_by.clone().filter(|_| cause.hold == Hold::Manual),
-        events: (cause.subject.as_ref()).map_or_else(Vec::new, |id| events_of(&events, id)),
-        cause,
-    };
-    let subscription = |cause: SubscriptionCause| SubscriptionView {
-        events: events_of(&events, &cause.id),
-        cause,
-    };
+    let subscriptions = explanation.subscriptions.into_iter();
+    let holds = explanation.holds.into_iter();
     ExplanationView {
-        customer_id: customer.id,
+        customer_id: customer.id.into(),
         status: explanation.status,
         status_reason: explanation.reason,
         status_since: customer.status_since.to_string(),
-        frozen_at: explanation.frozen_at.map(|at| at.to_string()),
+        frozen_at: time(explanation.frozen_at),
         deleted_at: None,
         summary: explanation.summary,
-        holds: explanation.holds.into_iter().map(hold).collect(),
-        courtesy: explanation.courtesy,
+        holds: holds
+            .map(|it| hold(it, &events, held_by.as_ref()))
+            .collect(),
+        courtesy: explanation.courtesy.map(CourtesyView::from),
         waived: explanation.waived,
         billing: BillingView {
-            verdict: explanation.verdict,
-            subscriptions: explanation
-                .subscriptions
-                .into_iter()
-                .map(subscription)
-                .collect(),
+            verdict: explanation.verdict.map(Verdict::as_str),
+            subscriptions: subscriptions.map(|it| subscription(it, &events)).collect(),
         },
-        accounts: explanation.accounts,
+        accounts: explanation
+            .accounts
+            .into_iter()
+            .map(AccountView::from)
+            .collect(),
         flags,
-        due_at: explanation.next.first().map(|step| step.at.to_string()),
-        next: explanation.next,
+        due_at: time(explanation.next.first().map(|step| step.at)),
+        next: explanation.next.into_iter().map(StepView::from).collect(),
     }
 }
 
 /// What was shown when it was deleted.
 fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
-    let deleted_at = customer.deleted_at.map(|at| at.to_string());
+    let deleted_at = time(customer.deleted_at);
     let on = deleted_at.as_ref().map(|at| format!(" on {at}"));
     let summary = format!(
         "The customer was deleted{}. It shows what it showed then, and events of its billing \
@@ -161,11 +272,11 @@ fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
     );
     let shown = customer.shown;
     ExplanationView {
-        customer_id: customer.id,
+        customer_id: customer.id.into(),
         status: shown.status.as_str(),
         status_reason: shown.reason,
         status_since: customer.status_since.to_string(),
-        frozen_at: shown.frozen_at.map(|at| at.to_string()),
+        frozen_at: time(shown.frozen_at),
         deleted_at,
         summary: vec![summary],
         holds: Vec::new(),
@@ -179,7 +290,98 @@ fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
     }
 }
 
-fn events_of(events: &BTreeMap<String, Vec<EventRecord>>, subject: &str) -> Vec<EventView> {
+fn hold(
+    it: HoldCause,
+    events: &BTreeMap<String, Vec<EventRecord>>,
+    held_by: Option<&String>,
+) -> HoldView {
+    HoldView {
+        hold: it.hold.as_str(),
+        status: it.status,
+        reason: it.reason,
+        decides: it.decides,
+        since: time(it.since),
+        subscriptions: it.subscriptions,
+        by: held_by.filter(|_| it.hold == Hold::Manual).cloned(),
+        events: it
+            .subject
+            .as_ref()
+            .map_or_else(Vec::new, |id| events_of(events, id)),
+        subject: it.subject,
+    }
+}
+
+fn subscription(
+    it: SubscriptionCause,
+    events: &BTreeMap<String, Vec<EventRecord>>,
+) -> SubscriptionView {
+    SubscriptionView {
+        provider: it.provider.as_str(),
+        livemode: it.livemode,
+        account: it.account,
+        status: it.status,
+        class: it.class.as_str(),
+        verdict: it.verdict.map(Verdict::as_str),
+        decided_at: time(it.decided_at),
+        ambiguous: it.ambiguous,
+        failing_since: time(it.failing_since),
+        paused_since: time(it.paused_since),
+        ended_at: time(it.ended_at),
+        cancel_at: time(it.cancel_at),
+        due_at: time(it.due_at),
+        because: it.because,
+        events: events_of(events, &it.id),
+        id: it.id,
+    }
+}
+
+fn events_of(events: &BTreeMap<String, Vec<EventRecord>>, subject: &str) -> Vec<DecidingEvent> {
     let found = events.get(subject).into_iter().flatten();
-    found.map(EventView::from).collect()
+    let event = |event: &EventRecord| DecidingEvent {
+        id: event.key.id.clone(),
+        event_type: event.event_type.clone(),
+        occurred_at: time(event.occurred_at),
+    };
+    found.map(event).collect()
+}
+
+impl From<CourtesyCause> for CourtesyView {
+    fn from(it: CourtesyCause) -> Self {
+        Self {
+            since: it.since.to_string(),
+            verdict: it.verdict.as_str(),
+            until_good_after: it.until_good_after.to_string(),
+        }
+    }
+}
+
+impl From<AccountCause> for AccountView {
+    fn from(it: AccountCause) -> Self {
+        let (linked_by, email, follows) = match it.tie {
+            Tie::Pin => ("pin", None, None),
+            Tie::ExternalId => ("external_id", None, None),
+            Tie::Email { email, follows } => ("email", Some(email), follows),
+            Tie::Own => ("own", None, None),
+        };
+        Self {
+            provider: it.provider.as_str(),
+            id: it.id,
+            livemode: it.livemode,
+            linked_by,
+            email,
+            follows,
+            removed_at: time(it.removed_at),
+        }
+    }
+}
+
+impl From<Step> for StepView {
+    fn from(it: Step) -> Self {
+        Self {
+            at: it.at.to_string(),
+            status: it.status,
+            reason: it.reason,
+            subscriptions: it.subscriptions,
+        }
+    }
 }

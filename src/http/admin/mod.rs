@@ -43,7 +43,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .merge(customers::router())
         .merge(operations::router())
-        .merge(explain::router().into())
+        .merge(explain::router())
         .merge(packages::router())
         .merge(tokens::router())
         .merge(licenses::router())

@@ -1,7 +1,7 @@
 //! Words of fixed sets, for `#[schema(schema_with = …)]`. Code has them as the enums of the
 //! domain, which know nothing of HTTP; the tests hold every answer against these lists.
 
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 pub(super) fn one_of<const N: usize>(words: [&str; N]) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
@@ -15,8 +15,30 @@ pub(in crate::http) fn status() -> Object {
 
 /// Why customers are held.
 pub(in crate::http) fn holds() -> Array {
-    let hold = one_of(["billing", "manual", "dispute", "refund"]);
-    ArrayBuilder::new().items(hold).build()
+    ArrayBuilder::new().items(hold()).build()
+}
+
+/// One of them.
+pub(in crate::http) fn hold() -> Object {
+    one_of(["billing", "manual", "dispute", "refund"])
+}
+
+/// What kind of standing a subscription has.
+pub(in crate::http) fn class() -> Object {
+    one_of(["good", "failing", "paused", "pending", "ended", "unknown"])
+}
+
+/// What billing says; null where nothing counts.
+pub(in crate::http) fn verdict() -> Object {
+    let words = one_of(["good", "failing", "paused", "ended"]);
+    ObjectBuilder::from(words)
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .build()
+}
+
+/// How a billing account found its customer.
+pub(in crate::http) fn linked_by() -> Object {
+    one_of(["pin", "external_id", "email", "own"])
 }
 
 /// What flags are about.

@@ -49,7 +49,7 @@ async fn the_pages_load_nothing_from_elsewhere() {
     assert_eq!(addresses(page), Vec::<&str>::new(), "{page}");
     let quoted = page
         .split('"')
-        .filter(|it| it.ends_with(".js") || it.ends_with(".css"));
+        .filter(|it| matches!(it.rsplit_once('.'), Some((_, "js" | "css"))));
     let files: Vec<&str> = quoted.map(|it| it.trim_start_matches("./")).collect();
     assert!(files.len() >= 4, "{files:?}");
     for file in files {
