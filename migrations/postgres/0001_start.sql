@@ -51,6 +51,7 @@ CREATE TABLE customers (
     status            word NOT NULL,
     status_since      TIMESTAMPTZ NOT NULL,
     due_at            BIGINT,
+    frozen            BOOLEAN NOT NULL,
     kept              JSONB NOT NULL
 );
 -- The list, newest first, and its cursor: ids sort by the time of making. The other columns let a
@@ -73,6 +74,9 @@ CREATE INDEX customers_by_status ON customers (app, status)
     WHERE merged_into IS NULL AND deleted_at IS NULL;
 -- Timers that are due.
 CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
+-- `frozen`: shown, and frozen to what was released until a day, so that it matters whether the
+-- releases of its packages are known.
+CREATE INDEX customers_by_frozen ON customers (app, id) WHERE frozen;
 
 CREATE TABLE accounts (
     app           word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -124,6 +128,57 @@ CREATE TABLE pairs (
     PRIMARY KEY (app, key, other)
 );
 
+-- Objects that events named without showing them. `cleared_at`: what an admin has looked at.
+CREATE TABLE unfetched (
+    app        word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key        word NOT NULL,
+    at         BIGINT NOT NULL,
+    cleared_at BIGINT,
+    PRIMARY KEY (app, key)
+);
+
+-- Derived: what there is to look at, of customers and of objects that no customer was found for.
+-- Prices without plans and packages without releases are looked for when they are read; of these
+-- only those are here that an admin cleared. `place` is the order of the list and says all of a
+-- flag.
+CREATE TABLE flags (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    place   word NOT NULL,
+    kind    word NOT NULL,
+    subject word NOT NULL,
+    at      BIGINT,
+    holder  word NOT NULL,
+    cleared BOOLEAN NOT NULL,
+    PRIMARY KEY (app, holder, place)
+);
+-- The list, newest deciding instant first; and that of one kind.
+CREATE INDEX flags_by_place ON flags (app, place) WHERE NOT cleared;
+CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
+
+-- Derived: the prices that count for the customers that are shown.
+CREATE TABLE entitlements (
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    provider    word NOT NULL,
+    price       word NOT NULL,
+    product     word NOT NULL, -- empty if it is not known
+    PRIMARY KEY (customer_id, provider, price, product)
+);
+-- Who has what a plan buys: a plan is of a price or of a product.
+CREATE INDEX entitlements_by_price ON entitlements (app, provider, price, product, customer_id);
+CREATE INDEX entitlements_by_product ON entitlements (app, provider, product, customer_id)
+    WHERE product <> '';
+
+-- The prices that ever counted for anybody, so that those without a plan are found without going
+-- through everybody.
+CREATE TABLE prices (
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider word NOT NULL,
+    price    word NOT NULL,
+    product  word NOT NULL,
+    PRIMARY KEY (app, provider, price, product)
+);
+
 CREATE TABLE plans (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    word NOT NULL,
@@ -133,6 +188,19 @@ CREATE TABLE plans (
     updated_at  TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (app, provider, price_id)
 );
+
+-- The packages of the plans, one row each.
+CREATE TABLE plan_packages (
+    app      word NOT NULL,
+    provider word NOT NULL,
+    price_id word NOT NULL,
+    package  word NOT NULL,
+    PRIMARY KEY (app, provider, price_id, package),
+    FOREIGN KEY (app, provider, price_id) REFERENCES plans (app, provider, price_id)
+        ON DELETE CASCADE
+);
+-- Which plans buy a package.
+CREATE INDEX plan_packages_by_package ON plan_packages (app, package);
 
 -- Grants by hand.
 CREATE TABLE grants (
@@ -145,6 +213,8 @@ CREATE TABLE grants (
 );
 -- A deleted customer takes its grants along: the foreign key's own look-up.
 CREATE INDEX grants_by_customer ON grants (customer_id);
+-- Who was granted a package; and the names of all packages that anybody was.
+CREATE INDEX grants_by_package ON grants (app, package);
 
 CREATE TABLE releases (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

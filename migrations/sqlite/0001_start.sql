@@ -44,6 +44,7 @@ CREATE TABLE customers (
     status            TEXT NOT NULL,
     status_since      INTEGER NOT NULL,
     due_at            INTEGER,
+    frozen            INTEGER NOT NULL,
     kept              TEXT NOT NULL
 ) STRICT;
 -- The list, newest first, and its cursor: ids sort by the time of making. The other columns let a
@@ -66,6 +67,9 @@ CREATE INDEX customers_by_status ON customers (app, status)
     WHERE merged_into IS NULL AND deleted_at IS NULL;
 -- Timers that are due.
 CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
+-- `frozen`: shown, and frozen to what was released until a day, so that it matters whether the
+-- releases of its packages are known.
+CREATE INDEX customers_by_frozen ON customers (app, id) WHERE frozen;
 
 CREATE TABLE accounts (
     app           TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -117,6 +121,57 @@ CREATE TABLE pairs (
     PRIMARY KEY (app, key, other)
 ) STRICT, WITHOUT ROWID;
 
+-- Objects that events named without showing them. `cleared_at`: what an admin has looked at.
+CREATE TABLE unfetched (
+    app        TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key        TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    cleared_at INTEGER,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+
+-- Derived: what there is to look at, of customers and of objects that no customer was found for.
+-- Prices without plans and packages without releases are looked for when they are read; of these
+-- only those are here that an admin cleared. `place` is the order of the list and says all of a
+-- flag.
+CREATE TABLE flags (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    place   TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    at      INTEGER,
+    holder  TEXT NOT NULL,
+    cleared INTEGER NOT NULL,
+    PRIMARY KEY (app, holder, place)
+) STRICT, WITHOUT ROWID;
+-- The list, newest deciding instant first; and that of one kind.
+CREATE INDEX flags_by_place ON flags (app, place) WHERE NOT cleared;
+CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
+
+-- Derived: the prices that count for the customers that are shown.
+CREATE TABLE entitlements (
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    provider    TEXT NOT NULL,
+    price       TEXT NOT NULL,
+    product     TEXT NOT NULL, -- empty if it is not known
+    PRIMARY KEY (customer_id, provider, price, product)
+) STRICT, WITHOUT ROWID;
+-- Who has what a plan buys: a plan is of a price or of a product.
+CREATE INDEX entitlements_by_price ON entitlements (app, provider, price, product, customer_id);
+CREATE INDEX entitlements_by_product ON entitlements (app, provider, product, customer_id)
+    WHERE product <> '';
+
+-- The prices that ever counted for anybody, so that those without a plan are found without going
+-- through everybody.
+CREATE TABLE prices (
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    price    TEXT NOT NULL,
+    product  TEXT NOT NULL,
+    PRIMARY KEY (app, provider, price, product)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
@@ -126,6 +181,19 @@ CREATE TABLE plans (
     updated_at  INTEGER NOT NULL,
     PRIMARY KEY (app, provider, price_id)
 ) STRICT, WITHOUT ROWID;
+
+-- The packages of the plans, one row each.
+CREATE TABLE plan_packages (
+    app      TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    price_id TEXT NOT NULL,
+    package  TEXT NOT NULL,
+    PRIMARY KEY (app, provider, price_id, package),
+    FOREIGN KEY (app, provider, price_id) REFERENCES plans (app, provider, price_id)
+        ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+-- Which plans buy a package.
+CREATE INDEX plan_packages_by_package ON plan_packages (app, package);
 
 -- Grants by hand.
 CREATE TABLE grants (
@@ -138,6 +206,8 @@ CREATE TABLE grants (
 ) STRICT, WITHOUT ROWID;
 -- A deleted customer takes its grants along: the foreign key's own look-up.
 CREATE INDEX grants_by_customer ON grants (customer_id);
+-- Who was granted a package; and the names of all packages that anybody was.
+CREATE INDEX grants_by_package ON grants (app, package);
 
 CREATE TABLE releases (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

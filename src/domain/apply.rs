@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use self::join::Disturbed;
 use super::change::{Change, Effect, IgnoreCode, Operation, Outcome};
-use super::fact::{DisputeStanding, Fact, Occurrence, is_account};
+use super::fact::{Fact, Occurrence, is_account};
 use super::id::{CustomerId, ObjectKey};
 use super::identity::stored_groups;
 use super::standing::SubscriptionView;
@@ -27,6 +27,13 @@ impl World {
     ) -> Effect {
         if occurrence.facts.is_empty() {
             return Effect::ignored(IgnoreCode::NoFacts);
+        }
+        let only_named = |fact: &Fact| matches!(fact, Fact::Unfetched { .. });
+        if occurrence.facts.iter().all(only_named) {
+            for fact in &occurrence.facts {
+                self.join(occurrence.at, fact, &mut Disturbed::default());
+            }
+            return Effect::ignored(IgnoreCode::ApiKeyNeeded);
         }
         let named = self.named_accounts(occurrence);
         if named.iter().any(|account| self.is_gone(account)) {
@@ -115,20 +122,9 @@ impl World {
 
     /// The event's dispute or refund is one that a person should look at.
     fn needs_a_look(&self, occurrence: &Occurrence) -> bool {
-        occurrence.facts.iter().any(|fact| match fact {
-            Fact::Disputed { dispute, .. } => {
-                let dispute = self.disputes.get(dispute);
-                dispute.is_some_and(|dispute| match dispute.kept.standing.1 {
-                    DisputeStanding::Warning | DisputeStanding::Open | DisputeStanding::Lost => {
-                        true
-                    }
-                    DisputeStanding::Won => false,
-                })
-            }
-            Fact::Refunded { refund, .. } => self
-                .refunds
-                .get(refund)
-                .is_some_and(|refund| refund.kept.is_full()),
+        let mut of_money = occurrence.facts.iter().filter_map(|fact| match fact {
+            Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.kept.needs_a_look()),
+            Fact::Refunded { refund, .. } => Some(self.refunds.get(refund)?.kept.is_full()),
             Fact::Contact(_)
             | Fact::AccountNamed { .. }
             | Fact::AccountRemoved { .. }
@@ -136,8 +132,10 @@ impl World {
             | Fact::PaymentFailed { .. }
             | Fact::PaymentSucceeded { .. }
             | Fact::Charged { .. }
-            | Fact::References { .. } => false,
-        })
+            | Fact::References { .. }
+            | Fact::Unfetched { .. } => None,
+        });
+        of_money.any(|needs| needs)
     }
 
     /// Accounts of the event's disputes and refunds.
@@ -154,7 +152,8 @@ impl World {
             | Fact::Subscription(_)
             | Fact::PaymentFailed { .. }
             | Fact::PaymentSucceeded { .. }
-            | Fact::References { .. } => None,
+            | Fact::References { .. }
+            | Fact::Unfetched { .. } => None,
         };
         let known = |key: &ObjectKey| self.accounts.contains_key(key);
         occurrence
@@ -179,7 +178,7 @@ impl World {
             }
             Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.kept.standing.0),
             Fact::Refunded { refund, .. } => self.refunds.get(refund)?.kept.newest(),
-            Fact::Charged { .. } | Fact::References { .. } => None,
+            Fact::Charged { .. } | Fact::References { .. } | Fact::Unfetched { .. } => None,
         };
         newest(main_fact(occurrence)?)
     }
@@ -201,6 +200,7 @@ impl World {
             }
             | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
             Fact::References { ids } => ids.iter().find(|id| is_account(id)).cloned(),
+            Fact::Unfetched { .. } => None,
         };
         self.accounts.get(&account?)?.customer.clone()
     }

@@ -47,6 +47,8 @@ pub enum IgnoreCode {
     ReferencesOnly,
     /// The customer of its account was deleted here.
     CustomerDeleted,
+    /// It only names an object, and fetching that needs an API key.
+    ApiKeyNeeded,
 }
 
 impl IgnoreCode {
@@ -56,6 +58,7 @@ impl IgnoreCode {
             Self::NoFacts => "no_facts",
             Self::ReferencesOnly => "references_only",
             Self::CustomerDeleted => "customer_deleted",
+            Self::ApiKeyNeeded => "api_key_needed",
         }
     }
 }

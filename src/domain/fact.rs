@@ -93,6 +93,12 @@ pub enum Fact {
         /// The ids. Accounts are marked by [`is_account`].
         ids: BTreeSet<ObjectKey>,
     },
+    /// Something happened to an object that the payload only names (Stripe's thin events). What
+    /// it was can only be fetched.
+    Unfetched {
+        /// The object; of an event that names none, the event.
+        object: ObjectKey,
+    },
 }
 
 impl Fact {

@@ -236,6 +236,30 @@ fn hold(
     }
 }
 
+/// What is kept of an object that events only named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptUnfetched {
+    /// Newest instant of such an event.
+    pub at: Timestamp,
+    /// Admin act: newest of these instants whose flag was cleared.
+    pub cleared_at: Option<Timestamp>,
+}
+
+impl KeptUnfetched {
+    /// An object that an event of this instant names.
+    pub const fn new(at: Timestamp) -> Self {
+        Self {
+            at,
+            cleared_at: None,
+        }
+    }
+
+    /// Another event names the object.
+    pub fn join(&mut self, at: Timestamp) {
+        self.at = self.at.max(at);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

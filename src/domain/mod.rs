@@ -18,6 +18,7 @@ pub mod id;
 pub mod identity;
 pub mod kept;
 pub mod license;
+pub mod look;
 pub mod mode;
 pub mod plan;
 pub mod policy;

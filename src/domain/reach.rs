@@ -19,6 +19,8 @@ pub struct Reach {
     pub refunds: BTreeSet<ObjectKey>,
     /// Other ids of money: charges, payment intents, invoices, transactions.
     pub references: BTreeSet<ObjectKey>,
+    /// Objects that were only named.
+    pub unfetched: BTreeSet<ObjectKey>,
     /// Addresses, lower case, before and after changes.
     pub emails: BTreeSet<String>,
     /// The forms of the accounts' ids that an admin may have given a customer as `external_id`:
@@ -101,6 +103,9 @@ impl Reach {
                 self.refunds.insert(payment.clone());
             }
             Fact::References { ids } => self.ids(ids),
+            Fact::Unfetched { object } => {
+                self.unfetched.insert(object.clone());
+            }
         }
     }
 

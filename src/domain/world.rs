@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::customer::Customer;
 use super::id::{CustomerId, ObjectKey};
-use super::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription};
+use super::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription, KeptUnfetched};
 use super::plan::Plans;
 use super::policy::Policy;
 use super::standing::{Standing, standing};
@@ -33,6 +33,8 @@ pub struct World {
     pub refunds: BTreeMap<ObjectKey, Refund>,
     /// Ids that one event named together, the smaller first.
     pub references: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Objects that events only named.
+    pub unfetched: BTreeMap<ObjectKey, KeptUnfetched>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
     /// What changed since it was loaded.
@@ -99,6 +101,8 @@ pub struct Touched {
     pub refunds: BTreeSet<ObjectKey>,
     /// New pairs of ids.
     pub references: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Objects that events only named.
+    pub unfetched: BTreeSet<ObjectKey>,
     /// Rows, new ones too.
     pub customers: BTreeSet<CustomerId>,
 }

@@ -9,6 +9,7 @@
 pub mod bulk_replay;
 pub mod customers;
 pub mod explain;
+pub mod flags;
 pub mod ingest;
 pub mod licenses;
 pub mod plans;

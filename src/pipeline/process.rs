@@ -499,9 +499,6 @@ fn unread(reason: IgnoreReason) -> Option<EventError> {
         IgnoreReason::LivemodeMismatch => {
             "a live event signed with a test secret, or the reverse; nothing was applied"
         }
-        IgnoreReason::ApiKeyNeeded => {
-            "a thin event only names an object, and fetching that needs an API key"
-        }
     };
     reason.code().map(|code| event_error(code, detail))
 }
@@ -513,6 +510,10 @@ fn unapplied(code: IgnoreCode) -> Option<EventError> {
         IgnoreCode::CustomerDeleted => Some(event_error(
             code.as_str(),
             "the customer of this billing account was deleted here; nothing was applied",
+        )),
+        IgnoreCode::ApiKeyNeeded => Some(event_error(
+            code.as_str(),
+            "a thin event only names an object, and fetching that needs an API key",
         )),
     }
 }

@@ -127,8 +127,6 @@ pub enum IgnoreReason {
     Content,
     /// Live at a test secret, or the reverse.
     LivemodeMismatch,
-    /// A thin event (`v2.core.event`): it names an object that can only be fetched.
-    ApiKeyNeeded,
 }
 
 impl IgnoreReason {
@@ -137,7 +135,6 @@ impl IgnoreReason {
         match self {
             Self::Type | Self::Content => None,
             Self::LivemodeMismatch => Some("livemode_mismatch"),
-            Self::ApiKeyNeeded => Some("api_key_needed"),
         }
     }
 }

@@ -215,7 +215,8 @@ fn names_of_reach(reach: &Reach) -> impl Iterator<Item = String> {
         .chain(&reach.subscriptions)
         .chain(&reach.disputes)
         .chain(&reach.refunds)
-        .chain(&reach.references);
+        .chain(&reach.references)
+        .chain(&reach.unfetched);
     let external_ids = reach.external_ids.iter().map(|id| external_name(id));
     let customers = reach.customers.iter().map(ToString::to_string);
     objects
@@ -262,7 +263,8 @@ fn names_of_touched(world: &World) -> BTreeSet<String> {
         .flat_map(|(one, other)| [one, other]);
     let keys = (touched.subscriptions.iter())
         .chain(&touched.disputes)
-        .chain(&touched.refunds);
+        .chain(&touched.refunds)
+        .chain(&touched.unfetched);
     names.extend(owners.chain(pairs).chain(keys).map(object_name));
     for row in touched
         .customers

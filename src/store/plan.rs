@@ -161,7 +161,7 @@ impl Tx {
             .iter()
             .map(|it| ((it.provider, it.price_id.as_str()), it))
             .collect();
-        for plan in last.into_values() {
+        for plan in last.values() {
             rows.row([
                 json!(plan.provider),
                 json!(plan.price_id),
@@ -177,7 +177,37 @@ impl Tx {
                    packages = excluded.packages, source = excluded.source, \
                    updated_at = excluded.updated_at";
         self.execute(sql, binds![rows, app.as_str()]).await?;
-        Ok(())
+        self.plan_put_packages(app, last.into_values().collect())
+            .await
+    }
+
+    /// Writes the packages of some plans, one row each, in place of those that were there.
+    async fn plan_put_packages(
+        &mut self,
+        app: &AppSlug,
+        plans: Vec<&Plan>,
+    ) -> Result<(), StoreError> {
+        let mut ids = Batch::new(&[("provider", Kind::Text), ("price_id", Kind::Text)]);
+        for plan in &plans {
+            ids.row([json!(plan.provider), json!(plan.price_id)]);
+        }
+        let sql = "DELETE FROM plan_packages WHERE app = $2 AND (provider, price_id) IN \
+                   (SELECT provider, price_id FROM {rows} AS old)";
+        self.execute(sql, binds![ids, app.as_str()]).await?;
+        let mut rows = Batch::new(&[
+            ("provider", Kind::Text),
+            ("price_id", Kind::Text),
+            ("package", Kind::Text),
+        ]);
+        for plan in plans {
+            let packages: BTreeSet<&str> = plan.packages.iter().map(|it| &*it.package).collect();
+            for package in packages {
+                rows.row([json!(plan.provider), json!(plan.price_id), json!(package)]);
+            }
+        }
+        let sql = "INSERT INTO plan_packages (app, provider, price_id, package) \
+                   SELECT $2, provider, price_id, package FROM {rows} AS new";
+        self.write(sql, rows, app).await
     }
 
     /// Removes a plan; whether there was one.

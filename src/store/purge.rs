@@ -39,6 +39,8 @@ impl Tx {
         let sql = "UPDATE accounts SET linking_email = NULL, kept = stub.kept FROM {rows} AS stub \
                    WHERE accounts.app = $2 AND accounts.key = stub.key";
         self.execute(sql, binds![stubs, app.as_str()]).await?;
+        let sql = "DELETE FROM flags WHERE app = $1 AND holder = $2";
+        self.execute(sql, binds![app.as_str(), id.as_str()]).await?;
         let sql = "DELETE FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2";
         self.execute(sql, binds![app.as_str(), id.as_str()]).await?;
         Ok(())

@@ -16,7 +16,7 @@ use super::{StoreError, Tx, document};
 use crate::domain::customer::Customer;
 use crate::domain::fact::is_account;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
-use crate::domain::kept::fold_email;
+use crate::domain::kept::{KeptUnfetched, fold_email};
 use crate::domain::reach::{Reach, external_ids};
 use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
@@ -54,6 +54,8 @@ impl Tx {
         self.world_subscriptions(app, &mut world, "key", &reach.subscriptions)
             .await?;
         accounts.extend(owners(&world).cloned());
+        self.world_unfetched(app, &mut world, &reach.unfetched)
+            .await?;
         self.lock_found(app, accounts.iter().flat_map(names_of_account))
             .await?;
         self.world_accounts(app, &mut world, "key", accounts.iter())
@@ -79,7 +81,9 @@ impl Tx {
             .values()
             .filter_map(|row| row.home.clone())
             .collect();
-        let owners: BTreeSet<ObjectKey> = world.accounts.keys().chain(&homes).cloned().collect();
+        // An account that no event has named as one can own disputes before it is there itself.
+        let named = accounts.iter().chain(world.accounts.keys());
+        let owners: BTreeSet<ObjectKey> = named.chain(&homes).cloned().collect();
         self.lock_found(app, owners.iter().flat_map(names_of_account))
             .await?;
         self.world_accounts(app, &mut world, "key", homes.iter())
@@ -315,6 +319,27 @@ impl Tx {
         Ok(())
     }
 
+    async fn world_unfetched(
+        &mut self,
+        app: &AppSlug,
+        world: &mut World,
+        keys: &BTreeSet<ObjectKey>,
+    ) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let sql = by_column("unfetched", "unfetched.key, at, cleared_at", "key");
+        let binds = binds![Batch::keys(keys), app.as_str()];
+        for row in self.fetch(&sql, binds).await? {
+            let kept = KeptUnfetched {
+                at: row.time("at")?,
+                cleared_at: row.time_opt("cleared_at")?,
+            };
+            world.unfetched.insert(row.parsed("key")?, kept);
+        }
+        Ok(())
+    }
+
     /// Loads the rows that accounts, addresses and external ids lead to, and then the rows that
     /// these stand for or are merged into.
     async fn world_customers(
@@ -392,6 +417,8 @@ impl Tx {
         self.lock_covers(app, world)?;
         let touched = &world.touched;
         self.world_save_customers(app, world).await?;
+        self.entitlement_save(app, world).await?;
+        self.flag_save(app, world).await?;
         let mut rows = Batch::new(&[
             ("key", Kind::Text),
             ("customer_id", Kind::Text),
@@ -458,10 +485,31 @@ impl Tx {
         let sql = "INSERT INTO pairs (app, key, other, other_is_account) \
                    SELECT $2, key, other, other_is_account FROM {rows} AS new WHERE true \
                    ON CONFLICT (app, key, other) DO NOTHING";
+        self.write(sql, rows, app).await?;
+
+        let mut rows = Batch::new(&[
+            ("key", Kind::Text),
+            ("at", Kind::Nanos),
+            ("cleared_at", Kind::Nanos),
+        ]);
+        for key in &touched.unfetched {
+            if let Some(kept) = world.unfetched.get(key) {
+                rows.row([json!(key), json!(kept.at), json!(kept.cleared_at)]);
+            }
+        }
+        let sql = "INSERT INTO unfetched (app, key, at, cleared_at) \
+                   SELECT $2, key, at, cleared_at FROM {rows} AS new WHERE true \
+                   ON CONFLICT (app, key) DO UPDATE SET at = excluded.at, \
+                   cleared_at = excluded.cleared_at";
         self.write(sql, rows, app).await
     }
 
-    async fn write(&mut self, sql: &str, rows: Batch, app: &AppSlug) -> Result<(), StoreError> {
+    pub(super) async fn write(
+        &mut self,
+        sql: &str,
+        rows: Batch,
+        app: &AppSlug,
+    ) -> Result<(), StoreError> {
         if !rows.is_empty() {
             self.execute(sql, binds![rows, app.as_str()]).await?;
         }
@@ -480,10 +528,10 @@ impl Tx {
         }
         let sql = "INSERT INTO customers (app, id, home, made_at, updated_at, deleted_at, \
                    merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, kept) \
+                   external_id, status, status_since, due_at, frozen, kept) \
                    SELECT $2, id, home, made_at, updated_at, deleted_at, \
                    merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, kept \
+                   external_id, status, status_since, due_at, frozen, kept \
                    FROM {rows} AS new WHERE true \
                    ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
                    deleted_at = excluded.deleted_at, merged_into = excluded.merged_into, \
@@ -492,7 +540,7 @@ impl Tx {
                    email = excluded.email, name = excluded.name, \
                    external_id = excluded.external_id, status = excluded.status, \
                    status_since = excluded.status_since, due_at = excluded.due_at, \
-                   kept = excluded.kept";
+                   frozen = excluded.frozen, kept = excluded.kept";
         self.write(sql, rows, app).await
     }
 }
@@ -552,10 +600,11 @@ const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
     ("status", Kind::Text),
     ("status_since", Kind::Time),
     ("due_at", Kind::Nanos),
+    ("frozen", Kind::Bool),
     ("kept", Kind::Json),
 ];
 
-fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 16], StoreError> {
+fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreError> {
     let Customer {
         id,
         home,
@@ -582,6 +631,7 @@ fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 16], StoreErr
         json!(shown.status.as_str()),
         json!(customer.status_since),
         json!(shown.due_at),
+        json!(merged_into.is_none() && shown.is_frozen_by_time()),
         json!(document(customer)?),
     ])
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use tollgate::domain::customer::{Hold, Profile, Shown, Status};
 use tollgate::domain::fact::{DisputeStanding, Fact, Occurrence};
-use tollgate::domain::flag::FlagKind;
+use tollgate::domain::flag::{Flag, FlagKind};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
@@ -455,6 +455,121 @@ fn items_that_were_cut_are_flagged_until_all_are_listed() {
         kinds(&end_of(&events[..1]), "cus_1"),
         [FlagKind::ItemsIncomplete]
     );
+}
+
+// Flags of what no customer was found for.
+
+fn nobodys(end: &End) -> Vec<(FlagKind, &str, Option<Timestamp>)> {
+    let flags = end.nobodys.iter().map(|held| &held.flag);
+    flags
+        .map(|flag| (flag.kind, flag.subject.as_str(), flag.at))
+        .collect()
+}
+
+#[test]
+fn dispute_and_refund_of_nobody() {
+    let dispute = |standing, second| disputed(&stripe("dp_1"), standing, &[stripe("ch_1")], second);
+    let (open, lost, won) = (
+        dispute(DisputeStanding::Open, 20),
+        dispute(DisputeStanding::Lost, 30),
+        dispute(DisputeStanding::Won, 40),
+    );
+    let (refund, known) = (refunded("ch_1", true, 25), contact("cus_1", "x@e.com", 1));
+    let linked = pair("ch_1", "cus_1", 50);
+    let of_dispute = |second| (FlagKind::Unlinked, "dp_1", Some(at(second)));
+    let of_refund = (FlagKind::Unlinked, "ch_1", Some(at(25)));
+    let cases = [
+        ("a dispute", vec![open.clone()], vec![of_dispute(20)]),
+        (
+            "the newest instant",
+            vec![open.clone(), lost.clone()],
+            vec![of_dispute(30)],
+        ),
+        (
+            "a dispute that was won",
+            vec![open.clone(), lost.clone(), won],
+            vec![],
+        ),
+        (
+            "a charge that an account is named with, which nobody else names",
+            vec![open.clone(), refund.clone(), linked.clone()],
+            vec![of_refund, of_dispute(20)],
+        ),
+        (
+            "a refund beside it",
+            vec![open.clone(), refund.clone(), known.clone()],
+            vec![of_refund, of_dispute(20)],
+        ),
+        (
+            "part of the payment",
+            vec![refunded("ch_1", false, 25)],
+            vec![],
+        ),
+        ("a customer", vec![open, refund, linked, known], vec![]),
+    ];
+    for (description, events, mut expected) in cases {
+        expected.sort();
+        let end = end_of(&events);
+        let mut found = nobodys(&end);
+        found.sort();
+        assert_eq!(found, expected, "{description}");
+    }
+}
+
+#[test]
+fn objects_that_were_only_named() {
+    let named = |second| {
+        event(
+            second,
+            Fact::Unfetched {
+                object: stripe("sub_1"),
+            },
+        )
+    };
+    let end = end_of(&[named(20), named(10), sub("active").at(30)]);
+    let expected = (FlagKind::ApiKeyNeeded, "sub_1", Some(at(20)));
+    assert_eq!(nobodys(&end), [expected]);
+    assert_active(&end, "cus_1");
+}
+
+#[test]
+fn what_was_cleared_comes_back_by_a_newer_event_only() {
+    let clear = |store: &mut MemoryStore| {
+        for (id, kind) in [
+            ("dp_1", FlagKind::Unlinked),
+            ("sub_1", FlagKind::ApiKeyNeeded),
+        ] {
+            let flag = Flag::new(kind, id, at(20));
+            assert!(
+                store.act(|world| world.clear_object_flag(&stripe(id), &flag)),
+                "{id}"
+            );
+            assert!(
+                !store.act(|world| world.clear_object_flag(&stripe(id), &flag)),
+                "{id}"
+            );
+        }
+    };
+    let happens = |second| {
+        let ids = [stripe("ch_1")];
+        let dispute = disputed(&stripe("dp_1"), DisputeStanding::Open, &ids, second);
+        let object = stripe("sub_1");
+        [dispute, event(second, Fact::Unfetched { object })]
+    };
+    let end = |after: &[i64]| {
+        History {
+            before: happens(20).to_vec(),
+            act: &clear,
+            after: after.iter().copied().flat_map(happens).collect(),
+        }
+        .end()
+    };
+    assert_eq!(nobodys(&end(&[20, 10])), []);
+    let found: Vec<_> = nobodys(&end(&[20, 30]))
+        .into_iter()
+        .map(|it| it.2)
+        .collect();
+    assert_eq!(found, [Some(at(30)); 2]);
 }
 
 // Who is this?

@@ -299,6 +299,7 @@ fn events(shared: bool) -> impl Strategy<Value = Occurrence> {
         3 => money(),
         1 => select(accounts()).prop_map(|account| Fact::AccountRemoved { account }),
         1 => select(accounts()).prop_map(|account| Fact::AccountNamed { account }),
+        1 => select(accounts()).prop_map(|object| Fact::Unfetched { object }),
     ];
     // One second in two is the same, so that it holds many facts.
     let second = prop_oneof![Just(3), 0..SECONDS];

@@ -8,7 +8,7 @@ use tollgate::domain::fact::{
     Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
     SubscriptionState, SubscriptionStatus,
 };
-use tollgate::domain::flag::Flag;
+use tollgate::domain::flag::{Flag, HeldFlag};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription};
 use tollgate::domain::plan::{PackageGrant, Plans};
@@ -253,6 +253,8 @@ pub(crate) struct End {
     pub(crate) disputes: BTreeMap<ObjectKey, KeptDispute>,
     pub(crate) refunds: BTreeMap<ObjectKey, KeptRefund>,
     pub(crate) references: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Flags of what no customer was found for.
+    pub(crate) nobodys: BTreeSet<HeldFlag>,
 }
 
 impl End {

@@ -9,8 +9,10 @@ use tollgate::domain::change::Effect;
 use tollgate::domain::customer::{Customer, Hold};
 use tollgate::domain::explain::{Explanation, explain};
 use tollgate::domain::fact::Occurrence;
+use tollgate::domain::flag::{FlagHolder, HeldFlag};
 use tollgate::domain::id::{CustomerId, ObjectKey};
 use tollgate::domain::identity;
+use tollgate::domain::look::KeptFlag;
 use tollgate::domain::plan::Plans;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::reach::{Reach, external_ids};
@@ -25,6 +27,8 @@ use crate::convergence_rig::{End, Seen, plans};
 #[derive(Clone)]
 pub(crate) struct MemoryStore {
     all: World,
+    /// The flags that are kept, by whose they are.
+    flags: BTreeMap<FlagHolder, BTreeSet<KeptFlag>>,
     next_id: u128,
     /// Whether what is stored goes through its document. Slow, so not in every order.
     documents: bool,
@@ -38,6 +42,7 @@ impl MemoryStore {
     pub(crate) fn with_plans(policy: Policy, plans: Plans, documents: bool) -> Self {
         Self {
             all: World::new(policy, plans),
+            flags: BTreeMap::new(),
             next_id: 1,
             documents,
         }
@@ -81,6 +86,9 @@ impl MemoryStore {
     fn load(&self, reach: &Reach) -> World {
         let all = &self.all;
         let mut world = World::new(all.policy.clone(), all.plans.clone());
+        for key in &reach.unfetched {
+            copy(&all.unfetched, &mut world.unfetched, key);
+        }
         let mut subscriptions = reach.subscriptions.clone();
         let mut money: BTreeSet<_> = reach
             .references
@@ -205,6 +213,10 @@ impl MemoryStore {
 
     /// Writes what was touched.
     fn save(&mut self, world: World) {
+        for holder in world.flag_holders() {
+            let kept = world.kept_flags(&holder);
+            self.flags.insert(holder, kept);
+        }
         let (all, touched, documents) = (&mut self.all, world.touched, self.documents);
         write(
             &mut all.accounts,
@@ -236,12 +248,16 @@ impl MemoryStore {
             &touched.customers,
             documents,
         );
+        for key in &touched.unfetched {
+            copy(&world.unfetched, &mut all.unfetched, key);
+        }
         all.references.extend(touched.references);
         all.policy = world.policy;
     }
 
     /// What is shown at the end, with all timers run.
     pub(crate) fn end(&self, now: Timestamp) -> End {
+        self.check_flags();
         let mut world = self.all.clone();
         world.tick(now);
         check_rows(&world);
@@ -303,6 +319,38 @@ impl MemoryStore {
                 .map(|(key, r)| (key, r.kept))
                 .collect(),
             references: world.references,
+            nobodys: self.nobodys_flags(),
+        }
+    }
+
+    /// The flags of what no customer was found for.
+    fn nobodys_flags(&self) -> BTreeSet<HeldFlag> {
+        let nobodys = self
+            .flags
+            .iter()
+            .filter(|(holder, _)| holder.customer().is_none());
+        let held = |(holder, kept): (&FlagHolder, &BTreeSet<KeptFlag>)| {
+            let holder = holder.clone();
+            let flags = kept.clone().into_iter();
+            flags.map(move |kept| HeldFlag {
+                holder: holder.clone(),
+                flag: kept.flag,
+            })
+        };
+        nobodys.flat_map(held).collect()
+    }
+
+    /// The flags that were kept batch by batch are those of the whole.
+    fn check_flags(&self) {
+        let all = &self.all;
+        let objects = (all.disputes.keys())
+            .chain(all.refunds.keys())
+            .chain(all.unfetched.keys());
+        let objects = objects.cloned().map(FlagHolder::Object);
+        let rows = all.customers.keys().cloned().map(FlagHolder::Customer);
+        for holder in rows.chain(objects) {
+            let kept = self.flags.get(&holder).cloned().unwrap_or_default();
+            assert_eq!(kept, all.kept_flags(&holder), "flags of {holder}");
         }
     }
 }

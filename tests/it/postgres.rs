@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use tollgate::clock::SystemClock;
 use tollgate::domain::event::EventOutcome;
+use tollgate::domain::flag::FlagKind;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::plan::PackageGrant;
@@ -25,8 +26,8 @@ use tollgate::pipeline::tokens::{self, TokenError, TokenOrder};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{
-    Actor, AuditFilter, CustomerFilter, EventFilter, LicenseFilter, Match, Store, StoreError,
-    Window,
+    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, Store,
+    StoreError, Window,
 };
 
 use crate::process::message;
@@ -378,6 +379,21 @@ async fn use_everything(store: &Store) {
         .await
         .unwrap();
     tx.idempotency_purge(now()).await.unwrap();
+    for filter in [
+        FlagFilter::default(),
+        FlagFilter {
+            kind: Some(FlagKind::OpenDispute),
+            ..FlagFilter::default()
+        },
+        FlagFilter {
+            customer: Some(id.clone()),
+            ..FlagFilter::default()
+        },
+    ] {
+        tx.flag_list(&app, &filter, &page).await.unwrap();
+    }
+    tx.package_list(&app).await.unwrap();
+    tx.package_holders(&app, "acme/tool", &page).await.unwrap();
     tx.commit().await.unwrap();
     customers::delete(store, &order(), id, Deletion::Permanent)
         .await

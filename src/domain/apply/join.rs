@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::fact::{DisputeStanding, Fact, is_account};
 use crate::domain::id::ObjectKey;
 use crate::domain::identity::linking;
-use crate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription, RefundPart};
+use crate::domain::kept::{
+    KeptAccount, KeptDispute, KeptRefund, KeptSubscription, KeptUnfetched, RefundPart,
+};
 use crate::domain::standing::payer;
 use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
@@ -82,7 +84,14 @@ impl World {
                 self.join_refund(payment, disturbed, join);
             }
             Fact::References { ids } => disturbed.disputes |= self.join_references(ids),
+            Fact::Unfetched { object } => self.join_unfetched(object, at),
         }
+    }
+
+    fn join_unfetched(&mut self, key: &ObjectKey, at: Timestamp) {
+        let known = self.unfetched.entry(key.clone());
+        known.or_insert_with(|| KeptUnfetched::new(at)).join(at);
+        self.touched.unfetched.insert(key.clone());
     }
 
     fn join_dispute(

@@ -19,6 +19,10 @@ pub struct KeptDispute {
     /// does, and can be added to when only some of the references are at hand.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<ObjectKey>,
+    /// Admin act: newest deciding instant whose flag, that nobody is known to own this, was
+    /// cleared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared_at: Option<Timestamp>,
 }
 
 impl KeptDispute {
@@ -28,6 +32,15 @@ impl KeptDispute {
             standing: (at, standing),
             ids: BTreeSet::new(),
             accounts: BTreeSet::new(),
+            cleared_at: None,
+        }
+    }
+
+    /// A person should look at it, whoever owns it.
+    pub const fn needs_a_look(&self) -> bool {
+        match self.standing.1 {
+            DisputeStanding::Warning | DisputeStanding::Open | DisputeStanding::Lost => true,
+            DisputeStanding::Won => false,
         }
     }
 
@@ -59,6 +72,10 @@ pub struct KeptRefund {
     /// does, and can be added to when only some of the references are at hand.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<ObjectKey>,
+    /// Admin act: newest deciding instant whose flag, that nobody is known to own this, was
+    /// cleared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cleared_at: Option<Timestamp>,
 }
 
 /// A part of a refund; of one instant the greatest counts.

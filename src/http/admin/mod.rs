@@ -8,10 +8,12 @@
 mod admin_tokens;
 pub(in crate::http) mod apps;
 mod audit;
+mod catalogue;
 mod constraints;
 pub(in crate::http) mod customers;
 mod events;
 mod explain;
+mod flags;
 pub(in crate::http) mod licenses;
 pub(in crate::http) mod list;
 pub(in crate::http) mod operations;
@@ -23,6 +25,7 @@ mod releases;
 mod replays;
 mod secrets;
 mod stats;
+mod subscriptions;
 mod tokens;
 pub(in crate::http) mod view;
 
@@ -44,7 +47,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(customers::router())
         .merge(operations::router())
         .merge(explain::router())
+        .merge(subscriptions::router())
         .merge(packages::router())
+        .merge(catalogue::router())
+        .merge(flags::router())
         .merge(tokens::router())
         .merge(licenses::router())
         .merge(releases::router())

@@ -38,8 +38,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// A package that a customer may have, and why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CustomerPackage)]
-struct PackageView {
-    package: String,
+pub(super) struct PackageView {
+    pub(super) package: String,
     constraint: String,
     /// By hand, or by a plan.
     #[schema(schema_with = words::grant_source)]
@@ -82,7 +82,7 @@ impl PackageView {
 }
 
 /// Everything that grants packages to a customer, by package.
-fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
+pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
     let by_hand = granted.by_hand.get(&customer.id).into_iter().flatten();
     let mut packages: Vec<PackageView> = by_hand.map(PackageView::by_hand).collect();
     for entitlement in &customer.shown.entitlements {

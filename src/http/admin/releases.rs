@@ -34,7 +34,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// A package's name from a path. What is no name names nothing.
-fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
+pub(super) fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
     let unknown = |_| ApiError::not_found("package_not_found", "there is no such package");
     validate::package(&format!("{vendor}/{name}")).map_err(unknown)
 }

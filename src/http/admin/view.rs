@@ -10,7 +10,7 @@ use crate::domain::access::{Holder, frozen_versions};
 use crate::domain::customer::{Customer, PackageVersion};
 use crate::domain::event::EventError;
 use crate::domain::fact::Address;
-use crate::domain::flag::{Flag, FlagKind};
+use crate::domain::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::id::AppSlug;
 use crate::domain::plan::PackageGrant;
 use crate::domain::release::Release;
@@ -75,12 +75,30 @@ pub(in crate::http) struct CustomerView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Flag)]
 pub(super) struct FlagView {
+    id: String,
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
+    /// The provider's id of what it is about, or a package.
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
+    /// The provider's time of what decided it; none for mistakes of set-up.
     #[schema(format = DateTime)]
     at: Option<String>,
+    /// Whose it is; none where no customer was found.
+    customer_id: Option<String>,
+}
+
+impl From<&HeldFlag> for FlagView {
+    fn from(held: &HeldFlag) -> Self {
+        let Flag { kind, subject, at } = &held.flag;
+        Self {
+            id: held.id().to_string(),
+            kind: kind.as_str(),
+            subject: subject.clone(),
+            at: time(*at),
+            customer_id: held.holder.customer().map(ToString::to_string),
+        }
+    }
 }
 
 /// Dresses customers, with what is looked up when they are read.
@@ -117,8 +135,16 @@ pub(super) async fn flags(
     let granted = tx
         .access_granted(app, std::slice::from_ref(customer))
         .await?;
-    let flags = flags_of(customer, &granted);
-    Ok(flags.into_iter().map(flag_view).collect())
+    Ok(flag_views(customer, &granted))
+}
+
+fn flag_views(customer: &Customer, granted: &Granted) -> Vec<FlagView> {
+    let held = |flag| HeldFlag {
+        holder: FlagHolder::Customer(customer.id.clone()),
+        flag,
+    };
+    let flags = flags_of(customer, granted).into_iter();
+    flags.map(|flag| FlagView::from(&held(flag))).collect()
 }
 
 fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> CustomerView {
@@ -130,10 +156,7 @@ fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> Custom
         releases: &granted.releases,
     };
     let frozen_versions = frozen_versions(holder);
-    let flags = flags_of(&customer, granted)
-        .into_iter()
-        .map(flag_view)
-        .collect();
+    let flags = flag_views(&customer, granted);
     let Customer {
         id, profile, shown, ..
     } = customer;
@@ -198,14 +221,6 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
         flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
     }
     flags
-}
-
-fn flag_view(flag: Flag) -> FlagView {
-    FlagView {
-        kind: flag.kind.as_str(),
-        subject: flag.subject,
-        at: time(flag.at),
-    }
 }
 
 /// A customer's access token.

@@ -41,6 +41,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "lic_01939f1bf0007cc8a4d0b1c2d3e4f506",
     ),
     (
+        "flags/{id}",
+        "The id of the flag.",
+        "flag_MTg4N2Q5ZjFiZjAwMDdjYzp1bmxpbmtlZDpzdHJpcGU6bGl2ZTo6ZHBfMTpkcF8x",
+    ),
+    (
         "{token_id}",
         "The id of the customer's token.",
         "ctok_01939f1bf0007cc8a4d0b1c2d3e4f506",

@@ -46,6 +46,7 @@ pub(in crate::http) fn flag_kind() -> Object {
     one_of([
         "ambiguous",
         "unknown_status",
+        "items_incomplete",
         "unmapped_price",
         "open_dispute",
         "full_refund",
@@ -54,6 +55,16 @@ pub(in crate::http) fn flag_kind() -> Object {
         "releases_unknown",
         "account_deleted",
     ])
+}
+
+/// How a subscription stands.
+pub(in crate::http) fn class() -> Object {
+    one_of(["good", "failing", "paused", "pending", "ended", "unknown"])
+}
+
+/// How a subscription counts for its customer.
+pub(in crate::http) fn verdict() -> Object {
+    one_of(["good", "failing", "paused", "ended"])
 }
 
 /// A billing provider.

@@ -86,7 +86,8 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
         return Ok(reading);
     }
     if envelope.is_thin() {
-        reading.meaning = Meaning::Ignored(IgnoreReason::ApiKeyNeeded);
+        let object = envelope.related(&envelope.scope(livemode)?)?;
+        reading.meaning = Meaning::of(envelope.need_time()?, vec![Fact::Unfetched { object }]);
         return Ok(reading);
     }
     let Some(reader) = reader(event_type) else {
@@ -146,12 +147,14 @@ impl Event<'_> {
 /// The event around the object: <https://docs.stripe.com/api/events/object>.
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    id: Option<Value>,
     object: Option<Value>,
     created: Option<Value>,
     livemode: Option<Value>,
     account: Option<Value>,
     context: Option<Value>,
     request: Option<Value>,
+    related_object: Option<Value>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -161,6 +164,14 @@ impl Envelope<'_> {
     /// <https://docs.stripe.com/api/v2/core/events>.
     fn is_thin(&self) -> bool {
         self.object.as_ref().and_then(Value::as_str) == Some("v2.core.event")
+    }
+
+    /// What a thin event is about; the event itself, if it does not say.
+    fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
+        let related = self.related_object.as_ref().unwrap_or(&Value::Null);
+        let named = Fields::new(related, "related_object").id(&["id"])?;
+        let event = self.id.as_ref().and_then(Value::as_str);
+        Ok(scope.key(named.or(event).unwrap_or_default()))
     }
 
     /// Snapshot events say seconds, thin ones RFC 3339.

@@ -289,8 +289,12 @@ async fn frozen_without_known_releases_is_flagged_and_reaches_nothing(engine: En
         .await
         .expect(200);
     assert_eq!(frozen["frozen_versions"], json!([]));
-    let flag = json!([{"kind": "releases_unknown", "subject": "a/lib", "at": null}]);
-    assert_eq!(frozen["flags"], flag);
+    let flag = &frozen["flags"][0];
+    assert_eq!(flag["kind"], "releases_unknown");
+    assert_eq!(
+        (&flag["subject"], &flag["at"]),
+        (&json!("a/lib"), &Value::Null)
+    );
     let answer = check(&rig, &token_of(&made), "package=a/lib&version=1.0").await;
     assert_eq!(answer.body["code"], "version_not_frozen");
 }

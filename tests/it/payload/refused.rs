@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate::domain::id::Provider;
+use tollgate::domain::fact::Fact;
+use tollgate::domain::id::{Provider, Scope};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PayloadError, ReadError};
 
@@ -169,15 +170,36 @@ fn unknown_types_are_ignored_unread() {
 }
 
 #[test]
-fn a_thin_event_needs_an_api_key() {
+fn a_thin_event_only_names_an_object() {
     let payload = load("stripe/v1.customer.subscription.updated--thin.json");
     let got = reading(Provider::Stripe, &payload);
     assert_eq!(got.occurred_at, Timestamp::parse("2026-03-09T09:00:00Z"));
     assert_eq!(got.livemode, Some(false));
-    let Meaning::Ignored(reason) = got.meaning else {
-        panic!("not ignored")
+    let scope = Scope {
+        provider: Provider::Stripe,
+        livemode: false,
+        connected: None,
     };
-    assert_eq!(reason.code(), Some("api_key_needed"));
+    let cases = [
+        (
+            Some(payload["related_object"].clone()),
+            "sub_1TgAda000000000000000001",
+        ),
+        (Some(Value::Null), "evt_test_Tg00000000000000000001"),
+        (None, "evt_test_Tg00000000000000000001"),
+    ];
+    for (related, named) in cases {
+        let mut payload = payload.clone();
+        payload.as_object_mut().unwrap().remove("related_object");
+        if let Some(related) = related {
+            payload["related_object"] = related;
+        }
+        let Meaning::Facts(said) = reading(Provider::Stripe, &payload).meaning else {
+            panic!("{named}: says nothing")
+        };
+        let object = scope.key(named);
+        assert_eq!(said.facts, [Fact::Unfetched { object }], "{payload}");
+    }
 }
 
 /// A body and why it is refused. `LONG` is 101 letters.

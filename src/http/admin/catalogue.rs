@@ -1,0 +1,133 @@
+//! The packages of an app, and who may have one.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::list::{List, Paging, PagingQuery};
+use super::packages::{PackageView, packages_of};
+use super::releases::package_of;
+use crate::domain::access::{Holder, decide};
+use crate::domain::customer::Customer;
+use crate::domain::time::Timestamp;
+use crate::http::openapi::{self, words};
+use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::store::{Granted, Listed, NamedPackage};
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(holders));
+    openapi::resource("catalogue", "All packages, and who may have one.", routes)
+}
+
+/// A package that releases, plans or grants name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NamedPackage)]
+struct NamedPackageView {
+    package: String,
+    /// How many releases are known.
+    releases: i64,
+}
+
+impl From<NamedPackage> for NamedPackageView {
+    fn from(it: NamedPackage) -> Self {
+        Self {
+            package: it.package,
+            releases: it.releases,
+        }
+    }
+}
+
+/// Lists all packages.
+///
+/// Those that releases, plans or grants by hand name.
+#[utoipa::path(
+    get,
+    path = "/packages",
+    params(PagingQuery),
+    responses((status = 200, description = "Packages, by name.", body = List<NamedPackageView>))
+)]
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    paging: Paging,
+) -> Result<Json<List<NamedPackageView>>, ApiError> {
+    let mut tx = state.store.read().await?;
+    let all = tx.package_list(&admin.app_or_default()).await?;
+    let all = all.into_iter().map(NamedPackageView::from).collect();
+    Ok(paging.cut(all, |it| it.package.clone()))
+}
+
+/// A customer to whom a package is granted, and by what.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PackageHolder)]
+struct HolderView {
+    customer_id: String,
+    name: Option<String>,
+    email: Option<String>,
+    external_id: Option<String>,
+    #[schema(schema_with = words::status)]
+    status: &'static str,
+    /// Whether any version may be had now. A frozen customer may have none that was released.
+    allowed: bool,
+    #[schema(schema_with = words::access_code)]
+    code: &'static str,
+    grants: Vec<PackageView>,
+}
+
+impl HolderView {
+    fn new(customer: Customer, package: &str, granted: &Granted, now: Timestamp) -> Self {
+        let all = granted.of(&customer);
+        let holder = Holder {
+            token: None,
+            shown: &customer.shown,
+            grants: &all,
+            releases: &granted.releases,
+        };
+        let code = decide(holder, package, None, now);
+        let mut grants = packages_of(&customer, granted);
+        grants.retain(|grant| grant.package == package);
+        let shown = customer.shown;
+        Self {
+            customer_id: customer.id.into(),
+            name: shown.contact.name,
+            email: shown.contact.email,
+            external_id: shown.external_id,
+            status: shown.status.as_str(),
+            allowed: code.is_allowed(),
+            code: code.as_str(),
+            grants,
+        }
+    }
+}
+
+/// Lists who may have a package.
+///
+/// The active and frozen customers to whom it is granted, by hand or by what they pay for.
+#[utoipa::path(
+    get,
+    path = "/packages/{vendor}/{name}/customers",
+    params(PagingQuery),
+    responses((status = 200, description = "Customers, the newest first.", body = List<HolderView>))
+)]
+async fn holders(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    paging: Paging,
+) -> Result<Json<List<HolderView>>, ApiError> {
+    let package = package_of(&vendor, &name)?;
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let part = tx.package_holders(&app, &package, &paging.0).await?;
+    let Listed { rows, total, next } = part;
+    let granted = tx.access_granted(&app, &rows).await?;
+    let now = state.clock.now();
+    let view = |customer| HolderView::new(customer, &package, &granted, now);
+    let rows = rows.into_iter().map(view).collect();
+    Ok(paging.answer(Listed { rows, total, next }))
+}

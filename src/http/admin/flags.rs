@@ -1,0 +1,101 @@
+//! Flags: what a person should look at.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::list::{self, List, Paging, PagingQuery};
+use super::view::FlagView;
+use super::{order_of, word_of};
+use crate::domain::validate::FieldError;
+use crate::http::openapi::{self, words};
+use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
+use crate::pipeline::flags::{self, FlagError};
+use crate::store::FlagFilter;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(clear));
+    openapi::resource("flags", "What a person should look at.", routes)
+}
+
+fn flag_not_found() -> ApiError {
+    ApiError::not_found("flag_not_found", "no such flag is open")
+}
+
+impl From<FlagError> for ApiError {
+    fn from(error: FlagError) -> Self {
+        match error {
+            FlagError::NotFound => flag_not_found(),
+            FlagError::Act(error) => error.into(),
+            FlagError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The filters of the list. Texts throughout, so that each has its own message.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FlagQuery {
+    #[param(schema_with = words::flag_kind)]
+    kind: Option<String>,
+    /// Only flags of this customer.
+    customer_id: Option<String>,
+}
+
+impl FlagQuery {
+    fn filter(self) -> Result<FlagFilter, FieldError> {
+        Ok(FlagFilter {
+            kind: word_of("kind", self.kind)?,
+            customer: word_of("customer_id", self.customer_id)?,
+        })
+    }
+}
+
+/// Lists open flags.
+///
+/// The newest deciding instant first; mistakes of set-up, which no event decides, last.
+#[utoipa::path(
+    get,
+    path = "/flags",
+    params(PagingQuery, FlagQuery),
+    responses((status = 200, description = "Flags.", body = List<FlagView>))
+)]
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    paging: Paging,
+    ValidQuery(query): ValidQuery<FlagQuery>,
+) -> Result<Json<List<FlagView>>, ApiError> {
+    let filter = query
+        .filter()
+        .map_err(|error| ApiError::invalid_query(vec![error]))?;
+    let mut tx = state.store.read().await?;
+    let part = tx
+        .flag_list(&admin.app_or_default(), &filter, &paging.0)
+        .await?;
+    Ok(paging.answer(list::map(part, |held| FlagView::from(&held))))
+}
+
+/// Clears a flag.
+///
+/// The same event sent again does not bring it back; a newer one does.
+#[utoipa::path(
+    delete,
+    path = "/flags/{id}",
+    responses((status = 204, description = "Cleared."))
+)]
+async fn clear(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<StatusCode, ApiError> {
+    let id = id.parse().map_err(|_| flag_not_found())?;
+    flags::clear(&state.store, &order_of(&admin, &state), &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

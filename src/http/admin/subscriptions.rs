@@ -1,0 +1,138 @@
+//! What billing says of a customer, subscription by subscription, as of now.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::list::{List, Paging, PagingQuery};
+use super::shown_customer;
+use super::view::time;
+use crate::domain::fact::{Item, SubscriptionStatus};
+use crate::domain::policy::Policy;
+use crate::domain::standing::{Verdict, standing};
+use crate::domain::time::Timestamp;
+use crate::http::openapi::{self, words};
+use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::store::OwnedSubscription;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().routes(routes!(list));
+    openapi::resource("subscriptions", "What billing says of customers.", routes)
+}
+
+/// A subscription.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Subscription)]
+struct SubscriptionView {
+    /// Names it in walks: ids alone are unique only within a connected account.
+    #[serde(skip)]
+    key: String,
+    id: String,
+    #[schema(schema_with = words::provider)]
+    provider: &'static str,
+    /// Who pays: a billing account's id.
+    account: Option<String>,
+    livemode: bool,
+    /// The provider's word; the last one that is known here, if any is.
+    status: Option<String>,
+    #[schema(schema_with = words::class)]
+    class: &'static str,
+    /// How it counts for its customer; none if it does not.
+    #[schema(schema_with = words::verdict)]
+    verdict: Option<&'static str>,
+    items: Vec<ItemView>,
+    #[schema(format = DateTime)]
+    period_end: Option<String>,
+    #[schema(format = DateTime)]
+    cancel_at: Option<String>,
+    collection_paused: bool,
+    #[schema(format = DateTime)]
+    failing_since: Option<String>,
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// When a timer changes this, if nothing happens before.
+    #[schema(format = DateTime)]
+    due_at: Option<String>,
+    /// Its events allow another state too; the one with least access was taken.
+    ambiguous: bool,
+}
+
+/// Something bought.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubscriptionItem)]
+struct ItemView {
+    price: String,
+    product: Option<String>,
+    quantity: Option<i64>,
+}
+
+impl From<Item> for ItemView {
+    fn from(item: Item) -> Self {
+        Self {
+            price: item.price,
+            product: item.product,
+            quantity: item.quantity,
+        }
+    }
+}
+
+impl SubscriptionView {
+    fn new(owned: OwnedSubscription, policy: &Policy, now: Timestamp) -> Self {
+        let OwnedSubscription {
+            subscription,
+            removed_at,
+        } = owned;
+        let standing = standing(&subscription.kept, removed_at, policy, now);
+        let state = standing.state.as_ref();
+        let status = state.map(|state| state.status.clone());
+        let unknown = subscription.kept.unknown;
+        let status = status.or(unknown.map(|(_, word)| SubscriptionStatus::Unknown(word)));
+        let key = subscription.key.to_string();
+        let scope = subscription.key.scope;
+        Self {
+            key,
+            id: subscription.key.id,
+            provider: scope.provider.as_str(),
+            account: subscription.account.map(|key| key.id),
+            livemode: scope.livemode,
+            status: status.map(|status| status.as_str().to_owned()),
+            class: standing.class.as_str(),
+            verdict: standing.verdict.map(Verdict::as_str),
+            items: standing.items().iter().cloned().map(Into::into).collect(),
+            period_end: time(state.and_then(|state| state.period_end)),
+            cancel_at: time(state.and_then(|state| state.cancel_at)),
+            collection_paused: state.is_some_and(|state| state.collection_paused),
+            failing_since: time(standing.failing_since),
+            ended_at: time(standing.ended_at),
+            due_at: time(standing.due_at),
+            ambiguous: standing.ambiguous,
+        }
+    }
+}
+
+/// Lists a customer's subscriptions as of now.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}/subscriptions",
+    params(PagingQuery),
+    responses((status = 200, description = "Subscriptions.", body = List<SubscriptionView>))
+)]
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    paging: Paging,
+) -> Result<Json<List<SubscriptionView>>, ApiError> {
+    let app = admin.app_or_default();
+    let mut tx = state.store.read().await?;
+    let customer = shown_customer(&mut tx, &app, &id).await?;
+    let policy = tx.app_policy(&app).await?.unwrap_or_default();
+    let all = tx.subscription_list(&app, &customer.id).await?;
+    let now = state.clock.now();
+    let view = |owned| SubscriptionView::new(owned, &policy, now);
+    let all: Vec<SubscriptionView> = all.into_iter().map(view).collect();
+    Ok(paging.cut(all, |it| it.key.clone()))
+}

@@ -1,0 +1,72 @@
+//! Clearing flags: an admin has looked at something.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::customers::Order;
+use super::process::audit_entries;
+use crate::domain::act::ActError;
+use crate::domain::flag::{FlagHolder, FlagId};
+use crate::domain::reach::Reach;
+use crate::store::{Store, StoreError};
+
+/// Why a flag was not cleared.
+#[derive(Debug, thiserror::Error)]
+pub enum FlagError {
+    /// No such flag is open.
+    #[error("no such flag is open")]
+    NotFound,
+    /// Its customer cannot be worked on.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Clears an open flag. It comes back only by a newer fact, never by a duplicate; one of set-up
+/// does not come back at all.
+///
+/// # Errors
+/// When no such flag is open.
+pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), FlagError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let found = tx.flag_find(&order.app, id).await?;
+    let held = found.ok_or(FlagError::NotFound)?;
+    let mut world = tx.world_load(&order.app, &reach_of(&held.holder)).await?;
+    let changes = match &held.holder {
+        FlagHolder::Customer(customer) => world.clear_flag(customer, &held.flag, order.now)?,
+        FlagHolder::Object(key) => {
+            world.clear_object_flag(key, &held.flag);
+            Vec::new()
+        }
+    };
+    tx.world_save(&order.app, &world).await?;
+    let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    if entries.is_empty() {
+        // Only what the store derives of customers is a change; this one it looks up.
+        let details = json!({"operation": "unflag", "flag": held.flag});
+        let customer = held.holder.customer();
+        order.audit(&mut tx, customer, "unflag", details).await?;
+    } else {
+        tx.audit_add(&entries).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// What clearing a flag of this holder can touch.
+fn reach_of(holder: &FlagHolder) -> Reach {
+    match holder {
+        FlagHolder::Customer(id) => Reach {
+            customers: BTreeSet::from([id.clone()]),
+            ..Reach::default()
+        },
+        FlagHolder::Object(key) => Reach {
+            disputes: BTreeSet::from([key.clone()]),
+            refunds: BTreeSet::from([key.clone()]),
+            unfetched: BTreeSet::from([key.clone()]),
+            ..Reach::default()
+        },
+    }
+}
