@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::model::Picture;
+use super::model::{Bought, Picture};
 use super::target::Target;
 use crate::cli::CliError;
 
@@ -36,6 +36,10 @@ async fn look_at(target: &Target, customer: &Value) -> Result<Picture, CliError>
     let packages = target
         .all(&format!("/api/v1/customers/{id}/packages"))
         .await?;
+    let explained = target
+        .get(&format!("/api/v1/customers/{id}/explain"))
+        .await?;
+    let subscriptions = explained["billing"]["subscriptions"].as_array();
     let text = |key: &str| customer[key].as_str().map(str::to_owned);
     let holds: BTreeSet<String> = texts(&customer["holds"]).collect();
     let flags = customer["flags"].as_array().into_iter().flatten();
@@ -52,6 +56,7 @@ async fn look_at(target: &Target, customer: &Value) -> Result<Picture, CliError>
             .map(|it| (own(&it["kind"]), own(&it["subject"])))
             .collect(),
         packages: packages.iter().map(package).collect(),
+        subscriptions: subscriptions.into_iter().flatten().map(bought).collect(),
     })
 }
 
@@ -65,6 +70,16 @@ fn texts(list: &Value) -> impl Iterator<Item = String> {
 
 fn package(it: &Value) -> [String; 4] {
     ["package", "constraint", "price_id", "subscription_id"].map(|key| own(&it[key]))
+}
+
+fn bought(it: &Value) -> Bought {
+    let text = |key: &str| it[key].as_str().map(str::to_owned);
+    Bought {
+        id: own(&it["id"]),
+        status: own(&it["status"]),
+        verdict: text("verdict"),
+        ended_at: text("ended_at"),
+    }
 }
 
 /// How many customers have which status.
@@ -129,6 +144,8 @@ fn fields(expected: &Picture, found: &Picture) -> Vec<(&'static str, String, Str
         "packages",
         apart(&expected.packages, &found.packages, |it| it.join(" ")),
     );
+    let (wanted, seen) = (&expected.subscriptions, &found.subscriptions);
+    sets("subscriptions", apart(wanted, seen, ToString::to_string));
     fields
 }
 

@@ -28,6 +28,29 @@ pub(super) struct Picture {
     pub(super) flags: BTreeSet<(String, String)>,
     /// Package, constraint, price and subscription.
     pub(super) packages: BTreeSet<[String; 4]>,
+    pub(super) subscriptions: BTreeSet<Bought>,
+}
+
+/// How a subscription should count, or does count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bought {
+    pub(super) id: String,
+    /// The provider's word.
+    pub(super) status: String,
+    /// `good`, `failing`, `paused` or `ended`; none if it does not count.
+    pub(super) verdict: Option<String>,
+    pub(super) ended_at: Option<String>,
+}
+
+impl std::fmt::Display for Bought {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verdict = self.verdict.as_deref().unwrap_or("not counted");
+        write!(f, "{} {} ({verdict})", self.id, self.status)?;
+        match &self.ended_at {
+            Some(ended_at) => write!(f, " ended at {ended_at}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a subscription counts, best first.
@@ -124,6 +147,7 @@ fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) 
         frozen_at: ended_at.filter(|_| is_frozen).map(|at| at.to_string()),
         flags: flags(person, accounts),
         packages: counting.flat_map(|(it, _, _)| packages(it)).collect(),
+        subscriptions: subscriptions.iter().map(|it| bought(it, now)).collect(),
     }
 }
 
@@ -183,4 +207,21 @@ fn packages(it: &Subscription) -> impl Iterator<Item = [String; 4]> {
         .iter()
         .flat_map(of_item)
         .map(|[package, constraint, price]| [package, constraint, price, it.id.clone()])
+}
+
+fn bought(it: &Subscription, now: Timestamp) -> Bought {
+    let worth = worth(it, now);
+    let by_timer = worth.and_then(|(_, ended)| ended);
+    let verdict = worth.map(|(worth, _)| match worth {
+        Worth::Good => "good",
+        Worth::Failing => "failing",
+        Worth::Paused => "paused",
+        Worth::Ended => "ended",
+    });
+    Bought {
+        id: it.id.clone(),
+        status: it.phase.word().to_owned(),
+        verdict: verdict.map(str::to_owned),
+        ended_at: it.ended_at.or(by_timer).map(|at| at.to_string()),
+    }
 }

@@ -16,7 +16,7 @@ pub(super) struct Person {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) payments: Vec<Payment>,
     pub(super) disputes: Vec<Dispute>,
-    /// Subjects of full refunds: Stripe's charge, Paddle's adjustment; and their account.
+    /// What was given back in full: the account, and Stripe's charge or Paddle's transaction.
     pub(super) refunds: Vec<(usize, String)>,
     /// All addresses that its accounts changed to.
     pub(super) addresses_taken: Vec<String>,
@@ -131,6 +131,8 @@ pub(super) struct Subscription {
     pub(super) failing_since: Option<Timestamp>,
     /// It was paid or in a trial at least once.
     pub(super) has_begun: bool,
+    /// Its last events went out from a state and back to it.
+    pub(super) has_circled: bool,
     /// Changed by whatever makes earlier plans for it moot.
     pub(super) epoch: u32,
 }

@@ -57,16 +57,6 @@ pub(in crate::http) fn flag_kind() -> Object {
     ])
 }
 
-/// How a subscription stands.
-pub(in crate::http) fn class() -> Object {
-    one_of(["good", "failing", "paused", "pending", "ended", "unknown"])
-}
-
-/// How a subscription counts for its customer.
-pub(in crate::http) fn verdict() -> Object {
-    one_of(["good", "failing", "paused", "ended"])
-}
-
 /// A billing provider.
 pub(in crate::http) fn provider() -> Object {
     one_of(["stripe", "paddle"])

@@ -24,6 +24,7 @@ impl Life {
         let before = self.render(subscription);
         let at = self.pass(provider);
         let it = &mut self.person.subscriptions[subscription];
+        it.has_circled = false;
         change(it, at);
         match it.phase {
             Phase::Active | Phase::Trialing => {
@@ -160,7 +161,10 @@ impl Life {
         if !matches!(phase, Phase::PastDue | Phase::Unpaid) {
             return;
         }
-        if self.draw.chance(0.6) {
+        if phase == Phase::Unpaid && self.draw.chance(0.4) {
+            // An older invoice is paid by hand. Stripe leaves the status, for the newest is not.
+            self.paid(subscription, "subscription_cycle");
+        } else if self.draw.chance(0.6) {
             self.recover(subscription);
         } else {
             self.cancel(subscription, Some("payment_failed"));

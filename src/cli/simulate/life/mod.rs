@@ -10,6 +10,7 @@
 
 mod billing;
 mod money;
+mod returns;
 mod signup;
 mod whims;
 

@@ -10,17 +10,19 @@ use crate::domain::id::Provider;
 impl Life {
     /// A part goes back, or all of it; after a part perhaps the rest.
     pub(super) fn refund(&mut self, payment: usize) {
-        let it = &mut self.person.payments[payment];
-        let rest = it.amount - it.refunded;
+        let it = &self.person.payments[payment];
+        let (account, rest) = (it.account, it.amount - it.refunded);
         let is_part = it.refunded == 0 && rest > 100 && self.draw.chance(0.4);
         let part = if is_part { rest / 3 } else { rest };
-        it.refunded += part;
-        let (account, is_full) = (it.account, it.refunded >= it.amount);
         match self.provider(account) {
             Provider::Stripe => self.refund_at_stripe(payment, part),
             Provider::Paddle => self.refund_at_paddle(payment, part),
         }
-        if !is_full && self.draw.chance(0.4) && self.provider(account) == Provider::Stripe {
+        let it = &self.person.payments[payment];
+        if it.refunded >= it.amount {
+            let refund = (account, it.id.clone());
+            self.person.refunds.push(refund);
+        } else if self.draw.chance(0.5) {
             let at = self.second() + self.draw.between(HOUR, 10 * DAY);
             self.plan(at, Step::Refund(payment));
         }
@@ -28,6 +30,7 @@ impl Life {
 
     fn refund_at_stripe(&mut self, payment: usize, part: i64) {
         let id = self.draw.id("re_3", 23);
+        self.person.payments[payment].refunded += part;
         let it = self.person.payments[payment].clone();
         let account = &self.person.accounts[it.account];
         let mut refunded = Entry::called("charge.refunded", stripe::charge(account, &it));
@@ -38,9 +41,6 @@ impl Life {
         let created = Entry::called("refund.created", stripe::refund(&it, &id, part));
         self.say(it.account, refunded);
         self.say(it.account, created);
-        if it.refunded >= it.amount {
-            self.person.refunds.push((it.account, it.id));
-        }
     }
 
     /// Paddle looks at refunds first, and refuses some.
@@ -56,8 +56,8 @@ impl Life {
             let object = self.adjustment(&it, &id, "refund", status, part);
             self.say(it.account, Entry::new(kind, object));
         }
-        if is_approved && part == it.amount {
-            self.person.refunds.push((it.account, id));
+        if is_approved {
+            self.person.payments[payment].refunded += part;
         }
     }
 

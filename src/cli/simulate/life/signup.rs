@@ -170,6 +170,7 @@ impl Life {
             open_bill: bill,
             failing_since: None,
             has_begun: phase != Phase::Incomplete,
+            has_circled: false,
             epoch: 0,
         });
         self.person.subscriptions.len() - 1

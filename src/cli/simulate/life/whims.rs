@@ -27,7 +27,7 @@ impl Life {
         }
         let is_plain = it.cancel_at.is_none() && it.pause_at.is_none();
         let is_active = it.phase == Phase::Active && is_plain;
-        match (self.draw.index(16), provider) {
+        match (self.draw.index(18), provider) {
             (0..3, _) => self.change_plan(subscription),
             (3, _) => self.change_quantity(subscription),
             (4, _) => self.change_items(subscription),
@@ -37,7 +37,8 @@ impl Life {
             (10, Provider::Paddle) if is_active => self.pause_at_period_end(subscription),
             (9 | 10, Provider::Stripe) if is_active => self.pause_collection(subscription),
             (11 | 12, Provider::Stripe) if is_plain => self.hesitate(subscription),
-            (13 | 14, Provider::Stripe) => {
+            (13 | 14, Provider::Stripe) => self.try_plan(subscription),
+            (15, Provider::Stripe) => {
                 self.change_plan(subscription);
                 self.change_quantity(subscription);
                 self.change_plan(subscription);
@@ -105,15 +106,34 @@ impl Life {
     }
 
     /// Cancels and takes it back, often within a second; then perhaps cancels all the same.
+    ///
+    /// Never twice with nothing between: two circles of one second each in a row tell nobody
+    /// where they began, and the server rightly flags them instead of guessing.
     fn hesitate(&mut self, subscription: usize) {
-        if self.span.is_edge(self.subscription(subscription).period.1) {
+        let it = self.subscription(subscription);
+        if it.has_circled || self.span.is_edge(it.period.1) {
             return;
         }
-        self.schedule_cancel(subscription);
-        self.uncancel(subscription);
+        for _ in 0..self.draw.between(1, 4) {
+            self.schedule_cancel(subscription);
+            self.uncancel(subscription);
+        }
         if self.draw.chance(0.3) {
             self.schedule_cancel(subscription);
         }
+        self.person.subscriptions[subscription].has_circled = true;
+    }
+
+    /// Tries another plan and goes back.
+    fn try_plan(&mut self, subscription: usize) {
+        let it = self.subscription(subscription);
+        if it.has_circled {
+            return;
+        }
+        let price = it.items[0].price;
+        self.change_plan(subscription);
+        self.turn(subscription, Turn::Asked, |it, _| it.items[0].price = price);
+        self.person.subscriptions[subscription].has_circled = true;
     }
 
     fn pause_at_period_end(&mut self, subscription: usize) {
