@@ -221,7 +221,7 @@ async fn workers_with_single_events_end_as_one_worker_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn workers_with_small_batches_end_as_one_worker_does() {
+pub(crate) async fn workers_with_small_batches_end_as_one_worker_does() {
     as_by_one_worker(12).await;
 }
 
@@ -231,7 +231,7 @@ async fn workers_with_large_batches_end_as_one_worker_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_same_event_in_many_workers_at_once_has_one_effect() {
+pub(crate) async fn the_same_event_in_many_workers_at_once_has_one_effect() {
     let bench = test_store().await;
     for round in 0..10 {
         let customer = stripe_customer(&format!("cus_{round}"), "one@example.com");

@@ -27,7 +27,7 @@ struct History<'a> {
 }
 
 /// The one end of these events in every order.
-fn end_of(events: &[Occurrence]) -> End {
+pub(crate) fn end_of(events: &[Occurrence]) -> End {
     History {
         before: Vec::new(),
         act: &|_| {},

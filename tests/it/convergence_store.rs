@@ -278,7 +278,11 @@ impl MemoryStore {
                 explanation: explanation(&world, row, now),
             });
         }
-        customers.sort_by_cached_key(|seen| format!("{seen:?}"));
+        // Only customers without an account have the same accounts.
+        customers.sort_by_cached_key(|seen| {
+            let other = seen.accounts.is_empty().then(|| format!("{seen:?}"));
+            (seen.accounts.clone(), other)
+        });
         let stands = |key: &ObjectKey| (key.clone(), world.standing(key, now).unwrap());
         let subscriptions = world.subscriptions.keys().map(stands).collect();
         let disputes = world

@@ -96,7 +96,7 @@ pub(crate) fn names(changes: &[Change]) -> Vec<String> {
 // Holds.
 
 #[test]
-fn what_an_admin_suspended_no_payment_lifts() {
+pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
     let mut desk = Desk::with(&[sub("past_due").at(10)]);
     let id = desk.id("cus_1");
     let changes = desk

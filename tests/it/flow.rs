@@ -106,7 +106,9 @@ async fn a_payment_does_not_lift_the_hold_of_an_admin(engine: Engine) {
     server.stop().await;
 }
 
-async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path(engine: Engine) {
+pub(crate) async fn an_event_that_cannot_be_understood_is_failed_with_the_fields_path(
+    engine: Engine,
+) {
     let server = TestServer::start(engine).await;
     let object = json!({ "id": "sub_1", "status": "active" });
     let event = stripe_event(

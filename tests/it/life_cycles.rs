@@ -4,5 +4,5 @@
 //! Stripe's lives are told in the shapes of two API versions, which must not differ.
 
 mod paddle;
-mod rig;
+pub(crate) mod rig;
 mod stripe;

@@ -39,3 +39,4 @@ mod simulate;
 mod store;
 mod support;
 mod timers;
+mod traps;

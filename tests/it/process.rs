@@ -200,7 +200,9 @@ async fn a_dead_letter_does_not_overwrite_an_outcome(engine: Engine) {
     assert_eq!(bench.event("evt_c1").await.outcome, EventOutcome::Applied);
 }
 
-async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed(engine: Engine) {
+pub(crate) async fn a_replay_of_an_applied_event_needs_force_and_keeps_what_was_changed(
+    engine: Engine,
+) {
     let bench = Bench::new(engine).await;
     bench.process(&[message(&sign_up(1), "1")]).await;
     let before = bench.event("evt_c1").await;

@@ -1,7 +1,7 @@
 //! What only a broker can do: refuse, lose its connections, run out of memory, die.
 
-mod outages;
+pub(crate) mod outages;
 mod rig;
 mod roles;
-mod topology;
+pub(crate) mod topology;
 mod worker;

@@ -1,7 +1,7 @@
 //! The receiver of webhooks, over real connections: what it accepts, what it refuses and why,
 //! what it writes into the log, and what slow and greedy senders can take.
 
-mod outages;
+pub(crate) mod outages;
 mod rig;
 mod senders;
 
@@ -15,7 +15,7 @@ use rig::{
 };
 
 #[tokio::test]
-async fn a_signed_webhook_is_handed_over_byte_by_byte_and_answered_with_exactly_200() {
+pub(crate) async fn a_signed_webhook_is_handed_over_byte_by_byte_and_answered_with_exactly_200() {
     let rig = Rig::start().await;
     let (stripe, paddle) = (Provider::Stripe, Provider::Paddle);
     let cases = [

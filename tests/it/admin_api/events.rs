@@ -102,7 +102,7 @@ async fn events_are_filtered_and_newest_first(engine: Engine) {
     }
 }
 
-async fn an_event_is_replayed_under_a_receipt_of_its_own(engine: Engine) {
+pub(crate) async fn an_event_is_replayed_under_a_receipt_of_its_own(engine: Engine) {
     let rig = Rig::start(engine).await;
     three_events(&rig).await;
     let path = "/events/evt_1/replay";

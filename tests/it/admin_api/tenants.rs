@@ -270,7 +270,7 @@ async fn neighbours(engine: Engine) -> Neighbours {
     Neighbours { rig, one, two, ada }
 }
 
-async fn nothing_of_another_app_can_be_seen_or_changed(engine: Engine) {
+pub(crate) async fn nothing_of_another_app_can_be_seen_or_changed(engine: Engine) {
     let Neighbours { rig, one, two, ada } = neighbours(engine).await;
     let tokens = rig
         .as_admin(&one, "GET", "/admin-tokens", None)

@@ -32,14 +32,14 @@ enum Step {
 }
 
 /// A life that is being told.
-pub(super) struct Life {
+pub(crate) struct Life {
     name: &'static str,
     policy: Policy,
     steps: Vec<Step>,
 }
 
 impl Life {
-    pub(super) fn of(name: &'static str) -> Self {
+    pub(crate) fn of(name: &'static str) -> Self {
         Self {
             name,
             policy: Policy::default(),
@@ -47,13 +47,13 @@ impl Life {
         }
     }
 
-    pub(super) fn under(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+    pub(crate) fn under(mut self, change: impl FnOnce(&mut Policy)) -> Self {
         change(&mut self.policy);
         self
     }
 
     /// Payloads as they are, separated by blanks.
-    pub(super) fn then(mut self, files: &str) -> Self {
+    pub(crate) fn then(mut self, files: &str) -> Self {
         for file in files.split_whitespace() {
             self = self.then_edited(file, |_| ());
         }
@@ -61,26 +61,26 @@ impl Life {
     }
 
     /// A payload with something changed.
-    pub(super) fn then_edited(mut self, file: &str, edit: impl Fn(&mut Value) + 'static) -> Self {
+    pub(crate) fn then_edited(mut self, file: &str, edit: impl Fn(&mut Value) + 'static) -> Self {
         self.steps
             .push(Step::Payload(file.to_owned(), Box::new(edit)));
         self
     }
 
     /// What is shown now, as [`told`] tells it.
-    pub(super) fn shows(mut self, expected: &'static str) -> Self {
+    pub(crate) fn shows(mut self, expected: &'static str) -> Self {
         self.steps.push(Step::Shown(None, expected));
         self
     }
 
     /// The same at a later instant, though nothing has happened since.
-    pub(super) fn shows_at(mut self, instant: &'static str, expected: &'static str) -> Self {
+    pub(crate) fn shows_at(mut self, instant: &'static str, expected: &'static str) -> Self {
         self.steps.push(Step::Shown(Some(instant), expected));
         self
     }
 
     /// Checks the life, in each shape that its payloads have.
-    pub(super) fn check(&self) {
+    pub(crate) fn check(&self) {
         let is_stripes = |step: &Step| match step {
             Step::Payload(file, _) => provider_of(file) == Provider::Stripe,
             Step::Shown(..) => false,

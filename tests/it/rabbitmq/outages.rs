@@ -92,7 +92,8 @@ async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_nothing_confirmed_is_lost() {
+pub(crate) async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_nothing_confirmed_is_lost()
+ {
     let mut broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await

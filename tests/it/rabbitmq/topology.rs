@@ -150,7 +150,7 @@ async fn wrong_settings_are_refused_at_the_start_and_never_show_a_password() {
 }
 
 #[tokio::test]
-async fn an_unroutable_publish_is_an_error_and_the_route_is_made_anew() {
+pub(crate) async fn an_unroutable_publish_is_an_error_and_the_route_is_made_anew() {
     let prefix = prefix();
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await

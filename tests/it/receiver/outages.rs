@@ -10,7 +10,7 @@ use super::rig::{
 };
 
 #[tokio::test]
-async fn what_cannot_be_made_durable_is_not_acknowledged() {
+pub(crate) async fn what_cannot_be_made_durable_is_not_acknowledged() {
     let rig = Rig::with(small_limits(), &[]).await;
     let body = stripe_event("evt_1");
     for (description, queue) in [("refused", Queue::Refuses), ("hanging", Queue::Hangs)] {

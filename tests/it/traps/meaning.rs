@@ -1,0 +1,139 @@
+//! What payloads mean for access.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tollgate::domain::customer::{Hold, Status};
+use tollgate::domain::fact::DisputeStanding;
+use tollgate::domain::id::Provider::Stripe;
+use tollgate::domain::policy::{OnFullRefund, OnPause};
+
+use crate::convergence::end_of;
+use crate::convergence_rig::{disputed, failed, paid, stripe, sub};
+use crate::life_cycles::rig::Life;
+use crate::support::fixtures::{NEW, load};
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{TestServer, seconds_from_now, stripe_event, stripe_subscription};
+
+const PATH: &str = "/api/v1/customers/by-external/stripe_cus_1";
+
+fn subscription(id: &str, seconds: i64, has_more: bool) -> Value {
+    let mut object = stripe_subscription("sub_1", "cus_1", "active");
+    object["items"]["has_more"] = json!(has_more);
+    stripe_event(
+        id,
+        "customer.subscription.updated",
+        seconds_from_now(seconds),
+        object,
+    )
+}
+
+async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    server
+        .deliver(Stripe, &subscription("evt_1", -90, true))
+        .await;
+    let (_, customer) = server.get(PATH).await;
+    assert_eq!(
+        customer["flags"][0]["kind"], "items_incomplete",
+        "{customer}"
+    );
+    server
+        .deliver(Stripe, &subscription("evt_2", -80, false))
+        .await;
+    let (_, customer) = server.get(PATH).await;
+    assert_eq!(customer["flags"], json!([]), "all items are listed now");
+    server.stop().await;
+}
+
+#[test]
+fn trap_25_a_payment_lifts_only_what_a_failed_payment_caused() {
+    let lost = disputed(
+        &stripe("dp_1"),
+        DisputeStanding::Lost,
+        &[stripe("cus_1")],
+        15,
+    );
+    let end = end_of(&[sub("active").at(10), lost, failed(20), paid(30)]);
+    assert_eq!(end.of("cus_1").holds, BTreeSet::from([Hold::Dispute]));
+    assert_eq!(end.of("cus_1").status, Status::Suspended);
+    crate::domain_acts::what_an_admin_suspended_no_payment_lifts();
+}
+
+async fn trap_27_an_object_without_an_id_breaks_nothing(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let upcoming = load(&format!("stripe/invoice.upcoming--renewal{NEW}"));
+    assert!(upcoming["data"]["object"]["id"].is_null());
+    let event = server.deliver(Stripe, &upcoming).await;
+    assert_eq!(
+        (&event["outcome"], &event["error"]),
+        (&json!("ignored"), &Value::Null)
+    );
+    server.stop().await;
+}
+
+async fn trap_28_a_one_off_sale_that_fails_suspends_no_subscriber(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    server
+        .deliver(Stripe, &subscription("evt_1", -90, false))
+        .await;
+    let mut failed = load(&format!("stripe/invoice.payment_failed--one-off{NEW}"));
+    failed["data"]["object"]["customer"] = json!("cus_1");
+    failed["livemode"] = json!(true);
+    let event = server.deliver(Stripe, &failed).await;
+    assert_eq!(event["outcome"], "ignored", "{event}");
+    assert_eq!(server.get(PATH).await.1["status"], "active");
+    server.stop().await;
+}
+
+#[test]
+fn trap_29_a_refund_of_a_part_is_not_one_of_all() {
+    Life::of("refund")
+        .under(|policy| policy.on_full_refund = OnFullRefund::Expire)
+        .then("stripe/customer.created--yearly stripe/customer.subscription.created--yearly")
+        .then("stripe/charge.refunded--part")
+        .shows("active: team")
+        .then("stripe/charge.refunded--full")
+        .shows("expired by refund: team")
+        .check();
+}
+
+#[test]
+fn trap_30_a_pause_and_an_end_do_what_the_policy_says() {
+    let trial = "stripe/customer.created--trial stripe/customer.subscription.created--trialing";
+    let rows = [
+        (OnPause::Suspend, "suspended by billing: nothing"),
+        (
+            OnPause::Freeze,
+            "frozen at 2026-03-17T09:00:02Z by billing: team",
+        ),
+        (OnPause::Keep, "active: team"),
+    ];
+    for (on_pause, expected) in rows {
+        Life::of("pause")
+            .under(|policy| policy.on_pause = on_pause)
+            .then(trial)
+            .then("stripe/customer.subscription.paused--trial-end")
+            .shows(expected)
+            .check();
+    }
+    Life::of("cancelled for want of payment")
+        .then(trial)
+        .then_edited(
+            "stripe/customer.subscription.paused--trial-end",
+            |payload| {
+                payload["type"] = json!("customer.subscription.deleted");
+                let object = &mut payload["data"]["object"];
+                object["status"] = json!("canceled");
+                object["cancellation_details"] = json!({ "reason": "payment_failed" });
+            },
+        )
+        .shows("frozen at 2026-03-17T09:00:02Z by billing: team")
+        .check();
+}
+
+on_both_stores! {
+    trap_17_a_list_of_items_that_was_cut_is_flagged,
+    trap_27_an_object_without_an_id_breaks_nothing,
+    trap_28_a_one_off_sale_that_fails_suspends_no_subscriber,
+}
