@@ -146,13 +146,17 @@ pub fn ops_router(state: AppState) -> Router {
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
-    let admin = admin::router().merge(apps::router().into());
-    let routes = described_routes(state.settings.roles, admin.route_layer(once));
+    let routes = described_routes(state.settings.roles, admin_routes().route_layer(once));
     if state.settings.roles.api {
         routes.merge(merchant::router(state).into())
     } else {
         routes
     }
+}
+
+/// The admin API, and what has the same form.
+fn admin_routes() -> OpenApiRouter<AppState> {
+    admin::router().merge(apps::router())
 }
 
 /// What processes of these roles serve, except health, which all of them do.

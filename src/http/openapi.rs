@@ -32,6 +32,7 @@
 //!   query 422; with variable parts in its path 404; 500 and 503; for POST also `Idempotency-Key`
 //!   and what it can bring. What the handler says itself about a status stays; its own 409, and a
 //!   404 without a variable path, only it can know.
+//! - [`refusing`] is for a dialect whose refusals have another form.
 //! - Variable parts of a path are described in [`parts`]; words of a fixed set (`status`,
 //!   `provider`) in [`words`], for `#[schema(schema_with = words::status)]`; schemas of domain
 //!   types, which know nothing of HTTP, in [`schemas`].
@@ -55,6 +56,7 @@ pub(super) mod words;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
@@ -79,7 +81,8 @@ const CUSTOMER_BASIC: &str = "customer_basic";
 /// The description as JSON, the same in every process of this version.
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-        let described = super::described_routes(Roles::ALL, super::admin::router())
+        let described = super::described_routes(Roles::ALL, super::admin_routes())
+            .merge(super::merchant::described())
             .merge(super::health::router());
         // Texts, lists and maps always become JSON.
         let described = serde_json::to_value(complete(described.into_openapi()));
@@ -150,6 +153,23 @@ fn idempotency_key() -> Parameter {
         ))
         .schema(Some(key))
         .build()
+}
+
+/// Says that refusals are JSON of another form than the problem document.
+pub(super) fn refusing<T: ToSchema>(
+    mut routes: OpenApiRouter<AppState>,
+) -> OpenApiRouter<AppState> {
+    let api = routes.get_openapi_mut();
+    for item in api.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            refusals::dress(operation, &T::name());
+        }
+    }
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    let components = api.components.get_or_insert_default();
+    components.schemas.extend(schemas);
+    routes
 }
 
 /// The operations of a path, with their methods.

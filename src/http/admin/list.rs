@@ -23,7 +23,7 @@ pub(in crate::http) struct Paging(pub(in crate::http) Window);
 /// As it is sent: texts throughout, so that each has its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PagingQuery {
+pub(in crate::http) struct PagingQuery {
     /// Which page, from 1 on. Does not go with `cursor`.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295u64, default = 1)]
     page: Option<String>,

@@ -1,9 +1,10 @@
 //! Customers of an app.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::InApp;
 use super::envelope::{Data, DataList};
@@ -13,23 +14,30 @@ use crate::http::admin::customers::{
     ActedView, CreatedView, EmailQuery, ExternalIdQuery, FoundOrMade, ListQuery, Named, acted,
     created, found, found_or_made, listed,
 };
-use crate::http::admin::list::Paging;
+use crate::http::admin::list::{Paging, PagingQuery};
 use crate::http::admin::view::CustomerView;
+use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, SameEmail};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/customers", get(list).post(create))
-        .route("/customers/get-or-create", post(get_or_create))
-        .route("/customers/by-email", get(by_email))
-        .route("/customers/by-external-id", get(by_external_id))
-        .route(
-            "/customers/{id}",
-            get(show).put(update).patch(update).delete(delete),
-        )
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get_or_create))
+        .routes(routes!(by_email))
+        .routes(routes!(by_external_id))
+        .routes(routes!(show, update, delete));
+    let about = "Customers of an app that the path names, each object under `data`.";
+    openapi::resource("app-customers", about, routes)
 }
 
+/// Lists the customers of an app.
+#[utoipa::path(
+    get,
+    path = "/customers",
+    params(PagingQuery, ListQuery),
+    responses((status = 200, description = "Customers, the newest first.", body = DataList<CustomerView>))
+)]
 async fn list(
     State(state): State<AppState>,
     within: InApp,
@@ -40,6 +48,16 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
+/// Makes a customer in an app.
+#[utoipa::path(
+    post,
+    path = "/customers",
+    request_body = ProfileChange,
+    responses(
+        (status = 201, description = "The customer, with its first access token.", body = Data<CreatedView>),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     within: InApp,
@@ -51,6 +69,17 @@ async fn create(
     Ok((status, Data::of(made)))
 }
 
+/// Finds a customer of an app by external id, then by e-mail address, or makes it.
+#[utoipa::path(
+    post,
+    path = "/customers/get-or-create",
+    request_body = ProfileChange,
+    responses(
+        (status = 200, description = "The customer that was there.", body = Data<CustomerView>),
+        (status = 201, description = "The customer that was made.", body = Data<CreatedView>),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
+    )
+)]
 async fn get_or_create(
     State(state): State<AppState>,
     within: InApp,
@@ -60,6 +89,12 @@ async fn get_or_create(
     Ok((status, Data::of(customer)))
 }
 
+/// Shows a customer of an app.
+#[utoipa::path(
+    get,
+    path = "/customers/{id}",
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+)]
 async fn show(
     State(state): State<AppState>,
     within: InApp,
@@ -69,6 +104,13 @@ async fn show(
     Ok(Data::of(customer))
 }
 
+/// Finds a customer of an app by its e-mail address, in any case.
+#[utoipa::path(
+    get,
+    path = "/customers/by-email",
+    params(EmailQuery),
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+)]
 async fn by_email(
     State(state): State<AppState>,
     within: InApp,
@@ -78,6 +120,13 @@ async fn by_email(
     Ok(Data::of(customer))
 }
 
+/// Finds a customer of an app by its external id or billing account.
+#[utoipa::path(
+    get,
+    path = "/customers/by-external-id",
+    params(ExternalIdQuery),
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+)]
 async fn by_external_id(
     State(state): State<AppState>,
     within: InApp,
@@ -88,6 +137,18 @@ async fn by_external_id(
     Ok(Data::of(customer))
 }
 
+/// Changes a customer of an app.
+///
+/// Only the given fields change; null clears.
+#[utoipa::path(
+    method(put, patch),
+    path = "/customers/{id}",
+    request_body = ProfileChange,
+    responses(
+        (status = 200, description = "The customer.", body = Data<ActedView>),
+        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer; `customer_deleted`: it takes no changes."),
+    )
+)]
 async fn update(
     State(state): State<AppState>,
     within: InApp,
@@ -100,7 +161,12 @@ async fn update(
     Ok(Data::of(customer))
 }
 
-/// Permanent, with everything that belongs to the customer.
+/// Deletes a customer of an app with all that belongs to it.
+#[utoipa::path(
+    delete,
+    path = "/customers/{id}",
+    responses((status = 204, description = "It is gone."))
+)]
 async fn delete(
     State(state): State<AppState>,
     within: InApp,

@@ -2,12 +2,13 @@
 
 use axum::Json;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::admin::list::Paging;
 use crate::store::{Listed, Window};
 
 /// One object.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Data<T> {
     data: T,
 }
@@ -20,14 +21,14 @@ impl<T> Data<T> {
 }
 
 /// Part of a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct DataList<T> {
     data: Vec<T>,
     meta: DataMeta,
 }
 
 /// Which part of a list it is: a page, or a step of a walk by `?cursor=`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum DataMeta {
     Page {

@@ -1,9 +1,10 @@
 //! Licences of an app's customers.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::envelope::{Data, DataList};
 use super::{InApp, ReadingInApp};
@@ -11,19 +12,29 @@ use crate::http::admin::licenses::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, reinstate_in, revoke_in, show_in, validate_in,
 };
-use crate::http::admin::list::Paging;
+use crate::http::admin::list::{Paging, PagingQuery};
 use crate::http::admin::operations::{EmptyBody, ReasonBody};
+use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/licenses", get(list).post(create))
-        .route("/licenses/validate", post(validate))
-        .route("/licenses/{id}", get(show))
-        .route("/licenses/{id}/revoke", post(revoke))
-        .route("/licenses/{id}/reinstate", post(reinstate))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(validate))
+        .routes(routes!(show))
+        .routes(routes!(revoke))
+        .routes(routes!(reinstate));
+    let about = "Licences of an app that the path names, each object under `data`.";
+    openapi::resource("app-licenses", about, routes)
 }
 
+/// Lists the licences of an app.
+#[utoipa::path(
+    get,
+    path = "/licenses",
+    params(PagingQuery, LicenseQuery),
+    responses((status = 200, description = "Licences, the newest first.", body = DataList<LicenseView>))
+)]
 async fn list(
     State(state): State<AppState>,
     within: InApp,
@@ -34,6 +45,16 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
+/// Makes a licence for a customer of an app.
+#[utoipa::path(
+    post,
+    path = "/licenses",
+    request_body = LicenseBody,
+    responses(
+        (status = 201, description = "The licence.", body = Data<LicenseView>),
+        (status = 409, description = "`license_key_taken` or `customer_deleted`."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     within: InApp,
@@ -43,6 +64,12 @@ async fn create(
     Ok((StatusCode::CREATED, Data::of(Json(made))))
 }
 
+/// Shows a licence of an app.
+#[utoipa::path(
+    get,
+    path = "/licenses/{id}",
+    responses((status = 200, description = "The licence.", body = Data<LicenseView>))
+)]
 async fn show(
     State(state): State<AppState>,
     within: InApp,
@@ -51,6 +78,13 @@ async fn show(
     Ok(Data::of(Json(show_in(&state, &within.app, &id).await?)))
 }
 
+/// Takes a licence of an app back.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/revoke",
+    request_body = Option<ReasonBody>,
+    responses((status = 200, description = "The licence.", body = Data<OrderedLicenseView>))
+)]
 async fn revoke(
     State(state): State<AppState>,
     within: InApp,
@@ -61,6 +95,16 @@ async fn revoke(
     Ok(Data::of(Json(revoked)))
 }
 
+/// Gives a licence of an app back.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/reinstate",
+    request_body = Option<EmptyBody>,
+    responses(
+        (status = 200, description = "The licence.", body = Data<OrderedLicenseView>),
+        (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
+    )
+)]
 async fn reinstate(
     State(state): State<AppState>,
     within: InApp,
@@ -71,7 +115,13 @@ async fn reinstate(
     Ok(Data::of(Json(reinstated)))
 }
 
-/// Changes nothing, so a viewer may ask.
+/// Tells whether a key is valid in an app. A viewer is enough.
+#[utoipa::path(
+    post,
+    path = "/licenses/validate",
+    request_body = KeyBody,
+    responses((status = 200, description = "Whether, and why.", body = Data<ValidationView>))
+)]
 async fn validate(
     State(state): State<AppState>,
     ReadingInApp(within): ReadingInApp,

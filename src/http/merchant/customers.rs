@@ -1,18 +1,21 @@
 //! Customers of a merchant.
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::stream;
 use super::view::{CustomerBody, MerchantCustomer, field_name};
 use crate::domain::profile::ProfileChange;
 use crate::http::admin::{customer_id, living_customer, order_of};
+use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::customers::{self, CustomerError, Deletion};
 
@@ -23,20 +26,35 @@ const TAKEN_AT_CREATION: &str = "A customer with this email already exists";
 const TAKEN_AT_CHANGE: &str = "Another customer with this email already exists. \
                                Use dangerouslyAllowSameEmailForDifferentCustomers to allow.";
 
-pub(super) fn router() -> Router<AppState> {
-    Router::new()
-        .route("/", get(list).post(create))
-        .route("/{id}", get(show).post(update).delete(delete))
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(show, update, delete));
+    let about = "Customers of a merchant, in camel case; every refusal is `{\"error\": …}`.";
+    openapi::resource("merchant-customers", about, routes)
 }
 
 /// One customer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MerchantCustomerAnswer)]
 struct CustomerAnswer {
     customer: MerchantCustomer,
 }
 
+/// All customers, however many there are.
+#[derive(ToSchema)]
+#[schema(as = MerchantCustomerList)]
+#[expect(
+    dead_code,
+    reason = "the list is written as it is read, and never held"
+)]
+struct CustomersAnswer {
+    customers: Vec<MerchantCustomer>,
+}
+
 /// Something was done that leaves nothing to show.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MerchantSuccess)]
 struct SuccessAnswer {
     success: bool,
 }
@@ -79,6 +97,12 @@ fn email_missing() -> ApiError {
     }
 }
 
+/// Lists all customers of a merchant.
+#[utoipa::path(
+    get,
+    path = "/",
+    responses((status = 200, description = "All of them, the newest first.", body = CustomersAnswer))
+)]
 async fn list(State(state): State<AppState>, admin: Admin) -> Result<impl IntoResponse, ApiError> {
     let customers = stream::customers(state.store.clone(), admin.app_or_default()).await?;
     Ok((
@@ -87,6 +111,12 @@ async fn list(State(state): State<AppState>, admin: Admin) -> Result<impl IntoRe
     ))
 }
 
+/// Shows a customer of a merchant.
+#[utoipa::path(
+    get,
+    path = "/{id}",
+    responses((status = 200, description = "The customer.", body = CustomerAnswer))
+)]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
@@ -99,6 +129,17 @@ async fn show(
     Ok(Json(CustomerAnswer { customer }))
 }
 
+/// Makes a customer of a merchant.
+#[utoipa::path(
+    post,
+    path = "/",
+    request_body = CustomerBody,
+    responses(
+        (status = 201, description = "The customer.", body = CustomerAnswer),
+        (status = 400, description = "Not JSON, or no e-mail address."),
+        (status = 409, description = "Another customer has the e-mail address, and that is not allowed."),
+    )
+)]
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
@@ -116,6 +157,19 @@ async fn create(
     Ok((StatusCode::CREATED, Json(CustomerAnswer { customer })))
 }
 
+/// Changes a customer of a merchant.
+///
+/// Only the given fields change; null clears.
+#[utoipa::path(
+    post,
+    path = "/{id}",
+    request_body = CustomerBody,
+    responses(
+        (status = 200, description = "The customer.", body = CustomerAnswer),
+        (status = 400, description = "Not JSON, or an empty e-mail address."),
+        (status = 409, description = "Another customer has the e-mail address, and that is not allowed."),
+    )
+)]
 async fn update(
     State(state): State<AppState>,
     admin: Admin,
@@ -135,6 +189,12 @@ async fn update(
     Ok(Json(CustomerAnswer { customer }))
 }
 
+/// Deletes a customer of a merchant softly.
+#[utoipa::path(
+    delete,
+    path = "/{id}",
+    responses((status = 200, description = "It is gone.", body = SuccessAnswer))
+)]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,

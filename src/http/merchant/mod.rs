@@ -19,9 +19,11 @@ use axum::routing::any;
 use axum::{Json, Router};
 use serde::Serialize;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::error::Said;
-use super::{AppState, frame, idempotency, no_such_method, no_such_path};
+use super::{AppState, frame, idempotency, no_such_method, no_such_path, openapi};
 use crate::domain::validate::FieldError;
 
 /// Where this dialect is.
@@ -33,7 +35,8 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
     let dress = || middleware::from_fn(dressed);
     // Dressed twice: inside, so that a panic is, and an answer that is kept for its repetition;
     // outside, for what the layer that keeps answers refuses by itself.
-    let routes = customers::router()
+    let (routes, _) = customers::router().split_for_parts();
+    let routes = routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(frame::panicked))
@@ -46,16 +49,27 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .route(&format!("{PLACE}/"), any(no_such_path).layer(dress()))
 }
 
+/// What [`router`] serves, for the description.
+pub(super) fn described() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default().nest(PLACE, customers::router());
+    openapi::refusing::<ErrorBody>(openapi::guarded(routes))
+}
+
 /// A refusal.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MerchantError)]
 struct ErrorBody {
+    /// A sentence.
+    #[schema(examples("Email is required"))]
     error: String,
     /// What is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail>,
 }
 
-#[derive(Serialize)]
+/// What is wrong with a field.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MerchantErrorDetail)]
 struct Detail {
     field: String,
     message: String,

@@ -1,6 +1,7 @@
 //! A customer as this dialect shows it, and what its requests say.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::customer::Customer;
 use crate::domain::fact::Address;
@@ -9,11 +10,14 @@ use crate::domain::profile::{Given, ProfileChange, given};
 use crate::pipeline::customers::SameEmail;
 
 /// A customer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MerchantCustomer {
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     id: String,
+    #[schema(examples("billing@acme.example"))]
     email: Option<String>,
+    #[schema(examples("Acme Inc"))]
     name: Option<String>,
     user_id: Option<String>,
     billing_address_line1: Option<String>,
@@ -22,9 +26,13 @@ pub(super) struct MerchantCustomer {
     billing_postal_code: Option<String>,
     billing_country: Option<String>,
     tax_id: Option<String>,
+    #[schema(examples("default"))]
     merchant_id: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[schema(format = DateTime)]
     deleted_at: Option<String>,
 }
 
@@ -59,27 +67,38 @@ impl MerchantCustomer {
 }
 
 /// What a request sets. Fields that it does not name stay as they are, `null` clears.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = MerchantCustomerBody)]
 pub(super) struct CustomerBody {
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 254, examples("billing@acme.example"))]
     pub(super) email: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("Acme Inc"))]
     name: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("u-17"))]
     user_id: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("Marktgasse 1"))]
     billing_address_line1: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("2nd floor"))]
     billing_address_line2: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("Bern"))]
     billing_city: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("3011"))]
     billing_postal_code: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("CH"))]
     billing_country: Given<String>,
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 255, examples("CHE-123.456.789"))]
     tax_id: Given<String>,
+    /// Lets two customers have one e-mail address.
     dangerously_allow_same_email_for_different_customers: bool,
 }
 

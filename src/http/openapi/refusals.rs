@@ -160,6 +160,27 @@ pub(super) fn fill(operation: &mut Operation) {
     }
 }
 
+/// Gives another form to the refusals of an operation: JSON of this schema.
+pub(super) fn dress(operation: &mut Operation, schema: &str) {
+    let refusals = operation.responses.responses.iter_mut();
+    for (status, response) in refusals.filter(|(status, _)| status.as_str() >= "400") {
+        let about = match response {
+            RefOr::T(response) => response.description.clone(),
+            RefOr::Ref(_) => {
+                let shared = SHARED.iter().find(|it| it.status == status);
+                shared.map_or("", |it| it.title).to_owned() + "."
+            }
+        };
+        let content: Content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(schema)))
+            .build();
+        let dressed = ResponseBuilder::new().description(about);
+        let mut dressed = dressed.content("application/json", content).build();
+        add_retry(status, &mut dressed);
+        *response = RefOr::T(dressed);
+    }
+}
+
 /// Puts what operations refer to among the components.
 pub(super) fn declare(components: &mut Components) {
     let name = Problem::name().into_owned();
