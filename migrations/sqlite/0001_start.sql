@@ -48,8 +48,9 @@ CREATE TABLE customers (
     kept              TEXT NOT NULL
 ) STRICT;
 -- The list, newest first, and its cursor: ids sort by the time of making. The other columns let a
--- list be counted from the index alone: rows are wide, and there may be a million.
-CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at);
+-- list, and those of each status, be counted from the index alone: rows are wide, and there may be
+-- a million.
+CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at, status);
 -- Which row an account was made for.
 CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
 -- Matching an account to an admin-made customer; get-or-create; 409.
@@ -62,9 +63,6 @@ CREATE INDEX customers_by_external_id ON customers (app, external_id) WHERE exte
 CREATE INDEX customers_by_user_id ON customers (app, user_id) WHERE user_id IS NOT NULL;
 -- The rows that stand for a customer: the one that is shown, and those merged into it.
 CREATE INDEX customers_by_shown ON customers (app, COALESCE(merged_into, id));
--- How many are shown with which status, counted without reading a row.
-CREATE INDEX customers_by_status ON customers (app, status)
-    WHERE merged_into IS NULL AND deleted_at IS NULL;
 -- Timers that are due.
 CREATE INDEX customers_by_due_at ON customers (due_at) WHERE due_at IS NOT NULL;
 -- `frozen`: shown, and frozen to what was released until a day, so that it matters whether the

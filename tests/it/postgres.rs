@@ -394,6 +394,7 @@ async fn use_everything(store: &Store) {
     }
     tx.package_list(&app).await.unwrap();
     tx.package_holders(&app, "acme/tool", &page).await.unwrap();
+    assert!(!tx.replay_is_open(now()).await.unwrap());
     tx.commit().await.unwrap();
     customers::delete(store, &order(), id, Deletion::Permanent)
         .await
