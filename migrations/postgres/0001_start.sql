@@ -149,8 +149,7 @@ CREATE TABLE flags (
     cleared BOOLEAN NOT NULL,
     PRIMARY KEY (app, holder, place)
 );
--- The list, newest deciding instant first; and that of one kind.
-CREATE INDEX flags_by_place ON flags (app, place) WHERE NOT cleared;
+-- The list of one kind. All kinds are put in order with the flags of set-up, which are in no index.
 CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
 
 -- Derived: the prices that count for the customers that are shown.

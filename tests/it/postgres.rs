@@ -26,8 +26,8 @@ use tollgate::pipeline::tokens::{self, TokenError, TokenOrder};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{
-    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, Store,
-    StoreError, Window,
+    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, Plan,
+    PlanSource, Store, StoreError, Window,
 };
 
 use crate::process::message;
@@ -319,8 +319,10 @@ async fn use_everything(store: &Store) {
         .await
         .unwrap()
         .unwrap();
+    // With the deleted ones: in a table of a few rows the index of those who are shown would do.
     let by_user = CustomerFilter {
         user_id: Some("7".to_owned()),
+        include_deleted: true,
         ..CustomerFilter::default()
     };
     let listed = tx.customer_list(&app, &by_user, &page).await.unwrap();
@@ -392,6 +394,18 @@ async fn use_everything(store: &Store) {
     ] {
         tx.flag_list(&app, &filter, &page).await.unwrap();
     }
+    let plan = Plan {
+        provider: Stripe,
+        price_id: "prod_basic".to_owned(),
+        packages: vec![PackageGrant {
+            package: "acme/tool".to_owned(),
+            constraint: "*".to_owned(),
+        }],
+        source: PlanSource::Api,
+        updated_at: now(),
+    };
+    tx.plan_put(&app, &[plan]).await.unwrap();
+    assert!(!tx.replay_is_open(now()).await.unwrap());
     tx.package_list(&app).await.unwrap();
     tx.package_holders(&app, "acme/tool", &page).await.unwrap();
     assert!(!tx.replay_is_open(now()).await.unwrap());
