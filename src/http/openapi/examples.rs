@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// Enough for every body, and an end to schemas that hold themselves.
-const DEPTH: usize = 8;
+const DEPTH: usize = 32;
 
 /// Gives an example to each schema of an object that has none.
 pub(super) fn add(document: &mut Value) {

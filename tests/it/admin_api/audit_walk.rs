@@ -14,7 +14,8 @@ use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
 /// POSTs that change nothing.
-const READS: [&str; 3] = [
+const READS: [&str; 4] = [
+    "/apps/{slug}/licenses/validate",
     "/constraints/evaluate",
     "/licenses/validate",
     "/policy/simulate",
@@ -175,6 +176,44 @@ async fn tenants(walk: &mut Walk<'_>) {
     let revoke = ("DELETE", "/admin-tokens/{id}");
     let id = id_of(&made);
     walk.call(revoke, &[&id], none.clone(), &["admin_token_revoke"])
+        .await;
+    of_an_app(walk).await;
+}
+
+/// The calls that name the app in their path.
+async fn of_an_app(walk: &mut Walk<'_>) {
+    let none = Value::Null;
+    let made = ["create", "token_create"];
+    let customers = "/apps/{slug}/customers";
+    let body = json!({"name": "Ada"});
+    let customer = walk.call(("POST", customers), &["acme"], body, &made).await;
+    let id = id_of(&customer["data"]);
+    let get_or_create = format!("{customers}/get-or-create");
+    let body = json!({"name": "Bob"});
+    walk.call(("POST", &get_or_create), &["acme"], body, &made)
+        .await;
+    let (one, at) = (format!("{customers}/{{id}}"), ["acme", id.as_str()]);
+    for method in ["PUT", "PATCH"] {
+        let body = json!({"user_id": method});
+        walk.call((method, &one), &at, body, &["update_profile"])
+            .await;
+    }
+    let licenses = "/apps/{slug}/licenses";
+    let body = json!({"customer_id": id, "product": "Tool"});
+    let license = walk
+        .call(("POST", licenses), &["acme"], body, &["license_create"])
+        .await;
+    let license = id_of(&license["data"]);
+    for (act, operation) in [
+        ("revoke", "license_revoke"),
+        ("reinstate", "license_reinstate"),
+    ] {
+        let route = format!("{licenses}/{{id}}/{act}");
+        let at = ["acme", license.as_str()];
+        walk.call(("POST", &route), &at, json!({}), &[operation])
+            .await;
+    }
+    walk.call(("DELETE", &one), &at, none, &["delete", "purge"])
         .await;
 }
 

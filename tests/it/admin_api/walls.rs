@@ -12,7 +12,8 @@ use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
 /// POSTs that only ask a question, so that a viewer may.
-const QUESTIONS: [&str; 3] = [
+const QUESTIONS: [&str; 4] = [
+    "/apps/{slug}/licenses/validate",
     "/constraints/evaluate",
     "/licenses/validate",
     "/policy/simulate",
@@ -109,10 +110,10 @@ impl Things {
             });
             before = part;
         }
-        match route {
-            "/customers/by-email" => format!("{path}?email={}", self.email),
-            "/customers/by-external-id" => format!("{path}?external_id={}", self.external_id),
-            _ if route.ends_with("/access") => format!("{path}?package=a/b"),
+        match route.rsplit('/').next() {
+            Some("by-email") => format!("{path}?email={}", self.email),
+            Some("by-external-id") => format!("{path}?external_id={}", self.external_id),
+            Some("access") => format!("{path}?package=a/b"),
             _ => path,
         }
     }
