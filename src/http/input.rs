@@ -1,23 +1,32 @@
-//! What a request says: its body, its query and its path, read or refused.
+//! What a request says: its body, its query and its path, read or refused. What each value may be
+//! is said in [`domain::validate`](crate::domain::validate).
 //!
 //! axum's own extractors answer in plain text and mix up what design and programs tell apart:
 //! 415 for a body that is not said to be JSON, 400 for one that is not JSON, 422 for JSON that
 //! says something wrong, with the field by name.
 
+mod json;
+mod query;
+
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request};
+use axum::extract::{
+    FromRequest, FromRequestParts, OptionalFromRequest, Path, RawPathParams, Request,
+};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue};
 use futures::StreamExt;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use super::AppState;
 use super::error::ApiError;
 use super::limits;
-use crate::domain::validate::FieldError;
+pub(super) use json::Check;
+use json::{parse_checked, parse_json};
+use query::parse_query;
+pub(super) use query::{read_query, refuse_unknown};
 
 /// Reads a whole body, within a size and a time.
 ///
@@ -87,14 +96,30 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers) {
-            return Err(ApiError::UnsupportedMediaType);
-        }
-        let time = state.settings.limits.body_time;
-        let bytes = read_body(&parts.headers, body, limits::API_BODY, time).await?;
-        parse_json(&bytes).map(Self)
+        parse_json(&json_body(request, state).await?).map(Self)
     }
+}
+
+/// As [`ValidJson`], for bodies that know their own rules: one answer names what is wrong with
+/// their form and what is wrong with what they say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CheckedJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Check> FromRequest<AppState> for CheckedJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        parse_checked(&json_body(request, state).await?).map(Self)
+    }
+}
+
+async fn json_body(request: Request, state: &AppState) -> Result<Vec<u8>, ApiError> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    let time = state.settings.limits.body_time;
+    read_body(&parts.headers, body, limits::API_BODY, time).await
 }
 
 impl<T: DeserializeOwned> OptionalFromRequest<AppState> for ValidJson<T> {
@@ -126,34 +151,6 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
-/// Reads JSON as `T`.
-///
-/// # Errors
-/// 400 `body_not_json`; 422 `body_invalid` with the field.
-pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // First whether all of it is JSON: a wrong field before a missing brace is not the caller's
-    // first problem.
-    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| ApiError::BadRequest {
-        code: "body_not_json",
-        detail: format!("the body is not JSON: {error}").into(),
-    })?;
-    // A derived reader would take a list for an object, by position.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        let wrong = field_error(".", "the body must be a JSON object");
-        return Err(ApiError::invalid(vec![wrong]));
-    }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.into_inner().to_string();
-        // serde_json ends with the place in the text, which says less than the path.
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message.as_str(), |(message, _)| message);
-        ApiError::invalid(vec![field_error(&path, message)])
-    })
-}
-
 /// A query string, read as `T`. Refuses with 422 `query_invalid`.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidQuery<T>(pub T);
@@ -166,17 +163,6 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidQuery<T> {
     }
 }
 
-fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let Query(query) = Query::try_from_uri(uri).map_err(|rejection| {
-        // The source's words are `path: message`, or the message alone.
-        let words = std::error::Error::source(&rejection)
-            .map_or_else(|| rejection.body_text(), ToString::to_string);
-        let (path, message) = words.split_once(": ").unwrap_or((".", &words));
-        ApiError::invalid_query(vec![field_error(path, message)])
-    })?;
-    Ok(query)
-}
-
 /// The variable parts of a path, read as `T`. What does not read names nothing, so it is 404
 /// `not_found`.
 #[derive(Clone, Copy, Debug)]
@@ -186,141 +172,21 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidPath<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(path)) => Ok(Self(path)),
-            Err(_) => Err(ApiError::not_found("not_found", "there is no such thing")),
+        let unknown = || ApiError::not_found("not_found", "there is no such thing");
+        let raw = RawPathParams::from_request_parts(parts, state).await;
+        let raw = raw.map_err(|_| unknown())?;
+        // Nothing has a name with control characters, and PostgreSQL refuses to look for U+0000.
+        if raw.iter().any(|(_, part)| part.contains(char::is_control)) {
+            return Err(unknown());
         }
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(path)| Self(path)).map_err(|_| unknown())
     }
-}
-
-/// What serde says about a field whose name is in its words and not in its path, and what we say.
-const NAMED: [(&str, &str); 3] = [
-    ("missing field `", "is missing"),
-    ("unknown field `", "is not known here"),
-    ("duplicate field `", "is given twice"),
-];
-
-fn field_error(path: &str, message: &str) -> FieldError {
-    let path = if path == "." { "" } else { path };
-    let named = NAMED.iter().find_map(|(lead, said)| {
-        let (name, _) = message.strip_prefix(lead)?.split_once('`')?;
-        Some((name, said))
-    });
-    let Some((name, message)) = named else {
-        return FieldError::new(if path.is_empty() { "body" } else { path }, message);
-    };
-    let last = path.rsplit('.').next().unwrap_or_default();
-    let field = match path {
-        "" => name.to_owned(),
-        _ if last == name => path.to_owned(),
-        _ => format!("{path}.{name}"),
-    };
-    FieldError::new(field, *message)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
-    use crate::domain::role::Role;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only whether they can be read matters")]
-    struct Order {
-        name: String,
-        lines: Option<Vec<Line>>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only whether they can be read matters")]
-    struct Line {
-        package: String,
-        count: u8,
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_body_is_said_by_field() {
-        let cases = [
-            ("", "body_not_json", None),
-            ("{", "body_not_json", None),
-            (r#"{"other": 1, "#, "body_not_json", None),
-            (r#"{"name": "a"} x"#, "body_not_json", None),
-            ("[]", "body_invalid", Some("body")),
-            ("{}", "body_invalid", Some("name")),
-            (r#"{"name": 1}"#, "body_invalid", Some("name")),
-            (r#"{"name": "a", "nmae": 1}"#, "body_invalid", Some("nmae")),
-            (
-                r#"{"name": "a", "lines": [{"package": "p"}]}"#,
-                "body_invalid",
-                Some("lines[0].count"),
-            ),
-            (
-                r#"{"name": "a", "lines": [{"package": "p", "count": 1, "x": 2}]}"#,
-                "body_invalid",
-                Some("lines[0].x"),
-            ),
-            (
-                r#"{"name": "a", "lines": [{"package": "p", "count": 256}]}"#,
-                "body_invalid",
-                Some("lines[0].count"),
-            ),
-        ];
-        for (body, code, field) in cases {
-            let error = parse_json::<Order>(body.as_bytes()).unwrap_err();
-            assert_eq!(error.code(), code, "{body}");
-            let errors = match error {
-                ApiError::Invalid { errors, .. } => errors,
-                _ => Vec::new(),
-            };
-            let named = errors.first().map(|error| error.field.as_str());
-            assert_eq!(named, field, "{body}");
-            assert!(
-                !errors.iter().any(|e| e.message.contains(" line ")),
-                "{errors:?}"
-            );
-        }
-        assert!(parse_json::<Order>(br#"{"name": "a"}"#).is_ok());
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_query_is_said_by_parameter() {
-        #[derive(Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        #[expect(dead_code, reason = "only whether they can be read matters")]
-        struct Page {
-            page: Option<u32>,
-            kind: Option<Role>,
-        }
-        let cases = [
-            ("/", None),
-            ("/?page=2&kind=owner", None),
-            ("/?page=two", Some("page")),
-            ("/?page=-1", Some("page")),
-            ("/?kind=nobody", Some("kind")),
-            ("/?pgae=2", Some("pgae")),
-            ("/?page=1&page=2", Some("page")),
-        ];
-        for (uri, field) in cases {
-            let read = parse_query::<Page>(&Uri::from_static(uri));
-            let named = read.err().map(|error| match error {
-                ApiError::Invalid {
-                    code: "query_invalid",
-                    errors,
-                    ..
-                } => errors[0].clone(),
-                other => panic!("{uri}: {other:?}"),
-            });
-            let named = named.as_ref();
-            assert_eq!(
-                named.map(|error| error.field.as_str()),
-                field,
-                "{uri}: {named:?}"
-            );
-        }
-    }
 
     #[test]
     fn json_is_told_from_other_types() {

@@ -16,6 +16,7 @@ pub mod client_addr;
 mod docs;
 pub mod endpoints;
 pub mod error;
+mod faults;
 mod frame;
 mod health;
 mod idempotency;

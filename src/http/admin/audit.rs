@@ -9,12 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, List, Paging, PagingQuery};
-use super::{instant, word_of};
+use super::list::{self, Filters, List, Listing, PagingQuery};
+use super::{Faults, instant, word_of};
 use crate::domain::id::AppSlug;
-use crate::domain::validate::FieldError;
+use crate::domain::time::Timestamp;
 use crate::http::openapi;
-use crate::http::{Admin, ApiError, AppState, ValidQuery};
+use crate::http::{Admin, ApiError, AppState};
 use crate::store::{AuditFilter, AuditRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -79,18 +79,21 @@ struct AuditQuery {
     until: Option<String>,
 }
 
-impl AuditQuery {
-    fn filter(self) -> Result<AuditFilter, FieldError> {
-        let since = self.since.map(|text| instant("since", &text)).transpose()?;
-        let until = self.until.map(|text| instant("until", &text)).transpose()?;
-        Ok(AuditFilter {
-            customer: word_of("customer_id", self.customer_id)?,
+impl Filters for AuditQuery {
+    type Filter = AuditFilter;
+
+    fn filter(self, _: Timestamp, faults: &mut Faults) -> AuditFilter {
+        let since = self.since.map(|text| instant("since", &text));
+        let until = self.until.map(|text| instant("until", &text));
+        let customer = word_of("customer_id", self.customer_id);
+        AuditFilter {
+            customer: faults.note(customer).flatten(),
             operation: self.operation,
-            actor: word_of("actor", self.actor)?,
+            actor: faults.note(word_of("actor", self.actor)).flatten(),
             event: self.event_id,
-            since,
-            until,
-        })
+            since: since.and_then(|it| faults.note(it)),
+            until: until.and_then(|it| faults.note(it)),
+        }
     }
 }
 
@@ -104,12 +107,8 @@ impl AuditQuery {
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<AuditQuery>,
+    Listing { paging, filter }: Listing<AuditQuery>,
 ) -> Result<Json<List<AuditView>>, ApiError> {
-    let filter = query
-        .filter()
-        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let app = admin.app_or_default();
     let mut tx = state.store.read().await?;
     let part = tx.audit_list(&app, &filter, &paging.0).await?;

@@ -8,15 +8,17 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
+use super::list::{Filters, List, Listing, Paging, PagingQuery};
 use super::view::{self, CustomerView};
-use super::{instant, order_of, problem, shown_customer};
+use super::{Faults, instant, order_of, problem, shown_customer, yes_or_no};
 use crate::domain::customer::Customer;
 use crate::domain::id::AppSlug;
 use crate::domain::profile::ProfileChange;
+use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
+use crate::http::input::CheckedJson;
 use crate::http::openapi::{self, words};
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, Order, SameEmail};
 use crate::store::{CustomerFilter, Listed, Match};
 
@@ -100,7 +102,7 @@ pub(in crate::http) async fn created(
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
     let order = order_of(&admin, &state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
@@ -131,7 +133,7 @@ pub(in crate::http) enum FoundOrMade {
 async fn get_or_create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
     found_or_made(&state, &order_of(&admin, &state), &change).await
 }
@@ -218,6 +220,7 @@ async fn by_external(
 
 /// Whom to look up by an external id.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ExternalIdQuery {
     /// As in the path of `by-external`.
@@ -245,6 +248,7 @@ async fn by_external_id(
 
 /// Whom to look up by an e-mail address.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct EmailQuery {
     /// The whole address.
@@ -307,10 +311,9 @@ pub(in crate::http) struct ListQuery {
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<ListQuery>,
+    Listing { paging, filter }: Listing<ListQuery>,
 ) -> Result<Json<List<CustomerView>>, ApiError> {
-    let part = listed(&state, &admin.app_or_default(), query, &paging).await?;
+    let part = listed(&state, &admin.app_or_default(), &filter, &paging).await?;
     Ok(paging.answer(part))
 }
 
@@ -318,56 +321,60 @@ async fn list(
 pub(in crate::http) async fn listed(
     state: &AppState,
     app: &AppSlug,
-    query: ListQuery,
+    filter: &CustomerFilter,
     paging: &Paging,
 ) -> Result<Listed<CustomerView>, ApiError> {
-    let filter = filter(query).map_err(|error| ApiError::invalid_query(vec![error]))?;
     let mut tx = state.store.read().await?;
-    let Listed { rows, total, next } = tx.customer_list(app, &filter, &paging.0).await?;
+    let Listed { rows, total, next } = tx.customer_list(app, filter, &paging.0).await?;
     let rows = view::customers(&mut tx, app, rows).await?;
     Ok(Listed { rows, total, next })
 }
 
-fn filter(query: ListQuery) -> Result<CustomerFilter, FieldError> {
-    // `?email=` is what a form sends that leaves a field empty.
-    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-    for (field, text) in [("email", &query.email), ("q", &query.q)] {
-        // Engines refuse patterns beyond some length, and nothing that is searched is longer.
-        if text.as_ref().is_some_and(|text| text.len() > MAX_SEARCH) {
-            let message = format!("must be at most {MAX_SEARCH} bytes long");
-            return Err(FieldError::new(field, message));
-        }
-    }
-    let status = filled(query.status);
-    if let Some(status) = &status
-        && !["active", "suspended", "frozen", "expired"].contains(&status.as_str())
-    {
-        let message = "must be active, suspended, frozen or expired";
-        return Err(FieldError::new("status", message));
-    }
-    let created_after = filled(query.created_after);
-    let created_after = created_after
-        .map(|text| instant("created_after", &text))
-        .transpose()?;
-    let include_deleted = yes_or_no("include_deleted", query.include_deleted.as_deref())?;
-    Ok(CustomerFilter {
-        email: filled(query.email),
-        external_id: filled(query.external_id),
-        user_id: filled(query.user_id),
-        status,
-        text: filled(query.q),
-        created_after,
-        has_token: yes_or_no("has_token", query.has_token.as_deref())?,
-        include_deleted: include_deleted.unwrap_or_default(),
-    })
+/// `?email=` is what a form sends that leaves a field empty.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
-fn yes_or_no(field: &str, text: Option<&str>) -> Result<Option<bool>, FieldError> {
+/// A text that is searched for.
+fn searched(field: &str, text: Option<String>) -> Result<Option<String>, FieldError> {
+    // Engines refuse patterns beyond some length, and nothing that is searched is longer.
     match text {
-        None | Some("") => Ok(None),
-        Some("true" | "1") => Ok(Some(true)),
-        Some("false" | "0") => Ok(Some(false)),
-        Some(_) => Err(FieldError::new(field, "must be true or false")),
+        Some(text) if text.len() > MAX_SEARCH => {
+            let message = format!("must be at most {MAX_SEARCH} bytes long");
+            Err(FieldError::new(field, message))
+        }
+        text => Ok(filled(text)),
+    }
+}
+
+fn status(text: Option<String>) -> Result<Option<String>, FieldError> {
+    match filled(text) {
+        Some(word) if !["active", "suspended", "frozen", "expired"].contains(&word.as_str()) => {
+            let message = "must be active, suspended, frozen or expired";
+            Err(FieldError::new("status", message))
+        }
+        word => Ok(word),
+    }
+}
+
+impl Filters for ListQuery {
+    type Filter = CustomerFilter;
+
+    fn filter(self, _: Timestamp, faults: &mut Faults) -> CustomerFilter {
+        let created_after = filled(self.created_after);
+        let created_after = created_after.map(|text| instant("created_after", &text));
+        let has_token = yes_or_no("has_token", self.has_token.as_deref());
+        let include_deleted = yes_or_no("include_deleted", self.include_deleted.as_deref());
+        CustomerFilter {
+            email: faults.note(searched("email", self.email)).flatten(),
+            external_id: filled(self.external_id),
+            user_id: filled(self.user_id),
+            status: faults.note(status(self.status)).flatten(),
+            text: faults.note(searched("q", self.q)).flatten(),
+            created_after: created_after.and_then(|it| faults.note(it)),
+            has_token: faults.note(has_token).flatten(),
+            include_deleted: faults.note(include_deleted).flatten().unwrap_or_default(),
+        }
     }
 }
 
@@ -387,14 +394,16 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<Json<ActedView>, ApiError> {
     let (order, id) = (order_of(&admin, &state), super::customer_id(&id)?);
     let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
     acted(&state, &order.app, updated).await
 }
 
+// A misspelt `soft` must not delete for good.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DeleteQuery {
     /// Whether to keep the row, with `deleted_at`.

@@ -7,12 +7,12 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, List, Paging, PagingQuery};
+use super::list::{self, Filters, List, Listing, PagingQuery};
 use super::view::EventView;
-use super::{instant, problem, word_of};
-use crate::domain::validate::FieldError;
+use super::{Faults, instant, problem, word_of};
+use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
-use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
+use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::store::EventFilter;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -47,22 +47,24 @@ pub(super) struct EventQuery {
     pub(super) until: Option<String>,
 }
 
-impl EventQuery {
-    pub(super) fn filter(self) -> Result<EventFilter, FieldError> {
-        let since = self.since.map(|text| instant("since", &text)).transpose()?;
-        let until = self.until.map(|text| instant("until", &text)).transpose()?;
-        let outcome = match self.outcome {
-            Some(word) => word_of("outcome", Some(word))?,
-            None => word_of("status", self.status)?,
-        };
-        Ok(EventFilter {
-            outcome,
-            provider: word_of("provider", self.provider)?,
+impl Filters for EventQuery {
+    type Filter = EventFilter;
+
+    fn filter(self, _: Timestamp, faults: &mut Faults) -> EventFilter {
+        let since = self.since.map(|text| instant("since", &text));
+        let until = self.until.map(|text| instant("until", &text));
+        let outcome = faults.note(word_of("outcome", self.outcome)).flatten();
+        let status = faults.note(word_of("status", self.status)).flatten();
+        EventFilter {
+            outcome: outcome.or(status),
+            provider: faults.note(word_of("provider", self.provider)).flatten(),
             event_type: self.event_type,
-            customer: word_of("customer_id", self.customer_id)?,
-            since,
-            until,
-        })
+            customer: faults
+                .note(word_of("customer_id", self.customer_id))
+                .flatten(),
+            since: since.and_then(|it| faults.note(it)),
+            until: until.and_then(|it| faults.note(it)),
+        }
     }
 }
 
@@ -76,12 +78,8 @@ impl EventQuery {
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<EventQuery>,
+    Listing { paging, filter }: Listing<EventQuery>,
 ) -> Result<Json<List<EventView>>, ApiError> {
-    let filter = query
-        .filter()
-        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let mut tx = state.store.read().await?;
     let part = tx
         .event_list(&admin.app_or_default(), &filter, &paging.0)

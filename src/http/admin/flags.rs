@@ -8,12 +8,12 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, List, Paging, PagingQuery};
+use super::list::{self, Filters, List, Listing, PagingQuery};
 use super::view::FlagView;
-use super::{order_of, word_of};
-use crate::domain::validate::FieldError;
+use super::{Faults, order_of, word_of};
+use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
-use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
+use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::flags::{self, FlagError};
 use crate::store::FlagFilter;
 
@@ -48,12 +48,15 @@ struct FlagQuery {
     customer_id: Option<String>,
 }
 
-impl FlagQuery {
-    fn filter(self) -> Result<FlagFilter, FieldError> {
-        Ok(FlagFilter {
-            kind: word_of("kind", self.kind)?,
-            customer: word_of("customer_id", self.customer_id)?,
-        })
+impl Filters for FlagQuery {
+    type Filter = FlagFilter;
+
+    fn filter(self, _: Timestamp, faults: &mut Faults) -> FlagFilter {
+        let customer = word_of("customer_id", self.customer_id);
+        FlagFilter {
+            kind: faults.note(word_of("kind", self.kind)).flatten(),
+            customer: faults.note(customer).flatten(),
+        }
     }
 }
 
@@ -69,12 +72,8 @@ impl FlagQuery {
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<FlagQuery>,
+    Listing { paging, filter }: Listing<FlagQuery>,
 ) -> Result<Json<List<FlagView>>, ApiError> {
-    let filter = query
-        .filter()
-        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let mut tx = state.store.read().await?;
     let part = tx
         .flag_list(&admin.app_or_default(), &filter, &paging.0)

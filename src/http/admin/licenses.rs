@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
+use super::list::{Filters, List, Listing, Paging, PagingQuery};
 use super::operations::{EmptyBody, ReasonBody};
 use super::{Faults, checked, end, order_of, problem, shown_customer, word_of};
 use crate::domain::customer::Customer;
@@ -18,7 +18,7 @@ use crate::domain::license::{License, LicenseCode, LicenseStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::{self, FieldError};
 use crate::http::openapi::{self, words};
-use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath, ValidQuery};
+use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath};
 use crate::pipeline::customers::Order;
 use crate::pipeline::licenses::{self, Judged, LicenseOrder};
 use crate::store::{LicenseFilter, Listed, StoreError, Tx, Window};
@@ -148,16 +148,19 @@ pub(in crate::http) struct LicenseQuery {
     key: Option<String>,
 }
 
-impl LicenseQuery {
-    fn filter(self, now: Timestamp) -> Result<LicenseFilter, FieldError> {
-        let customer: Option<CustomerId> = word_of("customer_id", self.customer_id)?;
-        let status: Option<LicenseStatus> = word_of("status", self.status)?;
-        Ok(LicenseFilter {
-            customer,
+impl Filters for LicenseQuery {
+    type Filter = LicenseFilter;
+
+    fn filter(self, now: Timestamp, faults: &mut Faults) -> LicenseFilter {
+        let customer = word_of("customer_id", self.customer_id);
+        let customer: Option<Option<CustomerId>> = faults.note(customer);
+        let status: Option<Option<LicenseStatus>> = faults.note(word_of("status", self.status));
+        LicenseFilter {
+            customer: customer.flatten(),
             product: self.product,
-            status: status.map(|status| (status, now)),
+            status: status.flatten().map(|status| (status, now)),
             key: self.key,
-        })
+        }
     }
 }
 
@@ -257,15 +260,12 @@ async fn known(tx: &mut Tx, app: &AppSlug, id: &str) -> Result<(License, Custome
 pub(in crate::http) async fn list_in(
     state: &AppState,
     app: &AppSlug,
-    query: LicenseQuery,
+    filter: &LicenseFilter,
     window: &Window,
 ) -> Result<Listed<LicenseView>, ApiError> {
     let now = state.clock.now();
-    let filter = query
-        .filter(now)
-        .map_err(|error| ApiError::invalid_query(vec![error]))?;
     let mut tx = state.store.read().await?;
-    Ok(dressed(&mut tx, app, &filter, window, now).await?)
+    Ok(dressed(&mut tx, app, filter, window, now).await?)
 }
 
 async fn dressed(
@@ -367,10 +367,9 @@ pub(in crate::http) async fn validate_in(
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<LicenseQuery>,
+    Listing { paging, filter }: Listing<LicenseQuery>,
 ) -> Result<Json<List<LicenseView>>, ApiError> {
-    let part = list_in(&state, &admin.app_or_default(), query, &paging.0).await?;
+    let part = list_in(&state, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(part))
 }
 

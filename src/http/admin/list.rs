@@ -3,17 +3,24 @@
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
-use crate::http::{ApiError, AppState, ValidQuery};
+use crate::http::faults::Faults;
+use crate::http::input::{read_query, refuse_unknown};
+use crate::http::{ApiError, AppState};
 use crate::store::{Listed, Window};
 
 /// Rows a page unless asked otherwise.
 const DEFAULT_SIZE: u32 = 20;
 /// Most rows a page.
 const MAX_SIZE: u32 = 100;
+
+/// The parameters of [`PagingQuery`].
+const PARAMETERS: [&str; 4] = ["page", "page_size", "per_page", "cursor"];
 
 /// The part of a list that a request asks for: `?page=1&page_size=20` (`per_page` is the same),
 /// or `?cursor=` for walks, which begin with an empty cursor.
@@ -40,32 +47,74 @@ pub(in crate::http) struct PagingQuery {
 impl FromRequestParts<AppState> for Paging {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let ValidQuery(query) = ValidQuery::from_request_parts(parts, state).await?;
-        window(&query)
-            .map(Self)
-            .map_err(|error| ApiError::invalid_query(vec![error]))
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let mut faults = Faults::default();
+        let query = read_query::<PagingQuery>(&parts.uri, &mut faults);
+        let window = query.and_then(|query| window(&query, &mut faults));
+        faults.finish_query(window.map(Self))
     }
 }
 
-fn window(query: &PagingQuery) -> Result<Window, FieldError> {
-    let size = match (&query.page_size, &query.per_page) {
-        (Some(text), _) => number("page_size", text, MAX_SIZE)?,
-        (None, Some(text)) => number("per_page", text, MAX_SIZE)?,
-        (None, None) => DEFAULT_SIZE,
-    };
-    match (&query.cursor, &query.page) {
-        (Some(cursor), None) => Ok(Window::Walk {
-            after: Some(cursor.clone()).filter(|it| !it.is_empty()),
-            size,
-        }),
-        (Some(_), Some(_)) => Err(FieldError::new("cursor", "does not go with `page`")),
-        (None, Some(text)) => Ok(Window::Page {
-            number: number("page", text, u32::MAX)?,
-            size,
-        }),
-        (None, None) => Ok(Window::Page { number: 1, size }),
+/// What a list is asked for: a part, and the filters `Q`. One answer names everything that is
+/// wrong with either, parameters that nobody knows too: a filter that is misspelt must not show
+/// everything.
+#[derive(Debug)]
+pub(in crate::http) struct Listing<Q: Filters> {
+    /// The part.
+    pub(in crate::http) paging: Paging,
+    /// Which rows.
+    pub(in crate::http) filter: Q::Filter,
+}
+
+/// The filters of a list, as texts, so that each has its own message.
+pub(in crate::http) trait Filters: DeserializeOwned {
+    /// What they mean.
+    type Filter: Send;
+
+    /// Reads them. What cannot be read is noted, and left out of the filter.
+    fn filter(self, now: Timestamp, faults: &mut Faults) -> Self::Filter;
+}
+
+impl<Q: Filters> FromRequestParts<AppState> for Listing<Q> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let mut faults = Faults::default();
+        refuse_unknown::<Q>(&parts.uri, &PARAMETERS, &mut faults);
+        let part = read_query::<PagingQuery>(&parts.uri, &mut faults);
+        let part = part.and_then(|query| window(&query, &mut faults));
+        let filters = read_query::<Q>(&parts.uri, &mut faults);
+        let filter = filters.map(|it| it.filter(state.clock.now(), &mut faults));
+        let listing = part.zip(filter).map(|(window, filter)| Self {
+            paging: Paging(window),
+            filter,
+        });
+        faults.finish_query(listing)
     }
+}
+
+/// The part that is asked for; `None` if something is wrong with how.
+fn window(query: &PagingQuery, faults: &mut Faults) -> Option<Window> {
+    let size = match (&query.page_size, &query.per_page) {
+        (Some(text), _) => faults.note(number("page_size", text, MAX_SIZE)),
+        (None, Some(text)) => faults.note(number("per_page", text, MAX_SIZE)),
+        (None, None) => Some(DEFAULT_SIZE),
+    };
+    let page = match &query.page {
+        Some(text) => faults.note(number("page", text, u32::MAX)),
+        None => Some(1),
+    };
+    let Some(cursor) = &query.cursor else {
+        let (number, size) = page.zip(size)?;
+        return Some(Window::Page { number, size });
+    };
+    if query.page.is_some() {
+        faults.add("cursor", "does not go with `page`");
+    }
+    Some(Window::Walk {
+        after: Some(cursor.clone()).filter(|it| !it.is_empty()),
+        size: size?,
+    })
 }
 
 fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
@@ -165,7 +214,13 @@ mod tests {
             per_page: own(per_page),
             cursor: own(cursor),
         };
-        window(&query).map_err(|error| error.field)
+        let mut faults = Faults::default();
+        let window = window(&query, &mut faults);
+        match faults.finish_query(window) {
+            Ok(window) => Ok(window),
+            Err(ApiError::Invalid { errors, .. }) => Err(errors[0].field.clone()),
+            Err(other) => panic!("{other:?}"),
+        }
     }
 
     #[test]

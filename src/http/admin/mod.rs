@@ -33,11 +33,10 @@ pub(super) use policy::PolicyBody;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::ApiError;
+use super::faults::{Faults, checked, end, instant, word_of, yes_or_no};
 use super::{Admin, AppState, openapi};
 use crate::domain::customer::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::time::Timestamp;
-use crate::domain::validate::FieldError;
 use crate::pipeline::customers::Order;
 use crate::store::Tx;
 
@@ -106,71 +105,5 @@ pub(in crate::http) async fn living_customer(
     match customer.deleted_at {
         Some(_) => Err(problem::customer_deleted()),
         None => Ok(customer),
-    }
-}
-
-/// A word of a query, read by its own parser, or what is wrong with it.
-fn word_of<T>(field: &str, word: Option<String>) -> Result<Option<T>, FieldError>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let read = |word: String| word.parse().map_err(|error: T::Err| error.to_string());
-    checked(field, word.map(read).transpose())
-}
-
-/// An instant of a body or query, or what is wrong with it.
-fn instant(field: &str, text: &str) -> Result<Timestamp, FieldError> {
-    Timestamp::parse(text)
-        .ok_or_else(|| FieldError::new(field, "must be a time such as 2026-01-31T09:30:00Z"))
-}
-
-/// The end of something that is made now.
-fn end(field: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
-    let Some(text) = text else { return Ok(None) };
-    let end = instant(field, text)?;
-    if end > now {
-        Ok(Some(end))
-    } else {
-        Err(FieldError::new(field, "must lie ahead"))
-    }
-}
-
-/// Puts the field's name to what a rule of `validate` says.
-fn checked<T>(field: &str, result: Result<T, String>) -> Result<T, FieldError> {
-    result.map_err(|message| FieldError::new(field, message))
-}
-
-/// Collects what is wrong, so that one answer names all of it.
-#[derive(Default)]
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    /// Notes a fault that no single value shows.
-    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(FieldError::new(field, message));
-    }
-
-    /// The value, or `None` with its fault noted.
-    fn note<T>(&mut self, result: Result<T, FieldError>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(fault) => {
-                self.0.push(fault);
-                None
-            }
-        }
-    }
-
-    /// 422 if anything is wrong.
-    fn into_result(self) -> Result<(), ApiError> {
-        self.finish(Some(()))
-    }
-
-    /// What was read, or 422 with all that is wrong.
-    fn finish<T>(self, read: Option<T>) -> Result<T, ApiError> {
-        match read {
-            Some(value) if self.0.is_empty() => Ok(value),
-            Some(_) | None => Err(ApiError::invalid(self.0)),
-        }
     }
 }

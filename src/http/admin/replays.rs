@@ -11,9 +11,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::events::EventQuery;
-use super::order_of;
+use super::list::Filters;
 use super::view::{EventErrorView, time};
-use crate::domain::validate::FieldError;
+use super::{Faults, order_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
@@ -228,11 +228,10 @@ async fn replay_many(
     admin: Admin,
     ValidJson(body): ValidJson<BulkBody>,
 ) -> Result<Response, ApiError> {
-    let filter = EventQuery::from(body.filter).filter().map_err(|fault| {
-        let field = format!("filter.{}", fault.field);
-        ApiError::invalid(vec![FieldError::new(field, fault.message)])
-    })?;
     let order = order_of(&admin, &state);
+    let mut faults = Faults::default();
+    let filter = EventQuery::from(body.filter).filter(order.now, &mut faults);
+    let filter = faults.within("filter").finish(Some(filter))?;
     if body.dry_run {
         let about = bulk_replay::preview(&state.store, &order.app, &filter, body.force).await?;
         return Ok(Json(BulkPreviewView::from(about)).into_response());

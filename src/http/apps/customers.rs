@@ -14,10 +14,11 @@ use crate::http::admin::customers::{
     ActedView, CreatedView, EmailQuery, ExternalIdQuery, FoundOrMade, ListQuery, Named, acted,
     created, found, found_or_made, listed,
 };
-use crate::http::admin::list::{Paging, PagingQuery};
+use crate::http::admin::list::{Listing, PagingQuery};
 use crate::http::admin::view::CustomerView;
+use crate::http::input::CheckedJson;
 use crate::http::openapi;
-use crate::http::{ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -41,10 +42,9 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 async fn list(
     State(state): State<AppState>,
     within: InApp,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<ListQuery>,
+    Listing { paging, filter }: Listing<ListQuery>,
 ) -> Result<Json<DataList<CustomerView>>, ApiError> {
-    let part = listed(&state, &within.app, query, &paging).await?;
+    let part = listed(&state, &within.app, &filter, &paging).await?;
     Ok(DataList::of(&paging, part))
 }
 
@@ -61,7 +61,7 @@ async fn list(
 async fn create(
     State(state): State<AppState>,
     within: InApp,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<Data<CreatedView>>), ApiError> {
     let order = within.order(&state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
@@ -83,7 +83,7 @@ async fn create(
 async fn get_or_create(
     State(state): State<AppState>,
     within: InApp,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<(StatusCode, Json<Data<FoundOrMade>>), ApiError> {
     let (status, customer) = found_or_made(&state, &within.order(&state), &change).await?;
     Ok((status, Data::of(customer)))
@@ -153,7 +153,7 @@ async fn update(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
-    ValidJson(change): ValidJson<ProfileChange>,
+    CheckedJson(change): CheckedJson<ProfileChange>,
 ) -> Result<Json<Data<ActedView>>, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
     let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;

@@ -12,10 +12,10 @@ use crate::http::admin::licenses::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, reinstate_in, revoke_in, show_in, validate_in,
 };
-use crate::http::admin::list::{Paging, PagingQuery};
+use crate::http::admin::list::{Listing, PagingQuery};
 use crate::http::admin::operations::{EmptyBody, ReasonBody};
 use crate::http::openapi;
-use crate::http::{ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -38,10 +38,9 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 async fn list(
     State(state): State<AppState>,
     within: InApp,
-    paging: Paging,
-    ValidQuery(query): ValidQuery<LicenseQuery>,
+    Listing { paging, filter }: Listing<LicenseQuery>,
 ) -> Result<Json<DataList<LicenseView>>, ApiError> {
-    let part = list_in(&state, &within.app, query, &paging.0).await?;
+    let part = list_in(&state, &within.app, &filter, &paging.0).await?;
     Ok(DataList::of(&paging, part))
 }
 

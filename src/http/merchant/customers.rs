@@ -11,16 +11,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::stream;
-use super::view::{CustomerBody, MerchantCustomer, field_name};
+use super::view::{CustomerBody, MerchantCustomer};
+use super::{NOT_FOUND, stream};
 use crate::domain::profile::ProfileChange;
 use crate::http::admin::{customer_id, living_customer, order_of};
+use crate::http::input::CheckedJson;
 use crate::http::openapi;
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::customers::{self, CustomerError, Deletion};
 
-/// What is said of who is not there, was deleted, or is another merchant's.
-const NOT_FOUND: &str = "Customer not found or access denied";
 const EMAIL_MISSING: &str = "Email is required";
 const TAKEN_AT_CREATION: &str = "A customer with this email already exists";
 const TAKEN_AT_CHANGE: &str = "Another customer with this email already exists. \
@@ -77,13 +76,9 @@ fn refused(error: CustomerError, taken: &'static str) -> ApiError {
     match error {
         CustomerError::EmailTaken { .. } => ApiError::conflict("email_taken", taken),
         CustomerError::Act(_) => not_found(),
-        CustomerError::Invalid { mut errors } => {
-            for error in &mut errors {
-                error.field = field_name(&error.field).to_owned();
-            }
-            ApiError::invalid(errors)
-        }
-        CustomerError::ExternalIdTaken { .. }
+        // What is invalid was refused when the body was read.
+        CustomerError::Invalid { .. }
+        | CustomerError::ExternalIdTaken { .. }
         | CustomerError::Store(_)
         | CustomerError::Random(_) => error.into(),
     }
@@ -143,10 +138,9 @@ async fn show(
 async fn create(
     State(state): State<AppState>,
     admin: Admin,
-    ValidJson(body): ValidJson<CustomerBody>,
+    CheckedJson(body): CheckedJson<CustomerBody>,
 ) -> Result<(StatusCode, Json<CustomerAnswer>), ApiError> {
-    let email = body.email.iter().flatten().next();
-    if email.is_none_or(|email| email.trim().is_empty()) {
+    if body.email.is_none() || body.takes_email_away() {
         return Err(email_missing());
     }
     let order = order_of(&admin, &state);
@@ -174,10 +168,9 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<CustomerBody>,
+    CheckedJson(body): CheckedJson<CustomerBody>,
 ) -> Result<Json<CustomerAnswer>, ApiError> {
-    let email = body.email.as_ref();
-    if email.is_some_and(|it| it.as_ref().is_none_or(|email| email.trim().is_empty())) {
+    if body.takes_email_away() {
         return Err(email_missing());
     }
     let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);

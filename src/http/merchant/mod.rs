@@ -26,6 +26,10 @@ use super::error::Said;
 use super::{AppState, frame, idempotency, no_such_method, no_such_path, openapi};
 use crate::domain::validate::FieldError;
 
+/// What is said of who is not there, was deleted, or is another merchant's, and of an id of
+/// another form.
+const NOT_FOUND: &str = "Customer not found or access denied";
+
 /// Where this dialect is.
 const PLACE: &str = "/api/customers";
 
@@ -78,6 +82,8 @@ struct Detail {
 /// Dresses what was refused.
 async fn dressed(request: Request, next: Next) -> Response {
     let failed = failed(&request);
+    let path = request.extensions().get::<MatchedPath>();
+    let is_of_one = path.is_some_and(|path| path.as_str().ends_with("{id}"));
     let mut response = next.run(request).await;
     let Some(Said { detail, errors }) = response.extensions_mut().remove::<Said>() else {
         return response;
@@ -85,6 +91,8 @@ async fn dressed(request: Request, next: Next) -> Response {
     let wrong = |error: &FieldError| format!("{} {}", error.field, error.message);
     let sentence = if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
         failed.to_owned()
+    } else if is_of_one && response.status() == StatusCode::NOT_FOUND {
+        NOT_FOUND.to_owned()
     } else if errors.is_empty() {
         detail.into_owned()
     } else {

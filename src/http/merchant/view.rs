@@ -7,6 +7,8 @@ use crate::domain::customer::Customer;
 use crate::domain::fact::Address;
 use crate::domain::id::AppSlug;
 use crate::domain::profile::{Given, ProfileChange, given};
+use crate::domain::validate::FieldError;
+use crate::http::input::Check;
 use crate::pipeline::customers::SameEmail;
 
 /// A customer.
@@ -67,7 +69,7 @@ impl MerchantCustomer {
 }
 
 /// What a request sets. Fields that it does not name stay as they are, `null` clears.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = MerchantCustomerBody)]
 pub(super) struct CustomerBody {
@@ -111,6 +113,28 @@ impl CustomerBody {
             SameEmail::Refused
         }
     }
+
+    /// Whether it clears the e-mail address, which every customer here must have.
+    pub(super) fn takes_email_away(&self) -> bool {
+        let is_blank = |email: &str| email.trim().is_empty();
+        matches!(&self.email, Some(email) if email.as_deref().is_none_or(is_blank))
+    }
+}
+
+impl Check for CustomerBody {
+    /// A missing address has a refusal of its own, which comes after these.
+    fn faults(&self) -> Vec<FieldError> {
+        let mut body = self.clone();
+        if body.takes_email_away() {
+            body.email = None;
+        }
+        let errors = ProfileChange::from(body).errors();
+        let renamed = |error: FieldError| FieldError {
+            field: field_name(&error.field).to_owned(),
+            ..error
+        };
+        errors.into_iter().map(renamed).collect()
+    }
 }
 
 impl From<CustomerBody> for ProfileChange {
@@ -131,7 +155,7 @@ impl From<CustomerBody> for ProfileChange {
 }
 
 /// What a request calls a field of a [`ProfileChange`].
-pub(super) fn field_name(field: &str) -> &str {
+fn field_name(field: &str) -> &str {
     match field {
         "user_id" => "userId",
         "billing_address_line1" => "billingAddressLine1",

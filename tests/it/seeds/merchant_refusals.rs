@@ -2,206 +2,120 @@
 
 use serde_json::{Value, json};
 
+use super::guide::Guide;
 use super::merchant_rules::{ALL, with_john};
 use super::merchants::begun;
 use crate::support::stores::{Engine, on_both_stores};
 
-const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+/// What is sent, the status of its refusal, and what the sentence says. `<admin>` and `<viewer>`
+/// stand for their credentials.
+const REFUSED: [(&str, &str, u16, &str); 14] = [
+    ("no credentials", "curl /api/customers", 401, "Bearer"),
+    (
+        "neither who nor whom",
+        "curl /api/customers/cust_1",
+        401,
+        "Bearer",
+    ),
+    (
+        "a wrong token",
+        "curl /api/customers -H 'Authorization: Bearer nonsense'",
+        401,
+        "no such admin token",
+    ),
+    (
+        "a viewer",
+        "curl -X POST /api/customers -H <viewer> -H <json> -d '{}'",
+        403,
+        "role admin",
+    ),
+    (
+        "another site's page",
+        "curl -X DELETE /api/customers/cust_1 -H 'Cookie: access_token=x' \
+         -H 'Origin: https://elsewhere.example'",
+        403,
+        "must come from this site",
+    ),
+    (
+        "no such path",
+        "curl /api/customers/a/b -H <admin>",
+        404,
+        "nothing at this path",
+    ),
+    (
+        "a slash too many",
+        "curl /api/customers/ -H <admin>",
+        404,
+        "nothing at this path",
+    ),
+    (
+        "no such method",
+        "curl -X PUT /api/customers -H <admin>",
+        405,
+        "not with this method",
+    ),
+    (
+        "no such method on one",
+        "curl -X PATCH /api/customers/cust_1 -H <admin>",
+        405,
+        "not with this method",
+    ),
+    (
+        "no JSON",
+        "curl -X POST /api/customers -H <admin> -H <json> -d '{\"email\"'",
+        400,
+        "not JSON",
+    ),
+    (
+        "nothing",
+        "curl -X POST /api/customers -H <admin> -H <json>",
+        400,
+        "not JSON",
+    ),
+    (
+        "a list",
+        "curl -X POST /api/customers -H <admin> -H <json> -d '[]'",
+        422,
+        "must be a JSON object",
+    ),
+    (
+        "no type",
+        "curl -X POST /api/customers -H <admin> -d '{}'",
+        415,
+        "application/json",
+    ),
+    (
+        "too large",
+        "curl -X POST /api/customers -H <admin> -H <json> -d '<large>'",
+        413,
+        "larger than",
+    ),
+];
 
-/// What is sent, its status, and what the sentence contains.
-struct Refused {
-    what: &'static str,
-    method: &'static str,
-    path: &'static str,
-    headers: &'static [(&'static str, &'static str)],
-    body: String,
-    status: u16,
-    says: &'static str,
-}
-
-#[expect(clippy::too_many_lines, reason = "most of it is a table")]
 async fn every_refusal_has_the_form_of_this_dialect(engine: Engine) {
-    let guide = begun(engine).await;
+    let mut guide = Guide::start(engine, "").await;
+    let admin = guide.app("merchant-123").await;
     let viewer = guide.token("viewer", Some("merchant-123")).await;
-    let admin = guide.token("admin", Some("merchant-123")).await;
-    let row = |what, method, path, headers, body: &str, status, says| Refused {
-        what,
-        method,
-        path,
-        headers,
-        body: body.to_owned(),
-        status,
-        says,
-    };
-    let table = [
-        (
-            None,
-            row("no credentials", "GET", ALL, &[], "", 401, "Bearer"),
-        ),
-        (
-            None,
-            row(
-                "no credentials, no such path",
-                "GET",
-                "/api/customers/cust_1",
-                &[],
-                "",
-                401,
-                "Bearer",
-            ),
-        ),
-        (
-            Some("nonsense"),
-            row(
-                "a wrong token",
-                "GET",
-                ALL,
-                &[],
-                "",
-                401,
-                "no such admin token",
-            ),
-        ),
-        (
-            Some(&*viewer),
-            row("a viewer", "POST", ALL, &[], "{}", 403, "role admin"),
-        ),
-        (
-            None,
-            row(
-                "another site's page",
-                "DELETE",
-                "/api/customers/cust_1",
-                &[
-                    ("cookie", "access_token=x"),
-                    ("origin", "https://elsewhere.example"),
-                ],
-                "",
-                403,
-                "must come from this site",
-            ),
-        ),
-        (
-            Some(&admin),
-            row(
-                "no such path",
-                "GET",
-                "/api/customers/a/b",
-                &[],
-                "",
-                404,
-                "nothing at this path",
-            ),
-        ),
-        (
-            Some(&admin),
-            row(
-                "a slash too many",
-                "GET",
-                "/api/customers/",
-                &[],
-                "",
-                404,
-                "",
-            ),
-        ),
-        (
-            Some(&admin),
-            row(
-                "no such method",
-                "PUT",
-                ALL,
-                &[],
-                "",
-                405,
-                "not with this method",
-            ),
-        ),
-        (
-            Some(&admin),
-            row(
-                "no such method",
-                "PATCH",
-                "/api/customers/cust_1",
-                &[],
-                "",
-                405,
-                "not with this method",
-            ),
-        ),
-        (
-            Some(&admin),
-            row("no JSON", "POST", ALL, JSON, "{\"email\"", 400, "not JSON"),
-        ),
-        (
-            Some(&admin),
-            row("nothing", "POST", ALL, JSON, "", 400, "not JSON"),
-        ),
-        (
-            Some(&admin),
-            row(
-                "a list",
-                "POST",
-                ALL,
-                JSON,
-                "[]",
-                422,
-                "must be a JSON object",
-            ),
-        ),
-        (
-            Some(&admin),
-            row("no type", "POST", ALL, &[], "{}", 415, "application/json"),
-        ),
-        (
-            Some(&admin),
-            row(
-                "too large",
-                "POST",
-                ALL,
-                JSON,
-                &"x".repeat(1024 * 1024 + 1),
-                413,
-                "larger than",
-            ),
-        ),
-    ];
-    for (token, row) in table {
-        let url = format!("{}{}", guide.server.base, row.path);
-        let mut request = guide
-            .server
-            .client
-            .request(row.method.parse().unwrap(), url);
-        for (name, value) in row.headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let response = request.body(row.body).send().await.unwrap();
-        let what = row.what;
-        assert_eq!(response.status(), row.status, "{what}");
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/json",
-            "{what}"
-        );
-        if row.status == 401 {
-            assert_eq!(response.headers()["www-authenticate"], "Bearer", "{what}");
-        }
-        let body: Value = response.json().await.unwrap();
-        let sentence = body["error"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{what}: {body}"));
-        assert!(sentence.contains(row.says), "{what}: {body}");
-        let fields: Vec<&String> = body.as_object().unwrap().keys().collect();
+    guide.means("<admin>", &format!("'Authorization: Bearer {admin}'"));
+    guide.means("<viewer>", &format!("'Authorization: Bearer {viewer}'"));
+    guide.means("<json>", "'Content-Type: application/json'");
+    guide.means("<large>", &"x".repeat(1024 * 1024 + 1));
+    for (what, command, status, says) in REFUSED {
+        let refused = guide.run(command).await;
+        assert_eq!(refused.content_type, "application/json", "{what}");
+        let body = refused.is(status);
+        let sentence = body["error"].as_str();
         assert!(
-            fields
-                .iter()
-                .all(|it| ["error", "details"].contains(&it.as_str())),
+            sentence.is_some_and(|it| it.contains(says)),
             "{what}: {body}"
         );
+        let mut fields = body.as_object().unwrap().keys();
+        let is_known = |field: &String| ["error", "details"].contains(&field.as_str());
+        assert!(fields.all(is_known), "{what}: {body}");
     }
+    let url = format!("{}{ALL}", guide.server.base);
+    let response = guide.server.client.get(url).send().await.unwrap();
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
 }
 
 async fn a_repeated_request_is_answered_again_in_this_dialect(engine: Engine) {

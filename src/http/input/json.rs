@@ -1,0 +1,339 @@
+//! JSON bodies, read with all that is wrong with them.
+//!
+//! serde stops at the first field that is wrong. Who filled in a form wants to hear of all, so
+//! after a fault the field is taken out, or replaced by something of another type, until the rest
+//! can be read. What such a mended body says is used for nothing but to find further faults.
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
+use serde_path_to_error::Segment;
+
+use crate::domain::profile::ProfileChange;
+use crate::domain::validate::FieldError;
+use crate::http::error::ApiError;
+use crate::http::faults::{Faults, field_error, named};
+
+/// Most faults that are looked for: each costs a reading of the body.
+const MAX_FAULTS: usize = 20;
+
+/// What a body means beyond its form, for bodies of which all faults can be named at once.
+pub(in crate::http) trait Check {
+    /// What is wrong with it, field by field.
+    fn faults(&self) -> Vec<FieldError>;
+}
+
+impl Check for ProfileChange {
+    fn faults(&self) -> Vec<FieldError> {
+        self.errors()
+    }
+}
+
+/// Reads JSON as `T`.
+///
+/// # Errors
+/// 400 `body_not_json`; 422 `body_invalid` with the fields.
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let (read, faults) = read::<T>(bytes)?;
+    faults.finish(read)
+}
+
+/// As [`parse_json`], with what the body's own rules say.
+pub(super) fn parse_checked<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, ApiError> {
+    let (read, mut faults) = read::<T>(bytes)?;
+    faults.extend(read.iter().flat_map(Check::faults));
+    faults.finish(read)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, Faults), ApiError> {
+    // First whether all of it is JSON: a wrong field before a missing brace is not the caller's
+    // first problem.
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
+    let mut faults = Faults::default();
+    // A derived reader would take a list for an object, by position.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        faults.add("body", "must be a JSON object");
+        return Ok((None, faults));
+    }
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let first = match serde_path_to_error::deserialize(&mut text) {
+        Ok(read) if !holds_nul(bytes) => return Ok((Some(read), faults)),
+        Ok(_) => None,
+        Err(error) => Some(Fault::of(&error)),
+    };
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    refuse_nul(&value, "", &mut faults);
+    // That a field is given twice is seen in the text alone.
+    faults.extend(first.filter(Fault::is_repetition).map(|fault| fault.said()));
+    let read = read_on(&mut value, &mut faults);
+    Ok((read, faults))
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::BadRequest {
+        code: "body_not_json",
+        detail: format!("the body is not JSON: {error}").into(),
+    }
+}
+
+/// What serde did not like, and where.
+struct Fault {
+    path: String,
+    place: Option<Vec<Segment>>,
+    message: String,
+}
+
+impl Fault {
+    fn of(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let message = error.inner().to_string();
+        // serde_json ends with the place in the text, which says less than the path.
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(message, _)| message)
+            .to_owned();
+        let mut place: Vec<Segment> = error.path().iter().cloned().collect();
+        if let Some((name, _)) = named(&message) {
+            let last = place.last().map(ToString::to_string);
+            if last.as_deref() != Some(name) {
+                let key = name.to_owned();
+                place.push(Segment::Map { key });
+            }
+        }
+        let is_known = |it: &Segment| matches!(it, Segment::Map { .. } | Segment::Seq { .. });
+        Self {
+            path: error.path().to_string(),
+            place: Some(place).filter(|place| place.iter().all(is_known)),
+            message,
+        }
+    }
+
+    fn said(&self) -> FieldError {
+        field_error(&self.path, &self.message)
+    }
+
+    fn is_repetition(&self) -> bool {
+        self.message.starts_with("duplicate field")
+    }
+}
+
+fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
+    serde_path_to_error::deserialize(value).map_err(|error| Fault::of(&error))
+}
+
+/// Reads what can be read, notes what is wrong, and mends it to read on.
+fn read_on<T: DeserializeOwned>(value: &mut Value, faults: &mut Faults) -> Option<T> {
+    let mut fault = match attempt::<T>(value) {
+        Ok(read) => return Some(read),
+        Err(fault) => fault,
+    };
+    while faults.count() < MAX_FAULTS {
+        let field = fault.said().field;
+        faults.extend([fault.said()]);
+        match mend::<T>(value, fault.place.as_deref()?, &field)? {
+            Ok(read) => return Some(read),
+            Err(next) => fault = next,
+        }
+    }
+    None
+}
+
+/// Takes a field out, or puts something of another type in its place, so that serde gets beyond
+/// it; `None` if nothing helps.
+fn mend<T: DeserializeOwned>(
+    value: &mut Value,
+    place: &[Segment],
+    field: &str,
+) -> Option<Result<T, Fault>> {
+    let instead = [
+        None,
+        Some(json!("")),
+        Some(json!(0)),
+        Some(json!(false)),
+        Some(json!([])),
+        Some(json!({})),
+    ];
+    for other in instead {
+        put(value, place, other)?;
+        match attempt::<T>(value) {
+            Ok(read) => return Some(Ok(read)),
+            Err(next) if !is_within(&next.said().field, field) => return Some(Err(next)),
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+/// Whether a path is that of this field, or of something in it.
+fn is_within(path: &str, field: &str) -> bool {
+    path.strip_prefix(field)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Puts something at a place; `None` takes out what is there.
+fn put(value: &mut Value, place: &[Segment], other: Option<Value>) -> Option<()> {
+    let (last, way) = place.split_last()?;
+    let mut at = value;
+    for step in way {
+        at = match step {
+            Segment::Map { key } => at.get_mut(key)?,
+            Segment::Seq { index } => at.get_mut(index)?,
+            Segment::Enum { .. } | Segment::Unknown => return None,
+        };
+    }
+    match (last, at, other) {
+        (Segment::Map { key }, Value::Object(fields), Some(other)) => {
+            fields.insert(key.clone(), other);
+        }
+        (Segment::Map { key }, Value::Object(fields), None) => {
+            fields.remove(key);
+        }
+        // Nothing is taken out of a list: what follows would be named by a wrong number.
+        (Segment::Seq { index }, Value::Array(rows), other) => {
+            *rows.get_mut(*index)? = other.unwrap_or_default();
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Whether the text may hold the character U+0000, which JSON writes in one way.
+fn holds_nul(bytes: &[u8]) -> bool {
+    bytes.windows(6).any(|it| it == br"\u0000")
+}
+
+/// PostgreSQL keeps no text with the character U+0000, whatever field it is in.
+fn refuse_nul(value: &Value, path: &str, faults: &mut Faults) {
+    let message = "must not contain the character U+0000";
+    match value {
+        Value::String(text) if text.contains('\0') => faults.add(path, message),
+        Value::Array(rows) => {
+            for (index, row) in rows.iter().enumerate() {
+                refuse_nul(row, &format!("{path}[{index}]"), faults);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name.contains('\0') {
+                    faults.add(if path.is_empty() { "body" } else { path }, message);
+                } else if path.is_empty() {
+                    refuse_nul(value, name, faults);
+                } else {
+                    refuse_nul(value, &format!("{path}.{name}"), faults);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether they can be read matters")]
+    struct Order {
+        name: String,
+        lines: Option<Vec<Line>>,
+        note: Option<Value>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether they can be read matters")]
+    struct Line {
+        package: String,
+        count: u8,
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_said_field_by_field() {
+        let cases: [(&str, &str, &[&str]); 19] = [
+            ("", "body_not_json", &[]),
+            ("{", "body_not_json", &[]),
+            (r#"{"other": 1, "#, "body_not_json", &[]),
+            (r#"{"name": "a"} x"#, "body_not_json", &[]),
+            ("[]", "body_invalid", &["body"]),
+            ("{}", "body_invalid", &["name"]),
+            (r#"{"name": 1}"#, "body_invalid", &["name"]),
+            (r#"{"name": null}"#, "body_invalid", &["name"]),
+            (r#"{"name": "a", "nmae": 1}"#, "body_invalid", &["nmae"]),
+            (r#"{"name": "a", "name": "b"}"#, "body_invalid", &["name"]),
+            (
+                r#"{"nmae": 1, "lnies": 2, "lines": 3}"#,
+                "body_invalid",
+                &["lines", "lnies", "name", "nmae"],
+            ),
+            (
+                r#"{"name": "a", "lines": [{"package": "p"}]}"#,
+                "body_invalid",
+                &["lines[0].count"],
+            ),
+            (
+                r#"{"name": "a", "lines": [{"package": "p", "count": 1, "x": 2}]}"#,
+                "body_invalid",
+                &["lines[0].x"],
+            ),
+            (
+                r#"{"name": "a", "lines": [{"package": "p", "count": 256}]}"#,
+                "body_invalid",
+                &["lines[0].count"],
+            ),
+            (
+                r#"{"name": 1, "lines": [{"package": 2}, {"count": "3", "x": 4}]}"#,
+                "body_invalid",
+                &[
+                    "lines[0].count",
+                    "lines[0].package",
+                    "lines[1].count",
+                    "lines[1].package",
+                    "lines[1].x",
+                    "name",
+                ],
+            ),
+            (r#"{"name": "a\u0000b"}"#, "body_invalid", &["name"]),
+            (
+                r#"{"name": "a", "note": {"b": ["c", {"d": "\u0000"}]}, "x": 1}"#,
+                "body_invalid",
+                &["note.b[1].d", "x"],
+            ),
+            (
+                r#"{"name": "a", "note": {"\u0000": 1}}"#,
+                "body_invalid",
+                &["note"],
+            ),
+            (r#"{"\u0000": 1}"#, "body_invalid", &["body", "name", "\0"]),
+        ];
+        for (body, code, fields) in cases {
+            let error = parse_json::<Order>(body.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), code, "{body}");
+            let errors = match error {
+                ApiError::Invalid { errors, .. } => errors,
+                _ => Vec::new(),
+            };
+            let mut named: Vec<&str> = errors.iter().map(|it| it.field.as_str()).collect();
+            named.sort_unstable();
+            let mut expected = fields.to_vec();
+            expected.sort_unstable();
+            assert_eq!(named, expected, "{body}: {errors:?}");
+            assert!(
+                !errors.iter().any(|e| e.message.contains(" line ")),
+                "{errors:?}"
+            );
+        }
+        assert!(parse_json::<Order>(br#"{"name": "a", "note": "\\u0000"}"#).is_ok());
+    }
+
+    #[test]
+    fn faults_are_looked_for_so_often_and_no_more() {
+        let lines = vec![json!({}); 1_000];
+        let body = json!({"name": "a", "lines": lines}).to_string();
+        let error = parse_json::<Order>(body.as_bytes()).unwrap_err();
+        let ApiError::Invalid { errors, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(errors.len(), MAX_FAULTS);
+    }
+}

@@ -1,0 +1,205 @@
+//! Queries, read with all that is wrong with them.
+
+use axum::extract::Query;
+use axum::http::Uri;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use crate::http::error::ApiError;
+use crate::http::faults::{Faults, field_error};
+
+/// Most faults that are looked for: each costs a reading of the query.
+const MAX_FAULTS: usize = 20;
+
+/// Reads a query as `T`.
+///
+/// # Errors
+/// 422 `query_invalid` with the parameters.
+pub(super) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let mut faults = Faults::default();
+    let read = read_query(uri, &mut faults);
+    faults.finish_query(read)
+}
+
+/// Reads what can be read of a query, and notes what is wrong with the rest.
+pub(in crate::http) fn read_query<T: DeserializeOwned>(
+    uri: &Uri,
+    faults: &mut Faults,
+) -> Option<T> {
+    let mut pairs = pairs(uri);
+    pairs.retain(|(name, value)| {
+        let is_plain = !value.contains(char::is_control);
+        if !is_plain {
+            faults.add(name, "must not contain control characters");
+        }
+        is_plain
+    });
+    while faults.count() < MAX_FAULTS {
+        let Err(error) = Query::<T>::try_from_uri(&written(&pairs)) else {
+            break;
+        };
+        // The source's words are `path: message`, or the message alone.
+        let words = std::error::Error::source(&error)
+            .map_or_else(|| error.body_text(), ToString::to_string);
+        let (path, message) = words.split_once(": ").unwrap_or((".", &words));
+        let fault = field_error(path, message);
+        let name = fault.field.clone();
+        let known = pairs.len();
+        faults.extend([fault]);
+        // Without the parameter, or, if it is missing, with an empty one, the rest can be read.
+        let mut seen = false;
+        pairs.retain(|(other, _)| {
+            *other != name
+                || (message.starts_with("duplicate") && !std::mem::replace(&mut seen, true))
+        });
+        if pairs.len() == known {
+            if pairs.iter().any(|(other, _)| *other == name) {
+                return None;
+            }
+            pairs.push((name, String::new()));
+        }
+    }
+    Query::try_from_uri(&written(&pairs))
+        .ok()
+        .map(|Query(read)| read)
+}
+
+/// Notes parameters that are neither fields of `T` nor among these.
+pub(in crate::http) fn refuse_unknown<T: DeserializeOwned>(
+    uri: &Uri,
+    also: &[&str],
+    faults: &mut Faults,
+) {
+    let known = FieldNames::of::<T>();
+    for (name, _) in pairs(uri) {
+        if !known.contains(&name.as_str()) && !also.contains(&name.as_str()) {
+            faults.add(name, "is not known here");
+        }
+    }
+}
+
+fn pairs(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map_or_else(|_| Vec::new(), |Query(pairs)| pairs)
+}
+
+/// Writes pairs as a query again.
+fn written(pairs: &[(String, String)]) -> Uri {
+    let text = |text: &str| {
+        let escaped = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(escaped).collect::<String>()
+    };
+    let pair = |(name, value): &(String, String)| format!("{}={}", text(name), text(value));
+    let query: Vec<String> = pairs.iter().map(pair).collect();
+    // Letters, digits and escapes always make a URI.
+    format!("/?{}", query.join("&")).parse().unwrap_or_default()
+}
+
+/// Asks a type for the names of its fields: it tells them to whoever it is read from.
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
+
+impl FieldNames<'_> {
+    fn of<T: DeserializeOwned>() -> &'static [&'static str] {
+        let mut names: &'static [&'static str] = &[];
+        // It is never read: the answer is in the asking.
+        let _ = T::deserialize(FieldNames(&mut names));
+        names
+    }
+}
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("has no fields"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        Err(de::Error::custom("is asked for its fields alone"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::domain::role::Role;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether they can be read matters")]
+    struct Page {
+        page: Option<u32>,
+        kind: Option<Role>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Named {
+        name: String,
+        part: String,
+        kind: Option<String>,
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_said_parameter_by_parameter() {
+        let cases: [(&str, &[&str]); 10] = [
+            ("/", &[]),
+            ("/?page=2&kind=owner", &[]),
+            ("/?page=two", &["page"]),
+            ("/?page=-1", &["page"]),
+            ("/?kind=nobody", &["kind"]),
+            ("/?pgae=2", &["pgae"]),
+            ("/?page=1&page=2", &["page"]),
+            ("/?kind=%00", &["kind"]),
+            ("/?kind=nobody&pgae=2&page=x", &["kind", "page", "pgae"]),
+            ("/?a=1&b=2&page=1&page=2", &["a", "b", "page"]),
+        ];
+        for (uri, fields) in cases {
+            let read = parse_query::<Page>(&Uri::from_static(uri));
+            let mut named = match read {
+                Ok(_) => Vec::new(),
+                Err(ApiError::Invalid {
+                    code: "query_invalid",
+                    errors,
+                    ..
+                }) => errors.into_iter().map(|error| error.field).collect(),
+                Err(other) => panic!("{uri}: {other:?}"),
+            };
+            named.sort();
+            assert_eq!(named, fields, "{uri}");
+        }
+    }
+
+    #[test]
+    fn each_missing_parameter_is_named_and_the_rest_is_read() {
+        let mut faults = Faults::default();
+        let read: Option<Named> = read_query(&Uri::from_static("/?kind=a%20%26+b"), &mut faults);
+        assert!(faults.names("name") && faults.names("part"), "{faults:?}");
+        let read = read.unwrap();
+        assert_eq!(read.kind.as_deref(), Some("a & b"));
+        assert_eq!((read.name.as_str(), read.part.as_str()), ("", ""));
+    }
+
+    #[test]
+    fn parameters_are_known_by_the_fields_that_read_them() {
+        let mut faults = Faults::default();
+        let uri = Uri::from_static("/?name=a&nmae=b&page=1&kind=&x");
+        refuse_unknown::<Named>(&uri, &["page"], &mut faults);
+        assert!(faults.names("nmae") && faults.names("x"), "{faults:?}");
+        assert_eq!(faults.count(), 2, "{faults:?}");
+    }
+}
