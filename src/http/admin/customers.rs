@@ -290,8 +290,8 @@ pub(in crate::http) struct ListQuery {
     /// A part of a name, an address or an id.
     #[param(max_length = 512)]
     q: Option<String>,
-    /// Only those that were made later.
-    #[param(format = DateTime)]
+    /// Only those that were made later than this time. Empty, as a form sends it, it says nothing.
+    #[param(example = "2026-01-31T09:30:00Z")]
     created_after: Option<String>,
     /// Only those with an access token, or without.
     #[param(value_type = Option<bool>)]
