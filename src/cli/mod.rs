@@ -10,6 +10,7 @@ mod output;
 mod samples;
 mod serve;
 mod simulate;
+mod stop;
 mod token;
 mod trigger;
 

@@ -4,9 +4,9 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use super::stop::StopOrders;
 use super::{CliError, output, token};
 use crate::config::Loaded;
 use crate::domain::id::Provider;
@@ -51,10 +51,7 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    // Listened for before the start, so that an order to stop is never missed.
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::io("wait for SIGINT"))?;
+    let mut orders = StopOrders::listen()?;
     let server = Server::start(&loaded.config, roles).await?;
     info!(
         address = %server.address(),
@@ -75,10 +72,8 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     if loaded.config.admin.token.is_none() && server.is_first_start() {
         introduce(&server).await?;
     }
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
-        _ = interrupt.recv() => info!("SIGINT: finishing what is under way"),
-    }
+    let order = orders.next().await;
+    info!("{order}: finishing what is under way");
     server.stop().await;
     info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -18,7 +18,7 @@ use super::{StoreError, Tx};
 use crate::domain::customer::Customer;
 use crate::domain::fact::is_account;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
-use crate::domain::kept::{KeptUnfetched, fold_email};
+use crate::domain::kept::KeptUnfetched;
 use crate::domain::reach::{Reach, external_ids};
 use crate::domain::time::Timestamp;
 use crate::domain::world::{Account, Dispute, Refund, Subscription, World};

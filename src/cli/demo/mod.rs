@@ -18,6 +18,7 @@ use clap::Args;
 
 use super::CliError;
 use super::output::line;
+use super::stop::StopOrders;
 use crate::domain::id::Provider;
 use stage::{Stage, expect, expect_code};
 use story::Customer;
@@ -141,6 +142,7 @@ async fn end(stage: Stage) -> Result<ExitCode, CliError> {
 
 /// Serves on, by the system's clock, until somebody interrupts.
 async fn keep(stage: Stage) -> Result<ExitCode, CliError> {
+    let mut orders = StopOrders::listen()?;
     stage.clock_to_system();
     let base = stage.base();
     line("");
@@ -158,6 +160,6 @@ async fn keep(stage: Stage) -> Result<ExitCode, CliError> {
         "  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
         stage.owner_token()
     ));
-    let _ = tokio::signal::ctrl_c().await;
+    orders.next().await;
     end(stage).await
 }

@@ -76,8 +76,8 @@ impl Compared {
     pub(super) fn loss(&self, events: usize) -> String {
         format!(
             "lost: {events} events. They may have changed {} people, who are left out of the \
-             verdict; {} customers of theirs differ. That is to be expected: the next events of \
-             a subscription and `reconcile` heal it",
+             verdict; {} of their customers differ. That is to be expected: the next events of \
+             their subscriptions heal it",
             self.changed,
             self.explained.len()
         )

@@ -220,7 +220,6 @@ async fn by_external(
 
 /// Whom to look up by an external id.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ExternalIdQuery {
     /// As in the path of `by-external`.
@@ -248,7 +247,6 @@ async fn by_external_id(
 
 /// Whom to look up by an e-mail address.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct EmailQuery {
     /// The whole address.
@@ -403,7 +401,6 @@ async fn update(
 
 // A misspelt `soft` must not delete for good.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DeleteQuery {
     /// Whether to keep the row, with `deleted_at`.

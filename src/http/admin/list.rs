@@ -49,6 +49,7 @@ impl FromRequestParts<AppState> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let mut faults = Faults::default();
+        refuse_unknown::<PagingQuery>(&parts.uri, &[], &mut faults);
         let query = read_query::<PagingQuery>(&parts.uri, &mut faults);
         let window = query.and_then(|query| window(&query, &mut faults));
         faults.finish_query(window.map(Self))

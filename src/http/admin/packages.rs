@@ -126,7 +126,10 @@ async fn list(
 
 /// A package of an order.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `package` and perhaps `constraint`"
+)]
 pub(super) struct GrantBody {
     /// `vendor/package` in lower case.
     #[schema(examples("acme/tool"))]

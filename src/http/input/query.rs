@@ -11,12 +11,14 @@ use crate::http::faults::{Faults, field_error};
 /// Most faults that are looked for: each costs a reading of the query.
 const MAX_FAULTS: usize = 20;
 
-/// Reads a query as `T`.
+/// Reads a query as `T`. Parameters that nobody knows are refused: a misspelt `version` must not
+/// mean every version.
 ///
 /// # Errors
 /// 422 `query_invalid` with the parameters.
 pub(super) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     let mut faults = Faults::default();
+    refuse_unknown::<T>(uri, &[], &mut faults);
     let read = read_query(uri, &mut faults);
     faults.finish_query(read)
 }

@@ -191,6 +191,11 @@ async fn a_token_comes_by_basic_or_bearer(engine: Engine) {
     }
     assert_eq!(rig.send("GET", path, &[], None).await.status, 401);
     check(&rig, &token, "").await.refused(422, "query_invalid");
+    // A misspelt `version` must not mean every version.
+    let misspelt = "package=a/lib&versoin=3.0";
+    check(&rig, &token, misspelt)
+        .await
+        .refused(422, "query_invalid");
 }
 
 async fn a_plan_opens_packages_and_a_freeze_keeps_what_was_out(engine: Engine) {

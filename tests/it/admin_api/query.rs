@@ -10,7 +10,7 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.customer(json!({"name": "Known"})).await;
     let searched = format!("/customers?q={0}&email={0}", "a".repeat(513));
-    let table: [(&str, &[&str]); 19] = [
+    let table: [(&str, &[&str]); 23] = [
         (
             "/customers?page=0&page_size=101&status=dead&created_after=now&has_token=perhaps\
              &include_deleted=2&stauts=active",
@@ -25,6 +25,10 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
             ],
         ),
         (&searched, &["email", "q"]),
+        ("/plans?app=acme", &["app"]),
+        ("/apps?pgae=2&page=0", &["page", "pgae"]),
+        ("/packages/a/lib/releases?versoin=1", &["versoin"]),
+        ("/stats?ap=acme", &["ap"]),
         ("/customers?emial=a@x.com", &["emial"]),
         ("/customers?page=1&cursor=", &["cursor"]),
         ("/customers?page=1&page=2", &["page"]),
