@@ -363,3 +363,63 @@ CREATE TABLE messages (
 ) STRICT;
 -- The next due messages of a lane, oldest first.
 CREATE INDEX messages_by_due ON messages (lane, due_at, seq);
+
+-- What SQLite plans by: rows of an index, then how many of them share the first column, the first
+-- two, and so on. Without it SQLite takes an app for a small part of a table, and walks all of it
+-- for each key that it looks up. These are the sizes of a large store, where a bad plan hurts; in a
+-- small one every plan is fast. `ANALYZE` makes the table; over empty tables it knows nothing.
+ANALYZE;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('customers', 'customers_by_app', '1000000 1000000 1 1 1 1'),
+    ('customers', 'customers_by_frozen', '100000 100000 1'),
+    ('customers', 'customers_by_due_at', '100000 1'),
+    ('customers', 'customers_by_shown', '1000000 1000000 1'),
+    ('customers', 'customers_by_user_id', '1000000 1000000 1'),
+    ('customers', 'customers_by_external_id', '1000000 1000000 1'),
+    ('customers', 'customers_by_email', '1000000 1000000 1'),
+    ('customers', 'customers_by_admin_external_id', '1000000 1000000 1'),
+    ('customers', 'customers_by_admin_email', '1000000 1000000 1'),
+    ('customers', 'customers_by_home', '1000000 1000000 1'),
+    ('accounts', 'accounts', '1000000 1000000 1'),
+    ('accounts', 'accounts_by_linking_email', '1000000 1000000 1'),
+    ('accounts', 'accounts_by_customer', '1000000 1000000 2'),
+    ('subscriptions', 'subscriptions', '1000000 1000000 1'),
+    ('subscriptions', 'subscriptions_by_account', '1000000 1000000 2'),
+    ('disputes', 'disputes', '10000 10000 1'),
+    ('disputes', 'disputes_by_account', '10000 10000 1'),
+    ('refunds', 'refunds', '1000000 1000000 1'),
+    ('refunds', 'refunds_by_account', '10000 10000 1'),
+    ('pairs', 'pairs', '10000000 10000000 3 1'),
+    ('unfetched', 'unfetched', '1000 1000 1'),
+    ('flags', 'flags', '10000 10000 2 1'),
+    ('flags', 'flags_by_kind', '10000 10000 1000 1'),
+    ('entitlements', 'entitlements', '1000000 1 1 1 1'),
+    ('entitlements', 'entitlements_by_price', '1000000 1000000 500000 10000 10000 1'),
+    ('entitlements', 'entitlements_by_product', '1000000 1000000 500000 10000 1'),
+    ('prices', 'prices', '100 100 50 1 1'),
+    ('plans', 'plans', '100 100 50 1'),
+    ('plan_packages', 'plan_packages', '1000 1000 500 10 1'),
+    ('plan_packages', 'plan_packages_by_package', '1000 1000 10'),
+    ('grants', 'grants', '100000 100000 2 1'),
+    ('grants', 'grants_by_package', '100000 100000 1000'),
+    ('grants', 'grants_by_customer', '100000 2'),
+    ('releases', 'releases', '10000 10000 100 1'),
+    ('tokens', 'tokens_by_customer', '1000000 1'),
+    ('licenses', 'licenses_by_customer', '1000000 2'),
+    ('licenses', 'licenses_by_app', '1000000 1000000 1'),
+    ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),
+    ('events', 'events_by_app', '10000000 10000000 1'),
+    ('events', 'events_by_customer', '10000000 10000000 20 1'),
+    ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),
+    ('events', 'sqlite_autoindex_events_1', '10000000 10000000 5000000 1'),
+    ('audit', 'audit_by_app', '10000000 10000000 1'),
+    ('audit', 'audit_by_customer', '10000000 10000000 20 1'),
+    ('audit', 'audit_by_actor', '10000000 10000000 10000 1'),
+    ('audit', 'audit_by_event', '10000000 10000000 2'),
+    ('messages', 'messages_by_due', '10000 5000 1 1'),
+    ('endpoint_secrets', 'endpoint_secrets_by_endpoint', '100 10 2'),
+    ('idempotency_keys', 'idempotency_keys_by_expiry', '10000 1'),
+    ('replays', 'replays_open', '1 1');
+-- Reads it anew.
+ANALYZE sqlite_schema;

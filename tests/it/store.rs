@@ -1,6 +1,7 @@
 //! What both stores keep and find, where engines like to differ.
 
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::profile::ProfileChange;
@@ -220,6 +221,43 @@ async fn what_is_not_committed_was_never_there(engine: Engine) {
     tx.commit().await.unwrap();
     let mut tx = test.store.read().await.unwrap();
     assert_eq!(tx.app_find(&other).await.unwrap(), Some(new));
+}
+
+/// Without statistics SQLite walks a whole app for each key that it looks up.
+#[tokio::test]
+async fn sqlite_finds_keys_by_their_indexes() {
+    let test = TestStore::new(Engine::Sqlite, now()).await;
+    let mut connection = SqliteConnection::connect(&test.place.url()).await.unwrap();
+    for (table, column, found) in [
+        ("accounts", "key", "(app=? AND key=?)"),
+        ("accounts", "linking_email", "(app=? AND linking_email=?)"),
+        ("accounts", "customer_id", "(app=? AND customer_id=?)"),
+        ("subscriptions", "account", "(app=? AND account=?)"),
+        ("customers", "home", "(app=? AND home=?)"),
+        ("customers", "admin_email", "(app=? AND admin_email=?)"),
+        (
+            "customers",
+            "COALESCE(merged_into, id)",
+            "customers_by_shown (app=? AND <expr>=?)",
+        ),
+    ] {
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT kept \
+             FROM (SELECT value ->> 0 AS wanted FROM json_each('[]')) \
+             JOIN {table} ON app = 'default' AND {column} = wanted"
+        );
+        let plan = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection);
+        let plan: Vec<String> = plan.await.unwrap().iter().map(|it| it.get(3)).collect();
+        let plan = plan.join("; ");
+        assert!(plan.contains(found), "{table}.{column}: {plan}");
+    }
+    let unknown = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL \
+                   AND name NOT IN (SELECT idx FROM sqlite_stat1)";
+    let unknown: i64 = sqlx::query_scalar(unknown)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(unknown, 0, "every index has statistics");
 }
 
 on_both_stores! {
