@@ -7,7 +7,15 @@ use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 
-/// Faults by field. A field has one: what is wrong with it first.
+/// Most faults that one answer names. Each new one is compared with all before it, and a megabyte
+/// can hold a hundred thousand.
+const MOST: usize = 100;
+
+/// Most bytes of a field's path. A name may be as long as a body, and is part of the path of
+/// everything within it.
+const MOST_PATH: usize = 255;
+
+/// Faults by field, up to a number. A field has one: what is wrong with it first.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<FieldError>);
 
@@ -22,10 +30,18 @@ impl Faults {
         faults.into_iter().for_each(|fault| self.push(fault));
     }
 
-    fn push(&mut self, fault: FieldError) {
-        if !self.names(&fault.field) {
+    fn push(&mut self, mut fault: FieldError) {
+        fault
+            .field
+            .truncate(fault.field.floor_char_boundary(MOST_PATH));
+        if !self.is_full() && !self.names(&fault.field) {
             self.0.push(fault);
         }
+    }
+
+    /// Whether no more faults are noted.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MOST
     }
 
     /// The same faults, of fields that lie within another.
@@ -152,4 +168,28 @@ pub(super) fn field_error(path: &str, message: &str) -> FieldError {
         _ => format!("{path}.{name}"),
     };
     FieldError::new(field, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_names_so_many_faults_and_no_more() {
+        let mut faults = Faults::default();
+        for index in 0..2 * MOST {
+            faults.add(format!("field{index}"), "is wrong");
+        }
+        assert_eq!(faults.count(), MOST);
+        assert!(faults.names("field0"));
+    }
+
+    #[test]
+    fn a_long_path_is_cut_between_characters() {
+        let mut faults = Faults::default();
+        faults.add("ä".repeat(MOST_PATH), "is wrong");
+        faults.add("ä".repeat(MOST_PATH + 1), "is wrong");
+        assert_eq!(faults.count(), 1, "both begin alike");
+        assert!(faults.names(&"ä".repeat(MOST_PATH / 2)));
+    }
 }

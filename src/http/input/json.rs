@@ -4,6 +4,8 @@
 //! after a fault the field is taken out, or replaced by something of another type, until the rest
 //! can be read. What such a mended body says is used for nothing but to find further faults.
 
+use std::fmt::Write;
+
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
@@ -61,7 +63,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, Faults), ApiErr
         Err(error) => Some(Fault::of(&error)),
     };
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    refuse_nul(&value, "", &mut faults);
+    refuse_nul(&value, &mut String::new(), &mut faults);
     // That a field is given twice is seen in the text alone.
     faults.extend(first.filter(Fault::is_repetition).map(|fault| fault.said()));
     let read = read_on(&mut value, &mut faults);
@@ -200,25 +202,37 @@ fn holds_nul(bytes: &[u8]) -> bool {
     bytes.windows(6).any(|it| it == br"\u0000")
 }
 
-/// PostgreSQL keeps no text with the character U+0000, whatever field it is in.
-fn refuse_nul(value: &Value, path: &str, faults: &mut Faults) {
+/// PostgreSQL keeps no text with the character U+0000, whatever field it is in. `path` is where
+/// the value lies: one text for the whole walk, since a name in it may be as long as the body.
+fn refuse_nul(value: &Value, path: &mut String, faults: &mut Faults) {
     let message = "must not contain the character U+0000";
+    if faults.is_full() {
+        return;
+    }
+    let outer = path.len();
     match value {
-        Value::String(text) if text.contains('\0') => faults.add(path, message),
+        Value::String(text) if text.contains('\0') => faults.add(path.as_str(), message),
         Value::Array(rows) => {
             for (index, row) in rows.iter().enumerate() {
-                refuse_nul(row, &format!("{path}[{index}]"), faults);
+                // Writing into a text cannot fail.
+                let _ = write!(path, "[{index}]");
+                refuse_nul(row, path, faults);
+                path.truncate(outer);
             }
         }
         Value::Object(fields) => {
             for (name, value) in fields {
                 if name.contains('\0') {
-                    faults.add(if path.is_empty() { "body" } else { path }, message);
-                } else if path.is_empty() {
-                    refuse_nul(value, name, faults);
-                } else {
-                    refuse_nul(value, &format!("{path}.{name}"), faults);
+                    let holder = if outer == 0 { "body" } else { path.as_str() };
+                    faults.add(holder, message);
+                    continue;
                 }
+                if outer > 0 {
+                    path.push('.');
+                }
+                path.push_str(name);
+                refuse_nul(value, path, faults);
+                path.truncate(outer);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -335,5 +349,20 @@ mod tests {
             panic!("{error:?}");
         };
         assert_eq!(errors.len(), MAX_FAULTS);
+    }
+    /// A name of 200 KB before each of 60,000 places would be twelve gigabytes of paths.
+    #[test]
+    fn an_answer_is_no_larger_than_what_it_refuses() {
+        let name = "n".repeat(200_000);
+        let nuls = vec![r#""\u0000""#; 60_000].join(",");
+        let body =
+            format!(r#"{{"name": "a", "note": {{"{name}": [{nuls}]}}, "{name}": [{nuls}]}}"#);
+        let error = parse_json::<Order>(body.as_bytes()).unwrap_err();
+        let ApiError::Invalid { errors, .. } = error else {
+            panic!("{error:?}");
+        };
+        let size = |it: &FieldError| it.field.len() + it.message.len();
+        let size: usize = errors.iter().map(size).sum();
+        assert!(size < 64 * 1024, "{size} bytes");
     }
 }
