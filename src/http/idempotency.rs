@@ -12,8 +12,9 @@
 //! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
 //!
 //! A key belongs to the token that it came with, which has one app or all, so nobody sees
-//! another's answer. Answers are kept for a day, sealed, since one may hold a token; answers from
-//! 500 on are not kept, and the same key tries anew. Refusals below 500 are answers like others.
+//! another's answer. Those of viewers, who change nothing, are not looked at. Answers are kept for
+//! a day, sealed, since one may hold a token; answers from 500 on are not kept, and the same key
+//! tries anew. Refusals below 500 are answers like others.
 //!
 //! What is guaranteed: the changes of a request are made at most once, also if the process dies at
 //! any point; see [`idempotency`](crate::store::idempotency). A request that has begun is finished
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use super::error::{ApiError, Cause};
 use super::{AppState, auth, frame, input, limits};
 use crate::causes::chain;
+use crate::domain::role::Role;
 use crate::random;
 use crate::store::StoreError;
 use crate::store::idempotency::{Hold, Reservation, holding};
@@ -59,6 +61,10 @@ pub(super) async fn once(
         // The handler refuses it in its own words.
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
+    if !admin.role.allows(Role::Admin) {
+        // It changes nothing, whatever it asks: nothing is kept for it either.
+        return Ok(next.run(Request::from_parts(parts, body)).await);
+    }
     let key = key_of(&parts.headers)?;
     let time = state.settings.limits.body_time;
     let body = input::read_body(&parts.headers, body, limits::API_BODY, time).await?;

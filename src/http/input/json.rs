@@ -350,6 +350,7 @@ mod tests {
         };
         assert_eq!(errors.len(), MAX_FAULTS);
     }
+
     /// A name of 200 KB before each of 60,000 places would be twelve gigabytes of paths.
     #[test]
     fn an_answer_is_no_larger_than_what_it_refuses() {

@@ -119,6 +119,23 @@ async fn a_key_belongs_to_the_token_it_came_with(engine: Engine) {
         .refused(401, "token_missing");
 }
 
+/// Or whoever may only look could fill the store with answers.
+async fn keys_of_viewers_are_not_looked_at(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let viewer = rig.admin("viewer", None).await;
+    for license in ["one", "one", "other"] {
+        let body = json!({"key": license});
+        let answer = rig
+            .post_keyed(&viewer, "k", "/licenses/validate", &body)
+            .await;
+        assert!(!is_replayed(&answer), "{license}");
+        answer.expect(200);
+    }
+    rig.pass(DAY);
+    let mut tx = rig.store.begin().await.unwrap();
+    assert_eq!(tx.idempotency_purge(rig.now()).await.unwrap(), 0, "kept");
+}
+
 async fn a_key_that_is_none_is_refused_where_it_counts(engine: Engine) {
     let rig = Rig::start(engine).await;
     let body = json!({"name": "Ada"});
@@ -323,6 +340,7 @@ on_both_stores! {
     a_refusal_is_an_answer_like_any_other,
     a_key_stands_for_one_request,
     a_key_belongs_to_the_token_it_came_with,
+    keys_of_viewers_are_not_looked_at,
     a_key_that_is_none_is_refused_where_it_counts,
     of_many_at_once_one_does_the_work,
     what_has_begun_is_finished_though_its_sender_hangs_up,
