@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::customers::Order;
@@ -42,6 +43,11 @@ pub const MOST_LISTED: usize = 1_000;
 
 /// Customers of one step.
 const STEP: usize = MOST as usize;
+
+/// Whose turn it is to simulate, of all requests of this process. Each works through thousands of
+/// customers, and a few at once would leave sign-ins and access checks neither processor nor
+/// connections.
+static SIMULATING: Semaphore = Semaphore::const_new(1);
 
 /// Why a policy was not changed or tried.
 #[derive(Debug, thiserror::Error)]
@@ -225,7 +231,8 @@ pub struct Foreseen {
 }
 
 /// What would change if some fields of an app's policy were set so. Changes nothing. Looks at
-/// [`MOST_EXAMINED`] customers behind `after`, a step at a time.
+/// [`MOST_EXAMINED`] customers behind `after`, a step at a time, each with a transaction of its
+/// own. One simulation runs at a time; others wait for their turn.
 ///
 /// # Errors
 /// When fields are wrong, there is no such app, or the store failed.
@@ -236,11 +243,13 @@ pub async fn simulate(
     after: Option<CustomerId>,
     now: Timestamp,
 ) -> Result<Forecast, PolicyError> {
-    let mut tx = store.read().await?;
-    let before = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
+    let before = store.read().await?.app_policy(app).await?;
     let policy = before
+        .ok_or(PolicyError::NoApp)?
         .with(fields)
         .map_err(|errors| PolicyError::Invalid { errors })?;
+    // It is never closed.
+    let _turn = SIMULATING.acquire().await;
     let mut forecast = Forecast {
         policy,
         examined: 0,
@@ -252,6 +261,7 @@ pub async fn simulate(
         && forecast.customers.len() + STEP <= MOST_LISTED
     {
         let after = forecast.next.as_ref().map_or("", CustomerId::as_str);
+        let mut tx = store.read().await?;
         let customers = tx.customer_after(app, after, MOST.into()).await?;
         forecast.next = customers
             .last()
@@ -262,6 +272,7 @@ pub async fn simulate(
             ..Reach::default()
         };
         let world = tx.world_load(app, &reach).await?;
+        drop(tx);
         forecast.examine(world, &reach.customers, now);
         if forecast.next.is_none() {
             break;
