@@ -79,7 +79,8 @@ impl Policy {
             let error = Self::deserialize(Value::Object(one)).err()?;
             Some(FieldError::new(name, error.to_string()))
         };
-        let faults: Vec<FieldError> = fields.iter().filter_map(fault).collect();
+        // Nobody reads more, and a body can hold many.
+        let faults: Vec<FieldError> = fields.iter().filter_map(fault).take(100).collect();
         if !faults.is_empty() {
             return Err(faults);
         }
