@@ -6,7 +6,7 @@
 //!
 //! # How a handler is described
 //!
-//! ```ignore
+//! ```text
 //! /// Suspends a customer.
 //! ///
 //! /// What else is to be said, after the summary.
@@ -26,19 +26,19 @@
 //! Only what is the handler's own is written there. The rest follows from the shape of the
 //! operation, in one place:
 //!
-//! - [`resource`] gives all operations of a file their heading and their ids (`customers_suspend`).
-//! - [`guarded`], called once for all of the admin API, adds who may ask and the refusals that the
+//! - `resource` gives all operations of a file their heading and their ids (`customers_suspend`).
+//! - `guarded`, called once for all of the admin API, adds who may ask and the refusals that the
 //!   operation's shape brings along: 401, 403, 429; with a body 400, 408, 413, 415 and 422; with a
 //!   query 422; with variable parts in its path 404; 500 and 503; for POST also `Idempotency-Key`
 //!   and what it can bring. What the handler says itself about a status stays; its own 409, and a
 //!   404 without a variable path, only it can know.
-//! - [`refusing`] is for a dialect whose refusals have another form.
-//! - Variable parts of a path are described in [`parts`]; words of a fixed set (`status`,
-//!   `provider`) in [`words`], for `#[schema(schema_with = words::status)]`; schemas of domain
-//!   types, which know nothing of HTTP, in [`schemas`].
+//! - `refusing` is for a dialect whose refusals have another form.
+//! - Variable parts of a path are described in `parts`; words of a fixed set (`status`,
+//!   `provider`) in `words`, for `#[schema(schema_with = words::status)]`; schemas of domain
+//!   types, which know nothing of HTTP, in `schemas`.
 //! - A status of 400 and above without a body of its own gets the problem document.
 //! - Examples are written once, on fields (`#[schema(examples("acme/tool"))]`), or on a body whose
-//!   fields do not go together; [`examples`] puts together those of bodies.
+//!   fields do not go together; `examples` puts together those of bodies.
 //! - A field of an answer that may be null is always there; one that may be missing says so with
 //!   `#[schema(nullable = false)]` on its `Option`.
 //!
