@@ -114,11 +114,19 @@ impl Life {
         if it.has_circled || self.span.is_edge(it.period.1) {
             return;
         }
-        for _ in 0..self.draw.between(1, 4) {
+        let circles = self.draw.between(1, 4);
+        self.schedule_cancel(subscription);
+        let began = self.second();
+        self.uncancel(subscription);
+        for _ in 1..circles {
             self.schedule_cancel(subscription);
+            // Taken back too, this would be a circle of the next second.
+            if self.second() != began {
+                break;
+            }
             self.uncancel(subscription);
         }
-        if self.draw.chance(0.3) {
+        if self.subscription(subscription).cancel_at.is_none() && self.draw.chance(0.3) {
             self.schedule_cancel(subscription);
         }
         self.person.subscriptions[subscription].has_circled = true;
