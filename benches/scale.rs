@@ -194,6 +194,7 @@ async fn copy(database: &mut PgConnection, customers: u32) {
          CREATE TEMP TABLE one_customer AS SELECT * FROM customers WHERE id = own; \
          CREATE TEMP TABLE one_account AS SELECT * FROM accounts; \
          CREATE TEMP TABLE one_subscription AS SELECT * FROM subscriptions; \
+         CREATE TEMP TABLE one_entitlement AS SELECT * FROM entitlements; \
          CREATE TEMP TABLE one_token AS SELECT * FROM tokens LIMIT 1; \
          UPDATE one_customer SET kept = replace(kept::text, own, 'cust_{MARK}')::jsonb; \
          UPDATE one_account SET kept = replace(kept::text, own, 'cust_{MARK}')::jsonb; END $$"
@@ -217,9 +218,9 @@ async fn copy(database: &mut PgConnection, customers: u32) {
         for sql in [
             format!(
                 "INSERT INTO customers ({columns}, app, made_at, updated_at, name, status, \
-                 status_since, due_at, kept) \
+                 status_since, due_at, frozen, kept) \
                  SELECT 'cust_' || m, {copied}, app, made_at, updated_at, name, status, \
-                 status_since, due_at, replace(kept::text, '{MARK}', m)::jsonb \
+                 status_since, due_at, frozen, replace(kept::text, '{MARK}', m)::jsonb \
                  FROM one_customer, {numbers}"
             ),
             format!(
@@ -232,6 +233,10 @@ async fn copy(database: &mut PgConnection, customers: u32) {
                 "INSERT INTO subscriptions (app, key, account, kept) \
                  SELECT app, replace(key, '{MARK}', m), replace(account, '{MARK}', m), \
                  replace(kept::text, '{MARK}', m)::jsonb FROM one_subscription, {numbers}"
+            ),
+            format!(
+                "INSERT INTO entitlements (app, customer_id, provider, price, product) \
+                 SELECT app, 'cust_' || m, provider, price, product FROM one_entitlement, {numbers}"
             ),
             format!(
                 "INSERT INTO tokens (id, app, customer_id, name, hash, prefix, scope, packages, created_at) \
