@@ -33,7 +33,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Instrument;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -79,25 +79,61 @@ impl Place {
     }
 }
 
+/// The header that a webhook is signed in.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "it is only described; `provider` reads signatures"
+)]
+struct SignatureHeaders {
+    /// From Stripe: `t=…,v1=…`.
+    #[param(rename = "Stripe-Signature")]
+    stripe: String,
+    /// From Paddle: `ts=…;h1=…`.
+    #[param(rename = "Paddle-Signature")]
+    paddle: String,
+}
+
+/// How a webhook is refused, wherever it is posted.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "they are only described; an `ApiError` is answered"
+)]
+enum Refusals {
+    #[response(
+        status = 400,
+        description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."
+    )]
+    BadRequest,
+    #[response(
+        status = 404,
+        description = "`endpoint_unknown`: no such endpoint, or none with a current secret."
+    )]
+    NotFound,
+    #[response(status = 408, description = "`body_too_slow`.")]
+    RequestTimeout,
+    #[response(status = 413, description = "`payload_too_large`: over a megabyte.")]
+    PayloadTooLarge,
+    #[response(
+        status = 429,
+        description = "`too_many_failures`: too many failing signatures from this address."
+    )]
+    TooManyRequests,
+    #[response(status = 500, description = "`internal`.")]
+    Internal,
+    #[response(status = 503, description = "`unavailable`.")]
+    Unavailable,
+}
+
 /// Takes a webhook of the app `default`.
 #[utoipa::path(
     post,
     path = "/webhooks/{provider}",
-    params(
-        ("Stripe-Signature" = String, Header, description = "From Stripe: `t=…,v1=…`."),
-        ("Paddle-Signature" = String, Header, description = "From Paddle: `ts=…;h1=…`."),
-    ),
+    params(SignatureHeaders),
     request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
-    responses(
-        (status = 200, description = "It is durable.", body = Received),
-        (status = 400, description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."),
-        (status = 404, description = "`endpoint_unknown`: no such endpoint, or none with a current secret."),
-        (status = 408, description = "`body_too_slow`."),
-        (status = 413, description = "`payload_too_large`: over a megabyte."),
-        (status = 429, description = "`too_many_failures`: too many failing signatures from this address."),
-        (status = 500, description = "`internal`."),
-        (status = 503, description = "`unavailable`."),
-    )
+    responses((status = 200, description = "It is durable.", body = Received), Refusals)
 )]
 async fn receive_for_default(
     State(state): State<AppState>,
@@ -115,21 +151,9 @@ async fn receive_for_default(
 #[utoipa::path(
     post,
     path = "/webhooks/{app}/{provider}",
-    params(
-        ("Stripe-Signature" = String, Header, description = "From Stripe: `t=…,v1=…`."),
-        ("Paddle-Signature" = String, Header, description = "From Paddle: `ts=…;h1=…`."),
-    ),
+    params(SignatureHeaders),
     request_body(content = serde_json::Value, description = "The event, as the provider signed it."),
-    responses(
-        (status = 200, description = "It is durable.", body = Received),
-        (status = 400, description = "`signature_…`: not signed with a secret of this endpoint, or not lately; `payload_…`: not an event."),
-        (status = 404, description = "`endpoint_unknown`: no such endpoint, or none with a current secret."),
-        (status = 408, description = "`body_too_slow`."),
-        (status = 413, description = "`payload_too_large`: over a megabyte."),
-        (status = 429, description = "`too_many_failures`: too many failing signatures from this address."),
-        (status = 500, description = "`internal`."),
-        (status = 503, description = "`unavailable`."),
-    )
+    responses((status = 200, description = "It is durable.", body = Received), Refusals)
 )]
 async fn receive_for_app(
     State(state): State<AppState>,

@@ -5,15 +5,13 @@ use std::ffi::OsString;
 use std::process::Output;
 
 use serde_json::json;
-use tollgate::config::{Config, Source};
 use tollgate::domain::time::Timestamp;
 use tollgate::http::Roles;
 use tollgate::server::Server;
 
 use crate::support::program::{err, out, tollgate};
-use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, Place};
-use crate::support::{ADMIN_TOKEN, SECRET_KEY, TestServer, client, environment, seconds_from_now};
+use crate::support::{ADMIN_TOKEN, NO_ROLE, TestServer, client, seconds_from_now, shared_config};
 
 /// Runs a simulation with an owner's token.
 async fn simulate(arguments: &[&str]) -> Output {
@@ -232,30 +230,19 @@ async fn arguments_that_make_no_sense_are_explained() {
 async fn three_workers_over_a_broker_end_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let place = Place::new(Engine::Postgres).await;
-    let mut settings = environment(dir.path());
-    settings.insert("DATABASE_URL".into(), place.url().into());
-    settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
-    settings.insert("AMQP_URL".into(), shared().url().into());
-    settings.insert("TOLLGATE_AMQP_PREFIX".into(), prefix().into());
-    let source = Source {
-        environment: settings,
-        file: None,
-    };
-    let config = Config::load(&source).unwrap().config;
-    let none = Roles {
-        receiver: false,
-        worker: false,
-        api: false,
-    };
+    let config = shared_config(dir.path(), &place);
     let worker = Roles {
         worker: true,
-        ..none
+        ..NO_ROLE
     };
     let receiver = Roles {
         receiver: true,
-        ..none
+        ..NO_ROLE
     };
-    let api = Roles { api: true, ..none };
+    let api = Roles {
+        api: true,
+        ..NO_ROLE
+    };
     let mut servers = Vec::new();
     for roles in [receiver, api, worker, worker, worker] {
         servers.push(Server::start(&config, roles).await.unwrap());

@@ -8,11 +8,10 @@ use tollgate::http::Roles;
 use tollgate::server::{Server, StartError};
 
 use super::rig::PATIENCE;
-use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::{Engine, Place};
 use crate::support::{
-    SECRET_KEY, call, client, environment, post_signed, seconds_from_now, stripe_customer,
-    stripe_event,
+    NO_ROLE, call, client, environment, post_signed, seconds_from_now, shared_config,
+    stripe_customer, stripe_event,
 };
 
 /// Receiver, worker and API as three servers of their own.
@@ -20,34 +19,26 @@ use crate::support::{
 async fn each_role_serves_its_own_and_together_they_are_one() {
     let dir = tempfile::tempdir().unwrap();
     let place = Place::new(Engine::Postgres).await;
-    let mut settings = environment(dir.path());
-    settings.insert("DATABASE_URL".into(), place.url().into());
-    settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
-    settings.insert("AMQP_URL".into(), shared().url().into());
-    settings.insert("TOLLGATE_AMQP_PREFIX".into(), prefix().into());
-    let source = Source {
-        environment: settings,
-        file: None,
-    };
-    let config = Config::load(&source).unwrap().config;
-    let none = Roles {
-        receiver: false,
-        worker: false,
-        api: false,
-    };
+    let config = shared_config(dir.path(), &place);
     let worker = Roles {
         worker: true,
-        ..none
+        ..NO_ROLE
     };
     let receiver = Roles {
         receiver: true,
-        ..none
+        ..NO_ROLE
     };
     let worker = Server::start(&config, worker).await.unwrap();
     let receiver = Server::start(&config, receiver).await.unwrap();
-    let api = Server::start(&config, Roles { api: true, ..none })
-        .await
-        .unwrap();
+    let api = Server::start(
+        &config,
+        Roles {
+            api: true,
+            ..NO_ROLE
+        },
+    )
+    .await
+    .unwrap();
     let base = |server: &Server| format!("http://{}", server.address());
     let client = client();
 

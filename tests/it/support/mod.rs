@@ -55,6 +55,27 @@ pub(crate) fn environment(data_dir: &std::path::Path) -> BTreeMap<OsString, OsSt
     environment
 }
 
+/// No role; for `Roles { api: true, ..NO_ROLE }`.
+pub(crate) const NO_ROLE: Roles = Roles {
+    receiver: false,
+    worker: false,
+    api: false,
+};
+
+/// The settings of servers that share a database and a broker.
+pub(crate) fn shared_config(data_dir: &std::path::Path, place: &Place) -> Config {
+    let mut environment = environment(data_dir);
+    environment.insert("DATABASE_URL".into(), place.url().into());
+    environment.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
+    environment.insert("AMQP_URL".into(), rabbitmq::shared().url().into());
+    environment.insert("TOLLGATE_AMQP_PREFIX".into(), rabbitmq::prefix().into());
+    let source = Source {
+        environment,
+        file: None,
+    };
+    Config::load(&source).unwrap().config
+}
+
 /// A server of this process.
 pub(crate) struct TestServer {
     pub(crate) client: reqwest::Client,
