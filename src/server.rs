@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Database, ProviderConfig};
+use crate::domain::access::token::TokenHash;
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::token::TokenHash;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::lock::DataDirLock;

@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-use super::reader::Faults;
+use super::reader::FieldErrors;
 use super::{Database, LogFormat};
 
 /// The fewest characters of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
@@ -28,7 +28,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Networks, or addresses that each stand for themselves. Bits below the mask are cleared.
-pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Faults> {
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, FieldErrors> {
     every(entries(text).map(|entry| {
         IpNet::from_str(entry)
             .map(|network| network.trunc())
@@ -98,7 +98,7 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
 
 /// Webhook secrets. An empty one would be a secret that everybody knows, so it is refused even
 /// beside good ones; white space inside is two lines of a file run together.
-pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, Faults> {
+pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, FieldErrors> {
     every(entries(text).enumerate().map(|(index, entry)| {
         let number = index + 1;
         if entry.is_empty() {
@@ -161,7 +161,9 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// All the values, or all the faults.
-pub(super) fn every<T>(results: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, Faults> {
+pub(super) fn every<T>(
+    results: impl Iterator<Item = Result<T, String>>,
+) -> Result<Vec<T>, FieldErrors> {
     let mut values = Vec::new();
     let mut faults = Vec::new();
     for result in results {

@@ -11,19 +11,19 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::parse::{every, quoted};
-use super::reader::Faults;
-use crate::domain::constraint::Constraint;
-use crate::domain::plan::PackageGrant;
+use super::reader::FieldErrors;
+use crate::domain::access::constraint::Constraint;
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::validate;
 
 /// Price or product id of the provider to the packages that it buys. A price with an empty list
 /// is known and buys nothing.
 pub type PriceMapping = BTreeMap<String, Vec<PackageGrant>>;
 
-pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, Faults> {
+pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, FieldErrors> {
     let Pairs(pairs) = serde_json::from_str(text).map_err(|error| vec![fault_of(&error)])?;
     let mut mapping = PriceMapping::new();
-    let mut faults = Faults::new();
+    let mut faults = FieldErrors::new();
     for (price, packages) in pairs {
         if price.is_empty() || !price.chars().all(|c| c.is_ascii_graphic()) {
             faults.push(format!("{} is no price id", quoted(&price)));
@@ -44,7 +44,7 @@ pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, Faults> {
     }
 }
 
-fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, Faults> {
+fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, FieldErrors> {
     let Some(packages) = packages.as_array() else {
         return Err(vec![format!("{} is not a list of packages", quoted(price))]);
     };

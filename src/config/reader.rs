@@ -11,7 +11,7 @@ use super::setting::{self, Setting, Shape};
 use super::{Config, Loaded, Source};
 
 /// What a parser says about a value that is not right. Never repeats a secret.
-pub(super) type Faults = Vec<String>;
+pub(super) type FieldErrors = Vec<String>;
 
 /// Reads settings one by one; a problem does not stop it.
 pub(super) struct Reader<'a> {
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read_all<T>(
         &mut self,
         setting: &Setting,
-        parse: impl FnOnce(&str) -> Result<T, Faults>,
+        parse: impl FnOnce(&str) -> Result<T, FieldErrors>,
     ) -> Option<T> {
         let (origin, text) = match self.find(setting)? {
             (origin, Ok(text)) => (origin, text),

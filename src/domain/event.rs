@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{AppSlug, IdError, Provider};
+use crate::domain::id::{AppSlug, IdError, Provider};
 
 /// What makes an event one event: it changes the store at most once, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

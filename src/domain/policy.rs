@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::time::Timestamp;
-use super::validate::FieldError;
+use crate::domain::time::Timestamp;
+use crate::domain::validate::FieldError;
 
 /// The policy of one app. Fields that a document leaves out have their defaults; fields that it
 /// has too many are refused.

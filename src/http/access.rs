@@ -26,12 +26,12 @@ use super::auth::credentials;
 use super::error::ApiError;
 use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
-use crate::domain::access::{self, AccessCode, Extent, Holder};
-use crate::domain::customer::Customer;
+use crate::domain::access::check::{self, AccessCode, Extent, Holder};
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::AppSlug;
-use crate::domain::plan::PackageGrant;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{CustomerToken, TokenHash};
 use crate::domain::validate::FieldError;
 use crate::store::{Granted, StoreError, TokenHolder, Tx};
 
@@ -101,7 +101,7 @@ impl AccessAnswer {
             code,
             app: Some(app.to_string()),
             customer_id: Some(customer.id.to_string()),
-            status: Some(customer.shown.status.as_str()),
+            status: Some(customer.derived.status.as_str()),
             package: None,
             version: None,
             scope: token.map(|token| token.scope.clone()),
@@ -220,7 +220,7 @@ pub(super) async fn check_customer(
         .as_deref()
         .filter(|version| !version.is_empty());
     let rests_on = load(tx, app, customer).await?;
-    let code = access::decide(rests_on.holder(token, customer), &package, version, now);
+    let code = check::decide(rests_on.holder(token, customer), &package, version, now);
     Ok(AccessAnswer {
         version: version.map(str::to_owned),
         package: Some(package),
@@ -242,7 +242,7 @@ impl RestsOn {
     ) -> Holder<'a> {
         Holder {
             token,
-            shown: &customer.shown,
+            derived: &customer.derived,
             grants: &self.grants,
             releases: &self.granted.releases,
         }
@@ -254,7 +254,7 @@ async fn load(tx: &mut Tx, app: &AppSlug, customer: &Customer) -> Result<RestsOn
         .access_granted(app, std::slice::from_ref(customer))
         .await?;
     let grants = granted.of(customer);
-    for grant in access::unreadable(&grants) {
+    for grant in check::unreadable(&grants) {
         tracing::error!(
             customer.id = %customer.id,
             package = grant.package,
@@ -355,11 +355,11 @@ async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<R
     };
     let rests_on = load(&mut tx, &app, &customer).await?;
     let (holder, now) = (rests_on.holder(Some(&token), &customer), state.clock.now());
-    if let Err(code) = access::check_holder(holder, now) {
+    if let Err(code) = check::check_holder(holder, now) {
         return Ok(AccessAnswer::of(code, &app, Some(&token), &customer).into_response());
     }
     let answer = AccessAnswer::of(AccessCode::Ok, &app, Some(&token), &customer);
-    let everything = access::everything(holder, now);
+    let everything = check::everything(holder, now);
     let packages = everything
         .into_iter()
         .map(|(name, extent)| (name, extent.into()))

@@ -18,9 +18,9 @@ use subtle::ConstantTimeEq;
 use super::client_addr::ClientAddr;
 use super::error::ApiError;
 use super::{AppState, input};
+use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
-use crate::domain::token::TokenHash;
 use crate::store::Actor;
 
 /// The cookie that carries a token.

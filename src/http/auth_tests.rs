@@ -19,10 +19,10 @@ use super::{
     framed,
 };
 use crate::clock::Clock;
+use crate::domain::access::token::{AdminToken, TokenHash};
 use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{AdminToken, TokenHash};
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::Store;
 use crate::store::vault::Vault;

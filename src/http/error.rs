@@ -330,14 +330,16 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, self.headers(), body).into_response();
         let errors = errors.to_vec();
-        response.extensions_mut().insert(Said { detail, errors });
+        response
+            .extensions_mut()
+            .insert(RefusalBody { detail, errors });
         response
     }
 }
 
 /// What a refusal says, beside its answer: for a dialect that says it in another form.
 #[derive(Clone, Debug)]
-pub(super) struct Said {
+pub(super) struct RefusalBody {
     /// The sentence that the caller reads.
     pub(super) detail: Cow<'static, str>,
     /// What is wrong, field by field.

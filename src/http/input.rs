@@ -53,7 +53,7 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
         // Who asks before sending is told before sending, and so is who would send for long.
         let waits = headers.contains_key(EXPECT);
         if !waits && announced.is_some_and(|length| length <= limits::THROWN_AWAY) {
-            throw_away(body.into_data_stream()).await;
+            drain(body.into_data_stream()).await;
         }
         return Err(too_large);
     }
@@ -66,7 +66,7 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
             detail: "the body ended before its end".into(),
         })?;
         if bytes.len() + chunk.len() > limit {
-            throw_away(chunks).await;
+            drain(chunks).await;
             return Err(too_large);
         }
         bytes.extend_from_slice(&chunk);
@@ -75,7 +75,7 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
 }
 
 /// Reads on without keeping anything; see [`limits::THROWN_AWAY`].
-async fn throw_away(mut chunks: axum::body::BodyDataStream) {
+async fn drain(mut chunks: axum::body::BodyDataStream) {
     let mut left = limits::THROWN_AWAY;
     while let Some(Ok(chunk)) = chunks.next().await {
         left = left.saturating_sub(chunk.len());

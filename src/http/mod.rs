@@ -13,10 +13,11 @@ pub mod auth;
 #[cfg(test)]
 mod auth_tests;
 pub mod client_addr;
+mod connection_limit;
 mod docs;
 pub mod endpoints;
 pub mod error;
-mod faults;
+mod field_errors;
 mod frame;
 mod health;
 mod idempotency;
@@ -24,12 +25,11 @@ pub mod input;
 pub mod limits;
 mod merchant;
 pub mod openapi;
-mod patience;
-mod seats;
 mod server;
 pub mod throttle;
 pub mod usage;
 mod webhook;
+mod write_timeout;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ use throttle::Throttle;
 pub use usage::Usage;
 
 use crate::clock::Clock;
-use crate::domain::token::TokenHash;
+use crate::domain::access::token::TokenHash;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::store::vault::Vault;

@@ -26,9 +26,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::connection_limit::ConnectionLimit;
 use super::limits::{self, Limits};
-use super::patience::Patience;
-use super::seats::Seats;
+use super::write_timeout::WriteTimeout;
 use crate::causes::chain;
 
 /// How long to wait after the system refused a connection, usually because no file descriptor is
@@ -46,7 +46,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections));
-    let seats = Seats::new(limits.connections_of_one, trusted_proxies);
+    let connection_limit = ConnectionLimit::new(limits.connections_of_one, trusted_proxies);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -57,7 +57,7 @@ pub async fn serve(
         let Some((stream, peer, place)) = accepted else {
             break;
         };
-        let Some(seat) = seats.take(peer.ip()) else {
+        let Some(seat) = connection_limit.take(peer.ip()) else {
             tracing::debug!(client.address = %peer.ip(), "too many connections of one address");
             continue;
         };
@@ -102,7 +102,7 @@ async fn converse(
 ) {
     // An answer is written whole; holding back its last packet only delays it.
     let _ = stream.set_nodelay(true);
-    let stream = Patience::new(stream, limits.write_time);
+    let stream = WriteTimeout::new(stream, limits.write_time);
     let service = service_fn(move |request| answer(router.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

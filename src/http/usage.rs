@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::chain;
+use crate::domain::access::token::{AdminToken, CustomerToken};
 use crate::domain::id::SecretId;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{AdminToken, CustomerToken};
 use crate::store::usage::{SecretUses, Uses};
 use crate::store::{Store, StoreError};
 

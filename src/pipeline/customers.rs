@@ -9,18 +9,18 @@ use serde_json::json;
 
 use super::process::audit_entries;
 use super::tokens::{self, TokenError, TokenOrder};
-use crate::domain::act::{ActError, FreezeOrder};
-use crate::domain::change::Change;
-use crate::domain::customer::{AdminHold, Customer, Profile};
-use crate::domain::fact::Contact;
+use crate::domain::access::token::TokenText;
+use crate::domain::apply::change::Change;
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::fact::Contact;
+use crate::domain::customer::act::{ActError, FreezeOrder};
+use crate::domain::customer::profile::ProfileChange;
+use crate::domain::customer::row::{AdminHold, Customer, Profile};
+use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::kept::fold_email;
-use crate::domain::profile::ProfileChange;
-use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenText;
 use crate::domain::validate::FieldError;
-use crate::domain::world::World;
 use crate::random::{self, RandomError};
 use crate::store::{Actor, AuditEntry, Match, Store, StoreError, Tx, account_objects};
 
@@ -247,7 +247,7 @@ pub async fn update(
         }
         (
             row.profile.clone(),
-            change.apply(&row.profile, &row.shown.contact),
+            change.apply(&row.profile, &row.derived.contact),
         )
     };
     let news = Profile {
@@ -262,10 +262,15 @@ pub async fn update(
         ..Profile::default()
     };
     refuse_taken(&mut tx, order, &news, Some(id), same_email).await?;
-    let reach = reach_of(Some(id), [&before, &profile]);
-    let acted = act_in(&mut tx, order, id, &reach, "update_profile", |world| {
-        world.update_profile(id, profile, order.now)
-    })
+    let lookup_keys = reach_of(Some(id), [&before, &profile]);
+    let acted = act_in(
+        &mut tx,
+        order,
+        id,
+        &lookup_keys,
+        "update_profile",
+        |working_set| working_set.update_profile(id, profile, order.now),
+    )
     .await?;
     tx.commit().await?;
     Ok(acted)
@@ -288,13 +293,20 @@ pub async fn act(
         Act::Freeze(_) => "freeze",
         Act::Expire(_) => "expire",
     };
-    let reach = reach_of(Some(id), []);
-    let acted = act_in(&mut tx, order, id, &reach, name, |world| match act {
-        Act::Suspend(reason) => world.suspend(id, reason, order.now),
-        Act::Reactivate => world.reactivate(id, order.now),
-        Act::Freeze(freeze) => world.freeze(id, freeze, order.now),
-        Act::Expire(reason) => world.expire(id, reason, order.now),
-    })
+    let lookup_keys = reach_of(Some(id), []);
+    let acted = act_in(
+        &mut tx,
+        order,
+        id,
+        &lookup_keys,
+        name,
+        |working_set| match act {
+            Act::Suspend(reason) => working_set.suspend(id, reason, order.now),
+            Act::Reactivate => working_set.reactivate(id, order.now),
+            Act::Freeze(freeze) => working_set.freeze(id, freeze, order.now),
+            Act::Expire(reason) => working_set.expire(id, reason, order.now),
+        },
+    )
     .await?;
     tx.commit().await?;
     Ok(acted)
@@ -321,13 +333,13 @@ pub async fn delete(
     }
     if !gone_already {
         let shown = Profile {
-            email: row.shown.contact.email.clone(),
-            external_id: row.shown.external_id.clone(),
+            email: row.derived.contact.email.clone(),
+            external_id: row.derived.external_id.clone(),
             ..Profile::default()
         };
-        let reach = reach_of(Some(id), [&row.profile, &shown]);
-        act_in(&mut tx, order, id, &reach, "delete", |world| {
-            world.delete(id, order.now)
+        let lookup_keys = reach_of(Some(id), [&row.profile, &shown]);
+        act_in(&mut tx, order, id, &lookup_keys, "delete", |working_set| {
+            working_set.delete(id, order.now)
         })
         .await?;
     }
@@ -391,9 +403,11 @@ async fn refuse_taken(
 
 async fn create_in(tx: &mut Tx, order: &Order, profile: Profile) -> Result<Created, CustomerError> {
     let id = CustomerId::from_uuid(random::uuid(order.now)?);
-    let reach = reach_of(None, [&profile]);
-    let create = |world: &mut World| Ok(world.create_customer(id.clone(), profile, order.now));
-    let acted = act_in(tx, order, &id, &reach, "create", create).await?;
+    let lookup_keys = reach_of(None, [&profile]);
+    let create = |working_set: &mut WorkingSet| {
+        Ok(working_set.create_customer(id.clone(), profile, order.now))
+    };
+    let acted = act_in(tx, order, &id, &lookup_keys, "create", create).await?;
     let (_, token) = tokens::issue(tx, order, &id, TokenOrder::first()).await?;
     Ok(Created {
         customer: acted.customer,
@@ -406,49 +420,52 @@ async fn act_in(
     tx: &mut Tx,
     order: &Order,
     id: &CustomerId,
-    reach: &Reach,
+    lookup_keys: &LookupKeys,
     name: &str,
-    act: impl FnOnce(&mut World) -> Result<Vec<Change>, ActError>,
+    act: impl FnOnce(&mut WorkingSet) -> Result<Vec<Change>, ActError>,
 ) -> Result<Acted, CustomerError> {
-    let mut world = tx.world_load(&order.app, reach).await?;
-    let before = hold_of(&world, id);
-    let changes = act(&mut world)?;
-    let touched = !world.touched.customers.is_empty();
-    tx.world_save(&order.app, &world).await?;
+    let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
+    let before = hold_of(&working_set, id);
+    let changes = act(&mut working_set)?;
+    let changed = !working_set.changed.customers.is_empty();
+    tx.working_set_save(&order.app, &working_set).await?;
     let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
-    if touched && entries.is_empty() {
+    if changed && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
-        let details = json!({"from": before, "to": hold_of(&world, id)});
+        let details = json!({"from": before, "to": hold_of(&working_set, id)});
         entries.push(order.entry(Some(id), name, details));
     }
     tx.audit_add(&entries).await?;
-    let customer = world.customers.remove(id).ok_or(ActError::Unknown)?;
-    Ok(Acted {
-        customer,
-        changed: touched,
-    })
+    let customer = working_set.customers.remove(id).ok_or(ActError::Unknown)?;
+    Ok(Acted { customer, changed })
 }
 
 /// The admin's hold of a row, for the audit.
-fn hold_of(world: &World, id: &CustomerId) -> serde_json::Value {
-    let hold = world.customers.get(id).and_then(|row| row.hold.as_ref());
+fn hold_of(working_set: &WorkingSet, id: &CustomerId) -> serde_json::Value {
+    let hold = working_set
+        .customers
+        .get(id)
+        .and_then(|row| row.hold.as_ref());
     json!({"hold": hold.map(AdminHold::as_str)})
 }
 
 /// Everybody whom an act on these profiles can touch.
-fn reach_of<'a>(id: Option<&CustomerId>, profiles: impl IntoIterator<Item = &'a Profile>) -> Reach {
-    let mut reach = Reach {
+fn reach_of<'a>(
+    id: Option<&CustomerId>,
+    profiles: impl IntoIterator<Item = &'a Profile>,
+) -> LookupKeys {
+    let mut lookup_keys = LookupKeys {
         customers: id.into_iter().cloned().collect(),
-        ..Reach::default()
+        ..LookupKeys::default()
     };
     for profile in profiles {
-        reach
+        lookup_keys
             .emails
             .extend(profile.email.as_deref().and_then(fold_email));
         if let Some(external_id) = &profile.external_id {
-            reach.accounts.extend(account_objects(external_id));
-            reach.external_ids.insert(external_id.clone());
+            lookup_keys.accounts.extend(account_objects(external_id));
+            lookup_keys.external_ids.insert(external_id.clone());
         }
     }
-    reach
+    lookup_keys
 }

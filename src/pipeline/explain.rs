@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::customer::{Customer, Hold};
-use crate::domain::explain::{Explanation, explain};
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::customer::explain::{Explanation, explain};
+use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::{AppSlug, ObjectKey};
-use crate::domain::identity::stored_groups;
-use crate::domain::reach::Reach;
+use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
 use crate::store::{EventRecord, StoreError, Tx};
 
@@ -40,25 +40,25 @@ pub async fn explained(
     customer: &Customer,
     now: Timestamp,
 ) -> Result<Option<Explained>, StoreError> {
-    let mut reach = Reach {
+    let mut lookup_keys = LookupKeys {
         customers: BTreeSet::from([customer.id.clone()]),
-        ..Reach::default()
+        ..LookupKeys::default()
     };
-    let world = tx.world_load(app, &reach).await?;
-    let known = world.accounts.values();
+    let working_set = tx.working_set_load(app, &lookup_keys).await?;
+    let known = working_set.accounts.values();
     let own = known.filter(|account| account.customer.as_ref() == Some(&customer.id));
-    reach.accounts = own
+    lookup_keys.accounts = own
         .map(|account| account.key.clone())
         .collect::<BTreeSet<ObjectKey>>();
     // Once more by the accounts, which brings all others of the same addresses.
-    let world = tx.world_load(app, &reach).await?;
-    let Some(group) = stored_groups(&world, &reach.customers).pop() else {
+    let working_set = tx.working_set_load(app, &lookup_keys).await?;
+    let Some(group) = stored_groups(&working_set, &lookup_keys.customers).pop() else {
         return Ok(None);
     };
     if group.gone {
         return Ok(None);
     }
-    let explanation = explain(&world, &group, now);
+    let explanation = explain(&working_set, &group, now);
     let mut events = BTreeMap::new();
     for subject in subjects(&explanation) {
         if events.len() == MOST_SUBJECTS {

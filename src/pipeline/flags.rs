@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::customers::Order;
 use super::process::audit_entries;
-use crate::domain::act::ActError;
-use crate::domain::flag::{FlagHolder, FlagId};
-use crate::domain::reach::Reach;
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::customer::act::ActError;
+use crate::domain::customer::flag::{FlagHolder, FlagId};
 use crate::store::{Store, StoreError};
 
 /// Why a flag was not cleared.
@@ -34,15 +34,19 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
     let mut tx = store.begin_in(&order.app).await?;
     let found = tx.flag_find(&order.app, id).await?;
     let held = found.ok_or(FlagError::NotFound)?;
-    let mut world = tx.world_load(&order.app, &reach_of(&held.holder)).await?;
+    let mut working_set = tx
+        .working_set_load(&order.app, &reach_of(&held.holder))
+        .await?;
     let changes = match &held.holder {
-        FlagHolder::Customer(customer) => world.clear_flag(customer, &held.flag, order.now)?,
+        FlagHolder::Customer(customer) => {
+            working_set.clear_flag(customer, &held.flag, order.now)?
+        }
         FlagHolder::Object(key) => {
-            world.clear_object_flag(key, &held.flag);
+            working_set.clear_object_flag(key, &held.flag);
             Vec::new()
         }
     };
-    tx.world_save(&order.app, &world).await?;
+    tx.working_set_save(&order.app, &working_set).await?;
     let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
     if entries.is_empty() {
         // Only what the store derives of customers is a change; this one it looks up.
@@ -56,17 +60,17 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
 }
 
 /// What clearing a flag of this holder can touch.
-fn reach_of(holder: &FlagHolder) -> Reach {
+fn reach_of(holder: &FlagHolder) -> LookupKeys {
     match holder {
-        FlagHolder::Customer(id) => Reach {
+        FlagHolder::Customer(id) => LookupKeys {
             customers: BTreeSet::from([id.clone()]),
-            ..Reach::default()
+            ..LookupKeys::default()
         },
-        FlagHolder::Object(key) => Reach {
+        FlagHolder::Object(key) => LookupKeys {
             disputes: BTreeSet::from([key.clone()]),
             refunds: BTreeSet::from([key.clone()]),
             unfetched: BTreeSet::from([key.clone()]),
-            ..Reach::default()
+            ..LookupKeys::default()
         },
     }
 }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::customers::Order;
-use crate::domain::customer::Customer;
+use crate::domain::access::license::{self, License, LicenseCode, Revocation};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
-use crate::domain::license::{self, License, LicenseCode, Revocation};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::{StoreError, Tx};

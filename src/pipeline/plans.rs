@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::customers::Order;
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::Provider;
-use crate::domain::plan::PackageGrant;
 use crate::store::{Plan, StoreError, Tx};
 
 type Packages = BTreeMap<(Provider, String), Vec<PackageGrant>>;

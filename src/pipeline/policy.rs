@@ -22,13 +22,13 @@ use super::customers::Order;
 use super::process::audit_entries;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
-use crate::domain::customer::{Customer, Shown, Status};
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::row::{Customer, Derived, Status};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
-use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
-use crate::domain::world::World;
 use crate::store::{Actor, Store, StoreError, Tx};
 
 /// How many steps of the walk the request that sets a policy takes itself: a thousand customers,
@@ -187,13 +187,13 @@ async fn pin_accounts(tx: &mut Tx, order: &Order, policy: &Policy) -> Result<(),
             return Ok(());
         };
         after = last.to_string();
-        let reach = Reach {
+        let lookup_keys = LookupKeys {
             accounts: accounts.into_iter().collect(),
-            ..Reach::default()
+            ..LookupKeys::default()
         };
-        let mut world = tx.world_load(&order.app, &reach).await?;
-        let changes = world.adopt_policy(policy.clone());
-        tx.world_save(&order.app, &world).await?;
+        let mut working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
+        let changes = working_set.adopt_policy(policy.clone());
+        tx.working_set_save(&order.app, &working_set).await?;
         let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
         tx.audit_add(&entries).await?;
     }
@@ -267,13 +267,13 @@ pub async fn simulate(
             .last()
             .filter(|_| customers.len() == STEP)
             .cloned();
-        let reach = Reach {
+        let lookup_keys = LookupKeys {
             customers: customers.iter().cloned().collect(),
-            ..Reach::default()
+            ..LookupKeys::default()
         };
-        let world = tx.world_load(app, &reach).await?;
+        let working_set = tx.working_set_load(app, &lookup_keys).await?;
         drop(tx);
-        forecast.examine(world, &reach.customers, now);
+        forecast.examine(working_set, &lookup_keys.customers, now);
         if forecast.next.is_none() {
             break;
         }
@@ -283,23 +283,28 @@ pub async fn simulate(
 
 impl Forecast {
     /// Derives customers under the present policy and under the other one.
-    fn examine(&mut self, mut world: World, customers: &BTreeSet<CustomerId>, now: Timestamp) {
-        world.tick(now);
+    fn examine(
+        &mut self,
+        mut working_set: WorkingSet,
+        customers: &BTreeSet<CustomerId>,
+        now: Timestamp,
+    ) {
+        working_set.tick(now);
         let before: Vec<Customer> = customers
             .iter()
-            .filter_map(|id| world.customers.get(id).cloned())
+            .filter_map(|id| working_set.customers.get(id).cloned())
             .collect();
-        world.set_policy(self.policy.clone(), now);
+        working_set.set_policy(self.policy.clone(), now);
         for row in before {
             self.examined += 1;
-            let after = world.customers.get(&row.id).map(|row| &row.shown);
-            if let Some(after) = after.filter(|after| differs(&row.shown, after)) {
-                self.note(row.id, &row.shown, after);
+            let after = working_set.customers.get(&row.id).map(|row| &row.derived);
+            if let Some(after) = after.filter(|after| differs(&row.derived, after)) {
+                self.note(row.id, &row.derived, after);
             }
         }
     }
 
-    fn note(&mut self, id: CustomerId, before: &Shown, after: &Shown) {
+    fn note(&mut self, id: CustomerId, before: &Derived, after: &Derived) {
         let statuses = (before.status.as_str(), after.status.as_str());
         *self.counts.entry(statuses).or_default() += 1;
         self.customers.push(Foreseen {
@@ -313,7 +318,7 @@ impl Forecast {
 }
 
 /// Whether a customer would notice. Flags and due times are for admins and timers.
-fn differs(before: &Shown, after: &Shown) -> bool {
+fn differs(before: &Derived, after: &Derived) -> bool {
     before.status != after.status
         || before.reason != after.reason
         || before.holds != after.holds

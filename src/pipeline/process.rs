@@ -14,19 +14,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::domain::change::{Change, Effect, IgnoreCode, Outcome};
+use crate::domain::apply::change::{Change, Effect, IgnoreCode, Outcome};
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::fact::Occurrence;
 use crate::domain::event::EventError;
 use crate::domain::event::{EventKey, EventOutcome};
-use crate::domain::fact::Occurrence;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::mode::Mode;
-use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
-use crate::domain::world::World;
 use crate::provider::{self, IgnoreReason, Meaning, ReadError, Reading};
 use crate::queue::Message;
 use crate::queue::message::HeadersV1;
-use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, Store, StoreError, Tx, Way};
+use crate::store::{Actor, AuditEntry, LedgerEntry, LedgerState, LockMode, Store, StoreError, Tx};
 
 /// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,22 +60,22 @@ pub async fn process(
     now: Timestamp,
 ) -> Result<Vec<Disposition>, StoreError> {
     if messages.len() <= MOST_BESIDE {
-        match process_in(store, messages, now, Way::Beside).await {
+        match process_in(store, messages, now, LockMode::Shared).await {
             Err(StoreError::Contended) => {}
             result => return result,
         }
     }
-    process_in(store, messages, now, Way::Alone).await
+    process_in(store, messages, now, LockMode::Exclusive).await
 }
 
 async fn process_in(
     store: &Store,
     messages: &[&Message],
     now: Timestamp,
-    way: Way,
+    way: LockMode,
 ) -> Result<Vec<Disposition>, StoreError> {
     let mut tx = store.begin().await?;
-    let (dispositions, fold) = fold_in(&mut tx, messages, now, way).await?;
+    let (dispositions, fold) = process_batch(&mut tx, messages, now, way).await?;
     fold.write(&mut tx).await?;
     tx.commit().await?;
     Ok(dispositions)
@@ -101,7 +101,8 @@ pub(super) async fn preview(
     now: Timestamp,
 ) -> Result<Preview, StoreError> {
     let mut tx = store.begin().await?;
-    let (mut dispositions, mut fold) = fold_in(&mut tx, &[message], now, Way::Alone).await?;
+    let (mut dispositions, mut fold) =
+        process_batch(&mut tx, &[message], now, LockMode::Exclusive).await?;
     drop(tx);
     let (outcome, error) = match dispositions.pop() {
         Some(Disposition::Done(outcome)) => (outcome, None),
@@ -124,11 +125,11 @@ pub(super) async fn preview(
 }
 
 /// Does everything but the ledger's part.
-async fn fold_in(
+async fn process_batch(
     tx: &mut Tx,
     messages: &[&Message],
     now: Timestamp,
-    way: Way,
+    way: LockMode,
 ) -> Result<(Vec<Disposition>, Fold), StoreError> {
     let keys: Vec<EventKey> = messages
         .iter()
@@ -146,7 +147,7 @@ async fn fold_in(
         if !apps.contains(&key.app) {
             continue;
         }
-        let came_wrong = fold.came_wrong(key);
+        let came_by_wrong_mode = fold.came_by_wrong_mode(key);
         match fold.admit(key, message.headers()) {
             Admission::Counted => dispositions[index] = Disposition::Duplicate,
             Admission::Known => dispositions[index] = Disposition::Redelivered,
@@ -159,7 +160,7 @@ async fn fold_in(
                     Ok(reading) => {
                         fold.note_mode(key, message.headers().mode, &reading);
                         let tasks = to_apply.entry(&key.app).or_default();
-                        if came_wrong {
+                        if came_by_wrong_mode {
                             // What the wrong secret brought in this batch gives way.
                             for earlier in tasks.extract_if(.., |earlier| earlier.key == key) {
                                 dispositions[earlier.index] =
@@ -183,16 +184,16 @@ async fn fold_in(
         }
     }
     for (app, tasks) in to_apply {
-        let mut reach = Reach::default();
+        let mut lookup_keys = LookupKeys::default();
         tasks
             .iter()
             .filter_map(Task::occurrence)
-            .for_each(|it| reach.extend(it));
-        let mut world = tx.world_load(app, &reach).await?;
+            .for_each(|it| lookup_keys.extend(it));
+        let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
         for task in tasks {
-            dispositions[task.index] = Disposition::Done(fold.apply(&mut world, &task));
+            dispositions[task.index] = Disposition::Done(fold.apply(&mut working_set, &task));
         }
-        tx.world_save(app, &world).await?;
+        tx.working_set_save(app, &working_set).await?;
     }
     Ok((dispositions, fold))
 }
@@ -224,7 +225,7 @@ pub(super) async fn note(
 ) -> Result<(), StoreError> {
     let key = key_of(message.headers());
     let mut tx = store.begin().await?;
-    tx.lock_apps([&key.app], Way::Beside).await?;
+    tx.lock_apps([&key.app], LockMode::Shared).await?;
     tx.lock_events([&key]).await?;
     if tx.app_existing([&key.app]).await?.is_empty() {
         return Ok(());
@@ -317,7 +318,7 @@ impl Fold {
     }
 
     /// Whether the event has come, and only by a secret of the wrong mode.
-    fn came_wrong(&self, key: &EventKey) -> bool {
+    fn came_by_wrong_mode(&self, key: &EventKey) -> bool {
         self.ledger
             .get(key)
             .is_some_and(|state| state.wrong_mode.is_some())
@@ -333,8 +334,8 @@ impl Fold {
         }
     }
 
-    /// Folds one event into the world and notes its outcome.
-    fn apply(&mut self, world: &mut World, task: &Task<'_>) -> EventOutcome {
+    /// Folds one event into the working set and notes its outcome.
+    fn apply(&mut self, working_set: &mut WorkingSet, task: &Task<'_>) -> EventOutcome {
         let mut entry = entry(task.key, task.message, EventOutcome::Ignored, self.now);
         entry.occurred_at = task.reading.occurred_at;
         entry.livemode = task.reading.livemode;
@@ -344,7 +345,7 @@ impl Fold {
                 entry.error = unread(*reason);
             }
             Meaning::Facts(occurrence) => {
-                let effect = world.apply(occurrence, self.now, &mut fresh_customer_id);
+                let effect = working_set.apply(occurrence, self.now, &mut fresh_customer_id);
                 self.note_effect(&mut entry, task, effect);
             }
         }

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::process::audit_entries;
+use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::reach::Reach;
 use crate::domain::time::Timestamp;
-use crate::store::{Actor, Store, StoreError, Tx, Way};
+use crate::store::{Actor, LockMode, Store, StoreError, Tx};
 
 /// Most customers of one transaction: a write lock is held while they are derived.
 pub(super) const MOST: u32 = 200;
@@ -32,7 +32,7 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
         for (app, id) in due {
             by_app.entry(app).or_default().insert(id);
         }
-        tx.lock_apps(by_app.keys(), Way::Alone).await?;
+        tx.lock_apps(by_app.keys(), LockMode::Exclusive).await?;
         for (app, customers) in by_app {
             derive(&mut tx, &app, customers, &Actor::Timer, now).await?;
         }
@@ -48,13 +48,13 @@ pub(super) async fn derive(
     actor: &Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let reach = Reach {
+    let lookup_keys = LookupKeys {
         customers,
-        ..Reach::default()
+        ..LookupKeys::default()
     };
-    let mut world = tx.world_load(app, &reach).await?;
-    let changes = world.tick(now);
-    tx.world_save(app, &world).await?;
+    let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
+    let changes = working_set.tick(now);
+    tx.working_set_save(app, &working_set).await?;
     tx.audit_add(&audit_entries(app, actor, &changes, now))
         .await
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::customers::Order;
+use crate::domain::access::token::{AdminToken, CustomerToken, TokenText};
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{AdminToken, CustomerToken, TokenText};
 use crate::random::{self, RandomError};
 use crate::store::{StoreError, Tx};
 

@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Number, Value};
 
 use super::ReadError;
-use crate::domain::fact::{Address, Contact};
+use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::time::Timestamp;
 
 /// The longest text for people, in characters. Both providers allow a few hundred; customer lists

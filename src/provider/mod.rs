@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::fact::{Fact, Occurrence};
+use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 

@@ -25,7 +25,7 @@ use secrecy::SecretString;
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
-use publisher::{Desk, Outgoing};
+use publisher::{Outgoing, PublishHandle};
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
 
@@ -44,7 +44,7 @@ pub struct RabbitSettings {
 #[derive(Clone)]
 pub struct RabbitQueue {
     broker: Arc<Broker>,
-    desk: Desk,
+    desk: PublishHandle,
 }
 
 impl RabbitQueue {
@@ -60,7 +60,7 @@ impl RabbitQueue {
             Err(error) if error.is_permanent() => return Err(error),
             first => first,
         };
-        let desk = Desk::open(Arc::clone(&broker), first);
+        let desk = PublishHandle::open(Arc::clone(&broker), first);
         Ok(Self { broker, desk })
     }
 

@@ -6,11 +6,11 @@ use super::driver::binds;
 use super::grant::HandGrant;
 use super::token::{COLUMNS, token_of};
 use super::{StoreError, Tx};
-use crate::domain::customer::Customer;
+use crate::domain::access::plan::{PackageGrant, Plans, grants};
+use crate::domain::access::release::Release;
+use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, Provider};
-use crate::domain::plan::{PackageGrant, Plans, grants};
-use crate::domain::release::Release;
-use crate::domain::token::{CustomerToken, TokenHash};
 
 /// Who shows a token.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Granted {
     /// Everything that grants packages to a customer: by hand, and by plans.
     pub fn of(&self, customer: &Customer) -> Vec<PackageGrant> {
         let by_hand = self.by_hand.get(&customer.id).into_iter().flatten();
-        let by_plans = customer.shown.entitlements.iter();
+        let by_plans = customer.derived.entitlements.iter();
         by_hand
             .map(|it| it.grant.clone())
             .chain(by_plans.flat_map(|it| grants(&self.plans, it).unwrap_or_default().to_vec()))
@@ -87,7 +87,7 @@ impl Tx {
         let by_hand = self
             .grant_list(app, customers.iter().map(|it| &it.id))
             .await?;
-        let paid = customers.iter().flat_map(|it| &it.shown.entitlements);
+        let paid = customers.iter().flat_map(|it| &it.derived.entitlements);
         let ids: BTreeSet<(Provider, String)> = paid
             .flat_map(|it| {
                 let ids = [Some(it.price.clone()), it.product.clone()];
@@ -102,7 +102,7 @@ impl Tx {
         };
         let packages: BTreeSet<String> = customers
             .iter()
-            .filter(|customer| customer.shown.is_frozen_by_time())
+            .filter(|customer| customer.derived.is_frozen_by_time())
             .flat_map(|customer| granted.of(customer))
             .map(|grant| grant.package)
             .collect();

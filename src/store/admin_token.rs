@@ -3,9 +3,9 @@
 use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
+use crate::domain::access::token::{AdminToken, TokenHash};
 use crate::domain::id::{AdminTokenId, AppSlug};
 use crate::domain::time::Timestamp;
-use crate::domain::token::{AdminToken, TokenHash};
 
 const COLUMNS: &str = "id, app, name, role, prefix, created_at, expires_at, last_used_at";
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::driver::{Batch, Row, Value, binds};
-use super::{StoreError, Tx, Way, document};
+use super::{LockMode, StoreError, Tx, document};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
@@ -101,7 +101,7 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn app_delete(&mut self, slug: &AppSlug) -> Result<bool, StoreError> {
-        self.lock_apps([slug], Way::Alone).await?;
+        self.lock_apps([slug], LockMode::Exclusive).await?;
         let sql = "DELETE FROM messages WHERE headers ->> 'app' = $1";
         self.execute(sql, binds![slug.as_str()]).await?;
         let sql = "DELETE FROM apps WHERE slug = $1";

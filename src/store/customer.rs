@@ -1,11 +1,11 @@
-//! Customers, as people and scripts look for them. How they are written is in `world.rs`.
+//! Customers, as people and scripts look for them. How they are written is in `working set.rs`.
 
 use super::driver::{Batch, Row, Value, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
-use crate::domain::customer::Customer;
+use crate::domain::customer::row::Customer;
+use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider, Scope};
-use crate::domain::kept::fold_email;
 use crate::domain::time::Timestamp;
 
 /// Which customers a list shows. All conditions must hold.

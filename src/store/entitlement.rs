@@ -7,30 +7,32 @@ use serde_json::json;
 
 use super::driver::{Batch, Kind, binds};
 use super::{StoreError, Tx};
+use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::AppSlug;
-use crate::domain::world::World;
 
 impl Tx {
     /// Writes the prices that count for the customers that changed.
     pub(super) async fn entitlement_save(
         &mut self,
         app: &AppSlug,
-        world: &World,
+        working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let touched = &world.touched.customers;
-        if touched.is_empty() {
+        let changed = &working_set.changed.customers;
+        if changed.is_empty() {
             return Ok(());
         }
         // Ids of customers are unique, and an engine told the app as well may go through all of it.
         let sql = "DELETE FROM entitlements WHERE customer_id IN (SELECT key FROM {rows} AS old)";
-        self.execute(sql, binds![Batch::keys(touched)]).await?;
+        self.execute(sql, binds![Batch::keys(changed)]).await?;
 
-        let shown = touched.iter().filter_map(|id| world.customers.get(id));
+        let shown = changed
+            .iter()
+            .filter_map(|id| working_set.customers.get(id));
         let shown = shown.filter(|row| row.merged_into.is_none());
         let mut entitlements = BTreeSet::new();
         let mut prices = BTreeSet::new();
         for row in shown {
-            for it in &row.shown.entitlements {
+            for it in &row.derived.entitlements {
                 let product = it.product.as_deref().unwrap_or_default();
                 entitlements.insert((&row.id, it.provider, it.price.as_str(), product));
                 prices.insert((it.provider, it.price.as_str(), product));

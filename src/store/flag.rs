@@ -10,9 +10,9 @@ use serde_json::json;
 use super::driver::{Batch, Kind, Row, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
-use crate::domain::flag::{Flag, FlagHolder, FlagId, FlagKind, HeldFlag, SET_UP_PLACE};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::flag::{Flag, FlagHolder, FlagId, FlagKind, HeldFlag, SET_UP_PLACE};
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::world::World;
 
 /// Which flags a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
@@ -24,13 +24,13 @@ pub struct FlagFilter {
 }
 
 impl Tx {
-    /// Brings the flags in step with what changed in a world.
+    /// Brings the flags in step with what changed in a working set.
     pub(super) async fn flag_save(
         &mut self,
         app: &AppSlug,
-        world: &World,
+        working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let holders = world.flag_holders();
+        let holders = working_set.flag_holders();
         if holders.is_empty() {
             return Ok(());
         }
@@ -48,7 +48,7 @@ impl Tx {
         ]);
         for holder in holders {
             let held = holder.to_string();
-            for kept in world.kept_flags(&holder) {
+            for kept in working_set.kept_flags(&holder) {
                 let flag = HeldFlag {
                     holder: holder.clone(),
                     flag: kept.flag,

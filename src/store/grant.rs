@@ -8,8 +8,8 @@ use serde_json::json;
 use super::customer::rows_of;
 use super::driver::{Batch, Kind, binds};
 use super::{StoreError, Tx};
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::plan::PackageGrant;
 use crate::domain::time::Timestamp;
 
 /// A grant by hand.

@@ -6,9 +6,9 @@ use super::customer::rows_of;
 use super::driver::{Batch, Row, Value, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx, document};
-use crate::domain::customer::Customer;
+use crate::domain::access::license::{License, LicenseStatus, Revocation};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
-use crate::domain::license::{License, LicenseStatus, Revocation};
 use crate::domain::time::Timestamp;
 
 /// Which licences a list shows. All conditions must hold.

@@ -30,12 +30,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::{StoreError, Tx};
-use crate::domain::customer::Customer;
+use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::row::Customer;
+use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AppSlug, ObjectKey, Provider};
-use crate::domain::kept::fold_email;
-use crate::domain::reach::{Reach, external_ids};
-use crate::domain::world::World;
 
 /// Most names of one transaction. The server has one table of locks for all, with room for
 /// 6,400 as installed; several workers' batches must fit into it.
@@ -43,17 +43,17 @@ const MOST_NAMES: usize = 1_024;
 
 /// How a transaction shares an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum LockMode {
     /// Beside others, with a lock for each name. May end in [`StoreError::Contended`].
-    Beside,
+    Shared,
     /// As the only one to change the app.
-    Alone,
+    Exclusive,
 }
 
 /// The locks of a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    gates: BTreeMap<AppSlug, Way>,
+    gates: BTreeMap<AppSlug, LockMode>,
     names: BTreeSet<i64>,
 }
 
@@ -76,7 +76,7 @@ impl Held {
     }
 
     fn is_beside(&self, app: &AppSlug) -> bool {
-        self.gates.get(app) == Some(&Way::Beside)
+        self.gates.get(app) == Some(&LockMode::Shared)
     }
 }
 
@@ -89,7 +89,7 @@ impl Tx {
     pub async fn lock_apps(
         &mut self,
         apps: impl IntoIterator<Item = &AppSlug> + Send,
-        way: Way,
+        way: LockMode,
     ) -> Result<(), StoreError> {
         if self.held.is_none() {
             return Ok(());
@@ -97,7 +97,9 @@ impl Tx {
         let apps: BTreeSet<AppSlug> = apps.into_iter().cloned().collect();
         for app in apps {
             let gate = number("gate", &app, "");
-            self.session.lock_gate(gate, way == Way::Alone).await?;
+            self.session
+                .lock_gate(gate, way == LockMode::Exclusive)
+                .await?;
             if let Some(held) = &mut self.held {
                 held.gates.insert(app, way);
             }
@@ -129,7 +131,7 @@ impl Tx {
     pub(super) async fn lock_reach(
         &mut self,
         app: &AppSlug,
-        reach: &Reach,
+        lookup_keys: &LookupKeys,
     ) -> Result<(), StoreError> {
         let Some(held) = &mut self.held else {
             return Ok(());
@@ -138,7 +140,7 @@ impl Tx {
             debug_assert!(held.gates.contains_key(app), "the app has not been locked");
             return Ok(());
         }
-        let missing = held.missing(app, names_of_reach(reach))?;
+        let missing = held.missing(app, names_of_reach(lookup_keys))?;
         self.session.lock_in_order(&missing).await?;
         held.names.extend(missing);
         Ok(())
@@ -166,11 +168,15 @@ impl Tx {
 
     /// Refuses to write what reaches beyond the names that are held: somebody else may be
     /// reading it.
-    pub(super) fn lock_covers(&self, app: &AppSlug, world: &World) -> Result<(), StoreError> {
+    pub(super) fn lock_covers(
+        &self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
         let Some(held) = self.held.as_ref().filter(|held| held.is_beside(app)) else {
             return Ok(());
         };
-        if held.missing(app, names_of_touched(world))?.is_empty() {
+        if held.missing(app, names_of_touched(working_set))?.is_empty() {
             Ok(())
         } else {
             Err(StoreError::Contended)
@@ -208,21 +214,21 @@ pub(super) fn external_name(external_id: &str) -> String {
     bare.unwrap_or(external_id).to_owned()
 }
 
-fn names_of_reach(reach: &Reach) -> impl Iterator<Item = String> {
-    let objects = reach
+fn names_of_reach(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
+    let objects = lookup_keys
         .accounts
         .iter()
-        .chain(&reach.subscriptions)
-        .chain(&reach.disputes)
-        .chain(&reach.refunds)
-        .chain(&reach.references)
-        .chain(&reach.unfetched);
-    let external_ids = reach.external_ids.iter().map(|id| external_name(id));
-    let customers = reach.customers.iter().map(ToString::to_string);
+        .chain(&lookup_keys.subscriptions)
+        .chain(&lookup_keys.disputes)
+        .chain(&lookup_keys.refunds)
+        .chain(&lookup_keys.payment_links)
+        .chain(&lookup_keys.unfetched);
+    let external_ids = lookup_keys.external_ids.iter().map(|id| external_name(id));
+    let customers = lookup_keys.customers.iter().map(ToString::to_string);
     objects
         .map(object_name)
         .chain(external_ids)
-        .chain(reach.emails.iter().cloned())
+        .chain(lookup_keys.emails.iter().cloned())
         .chain(customers)
 }
 
@@ -242,34 +248,39 @@ pub(super) fn names_of_customer(row: &Customer) -> impl Iterator<Item = String> 
 
 /// The names of what will be written. Ids of rows are left out: those of rows that were loaded
 /// are held since then, and of a new row nobody else can know the id.
-fn names_of_touched(world: &World) -> BTreeSet<String> {
-    let touched = &world.touched;
+fn names_of_touched(working_set: &WorkingSet) -> BTreeSet<String> {
+    let changed = &working_set.changed;
     let mut names = BTreeSet::new();
-    for account in touched
+    for account in changed
         .accounts
         .iter()
-        .filter_map(|it| world.accounts.get(it))
+        .filter_map(|it| working_set.accounts.get(it))
     {
         names.insert(object_name(&account.key));
         names.extend(account.linking_email.clone());
     }
-    let owners = (touched.subscriptions.iter())
-        .filter_map(|it| world.subscriptions.get(it)?.account.as_ref())
-        .chain((touched.disputes.iter()).filter_map(|it| world.disputes.get(it)?.account.as_ref()))
-        .chain((touched.refunds.iter()).filter_map(|it| world.refunds.get(it)?.account.as_ref()));
-    let pairs = touched
-        .references
+    let owners = (changed.subscriptions.iter())
+        .filter_map(|it| working_set.subscriptions.get(it)?.account.as_ref())
+        .chain(
+            (changed.disputes.iter())
+                .filter_map(|it| working_set.disputes.get(it)?.account.as_ref()),
+        )
+        .chain(
+            (changed.refunds.iter()).filter_map(|it| working_set.refunds.get(it)?.account.as_ref()),
+        );
+    let pairs = changed
+        .payment_links
         .iter()
         .flat_map(|(one, other)| [one, other]);
-    let keys = (touched.subscriptions.iter())
-        .chain(&touched.disputes)
-        .chain(&touched.refunds)
-        .chain(&touched.unfetched);
+    let keys = (changed.subscriptions.iter())
+        .chain(&changed.disputes)
+        .chain(&changed.refunds)
+        .chain(&changed.unfetched);
     names.extend(owners.chain(pairs).chain(keys).map(object_name));
-    for row in touched
+    for row in changed
         .customers
         .iter()
-        .filter_map(|it| world.customers.get(it))
+        .filter_map(|it| working_set.customers.get(it))
     {
         names.extend(names_of_customer(row));
     }

@@ -36,7 +36,7 @@ mod subscription;
 mod token;
 pub mod usage;
 pub mod vault;
-mod world;
+mod working_set;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ use idempotency::Hold;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
-pub use lock::Way;
+pub use lock::LockMode;
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use package::NamedPackage;
 pub use page::{Listed, Window};
@@ -267,7 +267,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn begin_in(&self, app: &AppSlug) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
-        tx.lock_apps([app], Way::Alone).await?;
+        tx.lock_apps([app], LockMode::Exclusive).await?;
         Ok(tx)
     }
 

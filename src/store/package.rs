@@ -4,7 +4,7 @@ use super::customer::customer_of;
 use super::driver::binds;
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
-use crate::domain::customer::Customer;
+use crate::domain::customer::row::Customer;
 use crate::domain::id::AppSlug;
 
 /// A package that releases, plans or grants by hand name.
@@ -62,7 +62,7 @@ impl Tx {
         filter.and_plain("deleted_at IS NULL");
         filter.and_plain("status IN ('active', 'frozen')");
         // `CROSS JOIN` lets SQLite, which knows nothing of sizes, begin with the plans.
-        // A plan of the product counts only where the price has none; see `domain::plan::grants`.
+        // A plan of the product counts only where the price has none; see `domain::access::plan::grants`.
         let holders = "id IN (SELECT COALESCE(given.merged_into, given.id) FROM grants \
                        JOIN customers AS given ON given.id = grants.customer_id \
                        WHERE grants.app = $1 AND grants.package = ? \

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::driver::{Batch, Kind, Row, binds};
 use super::{StoreError, Tx, document};
+use crate::domain::access::plan::{PackageGrant, Plans};
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::plan::{PackageGrant, Plans};
 use crate::domain::time::Timestamp;
 
 /// Where a plan comes from.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::driver::{Batch, Kind, Row, binds};
 use super::{StoreError, Tx, document};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
-use crate::domain::kept::KeptAccount;
+use crate::domain::identity::account::AccountHistory;
 
 impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
@@ -32,7 +32,7 @@ impl Tx {
         }
         let mut stubs = Batch::new(&[("key", Kind::Text), ("kept", Kind::Json)]);
         for (key, kept) in &accounts {
-            let mut stub = KeptAccount::new(kept.first_at);
+            let mut stub = AccountHistory::new(kept.first_at);
             stub.pin = Some(id.clone());
             stubs.row([json!(key), json!(document(&stub)?)]);
         }
@@ -47,6 +47,6 @@ impl Tx {
     }
 }
 
-fn account_of(row: &Row) -> Result<(ObjectKey, KeptAccount), StoreError> {
+fn account_of(row: &Row) -> Result<(ObjectKey, AccountHistory), StoreError> {
     Ok((row.parsed("key")?, row.json("kept")?))
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::driver::{Batch, Kind, Row, binds};
 use super::{StoreError, Tx};
+use crate::domain::access::release::Release;
 use crate::domain::id::AppSlug;
-use crate::domain::release::Release;
 
 const COLUMNS: &str =
     "releases.package, releases.version, releases.normalized, releases.released_at";

@@ -1,11 +1,11 @@
-//! Subscriptions, as people read them. How they are written is in `world.rs`.
+//! Subscriptions, as people read them. How they are written is in `working set.rs`.
 
 use super::driver::binds;
 use super::{StoreError, Tx};
+use crate::domain::apply::working_set::Subscription;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::kept::KeptAccount;
+use crate::domain::identity::account::AccountHistory;
 use crate::domain::time::Timestamp;
-use crate::domain::world::Subscription;
 
 /// A subscription with what else its standing depends on.
 #[derive(Clone, Debug)]
@@ -36,11 +36,11 @@ impl Tx {
             .await?;
         rows.iter()
             .map(|row| {
-                let payer: KeptAccount = row.json("payer")?;
+                let payer: AccountHistory = row.json("payer")?;
                 Ok(OwnedSubscription {
                     subscription: Subscription {
                         key: row.parsed("key")?,
-                        kept: row.json("kept")?,
+                        history: row.json("kept")?,
                         account: row.parsed_opt("account")?,
                     },
                     removed_at: payer.removed_at,

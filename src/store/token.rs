@@ -3,8 +3,8 @@
 use super::customer::rows_of;
 use super::driver::{Row, Value, binds};
 use super::{StoreError, Tx, document};
+use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::id::{AppSlug, CustomerId, TokenId};
-use crate::domain::token::{CustomerToken, TokenHash};
 
 /// The columns that [`token_of`] reads.
 pub(super) const COLUMNS: &str = "tokens.id, tokens.customer_id, tokens.name, tokens.scope, tokens.packages, tokens.prefix, \

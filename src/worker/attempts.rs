@@ -88,7 +88,7 @@ impl Worker {
             match self.attempt(messages).await {
                 Ok(dispositions) => return Ok(Ok(dispositions)),
                 Err(TryError::Broken(error)) => return Ok(Err(error)),
-                Err(TryError::Passing(error)) => self.sit_out(&mut outage, &error).await?,
+                Err(TryError::Passing(error)) => self.wait_out_outage(&mut outage, &error).await?,
             }
         }
     }
@@ -125,7 +125,7 @@ impl Worker {
         let mut outage = Outage::default();
         loop {
             match process::note_pending(&self.store, message, &error, self.clock.now()).await {
-                Err(away) if away.is_passing() => self.sit_out(&mut outage, &away).await?,
+                Err(away) if away.is_passing() => self.wait_out_outage(&mut outage, &away).await?,
                 // Whether the note could be written or not, the event itself is safe in the queue.
                 Ok(()) | Err(_) => return Ok(Settlement::Retry { delay, error }),
             }
@@ -137,7 +137,7 @@ impl Worker {
     /// One without a reason is not a worker's: the broker gave it up because it came back too
     /// often, perhaps only for having been sent ahead to a worker that another message kept
     /// killing. So it is tried once more, alone.
-    pub(super) async fn lay_to_rest(&self, delivery: &Delivery) -> Result<(), Stop> {
+    pub(super) async fn record_dead_letter(&self, delivery: &Delivery) -> Result<(), Stop> {
         let mut message = delivery.message.clone();
         if message.headers().error.is_none() && delivery.came_back < TRIES_ALONE {
             let error = match self.try_alone(&message).await? {
@@ -160,7 +160,9 @@ impl Worker {
         loop {
             match record::record(&self.store, message, self.clock.now()).await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.is_passing() => self.sit_out(&mut outage, &error).await?,
+                Err(error) if error.is_passing() => {
+                    self.wait_out_outage(&mut outage, &error).await?
+                }
                 Err(error) => {
                     error!(event.id = headers.event_id, provider = %headers.provider,
                         app = %headers.app, error = chain(&error),
@@ -172,12 +174,12 @@ impl Worker {
     }
 
     /// Rests before the next try, as long as the outage is short enough to be sat out.
-    async fn sit_out(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
+    async fn wait_out_outage(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
         warn!(
             error = chain(error),
             "the store did not answer; trying again"
         );
-        if outage.began.elapsed() > self.patience {
+        if outage.began.elapsed() > self.write_timeout {
             return Err(Stop::StoreAway);
         }
         if self.shut_down_within(outage.pause.next()).await {

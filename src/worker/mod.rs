@@ -58,7 +58,7 @@ pub struct Worker {
     store: Store,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
-    patience: Duration,
+    write_timeout: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
 }
 
@@ -69,15 +69,15 @@ impl Worker {
             store,
             clock,
             shutdown,
-            patience: PATIENCE,
+            write_timeout: PATIENCE,
             replay_to: None,
         }
     }
 
     /// Keeps messages in hand for another time than ten seconds while the store is away.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_patience(mut self, write_timeout: Duration) -> Self {
+        self.write_timeout = write_timeout;
         self
     }
 
@@ -134,7 +134,7 @@ impl Worker {
         while let Some(deliveries) = self.next_batch(&mut consumer).await {
             let mut stopped = None;
             for delivery in &deliveries {
-                if let Err(stop) = self.lay_to_rest(delivery).await {
+                if let Err(stop) = self.record_dead_letter(delivery).await {
                     stopped = Some(stop);
                     break;
                 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
+use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
-use tollgate::domain::profile::ProfileChange;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, Act, GotOrCreated, Order, SameEmail};
 use tollgate::pipeline::process::{Disposition, process};
@@ -141,7 +141,7 @@ async fn shown(store: &Store) -> Vec<Value> {
         .await
         .unwrap();
     let mut shown: Vec<Value> = (listed.rows.iter())
-        .map(|customer| json!(customer.shown))
+        .map(|customer| json!(customer.derived))
         .collect();
     shown.sort_by_key(Value::to_string);
     shown
@@ -357,7 +357,7 @@ async fn no_hold_of_an_admin_is_lost_while_workers_and_timers_are_busy() {
         let customer = customer.expect("nobody deleted it");
         assert!(customer.hold.is_some(), "{id} lost its hold");
         assert_eq!(customer.profile.name, Some(format!("Held {id}")));
-        assert_eq!(customer.shown.status.as_str(), "suspended", "{id}");
+        assert_eq!(customer.derived.status.as_str(), "suspended", "{id}");
     }
     assert_eq!(deadlocks(&bench.place).await, 0);
 }

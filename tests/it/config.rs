@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tollgate::config::{
     Config, ConfigErrors, Database, Loaded, LogFormat, ProblemKind, Source, report,
 };
-use tollgate::domain::plan::PackageGrant;
+use tollgate::domain::access::plan::PackageGrant;
 
 /// 32 zero bytes.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tollgate::domain::constraint::{
+use tollgate::domain::access::constraint::{
     Bound, Constraint, ConstraintProblem, MAX_ALTERNATIVES, MAX_BYTES, Op, Stability, Version,
     VersionProblem,
 };

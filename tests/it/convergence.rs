@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use tollgate::domain::customer::{Hold, Profile, Shown, Status};
-use tollgate::domain::fact::{DisputeStanding, Fact, Occurrence};
-use tollgate::domain::flag::{Flag, FlagKind};
+use tollgate::domain::billing::assessment::Standing;
+use tollgate::domain::billing::fact::{DisputeStage, Fact, Occurrence};
+use tollgate::domain::customer::flag::{Flag, FlagKind};
+use tollgate::domain::customer::row::{Derived, Hold, Profile, Status};
 use tollgate::domain::policy::Policy;
-use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 
 use crate::convergence_orders::orders;
@@ -89,7 +89,7 @@ fn kinds(end: &End, account: &str) -> Vec<FlagKind> {
     end.flags(account).iter().map(|flag| flag.kind).collect()
 }
 
-fn prices(shown: &Shown) -> Vec<&str> {
+fn prices(shown: &Derived) -> Vec<&str> {
     shown
         .entitlements
         .iter()
@@ -105,14 +105,14 @@ fn assert_active(end: &End, account: &str) {
 }
 
 fn assert_failing_since(end: &End, second: i64) {
-    assert_eq!(end.standing("sub_1").class, Class::Failing);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     assert_eq!(end.of("cus_1").failing_since, Some(at(second)));
     assert_eq!(end.of("cus_1").status, Status::Suspended);
     assert_eq!(kinds(end, "cus_1"), []);
 }
 
 fn assert_ended_at_20(end: &End) {
-    assert_eq!(end.standing("sub_1").class, Class::Ended);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Ended);
     assert_eq!(end.of("cus_1").status, Status::Frozen { at: at(20) });
     assert_eq!(end.of("cus_1").frozen_at, Some(at(20)));
     assert_eq!(prices(end.of("cus_1")), ["A"]);
@@ -120,7 +120,7 @@ fn assert_ended_at_20(end: &End) {
 
 /// The subscription ended without having begun, and takes nothing away.
 fn assert_never_counted(end: &End) {
-    assert_eq!(end.standing("sub_1").verdict, None);
+    assert_eq!(end.assessment("sub_1").verdict, None);
     assert_eq!(end.of("cus_1").verdict, None);
     assert_eq!(end.of("cus_1").status, Status::Active);
     assert_eq!(prices(end.of("cus_1")), [""; 0]);
@@ -187,7 +187,7 @@ fn third_resolves_ambiguity() {
         sub("past_due").before_status("active").at(10),
     ]);
     assert_failing_since(&end, 10);
-    assert_eq!(end.standing("sub_1").state, Some(sub("unpaid").0.state));
+    assert_eq!(end.assessment("sub_1").state, Some(sub("unpaid").0.state));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn one_microsecond() {
         }
     };
     let end = end_of(&[of_paddle("past_due", 432_433), of_paddle("active", 432_000)]);
-    assert_eq!(end.standing("sub_1").class, Class::Failing);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     assert_eq!(kinds(&end, "ctm_1"), []);
 }
 
@@ -244,7 +244,7 @@ fn unpaid_not_healed() {
 fn fail_and_paid_one_second() {
     let end = end_of(&[sub("past_due").at(10), failed(20), paid(20)]);
     assert_active(&end, "cus_1");
-    assert_eq!(end.standing("sub_1").class, Class::Good);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Good);
 }
 
 #[test]
@@ -304,7 +304,9 @@ fn canceled_before_its_active() {
 
 fn reactivate(store: &mut MemoryStore) {
     let id = store.customer(&stripe("cus_1"));
-    let changes = store.act(|world| world.reactivate(&id, at(700))).unwrap();
+    let changes = store
+        .act(|working_set| working_set.reactivate(&id, at(700)))
+        .unwrap();
     assert_eq!(changes.len(), 2, "reactivated and granted: {changes:?}");
 }
 
@@ -344,12 +346,7 @@ fn dispute_before_charge() {
     let charge_and_intent = [stripe("ch_1"), stripe("pi_1")];
     let end = end_of(&[
         contact("cus_1", "x@example.com", 1),
-        disputed(
-            &stripe("dp_1"),
-            DisputeStanding::Lost,
-            &charge_and_intent,
-            20,
-        ),
+        disputed(&stripe("dp_1"), DisputeStage::Lost, &charge_and_intent, 20),
         pair("ch_1", "pi_1", 2),
         pair("pi_1", "cus_1", 3),
     ]);
@@ -362,8 +359,8 @@ fn dispute_one_second() {
     let end = end_of(&[
         contact("cus_1", "x@example.com", 1),
         pair("ch_1", "cus_1", 2),
-        dispute(DisputeStanding::Open),
-        dispute(DisputeStanding::Lost),
+        dispute(DisputeStage::Open),
+        dispute(DisputeStage::Lost),
     ]);
     assert_lost_dispute(&end);
 }
@@ -373,8 +370,8 @@ fn paddle_reversal() {
     let transaction = paddle("txn_1");
     let tied = [transaction.clone(), paddle("ctm_1")];
     let events = [
-        disputed(&transaction, DisputeStanding::Open, &tied, 20),
-        disputed(&transaction, DisputeStanding::Won, &tied, 30),
+        disputed(&transaction, DisputeStage::Open, &tied, 20),
+        disputed(&transaction, DisputeStage::Won, &tied, 30),
     ];
     assert_eq!(kinds(&end_of(&events), "ctm_1"), []);
     assert_eq!(
@@ -470,9 +467,9 @@ fn nobodys(end: &End) -> Vec<(FlagKind, &str, Option<Timestamp>)> {
 fn dispute_and_refund_of_nobody() {
     let dispute = |standing, second| disputed(&stripe("dp_1"), standing, &[stripe("ch_1")], second);
     let (open, lost, won) = (
-        dispute(DisputeStanding::Open, 20),
-        dispute(DisputeStanding::Lost, 30),
-        dispute(DisputeStanding::Won, 40),
+        dispute(DisputeStage::Open, 20),
+        dispute(DisputeStage::Lost, 30),
+        dispute(DisputeStage::Won, 40),
     );
     let (refund, known) = (refunded("ch_1", true, 25), contact("cus_1", "x@e.com", 1));
     let linked = pair("ch_1", "cus_1", 50);
@@ -541,18 +538,18 @@ fn what_was_cleared_comes_back_by_a_newer_event_only() {
         ] {
             let flag = Flag::new(kind, id, at(20));
             assert!(
-                store.act(|world| world.clear_object_flag(&stripe(id), &flag)),
+                store.act(|working_set| working_set.clear_object_flag(&stripe(id), &flag)),
                 "{id}"
             );
             assert!(
-                !store.act(|world| world.clear_object_flag(&stripe(id), &flag)),
+                !store.act(|working_set| working_set.clear_object_flag(&stripe(id), &flag)),
                 "{id}"
             );
         }
     };
     let happens = |second| {
         let ids = [stripe("ch_1")];
-        let dispute = disputed(&stripe("dp_1"), DisputeStanding::Open, &ids, second);
+        let dispute = disputed(&stripe("dp_1"), DisputeStage::Open, &ids, second);
         let object = stripe("sub_1");
         [dispute, event(second, Fact::Unfetched { object })]
     };
@@ -586,7 +583,7 @@ fn changed_before_first_contact() {
             ..Profile::default()
         };
         let id = store.new_id();
-        store.act(|world| world.create_customer(id, profile, at(1)));
+        store.act(|working_set| working_set.create_customer(id, profile, at(1)));
     };
     let end = |first: &str| {
         let after = vec![contact("cus_1", first, 10), contact("cus_1", Z, 20)];
@@ -673,7 +670,7 @@ fn account_before_contact() {
 fn an_account_that_only_references_name_does_not_exist() {
     let tied = ids(&[stripe("ch_1"), stripe("cus_9")]);
     let end = end_of(&[
-        event(1, Fact::References { ids: tied }),
+        event(1, Fact::PaymentLink { ids: tied }),
         sub("active").at(10),
     ]);
     assert_eq!(end.customers.len(), 1);

@@ -1,6 +1,6 @@
 //! Orders in which the same events can come.
 
-use tollgate::domain::fact::Occurrence;
+use tollgate::domain::billing::fact::Occurrence;
 
 /// All different orders of `n` things, each of them so many times.
 pub(crate) fn orders(n: usize, times: usize) -> Vec<Vec<usize>> {

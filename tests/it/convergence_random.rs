@@ -8,12 +8,12 @@ mod generate;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tollgate::domain::act::FreezeOrder;
-use tollgate::domain::customer::Profile;
-use tollgate::domain::fact::Occurrence;
+use tollgate::domain::apply::working_set::WorkingSet;
+use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::customer::act::FreezeOrder;
+use tollgate::domain::customer::row::Profile;
 use tollgate::domain::id::ObjectKey;
 use tollgate::domain::policy::Policy;
-use tollgate::domain::world::World;
 
 use self::generate::{
     acted_histories, crowded, events, of_accounts, policies, profiles, shared_histories, walked,
@@ -65,7 +65,7 @@ impl History {
         let mut store = MemoryStore::new(self.policy.clone(), documents);
         for profile in &self.admin_made {
             let id = store.new_id();
-            store.act(|world| world.create_customer(id, profile.clone(), at(0)));
+            store.act(|working_set| working_set.create_customer(id, profile.clone(), at(0)));
         }
         for batch in batches(0, &self.before) {
             store.batch(&batch, at(self.now));
@@ -79,15 +79,15 @@ impl History {
 
     fn act(&self, store: &mut MemoryStore) {
         let now = at(self.now);
-        let act = |world: &mut World| {
-            let id = world.customer_of(&self.on)?.id.clone();
+        let act = |working_set: &mut WorkingSet| {
+            let id = working_set.customer_of(&self.on)?.id.clone();
             let done = match self.act {
                 Act::Nothing => Ok(Vec::new()),
-                Act::Suspend => world.suspend(&id, Some("because".to_owned()), now),
-                Act::Reactivate => world.reactivate(&id, now),
-                Act::Freeze => world.freeze(&id, FreezeOrder::default(), now),
-                Act::Expire => world.expire(&id, None, now),
-                Act::Delete => world.delete(&id, now),
+                Act::Suspend => working_set.suspend(&id, Some("because".to_owned()), now),
+                Act::Reactivate => working_set.reactivate(&id, now),
+                Act::Freeze => working_set.freeze(&id, FreezeOrder::default(), now),
+                Act::Expire => working_set.expire(&id, None, now),
+                Act::Delete => working_set.delete(&id, now),
             };
             Some(done.unwrap())
         };
@@ -201,7 +201,7 @@ proptest! {
     ) {
         let history = plain(walked(&states));
         let end = history.end_shuffled(seed);
-        let standing = end.standing("sub_1");
+        let standing = end.assessment("sub_1");
         prop_assert_eq!(standing.state.as_ref(), states.last());
         prop_assert!(!standing.ambiguous);
         prop_assert_eq!(end, history.end_in_order(false));

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate::domain::customer::Shown;
-use tollgate::domain::explain::Explanation;
-use tollgate::domain::fact::{
-    Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
+use tollgate::domain::access::plan::{PackageGrant, Plans};
+use tollgate::domain::billing::assessment::Assessment;
+use tollgate::domain::billing::fact::{
+    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, SubscriptionFact,
     SubscriptionState, SubscriptionStatus,
 };
-use tollgate::domain::flag::{Flag, HeldFlag};
+use tollgate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
+use tollgate::domain::customer::explain::Explanation;
+use tollgate::domain::customer::flag::{Flag, HeldFlag};
+use tollgate::domain::customer::row::Derived;
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
-use tollgate::domain::kept::{KeptAccount, KeptDispute, KeptRefund, KeptSubscription};
-use tollgate::domain::plan::{PackageGrant, Plans};
-use tollgate::domain::standing::Standing;
+use tollgate::domain::identity::account::AccountHistory;
 use tollgate::domain::time::Timestamp;
 
 /// Second `n` of provider time.
@@ -198,7 +199,7 @@ pub(crate) fn ids(keys: &[ObjectKey]) -> BTreeSet<ObjectKey> {
 pub(crate) fn pair(a: &str, b: &str, second: i64) -> Occurrence {
     event(
         second,
-        Fact::References {
+        Fact::PaymentLink {
             ids: ids(&[stripe(a), stripe(b)]),
         },
     )
@@ -206,13 +207,13 @@ pub(crate) fn pair(a: &str, b: &str, second: i64) -> Occurrence {
 
 pub(crate) fn disputed(
     dispute: &ObjectKey,
-    standing: DisputeStanding,
+    stage: DisputeStage,
     tied: &[ObjectKey],
     second: i64,
 ) -> Occurrence {
     let fact = Fact::Disputed {
         dispute: dispute.clone(),
-        standing,
+        stage,
         ids: ids(tied),
     };
     event(second, fact)
@@ -234,7 +235,7 @@ pub(crate) fn refunded(charge: &str, full: bool, second: i64) -> Occurrence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) accounts: BTreeSet<ObjectKey>,
-    pub(crate) shown: Shown,
+    pub(crate) derived: Derived,
     pub(crate) flags: BTreeSet<Flag>,
     /// Why it is shown so; of a deleted customer nothing.
     pub(crate) explanation: Option<Explanation>,
@@ -244,14 +245,14 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) customers: Vec<Seen>,
-    pub(crate) subscriptions: BTreeMap<ObjectKey, Standing>,
+    pub(crate) subscriptions: BTreeMap<ObjectKey, Assessment>,
     /// Accounts of disputes and refunds.
     pub(crate) money: BTreeMap<ObjectKey, Option<ObjectKey>>,
     /// What is kept. A pin names a row, and ids of rows are made here, so without pins.
-    pub(crate) accounts: BTreeMap<ObjectKey, KeptAccount>,
-    pub(crate) kept: BTreeMap<ObjectKey, KeptSubscription>,
-    pub(crate) disputes: BTreeMap<ObjectKey, KeptDispute>,
-    pub(crate) refunds: BTreeMap<ObjectKey, KeptRefund>,
+    pub(crate) accounts: BTreeMap<ObjectKey, AccountHistory>,
+    pub(crate) kept: BTreeMap<ObjectKey, SubscriptionHistory>,
+    pub(crate) disputes: BTreeMap<ObjectKey, DisputeHistory>,
+    pub(crate) refunds: BTreeMap<ObjectKey, RefundHistory>,
     pub(crate) references: BTreeSet<(ObjectKey, ObjectKey)>,
     /// Flags of what no customer was found for.
     pub(crate) nobodys: BTreeSet<HeldFlag>,
@@ -259,8 +260,8 @@ pub(crate) struct End {
 
 impl End {
     /// What is shown of the customer with this account.
-    pub(crate) fn of(&self, account: &str) -> &Shown {
-        &self.seen(account).shown
+    pub(crate) fn of(&self, account: &str) -> &Derived {
+        &self.seen(account).derived
     }
 
     pub(crate) fn flags(&self, account: &str) -> &BTreeSet<Flag> {
@@ -272,7 +273,7 @@ impl End {
         self.customers.iter().find(has).unwrap()
     }
 
-    pub(crate) fn standing(&self, subscription: &str) -> &Standing {
+    pub(crate) fn assessment(&self, subscription: &str) -> &Assessment {
         let mut all = self.subscriptions.iter();
         all.find(|(key, _)| key.id == subscription).unwrap().1
     }

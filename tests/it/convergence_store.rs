@@ -5,28 +5,28 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tollgate::domain::change::Effect;
-use tollgate::domain::customer::{Customer, Hold};
-use tollgate::domain::explain::{Explanation, explain};
-use tollgate::domain::fact::Occurrence;
-use tollgate::domain::flag::{FlagHolder, HeldFlag};
+use tollgate::domain::access::plan::Plans;
+use tollgate::domain::apply::change::Effect;
+use tollgate::domain::apply::lookup_keys::{LookupKeys, external_ids};
+use tollgate::domain::apply::working_set::WorkingSet;
+use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::customer::explain::{Explanation, explain};
+use tollgate::domain::customer::flag::{FlagHolder, HeldFlag};
+use tollgate::domain::customer::kept_flag::KeptFlag;
+use tollgate::domain::customer::row::{Customer, Hold};
 use tollgate::domain::id::{CustomerId, ObjectKey};
-use tollgate::domain::identity;
-use tollgate::domain::look::KeptFlag;
-use tollgate::domain::plan::Plans;
+use tollgate::domain::identity::links;
 use tollgate::domain::policy::Policy;
-use tollgate::domain::reach::{Reach, external_ids};
 use tollgate::domain::time::Timestamp;
-use tollgate::domain::world::World;
 use uuid::Uuid;
 
 use crate::convergence_rig::{End, Seen, plans};
 
 /// A store in memory. It keeps documents and loads no more of them than a store is told to, so
-/// that what a world does not say it touched, or cannot reach, is missing at the end.
+/// that what a working set does not say it touched, or cannot reach, is missing at the end.
 #[derive(Clone)]
 pub(crate) struct MemoryStore {
-    all: World,
+    all: WorkingSet,
     /// The flags that are kept, by whose they are.
     flags: BTreeMap<FlagHolder, BTreeSet<KeptFlag>>,
     next_id: u128,
@@ -41,7 +41,7 @@ impl MemoryStore {
 
     pub(crate) fn with_plans(policy: Policy, plans: Plans, documents: bool) -> Self {
         Self {
-            all: World::new(policy, plans),
+            all: WorkingSet::new(policy, plans),
             flags: BTreeMap::new(),
             next_id: 1,
             documents,
@@ -50,26 +50,26 @@ impl MemoryStore {
 
     /// Applies one batch.
     pub(crate) fn batch(&mut self, events: &[Occurrence], now: Timestamp) -> Vec<Effect> {
-        let mut reach = Reach::default();
+        let mut lookup_keys = LookupKeys::default();
         for event in events {
-            reach.extend(event);
+            lookup_keys.extend(event);
         }
-        let mut world = self.load(&reach);
+        let mut working_set = self.load(&lookup_keys);
         let next_id = &mut self.next_id;
         let mut fresh = || fresh_id(next_id);
         let effects = events
             .iter()
-            .map(|event| world.apply(event, now, &mut fresh))
+            .map(|event| working_set.apply(event, now, &mut fresh))
             .collect();
-        self.save(world);
+        self.save(working_set);
         effects
     }
 
     /// Does something with everything loaded.
-    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = self.all.clone();
-        let done = act(&mut world);
-        self.save(world);
+    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut WorkingSet) -> T) -> T {
+        let mut working_set = self.all.clone();
+        let done = act(&mut working_set);
+        self.save(working_set);
         done
     }
 
@@ -83,24 +83,24 @@ impl MemoryStore {
     }
 
     /// What a store loads for a batch.
-    fn load(&self, reach: &Reach) -> World {
+    fn load(&self, lookup_keys: &LookupKeys) -> WorkingSet {
         let all = &self.all;
-        let mut world = World::new(all.policy.clone(), all.plans.clone());
-        for key in &reach.unfetched {
-            copy(&all.unfetched, &mut world.unfetched, key);
+        let mut working_set = WorkingSet::new(all.policy.clone(), all.plans.clone());
+        for key in &lookup_keys.unfetched {
+            copy(&all.unfetched, &mut working_set.unfetched, key);
         }
-        let mut subscriptions = reach.subscriptions.clone();
-        let mut money: BTreeSet<_> = reach
-            .references
+        let mut subscriptions = lookup_keys.subscriptions.clone();
+        let mut money: BTreeSet<_> = lookup_keys
+            .payment_links
             .iter()
-            .chain(&reach.disputes)
-            .chain(&reach.refunds)
+            .chain(&lookup_keys.disputes)
+            .chain(&lookup_keys.refunds)
             .cloned()
             .collect();
         for _ in 0..4 {
             let linked = |id: &ObjectKey| {
                 let hits = all
-                    .references
+                    .payment_links
                     .iter()
                     .filter(move |(a, b)| a == id || b == id);
                 hits.cloned().collect::<Vec<_>>()
@@ -110,11 +110,11 @@ impl MemoryStore {
             let pairs: Vec<_> = money.iter().filter(walkable).flat_map(linked).collect();
             for (a, b) in pairs {
                 money.extend([a.clone(), b.clone()]);
-                world.references.insert((a, b));
+                working_set.payment_links.insert((a, b));
             }
         }
         subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
-        let mut accounts = reach.accounts.clone();
+        let mut accounts = lookup_keys.accounts.clone();
         accounts.extend(
             money
                 .iter()
@@ -130,41 +130,48 @@ impl MemoryStore {
         accounts.extend(disputes.filter_map(|d| d.account.clone()));
         let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
         accounts.extend(refunds.filter_map(|r| r.account.clone()));
-        self.load_customers(&mut world, &mut accounts, reach);
+        self.load_customers(&mut working_set, &mut accounts, lookup_keys);
         for key in &accounts {
-            copy(&all.accounts, &mut world.accounts, key);
+            copy(&all.accounts, &mut working_set.accounts, key);
         }
         let named =
             |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
-        world.subscriptions.extend(pick(&all.subscriptions, |s| {
-            named(&s.account) || subscriptions.contains(&s.key)
-        }));
-        world.disputes.extend(pick(&all.disputes, |d| {
+        working_set
+            .subscriptions
+            .extend(pick(&all.subscriptions, |s| {
+                named(&s.account) || subscriptions.contains(&s.key)
+            }));
+        working_set.disputes.extend(pick(&all.disputes, |d| {
             named(&d.account) || money.contains(&d.key)
         }));
-        world.refunds.extend(pick(&all.refunds, |r| {
+        working_set.refunds.extend(pick(&all.refunds, |r| {
             named(&r.account) || money.contains(&r.key)
         }));
-        world
+        working_set
     }
 
     /// Rows that can matter to these accounts, and the accounts of those rows.
-    fn load_customers(&self, world: &mut World, accounts: &mut BTreeSet<ObjectKey>, reach: &Reach) {
+    fn load_customers(
+        &self,
+        working_set: &mut WorkingSet,
+        accounts: &mut BTreeSet<ObjectKey>,
+        lookup_keys: &LookupKeys,
+    ) {
         let all = &self.all;
-        let mut emails = reach.emails.clone();
+        let mut emails = lookup_keys.emails.clone();
         let known = all.accounts.values().filter(|a| accounts.contains(&a.key));
         emails.extend(known.flat_map(|a| {
-            a.kept
+            a.history
                 .emails
                 .keys()
-                .chain(a.kept.secondary_emails.keys())
+                .chain(a.history.secondary_emails.keys())
                 .cloned()
         }));
         let linked = all.accounts.values();
         let linked =
             linked.filter(|a| a.linking_email.as_ref().is_some_and(|e| emails.contains(e)));
         accounts.extend(linked.map(|a| a.key.clone()));
-        let mut names = reach.external_ids.clone();
+        let mut names = lookup_keys.external_ids.clone();
         names.extend(accounts.iter().flat_map(external_ids));
         let mut rows = BTreeSet::new();
         for row in all.customers.values() {
@@ -200,9 +207,12 @@ impl MemoryStore {
         let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
         rows.extend(merged);
         for id in &rows {
-            copy(&all.customers, &mut world.customers, id);
+            copy(&all.customers, &mut working_set.customers, id);
         }
-        let homes = world.customers.values().filter_map(|row| row.home.clone());
+        let homes = working_set
+            .customers
+            .values()
+            .filter_map(|row| row.home.clone());
         accounts.extend(homes);
         let theirs = all
             .accounts
@@ -212,70 +222,70 @@ impl MemoryStore {
     }
 
     /// Writes what was touched.
-    fn save(&mut self, world: World) {
-        for holder in world.flag_holders() {
-            let kept = world.kept_flags(&holder);
+    fn save(&mut self, working_set: WorkingSet) {
+        for holder in working_set.flag_holders() {
+            let kept = working_set.kept_flags(&holder);
             self.flags.insert(holder, kept);
         }
-        let (all, touched, documents) = (&mut self.all, world.touched, self.documents);
+        let (all, changed, documents) = (&mut self.all, working_set.changed, self.documents);
         write(
             &mut all.accounts,
-            &world.accounts,
-            &touched.accounts,
+            &working_set.accounts,
+            &changed.accounts,
             documents,
         );
         write(
             &mut all.subscriptions,
-            &world.subscriptions,
-            &touched.subscriptions,
+            &working_set.subscriptions,
+            &changed.subscriptions,
             documents,
         );
         write(
             &mut all.disputes,
-            &world.disputes,
-            &touched.disputes,
+            &working_set.disputes,
+            &changed.disputes,
             documents,
         );
         write(
             &mut all.refunds,
-            &world.refunds,
-            &touched.refunds,
+            &working_set.refunds,
+            &changed.refunds,
             documents,
         );
         write(
             &mut all.customers,
-            &world.customers,
-            &touched.customers,
+            &working_set.customers,
+            &changed.customers,
             documents,
         );
-        for key in &touched.unfetched {
-            copy(&world.unfetched, &mut all.unfetched, key);
+        for key in &changed.unfetched {
+            copy(&working_set.unfetched, &mut all.unfetched, key);
         }
-        all.references.extend(touched.references);
-        all.policy = world.policy;
+        all.payment_links.extend(changed.payment_links);
+        all.policy = working_set.policy;
     }
 
     /// What is shown at the end, with all timers run.
     pub(crate) fn end(&self, now: Timestamp) -> End {
         self.check_flags();
-        let mut world = self.all.clone();
-        world.tick(now);
-        check_rows(&world);
+        let mut working_set = self.all.clone();
+        working_set.tick(now);
+        check_rows(&working_set);
         let mut customers = Vec::new();
-        for row in world
+        for row in working_set
             .customers
             .values()
             .filter(|row| row.merged_into.is_none())
         {
-            let accounts = world
+            let accounts = working_set
                 .accounts
                 .values()
                 .filter(|a| a.customer.as_ref() == Some(&row.id));
             customers.push(Seen {
                 accounts: accounts.map(|account| account.key.clone()).collect(),
-                shown: row.shown.clone(),
-                flags: row.flags(&world.plans),
-                explanation: explanation(&world, row, now),
+                derived: row.derived.clone(),
+                flags: row.flags(&working_set.plans),
+                explanation: explanation(&working_set, row, now),
             });
         }
         // Only customers without an account have the same accounts.
@@ -283,21 +293,21 @@ impl MemoryStore {
             let other = seen.accounts.is_empty().then(|| format!("{seen:?}"));
             (seen.accounts.clone(), other)
         });
-        let stands = |key: &ObjectKey| (key.clone(), world.standing(key, now).unwrap());
-        let subscriptions = world.subscriptions.keys().map(stands).collect();
-        let disputes = world
+        let stands = |key: &ObjectKey| (key.clone(), working_set.assessment(key, now).unwrap());
+        let subscriptions = working_set.subscriptions.keys().map(stands).collect();
+        let disputes = working_set
             .disputes
             .values()
             .map(|d| (d.key.clone(), d.account.clone()));
-        let refunds = world
+        let refunds = working_set
             .refunds
             .values()
             .map(|r| (r.key.clone(), r.account.clone()));
         let money = disputes.chain(refunds).collect();
-        let mut accounts: BTreeMap<_, _> = world
+        let mut accounts: BTreeMap<_, _> = working_set
             .accounts
             .into_iter()
-            .map(|(key, account)| (key, account.kept))
+            .map(|(key, account)| (key, account.history))
             .collect();
         for kept in accounts.values_mut() {
             kept.pin = None;
@@ -307,22 +317,22 @@ impl MemoryStore {
             subscriptions,
             money,
             accounts,
-            kept: world
+            kept: working_set
                 .subscriptions
                 .into_iter()
-                .map(|(key, s)| (key, s.kept))
+                .map(|(key, s)| (key, s.history))
                 .collect(),
-            disputes: world
+            disputes: working_set
                 .disputes
                 .into_iter()
-                .map(|(key, d)| (key, d.kept))
+                .map(|(key, d)| (key, d.history))
                 .collect(),
-            refunds: world
+            refunds: working_set
                 .refunds
                 .into_iter()
-                .map(|(key, r)| (key, r.kept))
+                .map(|(key, r)| (key, r.history))
                 .collect(),
-            references: world.references,
+            references: working_set.payment_links,
             nobodys: self.nobodys_flags(),
         }
     }
@@ -360,36 +370,36 @@ impl MemoryStore {
 }
 
 /// Why a customer is shown as it is. It must tell of what is shown.
-fn explanation(world: &World, row: &Customer, now: Timestamp) -> Option<Explanation> {
+fn explanation(working_set: &WorkingSet, row: &Customer, now: Timestamp) -> Option<Explanation> {
     let shown = BTreeSet::from([row.id.clone()]);
-    let group = identity::stored_groups(world, &shown).pop()?;
+    let group = links::stored_groups(working_set, &shown).pop()?;
     if group.gone {
         return None;
     }
-    let explanation = explain(world, &group, now);
-    assert_eq!(explanation.status, row.shown.status.as_str());
-    assert_eq!(explanation.reason, row.shown.reason);
+    let explanation = explain(working_set, &group, now);
+    assert_eq!(explanation.status, row.derived.status.as_str());
+    assert_eq!(explanation.reason, row.derived.reason);
     let holds: BTreeSet<Hold> = explanation.holds.iter().map(|it| it.hold).collect();
-    assert_eq!(holds, row.shown.holds);
+    assert_eq!(holds, row.derived.holds);
     let due_at = explanation.next.first().map(|step| step.at);
-    assert_eq!(due_at, row.shown.due_at);
+    assert_eq!(due_at, row.derived.due_at);
     Some(explanation)
 }
 
 /// What must hold of links and rows at any time.
-fn check_rows(world: &World) {
-    for group in identity::groups(world) {
+fn check_rows(working_set: &WorkingSet) {
+    for group in links::groups(working_set) {
         let shown = group.rows.first().unwrap();
         for id in &group.rows {
             let into = (id != shown).then(|| shown.clone());
             assert_eq!(
-                world.customers[id].merged_into, into,
+                working_set.customers[id].merged_into, into,
                 "rows point to the one shown"
             );
         }
         for key in &group.accounts {
             assert_eq!(
-                world.accounts[key].customer.as_ref(),
+                working_set.accounts[key].customer.as_ref(),
                 Some(shown),
                 "links are current"
             );

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use serde_json::Value;
-use tollgate::domain::customer::Status;
-use tollgate::domain::fact::Occurrence;
-use tollgate::domain::flag::FlagKind;
+use tollgate::domain::billing::assessment::Standing;
+use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::customer::flag::FlagKind;
+use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
 use tollgate::domain::policy::Policy;
-use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, Meaning, Mode};
 
@@ -121,16 +121,16 @@ fn a_recorded_sign_up_renewal_and_failure_end_the_same_in_any_order() {
         "customer.subscription.updated--active-to-past-due",
     ];
     let account = "cus_TOnRzwk3w8KAot";
-    let rows: [(&[&str], Class, Status); 4] = [
-        (&begin[..5], Class::Good, Status::Active),
-        (&begin, Class::Failing, Status::Suspended),
+    let rows: [(&[&str], Standing, Status); 4] = [
+        (&begin[..5], Standing::Good, Status::Active),
+        (&begin, Standing::Failing, Status::Suspended),
         (
             &[
                 &begin[..],
                 &["customer.subscription.updated--past-due-to-active"],
             ]
             .concat(),
-            Class::Good,
+            Standing::Good,
             Status::Active,
         ),
         (
@@ -139,15 +139,15 @@ fn a_recorded_sign_up_renewal_and_failure_end_the_same_in_any_order() {
                 &["customer.subscription.updated--past-due-to-unpaid"],
             ]
             .concat(),
-            Class::Failing,
+            Standing::Failing,
             Status::Suspended,
         ),
     ];
     for (stems, class, status) in rows {
         let last = stems.last().unwrap();
         let end = one_end(last, &clover(&folder, stems));
-        let subscription = end.standing("sub_1SRzqCKXBGcbgpbZ9C2XUF1a");
-        assert_eq!(subscription.class, class, "after {last}");
+        let subscription = end.assessment("sub_1SRzqCKXBGcbgpbZ9C2XUF1a");
+        assert_eq!(subscription.standing, class, "after {last}");
         assert_eq!(end.of(account).status, status, "after {last}");
         assert!(
             !kinds(&end, account).contains(&FlagKind::Ambiguous),
@@ -166,7 +166,7 @@ fn a_recorded_cancellation_and_its_undoing_in_one_second_end_the_same_in_any_ord
     ];
     let (account, subscription) = ("cus_TOnOrXxXvu7bAg", "sub_1SRznJKXBGcbgpbZTYwc12pA");
     let end = one_end("the pair", &clover(&folder, &pair));
-    let state = end.standing(subscription).state.clone().unwrap();
+    let state = end.assessment(subscription).state.clone().unwrap();
     assert!(state.cancel_at.is_some(), "alone, the one with less access");
     assert!(kinds(&end, account).contains(&FlagKind::Ambiguous));
 
@@ -175,7 +175,7 @@ fn a_recorded_cancellation_and_its_undoing_in_one_second_end_the_same_in_any_ord
         "and its end",
         &clover(&folder, &[&pair[..], &deleted].concat()),
     );
-    assert_eq!(ended.standing(subscription).class, Class::Ended);
+    assert_eq!(ended.assessment(subscription).standing, Standing::Ended);
     assert!(!kinds(&ended, account).contains(&FlagKind::Ambiguous));
 
     // The state before the second tells which of the two came last.
@@ -185,7 +185,11 @@ fn a_recorded_cancellation_and_its_undoing_in_one_second_end_the_same_in_any_ord
     events.push(older);
     let end = one_end("with what was before", &events);
     assert_eq!(
-        end.standing(subscription).state.clone().unwrap().cancel_at,
+        end.assessment(subscription)
+            .state
+            .clone()
+            .unwrap()
+            .cancel_at,
         None
     );
     assert!(!kinds(&end, account).contains(&FlagKind::Ambiguous));
@@ -229,19 +233,27 @@ fn other_recorded_chains_end_the_same_in_any_order() {
         "canceled",
     ];
     let paddles = paddles.map(|kind| format!("paddle/subscription.{kind}--sample.json"));
-    let rows: [(&[String], &str, Class); 7] = [
-        (&incomplete, "sub_GiX3TpyO37x5BW", Class::Good),
-        (&expired, "sub_1TGnF3KXBGcbgpbZ9Jnx79C5", Class::Ended),
-        (&trial, "sub_1TGnFJKXBGcbgpbZqZC2HAM0", Class::Good),
-        (&collection, "sub_1SRzqaKXBGcbgpbZayOL8079", Class::Good),
-        (&renewal, "sub_01gyssnczp81czs49zcprm6hfv", Class::Failing),
-        (&paddles[..6], "sub_01h7ht5z5wdg9pz18jx1fagp8k", Class::Good),
-        (&paddles, "sub_01h7ht5z5wdg9pz18jx1fagp8k", Class::Ended),
+    let rows: [(&[String], &str, Standing); 7] = [
+        (&incomplete, "sub_GiX3TpyO37x5BW", Standing::Good),
+        (&expired, "sub_1TGnF3KXBGcbgpbZ9Jnx79C5", Standing::Ended),
+        (&trial, "sub_1TGnFJKXBGcbgpbZqZC2HAM0", Standing::Good),
+        (&collection, "sub_1SRzqaKXBGcbgpbZayOL8079", Standing::Good),
+        (
+            &renewal,
+            "sub_01gyssnczp81czs49zcprm6hfv",
+            Standing::Failing,
+        ),
+        (
+            &paddles[..6],
+            "sub_01h7ht5z5wdg9pz18jx1fagp8k",
+            Standing::Good,
+        ),
+        (&paddles, "sub_01h7ht5z5wdg9pz18jx1fagp8k", Standing::Ended),
     ];
     for (files, subscription, class) in rows {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         let end = one_end(files[0], &chain(&folder, &files));
-        assert_eq!(end.standing(subscription).class, class, "{files:?}");
+        assert_eq!(end.assessment(subscription).standing, class, "{files:?}");
     }
 }
 

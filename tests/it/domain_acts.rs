@@ -1,16 +1,16 @@
-//! What admins do, on a world in memory.
+//! What admins do, on a working set in memory.
 
 use std::collections::BTreeSet;
 
-use tollgate::domain::act::{ActError, FreezeOrder};
-use tollgate::domain::change::{Change, Effect, IgnoreCode, Outcome};
-use tollgate::domain::customer::{Customer, Hold, PackageVersion, Profile, Shown, Status};
-use tollgate::domain::fact::{DisputeStanding, Fact, Occurrence};
-use tollgate::domain::flag::FlagKind;
+use tollgate::domain::apply::change::{Change, Effect, IgnoreCode, Outcome};
+use tollgate::domain::apply::working_set::WorkingSet;
+use tollgate::domain::billing::fact::{DisputeStage, Fact, Occurrence};
+use tollgate::domain::customer::act::{ActError, FreezeOrder};
+use tollgate::domain::customer::flag::FlagKind;
+use tollgate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
 use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
 use tollgate::domain::policy::{OnFullRefund, Policy};
 use tollgate::domain::time::Timestamp;
-use tollgate::domain::world::World;
 use uuid::Uuid;
 
 use crate::convergence_rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
@@ -19,16 +19,16 @@ const X: &str = "x@example.com";
 const Y: &str = "y@example.com";
 const Z: &str = "z@example.com";
 
-/// A world, and a hand that posts events to it.
+/// A working set, and a hand that posts events to it.
 pub(crate) struct Desk {
-    pub(crate) world: World,
+    pub(crate) working_set: WorkingSet,
     made: u128,
 }
 
 impl Desk {
     pub(crate) fn new(policy: Policy) -> Self {
         Self {
-            world: World::new(policy, plans()),
+            working_set: WorkingSet::new(policy, plans()),
             made: 0,
         }
     }
@@ -47,7 +47,7 @@ impl Desk {
 
     pub(crate) fn post_at(&mut self, event: &Occurrence, now: Timestamp) -> Effect {
         let made = &mut self.made;
-        self.world.apply(event, now, &mut || {
+        self.working_set.apply(event, now, &mut || {
             *made += 1;
             CustomerId::from_uuid(Uuid::from_u128(*made))
         })
@@ -60,7 +60,7 @@ impl Desk {
             email: Some(email.to_owned()),
             ..Profile::default()
         };
-        self.world.create_customer(id.clone(), profile, at(1));
+        self.working_set.create_customer(id.clone(), profile, at(1));
         id
     }
 
@@ -68,12 +68,12 @@ impl Desk {
         self.row(&stripe(account)).id.clone()
     }
 
-    pub(crate) fn shown(&self, account: &str) -> &Shown {
-        &self.row(&stripe(account)).shown
+    pub(crate) fn shown(&self, account: &str) -> &Derived {
+        &self.row(&stripe(account)).derived
     }
 
     pub(crate) fn row(&self, account: &ObjectKey) -> &Customer {
-        self.world.customer_of(account).unwrap()
+        self.working_set.customer_of(account).unwrap()
     }
 
     pub(crate) fn flags(&self, account: &str) -> Vec<FlagKind> {
@@ -100,7 +100,7 @@ pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
     let mut desk = Desk::with(&[sub("past_due").at(10)]);
     let id = desk.id("cus_1");
     let changes = desk
-        .world
+        .working_set
         .suspend(&id, Some("abuse".to_owned()), at(700))
         .unwrap();
     assert_eq!(names(&changes), ["update_holds"]);
@@ -109,7 +109,7 @@ pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
     assert_eq!(desk.shown("cus_1").status, Status::Suspended);
     assert_eq!(desk.shown("cus_1").reason.as_deref(), Some("abuse"));
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Manual]));
-    let changes = desk.world.reactivate(&id, at(701)).unwrap();
+    let changes = desk.working_set.reactivate(&id, at(701)).unwrap();
     assert_eq!(names(&changes), ["reactivate"]);
     assert!(
         !desk.shown("cus_1").courtesy,
@@ -119,7 +119,7 @@ pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
 
 #[test]
 fn repeating_an_act_changes_nothing() {
-    type Act = fn(&mut World, &CustomerId) -> Result<Vec<Change>, ActError>;
+    type Act = fn(&mut WorkingSet, &CustomerId) -> Result<Vec<Change>, ActError>;
     let exactly = || FreezeOrder {
         at: None,
         versions: Some(vec![PackageVersion {
@@ -128,17 +128,21 @@ fn repeating_an_act_changes_nothing() {
         }]),
     };
     let acts: [(&str, Act); 5] = [
-        ("suspend", |world, id| world.suspend(id, None, at(700))),
-        ("expire", |world, id| {
-            world.expire(id, Some("over".to_owned()), at(700))
+        ("suspend", |working_set, id| {
+            working_set.suspend(id, None, at(700))
         }),
-        ("freeze", |world, id| {
-            world.freeze(id, FreezeOrder::default(), at(700))
+        ("expire", |working_set, id| {
+            working_set.expire(id, Some("over".to_owned()), at(700))
         }),
-        ("reactivate", |world, id| world.reactivate(id, at(700))),
-        ("profile", |world, id| {
+        ("freeze", |working_set, id| {
+            working_set.freeze(id, FreezeOrder::default(), at(700))
+        }),
+        ("reactivate", |working_set, id| {
+            working_set.reactivate(id, at(700))
+        }),
+        ("profile", |working_set, id| {
             let name = Some("Ann".to_owned());
-            world.update_profile(
+            working_set.update_profile(
                 id,
                 Profile {
                     name,
@@ -151,28 +155,39 @@ fn repeating_an_act_changes_nothing() {
     for (name, act) in acts {
         let mut desk = Desk::with(&[sub("past_due").at(10)]);
         let id = desk.id("cus_1");
-        assert_ne!(act(&mut desk.world, &id).unwrap(), [], "{name}, first");
-        assert_eq!(act(&mut desk.world, &id).unwrap(), [], "{name}, again");
+        assert_ne!(
+            act(&mut desk.working_set, &id).unwrap(),
+            [],
+            "{name}, first"
+        );
+        assert_eq!(
+            act(&mut desk.working_set, &id).unwrap(),
+            [],
+            "{name}, again"
+        );
     }
     let mut desk = Desk::with(&[sub("active").at(10)]);
     let id = desk.id("cus_1");
-    desk.world.freeze(&id, exactly(), at(700)).unwrap();
+    desk.working_set.freeze(&id, exactly(), at(700)).unwrap();
     assert_eq!(desk.shown("cus_1").frozen_versions, exactly().versions);
-    assert_eq!(desk.world.freeze(&id, exactly(), at(701)).unwrap(), []);
+    assert_eq!(
+        desk.working_set.freeze(&id, exactly(), at(701)).unwrap(),
+        []
+    );
 }
 
 #[test]
 fn the_last_act_wins() {
     let mut desk = Desk::with(&[sub("active").at(10)]);
     let id = desk.id("cus_1");
-    desk.world.suspend(&id, None, at(700)).unwrap();
-    desk.world.expire(&id, None, at(701)).unwrap();
+    desk.working_set.suspend(&id, None, at(700)).unwrap();
+    desk.working_set.expire(&id, None, at(701)).unwrap();
     assert_eq!(desk.shown("cus_1").status, Status::Expired);
     let until = FreezeOrder {
         at: Some(at(600)),
         versions: None,
     };
-    desk.world.freeze(&id, until, at(702)).unwrap();
+    desk.working_set.freeze(&id, until, at(702)).unwrap();
     assert_eq!(desk.shown("cus_1").status, Status::Frozen { at: at(600) });
     assert_eq!(
         desk.shown("cus_1").entitlements.len(),
@@ -185,8 +200,8 @@ fn the_last_act_wins() {
 fn a_freeze_by_hand_keeps_the_moment_at_which_billing_ended() {
     let mut desk = Desk::with(&[sub("active").at(10), sub("canceled").at(20)]);
     let id = desk.id("cus_1");
-    desk.world.suspend(&id, None, at(700)).unwrap();
-    desk.world
+    desk.working_set.suspend(&id, None, at(700)).unwrap();
+    desk.working_set
         .freeze(&id, FreezeOrder::default(), at(701))
         .unwrap();
     assert_eq!(desk.shown("cus_1").frozen_at, Some(at(20)));
@@ -194,11 +209,11 @@ fn a_freeze_by_hand_keeps_the_moment_at_which_billing_ended() {
 
 #[test]
 fn a_reactivation_waives_the_disputes_of_that_moment() {
-    let lost = |id: &str| disputed(&stripe(id), DisputeStanding::Lost, &[stripe("cus_1")], 20);
+    let lost = |id: &str| disputed(&stripe(id), DisputeStage::Lost, &[stripe("cus_1")], 20);
     let mut desk = Desk::with(&[sub("active").at(10), lost("dp_1")]);
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Dispute]));
     let id = desk.id("cus_1");
-    desk.world.reactivate(&id, at(700)).unwrap();
+    desk.working_set.reactivate(&id, at(700)).unwrap();
     desk.post(&lost("dp_1"));
     assert_eq!(desk.shown("cus_1").status, Status::Active);
     desk.post(&lost("dp_2"));
@@ -222,12 +237,12 @@ fn a_waived_refund_hides_no_dispute_of_the_same_transaction() {
         event(second, refunded)
     };
     let tied = [stripe("txn_1"), stripe("cus_1")];
-    let lost = disputed(&stripe("txn_1"), DisputeStanding::Lost, &tied, 30);
+    let lost = disputed(&stripe("txn_1"), DisputeStage::Lost, &tied, 30);
     let mut desk = Desk::new(policy);
     desk.post(&refund("adj_1", 20));
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Refund]));
     let id = desk.id("cus_1");
-    desk.world.reactivate(&id, at(700)).unwrap();
+    desk.working_set.reactivate(&id, at(700)).unwrap();
     desk.post(&refund("adj_1", 20));
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::new());
     desk.post(&lost);
@@ -239,7 +254,7 @@ fn a_cleared_flag_comes_back_only_by_a_newer_fact() {
     let warning = |second| {
         disputed(
             &stripe("dp_1"),
-            DisputeStanding::Warning,
+            DisputeStage::Warning,
             &[stripe("cus_1")],
             second,
         )
@@ -247,7 +262,7 @@ fn a_cleared_flag_comes_back_only_by_a_newer_fact() {
     let mut desk = Desk::with(&[sub("active").at(10), warning(20)]);
     let id = desk.id("cus_1");
     let flag = desk.shown("cus_1").flags.first().unwrap().clone();
-    let changes = desk.world.clear_flag(&id, &flag, at(700)).unwrap();
+    let changes = desk.working_set.clear_flag(&id, &flag, at(700)).unwrap();
     assert_eq!(names(&changes), ["unflag"]);
     desk.post(&warning(20));
     assert_eq!(desk.flags("cus_1"), []);
@@ -261,13 +276,13 @@ fn a_cleared_flag_comes_back_only_by_a_newer_fact() {
 fn a_hold_counts_for_the_customer_and_stays_with_its_row() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", Y, 20)]);
     let (first, second) = (desk.id("cus_1"), desk.id("cus_2"));
-    desk.world.suspend(&second, None, at(700)).unwrap();
+    desk.working_set.suspend(&second, None, at(700)).unwrap();
     // A late fact: the second account had the first one's address when the first had left none.
     let merged = desk.post(&contact("cus_2", X, 15));
     assert_eq!(desk.id("cus_2"), first);
     assert!(names(&merged.changes).contains(&"merge".to_owned()));
     assert_eq!(desk.shown("cus_1").status, Status::Suspended);
-    let refused = desk.world.suspend(&second, None, at(701));
+    let refused = desk.working_set.suspend(&second, None, at(701));
     assert_eq!(
         refused,
         Err(ActError::Merged {
@@ -286,9 +301,9 @@ fn a_hold_counts_for_the_customer_and_stays_with_its_row() {
 fn a_reactivation_lifts_the_holds_of_merged_rows_too() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", Y, 20)]);
     let (first, second) = (desk.id("cus_1"), desk.id("cus_2"));
-    desk.world.expire(&second, None, at(700)).unwrap();
+    desk.working_set.expire(&second, None, at(700)).unwrap();
     desk.post(&contact("cus_2", X, 15));
-    desk.world.reactivate(&first, at(701)).unwrap();
+    desk.working_set.reactivate(&first, at(701)).unwrap();
     assert_eq!(desk.shown("cus_2").status, Status::Active);
 }
 
@@ -302,7 +317,9 @@ fn an_admin_made_customer_is_found_by_address_and_by_id() {
         external_id,
         ..Profile::default()
     };
-    desk.world.update_profile(&by_id, profile, at(2)).unwrap();
+    desk.working_set
+        .update_profile(&by_id, profile, at(2))
+        .unwrap();
     desk.post(&contact("cus_1", X, 10));
     desk.post(&contact("cus_2", X, 10));
     assert_eq!((desk.id("cus_1"), desk.id("cus_2")), (by_email, by_id));
@@ -317,7 +334,7 @@ fn a_test_account_never_joins_a_live_one_by_its_address() {
     };
     let mut in_test = contact("cus_2", X, 5);
     for fact in &mut in_test.facts {
-        if let tollgate::domain::fact::Fact::Contact(contact) = fact {
+        if let tollgate::domain::billing::fact::Fact::Contact(contact) = fact {
             contact.account = test.key("cus_2");
         }
     }
@@ -347,7 +364,10 @@ fn a_changed_profile_leaves_accounts_where_they_are() {
         email: Some(Z.to_owned()),
         ..Profile::default()
     };
-    let changes = desk.world.update_profile(&id, profile, at(700)).unwrap();
+    let changes = desk
+        .working_set
+        .update_profile(&id, profile, at(700))
+        .unwrap();
     assert_eq!(
         names(&changes),
         [
@@ -373,14 +393,15 @@ fn a_pinned_account_moves_and_those_left_without_a_row_get_one() {
     let mut fresh = || CustomerId::from_uuid(Uuid::from_u128(99));
     let account = stripe("cus_2");
     let changes = desk
-        .world
+        .working_set
         .pin_account(&account, &new, at(700), &mut fresh)
         .unwrap();
     assert!(names(&changes).contains(&"create".to_owned()));
     assert_eq!(desk.id("cus_2"), new);
     assert!(desk.id("cus_1") != new && desk.id("cus_1") != old);
     assert_eq!(
-        desk.world.pin_account(&account, &new, at(701), &mut fresh),
+        desk.working_set
+            .pin_account(&account, &new, at(701), &mut fresh),
         Ok(Vec::new())
     );
 }
@@ -391,9 +412,15 @@ fn a_pinned_account_moves_and_those_left_without_a_row_get_one() {
 fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10), sub("active").at(10)]);
     let id = desk.id("cus_1");
-    assert_eq!(names(&desk.world.delete(&id, at(700)).unwrap()), ["delete"]);
-    assert_eq!(desk.world.delete(&id, at(700)), Err(ActError::Deleted));
-    let kept = desk.world.subscriptions.clone();
+    assert_eq!(
+        names(&desk.working_set.delete(&id, at(700)).unwrap()),
+        ["delete"]
+    );
+    assert_eq!(
+        desk.working_set.delete(&id, at(700)),
+        Err(ActError::Deleted)
+    );
+    let kept = desk.working_set.subscriptions.clone();
     for event in [sub("canceled").at(20), paid(20), contact("cus_1", Y, 20)] {
         let effect = desk.post(&event);
         assert_eq!(
@@ -403,11 +430,11 @@ fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
         );
         assert_eq!(effect.customer.as_ref(), Some(&id));
     }
-    assert_eq!(desk.world.subscriptions, kept);
-    let row = &desk.world.customers[&id];
-    let kinds: Vec<_> = row.shown.flags.iter().map(|flag| flag.kind).collect();
+    assert_eq!(desk.working_set.subscriptions, kept);
+    let row = &desk.working_set.customers[&id];
+    let kinds: Vec<_> = row.derived.flags.iter().map(|flag| flag.kind).collect();
     assert_eq!(
-        (row.shown.status, kinds),
+        (row.derived.status, kinds),
         (Status::Active, vec![FlagKind::AccountDeleted])
     );
     // The address is free again.
@@ -419,12 +446,12 @@ fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
 fn a_row_that_is_gone_for_good_is_not_made_anew() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10)]);
     let id = desk.id("cus_1");
-    desk.world.delete(&id, at(700)).unwrap();
-    desk.world.customers.remove(&id);
+    desk.working_set.delete(&id, at(700)).unwrap();
+    desk.working_set.customers.remove(&id);
     let effect = desk.post(&sub("active").at(20));
     assert_eq!(
         effect.outcome,
         Outcome::Ignored(IgnoreCode::CustomerDeleted)
     );
-    assert!(desk.world.customers.is_empty());
+    assert!(desk.working_set.customers.is_empty());
 }

@@ -1,11 +1,11 @@
-//! What timers and policies do, and what becomes of events, on a world in memory.
+//! What timers and policies do, and what becomes of events, on a working set in memory.
 
 use std::time::Duration;
 
-use tollgate::domain::change::{Change, IgnoreCode, Operation, Outcome};
-use tollgate::domain::customer::Status;
-use tollgate::domain::fact::{DisputeStanding, Occurrence};
-use tollgate::domain::flag::FlagKind;
+use tollgate::domain::apply::change::{Change, IgnoreCode, Operation, Outcome};
+use tollgate::domain::billing::fact::{DisputeStage, Occurrence};
+use tollgate::domain::customer::flag::FlagKind;
+use tollgate::domain::customer::row::Status;
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
     OnPaymentFailed, Policy, Span,
@@ -45,10 +45,10 @@ fn timers_are_exact_and_give_their_due_time() {
         (at(100 + 30 * DAY), Status::Frozen { at: end }, None),
     ];
     for (now, status, due_at) in steps {
-        desk.world.tick(now);
+        desk.working_set.tick(now);
         assert_eq!(desk.shown("cus_1").status, status, "at {now}");
         assert_eq!(desk.shown("cus_1").due_at, due_at, "at {now}");
-        assert_eq!(desk.world.tick(now), [], "a second time at {now}");
+        assert_eq!(desk.working_set.tick(now), [], "a second time at {now}");
     }
 }
 
@@ -56,8 +56,8 @@ fn timers_are_exact_and_give_their_due_time() {
 fn a_scheduled_cancellation_ends_on_time() {
     let mut desk = Desk::with(&[sub("active").cancel_at(900).at(10)]);
     assert_eq!(desk.shown("cus_1").due_at, Some(at(900)));
-    assert_eq!(names(&desk.world.tick(at(899))), [""; 0]);
-    assert_eq!(names(&desk.world.tick(at(5_000))), ["freeze"]);
+    assert_eq!(names(&desk.working_set.tick(at(899))), [""; 0]);
+    assert_eq!(names(&desk.working_set.tick(at(5_000))), ["freeze"]);
     assert_eq!(desk.shown("cus_1").frozen_at, Some(at(900)));
     assert_eq!(desk.row(&stripe("cus_1")).status_since, at(5_000));
 }
@@ -66,10 +66,10 @@ fn a_scheduled_cancellation_ends_on_time() {
 fn a_courtesy_ends_when_billing_says_something_else() {
     let mut desk = Desk::with(&[sub("past_due").at(10)]);
     let id = desk.id("cus_1");
-    desk.world.reactivate(&id, at(700)).unwrap();
-    desk.world.tick(at(9 + 14 * DAY));
+    desk.working_set.reactivate(&id, at(700)).unwrap();
+    desk.working_set.tick(at(9 + 14 * DAY));
     assert_eq!(desk.shown("cus_1").status, Status::Active);
-    desk.world.tick(at(10 + 14 * DAY));
+    desk.working_set.tick(at(10 + 14 * DAY));
     assert_eq!(
         desk.shown("cus_1").status,
         Status::Frozen {
@@ -94,7 +94,7 @@ fn assert_statuses(cases: Vec<(&str, Policy, Vec<Occurrence>, Status)>) {
         }
         assert_eq!(desk.shown("cus_1").status, wanted, "{name}");
         let mut desk = Desk::with(&events);
-        desk.world.set_policy(policy, at(800));
+        desk.working_set.set_policy(policy, at(800));
         assert_eq!(desk.shown("cus_1").status, wanted, "{name}, set later");
     }
 }
@@ -166,10 +166,7 @@ fn the_policy_decides_what_disputes_and_refunds_do() {
         let dispute = disputed(&stripe("dp_1"), standing, &[stripe("cus_1")], 20);
         vec![sub("active").at(10), dispute]
     };
-    let (open, lost) = (
-        || with(DisputeStanding::Open),
-        || with(DisputeStanding::Lost),
-    );
+    let (open, lost) = (|| with(DisputeStage::Open), || with(DisputeStage::Lost));
     let refund = || {
         let charge = pair("ch_1", "cus_1", 1);
         vec![sub("active").at(10), charge, refunded("ch_1", true, 20)]
@@ -178,7 +175,7 @@ fn the_policy_decides_what_disputes_and_refunds_do() {
     let expire_lost = policy(|p| p.on_dispute_lost = OnDisputeLost::Expire);
     let keep_lost = policy(|p| p.on_dispute_lost = OnDisputeLost::Keep);
     let expire_refund = policy(|p| p.on_full_refund = OnFullRefund::Expire);
-    let warned = with(DisputeStanding::Warning);
+    let warned = with(DisputeStage::Warning);
     let (active, suspended) = (Status::Active, Status::Suspended);
     assert_statuses(vec![
         ("open", none(), open(), active),
@@ -199,7 +196,7 @@ fn accounts_stay_where_they_are_when_matching_by_email_is_turned_off() {
         match_by_email: false,
         ..Policy::default()
     };
-    desk.world.set_policy(off, at(800));
+    desk.working_set.set_policy(off, at(800));
     desk.post(&contact("cus_3", X, 30));
     assert_eq!(desk.id("cus_1"), desk.id("cus_2"));
     assert_ne!(desk.id("cus_1"), desk.id("cus_3"));
@@ -214,12 +211,7 @@ fn every_event_has_the_outcome_that_it_deserves() {
         renewed.0.state.period_end = Some(at(1_000));
         renewed.at(20)
     };
-    let open = disputed(
-        &stripe("dp_1"),
-        DisputeStanding::Open,
-        &[stripe("ch_1")],
-        40,
-    );
+    let open = disputed(&stripe("dp_1"), DisputeStage::Open, &[stripe("ch_1")], 40);
     let references = Outcome::Ignored(IgnoreCode::ReferencesOnly);
     let nothing = Occurrence {
         at: at(1),
@@ -311,11 +303,11 @@ fn a_dispute_is_traced_over_three_pairs_and_no_further() {
         let dispute = stripe("dp_1");
         desk.post(&disputed(
             &dispute,
-            DisputeStanding::Open,
+            DisputeStage::Open,
             &[stripe("ch_1")],
             3,
         ));
-        desk.world.disputes[&dispute].account.clone()
+        desk.working_set.disputes[&dispute].account.clone()
     };
     let three = [chain[0], chain[1], ("in_1", "cus_1")];
     assert_eq!(traced(&three), Some(stripe("cus_1")));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tollgate::domain::act::FreezeOrder;
-use tollgate::domain::customer::{Hold, PackageVersion, Profile};
-use tollgate::domain::explain::{Explanation, Step, explain};
-use tollgate::domain::fact::{DisputeStanding, Occurrence};
-use tollgate::domain::identity::stored_groups;
+use tollgate::domain::billing::fact::{DisputeStage, Occurrence};
+use tollgate::domain::customer::act::FreezeOrder;
+use tollgate::domain::customer::explain::{Explanation, Step, explain};
+use tollgate::domain::customer::row::{Hold, PackageVersion, Profile};
+use tollgate::domain::identity::links::stored_groups;
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
 };
@@ -23,8 +23,8 @@ const DAY: i64 = 86_400;
 
 fn explained_at(desk: &Desk, account: &str, second: i64) -> Explanation {
     let shown = BTreeSet::from([desk.id(account)]);
-    let group = stored_groups(&desk.world, &shown).pop().unwrap();
-    explain(&desk.world, &group, at(second))
+    let group = stored_groups(&desk.working_set, &shown).pop().unwrap();
+    explain(&desk.working_set, &group, at(second))
 }
 
 fn explained(desk: &Desk, account: &str) -> Explanation {
@@ -412,15 +412,15 @@ fn every_hold_is_told_alone_and_beside_others() {
     let suspend: &dyn Fn(&mut Desk) = &|desk| {
         let id = desk.id("cus_1");
         let reason = Some("abuse".to_owned());
-        desk.world.suspend(&id, reason, at(700)).unwrap();
+        desk.working_set.suspend(&id, reason, at(700)).unwrap();
     };
     let expire: &dyn Fn(&mut Desk) = &|desk| {
         let id = desk.id("cus_1");
-        desk.world.expire(&id, None, at(700)).unwrap();
+        desk.working_set.expire(&id, None, at(700)).unwrap();
     };
     let reactivate: &dyn Fn(&mut Desk) = &|desk| {
         let id = desk.id("cus_1");
-        desk.world.reactivate(&id, at(700)).unwrap();
+        desk.working_set.reactivate(&id, at(700)).unwrap();
     };
     let by_date: &dyn Fn(&mut Desk) = &|desk| {
         let order = FreezeOrder {
@@ -428,7 +428,7 @@ fn every_hold_is_told_alone_and_beside_others() {
             versions: None,
         };
         let id = desk.id("cus_1");
-        desk.world.freeze(&id, order, at(700)).unwrap();
+        desk.working_set.freeze(&id, order, at(700)).unwrap();
     };
     let by_list: &dyn Fn(&mut Desk) = &|desk| {
         let version = PackageVersion {
@@ -440,7 +440,7 @@ fn every_hold_is_told_alone_and_beside_others() {
             versions: Some(vec![version]),
         };
         let id = desk.id("cus_1");
-        desk.world.freeze(&id, order, at(700)).unwrap();
+        desk.working_set.freeze(&id, order, at(700)).unwrap();
     };
     let nothing: &dyn Fn(&mut Desk) = &|_| {};
     let case = |name, policy, events, acts, status, holds, told| Case {
@@ -453,7 +453,7 @@ fn every_hold_is_told_alone_and_beside_others() {
         told,
     };
     let lost_too = || {
-        let mut events = with(DisputeStanding::Lost);
+        let mut events = with(DisputeStage::Lost);
         events.push(sub("past_due").at(30));
         events
     };
@@ -515,7 +515,7 @@ fn every_hold_is_told_alone_and_beside_others() {
         case(
             "open",
             policy(|p| p.on_dispute_opened = OnDisputeOpened::Suspend),
-            with(DisputeStanding::Open),
+            with(DisputeStage::Open),
             nothing,
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
@@ -528,7 +528,7 @@ fn every_hold_is_told_alone_and_beside_others() {
         case(
             "lost",
             none(),
-            with(DisputeStanding::Lost),
+            with(DisputeStage::Lost),
             nothing,
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
@@ -541,7 +541,7 @@ fn every_hold_is_told_alone_and_beside_others() {
         case(
             "waived",
             none(),
-            with(DisputeStanding::Lost),
+            with(DisputeStage::Lost),
             reactivate,
             "active",
             &[],
@@ -589,7 +589,7 @@ fn every_hold_is_told_alone_and_beside_others() {
             "the strictest",
             policy(|p| p.on_end = OnEnd::Expire),
             {
-                let mut events = with(DisputeStanding::Lost);
+                let mut events = with(DisputeStage::Lost);
                 events.push(sub("canceled").at(30));
                 events
             },
@@ -656,7 +656,10 @@ fn each_account_is_told_with_how_it_found_its_customer() {
         ..Profile::default()
     };
     let id = named.make(X);
-    named.world.update_profile(&id, profile, at(2)).unwrap();
+    named
+        .working_set
+        .update_profile(&id, profile, at(2))
+        .unwrap();
     let mut addressed = Desk::new(Policy::default());
     addressed.make(X);
     for event in &events() {
@@ -678,7 +681,7 @@ fn each_account_is_told_with_how_it_found_its_customer() {
     let (one, three) = (followed.id("cus_1"), stripe("cus_3"));
     let mut no_id = || unreachable!("both customers have rows");
     followed
-        .world
+        .working_set
         .pin_account(&three, &one, at(700), &mut no_id)
         .unwrap();
     let pinned = "Account cus_3 is tied to the customer by an admin.";
@@ -712,7 +715,7 @@ fn what_comes_when_nothing_comes_is_told_in_order() {
 
     // What was foretold is what comes.
     for (at, status, _) in steps(&desk) {
-        desk.world.tick(at);
+        desk.working_set.tick(at);
         assert_eq!(desk.shown("cus_1").status.as_str(), status, "at {at}");
     }
     assert_eq!(explained_at(&desk, "cus_1", 20 * DAY).next, []);

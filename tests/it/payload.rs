@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tollgate::domain::fact::{Fact, Occurrence};
+use tollgate::domain::billing::fact::{Fact, Occurrence};
 use tollgate::domain::id::Provider;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode, Reading, TYPES};
 
@@ -101,10 +101,10 @@ fn comparable(payload: &Value) -> Reading {
         if !only_references(occurrence) {
             occurrence
                 .facts
-                .retain(|fact| !matches!(fact, Fact::References { .. }));
+                .retain(|fact| !matches!(fact, Fact::PaymentLink { .. }));
         }
         for fact in &mut occurrence.facts {
-            if let Fact::References { ids } = fact {
+            if let Fact::PaymentLink { ids } = fact {
                 ids.retain(|key| !key.id.starts_with("in_"));
             }
         }

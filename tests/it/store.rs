@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, Provider};
-use tollgate::domain::profile::ProfileChange;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, Created, Order, SameEmail};
 use tollgate::pipeline::process::{Disposition, process};

@@ -39,8 +39,8 @@ pub(super) fn plan(seed: u64, events: usize, weather: Weather) -> Delivery {
         places.push((place, event));
         if draw.chance(weather.duplicate) {
             // Retries follow soon; somebody's replay comes at any time.
-            let reach = if draw.chance(0.5) { 16 } else { events };
-            places.push((place + draw.index(reach), event));
+            let lookup_keys = if draw.chance(0.5) { 16 } else { events };
+            places.push((place + draw.index(lookup_keys), event));
         }
     }
     if weather.shuffle {

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::life::{END_AFTER, seconds};
-use super::person::{DisputeStanding, Person, Phase, Subscription};
+use super::person::{DisputeStage, Person, Phase, Subscription};
 use crate::domain::time::Timestamp;
 
 /// How a customer should look, or does look.
@@ -108,7 +108,7 @@ fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) 
         .collect();
     let best = worths.iter().map(|(_, worth, _)| *worth).min();
     let ended_at = worths.iter().filter_map(|(_, _, ended)| *ended).max();
-    let has_lost = disputes(person, accounts, |it| it == DisputeStanding::Lost).next();
+    let has_lost = disputes(person, accounts, |it| it == DisputeStage::Lost).next();
 
     let billing = match best {
         None | Some(Worth::Good) => None,
@@ -176,7 +176,7 @@ fn worth(it: &Subscription, now: Timestamp) -> Option<(Worth, Option<Timestamp>)
 fn disputes<'a>(
     person: &'a Person,
     accounts: &'a [usize],
-    stands: impl Fn(DisputeStanding) -> bool + 'a,
+    stands: impl Fn(DisputeStage) -> bool + 'a,
 ) -> impl Iterator<Item = &'a str> {
     let own = |payment: usize| accounts.contains(&person.payments[payment].account);
     let all = person.disputes.iter();
@@ -185,7 +185,7 @@ fn disputes<'a>(
 }
 
 fn flags(person: &Person, accounts: &[usize]) -> BTreeSet<(String, String)> {
-    let is_open = |it| matches!(it, DisputeStanding::Inquiry | DisputeStanding::Open);
+    let is_open = |it| matches!(it, DisputeStage::Inquiry | DisputeStage::Open);
     let open = disputes(person, accounts, is_open).map(|id| ("open_dispute", id));
     let refunds = person.refunds.iter();
     let full = refunds

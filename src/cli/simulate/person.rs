@@ -167,12 +167,12 @@ pub(super) struct Dispute {
     pub(super) payment: usize,
     /// Stripe's dispute; Paddle's transaction, for its reversal is another adjustment.
     pub(super) id: String,
-    pub(super) standing: DisputeStanding,
+    pub(super) standing: DisputeStage,
     pub(super) opened_at: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DisputeStanding {
+pub(super) enum DisputeStage {
     Inquiry,
     Open,
     Over,

@@ -81,13 +81,13 @@ impl Traffic {
                 .chain(&person.addresses_taken)
                 .any(|email| addresses.contains(email))
         };
-        let touched: Vec<usize> = self
+        let changed: Vec<usize> = self
             .people
             .iter()
             .filter(holds)
             .map(|person| person.index)
             .collect();
-        people.extend(touched);
+        people.extend(changed);
         people
     }
 }

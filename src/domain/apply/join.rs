@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::fact::{DisputeStanding, Fact, is_account};
-use crate::domain::id::ObjectKey;
-use crate::domain::identity::linking;
-use crate::domain::kept::{
-    KeptAccount, KeptDispute, KeptRefund, KeptSubscription, KeptUnfetched, RefundPart,
+use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
+use crate::domain::billing::assessment::payer;
+use crate::domain::billing::fact::{DisputeStage, Fact, is_account};
+use crate::domain::billing::history::{
+    DisputeHistory, RefundHistory, RefundPart, SubscriptionHistory, UnfetchedHistory,
 };
-use crate::domain::standing::payer;
+use crate::domain::id::ObjectKey;
+use crate::domain::identity::account::AccountHistory;
+use crate::domain::identity::links::linking;
 use crate::domain::time::Timestamp;
-use crate::domain::world::{Account, Dispute, Refund, Subscription, World};
 
 /// What joining facts has disturbed.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(super) struct Disturbed {
     pub(super) accounts: BTreeSet<ObjectKey>,
     /// Accounts that are new or hold their linking address otherwise, and such addresses, before
     /// and after: accounts may belong to other customers now.
-    pub(super) strayed: BTreeSet<ObjectKey>,
+    pub(super) relinked: BTreeSet<ObjectKey>,
     pub(super) emails: BTreeSet<String>,
     /// Disputes and refunds may belong to other accounts now.
     pub(super) disputes: bool,
@@ -27,21 +28,21 @@ pub(super) struct Disturbed {
     pub(super) money: bool,
 }
 
-impl World {
+impl WorkingSet {
     /// Joins one fact of the instant `at` to what is kept.
     pub(super) fn join(&mut self, at: Timestamp, fact: &Fact, disturbed: &mut Disturbed) {
         match fact {
             Fact::Contact(contact) => {
-                let join = |kept: &mut KeptAccount| kept.join_contact(at, contact);
+                let join = |history: &mut AccountHistory| history.join_contact(at, contact);
                 self.join_account(&contact.account, at, disturbed, join);
             }
             Fact::AccountNamed { account } => self.join_account(account, at, disturbed, |_| {}),
             Fact::AccountRemoved { account } => {
-                self.join_account(account, at, disturbed, |kept| kept.join_removed(at));
+                self.join_account(account, at, disturbed, |history| history.join_removed(at));
             }
             Fact::Subscription(fact) => {
                 let account = fact.state.account.as_ref();
-                let join = |kept: &mut KeptSubscription| kept.join_state(at, fact);
+                let join = |history: &mut SubscriptionHistory| history.join_state(at, fact);
                 self.join_subscription(&fact.subscription, account, at, disturbed, join);
             }
             Fact::PaymentFailed {
@@ -49,7 +50,7 @@ impl World {
                 account,
             } => {
                 let account = account.as_ref();
-                let join = |kept: &mut KeptSubscription| kept.join_failure(at, account);
+                let join = |history: &mut SubscriptionHistory| history.join_failure(at, account);
                 self.join_subscription(subscription, account, at, disturbed, join);
             }
             Fact::PaymentSucceeded {
@@ -57,14 +58,14 @@ impl World {
                 account,
             } => {
                 let account = account.as_ref();
-                let join = |kept: &mut KeptSubscription| kept.join_success(at, account);
+                let join = |history: &mut SubscriptionHistory| history.join_success(at, account);
                 self.join_subscription(subscription, account, at, disturbed, join);
             }
             Fact::Disputed {
                 dispute,
-                standing,
+                stage,
                 ids,
-            } => self.join_dispute(dispute, *standing, ids, at, disturbed),
+            } => self.join_dispute(dispute, *stage, ids, at, disturbed),
             Fact::Refunded {
                 refund,
                 part,
@@ -73,31 +74,31 @@ impl World {
                 ids,
             } => {
                 let (full, amount) = (*full, *amount);
-                let join = |kept: &mut KeptRefund| {
-                    kept.join(part, RefundPart { at, full, amount }, ids);
+                let join = |history: &mut RefundHistory| {
+                    history.join(part, RefundPart { at, full, amount }, ids);
                 };
                 self.join_refund(refund, disturbed, join);
                 self.join_ids(refund, ids, at, disturbed);
             }
             Fact::Charged { payment, amount } => {
-                let join = |kept: &mut KeptRefund| kept.join_charged(at, *amount);
+                let join = |history: &mut RefundHistory| history.join_charged(at, *amount);
                 self.join_refund(payment, disturbed, join);
             }
-            Fact::References { ids } => disturbed.disputes |= self.join_references(ids),
+            Fact::PaymentLink { ids } => disturbed.disputes |= self.join_payment_links(ids),
             Fact::Unfetched { object } => self.join_unfetched(object, at),
         }
     }
 
     fn join_unfetched(&mut self, key: &ObjectKey, at: Timestamp) {
         let known = self.unfetched.entry(key.clone());
-        known.or_insert_with(|| KeptUnfetched::new(at)).join(at);
-        self.touched.unfetched.insert(key.clone());
+        known.or_insert_with(|| UnfetchedHistory::new(at)).join(at);
+        self.changed.unfetched.insert(key.clone());
     }
 
     fn join_dispute(
         &mut self,
         key: &ObjectKey,
-        standing: DisputeStanding,
+        stage: DisputeStage,
         ids: &BTreeSet<ObjectKey>,
         at: Timestamp,
         disturbed: &mut Disturbed,
@@ -105,13 +106,13 @@ impl World {
         let is_new = !self.disputes.contains_key(key);
         let dispute = self.disputes.entry(key.clone()).or_insert_with(|| Dispute {
             key: key.clone(),
-            kept: KeptDispute::new(at, standing),
+            history: DisputeHistory::new(at, stage),
             account: None,
         });
-        let before = dispute.kept.clone();
-        dispute.kept.join(at, standing, ids);
-        if is_new || dispute.kept != before {
-            self.touched.disputes.insert(key.clone());
+        let before = dispute.history.clone();
+        dispute.history.join(at, stage, ids);
+        if is_new || dispute.history != before {
+            self.changed.disputes.insert(key.clone());
             disturbed.money = true;
         }
         self.join_ids(key, ids, at, disturbed);
@@ -121,17 +122,17 @@ impl World {
         &mut self,
         key: &ObjectKey,
         disturbed: &mut Disturbed,
-        join: impl FnOnce(&mut KeptRefund),
+        join: impl FnOnce(&mut RefundHistory),
     ) {
         let refund = self.refunds.entry(key.clone()).or_insert_with(|| Refund {
             key: key.clone(),
-            kept: KeptRefund::default(),
+            history: RefundHistory::default(),
             account: None,
         });
-        let before = refund.kept.clone();
-        join(&mut refund.kept);
-        if refund.kept != before {
-            self.touched.refunds.insert(key.clone());
+        let before = refund.history.clone();
+        join(&mut refund.history);
+        if refund.history != before {
+            self.changed.refunds.insert(key.clone());
             disturbed.money = true;
         }
     }
@@ -147,7 +148,7 @@ impl World {
     ) {
         let mut tied = ids.clone();
         tied.insert(object.clone());
-        self.join_references(&tied);
+        self.join_payment_links(&tied);
         for account in ids.iter().filter(|id| is_account(id)) {
             self.join_account(account, at, disturbed, |_| {});
         }
@@ -160,28 +161,28 @@ impl World {
         key: &ObjectKey,
         at: Timestamp,
         disturbed: &mut Disturbed,
-        join: impl FnOnce(&mut KeptAccount),
+        join: impl FnOnce(&mut AccountHistory),
     ) {
         let is_new = !self.accounts.contains_key(key);
         let account = self.accounts.entry(key.clone()).or_insert_with(|| Account {
             key: key.clone(),
-            kept: KeptAccount::new(at),
+            history: AccountHistory::new(at),
             linking_email: None,
             customer: None,
         });
-        let before = account.kept.clone();
-        account.kept.join_named(at);
-        join(&mut account.kept);
+        let before = account.history.clone();
+        account.history.join_named(at);
+        join(&mut account.history);
         disturbed.accounts.insert(key.clone());
-        if is_new || account.kept != before {
-            let (was, is) = (linking(&before), linking(&account.kept));
+        if is_new || account.history != before {
+            let (was, is) = (linking(&before), linking(&account.history));
             if is_new || was != is {
                 let emails = [was, is].into_iter().flatten().map(|l| l.email.to_owned());
                 disturbed.emails.extend(emails);
-                disturbed.strayed.insert(key.clone());
+                disturbed.relinked.insert(key.clone());
             }
             account.linking_email = is.map(|linking| linking.email.to_owned());
-            self.touched.accounts.insert(key.clone());
+            self.changed.accounts.insert(key.clone());
         }
     }
 
@@ -192,7 +193,7 @@ impl World {
         account: Option<&ObjectKey>,
         at: Timestamp,
         disturbed: &mut Disturbed,
-        join: impl FnOnce(&mut KeptSubscription),
+        join: impl FnOnce(&mut SubscriptionHistory),
     ) {
         if let Some(account) = account {
             self.join_account(account, at, disturbed, |_| {});
@@ -203,17 +204,17 @@ impl World {
             .entry(key.clone())
             .or_insert_with(|| Subscription {
                 key: key.clone(),
-                kept: KeptSubscription::default(),
+                history: SubscriptionHistory::default(),
                 account: None,
             });
-        let before = subscription.kept.clone();
-        join(&mut subscription.kept);
-        let payer = payer(&subscription.kept);
+        let before = subscription.history.clone();
+        join(&mut subscription.history);
+        let payer = payer(&subscription.history);
         disturbed.accounts.extend(subscription.account.clone());
         disturbed.accounts.extend(payer.clone());
-        if is_new || subscription.kept != before {
+        if is_new || subscription.history != before {
             subscription.account = payer;
-            self.touched.subscriptions.insert(key.clone());
+            self.changed.subscriptions.insert(key.clone());
         }
     }
 }

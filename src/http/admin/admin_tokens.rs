@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::list::{self, List, Paging, PagingQuery};
 use super::view::AdminTokenView;
-use super::{Faults, checked, order_in, order_of};
+use super::{FieldErrors, checked, order_in, order_of};
 use crate::domain::id::{AdminTokenId, AppSlug};
 use crate::domain::role::Role;
 use crate::domain::validate::{self, FieldError};
@@ -84,13 +84,13 @@ async fn create(
 ) -> Result<(StatusCode, Json<NewAdminTokenView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut tx = state.store.begin().await?;
-    let mut faults = Faults::default();
-    let name = faults.note(checked("name", validate::line(&body.name)));
+    let mut field_errors = FieldErrors::default();
+    let name = field_errors.note(checked("name", validate::line(&body.name)));
     let role = body.role.parse::<Role>().map_err(|error| error.to_string());
-    let role = faults.note(checked("role", role));
-    let app = faults.note(bound_to(&mut tx, &admin, body.app.as_deref()).await?);
-    let expires_in_days = faults.note(days(body.expires_in_days));
-    let (name, role) = faults.finish(name.zip(role))?;
+    let role = field_errors.note(checked("role", role));
+    let app = field_errors.note(bound_to(&mut tx, &admin, body.app.as_deref()).await?);
+    let expires_in_days = field_errors.note(days(body.expires_in_days));
+    let (name, role) = field_errors.finish(name.zip(role))?;
     let wanted = AdminTokenOrder {
         name,
         role,

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::list::{List, Paging, PagingQuery};
 use super::view::AppView;
-use super::{Faults, checked, order_in};
+use super::{FieldErrors, checked, order_in};
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
 use crate::domain::role::Role;
@@ -111,14 +111,14 @@ async fn create(
             detail: "the token is bound to one app and can make no other".into(),
         });
     }
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     let slug = body
         .slug
         .parse::<AppSlug>()
         .map_err(|error| error.to_string());
-    let slug = faults.note(checked("slug", slug));
-    let name = faults.note(checked("name", validate::line(&body.name)));
-    let (slug, name) = faults.finish(slug.zip(name))?;
+    let slug = field_errors.note(checked("slug", slug));
+    let name = field_errors.note(checked("name", validate::line(&body.name)));
+    let (slug, name) = field_errors.finish(slug.zip(name))?;
     let order = order_in(&admin, &state, slug.clone());
     let app = App {
         slug,

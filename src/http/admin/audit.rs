@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::{Faults, instant, word_of};
+use super::{FieldErrors, instant, word_of};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::http::openapi;
@@ -82,17 +82,17 @@ struct AuditQuery {
 impl Filters for AuditQuery {
     type Filter = AuditFilter;
 
-    fn filter(self, _: Timestamp, faults: &mut Faults) -> AuditFilter {
+    fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> AuditFilter {
         let since = self.since.map(|text| instant("since", &text));
         let until = self.until.map(|text| instant("until", &text));
         let customer = word_of("customer_id", self.customer_id);
         AuditFilter {
-            customer: faults.note(customer).flatten(),
+            customer: field_errors.note(customer).flatten(),
             operation: self.operation,
-            actor: faults.note(word_of("actor", self.actor)).flatten(),
+            actor: field_errors.note(word_of("actor", self.actor)).flatten(),
             event: self.event_id,
-            since: since.and_then(|it| faults.note(it)),
-            until: until.and_then(|it| faults.note(it)),
+            since: since.and_then(|it| field_errors.note(it)),
+            until: until.and_then(|it| field_errors.note(it)),
         }
     }
 }

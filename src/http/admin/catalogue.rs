@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use super::list::{List, Paging, PagingQuery};
 use super::packages::{PackageView, packages_of};
 use super::releases::package_of;
-use crate::domain::access::{Holder, decide};
-use crate::domain::customer::Customer;
+use crate::domain::access::check::{Holder, decide};
+use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -84,14 +84,14 @@ impl HolderView {
         let all = granted.of(&customer);
         let holder = Holder {
             token: None,
-            shown: &customer.shown,
+            derived: &customer.derived,
             grants: &all,
             releases: &granted.releases,
         };
         let code = decide(holder, package, None, now);
         let mut grants = packages_of(&customer, granted);
         grants.retain(|grant| grant.package == package);
-        let shown = customer.shown;
+        let shown = customer.derived;
         Self {
             customer_id: customer.id.into(),
             name: shown.contact.name,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::constraint::{Constraint, Version};
+use crate::domain::access::constraint::{Constraint, Version};
 use crate::domain::validate::FieldError;
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, Reading, ValidJson};

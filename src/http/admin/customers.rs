@@ -10,10 +10,10 @@ use utoipa_axum::routes;
 
 use super::list::{Filters, List, Listing, Paging, PagingQuery};
 use super::view::{self, CustomerView};
-use super::{Faults, instant, order_of, problem, shown_customer, yes_or_no};
-use crate::domain::customer::Customer;
+use super::{FieldErrors, instant, order_of, problem, shown_customer, yes_or_no};
+use crate::domain::customer::profile::ProfileChange;
+use crate::domain::customer::row::Customer;
 use crate::domain::id::AppSlug;
-use crate::domain::profile::ProfileChange;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::http::input::CheckedJson;
@@ -358,20 +358,23 @@ fn status(text: Option<String>) -> Result<Option<String>, FieldError> {
 impl Filters for ListQuery {
     type Filter = CustomerFilter;
 
-    fn filter(self, _: Timestamp, faults: &mut Faults) -> CustomerFilter {
+    fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> CustomerFilter {
         let created_after = filled(self.created_after);
         let created_after = created_after.map(|text| instant("created_after", &text));
         let has_token = yes_or_no("has_token", self.has_token.as_deref());
         let include_deleted = yes_or_no("include_deleted", self.include_deleted.as_deref());
         CustomerFilter {
-            email: faults.note(searched("email", self.email)).flatten(),
+            email: field_errors.note(searched("email", self.email)).flatten(),
             external_id: filled(self.external_id),
             user_id: filled(self.user_id),
-            status: faults.note(status(self.status)).flatten(),
-            text: faults.note(searched("q", self.q)).flatten(),
-            created_after: created_after.and_then(|it| faults.note(it)),
-            has_token: faults.note(has_token).flatten(),
-            include_deleted: faults.note(include_deleted).flatten().unwrap_or_default(),
+            status: field_errors.note(status(self.status)).flatten(),
+            text: field_errors.note(searched("q", self.q)).flatten(),
+            created_after: created_after.and_then(|it| field_errors.note(it)),
+            has_token: field_errors.note(has_token).flatten(),
+            include_deleted: field_errors
+                .note(include_deleted)
+                .flatten()
+                .unwrap_or_default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::list::{self, Filters, List, Listing, PagingQuery};
 use super::view::EventView;
-use super::{Faults, instant, problem, word_of};
+use super::{FieldErrors, instant, problem, word_of};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -50,20 +50,24 @@ pub(super) struct EventQuery {
 impl Filters for EventQuery {
     type Filter = EventFilter;
 
-    fn filter(self, _: Timestamp, faults: &mut Faults) -> EventFilter {
+    fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> EventFilter {
         let since = self.since.map(|text| instant("since", &text));
         let until = self.until.map(|text| instant("until", &text));
-        let outcome = faults.note(word_of("outcome", self.outcome)).flatten();
-        let status = faults.note(word_of("status", self.status)).flatten();
+        let outcome = field_errors
+            .note(word_of("outcome", self.outcome))
+            .flatten();
+        let status = field_errors.note(word_of("status", self.status)).flatten();
         EventFilter {
             outcome: outcome.or(status),
-            provider: faults.note(word_of("provider", self.provider)).flatten(),
+            provider: field_errors
+                .note(word_of("provider", self.provider))
+                .flatten(),
             event_type: self.event_type,
-            customer: faults
+            customer: field_errors
                 .note(word_of("customer_id", self.customer_id))
                 .flatten(),
-            since: since.and_then(|it| faults.note(it)),
-            until: until.and_then(|it| faults.note(it)),
+            since: since.and_then(|it| field_errors.note(it)),
+            until: until.and_then(|it| field_errors.note(it)),
         }
     }
 }

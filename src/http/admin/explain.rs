@@ -11,10 +11,12 @@ use utoipa_axum::routes;
 
 use super::shown_customer;
 use super::view::{self, FlagView};
-use crate::domain::customer::{Customer, Hold};
-use crate::domain::explain::{AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause};
-use crate::domain::identity::Tie;
-use crate::domain::standing::Verdict;
+use crate::domain::billing::assessment::Verdict;
+use crate::domain::customer::explain::{
+    AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
+};
+use crate::domain::customer::row::{Customer, Hold};
+use crate::domain::identity::links::Tie;
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -270,7 +272,7 @@ fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
          accounts change nothing.",
         on.unwrap_or_default()
     );
-    let shown = customer.shown;
+    let shown = customer.derived;
     ExplanationView {
         customer_id: customer.id.into(),
         status: shown.status.as_str(),
@@ -320,7 +322,7 @@ fn subscription(
         livemode: it.livemode,
         account: it.account,
         status: it.status,
-        class: it.class.as_str(),
+        class: it.standing.as_str(),
         verdict: it.verdict.map(Verdict::as_str),
         decided_at: time(it.decided_at),
         ambiguous: it.ambiguous,

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::list::{self, Filters, List, Listing, PagingQuery};
 use super::view::FlagView;
-use super::{Faults, order_of, word_of};
+use super::{FieldErrors, order_of, word_of};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -51,11 +51,11 @@ struct FlagQuery {
 impl Filters for FlagQuery {
     type Filter = FlagFilter;
 
-    fn filter(self, _: Timestamp, faults: &mut Faults) -> FlagFilter {
+    fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> FlagFilter {
         let customer = word_of("customer_id", self.customer_id);
         FlagFilter {
-            kind: faults.note(word_of("kind", self.kind)).flatten(),
-            customer: faults.note(customer).flatten(),
+            kind: field_errors.note(word_of("kind", self.kind)).flatten(),
+            customer: field_errors.note(customer).flatten(),
         }
     }
 }

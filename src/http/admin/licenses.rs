@@ -1,4 +1,4 @@
-//! Licences of customers. What makes one valid is in [`domain::license`](crate::domain::license).
+//! Licences of customers. What makes one valid is in [`domain::access::license`](crate::domain::access::license).
 
 use axum::Json;
 use axum::extract::State;
@@ -11,10 +11,10 @@ use utoipa_axum::routes;
 
 use super::list::{Filters, List, Listing, Paging, PagingQuery};
 use super::operations::{EmptyBody, ReasonBody};
-use super::{Faults, checked, end, order_of, problem, shown_customer, word_of};
-use crate::domain::customer::Customer;
+use super::{FieldErrors, checked, end, order_of, problem, shown_customer, word_of};
+use crate::domain::access::license::{License, LicenseCode, LicenseStatus};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
-use crate::domain::license::{License, LicenseCode, LicenseStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::{self, FieldError};
 use crate::http::openapi::{self, words};
@@ -118,7 +118,7 @@ impl From<Judged> for ValidationView {
     fn from(judged: Judged) -> Self {
         let code = judged.code;
         let (license, customer) = judged.license.unzip();
-        let shown = customer.as_ref().map(|it| &it.shown);
+        let shown = customer.as_ref().map(|it| &it.derived);
         let expires_at = license.as_ref().and_then(|it| it.expires_at);
         let frozen_at = shown.and_then(|it| it.frozen_at);
         Self {
@@ -151,10 +151,11 @@ pub(in crate::http) struct LicenseQuery {
 impl Filters for LicenseQuery {
     type Filter = LicenseFilter;
 
-    fn filter(self, now: Timestamp, faults: &mut Faults) -> LicenseFilter {
+    fn filter(self, now: Timestamp, field_errors: &mut FieldErrors) -> LicenseFilter {
         let customer = word_of("customer_id", self.customer_id);
-        let customer: Option<Option<CustomerId>> = faults.note(customer);
-        let status: Option<Option<LicenseStatus>> = faults.note(word_of("status", self.status));
+        let customer: Option<Option<CustomerId>> = field_errors.note(customer);
+        let status: Option<Option<LicenseStatus>> =
+            field_errors.note(word_of("status", self.status));
         LicenseFilter {
             customer: customer.flatten(),
             product: self.product,
@@ -186,19 +187,19 @@ pub(in crate::http) struct LicenseBody {
 impl LicenseBody {
     /// What is ordered, and for whom. The customer is looked up, because a body may name anybody.
     async fn check(self, tx: &mut Tx, order: &Order) -> Result<(LicenseOrder, Customer), ApiError> {
-        let mut faults = Faults::default();
+        let mut field_errors = FieldErrors::default();
         let customer = holder(tx, &order.app, &self.customer_id).await?;
-        let customer = faults.note(customer);
-        let product = faults.note(checked("product", validate::line(&self.product)));
+        let customer = field_errors.note(customer);
+        let product = field_errors.note(checked("product", validate::line(&self.product)));
         let key = self
             .key
-            .and_then(|key| faults.note(checked("key", validate::license_key(&key))));
+            .and_then(|key| field_errors.note(checked("key", validate::license_key(&key))));
         let end = end("expires_at", self.expires_at.as_deref(), order.now);
-        let expires_at = faults.note(end).flatten();
+        let expires_at = field_errors.note(end).flatten();
         let metadata = self
             .metadata
-            .and_then(|it| faults.note(checked("metadata", validate::metadata(&it))));
-        let (customer, product) = faults.finish(customer.zip(product))?;
+            .and_then(|it| field_errors.note(checked("metadata", validate::metadata(&it))));
+        let (customer, product) = field_errors.finish(customer.zip(product))?;
         if customer.deleted_at.is_some() {
             return Err(problem::customer_deleted());
         }

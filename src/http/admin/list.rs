@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
-use crate::http::faults::Faults;
+use crate::http::field_errors::FieldErrors;
 use crate::http::input::{read_query, refuse_unknown};
 use crate::http::{ApiError, AppState};
 use crate::store::{Listed, Window};
@@ -48,11 +48,11 @@ impl FromRequestParts<AppState> for Paging {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        let mut faults = Faults::default();
-        refuse_unknown::<PagingQuery>(&parts.uri, &[], &mut faults);
-        let query = read_query::<PagingQuery>(&parts.uri, &mut faults);
-        let window = query.and_then(|query| window(&query, &mut faults));
-        faults.finish_query(window.map(Self))
+        let mut field_errors = FieldErrors::default();
+        refuse_unknown::<PagingQuery>(&parts.uri, &[], &mut field_errors);
+        let query = read_query::<PagingQuery>(&parts.uri, &mut field_errors);
+        let window = query.and_then(|query| window(&query, &mut field_errors));
+        field_errors.finish_query(window.map(Self))
     }
 }
 
@@ -73,36 +73,36 @@ pub(in crate::http) trait Filters: DeserializeOwned {
     type Filter: Send;
 
     /// Reads them. What cannot be read is noted, and left out of the filter.
-    fn filter(self, now: Timestamp, faults: &mut Faults) -> Self::Filter;
+    fn filter(self, now: Timestamp, field_errors: &mut FieldErrors) -> Self::Filter;
 }
 
 impl<Q: Filters> FromRequestParts<AppState> for Listing<Q> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let mut faults = Faults::default();
-        refuse_unknown::<Q>(&parts.uri, &PARAMETERS, &mut faults);
-        let part = read_query::<PagingQuery>(&parts.uri, &mut faults);
-        let part = part.and_then(|query| window(&query, &mut faults));
-        let filters = read_query::<Q>(&parts.uri, &mut faults);
-        let filter = filters.map(|it| it.filter(state.clock.now(), &mut faults));
+        let mut field_errors = FieldErrors::default();
+        refuse_unknown::<Q>(&parts.uri, &PARAMETERS, &mut field_errors);
+        let part = read_query::<PagingQuery>(&parts.uri, &mut field_errors);
+        let part = part.and_then(|query| window(&query, &mut field_errors));
+        let filters = read_query::<Q>(&parts.uri, &mut field_errors);
+        let filter = filters.map(|it| it.filter(state.clock.now(), &mut field_errors));
         let listing = part.zip(filter).map(|(window, filter)| Self {
             paging: Paging(window),
             filter,
         });
-        faults.finish_query(listing)
+        field_errors.finish_query(listing)
     }
 }
 
 /// The part that is asked for; `None` if something is wrong with how.
-fn window(query: &PagingQuery, faults: &mut Faults) -> Option<Window> {
+fn window(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<Window> {
     let size = match (&query.page_size, &query.per_page) {
-        (Some(text), _) => faults.note(number("page_size", text, MAX_SIZE)),
-        (None, Some(text)) => faults.note(number("per_page", text, MAX_SIZE)),
+        (Some(text), _) => field_errors.note(number("page_size", text, MAX_SIZE)),
+        (None, Some(text)) => field_errors.note(number("per_page", text, MAX_SIZE)),
         (None, None) => Some(DEFAULT_SIZE),
     };
     let page = match &query.page {
-        Some(text) => faults.note(number("page", text, u32::MAX)),
+        Some(text) => field_errors.note(number("page", text, u32::MAX)),
         None => Some(1),
     };
     let Some(cursor) = &query.cursor else {
@@ -110,7 +110,7 @@ fn window(query: &PagingQuery, faults: &mut Faults) -> Option<Window> {
         return Some(Window::Page { number, size });
     };
     if query.page.is_some() {
-        faults.add("cursor", "does not go with `page`");
+        field_errors.add("cursor", "does not go with `page`");
     }
     Some(Window::Walk {
         after: Some(cursor.clone()).filter(|it| !it.is_empty()),
@@ -215,9 +215,9 @@ mod tests {
             per_page: own(per_page),
             cursor: own(cursor),
         };
-        let mut faults = Faults::default();
-        let window = window(&query, &mut faults);
-        match faults.finish_query(window) {
+        let mut field_errors = FieldErrors::default();
+        let window = window(&query, &mut field_errors);
+        match field_errors.finish_query(window) {
             Ok(window) => Ok(window),
             Err(ApiError::Invalid { errors, .. }) => Err(errors[0].field.clone()),
             Err(other) => panic!("{other:?}"),

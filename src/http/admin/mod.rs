@@ -33,9 +33,9 @@ pub(super) use policy::PolicyBody;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::ApiError;
-use super::faults::{Faults, checked, end, instant, word_of, yes_or_no};
+use super::field_errors::{FieldErrors, checked, end, instant, word_of, yes_or_no};
 use super::{Admin, AppState, openapi};
-use crate::domain::customer::Customer;
+use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::pipeline::customers::Order;
 use crate::store::Tx;

@@ -10,10 +10,10 @@ use utoipa_axum::routes;
 use super::customers::{ActedView, acted};
 use super::list::{List, Paging, PagingQuery};
 use super::view::EventView;
-use super::{Faults, checked, customer_id, instant, list, order_of, shown_customer};
-use crate::domain::act::FreezeOrder;
-use crate::domain::constraint::Version;
-use crate::domain::customer::PackageVersion;
+use super::{FieldErrors, checked, customer_id, instant, list, order_of, shown_customer};
+use crate::domain::access::constraint::Version;
+use crate::domain::customer::act::FreezeOrder;
+use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate;
 use crate::http::access::{AccessAnswer, AccessQuery, check_customer};
 use crate::http::openapi;
@@ -47,9 +47,10 @@ pub(in crate::http) struct ReasonBody {
 impl ReasonBody {
     pub(super) fn of(body: Option<ValidJson<Self>>) -> Result<Option<String>, ApiError> {
         let reason = body.and_then(|ValidJson(body)| body.reason);
-        let mut faults = Faults::default();
-        let reason = reason.and_then(|it| faults.note(checked("reason", validate::line(&it))));
-        faults.into_result()?;
+        let mut field_errors = FieldErrors::default();
+        let reason =
+            reason.and_then(|it| field_errors.note(checked("reason", validate::line(&it))));
+        field_errors.into_result()?;
         Ok(reason)
     }
 }
@@ -163,9 +164,9 @@ async fn freeze(
 }
 
 fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     if body.versions.is_some() && body.at.is_some() {
-        faults.add("at", "does not go with `versions`");
+        field_errors.add("at", "does not go with `versions`");
     }
     if body
         .versions
@@ -175,31 +176,33 @@ fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
         let message = format!("must be at most {MAX_VERSIONS} versions");
         return Err(ApiError::invalid_field("versions", message));
     }
-    let at = body.at.and_then(|text| faults.note(instant("at", &text)));
+    let at = body
+        .at
+        .and_then(|text| field_errors.note(instant("at", &text)));
     let versions = body.versions.map(|versions| {
         let mut checked_versions: Vec<PackageVersion> = versions
             .into_iter()
             .enumerate()
-            .filter_map(|(index, version)| package_version(&mut faults, index, version))
+            .filter_map(|(index, version)| package_version(&mut field_errors, index, version))
             .collect();
         // Lists are compared to tell a repetition from a change, so they have one order.
         checked_versions.sort();
         checked_versions.dedup();
         checked_versions
     });
-    faults.into_result()?;
+    field_errors.into_result()?;
     Ok(FreezeOrder { at, versions })
 }
 
 fn package_version(
-    faults: &mut Faults,
+    field_errors: &mut FieldErrors,
     index: usize,
     VersionBody { package, version }: VersionBody,
 ) -> Option<PackageVersion> {
     let field = |name: &str| format!("versions[{index}].{name}");
-    let package = faults.note(checked(&field("package"), validate::package(&package)));
+    let package = field_errors.note(checked(&field("package"), validate::package(&package)));
     let parsed = Version::parse(&version).map_err(|error| error.to_string());
-    let parsed = faults.note(checked(&field("version"), parsed));
+    let parsed = field_errors.note(checked(&field("version"), parsed));
     parsed.and(package).map(|package| PackageVersion {
         package,
         version: version.trim().to_owned(),

@@ -12,11 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::list::{List, Paging, PagingQuery};
-use super::{Faults, checked, living_customer, order_of, shown_customer};
-use crate::domain::constraint::Constraint;
-use crate::domain::customer::Customer;
+use super::{FieldErrors, checked, living_customer, order_of, shown_customer};
+use crate::domain::access::constraint::Constraint;
+use crate::domain::access::plan::{PackageGrant, grants};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::CustomerId;
-use crate::domain::plan::{PackageGrant, grants};
 use crate::domain::validate;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
@@ -85,7 +85,7 @@ impl PackageView {
 pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
     let by_hand = granted.by_hand.get(&customer.id).into_iter().flatten();
     let mut packages: Vec<PackageView> = by_hand.map(PackageView::by_hand).collect();
-    for entitlement in &customer.shown.entitlements {
+    for entitlement in &customer.derived.entitlements {
         for grant in grants(&granted.plans, entitlement).unwrap_or_default() {
             packages.push(PackageView {
                 package: grant.package.clone(),
@@ -141,12 +141,12 @@ pub(super) struct GrantBody {
 
 impl GrantBody {
     /// The grant, its faults noted under `at`, the path of this object with its dot.
-    fn check(self, faults: &mut Faults, at: &str) -> Option<PackageGrant> {
+    fn check(self, field_errors: &mut FieldErrors, at: &str) -> Option<PackageGrant> {
         let package = checked(&format!("{at}package"), validate::package(&self.package));
         let constraint = self.constraint.unwrap_or_else(|| "*".to_owned());
         let parsed = Constraint::parse(&constraint).map_err(|error| error.to_string());
         let parsed = checked(&format!("{at}constraint"), parsed);
-        let (package, parsed) = (faults.note(package), faults.note(parsed));
+        let (package, parsed) = (field_errors.note(package), field_errors.note(parsed));
         Some(PackageGrant {
             package: package?,
             constraint: parsed?.as_str().to_owned(),
@@ -160,19 +160,19 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
         let message = format!("must be at most {MAX_PACKAGES} packages");
         return Err(ApiError::invalid_field("packages", message));
     }
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     let mut seen = BTreeSet::new();
     let mut grants = Vec::new();
     for (index, body) in bodies.into_iter().enumerate() {
         let at = format!("packages[{index}].");
-        if let Some(grant) = body.check(&mut faults, &at) {
+        if let Some(grant) = body.check(&mut field_errors, &at) {
             if !seen.insert(grant.package.clone()) {
-                faults.add(format!("{at}package"), "is there twice");
+                field_errors.add(format!("{at}package"), "is there twice");
             }
             grants.push(grant);
         }
     }
-    faults.into_result()?;
+    field_errors.into_result()?;
     Ok(grants)
 }
 
@@ -204,9 +204,9 @@ async fn grant(
     ValidPath(id): ValidPath<String>,
     ValidJson(body): ValidJson<GrantBody>,
 ) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
-    let mut faults = Faults::default();
-    let grant = body.check(&mut faults, "");
-    let grant = faults.finish(grant)?;
+    let mut field_errors = FieldErrors::default();
+    let grant = body.check(&mut field_errors, "");
+    let grant = field_errors.finish(grant)?;
     let order = order_of(&admin, &state);
     let mut tx = state.store.begin_in(&order.app).await?;
     let customer = living_customer(&mut tx, &order.app, &id).await?;

@@ -1,6 +1,6 @@
 //! The refusals that several resources share, with their stable codes.
 
-use crate::domain::act::ActError;
+use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::http::ApiError;
 use crate::pipeline::customers::CustomerError;

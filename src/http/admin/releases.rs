@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 
 use super::list::{List, Paging, PagingQuery};
 use super::view::ReleaseView;
-use super::{Faults, checked, instant, order_of};
-use crate::domain::constraint::Version;
-use crate::domain::release::Release;
+use super::{FieldErrors, checked, instant, order_of};
+use crate::domain::access::constraint::Version;
+use crate::domain::access::release::Release;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::openapi;
@@ -88,15 +88,20 @@ struct ReleaseBody {
 }
 
 impl ReleaseBody {
-    fn check(&self, faults: &mut Faults, at: &str, wanted: &Wanted<'_>) -> Option<Announced> {
+    fn check(
+        &self,
+        field_errors: &mut FieldErrors,
+        at: &str,
+        wanted: &Wanted<'_>,
+    ) -> Option<Announced> {
         let released_at = self
             .released_at
             .as_ref()
-            .map(|text| faults.note(instant(&format!("{at}released_at"), text)));
+            .map(|text| field_errors.note(instant(&format!("{at}released_at"), text)));
         let at_or_now = released_at.flatten().unwrap_or(wanted.now);
         let release = Release::new(wanted.package, &self.version, at_or_now);
         let release = release.map_err(|error| error.to_string());
-        let release = faults.note(checked(&format!("{at}version"), release))?;
+        let release = field_errors.note(checked(&format!("{at}version"), release))?;
         Some(Announced {
             release,
             is_timed: released_at.is_some(),
@@ -198,7 +203,7 @@ async fn add(
 }
 
 fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>, ApiError> {
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     let releases = match body {
         ReleasesBody {
             version: Some(version),
@@ -209,7 +214,9 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
                 version,
                 released_at,
             };
-            one.check(&mut faults, "", wanted).into_iter().collect()
+            one.check(&mut field_errors, "", wanted)
+                .into_iter()
+                .collect()
         }
         ReleasesBody {
             version: None,
@@ -221,17 +228,17 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
                 return Err(ApiError::invalid_field("releases", message));
             }
             let check = |(index, one): (usize, &ReleaseBody)| {
-                one.check(&mut faults, &format!("releases[{index}]."), wanted)
+                one.check(&mut field_errors, &format!("releases[{index}]."), wanted)
             };
             all.iter().enumerate().filter_map(check).collect()
         }
         ReleasesBody { .. } => {
             let message = "is needed, or else `releases` alone";
-            faults.add("version", message);
+            field_errors.add("version", message);
             Vec::new()
         }
     };
-    faults.into_result()?;
+    field_errors.into_result()?;
     Ok(releases)
 }
 

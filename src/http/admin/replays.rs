@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::events::EventQuery;
 use super::list::Filters;
 use super::view::{EventErrorView, time};
-use super::{Faults, order_of};
+use super::{FieldErrors, order_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
@@ -229,9 +229,9 @@ async fn replay_many(
     ValidJson(body): ValidJson<BulkBody>,
 ) -> Result<Response, ApiError> {
     let order = order_of(&admin, &state);
-    let mut faults = Faults::default();
-    let filter = EventQuery::from(body.filter).filter(order.now, &mut faults);
-    let filter = faults.within("filter").finish(Some(filter))?;
+    let mut field_errors = FieldErrors::default();
+    let filter = EventQuery::from(body.filter).filter(order.now, &mut field_errors);
+    let filter = field_errors.within("filter").finish(Some(filter))?;
     if body.dry_run {
         let about = bulk_replay::preview(&state.store, &order.app, &filter, body.force).await?;
         return Ok(Json(BulkPreviewView::from(about)).into_response());

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::apps::visible_app;
 use super::list::{List, Paging, PagingQuery};
 use super::view::SecretView;
-use super::{Faults, checked, end, order_in};
+use super::{FieldErrors, checked, end, order_in};
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::role::Role;
 use crate::domain::validate;
@@ -123,13 +123,13 @@ async fn add(
 ) -> Result<(StatusCode, Json<SecretView>), ApiError> {
     admin.require(Role::Owner)?;
     let now = state.clock.now();
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     let text = body.secret.0.expose_secret();
-    faults.note(checked("secret", validate::line(text)));
+    field_errors.note(checked("secret", validate::line(text)));
     let mode = body.mode.map_or(Ok(Mode::Any), |word| word.parse());
-    let mode = faults.note(checked("mode", mode.map_err(|error| error.to_string())));
-    let expires_at = faults.note(end("expires_at", body.expires_at.as_deref(), now));
-    faults.into_result()?;
+    let mode = field_errors.note(checked("mode", mode.map_err(|error| error.to_string())));
+    let expires_at = field_errors.note(end("expires_at", body.expires_at.as_deref(), now));
+    field_errors.into_result()?;
 
     let mut tx = state.store.begin().await?;
     let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
@@ -199,9 +199,9 @@ async fn change(
 ) -> Result<Json<SecretView>, ApiError> {
     admin.require(Role::Owner)?;
     let now = state.clock.now();
-    let mut faults = Faults::default();
-    let expires_at = faults.note(end("expires_at", body.expires_at.as_deref(), now));
-    let expires_at = faults.finish(expires_at)?;
+    let mut field_errors = FieldErrors::default();
+    let expires_at = field_errors.note(end("expires_at", body.expires_at.as_deref(), now));
+    let expires_at = field_errors.finish(expires_at)?;
     let mut tx = state.store.begin().await?;
     let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
     let all = tx.secret_list(&app, provider).await?;

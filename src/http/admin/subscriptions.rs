@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 use super::list::{List, Paging, PagingQuery};
 use super::shown_customer;
 use super::view::time;
-use crate::domain::fact::{Item, SubscriptionStatus};
+use crate::domain::billing::assessment::{Verdict, assessment};
+use crate::domain::billing::fact::{Item, SubscriptionStatus};
 use crate::domain::policy::Policy;
-use crate::domain::standing::{Verdict, standing};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -85,10 +85,10 @@ impl SubscriptionView {
             subscription,
             removed_at,
         } = owned;
-        let standing = standing(&subscription.kept, removed_at, policy, now);
-        let state = standing.state.as_ref();
+        let assessment = assessment(&subscription.history, removed_at, policy, now);
+        let state = assessment.state.as_ref();
         let status = state.map(|state| state.status.clone());
-        let unknown = subscription.kept.unknown;
+        let unknown = subscription.history.unknown;
         let status = status.or(unknown.map(|(_, word)| SubscriptionStatus::Unknown(word)));
         let key = subscription.key.to_string();
         let scope = subscription.key.scope;
@@ -99,16 +99,16 @@ impl SubscriptionView {
             account: subscription.account.map(|key| key.id),
             livemode: scope.livemode,
             status: status.map(|status| status.as_str().to_owned()),
-            class: standing.class.as_str(),
-            verdict: standing.verdict.map(Verdict::as_str),
-            items: standing.items().iter().cloned().map(Into::into).collect(),
+            class: assessment.standing.as_str(),
+            verdict: assessment.verdict.map(Verdict::as_str),
+            items: assessment.items().iter().cloned().map(Into::into).collect(),
             period_end: time(state.and_then(|state| state.period_end)),
             cancel_at: time(state.and_then(|state| state.cancel_at)),
             collection_paused: state.is_some_and(|state| state.collection_paused),
-            failing_since: time(standing.failing_since),
-            ended_at: time(standing.ended_at),
-            due_at: time(standing.due_at),
-            ambiguous: standing.ambiguous,
+            failing_since: time(assessment.failing_since),
+            ended_at: time(assessment.ended_at),
+            due_at: time(assessment.due_at),
+            ambiguous: assessment.ambiguous,
         }
     }
 }

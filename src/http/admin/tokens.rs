@@ -13,10 +13,10 @@ use utoipa_axum::routes;
 
 use super::list::{List, Paging, PagingQuery};
 use super::view::TokenView;
-use super::{Faults, checked, end, living_customer, order_of, shown_customer};
+use super::{FieldErrors, checked, end, living_customer, order_of, shown_customer};
+use crate::domain::access::token::{CustomerToken, TokenText};
 use crate::domain::id::TokenId;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{CustomerToken, TokenText};
 use crate::domain::validate;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
@@ -81,18 +81,18 @@ struct TokenBody {
 
 impl TokenBody {
     fn check(self, now: Timestamp) -> Result<TokenOrder, ApiError> {
-        let mut faults = Faults::default();
-        let name = faults.note(checked("name", validate::line(&self.name)));
+        let mut field_errors = FieldErrors::default();
+        let name = field_errors.note(checked("name", validate::line(&self.name)));
         let scope = self
             .scope
-            .and_then(|word| faults.note(checked("scope", validate::word(&word))));
+            .and_then(|word| field_errors.note(checked("scope", validate::word(&word))));
         if self.packages.len() > MAX_PATTERNS {
             let message = format!("must be at most {MAX_PATTERNS} patterns");
-            faults.add("packages", message);
+            field_errors.add("packages", message);
         }
         let pattern = |(index, text): (usize, &String)| {
             let field = format!("packages[{index}]");
-            faults.note(checked(&field, validate::package_pattern(text)))
+            field_errors.note(checked(&field, validate::package_pattern(text)))
         };
         let packages = self
             .packages
@@ -100,8 +100,8 @@ impl TokenBody {
             .enumerate()
             .filter_map(pattern)
             .collect();
-        let expires_at = faults.note(end("expires_at", self.expires_at.as_deref(), now));
-        let name = faults.finish(name)?;
+        let expires_at = field_errors.note(end("expires_at", self.expires_at.as_deref(), now));
+        let name = field_errors.finish(name)?;
         Ok(TokenOrder {
             name,
             scope,

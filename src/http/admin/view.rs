@@ -6,16 +6,16 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::domain::access::{Holder, frozen_versions};
-use crate::domain::customer::{Customer, PackageVersion};
+use crate::domain::access::check::{Holder, frozen_versions};
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::release::Release;
+use crate::domain::access::token::{AdminToken, CustomerToken};
+use crate::domain::billing::fact::Address;
+use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
+use crate::domain::customer::row::{Customer, PackageVersion};
 use crate::domain::event::EventError;
-use crate::domain::fact::Address;
-use crate::domain::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::id::AppSlug;
-use crate::domain::plan::PackageGrant;
-use crate::domain::release::Release;
 use crate::domain::time::Timestamp;
-use crate::domain::token::{AdminToken, CustomerToken};
 use crate::http::openapi::words;
 use crate::store::secret::EndpointSecret;
 use crate::store::{App, EventRecord, Granted, Plan, StoreError, Tx};
@@ -151,14 +151,17 @@ fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> Custom
     let grants = granted.of(&customer);
     let holder = Holder {
         token: None,
-        shown: &customer.shown,
+        derived: &customer.derived,
         grants: &grants,
         releases: &granted.releases,
     };
     let frozen_versions = frozen_versions(holder);
     let flags = flag_views(&customer, granted);
     let Customer {
-        id, profile, shown, ..
+        id,
+        profile,
+        derived: shown,
+        ..
     } = customer;
     let contact = shown.contact;
     let Address {
@@ -203,7 +206,7 @@ fn customer_view(app: &AppSlug, customer: Customer, granted: &Granted) -> Custom
 /// read. A new release counts at once for everybody, so nothing is derived anew for it.
 fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
     let mut flags = customer.flags(&granted.plans);
-    if customer.shown.is_frozen_by_time() {
+    if customer.derived.is_frozen_by_time() {
         let known: BTreeSet<&str> = granted
             .releases
             .iter()

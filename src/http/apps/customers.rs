@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::InApp;
 use super::envelope::{Data, DataList};
-use crate::domain::profile::ProfileChange;
+use crate::domain::customer::profile::ProfileChange;
 use crate::http::admin::customer_id;
 use crate::http::admin::customers::{
     ActedView, CreatedView, EmailQuery, ExternalIdQuery, FoundOrMade, ListQuery, Named, acted,

@@ -10,10 +10,10 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
-use crate::domain::profile::ProfileChange;
+use crate::domain::customer::profile::ProfileChange;
 use crate::domain::validate::FieldError;
 use crate::http::error::ApiError;
-use crate::http::faults::{Faults, field_error, named};
+use crate::http::field_errors::{FieldErrors, field_error, named};
 
 /// Most faults that are looked for: each costs a reading of the body.
 const MAX_FAULTS: usize = 20;
@@ -21,11 +21,11 @@ const MAX_FAULTS: usize = 20;
 /// What a body means beyond its form, for bodies of which all faults can be named at once.
 pub(in crate::http) trait Check {
     /// What is wrong with it, field by field.
-    fn faults(&self) -> Vec<FieldError>;
+    fn field_errors(&self) -> Vec<FieldError>;
 }
 
 impl Check for ProfileChange {
-    fn faults(&self) -> Vec<FieldError> {
+    fn field_errors(&self) -> Vec<FieldError> {
         self.errors()
     }
 }
@@ -35,39 +35,39 @@ impl Check for ProfileChange {
 /// # Errors
 /// 400 `body_not_json`; 422 `body_invalid` with the fields.
 pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let (read, faults) = read::<T>(bytes)?;
-    faults.finish(read)
+    let (read, field_errors) = read::<T>(bytes)?;
+    field_errors.finish(read)
 }
 
 /// As [`parse_json`], with what the body's own rules say.
 pub(super) fn parse_checked<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, ApiError> {
-    let (read, mut faults) = read::<T>(bytes)?;
-    faults.extend(read.iter().flat_map(Check::faults));
-    faults.finish(read)
+    let (read, mut field_errors) = read::<T>(bytes)?;
+    field_errors.extend(read.iter().flat_map(Check::field_errors));
+    field_errors.finish(read)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, Faults), ApiError> {
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, FieldErrors), ApiError> {
     // First whether all of it is JSON: a wrong field before a missing brace is not the caller's
     // first problem.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
-    let mut faults = Faults::default();
+    let mut field_errors = FieldErrors::default();
     // A derived reader would take a list for an object, by position.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        faults.add("body", "must be a JSON object");
-        return Ok((None, faults));
+        field_errors.add("body", "must be a JSON object");
+        return Ok((None, field_errors));
     }
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let first = match serde_path_to_error::deserialize(&mut text) {
-        Ok(read) if !holds_nul(bytes) => return Ok((Some(read), faults)),
+        Ok(read) if !holds_nul(bytes) => return Ok((Some(read), field_errors)),
         Ok(_) => None,
         Err(error) => Some(Fault::of(&error)),
     };
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    refuse_nul(&value, &mut String::new(), &mut faults);
+    refuse_nul(&value, &mut String::new(), &mut field_errors);
     // That a field is given twice is seen in the text alone.
-    faults.extend(first.filter(Fault::is_repetition).map(|fault| fault.said()));
-    let read = read_on(&mut value, &mut faults);
-    Ok((read, faults))
+    field_errors.extend(first.filter(Fault::is_repetition).map(|fault| fault.said()));
+    let read = read_on(&mut value, &mut field_errors);
+    Ok((read, field_errors))
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
@@ -122,14 +122,14 @@ fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
 }
 
 /// Reads what can be read, notes what is wrong, and mends it to read on.
-fn read_on<T: DeserializeOwned>(value: &mut Value, faults: &mut Faults) -> Option<T> {
+fn read_on<T: DeserializeOwned>(value: &mut Value, field_errors: &mut FieldErrors) -> Option<T> {
     let mut fault = match attempt::<T>(value) {
         Ok(read) => return Some(read),
         Err(fault) => fault,
     };
-    while faults.count() < MAX_FAULTS {
+    while field_errors.count() < MAX_FAULTS {
         let field = fault.said().field;
-        faults.extend([fault.said()]);
+        field_errors.extend([fault.said()]);
         match mend::<T>(value, fault.place.as_deref()?, &field)? {
             Ok(read) => return Some(read),
             Err(next) => fault = next,
@@ -204,19 +204,19 @@ fn holds_nul(bytes: &[u8]) -> bool {
 
 /// PostgreSQL keeps no text with the character U+0000, whatever field it is in. `path` is where
 /// the value lies: one text for the whole walk, since a name in it may be as long as the body.
-fn refuse_nul(value: &Value, path: &mut String, faults: &mut Faults) {
+fn refuse_nul(value: &Value, path: &mut String, field_errors: &mut FieldErrors) {
     let message = "must not contain the character U+0000";
-    if faults.is_full() {
+    if field_errors.is_full() {
         return;
     }
     let outer = path.len();
     match value {
-        Value::String(text) if text.contains('\0') => faults.add(path.as_str(), message),
+        Value::String(text) if text.contains('\0') => field_errors.add(path.as_str(), message),
         Value::Array(rows) => {
             for (index, row) in rows.iter().enumerate() {
                 // Writing into a text cannot fail.
                 let _ = write!(path, "[{index}]");
-                refuse_nul(row, path, faults);
+                refuse_nul(row, path, field_errors);
                 path.truncate(outer);
             }
         }
@@ -224,14 +224,14 @@ fn refuse_nul(value: &Value, path: &mut String, faults: &mut Faults) {
             for (name, value) in fields {
                 if name.contains('\0') {
                     let holder = if outer == 0 { "body" } else { path.as_str() };
-                    faults.add(holder, message);
+                    field_errors.add(holder, message);
                     continue;
                 }
                 if outer > 0 {
                     path.push('.');
                 }
                 path.push_str(name);
-                refuse_nul(value, path, faults);
+                refuse_nul(value, path, field_errors);
                 path.truncate(outer);
             }
         }

@@ -6,9 +6,9 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::http::error::ApiError;
-use crate::http::faults::{Faults, field_error};
+use crate::http::field_errors::{FieldErrors, field_error};
 
-/// Most faults that are looked for: each costs a reading of the query.
+/// Most field_errors that are looked for: each costs a reading of the query.
 const MAX_FAULTS: usize = 20;
 
 /// Reads a query as `T`. Parameters that nobody knows are refused: a misspelt `version` must not
@@ -17,26 +17,26 @@ const MAX_FAULTS: usize = 20;
 /// # Errors
 /// 422 `query_invalid` with the parameters.
 pub(super) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let mut faults = Faults::default();
-    refuse_unknown::<T>(uri, &[], &mut faults);
-    let read = read_query(uri, &mut faults);
-    faults.finish_query(read)
+    let mut field_errors = FieldErrors::default();
+    refuse_unknown::<T>(uri, &[], &mut field_errors);
+    let read = read_query(uri, &mut field_errors);
+    field_errors.finish_query(read)
 }
 
 /// Reads what can be read of a query, and notes what is wrong with the rest.
 pub(in crate::http) fn read_query<T: DeserializeOwned>(
     uri: &Uri,
-    faults: &mut Faults,
+    field_errors: &mut FieldErrors,
 ) -> Option<T> {
     let mut pairs = pairs(uri);
     pairs.retain(|(name, value)| {
         let is_plain = !value.contains(char::is_control);
         if !is_plain {
-            faults.add(name, "must not contain control characters");
+            field_errors.add(name, "must not contain control characters");
         }
         is_plain
     });
-    while faults.count() < MAX_FAULTS {
+    while field_errors.count() < MAX_FAULTS {
         let Err(error) = Query::<T>::try_from_uri(&written(&pairs)) else {
             break;
         };
@@ -47,7 +47,7 @@ pub(in crate::http) fn read_query<T: DeserializeOwned>(
         let fault = field_error(path, message);
         let name = fault.field.clone();
         let known = pairs.len();
-        faults.extend([fault]);
+        field_errors.extend([fault]);
         // Without the parameter, or, if it is missing, with an empty one, the rest can be read.
         let mut seen = false;
         pairs.retain(|(other, _)| {
@@ -70,12 +70,12 @@ pub(in crate::http) fn read_query<T: DeserializeOwned>(
 pub(in crate::http) fn refuse_unknown<T: DeserializeOwned>(
     uri: &Uri,
     also: &[&str],
-    faults: &mut Faults,
+    field_errors: &mut FieldErrors,
 ) {
     let known = FieldNames::of::<T>();
     for (name, _) in pairs(uri) {
         if !known.contains(&name.as_str()) && !also.contains(&name.as_str()) {
-            faults.add(name, "is not known here");
+            field_errors.add(name, "is not known here");
         }
     }
 }
@@ -188,9 +188,13 @@ mod tests {
 
     #[test]
     fn each_missing_parameter_is_named_and_the_rest_is_read() {
-        let mut faults = Faults::default();
-        let read: Option<Named> = read_query(&Uri::from_static("/?kind=a%20%26+b"), &mut faults);
-        assert!(faults.names("name") && faults.names("part"), "{faults:?}");
+        let mut field_errors = FieldErrors::default();
+        let read: Option<Named> =
+            read_query(&Uri::from_static("/?kind=a%20%26+b"), &mut field_errors);
+        assert!(
+            field_errors.names("name") && field_errors.names("part"),
+            "{field_errors:?}"
+        );
         let read = read.unwrap();
         assert_eq!(read.kind.as_deref(), Some("a & b"));
         assert_eq!((read.name.as_str(), read.part.as_str()), ("", ""));
@@ -198,10 +202,13 @@ mod tests {
 
     #[test]
     fn parameters_are_known_by_the_fields_that_read_them() {
-        let mut faults = Faults::default();
+        let mut field_errors = FieldErrors::default();
         let uri = Uri::from_static("/?name=a&nmae=b&page=1&kind=&x");
-        refuse_unknown::<Named>(&uri, &["page"], &mut faults);
-        assert!(faults.names("nmae") && faults.names("x"), "{faults:?}");
-        assert_eq!(faults.count(), 2, "{faults:?}");
+        refuse_unknown::<Named>(&uri, &["page"], &mut field_errors);
+        assert!(
+            field_errors.names("nmae") && field_errors.names("x"),
+            "{field_errors:?}"
+        );
+        assert_eq!(field_errors.count(), 2, "{field_errors:?}");
     }
 }

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::view::{CustomerBody, MerchantCustomer};
 use super::{NOT_FOUND, stream};
-use crate::domain::profile::ProfileChange;
+use crate::domain::customer::profile::ProfileChange;
 use crate::http::admin::{customer_id, living_customer, order_of};
 use crate::http::input::CheckedJson;
 use crate::http::openapi;

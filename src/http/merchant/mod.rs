@@ -22,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::error::Said;
+use super::error::RefusalBody;
 use super::{AppState, frame, idempotency, no_such_method, no_such_path, openapi};
 use crate::domain::validate::FieldError;
 
@@ -85,7 +85,8 @@ async fn dressed(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
     let is_of_one = path.is_some_and(|path| path.as_str().ends_with("{id}"));
     let mut response = next.run(request).await;
-    let Some(Said { detail, errors }) = response.extensions_mut().remove::<Said>() else {
+    let Some(RefusalBody { detail, errors }) = response.extensions_mut().remove::<RefusalBody>()
+    else {
         return response;
     };
     let wrong = |error: &FieldError| format!("{} {}", error.field, error.message);

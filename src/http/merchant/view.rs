@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::customer::Customer;
-use crate::domain::fact::Address;
+use crate::domain::billing::fact::Address;
+use crate::domain::customer::profile::{Given, ProfileChange, given};
+use crate::domain::customer::row::Customer;
 use crate::domain::id::AppSlug;
-use crate::domain::profile::{Given, ProfileChange, given};
 use crate::domain::validate::FieldError;
 use crate::http::input::Check;
 use crate::pipeline::customers::SameEmail;
@@ -40,7 +40,7 @@ pub(super) struct MerchantCustomer {
 
 impl MerchantCustomer {
     pub(super) fn of(app: &AppSlug, customer: Customer) -> Self {
-        let contact = customer.shown.contact;
+        let contact = customer.derived.contact;
         let Address {
             line1,
             line2,
@@ -123,7 +123,7 @@ impl CustomerBody {
 
 impl Check for CustomerBody {
     /// A missing address has a refusal of its own, which comes after these.
-    fn faults(&self) -> Vec<FieldError> {
+    fn field_errors(&self) -> Vec<FieldError> {
         let mut body = self.clone();
         if body.takes_email_away() {
             body.email = None;

@@ -7,9 +7,9 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::customer::PackageVersion;
-use crate::domain::plan::PackageGrant;
-use crate::domain::profile::ProfileChange;
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::customer::profile::ProfileChange;
+use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate::{MAX_EMAIL, MAX_TEXT};
 
 fn text(about: &str, example: &str) -> Object {

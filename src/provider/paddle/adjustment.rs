@@ -3,7 +3,7 @@
 
 use super::super::ReadError;
 use super::Event;
-use crate::domain::fact::{DisputeStanding, Fact};
+use crate::domain::billing::fact::{DisputeStage, Fact};
 
 /// `adjustment.created`, `adjustment.updated`. Credits and refunds that are not approved (yet)
 /// say nothing.
@@ -11,7 +11,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let adjustment = event.need_key("id")?;
     let action = event.data.need_word("action")?;
     let status = event.data.word("status")?;
-    let standing = match (action, status) {
+    let stage = match (action, status) {
         ("refund", Some("approved")) => {
             let [transaction, account] = ids(event)?;
             return Ok(vec![Fact::Refunded {
@@ -25,18 +25,18 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         // The reversal is another adjustment, upon which this one may be updated too: it must
         // not open the dispute again.
         ("chargeback" | "chargeback_warning", Some("reversed"))
-        | ("chargeback_reverse" | "chargeback_warning_reverse", _) => DisputeStanding::Won,
+        | ("chargeback_reverse" | "chargeback_warning_reverse", _) => DisputeStage::Won,
         // Paddle has taken the money, but contests the dispute for the seller, so nothing is lost
         // until it stays so.
-        ("chargeback", _) => DisputeStanding::Open,
-        ("chargeback_warning", _) => DisputeStanding::Warning,
+        ("chargeback", _) => DisputeStage::Open,
+        ("chargeback_warning", _) => DisputeStage::Warning,
         _ => return Ok(Vec::new()),
     };
     let [transaction, account] = ids(event)?;
     let dispute = transaction.clone();
     Ok(vec![Fact::Disputed {
         dispute,
-        standing,
+        stage,
         ids: [transaction, account].into(),
     }])
 }

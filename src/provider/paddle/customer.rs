@@ -3,7 +3,7 @@
 
 use super::super::ReadError;
 use super::Event;
-use crate::domain::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 
 /// `customer.created`, `.imported`, `.updated`: the only events with the e-mail address.
 pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {

@@ -29,7 +29,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{self, Fields};
 use super::{IgnoreReason, Meaning, Mode, ReadError, Reading};
-use crate::domain::fact::Fact;
+use crate::domain::billing::fact::Fact;
 use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
 

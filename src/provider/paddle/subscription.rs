@@ -6,7 +6,9 @@
 use super::super::ReadError;
 use super::super::fields::Fields;
 use super::Event;
-use crate::domain::fact::{Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus};
+use crate::domain::billing::fact::{
+    Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
+};
 use crate::domain::time::Timestamp;
 
 /// `subscription.*`.

@@ -6,7 +6,7 @@
 
 use super::super::ReadError;
 use super::Event;
-use crate::domain::fact::Fact;
+use crate::domain::billing::fact::Fact;
 
 /// `transaction.completed`. There is no "recovered" event: this, after a failure, is one.
 pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
@@ -42,7 +42,7 @@ pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         payment: transaction.clone(),
         amount,
     });
-    let references = Fact::References {
+    let references = Fact::PaymentLink {
         ids: [transaction, account].into(),
     };
     Ok([references].into_iter().chain(charged).collect())

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::super::ReadError;
 use super::Event;
 use super::invoice::references;
-use crate::domain::fact::{DisputeStanding, Fact};
+use crate::domain::billing::fact::{DisputeStage, Fact};
 use crate::domain::id::ObjectKey;
 
 /// `charge.succeeded`. <https://docs.stripe.com/api/charges/object>
@@ -75,20 +75,20 @@ fn of_whole_charge(charge: ObjectKey, full: bool, ids: &BTreeSet<ObjectKey>) -> 
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>
 pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let dispute = event.scope.key(event.object.need_id(&["id"])?);
-    let standing = match event.object.need_word("status")? {
-        "needs_response" | "under_review" => DisputeStanding::Open,
-        "lost" => DisputeStanding::Lost,
+    let stage = match event.object.need_word("status")? {
+        "needs_response" | "under_review" => DisputeStage::Open,
+        "lost" => DisputeStage::Lost,
         // Inquiries that came to nothing, and disputes that the seller ended by a refund, which
         // is told as such.
-        "won" | "warning_closed" | "charge_refunded" | "prevented" => DisputeStanding::Won,
+        "won" | "warning_closed" | "charge_refunded" | "prevented" => DisputeStage::Won,
         // `warning_needs_response`, `warning_under_review`; and what nobody here knows yet must
         // be looked at, but takes nothing away.
-        _ => DisputeStanding::Warning,
+        _ => DisputeStage::Warning,
     };
     let ids = keys(event, &["charge", "payment_intent"])?;
     let mut facts = vec![Fact::Disputed {
         dispute,
-        standing,
+        stage,
         ids: ids.clone(),
     }];
     facts.extend(references(ids));

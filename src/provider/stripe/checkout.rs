@@ -4,7 +4,7 @@
 use super::super::ReadError;
 use super::super::fields::said;
 use super::Event;
-use crate::domain::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 
 /// `checkout.session.completed`. Sessions of mode `payment` and `setup` sell no subscription.
 pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {

@@ -3,7 +3,7 @@
 use super::super::ReadError;
 use super::super::fields::Fields;
 use super::Event;
-use crate::domain::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 
 /// `customer.created`, `customer.updated`.
 pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::super::ReadError;
 use super::super::fields::said;
 use super::{Event, charge};
-use crate::domain::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 use crate::domain::id::ObjectKey;
 
 /// `invoice.paid`.
@@ -82,5 +82,5 @@ fn with_company(
 
 /// The fact that ids belong together, if there are two.
 pub(super) fn references(ids: BTreeSet<ObjectKey>) -> Option<Fact> {
-    (ids.len() > 1).then_some(Fact::References { ids })
+    (ids.len() > 1).then_some(Fact::PaymentLink { ids })
 }

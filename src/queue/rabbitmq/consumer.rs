@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
-use super::publisher::{Desk, Outgoing};
+use super::publisher::{Outgoing, PublishHandle};
 use super::session::Session;
 use crate::causes::chain;
 use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};
@@ -26,7 +26,7 @@ const UNKNOWN_VERSION_REST: Duration = Duration::from_mins(10);
 /// A consumer of one lane.
 pub struct RabbitConsumer {
     broker: Arc<Broker>,
-    desk: Desk,
+    desk: PublishHandle,
     lane: Lane,
     session: Option<Session>,
     /// Counts the sessions: stands in every tag, because the broker's own tags begin anew on
@@ -46,7 +46,7 @@ struct Parked {
 }
 
 impl RabbitConsumer {
-    pub(super) fn new(broker: Arc<Broker>, desk: Desk, lane: Lane) -> Self {
+    pub(super) fn new(broker: Arc<Broker>, desk: PublishHandle, lane: Lane) -> Self {
         Self {
             broker,
             desk,

@@ -103,7 +103,7 @@ impl Outgoing {
 
 /// Where messages are handed in. Cheap to clone; the link is closed with the last clone.
 #[derive(Clone)]
-pub(super) struct Desk {
+pub(super) struct PublishHandle {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<State>,
 }
@@ -121,12 +121,12 @@ enum State {
     Away(BrokerError),
 }
 
-impl Desk {
+impl PublishHandle {
     /// Starts the task, with the link that there is, or with why there is none.
     pub(super) fn open(broker: Arc<Broker>, first: Result<Link, BrokerError>) -> Self {
         let (requests, inbox) = mpsc::channel(IN_FLIGHT);
         let (state, watched) = watch::channel(State::Connecting);
-        let clerk = Clerk {
+        let clerk = PublishTask {
             broker,
             inbox,
             state,
@@ -167,7 +167,7 @@ impl Desk {
 }
 
 /// The task behind the desk.
-struct Clerk {
+struct PublishTask {
     broker: Arc<Broker>,
     inbox: mpsc::Receiver<Request>,
     state: watch::Sender<State>,
@@ -177,7 +177,7 @@ struct Clerk {
 /// Everybody who could send has gone.
 struct Closed;
 
-impl Clerk {
+impl PublishTask {
     async fn run(mut self, mut next: Result<Link, BrokerError>) {
         loop {
             let began = Instant::now();

@@ -1,8 +1,8 @@
 //! The packages of an app, and who may have one.
 
 use serde_json::{Value, json};
+use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::id::{AppSlug, Provider};
-use tollgate::domain::plan::PackageGrant;
 
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};

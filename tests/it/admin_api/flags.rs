@@ -1,8 +1,8 @@
 //! Flags of an app: listed, cleared, gone when their cause is.
 
 use serde_json::{Value, json};
+use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::id::{AppSlug, Provider};
-use tollgate::domain::plan::PackageGrant;
 
 use super::rig::{NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};

@@ -156,8 +156,8 @@ async fn a_plan_counts_at_once_for_everybody_who_pays(engine: Engine) {
 }
 
 async fn plans_of_the_settings_are_read_only(engine: Engine) {
+    use tollgate::domain::access::plan::PackageGrant;
     use tollgate::domain::id::{AppSlug, Provider};
-    use tollgate::domain::plan::PackageGrant;
 
     let rig = Rig::start(engine).await;
     let grant = PackageGrant {

@@ -4,11 +4,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tollgate::domain::customer::Profile;
-use tollgate::domain::fact::{
-    Contact, ContactFact, ContactSource, DisputeStanding, Fact, Item, Occurrence, SubscriptionFact,
+use tollgate::domain::billing::fact::{
+    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, SubscriptionFact,
     SubscriptionState, SubscriptionStatus,
 };
+use tollgate::domain::customer::row::Profile;
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
@@ -178,18 +178,18 @@ fn money() -> impl Strategy<Value = Fact> {
         .iter()
         .map(|id| stripe(id))
         .collect();
-    let standing = select(vec![
-        DisputeStanding::Warning,
-        DisputeStanding::Open,
-        DisputeStanding::Won,
-        DisputeStanding::Lost,
+    let stage = select(vec![
+        DisputeStage::Warning,
+        DisputeStage::Open,
+        DisputeStage::Won,
+        DisputeStage::Lost,
     ]);
     let tied = proptest::sample::subsequence(pool.clone(), 1..=2);
     let pairs = proptest::sample::subsequence(pool, 2..=3);
     prop_oneof![
-        4 => pairs.prop_map(|pair| Fact::References { ids: ids(&pair) }),
-        2 => (standing, tied.clone(), select(&["dp_1", "dp_2"][..])).prop_map(
-            |(standing, tied, id)| Fact::Disputed { dispute: stripe(id), standing, ids: ids(&tied) }
+        4 => pairs.prop_map(|pair| Fact::PaymentLink { ids: ids(&pair) }),
+        2 => (stage, tied.clone(), select(&["dp_1", "dp_2"][..])).prop_map(
+            |(stage, tied, id)| Fact::Disputed { dispute: stripe(id), stage, ids: ids(&tied) }
         ),
         1 => (any::<bool>(), tied).prop_map(
             |(full, tied)| Fact::Refunded {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tollgate::domain::customer::Status;
-use tollgate::domain::fact::Occurrence;
+use tollgate::domain::access::plan::{PackageGrant, Plans, grants};
+use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
-use tollgate::domain::plan::{PackageGrant, Plans, grants};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 
@@ -28,7 +28,7 @@ enum Step {
     /// A payload, named by folder and type and what is special, with what is changed in it.
     Payload(String, Edit),
     /// What is shown, a second after the newest event or at an instant.
-    Shown(Option<&'static str>, &'static str),
+    Derived(Option<&'static str>, &'static str),
 }
 
 /// A life that is being told.
@@ -69,13 +69,13 @@ impl Life {
 
     /// What is shown now, as [`told`] tells it.
     pub(crate) fn shows(mut self, expected: &'static str) -> Self {
-        self.steps.push(Step::Shown(None, expected));
+        self.steps.push(Step::Derived(None, expected));
         self
     }
 
     /// The same at a later instant, though nothing has happened since.
     pub(crate) fn shows_at(mut self, instant: &'static str, expected: &'static str) -> Self {
-        self.steps.push(Step::Shown(Some(instant), expected));
+        self.steps.push(Step::Derived(Some(instant), expected));
         self
     }
 
@@ -83,7 +83,7 @@ impl Life {
     pub(crate) fn check(&self) {
         let is_stripes = |step: &Step| match step {
             Step::Payload(file, _) => provider_of(file) == Provider::Stripe,
-            Step::Shown(..) => false,
+            Step::Derived(..) => false,
         };
         if self.steps.iter().any(is_stripes) {
             self.check_shape(OLD);
@@ -102,7 +102,7 @@ impl Life {
                     edit(&mut payload);
                     events.extend(occurrence(provider_of(file), &payload));
                 }
-                Step::Shown(instant, expected) => {
+                Step::Derived(instant, expected) => {
                     checks += 1;
                     let newest = events.iter().map(|event: &Occurrence| event.at).max();
                     let soon = Timestamp::from_seconds(newest.map_or(0, Timestamp::seconds) + 1);
@@ -156,7 +156,7 @@ impl Life {
 /// at. Such as `suspended by billing: team, look at open_dispute`.
 fn told(end: &End) -> String {
     let customer = |seen: &crate::convergence_rig::Seen| {
-        let shown = &seen.shown;
+        let shown = &seen.derived;
         let since = match shown.status {
             Status::Frozen { at } => format!(" at {at}"),
             Status::Active | Status::Suspended | Status::Expired => String::new(),

@@ -1,7 +1,7 @@
 //! Who it is about: contacts, and the scope of ids.
 
 use serde_json::{Value, json};
-use tollgate::domain::fact::{Address, Contact, ContactFact, ContactSource, Fact};
+use tollgate::domain::billing::fact::{Address, Contact, ContactFact, ContactSource, Fact};
 use tollgate::domain::id::Provider;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode};
 

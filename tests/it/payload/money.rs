@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tollgate::domain::fact::{Contact, ContactFact, ContactSource, DisputeStanding, Fact};
+use tollgate::domain::billing::fact::{Contact, ContactFact, ContactSource, DisputeStage, Fact};
 use tollgate::domain::id::{ObjectKey, Provider};
 use tollgate::provider::{IgnoreReason, Meaning};
 
@@ -27,7 +27,7 @@ fn an_invoice_says_who_paid_what_with_what() {
         source: ContactSource::Secondary,
         request: None,
     });
-    let references = Fact::References {
+    let references = Fact::PaymentLink {
         ids: [
             test("in_1TgAda000000000000000002"),
             test("ch_3TgAda000000000000000002"),
@@ -63,32 +63,32 @@ fn an_invoice_says_who_paid_what_with_what() {
 fn a_dispute_stands_as_its_status_says() {
     let mut payload = load(&format!("stripe/charge.dispute.updated--under-review{NEW}"));
     let statuses = [
-        ("warning_needs_response", DisputeStanding::Warning),
-        ("warning_under_review", DisputeStanding::Warning),
-        ("warning_closed", DisputeStanding::Won),
-        ("needs_response", DisputeStanding::Open),
-        ("under_review", DisputeStanding::Open),
-        ("won", DisputeStanding::Won),
-        ("lost", DisputeStanding::Lost),
-        ("charge_refunded", DisputeStanding::Won),
-        ("prevented", DisputeStanding::Won),
-        ("hologram", DisputeStanding::Warning),
+        ("warning_needs_response", DisputeStage::Warning),
+        ("warning_under_review", DisputeStage::Warning),
+        ("warning_closed", DisputeStage::Won),
+        ("needs_response", DisputeStage::Open),
+        ("under_review", DisputeStage::Open),
+        ("won", DisputeStage::Won),
+        ("lost", DisputeStage::Lost),
+        ("charge_refunded", DisputeStage::Won),
+        ("prevented", DisputeStage::Won),
+        ("hologram", DisputeStage::Warning),
     ];
     let ids: BTreeSet<ObjectKey> = [
         test("ch_3TgBen000000000000000002"),
         test("pi_3TgBen000000000000000002"),
     ]
     .into();
-    for (status, standing) in statuses {
+    for (status, stage) in statuses {
         payload["data"]["object"]["status"] = json!(status);
         let dispute = test("du_1TgBen000000000000000001");
         let expected = [
             Fact::Disputed {
                 dispute,
-                standing,
+                stage,
                 ids: ids.clone(),
             },
-            Fact::References { ids: ids.clone() },
+            Fact::PaymentLink { ids: ids.clone() },
         ];
         assert_eq!(facts(Provider::Stripe, &payload), expected, "{status}");
     }
@@ -103,11 +103,11 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
         paddle("ctm_01ktgvs0000000000000000001"),
     ]
     .into();
-    let dispute = |standing| {
+    let dispute = |stage| {
         let dispute = transaction.clone();
         vec![Fact::Disputed {
             dispute,
-            standing,
+            stage,
             ids: ids.clone(),
         }]
     };
@@ -125,37 +125,32 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             "chargeback",
             "approved",
             "full",
-            dispute(DisputeStanding::Open),
+            dispute(DisputeStage::Open),
         ),
-        (
-            "chargeback",
-            "reversed",
-            "full",
-            dispute(DisputeStanding::Won),
-        ),
+        ("chargeback", "reversed", "full", dispute(DisputeStage::Won)),
         (
             "chargeback_reverse",
             "approved",
             "full",
-            dispute(DisputeStanding::Won),
+            dispute(DisputeStage::Won),
         ),
         (
             "chargeback_warning",
             "approved",
             "full",
-            dispute(DisputeStanding::Warning),
+            dispute(DisputeStage::Warning),
         ),
         (
             "chargeback_warning",
             "reversed",
             "full",
-            dispute(DisputeStanding::Won),
+            dispute(DisputeStage::Won),
         ),
         (
             "chargeback_warning_reverse",
             "approved",
             "full",
-            dispute(DisputeStanding::Won),
+            dispute(DisputeStage::Won),
         ),
         ("refund", "approved", "full", refunded(true)),
         ("refund", "approved", "partial", refunded(false)),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate::domain::fact::Fact;
+use tollgate::domain::billing::fact::Fact;
 use tollgate::domain::id::{Provider, Scope};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PayloadError, ReadError};

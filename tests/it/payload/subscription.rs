@@ -1,7 +1,7 @@
 //! What a subscription looked like.
 
 use serde_json::{Value, json};
-use tollgate::domain::fact::SubscriptionStatus;
+use tollgate::domain::billing::fact::SubscriptionStatus;
 use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
 

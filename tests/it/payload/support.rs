@@ -1,7 +1,7 @@
 //! Reading fixtures, whole and changed.
 
 use serde_json::Value;
-use tollgate::domain::fact::{Fact, Item, SubscriptionFact};
+use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::provider::{self, Meaning, Mode, ReadError, Reading};
 

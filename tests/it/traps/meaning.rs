@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tollgate::domain::customer::{Hold, Status};
-use tollgate::domain::fact::DisputeStanding;
+use tollgate::domain::billing::fact::DisputeStage;
+use tollgate::domain::customer::row::{Hold, Status};
 use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::policy::{OnFullRefund, OnPause};
 
@@ -48,12 +48,7 @@ async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
 
 #[test]
 fn trap_25_a_payment_lifts_only_what_a_failed_payment_caused() {
-    let lost = disputed(
-        &stripe("dp_1"),
-        DisputeStanding::Lost,
-        &[stripe("cus_1")],
-        15,
-    );
+    let lost = disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("cus_1")], 15);
     let end = end_of(&[sub("active").at(10), lost, failed(20), paid(30)]);
     assert_eq!(end.of("cus_1").holds, BTreeSet::from([Hold::Dispute]));
     assert_eq!(end.of("cus_1").status, Status::Suspended);

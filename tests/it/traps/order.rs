@@ -2,12 +2,12 @@
 
 use futures::future::join;
 use serde_json::json;
-use tollgate::domain::customer::Status;
-use tollgate::domain::flag::FlagKind;
+use tollgate::domain::billing::assessment::Standing;
+use tollgate::domain::customer::flag::FlagKind;
+use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::policy::Policy;
-use tollgate::domain::standing::Class;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::process;
 use tollgate::store::{Match, Store};
@@ -41,7 +41,7 @@ async fn trap_01_a_second_event_of_one_second_counts(engine: Engine) {
 fn trap_02_no_arrival_decides_a_tie() {
     // `end_of` delivers in every order, and fails if one of them ends differently.
     let end = end_of(&[sub("active").at(10), sub("past_due").at(10)]);
-    assert_eq!(end.standing("sub_1").class, Class::Failing);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     let flags: Vec<FlagKind> = end.flags("cus_1").iter().map(|flag| flag.kind).collect();
     assert_eq!(flags, [FlagKind::Ambiguous]);
 }
@@ -70,7 +70,7 @@ async fn status(store: &Store, external_id: &str) -> Status {
     let mut tx = store.read().await.unwrap();
     let app = AppSlug::default_app();
     let customer = tx.customer_find_by_external(&app, external_id, Match::Unique);
-    customer.await.unwrap().unwrap().shown.status
+    customer.await.unwrap().unwrap().derived.status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

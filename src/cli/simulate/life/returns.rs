@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, Life, Step};
-use crate::cli::simulate::person::{Dispute, DisputeStanding, Payment};
+use crate::cli::simulate::person::{Dispute, DisputeStage, Payment};
 use crate::cli::simulate::wire::{Entry, paddle, stripe};
 use crate::domain::id::Provider;
 
@@ -84,9 +84,9 @@ impl Life {
         let it = self.person.payments[payment].clone();
         let is_inquiry = self.draw.chance(0.25);
         let standing = if is_inquiry {
-            DisputeStanding::Inquiry
+            DisputeStage::Inquiry
         } else {
-            DisputeStanding::Open
+            DisputeStage::Open
         };
         let id = match self.provider(it.account) {
             Provider::Stripe => self.draw.id("du_1", 23),
@@ -126,42 +126,42 @@ impl Life {
         let provider = self.provider(self.person.payments[it.payment].account);
         let goes_well = self.draw.chance(0.5);
         let standing = match (provider, it.standing, goes_well) {
-            (Provider::Stripe, DisputeStanding::Inquiry, true) => {
+            (Provider::Stripe, DisputeStage::Inquiry, true) => {
                 self.dispute(dispute, "charge.dispute.closed", "warning_closed");
-                DisputeStanding::Over
+                DisputeStage::Over
             }
-            (Provider::Stripe, DisputeStanding::Inquiry, false) => {
+            (Provider::Stripe, DisputeStage::Inquiry, false) => {
                 self.dispute(dispute, "charge.dispute.updated", "needs_response");
                 self.dispute(dispute, "charge.dispute.funds_withdrawn", "needs_response");
-                DisputeStanding::Open
+                DisputeStage::Open
             }
             (Provider::Stripe, _, true) => {
                 self.dispute(dispute, "charge.dispute.updated", "under_review");
                 self.dispute(dispute, "charge.dispute.closed", "won");
                 self.dispute(dispute, "charge.dispute.funds_reinstated", "won");
-                DisputeStanding::Over
+                DisputeStage::Over
             }
             (Provider::Stripe, _, false) => {
                 self.dispute(dispute, "charge.dispute.closed", "lost");
-                DisputeStanding::Lost
+                DisputeStage::Lost
             }
-            (Provider::Paddle, DisputeStanding::Inquiry, true) => {
+            (Provider::Paddle, DisputeStage::Inquiry, true) => {
                 self.paddle_dispute(dispute, "chargeback_warning_reverse");
-                DisputeStanding::Over
+                DisputeStage::Over
             }
-            (Provider::Paddle, DisputeStanding::Inquiry, false) => {
+            (Provider::Paddle, DisputeStage::Inquiry, false) => {
                 self.paddle_dispute(dispute, "chargeback");
-                DisputeStanding::Open
+                DisputeStage::Open
             }
             // Paddle never says that a dispute is lost: it stays as it is.
             (Provider::Paddle, _, false) => return,
             (Provider::Paddle, _, true) => {
                 self.paddle_dispute(dispute, "chargeback_reverse");
-                DisputeStanding::Over
+                DisputeStage::Over
             }
         };
         self.person.disputes[dispute].standing = standing;
-        if standing == DisputeStanding::Open {
+        if standing == DisputeStage::Open {
             self.plan_move(dispute);
         }
     }

@@ -1,0 +1,330 @@
+//! Who gets what, as tables.
+
+use super::*;
+use crate::domain::id::{CustomerId, TokenId};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_nanos(second * 1_000_000_000)
+}
+
+fn grant(package: &str, constraint: &str) -> PackageGrant {
+    PackageGrant {
+        package: package.to_owned(),
+        constraint: constraint.to_owned(),
+    }
+}
+
+fn token(packages: &[&str], expires_at: Option<Timestamp>) -> CustomerToken {
+    CustomerToken {
+        id: TokenId::from_uuid(uuid::Uuid::nil()),
+        customer: CustomerId::from_uuid(uuid::Uuid::nil()),
+        name: "ci".to_owned(),
+        scope: "read".to_owned(),
+        packages: packages.iter().map(|&package| package.to_owned()).collect(),
+        prefix: String::new(),
+        created_at: at(0),
+        expires_at,
+        last_used_at: None,
+    }
+}
+
+fn shown(status: Status, versions: Option<&[(&str, &str)]>) -> Derived {
+    let version = |&(package, version): &(&str, &str)| PackageVersion {
+        package: package.to_owned(),
+        version: version.to_owned(),
+    };
+    Derived {
+        status,
+        frozen_versions: versions.map(|all| all.iter().map(version).collect()),
+        ..Derived::default()
+    }
+}
+
+fn releases() -> Vec<Release> {
+    [
+        ("a/lib", "1.0.0", 10),
+        ("a/lib", "2.0.0", 20),
+        ("a/lib", "2.1.0", 30),
+        ("a/lib", "3.0.0", 20),
+    ]
+    .into_iter()
+    .map(|(package, version, second)| Release::new(package, version, at(second)).unwrap())
+    .collect()
+}
+
+#[test]
+fn the_code_names_the_first_thing_in_the_way() {
+    let fine = token(&[], None);
+    let narrow = token(&["b/*"], None);
+    let ended = token(&["b/*"], Some(at(50)));
+    let grants = [grant("a/lib", "^2.0"), grant("a/broken", "^^2")];
+    let releases = releases();
+    let frozen = Status::Frozen { at: at(20) };
+    let exact: &[(&str, &str)] = &[("a/lib", "2.0.0"), ("a/other", "v1.0")];
+    let cases = [
+        (
+            "in range",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::Ok,
+        ),
+        (
+            "no version asked",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "",
+            AccessCode::Ok,
+        ),
+        (
+            "run-out token",
+            &ended,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::TokenExpired,
+        ),
+        (
+            "narrow token",
+            &narrow,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::TokenScope,
+        ),
+        (
+            "suspended",
+            &fine,
+            shown(Status::Suspended, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::CustomerSuspended,
+        ),
+        (
+            "expired",
+            &fine,
+            shown(Status::Expired, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::CustomerExpired,
+        ),
+        (
+            "other package",
+            &fine,
+            shown(Status::Active, None),
+            "a/none",
+            "2.1.0",
+            AccessCode::PackageNotGranted,
+        ),
+        (
+            "out of range",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "3.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "no version at all",
+            &fine,
+            shown(Status::Active, None),
+            "a/lib",
+            "latest!",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "broken grant",
+            &fine,
+            shown(Status::Active, None),
+            "a/broken",
+            "2.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "broken grant, any",
+            &fine,
+            shown(Status::Active, None),
+            "a/broken",
+            "",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "frozen, released",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "v2.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, released later",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "2.1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, never released",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "2.0.1",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, not granted",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "3.0.0",
+            AccessCode::VersionNotAllowed,
+        ),
+        (
+            "frozen, any",
+            &fine,
+            shown(frozen, None),
+            "a/lib",
+            "",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/lib",
+            "2.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, not listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/lib",
+            "2.1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, listed, not granted",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/other",
+            "1.0.0.0",
+            AccessCode::Ok,
+        ),
+        (
+            "frozen, package not listed",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/broken",
+            "1.0",
+            AccessCode::VersionNotFrozen,
+        ),
+        (
+            "frozen, package unknown",
+            &fine,
+            shown(frozen, Some(exact)),
+            "a/none",
+            "1.0",
+            AccessCode::PackageNotGranted,
+        ),
+        (
+            "list kept, not frozen",
+            &fine,
+            shown(Status::Active, Some(exact)),
+            "a/lib",
+            "2.1.0",
+            AccessCode::Ok,
+        ),
+    ];
+    for (name, token, shown, package, version, expected) in cases {
+        let holder = Holder {
+            token: Some(token),
+            derived: &shown,
+            grants: &grants,
+            releases: &releases,
+        };
+        let version = Some(version).filter(|version| !version.is_empty());
+        assert_eq!(
+            decide(holder, package, version, at(100)),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn frozen_without_known_releases_reaches_nothing() {
+    let shown = shown(Status::Frozen { at: at(20) }, None);
+    let grants = [grant("a/lib", "*")];
+    let holder = Holder {
+        token: None,
+        derived: &shown,
+        grants: &grants,
+        releases: &[],
+    };
+    for version in [None, Some("1.0.0")] {
+        assert_eq!(
+            decide(holder, "a/lib", version, at(100)),
+            AccessCode::VersionNotFrozen
+        );
+    }
+    assert_eq!(frozen_versions(holder), Some(Vec::new()));
+    assert!(everything(holder, at(100)).is_empty());
+}
+
+#[test]
+fn everything_is_what_decide_allows() {
+    let grants = [
+        grant("a/lib", "^2.0"),
+        grant("a/lib", "^1.0"),
+        grant("b/tool", "*"),
+    ];
+    let releases = releases();
+    let narrow = token(&["a/*"], None);
+    let active = shown(Status::Active, None);
+    let holder = Holder {
+        token: Some(&narrow),
+        derived: &active,
+        grants: &grants,
+        releases: &releases,
+    };
+    let both = ["^1.0", "^2.0"].map(str::to_owned).into();
+    let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Constraints(both))]);
+    assert_eq!(everything(holder, at(100)), expected);
+
+    let frozen = shown(Status::Frozen { at: at(20) }, None);
+    let holder = Holder {
+        derived: &frozen,
+        ..holder
+    };
+    let two = vec!["1.0.0".to_owned(), "2.0.0".to_owned()];
+    let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Versions(two))]);
+    assert_eq!(everything(holder, at(100)), expected);
+
+    let suspended = shown(Status::Suspended, None);
+    assert!(
+        everything(
+            Holder {
+                derived: &suspended,
+                ..holder
+            },
+            at(100)
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn codes_are_distinct_words() {
+    let words: BTreeSet<&str> = AccessCode::ALL
+        .into_iter()
+        .map(AccessCode::as_str)
+        .collect();
+    assert_eq!(words.len(), AccessCode::ALL.len());
+    for code in AccessCode::ALL {
+        assert_eq!(serde_json::json!(code), code.as_str());
+    }
+}

@@ -1,0 +1,250 @@
+//! Bearer tokens: of customers for registries, of admins for the API.
+//!
+//! A token is a prefix that tells people and secret scanners what it is, and 256 random bits.
+//! Only the SHA-256 of the whole text is kept: a slow hash guards guessable passwords, and 256
+//! random bits cannot be guessed. Finding a token is a look-up by that hash, so its time says
+//! nothing about the text.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
+use crate::domain::role::Role;
+use crate::domain::time::Timestamp;
+
+/// What the tokens of customers begin with.
+const CUSTOMER_PREFIX: &str = "tok_";
+/// What the tokens of admins begin with.
+const ADMIN_PREFIX: &str = "tga_";
+/// How many characters are kept in the clear, so that people can tell their tokens apart. Six of
+/// them are random: 220 bits stay unknown.
+const SHOWN_CHARACTERS: usize = 10;
+
+/// The text of a new token. It exists between its making and the one answer that shows it.
+pub struct TokenText(String);
+
+impl TokenText {
+    /// A customer's token of these random bytes.
+    pub fn for_customer(random: [u8; 32]) -> Self {
+        Self::new(CUSTOMER_PREFIX, random)
+    }
+
+    /// An admin's token of these random bytes.
+    pub fn for_admin(random: [u8; 32]) -> Self {
+        Self::new(ADMIN_PREFIX, random)
+    }
+
+    fn new(prefix: &str, random: [u8; 32]) -> Self {
+        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random)))
+    }
+
+    /// The text, for the answer that shows it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.0)
+    }
+
+    /// Its first characters, by which people tell their tokens apart.
+    pub fn shown_prefix(&self) -> String {
+        self.0.chars().take(SHOWN_CHARACTERS).collect()
+    }
+}
+
+/// Never the text.
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenText([REDACTED])")
+    }
+}
+
+/// The SHA-256 of a token's text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a presented text, whatever it is.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// The bytes, for the store.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Never the hash: who has it can tell whether a guess is right.
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash([REDACTED])")
+    }
+}
+
+/// An access token of a customer, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerToken {
+    /// Names it in the API.
+    pub id: TokenId,
+    /// The row that it was given to. It counts for the customer that this row belongs to now.
+    pub customer: CustomerId,
+    /// What people call it.
+    pub name: String,
+    /// A word for the registry, which finds it in each answer of the access check (`read` unless
+    /// something else was asked for). Tollgate itself judges packages alone.
+    pub scope: String,
+    /// Patterns of packages that it opens, `*` standing for any run of characters. Empty: all
+    /// that the customer may have.
+    pub packages: Vec<String>,
+    /// Its first characters.
+    pub prefix: String,
+    /// When it was made, by the local clock.
+    pub created_at: Timestamp,
+    /// From when it opens nothing.
+    pub expires_at: Option<Timestamp>,
+    /// About when it was last used; written lazily.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl CustomerToken {
+    /// Whether it has run out.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether its patterns open this package.
+    pub fn opens(&self, package: &str) -> bool {
+        self.packages.is_empty()
+            || self
+                .packages
+                .iter()
+                .any(|pattern| matches(pattern, package))
+    }
+}
+
+/// An admin token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminToken {
+    /// Names it in the API and in the audit.
+    pub id: AdminTokenId,
+    /// The one app that it is bound to; `None` for all apps.
+    pub app: Option<AppSlug>,
+    /// What people call it.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// Its first characters.
+    pub prefix: String,
+    /// When it was made, by the local clock.
+    pub created_at: Timestamp,
+    /// From when it is refused.
+    pub expires_at: Option<Timestamp>,
+    /// About when it was last used; written lazily.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl AdminToken {
+    /// Whether it has run out.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// Whether the pattern, in which `*` stands for any run of characters, is true of the whole text.
+/// Goes back to the last `*` alone, so it takes at most pattern × text steps.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == text.get(t) {
+            (p, t) = (p + 1, t + 1);
+        } else if let Some((star_p, star_t)) = star {
+            (p, t) = (star_p + 1, star_t + 1);
+            star = Some((star_p, star_t + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_its_prefix_and_256_bits() {
+        let text = TokenText::for_customer([0xff; 32]);
+        assert_eq!(
+            text.expose(),
+            "tok___________________________________________8"
+        );
+        assert_eq!(text.shown_prefix(), "tok_______");
+        assert!(
+            TokenText::for_admin([0; 32])
+                .expose()
+                .starts_with("tga_AAAA")
+        );
+    }
+
+    #[test]
+    fn debug_output_shows_neither_text_nor_hash() {
+        let text = TokenText::for_customer([7; 32]);
+        assert_eq!(format!("{text:?}"), "TokenText([REDACTED])");
+        assert_eq!(format!("{:?}", text.hash()), "TokenHash([REDACTED])");
+    }
+
+    #[test]
+    fn the_hash_is_sha_256_of_the_whole_text() {
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex::encode(TokenHash::of("abc").as_bytes()), known);
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        let cases = [
+            ("*", "acme/tool", true),
+            ("acme/*", "acme/tool", true),
+            ("acme/*", "acme/", true),
+            ("acme/*", "other/tool", false),
+            ("acme/tool", "acme/tool", true),
+            ("acme/tool", "acme/toolbox", false),
+            ("*/tool", "acme/tool", true),
+            ("acme/*-pro", "acme/tool-pro-pro", true),
+            ("acme/*-pro", "acme/tool-prof", false),
+            ("a*b*c", "aXbXbc", true),
+            ("", "acme/tool", false),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(matches(pattern, text), expected, "`{pattern}` on `{text}`");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_its_last_instant() {
+        let token = |expires_at| AdminToken {
+            id: AdminTokenId::from_uuid(uuid::Uuid::nil()),
+            app: None,
+            name: "t".to_owned(),
+            role: Role::Viewer,
+            prefix: String::new(),
+            created_at: Timestamp::from_nanos(0),
+            expires_at,
+            last_used_at: None,
+        };
+        let at = Timestamp::from_nanos;
+        assert!(!token(None).is_expired(at(i64::MAX)));
+        assert!(!token(Some(at(10))).is_expired(at(9)));
+        assert!(token(Some(at(10))).is_expired(at(10)));
+    }
+}

@@ -1,0 +1,267 @@
+//! One event on a working set: its facts are joined to what is kept, the customers concerned are
+//! derived anew, and the difference is what the event did.
+
+use std::collections::BTreeSet;
+
+use super::join::Disturbed;
+use crate::domain::apply::change::{Change, Effect, IgnoreCode, Operation, Outcome};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::assessment::SubscriptionView;
+use crate::domain::billing::fact::{Fact, Occurrence, is_account};
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::links::stored_groups;
+use crate::domain::time::Timestamp;
+
+impl WorkingSet {
+    /// Puts one event into the working set. `now` is the local clock and runs the timers; `fresh_id`
+    /// makes the ids of new rows. Repeating an event changes nothing, and so does the order of
+    /// events, ids and local times apart.
+    pub fn apply(
+        &mut self,
+        occurrence: &Occurrence,
+        now: Timestamp,
+        fresh_id: &mut dyn FnMut() -> CustomerId,
+    ) -> Effect {
+        if occurrence.facts.is_empty() {
+            return Effect::ignored(IgnoreCode::NoFacts);
+        }
+        let only_named = |fact: &Fact| matches!(fact, Fact::Unfetched { .. });
+        if occurrence.facts.iter().all(only_named) {
+            for fact in &occurrence.facts {
+                self.join(occurrence.at, fact, &mut Disturbed::default());
+            }
+            return Effect::ignored(IgnoreCode::ApiKeyNeeded);
+        }
+        let named = self.named_accounts(occurrence);
+        if named.iter().any(|account| self.is_gone(account)) {
+            return self.ignore(&named, occurrence.at, now);
+        }
+        let known_newest = self.newest_of_main(occurrence);
+        let before = self.subscription_views(occurrence, now);
+        let mut disturbed = Disturbed::default();
+        for fact in &occurrence.facts {
+            self.join(occurrence.at, fact, &mut disturbed);
+        }
+        if disturbed.disputes {
+            disturbed.accounts.extend(self.relink_disputes());
+        }
+        let of_money = self.accounts_of_money(occurrence);
+        let of_deleted = of_money.iter().any(|account| self.is_gone(account));
+        let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
+        disturbed.accounts.extend(of_money);
+        let mut changes = self.rederive_disturbed(&disturbed, now, fresh_id);
+        changes.extend(self.subscription_changes(before, now));
+        let shows = !changes.is_empty() || unlinked;
+        let only_background = occurrence.facts.iter().all(Fact::is_background);
+        let outcome = match (shows, only_background) {
+            _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),
+            (true, _) => Outcome::Applied,
+            (false, true) => Outcome::Ignored(IgnoreCode::ReferencesOnly),
+            (false, false) if Some(occurrence.at) < known_newest => Outcome::Superseded,
+            (false, false) => Outcome::Unchanged,
+        };
+        Effect {
+            outcome,
+            customer: self.main_customer(occurrence),
+            changes,
+        }
+    }
+
+    /// Derives every customer of this working set anew, for timers and changed policies.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
+        let shown = self
+            .customers
+            .values()
+            .filter(|row| row.merged_into.is_none());
+        let shown = shown.map(|row| row.id.clone()).collect();
+        let mut changes = Vec::new();
+        for group in stored_groups(self, &shown) {
+            changes.extend(self.rederive(group, now, None));
+        }
+        changes
+    }
+
+    /// Takes note of an event whose customer was deleted here, and does nothing else.
+    fn ignore(&mut self, named: &BTreeSet<ObjectKey>, at: Timestamp, now: Timestamp) -> Effect {
+        let mut effect = Effect::ignored(IgnoreCode::CustomerDeleted);
+        for key in named
+            .iter()
+            .filter(|key| self.is_gone(key))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.join_account(&key, at, &mut Disturbed::default(), |kept| {
+                kept.join_ignored(at);
+            });
+            let row = self
+                .accounts
+                .get(&key)
+                .and_then(|account| account.customer.clone());
+            let row = row.filter(|row| self.customers.contains_key(row));
+            for group in stored_groups(self, &row.iter().cloned().collect()) {
+                effect.changes.extend(self.rederive(group, now, None));
+            }
+            effect.customer = effect.customer.or(row);
+        }
+        effect
+    }
+
+    /// Accounts that the event names, directly or by a subscription that is known.
+    fn named_accounts(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
+        let lookup_keys = occurrence.lookup_keys();
+        let known = lookup_keys
+            .subscriptions
+            .iter()
+            .filter_map(|key| self.subscriptions.get(key));
+        let known = known.filter_map(|subscription| subscription.account.clone());
+        lookup_keys.accounts.into_iter().chain(known).collect()
+    }
+
+    /// The event's dispute or refund is one that a person should look at.
+    fn needs_a_look(&self, occurrence: &Occurrence) -> bool {
+        let mut of_money = occurrence.facts.iter().filter_map(|fact| match fact {
+            Fact::Disputed { dispute, .. } => {
+                Some(self.disputes.get(dispute)?.history.needs_a_look())
+            }
+            Fact::Refunded { refund, .. } => Some(self.refunds.get(refund)?.history.is_full()),
+            Fact::Contact(_)
+            | Fact::AccountNamed { .. }
+            | Fact::AccountRemoved { .. }
+            | Fact::Subscription(_)
+            | Fact::PaymentFailed { .. }
+            | Fact::PaymentSucceeded { .. }
+            | Fact::Charged { .. }
+            | Fact::PaymentLink { .. }
+            | Fact::Unfetched { .. } => None,
+        });
+        of_money.any(|needs| needs)
+    }
+
+    /// Accounts of the event's disputes and refunds.
+    fn accounts_of_money(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
+        let account = |fact: &Fact| match fact {
+            Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
+            Fact::Refunded {
+                refund: payment, ..
+            }
+            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
+            Fact::Contact(_)
+            | Fact::AccountNamed { .. }
+            | Fact::AccountRemoved { .. }
+            | Fact::Subscription(_)
+            | Fact::PaymentFailed { .. }
+            | Fact::PaymentSucceeded { .. }
+            | Fact::PaymentLink { .. }
+            | Fact::Unfetched { .. } => None,
+        };
+        let known = |key: &ObjectKey| self.accounts.contains_key(key);
+        occurrence
+            .facts
+            .iter()
+            .filter_map(account)
+            .filter(known)
+            .collect()
+    }
+
+    /// The newest instant known of the object that the event is about.
+    fn newest_of_main(&self, occurrence: &Occurrence) -> Option<Timestamp> {
+        let newest = |fact: &Fact| match fact {
+            Fact::Contact(contact) => self.accounts.get(&contact.account)?.history.newest(),
+            Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
+                self.accounts.get(account)?.history.newest()
+            }
+            Fact::Subscription(fact) => {
+                self.subscriptions.get(&fact.subscription)?.history.newest()
+            }
+            Fact::PaymentFailed { subscription, .. }
+            | Fact::PaymentSucceeded { subscription, .. } => {
+                self.subscriptions.get(subscription)?.history.newest()
+            }
+            Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.history.stage.0),
+            Fact::Refunded { refund, .. } => self.refunds.get(refund)?.history.newest(),
+            Fact::Charged { .. } | Fact::PaymentLink { .. } | Fact::Unfetched { .. } => None,
+        };
+        newest(main_fact(occurrence)?)
+    }
+
+    /// The row shown for the account that the event is about.
+    fn main_customer(&self, occurrence: &Occurrence) -> Option<CustomerId> {
+        let of_subscription = |key| self.subscriptions.get(key)?.account.clone();
+        let account = match main_fact(occurrence)? {
+            Fact::Contact(contact) => Some(contact.account.clone()),
+            Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
+                Some(account.clone())
+            }
+            Fact::Subscription(fact) => of_subscription(&fact.subscription),
+            Fact::PaymentFailed { subscription, .. }
+            | Fact::PaymentSucceeded { subscription, .. } => of_subscription(subscription),
+            Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
+            Fact::Refunded {
+                refund: payment, ..
+            }
+            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
+            Fact::PaymentLink { ids } => ids.iter().find(|id| is_account(id)).cloned(),
+            Fact::Unfetched { .. } => None,
+        };
+        self.accounts.get(&account?)?.customer.clone()
+    }
+
+    /// How the event's subscriptions are shown.
+    fn subscription_views(&self, occurrence: &Occurrence, now: Timestamp) -> Vec<Viewed> {
+        let view = |key: ObjectKey| {
+            let view = self.subscription_view(&key, now);
+            (key, view)
+        };
+        occurrence
+            .lookup_keys()
+            .subscriptions
+            .into_iter()
+            .map(view)
+            .collect()
+    }
+
+    fn subscription_view(&self, key: &ObjectKey, now: Timestamp) -> Option<SubscriptionView> {
+        let assessment = self.assessment(key, now)?;
+        let account = self.subscriptions.get(key)?.account.as_ref();
+        Some(SubscriptionView::new(&assessment, account))
+    }
+
+    fn subscription_changes(&self, before: Vec<Viewed>, now: Timestamp) -> Vec<Change> {
+        let change = |(key, from): Viewed| {
+            let to = self.subscription_view(&key, now)?;
+            let customer = self.customer_of(to.account.as_ref()?)?.id.clone();
+            let operation = Operation::UpdateSubscription {
+                subscription: key,
+                from: from.clone().map(Box::new),
+                to: Box::new(to.clone()),
+            };
+            (from != Some(to)).then_some(Change {
+                customer,
+                operation,
+            })
+        };
+        before.into_iter().filter_map(change).collect()
+    }
+}
+
+/// A subscription and how it is shown, if it is known.
+type Viewed = (ObjectKey, Option<SubscriptionView>);
+
+/// The fact that says what the event is about: the first that is more than background.
+fn main_fact(occurrence: &Occurrence) -> Option<&Fact> {
+    let facts = &occurrence.facts;
+    facts
+        .iter()
+        .find(|fact| !fact.is_background())
+        .or(facts.first())
+}
+
+impl Effect {
+    const fn ignored(code: IgnoreCode) -> Self {
+        Self {
+            outcome: Outcome::Ignored(code),
+            customer: None,
+            changes: Vec::new(),
+        }
+    }
+}

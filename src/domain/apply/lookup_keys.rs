@@ -1,0 +1,128 @@
+//! What a batch of events can touch, so that a store knows what to load.
+
+use std::collections::BTreeSet;
+
+use crate::domain::billing::fact::{Fact, Occurrence, is_account};
+use crate::domain::email::fold_email;
+use crate::domain::id::{CustomerId, ObjectKey};
+
+/// Everything that the facts of a batch name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookupKeys {
+    /// Billing accounts.
+    pub accounts: BTreeSet<ObjectKey>,
+    /// Subscriptions.
+    pub subscriptions: BTreeSet<ObjectKey>,
+    /// Disputes.
+    pub disputes: BTreeSet<ObjectKey>,
+    /// Refunds.
+    pub refunds: BTreeSet<ObjectKey>,
+    /// Other ids of money: charges, payment intents, invoices, transactions.
+    pub payment_links: BTreeSet<ObjectKey>,
+    /// Objects that were only named.
+    pub unfetched: BTreeSet<ObjectKey>,
+    /// Addresses, lower case, before and after changes.
+    pub emails: BTreeSet<String>,
+    /// The forms of the accounts' ids that an admin may have given a customer as `external_id`:
+    /// `stripe_cus_1` and `cus_1`.
+    pub external_ids: BTreeSet<String>,
+    /// Rows, named by an admin or a due time.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+/// Whether a key names a subscription; both providers write `sub_…`.
+pub fn is_subscription(key: &ObjectKey) -> bool {
+    key.id.starts_with("sub_")
+}
+
+/// The forms in which an admin may write an account's id, the one that counts more first.
+pub fn external_ids(account: &ObjectKey) -> [String; 2] {
+    [
+        format!("{}_{}", account.scope.provider, account.id),
+        account.id.clone(),
+    ]
+}
+
+impl Occurrence {
+    /// What this event can touch.
+    pub fn lookup_keys(&self) -> LookupKeys {
+        let mut lookup_keys = LookupKeys::default();
+        lookup_keys.extend(self);
+        lookup_keys
+    }
+}
+
+impl LookupKeys {
+    /// Adds what another event of the batch can touch.
+    pub fn extend(&mut self, occurrence: &Occurrence) {
+        for fact in &occurrence.facts {
+            self.extend_by(fact);
+        }
+    }
+
+    fn extend_by(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Contact(contact) => {
+                self.account(&contact.account);
+                let before = contact.before.as_ref().and_then(|c| c.email.as_deref());
+                let emails = [contact.contact.email.as_deref(), before];
+                self.emails
+                    .extend(emails.into_iter().flatten().filter_map(fold_email));
+            }
+            Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
+                self.account(account);
+            }
+            Fact::Subscription(fact) => {
+                self.subscriptions.insert(fact.subscription.clone());
+                if let Some(account) = &fact.state.account {
+                    self.account(account);
+                }
+            }
+            Fact::PaymentFailed {
+                subscription,
+                account,
+            }
+            | Fact::PaymentSucceeded {
+                subscription,
+                account,
+            } => {
+                self.subscriptions.insert(subscription.clone());
+                if let Some(account) = account {
+                    self.account(account);
+                }
+            }
+            Fact::Disputed { dispute, ids, .. } => {
+                self.disputes.insert(dispute.clone());
+                self.ids(ids);
+            }
+            Fact::Refunded { refund, ids, .. } => {
+                self.refunds.insert(refund.clone());
+                self.ids(ids);
+            }
+            Fact::Charged { payment, .. } => {
+                self.refunds.insert(payment.clone());
+            }
+            Fact::PaymentLink { ids } => self.ids(ids),
+            Fact::Unfetched { object } => {
+                self.unfetched.insert(object.clone());
+            }
+        }
+    }
+
+    fn account(&mut self, account: &ObjectKey) {
+        self.accounts.insert(account.clone());
+        self.external_ids.extend(external_ids(account));
+    }
+
+    fn ids(&mut self, ids: &BTreeSet<ObjectKey>) {
+        for id in ids {
+            if is_account(id) {
+                self.account(id);
+            } else if is_subscription(id) {
+                self.subscriptions.insert(id.clone());
+            } else {
+                self.payment_links.insert(id.clone());
+            }
+        }
+    }
+}

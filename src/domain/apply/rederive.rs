@@ -1,0 +1,183 @@
+//! Settling: who is who, which row is shown, and what is shown of it, brought in step with what
+//! is kept.
+
+use std::collections::BTreeSet;
+
+use super::join::Disturbed;
+use crate::domain::apply::change::{Change, Operation, difference};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::dossier::Dossier;
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::links::{Group, groups_near, stored_groups};
+use crate::domain::time::Timestamp;
+
+impl WorkingSet {
+    /// Brings links, rows and what is shown in step with what is kept, where facts disturbed it.
+    pub(super) fn rederive_disturbed(
+        &mut self,
+        disturbed: &Disturbed,
+        now: Timestamp,
+        fresh_id: &mut dyn FnMut() -> CustomerId,
+    ) -> Vec<Change> {
+        let shown_for = |key: &ObjectKey| self.accounts.get(key)?.customer.clone();
+        let disturbed_rows: BTreeSet<_> = disturbed.accounts.iter().filter_map(shown_for).collect();
+        let mut groups = Vec::new();
+        if !disturbed.relinked.is_empty() {
+            let near = groups_near(self, &disturbed.relinked, &disturbed.emails);
+            groups = self.changed_groups(near, disturbed_rows.clone());
+        }
+        // What is not near those that strayed is as it was linked.
+        let settled: BTreeSet<_> = groups.iter().flat_map(|group| &group.rows).collect();
+        let others = disturbed_rows
+            .iter()
+            .filter(|row| !settled.contains(row))
+            .cloned();
+        let others = stored_groups(self, &others.collect());
+        groups.extend(others);
+        let mut changes = Vec::new();
+        for group in groups {
+            changes.extend(self.rederive(group, now, Some(fresh_id)));
+        }
+        changes
+    }
+
+    /// Of these customers, those with a disturbed row, and those that gained or lost an account.
+    pub(crate) fn changed_groups(
+        &self,
+        groups: Vec<Group>,
+        mut rows: BTreeSet<CustomerId>,
+    ) -> Vec<Group> {
+        let mut moved = BTreeSet::new();
+        for (i, group) in groups.iter().enumerate() {
+            let shown = group.rows.first();
+            let accounts = group
+                .accounts
+                .iter()
+                .filter_map(|key| self.accounts.get(key));
+            let movers = accounts.filter(|account| account.customer.as_ref() != shown);
+            let old: Vec<_> = movers.map(|account| account.customer.clone()).collect();
+            if shown.is_none() || !old.is_empty() {
+                rows.extend(old.into_iter().flatten());
+                moved.insert(i);
+            }
+        }
+        let concerned = |(i, group): &(usize, Group)| {
+            moved.contains(i) || group.rows.iter().any(|row| rows.contains(row))
+        };
+        groups
+            .into_iter()
+            .enumerate()
+            .filter(concerned)
+            .map(|(_, group)| group)
+            .collect()
+    }
+
+    /// Writes links, rows and what is shown of one customer, and gives what changed. Without
+    /// `fresh_id` no row is made.
+    pub(crate) fn rederive(
+        &mut self,
+        mut group: Group,
+        now: Timestamp,
+        fresh_id: Option<&mut (dyn FnMut() -> CustomerId + '_)>,
+    ) -> Vec<Change> {
+        if group.gone {
+            return self.rederive_deleted(&group, now);
+        }
+        let mut made = None;
+        if group.rows.is_empty() {
+            let Some(fresh_id) = fresh_id else {
+                return Vec::new();
+            };
+            let row = Customer::new(fresh_id(), group.accounts.first().cloned(), now);
+            group.rows.push(row.id.clone());
+            made = Some(row.id.clone());
+            self.customers.insert(row.id.clone(), row);
+        }
+        let Some(shown_id) = group.rows.first().cloned() else {
+            return Vec::new();
+        };
+        let shown = Dossier::new(self, &group, now).derive();
+        let links = self.link_accounts(&group, &shown_id, made.as_ref());
+        let mut changes = Vec::new();
+        for id in group.rows {
+            let merged_into = (id != shown_id).then(|| shown_id.clone());
+            let is_new = made.as_ref() == Some(&id);
+            changes.extend(self.write_row(&id, is_new, now, |row| {
+                row.merged_into = merged_into;
+                row.derived = shown.clone();
+            }));
+        }
+        changes.extend(links);
+        changes
+    }
+
+    /// A deleted customer shows what it showed when it was deleted, and what there is to look
+    /// at: that billing goes on, and disputes.
+    fn rederive_deleted(&mut self, group: &Group, now: Timestamp) -> Vec<Change> {
+        let Some(id) = group.rows.first() else {
+            return Vec::new();
+        };
+        let flags = Dossier::new(self, group, now).flags_of_deleted();
+        self.write_row(id, false, now, |row| {
+            row.derived.flags = flags;
+            row.derived.due_at = None;
+        })
+    }
+
+    fn link_accounts(
+        &mut self,
+        group: &Group,
+        shown: &CustomerId,
+        made: Option<&CustomerId>,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for key in &group.accounts {
+            let Some(account) = self.accounts.get_mut(key) else {
+                continue;
+            };
+            if account.customer.as_ref() == Some(shown) {
+                continue;
+            }
+            let from = account.customer.replace(shown.clone());
+            self.changed.accounts.insert(key.clone());
+            // That a new row has the account that it was made for goes without saying.
+            if made.is_none() || from.is_some() {
+                let operation = Operation::LinkAccount {
+                    account: key.clone(),
+                    from,
+                };
+                changes.push(Change {
+                    customer: shown.clone(),
+                    operation,
+                });
+            }
+        }
+        changes
+    }
+
+    /// Changes a row, notes when and that it was, and gives what shows of it.
+    pub(crate) fn write_row(
+        &mut self,
+        id: &CustomerId,
+        is_new: bool,
+        now: Timestamp,
+        write: impl FnOnce(&mut Customer),
+    ) -> Vec<Change> {
+        let Some(row) = self.customers.get_mut(id) else {
+            return Vec::new();
+        };
+        let before = row.clone();
+        write(row);
+        if *row == before && !is_new {
+            return Vec::new();
+        }
+        row.updated_at = now;
+        if row.derived.status.as_str() != before.derived.status.as_str() {
+            row.status_since = now;
+        }
+        self.changed.customers.insert(id.clone());
+        let before = (!is_new).then_some(&before);
+        difference(before, row, &self.plans)
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything of one app that a batch of events or an admin act can touch, in memory.
+//!
+//! A store loads a working set, lets events and acts work on it one after the other, and writes what
+//! [`Changed`] names. Nothing here knows where it came from. Searches are plain scans: a working set
+//! holds one batch, and indexes would be one more thing to keep true.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::plan::Plans;
+use crate::domain::billing::assessment::{Assessment, assessment};
+use crate::domain::billing::history::{
+    DisputeHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
+};
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::account::AccountHistory;
+use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
+
+/// Everything of one app that a batch can touch.
+#[derive(Clone, Debug, Default)]
+pub struct WorkingSet {
+    /// The app's policy.
+    pub policy: Policy,
+    /// What prices buy; only names the packages of changes.
+    pub plans: Plans,
+    /// Billing accounts.
+    pub accounts: BTreeMap<ObjectKey, Account>,
+    /// Subscriptions.
+    pub subscriptions: BTreeMap<ObjectKey, Subscription>,
+    /// Disputes.
+    pub disputes: BTreeMap<ObjectKey, Dispute>,
+    /// Refunds.
+    pub refunds: BTreeMap<ObjectKey, Refund>,
+    /// Ids that one event named together, the smaller first.
+    pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Objects that events only named.
+    pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
+    /// Rows.
+    pub customers: BTreeMap<CustomerId, Customer>,
+    /// What changed since it was loaded.
+    pub changed: Changed,
+}
+
+/// A billing account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Provider's id.
+    pub key: ObjectKey,
+    /// What is kept of it.
+    pub history: AccountHistory,
+    /// Derived: the address by which it finds its customer, lower case.
+    pub linking_email: Option<String>,
+    /// Derived: the row that is shown for it. Of a deleted customer, the deleted row.
+    pub customer: Option<CustomerId>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Provider's id.
+    pub key: ObjectKey,
+    /// What is kept of it.
+    pub history: SubscriptionHistory,
+    /// Derived: who pays.
+    pub account: Option<ObjectKey>,
+}
+
+/// A dispute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// Stripe: the dispute's id. Paddle: the transaction's.
+    pub key: ObjectKey,
+    /// What is kept of it.
+    pub history: DisputeHistory,
+    /// Derived: whose payment it was. An account that no event has named as one may not be
+    /// among the working set's accounts.
+    pub account: Option<ObjectKey>,
+}
+
+/// The refunds of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// The payment's id: Stripe's charge, Paddle's transaction.
+    pub key: ObjectKey,
+    /// What is kept of it.
+    pub history: RefundHistory,
+    /// Derived: whose payment it was, as for disputes.
+    pub account: Option<ObjectKey>,
+}
+
+/// Keys of what changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Billing accounts.
+    pub accounts: BTreeSet<ObjectKey>,
+    /// Subscriptions.
+    pub subscriptions: BTreeSet<ObjectKey>,
+    /// Disputes.
+    pub disputes: BTreeSet<ObjectKey>,
+    /// Refunds.
+    pub refunds: BTreeSet<ObjectKey>,
+    /// New pairs of ids.
+    pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Objects that events only named.
+    pub unfetched: BTreeSet<ObjectKey>,
+    /// Rows, new ones too.
+    pub customers: BTreeSet<CustomerId>,
+}
+
+impl WorkingSet {
+    /// A working set with nothing in it.
+    pub fn new(policy: Policy, plans: Plans) -> Self {
+        Self {
+            policy,
+            plans,
+            ..Self::default()
+        }
+    }
+
+    /// How a subscription stands now; `None` if it is not in this working set.
+    pub fn assessment(&self, subscription: &ObjectKey, now: Timestamp) -> Option<Assessment> {
+        let subscription = self.subscriptions.get(subscription)?;
+        let account = subscription
+            .account
+            .as_ref()
+            .and_then(|key| self.accounts.get(key));
+        let removed_at = account.and_then(|account| account.history.removed_at);
+        Some(assessment(
+            &subscription.history,
+            removed_at,
+            &self.policy,
+            now,
+        ))
+    }
+
+    /// The row that is shown for an account and takes its events; `None` for an account that is
+    /// not in this working set, or whose customer was deleted here.
+    pub fn customer_of(&self, account: &ObjectKey) -> Option<&Customer> {
+        let row = self
+            .customers
+            .get(self.accounts.get(account)?.customer.as_ref()?)?;
+        row.deleted_at.is_none().then_some(row)
+    }
+
+    /// An admin tied the account to a row that has been deleted since.
+    pub(crate) fn is_gone(&self, account: &ObjectKey) -> bool {
+        let pin = self
+            .accounts
+            .get(account)
+            .and_then(|account| account.history.pin.as_ref());
+        pin.is_some_and(|pin| {
+            self.customers
+                .get(pin)
+                .is_none_or(|row| row.deleted_at.is_some())
+        })
+    }
+}

@@ -1,0 +1,397 @@
+//! What admins do to customers. Each act gives what it changed; repeating one changes nothing.
+//!
+//! Acts need less of the working set than events: the row's customer with its rows, accounts,
+//! subscriptions, disputes and refunds. Those that change what matching sees (`create`, e-mail
+//! and `external_id`, deletion, the policy) also need everybody who could match.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::apply::change::{Change, Operation};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::dossier::Dossier;
+use crate::domain::customer::flag::Flag;
+use crate::domain::customer::row::{AdminHold, Customer, PackageVersion, Profile, Status};
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::links::{Group, groups, stored_groups};
+use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
+
+/// Why an admin act is not possible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    /// There is no such row.
+    #[error("no such customer")]
+    Unknown,
+    /// The row was deleted.
+    #[error("the customer was deleted")]
+    Deleted,
+    /// Another row is shown instead.
+    #[error("the customer was merged into {into}")]
+    Merged {
+        /// That row.
+        into: CustomerId,
+    },
+    /// There is no such billing account.
+    #[error("no such billing account")]
+    UnknownAccount,
+}
+
+/// To which versions an admin freezes a customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FreezeOrder {
+    /// What was released until then. Without it: until billing ended, if it did, else until now.
+    pub at: Option<Timestamp>,
+    /// Exactly these instead.
+    pub versions: Option<Vec<PackageVersion>>,
+}
+
+impl WorkingSet {
+    /// The row that an act can work on.
+    ///
+    /// # Errors
+    /// There is no such row, it was deleted, or another one is shown instead.
+    pub fn shown_row(&self, id: &CustomerId) -> Result<&Customer, ActError> {
+        let row = self.customers.get(id).ok_or(ActError::Unknown)?;
+        match (&row.deleted_at, &row.merged_into) {
+            (Some(_), _) => Err(ActError::Deleted),
+            (None, Some(into)) => Err(ActError::Merged { into: into.clone() }),
+            (None, None) => Ok(row),
+        }
+    }
+
+    /// Makes a customer by hand. Accounts that would follow it stay where they are. An id that
+    /// is taken changes nothing.
+    pub fn create_customer(
+        &mut self,
+        id: CustomerId,
+        profile: Profile,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        if self.customers.contains_key(&id) {
+            return Vec::new();
+        }
+        let mut row = Customer::new(id.clone(), None, now);
+        row.profile = profile;
+        let pins = self.keeping_links(|working_set| {
+            working_set.customers.insert(row.id.clone(), row);
+        });
+        let group = Group {
+            rows: vec![id],
+            ..Group::default()
+        };
+        let shown = Dossier::new(self, &group, now).derive();
+        let mut changes = Vec::new();
+        for id in &group.rows {
+            changes.extend(self.write_row(id, true, now, |row| row.derived = shown.clone()));
+        }
+        changes.extend(pins);
+        changes
+    }
+
+    /// Shuts a customer out until an admin lifts it.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn suspend(
+        &mut self,
+        id: &CustomerId,
+        reason: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        let (_, group) = self.shown_group(id)?;
+        let same = |hold: &AdminHold| match hold {
+            AdminHold::Suspended { reason: known, .. } => reason.is_none() || *known == reason,
+            AdminHold::Frozen { .. } | AdminHold::Expired { .. } => false,
+        };
+        if self.current_hold(&group).is_some_and(same) {
+            return Ok(Vec::new());
+        }
+        Ok(self.hold(&group, AdminHold::Suspended { since: now, reason }, now))
+    }
+
+    /// Ends a customer's access until an admin lifts it.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn expire(
+        &mut self,
+        id: &CustomerId,
+        reason: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        let (_, group) = self.shown_group(id)?;
+        let same = |hold: &AdminHold| match hold {
+            AdminHold::Expired { reason: known, .. } => reason.is_none() || *known == reason,
+            AdminHold::Frozen { .. } | AdminHold::Suspended { .. } => false,
+        };
+        if self.current_hold(&group).is_some_and(same) {
+            return Ok(Vec::new());
+        }
+        Ok(self.hold(&group, AdminHold::Expired { since: now, reason }, now))
+    }
+
+    /// Freezes a customer to what was released until a date, or to given versions.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn freeze(
+        &mut self,
+        id: &CustomerId,
+        order: FreezeOrder,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        let (row, group) = self.shown_group(id)?;
+        let ended_at = row.derived.frozen_at.or(row.derived.ended_at);
+        let FreezeOrder { at, versions } = order;
+        let same = |hold: &AdminHold| match hold {
+            AdminHold::Frozen {
+                at: known_at,
+                versions: known,
+                ..
+            } => {
+                at.is_none_or(|at| at == *known_at)
+                    && (versions.is_none() && at.is_none() || versions == *known)
+            }
+            AdminHold::Suspended { .. } | AdminHold::Expired { .. } => false,
+        };
+        if self.current_hold(&group).is_some_and(same) {
+            return Ok(Vec::new());
+        }
+        let at = at.or(ended_at).unwrap_or(now);
+        Ok(self.hold(
+            &group,
+            AdminHold::Frozen {
+                since: now,
+                at,
+                versions,
+            },
+            now,
+        ))
+    }
+
+    /// Gives access back: lifts the admin's hold, waives the disputes and refunds that hold the
+    /// customer, and against the word of billing is a courtesy, which ends when billing has
+    /// something else to say.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn reactivate(&mut self, id: &CustomerId, now: Timestamp) -> Result<Vec<Change>, ActError> {
+        let (row, group) = self.shown_group(id)?;
+        if row.derived.status == Status::Active && row.derived.holds.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.lift_holds(&group, now);
+        let dossier = Dossier::new(self, &group, now);
+        let waived = dossier.holding();
+        // A courtesy that holds already is not renewed: it would forget what was known then.
+        let courtesy = if dossier.derive().courtesy {
+            None
+        } else {
+            dossier.courtesy(now)
+        };
+        self.write_row(id, false, now, |row| {
+            row.waivers.extend(waived);
+            row.courtesy = courtesy.or(row.courtesy.take());
+        });
+        Ok(self.rederive(group, now, None))
+    }
+
+    /// Replaces what an admin set. Accounts that would follow another customer because of it
+    /// stay where they are.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn update_profile(
+        &mut self,
+        id: &CustomerId,
+        profile: Profile,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        let (row, group) = self.shown_group(id)?;
+        let before = row.profile.clone();
+        if before == profile {
+            return Ok(Vec::new());
+        }
+        let matters = row.is_admin_made()
+            && (before.email != profile.email || before.external_id != profile.external_id);
+        let operation = Operation::UpdateProfile {
+            from: Box::new(before),
+            to: Box::new(profile.clone()),
+        };
+        let mut changes = vec![Change {
+            customer: id.clone(),
+            operation,
+        }];
+        let write = |working_set: &mut Self| {
+            working_set.write_row(id, false, now, |row| row.profile = profile);
+        };
+        if matters {
+            changes.extend(self.keeping_links(write));
+        } else {
+            write(self);
+        }
+        changes.extend(self.rederive(group, now, None));
+        Ok(changes)
+    }
+
+    /// Marks a customer as deleted. Its accounts stay tied to it, so that later events change
+    /// nothing; its e-mail address and `external_id` are free again.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`].
+    pub fn delete(&mut self, id: &CustomerId, now: Timestamp) -> Result<Vec<Change>, ActError> {
+        let (_, group) = self.shown_group(id)?;
+        for key in &group.accounts {
+            self.set_pin(key, id);
+        }
+        let mut changes = vec![Change {
+            customer: id.clone(),
+            operation: Operation::Delete,
+        }];
+        // Others who followed these accounts stay where they are too.
+        changes.extend(self.keeping_links(|working_set| {
+            working_set.write_row(id, false, now, |row| {
+                row.deleted_at = Some(now);
+                row.derived.due_at = None;
+            });
+        }));
+        Ok(changes)
+    }
+
+    /// Ties a billing account to a customer, whatever the facts say. Accounts that it leaves
+    /// behind without a row get one, with an id that `fresh_id` makes.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`]; or there is no such account.
+    pub fn pin_account(
+        &mut self,
+        account: &ObjectKey,
+        id: &CustomerId,
+        now: Timestamp,
+        fresh_id: &mut dyn FnMut() -> CustomerId,
+    ) -> Result<Vec<Change>, ActError> {
+        self.shown_row(id)?;
+        let known = self.accounts.get(account).ok_or(ActError::UnknownAccount)?;
+        if known.history.pin.as_ref() == Some(id) {
+            return Ok(Vec::new());
+        }
+        let rows = known.customer.iter().chain([id]).cloned().collect();
+        let mut changes: Vec<_> = self.set_pin(account, id).into_iter().collect();
+        for group in self.changed_groups(groups(self), rows) {
+            changes.extend(self.rederive(group, now, Some(&mut *fresh_id)));
+        }
+        Ok(changes)
+    }
+
+    /// Clears a flag. It comes back only by a newer fact.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`], but deleted customers have flags too.
+    pub fn clear_flag(
+        &mut self,
+        id: &CustomerId,
+        flag: &Flag,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        match self.shown_row(id) {
+            Ok(_) | Err(ActError::Deleted) => {}
+            Err(error) => return Err(error),
+        }
+        let mut changes = self.write_row(id, false, now, |row| {
+            row.cleared.insert(flag.clone());
+        });
+        for group in stored_groups(self, &BTreeSet::from([id.clone()])) {
+            changes.extend(self.rederive(group, now, None));
+        }
+        Ok(changes)
+    }
+
+    /// Sets the policy and derives all customers of this working set anew. Accounts stay where they
+    /// are.
+    pub fn set_policy(&mut self, policy: Policy, now: Timestamp) -> Vec<Change> {
+        let mut changes = self.adopt_policy(policy);
+        changes.extend(self.tick(now));
+        changes
+    }
+
+    /// Sets the policy without deriving anybody anew, and pins the accounts that would follow
+    /// another customer under it to the one that they have.
+    pub fn adopt_policy(&mut self, policy: Policy) -> Vec<Change> {
+        if self.policy.match_by_email == policy.match_by_email {
+            self.policy = policy;
+            return Vec::new();
+        }
+        self.keeping_links(|working_set| working_set.policy = policy)
+    }
+
+    fn shown_group(&self, id: &CustomerId) -> Result<(&Customer, Group), ActError> {
+        let row = self.shown_row(id)?;
+        let mut groups = stored_groups(self, &BTreeSet::from([id.clone()]));
+        let group = groups.pop().ok_or(ActError::Unknown)?;
+        Ok((row, group))
+    }
+
+    fn current_hold(&self, group: &Group) -> Option<&AdminHold> {
+        let rows = group.rows.iter().filter_map(|id| self.customers.get(id));
+        let mut holds = rows.filter_map(|row| row.hold.as_ref());
+        // Of several, none is repeated: the act makes one of them.
+        let first = holds.next()?;
+        holds.next().is_none().then_some(first)
+    }
+
+    /// The last admin act wins, so the holds of the customer's other rows go.
+    fn hold(&mut self, group: &Group, hold: AdminHold, now: Timestamp) -> Vec<Change> {
+        self.lift_holds(group, now);
+        if let Some(id) = group.rows.first() {
+            self.write_row(id, false, now, |row| row.hold = Some(hold));
+        }
+        self.rederive(group.clone(), now, None)
+    }
+
+    fn lift_holds(&mut self, group: &Group, now: Timestamp) {
+        for id in &group.rows {
+            self.write_row(id, false, now, |row| row.hold = None);
+        }
+    }
+
+    /// Makes a change that matching sees, and pins the accounts that would follow another
+    /// customer, or nobody, to the one that they have.
+    fn keeping_links(&mut self, change: impl FnOnce(&mut Self)) -> Vec<Change> {
+        change(self);
+        let mut shown_for: BTreeMap<ObjectKey, CustomerId> = BTreeMap::new();
+        for group in groups(self) {
+            for key in group.accounts {
+                if let Some(row) = group.rows.first() {
+                    shown_for.insert(key, row.clone());
+                }
+            }
+        }
+        let relinked = |(key, customer): (&ObjectKey, &CustomerId)| {
+            (shown_for.get(key) != Some(customer)).then(|| (key.clone(), customer.clone()))
+        };
+        let linked = self.accounts.values();
+        let linked = linked.filter_map(|a| a.customer.as_ref().map(|c| (&a.key, c)));
+        let relinked: Vec<_> = linked.filter_map(relinked).collect();
+        relinked
+            .iter()
+            .filter_map(|(key, customer)| self.set_pin(key, customer))
+            .collect()
+    }
+
+    /// Pins an account; gives the change if it was not pinned so.
+    fn set_pin(&mut self, account: &ObjectKey, id: &CustomerId) -> Option<Change> {
+        let known = self.accounts.get_mut(account)?;
+        if known.history.pin.as_ref() == Some(id) {
+            return None;
+        }
+        known.history.pin = Some(id.clone());
+        self.changed.accounts.insert(account.clone());
+        let operation = Operation::PinAccount {
+            account: account.clone(),
+        };
+        Some(Change {
+            customer: id.clone(),
+            operation,
+        })
+    }
+}

@@ -1,0 +1,326 @@
+//! Flags: what a person should look at. They change no access.
+//!
+//! Flags are derived and so open exactly while the state is so. Clearing one is an admin act,
+//! remembered by kind, subject and deciding instant: a duplicate of the same event does not
+//! bring it back, a newer event does.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::plan::Entitlement;
+use crate::domain::access::plan::{Plans, grants};
+use crate::domain::id::{CustomerId, IdError, ObjectKey};
+use crate::domain::time::Timestamp;
+
+/// One thing to look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Flag {
+    /// What it is about.
+    pub kind: FlagKind,
+    /// The provider's id of what it is about: a subscription, price, dispute, refund or account.
+    pub subject: String,
+    /// Provider time of the fact that decided it; `None` for mistakes of set-up, which no event
+    /// decides.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::domain::time::rfc3339::option"
+    )]
+    pub at: Option<Timestamp>,
+}
+
+/// Kinds of flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlagKind {
+    /// The events do not say which state came last, or which account a dispute belongs to; the
+    /// one with least access, or the smallest, was taken.
+    Ambiguous,
+    /// The newest status of a subscription is one that this version does not know.
+    UnknownStatus,
+    /// The newest event of a subscription lists some of its items only; what the others buy is
+    /// not granted.
+    ItemsIncomplete,
+    /// A price that counts has no plan, nor has its product.
+    UnmappedPrice,
+    /// A dispute or an inquiry is open.
+    OpenDispute,
+    /// All of a payment was given back.
+    FullRefund,
+    /// A dispute or refund could not be traced to a customer.
+    Unlinked,
+    /// An event needs a call to the provider, and no key is set.
+    ApiKeyNeeded,
+    /// A frozen customer whose packages have no known releases.
+    ReleasesUnknown,
+    /// Billing goes on for an account whose customer was deleted here.
+    AccountDeleted,
+}
+
+impl FlagKind {
+    /// All, in the order in which they are listed.
+    pub const ALL: [Self; 10] = [
+        Self::Ambiguous,
+        Self::UnknownStatus,
+        Self::ItemsIncomplete,
+        Self::UnmappedPrice,
+        Self::OpenDispute,
+        Self::FullRefund,
+        Self::Unlinked,
+        Self::ApiKeyNeeded,
+        Self::ReleasesUnknown,
+        Self::AccountDeleted,
+    ];
+
+    /// A mistake of set-up, which is worked out when it is read: a new plan or release mends it
+    /// for everybody at once.
+    pub const fn is_of_set_up(self) -> bool {
+        match self {
+            Self::UnmappedPrice | Self::ReleasesUnknown => true,
+            Self::Ambiguous
+            | Self::UnknownStatus
+            | Self::ItemsIncomplete
+            | Self::OpenDispute
+            | Self::FullRefund
+            | Self::Unlinked
+            | Self::ApiKeyNeeded
+            | Self::AccountDeleted => false,
+        }
+    }
+
+    /// The name in the API and the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::UnknownStatus => "unknown_status",
+            Self::ItemsIncomplete => "items_incomplete",
+            Self::UnmappedPrice => "unmapped_price",
+            Self::OpenDispute => "open_dispute",
+            Self::FullRefund => "full_refund",
+            Self::Unlinked => "unlinked",
+            Self::ApiKeyNeeded => "api_key_needed",
+            Self::ReleasesUnknown => "releases_unknown",
+            Self::AccountDeleted => "account_deleted",
+        }
+    }
+}
+
+impl FromStr for FlagKind {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| IdError::new(text, "a kind of flags"))
+    }
+}
+
+impl Flag {
+    /// A flag decided by a fact.
+    pub fn new(kind: FlagKind, subject: &str, at: Timestamp) -> Self {
+        Self {
+            kind,
+            subject: subject.to_owned(),
+            at: Some(at),
+        }
+    }
+}
+
+/// Whose flag it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FlagHolder {
+    /// A customer, by the row that is shown.
+    Customer(CustomerId),
+    /// A provider's object that no customer was found for.
+    Object(ObjectKey),
+}
+
+impl FlagHolder {
+    /// The customer, if it is one.
+    pub const fn customer(&self) -> Option<&CustomerId> {
+        match self {
+            Self::Customer(id) => Some(id),
+            Self::Object(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for FlagHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Customer(id) => id.fmt(f),
+            Self::Object(key) => key.fmt(f),
+        }
+    }
+}
+
+impl FromStr for FlagHolder {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Customer(id)),
+            Err(_) => text.parse().map(Self::Object),
+        }
+    }
+}
+
+/// A flag and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldFlag {
+    /// Whose.
+    pub holder: FlagHolder,
+    /// What there is to look at.
+    pub flag: Flag,
+}
+
+impl HeldFlag {
+    /// Its place among all flags of an app: the newest deciding instant sorts last, flags that no
+    /// event decides first. Says all of the flag and nothing else, so the same flag always has
+    /// the same place. Statements write those of flags of set-up themselves, after
+    /// [`SET_UP_PLACE`].
+    pub fn place(&self) -> String {
+        let Flag { kind, subject, at } = &self.flag;
+        let at = at.map_or(0, |at| at.nanos().cast_unsigned() ^ (1 << 63));
+        format!("{at:016x}:{}:{}:{subject}", kind.as_str(), self.holder)
+    }
+
+    /// Its id in the API.
+    pub fn id(&self) -> FlagId {
+        FlagId {
+            place: self.place(),
+        }
+    }
+}
+
+/// What the places of all flags of set-up begin with: no event decides them.
+pub const SET_UP_PLACE: &str = "0000000000000000:";
+
+/// The id of a flag in the API: `flag_` and the flag's place in base64. The flag of the same kind,
+/// subject, instant and customer always has the same, so a link to it stays good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagId {
+    place: String,
+}
+
+impl FlagId {
+    /// The flag's place, see [`HeldFlag::place`].
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The flag's kind; `None` if no flag can have this id.
+    pub fn kind(&self) -> Option<FlagKind> {
+        self.place.split(':').nth(1)?.parse().ok()
+    }
+
+    /// Whose it is; `None` if no flag can have this id.
+    pub fn holder(&self) -> Option<FlagHolder> {
+        let rest = self.place.splitn(3, ':').nth(2)?;
+        if let Ok(customer) = rest.split(':').next()?.parse() {
+            return Some(FlagHolder::Customer(customer));
+        }
+        // An object's key ends with its id, and so does the place after that.
+        let twice = rest.splitn(4, ':').nth(3)?;
+        let key = rest.get(..rest.len().checked_sub(twice.len() / 2 + 1)?)?;
+        key.parse().ok().map(FlagHolder::Object)
+    }
+}
+
+impl fmt::Display for FlagId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "flag_{}", URL_SAFE_NO_PAD.encode(&self.place))
+    }
+}
+
+impl FromStr for FlagId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let code = text.strip_prefix("flag_");
+        let place = code.and_then(|code| URL_SAFE_NO_PAD.decode(code).ok());
+        let place = place.and_then(|bytes| String::from_utf8(bytes).ok());
+        let place = place.ok_or_else(|| IdError::new(text, "a flag id (`flag_` and base64)"))?;
+        Ok(Self { place })
+    }
+}
+
+/// The flags for prices that count and have no plan. Apart from the derivation, so that a new
+/// plan counts at once without deriving anybody anew.
+pub fn unmapped(entitlements: &BTreeSet<Entitlement>, plans: &Plans) -> BTreeSet<Flag> {
+    let missing = |entitlement: &&Entitlement| grants(plans, entitlement).is_none();
+    entitlements
+        .iter()
+        .filter(missing)
+        .map(|entitlement| Flag {
+            kind: FlagKind::UnmappedPrice,
+            subject: entitlement.price.clone(),
+            at: None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(holder: &str, kind: FlagKind, subject: &str, at: Option<i64>) -> HeldFlag {
+        HeldFlag {
+            holder: holder.parse().unwrap(),
+            flag: Flag {
+                kind,
+                subject: subject.to_owned(),
+                at: at.map(Timestamp::from_nanos),
+            },
+        }
+    }
+
+    const CUSTOMER: &str = "cust_0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn an_id_reads_back_and_other_texts_are_none() {
+        for flag in [
+            held("stripe:live::dp_1", FlagKind::Unlinked, "dp_1", Some(20)),
+            held(
+                "stripe:test:acct_1:a:b",
+                FlagKind::Unlinked,
+                "a:b",
+                Some(20),
+            ),
+            held(CUSTOMER, FlagKind::UnmappedPrice, "a:b", None),
+        ] {
+            let id: FlagId = flag.id().to_string().parse().unwrap();
+            assert_eq!(id.place(), flag.place());
+            assert_eq!(id.kind(), Some(flag.flag.kind));
+            assert_eq!(id.holder(), Some(flag.holder));
+        }
+        for text in ["", "flag_", "flag_*", "flag_/w", "dp_1"] {
+            let read = text.parse::<FlagId>();
+            let nothing = read.is_err() || read.is_ok_and(|id| id.place().is_empty());
+            assert!(nothing, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_sort_by_instant_and_those_without_come_first() {
+        let at = |at| held(CUSTOMER, FlagKind::FullRefund, "ch_1", at).place();
+        let places = [None, Some(-5), Some(0), Some(7), Some(i64::MAX)].map(at);
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(places[0].starts_with(SET_UP_PLACE));
+    }
+
+    #[test]
+    fn no_two_flags_share_a_place() {
+        let flags = [
+            held(CUSTOMER, FlagKind::Ambiguous, "dp_1", Some(1)),
+            held(CUSTOMER, FlagKind::OpenDispute, "dp_1", Some(1)),
+            held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(1)),
+            held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(2)),
+            held("stripe:live::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
+            held("stripe:test::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
+        ];
+        let places: BTreeSet<String> = flags.iter().map(HeldFlag::place).collect();
+        assert_eq!(places.len(), flags.len());
+    }
+}

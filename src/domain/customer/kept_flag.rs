@@ -1,0 +1,134 @@
+//! What a store keeps of flags: whose can have changed with a working set, and what they are.
+//!
+//! Most flags are a customer's. A dispute or refund that cannot be traced to one, and an object
+//! that was only named, hold their flags themselves until somebody is found. All of it is a
+//! function of what is kept, so it comes and goes with the facts, whatever their order.
+
+use std::collections::BTreeSet;
+
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind};
+use crate::domain::id::ObjectKey;
+
+/// A flag as a store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeptFlag {
+    /// What there is to look at.
+    pub flag: Flag,
+    /// An admin cleared it. Kept only of flags of set-up, which are worked out when they are
+    /// read, and left out then.
+    pub cleared: bool,
+}
+
+impl WorkingSet {
+    /// Whose flags can have changed since this working set was loaded.
+    pub fn flag_holders(&self) -> BTreeSet<FlagHolder> {
+        let changed = &self.changed;
+        // Whether somebody is known to own a dispute also depends on the account's being there.
+        let named = |account: &Option<ObjectKey>| {
+            account
+                .as_ref()
+                .is_some_and(|key| changed.accounts.contains(key))
+        };
+        let disputes = self.disputes.values();
+        let disputes = disputes.filter(|it| named(&it.account)).map(|it| &it.key);
+        let refunds = self.refunds.values();
+        let refunds = refunds.filter(|it| named(&it.account)).map(|it| &it.key);
+        let objects = (changed.disputes.iter())
+            .chain(&changed.refunds)
+            .chain(&changed.unfetched)
+            .chain(disputes)
+            .chain(refunds);
+        let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
+        customers
+            .chain(objects.cloned().map(FlagHolder::Object))
+            .collect()
+    }
+
+    /// The flags that a store keeps for a holder.
+    pub fn kept_flags(&self, holder: &FlagHolder) -> BTreeSet<KeptFlag> {
+        match holder {
+            FlagHolder::Customer(id) => {
+                // A merged row has a copy of what the row shown instead has.
+                let row = self.customers.get(id).filter(|it| it.merged_into.is_none());
+                let open = row.into_iter().flat_map(|row| &row.derived.flags);
+                let cleared = row.into_iter().flat_map(|row| &row.cleared);
+                let cleared = cleared.filter(|flag| flag.kind.is_of_set_up());
+                let kept = |flag: &Flag, cleared| KeptFlag {
+                    flag: flag.clone(),
+                    cleared,
+                };
+                open.map(|flag| kept(flag, false))
+                    .chain(cleared.map(|flag| kept(flag, true)))
+                    .collect()
+            }
+            FlagHolder::Object(key) => {
+                let open = |flag| KeptFlag {
+                    flag,
+                    cleared: false,
+                };
+                self.flags_of_object(key).map(open).collect()
+            }
+        }
+    }
+
+    /// Clears a flag of an object that no customer was found for. It comes back only by a newer
+    /// fact. Says whether it was open.
+    pub fn clear_object_flag(&mut self, key: &ObjectKey, flag: &Flag) -> bool {
+        if !self.flags_of_object(key).any(|it| it == *flag) {
+            return false;
+        }
+        match flag.kind {
+            FlagKind::Unlinked => {
+                // Paddle's transactions are keys of disputes and of refunds.
+                let dispute = self.disputes.get_mut(key);
+                if let Some(it) = dispute.filter(|it| Some(it.history.stage.0) == flag.at) {
+                    it.history.cleared_at = flag.at;
+                    self.changed.disputes.insert(key.clone());
+                }
+                let refund = self.refunds.get_mut(key);
+                if let Some(it) = refund.filter(|it| it.history.newest() == flag.at) {
+                    it.history.cleared_at = flag.at;
+                    self.changed.refunds.insert(key.clone());
+                }
+            }
+            FlagKind::ApiKeyNeeded => {
+                if let Some(it) = self.unfetched.get_mut(key) {
+                    it.cleared_at = flag.at;
+                    self.changed.unfetched.insert(key.clone());
+                }
+            }
+            FlagKind::Ambiguous
+            | FlagKind::UnknownStatus
+            | FlagKind::ItemsIncomplete
+            | FlagKind::UnmappedPrice
+            | FlagKind::OpenDispute
+            | FlagKind::FullRefund
+            | FlagKind::ReleasesUnknown
+            | FlagKind::AccountDeleted => {}
+        }
+        true
+    }
+
+    fn flags_of_object(&self, key: &ObjectKey) -> impl Iterator<Item = Flag> {
+        let nobodys = |account: &Option<ObjectKey>| {
+            let known = |key: &ObjectKey| self.accounts.contains_key(key);
+            !account.as_ref().is_some_and(known)
+        };
+        let dispute = self.disputes.get(key).filter(|it| nobodys(&it.account));
+        let dispute = dispute.filter(|it| it.history.needs_a_look());
+        let dispute = dispute.map(|it| (Some(it.history.stage.0), it.history.cleared_at));
+        let refund = self.refunds.get(key).filter(|it| nobodys(&it.account));
+        let refund = refund.filter(|it| it.history.is_full());
+        let refund = refund.map(|it| (it.history.newest(), it.history.cleared_at));
+        let unlinked = dispute.into_iter().chain(refund);
+        let unlinked = unlinked.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
+        let unfetched = self.unfetched.get(key).into_iter();
+        let unfetched = unfetched.map(|it| (FlagKind::ApiKeyNeeded, Some(it.at), it.cleared_at));
+        let id = key.id.clone();
+        unlinked
+            .chain(unfetched)
+            .filter(|(_, at, cleared_at)| cleared_at < at)
+            .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
+    }
+}

@@ -1,0 +1,156 @@
+//! What is kept of a billing account.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::billing::fact::{Contact, ContactFact, ContactSource};
+use crate::domain::billing::newest::Newest;
+use crate::domain::billing::tie_break::Observation;
+use crate::domain::email::fold_email;
+use crate::domain::id::CustomerId;
+use crate::domain::time::Timestamp;
+
+/// What is kept of a billing account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountHistory {
+    /// Oldest instant of any fact that names it.
+    pub first_at: Timestamp,
+    /// Contacts shown by events about the account itself.
+    #[serde(default, skip_serializing_if = "Newest::is_empty")]
+    pub contacts: Newest<Contact>,
+    /// Contacts shown by Checkout sessions and invoices.
+    #[serde(default, skip_serializing_if = "Newest::is_empty")]
+    pub secondary: Newest<Contact>,
+    /// Addresses (lower case) that events about the account showed, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emails: BTreeMap<String, HeldSince>,
+    /// The same of Checkout sessions and invoices: counts only while `emails` is empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secondary_emails: BTreeMap<String, HeldSince>,
+    /// Oldest instant at which the provider deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<Timestamp>,
+    /// Admin act: the row that the account belongs to, whatever the facts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<CustomerId>,
+    /// Newest event that came after the customer was deleted here, and so changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_at: Option<Timestamp>,
+}
+
+/// The oldest instant at which an account is known to have held an address, and how it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldSince {
+    /// Provider time.
+    pub at: Timestamp,
+    /// Orders addresses of one instant.
+    pub rank: EmailRank,
+}
+
+/// How early within its instant an address was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailRank {
+    /// The account was created with it.
+    Created,
+    /// The address before a change.
+    Before,
+    /// Any other.
+    Derived,
+}
+
+impl AccountHistory {
+    /// What is kept of an account that a fact of this instant names.
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            first_at: at,
+            contacts: Newest::default(),
+            secondary: Newest::default(),
+            emails: BTreeMap::new(),
+            secondary_emails: BTreeMap::new(),
+            removed_at: None,
+            pin: None,
+            ignored_at: None,
+        }
+    }
+
+    /// A fact of this instant names the account.
+    pub fn join_named(&mut self, at: Timestamp) {
+        self.first_at = self.first_at.min(at);
+    }
+
+    /// The provider deleted the account.
+    pub fn join_removed(&mut self, at: Timestamp) {
+        self.removed_at = Some(self.removed_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// An event of this instant came after the customer was deleted here.
+    pub fn join_ignored(&mut self, at: Timestamp) {
+        self.ignored_at = self.ignored_at.max(Some(at));
+    }
+
+    /// An event shows a contact.
+    pub fn join_contact(&mut self, at: Timestamp, fact: &ContactFact) {
+        let (contacts, emails, rank) = match fact.source {
+            ContactSource::Created => (&mut self.contacts, &mut self.emails, EmailRank::Created),
+            ContactSource::Updated => (&mut self.contacts, &mut self.emails, EmailRank::Derived),
+            ContactSource::Secondary => (
+                &mut self.secondary,
+                &mut self.secondary_emails,
+                EmailRank::Derived,
+            ),
+        };
+        hold(emails, fact.contact.email.as_deref(), at, rank);
+        let before = fact.before.as_ref().map(|contact| &contact.email);
+        if let Some(email) = before.filter(|email| **email != fact.contact.email) {
+            hold(emails, email.as_deref(), at, EmailRank::Before);
+        }
+        let observation = Observation {
+            state: fact.contact.clone(),
+            before: fact.before.clone(),
+            born: fact.source == ContactSource::Created,
+            request: fact.request.clone(),
+        };
+        contacts.join(at, observation);
+    }
+
+    /// The newest instant of anything kept that has one.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.contacts
+            .newest()
+            .max(self.secondary.newest())
+            .max(self.removed_at)
+    }
+
+    /// The contact as it stands: what events about the account show, and where they leave a
+    /// field empty, what sessions and invoices show. Their addresses count only while the
+    /// account never had one of its own.
+    pub fn contact(&self) -> Contact {
+        let state = |newest: &Newest<Contact>| newest.decide().map(|decision| decision.state);
+        let own = state(&self.contacts).unwrap_or_default();
+        let other = state(&self.secondary).unwrap_or_default();
+        let other_email = other.email.filter(|_| self.emails.is_empty());
+        Contact {
+            email: own.email.or(other_email),
+            name: own.name.or(other.name),
+            phone: own.phone.or(other.phone),
+            address: own.address.or(other.address),
+        }
+    }
+}
+
+fn hold(
+    emails: &mut BTreeMap<String, HeldSince>,
+    address: Option<&str>,
+    at: Timestamp,
+    rank: EmailRank,
+) {
+    if let Some(email) = address.and_then(fold_email) {
+        let since = HeldSince { at, rank };
+        emails
+            .entry(email)
+            .and_modify(|known| *known = (*known).min(since))
+            .or_insert(since);
+    }
+}

@@ -1,0 +1,4 @@
+//! Which billing accounts are one customer.
+
+pub mod account;
+pub mod links;
