@@ -1,4 +1,4 @@
-//! FieldErrors under load: a receiver, two workers and an API as processes of their own, on a RabbitMQ
+//! Faults under load: a receiver, two workers and an API as processes of their own, on a RabbitMQ
 //! and a PostgreSQL of their own. Signed events come at a steady rate, each posted again until it
 //! gets 200, as a provider would, while a worker is killed, the broker is killed and started
 //! again, and the database is stopped and started. Then the ledger is asked what became of every

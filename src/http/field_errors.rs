@@ -15,7 +15,7 @@ const MOST: usize = 100;
 /// everything within it.
 const MOST_PATH: usize = 255;
 
-/// FieldErrors by field, up to a number. A field has one: what is wrong with it first.
+/// `FieldErrors` by field, up to a number. A field has one: what is wrong with it first.
 #[derive(Debug, Default)]
 pub(super) struct FieldErrors(Vec<FieldError>);
 

@@ -161,7 +161,7 @@ impl Worker {
             match record::record(&self.store, message, self.clock.now()).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_passing() => {
-                    self.wait_out_outage(&mut outage, &error).await?
+                    self.wait_out_outage(&mut outage, &error).await?;
                 }
                 Err(error) => {
                     error!(event.id = headers.event_id, provider = %headers.provider,

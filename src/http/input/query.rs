@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 use crate::http::error::ApiError;
 use crate::http::field_errors::{FieldErrors, field_error};
 
-/// Most field_errors that are looked for: each costs a reading of the query.
+/// Most `field_errors` that are looked for: each costs a reading of the query.
 const MAX_FAULTS: usize = 20;
 
 /// Reads a query as `T`. Parameters that nobody knows are refused: a misspelt `version` must not
