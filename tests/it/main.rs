@@ -36,6 +36,7 @@ mod registry;
 mod seeds;
 mod signature;
 mod simulate;
+mod statements;
 mod store;
 mod support;
 mod timers;
