@@ -1,5 +1,5 @@
-//! Requests that carry an `Idempotency-Key`: reserved before they do anything, marked by what
-//! they change, and kept with their answer.
+//! Requests that carry an `Idempotency-Key`: reserved before they do anything, marked by the
+//! transactions that change something for them, and kept with their answer.
 //!
 //! A request changes things in transactions of its own, and the answer is only known after them.
 //! If the process dies in between, a repetition must not change things a second time. So every
@@ -7,12 +7,12 @@
 //! the same commit: whether a request took effect and whether its row says so cannot differ. The
 //! reservation travels as a task-local, so that handlers and use cases need not know of keys.
 //!
-//! The mark is a fence too. Who holds a reservation for too long is taken for dead, and another
-//! request may take it over; should the first wake up again, its commit fails.
+//! The mark is a fence too. A request that holds a reservation for too long is taken for dead, and
+//! another may take it over; should the first wake up again, its commit fails.
 
 use std::time::Duration;
 
-use super::driver::binds;
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
@@ -34,7 +34,7 @@ pub struct Hold {
     holder: String,
 }
 
-/// What became of an attempt to reserve.
+/// The result of an attempt to reserve.
 #[derive(Debug)]
 pub enum Reservation {
     /// The request may run.
@@ -49,6 +49,15 @@ pub enum Reservation {
     OtherRequest,
 }
 
+record! {
+    struct Reserved from "idempotency_keys" {
+        fingerprint: String,
+        held_until: Timestamp,
+        took_effect: bool,
+        answer: Option<Vec<u8>>,
+    }
+}
+
 /// Runs work whose transactions count as those of a reserved request.
 pub async fn holding<F: Future>(hold: Hold, work: F) -> F::Output {
     HELD.scope(hold, work).await
@@ -60,8 +69,8 @@ pub(super) fn held() -> Option<Hold> {
 }
 
 impl Tx {
-    /// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked, and
-    /// `holder` this very request.
+    /// Reserves a request. `id` stands for the caller and the key, `fingerprint` for the content of
+    /// the request, and `holder` for this very request.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -72,23 +81,31 @@ impl Tx {
         holder: String,
         now: Timestamp,
     ) -> Result<Reservation, StoreError> {
-        // One statement, so that of two who come at once one gets it. What has run out, and what
-        // a dead holder left without any effect, is as good as absent.
-        let sql = "INSERT INTO idempotency_keys \
-                   (id, fingerprint, holder, held_until, took_effect, expires_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6) \
-                   ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, \
-                   holder = excluded.holder, held_until = excluded.held_until, \
-                   took_effect = excluded.took_effect, answer = NULL, \
-                   expires_at = excluded.expires_at \
-                   WHERE idempotency_keys.expires_at <= $7 \
-                   OR (idempotency_keys.held_until <= $7 \
-                   AND idempotency_keys.answer IS NULL AND NOT idempotency_keys.took_effect \
-                   AND idempotency_keys.fingerprint = excluded.fingerprint)";
+        // One statement, so that of two requests at once one gets it. A row that has expired, or
+        // that a dead holder left without any effect, is as good as absent.
+        let sql = r"
+            INSERT INTO idempotency_keys
+                (id, fingerprint, holder, held_until, took_effect, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (id) DO UPDATE SET
+                fingerprint = excluded.fingerprint,
+                holder = excluded.holder,
+                held_until = excluded.held_until,
+                took_effect = excluded.took_effect,
+                answer = NULL,
+                expires_at = excluded.expires_at
+            WHERE idempotency_keys.expires_at <= $7
+                OR (
+                    idempotency_keys.held_until <= $7
+                    AND idempotency_keys.answer IS NULL
+                    AND NOT idempotency_keys.took_effect
+                    AND idempotency_keys.fingerprint = excluded.fingerprint
+                )
+        ";
         let binds = binds![
-            id.as_str(),
+            &id,
             fingerprint,
-            holder.as_str(),
+            &holder,
             now.plus(HOLD),
             false,
             now.plus(KEPT),
@@ -97,19 +114,22 @@ impl Tx {
         if self.execute(sql, binds).await? > 0 {
             return Ok(Reservation::Held(Hold { id, holder }));
         }
-        let sql = "SELECT fingerprint, held_until, took_effect, answer FROM idempotency_keys \
-                   WHERE id = $1";
-        let Some(row) = self.fetch_opt(sql, binds![id]).await? else {
+        let sql = r"
+            SELECT fingerprint, held_until, took_effect, answer
+            FROM idempotency_keys
+            WHERE id = $1
+        ";
+        let found: Option<Reserved> = self.fetch_opt(sql, binds![id]).await?;
+        let Some(row) = found else {
             // It was released between the two statements; the next try will get it.
             return Ok(Reservation::Running);
         };
-        if row.text("fingerprint")? != fingerprint {
+        if row.fingerprint != fingerprint {
             return Ok(Reservation::OtherRequest);
         }
-        let lost = row.int("took_effect")? != 0 && row.time("held_until")? <= now;
-        Ok(match row.bytes_opt("answer")? {
+        Ok(match row.answer {
             Some(answer) => Reservation::Answered(answer),
-            None if lost => Reservation::AnswerLost,
+            None if row.took_effect && row.held_until <= now => Reservation::AnswerLost,
             None => Reservation::Running,
         })
     }
@@ -124,8 +144,8 @@ impl Tx {
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET answer = $3 WHERE id = $1 AND holder = $2";
-        let binds = binds![hold.id.as_str(), hold.holder.as_str(), sealed];
-        self.execute(sql, binds).await?;
+        self.execute(sql, binds![&hold.id, &hold.holder, sealed])
+            .await?;
         Ok(())
     }
 
@@ -139,17 +159,17 @@ impl Tx {
         hold: &Hold,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ours = binds![hold.id.as_str(), hold.holder.as_str()];
+        let ours = binds![&hold.id, &hold.holder];
         let sql = "DELETE FROM idempotency_keys WHERE id = $1 AND holder = $2 AND NOT took_effect";
         if self.execute(sql, ours).await? == 0 {
             let sql = "UPDATE idempotency_keys SET held_until = $3 WHERE id = $1 AND holder = $2";
-            let binds = binds![hold.id.as_str(), hold.holder.as_str(), now];
-            self.execute(sql, binds).await?;
+            self.execute(sql, binds![&hold.id, &hold.holder, now])
+                .await?;
         }
         Ok(())
     }
 
-    /// Removes keys that have run out; how many.
+    /// Removes keys that have expired. Returns how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -161,8 +181,10 @@ impl Tx {
     /// Notes that this transaction changes something on behalf of a reserved request.
     pub(super) async fn idempotency_mark(&mut self, hold: &Hold) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET took_effect = $3 WHERE id = $1 AND holder = $2";
-        let binds = binds![hold.id.as_str(), hold.holder.as_str(), true];
-        match self.execute(sql, binds).await? {
+        match self
+            .execute(sql, binds![&hold.id, &hold.holder, true])
+            .await?
+        {
             0 => Err(StoreError::Overtaken),
             _ => Ok(()),
         }

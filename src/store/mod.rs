@@ -7,9 +7,11 @@
 //! No transaction stays open across a network call other than the database's own.
 
 mod access;
+mod account;
 mod admin_token;
 mod app;
 mod audit;
+mod cell;
 mod customer;
 mod driver;
 mod entitlement;
@@ -26,6 +28,7 @@ mod page;
 mod plan;
 mod postgres;
 mod purge;
+mod record;
 mod release;
 pub mod replay;
 mod schema;
@@ -63,9 +66,11 @@ pub use plan::{Plan, PlanSource};
 pub use subscription::OwnedSubscription;
 
 use crate::domain::id::AppSlug;
+use cell::FromCell;
 pub use driver::Claim;
 use driver::{Driver, Row, Session, Value};
 use lock::Held;
+use record::{Binds, FromRow, Reader};
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -106,8 +111,8 @@ pub enum StoreError {
     /// A row holds what this version cannot read.
     #[error("column `{column}` holds what cannot be read: {detail}")]
     CorruptRow {
-        /// The column.
-        column: &'static str,
+        /// The table and the column.
+        column: String,
         /// What is wrong with it.
         detail: String,
     },
@@ -124,18 +129,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn database(source: sqlx::Error) -> Self {
-        if is_refusal(&source) {
+    /// An error of an engine, which knows by its code whether the statement is to blame.
+    fn of_engine(source: sqlx::Error, is_refusal: fn(&str) -> bool) -> Self {
+        let refused = match &source {
+            sqlx::Error::Configuration(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. } => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal(&code)),
+            _ => false,
+        };
+        if refused {
             Self::Refused { source }
         } else {
             Self::Database { source }
-        }
-    }
-
-    fn corrupt(column: &'static str, detail: &str) -> Self {
-        Self::CorruptRow {
-            column,
-            detail: detail.to_owned(),
         }
     }
 
@@ -151,40 +158,6 @@ impl StoreError {
             | Self::Sealed => false,
         }
     }
-}
-
-/// SQLite's primary result codes for statements that fail however often they are tried: `ERROR`,
-/// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
-const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
-
-/// PostgreSQL's classes of the same: rows written twice, values, constraints, statements, limits.
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
-
-/// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
-/// missing until somebody sees to it.
-const OF_THE_OPERATOR: [&str; 3] = ["42501", "42P01", "42703"];
-
-fn is_refusal(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Configuration(_)
-        | sqlx::Error::Encode(_)
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnDecode { .. } => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal_code(&code)),
-        _ => false,
-    }
-}
-
-/// PostgreSQL's codes have five characters, SQLite's are numbers of at most four digits.
-fn is_refusal_code(code: &str) -> bool {
-    if code.len() == 5 {
-        let class = code.get(..2).unwrap_or_default();
-        return REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code);
-    }
-    // The upper bytes of an extended code say more than whether it may pass.
-    code.parse::<u32>()
-        .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
 }
 
 /// The store. Cheap to clone.
@@ -322,22 +295,76 @@ impl Tx {
         self.session.commit().await
     }
 
-    async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    /// Runs a statement and reads the rows of its answer.
+    async fn fetch<R: FromRow>(&mut self, sql: &str, binds: Binds) -> Result<Vec<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter()
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .collect()
+    }
+
+    /// As [`fetch`](Self::fetch), for a statement that finds one row at most.
+    async fn fetch_opt<R: FromRow>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        let first = rows.first();
+        first
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .transpose()
+    }
+
+    /// The value of a statement that selects one column and finds one row at most.
+    async fn fetch_value<T: FromCell>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<T>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.first().map(|row| Reader::new(row).only()).transpose()
+    }
+
+    /// The values of a statement that selects one column.
+    async fn fetch_values<T: FromCell, C: FromIterator<T>>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<C, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter().map(|row| Reader::new(row).only()).collect()
+    }
+
+    async fn answer(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        if is_idle(&binds) {
+            return Ok(Vec::new());
+        }
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.fetch(sql, binds).await
     }
 
-    async fn fetch_opt(&mut self, sql: &str, binds: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        Ok(self.fetch(sql, binds).await?.into_iter().next())
-    }
-
-    async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
+    /// Runs a statement; the number of rows that it changed.
+    async fn execute(&mut self, sql: &str, binds: Binds) -> Result<u64, StoreError> {
+        let binds = binds?;
+        if is_idle(&binds) {
+            return Ok(0);
+        }
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.execute(sql, binds).await
     }
 }
 
-/// A document as text.
-fn document<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::Document { source })
+/// Whether a statement is over an empty set, so that it would find or change nothing.
+fn is_idle(binds: &[Value]) -> bool {
+    binds.iter().any(|value| match value {
+        Value::Rows(batch) => batch.count == 0 && !batch.sent_when_empty,
+        Value::Text(_)
+        | Value::Int(_)
+        | Value::Bool(_)
+        | Value::Time(_)
+        | Value::Nanos(_)
+        | Value::Json(_)
+        | Value::Bytes(_) => false,
+    })
 }

@@ -1,6 +1,7 @@
 //! Migrations, whichever engine they are for.
 
 use sqlx::SqlSafeStr;
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
 use super::StoreError;
@@ -30,23 +31,19 @@ pub(super) fn migrator(migrations: &[Text]) -> Migrator {
 pub(super) async fn is_current(
     connection: &mut impl Migrate,
     migrations: &[Text],
+    is_missing_table: fn(&dyn DatabaseError) -> bool,
 ) -> Result<bool, StoreError> {
     let failed = |source| StoreError::Migrate { source };
     let applied = match connection.list_applied_migrations(TABLE).await {
         Ok(applied) => applied,
-        Err(error) if is_missing_table(&error) => return Ok(false),
+        // Nothing has ever been migrated.
+        Err(MigrateError::Execute(sqlx::Error::Database(error))) if is_missing_table(&*error) => {
+            return Ok(false);
+        }
         Err(error) => return Err(failed(error)),
     };
     let wanted = migrator(migrations);
     let wanted = wanted.iter().map(|it| (it.version, &it.checksum));
     let unfinished = connection.dirty_version(TABLE).await.map_err(failed)?;
     Ok(unfinished.is_none() && wanted.eq(applied.iter().map(|it| (it.version, &it.checksum))))
-}
-
-/// Nothing has ever been migrated: in PostgreSQL `undefined_table`; SQLite has no code for it.
-fn is_missing_table(error: &MigrateError) -> bool {
-    let MigrateError::Execute(sqlx::Error::Database(error)) = error else {
-        return false;
-    };
-    error.code().is_some_and(|code| code == "42P01") || error.message().contains("no such table")
 }

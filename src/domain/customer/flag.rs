@@ -110,6 +110,12 @@ impl FlagKind {
     }
 }
 
+impl fmt::Display for FlagKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl FromStr for FlagKind {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
