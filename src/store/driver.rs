@@ -1,4 +1,4 @@
-//! What an engine must be able to do: open a session, run a statement, bind a set of rows.
+//! The interface of an engine: open a session, run a statement, bind a set of rows.
 //!
 //! Everything above this file is written once, for every engine. Statements use what the engines
 //! share (`$1` binds, `ON CONFLICT`, `RETURNING`); the one thing that a batch needs and that
@@ -59,13 +59,13 @@ pub(crate) enum Column {
 pub(crate) struct Batch {
     pub(super) names: &'static [&'static str],
     pub(super) columns: Vec<Column>,
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) count: usize,
-    /// Whether the statement must be sent although there is no row.
+    /// Set if the statement must be sent although there is no row.
     pub(super) sent_when_empty: bool,
 }
 
-/// Why a column could not be read.
+/// The reason why a column could not be read.
 pub(crate) type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// The columns of one answered row, by position. A column of another type is a fault, and so is
@@ -101,7 +101,7 @@ impl Row {
 
 /// Held as long as a process serves the built-in queue of a store.
 pub struct Claim {
-    /// What keeps it. Never looked into; the lock makes it shareable.
+    /// Keeps the claim until it is dropped. Never looked into; the lock makes it shareable.
     _keeper: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -122,13 +122,13 @@ pub(crate) trait Driver: Send + Sync + 'static {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError>;
     /// Brings the schema up to date.
     async fn migrate(&self) -> Result<(), StoreError>;
-    /// Whether the schema is up to date.
+    /// Returns true if the schema is up to date.
     async fn is_current(&self) -> Result<bool, StoreError>;
     /// Claims the built-in queue for this process, as long as the claim lives; `None` if another
     /// process has it.
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError>;
-    /// Whether transactions that write run beside each other, so that they need locks. An engine
-    /// with one writer at a time is asked for none.
+    /// Returns true if transactions that write run beside each other, so that they need locks. An
+    /// engine with one writer at a time is asked for none.
     fn has_many_writers(&self) -> bool;
     /// Ends all connections.
     async fn close(&self);
@@ -140,14 +140,14 @@ pub(crate) trait Session: Send {
     /// Runs a statement and reads all rows of its answer. `{rows}` in the text stands for the
     /// one [`Batch`] among the binds, if there is one.
     async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError>;
-    /// Runs a statement; the number of rows that it changed.
+    /// Runs a statement. Returns the number of rows that it changed.
     async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError>;
     /// Waits for the lock of an app, held until the transaction ends: as its only holder, or
     /// together with others who share it.
     async fn lock_app(&mut self, key: i64, exclusive: bool) -> Result<(), StoreError>;
     /// Takes locks, held until the transaction ends, waiting for each in the given order.
     async fn lock_in_order(&mut self, keys: &[i64]) -> Result<(), StoreError>;
-    /// Takes locks without ever waiting; whether all of them were free.
+    /// Takes locks without ever waiting. Returns true if all of them were free.
     async fn lock_if_free(&mut self, keys: &[i64]) -> Result<bool, StoreError>;
     /// Makes everything of this transaction durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

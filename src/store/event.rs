@@ -29,7 +29,7 @@ pub struct EventRecord {
     pub processed_at: Option<Timestamp>,
     /// The result of its processing.
     pub outcome: EventOutcome,
-    /// How many more times it came.
+    /// The number of further deliveries.
     pub duplicates: i64,
     /// Tries so far.
     pub attempts: i64,

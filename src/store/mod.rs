@@ -2,7 +2,8 @@
 //!
 //! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
 //! dropping it undoes everything, and no function takes a pool. Statements are written once for
-//! every engine; see `store/driver.rs`. Methods of `Tx` are named resource first (`customer_find`,
+//! every engine (see `store/driver.rs`), as texts that can be pasted into the engine's own client.
+//! Rows are structs whose fields are the columns (see `store/record.rs`). Methods of `Tx` are named resource first (`customer_find`,
 //! `event_list`), so that what belongs together sorts together, and each resource has its file.
 //! No transaction stays open across a network call other than the database's own.
 
@@ -72,28 +73,28 @@ use driver::{Driver, Row, Session, Value};
 use lock::Held;
 use record::{Binds, FromRow, Reader};
 
-/// Why the store did not do it.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is away, full or broken. Trying again later may succeed.
     #[error("the database did not answer as it should")]
     Database {
-        /// What it said.
+        /// The engine's error.
         #[source]
         source: sqlx::Error,
     },
-    /// The database refused a statement for what it says or is given. It would refuse it again, so
-    /// whoever sent it must not wait for a better time.
+    /// The database refused a statement for its text or its values. It would refuse it again, so
+    /// the caller must not wait for a better time.
     #[error("the database refused a statement")]
     Refused {
-        /// What it said.
+        /// The engine's error.
         #[source]
         source: sqlx::Error,
     },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate {
-        /// Which migration, and why.
+        /// The migration and its error.
         #[source]
         source: sqlx::migrate::MigrateError,
     },
@@ -113,13 +114,13 @@ pub enum StoreError {
     CorruptRow {
         /// The table and the column.
         column: String,
-        /// What is wrong with it.
+        /// The fault.
         detail: String,
     },
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
@@ -146,7 +147,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the same work may succeed later without anybody changing it.
+    /// Returns true if the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Database { .. } | Self::Contended | Self::Overtaken => true,
@@ -261,8 +262,8 @@ impl Store {
         }
     }
 
-    /// How many statements have been run so far. What a batch costs is the number of its
-    /// statements, whatever the size of the batch.
+    /// Counts the statements that have been run so far. The cost of a batch is the number of its
+    /// statements, whatever its size.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
@@ -355,7 +356,7 @@ impl Tx {
     }
 }
 
-/// Whether a statement is over an empty set, so that it would find or change nothing.
+/// Returns true if a statement is over an empty set, so that it would find or change nothing.
 fn is_idle(binds: &[Value]) -> bool {
     binds.iter().any(|value| match value {
         Value::Rows(batch) => batch.count == 0 && !batch.sent_when_empty,

@@ -180,7 +180,7 @@ impl Tx {
             Window::Page { number, size } => {
                 let binds = filter.binds?;
                 filter.binds = Ok(binds.clone());
-                let total = self.count(select, filter.sql(), Ok(binds)).await?;
+                let total = self.count(select, &filter.sql(), Ok(binds)).await?;
                 let conditions = filter.sql();
                 let limit = filter.bind(i64::from(*size).bind());
                 let skipped = filter.bind(offset(*number, *size).bind());
@@ -236,13 +236,13 @@ impl Tx {
         select: &str,
         filter: Filter,
     ) -> Result<u64, StoreError> {
-        self.count(select, filter.sql(), filter.binds).await
+        self.count(select, &filter.sql(), filter.binds).await
     }
 
     async fn count(
         &mut self,
         select: &str,
-        conditions: String,
+        conditions: &str,
         binds: Binds,
     ) -> Result<u64, StoreError> {
         let (_, from) = select.split_once("FROM ").unwrap_or(("", select));

@@ -37,8 +37,8 @@ const MIGRATIONS: &[Text] = &[(
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 
-/// How long to wait for a free connection or a server that is away. Less than a provider waits
-/// for its answer, so that a 503 still reaches it.
+/// Longest wait for a free connection or a server that is away. Less than a provider waits for
+/// its answer, so that a 503 still reaches it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest that one statement may take, waiting for locks included. Batches take a fraction
@@ -64,12 +64,12 @@ const OF_THE_OPERATOR: [&str; 3] = ["42501", UNDEFINED_TABLE, "42703"];
 
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// What the server says against a statement, or why it cannot be reached.
+/// Turns an error of the server, or of the way to it, into one of the store.
 fn failed(source: sqlx::Error) -> StoreError {
     StoreError::of_engine(source, is_refusal)
 }
 
-/// Whether the statement is to blame for an error of this code.
+/// Returns true if the statement is to blame for an error of this code.
 fn is_refusal(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code)
@@ -122,8 +122,10 @@ impl PostgresDriver {
 
 /// A commit is on the disk when it returns, whatever the server's settings say: a 200 may rest
 /// on it. Where they ask for more, such as a standby's word, they stay.
-const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') = 'off'";
+const DURABLE: &str = r"
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+";
 
 #[async_trait]
 impl Driver for PostgresDriver {

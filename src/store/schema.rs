@@ -9,10 +9,10 @@ use super::StoreError;
 /// A migration: version, name, statements.
 pub(super) type Text = (i64, &'static str, &'static str);
 
-/// The table in which sqlx keeps what it has done.
+/// The table in which sqlx keeps the migrations it has done.
 const TABLE: &str = "_sqlx_migrations";
 
-/// What brings a schema up to date. Two that run at once wait for each other.
+/// The migrator that brings a schema up to date. Two that run at once wait for each other.
 pub(super) fn migrator(migrations: &[Text]) -> Migrator {
     let migration = |&(version, name, sql): &Text| {
         Migration::new(
@@ -26,7 +26,7 @@ pub(super) fn migrator(migrations: &[Text]) -> Migrator {
     Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
-/// Whether exactly these migrations have been done. A schema of a newer version is not current:
+/// Returns true if exactly these migrations have been done. A schema of a newer version is not current:
 /// this version does not know what its rows mean.
 pub(super) async fn is_current(
     connection: &mut impl Migrate,

@@ -30,19 +30,19 @@ const MIGRATIONS: &[Text] = &[(
 /// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
 const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
 
-/// What the engine says against a statement.
+/// Turns an error of the engine into one of the store.
 fn failed(source: sqlx::Error) -> StoreError {
     StoreError::of_engine(source, is_refusal)
 }
 
-/// Whether the statement is to blame for an error of this code. The upper bytes of an extended
-/// code say nothing of that.
+/// Returns true if the statement is to blame for an error of this code. The upper bytes of an
+/// extended code say nothing of that.
 fn is_refusal(code: &str) -> bool {
     code.parse::<u32>()
         .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
 }
 
-/// Whether a table is missing. There is no result code for it.
+/// Returns true if a table is missing. There is no result code for it.
 fn is_missing_table(error: &dyn DatabaseError) -> bool {
     error.message().contains("no such table")
 }
@@ -75,6 +75,7 @@ impl SqliteDriver {
             .await
             .map_err(failed)?;
         let readers = SqlitePoolOptions::new()
+            // Reads are short. A few at once are enough, opened as they are needed.
             .max_connections(4)
             .min_connections(0)
             .connect_lazy_with(options);
@@ -182,7 +183,9 @@ impl Session for SqliteSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::record::{Binds, binds};
+    use crate::domain::time::Timestamp;
+    use crate::store::cell::{Document, Nanos};
+    use crate::store::record::{Binds, FromRow, Reader, Rows, binds, record};
 
     async fn opened(folder: &tempfile::TempDir) -> SqliteDriver {
         SqliteDriver::open(&folder.path().join("t.db"))
@@ -210,6 +213,65 @@ mod tests {
             let error = session.fetch(sql, binds.unwrap()).await.err().unwrap();
             assert!(!error.is_passing(), "{description}: {error:?}");
         }
+    }
+
+    record! {
+        struct Written {
+            text: Option<String>,
+            number: i64,
+            yes: bool,
+            at: Timestamp,
+            exact: Nanos,
+            document: Option<Document>,
+            bytes: Vec<u8>,
+        }
+    }
+
+    record! {
+        struct Found from "cells" {
+            text: Option<String>,
+            number: i64,
+            yes: bool,
+            at: Timestamp,
+            exact: Timestamp,
+            document: Option<Document>,
+            bytes: Vec<u8>,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_cell_comes_back_from_a_set_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = opened(&folder).await;
+        let mut session = driver.begin().await.unwrap();
+        let texts = [Some("a\0\"\\\u{1}ä"), Some(""), None];
+        let documents = [Some(r#"{"a": [1.0, "\u0000"]}"#), Some("null"), None];
+        let cells = texts.into_iter().zip(documents);
+        let rows: Rows<Written> = cells
+            .clone()
+            .map(|(text, document)| Written {
+                text: text.map(str::to_owned),
+                number: i64::MIN,
+                yes: true,
+                at: Timestamp::from_nanos(-1),
+                exact: Nanos(Timestamp::from_nanos(i64::MAX)),
+                document: document.map(|it| Document(it.to_owned())),
+                bytes: vec![0, 255],
+            })
+            .collect();
+        let sql = "SELECT * FROM {rows} AS cells";
+        let answer = session.fetch(sql, binds![rows].unwrap()).await.unwrap();
+        for (row, (text, document)) in answer.iter().zip(cells) {
+            let found = Found::from_row(&mut Reader::new(row)).unwrap();
+            assert_eq!(found.text.as_deref(), text);
+            assert_eq!((found.number, found.yes), (i64::MIN, true));
+            assert_eq!((found.at.nanos(), found.exact.nanos()), (-1, i64::MAX));
+            let same = |it: &str| it.replace(' ', "");
+            let found_document = found.document.as_ref().map(|it| it.0.as_str());
+            assert_eq!(found_document.map(same), document.map(same));
+            assert_eq!(found.bytes, [0, 255]);
+        }
+        assert_eq!(answer.len(), 3);
     }
 
     #[tokio::test]

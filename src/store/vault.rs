@@ -1,12 +1,12 @@
-//! What must not be read at rest, webhook secrets and kept answers: sealed with one key of 32
+//! Seals webhook secrets and kept answers, which must not be readable at rest, with one key of 32
 //! bytes.
 //!
 //! `XChaCha20-Poly1305`: its nonce of 24 bytes may be random for every sealing, without a counter
-//! to keep. What it is for is authenticated along (a secret's app, provider and id), so that a row
-//! copied to another place does not open. The key's id stands beside, so that a wrong key is told
+//! to keep. The purpose is authenticated along with it (a secret's app, provider and id), so that a
+//! row copied to another place does not open. The key's id stands beside, so that a wrong key is told
 //! from a damaged row.
 //!
-//! What is sealed is: one byte for the form (1), 8 bytes key id, 24 bytes nonce, ciphertext and
+//! A sealed text is: one byte for the form (1), 8 bytes key id, 24 bytes nonce, ciphertext and
 //! tag.
 
 use std::fmt;
@@ -30,28 +30,28 @@ const FORM: u8 = 1;
 const KEY_ID: usize = 8;
 const NONCE: usize = 24;
 
-/// Why the vault could not be opened, or could not seal.
+/// The vault could not be opened, or could not seal.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The key's file could not be read or made.
     #[error("the key file {path} could not be read or made")]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The file is there and holds something else.
     #[error("the key file {path} does not hold 32 bytes in base64")]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// No nonce or key could be drawn.
     #[error("nothing can be sealed without randomness")]
     Random {
-        /// Why.
+        /// The cause.
         #[source]
         source: RandomError,
     },
@@ -60,7 +60,7 @@ pub enum VaultError {
     Cipher,
 }
 
-/// What is sealed: authenticated along with it.
+/// The purpose of a sealed text, authenticated along with it.
 #[derive(Clone, Copy, Debug)]
 pub enum SealedFor<'a> {
     /// A webhook secret.
@@ -69,7 +69,7 @@ pub enum SealedFor<'a> {
         app: &'a AppSlug,
         /// Of which endpoint.
         provider: Provider,
-        /// Which one.
+        /// The secret.
         id: &'a SecretId,
     },
     /// The answer of a request with an `Idempotency-Key`.

@@ -63,7 +63,7 @@ fn type_of(row: &PgRow, index: usize) -> Result<&str, Fault> {
     Ok(row.try_column(index)?.type_info().name())
 }
 
-/// Which column it is, the reader says better.
+/// The cause alone: the reader knows the column's name.
 fn fault(error: sqlx::Error) -> Fault {
     match error {
         sqlx::Error::ColumnDecode { source, .. } => source,

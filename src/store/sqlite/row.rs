@@ -53,10 +53,8 @@ fn typed<'r, T: Decode<'r, Sqlite>>(
     if raw.is_null() {
         return Err("is NULL".into());
     }
-    let actual = raw.type_info();
-    if !types.contains(&actual.name()) {
-        return Err(format!("is {}, not {}", actual.name(), types[0]).into());
+    if !types.contains(&raw.type_info().name()) {
+        return Err(format!("is {}, not {}", raw.type_info().name(), types[0]).into());
     }
-    drop(actual);
     T::decode(raw)
 }
