@@ -4,9 +4,10 @@ use super::cell::Nanos;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{Binds, binds, keys, record};
 use super::{StoreError, Tx};
+use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider, Scope};
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 
 /// The customers that a list shows. All conditions must hold.
@@ -82,8 +83,10 @@ impl Tx {
     }
 
     /// Finds the customer with an external id: one that an admin set comes first, then billing
-    /// accounts of that id, with or without `stripe_` or `paddle_` before it. For a merged row,
-    /// the row shown instead is found; deleted customers are not.
+    /// accounts of that id, with or without the provider and `_` before it, then the external id
+    /// shown, and last the same under `other_spellings`. For a merged row, the row shown instead
+    /// is found; deleted customers are not. Accounts of connected accounts are found by the
+    /// external id shown for them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -91,14 +94,20 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         external_id: &str,
-        which: Match,
+        other_spellings: &[String],
     ) -> Result<Option<Customer>, StoreError> {
+        // Of a key without a connected account, the part before the id is empty.
         let found = r"
             SELECT id, 0 AS rank FROM customers
             WHERE app = $1 AND admin_external_id = $2
             UNION ALL
-            SELECT accounts.customer_id, 1 FROM accounts
-            WHERE accounts.app = $1 AND accounts.key IN (SELECT key FROM {rows} AS wanted)
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $2
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $3 AND key LIKE $4
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
             UNION ALL
             SELECT id, 2 FROM customers
             WHERE app = $1 AND external_id = $2
@@ -106,24 +115,23 @@ impl Tx {
         let other_spelling = r"
             UNION ALL
             SELECT id, 3 FROM customers
-            WHERE app = $1 AND admin_external_id IN ($4, $5)
+            WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other)
             UNION ALL
             SELECT id, 4 FROM customers
-            WHERE app = $1 AND external_id IN ($4, $5)
+            WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)
         ";
-        let accounts = keys(account_objects(external_id));
-        match which {
-            Match::Unique => {
-                let binds = binds![app, external_id, accounts];
-                self.customer_best(found, binds).await
-            }
-            Match::Loose => {
-                let [one, other] = other_spellings(external_id);
-                let binds = binds![app, external_id, accounts, one, other];
-                let found = format!("{found}{other_spelling}");
-                self.customer_best(&found, binds).await
-            }
+        let prefixed = prefixed_account(external_id);
+        let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
+            (id, format!("account:{provider}:%"))
+        });
+        if other_spellings.is_empty() {
+            let binds = binds![app, external_id, id, of_provider];
+            return self.customer_best(found, binds).await;
         }
+        let others = keys(other_spellings);
+        let binds = binds![app, external_id, id, of_provider, others];
+        let found = format!("{found}{other_spelling}");
+        self.customer_best(&found, binds).await
     }
 
     /// Finds the customer with an e-mail address, in whatever case: one that an admin set comes
@@ -298,35 +306,6 @@ pub(super) fn part(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The billing accounts that an external id can mean, with and without the provider's prefix.
-/// Accounts of connected accounts are found by what is shown for them.
-pub fn account_objects(external_id: &str) -> Vec<ObjectKey> {
-    let scope = |provider, livemode| Scope {
-        provider,
-        livemode,
-        connected: None,
-    };
-    let of = |provider: Provider| {
-        let id = external_id
-            .strip_prefix(&format!("{provider}_"))
-            .unwrap_or(external_id);
-        [true, false].map(|livemode| scope(provider, livemode).key(id))
-    };
-    Provider::ALL.into_iter().flat_map(of).collect()
-}
-
-/// `cus_1` for `stripe_cus_1`, and the reverse. An id without prefix can be of any provider, so
-/// all are tried.
-fn other_spellings(external_id: &str) -> [String; 2] {
-    let bare = Provider::ALL
-        .into_iter()
-        .find_map(|provider| external_id.strip_prefix(&format!("{provider}_")));
-    match bare {
-        Some(bare) => [bare.to_owned(), bare.to_owned()],
-        None => Provider::ALL.map(|provider| format!("{provider}_{external_id}")),
-    }
-}
-
 /// A subquery of the rows that stand for a customer of the app `$1`: its own, and those merged
 /// into it. `id` is a parameter such as `$2`.
 pub(super) fn rows_of(id: &str) -> String {
@@ -347,11 +326,5 @@ mod tests {
     #[test]
     fn wildcards_in_a_search_are_plain_characters() {
         assert_eq!(part("50%_\\"), "%50\\%\\_\\\\%");
-    }
-
-    #[test]
-    fn an_external_id_has_another_spelling() {
-        assert_eq!(other_spellings("stripe_cus_1"), ["cus_1", "cus_1"]);
-        assert_eq!(other_spellings("cus_1"), ["stripe_cus_1", "paddle_cus_1"]);
     }
 }

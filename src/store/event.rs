@@ -135,7 +135,7 @@ impl Tx {
                 error_detail, customer_id, changes,
                 payload
             FROM events
-            WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2
+            WHERE app = $1 AND id = $2
             ORDER BY received_at DESC
             LIMIT 1
         ";

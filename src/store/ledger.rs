@@ -243,7 +243,7 @@ impl Tx {
         let sql = r"
             SELECT provider, type AS event_type, received_at, mode, outcome, payload
             FROM events
-            WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2
+            WHERE app = $1 AND id = $2
             ORDER BY received_at DESC
             LIMIT 1
         ";

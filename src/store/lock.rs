@@ -36,7 +36,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
-use crate::domain::id::{AppSlug, ObjectKey, Provider};
+use crate::domain::id::{AppSlug, ObjectKey};
 
 /// Most keys of one transaction. The server has one table of locks for all, with room for
 /// 6,400 as installed; several workers' batches must fit into it.
@@ -203,19 +203,16 @@ fn number(kind: &str, app: &AppSlug, key: &str) -> i64 {
 }
 
 /// The lock key of an object. An account and the forms in which an admin may write its id have
-/// one key; so have equal ids of live and test mode, which does no harm.
+/// one key; so have some other ids, such as those of live and test mode, which does no harm.
 pub(super) fn lock_key_of_object(key: &ObjectKey) -> String {
-    key.id.clone()
+    lock_key_of_external_id(&key.id)
 }
 
-/// The lock key of an external id: that of the account that it may mean.
+/// The lock key of an external id: the part behind its last underscore, so that `stripe_cus_1`,
+/// `cus_1` and the account itself have the same.
 pub(super) fn lock_key_of_external_id(external_id: &str) -> String {
-    let bare = Provider::ALL.iter().find_map(|provider| {
-        external_id
-            .strip_prefix(provider.as_str())?
-            .strip_prefix('_')
-    });
-    bare.unwrap_or(external_id).to_owned()
+    let tail = external_id.rsplit('_').next();
+    tail.unwrap_or(external_id).to_owned()
 }
 
 fn lock_keys_of_facts(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
@@ -315,21 +312,28 @@ mod tests {
 
     fn account(id: &str) -> ObjectKey {
         let scope = crate::domain::id::Scope {
-            provider: Provider::Stripe,
+            provider: "stripe".parse().unwrap(),
             livemode: true,
             connected: None,
         };
-        scope.key(id)
+        scope.key(crate::domain::id::Kind::Account, id)
     }
 
     #[test]
     fn an_account_and_the_external_ids_that_mean_it_have_one_key() {
-        assert_eq!(lock_key_of_external_id("stripe_cus_1"), "cus_1");
-        assert_eq!(lock_key_of_external_id("cus_1"), "cus_1");
-        assert_eq!(lock_key_of_external_id("paddle_ctm_1"), "ctm_1");
-        assert_eq!(lock_key_of_external_id("striped"), "striped");
-        let keys: BTreeSet<String> = lock_keys_of_account(&account("cus_1")).collect();
-        assert_eq!(keys, BTreeSet::from(["cus_1".to_owned()]));
+        for (bare, prefixed) in [
+            ("cus_1", "stripe_cus_1"),
+            ("ctm_1", "paddle_ctm_1"),
+            ("2", "invented_2"),
+            ("striped", "stripe_striped"),
+        ] {
+            let key = lock_key_of_external_id(bare);
+            assert_eq!(key, lock_key_of_external_id(prefixed));
+            let keys: BTreeSet<String> = lock_keys_of_account(&account(bare)).collect();
+            assert_eq!(keys, BTreeSet::from([key]));
+        }
+        let other = lock_key_of_external_id("cus_2");
+        assert_ne!(lock_key_of_external_id("cus_1"), other);
     }
 
     #[test]

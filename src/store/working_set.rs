@@ -21,10 +21,9 @@ use super::lock::{lock_keys_of_account, lock_keys_of_loaded};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::PackageGrant;
-use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::fact::is_account;
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
+use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider};
 use crate::domain::policy::Policy;
 
 record! {
@@ -74,7 +73,12 @@ impl Tx {
 
         self.lock_found(app, accounts.iter().flat_map(lock_keys_of_account))
             .await?;
-        self.working_set_accounts(app, &mut working_set, wanted("key", &accounts))
+        let given = &lookup_keys.given_external_ids;
+        let bare = given.iter().filter_map(|it| Some(prefixed_account(it)?.1));
+        let wanted_accounts = wanted("key", &accounts)
+            .chain(wanted("id", given))
+            .chain(wanted("id", bare));
+        self.working_set_accounts(app, &mut working_set, wanted_accounts)
             .await?;
         let mut emails = lookup_keys.emails.clone();
         for account in working_set.accounts.values() {
@@ -158,7 +162,12 @@ impl Tx {
         let from: BTreeSet<ObjectKey> = from.cloned().collect();
         let reached = self.working_set_walk(app, working_set, &from).await?;
         let mut accounts = lookup_keys.accounts.clone();
-        accounts.extend(reached.iter().filter(|key| is_account(key)).cloned());
+        accounts.extend(
+            reached
+                .iter()
+                .filter(|key| key.kind == Kind::Account)
+                .cloned(),
+        );
 
         let money = wanted("payment", reached.union(&payments));
         let subscriptions = wanted("subscription", &lookup_keys.subscriptions);

@@ -229,7 +229,7 @@ impl FlagId {
             return Some(FlagHolder::Customer(customer));
         }
         // An object's key ends with its id, and so does the place after that.
-        let twice = rest.splitn(4, ':').nth(3)?;
+        let twice = rest.splitn(5, ':').nth(4)?;
         let key = rest.get(..rest.len().checked_sub(twice.len() / 2 + 1)?)?;
         key.parse().ok().map(FlagHolder::Object)
     }
@@ -287,9 +287,14 @@ mod tests {
     #[test]
     fn an_id_reads_back_and_other_texts_are_none() {
         for flag in [
-            held("stripe:live::dp_1", FlagKind::Unlinked, "dp_1", Some(20)),
             held(
-                "stripe:test:acct_1:a:b",
+                "dispute:stripe:live::dp_1",
+                FlagKind::Unlinked,
+                "dp_1",
+                Some(20),
+            ),
+            held(
+                "transaction:stripe:test:acct_1:a:b",
                 FlagKind::Unlinked,
                 "a:b",
                 Some(20),
@@ -323,8 +328,18 @@ mod tests {
             held(CUSTOMER, FlagKind::OpenDispute, "dp_1", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:live::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:test::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
+            held(
+                "dispute:stripe:live::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
+            held(
+                "dispute:stripe:test::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
         ];
         let places: BTreeSet<String> = flags.iter().map(HeldFlag::place).collect();
         assert_eq!(places.len(), flags.len());

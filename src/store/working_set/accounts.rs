@@ -20,7 +20,7 @@ record! {
 }
 
 impl Tx {
-    /// Loads accounts by `key`, `linking_email` or `customer_id`.
+    /// Loads accounts by `key`, the provider's `id`, `linking_email` or `customer_id`.
     pub(super) async fn working_set_accounts(
         &mut self,
         app: &AppSlug,
@@ -35,6 +35,11 @@ impl Tx {
             FROM wanted
             JOIN accounts AS it ON it.app = $2 AND it.key = wanted.value
             WHERE wanted.kind = 'key'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.id = wanted.value
+            WHERE wanted.kind = 'id'
             UNION ALL
             SELECT it.key, it.customer_id, it.linking_email, it.kept
             FROM wanted

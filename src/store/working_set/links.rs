@@ -45,18 +45,18 @@ impl Tx {
         from: &BTreeSet<ObjectKey>,
     ) -> Result<BTreeSet<ObjectKey>, StoreError> {
         let sql = r"
-            WITH RECURSIVE walk (key, is_account, depth) AS (
-                SELECT key, FALSE, 0 FROM {rows} AS start
+            WITH RECURSIVE walk (key, depth) AS (
+                SELECT key, 0 FROM {rows} AS start
                 UNION
-                SELECT pairs.other, pairs.other_is_account, walk.depth + 1
+                SELECT pairs.other, walk.depth + 1
                 FROM walk
                 JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key
-                WHERE walk.depth < $3 AND NOT walk.is_account
+                WHERE walk.depth < $3 AND walk.key NOT LIKE 'account:%'
             )
             SELECT DISTINCT pairs.key, pairs.other
             FROM walk
             JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key
-            WHERE NOT walk.is_account
+            WHERE walk.key NOT LIKE 'account:%'
         ";
         let rows: Vec<LinkRow> = self.fetch(sql, binds![keys(from), app, LINKS]).await?;
         let mut reached = BTreeSet::new();

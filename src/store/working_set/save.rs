@@ -1,7 +1,6 @@
 //! Writing what changed in a working set, a statement a table.
 
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::fact::is_account;
 use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
@@ -63,6 +62,7 @@ impl<'a> From<&'a Customer> for CustomerColumns<'a> {
 record! {
     struct AccountColumns<'a> {
         key: &'a ObjectKey,
+        id: &'a str,
         customer_id: &'a Option<CustomerId>,
         linking_email: &'a Option<String>,
         kept: &'a AccountHistory,
@@ -97,7 +97,6 @@ record! {
     struct LinkColumns<'a> {
         key: &'a ObjectKey,
         other: &'a ObjectKey,
-        other_is_account: bool,
     }
 }
 
@@ -178,14 +177,15 @@ impl Tx {
         let changed = changed.filter_map(|key| working_set.accounts.get(key));
         let rows = changed.map(|account| AccountColumns {
             key: &account.key,
+            id: &account.key.id,
             customer_id: &account.customer,
             linking_email: &account.linking_email,
             kept: &account.history,
         });
         let rows: Rows<AccountColumns<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO accounts (app, key, customer_id, linking_email, kept)
-            SELECT $2, key, customer_id, linking_email, kept
+            INSERT INTO accounts (app, key, id, customer_id, linking_email, kept)
+            SELECT $2, key, id, customer_id, linking_email, kept
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, key) DO UPDATE SET
@@ -263,15 +263,11 @@ impl Tx {
         // From both sides, so that a walk needs one index.
         let links = working_set.changed.payment_links.iter();
         let rows = links.flat_map(|(one, other)| [(one, other), (other, one)]);
-        let rows = rows.map(|(key, other)| LinkColumns {
-            key,
-            other,
-            other_is_account: is_account(other),
-        });
+        let rows = rows.map(|(key, other)| LinkColumns { key, other });
         let rows: Rows<LinkColumns<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO pairs (app, key, other, other_is_account)
-            SELECT $2, key, other, other_is_account
+            INSERT INTO pairs (app, key, other)
+            SELECT $2, key, other
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, key, other) DO NOTHING
