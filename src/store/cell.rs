@@ -1,7 +1,7 @@
 //! Rust types that can stand in a column, and how they are stored and read.
 //!
 //! A column has one of seven kinds, each with one Rust type that holds it ([`Stored`]). Domain
-//! types convert to one of those with [`ToCell`] and read themselves with [`FromCell`], so
+//! types convert to one of those with [`IntoCell`] and read themselves with [`FromCell`], so
 //! that a column is declared as what it means, such as `ObjectKey`, and a value of another type
 //! does not compile.
 
@@ -37,12 +37,12 @@ pub(crate) trait Stored: Sized {
 }
 
 /// A type that can be written into a column.
-pub(crate) trait ToCell {
+pub(crate) trait IntoCell {
     /// The kind of the column.
     type Stored: Stored;
 
     /// The stored form, `None` for NULL. Only documents can fail.
-    fn to_cell(self) -> Result<Option<Self::Stored>, StoreError>;
+    fn into_cell(self) -> Result<Option<Self::Stored>, StoreError>;
 }
 
 /// A type that can be read from a column.
@@ -88,9 +88,9 @@ macro_rules! stored {
             }
         }
 
-        impl ToCell for $type {
+        impl IntoCell for $type {
             type Stored = Self;
-            fn to_cell(self) -> Result<Option<Self>, StoreError> {
+            fn into_cell(self) -> Result<Option<Self>, StoreError> {
                 Ok(Some(self))
             }
         }
@@ -110,17 +110,17 @@ stored! {
 /// Domain types that are stored as a word or another short text, which they parse themselves.
 macro_rules! texts {
     ($($type:ty),* $(,)?) => { $(
-        impl ToCell for &$type {
+        impl IntoCell for &$type {
             type Stored = String;
-            fn to_cell(self) -> Result<Option<String>, StoreError> {
+            fn into_cell(self) -> Result<Option<String>, StoreError> {
                 Ok(Some(self.to_string()))
             }
         }
 
-        impl ToCell for $type {
+        impl IntoCell for $type {
             type Stored = String;
-            fn to_cell(self) -> Result<Option<String>, StoreError> {
-                (&self).to_cell()
+            fn into_cell(self) -> Result<Option<String>, StoreError> {
+                (&self).into_cell()
             }
         }
 
@@ -140,9 +140,9 @@ texts! {
 /// Domain types that are stored as JSON documents.
 macro_rules! documents {
     ($($type:ty),* $(,)?) => { $(
-        impl ToCell for &$type {
+        impl IntoCell for &$type {
             type Stored = Document;
-            fn to_cell(self) -> Result<Option<Document>, StoreError> {
+            fn into_cell(self) -> Result<Option<Document>, StoreError> {
                 Document::of(self).map(Some)
             }
         }
@@ -160,48 +160,48 @@ documents! {
     RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
 }
 
-impl ToCell for &str {
+impl IntoCell for &str {
     type Stored = String;
-    fn to_cell(self) -> Result<Option<String>, StoreError> {
+    fn into_cell(self) -> Result<Option<String>, StoreError> {
         Ok(Some(self.to_owned()))
     }
 }
 
-impl ToCell for &String {
+impl IntoCell for &String {
     type Stored = String;
-    fn to_cell(self) -> Result<Option<String>, StoreError> {
-        self.as_str().to_cell()
+    fn into_cell(self) -> Result<Option<String>, StoreError> {
+        self.as_str().into_cell()
     }
 }
 
-impl ToCell for u32 {
+impl IntoCell for u32 {
     type Stored = i64;
-    fn to_cell(self) -> Result<Option<i64>, StoreError> {
+    fn into_cell(self) -> Result<Option<i64>, StoreError> {
         Ok(Some(self.into()))
     }
 }
 
-impl ToCell for &TokenHash {
+impl IntoCell for &TokenHash {
     type Stored = Vec<u8>;
-    fn to_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
+    fn into_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(Some(self.as_bytes().to_vec()))
     }
 }
 
-impl<T: ToCell> ToCell for Option<T> {
+impl<T: IntoCell> IntoCell for Option<T> {
     type Stored = T::Stored;
-    fn to_cell(self) -> Result<Option<T::Stored>, StoreError> {
-        self.map_or(Ok(None), T::to_cell)
+    fn into_cell(self) -> Result<Option<T::Stored>, StoreError> {
+        self.map_or(Ok(None), T::into_cell)
     }
 }
 
-impl<'a, T> ToCell for &'a Option<T>
+impl<'a, T> IntoCell for &'a Option<T>
 where
-    &'a T: ToCell,
+    &'a T: IntoCell,
 {
-    type Stored = <&'a T as ToCell>::Stored;
-    fn to_cell(self) -> Result<Option<Self::Stored>, StoreError> {
-        self.as_ref().to_cell()
+    type Stored = <&'a T as IntoCell>::Stored;
+    fn into_cell(self) -> Result<Option<Self::Stored>, StoreError> {
+        self.as_ref().into_cell()
     }
 }
 

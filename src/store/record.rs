@@ -6,7 +6,7 @@
 //! another order fails its first test.
 
 use super::StoreError;
-use super::cell::{FromCell, Stored, ToCell};
+use super::cell::{FromCell, IntoCell, Stored};
 use super::driver::{Batch, Cells, Column, Row, Value};
 
 /// A struct that can be read from a row.
@@ -97,15 +97,15 @@ impl<R> FromIterator<R> for Rows<R> {
 pub(crate) struct Keyed<T>(T);
 
 /// A set of values: rows with one column, `key`.
-pub(crate) fn keys<T: ToCell>(values: impl IntoIterator<Item = T>) -> Rows<Keyed<T>> {
+pub(crate) fn keys<T: IntoCell>(values: impl IntoIterator<Item = T>) -> Rows<Keyed<T>> {
     values.into_iter().map(Keyed).collect()
 }
 
-impl<T: ToCell> ToRow for Keyed<T> {
+impl<T: IntoCell> ToRow for Keyed<T> {
     const COLUMNS: &'static [&'static str] = &["key"];
 
     fn columns(rows: Vec<Self>) -> Result<Vec<Column>, StoreError> {
-        let cells = rows.into_iter().map(|row| row.0.to_cell());
+        let cells = rows.into_iter().map(|row| row.0.into_cell());
         Ok(vec![T::Stored::column(cells.collect::<Result<_, _>>()?)])
     }
 }
@@ -116,9 +116,9 @@ pub(crate) trait Bind {
     fn bind(self) -> Result<Value, StoreError>;
 }
 
-impl<T: ToCell> Bind for T {
+impl<T: IntoCell> Bind for T {
     fn bind(self) -> Result<Value, StoreError> {
-        self.to_cell().map(T::Stored::value)
+        self.into_cell().map(T::Stored::value)
     }
 }
 
@@ -192,13 +192,13 @@ macro_rules! record {
             fn columns(
                 rows: Vec<Self>,
             ) -> Result<Vec<$crate::store::driver::Column>, $crate::store::StoreError> {
-                use $crate::store::cell::{Stored, ToCell};
+                use $crate::store::cell::{Stored, IntoCell};
                 // One vector a column, named as its field.
                 $(let mut $field = Vec::with_capacity(rows.len());)*
                 for row in rows {
-                    $($field.push(row.$field.to_cell()?);)*
+                    $($field.push(row.$field.into_cell()?);)*
                 }
-                Ok(vec![$(<<$type as ToCell>::Stored as Stored>::column($field)),*])
+                Ok(vec![$(<<$type as IntoCell>::Stored as Stored>::column($field)),*])
             }
         }
     };

@@ -130,7 +130,9 @@ impl WorkingSet {
     pub fn derived_rows(&self, id: &CustomerId) -> DerivedRows {
         let row = self.customers.get(id).filter(|it| it.merged_into.is_none());
         DerivedRows {
-            entitlements: row.map_or_else(BTreeSet::new, |it| it.derived.entitlements.clone()),
+            entitlements: row
+                .map(|it| it.derived.entitlements.clone())
+                .unwrap_or_default(),
             flags: self.kept_flags(&FlagHolder::Customer(id.clone())),
         }
     }

@@ -115,7 +115,7 @@ fn push_text(json: &mut String, text: &str) {
         match rest.as_bytes()[at] {
             b'"' => json.push_str("\\\""),
             b'\\' => json.push_str("\\\\"),
-            control => json.push_str(&format!("\\u{control:04x}")),
+            control => json.extend(["\\u00", &hex::encode([control])]),
         }
         rest = &rest[at + 1..];
     }
