@@ -20,7 +20,7 @@ record! {
 
 record! {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    struct Price<'a> {
+    struct Counted<'a> {
         provider: Provider,
         price: &'a str,
         product: &'a str,
@@ -67,7 +67,7 @@ impl Tx {
                     price,
                     product,
                 });
-                prices.insert(Price {
+                prices.insert(Counted {
                     provider,
                     price,
                     product,
@@ -82,7 +82,7 @@ impl Tx {
         ";
         self.execute(sql, binds![rows, app]).await?;
 
-        let rows: Rows<Price<'_>> = prices.into_iter().collect();
+        let rows: Rows<Counted<'_>> = prices.into_iter().collect();
         let sql = r"
             INSERT INTO prices (app, provider, price, product)
             SELECT $2, provider, price, product

@@ -102,7 +102,7 @@ fn push(json: &mut String, column: &Column, row: usize) {
 }
 
 fn push_word(json: &mut String, word: Option<String>) {
-    json.push_str(word.as_deref().unwrap_or("null"));
+    json.push_str(&word.unwrap_or_else(|| "null".to_owned()));
 }
 
 /// Writes a text in quotes. JSON asks for the escape of quotes, backslashes and control
