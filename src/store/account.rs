@@ -39,6 +39,7 @@ impl Tx {
             ORDER BY key
             LIMIT $3
         ";
-        self.fetch_values(sql, binds![app, after, most]).await
+        self.fetch_values("accounts", sql, binds![app, after, most])
+            .await
     }
 }

@@ -109,7 +109,7 @@ impl Tx {
             WHERE expires_at IS NULL OR expires_at > $1
             LIMIT 1
         ";
-        let found: Option<i64> = self.fetch_value(sql, binds![now]).await?;
+        let found: Option<i64> = self.fetch_value("admin_tokens", sql, binds![now]).await?;
         Ok(found.is_some())
     }
 }

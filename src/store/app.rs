@@ -86,7 +86,7 @@ impl Tx {
             FROM apps
             WHERE slug IN (SELECT key FROM {rows} AS wanted)
         ";
-        self.fetch_values(sql, binds![keys(slugs)]).await
+        self.fetch_values("apps", sql, binds![keys(slugs)]).await
     }
 
     /// Lists all apps, newest first.
@@ -159,7 +159,7 @@ impl Tx {
             WHERE derive_after IS NOT NULL
             ORDER BY slug
         ";
-        self.fetch_values(sql, binds![]).await
+        self.fetch_values("apps", sql, binds![]).await
     }
 
     /// Tells how far the customers of an app are shown as its policy says: the id of the last
@@ -169,7 +169,7 @@ impl Tx {
     /// When the database does not answer.
     pub async fn app_walk(&mut self, slug: &AppSlug) -> Result<Option<String>, StoreError> {
         let sql = "SELECT derive_after FROM apps WHERE slug = $1";
-        let found: Option<Option<String>> = self.fetch_value(sql, binds![slug]).await?;
+        let found: Option<Option<String>> = self.fetch_value("apps", sql, binds![slug]).await?;
         Ok(found.flatten())
     }
 

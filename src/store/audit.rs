@@ -225,7 +225,8 @@ impl Tx {
             ORDER BY seq DESC
             LIMIT 1
         ";
-        self.fetch_value(sql, binds![app, customer, at]).await
+        self.fetch_value("audit", sql, binds![app, customer, at])
+            .await
     }
 }
 

@@ -241,7 +241,8 @@ impl Tx {
             ORDER BY id
             LIMIT $3
         ";
-        self.fetch_values(sql, binds![app, after, most]).await
+        self.fetch_values("customers", sql, binds![app, after, most])
+            .await
     }
 }
 

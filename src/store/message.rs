@@ -189,7 +189,9 @@ impl Tx {
             WHERE lane = $1 AND seq NOT IN (SELECT key FROM {rows} AS held)
         ";
         let held = keys(in_hand).sent_when_empty();
-        let next: Option<Option<Timestamp>> = self.fetch_value(sql, binds![lane, held]).await?;
+        let next: Option<Option<Timestamp>> = self
+            .fetch_value("messages", sql, binds![lane, held])
+            .await?;
         Ok(next.flatten())
     }
 
@@ -204,7 +206,7 @@ impl Tx {
             FROM messages
             WHERE lane = $1 AND ($2 IS NULL OR due_at <= $2)
         ";
-        let count: Option<u64> = self.fetch_value(sql, binds![lane, due]).await?;
+        let count: Option<u64> = self.fetch_value("messages", sql, binds![lane, due]).await?;
         Ok(count.unwrap_or_default())
     }
 

@@ -317,24 +317,29 @@ impl Tx {
             .transpose()
     }
 
-    /// The value of a statement that selects one column and finds one row at most.
+    /// The value of a statement that selects one column, of this table, and finds one row at most.
     async fn fetch_value<T: FromCell>(
         &mut self,
+        table: &str,
         sql: &str,
         binds: Binds,
     ) -> Result<Option<T>, StoreError> {
         let rows = self.answer(sql, binds?).await?;
-        rows.first().map(|row| Reader::new(row).only()).transpose()
+        let first = rows.first();
+        first.map(|row| Reader::new(row).only(table)).transpose()
     }
 
-    /// The values of a statement that selects one column.
+    /// The values of a statement that selects one column, of this table.
     async fn fetch_values<T: FromCell, C: FromIterator<T>>(
         &mut self,
+        table: &str,
         sql: &str,
         binds: Binds,
     ) -> Result<C, StoreError> {
         let rows = self.answer(sql, binds?).await?;
-        rows.iter().map(|row| Reader::new(row).only()).collect()
+        rows.iter()
+            .map(|row| Reader::new(row).only(table))
+            .collect()
     }
 
     async fn answer(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {

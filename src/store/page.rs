@@ -247,7 +247,7 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let (_, from) = select.split_once("FROM ").unwrap_or(("", select));
         let sql = format!("SELECT COUNT(*) AS n FROM {from} WHERE {conditions}");
-        let count: Option<u64> = self.fetch_value(&sql, binds).await?;
+        let count: Option<u64> = self.fetch_value("counts", &sql, binds).await?;
         Ok(count.unwrap_or_default())
     }
 }

@@ -56,10 +56,10 @@ impl<'r> Reader<'r> {
         })
     }
 
-    /// The only column of a row, named as the statement names it.
-    pub(super) fn only<T: FromCell>(&self) -> Result<T, StoreError> {
+    /// The only column, which is one of this table, named as the statement names it.
+    pub(super) fn only<T: FromCell>(&self, table: &str) -> Result<T, StoreError> {
         T::from_cell(self.row, 0).map_err(|fault| StoreError::CorruptRow {
-            column: self.row.name(0).unwrap_or_default().to_owned(),
+            column: format!("{table}.{}", self.row.name(0).unwrap_or_default()),
             detail: fault.to_string(),
         })
     }

@@ -95,7 +95,7 @@ impl Tx {
         let filter = replayable(app, wanted, force);
         let first: Vec<PlaceRow> = self.first(select, filter, "seq", most).await?;
         let sql = "SELECT MAX(seq) AS seq FROM events WHERE app = $1";
-        let last_seq: Option<Option<i64>> = self.fetch_value(sql, binds![app]).await?;
+        let last_seq: Option<Option<i64>> = self.fetch_value("events", sql, binds![app]).await?;
         Ok(Replayable {
             count,
             first: first.into_iter().map(|row| row.id).collect(),
@@ -160,7 +160,7 @@ impl Tx {
             WHERE finished_at IS NULL AND leased_until <= $1
             LIMIT 1
         ";
-        let found: Option<i64> = self.fetch_value(sql, binds![now]).await?;
+        let found: Option<i64> = self.fetch_value("replays", sql, binds![now]).await?;
         Ok(found.is_some())
     }
 

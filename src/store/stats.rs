@@ -169,7 +169,8 @@ impl Tx {
             FROM apps
             WHERE $1 IS NULL OR apps.slug = $1
         ";
-        let oldest: Option<Option<Timestamp>> = self.fetch_value(sql, binds![app]).await?;
+        let oldest: Option<Option<Timestamp>> =
+            self.fetch_value("events", sql, binds![app]).await?;
         Ok(oldest.flatten())
     }
 }
