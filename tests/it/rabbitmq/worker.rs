@@ -177,7 +177,7 @@ async fn while_the_store_is_away_a_batch_is_given_back_once_and_nothing_is_taken
     *failed.batches.lock().unwrap() = [vec![message("evt_4")]].into();
     let shutdown = CancellationToken::new();
     let worker = Worker::new(store, Arc::new(SystemClock), shutdown.clone())
-        .with_patience(Duration::from_millis(200));
+        .with_outage_limit(Duration::from_millis(200));
     let running = tokio::spawn(worker.run(work.clone(), failed.clone(), None));
     tokio::time::sleep(Duration::from_secs(2)).await;
     shutdown.cancel();
