@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn e_mail_addresses_are_told_from_other_text() {
+    fn e_mail_addresses_are_recognised() {
         let cases = [
             ("dev@acme.com", true),
             ("first.last+tag@sub.acme.co.uk", true),

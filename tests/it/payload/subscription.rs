@@ -154,7 +154,7 @@ fn a_subscription_that_ended_says_when() {
 }
 
 #[test]
-fn a_list_of_items_that_was_cut_is_told() {
+fn an_incomplete_list_of_items_is_reported() {
     let mut payload = load(&format!(
         "stripe/customer.subscription.created--active{NEW}"
     ));
@@ -178,7 +178,7 @@ fn a_paused_collection_leaves_the_status() {
 }
 
 #[test]
-fn paddles_subscription_is_read_whole() {
+fn all_fields_of_a_paddle_subscription_are_read() {
     let fact = subscription(
         Provider::Paddle,
         &load("paddle/subscription.updated--cancel-scheduled.json"),
