@@ -92,7 +92,7 @@ impl Worker {
                 Ok(dispositions) => return Ok(Ok(dispositions)),
                 Err(TryError::Failed(error)) => return Ok(Err(error)),
                 Err(TryError::StoreAway(error)) => {
-                    self.wait_out_outage(&mut outage, &error).await?
+                    self.wait_out_outage(&mut outage, &error).await?;
                 }
             }
         }
