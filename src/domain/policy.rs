@@ -126,7 +126,7 @@ pub enum OnPause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnCollectionPause {
-    /// Nothing.
+    /// No effect.
     Keep,
     /// The same as a pause.
     Suspend,
@@ -136,7 +136,7 @@ pub enum OnCollectionPause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisputeOpened {
-    /// Nothing.
+    /// No effect.
     Flag,
     /// No access while it is open.
     Suspend,
@@ -150,7 +150,7 @@ pub enum OnDisputeLost {
     Suspend,
     /// No access; shown as expired.
     Expire,
-    /// Nothing.
+    /// No effect.
     Keep,
 }
 
@@ -162,7 +162,7 @@ pub enum OnFullRefund {
     Flag,
     /// No access until an admin waives it; shown as expired.
     Expire,
-    /// Nothing.
+    /// No effect.
     Keep,
 }
 

@@ -45,11 +45,11 @@ pub enum Standing {
     Good,
     /// A payment failed; the subscription may still be within its grace.
     Failing,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
     /// The first payment is outstanding: it grants nothing and takes nothing away.
     Pending,
-    /// Over.
+    /// The subscription has ended.
     Ended,
     /// Only payments were seen, or only statuses that this version does not know: it does not
     /// count.
@@ -74,13 +74,13 @@ impl Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Access.
+    /// Access as bought.
     Good,
     /// A payment failed, and the grace is over.
     Failing,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
-    /// Over.
+    /// The subscription has ended.
     Ended,
 }
 

@@ -241,7 +241,7 @@ pub enum SubscriptionStatus {
     PastDue,
     /// The retries are used up (Stripe).
     Unpaid,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
     /// Ended. Terminal.
     Canceled,

@@ -4,15 +4,14 @@
 //! the order of arrival must not decide. But each update tells what it changed
 //! (`previous_attributes`), so a second of updates is a walk through states in which each update is
 //! one step: the walk ends in the state that was entered once more than it was left. That holds for
-//! any number of steps and for circles, given the state before the second.
+//! any number of steps and for circles, given the state before the second. Where the walk leaves
+//! several states possible, the one with the least access is chosen, and the result is flagged as
+//! ambiguous.
 //!
 //! Refused: matching pairs (an update succeeds another if its `before` is the other's state). In
 //! "cancel, then undo" within one second each is the successor of the other, and in a circle of
 //! three the winner depends on where one starts. Event ids decide nothing either, because they are
 //! random.
-//!
-//! If that leaves several states, the one with the least access is chosen, and the result is
-//! flagged as ambiguous.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
