@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_with_a_confusing_id_holds_all_names_that_it_is_looked_up_by() {
+    fn an_account_with_an_ambiguous_id_locks_every_key_it_is_looked_up_by() {
         let names: BTreeSet<String> = names_of_account(&account("stripe_x")).collect();
         for form in external_ids(&account("stripe_x")) {
             assert!(names.contains(&external_name(&form)), "{form}");
