@@ -230,11 +230,13 @@ impl Config {
         reader.finish(config)
     }
 
-    /// Returns the settings of a provider.
-    pub const fn provider(&self, provider: Provider) -> &ProviderConfig {
-        match provider {
-            Provider::Stripe => &self.stripe,
-            Provider::Paddle => &self.paddle,
+    /// Returns the settings of a provider, or `None` for one whose secrets and plans can only be set
+    /// through the API.
+    pub fn provider(&self, provider: Provider) -> Option<&ProviderConfig> {
+        match provider.as_str() {
+            "stripe" => Some(&self.stripe),
+            "paddle" => Some(&self.paddle),
+            _ => None,
         }
     }
 

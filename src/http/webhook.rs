@@ -42,9 +42,9 @@ use super::endpoints::EndpointError;
 use super::error::ApiError;
 use super::{AppState, frame, input, limits, openapi};
 use crate::causes::chain;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
-use crate::provider::{self, EventHead, SignatureError};
+use crate::provider::{EventHead, SignatureError, Spec};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -63,7 +63,7 @@ struct Received {
 /// The endpoint that the path names. `None` marks a name that cannot exist.
 struct Target {
     app: Option<AppSlug>,
-    provider: Option<Provider>,
+    provider: Option<&'static Spec>,
 }
 
 impl Target {
@@ -74,7 +74,7 @@ impl Target {
         }
     }
 
-    fn endpoint(&self) -> Option<(&AppSlug, Provider)> {
+    fn endpoint(&self) -> Option<(&AppSlug, &'static Spec)> {
         self.app.as_ref().zip(self.provider)
     }
 }
@@ -170,7 +170,7 @@ async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Req
     let span = tracing::info_span!(
         "http.webhook.receive",
         app = target.app.as_ref().map(AppSlug::as_str),
-        provider = target.provider.map(Provider::as_str),
+        provider = target.provider.map(|spec| spec.name.as_str()),
         event.id = tracing::field::Empty,
         event.type = tracing::field::Empty,
     );
@@ -209,13 +209,14 @@ async fn accept(
     let (app, provider) = target.endpoint().ok_or_else(endpoint_unknown)?;
     let secrets = state
         .endpoints
-        .secrets(app, provider, now)
+        .secrets(app, provider.name, now)
         .map_err(no_endpoint)?;
 
-    let header = headers.get(provider::header_name(provider));
+    let header = headers.get(provider.header);
     let header = header.map(HeaderValue::as_bytes);
     let tolerance = state.settings.signature_tolerance;
-    let webhook = provider::verify(provider, header, body, &secrets, now, tolerance)
+    let webhook = provider
+        .verify(header, body, &secrets, now, tolerance)
         .map_err(|error| not_signed(error, state, client))?;
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
@@ -274,7 +275,7 @@ fn refuse(mut refusal: ApiError, target: &Target, client: IpAddr) -> Response {
         ($level:ident) => {
             tracing::$level!(
                 app = target.app.as_ref().map(AppSlug::as_str),
-                provider = target.provider.map(Provider::as_str),
+                provider = target.provider.map(|spec| spec.name.as_str()),
                 error.code = refusal.code(),
                 error = cause,
                 client.address = %client,

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::event::EventOutcome;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
+use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::store::{EventRecord, Store};
@@ -52,7 +53,7 @@ impl Bench {
 pub(crate) fn message(payload: &Value, receipt: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: payload["id"].as_str().unwrap().to_owned(),
         event_type: payload["type"].as_str().unwrap().to_owned(),
         received_at: SystemClock.now(),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tollgate::clock::Clock;
 use tollgate::domain::event::EventError;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::Mode;
+use tollgate::provider::{Mode, STRIPE};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::queue::rabbitmq::{RabbitQueue, RabbitSettings};
@@ -155,7 +155,7 @@ every_queue![
 fn message(id: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: id.to_owned(),
         event_type: "invoice.paid".to_owned(),
         received_at: Timestamp::from_nanos(5),

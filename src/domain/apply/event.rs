@@ -7,8 +7,8 @@ use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Effect, IgnoreCode, Operation, Outcome};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::assessment::SubscriptionView;
-use crate::domain::billing::fact::{Fact, Occurrence, is_account};
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::billing::fact::{Fact, Occurrence};
+use crate::domain::id::{CustomerId, Kind, ObjectKey};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
 
@@ -200,7 +200,7 @@ impl WorkingSet {
                 refund: payment, ..
             }
             | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
-            Fact::PaymentLink { ids } => ids.iter().find(|id| is_account(id)).cloned(),
+            Fact::PaymentLink { ids } => ids.iter().find(|id| id.kind == Kind::Account).cloned(),
             Fact::Unfetched { .. } => None,
         };
         self.accounts.get(&account?)?.customer.clone()

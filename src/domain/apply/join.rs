@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
 use crate::domain::billing::assessment::payer;
-use crate::domain::billing::fact::{DisputeStage, Fact, is_account};
+use crate::domain::billing::fact::{DisputeStage, Fact};
 use crate::domain::billing::history::{
     DisputeHistory, RefundHistory, RefundPart, SubscriptionHistory, UnfetchedHistory,
 };
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::identity::links::linking;
 use crate::domain::time::Timestamp;
@@ -149,7 +149,7 @@ impl WorkingSet {
         let mut tied = ids.clone();
         tied.insert(object.clone());
         self.join_payment_links(&tied);
-        for account in ids.iter().filter(|id| is_account(id)) {
+        for account in ids.iter().filter(|id| id.kind == Kind::Account) {
             self.join_account(account, at, disturbed, |_| {});
         }
         disturbed.disputes = true;

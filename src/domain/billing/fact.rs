@@ -90,7 +90,7 @@ pub enum Fact {
     /// transaction, account), so that a dispute or refund that names no account can be traced to
     /// one.
     PaymentLink {
-        /// The ids. Accounts are marked by [`is_account`].
+        /// The ids.
         ids: BTreeSet<ObjectKey>,
     },
     /// Something happened to an object that the payload only names (Stripe's thin events). The
@@ -106,11 +106,6 @@ impl Fact {
     pub const fn is_background(&self) -> bool {
         matches!(self, Self::PaymentLink { .. } | Self::Charged { .. })
     }
-}
-
-/// Reports whether a key names a billing account (`cus_…`, `ctm_…`).
-pub fn is_account(key: &ObjectKey) -> bool {
-    key.id.starts_with("cus_") || key.id.starts_with("ctm_")
 }
 
 /// A contact as one event showed it.

@@ -7,10 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::apply::lookup_keys::is_subscription;
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::fact::is_account;
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 
 /// The maximum number of links between a dispute's ids and its account: charge, payment intent,
 /// invoice, account. Beyond that nothing is certain to be the same payment.
@@ -38,9 +36,9 @@ impl<'a> Network<'a> {
         for _ in 0..=MOST_LINKS {
             let mut next = Vec::new();
             for id in edge {
-                if is_account(id) {
+                if id.kind == Kind::Account {
                     accounts.insert(id);
-                } else if !is_subscription(id) {
+                } else if id.kind != Kind::Subscription {
                     let further = self.0.get(id).into_iter().flatten().copied();
                     next.extend(further.filter(|id| seen.insert(id)));
                 }

@@ -223,7 +223,7 @@ impl FlagId {
             return Some(FlagHolder::Customer(customer));
         }
         // The key of an object ends with its id, which is also the end of the place.
-        let twice = rest.splitn(4, ':').nth(3)?;
+        let twice = rest.splitn(5, ':').nth(4)?;
         let key = rest.get(..rest.len().checked_sub(twice.len() / 2 + 1)?)?;
         key.parse().ok().map(FlagHolder::Object)
     }
@@ -281,9 +281,14 @@ mod tests {
     #[test]
     fn a_flag_id_survives_a_round_trip_and_other_texts_are_refused() {
         for flag in [
-            held("stripe:live::dp_1", FlagKind::Unlinked, "dp_1", Some(20)),
             held(
-                "stripe:test:acct_1:a:b",
+                "dispute:stripe:live::dp_1",
+                FlagKind::Unlinked,
+                "dp_1",
+                Some(20),
+            ),
+            held(
+                "transaction:stripe:test:acct_1:a:b",
                 FlagKind::Unlinked,
                 "a:b",
                 Some(20),
@@ -317,8 +322,18 @@ mod tests {
             held(CUSTOMER, FlagKind::OpenDispute, "dp_1", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:live::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:test::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
+            held(
+                "dispute:stripe:live::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
+            held(
+                "dispute:stripe:test::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
         ];
         let places: BTreeSet<String> = flags.iter().map(HeldFlag::place).collect();
         assert_eq!(places.len(), flags.len());

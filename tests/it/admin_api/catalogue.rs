@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -176,7 +177,7 @@ async fn a_changed_plan_counts_at_once_and_that_of_the_price_first(engine: Engin
             constraint: "*".to_owned(),
         };
         let packages = packages.into_iter().map(grant).collect();
-        let plan = (Provider::Stripe, "price_basic".to_owned(), packages);
+        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
         let mut tx = rig.store.begin_in(&app).await.unwrap();
         tx.plan_replace_environment(&app, &[plan], rig.now())
             .await

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -194,7 +195,7 @@ async fn a_plan_closes_the_flags_of_its_price_and_leaves_no_other_way(engine: En
     rig.put("/plans/paddle/price_basic", body).await.expect(201);
     assert_eq!(rig.flags("").await, unmapped, "a plan of another provider");
     let plan = (
-        Provider::Stripe,
+        STRIPE.name,
         "price_basic".to_owned(),
         Vec::<PackageGrant>::new(),
     );

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+use tollgate::provider::STRIPE;
 
 async fn constraints(rig: &Rig, packages: &str) -> Vec<(String, String, String)> {
     let listed = rig.get(packages).await.expect(200);
@@ -157,14 +158,14 @@ async fn a_plan_takes_effect_at_once_for_every_paying_customer(engine: Engine) {
 
 async fn plans_of_the_settings_are_read_only(engine: Engine) {
     use tollgate::domain::access::plan::PackageGrant;
-    use tollgate::domain::id::{AppSlug, Provider};
+    use tollgate::domain::id::AppSlug;
 
     let rig = Rig::start(engine).await;
     let grant = PackageGrant {
         package: "a/one".to_owned(),
         constraint: "*".to_owned(),
     };
-    let settings = |price: &str| vec![(Provider::Stripe, price.to_owned(), vec![grant.clone()])];
+    let settings = |price: &str| vec![(STRIPE.name, price.to_owned(), vec![grant.clone()])];
     let replace = async |plans: Vec<_>| {
         let mut tx = rig.store.begin().await.unwrap();
         let app = AppSlug::default_app();

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::event::EventError;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::bulk_replay;
 use tollgate::pipeline::customers::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
+use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::store::{Actor, EventFilter};
@@ -53,7 +54,7 @@ fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
 fn dead_letter(event: &Value) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: event["id"].as_str().unwrap().to_owned(),
         event_type: event["type"].as_str().unwrap().to_owned(),
         received_at: Timestamp::from_seconds(NOW).unwrap(),
@@ -344,7 +345,7 @@ async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: 
     for number in 1..=3 {
         let id = format!("evt_{number}");
         let event = stripe_event(&id, "coupon.created", NOW, json!({"id": "c"}));
-        let event = server.deliver(Provider::Stripe, &event).await;
+        let event = server.deliver(STRIPE.name, &event).await;
         before.push((id, event["processed_at"].clone()));
     }
     let (place, mut environment) = server.stop_and_keep().await;

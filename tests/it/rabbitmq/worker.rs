@@ -10,7 +10,7 @@ use lapin::types::AMQPValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tollgate::clock::SystemClock;
-use tollgate::domain::id::Provider::Stripe;
+use tollgate::provider::STRIPE;
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, QueueError, Settlement};
 use tollgate::store::Store;
@@ -39,13 +39,13 @@ fn sign_up(id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
     let server = server(&prefix()).await;
-    let event = server.deliver(Stripe, &sign_up("evt_1")).await;
+    let event = server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     assert_eq!(event["outcome"], "applied", "{event}");
     for (id, status, seconds) in [("evt_2", "active", -90), ("evt_3", "past_due", -80)] {
         let object = stripe_subscription("sub_1", "cus_1", status);
         let updated = "customer.subscription.updated";
         let event = stripe_event(id, updated, seconds_from_now(seconds), object);
-        server.deliver(Stripe, &event).await;
+        server.deliver(STRIPE.name, &event).await;
     }
     let (_, customer) = server
         .get("/api/v1/customers/by-external/stripe_cus_1")
@@ -53,7 +53,7 @@ async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
     assert_eq!(customer["status"], "suspended", "{customer}");
 
     let again = sign_up("evt_1");
-    let posts = join_all((0..4).map(|_| server.post(Stripe, &again))).await;
+    let posts = join_all((0..4).map(|_| server.post(STRIPE.name, &again))).await;
     assert!(posts.iter().all(|(status, _)| *status == 200), "{posts:?}");
     let again = server
         .until("/api/v1/events/evt_1", |event| event["duplicates"] == 4)
@@ -68,7 +68,7 @@ async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
 async fn an_unreadable_event_ends_in_the_ledger_and_can_be_replayed() {
     let server = server(&prefix()).await;
     let broken = json!({ "id": "evt_1", "object": "event", "type": "customer.created" });
-    let event = server.deliver(Stripe, &broken).await;
+    let event = server.deliver(STRIPE.name, &broken).await;
     assert_eq!(event["outcome"], "failed", "{event}");
     assert_eq!(event["attempts"], 1, "{event}");
     let (status, answer) = server
