@@ -204,9 +204,6 @@ fn all_fields_of_a_paddle_subscription_are_read() {
 
     for kind in ["created--active", "imported--moved"] {
         let payload = load(&format!("paddle/subscription.{kind}.json"));
-        assert!(
-            subscription(PADDLE.name, &payload).created,
-            "{kind}"
-        );
+        assert!(subscription(PADDLE.name, &payload).created, "{kind}");
     }
 }
