@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_through_objects_and_lists_and_makes_what_is_missing() {
+    fn a_path_goes_through_objects_and_lists_and_creates_what_is_missing() {
         let mut sample = sample();
         sample.set("a.list.0.x", json!(2)).unwrap();
         sample.set("n.deep.er", json!("here")).unwrap();

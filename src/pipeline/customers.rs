@@ -426,21 +426,18 @@ async fn act_in(
 ) -> Result<Acted, CustomerError> {
     let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
     let before = hold_of(&working_set, id);
-    let changes = act(&mut working_set)?;
-    let has_effect = !working_set.changed.customers.is_empty();
+    let difference = act(&mut working_set)?;
+    let changed = !working_set.changed.customers.is_empty();
     tx.working_set_save(&order.app, &working_set).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
-    if has_effect && entries.is_empty() {
+    let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
+    if changed && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});
         entries.push(order.entry(Some(id), name, details));
     }
     tx.audit_add(&entries).await?;
     let customer = working_set.customers.remove(id).ok_or(ActError::Unknown)?;
-    Ok(Acted {
-        customer,
-        changed: has_effect,
-    })
+    Ok(Acted { customer, changed })
 }
 
 /// The admin's hold of a row, for the audit.

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_with_a_confusing_id_has_all_keys_of_its_look_ups() {
+    fn an_account_with_an_ambiguous_id_locks_every_key_it_is_looked_up_by() {
         let keys: BTreeSet<String> = lock_keys_of_account(&account("stripe_x")).collect();
         for form in external_ids(&account("stripe_x")) {
             assert!(keys.contains(&lock_key_of_external_id(&form)), "{form}");

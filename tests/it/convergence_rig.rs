@@ -105,7 +105,7 @@ pub(crate) fn sub_of(subscription: &ObjectKey, account: &ObjectKey, status: &str
         subscription: subscription.clone(),
         state,
         before: None,
-        born: false,
+        created: false,
         request: None,
         ended_at: None,
     })
@@ -120,8 +120,8 @@ fn item(price: &str) -> Item {
 }
 
 impl Sub {
-    pub(crate) fn born(mut self) -> Self {
-        self.0.born = true;
+    pub(crate) fn created(mut self) -> Self {
+        self.0.created = true;
         self
     }
 

@@ -150,7 +150,7 @@ async fn check(port: u16, taken: &[usize]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_got_200_before_a_kill_has_one_effect_after_the_next_start() {
+async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port();
     let (next, stop) = (

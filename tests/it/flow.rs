@@ -32,9 +32,7 @@ async fn status(server: &TestServer) -> Value {
     customer["status"].clone()
 }
 
-async fn the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates(
-    engine: Engine,
-) {
+async fn one_event_posted_five_times_at_once_has_one_effect(engine: Engine) {
     let server = TestServer::start(engine).await;
     let event = sign_up("evt_1");
     let answers = join_all((0..5).map(|_| server.post(STRIPE.name, &event))).await;
@@ -221,7 +219,7 @@ async fn a_cancellation_date_that_has_come_ends_access_without_any_event(engine:
 }
 
 on_both_stores! {
-    the_same_event_posted_five_times_at_once_has_one_effect_and_four_duplicates,
+    one_event_posted_five_times_at_once_has_one_effect,
     a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes,
     a_payment_does_not_lift_the_hold_of_an_admin,
     an_event_that_cannot_be_understood_is_failed_with_the_fields_path,

@@ -70,7 +70,7 @@ fn tollgate(arguments: &[&str], environment: BTreeMap<OsString, OsString>) -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_refuses_a_schema_that_nobody_has_migrated_and_says_what_to_do() {
+async fn a_server_refuses_an_unmigrated_schema_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path(), &empty_database().await);
     for command in [

@@ -15,7 +15,7 @@ use rig::{
 };
 
 #[tokio::test]
-pub(crate) async fn a_signed_webhook_is_handed_over_byte_by_byte_and_answered_with_exactly_200() {
+pub(crate) async fn a_signed_webhook_is_handed_over_unchanged_and_answered_with_200() {
     let rig = Rig::start().await;
     let (stripe, paddle) = (STRIPE.name, PADDLE.name);
     let cases = [
@@ -97,7 +97,7 @@ pub(crate) async fn a_signed_webhook_is_handed_over_byte_by_byte_and_answered_wi
 }
 
 #[tokio::test]
-async fn the_type_of_an_event_and_the_blanks_in_its_body_are_no_reason_to_refuse_it() {
+async fn unknown_event_types_and_blanks_in_the_body_are_accepted() {
     let rig = Rig::start().await;
     let body = b"\n {\"type\" : \"some.future.type\",\"id\":\"evt_2\"} \n";
     assert_eq!(rig.post_good(body).await.status, 200);
@@ -214,7 +214,7 @@ fn refused() -> Vec<Refused> {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_code_and_one_log_line_that_gives_nothing_away() {
+async fn each_refusal_has_its_code_and_one_log_line_without_secrets() {
     let rig = Rig::start().await;
     for Refused {
         description,

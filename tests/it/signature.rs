@@ -165,7 +165,7 @@ fn the_header_rules_hold_where_the_official_libraries_differ() {
 }
 
 #[test]
-fn a_header_that_is_absent_or_no_text_is_told_apart() {
+fn a_missing_header_and_a_non_text_header_are_distinguished() {
     let secrets = [secret("whsec_a")];
     let absent = verify(STRIPE.name, None, b"{}", &secrets, seconds(NOW), TOLERANCE);
     assert_eq!(absent.unwrap_err().code(), "signature_missing");

@@ -175,7 +175,7 @@ async fn a_list_knows_who_has_a_token_and_when_rows_were_made(engine: Engine) {
     assert_eq!(count(filter(None, Some(before))).await, 2);
 }
 
-async fn a_look_up_by_what_no_row_can_hold_finds_nothing(engine: Engine) {
+async fn a_look_up_by_an_impossible_value_finds_nothing(engine: Engine) {
     let test = TestStore::new(engine, now()).await;
     create(
         &test.store,
@@ -267,6 +267,6 @@ on_both_stores! {
     a_timer_is_not_due_a_nanosecond_early,
     a_search_is_blind_to_case_and_takes_wildcards_as_they_are,
     a_list_knows_who_has_a_token_and_when_rows_were_made,
-    a_look_up_by_what_no_row_can_hold_finds_nothing,
+    a_look_up_by_an_impossible_value_finds_nothing,
     what_is_not_committed_was_never_there,
 }

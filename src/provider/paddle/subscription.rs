@@ -36,7 +36,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         subscription,
         state,
         before: None,
-        born: matches!(event.kind, "subscription.created" | "subscription.imported"),
+        created: matches!(event.kind, "subscription.created" | "subscription.imported"),
         request: None,
         ended_at,
     })])

@@ -29,7 +29,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         subscription,
         state: read(&event.scope, object, status)?,
         before: before(event),
-        born: event.kind == "customer.subscription.created",
+        created: event.kind == "customer.subscription.created",
         request: event.request.clone(),
         ended_at,
     })])

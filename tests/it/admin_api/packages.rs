@@ -94,7 +94,7 @@ async fn a_grant_that_cannot_be_read_is_refused_by_field(engine: Engine) {
     assert_eq!(constraints(&rig, &path).await, rows(&[]));
 }
 
-async fn a_plan_counts_at_once_for_everybody_who_pays(engine: Engine) {
+async fn a_plan_takes_effect_at_once_for_every_paying_customer(engine: Engine) {
     let rig = Rig::start(engine).await;
     let account = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event(
@@ -299,7 +299,7 @@ async fn constraints_can_be_tried_out(engine: Engine) {
 on_both_stores! {
     packages_are_granted_replaced_and_revoked,
     a_grant_that_cannot_be_read_is_refused_by_field,
-    a_plan_counts_at_once_for_everybody_who_pays,
+    a_plan_takes_effect_at_once_for_every_paying_customer,
     plans_of_the_settings_are_read_only,
     wrong_plans_are_refused,
     releases_are_recorded_once_by_value,

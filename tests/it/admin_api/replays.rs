@@ -117,7 +117,7 @@ async fn a_dry_run_shows_what_an_event_would_change_and_changes_nothing(engine: 
         .refused(404, "event_not_found");
 }
 
-async fn a_dry_run_of_what_cannot_be_read_says_why(engine: Engine) {
+async fn a_dry_run_of_an_unreadable_event_says_why(engine: Engine) {
     let rig = Rig::start(engine).await;
     let event = stripe_event(
         "evt_1",
@@ -134,7 +134,7 @@ async fn a_dry_run_of_what_cannot_be_read_says_why(engine: Engine) {
     assert_eq!(shown["error"]["code"], "payload_field_missing", "{shown}");
 }
 
-async fn a_replay_of_many_is_about_what_its_filter_names(engine: Engine) {
+async fn a_bulk_replay_covers_exactly_what_its_filter_matches(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.applied(1).await;
     rig.ignored(2).await;
@@ -210,7 +210,7 @@ async fn a_replay_of_many_is_about_what_its_filter_names(engine: Engine) {
     );
 }
 
-async fn a_long_replay_goes_on_where_it_stopped(engine: Engine) {
+async fn a_long_replay_resumes_where_it_stopped(engine: Engine) {
     let rig = Rig::start(engine).await;
     for number in 1..=130 {
         rig.ignored(number).await;
@@ -286,7 +286,7 @@ async fn a_batch_that_is_published_twice_is_applied_once(engine: Engine) {
     assert!(matches!(done[..], [Disposition::Done(_)]), "{done:?}");
 }
 
-async fn an_order_that_cannot_be_read_is_refused_by_field(engine: Engine) {
+async fn an_invalid_replay_request_is_refused_by_field(engine: Engine) {
     let rig = Rig::start(engine).await;
     for (body, field) in [
         (json!({}), "filter"),
@@ -314,7 +314,7 @@ async fn an_order_that_cannot_be_read_is_refused_by_field(engine: Engine) {
     }
 }
 
-async fn a_replay_is_of_one_app_and_for_those_who_may_write(engine: Engine) {
+async fn a_replay_belongs_to_one_app_and_needs_an_admin(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.ignored(1).await;
     let app = json!({"slug": "other", "name": "Other"});
@@ -339,9 +339,7 @@ async fn a_replay_is_of_one_app_and_for_those_who_may_write(engine: Engine) {
         .refused(403, "role_insufficient");
 }
 
-async fn a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_start(
-    engine: Engine,
-) {
+async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: Engine) {
     let server = TestServer::start(engine).await;
     let mut before = Vec::new();
     for number in 1..=3 {
@@ -380,11 +378,11 @@ async fn a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_
 
 on_both_stores! {
     a_dry_run_shows_what_an_event_would_change_and_changes_nothing,
-    a_dry_run_of_what_cannot_be_read_says_why,
-    a_replay_of_many_is_about_what_its_filter_names,
-    a_long_replay_goes_on_where_it_stopped,
+    a_dry_run_of_an_unreadable_event_says_why,
+    a_bulk_replay_covers_exactly_what_its_filter_matches,
+    a_long_replay_resumes_where_it_stopped,
     a_batch_that_is_published_twice_is_applied_once,
-    an_order_that_cannot_be_read_is_refused_by_field,
-    a_replay_is_of_one_app_and_for_those_who_may_write,
-    a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_start,
+    an_invalid_replay_request_is_refused_by_field,
+    a_replay_belongs_to_one_app_and_needs_an_admin,
+    a_replay_requested_while_nothing_ran_is_done_at_the_next_start,
 }

@@ -96,7 +96,7 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
         prop::bool::weighted(0.9),
     );
     (select(of), states(), option::of(states()), signs).prop_map(
-        |((subscription, account), mut state, mut before, (born, request, ended_at, named))| {
+        |((subscription, account), mut state, mut before, (created, request, ended_at, named))| {
             for state in before.iter_mut().chain([&mut state]) {
                 state.account = named.then(|| account.clone());
             }
@@ -104,7 +104,7 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
                 subscription,
                 state,
                 before,
-                born,
+                created,
                 request: request.map(str::to_owned),
                 ended_at,
             })
@@ -299,7 +299,7 @@ pub(super) fn walked(states: &[SubscriptionState]) -> Vec<Occurrence> {
             subscription: stripe("sub_1"),
             state: state.clone(),
             before: n.checked_sub(1).map(|before| states[before].clone()),
-            born: n == 0,
+            created: n == 0,
             request: Some(format!("req_{n}")),
             ended_at: None,
         };

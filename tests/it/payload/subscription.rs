@@ -33,7 +33,7 @@ fn a_changed_subscription_shows_its_state_and_the_one_before() {
             Some(test("cus_TgAda0000000001")),
             "{file}"
         );
-        assert!(!fact.state.collection_paused && !fact.born, "{file}");
+        assert!(!fact.state.collection_paused && !fact.created, "{file}");
         assert_eq!(fact.request.as_deref(), Some("req_TgAda00000016"), "{file}");
         assert_eq!(fact.ended_at, None, "{file}");
         let before = fact.before.unwrap();
@@ -71,7 +71,7 @@ fn what_a_subscription_shows_is_read_from_every_place() {
         subscription(STRIPE.name, &payload)
     };
     let plain = edit(&|_| ());
-    assert!(plain.born);
+    assert!(plain.created);
     assert_eq!(plain.before, None);
 
     let expanded = edit(&|object| {
@@ -154,7 +154,7 @@ fn a_subscription_that_ended_says_when() {
 }
 
 #[test]
-fn a_list_of_items_that_was_cut_is_told() {
+fn an_incomplete_list_of_items_is_reported() {
     let mut payload = load(&format!(
         "stripe/customer.subscription.created--active{NEW}"
     ));
@@ -174,7 +174,7 @@ fn a_paused_collection_leaves_the_status() {
 }
 
 #[test]
-fn paddles_subscription_is_read_whole() {
+fn all_fields_of_a_paddle_subscription_are_read() {
     let fact = subscription(
         PADDLE.name,
         &load("paddle/subscription.updated--cancel-scheduled.json"),
@@ -193,7 +193,10 @@ fn paddles_subscription_is_read_whole() {
         fact.state.account,
         Some(paddle("ctm_01ktfay0000000000000000001"))
     );
-    assert_eq!((fact.before, fact.born, fact.request), (None, false, None));
+    assert_eq!(
+        (fact.before, fact.created, fact.request),
+        (None, false, None)
+    );
 
     let paused = load("paddle/subscription.updated--pause-scheduled.json");
     let fact = subscription(PADDLE.name, &paused);
@@ -201,6 +204,6 @@ fn paddles_subscription_is_read_whole() {
 
     for kind in ["created--active", "imported--moved"] {
         let payload = load(&format!("paddle/subscription.{kind}.json"));
-        assert!(subscription(PADDLE.name, &payload).born, "{kind}");
+        assert!(subscription(PADDLE.name, &payload).created, "{kind}");
     }
 }

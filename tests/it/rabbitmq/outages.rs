@@ -50,7 +50,7 @@ async fn until_ready(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled() {
+async fn under_a_memory_alarm_publishing_times_out_and_webhooks_are_spooled() {
     let broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await
@@ -92,8 +92,7 @@ async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_nothing_confirmed_is_lost()
- {
+pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_is_lost() {
     let mut broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await
@@ -180,7 +179,7 @@ pub(crate) async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_of_a_lost_connection_settles_nothing_on_the_next_one() {
+async fn a_delivery_of_a_lost_connection_cannot_settle_on_the_next_one() {
     let broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await

@@ -37,7 +37,7 @@ fn sign_up(id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_goes_the_whole_way_over_rabbitmq() {
+async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
     let server = server(&prefix()).await;
     let event = server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     assert_eq!(event["outcome"], "applied", "{event}");
@@ -65,7 +65,7 @@ async fn a_webhook_goes_the_whole_way_over_rabbitmq() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_understood_ends_in_the_ledger_and_can_be_replayed() {
+async fn an_unreadable_event_ends_in_the_ledger_and_can_be_replayed() {
     let server = server(&prefix()).await;
     let broken = json!({ "id": "evt_1", "object": "event", "type": "customer.created" });
     let event = server.deliver(STRIPE.name, &broken).await;
@@ -81,7 +81,7 @@ async fn what_cannot_be_understood_ends_in_the_ledger_and_can_be_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_gave_up_is_tried_once_more_alone_and_then_recorded() {
+async fn a_message_dead_lettered_by_the_broker_is_tried_alone_then_recorded() {
     let prefix = prefix();
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
@@ -162,7 +162,7 @@ impl Consumer for Scripted {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_a_batch_is_given_back_once_and_nothing_is_taken() {
+async fn while_the_store_is_away_a_batch_is_given_back_once_and_none_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&dir.path().join("t.db")).await.unwrap();
     store.migrate().await.unwrap();
@@ -177,7 +177,7 @@ async fn while_the_store_is_away_a_batch_is_given_back_once_and_nothing_is_taken
     *failed.batches.lock().unwrap() = [vec![message("evt_4")]].into();
     let shutdown = CancellationToken::new();
     let worker = Worker::new(store, Arc::new(SystemClock), shutdown.clone())
-        .with_patience(Duration::from_millis(200));
+        .with_outage_limit(Duration::from_millis(200));
     let running = tokio::spawn(worker.run(work.clone(), failed.clone(), None));
     tokio::time::sleep(Duration::from_secs(2)).await;
     shutdown.cancel();

@@ -40,7 +40,7 @@ pub(crate) async fn what_cannot_be_made_durable_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_known_endpoints_work_and_unknown_ones_are_not_denied() {
+async fn while_the_store_is_away_known_endpoints_work_and_others_get_503() {
     let rig = Rig::start().await;
     rig.store.close().await;
     rig.endpoints.refresh().await.unwrap_err();

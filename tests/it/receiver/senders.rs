@@ -124,7 +124,7 @@ async fn senders_of_slow_heads_and_slow_bodies_are_cut_off() {
 }
 
 #[tokio::test]
-async fn who_never_reads_the_answers_is_cut_off() {
+async fn a_client_that_never_reads_answers_is_cut_off() {
     // Patience with heads is long here, so that only the answers can be what ends it.
     let limits = Limits {
         head_time: Duration::from_mins(1),
@@ -195,7 +195,7 @@ async fn failing_signatures_are_limited_by_address_and_valid_ones_never() {
 }
 
 #[tokio::test]
-async fn a_forwarded_address_of_a_stranger_is_not_believed() {
+async fn a_forwarded_address_from_an_untrusted_sender_is_ignored() {
     let rig = Rig::start().await;
     rig.post(
         "/webhooks/stripe",
@@ -227,7 +227,7 @@ async fn one_connection_carries_many_webhooks() {
 }
 
 #[tokio::test]
-async fn when_the_server_stops_it_finishes_what_it_has_and_accepts_nothing_more() {
+async fn a_stopping_server_finishes_its_requests_and_accepts_no_more() {
     // So long that only an orderly stop ends the idle connection in time.
     let limits = Limits {
         head_time: Duration::from_mins(1),

@@ -130,7 +130,7 @@ fn trap_24_parallel_deliveries_have_one_effect_and_block_nobody() {
     crate::concurrency::workers_with_small_batches_end_as_one_worker_does();
 }
 
-async fn trap_26_who_pays_under_another_address_is_not_lost(engine: Engine) {
+async fn trap_26_a_payment_under_another_address_is_not_lost(engine: Engine) {
     let server = TestServer::start(engine).await;
     let known = json!({ "name": "Ann", "email": "ann@example.com" });
     let (code, known) = server.call("POST", "/api/v1/customers", Some(known)).await;
@@ -159,5 +159,5 @@ async fn trap_26_who_pays_under_another_address_is_not_lost(engine: Engine) {
 on_both_stores! {
     trap_01_a_second_event_of_one_second_counts,
     trap_07_an_update_of_an_unknown_subscription_is_kept,
-    trap_26_who_pays_under_another_address_is_not_lost,
+    trap_26_a_payment_under_another_address_is_not_lost,
 }
