@@ -104,6 +104,7 @@ impl Reactor for Wires {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Wire>> + Send + 'static {
-        async move { Ok(Either::Left(TcpStream::connect(address).await?).compat()) }
+        let connecting = TcpStream::connect(address);
+        async { Ok(Either::Left(connecting.await?).compat()) }
     }
 }

@@ -1,9 +1,8 @@
 //! The order of numbered versions, as tokens whose derived order is the whole rule.
 //!
-//! Four numbers with a stability and its number were refused as a representation: they
-//! lose dated versions (whose length matters), several numbers behind a word, and `-dev`
-//! behind a word. Comparing texts was refused because `01`, `1` and `beta.2`, `beta2`
-//! are equal.
+//! Refused: four numbers with a stability and its number, which lose dated versions (whose
+//! length matters), several numbers behind a word, and `-dev` behind a word. Refused too:
+//! comparing texts, because `01`, `1` and `beta.2`, `beta2` are equal.
 
 /// One piece of a normalised version. The order of the variants is the order of
 /// versions; it is that of PHP's `version_compare` (php-src, `ext/standard/versioning.c`).
