@@ -1,17 +1,17 @@
-//! Live or test: which deliveries a webhook secret is meant for.
+//! Live and test mode of webhook secrets.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Which deliveries a secret is meant for.
+/// The deliveries that a webhook secret is meant for.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Both; Paddle's payloads, which do not say, count as live.
+    /// Both. Paddle's payloads, which do not tell their mode, count as live.
     #[default]
     Any,
     /// Live money only.
@@ -21,7 +21,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The word in settings, columns and the API.
+    /// Returns the word in settings, columns and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -30,7 +30,7 @@ impl Mode {
         }
     }
 
-    /// Whether its deliveries are live; `None` if it does not say.
+    /// Returns true for live deliveries and false for test ones; `None` if it can be both.
     pub const fn livemode(self) -> Option<bool> {
         match self {
             Self::Any => None,
@@ -58,7 +58,7 @@ impl FromStr for Mode {
     }
 }
 
-/// A word that is no [`Mode`].
+/// A word that is not a [`Mode`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a mode (`any`, `live` or `test`)")]
 pub struct ModeError(String);

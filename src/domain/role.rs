@@ -1,34 +1,34 @@
-//! What an admin token allows.
+//! The roles of admin tokens.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The roles of admin tokens, each with everything that the one before it may do.
+/// The roles of admin tokens. Each includes the rights of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Also changes customers, packages, plans and the policy, and replays events.
+    /// May also change customers, packages, plans and the policy, and replay events.
     Admin,
-    /// Also manages tokens, apps and webhook secrets.
+    /// May also manage tokens, apps and webhook secrets.
     Owner,
 }
 
-/// A word that names no [`Role`].
+/// A word that is not the name of a [`Role`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a role: one of owner, admin, viewer")]
 pub struct RoleError;
 
 impl Role {
-    /// Whether a token of this role may do what needs `needed`.
+    /// Reports whether a token of this role may do what requires `needed`.
     pub fn allows(self, needed: Self) -> bool {
         self >= needed
     }
 
-    /// The name in the API, in columns and on the command line.
+    /// Returns the name in the API, in columns and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

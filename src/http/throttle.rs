@@ -1,7 +1,7 @@
-//! How often one address may fail.
+//! A limit on the failures of one address.
 //!
-//! Only failures are counted, after the fact: what is valid is never held up by what somebody
-//! else behind the same address gets wrong.
+//! Only failures are counted, after the fact: a valid request is never delayed by the mistakes of
+//! others behind the same address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::client_addr::subscriber;
 
-/// Within this time one address may cause so many failures before the answer is 429. Each is
-/// forgotten after its share of the time, so that the next is allowed soon, not a minute later.
+/// The time in which one address may cause so many failures before the answer is 429. Each is
+/// forgotten after its share of the time, so the next is allowed soon, not a minute later.
 const PERIOD: Duration = Duration::from_mins(1);
 const FAILURES: u32 = 100;
 
-/// How many addresses are remembered at once; bounds the memory to about a megabyte. Whoever
-/// fails while so many others do shares one count with all further ones.
+/// The number of addresses that are tracked at once, which limits the memory to about a megabyte.
+/// All further addresses share one count.
 const ADDRESSES: usize = 10_000;
 
 /// Counts failures by address.
@@ -30,7 +30,7 @@ impl Throttle {
     /// Counts a failure of this address.
     ///
     /// # Errors
-    /// How long until its next failure is allowed, once there were too many.
+    /// When there were too many, with the time until the next failure is allowed.
     pub fn fail(&self, client: IpAddr) -> Result<(), Duration> {
         self.fail_at(client, Instant::now())
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_so_many_addresses_all_further_ones_count_together() {
+    fn beyond_the_tracked_addresses_all_others_count_together() {
         let throttle = Throttle::default();
         let now = Instant::now();
         let addresses = u32::try_from(ADDRESSES).unwrap();

@@ -22,7 +22,7 @@ use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::random::{self, RandomError};
-use crate::store::{Actor, AuditEntry, Match, Store, StoreError, Tx, account_objects};
+use crate::store::{Actor, AuditEntry, Match, Store, StoreError, Tx};
 
 /// In whose name, where and when something is done.
 #[derive(Clone, Debug)]
@@ -203,7 +203,7 @@ pub async fn get_or_create(
     let mut found = None;
     if let Some(external_id) = &profile.external_id {
         found = tx
-            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .customer_find_by_external(&order.app, external_id, &[])
             .await?;
     }
     if let (None, Some(email)) = (&found, &profile.email) {
@@ -392,7 +392,7 @@ async fn refuse_taken(
     }
     if let Some(external_id) = &profile.external_id {
         let found = tx
-            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .customer_find_by_external(&order.app, external_id, &[])
             .await?;
         if let Some(by) = found.and_then(others) {
             return Err(CustomerError::ExternalIdTaken { by });
@@ -426,10 +426,10 @@ async fn act_in(
 ) -> Result<Acted, CustomerError> {
     let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
     let before = hold_of(&working_set, id);
-    let changes = act(&mut working_set)?;
+    let difference = act(&mut working_set)?;
     let changed = !working_set.changed.customers.is_empty();
     tx.working_set_save(&order.app, &working_set).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
     if changed && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});
@@ -463,7 +463,7 @@ fn reach_of<'a>(
             .emails
             .extend(profile.email.as_deref().and_then(fold_email));
         if let Some(external_id) = &profile.external_id {
-            lookup_keys.accounts.extend(account_objects(external_id));
+            lookup_keys.given_external_ids.insert(external_id.clone());
             lookup_keys.external_ids.insert(external_id.clone());
         }
     }

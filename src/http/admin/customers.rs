@@ -20,6 +20,7 @@ use crate::http::input::CheckedJson;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, Order, SameEmail};
+use crate::provider;
 use crate::store::{CustomerFilter, Listed, Match};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -176,7 +177,8 @@ pub(in crate::http) async fn found(
     let found = match named {
         Named::Id(id) => Some(shown_customer(&mut tx, app, id).await?),
         Named::External(external_id) => {
-            tx.customer_find_by_external(app, external_id, Match::Loose)
+            let others = provider::other_spellings(external_id);
+            tx.customer_find_by_external(app, external_id, &others)
                 .await?
         }
         Named::Email(email) => {

@@ -13,6 +13,7 @@ use super::{FieldErrors, instant, problem, word_of};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::provider::Spec;
 use crate::store::EventFilter;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -60,8 +61,9 @@ impl Filters for EventQuery {
         EventFilter {
             outcome: outcome.or(status),
             provider: field_errors
-                .note(word_of("provider", self.provider))
-                .flatten(),
+                .note(word_of::<&Spec>("provider", self.provider))
+                .flatten()
+                .map(|spec| spec.name),
             event_type: self.event_type,
             customer: field_errors
                 .note(word_of("customer_id", self.customer_id))

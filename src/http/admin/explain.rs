@@ -16,6 +16,7 @@ use crate::domain::customer::explain::{
     AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
 };
 use crate::domain::customer::row::{Customer, Hold};
+use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
@@ -123,7 +124,7 @@ struct BillingView {
 #[schema(as = SubscriptionCause)]
 struct SubscriptionView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     id: String,
     livemode: bool,
     /// The billing account that pays.
@@ -163,7 +164,7 @@ struct SubscriptionView {
 #[schema(as = AccountCause)]
 struct AccountView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     id: String,
     livemode: bool,
     #[schema(schema_with = words::linked_by)]
@@ -318,7 +319,7 @@ fn subscription(
     events: &BTreeMap<String, Vec<EventRecord>>,
 ) -> SubscriptionView {
     SubscriptionView {
-        provider: it.provider.as_str(),
+        provider: it.provider,
         livemode: it.livemode,
         account: it.account,
         status: it.status,
@@ -366,7 +367,7 @@ impl From<AccountCause> for AccountView {
             Tie::Own => ("own", None, None),
         };
         Self {
-            provider: it.provider.as_str(),
+            provider: it.provider,
             id: it.id,
             livemode: it.livemode,
             linked_by,

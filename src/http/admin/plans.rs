@@ -17,6 +17,7 @@ use super::view::PlanView;
 use crate::domain::id::Provider;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::provider::Spec;
 use crate::store::{Plan, PlanSource};
 
 /// Longest price id, in bytes. Stripe's own limit for ids is 255.
@@ -38,7 +39,8 @@ struct Place {
 
 impl Place {
     fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
-        let provider = provider.parse().map_err(|_| plan_not_found())?;
+        let spec: &Spec = provider.parse().map_err(|_| plan_not_found())?;
+        let provider = spec.name;
         if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ApiError::invalid_field(
                 "price_id",

@@ -20,7 +20,7 @@ use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::provider::Mode;
+use crate::provider::{Mode, Spec};
 use crate::random;
 use crate::store::Tx;
 use crate::store::secret::EndpointSecret;
@@ -50,7 +50,8 @@ async fn visible_endpoint(
 ) -> Result<(AppSlug, Provider), ApiError> {
     let app = visible_app(tx, admin, slug).await?;
     let unknown = |_| ApiError::not_found("endpoint_not_found", "there is no such provider");
-    Ok((app.slug, provider.parse().map_err(unknown)?))
+    let spec: &Spec = provider.parse().map_err(unknown)?;
+    Ok((app.slug, spec.name))
 }
 
 fn secret_not_found() -> ApiError {

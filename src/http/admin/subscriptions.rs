@@ -12,6 +12,7 @@ use super::shown_customer;
 use super::view::time;
 use crate::domain::billing::assessment::{Verdict, assessment};
 use crate::domain::billing::fact::{Item, SubscriptionStatus};
+use crate::domain::id::Provider;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 use crate::http::openapi::{self, words};
@@ -32,7 +33,7 @@ struct SubscriptionView {
     key: String,
     id: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     /// Who pays: a billing account's id.
     account: Option<String>,
     livemode: bool,
@@ -95,7 +96,7 @@ impl SubscriptionView {
         Self {
             key,
             id: subscription.key.id,
-            provider: scope.provider.as_str(),
+            provider: scope.provider,
             account: subscription.account.map(|key| key.id),
             livemode: scope.livemode,
             status: status.map(|status| status.as_str().to_owned()),

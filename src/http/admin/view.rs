@@ -14,7 +14,7 @@ use crate::domain::billing::fact::Address;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::customer::row::{Customer, PackageVersion};
 use crate::domain::event::EventError;
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::http::openapi::words;
 use crate::store::secret::EndpointSecret;
@@ -331,7 +331,7 @@ pub(super) struct SecretView {
     #[schema(examples("default"))]
     app: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(schema_with = words::mode)]
     mode: &'static str,
     #[schema(format = DateTime)]
@@ -348,7 +348,7 @@ impl From<EndpointSecret> for SecretView {
         Self {
             id: secret.id.into(),
             app: secret.app.into(),
-            provider: secret.provider.as_str(),
+            provider: secret.provider,
             mode: secret.mode.as_str(),
             created_at: secret.created_at.to_string(),
             expires_at: time(secret.expires_at),
@@ -363,7 +363,7 @@ impl From<EndpointSecret> for SecretView {
 #[schema(as = Plan)]
 pub(super) struct PlanView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     pub(super) price_id: String,
     packages: Vec<PackageGrant>,
@@ -383,7 +383,7 @@ impl PlanView {
 impl From<Plan> for PlanView {
     fn from(plan: Plan) -> Self {
         Self {
-            provider: plan.provider.as_str(),
+            provider: plan.provider,
             price_id: plan.price_id,
             packages: plan.packages,
             source: plan.source.as_str(),
@@ -424,7 +424,7 @@ pub(super) struct EventView {
     #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
     id: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(examples("default"))]
     app: String,
     account: Option<String>,
@@ -478,7 +478,7 @@ impl From<EventRecord> for EventView {
             .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         Self {
             id: record.key.id,
-            provider: record.key.provider.as_str(),
+            provider: record.key.provider,
             app: record.key.app.into(),
             account: record.account,
             livemode: record.livemode,

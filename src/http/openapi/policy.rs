@@ -26,67 +26,67 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_payment_failed",
             told(
-                "When no subscription is good and one is failing.",
+                "The effect of a failed payment, when no subscription is good and one is failing.",
                 one_of(["suspend", "keep"]),
             ),
         ),
         (
             "suspend_after",
-            told("So long a failing subscription stays good.", span()),
+            told("How long a failing subscription stays good.", span()),
         ),
         (
             "end_after",
             told(
-                "After so long a failing subscription counts as ended.",
+                "The time after which a failing subscription counts as ended.",
                 span(),
             ),
         ),
         (
             "on_end",
             told(
-                "When every subscription has ended.",
+                "The effect of the end of every subscription.",
                 one_of(["freeze", "expire"]),
             ),
         ),
         (
             "on_pause",
             told(
-                "When the best subscription is paused.",
+                "The effect of a pause, when the best subscription is paused.",
                 one_of(["suspend", "freeze", "keep"]),
             ),
         ),
         (
             "on_collection_pause",
             told(
-                "When the provider goes on but does not collect.",
+                "The effect of a pause of collection, during which the subscription goes on.",
                 one_of(["keep", "suspend"]),
             ),
         ),
         (
             "on_dispute_opened",
             told(
-                "When money was taken back and the dispute is open.",
+                "The effect of an open dispute, for which money was taken back.",
                 one_of(["flag", "suspend"]),
             ),
         ),
         (
             "on_dispute_lost",
             told(
-                "When a dispute was lost.",
+                "The effect of a lost dispute.",
                 one_of(["suspend", "expire", "keep"]),
             ),
         ),
         (
             "on_full_refund",
             told(
-                "When all of a payment was given back.",
+                "The effect of a full refund of a payment.",
                 one_of(["flag", "expire", "keep"]),
             ),
         ),
         (
             "match_by_email",
             told(
-                "Whether accounts find their customer by their first e-mail address.",
+                "True if accounts are linked to customers by their first e-mail address.",
                 yes_or_no,
             ),
         ),
@@ -95,7 +95,7 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
 
 impl PartialSchema for Policy {
     fn schema() -> RefOr<Schema> {
-        let about = "What billing's word does to customers.";
+        let about = "How billing events affect access.";
         let mut policy = ObjectBuilder::new().description(Some(about));
         for (name, field) in fields() {
             policy = policy.property(name, field).required(name);

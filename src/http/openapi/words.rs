@@ -4,7 +4,9 @@
 use serde_json::Value;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
-pub(super) fn one_of<const N: usize>(words: [&str; N]) -> Object {
+use crate::provider;
+
+pub(super) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
 }
@@ -61,7 +63,7 @@ pub(in crate::http) fn flag_kind() -> Object {
 
 /// A billing provider.
 pub(in crate::http) fn provider() -> Object {
-    one_of(["stripe", "paddle"])
+    one_of(provider::names().map(String::from))
 }
 
 /// What an admin token allows.
