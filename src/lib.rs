@@ -33,6 +33,12 @@
 //! the store in one place, the built-in queue. sqlx is only in `store`, lapin only in `queue`,
 //! axum only in `http`. A test keeps this true.
 
+// Without `test`, whose build is given what only tests use.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+// Only main.rs uses it.
+use anyhow as _;
+
 mod causes;
 pub mod cli;
 pub mod clock;

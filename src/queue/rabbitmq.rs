@@ -15,6 +15,7 @@ mod consumer;
 mod depths;
 mod publisher;
 mod session;
+mod transport;
 
 use std::path::PathBuf;
 use std::sync::Arc;
