@@ -12,7 +12,7 @@
 //! 3. The [`worker`] takes a batch from a [`queue::Consumer`] and gives it to
 //!    [`pipeline::process`]. In one transaction of the [`store`]: the ledger says which events
 //!    are new; [`provider::read`] turns each payload into [facts](domain::billing::fact); everything that
-//!    these can touch is loaded as a [`WorkingSet`](`domain::working` `set::WorkingSet`).
+//!    these can touch is loaded as a [working set](domain::apply::working_set::WorkingSet).
 //! 4. [`domain`] joins the facts to what is kept and derives anew what is shown: status, holds,
 //!    grants, flags, due times. The difference of before and after are the operations: create,
 //!    suspend, reactivate, freeze, expire, grant, revoke.
