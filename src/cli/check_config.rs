@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{CliError, output};
+use super::CliError;
 use crate::config::{Config, Source, report};
+use crate::output;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::server::{StartError, open_store, rabbit_settings};
 

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{AppArgs, CliError, output};
+use super::{AppArgs, CliError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::{CustomerId, Provider};
 use crate::domain::time::Timestamp;
+use crate::output;
 use crate::pipeline::bulk_replay;
 use crate::pipeline::customers::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};

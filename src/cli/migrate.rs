@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{CliError, output};
+use super::CliError;
 use crate::config::Loaded;
+use crate::output;
 use crate::server::open_migrated;
 
 pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {

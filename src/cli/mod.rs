@@ -1,18 +1,14 @@
 //! The commands, one file each.
 
 mod check_config;
-mod demo;
-mod embedded;
 mod events;
 mod migrate;
 mod openapi;
-mod output;
 mod samples;
 mod serve;
-mod simulate;
-mod stop;
+pub(crate) mod stop;
 mod token;
-mod trigger;
+pub(crate) mod trigger;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,10 +16,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors, Loaded, Source};
+use crate::demo;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::server::StartError;
+use crate::simulate;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
 
@@ -151,12 +149,12 @@ pub enum CliError {
 }
 
 impl CliError {
-    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 
-    fn http(url: &str) -> impl FnOnce(reqwest::Error) -> Self {
+    pub(crate) fn http(url: &str) -> impl FnOnce(reqwest::Error) -> Self {
         let url = url.to_owned();
         // The address stands in our own message; the library would say it twice.
         move |source| Self::Http {
@@ -167,6 +165,6 @@ impl CliError {
 }
 
 /// Settings that are right, or all that is wrong with them.
-fn load(source: &Source) -> Result<Loaded, CliError> {
+pub(crate) fn load(source: &Source) -> Result<Loaded, CliError> {
     Config::load(source).map_err(|errors| CliError::Config(Box::new(errors)))
 }

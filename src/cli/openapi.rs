@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::output;
 use crate::http::openapi;
+use crate::output;
 
 pub(super) fn run() -> ExitCode {
     output::line(openapi::document());

@@ -7,11 +7,12 @@ use clap::{Args, ValueEnum};
 use tracing::{info, warn};
 
 use super::stop::StopOrders;
-use super::{CliError, output, token};
+use super::{CliError, token};
 use crate::config::Loaded;
 use crate::domain::id::Provider;
 use crate::domain::role;
 use crate::http::Roles;
+use crate::output;
 use crate::pipeline::tokens::AdminTokenOrder;
 use crate::server::Server;
 use crate::telemetry;

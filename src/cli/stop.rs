@@ -5,13 +5,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::CliError;
 
 /// Listens from its making on, so that no order is missed.
-pub(super) struct StopOrders {
+pub(crate) struct StopOrders {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopOrders {
-    pub(super) fn listen() -> Result<Self, CliError> {
+    pub(crate) fn listen() -> Result<Self, CliError> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?,
             interrupt: signal(SignalKind::interrupt()).map_err(CliError::io("wait for SIGINT"))?,
@@ -19,7 +19,7 @@ impl StopOrders {
     }
 
     /// Waits for an order; the signal's name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{CliError, output};
+use super::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::access::token::TokenText;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate;
+use crate::output;
 use crate::pipeline::customers::Order;
 use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
 use crate::server::open_store;

@@ -7,10 +7,11 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::samples::{Sample, assignment};
-use super::{CliError, load, output};
+use super::{CliError, load};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Source;
 use crate::domain::id::Provider;
+use crate::output;
 use crate::provider::{header_name, sign};
 use crate::random;
 
@@ -68,7 +69,7 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
 }
 
 /// A client that gives up after ten seconds: twice as long as Paddle waits.
-pub(super) fn client() -> Result<reqwest::Client, CliError> {
+pub(crate) fn client() -> Result<reqwest::Client, CliError> {
     reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(10))
         .build()

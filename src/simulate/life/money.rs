@@ -1,9 +1,9 @@
 //! Money that comes, and money that fails to come.
 
 use super::{DAY, HOUR, Life, Step};
-use crate::cli::simulate::person::Payment;
-use crate::cli::simulate::wire::{Entry, paddle, stripe};
 use crate::domain::id::Provider;
+use crate::simulate::person::Payment;
+use crate::simulate::wire::{Entry, paddle, stripe};
 
 impl Life {
     /// A period or a beginning was paid.

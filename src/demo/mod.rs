@@ -16,23 +16,23 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::CliError;
-use super::output::line;
-use super::stop::StopOrders;
+use crate::cli::CliError;
+use crate::cli::stop::StopOrders;
 use crate::domain::id::Provider;
+use crate::output::line;
 use stage::{Stage, expect, expect_code};
 use story::Customer;
 use table::Table;
 use timeline::{Scene, What};
 
 #[derive(Debug, Args)]
-pub(super) struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Goes on serving when the story is told, and prints the URLs and a token.
     #[arg(long)]
     keep: bool,
 }
 
-pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     let mut stage = Stage::set().await?;
     let table = Table::new();
     line(&table.title("Tollgate demo"));

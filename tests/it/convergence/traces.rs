@@ -13,9 +13,9 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, Meaning, Mode};
 
-use crate::convergence_orders::{Shuffle, orders};
-use crate::convergence_rig::End;
-use crate::convergence_store::MemoryStore;
+use crate::convergence::orders::{Shuffle, orders};
+use crate::convergence::rig::End;
+use crate::convergence::store::MemoryStore;
 use crate::support::fixtures::{NEW, OLD, files, own, provider_of, recorded};
 
 /// Chains up to this long come in every order; each of their events twice, too, in random orders.

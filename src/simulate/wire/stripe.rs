@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::simulate::person::{Account, Dispute, Form, Item, Payment, Subscription};
 use crate::domain::time::Timestamp;
+use crate::simulate::person::{Account, Dispute, Form, Item, Payment, Subscription};
 
 /// <https://docs.stripe.com/api/customers/object>
-pub(in crate::cli::simulate) fn customer(account: &Account) -> Value {
+pub(in crate::simulate) fn customer(account: &Account) -> Value {
     let address = account.street.as_ref().map(|street| {
         json!({
             "city": "Lyon", "country": "FR", "line1": street, "line2": null,
@@ -23,7 +23,7 @@ pub(in crate::cli::simulate) fn customer(account: &Account) -> Value {
 }
 
 /// <https://docs.stripe.com/api/subscriptions/object>
-pub(in crate::cli::simulate) fn subscription(account: &Account, it: &Subscription) -> Value {
+pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) -> Value {
     let items: Vec<Value> = it
         .items
         .iter()
@@ -99,17 +99,17 @@ fn plan(item: &Item) -> Value {
 }
 
 /// What differs from invoice to invoice.
-pub(in crate::cli::simulate) struct Invoice<'a> {
-    pub(in crate::cli::simulate) id: &'a str,
-    pub(in crate::cli::simulate) reason: &'static str,
-    pub(in crate::cli::simulate) attempt: u32,
-    pub(in crate::cli::simulate) next_attempt: Option<i64>,
-    pub(in crate::cli::simulate) paid_by: Option<&'a Payment>,
-    pub(in crate::cli::simulate) at: i64,
+pub(in crate::simulate) struct Invoice<'a> {
+    pub(in crate::simulate) id: &'a str,
+    pub(in crate::simulate) reason: &'static str,
+    pub(in crate::simulate) attempt: u32,
+    pub(in crate::simulate) next_attempt: Option<i64>,
+    pub(in crate::simulate) paid_by: Option<&'a Payment>,
+    pub(in crate::simulate) at: i64,
 }
 
 /// <https://docs.stripe.com/api/invoices/object>
-pub(in crate::cli::simulate) fn invoice(
+pub(in crate::simulate) fn invoice(
     account: &Account,
     it: &Subscription,
     invoice: &Invoice<'_>,
@@ -183,7 +183,7 @@ fn line(account: &Account, it: &Subscription, item: &Item) -> Value {
 }
 
 /// <https://docs.stripe.com/api/payment_intents/object>
-pub(in crate::cli::simulate) fn intent(account: &Account, payment: &Payment) -> Value {
+pub(in crate::simulate) fn intent(account: &Account, payment: &Payment) -> Value {
     let mut object = json!({
         "id": payment.intent, "object": "payment_intent", "amount": payment.amount,
         "amount_received": payment.amount, "created": payment.paid_at, "currency": "eur",
@@ -197,7 +197,7 @@ pub(in crate::cli::simulate) fn intent(account: &Account, payment: &Payment) -> 
 }
 
 /// <https://docs.stripe.com/api/charges/object>
-pub(in crate::cli::simulate) fn charge(account: &Account, payment: &Payment) -> Value {
+pub(in crate::simulate) fn charge(account: &Account, payment: &Payment) -> Value {
     let mut object = json!({
         "id": payment.id, "object": "charge", "amount": payment.amount,
         "amount_captured": payment.amount, "amount_refunded": payment.refunded, "captured": true,
@@ -213,7 +213,7 @@ pub(in crate::cli::simulate) fn charge(account: &Account, payment: &Payment) -> 
 }
 
 /// <https://docs.stripe.com/api/refunds/object>
-pub(in crate::cli::simulate) fn refund(payment: &Payment, id: &str, part: i64) -> Value {
+pub(in crate::simulate) fn refund(payment: &Payment, id: &str, part: i64) -> Value {
     json!({
         "id": id, "object": "refund", "amount": part, "charge": payment.id, "currency": "eur",
         "metadata": {}, "payment_intent": payment.intent, "reason": null, "status": "succeeded",
@@ -221,7 +221,7 @@ pub(in crate::cli::simulate) fn refund(payment: &Payment, id: &str, part: i64) -
 }
 
 /// <https://docs.stripe.com/api/disputes/object>
-pub(in crate::cli::simulate) fn dispute(it: &Dispute, payment: &Payment, status: &str) -> Value {
+pub(in crate::simulate) fn dispute(it: &Dispute, payment: &Payment, status: &str) -> Value {
     json!({
         "id": it.id, "object": "dispute", "amount": payment.amount, "balance_transactions": [],
         "charge": payment.id, "created": it.opened_at, "currency": "eur",
@@ -232,7 +232,7 @@ pub(in crate::cli::simulate) fn dispute(it: &Dispute, payment: &Payment, status:
 }
 
 /// <https://docs.stripe.com/api/checkout/sessions/object>
-pub(in crate::cli::simulate) fn session(account: &Account, it: &Subscription, id: &str) -> Value {
+pub(in crate::simulate) fn session(account: &Account, it: &Subscription, id: &str) -> Value {
     json!({
         "id": id, "object": "checkout.session", "currency": "eur", "customer": account.id,
         "customer_details": {
@@ -246,6 +246,6 @@ pub(in crate::cli::simulate) fn session(account: &Account, it: &Subscription, id
 }
 
 /// Something without an id of its own, as a preview of an invoice is.
-pub(in crate::cli::simulate) fn noise(account: &Account) -> Value {
+pub(in crate::simulate) fn noise(account: &Account) -> Value {
     json!({ "object": "preview", "customer": account.id, "customer_email": account.email })
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{DAY, END_AFTER, HOUR, Life, MONTH, Step};
-use crate::cli::simulate::person::{Phase, Subscription};
-use crate::cli::simulate::wire::{self, Entry, Turn, paddle, stripe};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::simulate::person::{Phase, Subscription};
+use crate::simulate::wire::{self, Entry, Turn, paddle, stripe};
 
 /// Tries to collect before a provider gives up.
 const RETRIES: u32 = 3;

@@ -1,11 +1,11 @@
 //! How people come: their accounts, and the beginnings of their subscriptions.
 
 use super::{DAY, HOUR, Life, MONTH, Step};
-use crate::cli::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscription};
-use crate::cli::simulate::shop;
-use crate::cli::simulate::wire::{Entry, Turn, paddle, stripe};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscription};
+use crate::simulate::shop;
+use crate::simulate::wire::{Entry, Turn, paddle, stripe};
 
 /// The price that is sold beside a plan.
 pub(super) const BESIDE: usize = 3;

@@ -20,7 +20,7 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use uuid::Uuid;
 
-use crate::convergence_rig::{End, Seen, plans};
+use crate::convergence::rig::{End, Seen, plans};
 
 /// A store in memory. It keeps documents and loads no more of them than a store is told to, so
 /// that what a working set does not say it touched, or cannot reach, is missing at the end.

@@ -29,13 +29,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::embedded::Embedded;
-use super::output::{Paint, line};
-use super::{CliError, load};
+use crate::cli::{CliError, load};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Source;
 use crate::domain::time::Timestamp;
+use crate::output::{Paint, line};
 use crate::random;
+use crate::server::embedded::Embedded;
 use compare::Difference;
 use delivery::{Delivery, Weather};
 use report::{Compared, Ledger};
@@ -57,7 +57,7 @@ const TIMERS_RUN: Duration = Duration::from_secs(25);
 /// API (an older one of the name is deleted first), with its own secrets, plans and token. That
 /// needs an owner's token for all apps: `--token`, or `ADMIN_TOKEN` of the settings.
 #[derive(Debug, Args)]
-pub(super) struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// How many people buy something.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     customers: u32,
@@ -123,7 +123,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "must be a time such as 2026-01-31T00:00:00Z".to_owned())
 }
 
-pub(super) async fn run(args: SimulateArgs, source: &Source) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(args: SimulateArgs, source: &Source) -> Result<ExitCode, CliError> {
     let seed = match args.seed {
         Some(seed) => seed,
         // Short enough to be typed.

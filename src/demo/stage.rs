@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use super::story::{Customer, PLANS, Webhook};
 use crate::cli::CliError;
-use crate::cli::embedded::Embedded;
 use crate::cli::trigger::client;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::provider::{header_name, sign};
 use crate::random;
+use crate::server::embedded::Embedded;
 
 /// How long the demo waits for an outcome: some hundred times what it takes.
 const PATIENCE: Duration = Duration::from_secs(10);

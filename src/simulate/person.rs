@@ -3,9 +3,9 @@
 //! This is the whole memory of the model. It is written by the lives as they go, in the true
 //! order of things, and knows nothing of how Tollgate keeps or derives anything.
 
-use crate::cli::simulate::shop::Price;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::simulate::shop::Price;
 
 /// Somebody who buys.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, Life, Step};
-use crate::cli::simulate::person::{Dispute, DisputeStage, Payment};
-use crate::cli::simulate::wire::{Entry, paddle, stripe};
 use crate::domain::id::Provider;
+use crate::simulate::person::{Dispute, DisputeStage, Payment};
+use crate::simulate::wire::{Entry, paddle, stripe};
 
 impl Life {
     /// A part goes back, or all of it; after a part perhaps the rest.

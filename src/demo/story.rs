@@ -91,7 +91,7 @@ macro_rules! stripe {
             Customer::$customer,
             $type,
             include_str!(concat!(
-                "../../../fixtures/stripe/",
+                "../../fixtures/stripe/",
                 $type,
                 "--",
                 $what,
@@ -112,7 +112,7 @@ macro_rules! paddle {
             Customer::$customer,
             $type,
             include_str!(concat!(
-                "../../../fixtures/paddle/",
+                "../../fixtures/paddle/",
                 $type,
                 "--",
                 $what,
@@ -131,7 +131,7 @@ macro_rules! zoe {
             Customer::Zoe,
             $type,
             include_str!(concat!(
-                "../../../fixtures/stripe/",
+                "../../fixtures/stripe/",
                 $type,
                 "--",
                 $what,

@@ -15,7 +15,7 @@ use tollgate::domain::policy::{
 };
 
 use super::{Act, History};
-use crate::convergence_rig::{at, ids, paddle, stripe};
+use crate::convergence::rig::{at, ids, paddle, stripe};
 
 /// Provider time runs over so many seconds.
 const SECONDS: i64 = 6;

@@ -3,6 +3,12 @@
 //! Each case runs in every permutation of its events with each event once, and in permutations
 //! with each event twice, cut into batches in all ways in turn.
 
+pub(crate) mod orders;
+mod random;
+pub(crate) mod rig;
+pub(crate) mod store;
+pub(crate) mod traces;
+
 use std::collections::BTreeSet;
 
 use tollgate::domain::billing::assessment::Standing;
@@ -12,12 +18,12 @@ use tollgate::domain::customer::row::{Derived, Hold, Profile, Status};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 
-use crate::convergence_orders::orders;
-use crate::convergence_rig::{
+use crate::convergence::orders::orders;
+use crate::convergence::rig::{
     End, NOW, at, contact, disputed, event, failed, ids, named_contact, paddle, paid, pair,
     refunded, removed, stripe, sub, sub_of,
 };
-use crate::convergence_store::MemoryStore;
+use crate::convergence::store::MemoryStore;
 
 /// Events, then an admin's act, then more events.
 struct History<'a> {

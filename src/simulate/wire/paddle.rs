@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::simulate::life::seconds;
-use crate::cli::simulate::person::{Account, Item, Payment, Phase, Subscription};
-use crate::cli::simulate::shop::Price;
 use crate::domain::time::Timestamp;
+use crate::simulate::life::seconds;
+use crate::simulate::person::{Account, Item, Payment, Phase, Subscription};
+use crate::simulate::shop::Price;
 
 /// <https://developer.paddle.com/webhooks/customers/customer-updated>
-pub(in crate::cli::simulate) fn customer(account: &Account) -> Value {
+pub(in crate::simulate) fn customer(account: &Account) -> Value {
     json!({
         "id": account.id, "name": account.name, "email": account.email, "locale": "en",
         "status": "active", "custom_data": null, "marketing_consent": false, "import_meta": null,
@@ -16,7 +16,7 @@ pub(in crate::cli::simulate) fn customer(account: &Account) -> Value {
 }
 
 /// <https://developer.paddle.com/webhooks/addresses/address-created>
-pub(in crate::cli::simulate) fn address(account: &Account) -> Value {
+pub(in crate::simulate) fn address(account: &Account) -> Value {
     json!({
         "id": account.id.replacen("ctm", "add", 1), "customer_id": account.id,
         "country_code": "FR", "first_line": account.street, "city": "Lyon",
@@ -25,7 +25,7 @@ pub(in crate::cli::simulate) fn address(account: &Account) -> Value {
 }
 
 /// <https://developer.paddle.com/webhooks/subscriptions/subscription-updated>
-pub(in crate::cli::simulate) fn subscription(account: &Account, it: &Subscription) -> Value {
+pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) -> Value {
     let runs = !matches!(it.phase, Phase::Paused | Phase::Canceled);
     let period =
         runs.then(|| json!({ "starts_at": text(it.period.0), "ends_at": text(it.period.1) }));
@@ -84,7 +84,7 @@ fn price(price: &Price) -> Value {
 }
 
 /// <https://developer.paddle.com/webhooks/transactions/transaction-completed>
-pub(in crate::cli::simulate) fn transaction(
+pub(in crate::simulate) fn transaction(
     account: &Account,
     it: &Subscription,
     id: &str,
@@ -113,16 +113,16 @@ pub(in crate::cli::simulate) fn transaction(
 }
 
 /// What differs from adjustment to adjustment.
-pub(in crate::cli::simulate) struct Adjustment<'a> {
-    pub(in crate::cli::simulate) id: &'a str,
-    pub(in crate::cli::simulate) action: &'a str,
-    pub(in crate::cli::simulate) status: &'a str,
+pub(in crate::simulate) struct Adjustment<'a> {
+    pub(in crate::simulate) id: &'a str,
+    pub(in crate::simulate) action: &'a str,
+    pub(in crate::simulate) status: &'a str,
     /// In cents.
-    pub(in crate::cli::simulate) part: i64,
+    pub(in crate::simulate) part: i64,
 }
 
 /// <https://developer.paddle.com/webhooks/adjustments/adjustment-created>
-pub(in crate::cli::simulate) fn adjustment(
+pub(in crate::simulate) fn adjustment(
     account: &Account,
     it: &Subscription,
     payment: &Payment,

@@ -4,6 +4,8 @@
 //! needed: the data folder and its lock, the store, the queue, the worker's loops, HTTP. `serve`,
 //! `demo` and the tests start the same server.
 
+pub(crate) mod embedded;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +19,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Database, ProviderConfig};
+use crate::data_dir::DataDirLock;
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
-use crate::lock::DataDirLock;
 use crate::pipeline::customers::Order;
 use crate::pipeline::plans::put_settings;
 use crate::pipeline::spool::Spooling;

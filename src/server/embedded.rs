@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{CliError, load};
+use crate::cli::{CliError, load};
 use crate::clock::Clock;
 use crate::config::Source;
 use crate::http::Roles;
@@ -16,7 +16,7 @@ use crate::random;
 use crate::server::Server;
 
 /// A running server; its folder goes with it.
-pub(super) struct Embedded {
+pub(crate) struct Embedded {
     server: Server,
     folder: Folder,
     owner: SecretString,
@@ -25,7 +25,7 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Starts all roles on a free port, by the given clock. `settings` come on top of those that
     /// keep it apart from everything else of the machine.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         name: &str,
         settings: &[(&str, String)],
         clock: Arc<dyn Clock>,
@@ -57,20 +57,20 @@ impl Embedded {
     }
 
     /// Where it listens.
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder.0
     }
 
-    pub(super) fn owner_token(&self) -> &str {
+    pub(crate) fn owner_token(&self) -> &str {
         self.owner.expose_secret()
     }
 
     /// Stops the server and removes the folder.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 }

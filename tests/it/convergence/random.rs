@@ -19,9 +19,9 @@ use self::generate::{
     acted_histories, crowded, events, of_accounts, policies, profiles, shared_histories, walked,
     walks,
 };
-use crate::convergence_orders::{Shuffle, orders};
-use crate::convergence_rig::{End, at, stripe};
-use crate::convergence_store::MemoryStore;
+use crate::convergence::orders::{Shuffle, orders};
+use crate::convergence::rig::{End, at, stripe};
+use crate::convergence::store::MemoryStore;
 
 /// Histories of each kind in a run: 10,000 in all. Those of one kind run beside those of others.
 const WHOLE: u32 = 2_000;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::compare::Difference;
 use super::traffic::Traffic;
-use crate::cli::output::{Paint, line};
+use crate::output::{Paint, line};
 
 /// Customers whose differences are told in full.
 const IN_FULL: usize = 20;

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::stage::Told;
 use super::story::{Customer, Webhook};
-use crate::cli::output::Paint;
 use crate::domain::time::Timestamp;
+use crate::output::Paint;
 
 pub(super) struct Table {
     paint: Paint,
