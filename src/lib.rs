@@ -35,6 +35,7 @@
 
 mod causes;
 pub mod cli;
+mod client;
 pub mod clock;
 pub mod config;
 mod data_dir;

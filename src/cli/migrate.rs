@@ -1,8 +1,8 @@
-//! `tollgate migrate`: brings the schema up to date.
+//! `tollgate migrate`: updates the schema.
 
 use std::process::ExitCode;
 
-use super::CliError;
+use super::error::CliError;
 use crate::config::Loaded;
 use crate::output;
 use crate::server::open_migrated;

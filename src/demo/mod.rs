@@ -1,38 +1,27 @@
-//! `tollgate demo`: the main job, on real input, before the newcomer's eyes.
+//! The demo: the main job of Tollgate on real input, for a newcomer to watch.
 //!
-//! A whole server starts in a temporary folder, on a free port. Four customers live through four
-//! months of Stripe and Paddle webhooks, each signed and posted over HTTP; a fifth lives the
-//! first one's life again, in an older API version, shuffled and everything twice. What each
-//! webhook did is read back through the API, and every step is checked: what is not as it should
-//! be ends the demo with a failure. Only the clock is not the system's: it stands where the
-//! story is.
+//! A complete server starts in a temporary folder, on a free port. Four customers live through
+//! four months of Stripe and Paddle webhooks, each signed and posted over HTTP; a fifth repeats
+//! the life of the first, in an older API version, shuffled and with every webhook sent twice. The
+//! effect of each webhook is read back through the API and checked; an unexpected result ends the
+//! demo with a failure. Only the clock is not the system's: it follows the story.
 
+mod error;
 mod stage;
 mod story;
 mod table;
 mod timeline;
 
-use std::process::ExitCode;
-
-use clap::Args;
-
-use crate::cli::CliError;
-use crate::cli::stop::StopOrders;
 use crate::domain::id::Provider;
 use crate::output::line;
+pub(crate) use error::DemoError;
 use stage::{Stage, expect, expect_code};
 use story::Customer;
 use table::Table;
 use timeline::{Scene, What};
 
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// Goes on serving when the story is told, and prints the URLs and a token.
-    #[arg(long)]
-    keep: bool,
-}
-
-pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
+/// Plays the whole story and returns the server on which it was played.
+pub(crate) async fn play() -> Result<Stage, DemoError> {
     let mut stage = Stage::set().await?;
     let table = Table::new();
     line(&table.title("Tollgate demo"));
@@ -46,14 +35,10 @@ pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     show_the_end(&mut stage, &table).await?;
     line("");
     line(&table.done(stage.posted(), stage.seconds()));
-    if args.keep {
-        keep(stage).await
-    } else {
-        end(stage).await
-    }
+    Ok(stage)
 }
 
-async fn play_in_order(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+async fn play_in_order(stage: &mut Stage, table: &Table) -> Result<(), DemoError> {
     stage.set_plans().await?;
     line(&table.title("Four customers, four months, each webhook signed and posted over HTTP"));
     let mut month = String::new();
@@ -63,19 +48,19 @@ async fn play_in_order(stage: &mut Stage, table: &Table) -> Result<(), CliError>
             at[..7].clone_into(&mut month);
             line(&table.heading(&month));
         }
-        play(stage, table, &scene).await?;
+        play_scene(stage, table, &scene).await?;
     }
     Ok(())
 }
 
-/// The first life once more must end as the first did, however it is told.
-async fn play_shuffled(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+/// Repeats the first life in disorder and checks that it ends as the first did.
+async fn play_shuffled(stage: &mut Stage, table: &Table) -> Result<(), DemoError> {
     line("");
     line(
         &table.title("The first life once more: an older API version, shuffled, everything twice"),
     );
-    let told = stage.tell_shuffled(&story::ada_again()?).await?;
-    line(&Table::shuffled(&told));
+    let replayed = stage.post_shuffled(&story::ada_again()?).await?;
+    line(&Table::shuffled(&replayed));
     let first = stage.picture(Customer::Ada).await?;
     let again = stage.picture(Customer::Zoe).await?;
     expect(first == again, || {
@@ -85,7 +70,7 @@ async fn play_shuffled(stage: &mut Stage, table: &Table) -> Result<(), CliError>
     Ok(())
 }
 
-async fn show_the_end(stage: &mut Stage, table: &Table) -> Result<(), CliError> {
+async fn show_the_end(stage: &mut Stage, table: &Table) -> Result<(), DemoError> {
     line("");
     line(&table.title("Where it ended"));
     for customer in Customer::ALL {
@@ -100,8 +85,8 @@ async fn show_the_end(stage: &mut Stage, table: &Table) -> Result<(), CliError> 
     Ok(())
 }
 
-/// Plays one scene and prints what came of it.
-async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), CliError> {
+/// Plays one scene and prints its result.
+async fn play_scene(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), DemoError> {
     stage.clock_to(scene.at);
     match &scene.what {
         What::Webhook(webhook) => {
@@ -135,31 +120,25 @@ async fn play(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(), Cli
     Ok(())
 }
 
-async fn end(stage: Stage) -> Result<ExitCode, CliError> {
-    stage.strike().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Serves on, by the system's clock, until somebody interrupts.
-async fn keep(stage: Stage) -> Result<ExitCode, CliError> {
-    let mut orders = StopOrders::listen()?;
-    stage.clock_to_system();
-    let base = stage.base();
-    line("");
-    line("still serving; Ctrl-C ends it and removes the folder");
-    line(&format!("  admin API      {base}/api/v1/customers"));
-    line(&format!(
-        "  access check   {base}/access?package=acme/forms&version=1.0.0"
-    ));
-    for provider in Provider::ALL {
-        line(&format!("  webhooks       {base}/webhooks/{provider}"));
-        line(&format!("    secret       {}", stage.secret(provider)));
+impl Stage {
+    /// Follows the system's clock from now on, and prints how to reach the server.
+    pub(crate) fn keep_serving(&self) {
+        self.clock_to_system();
+        let base = self.base();
+        line("");
+        line("still serving; Ctrl-C ends it and removes the folder");
+        line(&format!("  admin API      {base}/api/v1/customers"));
+        line(&format!(
+            "  access check   {base}/access?package=acme/forms&version=1.0.0"
+        ));
+        for provider in Provider::ALL {
+            line(&format!("  webhooks       {base}/webhooks/{provider}"));
+            line(&format!("    secret       {}", self.secret(provider)));
+        }
+        line(&format!("  owner token    {}", self.owner_token()));
+        line(&format!(
+            "  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
+            self.owner_token()
+        ));
     }
-    line(&format!("  owner token    {}", stage.owner_token()));
-    line(&format!(
-        "  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
-        stage.owner_token()
-    ));
-    orders.next().await;
-    end(stage).await
 }

@@ -1,4 +1,4 @@
-//! The server that the demo plays on, and the hands that post and ask.
+//! The server that the demo runs on, and the requests it sends there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,9 +10,9 @@ use futures::future::try_join_all;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::error::DemoError;
 use super::story::{Customer, PLANS, Webhook};
-use crate::cli::CliError;
-use crate::cli::trigger::client;
+use crate::client::{RequestError, client};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
@@ -20,13 +20,13 @@ use crate::provider::{header_name, sign};
 use crate::random;
 use crate::server::embedded::Embedded;
 
-/// How long the demo waits for an outcome: some hundred times what it takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the demo waits for an outcome: some hundred times longer than usual.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many connections tell the shuffled life at once.
+/// How many connections post the shuffled webhooks at once.
 const CONNECTIONS: usize = 8;
 
-/// Stands where the story is, until it is set to follow the system's.
+/// Shows the time of the story until it is replayed to follow the system's clock.
 struct StoryClock(AtomicI64);
 
 impl Clock for StoryClock {
@@ -38,7 +38,8 @@ impl Clock for StoryClock {
     }
 }
 
-pub(super) struct Stage {
+/// The server that the demo runs on, with its clock, client and credentials.
+pub(crate) struct Stage {
     server: Embedded,
     clock: Arc<StoryClock>,
     client: reqwest::Client,
@@ -48,16 +49,16 @@ pub(super) struct Stage {
     started: Instant,
 }
 
-/// What came of a life told in disorder.
-pub(super) struct Told {
+/// The result of webhooks posted in disorder.
+pub(super) struct Replayed {
     pub(super) posted: usize,
     pub(super) outcomes: BTreeMap<String, usize>,
     pub(super) duplicates: u64,
 }
 
 impl Stage {
-    /// Starts a server in a folder of its own, with secrets made for it.
-    pub(super) async fn set() -> Result<Self, CliError> {
+    /// Starts a server in its own folder, with fresh secrets.
+    pub(super) async fn set() -> Result<Self, DemoError> {
         let stripe = format!("whsec_{}", hex::encode(random::bytes::<16>()?));
         let paddle = format!("pdl_ntfset_{}", hex::encode(random::bytes::<16>()?));
         let settings = [
@@ -108,7 +109,7 @@ impl Stage {
         self.started.elapsed().as_secs_f64()
     }
 
-    /// One second past an instant of the story, the time that a webhook takes.
+    /// Sets the clock to one second after an instant of the story, the time a webhook takes.
     pub(super) fn clock_to(&self, at: Timestamp) {
         self.clock
             .0
@@ -119,8 +120,8 @@ impl Stage {
         self.clock.0.store(i64::MIN, Ordering::SeqCst);
     }
 
-    /// Says through the API what the prices buy.
-    pub(super) async fn set_plans(&self) -> Result<(), CliError> {
+    /// Sets through the API which packages each price buys.
+    pub(super) async fn set_plans(&self) -> Result<(), DemoError> {
         for (provider, price, packages) in PLANS {
             let packages: Vec<Value> = packages
                 .iter()
@@ -140,7 +141,7 @@ impl Stage {
         package: &str,
         version: &str,
         at: Timestamp,
-    ) -> Result<(), CliError> {
+    ) -> Result<(), DemoError> {
         let body = json!({ "version": version, "released_at": at.to_string() });
         self.api(
             "POST",
@@ -152,7 +153,7 @@ impl Stage {
     }
 
     /// Posts a webhook and waits for the event's outcome.
-    pub(super) async fn deliver(&mut self, webhook: &Webhook) -> Result<Value, CliError> {
+    pub(super) async fn deliver(&mut self, webhook: &Webhook) -> Result<Value, DemoError> {
         let id = self.post(webhook).await?;
         self.posted += 1;
         let event = self.outcome(&id).await?;
@@ -163,7 +164,10 @@ impl Stage {
     }
 
     /// Posts all webhooks twice, in a random order, over several connections at once.
-    pub(super) async fn tell_shuffled(&mut self, webhooks: &[Webhook]) -> Result<Told, CliError> {
+    pub(super) async fn post_shuffled(
+        &mut self,
+        webhooks: &[Webhook],
+    ) -> Result<Replayed, DemoError> {
         let mut twice: Vec<&Webhook> = webhooks.iter().chain(webhooks).collect();
         shuffle(&mut twice)?;
         let mut ids = Vec::new();
@@ -173,7 +177,7 @@ impl Stage {
         self.posted += twice.len();
         ids.sort_unstable();
         ids.dedup();
-        let mut told = Told {
+        let mut replayed = Replayed {
             posted: twice.len(),
             outcomes: BTreeMap::new(),
             duplicates: 0,
@@ -181,46 +185,46 @@ impl Stage {
         let expected = (twice.len() - ids.len()) as u64;
         let started = Instant::now();
         loop {
-            (told.outcomes, told.duplicates) = (BTreeMap::new(), 0);
+            (replayed.outcomes, replayed.duplicates) = (BTreeMap::new(), 0);
             for id in &ids {
                 let event = self.outcome(id).await?;
                 let outcome = event["outcome"].as_str().unwrap_or_default().to_owned();
-                *told.outcomes.entry(outcome).or_default() += 1;
-                told.duplicates += event["duplicates"].as_u64().unwrap_or_default();
+                *replayed.outcomes.entry(outcome).or_default() += 1;
+                replayed.duplicates += event["duplicates"].as_u64().unwrap_or_default();
             }
-            if told.duplicates == expected {
-                return Ok(told);
+            if replayed.duplicates == expected {
+                return Ok(replayed);
             }
-            expect(started.elapsed() < PATIENCE, || {
+            expect(started.elapsed() < OUTCOME_TIMEOUT, || {
                 format!(
                     "{} duplicates were counted, not {expected}",
-                    told.duplicates
+                    replayed.duplicates
                 )
             })?;
         }
     }
 
-    async fn post(&self, webhook: &Webhook) -> Result<String, CliError> {
+    async fn post(&self, webhook: &Webhook) -> Result<String, DemoError> {
         let url = format!("{}/webhooks/{}", self.base(), webhook.provider);
         let body = webhook.payload.clone().into_bytes();
         let key = self.secrets.get(&webhook.provider);
-        let key = key.ok_or_else(|| CliError::Demo("a secret is missing".to_owned()))?;
+        let key = key.ok_or_else(|| DemoError::Wrong("a secret is missing".to_owned()))?;
         let signature = sign(webhook.provider, key, &body, self.clock.now());
         let request = self
             .client
             .post(&url)
             .header(header_name(webhook.provider), signature)
             .body(body);
-        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let answer = request.send().await.map_err(RequestError::to(&url))?;
         let status = answer.status().as_u16();
-        let answer: Value = answer.json().await.map_err(CliError::http(&url))?;
+        let answer: Value = answer.json().await.map_err(RequestError::to(&url))?;
         expect(status == 200, || {
             format!("{} was answered {status}: {answer}", webhook.event_type)
         })?;
         Ok(answer["event_id"].as_str().unwrap_or_default().to_owned())
     }
 
-    async fn outcome(&self, id: &str) -> Result<Value, CliError> {
+    async fn outcome(&self, id: &str) -> Result<Value, DemoError> {
         let started = Instant::now();
         loop {
             let (status, event) = self
@@ -229,21 +233,21 @@ impl Stage {
             if status == 200 && event["outcome"] != "pending" {
                 return Ok(event);
             }
-            expect(started.elapsed() < PATIENCE, || {
+            expect(started.elapsed() < OUTCOME_TIMEOUT, || {
                 format!("{id} has no outcome: {event}")
             })?;
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
-    /// What the API shows of a customer.
-    pub(super) async fn customer(&self, customer: Customer) -> Result<Value, CliError> {
+    /// Reads a customer through the API.
+    pub(super) async fn customer(&self, customer: Customer) -> Result<Value, DemoError> {
         let path = format!("/api/v1/customers/by-external/{}", customer.external_id());
         self.api("GET", &path, None).await
     }
 
-    /// What must be the same for two people who lived the same life.
-    pub(super) async fn picture(&self, customer: Customer) -> Result<Value, CliError> {
+    /// Collects the state that must be equal for two people who lived the same life.
+    pub(super) async fn picture(&self, customer: Customer) -> Result<Value, DemoError> {
         let shown = self.customer(customer).await?;
         let id = shown["id"].as_str().unwrap_or_default();
         let list = self
@@ -266,25 +270,25 @@ impl Stage {
         Ok(json!({ "shown": shown, "packages": packages }))
     }
 
-    /// Asks the access check as a registry would, with a token of the customer's.
+    /// Asks the access check as a registry would, with a token of the customer.
     pub(super) async fn access(
         &mut self,
         customer: Customer,
         package: &str,
         version: &str,
-    ) -> Result<Value, CliError> {
+    ) -> Result<Value, DemoError> {
         let token = self.token(customer).await?;
         let url = format!("{}/access?package={package}&version={version}", self.base());
         let request = self.client.get(&url).bearer_auth(token);
-        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let answer = request.send().await.map_err(RequestError::to(&url))?;
         let status = answer.status().as_u16();
-        let mut answer: Value = answer.json().await.map_err(CliError::http(&url))?;
+        let mut answer: Value = answer.json().await.map_err(RequestError::to(&url))?;
         answer["http_status"] = json!(status);
         answer["asked"] = json!(format!("{package} {version}"));
         Ok(answer)
     }
 
-    async fn token(&mut self, customer: Customer) -> Result<String, CliError> {
+    async fn token(&mut self, customer: Customer) -> Result<String, DemoError> {
         if let Some(token) = self.tokens.get(customer.name()) {
             return Ok(token.clone());
         }
@@ -299,7 +303,7 @@ impl Stage {
         Ok(token)
     }
 
-    async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, CliError> {
+    async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, DemoError> {
         let (status, answer) = self.call(method, path, body).await?;
         expect((200..300).contains(&status), || {
             format!("{method} {path}: {status} {answer}")
@@ -312,7 +316,7 @@ impl Stage {
         method: &str,
         path: &str,
         body: Option<Value>,
-    ) -> Result<(u16, Value), CliError> {
+    ) -> Result<(u16, Value), DemoError> {
         let url = format!("{}{path}", self.base());
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let mut request = self
@@ -322,28 +326,28 @@ impl Stage {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let answer = request.send().await.map_err(RequestError::to(&url))?;
         let status = answer.status().as_u16();
-        Ok((status, answer.json().await.map_err(CliError::http(&url))?))
+        Ok((status, answer.json().await.map_err(RequestError::to(&url))?))
     }
 
-    /// Stops the server; the folder goes with it.
-    pub(super) async fn strike(self) {
+    /// Stops the server and removes its folder.
+    pub(crate) async fn close(self) {
         self.server.stop().await;
     }
 }
 
-/// Ends the demo where something is not as it should be.
-pub(super) fn expect(right: bool, wrong: impl FnOnce() -> String) -> Result<(), CliError> {
+/// Ends the demo if a result is wrong.
+pub(super) fn expect(right: bool, wrong: impl FnOnce() -> String) -> Result<(), DemoError> {
     if right {
         Ok(())
     } else {
-        Err(CliError::Demo(wrong()))
+        Err(DemoError::Wrong(wrong()))
     }
 }
 
-/// The same for the code of an access check.
-pub(super) fn expect_code(answer: &Value, code: &str) -> Result<(), CliError> {
+/// Ends the demo if an access check has another code.
+pub(super) fn expect_code(answer: &Value, code: &str) -> Result<(), DemoError> {
     expect(answer["code"] == code, || {
         format!(
             "{} should be answered {code} and was {}",
@@ -352,8 +356,8 @@ pub(super) fn expect_code(answer: &Value, code: &str) -> Result<(), CliError> {
     })
 }
 
-/// Fisher and Yates's shuffle, by the system's randomness. A bias of 2^-60 would harm nobody here.
-fn shuffle<T>(items: &mut [T]) -> Result<(), CliError> {
+/// Fisher–Yates shuffle with the system's randomness; its bias of about 2^-60 does not matter here.
+fn shuffle<T>(items: &mut [T]) -> Result<(), DemoError> {
     for last in (1..items.len()).rev() {
         let draw = u64::from_le_bytes(random::bytes()?);
         let index = usize::try_from(draw % (last as u64 + 1)).unwrap_or_default();

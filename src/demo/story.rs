@@ -1,10 +1,10 @@
-//! Who lives through which webhooks.
+//! The people of the story and their webhooks.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use crate::cli::CliError;
+use super::error::DemoError;
 use crate::domain::id::Provider;
 
 /// The people of the story.
@@ -35,7 +35,7 @@ impl Customer {
         }
     }
 
-    /// The id by which the API finds the customer.
+    /// Returns the id by which the API finds the customer.
     pub(super) const fn external_id(self) -> &'static str {
         match self {
             Self::Ada => "stripe_cus_TgAda0000000001",
@@ -67,7 +67,7 @@ pub(super) struct Webhook {
 /// A package and the constraint under which it is granted.
 type Grant = (&'static str, &'static str);
 
-/// What the prices of the story buy.
+/// The packages that each price of the story buys.
 pub(super) const PLANS: [(Provider, &str, &[Grant]); 4] = [
     (Provider::Stripe, "price_1TgTeamMonthly0000000001", TEAM),
     (
@@ -123,7 +123,7 @@ macro_rules! paddle {
     };
 }
 
-/// Ada's webhooks in the older API version, under Zoe's name.
+/// One of Ada's webhooks in the older API version, under Zoe's name.
 macro_rules! zoe {
     ($type:literal, $what:literal) => {
         row(
@@ -248,8 +248,8 @@ pub(super) fn hal() -> Vec<Webhook> {
     ]
 }
 
-/// Ada's life once more, with ids and addresses of Zoe's.
-pub(super) fn ada_again() -> Result<Vec<Webhook>, CliError> {
+/// Returns Ada's webhooks again, with Zoe's ids and addresses.
+pub(super) fn ada_again() -> Result<Vec<Webhook>, DemoError> {
     let webhooks = vec![
         zoe!("customer.created", "new"),
         zoe!("customer.subscription.created", "active"),
@@ -273,14 +273,14 @@ pub(super) fn ada_again() -> Result<Vec<Webhook>, CliError> {
     webhooks.into_iter().map(in_zoes_name).collect()
 }
 
-fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
+fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, DemoError> {
     let text = webhook
         .payload
         .replace("TgAda", "TgZoe")
         .replace("ada@", "zoe@");
     let mut payload: Value =
         serde_json::from_str(&text).map_err(|error| not_json(&webhook, &error))?;
-    // The two versions' fixtures tell of the same events, so their event ids are the same too.
+    // The fixtures of both versions describe the same events, so their event ids are the same too.
     if let Some(id) = payload["id"].as_str().map(|id| format!("{id}z")) {
         payload["id"] = Value::String(id);
     }
@@ -288,8 +288,8 @@ fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
     Ok(webhook)
 }
 
-pub(super) fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
-    CliError::Demo(format!(
+pub(super) fn not_json(webhook: &Webhook, error: &serde_json::Error) -> DemoError {
+    DemoError::Wrong(format!(
         "the payload of {} is not JSON: {error}",
         webhook.event_type
     ))

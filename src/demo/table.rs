@@ -1,8 +1,8 @@
-//! How the demo is printed: aligned columns, colour only on a terminal.
+//! The demo's output: aligned columns, colours only on a terminal.
 
 use serde_json::Value;
 
-use super::stage::Told;
+use super::stage::Replayed;
 use super::story::{Customer, Webhook};
 use crate::domain::time::Timestamp;
 use crate::output::Paint;
@@ -26,7 +26,7 @@ impl Table {
         self.paint.dim(&format!("── {month}"))
     }
 
-    /// One webhook: when, who, what, its outcome, what it did.
+    /// One line for a webhook: time, customer, event type, outcome, changes.
     pub(super) fn webhook(&self, webhook: &Webhook, event: &Value) -> String {
         let occurred_at = event["occurred_at"].as_str().unwrap_or_default();
         let outcome = event["outcome"].as_str().unwrap_or_default();
@@ -58,7 +58,7 @@ impl Table {
         self.paint.dim(&text)
     }
 
-    /// One access check; at an instant of the story, or under its customer.
+    /// One line for an access check, with the time and customer unless they are in the line above.
     pub(super) fn access(&self, when: Option<(Timestamp, Customer)>, answer: &Value) -> String {
         let asked = answer["asked"].as_str().unwrap_or_default();
         let code = answer["code"].as_str().unwrap_or_default();
@@ -80,18 +80,18 @@ impl Table {
         )
     }
 
-    pub(super) fn shuffled(told: &Told) -> String {
-        let outcomes: Vec<String> = told
+    pub(super) fn shuffled(replayed: &Replayed) -> String {
+        let outcomes: Vec<String> = replayed
             .outcomes
             .iter()
             .map(|(outcome, count)| format!("{count} {outcome}"))
             .collect();
         format!(
             "{} webhooks: {} events ({}), {} duplicates counted",
-            told.posted,
-            told.outcomes.values().sum::<usize>(),
+            replayed.posted,
+            replayed.outcomes.values().sum::<usize>(),
             outcomes.join(", "),
-            told.duplicates,
+            replayed.duplicates,
         )
     }
 
@@ -100,7 +100,7 @@ impl Table {
             .green(&format!("{other} ended exactly as {one} did"))
     }
 
-    /// A customer as the story left it.
+    /// One line for a customer at the end of the story.
     pub(super) fn customer(&self, customer: Customer, shown: &Value) -> String {
         let text = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
         let status = text("status");
@@ -134,12 +134,12 @@ impl Table {
     }
 }
 
-/// Day and time of an instant: `03-02 09:00:03`.
+/// Shortens an instant to day and time: `03-02 09:00:03`.
 fn clock(at: &str) -> String {
     at.get(5..19).unwrap_or(at).replace('T', " ")
 }
 
-/// A change in few words; `None` for those that the story does not need.
+/// Describes a change in a few words; `None` if the story does not need it.
 fn operation(change: &Value) -> Option<String> {
     let packages = || {
         let names = change["packages"]
@@ -172,7 +172,7 @@ fn operation(change: &Value) -> Option<String> {
     }
 }
 
-/// What is new about a subscription; `None` where the other changes say it.
+/// Describes a change of a subscription; `None` if the other changes say it.
 fn subscription(change: &Value) -> Option<&'static str> {
     let (from, to) = (&change["from"], &change["to"]);
     let is_new = |pointer: &str| from.pointer(pointer) != to.pointer(pointer);

@@ -1,13 +1,13 @@
-//! What happens when: the webhooks of all lives, releases and access checks, on one line of time.
+//! The timeline of the story: all webhooks, releases and access checks in the order of time.
 
 use serde_json::Value;
 
+use super::error::DemoError;
 use super::story::{Customer, Webhook, ada, ben, fay, hal, not_json};
-use crate::cli::CliError;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
-/// Something that happens.
+/// An event of the story.
 #[derive(Clone, Debug)]
 pub(super) struct Scene {
     pub(super) at: Timestamp,
@@ -29,7 +29,7 @@ pub(super) enum What {
     },
 }
 
-/// What comes out: when, which package, which version.
+/// Releases: time, package, version.
 const RELEASES: [(&str, &str, &str); 4] = [
     ("2026-03-01T08:00:00Z", "acme/forms", "1.0.0"),
     ("2026-03-01T08:00:01Z", "acme/charts", "1.0.0"),
@@ -37,8 +37,8 @@ const RELEASES: [(&str, &str, &str); 4] = [
     ("2026-06-15T08:00:00Z", "acme/forms", "2.1.0"),
 ];
 
-/// What registries ask on the way: when, for whom, which package, which version, and the code
-/// that they must be answered.
+/// Access checks during the story: time, customer, package, version, and the code that the answer
+/// must have.
 const CHECKS: [(&str, Customer, &str, &str, &str); 9] = {
     use Customer::{Ada, Ben, Fay};
     [
@@ -84,8 +84,8 @@ const CHECKS: [(&str, Customer, &str, &str, &str); 9] = {
     ]
 };
 
-/// Everything that happens, in the order of time.
-pub(super) fn scenes() -> Result<Vec<Scene>, CliError> {
+/// Returns all scenes in the order of time.
+pub(super) fn scenes() -> Result<Vec<Scene>, DemoError> {
     let mut scenes = Vec::new();
     for webhook in [ada(), ben(), fay(), hal()].into_iter().flatten() {
         scenes.push(Scene {
@@ -115,7 +115,7 @@ pub(super) fn scenes() -> Result<Vec<Scene>, CliError> {
     Ok(scenes)
 }
 
-/// What must be let through at the end, and what not: package, version, code.
+/// Access checks at the end of the story: package, version, and the code that the answer must have.
 pub(super) fn last_checks(
     customer: Customer,
 ) -> &'static [(&'static str, &'static str, &'static str)] {
@@ -135,7 +135,7 @@ pub(super) fn last_checks(
     }
 }
 
-fn occurred_at(webhook: &Webhook) -> Result<Timestamp, CliError> {
+fn occurred_at(webhook: &Webhook) -> Result<Timestamp, DemoError> {
     let payload: Value =
         serde_json::from_str(&webhook.payload).map_err(|error| not_json(webhook, &error))?;
     let at = match webhook.provider {
@@ -144,9 +144,9 @@ fn occurred_at(webhook: &Webhook) -> Result<Timestamp, CliError> {
             .and_then(Timestamp::from_seconds),
         Provider::Paddle => payload["occurred_at"].as_str().and_then(Timestamp::parse),
     };
-    at.ok_or_else(|| CliError::Demo(format!("the payload of {} has no time", webhook.event_type)))
+    at.ok_or_else(|| DemoError::Wrong(format!("the payload of {} has no time", webhook.event_type)))
 }
 
-fn instant(text: &str) -> Result<Timestamp, CliError> {
-    Timestamp::parse(text).ok_or_else(|| CliError::Demo(format!("`{text}` is no time")))
+fn instant(text: &str) -> Result<Timestamp, DemoError> {
+    Timestamp::parse(text).ok_or_else(|| DemoError::Wrong(format!("`{text}` is no time")))
 }

@@ -1,4 +1,4 @@
-//! A whole server in a temporary folder, for commands that show or try something by themselves.
+//! A complete server in a temporary folder, for commands that demonstrate or test something.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,27 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cli::{CliError, load};
+use super::{Server, StartError};
 use crate::clock::Clock;
-use crate::config::Source;
+use crate::config::{Config, ConfigErrors, Source};
 use crate::http::Roles;
-use crate::random;
-use crate::server::Server;
+use crate::random::{self, RandomError};
 
-/// A running server; its folder goes with it.
+/// An embedded server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// No owner token could be made.
+    #[error("no secret can be made")]
+    Random(#[from] RandomError),
+    /// The caller's settings are wrong.
+    #[error("the settings are not right:\n{0}")]
+    Config(Box<ConfigErrors>),
+    /// The server did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A running server with a temporary folder, which is removed when this value is dropped.
 pub(crate) struct Embedded {
     server: Server,
     folder: Folder,
@@ -23,13 +36,13 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts all roles on a free port, by the given clock. `settings` come on top of those that
-    /// keep it apart from everything else of the machine.
+    /// Starts all roles on a free port, with the given clock. `settings` are added to those that
+    /// isolate it from everything else on the machine.
     pub(crate) async fn start(
         name: &str,
         settings: &[(&str, String)],
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, CliError> {
+    ) -> Result<Self, EmbeddedError> {
         let name = format!("tollgate-{name}-{}", hex::encode(random::bytes::<6>()?));
         let folder = Folder(std::env::temp_dir().join(name));
         let owner = format!("tga_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
@@ -47,8 +60,9 @@ impl Embedded {
             environment,
             file: None,
         };
-        let config = load(&source)?.config;
-        let server = Server::start_at(&config, Roles::ALL, clock).await?;
+        let loaded =
+            Config::load(&source).map_err(|errors| EmbeddedError::Config(Box::new(errors)))?;
+        let server = Server::start_at(&loaded.config, Roles::ALL, clock).await?;
         Ok(Self {
             server,
             folder,
@@ -56,7 +70,7 @@ impl Embedded {
         })
     }
 
-    /// Where it listens.
+    /// The base URL on which it listens.
     pub(crate) fn base(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -75,12 +89,12 @@ impl Embedded {
     }
 }
 
-/// Gone when its owner is, however that ended.
+/// Removes the folder when dropped, so that failures leave nothing behind either.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A server that failed to start may have made none.
+        // A server that failed to start may not have made the folder.
         if let Err(error) = std::fs::remove_dir_all(&self.0)
             && error.kind() != std::io::ErrorKind::NotFound
         {

@@ -7,7 +7,6 @@
 pub(crate) mod embedded;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Database, ProviderConfig};
-use crate::data_dir::DataDirLock;
+use crate::data_dir::{self, DataDirError, DataDirLock};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
@@ -51,12 +50,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    /// Another process serves the data folder.
-    #[error(
-        "another process serves `{}`, and the built-in queue serves one at a time: \
-         stop the other one, or set TOLLGATE_DATA_DIR to another folder", .0.display()
-    )]
-    Locked(PathBuf),
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     /// The built-in queue knows in memory alone what is being worked on.
     #[error(
         "the built-in queue needs all roles in one process: leave out --role, or set AMQP_URL \
@@ -81,7 +77,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(crate) fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {
+    fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, source }
     }
 }
@@ -121,7 +117,7 @@ impl Server {
             return Err(StartError::RolesApart);
         }
         let lock = if built_in_queue {
-            make_data_dir(&config.store.data_dir)?;
+            data_dir::make(&config.store.data_dir)?;
             Some(DataDirLock::take(&config.store.data_dir)?)
         } else {
             None
@@ -272,7 +268,7 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
             {
-                make_data_dir(folder)?;
+                data_dir::make(folder)?;
             }
             Store::open_sqlite(path).await?
         }
@@ -280,17 +276,6 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
     };
     store.migrate().await?;
     Ok(store)
-}
-
-/// Makes a folder that only its owner can enter: it will hold a key and personal data.
-fn make_data_dir(folder: &Path) -> Result<(), StartError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(folder)
-        .map_err(StartError::io(format!("making `{}`", folder.display())))
 }
 
 /// The app `default`, and the plans of the settings as those of the workers say; whether the

@@ -1,27 +1,27 @@
-//! What the store says of everybody, beside what should be.
+//! Compares the customers of the store with those of the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
+use super::error::SimulateError;
 use super::model::{Bought, Picture};
 use super::target::Target;
-use crate::cli::CliError;
 
 /// Requests at once; enough to keep a server busy without being its load.
 const CONNECTIONS: usize = 8;
 
-/// A customer who is not as he should be.
+/// A customer who differs.
 #[derive(Clone, Debug)]
 pub(super) struct Difference {
     pub(super) external_id: String,
-    /// What, expected, found.
+    /// The field, the expected value and the value found.
     pub(super) fields: Vec<(&'static str, String, String)>,
 }
 
-/// Reads how every customer looks, by external id.
-pub(super) async fn look(target: &Target) -> Result<BTreeMap<String, Picture>, CliError> {
+/// Reads all customers, by external id.
+pub(super) async fn look(target: &Target) -> Result<BTreeMap<String, Picture>, SimulateError> {
     let customers = target.all("/api/v1/customers").await?;
     let pictures = customers.iter().map(|customer| look_at(target, customer));
     stream::iter(pictures)
@@ -31,7 +31,7 @@ pub(super) async fn look(target: &Target) -> Result<BTreeMap<String, Picture>, C
         .await
 }
 
-async fn look_at(target: &Target, customer: &Value) -> Result<Picture, CliError> {
+async fn look_at(target: &Target, customer: &Value) -> Result<Picture, SimulateError> {
     let id = customer["id"].as_str().unwrap_or_default();
     let packages = target
         .all(&format!("/api/v1/customers/{id}/packages"))
@@ -82,7 +82,7 @@ fn bought(it: &Value) -> Bought {
     }
 }
 
-/// How many customers have which status.
+/// Counts the customers by status.
 pub(super) fn statuses(found: &BTreeMap<String, Picture>) -> BTreeMap<String, usize> {
     let mut statuses = BTreeMap::new();
     for picture in found.values() {
@@ -91,7 +91,7 @@ pub(super) fn statuses(found: &BTreeMap<String, Picture>) -> BTreeMap<String, us
     statuses
 }
 
-/// Everybody who is not as he should be, those who should not be there included.
+/// Returns all customers who differ, including those who should not exist.
 pub(super) fn differences(
     expected: &BTreeMap<String, Picture>,
     found: &BTreeMap<String, Picture>,
@@ -149,7 +149,7 @@ fn fields(expected: &Picture, found: &Picture) -> Vec<(&'static str, String, Str
     fields
 }
 
-/// What each of two sets has alone.
+/// Describes the elements that only one of two sets has.
 fn apart<T: Ord>(
     expected: &BTreeSet<T>,
     found: &BTreeSet<T>,

@@ -6,12 +6,15 @@ use super::draw::{DELIVERY, Draw};
 
 /// What happens to webhooks on their way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weather {
-    pub(super) shuffle: bool,
-    /// Shares of all events, from 0 to 1.
-    pub(super) duplicate: f64,
-    pub(super) delay: f64,
-    pub(super) drop: f64,
+pub(crate) struct Weather {
+    /// In a random order.
+    pub(crate) shuffle: bool,
+    /// The share of events that come twice, from 0 to 1.
+    pub(crate) duplicate: f64,
+    /// The share of events that come late, from 0 to 1.
+    pub(crate) delay: f64,
+    /// The share of events that are lost, from 0 to 1.
+    pub(crate) drop: f64,
 }
 
 /// What is posted, by index of the event.
@@ -39,8 +42,8 @@ pub(super) fn plan(seed: u64, events: usize, weather: Weather) -> Delivery {
         places.push((place, event));
         if draw.chance(weather.duplicate) {
             // Retries follow soon; somebody's replay comes at any time.
-            let lookup_keys = if draw.chance(0.5) { 16 } else { events };
-            places.push((place + draw.index(lookup_keys), event));
+            let distance = if draw.chance(0.5) { 16 } else { events };
+            places.push((place + draw.index(distance), event));
         }
     }
     if weather.shuffle {

@@ -9,28 +9,28 @@ use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::delivery::Delivery;
+use super::error::SimulateError;
 use super::target::Target;
 use super::traffic::Traffic;
-use crate::cli::CliError;
 
-/// How fast.
+/// Limits of the rate at which webhooks are posted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct How {
-    /// Events a second; unbounded without.
-    pub(super) rate: Option<f64>,
-    /// Posts under way at once.
-    pub(super) connections: u16,
+pub(crate) struct Speed {
+    /// Events a second; unlimited if `None`.
+    pub(crate) rate: Option<f64>,
+    /// Posts in flight at once.
+    pub(crate) connections: u16,
 }
 
-/// Posts everything; how often a post was refused before it was taken.
+/// Posts everything; returns how often a post was refused before it was accepted.
 pub(super) async fn all(
     target: &Target,
     traffic: &Traffic,
     delivery: &Delivery,
-    how: How,
-) -> Result<usize, CliError> {
+    speed: Speed,
+) -> Result<usize, SimulateError> {
     let bar = bar(delivery.posts.len());
-    let ticks = how.rate.map(|rate| Mutex::new(ticks(rate)));
+    let ticks = speed.rate.map(|rate| Mutex::new(ticks(rate)));
     let posts = stream::iter(&delivery.posts).then(|event| async {
         if let Some(ticks) = &ticks {
             ticks.lock().await.tick().await;
@@ -39,7 +39,7 @@ pub(super) async fn all(
     });
     let refused = posts
         .map(|webhook| target.post(webhook.provider, &webhook.body))
-        .buffer_unordered(usize::from(how.connections))
+        .buffer_unordered(usize::from(speed.connections))
         .inspect(|_| bar.inc(1))
         .try_fold(0, |sum, posted| async move { Ok(sum + posted.refused) })
         .await;

@@ -1,4 +1,4 @@
-//! What the simulation prints.
+//! The simulation's output.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use super::compare::Difference;
 use super::traffic::Traffic;
 use crate::output::{Paint, line};
 
-/// Customers whose differences are told in full.
+/// How many customers have their differences printed in full.
 const IN_FULL: usize = 20;
 
-/// What the ledger says of the events.
+/// A summary of the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) outcomes: BTreeMap<String, u64>,
     pub(super) duplicates: u64,
-    /// Id, type and reason of what failed.
+    /// Id, type and reason of each failed event.
     pub(super) failed: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Ledger {
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
         line(&format!(
-            "worked off: {}; {} duplicates",
+            "processed: {}; {} duplicates",
             outcomes.join(", "),
             self.duplicates
         ));
@@ -58,21 +58,21 @@ impl Ledger {
     }
 }
 
-/// What came of the comparison.
+/// The result of the comparison.
 #[derive(Debug)]
 pub(super) struct Compared {
-    /// How many customers have which status.
+    /// The number of customers by status.
     pub(super) statuses: BTreeMap<String, usize>,
-    /// Those who differ because something of them was lost.
+    /// Customers who differ because an event of theirs was lost.
     pub(super) explained: Vec<Difference>,
-    /// Those who should not.
+    /// Customers who differ without such a reason.
     pub(super) unexplained: Vec<Difference>,
-    /// How many people may be otherwise because of what was lost.
+    /// How many people may differ because of lost events.
     pub(super) changed: usize,
 }
 
 impl Compared {
-    /// What the lost events did.
+    /// Describes the effect of lost events.
     pub(super) fn loss(&self, events: usize) -> String {
         format!(
             "lost: {events} events. They may have changed {} people, who are left out of the \
@@ -83,7 +83,7 @@ impl Compared {
         )
     }
 
-    pub(super) fn verdict(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let statuses = self.statuses.iter();
         let statuses: Vec<String> = statuses
             .map(|(name, count)| format!("{count} {name}"))
@@ -97,7 +97,7 @@ impl Compared {
     }
 }
 
-/// Prints who is not as he should be, with what happened to him in the true order.
+/// Prints the customers who differ, with their events in the true order.
 pub(super) fn print_differences(traffic: &Traffic, differences: &[Difference]) {
     let paint = Paint::for_stdout();
     for difference in differences.iter().take(IN_FULL) {

@@ -10,31 +10,31 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::error::SimulateError;
 use super::person::AdminMade;
 use super::shop;
-use crate::cli::CliError;
-use crate::cli::trigger::client;
+use crate::client::{RequestError, client};
 use crate::clock::Clock;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::provider::{header_name, sign};
 use crate::random;
 
-/// How long a new secret may take to be known to all receivers: they ask every five seconds.
+/// How long it may take until all receivers know a new secret: they ask every five seconds.
 const SECRETS_KNOWN: Duration = Duration::from_secs(30);
 
-/// How long a webhook is posted again that is not taken.
-const STUBBORN: Duration = Duration::from_mins(1);
+/// How long a webhook that is refused is posted again.
+const REPOST_FOR: Duration = Duration::from_mins(1);
 
-/// Where to and as whom.
+/// A server and the credentials for it.
 pub(super) struct Address {
-    /// Base of the webhooks.
+    /// Base URL of the webhooks.
     pub(super) hooks: String,
-    /// Base of the admin API.
+    /// Base URL of the admin API.
     pub(super) api: String,
     /// An owner's token for all apps.
     pub(super) owner: SecretString,
-    /// By which signatures are made.
+    /// Dates the signatures.
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -48,15 +48,15 @@ pub(super) struct Target {
     secrets: BTreeMap<Provider, SecretString>,
 }
 
-/// Webhooks that were taken, and tries that were not.
+/// A webhook that was accepted, and how often it was refused before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Posted {
     pub(super) refused: usize,
 }
 
 impl Target {
-    /// Makes the app anew, with secrets, plans and releases. An older one of the name goes.
-    pub(super) async fn fresh(address: Address, app: String) -> Result<Self, CliError> {
+    /// Creates the app with secrets, plans and releases. An older app of that name is deleted.
+    pub(super) async fn fresh(address: Address, app: String) -> Result<Self, SimulateError> {
         let mut target = Self::plain(address, app)?;
         let path = format!("/api/v1/apps/{}", target.app);
         let (status, answer) = target.as_owner("DELETE", &path, None).await?;
@@ -83,14 +83,14 @@ impl Target {
         Ok(target)
     }
 
-    /// Looks at the app that an earlier run left.
-    pub(super) async fn again(address: Address, app: String) -> Result<Self, CliError> {
+    /// Connects to the app that an earlier run left.
+    pub(super) async fn again(address: Address, app: String) -> Result<Self, SimulateError> {
         let mut target = Self::plain(address, app)?;
         target.sign_in().await?;
         Ok(target)
     }
 
-    fn plain(address: Address, app: String) -> Result<Self, CliError> {
+    fn plain(address: Address, app: String) -> Result<Self, SimulateError> {
         Ok(Self {
             address,
             client: client()?,
@@ -101,8 +101,8 @@ impl Target {
         })
     }
 
-    /// A token bound to the app: with the owner's, `/api/v1/customers` means another app.
-    async fn sign_in(&mut self) -> Result<(), CliError> {
+    /// Makes a token bound to the app: with the owner's token, `/api/v1/customers` means another app.
+    async fn sign_in(&mut self) -> Result<(), SimulateError> {
         let body = json!({
             "name": "simulate", "role": "admin", "app": self.app, "expires_in_days": 30,
         });
@@ -115,8 +115,8 @@ impl Target {
         Ok(())
     }
 
-    /// What the prices buy, and a release of each package.
-    async fn stock(&self) -> Result<(), CliError> {
+    /// Defines what the prices buy, and a release of each package.
+    async fn stock(&self) -> Result<(), SimulateError> {
         for provider in Provider::ALL {
             for price in shop::prices(provider) {
                 let packages = price.packages.iter().map(
@@ -135,8 +135,8 @@ impl Target {
         Ok(())
     }
 
-    /// Makes a customer as an admin would.
-    pub(super) async fn make(&self, customer: &AdminMade) -> Result<(), CliError> {
+    /// Creates a customer as an admin would.
+    pub(super) async fn make(&self, customer: &AdminMade) -> Result<(), SimulateError> {
         let body = json!({
             "external_id": customer.external_id, "email": customer.email, "name": customer.name,
         });
@@ -144,13 +144,13 @@ impl Target {
         Ok(())
     }
 
-    /// Waits until the receivers know the new secrets, by a webhook that says nothing; answers
-    /// how many events that made.
-    pub(super) async fn knock(&self) -> Result<usize, CliError> {
+    /// Waits until the receivers know the new secrets, by posting webhooks without a meaning; returns
+    /// the number of events that this made.
+    pub(super) async fn probe(&self) -> Result<usize, SimulateError> {
         for provider in Provider::ALL {
             let started = Instant::now();
             let body = json!({
-                "id": "evt_knock", "event_id": "evt_knock_p", "type": "simulation.started",
+                "id": "evt_probe", "event_id": "evt_probe_p", "type": "simulation.started",
                 "event_type": "simulation.started", "created": self.now().seconds(),
                 "occurred_at": self.now().to_string(), "data": {}, "livemode": true,
             });
@@ -170,15 +170,19 @@ impl Target {
         Ok(Provider::ALL.len())
     }
 
-    /// Posts a webhook as its provider would: again and again, until it is taken.
-    pub(super) async fn post(&self, provider: Provider, body: &str) -> Result<Posted, CliError> {
+    /// Posts a webhook as its provider would: again and again, until it is accepted.
+    pub(super) async fn post(
+        &self,
+        provider: Provider,
+        body: &str,
+    ) -> Result<Posted, SimulateError> {
         let started = Instant::now();
         let mut posted = Posted::default();
         loop {
             let tried = self.post_once(provider, body.to_owned()).await;
             match tried {
                 Ok((200, _)) => return Ok(posted),
-                Ok((503 | 429, _)) | Err(_) if started.elapsed() < STUBBORN => {
+                Ok((503 | 429, _)) | Err(_) if started.elapsed() < REPOST_FOR => {
                     posted.refused += 1;
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -188,10 +192,14 @@ impl Target {
         }
     }
 
-    async fn post_once(&self, provider: Provider, body: String) -> Result<(u16, String), CliError> {
+    async fn post_once(
+        &self,
+        provider: Provider,
+        body: String,
+    ) -> Result<(u16, String), SimulateError> {
         let url = format!("{}/webhooks/{}/{provider}", self.address.hooks, self.app);
         let key = self.secrets.get(&provider);
-        let key = key.ok_or_else(|| CliError::Simulation("a secret is missing".to_owned()))?;
+        let key = key.ok_or_else(|| SimulateError::Server("a secret is missing".to_owned()))?;
         let body = body.into_bytes();
         let signature = sign(provider, key, &body, self.now());
         let request = self
@@ -200,25 +208,25 @@ impl Target {
             .header(header_name(provider), signature)
             .header("content-type", "application/json")
             .body(body);
-        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let answer = request.send().await.map_err(RequestError::to(&url))?;
         let status = answer.status().as_u16();
-        Ok((status, answer.text().await.map_err(CliError::http(&url))?))
+        Ok((status, answer.text().await.map_err(RequestError::to(&url))?))
     }
 
-    /// The clock that the server goes by, as far as it is known.
+    /// Returns the time by the server's clock, as far as it is known.
     pub(super) fn now(&self) -> Timestamp {
         self.address.clock.now()
     }
 
     /// Reads from the admin API, as the app.
-    pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, SimulateError> {
         let (status, answer) = self.call("GET", path, None, &self.token).await?;
         expect(status == 200, path, status, &answer)?;
         Ok(answer)
     }
 
-    /// All rows of a list.
-    pub(super) async fn all(&self, path: &str) -> Result<Vec<Value>, CliError> {
+    /// Reads all rows of a list.
+    pub(super) async fn all(&self, path: &str) -> Result<Vec<Value>, SimulateError> {
         let (mut rows, mut cursor) = (Vec::new(), String::new());
         let joint = if path.contains('?') { '&' } else { '?' };
         loop {
@@ -234,27 +242,27 @@ impl Target {
         }
     }
 
-    /// How many rows a list has.
-    pub(super) async fn count(&self, path: &str) -> Result<u64, CliError> {
+    /// Counts the rows of a list.
+    pub(super) async fn count(&self, path: &str) -> Result<u64, SimulateError> {
         let joint = if path.contains('?') { '&' } else { '?' };
         let list = self.get(&format!("{path}{joint}page_size=1")).await?;
         Ok(list["meta"]["total"].as_u64().unwrap_or_default())
     }
 
-    /// Gives the token back.
-    pub(super) async fn leave(&self) -> Result<(), CliError> {
+    /// Deletes the token.
+    pub(super) async fn leave(&self) -> Result<(), SimulateError> {
         let path = format!("/api/v1/admin-tokens/{}", self.token_id);
         let (status, answer) = self.as_owner("DELETE", &path, None).await?;
-        expect(status == 204, "giving the token back", status, &answer)
+        expect(status == 204, "deleting the token", status, &answer)
     }
 
-    async fn changed(&self, method: &str, path: &str, body: Value) -> Result<Value, CliError> {
+    async fn changed(&self, method: &str, path: &str, body: Value) -> Result<Value, SimulateError> {
         let (status, answer) = self.call(method, path, Some(body), &self.token).await?;
         expect((200..300).contains(&status), path, status, &answer)?;
         Ok(answer)
     }
 
-    async fn ordered(&self, method: &str, path: &str, body: Value) -> Result<Value, CliError> {
+    async fn ordered(&self, method: &str, path: &str, body: Value) -> Result<Value, SimulateError> {
         let (status, answer) = self.as_owner(method, path, Some(body)).await?;
         expect((200..300).contains(&status), path, status, &answer)?;
         Ok(answer)
@@ -265,7 +273,7 @@ impl Target {
         method: &str,
         path: &str,
         body: Option<Value>,
-    ) -> Result<(u16, Value), CliError> {
+    ) -> Result<(u16, Value), SimulateError> {
         self.call(method, path, body, &self.address.owner).await
     }
 
@@ -275,7 +283,7 @@ impl Target {
         path: &str,
         body: Option<Value>,
         token: &SecretString,
-    ) -> Result<(u16, Value), CliError> {
+    ) -> Result<(u16, Value), SimulateError> {
         let url = format!("{}{path}", self.address.api);
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let mut request = self.client.request(method, &url);
@@ -283,20 +291,20 @@ impl Target {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.map_err(CliError::http(&url))?;
+        let answer = request.send().await.map_err(RequestError::to(&url))?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(CliError::http(&url))?;
+        let text = answer.text().await.map_err(RequestError::to(&url))?;
         let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Ok((status, answer))
     }
 }
 
-/// Ends the run where the server does not do its part.
-fn expect(right: bool, what: &str, status: u16, answer: &Value) -> Result<(), CliError> {
+/// Ends the run if the server does not do its part.
+fn expect(right: bool, what: &str, status: u16, answer: &Value) -> Result<(), SimulateError> {
     if right {
         Ok(())
     } else {
-        Err(CliError::Simulation(format!(
+        Err(SimulateError::Server(format!(
             "{what} was answered {status} {answer}"
         )))
     }

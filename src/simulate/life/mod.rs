@@ -25,7 +25,7 @@ use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
 pub(super) const HOUR: i64 = 3_600;
-pub(super) const DAY: i64 = 24 * HOUR;
+pub(crate) const DAY: i64 = 24 * HOUR;
 /// A month of the simulation, and the period of all its prices.
 pub(super) const MONTH: i64 = 30 * DAY;
 /// The default of the policy: a failure that has lasted so long has ended the subscription.

@@ -1,12 +1,12 @@
-//! Sample events: the built-in payloads, changed where somebody wants them changed.
+//! Sample events: the built-in payloads with some values replaced.
 
 use serde_json::Value;
 
-use super::CliError;
+use super::error::CliError;
 use crate::domain::id::Provider;
 use crate::provider;
 
-/// A payload that is being made.
+/// A payload under construction.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     provider: Provider,
@@ -14,7 +14,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// The built-in sample of a type.
+    /// Starts from the built-in sample of a type.
     pub(super) fn new(provider: Provider, event_type: &str) -> Result<Self, CliError> {
         let text = provider::sample(provider, event_type).ok_or_else(|| {
             let types: Vec<&str> = provider::types(provider).map(|it| it.event_type).collect();
@@ -30,8 +30,8 @@ impl Sample {
         Ok(Self { provider, payload })
     }
 
-    /// Puts a value at a path such as `data.object.items.data.0.price.id`. Objects are made
-    /// where they are missing; lists only take indexes that they have.
+    /// Sets the value at a path such as `data.object.items.data.0.price.id`. Missing objects are
+    /// created; lists accept only existing indexes.
     pub(super) fn set(&mut self, path: &str, value: Value) -> Result<(), CliError> {
         let wrong = |part: &str| CliError::Usage {
             what: format!("`{path}` does not lead anywhere at `{part}`"),
@@ -60,7 +60,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Gives the event an id of its own, so that it is not a duplicate of an earlier one.
+    /// Sets the event id, so that the event is not a duplicate of an earlier one.
     pub(super) fn set_id(&mut self, id: &str) -> Result<(), CliError> {
         let path = match self.provider {
             Provider::Stripe => "id",
@@ -69,13 +69,13 @@ impl Sample {
         self.set(path, Value::String(id.to_owned()))
     }
 
-    /// The bytes to sign and send.
+    /// Returns the bytes to sign and send.
     pub(super) fn body(&self) -> Vec<u8> {
         self.payload.to_string().into_bytes()
     }
 }
 
-/// Reads `path=value`: the value is JSON where it parses as such, else text.
+/// Parses `path=value`; a value that is not valid JSON is taken as text.
 pub(super) fn assignment(text: &str) -> Result<(String, Value), String> {
     let (path, value) = text.split_once('=').ok_or("should be PATH=VALUE")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
