@@ -1,5 +1,6 @@
 //! One message, or one batch, tried: what became of it, and what the queue is told.
 
+use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -11,10 +12,9 @@ use super::pause::Pause;
 use crate::causes::chain;
 use crate::domain::event::EventError;
 use crate::domain::retry::rest_after;
-use crate::pipeline::process::{self, Disposition};
+use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
 use crate::queue::{Delivery, Message, Settlement};
-use crate::store::StoreError;
 
 /// How often a message that the broker gave up is tried alone. One that kills the process each
 /// time is recorded after that.
@@ -31,7 +31,7 @@ pub(super) enum Stop {
 /// Why a try at a batch failed.
 enum TryError {
     /// The store is away; the messages are not to blame.
-    Passing(StoreError),
+    Passing(ProcessError),
     /// Some message breaks the batch.
     Broken(EventError),
 }
@@ -50,7 +50,7 @@ impl Worker {
             Err(_) if messages.len() > 1 => {
                 warn!(
                     messages = messages.len(),
-                    "a batch broke; each of its messages goes alone"
+                    "batch failed; retrying its messages one by one"
                 );
                 let mut settlements = Vec::with_capacity(messages.len());
                 for message in messages {
@@ -174,7 +174,11 @@ impl Worker {
     }
 
     /// Rests before the next try, as long as the outage is short enough to be sat out.
-    async fn wait_out_outage(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
+    async fn wait_out_outage(
+        &self,
+        outage: &mut Outage,
+        error: &(dyn Error + Sync),
+    ) -> Result<(), Stop> {
         warn!(
             error = chain(error),
             "the store did not answer; trying again"
