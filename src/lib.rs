@@ -51,4 +51,5 @@ pub mod server;
 mod simulate;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 pub mod worker;

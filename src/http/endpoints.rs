@@ -19,8 +19,8 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::provider::Secret;
 use crate::store::secret::SealedSecret;
-use crate::store::vault::{SealedFor, Vault};
 use crate::store::{Store, StoreError};
+use crate::vault::{SealedFor, Vault};
 
 /// How often the store is asked. A new secret works everywhere after this time at the latest,
 /// which is shorter than anybody needs to paste it into a dashboard.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tollgate::domain::id::{AppSlug, Provider};
-use tollgate::store::vault::Vault;
+use tollgate::vault::Vault;
 
 use super::rig::{
     ACME_SECRET, Answer, NOW, Queue, Rig, add_secret, at, paddle_event, signature, small_limits,

@@ -22,7 +22,6 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::random::{self, RandomError};
 
@@ -59,6 +58,12 @@ pub enum VaultError {
     #[error("the secret could not be sealed")]
     Cipher,
 }
+
+/// A sealed secret does not open: it was sealed with another key or for another secret, or is
+/// damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stored secret does not open with the present TOLLGATE_SECRET_KEY")]
+pub struct NotOpened;
 
 /// What is sealed: authenticated along with it.
 #[derive(Clone, Copy, Debug)]
@@ -162,9 +167,9 @@ impl Vault {
     /// Opens what [`seal`](Self::seal) made.
     ///
     /// # Errors
-    /// [`StoreError::Sealed`] when it was sealed with another key, for another secret, or damaged.
-    pub fn open(&self, what: SealedFor<'_>, sealed: &[u8]) -> Result<SecretString, StoreError> {
-        self.open_bytes(what, sealed).ok_or(StoreError::Sealed)
+    /// [`NotOpened`] when it was sealed with another key, for another secret, or damaged.
+    pub fn open(&self, what: SealedFor<'_>, sealed: &[u8]) -> Result<SecretString, NotOpened> {
+        self.open_bytes(what, sealed).ok_or(NotOpened)
     }
 
     fn open_bytes(&self, what: SealedFor<'_>, sealed: &[u8]) -> Option<SecretString> {
@@ -248,10 +253,7 @@ mod tests {
         };
         let sealed = vault.seal(what, "whsec_abc").unwrap();
         let refused = |vault: &Vault, what, sealed: &[u8], why: &str| {
-            assert!(
-                matches!(vault.open(what, sealed), Err(StoreError::Sealed)),
-                "{why}"
-            );
+            assert!(matches!(vault.open(what, sealed), Err(NotOpened)), "{why}");
         };
         refused(&Vault::new(&[8; 32]), what, &sealed, "another key");
         let paddle = SealedFor::Secret {
