@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::frame;
+use super::request_id;
 use crate::causes::chain;
 use crate::domain::validate::FieldError;
 use crate::queue::QueueError;
@@ -324,7 +324,7 @@ impl IntoResponse for ApiError {
                     message: &error.message,
                 })
                 .collect(),
-            request_id: frame::request_id(),
+            request_id: request_id::request_id(),
         };
         // Texts and numbers always become JSON.
         let body = serde_json::to_vec(&problem).unwrap_or_default();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::client_addr::subscriber;
+use super::subscriber::subscriber;
 
 /// Failures that one address may cause in a minute before the answer is 429.
 const FAILURES_A_MINUTE: NonZeroU32 = NonZeroU32::new(100).unwrap();

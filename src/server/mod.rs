@@ -30,8 +30,8 @@ use crate::provider::{Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
-use crate::store::vault::{Vault, VaultError};
 use crate::store::{Actor, Claim, Store, StoreError};
+use crate::vault::{Vault, VaultError};
 use crate::worker::Worker;
 
 /// How long loops and connections may take to end. HTTP drains for less; a batch of the worker

@@ -6,9 +6,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::words::one_of;
+use super::policy::PolicyBody;
 use crate::domain::policy::Policy;
-use crate::http::admin::PolicyBody;
+use crate::http::openapi::words::one_of;
 
 fn told(about: &str, schema: Object) -> ObjectBuilder {
     ObjectBuilder::from(schema).description(Some(about))

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
-pub(super) fn one_of<const N: usize>(words: [&str; N]) -> Object {
+pub(in crate::http) fn one_of<const N: usize>(words: [&str; N]) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
 }
