@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CliError;
-use crate::config::{Config, Source, report};
+use crate::config::report::report;
+use crate::config::{Config, Source};
 use crate::output;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::server::{StartError, open_store, rabbit_settings};

@@ -3,22 +3,18 @@
 //! The JSON is taken apart by hand, because a derived parser stops at the first fault and calls it
 //! "did not match any variant".
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::PriceMapping;
 use super::parse::{every, quoted};
 use super::reader::FieldErrors;
 use crate::domain::access::constraint::Constraint;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::validate;
-
-/// Price or product id of the provider to the packages that it buys. A price with an empty list
-/// is known and buys nothing.
-pub type PriceMapping = BTreeMap<String, Vec<PackageGrant>>;
 
 pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, FieldErrors> {
     let Pairs(pairs) = serde_json::from_str(text).map_err(|error| vec![fault_of(&error)])?;

@@ -7,6 +7,7 @@
 //! built-in queue one transaction.
 
 pub mod embedded;
+mod lane;
 pub mod message;
 pub mod rabbitmq;
 mod topology;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use lane::Lane;
 pub use message::Message;
 pub use topology::Mismatch;
 
@@ -83,15 +85,6 @@ pub struct Depths {
     pub retry: Vec<(Duration, u64)>,
     /// In the lane `failed`.
     pub failed: u64,
-}
-
-/// The two lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// What is to be processed.
-    Work,
-    /// What cannot be processed, on its way into the ledger.
-    Failed,
 }
 
 /// A message handed to a worker, until it is settled.

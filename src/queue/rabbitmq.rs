@@ -15,30 +15,19 @@ mod consumer;
 mod depths;
 mod publisher;
 mod session;
+mod settings;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
 use publisher::{Outgoing, PublishHandle};
+pub use settings::RabbitSettings;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
-
-/// Where the broker is.
-#[derive(Clone, Debug)]
-pub struct RabbitSettings {
-    /// `amqp://…` or `amqps://…`, with user and password.
-    pub url: SecretString,
-    /// A PEM file with the authority of an `amqps` broker; without it the public ones.
-    pub ca_file: Option<PathBuf>,
-    /// What the names of exchanges and queues begin with.
-    pub prefix: String,
-}
 
 /// The queue on a broker. Cheap to clone.
 #[derive(Clone)]

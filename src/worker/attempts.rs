@@ -9,6 +9,7 @@ use tracing::{debug, error, warn};
 
 use super::Worker;
 use super::pause::Pause;
+use super::stop::Stop;
 use crate::causes::chain;
 use crate::domain::event::EventError;
 use crate::domain::retry::rest_after;
@@ -19,14 +20,6 @@ use crate::queue::{Delivery, Message, Settlement};
 /// How often a message that the broker gave up is tried alone. One that kills the process each
 /// time is recorded after that.
 const TRIES_ALONE: u32 = 3;
-
-/// Why messages could not be worked off. They are not to blame.
-pub(super) enum Stop {
-    /// The process ends.
-    Shutdown,
-    /// The store did not answer for longer than a moment.
-    StoreAway,
-}
 
 /// Why a try at a batch failed.
 enum TryError {

@@ -13,6 +13,7 @@
 
 mod attempts;
 mod pause;
+mod stop;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::clock::Clock;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::{Store, StoreError};
-use attempts::Stop;
 use pause::Pause;
+use stop::Stop;
 
 /// Most messages of one transaction. The statements' own cost is then spread thin enough, and
 /// the batches of several workers still run beside each other (`pipeline::process`).

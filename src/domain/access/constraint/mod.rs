@@ -22,6 +22,7 @@ mod atom;
 mod bound;
 mod diagnose;
 mod error;
+mod limits;
 mod normalise;
 mod order;
 mod scan;
@@ -36,16 +37,11 @@ use std::str::FromStr;
 
 pub use bound::{Bound, Op};
 pub use error::{ConstraintError, ConstraintProblem, VersionError, VersionProblem};
+pub use limits::{MAX_ALTERNATIVES, MAX_BYTES};
 pub use version::{Stability, Version};
 
 use normalise::Refusal;
 use split::Piece;
-
-/// The longest text that is read as a version or as a constraint, in bytes.
-pub const MAX_BYTES: usize = 16 * 1024;
-
-/// The most alternatives that a constraint may have.
-pub const MAX_ALTERNATIVES: usize = 1024;
 
 /// A Composer constraint, as written and as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
