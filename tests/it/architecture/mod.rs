@@ -1,5 +1,7 @@
 //! Arrows between modules point one way.
 
+mod circles;
+
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may use. The built-in queue is the one part of `queue` that knows
@@ -10,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("random", &["domain"]),
     ("clock", &["domain"]),
     ("provider", &["domain"]),
-    ("store", &["domain", "random"]),
+    ("store", &["domain"]),
+    ("vault", &["domain", "random"]),
     ("queue", &["causes", "domain"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
     (
@@ -27,10 +30,28 @@ const ARROWS: &[(&str, &[&str])] = &[
         "http",
         &[
             "causes", "domain", "pipeline", "provider", "store", "queue", "random", "clock",
+            "vault",
         ],
     ),
     ("config", &["domain"]),
     ("telemetry", &["config"]),
+    ("client", &[]),
+    ("data_dir", &[]),
+    ("output", &[]),
+    (
+        "server",
+        &[
+            "clock", "config", "data_dir", "domain", "http", "pipeline", "provider", "queue",
+            "random", "store", "vault", "worker",
+        ],
+    ),
+    ("demo", PLAYED),
+    ("simulate", PLAYED),
+];
+
+/// What plays through a whole server sees it from outside: HTTP and the providers' signatures.
+const PLAYED: &[&str] = &[
+    "client", "clock", "domain", "output", "provider", "random", "server",
 ];
 
 /// Crates that only one module may use.
@@ -39,6 +60,7 @@ const HOMES: &[(&str, &str)] = &[
     ("lapin", "queue"),
     ("axum", "http"),
     ("backoff", "worker"),
+    ("chacha20poly1305", "vault"),
 ];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
