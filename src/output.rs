@@ -1,14 +1,14 @@
-//! What commands print: the one place that writes to the terminal.
+//! Output of commands: the one place that writes to the terminal.
 
 use std::io::{IsTerminal, Write};
 
-/// Writes a line to standard output. A reader that has gone away (`| head`) is no error.
+/// Writes a line to standard output. A closed pipe (`| head`) is not an error.
 pub(crate) fn line(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Colours, on a terminal alone, and not where `NO_COLOR` asks for none.
+/// Colours, used only on a terminal and unless `NO_COLOR` is set.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint {
     on: bool,

@@ -1,8 +1,8 @@
-//! One process, assembled: settings in, a running server out.
+//! Assembles one process: from settings to a running server.
 //!
 //! Everything that lives as long as the process is made here, once, in the order in which it is
 //! needed: the data folder and its lock, the store, the queue, the worker's loops, HTTP. `serve`,
-//! `demo` and the tests start the same server.
+//! `demo`, `simulate` and the tests start the same server.
 
 pub(crate) mod embedded;
 
@@ -34,17 +34,17 @@ use crate::store::{Actor, Claim, Store, StoreError};
 use crate::vault::{Vault, VaultError};
 use crate::worker::Worker;
 
-/// How long loops and connections may take to end. HTTP drains for less; a batch of the worker
+/// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker
 /// takes a fraction of a second.
 const STOP_TIME: Duration = Duration::from_secs(9);
 
-/// Why a server did not start.
+/// A server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A file, folder or socket.
+    /// A socket could not be used.
     #[error("{what} failed")]
     Io {
-        /// What was being done, with the path or address.
+        /// The operation, with the address.
         what: String,
         /// Why it failed.
         #[source]
@@ -53,7 +53,7 @@ pub enum StartError {
     /// The data folder cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The built-in queue knows in memory alone what is being worked on.
+    /// The built-in queue keeps only in memory which messages are being processed.
     #[error(
         "the built-in queue needs all roles in one process: leave out --role, or set AMQP_URL \
          to split the roles"
@@ -103,7 +103,7 @@ impl Server {
         Self::start_at(config, roles, Arc::new(SystemClock)).await
     }
 
-    /// Starts some roles by another clock than the system's.
+    /// Starts some roles with a clock other than the system's.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -173,37 +173,39 @@ impl Server {
         })
     }
 
-    /// Where HTTP listens; the real port, if the settings said 0.
+    /// Returns the address on which HTTP listens; with the real port if the settings said 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The store was empty: nobody can have a token yet.
+    /// True if the store was empty, so that nobody can have a token yet.
     pub fn is_first_start(&self) -> bool {
         self.first_start
     }
 
-    /// Ends everything: requests under way and the batch in hand are finished, within bounds.
+    /// Stops everything, after finishing requests and the batch in progress within bounds.
     pub async fn stop(self) {
         self.shutdown.cancel();
         if tokio::time::timeout(STOP_TIME, self.tasks.wait())
             .await
             .is_err()
         {
-            tracing::warn!("some work did not end in time; what was not settled will come again");
+            tracing::warn!(
+                "some work did not end in time; unsettled messages will be delivered again"
+            );
         }
         self.usage.finish(&self.store).await;
         self.store.close().await;
     }
 }
 
-/// Starts the queue of the settings, and the worker on it if there is one; answers where webhooks
-/// and replays go.
+/// Starts the queue of the settings, and the worker on it if there is one; returns the publisher of
+/// webhooks and replays.
 async fn start_queue(
     config: &Config,
     store: &Store,
@@ -231,7 +233,7 @@ async fn start_queue(
     Ok(Arc::new(spooling))
 }
 
-/// The broker of the settings; none for the built-in queue.
+/// Returns the settings of the broker; `None` for the built-in queue.
 pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
     Some(RabbitSettings {
         url: config.queue.amqp_url.clone()?,
@@ -240,9 +242,9 @@ pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
     })
 }
 
-/// The store of the settings, with a schema of this version. The embedded store brings itself up
-/// to date whenever it is opened; a PostgreSQL server may serve others of an older version, so
-/// there the operator says when.
+/// Opens the store of the settings, with a schema of this version. The embedded store is migrated
+/// whenever it is opened; a PostgreSQL server may serve processes of an older version, so there the
+/// operator decides when.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -257,7 +259,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     }
 }
 
-/// The store of the settings, with its schema brought up to date.
+/// Opens the store of the settings and migrates its schema.
 ///
 /// # Errors
 /// See [`StartError`].
@@ -278,9 +280,9 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
     Ok(store)
 }
 
-/// The app `default`, and the plans of the settings as those of the workers say; whether the
-/// store was empty. Other roles need no price mapping, and one that lacks it must not take the
-/// workers' plans away.
+/// Makes the app `default`, and, for a worker, the plans of the settings; returns true if the store
+/// was empty. Other roles need no price mapping, and one that lacks it must not remove the workers'
+/// plans.
 async fn prepare(
     store: &Store,
     config: &Config,

@@ -1,10 +1,10 @@
-//! How the traffic reaches the server: what is lost, held back, sent twice, and in which order.
+//! The delivery of the traffic: which webhooks are lost, late or sent twice, and their order.
 
 use std::collections::BTreeSet;
 
 use super::draw::{DELIVERY, Draw};
 
-/// What happens to webhooks on their way.
+/// Disturbances of webhooks on their way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
     /// In a random order.
@@ -17,18 +17,18 @@ pub(crate) struct Weather {
     pub(crate) drop: f64,
 }
 
-/// What is posted, by index of the event.
+/// The webhooks that are posted and those that are lost, by index of the event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Delivery {
     pub(super) posts: Vec<usize>,
     pub(super) dropped: BTreeSet<usize>,
 }
 
-/// Decides over so many events.
+/// Plans the delivery of a number of events.
 pub(super) fn plan(seed: u64, events: usize, weather: Weather) -> Delivery {
     let mut draw = Draw::new(seed, DELIVERY);
     let mut dropped = BTreeSet::new();
-    // A place in the queue, and the event; places may be shared, the event then decides.
+    // A place in the queue, and the event, which decides between equal places.
     let mut places: Vec<(usize, usize)> = Vec::new();
     for event in 0..events {
         if draw.chance(weather.drop) {

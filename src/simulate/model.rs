@@ -1,11 +1,10 @@
-//! What should be: deliberately simple, in the words of somebody who saw everything happen in
-//! order.
+//! The expected state: a deliberately simple model that saw everything happen in order.
 //!
-//! The lives wrote down what was done to whom. Here that is read as a person would, under the
-//! default policy: one good subscription is enough; a failure suspends and after two weeks ends;
-//! a pause suspends; when all has ended the customer is frozen to the last end; a lost dispute
-//! holds. Nothing of the domain's code is used, or the rig would only say that it agrees with
-//! itself.
+//! The lives recorded what was done to whom. The model evaluates that as a person would, under the
+//! default policy: one good subscription is enough; a failure suspends, and ends the subscription
+//! after two weeks; a pause suspends; when everything has ended, the customer is frozen at the last
+//! end; a lost dispute holds. The model uses no code of the domain, or the rig would only show that
+//! the domain agrees with itself.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +12,14 @@ use super::life::{END_AFTER, seconds};
 use super::person::{DisputeStage, Person, Phase, Subscription};
 use crate::domain::time::Timestamp;
 
-/// How a customer should look, or does look.
+/// The expected or actual state of a customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
     pub(super) external_id: String,
     pub(super) email: Option<String>,
     pub(super) name: Option<String>,
     pub(super) status: String,
-    /// Why, where one hold alone says it.
+    /// The reason, if there is exactly one hold.
     pub(super) reason: Option<String>,
     pub(super) holds: BTreeSet<String>,
     pub(super) frozen_at: Option<String>,
@@ -31,11 +30,11 @@ pub(super) struct Picture {
     pub(super) subscriptions: BTreeSet<Bought>,
 }
 
-/// How a subscription should count, or does count.
+/// The expected or actual state of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bought {
     pub(super) id: String,
-    /// The provider's word.
+    /// The provider's status.
     pub(super) status: String,
     /// `good`, `failing`, `paused` or `ended`; none if it does not count.
     pub(super) verdict: Option<String>,
@@ -53,7 +52,7 @@ impl std::fmt::Display for Bought {
     }
 }
 
-/// How a subscription counts, best first.
+/// The verdict on a subscription, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
     Good,
@@ -62,8 +61,8 @@ enum Worth {
     Ended,
 }
 
-/// The customers that a person should have become: one, or several where an address changed
-/// hands. None, if nothing was posted of anybody and no admin made one.
+/// Returns the customers that a person should have become: one, or several if an address changed
+/// hands; none if nothing was posted about the person and no admin made one.
 pub(super) fn expect(person: &Person, now: Timestamp) -> Vec<Picture> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let joins_admin = |account: usize| {
@@ -151,7 +150,7 @@ fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) 
     }
 }
 
-/// What a subscription is worth now, and since when it is over; nothing if it never began.
+/// Returns the present verdict on a subscription and its end; `None` if it never began.
 fn worth(it: &Subscription, now: Timestamp) -> Option<(Worth, Option<Timestamp>)> {
     match it.phase {
         Phase::Incomplete | Phase::IncompleteExpired => None,

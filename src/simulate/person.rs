@@ -7,7 +7,7 @@ use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::simulate::shop::Price;
 
-/// Somebody who buys.
+/// A person who buys.
 #[derive(Debug, Default)]
 pub(super) struct Person {
     pub(super) index: usize,
@@ -16,7 +16,7 @@ pub(super) struct Person {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) payments: Vec<Payment>,
     pub(super) disputes: Vec<Dispute>,
-    /// What was given back in full: the account, and Stripe's charge or Paddle's transaction.
+    /// Full refunds: the account, and Stripe's charge or Paddle's transaction.
     pub(super) refunds: Vec<(usize, String)>,
     /// All addresses that its accounts changed to.
     pub(super) addresses_taken: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) struct Person {
     pub(super) admin_made: Option<AdminMade>,
 }
 
-/// What an admin said of a customer.
+/// The profile that an admin gave a customer.
 #[derive(Clone, Debug)]
 pub(super) struct AdminMade {
     pub(super) external_id: String,
@@ -38,20 +38,20 @@ pub(super) struct Account {
     pub(super) provider: Provider,
     pub(super) form: Form,
     pub(super) id: String,
-    /// Its first webhook was sent.
+    /// True once its first webhook was sent.
     pub(super) is_open: bool,
     pub(super) first_email: String,
     pub(super) email: String,
     pub(super) name: String,
     pub(super) street: Option<String>,
-    /// It has held another address than its first.
+    /// True if it has had an address other than its first.
     pub(super) has_left_first_email: bool,
-    /// When this one was opened, an earlier account still held the same first address.
+    /// True if an earlier account still had the same first address when this one was opened.
     pub(super) follows: Option<usize>,
     pub(super) is_removed: bool,
 }
 
-/// Which API version shapes a Stripe account's payloads.
+/// The API version of a Stripe account's payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Before 2025-03-31: one period for a subscription, invoices name it and their charge.
@@ -69,7 +69,7 @@ impl Form {
     }
 }
 
-/// Where a subscription is in its life.
+/// The phase of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Incomplete,
@@ -83,7 +83,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Both providers' word.
+    /// Returns the status that both providers use.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",
@@ -125,19 +125,19 @@ pub(super) struct Subscription {
     pub(super) end_reason: Option<&'static str>,
     /// Stripe's newest invoice.
     pub(super) latest_invoice: Option<String>,
-    /// What is still to be paid: Stripe's invoice, Paddle's transaction.
+    /// The unpaid bill: Stripe's invoice or Paddle's transaction.
     pub(super) open_bill: Option<String>,
-    /// When the failure began that was not healed since.
+    /// The start of the current failure.
     pub(super) failing_since: Option<Timestamp>,
-    /// It was paid or in a trial at least once.
+    /// True if it was paid or in a trial at least once.
     pub(super) has_begun: bool,
-    /// Its last events went out from a state and back to it.
+    /// True if its last events left a state and returned to it.
     pub(super) has_circled: bool,
-    /// Changed by whatever makes earlier plans for it moot.
+    /// Increases when earlier plans for it become void.
     pub(super) epoch: u32,
 }
 
-/// What is bought.
+/// An item of a subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) id: String,
@@ -145,7 +145,7 @@ pub(super) struct Item {
     pub(super) quantity: i64,
 }
 
-/// Money that came.
+/// A payment received.
 #[derive(Clone, Debug)]
 pub(super) struct Payment {
     pub(super) account: usize,
@@ -161,7 +161,7 @@ pub(super) struct Payment {
     pub(super) paid_at: i64,
 }
 
-/// Money that somebody wants back through the bank.
+/// A dispute: money claimed back through the bank.
 #[derive(Clone, Debug)]
 pub(super) struct Dispute {
     pub(super) payment: usize,

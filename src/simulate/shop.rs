@@ -1,14 +1,14 @@
-//! What is for sale: the same four plans at both providers.
+//! The catalogue: the same four plans at both providers.
 
 use crate::domain::id::Provider;
 
-/// A price and what it buys.
+/// A price and the packages it buys.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Price {
     pub(super) id: &'static str,
     pub(super) product: &'static str,
     pub(super) name: &'static str,
-    /// A month, in cents.
+    /// The price of a month, in cents.
     pub(super) amount: i64,
     /// Packages and constraints.
     pub(super) packages: &'static [(&'static str, &'static str)],
@@ -77,7 +77,7 @@ const fn price(
     }
 }
 
-/// The prices of a provider: three plans, then what is sold beside a plan.
+/// Returns the prices of a provider: three plans, then the add-on.
 pub(super) fn prices(provider: Provider) -> &'static [Price; 4] {
     match provider {
         Provider::Stripe => &STRIPE,

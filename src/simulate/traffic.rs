@@ -1,4 +1,4 @@
-//! All lives together: the traffic, who is behind each account, and what loss explains.
+//! The traffic of all lives together, and the differences that lost events explain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ impl Traffic {
         Self { people, webhooks }
     }
 
-    /// How many webhooks are of which kind.
+    /// Counts the webhooks by kind.
     pub(super) fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for webhook in &self.webhooks {
@@ -48,13 +48,13 @@ impl Traffic {
         kinds
     }
 
-    /// How everybody should look, by external id.
+    /// Returns the expected state of all customers, by external id.
     pub(super) fn expected(&self, now: Timestamp) -> BTreeMap<String, Picture> {
         let pictures = self.people.iter().flat_map(|it| model::expect(it, now));
         pictures.map(|it| (it.external_id.clone(), it)).collect()
     }
 
-    /// Whose customer an external id is.
+    /// Returns the person behind an external id.
     pub(super) fn person_of(&self, external_id: &str) -> Option<usize> {
         let bare = external_id
             .strip_prefix("stripe_")
@@ -64,9 +64,9 @@ impl Traffic {
         self.people.iter().find(has).map(|person| person.index)
     }
 
-    /// The people whose customers may look otherwise because of what was lost: those of whom
-    /// something was lost, and those whose address one of these ever took. Of an account whose
-    /// first webhooks are lost, a later address is the first that is known.
+    /// Returns the people whose customers may differ because of lost events: those whose events were
+    /// lost, and those whose address one of them ever took. If the first webhooks of an account are
+    /// lost, a later address is the first that is known.
     pub(super) fn changed_by_loss(&self, delivery: &Delivery) -> BTreeSet<usize> {
         let lost = delivery.dropped.iter();
         let mut people: BTreeSet<usize> = lost.map(|event| self.webhooks[*event].person).collect();

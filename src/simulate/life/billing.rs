@@ -1,4 +1,4 @@
-//! What becomes of subscriptions: renewals, failures, retries, pauses and ends.
+//! The course of subscriptions: renewals, failures, retries, pauses and ends.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::domain::time::Timestamp;
 use crate::simulate::person::{Phase, Subscription};
 use crate::simulate::wire::{self, Entry, Turn, paddle, stripe};
 
-/// Tries to collect before a provider gives up.
+/// Attempts to collect before a provider gives up.
 const RETRIES: u32 = 3;
 
 impl Life {
-    /// Changes a subscription and tells of it, with all the events that the turn has.
+    /// Changes a subscription and posts all events of that change.
     pub(super) fn turn(
         &mut self,
         subscription: usize,
@@ -89,7 +89,7 @@ impl Life {
         }
     }
 
-    /// The renewal's first try to collect.
+    /// Makes the first attempt to collect a renewal.
     pub(super) fn charge(&mut self, subscription: usize) {
         if self.subscription(subscription).phase != Phase::Active {
             return;
@@ -134,8 +134,8 @@ impl Life {
         self.maybe_whim(subscription, 0.3);
     }
 
-    /// What happens when retries are used up is a setting of the seller's account; here all of
-    /// them happen.
+    /// Ends the retries. What then happens is a setting of the seller's account; all variants occur
+    /// here.
     fn give_up(&mut self, subscription: usize) {
         match (self.provider_of(subscription), self.draw.index(10)) {
             (Provider::Stripe, 0..4) | (Provider::Paddle, 0..6) => {

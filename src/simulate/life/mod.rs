@@ -1,12 +1,12 @@
-//! The lives of the simulation's people: what happens when, and the webhooks that tell of it.
+//! The lives of the simulation's people, and the webhooks that report them.
 //!
-//! Each life is an agenda of steps. The earliest is taken, changes the person, says so in the
-//! provider's words, and puts further steps on the agenda. So people are written down in the
-//! true order of things, and nothing here has to order or to derive.
+//! Each life is an agenda of steps. The earliest step is taken; it changes the person, posts
+//! webhooks, and puts further steps on the agenda. So everything is recorded in its true order, and
+//! nothing has to be sorted or derived here.
 //!
-//! Times that would run a timer (the end of grace, a scheduled cancellation) never fall close to
-//! the end of the traffic or on the day after it: what a person's state is at the comparison
-//! then does not depend on the minute in which it is made.
+//! Times at which a timer would run (the end of grace, a scheduled cancellation) never fall close
+//! to the end of the traffic or on the day after it, so that a person's state at the comparison
+//! does not depend on the minute in which it is made.
 
 mod billing;
 mod money;
@@ -28,7 +28,7 @@ pub(super) const HOUR: i64 = 3_600;
 pub(crate) const DAY: i64 = 24 * HOUR;
 /// A month of the simulation, and the period of all its prices.
 pub(super) const MONTH: i64 = 30 * DAY;
-/// The default of the policy: a failure that has lasted so long has ended the subscription.
+/// The default of the policy: a failure of this length ends the subscription.
 pub(super) const END_AFTER: i64 = 14 * DAY;
 
 /// The time that the traffic covers, in seconds since 1970.
@@ -39,7 +39,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Whether a timer that is due then would make the comparison depend on its minute.
+    /// True if a timer due at that time would make the comparison depend on its minute.
     fn is_edge(self, due: i64) -> bool {
         (self.until - 2 * HOUR..=self.until + 26 * HOUR).contains(&due)
     }
@@ -52,12 +52,12 @@ pub(super) struct Webhook {
     pub(super) id: String,
     pub(super) event_type: String,
     pub(super) at: Timestamp,
-    /// Whom it is about.
+    /// Index of the person.
     pub(super) person: usize,
     pub(super) body: String,
 }
 
-/// One thing to do; the numbers are indexes of the person's lists.
+/// A step of a life; the numbers are indexes into the person's lists.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Open(usize),
@@ -81,14 +81,14 @@ enum Step {
     Noise(usize),
 }
 
-/// A subscription, and the epoch of the plans for it: plans of an earlier one are moot.
+/// A subscription, and the epoch of the plans for it: plans of an earlier epoch are void.
 #[derive(Clone, Copy, Debug)]
 struct Due {
     subscription: usize,
     epoch: u32,
 }
 
-/// A life that is being lived.
+/// A life in progress.
 pub(super) struct Life {
     draw: Draw,
     span: Span,
@@ -100,7 +100,8 @@ pub(super) struct Life {
     webhooks: Vec<Webhook>,
 }
 
-/// Lives the life of one person: the person at its end, and all webhooks in their true order.
+/// Lives the life of one person; returns the person at its end and all webhooks in their true
+/// order.
 pub(super) fn live(seed: u64, index: usize, span: Span) -> (Person, Vec<Webhook>) {
     let mut life = Life {
         draw: Draw::new(seed, index as u64),
@@ -125,7 +126,7 @@ pub(super) fn live(seed: u64, index: usize, span: Span) -> (Person, Vec<Webhook>
     (life.person, life.webhooks)
 }
 
-/// So many seconds since 1970.
+/// Converts seconds since 1970.
 pub(super) fn seconds(at: i64) -> Timestamp {
     Timestamp::from_nanos(at.saturating_mul(1_000_000_000))
 }
@@ -165,7 +166,7 @@ impl Life {
         self.steps += 1;
     }
 
-    /// Plans something for a subscription as it stands.
+    /// Plans a step for the present epoch of a subscription.
     fn plan_for(&mut self, at: i64, subscription: usize, step: impl FnOnce(Due) -> Step) {
         let epoch = self.subscription(subscription).epoch;
         self.plan(
@@ -177,7 +178,7 @@ impl Life {
         );
     }
 
-    /// What was planned for a subscription is moot.
+    /// Voids the plans for a subscription.
     fn forget_plans(&mut self, subscription: usize) {
         self.person.subscriptions[subscription].epoch += 1;
     }
@@ -219,7 +220,7 @@ impl Life {
         }
     }
 
-    /// Posts what was said of an account, at an instant.
+    /// Posts an entry about an account, at an instant.
     fn post(&mut self, account: usize, at: Timestamp, entry: Entry) {
         let provider = self.provider(account);
         let form = self.person.accounts[account].form;
@@ -239,7 +240,7 @@ impl Life {
         });
     }
 
-    /// Lets a little time pass and says something.
+    /// Lets a little time pass and posts an entry.
     fn say(&mut self, account: usize, entry: Entry) -> Timestamp {
         let at = self.pass(self.provider(account));
         self.post(account, at, entry);

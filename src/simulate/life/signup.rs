@@ -7,7 +7,7 @@ use crate::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscriptio
 use crate::simulate::shop;
 use crate::simulate::wire::{Entry, Turn, paddle, stripe};
 
-/// The price that is sold beside a plan.
+/// Index of the add-on's price.
 pub(super) const BESIDE: usize = 3;
 
 /// The first address of a person.
@@ -16,7 +16,7 @@ fn address(index: usize) -> String {
 }
 
 impl Life {
-    /// Decides when a person comes, with which accounts.
+    /// Decides when a person signs up, and with which accounts.
     pub(super) fn be_born(&mut self) {
         let latest = self.span.until - 2 * DAY;
         let start = self
@@ -37,7 +37,7 @@ impl Life {
         }
     }
 
-    /// An account that will be opened: its id is drawn now, so that an admin can know it.
+    /// Draws an account that will be opened, with its id, so that an admin can know it.
     fn expect_account(&mut self, provider: Provider, at: i64) {
         let id = match provider {
             Provider::Stripe => self.draw.id("cus_", 14),
@@ -79,7 +79,7 @@ impl Life {
         });
     }
 
-    /// The account's first webhooks.
+    /// Posts the account's first webhooks.
     pub(super) fn open(&mut self, account: usize) {
         let first_email = self.person.accounts[account].first_email.to_lowercase();
         let mut earlier = self.person.accounts[..account].iter();
@@ -115,7 +115,7 @@ impl Life {
         self.plan_account(account);
     }
 
-    /// What else will happen to an account.
+    /// Plans the further events of an account.
     fn plan_account(&mut self, account: usize) {
         let now = self.second();
         while self.draw.chance(0.35) {
@@ -136,7 +136,7 @@ impl Life {
         }
     }
 
-    /// A new subscription, not yet told of.
+    /// Makes a new subscription without posting it.
     fn add_subscription(&mut self, account: usize, phase: Phase) -> usize {
         let plan = self.draw.index(3);
         let mut items = vec![self.item(account, plan)];
@@ -288,7 +288,7 @@ impl Life {
         self.go_on(subscription);
     }
 
-    /// Plans what comes in and after the first period.
+    /// Plans the steps in and after the first period.
     fn go_on(&mut self, subscription: usize) {
         let end = self.subscription(subscription).period.1;
         self.plan_for(end, subscription, Step::PeriodEnd);

@@ -1,4 +1,4 @@
-//! What people and sellers do of their own accord: change plans, cancel, pause, move, leave.
+//! Spontaneous acts of people and sellers: changing plans, cancelling, pausing, moving, leaving.
 
 use super::{DAY, HOUR, Life, Step};
 use crate::domain::id::Provider;
@@ -8,7 +8,7 @@ use crate::simulate::shop;
 use crate::simulate::wire::{Entry, Turn, paddle, previous, stripe};
 
 impl Life {
-    /// Perhaps something happens to the subscription before its period ends.
+    /// Perhaps plans an act for the subscription before its period ends.
     pub(super) fn maybe_whim(&mut self, subscription: usize, chance: f64) {
         let now = self.second();
         let end = self.subscription(subscription).period.1;
@@ -63,7 +63,7 @@ impl Life {
         });
     }
 
-    /// What is sold beside a plan comes or goes.
+    /// Adds or removes the add-on.
     fn change_items(&mut self, subscription: usize) {
         let account = self.subscription(subscription).account;
         let item = self.item(account, BESIDE);
@@ -105,9 +105,9 @@ impl Life {
         });
     }
 
-    /// Cancels and takes it back, often within a second; then perhaps cancels all the same.
+    /// Cancels and undoes it, often within a second; then perhaps cancels after all.
     ///
-    /// Never twice with nothing between: two circles of one second each in a row tell nobody
+    /// Never twice in direct succession: from two such circles of one second each nobody can tell
     /// where they began, and the server rightly flags them instead of guessing.
     fn hesitate(&mut self, subscription: usize) {
         let it = self.subscription(subscription);
@@ -132,7 +132,7 @@ impl Life {
         self.person.subscriptions[subscription].has_circled = true;
     }
 
-    /// Tries another plan and goes back.
+    /// Switches to another plan and back.
     fn try_plan(&mut self, subscription: usize) {
         let it = self.subscription(subscription);
         if it.has_circled {
@@ -236,7 +236,7 @@ impl Life {
         }
     }
 
-    /// Types that say nothing about access, known ones and ones of years to come.
+    /// Posts events of types without a meaning for access, both known and future ones.
     pub(super) fn noise(&mut self, account: usize) {
         let provider = self.provider(account);
         if self.draw.chance(0.1) {

@@ -1,4 +1,4 @@
-//! The providers' words: what is posted when something happens.
+//! The payloads that the providers post when something happens.
 
 pub(super) mod paddle;
 pub(super) mod stripe;
@@ -9,19 +9,19 @@ use super::person::Form;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
-/// What an event says, without the envelope.
+/// The content of an event, without the envelope.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) event_type: String,
     pub(super) object: Value,
     /// Stripe's `previous_attributes`.
     pub(super) previous: Option<Value>,
-    /// Somebody's call of the provider's API caused it, not the provider itself.
+    /// True if a call of the provider's API caused it, not the provider itself.
     pub(super) is_called: bool,
 }
 
 impl Entry {
-    /// What the provider did by itself.
+    /// Makes the entry of something that the provider did by itself.
     pub(super) fn new(event_type: &str, object: Value) -> Self {
         Self {
             event_type: event_type.to_owned(),
@@ -31,7 +31,7 @@ impl Entry {
         }
     }
 
-    /// What somebody asked the provider to do.
+    /// Makes the entry of something that the provider was asked to do.
     pub(super) fn called(event_type: &str, object: Value) -> Self {
         Self {
             is_called: true,
@@ -40,7 +40,7 @@ impl Entry {
     }
 }
 
-/// The event around an entry.
+/// Wraps an entry in its event.
 pub(super) fn envelope(
     provider: Provider,
     form: Form,
@@ -72,8 +72,8 @@ pub(super) fn envelope(
     }
 }
 
-/// What Stripe calls `previous_attributes`: of the keys that changed the old values, objects key
-/// by key, lists whole, what was not there as null.
+/// Returns `previous_attributes` as Stripe sends them: the old values of the keys that changed;
+/// objects key by key, lists whole, missing values as null.
 /// <https://docs.stripe.com/api/events/object#event_object-data-previous_attributes>
 pub(super) fn previous(before: &Value, after: &Value) -> Value {
     let (Value::Object(before), Value::Object(after)) = (before, after) else {
@@ -94,16 +94,16 @@ pub(super) fn previous(before: &Value, after: &Value) -> Value {
     Value::Object(changed)
 }
 
-/// How a subscription changes, and so which events tell of it.
+/// The kind of a change of a subscription, which determines its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Created,
     Imported,
-    /// Its first payment came, or its trial ended well.
+    /// Its first payment arrived, or its trial ended well.
     Activated,
-    /// By itself: a renewal, the end of retries.
+    /// It changed by itself: a renewal, the end of retries.
     Updated,
-    /// Somebody wanted it so.
+    /// Somebody asked for it.
     Asked,
     PastDue,
     Recovered,
@@ -113,7 +113,7 @@ pub(super) enum Turn {
 }
 
 impl Turn {
-    /// The events of the turn, in their usual order.
+    /// Returns the event types of the change, in their usual order.
     pub(super) const fn event_types(self, provider: Provider) -> &'static [&'static str] {
         match (provider, self) {
             (Provider::Stripe, Self::Created | Self::Imported) => {
@@ -149,7 +149,7 @@ impl Turn {
         }
     }
 
-    /// Whether it was somebody's call.
+    /// True if a call of the provider's API caused it.
     pub(super) const fn is_asked_for(self) -> bool {
         matches!(self, Self::Asked | Self::Resumed)
     }

@@ -112,7 +112,7 @@ pub(in crate::simulate) fn transaction(
     })
 }
 
-/// What differs from adjustment to adjustment.
+/// The fields in which adjustments differ.
 pub(in crate::simulate) struct Adjustment<'a> {
     pub(in crate::simulate) id: &'a str,
     pub(in crate::simulate) action: &'a str,

@@ -98,7 +98,7 @@ fn plan(item: &Item) -> Value {
     })
 }
 
-/// What differs from invoice to invoice.
+/// The fields in which invoices differ.
 pub(in crate::simulate) struct Invoice<'a> {
     pub(in crate::simulate) id: &'a str,
     pub(in crate::simulate) reason: &'static str,
@@ -245,7 +245,7 @@ pub(in crate::simulate) fn session(account: &Account, it: &Subscription, id: &st
     })
 }
 
-/// Something without an id of its own, as a preview of an invoice is.
+/// An object without an id, such as the preview of an invoice.
 pub(in crate::simulate) fn noise(account: &Account) -> Value {
     json!({ "object": "preview", "customer": account.id, "customer_email": account.email })
 }
