@@ -26,6 +26,7 @@ mod postgres;
 mod process;
 mod queue;
 mod rabbitmq;
+mod readme;
 mod receiver;
 mod registry;
 mod seeds;
