@@ -12,7 +12,7 @@
 //! 3. The [`worker`] takes a batch from a [`queue::Consumer`] and gives it to
 //!    [`pipeline::process`]. In one transaction of the [`store`]: the ledger says which events
 //!    are new; [`provider::read`] turns each payload into [facts](domain::billing::fact); everything that
-//!    these can touch is loaded as a [`WorkingSet`](`domain::working` `set::WorkingSet`).
+//!    these can touch is loaded as a [`WorkingSet`](domain::apply::working_set::WorkingSet).
 //! 4. [`domain`] joins the facts to what is kept and derives anew what is shown: status, holds,
 //!    grants, flags, due times. The difference of before and after are the operations: create,
 //!    suspend, reactivate, freeze, expire, grant, revoke.
@@ -26,12 +26,13 @@
 //! # What may know whom
 //!
 //! ```text
-//! main, cli -> server -> http, worker -> pipeline -> provider, store, queue -> domain
+//! main, cli -> demo, simulate -> server -> http, worker -> pipeline -> provider, store, queue -> domain
 //! ```
 //!
 //! `domain` knows nobody: plain values and pure functions, time as an argument. `queue` knows
 //! the store in one place, the built-in queue. sqlx is only in `store`, lapin only in `queue`,
-//! axum only in `http`. A test keeps this true.
+//! axum only in `http`. No two files use each other, directly or through others. Tests keep all of
+//! this true.
 
 mod causes;
 pub mod cli;

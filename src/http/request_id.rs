@@ -8,9 +8,9 @@ use tracing::Instrument;
 
 use crate::random;
 
-/// The header in which a request's id comes and goes.
+/// The header of a request's id, in requests and answers.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken over, in bytes. A UUID has 36, a trace id 55.
+/// The maximum length of an accepted id, in bytes. A UUID has 36, a trace id 55.
 const MAX_REQUEST_ID: usize = 64;
 
 tokio::task_local! {
@@ -19,7 +19,7 @@ tokio::task_local! {
     pub(super) static REQUEST_ID: RequestId;
 }
 
-/// Names one request in the answer, in problem documents and in the log.
+/// The id of one request, in its answer, in problem documents and in the log.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(String);
 
@@ -48,17 +48,18 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// 128 random bits. A request is served without them too, under an id that says nothing.
+/// Makes an id of 128 random bits. Without randomness the id is all zeros, and the request is
+/// served all the same.
 fn new_id() -> String {
     hex::encode(random::bytes::<16>().unwrap_or_default())
 }
 
-/// The id of the request that is being served; `None` outside of a request.
+/// Returns the id of the request that is being served; `None` outside of a request.
 pub(super) fn request_id() -> Option<String> {
     REQUEST_ID.try_with(|id| id.0.clone()).ok()
 }
 
-/// Work of this request that goes on also when the sender hangs up.
+/// Spawns work of this request that goes on even when the sender hangs up.
 pub(super) fn detach<F>(work: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,

@@ -16,14 +16,14 @@ use crate::queue::Publisher;
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// Which parts of Tollgate this process serves.
+/// The roles of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Takes webhooks.
+    /// Receives webhooks.
     pub receiver: bool,
-    /// Works on events. It serves nothing over HTTP but its health.
+    /// Processes events. Over HTTP it serves only health checks.
     pub worker: bool,
-    /// The admin API and the access check.
+    /// Serves the admin API and the access check.
     pub api: bool,
 }
 
@@ -36,32 +36,32 @@ impl Roles {
     };
 }
 
-/// What the settings say about HTTP.
+/// The settings of HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// Which routes there are, and what `/readyz` asks.
+    /// The roles, which decide the routes and the checks of `/readyz`.
     pub roles: Roles,
-    /// Greatest age of a signature, either way. Whole seconds.
+    /// Maximum age of a signature, in either direction. Whole seconds.
     pub signature_tolerance: Duration,
-    /// Networks whose `X-Forwarded-For` is believed.
+    /// Networks whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The hash of `ADMIN_TOKEN`, if it is set.
     pub root_token: Option<TokenHash>,
-    /// Sizes and times.
+    /// Limits of sizes and times.
     pub limits: Limits,
 }
 
-/// What handlers work with.
+/// Everything that handlers need.
 pub struct Parts {
     /// The store.
     pub store: Store,
-    /// Where webhooks and replays go.
+    /// The queue for webhooks and replays.
     pub publisher: Arc<dyn Publisher>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Which webhook endpoints there are.
+    /// The known webhook endpoints.
     pub endpoints: Endpoints,
-    /// Seals webhook secrets.
+    /// Encrypts webhook secrets.
     pub vault: Vault,
     /// The settings.
     pub settings: HttpSettings,
@@ -69,7 +69,7 @@ pub struct Parts {
     pub bad_signatures: Throttle,
     /// Counts failed sign-ins.
     pub bad_tokens: Throttle,
-    /// Notes what is used.
+    /// Counts the uses of tokens and secrets.
     pub usage: Usage,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Returns the address under which requests are counted: one subscriber has a whole /64 (RFC 6177,
+/// Returns the address under which a sender is counted: one subscriber has a whole /64 (RFC 6177,
 /// section 2).
 pub(super) fn subscriber(addr: IpAddr) -> IpAddr {
     match addr {

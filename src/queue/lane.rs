@@ -3,8 +3,8 @@
 /// The two lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// What is to be processed.
+    /// Messages to be processed.
     Work,
-    /// What cannot be processed, on its way into the ledger.
+    /// Messages that cannot be processed, on their way into the ledger.
     Failed,
 }

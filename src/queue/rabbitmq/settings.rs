@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-/// Where the broker is.
+/// The address of the broker and the names to use there.
 #[derive(Clone, Debug)]
 pub struct RabbitSettings {
     /// `amqp://…` or `amqps://…`, with user and password.
     pub url: SecretString,
-    /// A PEM file with the authority of an `amqps` broker; without it the public ones.
+    /// A PEM file with the certificate authority of an `amqps` broker. `None`: the public
+    /// authorities.
     pub ca_file: Option<PathBuf>,
-    /// What the names of exchanges and queues begin with.
+    /// The prefix of the names of exchanges and queues.
     pub prefix: String,
 }
