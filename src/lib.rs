@@ -31,8 +31,7 @@
 //!
 //! `domain` knows nobody: plain values and pure functions, time as an argument. `queue` knows
 //! the store in one place, the built-in queue. sqlx is only in `store`, lapin only in `queue`,
-//! axum only in `http`. No two files use each other, directly or through others. Tests keep all of
-//! this true.
+//! axum only in `http`. A test keeps this true, and another that files form no circles.
 
 mod causes;
 pub mod cli;
