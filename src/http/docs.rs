@@ -10,6 +10,7 @@ mod archive;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -30,13 +31,18 @@ const ONLY_OURS: HeaderValue = HeaderValue::from_static(
      frame-ancestors 'none'",
 );
 
-pub(super) fn router() -> OpenApiRouter<AppState> {
+/// The text that describes the API.
+#[derive(Clone, Copy)]
+struct Description(fn() -> &'static str);
+
+pub(super) fn router(description: fn() -> &'static str) -> OpenApiRouter<AppState> {
     // The pages are for people and therefore not part of the description.
     let routes = OpenApiRouter::default()
         .routes(routes!(document))
         .route("/docs", get(enter))
         .route("/docs/", get(start))
-        .route("/docs/{*file}", get(file));
+        .route("/docs/{*file}", get(file))
+        .layer(Extension(Description(description)));
     openapi::resource("description", "This description.", routes)
 }
 
@@ -46,8 +52,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     path = "/openapi.json",
     responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value))
 )]
-async fn document() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], openapi::document())
+async fn document(Extension(Description(text)): Extension<Description>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], text())
 }
 
 async fn enter() -> Redirect {

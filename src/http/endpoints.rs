@@ -19,8 +19,8 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::provider::Secret;
 use crate::store::secret::SealedSecret;
-use crate::store::vault::{SealedFor, Vault};
 use crate::store::{Store, StoreError};
+use crate::vault::{SealedFor, Vault};
 
 /// The time between two reads of the store. A new secret works everywhere after this time at the
 /// latest, before anybody can have pasted it into a dashboard.

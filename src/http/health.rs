@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Cause;
-use super::{AppState, frame, openapi};
+use super::{AppState, openapi, request_id};
 use crate::causes::chain;
 
 /// The time after which a component that does not answer counts as away. Shorter than the usual
@@ -143,7 +143,7 @@ fn answer(parts: &[Part]) -> Response {
         code: "not_ready",
         detail: "a part that is needed does not answer",
         parts,
-        request_id: frame::request_id(),
+        request_id: request_id::request_id(),
     };
     let headers = [(CONTENT_TYPE, "application/problem+json")];
     (status, headers, Json(problem)).into_response()

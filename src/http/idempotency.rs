@@ -33,13 +33,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Cause};
-use super::{AppState, auth, frame, input, limits};
+use super::{AppState, auth, input, limits, request_id};
 use crate::causes::chain;
 use crate::domain::role::Role;
 use crate::random;
 use crate::store::StoreError;
 use crate::store::idempotency::{Hold, Reservation, holding};
-use crate::store::vault::SealedFor;
+use crate::vault::SealedFor;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -152,7 +152,7 @@ async fn run(
         }
     };
     // A task of its own, because this one ends when the sender hangs up.
-    let Ok(completed) = frame::detach(work).await else {
+    let Ok(completed) = request_id::detach(work).await else {
         // It panicked, which has been reported already.
         release(&state, &hold).await;
         return Err(ApiError::Internal { cause: None });

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client_addr::subscriber;
+use super::subscriber::subscriber;
 
 /// The time in which one address may cause so many failures before the answer is 429. Each is
 /// forgotten after its share of the time, so the next is allowed soon, not a minute later.

@@ -39,7 +39,6 @@ mod stats;
 mod subscription;
 mod token;
 pub mod usage;
-pub mod vault;
 mod working_set;
 
 use std::path::Path;
@@ -124,9 +123,6 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
-    /// A stored secret does not open with the present key.
-    #[error("a stored webhook secret does not open with the present TOLLGATE_SECRET_KEY")]
-    Sealed,
 }
 
 impl StoreError {
@@ -155,8 +151,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::CorruptRow { .. }
-            | Self::Document { .. }
-            | Self::Sealed => false,
+            | Self::Document { .. } => false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Webhook secrets of endpoints, sealed by the [`Vault`](super::vault::Vault).
+//! Webhook secrets of endpoints, sealed by the [`Vault`](crate::vault::Vault).
 
 use super::record::{binds, record};
 use super::{StoreError, Tx};

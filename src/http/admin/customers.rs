@@ -19,7 +19,8 @@ use crate::domain::validate::FieldError;
 use crate::http::input::CheckedJson;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, Order, SameEmail};
+use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, SameEmail};
+use crate::pipeline::order::Order;
 use crate::provider;
 use crate::store::{CustomerFilter, Listed, Match};
 

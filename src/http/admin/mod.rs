@@ -20,6 +20,7 @@ pub(in crate::http) mod operations;
 mod packages;
 mod plans;
 mod policy;
+mod policy_schema;
 pub(in crate::http) mod problem;
 mod releases;
 mod replays;
@@ -29,7 +30,6 @@ mod subscriptions;
 mod tokens;
 pub(in crate::http) mod view;
 
-pub(super) use policy::PolicyBody;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::ApiError;
@@ -37,7 +37,7 @@ use super::field_errors::{FieldErrors, checked, end, instant, word_of, yes_or_no
 use super::{Admin, AppState, openapi};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::store::Tx;
 
 /// Everything below `/api/v1`.

@@ -20,7 +20,7 @@ use crate::domain::id::CustomerId;
 use crate::domain::validate;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::store::{Granted, HandGrant, StoreError, Tx};
 
 /// Most packages of one order.

@@ -27,7 +27,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// Some of the fields of a policy, checked by [`Policy::with`].
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(in crate::http) struct PolicyBody(Map<String, Value>);
+pub(super) struct PolicyBody(Map<String, Value>);
 
 impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {

@@ -8,7 +8,7 @@ use crate::pipeline::licenses::LicenseError;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
-use crate::store::vault::VaultError;
+use crate::vault::VaultError;
 
 pub(in crate::http) fn customer_not_found() -> ApiError {
     ApiError::not_found("customer_not_found", "there is no such customer")

@@ -17,7 +17,7 @@ use super::{FieldErrors, order_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
-use crate::pipeline::process::Preview;
+use crate::pipeline::replay::Preview;
 use crate::pipeline::replay::{preview_one, replay_one};
 use crate::store::replay::{BulkReplay, Replayable};
 

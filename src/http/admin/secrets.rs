@@ -24,7 +24,7 @@ use crate::provider::{Mode, Spec};
 use crate::random;
 use crate::store::Tx;
 use crate::store::secret::EndpointSecret;
-use crate::store::vault::SealedFor;
+use crate::vault::SealedFor;
 
 /// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
 /// checked against each.

@@ -8,23 +8,17 @@
 mod customers;
 mod envelope;
 mod licenses;
+pub(super) mod routes;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use utoipa_axum::router::OpenApiRouter;
 
 use super::admin::apps::{app_not_found, visible_app};
 use super::admin::order_in;
 use super::error::ApiError;
-use super::{Admin, AppState, Reading, openapi};
+use super::{Admin, AppState, Reading};
 use crate::domain::id::AppSlug;
-use crate::pipeline::customers::Order;
-
-/// What is below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
-pub(super) fn router() -> OpenApiRouter<AppState> {
-    let routes = customers::router().merge(licenses::router());
-    openapi::guarded(OpenApiRouter::default().nest("/api/v1/apps/{slug}", routes))
-}
+use crate::pipeline::order::Order;
 
 /// Who asks, as [`Admin`], and the app that the path names.
 struct InApp {

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::view::{CustomerBody, MerchantCustomer};
-use super::{NOT_FOUND, stream};
+use super::stream;
+use super::view::{CustomerBody, MerchantCustomer, NOT_FOUND};
 use crate::domain::customer::profile::ProfileChange;
 use crate::http::admin::{customer_id, living_customer, order_of};
 use crate::http::input::CheckedJson;

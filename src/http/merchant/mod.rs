@@ -23,12 +23,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
-use super::{AppState, frame, idempotency, no_such_method, no_such_path, openapi};
+use super::fallback::{no_such_method, no_such_path};
+use super::{AppState, frame, idempotency, openapi};
 use crate::domain::validate::FieldError;
-
-/// What is said of who is not there, was deleted, or is another merchant's, and of an id of
-/// another form.
-const NOT_FOUND: &str = "Customer not found or access denied";
+use view::NOT_FOUND;
 
 /// Where this dialect is.
 const PLACE: &str = "/api/customers";

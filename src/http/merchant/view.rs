@@ -11,6 +11,10 @@ use crate::domain::validate::FieldError;
 use crate::http::input::Check;
 use crate::pipeline::customers::SameEmail;
 
+/// The refusal for a customer who does not exist, was deleted or is another merchant's, and for a
+/// malformed id.
+pub(super) const NOT_FOUND: &str = "Customer not found or access denied";
+
 /// A customer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema
 
 use crate::provider;
 
-pub(super) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
+pub(in crate::http) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
 }
