@@ -46,6 +46,17 @@ fn wanted<T: ToString>(
     })
 }
 
+/// Accounts by their keys, and by the provider's ids that external ids can mean.
+fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<String>) -> Vec<Wanted> {
+    let bare = external_ids
+        .iter()
+        .filter_map(|external_id| prefixed_account(external_id).map(|(_, id)| id));
+    wanted("key", accounts)
+        .chain(wanted("id", external_ids))
+        .chain(wanted("id", bare))
+        .collect()
+}
+
 record! {
     struct SettingRow from "apps, plans" {
         provider: Option<Provider>,
@@ -73,12 +84,8 @@ impl Tx {
 
         self.lock_found(app, accounts.iter().flat_map(lock_keys_of_account))
             .await?;
-        let given = &lookup_keys.given_external_ids;
-        let bare = given.iter().filter_map(|it| Some(prefixed_account(it)?.1));
-        let wanted_accounts = wanted("key", &accounts)
-            .chain(wanted("id", given))
-            .chain(wanted("id", bare));
-        self.working_set_accounts(app, &mut working_set, wanted_accounts)
+        let named = wanted_accounts(&accounts, &lookup_keys.given_external_ids);
+        self.working_set_accounts(app, &mut working_set, named.into_iter())
             .await?;
         let mut emails = lookup_keys.emails.clone();
         for account in working_set.accounts.values() {
