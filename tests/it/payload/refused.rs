@@ -1,6 +1,6 @@
 //! What cannot be understood, and what is not meant to be.
 
-use crate::convergence_rig::kind;
+use crate::convergence::rig::kind;
 use crate::support::spec::spec;
 use proptest::prelude::*;
 use serde_json::{Value, json};

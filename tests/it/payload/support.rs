@@ -1,6 +1,6 @@
 //! Reading fixtures, whole and changed.
 
-use crate::convergence_rig::kind;
+use crate::convergence::rig::kind;
 use serde_json::Value;
 use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
