@@ -22,7 +22,7 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::lock::DataDirLock;
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::pipeline::plans::put_settings;
 use crate::pipeline::spool::Spooling;
 use crate::provider::{Mode, Secret};

@@ -11,7 +11,7 @@ use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::{CustomerId, Provider};
 use crate::domain::time::Timestamp;
 use crate::pipeline::bulk_replay;
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
 use crate::server::open_store;
 use crate::store::{Actor, EventFilter, EventRecord, Store, Window};

@@ -11,7 +11,7 @@ use crate::domain::access::token::TokenText;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate;
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
 use crate::server::open_store;
 use crate::store::{Actor, Store};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::customers::Order;
+use super::order::Order;
 use super::replay::{ReplayError, message_of};
 use crate::domain::event::EventOutcome;
 use crate::domain::id::{AppSlug, ReplayId};

@@ -7,7 +7,7 @@
 
 use serde_json::json;
 
-use super::process::audit_entries;
+use super::order::{Order, audit_entries};
 use super::tokens::{self, TokenError, TokenOrder};
 use crate::domain::access::token::TokenText;
 use crate::domain::apply::change::Change;
@@ -18,56 +18,10 @@ use crate::domain::customer::act::{ActError, FreezeOrder};
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::{AdminHold, Customer, Profile};
 use crate::domain::email::fold_email;
-use crate::domain::id::{AppSlug, CustomerId};
-use crate::domain::time::Timestamp;
+use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
 use crate::random::{self, RandomError};
-use crate::store::{Actor, AuditEntry, Match, Store, StoreError, Tx, account_objects};
-
-/// In whose name, where and when something is done.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// In which app.
-    pub app: AppSlug,
-    /// For the audit.
-    pub actor: Actor,
-    /// By the local clock.
-    pub now: Timestamp,
-}
-
-impl Order {
-    /// Writes into the audit what was done, without secrets.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn audit(
-        &self,
-        tx: &mut Tx,
-        customer: Option<&CustomerId>,
-        operation: &str,
-        details: serde_json::Value,
-    ) -> Result<(), StoreError> {
-        let entry = self.entry(customer, operation, details);
-        tx.audit_add(&[entry]).await
-    }
-
-    /// An entry for the audit.
-    fn entry(
-        &self,
-        customer: Option<&CustomerId>,
-        operation: &str,
-        details: serde_json::Value,
-    ) -> AuditEntry {
-        AuditEntry {
-            app: self.app.clone(),
-            at: self.now,
-            actor: self.actor.clone(),
-            customer: customer.cloned(),
-            operation: operation.to_owned(),
-            details,
-        }
-    }
-}
+use crate::store::{Match, Store, StoreError, Tx, account_objects};
 
 /// Why a customer was not made or changed.
 #[derive(Debug, thiserror::Error)]

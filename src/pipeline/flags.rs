@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::customers::Order;
-use super::process::audit_entries;
+use super::order::Order;
+use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::customers::Order;
+use super::order::Order;
 use crate::domain::access::license::{self, License, LicenseCode, Revocation};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};

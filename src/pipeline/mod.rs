@@ -12,6 +12,7 @@ pub mod explain;
 pub mod flags;
 pub mod ingest;
 pub mod licenses;
+pub mod order;
 pub mod plans;
 pub mod policy;
 pub mod process;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::customers::Order;
+use super::order::Order;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::Provider;
 use crate::store::{Plan, StoreError, Tx};

@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::customers::Order;
-use super::process::audit_entries;
+use super::order::Order;
+use super::order::audit_entries;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
 use crate::domain::apply::lookup_keys::LookupKeys;

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::domain::apply::change::{Change, Effect, IgnoreCode, Outcome};
+use super::order::audit_entries;
+use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Occurrence;
@@ -428,28 +429,6 @@ fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
             | EventOutcome::Ignored,
         ) => Admission::Counted,
     }
-}
-
-/// The audit entries of some changes, one each.
-pub(super) fn audit_entries(
-    app: &AppSlug,
-    actor: &Actor,
-    changes: &[Change],
-    now: Timestamp,
-) -> Vec<AuditEntry> {
-    let entry = |change: &Change| {
-        let details = json!(change.operation);
-        let name = details.get("operation").and_then(serde_json::Value::as_str);
-        AuditEntry {
-            app: app.clone(),
-            at: now,
-            actor: actor.clone(),
-            customer: Some(change.customer.clone()),
-            operation: name.unwrap_or_default().to_owned(),
-            details,
-        }
-    };
-    changes.iter().map(entry).collect()
 }
 
 /// A new customer's id.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::customers::Order;
+use super::order::Order;
 use super::process::{self, Preview};
 use super::spool;
 use crate::domain::event::EventOutcome;

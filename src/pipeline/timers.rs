@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::process::audit_entries;
+use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;

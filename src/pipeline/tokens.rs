@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::customers::Order;
+use super::order::Order;
 use crate::domain::access::token::{AdminToken, CustomerToken, TokenText};
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
 use crate::domain::role::Role;

@@ -19,8 +19,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::validate::{self, FieldError};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath};
-use crate::pipeline::customers::Order;
 use crate::pipeline::licenses::{self, Judged, LicenseOrder};
+use crate::pipeline::order::Order;
 use crate::store::{LicenseFilter, Listed, StoreError, Tx, Window};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {

@@ -37,7 +37,7 @@ use super::field_errors::{FieldErrors, checked, end, instant, word_of, yes_or_no
 use super::{Admin, AppState, openapi};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::store::Tx;
 
 /// Everything below `/api/v1`.

@@ -18,7 +18,7 @@ use super::admin::order_in;
 use super::error::ApiError;
 use super::{Admin, AppState, Reading, openapi};
 use crate::domain::id::AppSlug;
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 
 /// What is below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
 pub(super) fn router() -> OpenApiRouter<AppState> {
