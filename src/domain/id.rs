@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::words::words;
+
 /// An identifier whose text is not of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
@@ -168,35 +170,10 @@ pub enum Provider {
     Paddle,
 }
 
-impl Provider {
-    /// Both, in the order in which they are listed everywhere.
-    pub const ALL: [Self; 2] = [Self::Stripe, Self::Paddle];
-
-    /// The name in URLs, columns and settings.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stripe => "stripe",
-            Self::Paddle => "paddle",
-        }
-    }
-}
-
-impl FromStr for Provider {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        match text {
-            "stripe" => Ok(Self::Stripe),
-            "paddle" => Ok(Self::Paddle),
-            _ => Err(IdError::new(text, "a provider (`stripe` or `paddle`)")),
-        }
-    }
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+words!(Provider, or "a provider (`stripe` or `paddle`)" {
+    Stripe = "stripe",
+    Paddle = "paddle",
+});
 
 /// Within what a provider's object ids are unique.
 ///

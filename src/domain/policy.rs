@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
+use crate::domain::words::words;
 
 /// The policy of one app. Fields that a document leaves out have their defaults; fields that it
 /// has too many are refused.
@@ -99,6 +100,11 @@ pub enum OnPaymentFailed {
     Keep,
 }
 
+words!(OnPaymentFailed, all {
+    Suspend = "suspend",
+    Keep = "keep",
+});
+
 /// What the end of the last subscription does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,6 +114,11 @@ pub enum OnEnd {
     /// No access.
     Expire,
 }
+
+words!(OnEnd, all {
+    Freeze = "freeze",
+    Expire = "expire",
+});
 
 /// What a paused subscription does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +132,12 @@ pub enum OnPause {
     Keep,
 }
 
+words!(OnPause, all {
+    Suspend = "suspend",
+    Freeze = "freeze",
+    Keep = "keep",
+});
+
 /// What a pause of collection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,6 +148,11 @@ pub enum OnCollectionPause {
     Suspend,
 }
 
+words!(OnCollectionPause, all {
+    Keep = "keep",
+    Suspend = "suspend",
+});
+
 /// What an open dispute does besides its flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,6 +162,11 @@ pub enum OnDisputeOpened {
     /// No access while it is open.
     Suspend,
 }
+
+words!(OnDisputeOpened, all {
+    Flag = "flag",
+    Suspend = "suspend",
+});
 
 /// What a lost dispute does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +180,12 @@ pub enum OnDisputeLost {
     Keep,
 }
 
+words!(OnDisputeLost, all {
+    Suspend = "suspend",
+    Expire = "expire",
+    Keep = "keep",
+});
+
 /// What a full refund does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,6 +197,12 @@ pub enum OnFullRefund {
     /// Nothing.
     Keep,
 }
+
+words!(OnFullRefund, all {
+    Flag = "flag",
+    Expire = "expire",
+    Keep = "keep",
+});
 
 /// A length of time in whole seconds, written `30s`, `15m`, `36h` or `14d`.
 #[derive(

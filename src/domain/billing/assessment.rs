@@ -10,6 +10,7 @@ use crate::domain::billing::history::{Mark, SubscriptionHistory};
 use crate::domain::id::ObjectKey;
 use crate::domain::policy::{OnCollectionPause, OnPause, OnPaymentFailed, Policy};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// How one subscription stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +55,14 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
-    /// The name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Failing => "failing",
-            Self::Paused => "paused",
-            Self::Pending => "pending",
-            Self::Ended => "ended",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+words!(Standing, all {
+    Good = "good",
+    Failing = "failing",
+    Paused = "paused",
+    Pending = "pending",
+    Ended = "ended",
+    Unknown = "unknown",
+});
 
 /// What billing says of a subscription or of a customer, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,17 +78,12 @@ pub enum Verdict {
     Ended,
 }
 
-impl Verdict {
-    /// The name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Failing => "failing",
-            Self::Paused => "paused",
-            Self::Ended => "ended",
-        }
-    }
-}
+words!(Verdict, all {
+    Good = "good",
+    Failing = "failing",
+    Paused = "paused",
+    Ended = "ended",
+});
 
 /// Works out how a subscription stands. `removed_at` is when its account was deleted at the
 /// provider, whether the subscription was known by then or not.

@@ -18,6 +18,7 @@ use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The address by which an account finds its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,6 +322,13 @@ pub enum Tie {
     /// It followed nobody.
     Own,
 }
+
+words!(&Tie {
+    Pin = "pin",
+    ExternalId = "external_id",
+    Email = "email",
+    Own = "own",
+});
 
 /// How these accounts found their customers. The working set holds all accounts that first held the
 /// addresses of these, and all rows that could match.

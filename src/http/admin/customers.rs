@@ -12,14 +12,15 @@ use super::list::{Filters, List, Listing, Paging, PagingQuery};
 use super::view::{self, CustomerView};
 use super::{FieldErrors, instant, order_of, problem, shown_customer, yes_or_no};
 use crate::domain::customer::profile::ProfileChange;
-use crate::domain::customer::row::Customer;
+use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::http::input::CheckedJson;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, Order, SameEmail};
+use crate::pipeline::customers::{self, Acted, Created, Deletion, GotOrCreated, SameEmail};
+use crate::pipeline::order::Order;
 use crate::store::{CustomerFilter, Listed, Match};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -347,7 +348,7 @@ fn searched(field: &str, text: Option<String>) -> Result<Option<String>, FieldEr
 
 fn status(text: Option<String>) -> Result<Option<String>, FieldError> {
     match filled(text) {
-        Some(word) if !["active", "suspended", "frozen", "expired"].contains(&word.as_str()) => {
+        Some(word) if !Status::WORDS.contains(&word.as_str()) => {
             let message = "must be active, suspended, frozen or expired";
             Err(FieldError::new("status", message))
         }

@@ -359,11 +359,10 @@ impl From<CourtesyCause> for CourtesyView {
 
 impl From<AccountCause> for AccountView {
     fn from(it: AccountCause) -> Self {
-        let (linked_by, email, follows) = match it.tie {
-            Tie::Pin => ("pin", None, None),
-            Tie::ExternalId => ("external_id", None, None),
-            Tie::Email { email, follows } => ("email", Some(email), follows),
-            Tie::Own => ("own", None, None),
+        let linked_by = it.tie.as_str();
+        let (email, follows) = match it.tie {
+            Tie::Email { email, follows } => (Some(email), follows),
+            Tie::Pin | Tie::ExternalId | Tie::Own => (None, None),
         };
         Self {
             provider: it.provider.as_str(),

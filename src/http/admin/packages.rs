@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,7 +21,7 @@ use crate::domain::id::CustomerId;
 use crate::domain::validate;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 use crate::store::{Granted, HandGrant, StoreError, Tx};
 
 /// Most packages of one order.
@@ -35,6 +36,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("packages", "What customers may have.", routes)
 }
 
+/// The origin of a grant: by hand, or by a plan.
+fn grant_source() -> Object {
+    words::one_of(["manual", "plan"])
+}
+
 /// A package that a customer may have, and why.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CustomerPackage)]
@@ -42,7 +48,7 @@ pub(super) struct PackageView {
     pub(super) package: String,
     constraint: String,
     /// By hand, or by a plan.
-    #[schema(schema_with = words::grant_source)]
+    #[schema(schema_with = grant_source)]
     source: &'static str,
     /// Of a plan.
     #[schema(examples("stripe"))]

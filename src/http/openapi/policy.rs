@@ -7,7 +7,10 @@ use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schem
 use utoipa::{PartialSchema, ToSchema};
 
 use super::words::one_of;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{
+    OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
+    OnPaymentFailed, Policy,
+};
 use crate::http::admin::PolicyBody;
 
 fn told(about: &str, schema: Object) -> ObjectBuilder {
@@ -27,7 +30,7 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
             "on_payment_failed",
             told(
                 "When no subscription is good and one is failing.",
-                one_of(["suspend", "keep"]),
+                one_of(OnPaymentFailed::WORDS),
             ),
         ),
         (
@@ -43,44 +46,38 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         ),
         (
             "on_end",
-            told(
-                "When every subscription has ended.",
-                one_of(["freeze", "expire"]),
-            ),
+            told("When every subscription has ended.", one_of(OnEnd::WORDS)),
         ),
         (
             "on_pause",
             told(
                 "When the best subscription is paused.",
-                one_of(["suspend", "freeze", "keep"]),
+                one_of(OnPause::WORDS),
             ),
         ),
         (
             "on_collection_pause",
             told(
                 "When the provider goes on but does not collect.",
-                one_of(["keep", "suspend"]),
+                one_of(OnCollectionPause::WORDS),
             ),
         ),
         (
             "on_dispute_opened",
             told(
                 "When money was taken back and the dispute is open.",
-                one_of(["flag", "suspend"]),
+                one_of(OnDisputeOpened::WORDS),
             ),
         ),
         (
             "on_dispute_lost",
-            told(
-                "When a dispute was lost.",
-                one_of(["suspend", "expire", "keep"]),
-            ),
+            told("When a dispute was lost.", one_of(OnDisputeLost::WORDS)),
         ),
         (
             "on_full_refund",
             told(
                 "When all of a payment was given back.",
-                one_of(["flag", "expire", "keep"]),
+                one_of(OnFullRefund::WORDS),
             ),
         ),
         (
