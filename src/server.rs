@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +22,7 @@ use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::lock::DataDirLock;
 use crate::pipeline::order::Order;
-use crate::pipeline::plans::put_settings;
+use crate::pipeline::setup;
 use crate::pipeline::spool::Spooling;
 use crate::provider::{Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
@@ -300,29 +299,18 @@ async fn prepare(
     roles: Roles,
     clock: &dyn Clock,
 ) -> Result<bool, StoreError> {
-    let now = clock.now();
-    let mut tx = store.begin_in(&AppSlug::default_app()).await?;
-    let first_start = tx.app_ensure_default(now).await?;
     let order = Order {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
-        now,
+        now: clock.now(),
     };
-    if first_start {
-        let details = json!({"slug": order.app, "from": null, "to": order.app});
-        order.audit(&mut tx, None, "app_create", details).await?;
-    }
-    if roles.worker {
-        let mut plans = Vec::new();
-        for provider in Provider::ALL {
-            for (price, grants) in config.provider(provider).prices.iter().flatten() {
-                plans.push((provider, price.clone(), grants.clone()));
-            }
+    let mut plans = Vec::new();
+    for provider in Provider::ALL {
+        for (price, grants) in config.provider(provider).prices.iter().flatten() {
+            plans.push((provider, price.clone(), grants.clone()));
         }
-        put_settings(&mut tx, &order, &plans).await?;
     }
-    tx.commit().await?;
-    Ok(first_start)
+    setup::prepare(store, &order, roles.worker.then_some(&plans)).await
 }
 
 fn open_vault(config: &Config) -> Result<Vault, VaultError> {

@@ -20,8 +20,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigErrors, Loaded, Source};
+use crate::pipeline::admin_tokens::AdminTokenError;
 use crate::pipeline::replay::ReplayError;
-use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::store::StoreError;
@@ -112,7 +112,7 @@ pub enum CliError {
     Random(#[from] RandomError),
     /// No token was made.
     #[error("no token was made")]
-    Token(#[from] TokenError),
+    Token(#[from] AdminTokenError),
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),

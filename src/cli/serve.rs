@@ -12,7 +12,7 @@ use crate::config::Loaded;
 use crate::domain::id::Provider;
 use crate::domain::role;
 use crate::http::Roles;
-use crate::pipeline::tokens::AdminTokenOrder;
+use crate::pipeline::admin_tokens::AdminTokenOrder;
 use crate::server::Server;
 use crate::telemetry;
 

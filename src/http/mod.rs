@@ -7,7 +7,8 @@
 //! methods that do not exist and of handlers that panic.
 
 pub mod access;
-pub mod admin;
+mod admin;
+mod api;
 mod apps;
 pub mod auth;
 #[cfg(test)]

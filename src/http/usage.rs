@@ -1,4 +1,4 @@
-//! Who used what, counted in memory and written now and then.
+//! Counting who used what: in memory, and written now and then.
 //!
 //! An access check or a webhook that had to write would cost a transaction each, and fail while
 //! the store is away. So uses are noted in memory and written every ten seconds, and at the end. A
@@ -14,6 +14,7 @@ use crate::causes::chain;
 use crate::domain::access::token::{AdminToken, CustomerToken};
 use crate::domain::id::SecretId;
 use crate::domain::time::Timestamp;
+use crate::pipeline::usage;
 use crate::store::usage::{SecretUses, Uses};
 use crate::store::{Store, StoreError};
 
@@ -63,12 +64,7 @@ impl Usage {
         if uses.is_empty() {
             return Ok(());
         }
-        let written = async {
-            let mut tx = store.begin().await?;
-            tx.usage_add(&uses).await?;
-            tx.commit().await
-        };
-        let written = written.await;
+        let written = usage::write(store, &uses).await;
         if written.is_err() {
             self.with(|all| all.add(uses));
         }

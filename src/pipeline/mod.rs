@@ -1,24 +1,46 @@
-//! The use cases: what Tollgate does with a webhook, an order of an admin, a due time.
+//! The use cases: everything that Tollgate does, whoever asks for it.
 //!
-//! [`ingest`] hands a verified webhook over to the queue. [`process`] turns a batch of messages
-//! into facts, folds them into what is kept, and commits the batch with its outcomes.
-//! [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
-//! [`record`] moves dead letters into the ledger, [`replay`] publishes an event of the ledger
-//! again and [`bulk_replay`] many, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
+//! The way of a webhook: [`ingest`] hands it over to the queue, [`process`] turns a batch of
+//! messages into facts, folds them into what is kept, and commits the batch with its outcomes.
+//! [`spool`] keeps what the queue did not take, and [`relay`] publishes it later. [`record`] moves
+//! dead letters into the ledger, [`replay`] publishes an event of the ledger again and
+//! [`bulk_replay`] many, [`timers`] acts on due times.
+//!
+//! What admins, customers and registries ask for: a file for each noun, such as [`customers`],
+//! [`grants`] and [`access`]. An act takes the store and an [`Order`](order::Order), is one
+//! transaction, and returns what its answer shows as that transaction left it. A question takes
+//! the store and reads one consistent picture. The HTTP API, its dialects and the commands call
+//! the same functions.
+//!
+//! They know the store and the queue, and nobody's HTTP.
 
+pub mod access;
+pub mod admin_tokens;
+pub mod apps;
+pub mod audit;
 pub mod bulk_replay;
 pub mod customers;
+pub mod events;
 pub mod explain;
 pub mod flags;
+pub mod grants;
+pub mod idempotency;
 pub mod ingest;
 pub mod licenses;
 pub mod order;
+pub mod packages;
 pub mod plans;
 pub mod policy;
 pub mod process;
 pub mod record;
 pub mod relay;
+pub mod releases;
 pub mod replay;
+pub mod secrets;
+pub mod setup;
 pub mod spool;
+pub mod stats;
+pub mod subscriptions;
 pub mod timers;
 pub mod tokens;
+pub mod usage;

@@ -86,8 +86,9 @@ pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> 
     Ok(InForce { policy, pending })
 }
 
-/// Sets some fields of an app's policy; what it is then, and whether anything changed. A change
-/// of `match_by_email` first pins the accounts that would follow another customer.
+/// Sets some fields of an app's policy. Returns the policy as it is then, and whether anything
+/// changed. A change of `match_by_email` first pins the accounts that would follow another
+/// customer.
 ///
 /// # Errors
 /// When fields are wrong, there is no such app, or the store failed.
@@ -102,24 +103,28 @@ pub async fn put(
     let policy = before
         .with(fields)
         .map_err(|errors| PolicyError::Invalid { errors })?;
-    let changed = policy != before;
-    if changed {
-        if policy.match_by_email != before.match_by_email {
-            pin_accounts(&mut tx, order, &policy).await?;
-        }
-        tx.app_policy_put(app, &policy).await?;
-        let details = json!({"from": before, "to": policy});
-        order.audit(&mut tx, None, "policy_put", details).await?;
-        tx.commit().await?;
-        // The policy stands already, so whatever stops the walk now only leaves it to the timers.
-        if let Err(error) = first_steps(store, app, order.now).await {
+    if policy == before {
+        let pending = tx.app_walk(app).await?.is_some();
+        return Ok((InForce { policy, pending }, false));
+    }
+    if policy.match_by_email != before.match_by_email {
+        pin_accounts(&mut tx, order, &policy).await?;
+    }
+    tx.app_policy_put(app, &policy).await?;
+    let details = json!({"from": before, "to": policy});
+    order.audit(&mut tx, None, "policy_put", details).await?;
+    tx.commit().await?;
+    // The policy stands already, so whatever stops the walk now only leaves it to the timers.
+    let pending = first_steps(store, app, order.now)
+        .await
+        .unwrap_or_else(|error| {
             warn!(
                 error = chain(&error),
                 "deriving customers under a new policy failed; the timers go on"
             );
-        }
-    }
-    Ok((show(store, app).await?, changed))
+            true
+        });
+    Ok((InForce { policy, pending }, true))
 }
 
 /// Takes the next step of each app's walk; whether there may be more to do.
@@ -144,13 +149,14 @@ pub async fn walk_on(store: &Store, now: Timestamp) -> Result<bool, StoreError> 
     Ok(more)
 }
 
-async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<(), StoreError> {
+/// Takes the first steps of a walk; whether any are left.
+async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<bool, StoreError> {
     for _ in 0..STEPS_AT_ONCE {
         if !step(store, app, now).await? {
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Derives the next customers of an app's walk; whether any are left.

@@ -281,7 +281,7 @@ async fn fifty_who_get_or_create_one_customer_get_the_same() {
     let mut created = 0;
     for answer in join_all(calls).await {
         match answer {
-            GotOrCreated::Got(customer) => ids.insert(customer.id),
+            GotOrCreated::Got(found) => ids.insert(found.customer.id),
             GotOrCreated::Created(new) => {
                 created += 1;
                 ids.insert(new.customer.id)

@@ -9,12 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::{FieldErrors, instant, word_of};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::field_errors::{FieldErrors, instant, word_of};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState};
+use crate::pipeline::audit;
 use crate::store::{AuditFilter, AuditRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -110,7 +111,6 @@ async fn list(
     Listing { paging, filter }: Listing<AuditQuery>,
 ) -> Result<Json<List<AuditView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let part = tx.audit_list(&app, &filter, &paging.0).await?;
+    let part = audit::list(&state.store, &app, &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, |record| AuditView::of(&app, record))))
 }

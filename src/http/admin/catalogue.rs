@@ -7,15 +7,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
 use super::packages::{PackageView, packages_of};
 use super::releases::package_of;
 use crate::domain::access::check::{Holder, decide};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{List, Paging, PagingQuery, map};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::store::{Granted, Listed, NamedPackage};
+use crate::pipeline::customers::CustomerPage;
+use crate::pipeline::packages;
+use crate::store::{Granted, NamedPackage};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -56,8 +58,7 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<NamedPackageView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let all = tx.package_list(&admin.app_or_default()).await?;
+    let all = packages::list(&state.store, &admin.app_or_default()).await?;
     let all = all.into_iter().map(NamedPackageView::from).collect();
     Ok(paging.cut(all, |it| it.package.clone()))
 }
@@ -122,12 +123,9 @@ async fn holders(
 ) -> Result<Json<List<HolderView>>, ApiError> {
     let package = package_of(&vendor, &name)?;
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let part = tx.package_holders(&app, &package, &paging.0).await?;
-    let Listed { rows, total, next } = part;
-    let granted = tx.access_granted(&app, &rows).await?;
+    let page = packages::holders(&state.store, &app, &package, &paging.0).await?;
+    let CustomerPage { part, granted } = page;
     let now = state.clock.now();
     let view = |customer| HolderView::new(customer, &package, &granted, now);
-    let rows = rows.into_iter().map(view).collect();
-    Ok(paging.answer(Listed { rows, total, next }))
+    Ok(paging.answer(map(part, view)))
 }

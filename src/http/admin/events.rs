@@ -2,24 +2,107 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::view::EventView;
-use super::{FieldErrors, instant, problem, word_of};
+use crate::domain::event::EventError;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::api::{problem, time};
+use crate::http::field_errors::{FieldErrors, instant, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::store::EventFilter;
+use crate::pipeline::events;
+use crate::store::{EventFilter, EventRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(show));
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
+}
+
+/// An event of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventView {
+    #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
+    id: String,
+    #[schema(schema_with = words::provider)]
+    provider: &'static str,
+    #[schema(examples("default"))]
+    app: String,
+    account: Option<String>,
+    livemode: Option<bool>,
+    #[schema(examples("invoice.paid"))]
+    #[serde(rename = "type")]
+    event_type: String,
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+    #[schema(format = DateTime)]
+    received_at: String,
+    #[schema(format = DateTime)]
+    processed_at: Option<String>,
+    #[schema(schema_with = words::outcome)]
+    outcome: &'static str,
+    duplicates: i64,
+    attempts: i64,
+    error: Option<EventErrorView>,
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    customer_id: Option<String>,
+    /// What was before and after.
+    changes: Value,
+    /// As it came. Only in the single view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payload: Option<Value>,
+}
+
+/// Why an event is not applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventError)]
+pub(super) struct EventErrorView {
+    code: String,
+    detail: String,
+}
+
+impl From<EventError> for EventErrorView {
+    fn from(error: EventError) -> Self {
+        Self {
+            code: error.code,
+            detail: error.detail,
+        }
+    }
+}
+
+impl From<EventRecord> for EventView {
+    fn from(record: EventRecord) -> Self {
+        // Only JSON is accepted; what cannot be read all the same is shown as it is.
+        let payload = record
+            .payload
+            .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        Self {
+            id: record.key.id,
+            provider: record.key.provider.as_str(),
+            app: record.key.app.into(),
+            account: record.account,
+            livemode: record.livemode,
+            event_type: record.event_type,
+            occurred_at: time(record.occurred_at),
+            received_at: record.received_at.to_string(),
+            processed_at: time(record.processed_at),
+            outcome: record.outcome.as_str(),
+            duplicates: record.duplicates,
+            attempts: record.attempts,
+            error: record.error.map(EventErrorView::from),
+            customer_id: record.customer.map(Into::into),
+            changes: record.changes,
+            payload,
+        }
+    }
 }
 
 /// The filters of the list. Texts throughout, so that each has its own message.
@@ -84,10 +167,7 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<EventQuery>,
 ) -> Result<Json<List<EventView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let part = tx
-        .event_list(&admin.app_or_default(), &filter, &paging.0)
-        .await?;
+    let part = events::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
@@ -102,11 +182,6 @@ async fn show(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<EventView>, ApiError> {
-    let found = state
-        .store
-        .read()
-        .await?
-        .event_find(&admin.app_or_default(), &id)
-        .await?;
+    let found = events::find(&state.store, &admin.app_or_default(), &id).await?;
     Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
 }

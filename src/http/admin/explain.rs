@@ -9,18 +9,17 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::shown_customer;
-use super::view::{self, FlagView};
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::explain::{
     AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
 };
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::identity::links::Tie;
-use crate::domain::time::Timestamp;
+use crate::http::api::flag::{FlagView, flags};
+use crate::http::api::{customer_id, time};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::pipeline::explain::{Explained, explained};
+use crate::pipeline::explain::{Explained, explain};
 use crate::store::EventRecord;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -30,10 +29,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         "Why customers are shown as they are.",
         routes,
     )
-}
-
-fn time(at: Option<Timestamp>) -> Option<String> {
-    at.map(|at| at.to_string())
 }
 
 /// Why a customer is shown as it is.
@@ -216,11 +211,11 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<ExplanationView>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let explained = explained(&mut tx, &app, &customer, state.clock.now()).await?;
-    let flags = view::flags(&mut tx, &app, &customer).await?;
-    let view = match explained {
+    let id = customer_id(&id)?;
+    let found = explain(&state.store, &app, &id, state.clock.now()).await?;
+    let customer = found.details.customer;
+    let flags = flags(&customer, &found.details.granted);
+    let view = match found.explained {
         Some(explained) => of_living(customer, explained, flags),
         None => of_deleted(customer, flags),
     };

@@ -8,10 +8,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::view::FlagView;
-use super::{FieldErrors, order_of, word_of};
 use crate::domain::time::Timestamp;
+use crate::http::api::flag::FlagView;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::api::order_of;
+use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::flags::{self, FlagError};
@@ -74,10 +75,7 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<FlagQuery>,
 ) -> Result<Json<List<FlagView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let part = tx
-        .flag_list(&admin.app_or_default(), &filter, &paging.0)
-        .await?;
+    let part = flags::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, |held| FlagView::from(&held))))
 }
 

@@ -8,11 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apps::app_not_found;
-use super::order_of;
 use crate::domain::id::CustomerId;
 use crate::domain::policy::Policy;
 use crate::domain::validate::FieldError;
+use crate::http::api::{order_of, problem};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
 use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
@@ -33,7 +32,7 @@ impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::Invalid { errors } => Self::invalid(errors),
-            PolicyError::NoApp => app_not_found(),
+            PolicyError::NoApp => problem::app_not_found(),
             PolicyError::Store(error) => error.into(),
         }
     }

@@ -5,15 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::events::EventQuery;
-use super::list::Filters;
-use super::view::{EventErrorView, time};
-use super::{FieldErrors, order_of};
+use super::events::{EventErrorView, EventQuery};
+use crate::http::api::list::Filters;
+use crate::http::api::{order_of, time};
+use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
@@ -100,11 +100,7 @@ async fn replay(
         return Ok(Json(PreviewView::of(id, preview)).into_response());
     }
     let (store, publisher) = (&state.store, &*state.publisher);
-    replay_one(store, publisher, &order.app, &id, force, order.now).await?;
-    let mut tx = state.store.begin().await?;
-    let details = json!({"event_id": id, "force": force});
-    order.audit(&mut tx, None, "event_replay", details).await?;
-    tx.commit().await?;
+    replay_one(store, publisher, &order, &id, force).await?;
     let view = ReplayView { id, replayed: true };
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
@@ -254,7 +250,6 @@ async fn show(
 ) -> Result<Json<BulkReplayView>, ApiError> {
     let unknown = || ApiError::not_found("replay_not_found", "there is no such replay");
     let id = id.parse().map_err(|_| unknown())?;
-    let mut tx = state.store.read().await?;
-    let found = tx.replay_find(&admin.app_or_default(), &id).await?;
+    let found = bulk_replay::find(&state.store, &admin.app_or_default(), &id).await?;
     Ok(Json(found.ok_or_else(unknown)?.into()))
 }

@@ -11,18 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apps::visible_app;
 use crate::causes::chain;
-use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::http::api::visible_app;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
-use crate::pipeline::spool;
+use crate::pipeline::stats::{Stats, stats};
 use crate::queue::Depths;
-use crate::store::{StoreError, Tx};
-
-/// What "lately" means for events.
-const LATELY: Duration = Duration::from_hours(24);
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
@@ -110,6 +105,17 @@ struct EventStatsView {
     oldest_pending_seconds: Option<i64>,
 }
 
+impl EventStatsView {
+    fn of(stats: &Stats, now: Timestamp) -> Self {
+        let age = |since: Timestamp| (now.seconds() - since.seconds()).max(0);
+        Self {
+            all: stats.events.clone().into(),
+            last_24_hours: stats.recent_events.clone().into(),
+            oldest_pending_seconds: stats.oldest_pending.map(age),
+        }
+    }
+}
+
 /// What lies where. A queue that does not answer has null everywhere but in the spool.
 #[derive(Serialize, ToSchema)]
 #[schema(as = QueueStats)]
@@ -168,42 +174,23 @@ async fn show(
     admin: Admin,
     ValidQuery(query): ValidQuery<StatsQuery>,
 ) -> Result<Json<StatsView>, ApiError> {
-    let mut tx = state.store.read().await?;
     let app = match query.app {
-        Some(slug) => Some(visible_app(&mut tx, &admin, &slug).await?.slug),
+        Some(slug) => Some(visible_app(&state, &admin, &slug).await?.slug),
         None => admin.app.clone(),
     };
-    let customers = tx.stats_customers(app.as_ref()).await?.into();
-    let events = events(&mut tx, &state, app.as_ref()).await?;
-    let spool = spool::depth(&mut tx).await?;
-    // Before the queue is asked: no transaction stays open across a network call.
-    drop(tx);
+    let now = state.clock.now();
+    let stats = stats(&state.store, app.as_ref(), now).await?;
+    // No transaction stays open across a network call, so the queue is asked after the store.
     let queue = match admin.app {
-        None => Some(QueueView::of(depths(&state).await, spool)),
+        None => Some(QueueView::of(depths(&state).await, stats.spool)),
         Some(_) => None,
     };
     Ok(Json(StatsView {
         app: app.map(Into::into),
-        customers,
-        events,
+        events: EventStatsView::of(&stats, now),
+        customers: stats.customers.into(),
         queue,
     }))
-}
-
-async fn events(
-    tx: &mut Tx,
-    state: &AppState,
-    app: Option<&AppSlug>,
-) -> Result<EventStatsView, StoreError> {
-    let now = state.clock.now();
-    let lately = tx.stats_events_since(now.minus(LATELY)).await?;
-    let oldest = tx.stats_oldest_pending(app).await?;
-    let age = |since: Timestamp| (now.seconds() - since.seconds()).max(0);
-    Ok(EventStatsView {
-        all: tx.stats_events(app).await?.into(),
-        last_24_hours: tx.stats_events_from(app, lately).await?.into(),
-        oldest_pending_seconds: oldest.map(age),
-    })
 }
 
 /// The depths, if the queue says them. The other figures are worth having without.

@@ -7,15 +7,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::shown_customer;
-use super::view::time;
 use crate::domain::billing::assessment::{Verdict, assessment};
 use crate::domain::billing::fact::{Item, SubscriptionStatus};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{customer_id, time};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::pipeline::subscriptions;
 use crate::store::OwnedSubscription;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -127,12 +127,9 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<SubscriptionView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let policy = tx.app_policy(&app).await?.unwrap_or_default();
-    let all = tx.subscription_list(&app, &customer.id).await?;
+    let found = subscriptions::list_of(&state.store, &app, &customer_id(&id)?).await?;
     let now = state.clock.now();
-    let view = |owned| SubscriptionView::new(owned, &policy, now);
-    let all: Vec<SubscriptionView> = all.into_iter().map(view).collect();
+    let view = |owned| SubscriptionView::new(owned, &found.policy, now);
+    let all: Vec<SubscriptionView> = found.all.into_iter().map(view).collect();
     Ok(paging.cut(all, |it| it.key.clone()))
 }

@@ -9,17 +9,16 @@ use utoipa_axum::routes;
 use super::InApp;
 use super::envelope::{Data, DataList};
 use crate::domain::customer::profile::ProfileChange;
-use crate::http::admin::customer_id;
-use crate::http::admin::customers::{
-    ActedView, CreatedView, EmailQuery, ExternalIdQuery, FoundOrMade, ListQuery, Named, acted,
-    created, found, found_or_made, listed,
+use crate::http::api::customer::{
+    self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
+    ListQuery, found, found_or_made, listed,
 };
-use crate::http::admin::list::{Listing, PagingQuery};
-use crate::http::admin::view::CustomerView;
+use crate::http::api::customer_id;
+use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::input::CheckedJson;
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Deletion, SameEmail};
+use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -65,8 +64,8 @@ async fn create(
 ) -> Result<(StatusCode, Json<Data<CreatedView>>), ApiError> {
     let order = within.order(&state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
-    let (status, made) = created(&state, &order.app, made).await?;
-    Ok((status, Data::of(made)))
+    let view = CreatedView::of(&order.app, made);
+    Ok((StatusCode::CREATED, Data::of(Json(view))))
 }
 
 /// Finds a customer of an app by external id, then by e-mail address, or makes it.
@@ -100,7 +99,7 @@ async fn show(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
 ) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = found(&state, &within.app, Named::Id(&id)).await?;
+    let customer = customer::by_id(&state, &within.app, &id).await?;
     Ok(Data::of(customer))
 }
 
@@ -116,7 +115,7 @@ async fn by_email(
     within: InApp,
     ValidQuery(query): ValidQuery<EmailQuery>,
 ) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = found(&state, &within.app, Named::Email(&query.email)).await?;
+    let customer = customer::by_email(&state, &within.app, &query.email).await?;
     Ok(Data::of(customer))
 }
 
@@ -157,8 +156,7 @@ async fn update(
 ) -> Result<Json<Data<ActedView>>, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
     let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
-    let customer = acted(&state, &order.app, updated).await?;
-    Ok(Data::of(customer))
+    Ok(Data::of(Json(ActedView::of(&order.app, updated))))
 }
 
 /// Deletes a customer of an app with all that belongs to it.

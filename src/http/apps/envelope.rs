@@ -4,7 +4,7 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::admin::list::Paging;
+use crate::http::api::list::Paging;
 use crate::store::{Listed, Window};
 
 /// One object.

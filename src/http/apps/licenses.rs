@@ -8,12 +8,12 @@ use utoipa_axum::routes;
 
 use super::envelope::{Data, DataList};
 use super::{InApp, ReadingInApp};
-use crate::http::admin::licenses::{
+use crate::http::api::body::{EmptyBody, ReasonBody};
+use crate::http::api::license::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, reinstate_in, revoke_in, show_in, validate_in,
 };
-use crate::http::admin::list::{Listing, PagingQuery};
-use crate::http::admin::operations::{EmptyBody, ReasonBody};
+use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 

@@ -13,8 +13,8 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::admin::apps::{app_not_found, visible_app};
-use super::admin::order_in;
+use super::api::problem::app_not_found;
+use super::api::{order_in, visible_app};
 use super::error::ApiError;
 use super::{Admin, AppState, Reading, openapi};
 use crate::domain::id::AppSlug;
@@ -42,8 +42,7 @@ impl InApp {
         let path = path.map_err(|_| app_not_found())?;
         let slug = path.iter().find(|(name, _)| *name == "slug");
         let slug = slug.map(|(_, slug)| slug).unwrap_or_default();
-        let mut tx = state.store.read().await?;
-        let app = visible_app(&mut tx, &admin, slug).await?.slug;
+        let app = visible_app(state, &admin, slug).await?.slug;
         Ok(Self { admin, app })
     }
 

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::view::{CustomerBody, MerchantCustomer};
 use super::{NOT_FOUND, stream};
 use crate::domain::customer::profile::ProfileChange;
-use crate::http::admin::{customer_id, living_customer, order_of};
+use crate::http::api::{customer_id, order_of};
 use crate::http::input::CheckedJson;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -118,8 +118,9 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<CustomerAnswer>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = living_customer(&mut tx, &app, &id).await.map_err(hidden)?;
+    let id = customer_id(&id).map_err(hidden)?;
+    let found = customers::find_living(&state.store, &app, &id).await;
+    let customer = found.map_err(|error| hidden(error.into()))?;
     let customer = MerchantCustomer::of(&app, customer);
     Ok(Json(CustomerAnswer { customer }))
 }
@@ -193,12 +194,11 @@ async fn delete(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<SuccessAnswer>, ApiError> {
-    let order = order_of(&admin, &state);
-    let mut tx = state.store.read().await?;
-    let found = living_customer(&mut tx, &order.app, &id).await;
-    let id = found.map_err(hidden)?.id;
-    drop(tx);
+    let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
     let deleted = customers::delete(&state.store, &order, &id, Deletion::Soft).await;
-    deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))?;
-    Ok(Json(SuccessAnswer { success: true }))
+    if deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))? {
+        Ok(Json(SuccessAnswer { success: true }))
+    } else {
+        Err(not_found())
+    }
 }

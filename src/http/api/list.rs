@@ -1,4 +1,4 @@
-//! Lists: which part is asked for, and how it is answered.
+//! Lists: reading which part of one is asked for, and answering with it.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -128,7 +128,7 @@ fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
 
 /// The answer to a list.
 #[derive(Serialize, ToSchema)]
-pub(super) struct List<T> {
+pub(in crate::http) struct List<T> {
     data: Vec<T>,
     meta: Meta,
 }
@@ -156,7 +156,7 @@ enum Meta {
 
 impl Paging {
     /// Dresses a part that the store cut.
-    pub(super) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
+    pub(in crate::http) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
         let meta = match self.0 {
             Window::Page { number, size } => {
                 let total = part.total.unwrap_or_default();
@@ -182,14 +182,14 @@ impl Paging {
     }
 
     /// Cuts and dresses a list that is in memory as a whole. `key` names a row for walks.
-    pub(super) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
+    pub(in crate::http) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
         let part = Listed::of(all, &self.0, key);
         self.answer(part)
     }
 }
 
 /// The same rows, dressed.
-pub(super) fn map<T, U>(part: Listed<T>, dress: impl FnMut(T) -> U) -> Listed<U> {
+pub(in crate::http) fn map<T, U>(part: Listed<T>, dress: impl FnMut(T) -> U) -> Listed<U> {
     let rows = part.rows.into_iter().map(dress).collect();
     Listed {
         rows,
