@@ -44,14 +44,14 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("access", "The access check, for registries.", routes)
 }
 
-/// What is asked.
+/// A question about one package.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AccessQuery {
     /// `vendor/name`, in any case.
     #[param(required, min_length = 1, example = "acme/tool")]
     package: Option<String>,
-    /// As Composer writes it; without it, whether any version may be had.
+    /// A version, as Composer writes it. Without it, the check asks for any version.
     #[param(example = "2.1.0")]
     version: Option<String>,
 }
@@ -65,7 +65,7 @@ impl AccessQuery {
     }
 }
 
-/// What is answered.
+/// The answer to an access check.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Access)]
 pub(super) struct AccessAnswer {
@@ -77,7 +77,7 @@ pub(super) struct AccessAnswer {
     status: Option<&'static str>,
     package: Option<String>,
     version: Option<String>,
-    /// The token's word for the registry.
+    /// The token's scope, a word for the registry.
     scope: Option<String>,
 }
 
@@ -163,17 +163,17 @@ const fn status_of(code: AccessCode) -> StatusCode {
     }
 }
 
-/// Tells whether a token may have a package in a version.
+/// Checks whether a token may have a version of a package.
 ///
-/// The same stands in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and `-Status`, for
-/// proxies that see no bodies.
+/// The answer is repeated in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and
+/// `-Status`, for proxies that see no bodies.
 #[utoipa::path(
     get,
     path = "/access",
     params(AccessQuery),
     security(("customer_token" = []), ("customer_basic" = [])),
     responses(
-        (status = 200, description = "Yes.", body = AccessAnswer),
+        (status = 200, description = "The token may have it.", body = AccessAnswer),
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
         (status = 422, description = "`query_invalid`: no package is named."),
@@ -228,7 +228,7 @@ struct PackagesAnswer {
     packages: BTreeMap<String, ExtentView>,
 }
 
-/// Which versions of a package: a constraint, or, for the frozen, a list.
+/// The versions of a package that may be had: a constraint or, for frozen customers, a list.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Extent)]
 struct ExtentView {
@@ -258,7 +258,7 @@ impl From<Extent> for ExtentView {
     }
 }
 
-/// Tells everything that a token may have.
+/// Lists everything that a token may have.
 #[utoipa::path(
     get,
     path = "/access/packages",

@@ -1,4 +1,4 @@
-//! Which webhook endpoints there are, in memory.
+//! The known webhook endpoints, in memory.
 //!
 //! A receiver must know an endpoint's secrets before it can tell an honest webhook from a forged
 //! one, and must go on knowing them while the store is away: then the queue may still work, and
@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError};
 /// which is shorter than anybody needs to paste it into a dashboard.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
-/// Why an endpoint's secrets cannot be had.
+/// Why there are no secrets for an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// There is no such endpoint: the app does not exist, or has no current secret.
@@ -55,18 +55,18 @@ struct Inner {
     refreshing: Mutex<()>,
 }
 
-/// What was known at one moment.
+/// The endpoints as they were known at one moment.
 #[derive(Default)]
 struct Table {
-    endpoints: BTreeMap<(AppSlug, Provider), Vec<Held>>,
-    /// Whether the last attempt to read the store succeeded.
+    endpoints: BTreeMap<(AppSlug, Provider), Vec<TimedSecret>>,
+    /// The last attempt to read the store succeeded.
     fresh: bool,
-    /// Whether any attempt has.
+    /// Some attempt has succeeded.
     loaded: bool,
 }
 
 #[derive(Clone)]
-struct Held {
+struct TimedSecret {
     secret: Secret,
     expires_at: Option<Timestamp>,
 }
@@ -107,13 +107,13 @@ impl Endpoints {
         now: Timestamp,
     ) -> Result<Vec<Secret>, EndpointError> {
         let table = Arc::clone(&self.inner.table.borrow());
-        let held = table.endpoints.get(&(app.clone(), provider));
+        let known = table.endpoints.get(&(app.clone(), provider));
         // A secret runs out on time, also while the store is away.
-        let current: Vec<Secret> = held
+        let current: Vec<Secret> = known
             .into_iter()
             .flatten()
-            .filter(|held| held.expires_at.is_none_or(|end| end > now))
-            .map(|held| held.secret.clone())
+            .filter(|it| it.expires_at.is_none_or(|end| end > now))
+            .map(|it| it.secret.clone())
             .collect();
         if !current.is_empty() {
             Ok(current)
@@ -124,7 +124,7 @@ impl Endpoints {
         }
     }
 
-    /// Whether the store has been read at least once.
+    /// Returns whether the store has been read at least once.
     pub fn is_loaded(&self) -> bool {
         self.inner.table.borrow().loaded
     }
@@ -181,7 +181,7 @@ impl Endpoints {
         }
     }
 
-    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<Held>>, StoreError> {
+    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<TimedSecret>>, StoreError> {
         let inner = &*self.inner;
         let sealed = secrets::list_current(&inner.store, inner.clock.now()).await?;
         let mut endpoints = by_endpoint(&inner.fixed);
@@ -199,7 +199,7 @@ impl Endpoints {
 impl Inner {
     /// A secret that does not open is left out instead of failing the reading: one damaged row,
     /// or one left from an older key, must not silence every other endpoint.
-    fn open(&self, sealed: SealedSecret) -> Option<Held> {
+    fn open(&self, sealed: SealedSecret) -> Option<TimedSecret> {
         let SealedSecret { secret, sealed } = sealed;
         let what = SealedFor::Secret {
             app: &secret.app,
@@ -207,7 +207,7 @@ impl Inner {
             id: &secret.id,
         };
         match self.vault.open(what, &sealed) {
-            Ok(key) => Some(Held {
+            Ok(key) => Some(TimedSecret {
                 secret: Secret {
                     id: Some(secret.id),
                     mode: secret.mode,
@@ -229,11 +229,11 @@ impl Inner {
     }
 }
 
-fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<Held>> {
-    let mut endpoints: BTreeMap<_, Vec<Held>> = BTreeMap::new();
+fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<TimedSecret>> {
+    let mut endpoints: BTreeMap<_, Vec<TimedSecret>> = BTreeMap::new();
     for (provider, secret) in fixed {
         let place = (AppSlug::default_app(), *provider);
-        endpoints.entry(place).or_default().push(Held {
+        endpoints.entry(place).or_default().push(TimedSecret {
             secret: secret.clone(),
             expires_at: None,
         });

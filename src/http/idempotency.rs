@@ -17,7 +17,8 @@
 //! tries anew. Refusals below 500 are answers like others.
 //!
 //! The guarantee: the changes of a request are made at most once, also if the process dies at
-//! any point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is finished
+//! any point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is
+//! finished
 //! even if its sender hangs up. Refused: to let the second request wait for the first, which would
 //! hold connections for senders that have often given up already.
 
@@ -109,7 +110,7 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
         })
 }
 
-/// What tells a request from another one with the same key.
+/// The fingerprint that tells a request from another one with the same key.
 fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
     digest(&[parts.method.as_str().as_bytes(), asked.as_bytes(), body])

@@ -54,7 +54,7 @@ pub struct Answer {
     pub package: String,
     /// The version that was asked for.
     pub version: Option<String>,
-    /// Who asked.
+    /// The one who asked.
     pub asker: Asker,
 }
 
@@ -63,7 +63,7 @@ pub struct Answer {
 pub struct Everything {
     /// By package, the versions; or the code that says why there is nothing at all.
     pub packages: Result<BTreeMap<String, Extent>, AccessCode>,
-    /// Who asked.
+    /// The one who asked.
     pub asker: Asker,
 }
 

@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// How many ids a preview shows.
 const SHOWN: u32 = 20;
 
-/// What a replay would be about.
+/// Previews a bulk replay: the events that it would publish.
 ///
 /// # Errors
 /// See [`ReplayError`].

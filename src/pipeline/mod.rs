@@ -6,7 +6,7 @@
 //! dead letters into the ledger, [`replay`] publishes an event of the ledger again and
 //! [`bulk_replay`] many, [`timers`] acts on due times.
 //!
-//! What admins, customers and registries ask for: a file for each noun, such as [`customers`],
+//! The requests of admins, customers and registries: a file for each noun, such as [`customers`],
 //! [`grants`] and [`access`]. An act takes the store and an [`Order`](order::Order), is one
 //! transaction, and returns what its answer shows as that transaction left it. A question takes
 //! the store and reads one consistent picture. The HTTP API, its dialects and the commands call

@@ -1,4 +1,5 @@
-//! Plans: what a price buys. Plans are looked up when access is read, so a change counts at once
+//! Plans: the packages that a price buys. Plans are looked up when access is read, so a change
+//! counts at once
 //! for everybody. Those of the settings are put into the store when a server starts.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -44,7 +44,7 @@ pub const MOST_LISTED: usize = 1_000;
 /// Customers of one step.
 const STEP: usize = MOST as usize;
 
-/// Whose turn it is to simulate, of all requests of this process. Each works through thousands of
+/// Lets one request of this process simulate at a time. Each works through thousands of
 /// customers, and a few at once would leave sign-ins and access checks neither processor nor
 /// connections.
 static SIMULATING: Semaphore = Semaphore::const_new(1);
@@ -55,7 +55,7 @@ pub enum PolicyError {
     /// Some fields say something that is not allowed.
     #[error("the policy has fields that are not right")]
     Invalid {
-        /// What is wrong, field by field.
+        /// The faults, field by field.
         errors: Vec<FieldError>,
     },
     /// The app is gone.
@@ -69,9 +69,9 @@ pub enum PolicyError {
 /// An app's policy, and how far it is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
-    /// What holds for everything that happens from now on.
+    /// The policy that everything follows from now on.
     pub policy: Policy,
-    /// Some customers are still shown as the policy before says.
+    /// Some customers are still shown by the previous policy.
     pub pending: bool,
 }
 
@@ -205,7 +205,7 @@ async fn pin_accounts(tx: &mut Tx, order: &Order, policy: &Policy) -> Result<(),
     }
 }
 
-/// What a policy would do to the customers that were looked at.
+/// The effect that a policy would have on the customers that were examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// The policy as it would be.
@@ -236,7 +236,7 @@ pub struct Foreseen {
     pub reason: Option<String>,
 }
 
-/// What would change if some fields of an app's policy were set so. Changes nothing. Looks at
+/// Simulates setting some fields of an app's policy, without changing anything. Looks at
 /// [`MOST_EXAMINED`] customers behind `after`, a step at a time, each with a transaction of its
 /// own. One simulation runs at a time; others wait for their turn.
 ///
@@ -323,7 +323,7 @@ impl Forecast {
     }
 }
 
-/// Whether a customer would notice. Flags and due times are for admins and timers.
+/// Returns whether a customer would notice. Flags and due times are for admins and timers.
 fn differs(before: &Derived, after: &Derived) -> bool {
     before.status != after.status
         || before.reason != after.reason

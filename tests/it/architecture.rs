@@ -154,9 +154,15 @@ fn http_begins_no_transaction() {
 fn a_transaction_would_be_found() {
     for (text, begins) in [
         ("let mut tx = state.store.begin().await?;", true),
-        ("let mut tx = state\n    .store\n    .begin_in(&order.app)\n    .await?;", true),
+        (
+            "let mut tx = state\n    .store\n    .begin_in(&order.app)\n    .await?;",
+            true,
+        ),
         ("state\n    .store\n    .read()\n    .await?", true),
-        ("customers::act(&state.store, &order, &id, act).await?", false),
+        (
+            "customers::act(&state.store, &order, &id, act).await?",
+            false,
+        ),
         ("// as store.begin() does", false),
     ] {
         assert_eq!(beginning(text).is_some(), begins, "{text}");

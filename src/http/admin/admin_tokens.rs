@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(revoke));
-    openapi::resource("admin-tokens", "Who may use this API.", routes)
+    openapi::resource("admin-tokens", "Tokens for this API.", routes)
 }
 
 fn token_not_found() -> ApiError {
@@ -99,34 +99,34 @@ async fn list(
     Ok(paging.answer(list::map(part, AdminTokenView::from)))
 }
 
-/// A token to make.
+/// A token to issue.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AdminTokenBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("deploy script"))]
     name: String,
     #[schema(schema_with = words::role)]
     role: String,
-    /// The one app that it is for; that of the asking token unless given.
+    /// The one app that it is good for; by default that of the token which makes it.
     #[schema(examples("default"))]
     app: Option<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(minimum = 1, maximum = 3650)]
     expires_in_days: Option<u32>,
 }
 
-/// A token that was just made, with the one showing of its text.
+/// A token that was just issued, with its text, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewAdminToken)]
 struct NewAdminTokenView {
     #[serde(flatten)]
     view: AdminTokenView,
-    /// It is shown only here.
+    /// The text of the token, which is shown only here.
     token: String,
 }
 
-/// Makes an admin token. Needs an owner.
+/// Issues an admin token. Needs an owner.
 #[utoipa::path(
     post,
     path = "/admin-tokens",
@@ -192,11 +192,11 @@ fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
     }
 }
 
-/// Ends an admin token. Needs an owner.
+/// Revokes an admin token. Needs an owner.
 #[utoipa::path(
     delete,
     path = "/admin-tokens/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(
     State(state): State<AppState>,

@@ -80,19 +80,19 @@ async fn show(
     Ok(Json(visible_app(&state, &admin, &slug).await?.into()))
 }
 
-/// An app to make.
+/// An app to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AppBody {
-    /// Names the app in paths, for ever.
+    /// The name of the app in paths. It cannot be changed.
     #[schema(examples("acme"))]
     slug: String,
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
 
-/// Makes an app. Needs an owner of all apps.
+/// Creates an app. Needs an owner of all apps.
 #[utoipa::path(
     post,
     path = "/apps",
@@ -131,7 +131,7 @@ async fn create(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NameBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
@@ -162,7 +162,7 @@ async fn rename(
     delete,
     path = "/apps/{slug}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`app_default`: this one always exists."),
     )
 )]

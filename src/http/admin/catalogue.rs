@@ -1,4 +1,4 @@
-//! The packages of an app, and who may have one.
+//! The packages of an app, and the customers who may have one.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,15 +23,19 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(holders));
-    openapi::resource("catalogue", "All packages, and who may have one.", routes)
+    openapi::resource(
+        "catalogue",
+        "All packages, and the customers who may have one.",
+        routes,
+    )
 }
 
-/// A package that releases, plans or grants name.
+/// A package named by releases, plans or grants.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NamedPackage)]
 struct NamedPackageView {
     package: String,
-    /// How many releases are known.
+    /// The number of known releases.
     releases: i64,
 }
 
@@ -46,7 +50,7 @@ impl From<NamedPackage> for NamedPackageView {
 
 /// Lists all packages.
 ///
-/// Those that releases, plans or grants by hand name.
+/// Packages named by releases, plans or grants by hand.
 #[utoipa::path(
     get,
     path = "/packages",
@@ -63,7 +67,7 @@ async fn list(
     Ok(paging.cut(all, |it| it.package.clone()))
 }
 
-/// A customer to whom a package is granted, and by what.
+/// A customer to whom a package is granted, and the grants.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PackageHolder)]
 struct HolderView {
@@ -73,7 +77,8 @@ struct HolderView {
     external_id: Option<String>,
     #[schema(schema_with = words::status)]
     status: &'static str,
-    /// Whether any version may be had now. A frozen customer may have none that was released.
+    /// True if some version may be had now. For a frozen customer, there may be none that was
+    /// released in time.
     allowed: bool,
     #[schema(schema_with = words::access_code)]
     code: &'static str,
@@ -106,7 +111,7 @@ impl HolderView {
     }
 }
 
-/// Lists who may have a package.
+/// Lists the customers who may have a package.
 ///
 /// The active and frozen customers to whom it is granted, by hand or by what they pay for.
 #[utoipa::path(

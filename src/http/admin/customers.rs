@@ -29,10 +29,14 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(by_external_id))
         .routes(routes!(by_email))
         .routes(routes!(show, update, delete));
-    openapi::resource("customers", "Who has access.", routes)
+    openapi::resource(
+        "customers",
+        "Customers, whose access Tollgate keeps.",
+        routes,
+    )
 }
 
-/// Makes a customer.
+/// Creates a customer.
 #[utoipa::path(
     post,
     path = "/customers",
@@ -53,16 +57,16 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-/// Finds a customer by external id, then by e-mail address, or makes it.
+/// Finds a customer by external id, then by e-mail address, or creates one.
 ///
-/// Whoever asks at the same time gets the same customer.
+/// Concurrent requests get the same customer.
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
     request_body = ProfileChange,
     responses(
-        (status = 200, description = "The customer that was there.", body = CustomerView),
-        (status = 201, description = "The customer that was made.", body = CreatedView),
+        (status = 200, description = "The customer that was found.", body = CustomerView),
+        (status = 201, description = "The customer that was created.", body = CreatedView),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
     )
 )]
@@ -158,7 +162,7 @@ async fn list(
 
 /// Changes a customer.
 ///
-/// Only the given fields change; null clears.
+/// Only the given fields change; null clears a field.
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
@@ -183,7 +187,7 @@ async fn update(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DeleteQuery {
-    /// Whether to keep the row, with `deleted_at`.
+    /// True to keep the customer's row, with `deleted_at` set.
     #[param(value_type = Option<bool>)]
     soft: Option<String>,
 }
@@ -193,7 +197,7 @@ struct DeleteQuery {
     delete,
     path = "/customers/{id}",
     params(DeleteQuery),
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
     State(state): State<AppState>,

@@ -53,15 +53,15 @@ pub(super) struct EventView {
     error: Option<EventErrorView>,
     #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     customer_id: Option<String>,
-    /// What was before and after.
+    /// The state before and after.
     changes: Value,
-    /// As it came. Only in the single view.
+    /// The body as it was received. Only shown for a single event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     payload: Option<Value>,
 }
 
-/// Why an event is not applied.
+/// The reason why an event was not applied.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventError)]
 pub(super) struct EventErrorView {
@@ -105,7 +105,7 @@ impl From<EventRecord> for EventView {
     }
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventQuery {
@@ -116,16 +116,16 @@ pub(super) struct EventQuery {
     pub(super) status: Option<String>,
     #[param(schema_with = words::provider)]
     pub(super) provider: Option<String>,
-    /// The whole type, as the provider has it.
+    /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
     #[param(example = "invoice.paid")]
     pub(super) event_type: Option<String>,
     /// Only events that concerned this customer.
     pub(super) customer_id: Option<String>,
-    /// Received then or later.
+    /// Received at this time or later.
     #[param(format = DateTime)]
     pub(super) since: Option<String>,
-    /// Received before.
+    /// Received before this time.
     #[param(format = DateTime)]
     pub(super) until: Option<String>,
 }

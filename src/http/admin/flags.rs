@@ -1,4 +1,4 @@
-//! Flags: what a person should look at.
+//! Flags: matters that a person should look at.
 
 use axum::Json;
 use axum::extract::State;
@@ -22,7 +22,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(clear));
-    openapi::resource("flags", "What a person should look at.", routes)
+    openapi::resource(
+        "flags",
+        "Flags: matters that a person should look at.",
+        routes,
+    )
 }
 
 fn flag_not_found() -> ApiError {
@@ -39,7 +43,7 @@ impl From<FlagError> for ApiError {
     }
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct FlagQuery {
@@ -63,7 +67,7 @@ impl Filters for FlagQuery {
 
 /// Lists open flags.
 ///
-/// The newest deciding instant first; mistakes of set-up, which no event decides, last.
+/// Flags of the newest events come first; mistakes of set-up, which no event decides, come last.
 #[utoipa::path(
     get,
     path = "/flags",

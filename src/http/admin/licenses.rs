@@ -25,7 +25,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(revoke))
         .routes(routes!(reinstate))
         .routes(routes!(of_customer));
-    openapi::resource("licenses", "Keys that customers were sold.", routes)
+    openapi::resource(
+        "licenses",
+        "Licence keys that were sold to customers.",
+        routes,
+    )
 }
 
 /// Lists licences.
@@ -63,7 +67,7 @@ async fn of_customer(
     Ok(paging.answer(listed(&app, page, state.clock.now())))
 }
 
-/// Makes a licence for a customer.
+/// Issues a licence to a customer.
 #[utoipa::path(
     post,
     path = "/licenses",
@@ -96,7 +100,7 @@ async fn show(
     Ok(Json(show_in(&state, &admin.app_or_default(), &id).await?))
 }
 
-/// Takes a licence back.
+/// Revokes a licence.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/revoke",
@@ -113,7 +117,7 @@ async fn revoke(
     Ok(Json(revoke_in(&state, &order, &id, body).await?))
 }
 
-/// Gives a licence back.
+/// Reinstates a licence.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/reinstate",
@@ -133,12 +137,12 @@ async fn reinstate(
     Ok(Json(reinstate_in(&state, &order, &id).await?))
 }
 
-/// Tells whether a key is valid. A viewer is enough.
+/// Validates a licence key. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/licenses/validate",
     request_body = KeyBody,
-    responses((status = 200, description = "Whether, and why.", body = ValidationView))
+    responses((status = 200, description = "The verdict, and the reason.", body = ValidationView))
 )]
 async fn validate(
     State(state): State<AppState>,

@@ -1,7 +1,8 @@
 //! The admin API, `/api/v1`: one file per resource.
 //!
 //! Handlers read the request, call a use case of [`pipeline`](crate::pipeline), and show what it
-//! returns. What several dialects show in the same way is in `api`. A path without an app means the token's own app, or `default` for tokens of all
+//! returns. What several dialects show in the same way is in `api`. A path without an app means the
+//! token's own app, or `default` for tokens of all
 //! apps. What a token may not see answers as if it did not exist.
 
 mod admin_tokens;

@@ -1,4 +1,4 @@
-//! What is done to a customer by hand, its chain of events, and the access check in its place.
+//! Operations on a customer by hand, its events, and the access check on its behalf.
 
 use axum::Json;
 use axum::extract::State;
@@ -35,7 +35,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(expire))
         .routes(routes!(events))
         .routes(routes!(access));
-    openapi::resource("operations", "What is done to a customer by hand.", routes)
+    openapi::resource(
+        "operations",
+        "Suspending, freezing and other operations on a customer by hand.",
+        routes,
+    )
 }
 
 /// Suspends a customer until an admin lifts it.
@@ -58,7 +62,7 @@ async fn suspend(
     act(&state, &admin, &id, Act::Suspend(reason)).await
 }
 
-/// Lifts what an admin ordered, and holds access open over what billing says now.
+/// Lifts a manual hold, and keeps access open against the present verdict of billing.
 #[utoipa::path(
     post,
     path = "/customers/{id}/reactivate",
@@ -97,20 +101,20 @@ async fn expire(
     act(&state, &admin, &id, Act::Expire(reason)).await
 }
 
-/// Which versions are left: those that are named, or all that were out at an instant.
+/// The versions that stay available: those named, or all that were out at an instant.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"versions": [{"package": "acme/tool", "version": "2.1.0"}]})))]
 struct FreezeBody {
-    /// Exactly these. Does not go with `at`.
+    /// Exactly these versions. Cannot be combined with `at`.
     #[schema(max_items = 10_000)]
     versions: Option<Vec<VersionBody>>,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     at: Option<String>,
 }
 
-/// A version that is left.
+/// A version that stays available.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct VersionBody {
@@ -120,7 +124,7 @@ struct VersionBody {
     version: String,
 }
 
-/// Leaves a customer the versions of today, and nothing newer.
+/// Freezes a customer to the versions of today; newer ones are not available.
 #[utoipa::path(
     post,
     path = "/customers/{id}/freeze",
@@ -216,12 +220,12 @@ async fn events(
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
-/// Tells what the access check would say to a customer.
+/// Runs the access check for a customer.
 #[utoipa::path(
     get,
     path = "/customers/{id}/access",
     params(AccessQuery),
-    responses((status = 200, description = "The answer, whichever it is.", body = AccessAnswer))
+    responses((status = 200, description = "The answer, be it yes or no.", body = AccessAnswer))
 )]
 async fn access(
     State(state): State<AppState>,

@@ -1,4 +1,4 @@
-//! Packages of a customer: grants by hand, and those that its plans give.
+//! Packages of a customer: grants by hand, and those from its plans.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list, grant, replace))
         .routes(routes!(revoke))
         .routes(routes!(revoke_in_two_parts));
-    openapi::resource("packages", "What customers may have.", routes)
+    openapi::resource("packages", "Packages that customers may have.", routes)
 }
 
 impl From<GrantError> for ApiError {
@@ -63,14 +63,14 @@ pub(super) struct PackageView {
     /// By hand, or by a plan.
     #[schema(schema_with = grant_source)]
     source: &'static str,
-    /// Of a plan.
+    /// Only for grants of a plan.
     #[schema(examples("stripe"))]
     provider: Option<&'static str>,
-    /// Of a plan.
+    /// Only for grants of a plan.
     price_id: Option<String>,
     /// The subscription that pays for a plan.
     subscription_id: Option<String>,
-    /// When it was granted by hand.
+    /// Only for grants by hand: the time of the grant.
     #[schema(format = DateTime)]
     created_at: Option<String>,
 }
@@ -121,7 +121,7 @@ pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<Package
     packages
 }
 
-/// Lists what a customer may have, by hand and by its plans.
+/// Lists the packages that a customer may have, by hand and by its plans.
 #[utoipa::path(
     get,
     path = "/customers/{id}/packages",
@@ -150,7 +150,7 @@ pub(super) struct GrantBody {
     /// `vendor/package` in lower case.
     #[schema(examples("acme/tool"))]
     package: String,
-    /// As Composer writes it; `*` unless given.
+    /// A version constraint, as Composer writes it; `*` by default.
     #[schema(examples("^2.0"))]
     constraint: Option<String>,
 }
@@ -192,7 +192,7 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
     Ok(grants)
 }
 
-/// A grant by hand after an order.
+/// A grant by hand after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomerPackage)]
 struct GrantedView {
@@ -203,13 +203,13 @@ struct GrantedView {
 
 /// Grants a package by hand.
 ///
-/// It takes the place of what was granted by hand for the same package.
+/// It replaces earlier grants by hand for the same package.
 #[utoipa::path(
     post,
     path = "/customers/{id}/packages",
     request_body = GrantBody,
     responses(
-        (status = 200, description = "The grant, which was there or had another constraint.", body = GrantedView),
+        (status = 200, description = "The grant, which was there before or had another constraint.", body = GrantedView),
         (status = 201, description = "The new grant.", body = GrantedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
@@ -247,7 +247,7 @@ struct PackagesBody {
     packages: Vec<GrantBody>,
 }
 
-/// All grants by hand after an order.
+/// All packages of a customer after its grants were replaced.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomerPackages)]
 struct ReplacedView {
@@ -255,13 +255,13 @@ struct ReplacedView {
     changed: bool,
 }
 
-/// Sets all grants by hand.
+/// Replaces all grants by hand of a customer.
 #[utoipa::path(
     put,
     path = "/customers/{id}/packages",
     request_body = PackagesBody,
     responses(
-        (status = 200, description = "What the customer may have now.", body = ReplacedView),
+        (status = 200, description = "The packages that the customer may have now.", body = ReplacedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]
@@ -282,12 +282,12 @@ async fn replace(
     }))
 }
 
-/// Takes back a grant by hand.
+/// Revokes a grant by hand.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{package}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]
@@ -301,12 +301,12 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes back a grant by hand, its package written with a slash.
+/// Revokes a grant by hand; the package is written with a slash.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{vendor}/{name}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]

@@ -1,4 +1,5 @@
-//! Plans: what a price buys. Plan grants are looked up when they are read, so a change counts at
+//! Plans: the packages that a price buys. Plan grants are looked up when they are read, so a change
+//! counts at
 //! once for everybody.
 
 use axum::Json;
@@ -27,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(show, put, delete));
-    openapi::resource("plans", "What prices buy.", routes)
+    openapi::resource("plans", "Plans: the packages that a price buys.", routes)
 }
 
 /// A price as a path names it.
@@ -137,7 +138,7 @@ async fn show(
     Ok(Json(plan.into()))
 }
 
-/// What a price buys.
+/// The packages that a price buys.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanBody {
@@ -145,7 +146,7 @@ struct PlanBody {
     packages: Vec<GrantBody>,
 }
 
-/// A plan after an order.
+/// A plan after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedPlan)]
 struct PutView {
@@ -154,9 +155,9 @@ struct PutView {
     changed: bool,
 }
 
-/// Sets what a price buys.
+/// Sets the packages that a price buys.
 ///
-/// It counts at once for everybody who pays that price.
+/// The change takes effect at once for everybody who pays that price.
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
@@ -194,7 +195,7 @@ async fn put(
     delete,
     path = "/plans/{provider}/{price_id}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
         (status = 422, description = "`body_invalid`: this is no price id."),
     )

@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list, add));
     openapi::resource(
         "releases",
-        "Versions of packages, and when they came out.",
+        "Versions of packages, and when they were released.",
         routes,
     )
 }
@@ -87,10 +87,10 @@ async fn list(
 struct ReleasesBody {
     #[schema(examples("2.1.0"))]
     version: Option<String>,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
-    /// In place of `version` and `released_at`.
+    /// Several releases, in place of `version` and `released_at`.
     #[schema(max_items = 1_000)]
     releases: Option<Vec<ReleaseBody>>,
 }
@@ -101,7 +101,7 @@ struct ReleasesBody {
 struct ReleaseBody {
     #[schema(examples("2.1.0"))]
     version: String,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
 }
@@ -128,13 +128,13 @@ impl ReleaseBody {
     }
 }
 
-/// What all releases of an order share.
+/// The package and the time that all releases of an order share.
 struct Wanted<'a> {
     package: &'a str,
     now: Timestamp,
 }
 
-/// What came of an order: one release flat, several under `data`.
+/// The outcome of an order: one release flat, several under `data`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ChangedReleases)]
@@ -143,7 +143,7 @@ enum AddedView {
     Several(SeveralView),
 }
 
-/// A release after an order.
+/// A release after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedRelease)]
 struct OneView {
@@ -152,7 +152,7 @@ struct OneView {
     changed: bool,
 }
 
-/// The releases of an order.
+/// The releases after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedReleaseList)]
 struct SeveralView {

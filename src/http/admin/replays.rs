@@ -26,14 +26,14 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(replay_many))
         .routes(routes!(replay))
         .routes(routes!(show));
-    openapi::resource("replays", "Events of the ledger, once more.", routes)
+    openapi::resource("replays", "Replaying events of the ledger.", routes)
 }
 
-/// How to replay.
+/// Options of a replay.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ReplayBody {
-    /// Also an event that was applied.
+    /// Replays the event even if it was applied.
     force: bool,
     /// Only shows what the replay would change.
     dry_run: bool,
@@ -44,11 +44,11 @@ struct ReplayBody {
 #[schema(as = Replay)]
 struct ReplayView {
     id: String,
-    /// It is in the queue; `GET /events/{id}` shows what became of it.
+    /// True: it is in the queue. `GET /events/{id}` shows its outcome.
     replayed: bool,
 }
 
-/// What a replay would do.
+/// A preview of a replay.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReplayPreview)]
 struct PreviewView {
@@ -58,8 +58,7 @@ struct PreviewView {
     outcome: &'static str,
     error: Option<EventErrorView>,
     customer_id: Option<String>,
-    /// What would be before and after. The id of a customer that would be made is another each
-    /// time.
+    /// The state before and after. A customer that would be created has a different id each time.
     changes: Value,
 }
 
@@ -76,13 +75,13 @@ impl PreviewView {
     }
 }
 
-/// Puts an event into the queue again.
+/// Replays an event: puts it into the queue again.
 #[utoipa::path(
     post,
     path = "/events/{id}/replay",
     request_body = Option<ReplayBody>,
     responses(
-        (status = 200, description = "With `dry_run`: what it would do.", body = PreviewView),
+        (status = 200, description = "With `dry_run`: a preview.", body = PreviewView),
         (status = 202, description = "It is in the queue.", body = ReplayView),
         (status = 409, description = "`already_applied`: it was, and `force` is not given."),
     )
@@ -105,16 +104,16 @@ async fn replay(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// Which events to replay, and how.
+/// The events to replay, and how.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BulkReplayOrder)]
 struct BulkBody {
     filter: FilterBody,
-    /// Also events that were applied.
+    /// Replays events even if they were applied.
     #[serde(default)]
     force: bool,
-    /// Only shows which events these are.
+    /// Only shows the events that match.
     #[serde(default)]
     dry_run: bool,
 }
@@ -131,15 +130,15 @@ struct FilterBody {
     status: Option<String>,
     #[schema(schema_with = words::provider)]
     provider: Option<String>,
-    /// The whole type, as the provider has it.
+    /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
     event_type: Option<String>,
     /// Only events that concerned this customer.
     customer_id: Option<String>,
-    /// Received then or later.
+    /// Received at this time or later.
     #[schema(format = DateTime)]
     since: Option<String>,
-    /// Received before.
+    /// Received before this time.
     #[schema(format = DateTime)]
     until: Option<String>,
 }
@@ -158,13 +157,13 @@ impl From<FilterBody> for EventQuery {
     }
 }
 
-/// What a replay of many events would be about.
+/// A preview of a bulk replay.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkReplayPreview)]
 struct BulkPreviewView {
     dry_run: bool,
     matched: u64,
-    /// The first of their ids, oldest first.
+    /// The first of the ids, oldest first.
     first: Vec<String>,
 }
 
@@ -184,10 +183,10 @@ impl From<Replayable> for BulkPreviewView {
 struct BulkReplayView {
     id: String,
     force: bool,
-    /// How many events it was about when it was ordered.
+    /// The number of events that matched when it was ordered.
     matched: i64,
-    /// How many have been published. Fewer than `matched` at the end if others had their effect
-    /// in the meantime.
+    /// The number of events that have been published. At the end it may be less than `matched`,
+    /// if some had their effect in the meantime.
     published: i64,
     #[schema(format = DateTime)]
     created_at: String,
@@ -208,13 +207,13 @@ impl From<BulkReplay> for BulkReplayView {
     }
 }
 
-/// Replays all events that a filter names. The workers carry it out, batch by batch.
+/// Replays all events that match a filter. The workers carry it out, batch by batch.
 #[utoipa::path(
     post,
     path = "/events/replay",
     request_body = BulkBody,
     responses(
-        (status = 200, description = "With `dry_run`: which events.", body = BulkPreviewView),
+        (status = 200, description = "With `dry_run`: the events that match.", body = BulkPreviewView),
         (status = 202, description = "It is ordered.", body = BulkReplayView),
         (status = 409, description = "`already_applied`: the filter asks for events that were, and `force` is not given."),
     )
@@ -237,7 +236,7 @@ async fn replay_many(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// Shows how far a replay of many events is.
+/// Shows the progress of a bulk replay.
 #[utoipa::path(
     get,
     path = "/replays/{id}",

@@ -28,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(change, remove));
     openapi::resource(
         "secrets",
-        "What the webhooks of an app are signed with.",
+        "Secrets that the webhooks of an app are signed with.",
         routes,
     )
 }
@@ -80,7 +80,7 @@ struct SecretView {
     created_at: String,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// About how many webhooks it has verified.
+    /// The approximate number of webhooks it has verified.
     uses: i64,
     last_used_at: Option<String>,
 }
@@ -123,13 +123,13 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretBody {
-    /// As the provider shows it.
+    /// The text of the secret, as the provider shows it.
     #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_…"))]
     secret: SecretText,
-    /// Which events it takes; `any` unless given.
+    /// The events that it accepts; `any` by default.
     #[schema(schema_with = words::mode)]
     mode: Option<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
@@ -147,7 +147,7 @@ impl From<String> for SecretText {
 
 /// Adds a secret to an endpoint. Needs an owner.
 ///
-/// Those that are there stay, so that a rotation loses no webhook.
+/// Existing secrets stay in force, so that a rotation loses no webhook.
 #[utoipa::path(
     post,
     path = "/apps/{slug}/endpoints/{provider}/secrets",
@@ -189,14 +189,15 @@ async fn add(
 #[serde(deny_unknown_fields)]
 #[schema(as = SecretEnd)]
 struct EndBody {
-    /// `null`: it does not run out.
+    /// The end of its life; `null` if it never ends.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
-/// Says when a secret runs out. Needs an owner. In a rotation the old one stays current until then,
-/// beside the new one.
+/// Sets when a secret expires. Needs an owner.
+///
+/// In a rotation the old secret stays in force until then, beside the new one.
 #[utoipa::path(
     patch,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
@@ -225,7 +226,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn remove(
     State(state): State<AppState>,

@@ -21,13 +21,13 @@ use crate::queue::Depths;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
-    openapi::resource("stats", "Figures for those who watch.", routes)
+    openapi::resource("stats", "Figures for monitoring.", routes)
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct StatsQuery {
-    /// For tokens of all apps: the figures of one.
+    /// The app to show figures of, for tokens of all apps.
     app: Option<String>,
 }
 
@@ -35,11 +35,11 @@ struct StatsQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stats)]
 struct StatsView {
-    /// Whose; null for all apps.
+    /// The app that the figures are of; null for all apps.
     app: Option<String>,
     customers: CustomerCounts,
     events: EventStatsView,
-    /// Only for tokens of all apps.
+    /// Shown only to tokens of all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     queue: Option<QueueView>,
@@ -101,7 +101,7 @@ impl From<BTreeMap<String, u64>> for EventCounts {
 struct EventStatsView {
     all: EventCounts,
     last_24_hours: EventCounts,
-    /// How long ago the event came that has waited longest for its next try; null if none does.
+    /// The age of the event that has waited longest for its next try; null if none waits.
     oldest_pending_seconds: Option<i64>,
 }
 
@@ -116,21 +116,21 @@ impl EventStatsView {
     }
 }
 
-/// What lies where. A queue that does not answer has null everywhere but in the spool.
+/// The depth of the queue. If the queue does not answer, everything but the spool is null.
 #[derive(Serialize, ToSchema)]
 #[schema(as = QueueStats)]
 struct QueueView {
-    /// Due and not done.
+    /// Waiting to be processed.
     work: Option<u64>,
-    /// Resting before their next try.
+    /// Waiting for their next try.
     retry: Option<Vec<RestView>>,
     /// Dead letters on their way into the ledger.
     failed: Option<u64>,
-    /// Webhooks that the queue did not take yet.
+    /// Webhooks that the queue has not taken yet.
     spool: u64,
 }
 
-/// Messages that rest equally long.
+/// Messages that wait equally long.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RestStats)]
 struct RestView {
@@ -157,7 +157,7 @@ impl QueueView {
     }
 }
 
-/// Shows how many customers are how, what became of events, and what lies in the queue.
+/// Shows figures: customers by status, events by outcome, and the depth of the queue.
 ///
 /// Counts of all events take longer the longer the ledger is; ask by the minute, not the second.
 #[utoipa::path(
@@ -179,21 +179,21 @@ async fn show(
         None => admin.app.clone(),
     };
     let now = state.clock.now();
-    let stats = stats(&state.store, app.as_ref(), now).await?;
+    let figures = stats(&state.store, app.as_ref(), now).await?;
     // No transaction stays open across a network call, so the queue is asked after the store.
     let queue = match admin.app {
-        None => Some(QueueView::of(depths(&state).await, stats.spool)),
+        None => Some(QueueView::of(depths(&state).await, figures.spool)),
         Some(_) => None,
     };
     Ok(Json(StatsView {
         app: app.map(Into::into),
-        events: EventStatsView::of(&stats, now),
-        customers: stats.customers.into(),
+        events: EventStatsView::of(&figures, now),
+        customers: figures.customers.into(),
         queue,
     }))
 }
 
-/// The depths, if the queue says them. The other figures are worth having without.
+/// Asks the queue for its depths. The other figures are worth having without them.
 async fn depths(state: &AppState) -> Option<Depths> {
     match state.publisher.depths().await {
         Ok(depths) => Some(depths),

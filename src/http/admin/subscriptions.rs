@@ -1,4 +1,4 @@
-//! What billing says of a customer, subscription by subscription, as of now.
+//! A customer's subscriptions and how each counts, as of now.
 
 use axum::Json;
 use axum::extract::State;
@@ -20,7 +20,11 @@ use crate::store::OwnedSubscription;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list));
-    openapi::resource("subscriptions", "What billing says of customers.", routes)
+    openapi::resource(
+        "subscriptions",
+        "Subscriptions of customers, and how they count.",
+        routes,
+    )
 }
 
 /// A subscription.
@@ -33,14 +37,14 @@ struct SubscriptionView {
     id: String,
     #[schema(schema_with = words::provider)]
     provider: &'static str,
-    /// Who pays: a billing account's id.
+    /// The id of the billing account that pays.
     account: Option<String>,
     livemode: bool,
-    /// The provider's word; the last one that is known here, if any is.
+    /// The provider's word for its status; the last one that Tollgate knows, if any.
     status: Option<String>,
     #[schema(schema_with = words::class)]
     class: &'static str,
-    /// How it counts for its customer; none if it does not.
+    /// Its verdict for the customer; null if it does not count.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
     items: Vec<ItemView>,
@@ -53,14 +57,14 @@ struct SubscriptionView {
     failing_since: Option<String>,
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// When a timer changes this, if nothing happens before.
+    /// The time at which a timer changes this, if nothing happens before.
     #[schema(format = DateTime)]
     due_at: Option<String>,
     /// Its events allow another state too; the one with least access was taken.
     ambiguous: bool,
 }
 
-/// Something bought.
+/// An item of a subscription.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SubscriptionItem)]
 struct ItemView {

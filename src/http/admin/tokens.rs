@@ -113,21 +113,21 @@ async fn list(
     Ok(paging.cut(all, |token| token.id.clone()))
 }
 
-/// A token to make.
+/// A token to issue.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("build server"))]
     name: String,
     /// A word for the registry, which it finds in the answers of the access check.
     #[schema(pattern = "^[a-z0-9_.:-]{1,64}$", examples("read"))]
     scope: Option<String>,
-    /// Only these packages, `*` standing for anything; all of the customer's unless given.
+    /// Only these packages, where `*` stands for anything; by default, all of the customer's.
     #[serde(default)]
     #[schema(max_items = 100, examples("acme/*"))]
     packages: Vec<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
@@ -164,13 +164,13 @@ impl TokenBody {
     }
 }
 
-/// A token that was just made, with the one showing of its text.
+/// A token that was just issued, with its text, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewCustomerToken)]
 struct NewTokenView {
     #[serde(flatten)]
     token_view: TokenView,
-    /// It is shown only here.
+    /// The text of the token, which is shown only here.
     token: String,
 }
 
@@ -183,7 +183,7 @@ impl NewTokenView {
     }
 }
 
-/// Makes an access token.
+/// Issues an access token.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens",
@@ -205,11 +205,11 @@ async fn create(
     Ok((StatusCode::CREATED, Json(NewTokenView::of(issued))))
 }
 
-/// Ends an access token.
+/// Revokes an access token.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/tokens/{token_id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(
     State(state): State<AppState>,
@@ -221,9 +221,9 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives an access token a new text.
+/// Rotates an access token.
 ///
-/// The old one opens nothing from now on.
+/// The old text stops working at once.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens/{token_id}/rotate",
@@ -242,7 +242,7 @@ async fn rotate(
     Ok(Json(NewTokenView::of(issued)))
 }
 
-/// Replaces the token that was made with the customer.
+/// Replaces the customer's first token, the one that was issued with it.
 #[utoipa::path(
     post,
     path = "/customers/{id}/token/regenerate",
@@ -261,11 +261,11 @@ async fn regenerate(
     Ok(Json(NewTokenView::of(issued)))
 }
 
-/// Ends the token that was made with the customer.
+/// Revokes the customer's first token, the one that was issued with it.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/token",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke_first(
     State(state): State<AppState>,

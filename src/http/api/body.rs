@@ -7,11 +7,11 @@ use crate::domain::validate;
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::{ApiError, ValidJson};
 
-/// Why it is done.
+/// The reason for an operation.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ReasonBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("asked for by mail"))]
     reason: Option<String>,
 }
@@ -27,7 +27,7 @@ impl ReasonBody {
     }
 }
 
-/// A body that may be missing and says nothing.
+/// An empty body, which may be left out.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct EmptyBody {}

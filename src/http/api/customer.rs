@@ -58,7 +58,7 @@ pub(in crate::http) struct CustomerView {
     status_reason: Option<String>,
     #[schema(format = DateTime)]
     status_since: String,
-    /// Who holds it; empty for the active.
+    /// The reasons why the customer is held; empty for active customers.
     #[schema(schema_with = words::holds)]
     holds: Vec<&'static str>,
     flags: Vec<FlagView>,
@@ -131,23 +131,23 @@ impl CustomerView {
     }
 }
 
-/// A customer that was just made, with the one showing of its token.
+/// A customer that was just created, with its first token, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedCustomer)]
 pub(in crate::http) struct CreatedView {
     #[serde(flatten)]
     customer: CustomerView,
-    /// An access token. It is shown only here.
+    /// Its first access token, which is shown only here.
     token: String,
 }
 
-/// A customer after an act.
+/// A customer after an operation.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomer)]
 pub(in crate::http) struct ActedView {
     #[serde(flatten)]
     customer: CustomerView,
-    /// False if it was so before.
+    /// False if the customer was like this before.
     changed: bool,
 }
 
@@ -171,7 +171,7 @@ impl CreatedView {
     }
 }
 
-/// A customer that was there, or one that was made.
+/// A customer that was found, or one that was created.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(in crate::http) enum FoundOrMade {
@@ -179,7 +179,7 @@ pub(in crate::http) enum FoundOrMade {
     Made(Box<CreatedView>),
 }
 
-/// Gets or makes a customer.
+/// Finds or creates a customer.
 pub(in crate::http) async fn found_or_made(
     state: &AppState,
     order: &Order,
@@ -242,15 +242,15 @@ pub(in crate::http) async fn listed(
     Ok(super::list::map(part, view))
 }
 
-/// Whom to look up by an external id.
+/// The external id to look up.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ExternalIdQuery {
-    /// As in the path of `by-external`.
+    /// An external id, as in the path of `by-external`.
     pub(in crate::http) external_id: String,
 }
 
-/// Whom to look up by an e-mail address.
+/// The e-mail address to look up.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct EmailQuery {
@@ -258,7 +258,7 @@ pub(in crate::http) struct EmailQuery {
     pub(in crate::http) email: String,
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ListQuery {
@@ -274,10 +274,10 @@ pub(in crate::http) struct ListQuery {
     /// A part of a name, an address or an id.
     #[param(max_length = 512)]
     q: Option<String>,
-    /// Only those that were made later than this time. Empty, as a form sends it, it says nothing.
+    /// Only customers that were created after this time. Ignored if empty.
     #[param(example = "2026-01-31T09:30:00Z")]
     created_after: Option<String>,
-    /// Only those with an access token, or without.
+    /// Only customers with an access token, or only those without.
     #[param(value_type = Option<bool>)]
     has_token: Option<String>,
     /// Also those that were deleted softly.

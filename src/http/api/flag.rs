@@ -11,20 +11,20 @@ use crate::domain::customer::row::Customer;
 use crate::http::openapi::words;
 use crate::store::Granted;
 
-/// Something to look at.
+/// Something that a person should look at.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Flag)]
 pub(in crate::http) struct FlagView {
     id: String,
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
-    /// The provider's id of what it is about, or a package.
+    /// The provider's id of the object that it is about, or a package.
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
-    /// The provider's time of what decided it; none for mistakes of set-up.
+    /// The provider's time of the fact that decided it; null for mistakes of set-up.
     #[schema(format = DateTime)]
     at: Option<String>,
-    /// Whose it is; none where no customer was found.
+    /// The customer whose flag it is; null where none was found.
     customer_id: Option<String>,
 }
 

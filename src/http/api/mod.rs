@@ -1,4 +1,4 @@
-//! What the admin API and its dialects share: views of the resources that several of them show,
+//! Shared by the admin API and its dialects: views of the resources that several of them show,
 //! lists, bodies and refusals. `admin`, `apps` and `merchant` are clothes over these and over the
 //! use cases of [`pipeline`](crate::pipeline).
 

@@ -47,7 +47,7 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
-/// Makes a customer in an app.
+/// Creates a customer in an app.
 #[utoipa::path(
     post,
     path = "/customers",
@@ -68,14 +68,14 @@ async fn create(
     Ok((StatusCode::CREATED, Data::of(Json(view))))
 }
 
-/// Finds a customer of an app by external id, then by e-mail address, or makes it.
+/// Finds a customer of an app by external id, then by e-mail address, or creates one.
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
     request_body = ProfileChange,
     responses(
-        (status = 200, description = "The customer that was there.", body = Data<CustomerView>),
-        (status = 201, description = "The customer that was made.", body = Data<CreatedView>),
+        (status = 200, description = "The customer that was found.", body = Data<CustomerView>),
+        (status = 201, description = "The customer that was created.", body = Data<CreatedView>),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
     )
 )]
@@ -138,7 +138,7 @@ async fn by_external_id(
 
 /// Changes a customer of an app.
 ///
-/// Only the given fields change; null clears.
+/// Only the given fields change; null clears a field.
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
@@ -163,7 +163,7 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
     State(state): State<AppState>,

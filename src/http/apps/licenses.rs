@@ -44,7 +44,7 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
-/// Makes a licence for a customer of an app.
+/// Issues a licence to a customer of an app.
 #[utoipa::path(
     post,
     path = "/licenses",
@@ -77,7 +77,7 @@ async fn show(
     Ok(Data::of(Json(show_in(&state, &within.app, &id).await?)))
 }
 
-/// Takes a licence of an app back.
+/// Revokes a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/revoke",
@@ -94,7 +94,7 @@ async fn revoke(
     Ok(Data::of(Json(revoked)))
 }
 
-/// Gives a licence of an app back.
+/// Reinstates a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/reinstate",
@@ -114,12 +114,12 @@ async fn reinstate(
     Ok(Data::of(Json(reinstated)))
 }
 
-/// Tells whether a key is valid in an app. A viewer is enough.
+/// Validates a licence key of an app. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/licenses/validate",
     request_body = KeyBody,
-    responses((status = 200, description = "Whether, and why.", body = Data<ValidationView>))
+    responses((status = 200, description = "The verdict, and the reason.", body = Data<ValidationView>))
 )]
 async fn validate(
     State(state): State<AppState>,

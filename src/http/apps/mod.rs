@@ -1,4 +1,4 @@
-//! The dialect of those who sell licences for several apps: `/api/v1/apps/{slug}/…`.
+//! The dialect for sellers of licences for several apps: `/api/v1/apps/{slug}/…`.
 //!
 //! The same functions as in the admin API, in other clothes: the app stands in the path instead
 //! of the token, an object lies under `data`, and a list's `meta` has `total`, `page` and
@@ -20,13 +20,13 @@ use super::{Admin, AppState, Reading, openapi};
 use crate::domain::id::AppSlug;
 use crate::pipeline::order::Order;
 
-/// What is below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
+/// Everything below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = customers::router().merge(licenses::router());
     openapi::guarded(OpenApiRouter::default().nest("/api/v1/apps/{slug}", routes))
 }
 
-/// Who asks, as [`Admin`], and the app that the path names.
+/// The admin who asks, and the app that the path names.
 struct InApp {
     admin: Admin,
     app: AppSlug,

@@ -51,7 +51,7 @@ struct CustomersAnswer {
     customers: Vec<MerchantCustomer>,
 }
 
-/// Something was done that leaves nothing to show.
+/// A success that leaves nothing to show.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MerchantSuccess)]
 struct SuccessAnswer {
@@ -62,8 +62,8 @@ fn not_found() -> ApiError {
     ApiError::not_found("customer_not_found", NOT_FOUND)
 }
 
-/// Whoever cannot be shown or changed does not exist here: another merchant's, a merged, a
-/// deleted one.
+/// Says of a customer that cannot be shown or changed that it does not exist: another merchant's,
+/// a merged or a deleted one.
 fn hidden(error: ApiError) -> ApiError {
     match error.status() {
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => not_found(),
@@ -71,7 +71,7 @@ fn hidden(error: ApiError) -> ApiError {
     }
 }
 
-/// Says in this dialect's words why a customer was not made or changed.
+/// Puts the reason why a customer was not made or changed into this dialect's words.
 fn refused(error: CustomerError, taken: &'static str) -> ApiError {
     match error {
         CustomerError::EmailTaken { .. } => ApiError::conflict("email_taken", taken),
@@ -125,7 +125,7 @@ async fn show(
     Ok(Json(CustomerAnswer { customer }))
 }
 
-/// Makes a customer of a merchant.
+/// Creates a customer of a merchant.
 #[utoipa::path(
     post,
     path = "/",
@@ -154,7 +154,7 @@ async fn create(
 
 /// Changes a customer of a merchant.
 ///
-/// Only the given fields change; null clears.
+/// Only the given fields change; null clears a field.
 #[utoipa::path(
     post,
     path = "/{id}",
@@ -187,7 +187,7 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/{id}",
-    responses((status = 200, description = "It is gone.", body = SuccessAnswer))
+    responses((status = 200, description = "Deleted.", body = SuccessAnswer))
 )]
 async fn delete(
     State(state): State<AppState>,

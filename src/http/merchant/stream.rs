@@ -19,11 +19,11 @@ use crate::store::{CustomerFilter, Listed, Store, StoreError, Window};
 /// Customers a page: some fifty kilobytes of answer.
 const PAGE: u32 = 100;
 
-/// What is still to be written.
+/// The part of the answer that is still to be written.
 enum Rest {
     /// A page that has been read, the first of all or not.
     Page { page: Page, is_first: bool },
-    /// What follows this customer.
+    /// Everything after this customer.
     After(String),
 }
 

@@ -29,61 +29,64 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_payment_failed",
             told(
-                "When no subscription is good and one is failing.",
+                "The effect when no subscription is good and one is failing.",
                 one_of(OnPaymentFailed::WORDS),
             ),
         ),
         (
             "suspend_after",
-            told("So long a failing subscription stays good.", span()),
+            told("How long a failing subscription stays good.", span()),
         ),
         (
             "end_after",
             told(
-                "After so long a failing subscription counts as ended.",
+                "How long a subscription may fail before it counts as ended.",
                 span(),
             ),
         ),
         (
             "on_end",
-            told("When every subscription has ended.", one_of(OnEnd::WORDS)),
+            told(
+                "The effect when every subscription has ended.",
+                one_of(OnEnd::WORDS),
+            ),
         ),
         (
             "on_pause",
             told(
-                "When the best subscription is paused.",
+                "The effect when the best subscription is paused.",
                 one_of(OnPause::WORDS),
             ),
         ),
         (
             "on_collection_pause",
             told(
-                "When the provider goes on but does not collect.",
+                "The effect when the subscription runs on but collection is paused.",
                 one_of(OnCollectionPause::WORDS),
             ),
         ),
         (
             "on_dispute_opened",
             told(
-                "When money was taken back and the dispute is open.",
+                "The effect of an open dispute, once money was taken back.",
                 one_of(OnDisputeOpened::WORDS),
             ),
         ),
         (
             "on_dispute_lost",
-            told("When a dispute was lost.", one_of(OnDisputeLost::WORDS)),
+            told(
+                "The effect of a lost dispute.",
+                one_of(OnDisputeLost::WORDS),
+            ),
         ),
         (
             "on_full_refund",
-            told(
-                "When all of a payment was given back.",
-                one_of(OnFullRefund::WORDS),
-            ),
+            told("The effect of a full refund.", one_of(OnFullRefund::WORDS)),
         ),
         (
             "match_by_email",
             told(
-                "Whether accounts find their customer by their first e-mail address.",
+                "Links billing accounts to customers by their first e-mail address.",
                 yes_or_no,
             ),
         ),
@@ -92,7 +95,7 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
 
 impl PartialSchema for Policy {
     fn schema() -> RefOr<Schema> {
-        let about = "What billing's word does to customers.";
+        let about = "How billing events affect access.";
         let mut policy = ObjectBuilder::new().description(Some(about));
         for (name, field) in fields() {
             policy = policy.property(name, field).required(name);

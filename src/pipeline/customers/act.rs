@@ -27,10 +27,10 @@ pub(super) async fn act_in(
     let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
     let before = hold_of(&working_set, id);
     let changes = act(&mut working_set)?;
-    let changed = !working_set.changed.customers.is_empty();
+    let has_effect = !working_set.changed.customers.is_empty();
     tx.working_set_save(&order.app, &working_set).await?;
     let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
-    if changed && entries.is_empty() {
+    if has_effect && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});
         entries.push(order.entry(Some(id), name, details));
@@ -41,7 +41,7 @@ pub(super) async fn act_in(
     Ok(Acted {
         customer,
         granted,
-        changed,
+        changed: has_effect,
     })
 }
 

@@ -33,7 +33,7 @@ pub enum CustomerError {
     /// The order says something that is not allowed.
     #[error("the order has fields that are not right")]
     Invalid {
-        /// What is wrong, field by field.
+        /// The faults, field by field.
         errors: Vec<FieldError>,
     },
     /// Another customer has the e-mail address.
@@ -95,7 +95,7 @@ pub struct Acted {
     pub customer: Customer,
     /// Everything that is granted to it.
     pub granted: Granted,
-    /// Whether the act changed anything.
+    /// The act changed something.
     pub changed: bool,
 }
 
@@ -112,7 +112,7 @@ pub enum Act {
     Expire(Option<String>),
 }
 
-/// How much of a deleted customer stays.
+/// The part of a deleted customer that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// Its row stays, with the time of the deletion.
@@ -121,7 +121,7 @@ pub enum Deletion {
     Permanent,
 }
 
-/// Whether an e-mail address may belong to more than one customer of an app.
+/// Permission for two customers of an app to have one e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SameEmail {
     /// As the rule is: whoever comes second is refused.
