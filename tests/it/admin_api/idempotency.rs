@@ -274,10 +274,12 @@ async fn a_request_that_died_without_effect_begins_anew(engine: Engine) {
 
 async fn a_request_that_died_after_its_effect_has_no_second_one(engine: Engine) {
     let rig = Rig::start(engine).await;
-    let Attempt::Reserved(hold) = reserve(&rig, "one", "ask").await else {
+    let Attempt::Reserved(reservation) = reserve(&rig, "one", "ask").await else {
         panic!("the key is free");
     };
-    on_behalf_of(hold.clone(), effect(&rig)).await.unwrap();
+    on_behalf_of(reservation.clone(), effect(&rig))
+        .await
+        .unwrap();
     let running = reserve(&rig, "two", "ask").await;
     assert!(matches!(running, Attempt::Running), "{running:?}");
     rig.pass(60);
@@ -286,7 +288,9 @@ async fn a_request_that_died_after_its_effect_has_no_second_one(engine: Engine) 
 
     // The same of one that failed after its effect: its key is not given back.
     let mut tx = rig.store.begin().await.unwrap();
-    tx.idempotency_release(&hold, rig.now()).await.unwrap();
+    tx.idempotency_release(&reservation, rig.now())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let lost = reserve(&rig, "two", "ask").await;
     assert!(matches!(lost, Attempt::AnswerLost), "{lost:?}");
