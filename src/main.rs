@@ -20,13 +20,7 @@ fn run() -> anyhow::Result<ExitCode> {
     // The provider of cryptography is chosen once for the process; a second installation is
     // refused, and would change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let code = runtime.block_on(cli.run())?;
-    // A terminal's pending read, if a command was waiting for one, must not hold the process.
-    runtime.shutdown_background();
-    Ok(code)
+    Ok(cli.run()?)
 }
 
 /// The error with its causes, on one line; where in our code it arose helps nobody at a shell.

@@ -72,11 +72,26 @@ struct AppArgs {
 }
 
 impl Cli {
-    /// Runs the command that was given.
+    /// Runs the command that was given, on a runtime of its own.
+    ///
+    /// The runtime is started here and not in `main.rs` because a future is compiled
+    /// in the crate that polls it. Polled by the binary, much of this library would be compiled a
+    /// second time there.
     ///
     /// # Errors
     /// When it could not be done; see [`CliError`].
-    pub async fn run(self) -> Result<ExitCode, CliError> {
+    pub fn run(self) -> Result<ExitCode, CliError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(CliError::io("starting the runtime"))?;
+        let code = runtime.block_on(self.run_command())?;
+        // A terminal's pending read, if a command was waiting for one, must not hold the process.
+        runtime.shutdown_background();
+        Ok(code)
+    }
+
+    async fn run_command(self) -> Result<ExitCode, CliError> {
         let source = Source::of_process(self.config);
         match self.command {
             Command::Demo(args) => demo::run(args).await,

@@ -31,6 +31,7 @@ mod postgres;
 mod process;
 mod queue;
 mod rabbitmq;
+mod readme;
 mod receiver;
 mod registry;
 mod seeds;
