@@ -8,7 +8,6 @@ use crate::pipeline::access::AccessError;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::customers::{CustomerError, FindError};
 use crate::pipeline::replay::ReplayError;
-
 use crate::random::RandomError;
 use crate::store::vault::VaultError;
 
