@@ -229,7 +229,7 @@ async fn kept_answers_cannot_be_read_in_the_database(engine: Engine) {
     let all = "SELECT COUNT(*) FROM idempotency_keys WHERE answer IS NOT NULL";
     assert_eq!(rig.place.count(all, all).await, 1);
     for text in [token, "Ada", "status"] {
-        let (sqlite, postgres) = on_behalf_of(text);
+        let (sqlite, postgres) = holding(text);
         assert_eq!(rig.place.count(&sqlite, &postgres).await, 0, "{text}");
     }
 }
