@@ -27,11 +27,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use support::spec::{header_name, sign};
 
 use sqlx::{Connection, PgConnection, Row};
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::Provider;
-use tollgate::provider::{header_name, sign};
+use tollgate::provider::STRIPE;
 use tollgate::store::Store;
 
 use support::postgres::Cluster;
@@ -128,15 +128,10 @@ async fn deliver(client: reqwest::Client, port: u16, n: usize, sent: Arc<Sent>) 
     let event = stripe_event(&format!("evt_{n}"), "customer.created", created, customer);
     let body = event.to_string().into_bytes();
     loop {
-        let signature = sign(
-            Provider::Stripe,
-            &secret(Provider::Stripe),
-            &body,
-            SystemClock.now(),
-        );
+        let signature = sign(STRIPE.name, &secret(STRIPE.name), &body, SystemClock.now());
         let request = client
             .post(&url)
-            .header(header_name(Provider::Stripe), signature);
+            .header(header_name(STRIPE.name), signature);
         let answer = request.body(body.clone()).send().await;
         if answer.is_ok_and(|answer| answer.status() == 200) {
             return;

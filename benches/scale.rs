@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use tollgate::domain::id::Provider;
+use tollgate::provider::STRIPE;
 use tollgate::store::Store;
 
 use support::postgres::Cluster;
@@ -172,7 +172,7 @@ async fn make_one(url: &SecretString) {
         ),
         stripe_event("evt_2", "customer.subscription.created", now + 1, bought),
     ] {
-        let outcome = server.deliver(Provider::Stripe, &event).await;
+        let outcome = server.deliver(STRIPE.name, &event).await;
         assert_eq!(outcome["outcome"], "applied", "{outcome}");
     }
     let (_, made) = server
@@ -224,8 +224,8 @@ async fn copy(database: &mut PgConnection, customers: u32) {
                  FROM one_customer, {numbers}"
             ),
             format!(
-                "INSERT INTO accounts (app, key, customer_id, linking_email, kept) \
-                 SELECT app, replace(key, '{MARK}', m), 'cust_' || m, \
+                "INSERT INTO accounts (app, key, id, customer_id, linking_email, kept) \
+                 SELECT app, replace(key, '{MARK}', m), replace(id, '{MARK}', m), 'cust_' || m, \
                  replace(linking_email, '{MARK}', m), replace(kept::text, '{MARK}', m)::jsonb \
                  FROM one_account, {numbers}"
             ),

@@ -1,12 +1,12 @@
-//! An error with everything that led to it, for a line of the log.
+//! Formats an error with all its causes for the log.
 
 use std::error::Error;
 
-/// The error's words and those of all its sources, on one line, outermost first.
+/// Returns the texts of the error and all its sources on one line, outermost first.
 ///
-/// Handed to the log as text. Handed over as an error, its sources would be written in the text
-/// form alone: tracing-subscriber's JSON keeps the outermost words and drops the rest, which are
-/// the ones that say what went wrong.
+/// The log gets this text instead of the error value, because tracing-subscriber writes the sources
+/// of an error only in its text format: its JSON keeps the outermost message and drops the sources,
+/// which tell what went wrong.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -4,14 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Who knows what time it is. Passed in, so that tests can say it.
+/// A source of the present time. Passed in, so that tests can choose it.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant by the local clock. Decides timers and the age of signatures, and is
-    /// never compared with a provider's time.
+    /// Returns the present time by the local clock. It decides timers and the age of signatures,
+    /// and is never compared with a provider's time.
     fn now(&self) -> Timestamp;
 }
 
-/// The system's clock.
+/// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! Settings: where they come from, what they must look like, and what is wrong with them.
+//! Settings: where they come from, the form they must have, and what is wrong with them.
 //!
 //! Each setting is an environment variable. A file (`--config tollgate.toml`) may hold the same
 //! names in lower case; the environment wins. Secrets can also be read from a file that
@@ -47,41 +47,42 @@ const DEFAULT_LOG_FILTER: &str = "info";
 /// The name of the embedded store in the data folder.
 const DATABASE_FILE: &str = "tollgate.db";
 
-/// Everything that can be set. Each field names its variable, unit and default.
+/// All settings. Each field names its variable, unit and default.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Addresses of HTTP.
+    /// The listening addresses of HTTP.
     pub http: HttpConfig,
-    /// Where data is kept.
+    /// The place where data is stored.
     pub store: StoreConfig,
-    /// How events travel from the receiver to the worker.
+    /// The queue between receiver and worker.
     pub queue: QueueConfig,
-    /// Who administers.
+    /// Access for administrators.
     pub admin: AdminConfig,
-    /// What holds for the webhooks of both providers.
+    /// The webhooks of all providers.
     pub webhooks: WebhookConfig,
     /// Stripe, for the app `default`.
     pub stripe: ProviderConfig,
     /// Paddle, for the app `default`.
     pub paddle: ProviderConfig,
-    /// What is logged, and how.
+    /// Contents and format of the log.
     pub log: LogConfig,
 }
 
-/// Addresses of HTTP.
+/// Settings of HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// `TOLLGATE_LISTEN`: IP address and port of HTTP; port 0 takes a free one. Default
     /// 127.0.0.1:8080.
     pub listen: SocketAddr,
-    /// `TOLLGATE_OPS_LISTEN`: IP address and port of `/readyz` and `/healthz`. Default `None`: served at `listen`; also `None` when it is set to that address.
+    /// `TOLLGATE_OPS_LISTEN`: IP address and port of `/readyz` and `/healthz`. Default `None`:
+    /// served at `listen`; also `None` when it is set to that address.
     pub ops_listen: Option<SocketAddr>,
     /// `TOLLGATE_TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed, separated by
     /// commas; an address stands for itself. Default none.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// Where data is kept.
+/// Settings of the store.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// `TOLLGATE_DATA_DIR`: folder of the embedded store and its key. Default `./tollgate-data`.
@@ -95,16 +96,16 @@ pub struct StoreConfig {
     pub secret_key: Option<SecretKey>,
 }
 
-/// Which database.
+/// The database in which the store lives.
 #[derive(Debug, Clone)]
 pub enum Database {
     /// The embedded store, in this file.
     Sqlite(PathBuf),
-    /// A server; the URL may hold a password.
+    /// A PostgreSQL server; the URL may contain a password.
     Postgres(SecretString),
 }
 
-/// How events travel from the receiver to the worker.
+/// Settings of the queue between receiver and worker.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
     /// `AMQP_URL` (or `AMQP_URL_FILE`): RabbitMQ, `amqp://…` or `amqps://…`. Default `None`: the
@@ -113,12 +114,11 @@ pub struct QueueConfig {
     /// `AMQP_CA_FILE`: path of a PEM file with the certificate authority of an `amqps` broker.
     /// Default `None`: the public authorities.
     pub amqp_ca_file: Option<PathBuf>,
-    /// `TOLLGATE_AMQP_PREFIX`: what the names of exchanges and queues begin with. Default
-    /// `tollgate`.
+    /// `TOLLGATE_AMQP_PREFIX`: prefix of the names of exchanges and queues. Default `tollgate`.
     pub amqp_prefix: String,
 }
 
-/// Who administers.
+/// Settings of administrators' access.
 #[derive(Debug, Clone)]
 pub struct AdminConfig {
     /// `ADMIN_TOKEN` (or `ADMIN_TOKEN_FILE`): an owner's token for all apps, at least 24
@@ -126,12 +126,12 @@ pub struct AdminConfig {
     pub token: Option<SecretString>,
 }
 
-/// What holds for the webhooks of both providers.
+/// Settings of the webhooks of all providers.
 #[derive(Debug, Clone)]
 pub struct WebhookConfig {
     /// `TOLLGATE_SIGNATURE_TOLERANCE`: greatest age of a signature, in whole seconds. Default 300:
-    /// Paddle's own five refuse honest deliveries, and every event id counts once for ever, so
-    /// age guards little.
+    /// Paddle's own limit of five refuses honest deliveries, and since every event id counts only
+    /// once, the age of a signature protects little.
     pub signature_tolerance: Duration,
 }
 
@@ -153,7 +153,7 @@ pub struct ProviderConfig {
     pub api_base: Option<Url>,
 }
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
     /// `TOLLGATE_LOG`: a tracing filter, known to parse. Default `info`.
@@ -163,26 +163,27 @@ pub struct LogConfig {
     pub format: Option<LogFormat>,
 }
 
-/// The form of a line of the log.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Where settings are read from. Has no `Debug`: the environment holds secrets.
+/// The sources of settings. Without `Debug`, because the environment contains secrets.
 #[derive(Clone, Default)]
 pub struct Source {
-    /// The environment. A map, so that tests need not change that of the process.
+    /// The environment variables. A map, so that tests need not change those of the process.
     pub environment: BTreeMap<OsString, OsString>,
-    /// The file of `--config`. Paths in it, as in the environment, start at the working folder.
+    /// The file of `--config`. Paths in it, as in the environment, are relative to the working
+    /// folder.
     pub file: Option<PathBuf>,
 }
 
 impl Source {
-    /// The environment of this process, and a file.
+    /// Returns the environment of this process, and a file.
     pub fn of_process(file: Option<PathBuf>) -> Self {
         Self {
             environment: std::env::vars_os().collect(),
@@ -191,21 +192,22 @@ impl Source {
     }
 }
 
-/// Settings that are right, and what looked odd about them.
+/// Valid settings, and warnings about them.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// What is probably a mistake, but harms nothing.
+    /// Likely mistakes that do no harm.
     pub warnings: Vec<Warning>,
 }
 
 impl Config {
-    /// Reads all settings. Reads files, and nothing else outside `source`.
+    /// Loads all settings from `source` and the files that it names.
     ///
     /// # Errors
     ///
-    /// Every problem at once; no text of an error holds the value of a secret.
+    /// When any setting is wrong, with every problem at once. No error contains the value of a
+    /// secret.
     pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
         let mut reader = Reader::open(source);
         let config = Self {
@@ -228,20 +230,22 @@ impl Config {
         reader.finish(config)
     }
 
-    /// The settings of a provider.
-    pub const fn provider(&self, provider: Provider) -> &ProviderConfig {
-        match provider {
-            Provider::Stripe => &self.stripe,
-            Provider::Paddle => &self.paddle,
+    /// Returns the settings of a provider, or `None` for one whose secrets and plans can only be set
+    /// through the API.
+    pub fn provider(&self, provider: Provider) -> Option<&ProviderConfig> {
+        match provider.as_str() {
+            "stripe" => Some(&self.stripe),
+            "paddle" => Some(&self.paddle),
+            _ => None,
         }
     }
 
-    /// What no setting shows by itself.
+    /// Checks settings that are only wrong in combination.
     fn check_together(&self, reader: &mut Reader<'_>) {
         let on_a_server = matches!(self.store.database, Database::Postgres(_));
         if on_a_server && self.store.secret_key.is_none() && !reader.is_wrong(&setting::SECRET_KEY)
         {
-            // Kept in a folder of one machine, the key would be missing on the next.
+            // A key in a folder of one machine would be missing on the next.
             let kind = ProblemKind::Missing("required with PostgreSQL");
             reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
         }
@@ -306,7 +310,7 @@ impl QueueConfig {
     }
 }
 
-/// The settings of one provider.
+/// The settings of one provider, as variables.
 struct ProviderSettings {
     webhook_secret: &'static Setting,
     price_mapping: &'static Setting,

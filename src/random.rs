@@ -1,16 +1,16 @@
-//! Randomness for secrets, tokens and the ids that are shown with them. The ids of customers that
-//! webhooks make are drawn where the facts are folded, which must not fail half-way.
+//! Randomness for secrets, tokens and the ids shown with them. The ids of customers that webhooks
+//! create are drawn where facts are applied, which must not fail half-way.
 
 use uuid::{Builder, Uuid};
 
 use crate::domain::time::Timestamp;
 
-/// The system gave no randomness. Nothing secret can be made until it does.
+/// The operating system gave no random bytes. No secret can be made until it does.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct RandomError(#[source] getrandom::Error);
 
-/// Random bytes that are fit for keys and tokens.
+/// Returns random bytes fit for keys and tokens.
 ///
 /// # Errors
 /// When the operating system gives none.
@@ -20,7 +20,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     Ok(bytes)
 }
 
-/// A UUID of version 7, which sorts by `now` to the millisecond.
+/// Returns a UUID of version 7, which sorts by `now` to the millisecond.
 ///
 /// # Errors
 /// When the operating system gives no random bytes.

@@ -24,7 +24,7 @@ use crate::lock::DataDirLock;
 use crate::pipeline::order::Order;
 use crate::pipeline::setup;
 use crate::pipeline::spool::Spooling;
-use crate::provider::{Mode, Secret};
+use crate::provider::{self, Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
@@ -140,9 +140,9 @@ impl Server {
         let worker = roles.worker.then_some(worker);
         let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
 
-        let fixed = Provider::ALL
-            .into_iter()
-            .flat_map(|provider| secrets(provider, config.provider(provider)))
+        let fixed = provider::names()
+            .filter_map(|name| Some(secrets(name, config.provider(name)?)))
+            .flatten()
             .collect();
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await?;
@@ -305,8 +305,10 @@ async fn prepare(
         now: clock.now(),
     };
     let mut plans = Vec::new();
-    for provider in Provider::ALL {
-        for (price, grants) in config.provider(provider).prices.iter().flatten() {
+    for provider in provider::names() {
+        let settings = config.provider(provider);
+        let prices = settings.and_then(|settings| settings.prices.as_ref());
+        for (price, grants) in prices.into_iter().flatten() {
             plans.push((provider, price.clone(), grants.clone()));
         }
     }

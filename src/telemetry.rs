@@ -1,7 +1,7 @@
-//! Logs: their form, their words, and what never enters them.
+//! Logs: their format, their words, and what must never be in them.
 //!
-//! Lines go to standard error, so that standard output stays what a command prints. Text is for a
-//! person at a terminal, JSON for what collects logs; without a setting the terminal decides.
+//! Lines go to standard error, because standard output is for what a command prints. Text is for a
+//! person at a terminal, JSON for log collectors; without a setting the terminal decides.
 //!
 //! # Words
 //!
@@ -28,14 +28,14 @@
 //! | `error.code` | the stable code that the caller saw too |
 //! | `error` | a cause with its sources, once, where it is handled |
 //!
-//! A message reads alone, without its fields. `error` means that somebody must act, `warn` that
-//! somebody may want to know, `info` is what happens a few times a day or once an event.
+//! A message can be understood without its fields. `error` means that somebody must act, `warn`
+//! that somebody may want to know; `info` is for what happens a few times a day or once per event.
 //!
 //! # Never logged
 //!
 //! Bodies of webhooks and requests, signatures and their headers, tokens, webhook secrets, keys,
-//! addresses of databases and brokers (they hold passwords), e-mail addresses, names and postal
-//! addresses. An id finds all of them for whoever may see them.
+//! addresses of databases and brokers (they contain passwords), e-mail addresses, names and postal
+//! addresses. Whoever may see these finds them by id.
 
 use std::io::{self, IsTerminal};
 
@@ -47,10 +47,10 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Why logging could not start.
+/// Logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter does not parse. Not with settings that were loaded, which are checked.
+    /// The filter does not parse. Cannot happen with loaded settings, which are checked.
     #[error("log filter")]
     Filter(#[from] ParseError),
     /// Something else in this process logs already.
@@ -58,11 +58,11 @@ pub enum TelemetryError {
     Started(#[from] TryInitError),
 }
 
-/// The broker's client library writes messages that come back into the log, body and all. Comes
-/// after the filter of the settings, so that none can ask for it.
+/// The broker's client library logs returned messages with their bodies. This directive comes after
+/// the filter of the settings, so that no setting can turn it on.
 const NO_BODIES: &str = "lapin::returned_messages=off";
 
-/// Starts logging to standard error, for the rest of the process. To be called once.
+/// Starts logging to standard error, for the rest of the process. May be called only once.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// What turns events into lines for `writer`.
+/// Builds the subscriber that writes events as lines to `writer`.
 fn subscriber<W>(
     config: &LogConfig,
     is_terminal: bool,
@@ -85,9 +85,9 @@ where
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match effective_format(config.format, is_terminal) {
-        // Colours are escape sequences, which a file or a pipe would keep.
+        // Colours are escape sequences, which do not belong into a file or a pipe.
         LogFormat::Text => Box::new(registry.with(lines.with_ansi(is_terminal))),
-        // The fields of the event stand at the top, where a query finds them.
+        // The fields of the event go to the top level, where a query finds them.
         LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
     })
 }
@@ -120,7 +120,7 @@ mod tests {
         }
     }
 
-    /// What is written for one event in one span.
+    /// Returns the lines written for one event in one span.
     fn written(format: Option<LogFormat>, is_terminal: bool) -> String {
         let lines = Lines::default();
         let config = LogConfig {

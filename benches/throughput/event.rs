@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use secrecy::SecretString;
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::{AppSlug, Provider};
-use tollgate::provider::{self, Mode, sign};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::{self, Mode, STRIPE};
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1};
 
@@ -17,7 +17,7 @@ pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/too
 
 /// The built-in sample, made as long as the provider's own events are, about 3 KB.
 static SAMPLE: LazyLock<String> = LazyLock::new(|| {
-    let sample = provider::sample(Provider::Stripe, TYPE).unwrap();
+    let sample = provider::sample(STRIPE.name, TYPE).unwrap();
     let note = format!(r#""description": "{}", "discounts""#, "x".repeat(450));
     sample.replacen(r#""discounts""#, &note, 1)
 });
@@ -41,7 +41,7 @@ pub(crate) fn fresh() -> (String, String) {
 pub(crate) fn signed() -> (String, String) {
     static KEY: LazyLock<SecretString> = LazyLock::new(|| SECRET.into());
     let (_, body) = fresh();
-    let signature = sign(Provider::Stripe, &KEY, body.as_bytes(), SystemClock.now());
+    let signature = STRIPE.sign(&KEY, body.as_bytes(), SystemClock.now());
     (signature, body)
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn message() -> Message {
     let (id, body) = fresh();
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         receipt: format!("receipt of {id}"),
         event_id: id,
         event_type: TYPE.to_owned(),

@@ -79,13 +79,16 @@ CREATE INDEX customers_by_frozen ON customers (app, id) WHERE frozen;
 CREATE TABLE accounts (
     app           word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     key           word NOT NULL,
+    id            word NOT NULL,
     customer_id   word,
     linking_email word,
     kept          JSONB NOT NULL,
     PRIMARY KEY (app, key)
 );
--- All accounts of a customer, and all that first held one address.
+-- All accounts of a customer, all that first held one address, and those that an external id means:
+-- `id` is the provider's, without whose it is.
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
 
 CREATE TABLE subscriptions (
@@ -119,10 +122,9 @@ CREATE INDEX refunds_by_account ON refunds (app, account) WHERE account IS NOT N
 -- Pairs of ids that one event named together, each stored from both sides, so that a walk needs
 -- one index. Walks end at accounts, which would lead to a whole history.
 CREATE TABLE pairs (
-    app             word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    key             word NOT NULL,
-    other           word NOT NULL,
-    other_is_account BOOLEAN NOT NULL,
+    app   word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key   word NOT NULL,
+    other word NOT NULL,
     PRIMARY KEY (app, key, other)
 );
 
@@ -307,7 +309,7 @@ CREATE TABLE events (
     customer_id  word,
     changes      JSONB NOT NULL,
     payload      TEXT NOT NULL,
-    UNIQUE (app, provider, id)
+    UNIQUE (app, id, provider)
 );
 -- The list of an app, newest first; the chain of a customer; what failed.
 CREATE INDEX events_by_app ON events (app, seq);

@@ -72,13 +72,16 @@ CREATE INDEX customers_by_frozen ON customers (app, id) WHERE frozen;
 CREATE TABLE accounts (
     app           TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     key           TEXT NOT NULL,
+    id            TEXT NOT NULL,
     customer_id   TEXT,
     linking_email TEXT,
     kept          TEXT NOT NULL,
     PRIMARY KEY (app, key)
 ) STRICT, WITHOUT ROWID;
--- All accounts of a customer, and all that first held one address.
+-- All accounts of a customer, all that first held one address, and those that an external id means:
+-- `id` is the provider's, without whose it is.
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
+CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
 
 CREATE TABLE subscriptions (
@@ -112,10 +115,9 @@ CREATE INDEX refunds_by_account ON refunds (app, account) WHERE account IS NOT N
 -- Pairs of ids that one event named together, each stored from both sides, so that a walk needs
 -- one index. Walks end at accounts, which would lead to a whole history.
 CREATE TABLE pairs (
-    app             TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    key             TEXT NOT NULL,
-    other           TEXT NOT NULL,
-    other_is_account INTEGER NOT NULL,
+    app   TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key   TEXT NOT NULL,
+    other TEXT NOT NULL,
     PRIMARY KEY (app, key, other)
 ) STRICT, WITHOUT ROWID;
 
@@ -300,7 +302,7 @@ CREATE TABLE events (
     customer_id  TEXT,
     changes      TEXT NOT NULL,
     payload      TEXT NOT NULL,
-    UNIQUE (app, provider, id)
+    UNIQUE (app, id, provider)
 ) STRICT;
 -- The list of an app, newest first; the chain of a customer; what failed.
 CREATE INDEX events_by_app ON events (app, seq);
@@ -382,6 +384,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('customers', 'customers_by_admin_email', '1000000 1000000 1'),
     ('customers', 'customers_by_home', '1000000 1000000 1'),
     ('accounts', 'accounts', '1000000 1000000 1'),
+    ('accounts', 'accounts_by_id', '1000000 1000000 1'),
     ('accounts', 'accounts_by_linking_email', '1000000 1000000 1'),
     ('accounts', 'accounts_by_customer', '1000000 1000000 2'),
     ('subscriptions', 'subscriptions', '1000000 1000000 1'),
@@ -412,7 +415,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('events', 'events_by_app', '10000000 10000000 1'),
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),
-    ('events', 'sqlite_autoindex_events_1', '10000000 10000000 5000000 1'),
+    ('events', 'sqlite_autoindex_events_1', '10000000 10000000 1 1'),
     ('audit', 'audit_by_app', '10000000 10000000 1'),
     ('audit', 'audit_by_customer', '10000000 10000000 20 1'),
     ('audit', 'audit_by_actor', '10000000 10000000 10000 1'),

@@ -8,11 +8,12 @@ use super::{AppArgs, CliError, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::domain::event::{EventError, EventOutcome};
-use crate::domain::id::{CustomerId, Provider};
+use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
 use crate::pipeline::{bulk_replay, events};
+use crate::provider::Spec;
 use crate::server::open_store;
 use crate::store::{Actor, EventFilter, EventRecord, Store, Window};
 
@@ -39,7 +40,7 @@ struct FilterArgs {
     outcome: Option<EventOutcome>,
     /// Only those of this provider.
     #[arg(long)]
-    provider: Option<Provider>,
+    provider: Option<&'static Spec>,
     /// Only those of this type.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
@@ -58,7 +59,7 @@ impl From<FilterArgs> for EventFilter {
     fn from(args: FilterArgs) -> Self {
         Self {
             outcome: args.outcome,
-            provider: args.provider,
+            provider: args.provider.map(|spec| spec.name),
             event_type: args.event_type,
             customer: args.customer,
             since: args.since,

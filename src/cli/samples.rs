@@ -3,23 +3,24 @@
 use serde_json::Value;
 
 use super::CliError;
-use crate::domain::id::Provider;
-use crate::provider;
+use crate::provider::{self, Spec};
 
 /// A payload that is being made.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
-    provider: Provider,
+    provider: &'static Spec,
     payload: Value,
 }
 
 impl Sample {
     /// The built-in sample of a type.
-    pub(super) fn new(provider: Provider, event_type: &str) -> Result<Self, CliError> {
-        let text = provider::sample(provider, event_type).ok_or_else(|| {
-            let types: Vec<&str> = provider::types(provider).map(|it| it.event_type).collect();
+    pub(super) fn new(provider: &'static Spec, event_type: &str) -> Result<Self, CliError> {
+        let text = provider::sample(provider.name, event_type).ok_or_else(|| {
+            let types: Vec<&str> = provider::types(provider.name)
+                .map(|it| it.event_type)
+                .collect();
             CliError::Usage {
-                what: format!("there is no sample of {provider}'s `{event_type}`"),
+                what: format!("there is no sample of {}'s `{event_type}`", provider.name),
                 right: format!("one of: {}", types.join(", ")),
             }
         })?;
@@ -62,11 +63,7 @@ impl Sample {
 
     /// Gives the event an id of its own, so that it is not a duplicate of an earlier one.
     pub(super) fn set_id(&mut self, id: &str) -> Result<(), CliError> {
-        let path = match self.provider {
-            Provider::Stripe => "id",
-            Provider::Paddle => "event_id",
-        };
-        self.set(path, Value::String(id.to_owned()))
+        self.set(self.provider.event_id, Value::String(id.to_owned()))
     }
 
     /// The bytes to sign and send.
@@ -90,13 +87,13 @@ mod tests {
     fn sample() -> Sample {
         let payload = json!({ "a": { "list": [{ "x": 1 }] }, "n": null });
         Sample {
-            provider: Provider::Stripe,
+            provider: provider::STRIPE,
             payload,
         }
     }
 
     #[test]
-    fn a_path_leads_through_objects_and_lists_and_makes_what_is_missing() {
+    fn a_path_goes_through_objects_and_lists_and_creates_what_is_missing() {
         let mut sample = sample();
         sample.set("a.list.0.x", json!(2)).unwrap();
         sample.set("n.deep.er", json!("here")).unwrap();

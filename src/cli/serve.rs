@@ -9,10 +9,10 @@ use tracing::{info, warn};
 use super::stop::StopOrders;
 use super::{CliError, output, token};
 use crate::config::Loaded;
-use crate::domain::id::Provider;
 use crate::domain::role;
 use crate::http::Roles;
 use crate::pipeline::admin_tokens::AdminTokenOrder;
+use crate::provider;
 use crate::server::Server;
 use crate::telemetry;
 
@@ -60,8 +60,10 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
         api = roles.api,
         "serving"
     );
-    for provider in Provider::ALL {
-        if roles.receiver && loaded.config.provider(provider).webhook_secrets.is_empty() {
+    for provider in provider::names() {
+        let settings = loaded.config.provider(provider);
+        let has_secret = settings.is_some_and(|it| !it.webhook_secrets.is_empty());
+        if roles.receiver && !has_secret {
             info!(
                 %provider,
                 "no webhook secret in the settings: /webhooks/{provider} exists only with one \

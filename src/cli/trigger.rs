@@ -10,14 +10,13 @@ use super::samples::{Sample, assignment};
 use super::{CliError, load, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Source;
-use crate::domain::id::Provider;
-use crate::provider::{header_name, sign};
+use crate::provider::Spec;
 use crate::random;
 
 #[derive(Debug, Args)]
 pub(super) struct TriggerArgs {
     /// Who sends it: stripe or paddle.
-    provider: Provider,
+    provider: &'static Spec,
     /// The event type, such as `invoice.payment_failed`.
     #[arg(value_name = "TYPE")]
     event_type: String,
@@ -36,16 +35,16 @@ pub(super) struct TriggerArgs {
 /// The secret is the first of `STRIPE_WEBHOOK_SECRET` or `PADDLE_WEBHOOK_SECRET`.
 pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, CliError> {
     let config = load(source)?.config;
-    let (settings, variable) = match args.provider {
-        Provider::Stripe => (&config.stripe, "STRIPE_WEBHOOK_SECRET"),
-        Provider::Paddle => (&config.paddle, "PADDLE_WEBHOOK_SECRET"),
-    };
+    let name = args.provider.name;
+    let settings = config.provider(name);
     let secret = settings
-        .webhook_secrets
-        .first()
+        .and_then(|settings| settings.webhook_secrets.first())
         .ok_or_else(|| CliError::Usage {
             what: "there is no secret to sign with".to_owned(),
-            right: format!("set {variable} to the endpoint's secret"),
+            right: format!(
+                "set {}_WEBHOOK_SECRET to the endpoint's secret",
+                name.as_str().to_uppercase()
+            ),
         })?;
     let mut sample = Sample::new(args.provider, &args.event_type)?;
     if !args.keep_id {
@@ -57,7 +56,7 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     }
     let url = args
         .url
-        .unwrap_or_else(|| format!("http://{}/webhooks/{}", config.http.listen, args.provider));
+        .unwrap_or_else(|| format!("http://{}/webhooks/{}", config.http.listen, name));
     let (status, answer) = post(&client()?, &url, args.provider, secret, sample.body()).await?;
     output::line(&format!("{status} {answer}"));
     Ok(if status == 200 {
@@ -79,14 +78,14 @@ pub(super) fn client() -> Result<reqwest::Client, CliError> {
 pub(super) async fn post(
     client: &reqwest::Client,
     url: &str,
-    provider: Provider,
+    provider: &Spec,
     secret: &SecretString,
     body: Vec<u8>,
 ) -> Result<(u16, String), CliError> {
-    let signature = sign(provider, secret, &body, SystemClock.now());
+    let signature = provider.sign(secret, &body, SystemClock.now());
     let response = client
         .post(url)
-        .header(header_name(provider), signature)
+        .header(provider.header, signature)
         .header("content-type", "application/json")
         .body(body)
         .send()

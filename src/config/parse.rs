@@ -1,7 +1,7 @@
-//! From the text of a setting to its value.
+//! Parsers from the text of a setting to its value.
 //!
-//! Each function gets text that is trimmed and not empty, and says in a few words what is wrong
-//! with it. What is secret is never repeated.
+//! Each function gets text that is trimmed and not empty, and its error tells in a few words what
+//! is wrong with it. A secret is never repeated.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-use super::reader::FieldErrors;
+use super::reader::ValueErrors;
 use super::{Database, LogFormat};
 
-/// The fewest characters of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
+/// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
 
 /// AMQP names end at 255 bytes, and ours append to the prefix.
@@ -27,8 +27,8 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("{} is not an IP address and a port", quoted(text)))
 }
 
-/// Networks, or addresses that each stand for themselves. Bits below the mask are cleared.
-pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, FieldErrors> {
+/// Parses networks, or single addresses. Bits below the mask are cleared.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, ValueErrors> {
     every(entries(text).map(|entry| {
         IpNet::from_str(entry)
             .map(|network| network.trunc())
@@ -37,11 +37,11 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, FieldErrors> {
     }))
 }
 
-/// `sqlite://PATH` (three slashes before an absolute path) or a PostgreSQL address.
+/// Parses `sqlite://PATH` (three slashes before an absolute path) or a PostgreSQL URL.
 ///
-/// The path is taken as it stands. Of the parameters that other tools want, `?mode=rwc` is
-/// accepted because it says what happens anyway. A store in memory is refused: it would lose what
-/// was acknowledged.
+/// The path is taken literally. Of the parameters that other tools want, `?mode=rwc` is accepted
+/// because that is what happens anyway. A store in memory is refused: it would lose acknowledged
+/// events.
 pub(super) fn database(text: &str) -> Result<Database, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return match Url::parse(text) {
@@ -96,9 +96,9 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
     }
 }
 
-/// Webhook secrets. An empty one would be a secret that everybody knows, so it is refused even
-/// beside good ones; white space inside is two lines of a file run together.
-pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, FieldErrors> {
+/// Parses webhook secrets. An empty secret is one that everybody knows, so it is refused even
+/// beside good ones; white space inside means two lines of a file run together.
+pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, ValueErrors> {
     every(entries(text).enumerate().map(|(index, entry)| {
         let number = index + 1;
         if entry.is_empty() {
@@ -140,7 +140,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The filter is kept as text, because a parsed one cannot be cloned; it is known to parse.
+/// Checks that the filter parses. It stays text, because a parsed one cannot be cloned.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -160,26 +160,26 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim)
 }
 
-/// All the values, or all the faults.
+/// Returns all values, or all errors.
 pub(super) fn every<T>(
     results: impl Iterator<Item = Result<T, String>>,
-) -> Result<Vec<T>, FieldErrors> {
+) -> Result<Vec<T>, ValueErrors> {
     let mut values = Vec::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for result in results {
         match result {
             Ok(value) => values.push(value),
-            Err(fault) => faults.push(fault),
+            Err(error) => errors.push(error),
         }
     }
-    if faults.is_empty() {
+    if errors.is_empty() {
         Ok(values)
     } else {
-        Err(faults)
+        Err(errors)
     }
 }
 
-/// A value that is not secret, on one line and of bounded length.
+/// Quotes a value that is not secret, on one line and shortened.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     let shown: String = text.chars().take(SHOWN).collect();

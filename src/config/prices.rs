@@ -1,7 +1,7 @@
 //! `STRIPE_PRICE_MAPPING` and `PADDLE_PRICE_MAPPING`: what a price buys.
 //!
-//! The JSON is taken apart by hand, because a derived parser stops at the first fault and calls it
-//! "did not match any variant".
+//! The JSON is read by hand, because a derived parser stops at the first error and calls it "did
+//! not match any variant".
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,45 +11,45 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::parse::{every, quoted};
-use super::reader::FieldErrors;
+use super::reader::ValueErrors;
 use crate::domain::access::constraint::Constraint;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::validate;
 
-/// Price or product id of the provider to the packages that it buys. A price with an empty list
-/// is known and buys nothing.
+/// The packages that each price or product id of a provider buys. A price with an empty list is
+/// known and buys nothing.
 pub type PriceMapping = BTreeMap<String, Vec<PackageGrant>>;
 
-pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, FieldErrors> {
-    let Pairs(pairs) = serde_json::from_str(text).map_err(|error| vec![fault_of(&error)])?;
+pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
+    let Entries(entries) = serde_json::from_str(text).map_err(|error| vec![json_error(&error)])?;
     let mut mapping = PriceMapping::new();
-    let mut faults = FieldErrors::new();
-    for (price, packages) in pairs {
+    let mut errors = ValueErrors::new();
+    for (price, packages) in entries {
         if price.is_empty() || !price.chars().all(|c| c.is_ascii_graphic()) {
-            faults.push(format!("{} is no price id", quoted(&price)));
+            errors.push(format!("{} is no price id", quoted(&price)));
         }
         match grants(&price, &packages) {
             Ok(grants) => {
                 if mapping.insert(price.clone(), grants).is_some() {
-                    faults.push(format!("{} is there twice", quoted(&price)));
+                    errors.push(format!("{} is there twice", quoted(&price)));
                 }
             }
-            Err(more) => faults.extend(more),
+            Err(more) => errors.extend(more),
         }
     }
-    if faults.is_empty() {
+    if errors.is_empty() {
         Ok(mapping)
     } else {
-        Err(faults)
+        Err(errors)
     }
 }
 
-fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, FieldErrors> {
+fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, ValueErrors> {
     let Some(packages) = packages.as_array() else {
         return Err(vec![format!("{} is not a list of packages", quoted(price))]);
     };
     every(packages.iter().enumerate().map(|(index, entry)| {
-        grant(entry).map_err(|fault| format!("{}, package {}: {fault}", quoted(price), index + 1))
+        grant(entry).map_err(|error| format!("{}, package {}: {error}", quoted(price), index + 1))
     }))
 }
 
@@ -94,7 +94,7 @@ fn check_constraint(text: &str) -> Result<(), String> {
     }
 }
 
-fn fault_of(error: &serde_json::Error) -> String {
+fn json_error(error: &serde_json::Error) -> String {
     if error.is_data() {
         "JSON, but not an object of price ids".to_owned()
     } else {
@@ -103,30 +103,30 @@ fn fault_of(error: &serde_json::Error) -> String {
     }
 }
 
-/// An object as it was written: a map would silently drop the first of two equal keys, and with
-/// it packages that somebody has paid for.
-struct Pairs(Vec<(String, Value)>);
+/// The entries of an object in their written order, duplicates included: a map would silently drop
+/// the first of two equal keys, and with it packages that somebody has paid for.
+struct Entries(Vec<(String, Value)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
+        struct EntriesVisitor;
 
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Pairs;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
                 }
-                Ok(Pairs(pairs))
+                Ok(Entries(entries))
             }
         }
 
-        deserializer.deserialize_map(PairsVisitor)
+        deserializer.deserialize_map(EntriesVisitor)
     }
 }

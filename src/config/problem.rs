@@ -1,22 +1,22 @@
-//! What can be wrong with a setting, and how it is said.
+//! Problems with settings and their wording.
 //!
-//! No value of a secret setting is kept in a problem or a warning, so that both can be printed,
-//! logged and sent to somebody who helps.
+//! A problem or a warning never contains the value of a secret, so that both can be printed, logged
+//! and sent to somebody who helps.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why [`Config::load`](super::Config::load) gave no settings: every problem, not only the first.
+/// All problems that kept [`Config::load`](super::Config::load) from returning settings.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors {
-    /// At least one: of the file, then of single settings, then of settings together.
+    /// At least one problem: of the file, then of single settings, then of combinations.
     pub problems: Vec<Problem>,
-    /// What else was found; harmless by itself.
+    /// Findings that would be harmless by themselves.
     pub warnings: Vec<Warning>,
 }
 
-/// One problem a line.
+/// Writes one problem per line.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
@@ -29,24 +29,24 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// One thing that must change before the service starts.
+/// A problem that must be solved before the service starts.
 #[derive(Debug)]
 pub struct Problem {
-    /// The environment variable; for a key of the file that is no setting the key, for the file
-    /// itself `--config`.
+    /// The environment variable; for an unknown key of the file that key; for the file itself
+    /// `--config`.
     pub variable: String,
-    /// Where the value came from.
+    /// The source of the value.
     pub origin: Origin,
-    /// What is wrong.
+    /// The kind of problem.
     pub kind: ProblemKind,
-    /// What would be right, as the end of "expected …".
+    /// A description of a valid value, as the end of "expected …".
     pub expected: &'static str,
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The variable itself; also where settings are wrong together, wherever each was set.
+    /// The variable itself; also used for combinations of settings, wherever each was set.
     Environment,
     /// The file of `--config`.
     ConfigFile(PathBuf),
@@ -54,18 +54,18 @@ pub enum Origin {
     SecretFile(PathBuf),
 }
 
-/// What is wrong with a setting.
+/// The ways in which a setting can be wrong.
 #[derive(Debug)]
 pub enum ProblemKind {
-    /// Not set, although another setting asks for it; the text says which.
+    /// Not set, although another setting requires it; the text says which.
     Missing(&'static str),
     /// Set, but not to Unicode text.
     NotUnicode,
-    /// Text of a wrong form; the text says what is wrong with it.
+    /// Text of a wrong form; the text describes the error.
     Malformed(String),
     /// A file that cannot be read.
     Unreadable(io::Error),
-    /// Both `NAME` and `NAME_FILE` are set: which one counts would be a guess.
+    /// Both `NAME` and `NAME_FILE` are set: choosing one would be a guess.
     SetTwice,
     /// A key of the file that is no setting.
     UnknownKey,
@@ -94,12 +94,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Something that is probably a mistake, but harms nothing.
+/// A likely mistake that does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The environment variable.
     pub variable: String,
-    /// What was found, in a few words.
+    /// The finding, in a few words.
     pub detail: &'static str,
 }
 

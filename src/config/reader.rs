@@ -1,4 +1,4 @@
-//! Finds the text of each setting, environment first and file second, and collects what is wrong.
+//! Finds the text of each setting, environment first and file second, and collects the problems.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,10 +10,10 @@ use super::problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 use super::setting::{self, Setting, Shape};
 use super::{Config, Loaded, Source};
 
-/// What a parser says about a value that is not right. Never repeats a secret.
-pub(super) type FieldErrors = Vec<String>;
+/// Everything that a parser found wrong with one value. Never repeats a secret.
+pub(super) type ValueErrors = Vec<String>;
 
-/// Reads settings one by one; a problem does not stop it.
+/// Reads settings one by one, without stopping at a problem.
 pub(super) struct Reader<'a> {
     environment: &'a BTreeMap<OsString, OsString>,
     file: Option<ConfigFile>,
@@ -27,7 +27,7 @@ struct ConfigFile {
 }
 
 impl<'a> Reader<'a> {
-    /// Opens the sources: reads the file, refuses its unknown keys, notes unknown variables.
+    /// Opens the sources: reads the file, refuses its unknown keys, warns about unknown variables.
     pub(super) fn open(source: &'a Source) -> Self {
         let mut reader = Self {
             environment: &source.environment,
@@ -66,20 +66,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of a setting that has at most one fault. `None` when it is not set or not right.
+    /// Reads a setting whose parser reports one error at most. `None` when it is not set or wrong.
     pub(super) fn read<T>(
         &mut self,
         setting: &Setting,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.read_all(setting, |text| parse(text).map_err(|fault| vec![fault]))
+        self.read_all(setting, |text| parse(text).map_err(|error| vec![error]))
     }
 
-    /// The value of a setting that can have several faults. `None` when it is not set or not right.
+    /// Reads a setting whose parser can report several errors. `None` when it is not set or wrong.
     pub(super) fn read_all<T>(
         &mut self,
         setting: &Setting,
-        parse: impl FnOnce(&str) -> Result<T, FieldErrors>,
+        parse: impl FnOnce(&str) -> Result<T, ValueErrors>,
     ) -> Option<T> {
         let (origin, text) = match self.find(setting)? {
             (origin, Ok(text)) => (origin, text),
@@ -88,8 +88,8 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        // A variable that is set to nothing is an orchestrator's missing value more often than
-        // a wish for the default; for a secret the difference is whether anybody may sign.
+        // An empty variable is more often a value missing in an orchestrator than a wish for the
+        // default; for a secret the difference is whether anybody may sign.
         let text = text.trim();
         let parsed = if text.is_empty() {
             Err(vec!["empty".to_owned()])
@@ -98,9 +98,9 @@ impl<'a> Reader<'a> {
         };
         match parsed {
             Ok(value) => Some(value),
-            Err(faults) => {
-                for fault in faults {
-                    self.problem(setting, origin.clone(), ProblemKind::Malformed(fault));
+            Err(errors) => {
+                for error in errors {
+                    self.problem(setting, origin.clone(), ProblemKind::Malformed(error));
                 }
                 None
             }
@@ -125,14 +125,14 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// Whether a problem with this setting is already known.
+    /// Reports whether a problem with this setting is already known.
     pub(super) fn is_wrong(&self, setting: &Setting) -> bool {
         self.problems
             .iter()
             .any(|problem| problem.variable == setting.name)
     }
 
-    /// The settings, if nothing was wrong.
+    /// Returns the settings if there was no problem.
     pub(super) fn finish(self, config: Config) -> Result<Loaded, ConfigErrors> {
         let Self {
             problems, warnings, ..
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text of a setting from the first layer that has it.
+    /// Returns the text of a setting from the first source that has it.
     fn find(&self, setting: &Setting) -> Option<(Origin, Result<String, ProblemKind>)> {
         self.find_in_environment(setting)
             .or_else(|| self.find_in_file(setting))
@@ -182,15 +182,15 @@ impl<'a> Reader<'a> {
             (Some(value), None) => Some((origin, text_of(value, setting.shape))),
             (None, Some(toml::Value::String(path))) => Some(read_secret(Path::new(path))),
             (None, Some(_)) => {
-                let fault = "the path of its file is not a string".to_owned();
-                Some((origin, Err(ProblemKind::Malformed(fault))))
+                let error = "the path of its file is not a string".to_owned();
+                Some((origin, Err(ProblemKind::Malformed(error))))
             }
         }
     }
 }
 
-/// Orchestrators put variables of their own beside ours, named after the service, so an unknown
-/// one is no reason to refuse a start.
+/// Warns about unknown variables. Orchestrators add variables of their own, named after the
+/// service, so an unknown one is no reason to refuse a start.
 fn unknown_variables(environment: &BTreeMap<OsString, OsString>) -> Vec<Warning> {
     environment
         .keys()
@@ -207,7 +207,8 @@ fn is_known_key(key: &str) -> bool {
     !key.contains(|c: char| c.is_ascii_uppercase()) && setting::is_known(&key.to_ascii_uppercase())
 }
 
-/// Reads a file of settings. The error names the place but not the text there: it may be a secret.
+/// Reads a file of settings. The error names line and column but not the text, which may be a
+/// secret.
 fn read_table(path: &Path) -> Result<toml::Table, ProblemKind> {
     let text = read_text(path)?;
     text.parse::<toml::Table>().map_err(|error| {
@@ -234,7 +235,7 @@ fn read_text(path: &Path) -> Result<String, ProblemKind> {
     })
 }
 
-/// The text that the environment would hold in place of a value of the file.
+/// Converts a value of the file to the text that an environment variable would have.
 fn text_of(value: &toml::Value, shape: Shape) -> Result<String, ProblemKind> {
     let wrong = || ProblemKind::Malformed(format!("of type {}", value.type_str()));
     match (value, shape) {

@@ -1,4 +1,4 @@
-//! What `check-config` prints.
+//! The output of `check-config`.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::setting::{self, Setting};
 use super::{Config, ConfigErrors, Database, Loaded, LogFormat, ProviderConfig};
 
-/// Problems and warnings one a line; without problems then the settings as they take effect.
-/// Of secrets only whether they are set, and how many. Ends with a line break.
+/// Renders problems and warnings, one per line; without problems also the settings as they take
+/// effect. Of secrets it tells only whether they are set, and how many. Ends with a line break.
 pub fn report(outcome: &Result<Loaded, ConfigErrors>) -> String {
     let (problems, warnings) = match outcome {
         Ok(loaded) => (&[][..], &loaded.warnings),
@@ -35,7 +35,7 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
     let _ = writeln!(text, "{content}");
 }
 
-/// Each setting and what it amounts to.
+/// Returns each setting with its effective value.
 fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
     let Config {
         http,

@@ -1,4 +1,4 @@
-//! The key of what is encrypted at rest.
+//! The key for encryption at rest.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretBox};
 pub struct SecretKey(Arc<SecretBox<[u8; 32]>>);
 
 impl SecretKey {
-    /// Takes the bytes of a key.
+    /// Makes a key of its bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Arc::new(SecretBox::new(Box::new(bytes))))
     }
@@ -24,7 +24,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// When the text is not base64, or not of 32 bytes; the text is not repeated.
+    /// When the text is not base64, or not of 32 bytes. The error does not repeat the text.
     pub fn from_base64(text: &str) -> Result<Self, SecretKeyError> {
         const ENGINE: GeneralPurpose = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -40,7 +40,7 @@ impl SecretKey {
         }
     }
 
-    /// The bytes, for the cipher alone.
+    /// Returns the bytes. Only for the cipher.
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose_secret()
     }
@@ -52,13 +52,13 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Why a text is no [`SecretKey`].
+/// A text that is not a [`SecretKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretKeyError {
-    /// Other characters than those of base64, or cut short.
+    /// The text is not base64, or is cut short.
     #[error("not base64")]
     NotBase64,
-    /// Base64 of another number of bytes, which is given.
+    /// The text encodes this number of bytes instead of 32.
     #[error("{0} bytes long")]
     WrongLength(usize),
 }

@@ -1,26 +1,26 @@
-//! The list of settings: the one place that knows their names.
+//! The list of settings, the only place that knows their names.
 
 /// One setting, as users write it.
 #[derive(Debug)]
 pub(super) struct Setting {
     /// The environment variable. In the file it is the same in lower case.
     pub(super) name: &'static str,
-    /// Whether the value is secret: never printed, and readable from `NAME_FILE` too.
+    /// True for a secret: never printed, and readable from `NAME_FILE` too.
     pub(super) secret: bool,
-    /// What the file may hold besides a string.
+    /// The TOML type that the file may use instead of a string.
     pub(super) shape: Shape,
-    /// What a right value is, as the end of "expected …".
+    /// A description of a valid value, as the end of "expected …".
     pub(super) expected: &'static str,
 }
 
-/// What the file may hold besides a string, which is always right.
+/// The TOML type that the file may use instead of a string. A string is always accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A whole number.
     Scalar,
-    /// A list of strings, in place of commas.
+    /// A list of strings instead of commas.
     List,
-    /// A table, in place of JSON.
+    /// A table instead of JSON.
     Table,
 }
 
@@ -43,7 +43,7 @@ impl Setting {
         }
     }
 
-    /// The variable that names a file with the value. Only secrets have one.
+    /// Returns the variable that names a file with the value. Only secrets have one.
     pub(super) fn file_variable(&self) -> Option<String> {
         self.secret.then(|| format!("{}_FILE", self.name))
     }
@@ -131,7 +131,7 @@ pub(super) const LOG: Setting = Setting::plain(
 pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
-/// Every setting, in the order in which they are shown.
+/// All settings, in the order in which they are shown.
 pub(super) const ALL: [&Setting; 21] = [
     &LISTEN,
     &OPS_LISTEN,
@@ -156,7 +156,7 @@ pub(super) const ALL: [&Setting; 21] = [
     &LOG_FORMAT,
 ];
 
-/// Whether an environment variable is one of ours.
+/// Reports whether an environment variable is one of ours.
 pub(super) fn is_known(variable: &str) -> bool {
     ALL.iter().any(|setting| {
         setting.name == variable || setting.file_variable().as_deref() == Some(variable)

@@ -1,9 +1,9 @@
-//! E-mail addresses, as they are compared.
+//! Comparison of e-mail addresses.
 
-/// The form in which addresses are compared; `None` for an empty one.
+/// Folds an address to the form in which addresses are compared; `None` for an empty one.
 ///
-/// The Kelvin sign, whose lower case is the letter k, stays as it is: it makes another address,
-/// which must not be taken for that of somebody else.
+/// The Kelvin sign, whose lower case is the letter k, stays as it is: it makes a different address,
+/// which must not be taken for somebody else's.
 pub fn fold_email(address: &str) -> Option<String> {
     let parts = address.trim().split('\u{212a}').map(str::to_lowercase);
     let folded = parts.collect::<Vec<_>>().join("\u{212a}");

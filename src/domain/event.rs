@@ -1,32 +1,32 @@
-//! Events as the ledger knows them: one verified webhook each, from receipt to outcome.
+//! Events in the ledger: one verified webhook each, from receipt to outcome.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::words::words;
 
-/// What makes an event one event: it changes the store at most once, for ever.
+/// The identity of an event. The event of one key changes the store at most once, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey {
-    /// Whose endpoint received it.
+    /// The app whose endpoint received it.
     pub app: AppSlug,
-    /// Who sent it.
+    /// The provider that sent it.
     pub provider: Provider,
     /// The provider's event id.
     pub id: String,
 }
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventOutcome {
     /// A try failed in a way that may pass; it will be tried again.
     Pending,
-    /// It changed what is shown.
+    /// It changed a customer or a subscription.
     Applied,
-    /// It said nothing new.
+    /// It contained nothing new.
     Unchanged,
-    /// It was older than what is known.
+    /// It was older than what is already known.
     Superseded,
     /// Events of its type, or of its kind, change nothing.
     Ignored,
@@ -44,7 +44,7 @@ words!(EventOutcome, or "an outcome (pending, applied, unchanged, superseded, ig
 });
 
 impl EventOutcome {
-    /// Whether the event has had its effect, so that another delivery of it is a duplicate.
+    /// True if the event has had its effect, so that another delivery of it is a duplicate.
     pub const fn is_settled(self) -> bool {
         match self {
             Self::Applied | Self::Unchanged | Self::Superseded | Self::Ignored => true,
@@ -53,7 +53,7 @@ impl EventOutcome {
     }
 }
 
-/// Why an event failed.
+/// The reason why an event failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventError {
     /// A stable word, such as `payload_field_missing`.

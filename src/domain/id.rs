@@ -6,8 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::words::words;
-
 /// An identifier whose text is not of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
@@ -23,6 +21,24 @@ impl IdError {
             wanted,
         }
     }
+}
+
+/// Makes serde read and write a type by its text.
+macro_rules! text_form {
+    ($name:ty) => {
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
 }
 
 /// Ids made here: a prefix and a UUID of version 7 in hex, so that they sort by the time of
@@ -56,18 +72,7 @@ macro_rules! made_here {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
-            }
-        }
+        text_form!($name);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,18 +146,7 @@ impl FromStr for AppSlug {
     }
 }
 
-impl TryFrom<String> for AppSlug {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<AppSlug> for String {
-    fn from(slug: AppSlug) -> Self {
-        slug.0
-    }
-}
+text_form!(AppSlug);
 
 impl fmt::Display for AppSlug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,20 +154,79 @@ impl fmt::Display for AppSlug {
     }
 }
 
-/// Who bills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// Stripe Billing.
-    Stripe,
-    /// Paddle Billing (not Paddle Classic).
-    Paddle,
+/// Who bills: the name that stands in URLs, columns, settings and keys, such as `stripe`.
+///
+/// A name and nothing else. Which providers there are is known where their webhooks are read, so
+/// everything behind that takes facts of any.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Provider {
+    /// Filled up with zeros: so it can be copied, and made at compile time.
+    name: [u8; Self::LONGEST],
 }
 
-words!(Provider, or "a provider (`stripe` or `paddle`)" {
-    Stripe = "stripe",
-    Paddle = "paddle",
-});
+impl Provider {
+    /// The longest name, in bytes.
+    pub const LONGEST: usize = 16;
+
+    /// The provider of a name that is written in the code.
+    ///
+    /// # Panics
+    /// If the name is not 1 to 16 of `a-z` and `0-9`. In a constant that is a compile error.
+    pub const fn named(name: &'static str) -> Self {
+        match Self::try_named(name) {
+            Some(provider) => provider,
+            None => panic!("a provider's name is 1 to 16 of a-z and 0-9"),
+        }
+    }
+
+    const fn try_named(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.is_empty() || bytes.len() > Self::LONGEST {
+            return None;
+        }
+        let mut name = [0; Self::LONGEST];
+        let mut at = 0;
+        while at < bytes.len() {
+            // Neither colons nor underscores: they separate the name from what follows it.
+            if !bytes[at].is_ascii_lowercase() && !bytes[at].is_ascii_digit() {
+                return None;
+            }
+            name[at] = bytes[at];
+            at += 1;
+        }
+        Some(Self { name })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        let end = self.name.iter().position(|&byte| byte == 0);
+        let name = &self.name[..end.unwrap_or(Self::LONGEST)];
+        std::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl FromStr for Provider {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let wanted = "a provider's name (1 to 16 of a-z and 0-9)";
+        Self::try_named(text).ok_or_else(|| IdError::new(text, wanted))
+    }
+}
+
+text_form!(Provider);
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Provider").field(&self.as_str()).finish()
+    }
+}
 
 /// Within what a provider's object ids are unique.
 ///
@@ -189,23 +242,112 @@ pub struct Scope {
     pub connected: Option<String>,
 }
 
+/// A kind of object, in our words: providers use different ones for the same thing.
+///
+/// The reader of a payload knows it from the field that holds the id, and nobody may guess it
+/// from the id: ids of some providers are plain numbers, counted for each kind on its own, and at
+/// others sellers could choose them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A billing account: Stripe's and Paddle's customer.
+    Account,
+    /// A subscription.
+    Subscription,
+    /// An invoice.
+    Invoice,
+    /// A single payment, such as Stripe's charge.
+    Charge,
+    /// What leads to a charge at Stripe, over several tries.
+    PaymentIntent,
+    /// A checkout that leads to a payment.
+    Session,
+    /// A sale with its payment, where both are one object: Paddle's transaction, others' order.
+    Transaction,
+    /// A dispute.
+    Dispute,
+    /// Money that goes back.
+    Refund,
+    /// A change of a transaction afterwards, such as Paddle's refund or chargeback.
+    Adjustment,
+    /// An event, where it names no object.
+    Event,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 12] = [
+        Self::Account,
+        Self::Subscription,
+        Self::Invoice,
+        Self::Charge,
+        Self::PaymentIntent,
+        Self::Session,
+        Self::Transaction,
+        Self::Dispute,
+        Self::Refund,
+        Self::Adjustment,
+        Self::Event,
+        Self::Other,
+    ];
+
+    /// The word in keys.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Subscription => "subscription",
+            Self::Invoice => "invoice",
+            Self::Charge => "charge",
+            Self::PaymentIntent => "payment_intent",
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+            Self::Dispute => "dispute",
+            Self::Refund => "refund",
+            Self::Adjustment => "adjustment",
+            Self::Event => "event",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.as_str() == text)
+            .ok_or_else(|| IdError::new(text, "a kind of object"))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A provider's object: a billing account, a subscription, a dispute, a charge, a transaction.
 ///
-/// Its text form, `stripe:live:acct_1:cus_9` or `paddle:test::sub_01h`, is the key in the store.
+/// Its text form, `account:stripe:live:acct_1:cus_9` or `subscription:paddle:test::sub_01h`, is
+/// the key in the store. The kind stands first, so that statements can tell an account by how its
+/// key begins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectKey {
-    /// Within what the id is unique.
+    /// Within what kind and id are unique.
     pub scope: Scope,
-    /// The provider's id, such as `cus_…`, `ctm_…`, `sub_…`.
+    /// What it is.
+    pub kind: Kind,
+    /// The provider's id, such as `cus_…`, `sub_…` or `2`: unique among those of its kind.
     pub id: String,
 }
 
 impl Scope {
     /// The key of an object of this scope.
-    pub fn key(&self, id: &str) -> ObjectKey {
+    pub fn key(&self, kind: Kind, id: &str) -> ObjectKey {
         ObjectKey {
             scope: self.clone(),
+            kind,
             id: id.to_owned(),
         }
     }
@@ -220,16 +362,19 @@ impl fmt::Display for ObjectKey {
         } = &self.scope;
         let mode = if *livemode { "live" } else { "test" };
         let connected = connected.as_deref().unwrap_or_default();
-        write!(f, "{provider}:{mode}:{connected}:{}", self.id)
+        let Self { kind, id, .. } = self;
+        write!(f, "{kind}:{provider}:{mode}:{connected}:{id}")
     }
 }
 
 impl FromStr for ObjectKey {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let wrong = || IdError::new(text, "an object key (`provider:live|test:account:id`)");
-        let mut parts = text.splitn(4, ':');
+        let wanted = "an object key (`kind:provider:live|test:account:id`)";
+        let wrong = || IdError::new(text, wanted);
+        let mut parts = text.splitn(5, ':');
         let mut next = || parts.next().ok_or_else(wrong);
+        let kind = next()?.parse().map_err(|_| wrong())?;
         let provider = next()?.parse().map_err(|_| wrong())?;
         let livemode = match next()? {
             "live" => true,
@@ -244,20 +389,10 @@ impl FromStr for ObjectKey {
                 livemode,
                 connected,
             },
+            kind,
             id,
         })
     }
 }
 
-impl TryFrom<String> for ObjectKey {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<ObjectKey> for String {
-    fn from(key: ObjectKey) -> Self {
-        key.to_string()
-    }
-}
+text_form!(ObjectKey);

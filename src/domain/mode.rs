@@ -1,16 +1,16 @@
-//! Live or test: which deliveries a webhook secret is meant for.
+//! Live and test mode of webhook secrets.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::words::words;
 
-/// Which deliveries a secret is meant for.
+/// The deliveries that a webhook secret is meant for.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Both; Paddle's payloads, which do not say, count as live.
+    /// Both. Paddle's payloads, which do not tell their mode, count as live.
     #[default]
     Any,
     /// Live money only.
@@ -26,7 +26,7 @@ words!(Mode, or "a mode (`any`, `live` or `test`)" {
 });
 
 impl Mode {
-    /// Whether its deliveries are live; `None` if it does not say.
+    /// Returns true for live deliveries and false for test ones; `None` if it can be both.
     pub const fn livemode(self) -> Option<bool> {
         match self {
             Self::Any => None,

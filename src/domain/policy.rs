@@ -1,8 +1,8 @@
-//! What an app wants to happen when billing says something: suspend or keep, freeze or expire,
-//! and after how long.
+//! The policy of an app: how billing events affect access (suspend or keep, freeze or expire, and
+//! after how long).
 //!
-//! A policy is input of the derivation, never state: changing it counts at once for everybody,
-//! because whatever is shown is worked out anew.
+//! A policy is an input of the derivation and never state: a change takes effect at once for
+//! everybody, because everything that is shown is derived again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,31 +15,32 @@ use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::domain::words::words;
 
-/// The policy of one app. Fields that a document leaves out have their defaults; fields that it
-/// has too many are refused.
+/// The policy of one app. Missing fields have their defaults; unknown fields are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// When no subscription is good and one is failing.
+    /// The effect of a failed payment, when no subscription is good and one is failing.
     pub on_payment_failed: OnPaymentFailed,
-    /// Grace: a failing subscription stays good for so long after its failure began, unless the
-    /// provider has given up on it (Stripe's `unpaid`).
+    /// Grace: the time for which a failing subscription stays good after its failure began, unless
+    /// the provider has given up on it (Stripe's `unpaid`).
     pub suspend_after: Span,
-    /// A subscription that has been failing for so long counts as ended.
+    /// The time after which a failing subscription counts as ended.
     pub end_after: Span,
-    /// When every subscription has ended.
+    /// The effect of the end of every subscription.
     pub on_end: OnEnd,
-    /// When the best subscription is paused.
+    /// The effect of a pause, when the best subscription is paused.
     pub on_pause: OnPause,
-    /// When the provider goes on but does not collect (Stripe's `pause_collection`).
+    /// The effect of a pause of collection: the subscription goes on, but the provider does not
+    /// collect (Stripe's `pause_collection`).
     pub on_collection_pause: OnCollectionPause,
-    /// When money has been taken back and the dispute is open. Inquiries are only flagged.
+    /// The effect of an open dispute, for which money has been taken back. Inquiries are only
+    /// flagged.
     pub on_dispute_opened: OnDisputeOpened,
-    /// When a dispute was lost.
+    /// The effect of a lost dispute.
     pub on_dispute_lost: OnDisputeLost,
-    /// When all of a payment was given back.
+    /// The effect of a full refund of a payment.
     pub on_full_refund: OnFullRefund,
-    /// Whether accounts find their customer by the first e-mail address that they held.
+    /// True if accounts are linked to customers by the first e-mail address that they had.
     pub match_by_email: bool,
 }
 
@@ -61,18 +62,18 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// This policy with some of its fields set to what a document says.
+    /// Returns this policy with some of its fields set from a document.
     ///
     /// # Errors
-    /// What is wrong, field by field.
+    /// When the document is wrong, with an error for each wrong field.
     pub fn with(&self, fields: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         let whole = |error: serde_json::Error| vec![FieldError::new(".", error.to_string())];
         let mut all = match serde_json::to_value(self).map_err(whole)? {
             Value::Object(all) => all,
             _ => Map::new(),
         };
-        // Each field by itself: one document would be refused at its first fault.
-        let fault = |(name, value): (&String, &Value)| {
+        // Each field by itself: a whole document would be refused at its first error.
+        let field_error = |(name, value): (&String, &Value)| {
             if !all.contains_key(name) {
                 return Some(FieldError::new(name, "is not known here"));
             }
@@ -80,23 +81,23 @@ impl Policy {
             let error = Self::deserialize(Value::Object(one)).err()?;
             Some(FieldError::new(name, error.to_string()))
         };
-        // Nobody reads more, and a body can hold many.
-        let faults: Vec<FieldError> = fields.iter().filter_map(fault).take(100).collect();
-        if !faults.is_empty() {
-            return Err(faults);
+        // Nobody reads more, and a body can contain many.
+        let errors: Vec<FieldError> = fields.iter().filter_map(field_error).take(100).collect();
+        if !errors.is_empty() {
+            return Err(errors);
         }
         all.extend(fields.clone());
         Self::deserialize(Value::Object(all)).map_err(whole)
     }
 }
 
-/// What a failing subscription does to a customer without a good one.
+/// The effect of a failing subscription on a customer without a good one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPaymentFailed {
     /// No access until it is paid.
     Suspend,
-    /// A failing subscription is as good as a paid one, until `end_after`.
+    /// A failing subscription counts as good, until `end_after`.
     Keep,
 }
 
@@ -105,7 +106,7 @@ words!(OnPaymentFailed, all {
     Keep = "keep",
 });
 
-/// What the end of the last subscription does.
+/// The effect of the end of the last subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEnd {
@@ -120,7 +121,7 @@ words!(OnEnd, all {
     Expire = "expire",
 });
 
-/// What a paused subscription does.
+/// The effect of a paused subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPause {
@@ -128,7 +129,7 @@ pub enum OnPause {
     Suspend,
     /// Access to what was released until then.
     Freeze,
-    /// A paused subscription is as good as a running one.
+    /// A paused subscription counts as good.
     Keep,
 }
 
@@ -138,11 +139,11 @@ words!(OnPause, all {
     Keep = "keep",
 });
 
-/// What a pause of collection does.
+/// The effect of a pause of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnCollectionPause {
-    /// Nothing.
+    /// No effect.
     Keep,
     /// The same as a pause.
     Suspend,
@@ -153,11 +154,11 @@ words!(OnCollectionPause, all {
     Suspend = "suspend",
 });
 
-/// What an open dispute does besides its flag.
+/// The effect of an open dispute besides its flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisputeOpened {
-    /// Nothing.
+    /// No effect.
     Flag,
     /// No access while it is open.
     Suspend,
@@ -168,7 +169,7 @@ words!(OnDisputeOpened, all {
     Suspend = "suspend",
 });
 
-/// What a lost dispute does.
+/// The effect of a lost dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisputeLost {
@@ -176,7 +177,7 @@ pub enum OnDisputeLost {
     Suspend,
     /// No access; shown as expired.
     Expire,
-    /// Nothing.
+    /// No effect.
     Keep,
 }
 
@@ -186,15 +187,15 @@ words!(OnDisputeLost, all {
     Keep = "keep",
 });
 
-/// What a full refund does.
+/// The effect of a full refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFullRefund {
-    /// A flag; the seller ends the subscription if access shall end.
+    /// A flag; the seller ends the subscription if access is to end.
     Flag,
     /// No access until an admin waives it; shown as expired.
     Expire,
-    /// Nothing.
+    /// No effect.
     Keep,
 }
 
@@ -213,7 +214,7 @@ pub struct Span {
     seconds: u64,
 }
 
-/// A text that is no length of time.
+/// A text that is not a length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a length of time: a whole number and one of s, m, h, d")]
 pub struct SpanError(String);
@@ -221,30 +222,30 @@ pub struct SpanError(String);
 /// Units from the largest to the smallest, with their seconds.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Longer than anything sensible, and short enough that no sum leaves the range of
-/// [`Timestamp`]: a hundred years.
+/// The longest span: longer than anything sensible, and short enough that no sum leaves the range
+/// of [`Timestamp`]. A hundred years.
 const LONGEST: u64 = 36_525 * 86_400;
 
 impl Span {
-    /// So many days of 24 hours.
+    /// Makes a span of this many days of 24 hours.
     pub const fn days(days: u32) -> Self {
         Self {
             seconds: days as u64 * 86_400,
         }
     }
 
-    /// No time at all.
+    /// True for a span of zero.
     pub const fn is_zero(self) -> bool {
         self.seconds == 0
     }
 
-    /// The instant this long after `start`.
+    /// Returns the instant this long after `start`.
     pub fn after(self, start: Timestamp) -> Timestamp {
         start.plus(Duration::from_secs(self.seconds))
     }
 
-    /// Whether this much time has passed since `start`. A span of nothing has always passed:
-    /// `start` is a provider's time and may lie ahead of the local clock.
+    /// Reports whether this much time has passed since `start`. A span of zero has always passed:
+    /// `start` is a provider's time and may be ahead of the local clock.
     pub fn has_passed(self, start: Timestamp, now: Timestamp) -> bool {
         self.is_zero() || self.after(start) <= now
     }
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_new_fields_is_named_at_once() {
+    fn all_errors_in_new_fields_are_named_at_once() {
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let before = Policy {
             on_end: OnEnd::Expire,

@@ -1,21 +1,21 @@
-//! When a failed event is tried again.
+//! The delays after which a failed event is tried again.
 
 use std::time::Duration;
 
-/// The rests between tries, in seconds: short enough that a hiccup is over before anybody
-/// notices, long enough at the end that somebody can mend what is broken.
-const RESTS: [u64; 6] = [1, 5, 30, 120, 600, 3600];
+/// The delays between tries, in seconds: short at first, so that nobody notices a brief outage, and
+/// long at the end, so that somebody has time to repair what is broken.
+const DELAYS: [u64; 6] = [1, 5, 30, 120, 600, 3600];
 
-/// All rests, shortest first: what a queue needs a place for.
-pub fn rests() -> impl Iterator<Item = Duration> {
-    RESTS.into_iter().map(Duration::from_secs)
+/// Returns all delays, shortest first, for queues that need one lane for each.
+pub fn delays() -> impl Iterator<Item = Duration> {
+    DELAYS.into_iter().map(Duration::from_secs)
 }
 
-/// How long an event rests before its next try, after `tries` tries that failed; `None` when
-/// they are used up.
-pub fn rest_after(tries: u32) -> Option<Duration> {
+/// Returns the delay of an event before its next try, after `tries` failed tries; `None` when the
+/// tries are used up.
+pub fn delay_after(tries: u32) -> Option<Duration> {
     let index = usize::try_from(tries).ok()?.checked_sub(1)?;
-    RESTS.get(index).copied().map(Duration::from_secs)
+    DELAYS.get(index).copied().map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -24,8 +24,8 @@ mod tests {
 
     #[test]
     fn rests_grow_and_end() {
-        let rests: Vec<_> = (0..=8)
-            .map(|tries| rest_after(tries).map(|rest| rest.as_secs()))
+        let delays: Vec<_> = (0..=8)
+            .map(|tries| delay_after(tries).map(|delay| delay.as_secs()))
             .collect();
         let expected = [
             None,
@@ -36,7 +36,7 @@ mod tests {
             Some(600),
             Some(3600),
         ];
-        assert_eq!(rests[..7], expected);
-        assert_eq!(rests[7..], [None, None]);
+        assert_eq!(delays[..7], expected);
+        assert_eq!(delays[7..], [None, None]);
     }
 }

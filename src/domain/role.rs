@@ -1,18 +1,18 @@
-//! What an admin token allows.
+//! The roles of admin tokens.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::words::words;
 
-/// The roles of admin tokens, each with everything that the one before it may do.
+/// The roles of admin tokens. Each includes the rights of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Also changes customers, packages, plans and the policy, and replays events.
+    /// May also change customers, packages, plans and the policy, and replay events.
     Admin,
-    /// Also manages tokens, apps and webhook secrets.
+    /// May also manage tokens, apps and webhook secrets.
     Owner,
 }
 
@@ -22,13 +22,13 @@ words!(Role, or RoleError {
     Owner = "owner",
 });
 
-/// A word that names no [`Role`].
+/// A word that is not the name of a [`Role`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a role: one of owner, admin, viewer")]
 pub struct RoleError;
 
 impl Role {
-    /// Whether a token of this role may do what needs `needed`.
+    /// Reports whether a token of this role may do what requires `needed`.
     pub fn allows(self, needed: Self) -> bool {
         self >= needed
     }

@@ -1,9 +1,9 @@
-//! Instants, as the domain compares them.
+//! Instants.
 //!
 //! Paddle sends up to nine fraction digits, so an instant is whole nanoseconds in an `i64`:
-//! anything coarser would let two facts of one microsecond win by arrival. Provider times are
-//! compared only with provider times; which clock an instant came from is part of the name of
-//! the field that holds it.
+//! anything coarser would let arrival decide between two facts of one microsecond. Provider times
+//! are compared only with provider times; the name of a field tells which clock its instant came
+//! from.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,26 +11,27 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// An instant: nanoseconds since 1970-01-01T00:00:00Z, good for the years 1678 to 2261.
+/// An instant: nanoseconds since 1970-01-01T00:00:00Z, valid for the years 1678 to 2261.
 ///
-/// In kept documents it is a plain integer; people see RFC 3339, through
+/// In stored documents it is a plain integer; people see RFC 3339, through
 /// [`Display`](fmt::Display) and [`rfc3339`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant `nanos` nanoseconds after the epoch.
+    /// Returns the instant `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    /// The instant `seconds` after the epoch, as Stripe writes it; `None` outside the range.
+    /// Returns the instant `seconds` after the epoch, as Stripe writes it; `None` outside the
+    /// range.
     pub fn from_seconds(seconds: i64) -> Option<Self> {
         seconds.checked_mul(1_000_000_000).map(Self)
     }
 
-    /// Reads RFC 3339 with zero to nine fraction digits, as Paddle writes it; `None` if it is
+    /// Parses RFC 3339 with zero to nine fraction digits, as Paddle writes it; `None` if it is
     /// something else or outside the range.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text)
@@ -39,17 +40,17 @@ impl Timestamp {
             .map(Self)
     }
 
-    /// Nanoseconds since the epoch.
+    /// Returns the nanoseconds since the epoch.
     pub const fn nanos(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Returns the whole seconds since the epoch, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000_000)
     }
 
-    /// This instant moved forward; stays at the end of the range instead of overflowing.
+    /// Adds a duration. Stays at the end of the range instead of overflowing.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(
@@ -58,7 +59,7 @@ impl Timestamp {
         )
     }
 
-    /// This instant moved back; stays at the start of the range instead of overflowing.
+    /// Subtracts a duration. Stays at the start of the range instead of overflowing.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(
@@ -68,7 +69,7 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC, with as many fraction digits (none, 3, 6 or 9) as the instant needs.
+/// Writes RFC 3339 in UTC, with as many fraction digits (none, 3, 6 or 9) as the instant needs.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = DateTime::<Utc>::from_timestamp_nanos(self.0)
@@ -95,13 +96,13 @@ pub mod rfc3339 {
     /// Reads the text.
     ///
     /// # Errors
-    /// When it is no RFC 3339.
+    /// When it is not RFC 3339.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
         Timestamp::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))
     }
 
-    /// The same where the instant may be absent: `null`.
+    /// The same for an optional instant, which may be `null`.
     pub mod option {
         use serde::de::Error;
         use serde::{Deserialize, Deserializer, Serializer};
@@ -125,7 +126,7 @@ pub mod rfc3339 {
         /// Reads the text or `null`.
         ///
         /// # Errors
-        /// When it is no RFC 3339.
+        /// When it is not RFC 3339.
         pub fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Option<Timestamp>, D::Error> {

@@ -1,21 +1,21 @@
-//! What people and scripts may send: e-mail addresses, names, package names, metadata.
+//! Validation of what people and scripts send: e-mail addresses, names, package names, metadata.
 //!
-//! The limits guard the store and everybody who reads it later. They are wide on purpose: an
-//! address or name that a billing provider accepted must not be refused when an admin types it.
+//! The limits protect the store and everybody who reads it later. They are deliberately wide: an
+//! address or a name that a billing provider accepted must not be refused when an admin types it.
 
 use serde_json::Value;
 
-/// Something wrong with one field of a request.
+/// An error in one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field, with a path such as `packages[0].constraint` where it lies deeper.
+    /// The field, as a path such as `packages[0].constraint` if it is nested.
     pub field: String,
-    /// What is wrong, as the end of a sentence about the field: `must be …`.
+    /// The error, as the end of a sentence about the field: `must be …`.
     pub message: String,
 }
 
 impl FieldError {
-    /// An error of this field.
+    /// Makes an error of this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -24,20 +24,20 @@ impl FieldError {
     }
 }
 
-/// Greatest number of bytes of a name, a reason, an address line or an outside id.
+/// Maximum number of bytes of a name, a reason, an address line or an external id.
 pub const MAX_TEXT: usize = 255;
-/// Greatest number of bytes of an e-mail address: what fits into SMTP's path of 256 (RFC 5321,
+/// Maximum number of bytes of an e-mail address: what fits into SMTP's path of 256 (RFC 5321,
 /// section 4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
-/// Greatest number of bytes of metadata, as JSON.
+/// Maximum number of bytes of metadata, as JSON.
 pub const MAX_METADATA: usize = 16 * 1024;
-/// How deep metadata may be nested; its outer object is the first level.
+/// Maximum nesting depth of metadata; its outer object is the first level.
 pub const MAX_METADATA_DEPTH: usize = 8;
 
-/// A line of text: 1 to [`MAX_TEXT`] bytes, without control characters, not blank.
+/// Checks a line of text: 1 to [`MAX_TEXT`] bytes, without control characters, not blank.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn line(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -51,11 +51,11 @@ pub fn line(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// An e-mail address: something without white space on both sides of an `@`. Whether mail
-/// arrives there only the mail can tell, so no finer rule is tried.
+/// Checks an e-mail address: something without white space on both sides of an `@`. No finer rule
+/// is tried, because only sending mail can tell whether it arrives.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn email(text: &str) -> Result<String, String> {
     let text = line(text)?;
     if text.len() > MAX_EMAIL {
@@ -77,12 +77,12 @@ pub fn email(text: &str) -> Result<String, String> {
     }
 }
 
-/// A package's name, as Composer has it: runs of lower-case letters and digits, with one `.`, `_`
-/// or `-` between two runs; after the slash also `--`.
+/// Checks a package name by Composer's rules: runs of lower-case letters and digits, with one `.`,
+/// `_` or `-` between two runs; after the slash also `--`.
 /// <https://getcomposer.org/doc/04-schema.md#name>
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn package(name: &str) -> Result<String, String> {
     if name.len() <= MAX_TEXT && is_package_name(name) {
         Ok(name.to_owned())
@@ -92,7 +92,7 @@ pub fn package(name: &str) -> Result<String, String> {
 }
 
 fn is_package_name(name: &str) -> bool {
-    let part = |text: &str| {
+    let is_name = |text: &str| {
         text.split(['.', '_', '-']).all(|run| {
             !run.is_empty()
                 && run
@@ -102,13 +102,13 @@ fn is_package_name(name: &str) -> bool {
     };
     // One `--` counts as one separator; a third hyphen leaves an empty run.
     name.split_once('/')
-        .is_some_and(|(vendor, package)| part(vendor) && part(&package.replace("--", "-")))
+        .is_some_and(|(vendor, package)| is_name(vendor) && is_name(&package.replace("--", "-")))
 }
 
-/// A pattern of package names, as tokens carry them: `acme/*`, `acme/tool-*`, `*`.
+/// Checks a pattern of package names, as tokens have them: `acme/*`, `acme/tool-*`, `*`.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn package_pattern(pattern: &str) -> Result<String, String> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*".contains(&b);
     if (1..=MAX_TEXT).contains(&pattern.len()) && pattern.bytes().all(allowed) {
@@ -118,11 +118,11 @@ pub fn package_pattern(pattern: &str) -> Result<String, String> {
     }
 }
 
-/// A licence key: 1 to [`MAX_TEXT`] printable ASCII characters without blanks. Keys that were
-/// sold elsewhere keep their form, whatever it is.
+/// Checks a licence key: 1 to [`MAX_TEXT`] printable ASCII characters without blanks. Keys that
+/// were sold elsewhere keep their form.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn license_key(text: &str) -> Result<String, String> {
     if (1..=MAX_TEXT).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
@@ -133,10 +133,10 @@ pub fn license_key(text: &str) -> Result<String, String> {
     }
 }
 
-/// A word such as a token's scope: 1 to 64 of `a-z`, `0-9`, `_`, `-`, `.` and `:`.
+/// Checks a word such as a token's scope: 1 to 64 of `a-z`, `0-9`, `_`, `-`, `.` and `:`.
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn word(text: &str) -> Result<String, String> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.:".contains(&b);
     if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
@@ -146,10 +146,10 @@ pub fn word(text: &str) -> Result<String, String> {
     }
 }
 
-/// Metadata: a JSON object within [`MAX_METADATA`] and [`MAX_METADATA_DEPTH`].
+/// Checks metadata: a JSON object within [`MAX_METADATA`] and [`MAX_METADATA_DEPTH`].
 ///
 /// # Errors
-/// What is wrong, as the end of a sentence.
+/// When the value is wrong, with the end of a sentence about it.
 pub fn metadata(value: &Value) -> Result<serde_json::Map<String, Value>, String> {
     let Value::Object(object) = value else {
         return Err("must be an object".to_owned());
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn e_mail_addresses_are_told_from_other_text() {
+    fn e_mail_addresses_are_recognised() {
         let cases = [
             ("dev@acme.com", true),
             ("first.last+tag@sub.acme.co.uk", true),

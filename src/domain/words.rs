@@ -97,7 +97,6 @@ mod tests {
     use crate::domain::customer::flag::FlagKind;
     use crate::domain::customer::row::Hold;
     use crate::domain::event::EventOutcome;
-    use crate::domain::id::Provider;
     use crate::domain::mode::Mode;
     use crate::domain::policy::{
         OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
@@ -123,7 +122,6 @@ mod tests {
         is_written_so(&FlagKind::ALL, &FlagKind::WORDS);
         is_written_so(&Hold::ALL, &Hold::WORDS);
         is_written_so(&EventOutcome::ALL, &EventOutcome::WORDS);
-        is_written_so(&Provider::ALL, &Provider::WORDS);
         is_written_so(&Mode::ALL, &Mode::WORDS);
         is_written_so(&Role::ALL, &Role::WORDS);
         is_written_so(&OnPaymentFailed::ALL, &OnPaymentFailed::WORDS);

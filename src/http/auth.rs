@@ -1,13 +1,13 @@
-//! Who may use the admin API.
+//! Authentication for the admin API.
 //!
 //! A handler that takes an [`Admin`] cannot be reached without a token, and cannot forget that a
-//! viewer only reads: the extractor itself asks for the role that the method needs. Tokens are
-//! looked up by their SHA-256, so the time of a look-up says nothing about a token; the one that
-//! is compared, `ADMIN_TOKEN`, is compared in constant time.
+//! viewer only reads: the extractor itself requires the role that the method needs. Tokens are
+//! looked up by their SHA-256, so the time of a look-up reveals nothing about a token;
+//! `ADMIN_TOKEN`, the only one that is compared, is compared in constant time.
 //!
-//! A browser sends cookies by itself, wherever the request comes from. So a request that is
-//! authenticated by cookie may change something only if it comes from our own pages, and sends
-//! JSON if it sends anything.
+//! A browser attaches cookies to a request from any page. So a request that is authenticated by a
+//! cookie may change something only if it comes from our own pages, and any body it has must be
+//! JSON.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
@@ -27,19 +27,20 @@ use crate::store::Actor;
 /// The cookie that carries a token.
 const COOKIE_NAME: &str = "access_token";
 
-/// Who asks, with a role that is enough for the request's method: a viewer for GET and HEAD, an
-/// admin for everything else. Handlers that need an owner [`require`](Self::require) one.
+/// The authenticated caller, with a role that suffices for the request's method: a viewer for GET
+/// and HEAD, an admin for everything else. Handlers that need an owner [`require`](Self::require)
+/// one.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// For the audit.
+    /// The actor for the audit log.
     pub actor: Actor,
-    /// What the token allows.
+    /// The role of the token.
     pub role: Role,
-    /// The one app that the token is bound to; `None` for all apps.
+    /// The only app that the token is valid for; `None` for all apps.
     pub app: Option<AppSlug>,
 }
 
-/// As [`Admin`], for the few POSTs that change nothing: a viewer is enough.
+/// Like [`Admin`], but for the few POSTs that change nothing: a viewer suffices.
 #[derive(Clone, Debug)]
 pub struct Reading(pub Admin);
 
@@ -59,13 +60,13 @@ impl Admin {
         }
     }
 
-    /// The app that paths without an app mean: the token's own, else `default`.
+    /// Returns the app for paths that name none: the token's own, else `default`.
     pub fn app_or_default(&self) -> AppSlug {
         self.app.clone().unwrap_or_else(AppSlug::default_app)
     }
 
-    /// Whether the token may see anything of this app. What it may not see must look as if it did
-    /// not exist.
+    /// Reports whether the token may see anything of this app. What it may not see must look as if
+    /// it did not exist.
     pub fn may_see(&self, app: &AppSlug) -> bool {
         self.app.as_ref().is_none_or(|own| own == app)
     }
@@ -106,8 +107,8 @@ async fn sign_in(parts: &Parts, state: &AppState) -> Result<Admin, ApiError> {
     }
 }
 
-/// Who asks, if that is anybody who may. Refuses nothing and counts nothing: for a layer before
-/// the handler, which will do both.
+/// Returns the caller if its token is valid. Refuses nothing and counts nothing: a layer calls this
+/// before the handler, which does both.
 pub(super) async fn recognise(parts: &Parts, state: &AppState) -> Result<Option<Admin>, ApiError> {
     let Some(presented) = Presented::find(&parts.headers) else {
         return Ok(None);
@@ -118,7 +119,7 @@ pub(super) async fn recognise(parts: &Parts, state: &AppState) -> Result<Option<
     Ok(identify(&presented.hash, state).await?.ok())
 }
 
-/// Whose token it is: the store's error outside, the token's inside.
+/// Looks up a token. The outer error is the store's, the inner one the token's.
 async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, ApiError>, ApiError> {
     let root = state.settings.root_token.as_ref();
     if root.is_some_and(|root| root.as_bytes().ct_eq(hash.as_bytes()).into()) {
@@ -150,8 +151,8 @@ async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, Ap
     })
 }
 
-/// The refusal, or 429 once this address had too many. A valid token is never held up: 256 random
-/// bits are not found by trying, so the limit only has to keep the tries from costing much.
+/// Returns the refusal, or 429 once this address had too many. A valid token is never delayed: 256
+/// random bits cannot be guessed, so the limit only has to keep the attempts cheap.
 fn count_failure(refusal: ApiError, parts: &Parts, state: &AppState) -> ApiError {
     let trusted = &state.settings.trusted_proxies;
     let client = ClientAddr::find(&parts.headers, &parts.extensions, trusted);
@@ -164,19 +165,20 @@ fn count_failure(refusal: ApiError, parts: &Parts, state: &AppState) -> ApiError
             );
             refusal
         }
-        // Not logged: a log that grows with every try would be what the limit guards against.
+        // Not logged: a log that grows with every attempt is part of what the limit prevents.
         Err(retry_after) => ApiError::TooManyFailures { retry_after },
     }
 }
 
-/// A token as it was sent, already hashed.
+/// A presented token, already hashed.
 struct Presented {
     hash: TokenHash,
     by_cookie: bool,
 }
 
 impl Presented {
-    /// The bearer token, else the cookie: who sends both means the one that was sent on purpose.
+    /// Finds the bearer token, or else the cookie: of the two, only the former is always sent on
+    /// purpose.
     fn find(headers: &HeaderMap) -> Option<Self> {
         if let Some(token) = credentials(headers, "bearer") {
             return Some(Self {
@@ -191,8 +193,8 @@ impl Presented {
     }
 }
 
-/// What follows the scheme in `Authorization`, if it is this scheme and anything follows; the
-/// scheme's case does not matter (RFC 9110 section 11.1).
+/// Returns what follows the scheme in `Authorization`, if it is this scheme and anything follows.
+/// The scheme is case-insensitive (RFC 9110 section 11.1).
 pub(super) fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (sent, credentials) = text.split_once(' ')?;
@@ -200,7 +202,7 @@ pub(super) fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'
     (sent.eq_ignore_ascii_case(scheme) && !credentials.is_empty()).then_some(credentials)
 }
 
-/// The value of our cookie, RFC 6265 section 4.2.1.
+/// Returns the value of our cookie (RFC 6265 section 4.2.1).
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(COOKIE)
@@ -220,16 +222,17 @@ fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
             detail: "a change by cookie must come from this site; use a bearer token".into(),
         });
     }
-    // A form of another site could send these without the browser asking first.
+    // Other content types can be sent by a form of another site without a preflight request.
     if headers.contains_key(CONTENT_TYPE) && !input::is_json(headers) {
         return Err(ApiError::UnsupportedMediaType);
     }
     Ok(())
 }
 
-/// What the browser says about where a request comes from: `Sec-Fetch-Site`
-/// (<https://www.w3.org/TR/fetch-metadata/>), else whether `Origin` names the host that was asked.
-/// Schemes are not compared, because TLS may end before us. Without either it is no browser.
+/// Checks the origin that the browser reports: by `Sec-Fetch-Site`
+/// (<https://www.w3.org/TR/fetch-metadata/>), else by comparing `Origin` with the requested host.
+/// Schemes are not compared, because TLS may end before us. A request without either is not from a
+/// browser.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn by_cookie_only_json_is_sent() {
+    fn a_body_sent_by_cookie_must_be_json() {
         let form = headers(&[("content-type", "application/x-www-form-urlencoded")]);
         assert!(matches!(
             check_origin(&form),

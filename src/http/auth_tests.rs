@@ -173,7 +173,7 @@ async fn who_owns(admin: Admin) -> Result<String, ApiError> {
 }
 
 #[tokio::test]
-async fn each_role_may_do_what_it_is_for() {
+async fn each_role_has_exactly_its_rights() {
     let rig = Rig::start().await;
     let cases = [
         ("viewer", "GET", "/thing", 200),
@@ -211,7 +211,7 @@ async fn each_role_may_do_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn without_a_token_that_holds_nothing_opens() {
+async fn without_a_valid_token_nothing_opens() {
     let rig = Rig::start().await;
     let cases = [
         ("no token", vec![], "token_missing"),

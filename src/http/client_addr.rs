@@ -1,4 +1,4 @@
-//! Who sent a request: the address that log lines name and that failures are counted by.
+//! The address of the sender of a request, for the log and for counting failures.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,18 +10,19 @@ use ipnet::IpNet;
 
 use super::AppState;
 
-/// The sender's address: that of the connection, unless a trusted proxy says otherwise.
+/// The sender's address: that of the connection, unless a trusted proxy reports another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
 
 impl ClientAddr {
-    /// Walks from the connection towards the sender for as long as who speaks is trusted.
+    /// Follows the proxies from the connection towards the sender for as long as they are trusted.
     ///
-    /// A proxy appends to `X-Forwarded-For` whom it got the request from, so the last entry is
-    /// its own word and everything before it hearsay. Entries are read from the right, each only
-    /// if the one that vouches for it is a trusted proxy; anybody can send the ones on the left.
+    /// A proxy appends to `X-Forwarded-For` the address from which it got the request, so only the
+    /// last entry is its own statement, and the ones before it are unverified. Entries are read
+    /// from the right, each only if the one that vouches for it is a trusted proxy; anybody can
+    /// send the ones on the left.
     pub(super) fn find(headers: &HeaderMap, extensions: &Extensions, trusted: &[IpNet]) -> Self {
-        // Without a connection, as in tests that call the router itself, nobody is known.
+        // Without a connection, as in tests that call the router directly, the sender is unknown.
         let peer = extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
@@ -33,7 +34,7 @@ impl ClientAddr {
                 if !is_trusted(client) {
                     return Self(client);
                 }
-                // What is no address ends the walk at the proxy that passed it on.
+                // Something that is not an address ends the search at the proxy that passed it on.
                 let Some(addr) = parse(entry) else {
                     return Self(client);
                 };
@@ -44,7 +45,8 @@ impl ClientAddr {
     }
 }
 
-/// Whom an address is counted for: one subscriber has a whole /64 (RFC 6177, section 2).
+/// Returns the address under which a sender is counted: one subscriber has a whole /64 (RFC 6177,
+/// section 2).
 pub(super) fn subscriber(addr: IpAddr) -> IpAddr {
     match addr {
         IpAddr::V4(_) => addr,
@@ -55,7 +57,7 @@ pub(super) fn subscriber(addr: IpAddr) -> IpAddr {
     }
 }
 
-/// An address, bare or with a port, which some proxies add: `192.0.2.1`, `192.0.2.1:4711`,
+/// Parses an address, bare or with a port, which some proxies add: `192.0.2.1`, `192.0.2.1:4711`,
 /// `2001:db8::1`, `[2001:db8::1]:4711`.
 fn parse(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?.trim();
@@ -81,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x_forwarded_for_is_believed_as_far_as_trusted_proxies_vouch_for_it() {
+    fn x_forwarded_for_counts_as_far_as_trusted_proxies_vouch_for_it() {
         let cases: [(&str, &str, &[&str], &str); 11] = [
             ("no proxy, no header", "198.51.100.7", &[], "198.51.100.7"),
             (

@@ -1,9 +1,9 @@
-//! Who sits where: how many connections there may be, and how many of them one address may hold.
+//! A limit on the number of open connections of one address.
 //!
-//! Without a bound by address, one sender who opens connections and says nothing keeps everybody
-//! else waiting. A connection above its address's bound is closed at once. Behind a proxy all
-//! connections come from the proxy, whose senders cannot be told apart before they have spoken: a
-//! trusted proxy has no bound of its own, and has to limit its senders itself.
+//! Without it, a single sender that opens connections and stays silent would keep everybody else
+//! waiting. A connection above the limit of its address is closed at once. Behind a proxy all
+//! connections come from the proxy, and its clients cannot be told apart before they have sent a
+//! request: a trusted proxy therefore has no limit, and has to limit its clients itself.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,15 +21,15 @@ pub(super) struct ConnectionLimit {
     trusted: Arc<[IpNet]>,
 }
 
-/// A connection's place; free again when it is dropped.
-pub(super) struct Seat {
+/// The slot of a connection, which is freed when this is dropped.
+pub(super) struct Slot {
     connection_limit: ConnectionLimit,
-    /// Whose it is; `None` for those who are not counted.
-    of: Option<IpAddr>,
+    /// The address under which it is counted; `None` if it is not counted.
+    counted_for: Option<IpAddr>,
 }
 
 impl ConnectionLimit {
-    /// At most `most` for each address that is not in one of the trusted networks.
+    /// Allows at most `most` connections for each address outside the trusted networks.
     pub(super) fn new(most: usize, trusted: Vec<IpNet>) -> Self {
         Self {
             taken: Arc::default(),
@@ -38,36 +38,38 @@ impl ConnectionLimit {
         }
     }
 
-    /// A seat for a connection from this address; `None` if it has too many.
-    pub(super) fn take(&self, peer: IpAddr) -> Option<Seat> {
+    /// Takes a slot for a connection from this address; `None` if it has too many.
+    pub(super) fn take(&self, peer: IpAddr) -> Option<Slot> {
         let peer = peer.to_canonical();
-        let mut of = None;
+        let mut counted_for = None;
         if !self.trusted.iter().any(|network| network.contains(&peer)) {
-            let holder = subscriber(peer);
+            let address = subscriber(peer);
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = taken.entry(holder).or_default();
+            let count = taken.entry(address).or_default();
             if *count >= self.most {
                 return None;
             }
             *count += 1;
-            of = Some(holder);
+            counted_for = Some(address);
         }
-        Some(Seat {
+        Some(Slot {
             connection_limit: self.clone(),
-            of,
+            counted_for,
         })
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let Some(of) = self.of else { return };
+        let Some(address) = self.counted_for else {
+            return;
+        };
         let taken = self.connection_limit.taken.lock();
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&of) {
+        if let Some(count) = taken.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&of);
+                taken.remove(&address);
             }
         }
     }
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_holds_so_many_seats_and_gets_them_back() {
+    fn an_address_has_a_limited_number_of_slots_and_gets_them_back() {
         let connection_limit = ConnectionLimit::new(2, vec!["192.0.2.9/32".parse().unwrap()]);
         let [one, other, proxy] =
             ["192.0.2.1", "192.0.2.2", "192.0.2.9"].map(|it| it.parse().unwrap());
@@ -99,9 +101,9 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_one_ipv6_network_share_their_seats() {
+    fn the_addresses_of_one_ipv6_network_share_their_slots() {
         let connection_limit = ConnectionLimit::new(1, Vec::new());
-        let _seat = connection_limit
+        let _slot = connection_limit
             .take("2001:db8:0:1::1".parse().unwrap())
             .unwrap();
         assert!(

@@ -1,9 +1,9 @@
 //! The description of the API for programs, `/openapi.json`, and for people, `/docs`: Swagger UI,
 //! whose files are part of this program.
 //!
-//! The pages may load nothing from elsewhere. Their own files name no other host, the check of
-//! descriptions that Swagger UI asks of its makers' server is off, and the policy below has
-//! browsers refuse whatever a later version might try.
+//! The pages may load nothing from elsewhere. Their own files name no other host, Swagger UI's
+//! validation by a server of its makers is turned off, and the policy below makes browsers refuse
+//! whatever a later version might try.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,7 +18,8 @@ use utoipa_swagger_ui::Config;
 use super::error::ApiError;
 use super::{AppState, ValidPath, openapi};
 
-/// Swagger UI writes styles into its elements and has pictures in its style sheet.
+/// A policy that allows only our own files. Swagger UI needs inline styles, and images in its style
+/// sheet.
 const ONLY_OURS: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -26,7 +27,7 @@ const ONLY_OURS: HeaderValue = HeaderValue::from_static(
 );
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    // The pages are for people: no part of what is described.
+    // The pages are for people and therefore not part of the description.
     let routes = OpenApiRouter::default()
         .routes(routes!(document))
         .route("/docs", get(enter))

@@ -1,10 +1,10 @@
 //! The known webhook endpoints, in memory.
 //!
-//! A receiver must know an endpoint's secrets before it can tell an honest webhook from a forged
-//! one, and must go on knowing them while the store is away: then the queue may still work, and
-//! nothing has to be refused. So all secrets of all endpoints are kept in memory and read anew
-//! every five seconds. An endpoint that is not found is a 404 only if the store has lately said
-//! so; otherwise it may be new, and the answer is 503, which makes the provider come again.
+//! A receiver needs an endpoint's secrets to tell an honest webhook from a forged one, and still
+//! needs them while the store is away: the queue may still work then, and nothing has to be
+//! refused. So all secrets of all endpoints are kept in memory and read again every five seconds.
+//! An unknown endpoint is a 404 only if the store was read successfully just before; otherwise it
+//! may be new, and the answer is 503, which makes the provider retry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,22 +23,22 @@ use crate::store::secret::SealedSecret;
 use crate::store::vault::{SealedFor, Vault};
 use crate::store::{Store, StoreError};
 
-/// How often the store is asked. A new secret works everywhere after this time at the latest,
-/// which is shorter than anybody needs to paste it into a dashboard.
+/// The time between two reads of the store. A new secret works everywhere after this time at the
+/// latest, before anybody can have pasted it into a dashboard.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
 
-/// Why there are no secrets for an endpoint.
+/// The secrets of an endpoint are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// There is no such endpoint: the app does not exist, or has no current secret.
     #[error("there is no such endpoint")]
     Unknown,
-    /// It is not known here, but the store could not be asked lately.
+    /// The endpoint is not known here, but the store could not be read recently.
     #[error("the endpoint is not known, and the store could not be asked lately")]
     Undetermined,
 }
 
-/// The endpoints of all apps. Cheap to clone; all clones see the same.
+/// The endpoints of all apps. Cheap to clone; all clones share their state.
 #[derive(Clone)]
 pub struct Endpoints {
     inner: Arc<Inner>,
@@ -51,29 +51,29 @@ struct Inner {
     /// The secrets from the settings, all of the app `default`.
     fixed: Vec<(Provider, Secret)>,
     table: watch::Sender<Arc<Table>>,
-    /// One refresh at a time: an older reading must not replace a newer one.
+    /// Allows one refresh at a time: an older result must not replace a newer one.
     refreshing: Mutex<()>,
 }
 
-/// The endpoints as they were known at one moment.
+/// The state of knowledge at one moment.
 #[derive(Default)]
 struct Table {
-    endpoints: BTreeMap<(AppSlug, Provider), Vec<TimedSecret>>,
-    /// The last attempt to read the store succeeded.
+    endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    /// True if the last attempt to read the store succeeded.
     fresh: bool,
-    /// Some attempt has succeeded.
+    /// True if any attempt has succeeded.
     loaded: bool,
 }
 
 #[derive(Clone)]
-struct TimedSecret {
+struct KnownSecret {
     secret: Secret,
     expires_at: Option<Timestamp>,
 }
 
 impl Endpoints {
-    /// Knows the secrets of the settings, and nothing of the store before the first
-    /// [`refresh`](Self::refresh).
+    /// Creates endpoints from the secrets of the settings. Those in the store become known with the
+    /// first [`refresh`](Self::refresh).
     pub fn new(
         store: Store,
         vault: Vault,
@@ -96,7 +96,7 @@ impl Endpoints {
         }
     }
 
-    /// The current secrets of an endpoint, at least one.
+    /// Returns the current secrets of an endpoint, at least one.
     ///
     /// # Errors
     /// See [`EndpointError`].
@@ -108,12 +108,12 @@ impl Endpoints {
     ) -> Result<Vec<Secret>, EndpointError> {
         let table = Arc::clone(&self.inner.table.borrow());
         let known = table.endpoints.get(&(app.clone(), provider));
-        // A secret runs out on time, also while the store is away.
+        // A secret expires on time, even while the store is away.
         let current: Vec<Secret> = known
             .into_iter()
             .flatten()
-            .filter(|it| it.expires_at.is_none_or(|end| end > now))
-            .map(|it| it.secret.clone())
+            .filter(|known| known.expires_at.is_none_or(|end| end > now))
+            .map(|known| known.secret.clone())
             .collect();
         if !current.is_empty() {
             Ok(current)
@@ -124,17 +124,17 @@ impl Endpoints {
         }
     }
 
-    /// Returns whether the store has been read at least once.
+    /// Reports whether the store has been read at least once.
     pub fn is_loaded(&self) -> bool {
         self.inner.table.borrow().loaded
     }
 
     /// Reads the store now: at the start, and after a secret was added or removed. If it is away,
-    /// what was known stays known.
+    /// known secrets stay in use.
     ///
     /// # Errors
-    /// When the database does not answer. It is logged here, once for each time that it goes
-    /// away, so a caller who can go on may ignore it.
+    /// When the database does not answer. This is logged here, once per outage, so a caller that
+    /// can continue may ignore it.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let _alone = self.inner.refreshing.lock().await;
         let before = Arc::clone(&self.inner.table.borrow());
@@ -154,7 +154,7 @@ impl Endpoints {
                 if before.fresh || !before.loaded {
                     tracing::warn!(
                         error = chain(&error),
-                        "webhook endpoints cannot be read from the store; those known stay in use"
+                        "reading the webhook endpoints failed; the known ones stay in use"
                     );
                 }
                 let table = Table {
@@ -181,25 +181,22 @@ impl Endpoints {
         }
     }
 
-    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<TimedSecret>>, StoreError> {
+    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>, StoreError> {
         let inner = &*self.inner;
         let sealed = secrets::list_current(&inner.store, inner.clock.now()).await?;
         let mut endpoints = by_endpoint(&inner.fixed);
         for sealed in sealed {
-            let place = (sealed.secret.app.clone(), sealed.secret.provider);
-            endpoints
-                .entry(place)
-                .or_default()
-                .extend(inner.open(sealed));
+            let key = (sealed.secret.app.clone(), sealed.secret.provider);
+            endpoints.entry(key).or_default().extend(inner.open(sealed));
         }
         Ok(endpoints)
     }
 }
 
 impl Inner {
-    /// A secret that does not open is left out instead of failing the reading: one damaged row,
-    /// or one left from an older key, must not silence every other endpoint.
-    fn open(&self, sealed: SealedSecret) -> Option<TimedSecret> {
+    /// Decrypts a secret. One that cannot be decrypted is left out: one damaged row, or one left
+    /// from an older key, must not disable all other endpoints.
+    fn open(&self, sealed: SealedSecret) -> Option<KnownSecret> {
         let SealedSecret { secret, sealed } = sealed;
         let what = SealedFor::Secret {
             app: &secret.app,
@@ -207,7 +204,7 @@ impl Inner {
             id: &secret.id,
         };
         match self.vault.open(what, &sealed) {
-            Ok(key) => Some(TimedSecret {
+            Ok(key) => Some(KnownSecret {
                 secret: Secret {
                     id: Some(secret.id),
                     mode: secret.mode,
@@ -229,11 +226,11 @@ impl Inner {
     }
 }
 
-fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<TimedSecret>> {
-    let mut endpoints: BTreeMap<_, Vec<TimedSecret>> = BTreeMap::new();
+fn by_endpoint(fixed: &[(Provider, Secret)]) -> BTreeMap<(AppSlug, Provider), Vec<KnownSecret>> {
+    let mut endpoints: BTreeMap<_, Vec<KnownSecret>> = BTreeMap::new();
     for (provider, secret) in fixed {
-        let place = (AppSlug::default_app(), *provider);
-        endpoints.entry(place).or_default().push(TimedSecret {
+        let key = (AppSlug::default_app(), *provider);
+        endpoints.entry(key).or_default().push(KnownSecret {
             secret: secret.clone(),
             expires_at: None,
         });

@@ -1,13 +1,12 @@
-//! What the API says when it does not do what was asked.
+//! Errors of the API.
 //!
 //! Every refusal is a problem document (RFC 9457, <https://www.rfc-editor.org/rfc/rfc9457>) with a
-//! stable `code` for programs and a sentence for people. What the caller reads and what the log
-//! holds are two things: a cause (the database's words, a panic) is logged once, here, and never
-//! shown.
+//! stable `code` for programs and a sentence for people. The log tells more than the caller sees: a
+//! cause (a database error, a panic) is logged once, here, and never shown.
 //!
-//! The variants are the statuses, not the reasons: resources name their own codes, and the one
-//! match from variant to status stays short enough to be read. `type` is left out, which means
-//! `about:blank`: the code already identifies the problem, and a URL would have to be kept alive.
+//! The variants are statuses, not reasons: resources define their own codes, and the one match from
+//! variant to status stays short. `type` is left out, which means `about:blank`: the code already
+//! identifies the problem, and a URL would have to be maintained.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -25,92 +24,92 @@ use crate::domain::validate::FieldError;
 use crate::queue::QueueError;
 use crate::store::StoreError;
 
-/// When to come back after a 503. The store and the queue are tried again all the time, so the
-/// next try may succeed as soon as they are back; endpoints are read anew every five seconds.
+/// `Retry-After` of a 503. The store and the queue are retried continuously, so the next try may
+/// succeed as soon as they are back; endpoints are read again every five seconds.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
 
-/// What lies behind an error. Logged, never shown.
+/// The cause behind an error. Logged, never shown.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// An answer that is not what was asked for.
+/// A refused or failed request.
 ///
 /// `code` is a stable word in `snake_case`; `detail` is a sentence for the caller.
 #[derive(Debug)]
 pub enum ApiError {
-    /// 400: the request cannot be read, such as a body that is not JSON.
+    /// 400: the request cannot be parsed, such as a body that is not JSON.
     BadRequest {
         /// The stable code.
         code: &'static str,
-        /// What is wrong.
+        /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
-    /// 401: no token, or none that opens anything.
+    /// 401: there is no token, or an invalid one.
     Unauthorized {
         /// The stable code.
         code: &'static str,
-        /// What is wrong.
+        /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
-    /// 403: the token is known, and does not allow this.
+    /// 403: the token is valid but does not allow this.
     Forbidden {
         /// The stable code.
         code: &'static str,
-        /// What is missing.
+        /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
-    /// 404: there is no such thing, or none that the token may see.
+    /// 404: the object does not exist, or the token may not see it.
     NotFound {
         /// The stable code.
         code: &'static str,
-        /// What there is not.
+        /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
-    /// 405: the path exists, with other methods.
+    /// 405: the path exists, but not with this method.
     MethodNotAllowed,
     /// 408: the body took too long to arrive.
     BodyTooSlow,
-    /// 409: what is there already does not allow it.
+    /// 409: the current state does not allow it.
     Conflict {
         /// The stable code.
         code: &'static str,
-        /// What stands in the way.
+        /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
     /// 413: the body is larger than `limit` bytes.
     PayloadTooLarge {
-        /// The greatest size, in bytes.
+        /// The maximum size, in bytes.
         limit: usize,
     },
-    /// 415: the body is not said to be JSON.
+    /// 415: the content type of the body is not JSON.
     UnsupportedMediaType,
-    /// 422: it can be read, and is wrong.
+    /// 422: the request can be parsed but is wrong.
     Invalid {
         /// The stable code.
         code: &'static str,
-        /// What is wrong, as a whole.
+        /// The sentence for the caller about the whole request.
         detail: Cow<'static, str>,
-        /// What is wrong, field by field.
+        /// The errors of single fields.
         errors: Vec<FieldError>,
     },
-    /// 429: too many failed tries from this address.
+    /// 429: there were too many failed attempts from this address.
     TooManyFailures {
-        /// When the next one is allowed.
+        /// The time until the next attempt is allowed.
         retry_after: Duration,
     },
-    /// 500: we are at fault, and trying again will not help by itself.
+    /// 500: the fault is ours, and retrying alone will not help.
     Internal {
-        /// Why, for the log; `None` if it has been logged.
+        /// The cause, for the log; `None` if it has been logged.
         cause: Option<Cause>,
     },
-    /// 503: something that we need is away. The same request may succeed later.
+    /// 503: a service that we need is away. The same request may succeed later.
     Unavailable {
-        /// Why, for the log; `None` if it has been logged.
+        /// The cause, for the log; `None` if it has been logged.
         cause: Option<Cause>,
     },
 }
 
 impl ApiError {
-    /// 404 with a code of its own.
+    /// Makes a 404 with a code of its own.
     pub fn not_found(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::NotFound {
             code,
@@ -118,7 +117,7 @@ impl ApiError {
         }
     }
 
-    /// 409 with a code of its own.
+    /// Makes a 409 with a code of its own.
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Conflict {
             code,
@@ -126,7 +125,7 @@ impl ApiError {
         }
     }
 
-    /// 422 `body_invalid`, with what is wrong field by field.
+    /// Makes a 422 `body_invalid` with the errors of single fields.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self::Invalid {
             code: "body_invalid",
@@ -135,12 +134,12 @@ impl ApiError {
         }
     }
 
-    /// 422 `body_invalid` because of one field.
+    /// Makes a 422 `body_invalid` for one field.
     pub fn invalid_field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::invalid(vec![FieldError::new(field, message)])
     }
 
-    /// 422 `query_invalid`, with what is wrong parameter by parameter.
+    /// Makes a 422 `query_invalid` with the errors of single parameters.
     pub fn invalid_query(errors: Vec<FieldError>) -> Self {
         Self::Invalid {
             code: "query_invalid",
@@ -149,14 +148,14 @@ impl ApiError {
         }
     }
 
-    /// 500 because of an error that should not have happened.
+    /// Makes a 500 from an error that should not have happened.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal {
             cause: Some(cause.into()),
         }
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
@@ -175,7 +174,7 @@ impl ApiError {
         }
     }
 
-    /// The stable code of the answer.
+    /// Returns the stable code of the answer.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadRequest { code, .. }
@@ -194,7 +193,7 @@ impl ApiError {
         }
     }
 
-    /// The sentence that the caller reads.
+    /// Returns the sentence for the caller.
     pub fn detail(&self) -> Cow<'static, str> {
         match self {
             Self::BadRequest { detail, .. }
@@ -215,7 +214,7 @@ impl ApiError {
         }
     }
 
-    /// Takes the cause out, for whoever logs it in a line of its own.
+    /// Takes the cause, for a caller that logs it in a line of its own.
     pub fn take_cause(&mut self) -> Option<Cause> {
         match self {
             Self::Internal { cause } | Self::Unavailable { cause } => cause.take(),
@@ -264,30 +263,30 @@ impl ApiError {
     }
 }
 
-/// `Retry-After` has whole seconds; rounded up, so that who waits does not come too early.
+/// Formats `Retry-After` in whole seconds, rounded up, so that nobody comes too early.
 fn whole_seconds(duration: Duration) -> HeaderValue {
     HeaderValue::from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
 }
 
-/// A problem document, RFC 9457 section 3, with the members that are ours: `code`, `errors` and
+/// A problem document (RFC 9457 section 3) with the extension members `code`, `errors` and
 /// `request_id`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Problem<'a> {
-    /// The status in words.
+    /// The name of the status.
     #[schema(examples("Unprocessable Entity"))]
     title: &'a str,
     /// The status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong, for programs: a word that stays.
+    /// A stable code for programs.
     #[schema(examples("body_invalid"))]
     code: &'a str,
-    /// What is wrong, for people.
+    /// A sentence for people.
     detail: &'a str,
-    /// What is wrong with each field.
+    /// The errors of single fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemField<'a>>,
-    /// Names the request in our log.
+    /// The id of the request in our log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<String>,
@@ -295,9 +294,9 @@ pub(super) struct Problem<'a> {
 
 #[derive(Serialize, ToSchema)]
 struct ProblemField<'a> {
-    /// The field, with its path: `packages[0].constraint`.
+    /// The path of the field: `packages[0].constraint`.
     field: &'a str,
-    /// The end of a sentence about it: `must be …`.
+    /// The end of a sentence about the field: `must be …`.
     message: &'a str,
 }
 
@@ -326,7 +325,7 @@ impl IntoResponse for ApiError {
                 .collect(),
             request_id: frame::request_id(),
         };
-        // Texts and numbers always become JSON.
+        // Strings and numbers can always be serialised.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, self.headers(), body).into_response();
         let errors = errors.to_vec();
@@ -337,23 +336,23 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What a refusal says, beside its answer: for a dialect that says it in another form.
+/// The content of a refusal, attached to its answer for dialects that render it in another form.
 #[derive(Clone, Debug)]
 pub(super) struct RefusalBody {
-    /// The sentence that the caller reads.
+    /// The sentence for the caller.
     pub(super) detail: Cow<'static, str>,
-    /// What is wrong, field by field.
+    /// The errors of single fields.
     pub(super) errors: Vec<FieldError>,
 }
 
-/// What is away comes back by itself; everything else needs somebody.
+/// Logs a cause: as a warning if something is away, which comes back by itself, else as an error.
 fn log_cause(error: &ApiError, cause: &dyn Error) {
     let code = error.code();
     if error.status() == StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(
             error.code = code,
             error = chain(cause),
-            "request refused: something that it needs is away"
+            "request refused: a required service is away"
         );
     } else {
         tracing::error!(error.code = code, error = chain(cause), "request failed");

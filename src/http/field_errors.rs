@@ -1,4 +1,4 @@
-//! What is wrong with a request, collected so that one answer names all of it.
+//! Collects the errors in the fields of a request, so that one answer names all of them.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,52 +7,52 @@ use super::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 
-/// Most faults that one answer names. Each new one is compared with all before it, and a megabyte
-/// can hold a hundred thousand.
+/// Maximum number of errors in one answer. Each new one is compared with all before it, and a
+/// megabyte can contain a hundred thousand.
 const MOST: usize = 100;
 
-/// Most bytes of a field's path. A name may be as long as a body, and is part of the path of
-/// everything within it.
+/// Maximum number of bytes of a field's path. A name may be as long as a body, and is part of the
+/// path of everything inside it.
 const MOST_PATH: usize = 255;
 
-/// `FieldErrors` by field, up to a number. A field has one: what is wrong with it first.
+/// Errors by field, up to [`MOST`]. Each field has only its first error.
 #[derive(Debug, Default)]
 pub(super) struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
-    /// Notes a fault that no single value shows.
+    /// Adds an error of a field.
     pub(super) fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.push(FieldError::new(field, message));
     }
 
-    /// Notes faults that were found elsewhere.
+    /// Adds errors that were found elsewhere.
     pub(super) fn extend(&mut self, field_errors: impl IntoIterator<Item = FieldError>) {
-        field_errors.into_iter().for_each(|fault| self.push(fault));
+        field_errors.into_iter().for_each(|error| self.push(error));
     }
 
-    fn push(&mut self, mut fault: FieldError) {
-        fault
+    fn push(&mut self, mut error: FieldError) {
+        error
             .field
-            .truncate(fault.field.floor_char_boundary(MOST_PATH));
-        if !self.is_full() && !self.names(&fault.field) {
-            self.0.push(fault);
+            .truncate(error.field.floor_char_boundary(MOST_PATH));
+        if !self.is_full() && !self.names(&error.field) {
+            self.0.push(error);
         }
     }
 
-    /// Whether no more faults are noted.
+    /// Reports whether no more errors are accepted.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MOST
     }
 
-    /// The same faults, of fields that lie within another.
+    /// Moves the errors to fields inside another field.
     pub(super) fn within(mut self, outer: &str) -> Self {
-        for fault in &mut self.0 {
-            fault.field = format!("{outer}.{}", fault.field);
+        for error in &mut self.0 {
+            error.field = format!("{outer}.{}", error.field);
         }
         self
     }
 
-    /// Whether something is wrong with this field.
+    /// Reports whether this field has an error.
     pub(super) fn names(&self, field: &str) -> bool {
         self.0.iter().any(|known| known.field == field)
     }
@@ -62,28 +62,28 @@ impl FieldErrors {
         self.0
     }
 
-    /// How many there are.
+    /// Returns the number of errors.
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The value, or `None` with its fault noted.
+    /// Returns the value, or adds the error and returns `None`.
     pub(super) fn note<T>(&mut self, result: Result<T, FieldError>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(fault) => {
-                self.push(fault);
+            Err(error) => {
+                self.push(error);
                 None
             }
         }
     }
 
-    /// 422 `body_invalid` if anything is wrong.
+    /// Returns 422 `body_invalid` if there is any error.
     pub(super) fn into_result(self) -> Result<(), ApiError> {
         self.finish(Some(()))
     }
 
-    /// What was read of a body, or 422 with all that is wrong.
+    /// Returns the parsed body, or 422 with all errors.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, ApiError> {
         match read {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -91,7 +91,7 @@ impl FieldErrors {
         }
     }
 
-    /// What was read of a query, or 422 with all that is wrong.
+    /// Returns the parsed query, or 422 with all errors.
     pub(super) fn finish_query<T>(self, read: Option<T>) -> Result<T, ApiError> {
         match read {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -100,18 +100,18 @@ impl FieldErrors {
     }
 }
 
-/// Puts the field's name to what a rule of `validate` says.
+/// Attaches the name of the field to an error of `validate`.
 pub(super) fn checked<T>(field: &str, result: Result<T, String>) -> Result<T, FieldError> {
     result.map_err(|message| FieldError::new(field, message))
 }
 
-/// An instant of a body or query, or what is wrong with it.
+/// Parses an instant of a body or a query.
 pub(super) fn instant(field: &str, text: &str) -> Result<Timestamp, FieldError> {
     Timestamp::parse(text)
         .ok_or_else(|| FieldError::new(field, "must be a time such as 2026-01-31T09:30:00Z"))
 }
 
-/// The end of something that is made now.
+/// Parses the end of something that is created now.
 pub(super) fn end(
     field: &str,
     text: Option<&str>,
@@ -126,7 +126,7 @@ pub(super) fn end(
     }
 }
 
-/// A word of a query, read by its own parser, or what is wrong with it.
+/// Parses an optional word of a query by its own parser.
 pub(super) fn word_of<T>(field: &str, word: Option<String>) -> Result<Option<T>, FieldError>
 where
     T: FromStr<Err: Display>,
@@ -135,7 +135,7 @@ where
     checked(field, word.map(read).transpose())
 }
 
-/// A truth value of a query; an empty one says nothing.
+/// Parses a boolean of a query; an empty one counts as missing.
 pub(super) fn yes_or_no(field: &str, text: Option<&str>) -> Result<Option<bool>, FieldError> {
     match text {
         None | Some("") => Ok(None),
@@ -145,22 +145,22 @@ pub(super) fn yes_or_no(field: &str, text: Option<&str>) -> Result<Option<bool>,
     }
 }
 
-/// What serde says about a field whose name is in its words and not in its path, and what we say.
+/// Errors in which serde names the field in the message instead of the path, with our wording.
 const NAMED: [(&str, &str); 3] = [
     ("missing field `", "is missing"),
     ("unknown field `", "is not known here"),
     ("duplicate field `", "is given twice"),
 ];
 
-/// The field that serde names in its words, and what we say of it.
+/// Returns the field that serde names in its message, and our wording of the error.
 pub(super) fn named(message: &str) -> Option<(&str, &'static str)> {
-    NAMED.iter().find_map(|(lead, said)| {
+    NAMED.iter().find_map(|(lead, wording)| {
         let (name, _) = message.strip_prefix(lead)?.split_once('`')?;
-        Some((name, *said))
+        Some((name, *wording))
     })
 }
 
-/// What serde says, at this path.
+/// Converts an error of serde at this path.
 pub(super) fn field_error(path: &str, message: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
     let Some((name, message)) = named(message) else {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_answer_names_so_many_faults_and_no_more() {
+    fn an_answer_names_a_limited_number_of_errors() {
         let mut field_errors = FieldErrors::default();
         for index in 0..2 * MOST {
             field_errors.add(format!("field{index}"), "is wrong");

@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, its span, and the net under a handler that panics.
+//! The layers around every request: its id, its span, and the handling of panics.
 
 use std::any::Any;
 use std::fmt;
@@ -16,24 +16,24 @@ use tracing::Instrument;
 use super::error::ApiError;
 use crate::random;
 
-/// The header in which a request's id comes and goes.
+/// The header of a request's id, in requests and answers.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest id that is taken over, in bytes. A UUID has 36, a trace id 55.
+/// The maximum length of an accepted id, in bytes. A UUID has 36, a trace id 55.
 const MAX_REQUEST_ID: usize = 64;
 
 tokio::task_local! {
-    /// The id of the request that this task serves. Task-local, so that an error need not carry
-    /// the id through functions that know nothing of HTTP.
+    /// The id of the request that this task serves. Task-local, so that it need not be passed
+    /// through functions that know nothing of HTTP.
     static REQUEST_ID: RequestId;
 }
 
-/// Names one request in the answer, in problem documents and in the log.
+/// The id of one request, in its answer, in problem documents and in the log.
 #[derive(Clone, Debug)]
 struct RequestId(String);
 
 impl RequestId {
-    /// The sender's id, or a new one. Foreign ids go into log lines and headers, so only short
-    /// ones of harmless characters are taken over.
+    /// Returns the sender's id, or a new one. The sender's id goes into log lines and headers, so
+    /// only short ones of harmless characters are accepted.
     fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
         let sane = |id: &&str| {
@@ -56,17 +56,18 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// 128 random bits. A request is served without them too, under an id that says nothing.
+/// Makes an id of 128 random bits. Without randomness the id is all zeros, and the request is
+/// served all the same.
 fn new_id() -> String {
     hex::encode(random::bytes::<16>().unwrap_or_default())
 }
 
-/// The id of the request that is being served; `None` outside of [`surround`].
+/// Returns the id of the request that is being served; `None` outside of [`surround`].
 pub(super) fn request_id() -> Option<String> {
     REQUEST_ID.try_with(|id| id.0.clone()).ok()
 }
 
-/// Work of this request that goes on also when the sender hangs up.
+/// Spawns work of this request that goes on even when the sender hangs up.
 pub(super) fn detach<F>(work: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -80,7 +81,7 @@ where
 
 /// Puts the layers of this file around everything that is served.
 pub(super) fn around(router: Router) -> Router {
-    // The last layer is the outermost: a panic's answer gets its request id too.
+    // The last layer is the outermost, so the answer to a panic gets its request id too.
     router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(surround))
@@ -89,7 +90,7 @@ pub(super) fn around(router: Router) -> Router {
 /// The outermost layer: gives the request its id and its span.
 async fn surround(request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
-    // The route as it was declared: a path can hold an e-mail address.
+    // The route as declared, because a path can contain an e-mail address.
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -108,17 +109,17 @@ async fn surround(request: Request, next: Next) -> Response {
     if let Some(id) = id.header() {
         headers.insert(X_REQUEST_ID, id);
     }
-    // Answers hold personal data and, once, tokens: whoever wants to be cached says so itself.
+    // Answers contain personal data and sometimes tokens: a handler must opt in to caching.
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    // An answer may quote what others wrote: no browser shall take it for a page.
+    // An answer may quote what others wrote: no browser may take it for a page.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// Turns a panic into a 500. The panic's words stay out of the log line, because they may quote
-/// what the request held; the process's panic hook has reported words and place already.
+/// Turns a panic into a 500. The panic's message stays out of the log line, because it may quote
+/// the request; the process's panic hook has reported message and location already.
 pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!(
         error.code = "internal",
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_short_id_of_harmless_characters_is_taken_over() {
+    fn only_a_short_id_of_harmless_characters_is_accepted() {
         let cases = [
             ("3f2b-9A_c.1:2", true),
             ("", false),

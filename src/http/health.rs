@@ -1,8 +1,8 @@
-//! Health, for whoever starts, routes to and watches this process.
+//! Health checks, for orchestrators, load balancers and monitoring.
 //!
-//! `/healthz` says that the process answers at all: who gets no answer may restart it. `/readyz`
-//! says whether it can do its work, asking only what its roles use, so that a receiver stays in
-//! rotation while the store is away and its queue works.
+//! `/healthz` tells that the process answers at all: if it does not, it may be restarted. `/readyz`
+//! tells whether it can do its work, and checks only what its roles use, so that a receiver stays
+//! in rotation while the store is away and its queue works.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use super::{AppState, frame, openapi};
 use crate::causes::chain;
 use crate::pipeline::admin_tokens;
 
-/// How long a part may take to answer before it counts as away. Shorter than the second or more
-/// after which probes themselves give up.
+/// The time after which a component that does not answer counts as away. Shorter than the usual
+/// timeouts of probes, a second or more.
 const ANSWER_TIME: Duration = Duration::from_millis(800);
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -32,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("health", "For whoever watches this process.", routes)
 }
 
-/// That it answers at all.
+/// The process answers.
 #[derive(Serialize, ToSchema)]
 struct Alive {
     #[schema(examples("alive"))]
@@ -49,7 +49,7 @@ async fn healthz() -> Json<Alive> {
     Json(Alive { status: "alive" })
 }
 
-/// Something that a role cannot do without.
+/// A component that a role requires.
 #[derive(Serialize, ToSchema)]
 struct Part {
     #[schema(examples("store"))]
@@ -57,7 +57,7 @@ struct Part {
     ready: bool,
 }
 
-/// That every part answers.
+/// All components answer.
 #[derive(Serialize, ToSchema)]
 struct Ready<'a> {
     #[schema(examples("ready"))]
@@ -90,7 +90,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
     let roles = state.settings.roles;
     let mut parts = Vec::new();
     if roles.receiver {
-        // Before the first reading a receiver can only say 503.
+        // Before the first read of the store a receiver can only answer 503.
         parts.push(Part {
             name: "endpoints",
             ready: state.endpoints.is_loaded(),
@@ -106,7 +106,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
     answer(&parts)
 }
 
-/// Any statement would do; this one reads at most one row.
+/// Checks that the store answers. Any statement would do; this one reads at most one row.
 async fn store_answers(state: &AppState) -> Result<(), Cause> {
     admin_tokens::any(&state.store, state.clock.now()).await?;
     Ok(())
@@ -127,7 +127,7 @@ async fn ask(name: &'static str, part: impl Future<Output = Result<(), Cause>>) 
     Part { name, ready }
 }
 
-/// 200, or 503 as a problem document; both list the parts.
+/// Answers 200, or 503 as a problem document; both list the components.
 fn answer(parts: &[Part]) -> Response {
     if parts.iter().all(|part| part.ready) {
         let ready = Ready {

@@ -1,26 +1,25 @@
-//! `Idempotency-Key`: a POST of the admin API that is sent twice does its work once.
+//! `Idempotency-Key`: a POST of the admin API that is sent twice takes effect once.
 //!
 //! A sender that got no answer cannot know whether its request was carried out. With a key of its
-//! choice in the header it may just send the request again, as
+//! choice in the header it may simply send the request again, as
 //! <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/> describes:
 //!
 //! | request with a known key | answer |
 //! | --- | --- |
 //! | the same request, finished | the first answer again, with `Idempotency-Replayed: true` |
-//! | the same request, still running | 409 `idempotency_key_in_use`: ask again in a second |
+//! | the same request, still running | 409 `idempotency_key_in_use`: retry in a second |
 //! | another path, query or body | 422 `idempotency_key_reused` |
 //! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
 //!
-//! A key belongs to the token that it came with, which has one app or all, so nobody sees
-//! another's answer. Those of viewers, who change nothing, are not looked at. Answers are kept for
-//! a day, sealed, since one may hold a token; answers from 500 on are not kept, and the same key
-//! tries anew. Refusals below 500 are answers like others.
+//! A key belongs to the token with which it was sent, so nobody sees the answers of others. Viewers
+//! change nothing, so their keys are ignored. Answers are stored for a day, encrypted, since one
+//! may contain a token. Answers with status 500 or above are not stored, and the same key then runs
+//! the request again. Refusals below 500 are answers like any other.
 //!
-//! The guarantee: the changes of a request are made at most once, also if the process dies at
-//! any point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is
-//! finished
-//! even if its sender hangs up. Refused: to let the second request wait for the first, which would
-//! hold connections for senders that have often given up already.
+//! The guarantee: the changes of a request are made at most once, even if the process dies at any
+//! point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is finished even
+//! if its sender hangs up. Refused: letting the second request wait for the first, which would
+//! occupy connections for senders that have often given up already.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -58,11 +57,11 @@ pub(super) async fn once(
     }
     let (parts, body) = request.into_parts();
     let Some(admin) = auth::recognise(&parts, &state).await? else {
-        // The handler refuses it in its own words.
+        // The handler refuses it with its own error.
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
     if !admin.role.allows(Role::Admin) {
-        // It changes nothing, whatever it asks: nothing is kept for it either.
+        // A viewer changes nothing, so no answer is stored either.
         return Ok(next.run(Request::from_parts(parts, body)).await);
     }
     let key = key_of(&parts.headers)?;
@@ -87,7 +86,7 @@ pub(super) async fn once(
     }
 }
 
-/// The key of a request. The draft writes it as a quoted string; many senders leave out the
+/// Reads the key of a request. The draft defines it as a quoted string; many senders omit the
 /// quotes, and both mean the same.
 fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
     let mut sent = headers.get_all(IDEMPOTENCY_KEY).iter();
@@ -110,13 +109,13 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
         })
 }
 
-/// The fingerprint that tells a request from another one with the same key.
+/// Hashes everything that tells a request from another one with the same key.
 fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
     digest(&[parts.method.as_str().as_bytes(), asked.as_bytes(), body])
 }
 
-/// The SHA-256 of some texts, each with its length, so that none can run into the next.
+/// Hashes texts with SHA-256, each with its length, so that none can run into the next.
 fn digest(texts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -155,7 +154,7 @@ async fn run(
     };
     // A task of its own, because this one ends when the sender hangs up.
     let Ok(answered) = frame::detach(work).await else {
-        // It panicked, which has been reported.
+        // It panicked, which has been reported already.
         release(&state, &reservation).await;
         return Err(ApiError::Internal { cause: None });
     };
@@ -177,9 +176,12 @@ async fn keep_or_release(
     let answer = Answer::of(parts.status, &parts.headers, &body).filter(|_| !passing);
     match answer {
         Some(answer) => {
-            if let Err(error) = keep(state, id, reservation, &answer).await {
+            if let Err(error) = store_answer(state, id, reservation, &answer).await {
                 // The sender gets its answer now; a repetition is refused, and changes nothing.
-                tracing::warn!(error = chain(error.as_ref()), "an answer could not be kept");
+                tracing::warn!(
+                    error = chain(error.as_ref()),
+                    "storing an answer for its Idempotency-Key failed"
+                );
             }
         }
         None => release(state, reservation).await,
@@ -187,7 +189,7 @@ async fn keep_or_release(
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-async fn keep(
+async fn store_answer(
     state: &AppState,
     id: &str,
     reservation: &Reservation,
@@ -203,13 +205,13 @@ async fn release(state: &AppState, reservation: &Reservation) {
     if let Err(error) = released {
         tracing::warn!(
             error = chain(&error),
-            "an Idempotency-Key could not be given back; it is free again in a minute"
+            "releasing an Idempotency-Key failed; it becomes free in a minute"
         );
     }
 }
 
 fn replayed(state: &AppState, id: &str, sealed: &[u8]) -> Result<Response, ApiError> {
-    // One that was sealed with an earlier key is as good as lost.
+    // An answer that was encrypted with an earlier secret key is as good as lost.
     let text = state.vault.open(SealedFor::Answer { id }, sealed);
     let text = text.map_err(|_| answer_lost())?;
     let answer: Answer = serde_json::from_str(text.expose_secret()).map_err(ApiError::internal)?;
@@ -231,7 +233,7 @@ fn answer_lost() -> ApiError {
     )
 }
 
-/// An answer as it is kept.
+/// A stored answer.
 #[derive(Serialize, Deserialize)]
 struct Answer {
     status: u16,
@@ -240,7 +242,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// `None` if it is no text, or larger than any answer that changes something.
+    /// Makes a stored answer; `None` if it is not text, or larger than any answer to a change.
     fn of(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Option<Self> {
         if body.len() > limits::API_BODY {
             return None;

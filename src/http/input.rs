@@ -1,9 +1,9 @@
-//! What a request says: its body, its query and its path, read or refused. What each value may be
-//! is said in [`domain::validate`](crate::domain::validate).
+//! Extractors for the input of a request: its body, its query and its path. The rules for single
+//! values are in [`domain::validate`](crate::domain::validate).
 //!
-//! axum's own extractors answer in plain text and mix up what design and programs tell apart:
-//! 415 for a body that is not said to be JSON, 400 for one that is not JSON, 422 for JSON that
-//! says something wrong, with the field by name.
+//! axum's own extractors answer in plain text and do not distinguish three cases: 415 for a body
+//! whose content type is not JSON, 400 for one that is not JSON, and 422 for JSON with wrong
+//! content, with the names of the fields.
 
 mod json;
 mod query;
@@ -50,14 +50,15 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        // Who asks before sending is told before sending, and so is who would send for long.
+        // A sender that asks before sending (`Expect`) gets the answer before sending, and so does
+        // one whose body is too large to be drained.
         let waits = headers.contains_key(EXPECT);
-        if !waits && announced.is_some_and(|length| length <= limits::THROWN_AWAY) {
+        if !waits && announced.is_some_and(|length| length <= limits::MAX_DISCARDED) {
             drain(body.into_data_stream()).await;
         }
         return Err(too_large);
     }
-    // The announced length is only the sender's word, so nothing is set aside for it.
+    // The announced length may be wrong, so no memory is reserved for it.
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -74,9 +75,9 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
     Ok(bytes)
 }
 
-/// Reads on without keeping anything; see [`limits::THROWN_AWAY`].
+/// Reads and discards the rest of a body, up to [`limits::MAX_DISCARDED`].
 async fn drain(mut chunks: axum::body::BodyDataStream) {
-    let mut left = limits::THROWN_AWAY;
+    let mut left = limits::MAX_DISCARDED;
     while let Some(Ok(chunk)) = chunks.next().await {
         left = left.saturating_sub(chunk.len());
         if left == 0 {
@@ -85,7 +86,7 @@ async fn drain(mut chunks: axum::body::BodyDataStream) {
     }
 }
 
-/// A JSON body, read as `T`. As `Option<ValidJson<T>>` it may be missing.
+/// A JSON body, parsed as `T`. As `Option<ValidJson<T>>` it may be missing.
 ///
 /// Refuses with 415 `unsupported_media_type`, 400 `body_not_json` or 422 `body_invalid`; give `T`
 /// `#[serde(deny_unknown_fields)]`, so that a misspelt field is named instead of ignored.
@@ -100,8 +101,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ValidJson<T> {
     }
 }
 
-/// As [`ValidJson`], for bodies that know their own rules: one answer names what is wrong with
-/// their form and what is wrong with what they say.
+/// Like [`ValidJson`], for bodies with rules of their own: one answer names the errors in form and
+/// content.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckedJson<T>(pub(super) T);
 
@@ -139,19 +140,22 @@ impl<T: DeserializeOwned> OptionalFromRequest<AppState> for ValidJson<T> {
     }
 }
 
-/// Whether the body is said to be JSON: `application/json`, or anything in `+json`.
+/// Reports whether the content type is JSON: `application/json`, or anything that ends in `+json`.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let said = headers
+    let content_type = headers
         .get(CONTENT_TYPE)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
-    let essence = said.split(|&byte| byte == b';').next().unwrap_or_default();
+    let essence = content_type
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default();
     let essence = essence.trim_ascii().to_ascii_lowercase();
     essence == b"application/json"
         || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
-/// A query string, read as `T`. Refuses with 422 `query_invalid`.
+/// A query string, parsed as `T`. Refuses with 422 `query_invalid`.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidQuery<T>(pub T);
 
@@ -163,7 +167,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidQuery<T> {
     }
 }
 
-/// The variable parts of a path, read as `T`. What does not read names nothing, so it is 404
+/// The parameters of a path, parsed as `T`. One that cannot be parsed names nothing, so it is 404
 /// `not_found`.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidPath<T>(pub T);
@@ -175,7 +179,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ValidPath<T> {
         let unknown = || ApiError::not_found("not_found", "there is no such thing");
         let raw = RawPathParams::from_request_parts(parts, state).await;
         let raw = raw.map_err(|_| unknown())?;
-        // Nothing has a name with control characters, and PostgreSQL refuses to look for U+0000.
+        // No name contains control characters, and PostgreSQL refuses to search for U+0000.
         if raw.iter().any(|(_, part)| part.contains(char::is_control)) {
             return Err(unknown());
         }
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_told_from_other_types() {
+    fn json_content_types_are_recognised() {
         let cases = [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
@@ -199,10 +203,10 @@ mod tests {
             ("application/x-www-form-urlencoded", false),
             ("application/jsonx", false),
         ];
-        for (said, expected) in cases {
+        for (content_type, expected) in cases {
             let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(said));
-            assert_eq!(is_json(&headers), expected, "{said}");
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            assert_eq!(is_json(&headers), expected, "{content_type}");
         }
         assert!(!is_json(&HeaderMap::new()));
     }

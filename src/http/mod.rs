@@ -1,10 +1,10 @@
 //! HTTP: the receiver of webhooks, the admin API and its two dialects, the access check, and health.
 //!
-//! [`router`] says what there is, [`serve`] listens. State is assembled once, by
-//! [`Server`](crate::server::Server), and handed in as an [`AppState`]; handlers get everything
-//! from it and from extractors: [`Admin`] for who asks, [`ValidJson`], [`ValidQuery`] and
-//! [`ValidPath`] for what is asked. Every refusal is an [`ApiError`], including those of paths and
-//! methods that do not exist and of handlers that panic.
+//! [`router`] assembles the routes, [`serve`] listens. State is assembled once, by
+//! [`Server`](crate::server::Server), and passed in as an [`AppState`]; handlers get everything
+//! from it and from extractors: [`Admin`] for the caller, [`ValidJson`], [`ValidQuery`] and
+//! [`ValidPath`] for the request. Every refusal is an [`ApiError`], including those for unknown
+//! paths and methods and for handlers that panic.
 
 pub mod access;
 mod admin;
@@ -56,19 +56,19 @@ use crate::queue::Publisher;
 use crate::store::Store;
 use crate::store::vault::Vault;
 
-/// Which parts of Tollgate this process serves.
+/// The roles of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Takes webhooks.
+    /// Receives webhooks.
     pub receiver: bool,
-    /// Works on events. It serves nothing over HTTP but its health.
+    /// Processes events. Over HTTP it serves only health checks.
     pub worker: bool,
-    /// The admin API and the access check.
+    /// Serves the admin API and the access check.
     pub api: bool,
 }
 
 impl Roles {
-    /// All of them.
+    /// All roles.
     pub const ALL: Self = Self {
         receiver: true,
         worker: true,
@@ -76,32 +76,32 @@ impl Roles {
     };
 }
 
-/// What the settings say about HTTP.
+/// The settings of HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// Which routes there are, and what `/readyz` asks.
+    /// The roles, which decide the routes and the checks of `/readyz`.
     pub roles: Roles,
-    /// Greatest age of a signature, either way. Whole seconds.
+    /// Maximum age of a signature, in either direction. Whole seconds.
     pub signature_tolerance: Duration,
-    /// Networks whose `X-Forwarded-For` is believed.
+    /// Networks whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The hash of `ADMIN_TOKEN`, if it is set.
     pub root_token: Option<TokenHash>,
-    /// Sizes and times.
+    /// Limits of sizes and times.
     pub limits: Limits,
 }
 
-/// What handlers work with.
+/// Everything that handlers need.
 pub struct Parts {
     /// The store.
     pub store: Store,
-    /// Where webhooks and replays go.
+    /// The queue for webhooks and replays.
     pub publisher: Arc<dyn Publisher>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Which webhook endpoints there are.
+    /// The known webhook endpoints.
     pub endpoints: Endpoints,
-    /// Seals webhook secrets.
+    /// Encrypts webhook secrets.
     pub vault: Vault,
     /// The settings.
     pub settings: HttpSettings,
@@ -109,7 +109,7 @@ pub struct Parts {
     pub bad_signatures: Throttle,
     /// Counts failed sign-ins.
     pub bad_tokens: Throttle,
-    /// Notes what is used.
+    /// Counts the uses of tokens and secrets.
     pub usage: Usage,
 }
 
@@ -131,17 +131,17 @@ impl Deref for AppState {
     }
 }
 
-/// Everything that this process serves, on one address.
+/// Returns all routes of this process, for one address.
 pub fn router(state: AppState) -> Router {
     framed(routes_of(&state).merge(health::router()).into(), state)
 }
 
-/// Everything but what [`ops_router`] has, for a process that serves the two on two addresses.
+/// Returns all routes except those of [`ops_router`], for a process with two addresses.
 pub fn service_router(state: AppState) -> Router {
     framed(routes_of(&state).into(), state)
 }
 
-/// What operators' tools ask for: health.
+/// Returns the routes for operators' tools: the health checks.
 pub fn ops_router(state: AppState) -> Router {
     framed(health::router().into(), state)
 }
@@ -156,12 +156,12 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     }
 }
 
-/// The admin API, and what has the same form.
+/// Returns the routes of the admin API and of its dialect for apps.
 fn admin_routes() -> OpenApiRouter<AppState> {
     admin::router().merge(apps::router())
 }
 
-/// What processes of these roles serve, except health, which all of them do.
+/// Returns the routes of processes with these roles, except the health checks, which all have.
 fn described_routes(roles: Roles, admin: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
     let mut routes = OpenApiRouter::default();
     if roles.receiver {

@@ -9,7 +9,7 @@
 //! ```text
 //! /// Suspends a customer.
 //! ///
-//! /// What else is to be said, after the summary.
+//! /// More details, after the summary.
 //! #[utoipa::path(
 //!     post,
 //!     path = "/customers/{id}/suspend",

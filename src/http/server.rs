@@ -1,8 +1,8 @@
-//! Listening: connections in, within limits, until told to stop.
+//! The HTTP server: accepts connections, within limits, until told to stop.
 //!
-//! axum's own `serve` has no limit on slow senders and no bound on a graceful stop, so the loop
-//! is here, on the same parts that it is made of. A sender can hold a connection, never a thread:
-//! what it may cost is in [`limits`].
+//! axum's own `serve` has no limit on slow senders and no time limit on a graceful shutdown, so the
+//! accept loop is here, built from the same parts. A sender can occupy a connection, never a
+//! thread; its cost is bounded by [`limits`].
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -31,13 +31,13 @@ use super::limits::{self, Limits};
 use super::write_timeout::WriteTimeout;
 use crate::causes::chain;
 
-/// How long to wait after the system refused a connection, usually because no file descriptor is
-/// free: trying again at once would only burn the processor until one is.
+/// The pause after the system refused a connection, usually because no file descriptor is free:
+/// trying again at once would only burn CPU until one is.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown`; trusted proxies may hold any number of the
-/// connections. Then nothing more is accepted, requests under
-/// way are finished, and those that take longer than the limit's `drain_time` are cut off.
+/// Serves `router` on `listener` until `shutdown`. Trusted proxies may have any number of the
+/// connections. After `shutdown` no connection is accepted, running requests are finished, and
+/// those that take longer than the limit's `drain_time` are cut off.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -45,47 +45,47 @@ pub async fn serve(
     trusted_proxies: Vec<IpNet>,
     shutdown: CancellationToken,
 ) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     let connection_limit = ConnectionLimit::new(limits.connections_of_one, trusted_proxies);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
         // The semaphore is never closed.
-        let Some((stream, peer, place)) = accepted else {
+        let Some((stream, peer, permit)) = accepted else {
             break;
         };
-        let Some(seat) = connection_limit.take(peer.ip()) else {
+        let Some(slot) = connection_limit.take(peer.ip()) else {
             tracing::debug!(client.address = %peer.ip(), "too many connections of one address");
             continue;
         };
         let router = router.clone();
         let shutdown = shutdown.clone();
         connections.spawn(async move {
-            converse(stream, peer, router, limits, shutdown).await;
-            drop((seat, place));
+            serve_connection(stream, peer, router, limits, shutdown).await;
+            drop((slot, permit));
         });
     }
-    // Closed at once, so that a successor on the same address can take over.
+    // Closed at once, so that a new process on the same address can take over.
     drop(listener);
     connections.close();
     connections.wait().await;
 }
 
-/// The next connection, once there is room for it. Without room it waits in the system's queue,
-/// where it costs us nothing.
+/// Accepts the next connection once there is a permit for it. Until then it waits in the system's
+/// queue, where it costs us nothing.
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.ok()?;
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer, place)),
+            Ok((stream, peer)) => return Some((stream, peer, permit)),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "a connection could not be accepted");
+                tracing::warn!(error = chain(&error), "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -93,14 +93,14 @@ async fn accept(
 }
 
 /// Serves one connection to its end.
-async fn converse(
+async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
-    // An answer is written whole; holding back its last packet only delays it.
+    // An answer is written at once, so Nagle's algorithm would only delay its last packet.
     let _ = stream.set_nodelay(true);
     let stream = WriteTimeout::new(stream, limits.write_time);
     let service = service_fn(move |request| answer(router.clone(), peer, request));
@@ -121,7 +121,7 @@ async fn converse(
             })
         }
     };
-    // Senders that vanish, dawdle or do not speak HTTP: nothing that anybody here must act on.
+    // Clients that vanish, are slow, or do not speak HTTP: nothing that anybody has to act on.
     if let Err(error) = ended {
         tracing::debug!(
             error = chain(&error),

@@ -1,7 +1,7 @@
-//! How often one address may fail.
+//! A limit on the failures of one address.
 //!
-//! Only failures are counted, after the fact: what is valid is never held up by what somebody
-//! else behind the same address gets wrong.
+//! Only failures are counted, after the fact: a valid request is never delayed by the mistakes of
+//! others behind the same address.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
@@ -12,11 +12,11 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::client_addr::subscriber;
 
-/// Failures that one address may cause in a minute before the answer is 429.
+/// The number of failures of one address in a minute after which the answer is 429.
 const FAILURES_A_MINUTE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// How many addresses are remembered at once; bounds the memory to about a megabyte. Whoever
-/// fails while so many others do shares one count with all further ones.
+/// The number of addresses that are tracked at once, which limits the memory to about a megabyte.
+/// All further addresses share one count.
 const ADDRESSES: usize = 10_000;
 
 /// Counts failures by address.
@@ -39,7 +39,7 @@ impl Throttle {
     /// Counts a failure of this address.
     ///
     /// # Errors
-    /// How long until its next failure is allowed, once there were too many.
+    /// When there were too many, with the time until the next failure is allowed.
     pub fn fail(&self, client: IpAddr) -> Result<(), Duration> {
         let key = self.key(client);
         self.failures
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_so_many_addresses_all_further_ones_count_together() {
+    fn beyond_the_tracked_addresses_all_others_count_together() {
         let throttle = Throttle::default();
         for bits in 0..2 * u32::try_from(ADDRESSES).unwrap() {
             if throttle.failures.len() >= ADDRESSES {

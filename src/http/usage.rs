@@ -1,9 +1,9 @@
-//! Counting who used what: in memory, and written now and then.
+//! The uses of tokens and secrets, counted in memory and written periodically.
 //!
-//! An access check or a webhook that had to write would cost a transaction each, and fail while
-//! the store is away. So uses are noted in memory and written every ten seconds, and at the end. A
-//! process that is killed forgets the last few: these numbers are for people who look for a token
-//! that nobody uses any more.
+//! Writing on every access check and webhook would cost a transaction each, and make them fail
+//! while the store is away. So uses are counted in memory and written every ten seconds, and at
+//! shutdown. A process that is killed loses the last few: these numbers are for people who look for
+//! unused tokens.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,16 +18,16 @@ use crate::pipeline::usage;
 use crate::store::usage::{SecretUses, Uses};
 use crate::store::{Store, StoreError};
 
-/// How often uses are written.
+/// The time between writes.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
-/// How long the writing at the end may take.
+/// The time limit for the write at shutdown.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
-/// How old a token's last use must be for another one to be worth a write.
+/// The age of a token's last use from which another one is worth a write.
 const WORTH_WRITING: Duration = Duration::from_mins(1);
 
-/// Uses since the last writing. Cheap to clone; all clones count together.
+/// The uses since the last write. Cheap to clone; all clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Usage(Arc<Mutex<Uses>>);
 
@@ -55,7 +55,7 @@ impl Usage {
         self.with(|all| all.add_secret(id.clone(), uses));
     }
 
-    /// Writes what was noted. If that fails it stays noted.
+    /// Writes the noted uses. If that fails they stay noted.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -79,7 +79,7 @@ impl Usage {
             if let (Err(error), false) = (&result, failed) {
                 tracing::warn!(
                     error = chain(error),
-                    "the last uses of tokens cannot be written; trying again"
+                    "writing the last uses of tokens failed; trying again"
                 );
             }
             failed = result.is_err();
@@ -90,12 +90,12 @@ impl Usage {
         }
     }
 
-    /// Writes what the last requests noted, within a second.
+    /// Writes the uses of the last requests, within a second.
     pub async fn finish(&self, store: &Store) {
         match tokio::time::timeout(LAST_FLUSH, self.flush(store)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => {
-                tracing::warn!("the last uses of tokens before the end were not written");
+                tracing::warn!("writing the last uses of tokens at shutdown failed");
             }
         }
     }

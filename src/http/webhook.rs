@@ -1,28 +1,28 @@
 //! The receiver of webhooks.
 //!
-//! Each step is cheaper to refuse than the next is to do: size, endpoint, signature, then as much
-//! parsing as finds id and type, then the durable hand-over, then the answer. Nothing is
-//! acknowledged before it is durable, nothing unsigned is parsed, and nobody waits for what the
-//! event means: that is the worker's.
+//! Cheap checks come first: size, endpoint, signature, then just enough parsing to find id and
+//! type, then the durable hand-over, then the answer. Nothing is acknowledged before it is durable,
+//! nothing unsigned is parsed, and nobody waits for the interpretation of the event, which is the
+//! worker's job.
 //!
 //! # Answers, chosen for the sender
 //!
-//! Stripe takes any 2xx for success and sends everything else again for up to three days
-//! (<https://docs.stripe.com/webhooks#behaviors>); Paddle takes 200 alone, within five seconds,
-//! and sends everything else again up to 60 times in three days
-//! (<https://developer.paddle.com/webhooks/respond-to-webhooks>). Neither looks at the body, nor at
-//! which failure it is: the other statuses are for whoever reads the provider's delivery log.
+//! Stripe takes any 2xx for success and retries everything else for up to three days
+//! (<https://docs.stripe.com/webhooks#behaviors>); Paddle takes only 200, within five seconds,
+//! and retries everything else up to 60 times in three days
+//! (<https://developer.paddle.com/webhooks/respond-to-webhooks>). Neither looks at the body or
+//! distinguishes failures: the other statuses are for people who read the provider's delivery log.
 //!
-//! | status | code | what the sender should take from it |
+//! | status | code | meaning for the sender |
 //! | --- | --- | --- |
-//! | 200 | | durable. Also for types that nobody here reads: without a 2xx to `invoice.created` Stripe holds the invoice back for up to 72 hours (<https://docs.stripe.com/invoicing/integration/workflow-transitions>) |
-//! | 400 | `signature_…` | not signed with a secret of this endpoint, or not lately (<https://docs.stripe.com/webhooks#verify-manually>, <https://developer.paddle.com/webhooks/signature-verification>). Each try is signed anew, so a right secret helps the next one |
+//! | 200 | | durable. Also for event types that are ignored here: without a 2xx to `invoice.created` Stripe delays the invoice for up to 72 hours (<https://docs.stripe.com/invoicing/integration/workflow-transitions>) |
+//! | 400 | `signature_…` | not signed with a secret of this endpoint, or too long ago (<https://docs.stripe.com/webhooks#verify-manually>, <https://developer.paddle.com/webhooks/signature-verification>). Each retry is signed again, so a corrected secret helps the next one |
 //! | 400 | `payload_…` | signed, but not an event |
 //! | 404 | `endpoint_unknown` | no such endpoint, or none with a current secret |
 //! | 408 | `body_too_slow` | the body took too long |
 //! | 413 | `payload_too_large` | over 1 MiB |
 //! | 429 | `too_many_failures` | too many failing signatures from this address; valid ones are never limited |
-//! | 503 | `unavailable` | it could not be made durable: come again, as both providers do |
+//! | 503 | `unavailable` | it could not be made durable: retry, as both providers do |
 
 use std::net::IpAddr;
 
@@ -42,9 +42,9 @@ use super::endpoints::EndpointError;
 use super::error::ApiError;
 use super::{AppState, frame, input, limits, openapi};
 use crate::causes::chain;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
-use crate::provider::{self, EventHead, SignatureError};
+use crate::provider::{EventHead, SignatureError, Spec};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -60,13 +60,13 @@ struct Received {
     event_id: String,
 }
 
-/// What the path names, as far as it can exist.
-struct Place {
+/// The endpoint that the path names. `None` marks a name that cannot exist.
+struct Target {
     app: Option<AppSlug>,
-    provider: Option<Provider>,
+    provider: Option<&'static Spec>,
 }
 
-impl Place {
+impl Target {
     fn new(app: &str, provider: &str) -> Self {
         Self {
             app: app.parse().ok(),
@@ -74,12 +74,12 @@ impl Place {
         }
     }
 
-    fn endpoint(&self) -> Option<(&AppSlug, Provider)> {
+    fn endpoint(&self) -> Option<(&AppSlug, &'static Spec)> {
         self.app.as_ref().zip(self.provider)
     }
 }
 
-/// The header that a webhook is signed in.
+/// The headers of a signature.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(
@@ -95,7 +95,7 @@ struct SignatureHeaders {
     paddle: String,
 }
 
-/// How a webhook is refused, wherever it is posted.
+/// The refusals of a webhook, the same for all paths.
 #[derive(IntoResponses)]
 #[expect(
     dead_code,
@@ -141,10 +141,10 @@ async fn receive_for_default(
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    // A path that is no text names nothing, as any other unknown word.
+    // A path that is not UTF-8 names nothing, like any other unknown word.
     let provider = path.map_or_else(|_| String::new(), |Path(provider)| provider);
-    let place = Place::new(AppSlug::default_app().as_str(), &provider);
-    receive(&state, &place, client.0, request).await
+    let target = Target::new(AppSlug::default_app().as_str(), &provider);
+    receive(&state, &target, client.0, request).await
 }
 
 /// Takes a webhook of an app.
@@ -161,20 +161,20 @@ async fn receive_for_app(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    let (app, provider) = path.map_or_else(|_| Default::default(), |Path(place)| place);
-    let place = Place::new(&app, &provider);
-    receive(&state, &place, client.0, request).await
+    let (app, provider) = path.map_or_else(|_| Default::default(), |Path(target)| target);
+    let target = Target::new(&app, &provider);
+    receive(&state, &target, client.0, request).await
 }
 
-async fn receive(state: &AppState, place: &Place, client: IpAddr, request: Request) -> Response {
+async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Request) -> Response {
     let span = tracing::info_span!(
         "http.webhook.receive",
-        app = place.app.as_ref().map(AppSlug::as_str),
-        provider = place.provider.map(Provider::as_str),
+        app = target.app.as_ref().map(AppSlug::as_str),
+        provider = target.provider.map(|spec| spec.name.as_str()),
         event.id = tracing::field::Empty,
         event.type = tracing::field::Empty,
     );
-    let accepted = accept(state, place, client, request)
+    let accepted = accept(state, target, client, request)
         .instrument(span.clone())
         .await;
     match accepted {
@@ -188,14 +188,14 @@ async fn receive(state: &AppState, place: &Place, client: IpAddr, request: Reque
             })
             .into_response()
         }
-        Err(refusal) => span.in_scope(|| refuse(refusal, place, client)),
+        Err(refusal) => span.in_scope(|| refuse(refusal, target, client)),
     }
 }
 
-/// The order of work that the module's page promises.
+/// Accepts a webhook in the steps that the module documentation describes.
 async fn accept(
     state: &AppState,
-    place: &Place,
+    target: &Target,
     client: IpAddr,
     request: Request,
 ) -> Result<EventHead, ApiError> {
@@ -203,19 +203,20 @@ async fn accept(
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     let body = input::read_body(headers, body, limits::WEBHOOK_BODY, limits.body_time).await?;
-    // The age of a signature is judged by the moment at which all of it was here.
+    // The age of a signature is judged by the moment at which the webhook was complete.
     let now = state.clock.now();
 
-    let (app, provider) = place.endpoint().ok_or_else(endpoint_unknown)?;
+    let (app, provider) = target.endpoint().ok_or_else(endpoint_unknown)?;
     let secrets = state
         .endpoints
-        .secrets(app, provider, now)
+        .secrets(app, provider.name, now)
         .map_err(no_endpoint)?;
 
-    let header = headers.get(provider::header_name(provider));
+    let header = headers.get(provider.header);
     let header = header.map(HeaderValue::as_bytes);
     let tolerance = state.settings.signature_tolerance;
-    let webhook = provider::verify(provider, header, body, &secrets, now, tolerance)
+    let webhook = provider
+        .verify(header, body, &secrets, now, tolerance)
         .map_err(|error| not_signed(error, state, client))?;
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
@@ -243,7 +244,7 @@ fn no_endpoint(error: EndpointError) -> ApiError {
     }
 }
 
-/// Failing signatures are counted, and only they: a webhook that got through needs no patience.
+/// Counts a failed signature. Valid webhooks are not counted, so they are never limited.
 fn not_signed(error: SignatureError, state: &AppState, client: IpAddr) -> ApiError {
     match state.bad_signatures.fail(client) {
         Ok(()) => ApiError::BadRequest {
@@ -265,16 +266,16 @@ fn not_ingested(error: IngestError) -> ApiError {
     }
 }
 
-/// Answers a webhook that is not accepted, and writes the one line about it. Whatever the sender
-/// wrote stays out of the line, except names that are known to be well-formed.
-fn refuse(mut refusal: ApiError, place: &Place, client: IpAddr) -> Response {
+/// Answers a webhook that is not accepted, and logs it in one line. The line contains nothing that
+/// the sender wrote, except names that are known to be well-formed.
+fn refuse(mut refusal: ApiError, target: &Target, client: IpAddr) -> Response {
     let cause = refusal.take_cause().map(|cause| chain(cause.as_ref()));
-    // All fields stand in the line itself: a filter that leaves only warnings drops the spans.
+    // All fields are in the line itself: a filter that allows only warnings drops the spans.
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                app = place.app.as_ref().map(AppSlug::as_str),
-                provider = place.provider.map(Provider::as_str),
+                app = target.app.as_ref().map(AppSlug::as_str),
+                provider = target.provider.map(|spec| spec.name.as_str()),
                 error.code = refusal.code(),
                 error = cause,
                 client.address = %client,
@@ -288,9 +289,9 @@ fn refuse(mut refusal: ApiError, place: &Place, client: IpAddr) -> Response {
         StatusCode::INTERNAL_SERVER_ERROR => line!(error),
         // Somebody may want to know: a wrong secret, a forger, a store that is away.
         StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE => line!(warn),
-        // A log that grows with every try would be what the limit guards against.
+        // A log that grows with every attempt is part of what the limit prevents.
         StatusCode::TOO_MANY_REQUESTS => line!(debug),
-        // Strangers who try paths and sizes.
+        // Strangers who probe paths and sizes.
         _ => line!(info),
     }
     refusal.into_response()

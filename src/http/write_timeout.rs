@@ -1,7 +1,7 @@
-//! A connection whose reader may be slow, but not asleep.
+//! A connection that fails when its peer stops reading.
 //!
-//! hyper limits how long a head may take to arrive, and nothing limits how long an answer may take
-//! to leave: who asks for something large and never reads it would hold a connection for ever.
+//! hyper limits how long a head may take to arrive, but not how long an answer may take to leave: a
+//! client that requests something large and never reads it would occupy a connection for ever.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream that fails with [`io::ErrorKind::TimedOut`] when nothing could be written for so long.
+/// A stream that fails with [`io::ErrorKind::TimedOut`] when nothing could be written for a time.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     time: Duration,
-    /// Runs while a write waits.
+    /// The timer that runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -28,8 +28,8 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// Lets a write wait for so long, and no longer.
-    fn within<T>(
+    /// Lets a write wait until the timer has elapsed.
+    fn limit<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
@@ -64,7 +64,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.within(context, written)
+        self.limit(context, written)
     }
 
     fn poll_write_vectored(
@@ -73,7 +73,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.within(context, written)
+        self.limit(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, EventHead, PayloadError, VerifiedWebhook};
+use crate::provider::{EventHead, PayloadError, VerifiedWebhook};
 use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::random::{self, RandomError};
@@ -35,11 +35,10 @@ pub async fn ingest(
     webhook: VerifiedWebhook<Vec<u8>>,
     now: Timestamp,
 ) -> Result<EventHead, IngestError> {
-    let provider = webhook.provider();
-    let head = provider::head(provider, webhook.body())?;
+    let head = webhook.head()?;
     let headers = HeadersV1 {
         app,
-        provider,
+        provider: webhook.provider(),
         event_id: head.id.clone(),
         event_type: head.event_type.clone(),
         received_at: now,

@@ -1,9 +1,11 @@
 //! The providers' wire formats, turned into facts.
 //!
-//! The way of a webhook: [`signature::verify`] proves who sent it; [`head`] finds its id and
+//! The way of a webhook: [`Spec::verify`] proves who sent it; [`Spec::head`] finds its id and
 //! type, which is all that the receiver needs; later the worker has [`read`] turn it into
 //! [`Fact`]s, behind which nobody knows JSON or a provider's words.
 //! All of it is pure: bytes in, values out, no clock, no network.
+//!
+//! A provider is a folder with its [`Spec`], and a line in [`ALL`].
 //!
 //! Payloads are read by place, not into the providers' full types. A receiver meets many API
 //! versions at once, since each endpoint is pinned to one and test tools send others, and typed
@@ -20,6 +22,8 @@ pub mod signature;
 mod stripe;
 
 use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,8 +32,83 @@ use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
+pub use paddle::PADDLE;
 pub use sample::{EventType, TYPES, sample, types};
-pub use signature::{Mode, Secret, SignatureError, VerifiedWebhook, header_name, sign, verify};
+pub use signature::{Mode, Secret, SignatureError, VerifiedWebhook};
+pub use stripe::STRIPE;
+
+/// The providers whose webhooks are received, in the order in which they are listed everywhere.
+pub const ALL: &[&Spec] = &[STRIPE, PADDLE];
+
+/// All there is to know of a provider's webhooks.
+pub struct Spec {
+    /// Whose they are.
+    pub name: Provider,
+    /// The header that carries the signature.
+    pub header: &'static str,
+    /// The field of a payload that holds the event's id.
+    pub event_id: &'static str,
+    signature: &'static dyn signature::Signature,
+    head: fn(&str) -> Result<EventHead, PayloadError>,
+    read: fn(&str, &str, Mode) -> Result<Reading, ReadError>,
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spec").field(&self.name.as_str()).finish()
+    }
+}
+
+impl FromStr for &'static Spec {
+    type Err = UnknownProvider;
+    fn from_str(text: &str) -> Result<Self, UnknownProvider> {
+        let mut all = ALL.iter().copied();
+        all.find(|spec| spec.name.as_str() == text)
+            .ok_or_else(|| UnknownProvider {
+                text: text.chars().take(80).collect(),
+            })
+    }
+}
+
+/// A word that names none of the providers in [`ALL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownProvider {
+    text: String,
+}
+
+impl fmt::Display for UnknownProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+        write!(
+            f,
+            "`{}` is not a provider ({})",
+            self.text,
+            names.join(" or ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownProvider {}
+
+/// The names of the providers in [`ALL`].
+pub fn names() -> impl Iterator<Item = Provider> {
+    ALL.iter().map(|spec| spec.name)
+}
+
+/// The other forms in which an external id may be written: `cus_1` for `stripe_cus_1`, and the
+/// reverse. Which provider an id without prefix belongs to it does not say; all are given.
+pub fn other_spellings(external_id: &str) -> Vec<String> {
+    let bare = names().find_map(|name| {
+        let rest = external_id.strip_prefix(name.as_str())?;
+        rest.strip_prefix('_')
+    });
+    match bare {
+        Some(bare) => vec![bare.to_owned()],
+        None => names()
+            .map(|name| format!("{name}_{external_id}"))
+            .collect(),
+    }
+}
 
 /// The longest event id and event type, in bytes. AMQP's short strings end at 255, and no
 /// provider comes near.
@@ -142,6 +221,9 @@ impl IgnoreReason {
 /// Why a payload of a type that is read cannot be understood. Trying again does not help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// It came from a provider that this version does not know.
+    #[error(transparent)]
+    Provider(#[from] UnknownProvider),
     /// It has no usable id and type.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -165,6 +247,7 @@ impl ReadError {
     /// The stable error code in the event ledger.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Provider(_) => "provider_unknown",
             Self::Payload(error) => error.code(),
             Self::FieldMissing { .. } => "payload_field_missing",
             Self::FieldMalformed { .. } => "payload_field_malformed",
@@ -172,51 +255,33 @@ impl ReadError {
     }
 }
 
-/// Finds a payload's id and type, and checks that the whole of it is JSON; everything else is
-/// skipped without being built.
-///
-/// # Errors
-/// See [`PayloadError`].
-pub fn head(provider: Provider, body: &[u8]) -> Result<EventHead, PayloadError> {
-    #[derive(Deserialize)]
-    struct StripeHead<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        r#type: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct PaddleHead<'a> {
-        #[serde(borrow)]
-        event_id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        event_type: Option<&'a RawValue>,
+impl Spec {
+    /// Finds a payload's id and type, and checks that the whole of it is JSON; everything else is
+    /// skipped without being built.
+    ///
+    /// # Errors
+    /// See [`PayloadError`].
+    pub fn head(&self, body: &[u8]) -> Result<EventHead, PayloadError> {
+        (self.head)(object_text(body)?)
     }
 
-    let text = object_text(body)?;
-    let (id, event_type) = match provider {
-        Provider::Stripe => parse::<StripeHead<'_>>(text).map(|head| (head.id, head.r#type))?,
-        Provider::Paddle => {
-            parse::<PaddleHead<'_>>(text).map(|head| (head.event_id, head.event_type))?
-        }
-    };
-    Ok(EventHead {
-        id: name(id, PayloadError::NoId, PayloadError::BadId)?,
-        event_type: name(event_type, PayloadError::NoType, PayloadError::BadType)?,
-    })
+    /// Says what a payload means. `mode` is that of the secret which signed it.
+    ///
+    /// # Errors
+    /// See [`ReadError`]: only for payloads of types that are read.
+    pub fn read(&self, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
+        let head = self.head(body)?;
+        (self.read)(object_text(body)?, &head.event_type, mode)
+    }
 }
 
-/// Says what a payload means. `mode` is that of the secret which signed it.
+/// Says what a payload of a provider means, see [`Spec::read`].
 ///
 /// # Errors
-/// See [`ReadError`]: only for payloads of types that are read.
+/// See [`ReadError`]; [`ReadError::Provider`] if the provider is not in [`ALL`].
 pub fn read(provider: Provider, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
-    let head = head(provider, body)?;
-    let text = object_text(body)?;
-    match provider {
-        Provider::Stripe => stripe::read(text, &head.event_type, mode),
-        Provider::Paddle => paddle::read(text, &head.event_type, mode),
-    }
+    let spec: &Spec = provider.as_str().parse()?;
+    spec.read(body, mode)
 }
 
 /// The body as text that begins an object. Derived readers would take an array for a struct.
@@ -232,6 +297,17 @@ fn object_text(body: &[u8]) -> Result<&str, PayloadError> {
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, PayloadError> {
     serde_json::from_str(text).map_err(|_| PayloadError::NotJson)
+}
+
+/// The id and type of an event, as they stand in its payload.
+fn event_head(
+    id: Option<&RawValue>,
+    event_type: Option<&RawValue>,
+) -> Result<EventHead, PayloadError> {
+    Ok(EventHead {
+        id: name(id, PayloadError::NoId, PayloadError::BadId)?,
+        event_type: name(event_type, PayloadError::NoType, PayloadError::BadType)?,
+    })
 }
 
 fn name(

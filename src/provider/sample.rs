@@ -23,12 +23,14 @@ pub struct EventType {
 macro_rules! table {
     ($($provider:ident $event_type:literal $($what:literal)? => $says:literal;)*) => {
         &[$(EventType {
-            provider: Provider::$provider,
+            provider: table!(@ $provider),
             event_type: $event_type,
             says: $says,
             sample: table!(@ $provider $event_type $($what)?),
         }),*]
     };
+    (@ Stripe) => { super::STRIPE.name };
+    (@ Paddle) => { super::PADDLE.name };
     (@ $provider:ident $event_type:literal) => { None };
     (@ Stripe $event_type:literal $what:literal) => {
         table!(@ "stripe/" $event_type $what "--2025-11-17.clover.json")

@@ -1,9 +1,9 @@
-//! Webhook signatures: the one door to [`VerifiedWebhook`].
+//! Webhook signatures: [`Spec::verify`] is the one door to [`VerifiedWebhook`].
 //!
-//! Stripe and Paddle sign alike: HMAC-SHA-256 over the sender's time, a separator and the raw
-//! body, in a header of `key=value` parts. The key is the whole secret as it is shown in the
-//! dashboard, prefix included; nothing of it is decoded. Only names and separators differ, so
-//! one `Scheme` per provider is all there is to tell them apart.
+//! Stripe and Paddle sign alike, by [`TimedHmac`]: HMAC-SHA-256 over the sender's time, a
+//! separator and the raw body, in a header of `key=value` parts. The key is the whole secret as it
+//! is shown in the dashboard, prefix included; nothing of it is decoded. Only names and separators
+//! differ. Who signs otherwise brings a [`Signature`] of its own.
 //!
 //! The rules are the providers' own, from
 //! <https://docs.stripe.com/webhooks#verify-manually> and
@@ -28,27 +28,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
+use super::{EventHead, PayloadError, Spec};
 use crate::domain::id::{Provider, SecretId};
 pub use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
-
-/// The header of Stripe's signature: `t=<unix seconds>,v1=<64 hex>[,v1=…]`.
-pub const STRIPE_HEADER: &str = "Stripe-Signature";
-/// The header of Paddle's signature: `ts=<unix seconds>;h1=<64 hex>[;h1=…]`.
-pub const PADDLE_HEADER: &str = "Paddle-Signature";
 
 /// The longest header that is looked at, in bytes. A dozen digests fit.
 const MAX_HEADER: usize = 2048;
 /// The most digests that are tried. Stripe sends one for each secret that is being rotated.
 const MAX_DIGESTS: usize = 16;
-
-/// The name of the header that carries the provider's signature.
-pub const fn header_name(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Stripe => STRIPE_HEADER,
-        Provider::Paddle => PADDLE_HEADER,
-    }
-}
 
 /// A webhook secret of an endpoint.
 #[derive(Clone, Debug)]
@@ -62,10 +50,10 @@ pub struct Secret {
     pub key: SecretString,
 }
 
-/// A body that was signed with one of the endpoint's secrets. Only [`verify`] makes one.
+/// A body that was signed with one of the endpoint's secrets. Only [`Spec::verify`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedWebhook<B> {
-    provider: Provider,
+    spec: &'static Spec,
     body: B,
     mode: Mode,
     secret: Option<SecretId>,
@@ -74,7 +62,15 @@ pub struct VerifiedWebhook<B> {
 impl<B: AsRef<[u8]>> VerifiedWebhook<B> {
     /// Whose signature it was.
     pub const fn provider(&self) -> Provider {
-        self.provider
+        self.spec.name
+    }
+
+    /// Finds its id and type, see [`Spec::head`].
+    ///
+    /// # Errors
+    /// See [`PayloadError`].
+    pub fn head(&self) -> Result<EventHead, PayloadError> {
+        self.spec.head(self.body())
     }
 
     /// The bytes that were signed.
@@ -131,106 +127,133 @@ impl SignatureError {
     }
 }
 
-/// How a provider writes its header and what it signs.
-struct Scheme {
-    separator: u8,
-    time: &'static [u8],
-    digest: &'static [u8],
-    /// Between the time and the body in what is signed.
-    joint: &'static [u8],
+/// How a provider signs.
+pub(super) trait Signature: Sync {
+    /// Checks the signature of a body and answers the secret that it was made with.
+    fn check<'s>(
+        &self,
+        header: &[u8],
+        body: &[u8],
+        secrets: &'s [Secret],
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<&'s Secret, SignatureError>;
+
+    /// The header's value for a body.
+    fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String;
 }
 
-const fn scheme(provider: Provider) -> Scheme {
-    match provider {
-        Provider::Stripe => Scheme {
-            separator: b',',
-            time: b"t",
-            digest: b"v1",
-            joint: b".",
-        },
-        Provider::Paddle => Scheme {
-            separator: b';',
-            time: b"ts",
-            digest: b"h1",
-            joint: b":",
-        },
+impl Spec {
+    /// Checks the signature of a body: `header` is the value of the provider's
+    /// [header](Self::header), if it was sent, and `now` the receiver's clock. Stripe and Paddle
+    /// sign whole seconds, so age is counted in whole seconds; an age of exactly `tolerance`,
+    /// either way, is accepted.
+    ///
+    /// Every secret is tried with every digest, whether or not one matched before, and digests
+    /// are compared in constant time.
+    ///
+    /// # Errors
+    /// See [`SignatureError`]. A digest that is no hex of the right length matches nothing.
+    pub fn verify<B: AsRef<[u8]>>(
+        &'static self,
+        header: Option<&[u8]>,
+        body: B,
+        secrets: &[Secret],
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<VerifiedWebhook<B>, SignatureError> {
+        let header = header.ok_or(SignatureError::Missing)?;
+        let secret = (self.signature).check(header, body.as_ref(), secrets, now, tolerance)?;
+        Ok(VerifiedWebhook {
+            spec: self,
+            body,
+            mode: secret.mode,
+            secret: secret.id.clone(),
+        })
+    }
+
+    /// The value of the signature header that the provider would send with this body: for
+    /// `trigger`, `demo` and tests. Without a digest if `key` is blank.
+    pub fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String {
+        self.signature.sign(key, body, at)
     }
 }
 
-/// Checks the signature of a body: `header` is the header's value, if it was sent, and `now` the
-/// receiver's clock. Both providers sign whole seconds, so age is counted in whole seconds; an
-/// age of exactly `tolerance`, either way, is accepted.
-///
-/// Every secret is tried with every digest, whether or not one matched before, and digests are
-/// compared in constant time.
-///
-/// # Errors
-/// See [`SignatureError`]. A digest that is no hex of the right length matches nothing.
-pub fn verify<B: AsRef<[u8]>>(
-    provider: Provider,
-    header: Option<&[u8]>,
-    body: B,
-    secrets: &[Secret],
-    now: Timestamp,
-    tolerance: Duration,
-) -> Result<VerifiedWebhook<B>, SignatureError> {
-    let scheme = scheme(provider);
-    let header = Header::parse(header.ok_or(SignatureError::Missing)?, &scheme)?;
+/// A header of a time and digests, `t=1,v1=ab,v1=cd`, over the time and the body.
+pub(super) struct TimedHmac {
+    /// Between the parts of the header.
+    pub(super) separator: char,
+    /// What the time is called.
+    pub(super) time: &'static str,
+    /// What a digest of the live scheme is called.
+    pub(super) digest: &'static str,
+    /// Between the time and the body in what is signed.
+    pub(super) joint: &'static str,
+}
 
-    let mut matched: Option<&Secret> = None;
-    for secret in secrets {
-        let Some(mac) = mac(&scheme, &secret.key, header.time, body.as_ref()) else {
-            continue;
-        };
-        for digest in &header.digests {
-            if mac.clone().verify_slice(digest).is_ok() && matched.is_none() {
-                matched = Some(secret);
+impl Signature for TimedHmac {
+    fn check<'s>(
+        &self,
+        header: &[u8],
+        body: &[u8],
+        secrets: &'s [Secret],
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<&'s Secret, SignatureError> {
+        let header = Header::parse(header, self)?;
+        let mut matched: Option<&Secret> = None;
+        for secret in secrets {
+            let Some(mac) = self.mac(&secret.key, header.time, body) else {
+                continue;
+            };
+            for digest in &header.digests {
+                if mac.clone().verify_slice(digest).is_ok() && matched.is_none() {
+                    matched = Some(secret);
+                }
             }
         }
-    }
-    let secret = matched.ok_or(SignatureError::Mismatch)?;
+        let secret = matched.ok_or(SignatureError::Mismatch)?;
 
-    let age = now.seconds().saturating_sub(header.seconds);
-    let tolerance = i64::try_from(tolerance.as_secs()).unwrap_or(i64::MAX);
-    if age > tolerance {
-        return Err(SignatureError::TooOld);
+        let age = now.seconds().saturating_sub(header.seconds);
+        let tolerance = i64::try_from(tolerance.as_secs()).unwrap_or(i64::MAX);
+        if age > tolerance {
+            return Err(SignatureError::TooOld);
+        }
+        if age < -tolerance {
+            return Err(SignatureError::InFuture);
+        }
+        Ok(secret)
     }
-    if age < -tolerance {
-        return Err(SignatureError::InFuture);
-    }
-    Ok(VerifiedWebhook {
-        provider,
-        body,
-        mode: secret.mode,
-        secret: secret.id.clone(),
-    })
-}
 
-/// The value of the signature header that the provider would send with this body: for `trigger`,
-/// `demo` and tests. Without a digest if `key` is blank.
-pub fn sign(provider: Provider, key: &SecretString, body: &[u8], at: Timestamp) -> String {
-    let scheme = scheme(provider);
-    let time = at.seconds().to_string();
-    let digest = mac(&scheme, key, time.as_bytes(), body)
-        .map_or_else(String::new, |mac| hex::encode(mac.finalize().into_bytes()));
-    match provider {
-        Provider::Stripe => format!("t={time},v1={digest}"),
-        Provider::Paddle => format!("ts={time};h1={digest}"),
+    fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String {
+        let seconds = at.seconds().to_string();
+        let digest = self
+            .mac(key, seconds.as_bytes(), body)
+            .map_or_else(String::new, |mac| hex::encode(mac.finalize().into_bytes()));
+        let Self {
+            separator,
+            time,
+            digest: name,
+            ..
+        } = self;
+        format!("{time}={seconds}{separator}{name}={digest}")
     }
 }
 
-/// The code over what is signed; `None` for a blank key, with which anybody could sign.
-fn mac(scheme: &Scheme, key: &SecretString, time: &[u8], body: &[u8]) -> Option<Hmac<Sha256>> {
-    let key = key.expose_secret();
-    if key.trim().is_empty() {
-        return None;
+impl TimedHmac {
+    /// The code over what is signed; `None` for a blank key, with which anybody could sign.
+    fn mac(&self, key: &SecretString, time: &[u8], body: &[u8]) -> Option<Hmac<Sha256>> {
+        let key = key.expose_secret();
+        if key.trim().is_empty() {
+            return None;
+        }
+        // HMAC takes keys of any length, so this never fails.
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
+        mac.update(time);
+        mac.update(self.joint.as_bytes());
+        mac.update(body);
+        Some(mac)
     }
-    // HMAC takes keys of any length, so this never fails.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
-    mac.update(time);
-    mac.update(scheme.joint);
-    mac.update(body);
-    Some(mac)
 }
 
 /// A header that has one time and at least one digest of the live scheme.
@@ -243,22 +266,22 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn parse(header: &'a [u8], scheme: &Scheme) -> Result<Self, SignatureError> {
+    fn parse(header: &'a [u8], scheme: &TimedHmac) -> Result<Self, SignatureError> {
         let malformed = SignatureError::Malformed;
         if header.len() > MAX_HEADER {
             return Err(malformed("it is too long"));
         }
         let mut times = Vec::new();
         let mut digests = Vec::new();
-        for part in header.split(|&byte| byte == scheme.separator) {
+        for part in header.split(|&byte| char::from(byte) == scheme.separator) {
             let part = part.trim_ascii();
             let Some(equals) = part.iter().position(|&byte| byte == b'=') else {
                 continue;
             };
             let (name, value) = (&part[..equals], &part[equals + 1..]);
-            if name == scheme.time {
+            if name == scheme.time.as_bytes() {
                 times.push(value);
-            } else if name == scheme.digest && !value.is_empty() {
+            } else if name == scheme.digest.as_bytes() && !value.is_empty() {
                 digests.push(hex::decode(value).unwrap_or_default());
             }
         }

@@ -2,10 +2,9 @@
 //!
 //! A publish returns when its row is committed. Publishes that wait at the same time share one
 //! commit, so that many senders cost one write to the disk, not one each. A consumer does not
-//! poll for them: a publish rings a bell, and a resting message is slept for until it is due. What a
-//! worker holds is known in memory alone; after a crash every row that was not settled is
-//! simply still there. That is why one process at a time may serve a data folder or a database
-//! ([`Server`](crate::server::Server) holds a lock on it).
+//! poll: a publish wakes it, and for a delayed message it sleeps until that is due. Which messages
+//! a worker has in hand is known only in memory; after a crash every row that was not settled is
+//! simply still there. That is why only one process may serve a data folder or a database at a time
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -28,8 +27,8 @@ use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx
 /// than the commit.
 const GROUP: usize = 256;
 
-/// How long a consumer sleeps at most. Its own messages ring the bell; this is for those that
-/// another process wrote into the store, such as the command `events replay`.
+/// The longest sleep of a consumer. Publishes of its own process wake it; this limit is for
+/// messages that another process wrote into the store, such as the command `events replay`.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 
 /// The queue of one process. Cheap to clone.
@@ -48,11 +47,11 @@ struct Shared {
 
 #[derive(Default)]
 struct LaneState {
-    /// Rung when a message has come or has been given back.
-    bell: Notify,
-    /// Rows that a consumer holds.
-    in_hand: Mutex<BTreeSet<i64>>,
-    /// Held while rows are chosen, so that two consumers cannot choose the same.
+    /// Notified when a message has come or has been given back.
+    wakeup: Notify,
+    /// Rows that a consumer has taken and not settled yet.
+    taken: Mutex<BTreeSet<i64>>,
+    /// Locked while rows are chosen, so that two consumers cannot choose the same.
     choosing: tokio::sync::Mutex<()>,
 }
 
@@ -62,8 +61,8 @@ struct Publish {
 }
 
 impl EmbeddedQueue {
-    /// The queue over a store. Must be called within a runtime: the commits are made by a task
-    /// that ends with the last clone of the queue.
+    /// Creates the queue over a store. Must be called within a runtime: a spawned task makes the
+    /// commits, and ends with the last clone of the queue.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let (publishes, inbox) = mpsc::channel(GROUP);
         let shared = Arc::new(Shared {
@@ -76,12 +75,12 @@ impl EmbeddedQueue {
         Self { shared, publishes }
     }
 
-    /// A consumer of a lane. Several share its messages.
+    /// Creates a consumer of a lane. Several consumers share its messages.
     pub fn consumer(&self, lane: Lane) -> EmbeddedConsumer {
         EmbeddedConsumer {
             shared: Arc::clone(&self.shared),
             lane,
-            held: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
         }
     }
 }
@@ -117,15 +116,15 @@ impl Publisher for EmbeddedQueue {
     }
 }
 
-/// Takes the publishes that wait, as many as may share a commit, and commits them together.
+/// Takes the waiting publishes, as many as may share a commit, and commits them together.
 async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) {
     while let Some(first) = inbox.recv().await {
         let mut bytes = 0;
         let (mut messages, mut waiting) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Publish { message, done }) = next {
-            // Whoever gave up was told to send it again: to keep it too would only make work, most
-            // of all when there is too much already.
+            // A caller that gave up was told to send the message again: storing this one too would
+            // only add work, most of all under overload.
             if !done.is_closed() {
                 bytes += message.body.len();
                 messages.push(message);
@@ -139,8 +138,8 @@ async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) 
         }
         let result = shared.add(messages).await.map_err(Arc::new);
         if result.is_ok() {
-            shared.work.bell.notify_waiters();
-            shared.work.bell.notify_one();
+            shared.work.wakeup.notify_waiters();
+            shared.work.wakeup.notify_one();
         }
         for done in waiting {
             // A sender that has gone away no longer waits for its answer; the row stays.
@@ -160,10 +159,10 @@ impl Shared {
         let (work, now) = (word(Lane::Work), self.clock.now());
         let mut tx = self.store.read().await?;
         let resting = tx.message_resting(work, now).await?;
-        let of_rest = |(tries, rest)| (rest, resting.get(&tries).copied().unwrap_or_default());
+        let with_count = |(tries, delay)| (delay, resting.get(&tries).copied().unwrap_or_default());
         Ok(Depths {
             work: tx.message_count(work, Some(now)).await?,
-            retry: (1_u32..).zip(retry::rests()).map(of_rest).collect(),
+            retry: (1_u32..).zip(retry::delays()).map(with_count).collect(),
             failed: tx.message_count(word(Lane::Failed), None).await?,
         })
     }
@@ -177,13 +176,13 @@ impl Shared {
 }
 
 impl LaneState {
-    fn in_hand<T>(&self, change: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
-        change(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
+    fn taken<T>(&self, change: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
+        change(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Puts messages into the built-in queue's lane `work`, in a transaction of the caller's: for a
-/// process that serves no queue of its own.
+/// Puts messages into the built-in queue's lane `work` within the caller's transaction: for a
+/// process that does not serve the queue itself.
 ///
 /// # Errors
 /// When the store fails.
@@ -222,11 +221,11 @@ fn message_of(stored: StoredMessage) -> Result<Delivery, StoreError> {
     })
 }
 
-/// Takes messages of one lane. What it holds goes back when it is dropped.
+/// Takes messages from one lane. Unsettled ones go back when it is dropped.
 pub struct EmbeddedConsumer {
     shared: Arc<Shared>,
     lane: Lane,
-    held: BTreeSet<i64>,
+    unsettled: BTreeSet<i64>,
 }
 
 impl EmbeddedConsumer {
@@ -234,7 +233,7 @@ impl EmbeddedConsumer {
         self.shared.lane(self.lane)
     }
 
-    /// What is due now, or when something will be.
+    /// Takes the messages that are due now; if there are none, tells when the next one will be.
     async fn choose(
         &mut self,
         most: usize,
@@ -242,22 +241,22 @@ impl EmbeddedConsumer {
         let shared = Arc::clone(&self.shared);
         let state = shared.lane(self.lane);
         let _choosing = state.choosing.lock().await;
-        let in_hand = state.in_hand(|held| held.clone());
+        let taken = state.taken(|rows| rows.clone());
         let mut tx = shared.store.read().await?;
         let due = tx
             .message_due(
                 word(self.lane),
                 shared.clock.now(),
-                in_hand.clone(),
+                taken.clone(),
                 (most, GROUP_BYTES),
             )
             .await?;
         if due.is_empty() {
-            return Ok(Err(tx.message_next_due(word(self.lane), in_hand).await?));
+            return Ok(Err(tx.message_next_due(word(self.lane), taken).await?));
         }
         let seqs: Vec<i64> = due.iter().map(|stored| stored.seq).collect();
-        state.in_hand(|held| held.extend(&seqs));
-        self.held.extend(&seqs);
+        state.taken(|rows| rows.extend(&seqs));
+        self.unsettled.extend(&seqs);
         due.into_iter()
             .map(message_of)
             .collect::<Result<_, _>>()
@@ -265,9 +264,9 @@ impl EmbeddedConsumer {
     }
 
     fn release(&mut self, seqs: &[i64]) {
-        self.held.retain(|seq| !seqs.contains(seq));
+        self.unsettled.retain(|seq| !seqs.contains(seq));
         self.state()
-            .in_hand(|held| held.retain(|seq| !seqs.contains(seq)));
+            .taken(|rows| rows.retain(|seq| !seqs.contains(seq)));
     }
 }
 
@@ -276,18 +275,18 @@ impl Consumer for EmbeddedConsumer {
     async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError> {
         loop {
             let shared = Arc::clone(&self.shared);
-            // Listening begins before looking, so that what comes in between is not slept over.
-            let rung = shared.lane(self.lane).bell.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
+            // Listen first, then look, so that a message that arrives in between is not missed.
+            let woken = shared.lane(self.lane).wakeup.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
             match self.choose(most).await.map_err(QueueError::unavailable)? {
                 Ok(deliveries) => return Ok(deliveries),
                 Err(due_at) => {
                     let now = shared.clock.now().nanos();
-                    let rest = due_at.map_or(i64::MAX, |due_at| due_at.nanos().saturating_sub(now));
-                    let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or_default());
-                    // Whichever is first; both lead to another look.
-                    let _ = tokio::time::timeout(rest.min(LONGEST_SLEEP), rung).await;
+                    let wait = due_at.map_or(i64::MAX, |due_at| due_at.nanos().saturating_sub(now));
+                    let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or_default());
+                    // Whichever comes first: both lead to another look.
+                    let _ = tokio::time::timeout(wait.min(LONGEST_SLEEP), woken).await;
                 }
             }
         }
@@ -329,11 +328,11 @@ impl Consumer for EmbeddedConsumer {
             tx.commit().await
         };
         let result = written.await.map_err(QueueError::unavailable);
-        // Also after an error: the rows are as they were, and will be chosen again.
+        // After an error too: the rows are unchanged and will be chosen again.
         self.release(&seqs);
         if !moves.is_empty() || result.is_err() {
-            self.shared.work.bell.notify_one();
-            self.shared.failed.bell.notify_one();
+            self.shared.work.wakeup.notify_one();
+            self.shared.failed.wakeup.notify_one();
         }
         result
     }
@@ -341,21 +340,21 @@ impl Consumer for EmbeddedConsumer {
     async fn give_back(&mut self, deliveries: Vec<Delivery>) {
         let seqs: Vec<i64> = deliveries.iter().map(|it| seq(it.tag)).collect();
         self.release(&seqs);
-        self.state().bell.notify_one();
+        self.state().wakeup.notify_one();
     }
 }
 
 impl Drop for EmbeddedConsumer {
     fn drop(&mut self) {
-        let held: Vec<i64> = self.held.iter().copied().collect();
-        if !held.is_empty() {
-            self.release(&held);
-            self.state().bell.notify_one();
+        let unsettled: Vec<i64> = self.unsettled.iter().copied().collect();
+        if !unsettled.is_empty() {
+            self.release(&unsettled);
+            self.state().wakeup.notify_one();
         }
     }
 }
 
-/// Rows count from 1, so a tag and a row number are the same number.
+/// Rows are numbered from 1, so a tag and a row number are the same number.
 fn tag(seq: i64) -> u64 {
     seq.unsigned_abs()
 }

@@ -1,10 +1,11 @@
 //! Moving messages from receivers to workers.
 //!
 //! Two queues behind the same traits: [`embedded`] in the store, for one process, and
-//! [`rabbitmq`]. Two lanes: `work`, and `failed` for what cannot be processed. A queue keeps a message until a
-//! worker has settled it, hands out batches, and lets a worker settle a whole batch at once:
-//! on AMQP that is one multiple-ack after the confirmed publishes of the retries, in the
-//! built-in queue one transaction.
+//! [`rabbitmq`]. Two lanes: `work`, and `failed` for messages that cannot be processed (dead
+//! letters). A queue keeps a message until a worker has settled it: acknowledged it, asked for a
+//! retry, or dead-lettered it. It hands out batches and settles a whole batch at once: on AMQP with
+//! one multiple-ack after the confirmed publishes of the retries, in the built-in queue with one
+//! transaction.
 
 pub mod embedded;
 pub mod message;
@@ -22,19 +23,18 @@ pub use topology::Mismatch;
 
 use crate::domain::event::EventError;
 
-/// How many bytes of bodies share one commit or one batch, beyond which no further message is
+/// The limit on body bytes in one commit or one batch: once it is reached, no further message is
 /// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
-/// several times over; 256 of the largest would be gigabytes. Of usual events 256 are one megabyte.
+/// several times over; 256 of the largest would be gigabytes. 256 typical events are one megabyte.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// Why the queue did not do it. Trying again later may succeed.
+/// A failed operation of the queue. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// What keeps the messages did not answer as it should: the broker, or the built-in queue's
-    /// store.
+    /// The broker, or the built-in queue's store, did not answer as it should.
     #[error("what keeps the messages did not answer as it should")]
     Unavailable {
-        /// Why. Shared, because one commit answers several publishes.
+        /// The cause. Shared, because one commit answers several publishes.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
@@ -51,82 +51,83 @@ impl QueueError {
     }
 }
 
-/// Where receivers and replays put messages.
+/// The sending side of a queue.
 #[async_trait]
 pub trait Publisher: Send + Sync + 'static {
     /// Publishes to the lane `work`. When this returns without an error the message is durable:
     /// a 200 may rest on it.
     ///
     /// # Errors
-    /// When durability is not certain. The message may have been kept all the same.
+    /// When durability is not certain. The message may have been stored all the same.
     async fn publish(&self, message: Message) -> Result<(), QueueError>;
 
-    /// Whether publishing works now, for `/readyz`.
+    /// Checks that publishing works now, for `/readyz`.
     ///
     /// # Errors
-    /// Why it does not.
+    /// When it does not, with the reason.
     async fn ready(&self) -> Result<(), QueueError>;
 
-    /// How much lies in the queue, for those who watch.
+    /// Counts the messages in the queue, for monitoring.
     ///
     /// # Errors
-    /// When the queue does not say.
+    /// When the queue cannot tell.
     async fn depths(&self) -> Result<Depths, QueueError>;
 }
 
-/// How many messages lie where.
+/// The number of messages in each part of the queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Depths {
-    /// Due in the lane `work`. The built-in queue counts those in its worker's hands too.
+    /// Due messages in the lane `work`. The built-in queue includes those that its worker has in
+    /// hand.
     pub work: u64,
-    /// Resting before their next try, by the length of the rest, shortest first.
+    /// Messages that wait for their next try, by the length of the delay, shortest first.
     pub retry: Vec<(Duration, u64)>,
-    /// In the lane `failed`.
+    /// Messages in the lane `failed`.
     pub failed: u64,
 }
 
 /// The two lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// What is to be processed.
+    /// Messages to be processed.
     Work,
-    /// What cannot be processed, on its way into the ledger.
+    /// Messages that cannot be processed, on their way into the ledger.
     Failed,
 }
 
-/// A message handed to a worker, until it is settled.
+/// A message in a worker's hands, until it is settled.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Names the delivery to the queue that made it.
     pub tag: u64,
-    /// How many times it was delivered before and came back unsettled, as far as the queue
-    /// knows: the built-in one does not count.
+    /// The number of times that it was delivered before and came back unsettled, as far as the
+    /// queue knows: the built-in queue does not count.
     pub came_back: u32,
-    /// What was delivered.
+    /// The message itself.
     pub message: Message,
 }
 
-/// What shall become of a delivery.
+/// The worker's decision about a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// It is done: forget it.
+    /// Done: forget it.
     Ack,
     /// Deliver it again after `delay`, with one more attempt counted.
     Retry {
-        /// How long it rests.
+        /// The time until it is due again.
         delay: Duration,
-        /// Why this try failed.
+        /// The reason why this try failed.
         error: EventError,
     },
     /// Move it to the lane `failed`.
     Fail {
-        /// Why it cannot be processed.
+        /// The reason why it cannot be processed.
         error: EventError,
     },
 }
 
-/// Where a worker takes messages from. Deliveries that are not settled when it is dropped, or
-/// when the process dies, are delivered again.
+/// The receiving side of a queue. Deliveries that are not settled when it is dropped, or when the
+/// process dies, are delivered again.
 #[async_trait]
 pub trait Consumer: Send + 'static {
     /// Waits until at least one message is due, and takes up to `most`.
@@ -138,11 +139,11 @@ pub trait Consumer: Send + 'static {
     /// Settles deliveries.
     ///
     /// # Errors
-    /// When the queue does not answer: deliveries will come again, perhaps all of them.
+    /// When the queue does not answer: some or all of the deliveries will come again.
     async fn settle(&mut self, settlements: Vec<(Delivery, Settlement)>) -> Result<(), QueueError>;
 
-    /// Gives deliveries back unprocessed; no attempt of theirs is used up. The consumer takes
-    /// nothing more until [`next_batch`](Self::next_batch) is called again. Not for every
-    /// hiccup: a broker counts how often a message comes back.
+    /// Gives deliveries back unprocessed, without using up an attempt. The consumer takes nothing
+    /// more until [`next_batch`](Self::next_batch) is called again. Not meant for short outages: a
+    /// broker counts how often a message comes back.
     async fn give_back(&mut self, deliveries: Vec<Delivery>);
 }

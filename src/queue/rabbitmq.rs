@@ -1,13 +1,13 @@
-//! RabbitMQ: for several machines, and for backlogs larger than one process should hold.
+//! RabbitMQ: for several machines, and for backlogs too large for one process.
 //!
 //! [`RabbitQueue`] publishes; it and every [`RabbitConsumer`] have a connection of their own,
 //! because a broker under a memory alarm stops reading from connections that publish, and
-//! acknowledgements sent over such a one would be stuck with the rest. All of them reconnect by
+//! acknowledgements sent over such a connection would be stuck too. All of them reconnect by
 //! themselves for as long as the process lives.
 //!
-//! Refused: the client library's own recovery. It replays publishes and consumers behind our
-//! back, and whether an unconfirmed publish was lost, and to which connection a delivery tag
-//! belongs, are the two things that must never be guessed here.
+//! Refused: the client library's own recovery. It replays publishes and consumers behind our back,
+//! but two things must never be guessed here: whether an unconfirmed publish was lost, and to which
+//! connection a delivery tag belongs.
 
 mod codec;
 mod connection;
@@ -29,27 +29,28 @@ use publisher::{Outgoing, PublishHandle};
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
 
-/// Where the broker is.
+/// The address of the broker and the names to use there.
 #[derive(Clone, Debug)]
 pub struct RabbitSettings {
     /// `amqp://…` or `amqps://…`, with user and password.
     pub url: SecretString,
-    /// A PEM file with the authority of an `amqps` broker; without it the public ones.
+    /// A PEM file with the certificate authority of an `amqps` broker. `None`: the public
+    /// authorities.
     pub ca_file: Option<PathBuf>,
-    /// What the names of exchanges and queues begin with.
+    /// The prefix of the names of exchanges and queues.
     pub prefix: String,
 }
 
-/// The queue on a broker. Cheap to clone.
+/// A queue on a broker. Cheap to clone.
 #[derive(Clone)]
 pub struct RabbitQueue {
     broker: Arc<Broker>,
-    desk: PublishHandle,
+    publishing: PublishHandle,
 }
 
 impl RabbitQueue {
     /// Connects and declares what is needed. A broker that is away is no error: publishing fails
-    /// until it is there, and it is tried for as long as the queue lives.
+    /// until it is there, and connecting is tried for as long as the queue lives.
     ///
     /// # Errors
     /// When the settings are wrong: the address or the file cannot be read, the broker refuses
@@ -60,22 +61,22 @@ impl RabbitQueue {
             Err(error) if error.is_permanent() => return Err(error),
             first => first,
         };
-        let desk = PublishHandle::open(Arc::clone(&broker), first);
-        Ok(Self { broker, desk })
+        let publishing = PublishHandle::open(Arc::clone(&broker), first);
+        Ok(Self { broker, publishing })
     }
 
     /// Connects and declares, for `check-config`.
     ///
     /// # Errors
-    /// Also when the broker is away.
+    /// As for [`start`](Self::start), and when the broker is away.
     pub async fn check(settings: &RabbitSettings) -> Result<(), BrokerError> {
         close(&Link::open(&Broker::new(settings)?).await?.connection).await;
         Ok(())
     }
 
-    /// A consumer of a lane. It connects when it is first asked for messages.
+    /// Creates a consumer of a lane. It connects when it is first asked for messages.
     pub fn consumer(&self, lane: Lane) -> RabbitConsumer {
-        RabbitConsumer::new(Arc::clone(&self.broker), self.desk.clone(), lane)
+        RabbitConsumer::new(Arc::clone(&self.broker), self.publishing.clone(), lane)
     }
 }
 
@@ -83,14 +84,14 @@ impl RabbitQueue {
 impl Publisher for RabbitQueue {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         let outgoing = Outgoing::to_work(&self.broker.names, message);
-        self.desk
+        self.publishing
             .send(outgoing)
             .await
             .map_err(QueueError::unavailable)
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
-        self.desk.ready().map_err(QueueError::unavailable)
+        self.publishing.ready().map_err(QueueError::unavailable)
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {

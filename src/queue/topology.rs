@@ -1,4 +1,4 @@
-//! What there is on the broker: exchanges, queues, bindings, and why each flag is as it is.
+//! Exchanges, queues and bindings on the broker, with the reason for every flag.
 //!
 //! ```text
 //! P.events ──work──▶ P.work ──(delivery limit)──▶ P.failed ──failed──▶ P.failed
@@ -6,13 +6,14 @@
 //!     └──work──(time to live over)── P.retry.{ms}
 //! ```
 //!
-//! Everything is declared whenever a publisher connects, so that a broker that lost its
-//! definitions gets them back. A queue's arguments cannot be changed once it exists: what is
-//! there and differs is named, with what to do, and left alone.
+//! Everything is declared whenever a publisher connects, so that a broker that lost its definitions
+//! gets them back. A queue's arguments cannot be changed once it exists: a difference is reported,
+//! with what to do about it, and the queue is left alone.
 //!
 //! Refused: policies instead of arguments, because durability would then rest on a setting that
-//! nobody sees in the code; a priority per message instead of queues per rest, because a queue
-//! only expires messages at its head, and a long rest would hold up the short ones behind it.
+//! nobody sees in the code; a time to live per message instead of one queue per delay, because a
+//! queue only expires messages at its head, and a long delay would hold up the short ones behind
+//! it.
 
 use std::fmt;
 use std::time::Duration;
@@ -31,31 +32,31 @@ pub(super) const WORK_KEY: &str = "work";
 /// The routing key to the lane `failed`.
 pub(super) const FAILED_KEY: &str = "failed";
 
-/// How often a message may come back unsettled before the broker takes it out of the lane
-/// `work`. A worker that dies while it holds a message gives it back, so a message that kills
-/// workers ends here. Restarts and outages of the store count too, hence not fewer.
+/// The number of times that a message may come back unsettled before the broker takes it out of the
+/// lane `work`. A worker that dies gives back what it had in hand, so a message that kills workers
+/// ends here. Restarts and outages of the store count too, hence no lower limit.
 const DELIVERY_LIMIT: i32 = 20;
 
-/// The same for the lane `failed`, from where there is nowhere to go: practically never. Said
-/// because RabbitMQ 4 has a limit of its own and throws away what exceeds it.
+/// The same for the lane `failed`, which has nowhere to pass messages on to: practically no limit.
+/// Set explicitly because RabbitMQ 4 has a limit of its own and drops what exceeds it.
 const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
 
-/// The names, which begin with the prefix of the settings.
+/// The names of exchanges and queues, which begin with the prefix of the settings.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     prefix: String,
 }
 
 impl Names {
-    /// Names that begin with `prefix`, at most a hundred bytes: AMQP's names end at 255.
+    /// Creates names that begin with `prefix`, at most a hundred bytes: AMQP limits names to 255.
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
         }
     }
 
-    fn named(&self, rest: fmt::Arguments<'_>) -> ShortString {
-        short(&format!("{}.{rest}", self.prefix))
+    fn named(&self, name: fmt::Arguments<'_>) -> ShortString {
+        short(&format!("{}.{name}", self.prefix))
     }
 
     /// The exchange that receivers, replays and the relay publish to.
@@ -68,7 +69,7 @@ impl Names {
         self.named(format_args!("failed"))
     }
 
-    /// The exchange that tells others what changed.
+    /// The exchange for announcing changes to other systems.
     fn changes(&self) -> ShortString {
         self.named(format_args!("changes"))
     }
@@ -78,17 +79,17 @@ impl Names {
         self.named(format_args!("work"))
     }
 
-    /// The queue in which messages rest for `delay`: of those that there are the next longer
-    /// one, or the longest.
+    /// The queue in which messages wait for `delay`: the one with the next longer delay, or the
+    /// longest.
     pub(super) fn retry(&self, delay: Duration) -> ShortString {
-        let mut rest = Duration::ZERO;
-        for there_is in retry::rests() {
-            rest = there_is;
-            if rest >= delay {
+        let mut longest = Duration::ZERO;
+        for step in retry::delays() {
+            longest = step;
+            if longest >= delay {
                 break;
             }
         }
-        self.named(format_args!("retry.{}", rest.as_millis()))
+        self.named(format_args!("retry.{}", longest.as_millis()))
     }
 
     /// The queue of a lane.
@@ -100,7 +101,7 @@ impl Names {
     }
 }
 
-/// A short string of AMQP, cut where the protocol ends it; the library would panic.
+/// Makes a short string of AMQP, cut at the protocol's limit, beyond which the library panics.
 pub(super) fn short(text: &str) -> ShortString {
     let mut end = text.len().min(255);
     while !text.is_char_boundary(end) {
@@ -109,7 +110,7 @@ pub(super) fn short(text: &str) -> ShortString {
     ShortString::from(&text[..end])
 }
 
-/// Something on the broker is there already and is not what this version needs.
+/// An exchange or a queue exists on the broker but is not what this version needs.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{object} exists on the broker with another `{argument}`: found {found}, wanted {wanted}. \
@@ -117,7 +118,7 @@ pub(super) fn short(text: &str) -> ShortString {
      next start), or set TOLLGATE_AMQP_PREFIX to another name"
 )]
 pub struct Mismatch {
-    /// The kind and the name of what is there.
+    /// The kind and the name of the exchange or the queue.
     pub object: String,
     /// The argument that differs.
     pub argument: String,
@@ -127,7 +128,7 @@ pub struct Mismatch {
     pub wanted: String,
 }
 
-/// Why the topology could not be declared.
+/// The topology could not be declared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeclareError {
     #[error(transparent)]
@@ -136,13 +137,13 @@ pub(super) enum DeclareError {
     Refused { object: String, cause: lapin::Error },
 }
 
-/// Declares everything. The channel is closed by the broker when something does not fit.
+/// Declares everything. The broker closes the channel when something does not fit.
 pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), DeclareError> {
     // Ours alone: a user's queue bound here would satisfy `mandatory`, and could refuse what we
-    // publish. Direct, because there is one route.
+    // publish. Direct, because there is only one route.
     exchange(channel, names.events(), ExchangeKind::Direct).await?;
-    // Where the broker itself puts what exceeds the delivery limit, and where workers put what
-    // they cannot process: one route for both.
+    // The broker puts messages here that exceed the delivery limit, and workers put messages here
+    // that they cannot process: one route for both.
     exchange(channel, names.failed(), ExchangeKind::Direct).await?;
     // For users' own queues: topic, so that they choose by app and by kind of change.
     exchange(channel, names.changes(), ExchangeKind::Topic).await?;
@@ -151,10 +152,10 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), Decl
     bind(channel, names.work(), names.events(), WORK_KEY).await?;
     queue(channel, names.failed(), failed_arguments()).await?;
     bind(channel, names.failed(), names.failed(), FAILED_KEY).await?;
-    for rest in retry::rests() {
+    for delay in retry::delays() {
         // Not bound to any exchange of ours: a retry is published to the default exchange, which
         // reaches every queue by its name.
-        queue(channel, names.retry(rest), retry_arguments(names, rest)).await?;
+        queue(channel, names.retry(delay), retry_arguments(names, delay)).await?;
     }
     Ok(())
 }
@@ -172,18 +173,18 @@ fn failed_arguments() -> FieldTable {
     arguments
 }
 
-fn retry_arguments(names: &Names, rest: Duration) -> FieldTable {
+fn retry_arguments(names: &Names, delay: Duration) -> FieldTable {
     let mut arguments = quorum();
     // A time to live of the queue, not of each message: then all expire in the order in which
     // they came, and none waits behind a longer one.
-    let millis = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
+    let millis = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
     dead_letter_safely(&mut arguments, &names.events(), WORK_KEY);
     arguments
 }
 
-/// Quorum queues: a confirm means that a majority of the nodes has it on the disk. They are also
-/// the only ones that count deliveries, and on one node faster than classic ones.
+/// Quorum queues: a confirm means that a majority of the nodes has the message on disk. They are
+/// also the only kind that counts deliveries, and on a single node faster than classic ones.
 fn quorum() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
@@ -195,13 +196,13 @@ fn dead_letter_safely(arguments: &mut FieldTable, exchange: &ShortString, key: &
         "x-dead-letter-exchange".into(),
         AMQPValue::LongString(exchange.as_str().into()),
     );
-    // Without it the message would keep the key that it came with.
+    // Without it the message would keep its original key.
     arguments.insert("x-dead-letter-routing-key".into(), text(key));
-    // The default strategy publishes without confirms and loses what is under way when a node
+    // The default strategy publishes without confirms and loses messages in transit when a node
     // dies; this one keeps a message until the target has confirmed it.
     arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-    // Required by that strategy, and right by itself: a full queue shall refuse what is new, and
-    // the receiver spools it, rather than drop what was acknowledged.
+    // Required by that strategy, and right by itself: a full queue must refuse new messages, which
+    // the receiver then spools, rather than drop acknowledged ones.
     arguments.insert("x-overflow".into(), text("reject-publish"));
 }
 
@@ -216,7 +217,7 @@ async fn exchange(
 ) -> Result<(), DeclareError> {
     let object = format!("exchange `{name}`");
     let options = ExchangeDeclareOptions {
-        // Still there after a restart of the broker, as are the queues.
+        // Survives a restart of the broker, as the queues do.
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
@@ -233,8 +234,8 @@ async fn queue(
 ) -> Result<(), DeclareError> {
     let object = format!("queue `{name}`");
     let options = QueueDeclareOptions {
-        // Quorum queues know nothing else. Neither exclusive nor deleted with its last consumer:
-        // messages must rest here while nobody works.
+        // Quorum queues must be durable. Neither exclusive nor deleted with its last consumer:
+        // messages must stay here while no worker runs.
         durable: true,
         ..QueueDeclareOptions::default()
     };
@@ -245,19 +246,19 @@ async fn queue(
         .map_err(|error| explain(object, error))
 }
 
-/// How many messages are ready in a queue, which must be there.
+/// Counts the messages that are ready in a queue, which must exist.
 pub(super) async fn depth(channel: &Channel, name: ShortString) -> Result<u64, DeclareError> {
     let object = format!("queue `{name}`");
     let options = QueueDeclareOptions {
-        // Looks and makes nothing: no argument has to be repeated, and none can differ.
+        // Only looks: no argument has to be repeated, and none can differ.
         passive: true,
         ..QueueDeclareOptions::default()
     };
-    let there_is = channel
+    let found = channel
         .queue_declare(name, options, FieldTable::default())
         .await
         .map_err(|error| explain(object, error))?;
-    Ok(there_is.message_count().into())
+    Ok(found.message_count().into())
 }
 
 async fn bind(
@@ -299,7 +300,7 @@ fn explain(object: String, cause: lapin::Error) -> DeclareError {
     }
 }
 
-/// Argument, wanted and found value out of the broker's sentence: `PRECONDITION_FAILED -
+/// Extracts argument, wanted and found value from the broker's sentence: `PRECONDITION_FAILED -
 /// inequivalent arg 'x-delivery-limit' for queue 'q' in vhost '/': received the value '20' of
 /// type 'signedint' but current is none`, or the same with bare values in quotes.
 fn difference(sentence: &str) -> Option<(String, String, String)> {
@@ -321,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_brokers_sentence_is_taken_apart() {
+    fn the_brokers_sentence_is_parsed() {
         let cases = [
             (
                 "PRECONDITION_FAILED - inequivalent arg 'x-delivery-limit' for queue 'p.work' in \
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_goes_to_the_queue_of_that_length_or_the_next_longer_one() {
+    fn a_delay_uses_the_queue_of_that_length_or_the_next_longer_one() {
         let names = Names::new("p");
         for (delay, queue) in [
             (Duration::from_secs(1), "p.retry.1000"),

@@ -3,9 +3,10 @@
 use super::driver::{Batch, Row, Value, binds};
 use super::page::{Filter, Key, Listed, Window};
 use super::{StoreError, Tx};
+use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider, Scope};
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 
 /// Which customers a list shows. All conditions must hold.
@@ -56,8 +57,9 @@ impl Tx {
     }
 
     /// The customer with an external id: what an admin set comes first, then billing accounts
-    /// of that id, with or without `stripe_` or `paddle_` before it. Of a merged row the one that
-    /// is shown; deleted ones are not found.
+    /// of that id, with or without the provider and `_` before it, then what is shown, and last
+    /// the same under `other_spellings`. Of a merged row the one that is shown; deleted ones are
+    /// not found. Accounts of connected accounts are found by what is shown for them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -65,31 +67,32 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         external_id: &str,
-        which: Match,
+        other_spellings: &[String],
     ) -> Result<Option<Customer>, StoreError> {
-        let found = "SELECT id, 0 AS rank FROM customers \
-                     WHERE app = $1 AND admin_external_id = $2 \
-                     UNION ALL SELECT accounts.customer_id, 1 FROM accounts \
-                     WHERE accounts.app = $1 \
-                     AND accounts.key IN (SELECT key FROM {rows} AS wanted) \
-                     UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND external_id = $2";
-        let other_spelling = " UNION ALL SELECT id, 3 FROM customers \
-                              WHERE app = $1 AND admin_external_id IN ($4, $5) \
-                              UNION ALL SELECT id, 4 FROM customers \
-                              WHERE app = $1 AND external_id IN ($4, $5)";
-        let mut binds = binds![
-            app.as_str(),
-            external_id,
-            Batch::keys(account_objects(external_id))
-        ];
-        let found = match which {
-            Match::Unique => found.to_owned(),
-            Match::Loose => {
-                let [one, other] = other_spellings(external_id);
-                binds.extend(binds![one, other]);
-                format!("{found}{other_spelling}")
-            }
-        };
+        // Of a key without a connected account, the part before the id is empty.
+        let unconnected = "SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'";
+        let mut found = format!(
+            "SELECT id, 0 AS rank FROM customers WHERE app = $1 AND admin_external_id = $2 \
+             UNION ALL SELECT customer_id, 1 FROM accounts \
+             WHERE app = $1 AND id = $2 AND {unconnected} \
+             UNION ALL SELECT customer_id, 1 FROM accounts \
+             WHERE app = $1 AND id = $3 AND {unconnected} AND key LIKE $4 \
+             UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND external_id = $2"
+        );
+        let prefixed = prefixed_account(external_id);
+        let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
+            (id, format!("account:{provider}:%"))
+        });
+        let mut binds = binds![app.as_str(), external_id, id, of_provider];
+        if !other_spellings.is_empty() {
+            found.push_str(
+                " UNION ALL SELECT id, 3 FROM customers \
+                 WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other) \
+                 UNION ALL SELECT id, 4 FROM customers \
+                 WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)",
+            );
+            binds.extend(binds![Batch::keys(other_spellings)]);
+        }
         self.customer_best(&found, binds).await
     }
 
@@ -205,35 +208,6 @@ pub(super) fn part(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The billing accounts that an external id can mean, with and without the provider's prefix.
-/// Accounts of connected accounts are found by what is shown for them.
-pub fn account_objects(external_id: &str) -> Vec<ObjectKey> {
-    let scope = |provider, livemode| Scope {
-        provider,
-        livemode,
-        connected: None,
-    };
-    let of = |provider: Provider| {
-        let id = external_id
-            .strip_prefix(&format!("{provider}_"))
-            .unwrap_or(external_id);
-        [true, false].map(|livemode| scope(provider, livemode).key(id))
-    };
-    Provider::ALL.into_iter().flat_map(of).collect()
-}
-
-/// `cus_1` for `stripe_cus_1`, and the reverse. Which provider an id without prefix belongs to
-/// its own form tells; both are tried.
-fn other_spellings(external_id: &str) -> [String; 2] {
-    let bare = Provider::ALL
-        .into_iter()
-        .find_map(|provider| external_id.strip_prefix(&format!("{provider}_")));
-    match bare {
-        Some(bare) => [bare.to_owned(), bare.to_owned()],
-        None => Provider::ALL.map(|provider| format!("{provider}_{external_id}")),
-    }
-}
-
 /// A subquery of the rows that stand for a customer: its own, and those merged into it. Both
 /// arguments are parameters such as `$1`.
 pub(super) fn rows_of(app: &str, id: &str) -> String {
@@ -255,11 +229,5 @@ mod tests {
     #[test]
     fn wildcards_in_a_search_are_plain_characters() {
         assert_eq!(part("50%_\\"), "%50\\%\\_\\\\%");
-    }
-
-    #[test]
-    fn an_external_id_has_another_spelling() {
-        assert_eq!(other_spellings("stripe_cus_1"), ["cus_1", "cus_1"]);
-        assert_eq!(other_spellings("cus_1"), ["stripe_cus_1", "paddle_cus_1"]);
     }
 }

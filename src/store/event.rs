@@ -80,7 +80,7 @@ impl Tx {
     ) -> Result<Option<EventRecord>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, payload FROM events \
-             WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2 \
+             WHERE app = $1 AND id = $2 \
              ORDER BY received_at DESC LIMIT 1"
         );
         let Some(row) = self.fetch_opt(&sql, binds![app.as_str(), id]).await? else {

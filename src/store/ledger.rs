@@ -189,7 +189,7 @@ impl Tx {
         id: &str,
     ) -> Result<Option<StoredEvent>, StoreError> {
         let sql = "SELECT provider, type, received_at, mode, outcome, payload FROM events \
-                   WHERE app = $1 AND provider IN ('stripe', 'paddle') AND id = $2 \
+                   WHERE app = $1 AND id = $2 \
                    ORDER BY received_at DESC LIMIT 1";
         let Some(row) = self.fetch_opt(sql, binds![app.as_str(), id]).await? else {
             return Ok(None);

@@ -35,7 +35,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
-use crate::domain::id::{AppSlug, ObjectKey, Provider};
+use crate::domain::id::{AppSlug, ObjectKey};
 
 /// Most names of one transaction. The server has one table of locks for all, with room for
 /// 6,400 as installed; several workers' batches must fit into it.
@@ -199,19 +199,16 @@ fn number(kind: &str, app: &AppSlug, name: &str) -> i64 {
 }
 
 /// The name of an object. An account and the forms in which an admin may write its id are one
-/// name; so are equal ids of live and test mode, which does no harm.
+/// name; so are some other ids, such as those of live and test mode, which does no harm.
 pub(super) fn object_name(key: &ObjectKey) -> String {
-    key.id.clone()
+    external_name(&key.id)
 }
 
-/// The name of an external id: that of the account that it may mean.
+/// The name of an external id: what follows its last underscore, so that `stripe_cus_1`, `cus_1`
+/// and the account itself have the same.
 pub(super) fn external_name(external_id: &str) -> String {
-    let bare = Provider::ALL.iter().find_map(|provider| {
-        external_id
-            .strip_prefix(provider.as_str())?
-            .strip_prefix('_')
-    });
-    bare.unwrap_or(external_id).to_owned()
+    let tail = external_id.rsplit('_').next();
+    tail.unwrap_or(external_id).to_owned()
 }
 
 fn names_of_reach(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
@@ -293,25 +290,30 @@ mod tests {
 
     fn account(id: &str) -> ObjectKey {
         let scope = crate::domain::id::Scope {
-            provider: Provider::Stripe,
+            provider: "stripe".parse().unwrap(),
             livemode: true,
             connected: None,
         };
-        scope.key(id)
+        scope.key(crate::domain::id::Kind::Account, id)
     }
 
     #[test]
     fn an_account_and_the_external_ids_that_mean_it_are_one_name() {
-        assert_eq!(external_name("stripe_cus_1"), "cus_1");
-        assert_eq!(external_name("cus_1"), "cus_1");
-        assert_eq!(external_name("paddle_ctm_1"), "ctm_1");
-        assert_eq!(external_name("striped"), "striped");
-        let names: BTreeSet<String> = names_of_account(&account("cus_1")).collect();
-        assert_eq!(names, BTreeSet::from(["cus_1".to_owned()]));
+        for (bare, prefixed) in [
+            ("cus_1", "stripe_cus_1"),
+            ("ctm_1", "paddle_ctm_1"),
+            ("2", "invented_2"),
+            ("striped", "stripe_striped"),
+        ] {
+            assert_eq!(external_name(bare), external_name(prefixed));
+            let names: BTreeSet<String> = names_of_account(&account(bare)).collect();
+            assert_eq!(names, BTreeSet::from([external_name(bare)]));
+        }
+        assert_ne!(external_name("cus_1"), external_name("cus_2"));
     }
 
     #[test]
-    fn an_account_with_a_confusing_id_holds_all_names_that_it_is_looked_up_by() {
+    fn an_account_with_an_ambiguous_id_locks_every_key_it_is_looked_up_by() {
         let names: BTreeSet<String> = names_of_account(&account("stripe_x")).collect();
         for form in external_ids(&account("stripe_x")) {
             assert!(names.contains(&external_name(&form)), "{form}");

@@ -47,7 +47,7 @@ use secrecy::SecretString;
 pub use access::{Granted, TokenHolder};
 pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
-pub use customer::{CustomerFilter, Match, account_objects};
+pub use customer::{CustomerFilter, Match};
 pub use event::{EventFilter, EventRecord};
 pub use flag::FlagFilter;
 pub use grant::HandGrant;

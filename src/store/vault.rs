@@ -221,7 +221,7 @@ mod tests {
         let id = SecretId::from_uuid(Uuid::nil());
         let what = SealedFor::Secret {
             app: &app,
-            provider: Provider::Stripe,
+            provider: Provider::named("stripe"),
             id: &id,
         };
         let sealed = vault.seal(what, "whsec_abc").unwrap();
@@ -243,7 +243,7 @@ mod tests {
         let id = SecretId::from_uuid(Uuid::nil());
         let what = SealedFor::Secret {
             app: &app,
-            provider: Provider::Stripe,
+            provider: Provider::named("stripe"),
             id: &id,
         };
         let sealed = vault.seal(what, "whsec_abc").unwrap();
@@ -256,7 +256,7 @@ mod tests {
         refused(&Vault::new(&[8; 32]), what, &sealed, "another key");
         let paddle = SealedFor::Secret {
             app: &app,
-            provider: Provider::Paddle,
+            provider: Provider::named("paddle"),
             id: &id,
         };
         refused(&vault, paddle, &sealed, "another provider");
@@ -265,7 +265,7 @@ mod tests {
             &vault,
             SealedFor::Secret {
                 app: &app,
-                provider: Provider::Stripe,
+                provider: Provider::named("stripe"),
                 id: &other_id,
             },
             &sealed,
@@ -276,7 +276,7 @@ mod tests {
             &vault,
             SealedFor::Secret {
                 app: &other_app,
-                provider: Provider::Stripe,
+                provider: Provider::named("stripe"),
                 id: &id,
             },
             &sealed,
@@ -304,7 +304,7 @@ mod tests {
         let (app, id) = (default_app(), SecretId::from_uuid(Uuid::nil()));
         let what = SealedFor::Secret {
             app: &app,
-            provider: Provider::Paddle,
+            provider: Provider::named("paddle"),
             id: &id,
         };
         let sealed = Vault::load_or_make(&path)

@@ -15,12 +15,11 @@ use serde_json::json;
 use super::driver::{Batch, Kind, Row, Value, binds};
 use super::lock::{names_of_account, names_of_customer, object_name};
 use super::{StoreError, Tx};
-use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
+use crate::domain::apply::lookup_keys::{LookupKeys, external_ids, prefixed_account};
 use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
-use crate::domain::billing::fact::is_account;
 use crate::domain::billing::history::UnfetchedHistory;
 use crate::domain::customer::row::Customer;
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId, Kind as Of, ObjectKey};
 use crate::domain::time::Timestamp;
 
 /// How many pairs a walk follows: a dispute names a charge, that an intent, that an invoice,
@@ -53,7 +52,7 @@ impl Tx {
             .cloned()
             .collect();
         let mut money = self.working_set_walk(app, &mut working_set, &money).await?;
-        accounts.extend(money.iter().filter(|key| is_account(key)).cloned());
+        accounts.extend(money.iter().filter(|key| key.kind == Of::Account).cloned());
         money.extend(
             lookup_keys
                 .disputes
@@ -74,6 +73,15 @@ impl Tx {
             .await?;
         self.working_set_accounts(app, &mut working_set, "key", accounts.iter())
             .await?;
+
+        let mut given = lookup_keys.given_external_ids.clone();
+        for external_id in &lookup_keys.given_external_ids {
+            given.extend(prefixed_account(external_id).map(|(_, id)| id.to_owned()));
+        }
+        if !given.is_empty() {
+            self.working_set_accounts(app, &mut working_set, "id", given.iter())
+                .await?;
+        }
 
         let mut emails = lookup_keys.emails.clone();
         for account in working_set.accounts.values() {
@@ -202,15 +210,15 @@ impl Tx {
         working_set: &mut WorkingSet,
         from: &BTreeSet<ObjectKey>,
     ) -> Result<BTreeSet<ObjectKey>, StoreError> {
-        let sql = "WITH RECURSIVE walk (key, is_account, depth) AS ( \
-                   SELECT key, FALSE, 0 FROM {rows} AS start \
+        let sql = "WITH RECURSIVE walk (key, depth) AS ( \
+                   SELECT key, 0 FROM {rows} AS start \
                    UNION \
-                   SELECT pairs.other, pairs.other_is_account, walk.depth + 1 \
+                   SELECT pairs.other, walk.depth + 1 \
                    FROM walk JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
-                   WHERE walk.depth < $3 AND NOT walk.is_account) \
+                   WHERE walk.depth < $3 AND walk.key NOT LIKE 'account:%') \
                    SELECT DISTINCT pairs.key, pairs.other FROM walk \
                    JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key \
-                   WHERE NOT walk.is_account";
+                   WHERE walk.key NOT LIKE 'account:%'";
         let mut reached = BTreeSet::new();
         for row in self
             .fetch(sql, binds![Batch::keys(from), app.as_str(), PAIRS])

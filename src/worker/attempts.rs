@@ -1,4 +1,4 @@
-//! One message, or one batch, tried: what became of it, and what the queue is told.
+//! Tries one message or one batch, and decides how the queue settles it.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -10,51 +10,54 @@ use super::Worker;
 use super::pause::Pause;
 use crate::causes::chain;
 use crate::domain::event::EventError;
-use crate::domain::retry::rest_after;
+use crate::domain::retry::delay_after;
 use crate::pipeline::process::{self, Disposition};
 use crate::pipeline::record;
 use crate::queue::{Delivery, Message, Settlement};
 use crate::store::StoreError;
 
-/// How often a message that the broker gave up is tried alone. One that kills the process each
-/// time is recorded after that.
+/// How often a message that the broker dead-lettered is tried alone. One that kills the process
+/// each time is recorded after that.
 const TRIES_ALONE: u32 = 3;
 
-/// Why messages could not be worked off. They are not to blame.
+/// The reason why a batch was not processed, for which no message is to blame.
 pub(super) enum Stop {
-    /// The process ends.
+    /// The process is shutting down.
     Shutdown,
-    /// The store did not answer for longer than a moment.
+    /// The store did not answer for longer than the worker waits.
     StoreAway,
 }
 
-/// Why a try at a batch failed.
+/// A failed try to process a batch.
 enum TryError {
-    /// The store is away; the messages are not to blame.
-    Passing(StoreError),
-    /// Some message breaks the batch.
-    Broken(EventError),
+    /// The store is away; no message is to blame.
+    StoreAway(StoreError),
+    /// Some message makes the batch fail.
+    Failed(EventError),
 }
 
 impl Worker {
-    /// Processes a batch; when it breaks, each message alone.
-    pub(super) async fn work_off(&self, deliveries: &[Delivery]) -> Result<Vec<Settlement>, Stop> {
+    /// Processes a batch; if that fails, each of its messages alone.
+    pub(super) async fn process_batch(
+        &self,
+        deliveries: &[Delivery],
+    ) -> Result<Vec<Settlement>, Stop> {
         let messages: Vec<&Message> = deliveries.iter().map(|it| &it.message).collect();
         match self.try_until_store_answers(&messages).await? {
             Ok(dispositions) => {
-                let settled = dispositions.into_iter().zip(&messages);
-                Ok(settled
+                let pairs = dispositions.into_iter().zip(&messages);
+                Ok(pairs
                     .map(|(disposition, message)| settlement(disposition, message))
                     .collect())
             }
             Err(_) if messages.len() > 1 => {
                 warn!(
                     messages = messages.len(),
-                    "a batch broke; each of its messages goes alone"
+                    "batch failed; retrying its messages one by one"
                 );
                 let mut settlements = Vec::with_capacity(messages.len());
                 for message in messages {
-                    settlements.push(self.work_off_alone(message).await?);
+                    settlements.push(self.process_alone(message).await?);
                 }
                 Ok(settlements)
             }
@@ -62,7 +65,7 @@ impl Worker {
         }
     }
 
-    async fn work_off_alone(&self, message: &Message) -> Result<Settlement, Stop> {
+    async fn process_alone(&self, message: &Message) -> Result<Settlement, Stop> {
         match self.try_alone(message).await? {
             Ok(disposition) => Ok(settlement(disposition, message)),
             Err(error) => self.failed_try(message, error).await,
@@ -87,46 +90,48 @@ impl Worker {
         loop {
             match self.attempt(messages).await {
                 Ok(dispositions) => return Ok(Ok(dispositions)),
-                Err(TryError::Broken(error)) => return Ok(Err(error)),
-                Err(TryError::Passing(error)) => self.wait_out_outage(&mut outage, &error).await?,
+                Err(TryError::Failed(error)) => return Ok(Err(error)),
+                Err(TryError::StoreAway(error)) => {
+                    self.wait_out_outage(&mut outage, &error).await?;
+                }
             }
         }
     }
 
     async fn attempt(&self, messages: &[&Message]) -> Result<Vec<Disposition>, TryError> {
         let processing = process::process(&self.store, messages, self.clock.now());
-        // A panic in the domain is a defect of ours; it must cost one event, not the worker. The
-        // transaction that it interrupts is dropped, which undoes it.
+        // A panic in the domain is a bug of ours; it must cost one event, not the worker. The
+        // interrupted transaction is dropped, which rolls it back.
         match AssertUnwindSafe(processing).catch_unwind().await {
             Ok(Ok(dispositions)) => Ok(dispositions),
-            Ok(Err(error)) if error.is_passing() => Err(TryError::Passing(error)),
-            Ok(Err(error)) => Err(TryError::Broken(EventError {
+            Ok(Err(error)) if error.is_passing() => Err(TryError::StoreAway(error)),
+            Ok(Err(error)) => Err(TryError::Failed(EventError {
                 code: "store_refused".to_owned(),
                 detail: chain(&error),
             })),
-            Err(_panic) => Err(TryError::Broken(EventError {
+            Err(_panic) => Err(TryError::Failed(EventError {
                 code: "defect".to_owned(),
                 detail: "processing the event ended in a panic".to_owned(),
             })),
         }
     }
 
-    /// An event that failed in a way that may pass: it rests and comes again, until its tries
-    /// are used up.
+    /// Handles an event that failed in a way that may pass: it is retried after a delay, until its
+    /// tries are used up.
     async fn failed_try(&self, message: &Message, error: EventError) -> Result<Settlement, Stop> {
         let headers = message.headers();
-        let Some(delay) = rest_after(headers.attempt + 1) else {
+        let Some(delay) = delay_after(headers.attempt + 1) else {
             error!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
-                "an event failed for the last time");
+                "event failed for the last time; moving it to the dead letters");
             return Ok(Settlement::Fail { error });
         };
         warn!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
-            attempt = headers.attempt + 1, "an event failed and will be tried again");
+            attempt = headers.attempt + 1, "event failed; it will be retried");
         let mut outage = Outage::default();
         loop {
             match process::note_pending(&self.store, message, &error, self.clock.now()).await {
                 Err(away) if away.is_passing() => self.wait_out_outage(&mut outage, &away).await?,
-                // Whether the note could be written or not, the event itself is safe in the queue.
+                // The event is safe in the queue whether or not the note could be written.
                 Ok(()) | Err(_) => return Ok(Settlement::Retry { delay, error }),
             }
         }
@@ -134,9 +139,9 @@ impl Worker {
 
     /// Records a dead letter.
     ///
-    /// One without a reason is not a worker's: the broker gave it up because it came back too
-    /// often, perhaps only for having been sent ahead to a worker that another message kept
-    /// killing. So it is tried once more, alone.
+    /// A dead letter without an error did not come from a worker: the broker put it here because it
+    /// came back too often, perhaps only because it was prefetched by a worker that another message
+    /// kept killing. So it is tried once more, alone.
     pub(super) async fn record_dead_letter(&self, delivery: &Delivery) -> Result<(), Stop> {
         let mut message = delivery.message.clone();
         if message.headers().error.is_none() && delivery.came_back < TRIES_ALONE {
@@ -152,8 +157,8 @@ impl Worker {
         self.record(&message).await
     }
 
-    /// Records a dead letter. One that can never be recorded is logged as an error and let
-    /// go, or it would block all behind it.
+    /// Writes a dead letter into the ledger. One that can never be recorded is logged as an error
+    /// and dropped, or it would block all behind it.
     async fn record(&self, message: &Message) -> Result<(), Stop> {
         let headers = message.headers();
         let mut outage = Outage::default();
@@ -166,20 +171,20 @@ impl Worker {
                 Err(error) => {
                     error!(event.id = headers.event_id, provider = %headers.provider,
                         app = %headers.app, error = chain(&error),
-                        "a dead letter could not be recorded and is lost");
+                        "recording a dead letter failed for good; it is lost");
                     return Ok(());
                 }
             }
         }
     }
 
-    /// Rests before the next try, as long as the outage is short enough to be sat out.
+    /// Waits before the next try, until the outage exceeds the limit.
     async fn wait_out_outage(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
         warn!(
             error = chain(error),
             "the store did not answer; trying again"
         );
-        if outage.began.elapsed() > self.write_timeout {
+        if outage.began.elapsed() > self.outage_limit {
             return Err(Stop::StoreAway);
         }
         if self.shut_down_within(outage.pause.next()).await {
@@ -189,7 +194,7 @@ impl Worker {
     }
 }
 
-/// A time without answers from the store.
+/// A period in which the store does not answer.
 struct Outage {
     began: Instant,
     pause: Pause,
@@ -204,7 +209,7 @@ impl Default for Outage {
     }
 }
 
-/// What becomes of a message, by what became of its event.
+/// Turns the disposition of an event into the settlement of its message.
 fn settlement(disposition: Disposition, message: &Message) -> Settlement {
     let headers = message.headers();
     match disposition {
@@ -219,13 +224,13 @@ fn settlement(disposition: Disposition, message: &Message) -> Settlement {
         }
         Disposition::AppGone => {
             warn!(event.id = headers.event_id, provider = %headers.provider, app = %headers.app,
-                "the app of an event is gone; the event is dropped");
+                "the app of this event is gone; event dropped");
             Settlement::Ack
         }
         Disposition::Final(error) => {
             error!(event.id = headers.event_id, provider = %headers.provider,
                 event.r#type = headers.event_type, error.code = error.code, detail = error.detail,
-                "an event cannot be understood");
+                "event cannot be understood; moving it to the dead letters");
             Settlement::Fail { error }
         }
     }

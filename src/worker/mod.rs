@@ -1,15 +1,15 @@
-//! The worker's loops: take a batch, have it processed, settle it.
+//! The worker's loops: take a batch, process it, settle it.
 //!
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
-//! single place that turns what became of a message into an acknowledgement, a retry or a dead
-//! letter. Several loops run beside each other: events, dead letters, due times, replays of many
-//! events, upkeep, and the relay of the spool where there is one. All end when the shutdown token
-//! is cancelled: what is in hand is finished, or given back unsettled.
+//! single place that turns the result of a message into an acknowledgement, a retry or a dead
+//! letter. Several loops run side by side: events, dead letters, due times, bulk replays, upkeep,
+//! and the relay of the spool where there is one. All end when the shutdown token is cancelled:
+//! what is in hand is finished, or given back unsettled.
 //!
-//! While the store is away nothing can be processed, and no message is to blame. What is in hand
-//! is kept for a moment, since most outages are hiccups; then it is given back, once, and nothing
-//! is taken until the store answers: a broker counts how often a message comes back, and closes
-//! the channel of whoever holds one for half an hour.
+//! While the store is away nothing can be processed, and no message is to blame. Messages in hand
+//! are kept for a moment, since most outages are short; then they are given back, once, and nothing
+//! is taken until the store answers: a broker counts how often a message comes back, and closes the
+//! channel of a consumer that leaves one unsettled for half an hour.
 
 mod attempts;
 mod pause;
@@ -29,59 +29,58 @@ use crate::store::{Store, StoreError};
 use attempts::Stop;
 use pause::Pause;
 
-/// Most messages of one transaction. The statements' own cost is then spread thin enough, and
-/// the batches of several workers still run beside each other (`pipeline::process`).
+/// Most messages of one transaction. That spreads the cost of the statements thinly enough, and the
+/// batches of several workers still run side by side (`pipeline::process`).
 const BATCH: usize = 128;
 
-/// How often due times are looked for: they shall be exact to the minute.
+/// The time between looks for due times, which must be exact to the minute.
 const TIMER_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often what is kept for a day is looked through for what is older.
+/// The time between removals of idempotency keys that are older than a day.
 const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 
-/// How often the spool is looked at, and its messages are tried again.
+/// The time between tries to publish the spooled messages.
 const RELAY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often replays of many events are looked for.
+/// The time between looks for bulk replays.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rest between two batches of a replay: so webhooks that come meanwhile need not wait behind
-/// all of it.
-const REPLAY_REST: Duration = Duration::from_millis(50);
+/// The pause between two batches of a replay, so that new webhooks need not wait behind all of it.
+const REPLAY_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long messages are kept in hand while the store is away: longer than a failover takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for which messages stay in hand while the store is away: longer than a failover takes.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What the loops work with.
+/// The worker: what its loops share.
 #[derive(Clone)]
 pub struct Worker {
     store: Store,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
-    write_timeout: Duration,
+    outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
 }
 
 impl Worker {
-    /// A worker that ends when `shutdown` is cancelled.
+    /// Creates a worker that ends when `shutdown` is cancelled.
     pub fn new(store: Store, clock: Arc<dyn Clock>, shutdown: CancellationToken) -> Self {
         Self {
             store,
             clock,
             shutdown,
-            write_timeout: PATIENCE,
+            outage_limit: OUTAGE_LIMIT,
             replay_to: None,
         }
     }
 
-    /// Keeps messages in hand for another time than ten seconds while the store is away.
+    /// Sets how long messages stay in hand while the store is away. Default: ten seconds.
     #[must_use]
-    pub fn with_patience(mut self, write_timeout: Duration) -> Self {
-        self.write_timeout = write_timeout;
+    pub fn with_outage_limit(mut self, outage_limit: Duration) -> Self {
+        self.outage_limit = outage_limit;
         self
     }
 
-    /// Carries out replays of many events by publishing them here.
+    /// Carries out bulk replays by publishing to `publisher`.
     #[must_use]
     pub fn replaying_to(mut self, publisher: Arc<dyn Publisher>) -> Self {
         self.replay_to = Some(publisher);
@@ -109,14 +108,14 @@ impl Worker {
         loops.spawn(self.run_timers());
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {
-                error!(%error, "a worker loop ended by a defect; the process needs a restart");
+                error!(%error, "a worker loop panicked; restart the process");
             }
         }
     }
 
     async fn run_events(self, mut consumer: impl Consumer) {
         while let Some(deliveries) = self.next_batch(&mut consumer).await {
-            match self.work_off(&deliveries).await {
+            match self.process_batch(&deliveries).await {
                 Ok(settlements) => {
                     let settled = deliveries.into_iter().zip(settlements).collect();
                     self.settle(&mut consumer, settled).await;
@@ -144,7 +143,7 @@ impl Worker {
                     let settled = deliveries.into_iter().map(|it| (it, Settlement::Ack));
                     self.settle(&mut consumer, settled.collect()).await;
                 }
-                // Those that are recorded already come again too, which is harmless.
+                // The ones already recorded come again too, which is harmless.
                 Some(stop) => {
                     if !self.give_back(&mut consumer, deliveries, stop).await {
                         return;
@@ -171,8 +170,8 @@ impl Worker {
                     false
                 }
             };
-            let rest = if more { Duration::ZERO } else { RELAY_INTERVAL };
-            if self.shut_down_within(rest).await {
+            let delay = if more { Duration::ZERO } else { RELAY_INTERVAL };
+            if self.shut_down_within(delay).await {
                 return;
             }
         }
@@ -182,26 +181,26 @@ impl Worker {
         let mut pause = Pause::new();
         loop {
             let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
-            let rest = match carried {
+            let delay = match carried {
                 Ok(more) => {
                     pause = Pause::new();
-                    if more { REPLAY_REST } else { REPLAY_INTERVAL }
+                    if more { REPLAY_PAUSE } else { REPLAY_INTERVAL }
                 }
                 Err(error) => {
                     warn!(
                         error = chain(&error),
-                        "a replay could not go on; trying again"
+                        "a bulk replay could not continue; trying again"
                     );
                     pause.next()
                 }
             };
-            if self.shut_down_within(rest).await {
+            if self.shut_down_within(delay).await {
                 return;
             }
         }
     }
 
-    /// Removes what has had its time.
+    /// Removes expired idempotency keys.
     async fn run_upkeep(self) {
         loop {
             let purged = async {
@@ -213,7 +212,7 @@ impl Worker {
             if let Err(error) = purged {
                 warn!(
                     error = chain(&error),
-                    "old idempotency keys could not be removed; trying again"
+                    "removing old idempotency keys failed; trying again"
                 );
             }
             if self.shut_down_within(UPKEEP_INTERVAL).await {
@@ -225,7 +224,7 @@ impl Worker {
     async fn run_timers(self) {
         let mut pause = Pause::new();
         loop {
-            let rest = match self.act_on_time().await {
+            let delay = match self.act_on_time().await {
                 Ok(more) => {
                     pause = Pause::new();
                     if more { Duration::ZERO } else { TIMER_INTERVAL }
@@ -238,14 +237,15 @@ impl Worker {
                     pause.next()
                 }
             };
-            if self.shut_down_within(rest).await {
+            if self.shut_down_within(delay).await {
                 return;
             }
         }
     }
 
-    /// Acts on due times, then takes a step for each app with a new policy; whether such a walk
-    /// goes on. Due times come between any two steps, for a walk may be long.
+    /// Acts on due times, then rederives some customers of each app with a new policy. Returns true
+    /// if more customers remain. Due times come between any two such steps, because an app may have
+    /// many customers.
     async fn act_on_time(&self) -> Result<bool, StoreError> {
         let customers = timers::run_due(&self.store, self.clock.now()).await?;
         if customers > 0 {
@@ -254,7 +254,7 @@ impl Worker {
         policy::walk_on(&self.store, self.clock.now()).await
     }
 
-    /// The next batch, or `None` at shutdown. A queue that does not answer is asked again.
+    /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.
     async fn next_batch(&self, consumer: &mut impl Consumer) -> Option<Vec<Delivery>> {
         let mut pause = Pause::new();
         loop {
@@ -286,7 +286,7 @@ impl Worker {
         }
     }
 
-    /// Gives a batch back; whether the loop goes on, which is when the store answers again.
+    /// Gives a batch back and waits until the store answers again. Returns false at shutdown.
     async fn give_back(
         &self,
         consumer: &mut impl Consumer,
@@ -294,7 +294,7 @@ impl Worker {
         stop: Stop,
     ) -> bool {
         match stop {
-            // The consumer is dropped with what it holds.
+            // The consumer is dropped, and its unsettled messages with it.
             Stop::Shutdown => false,
             Stop::StoreAway => {
                 warn!(
@@ -314,8 +314,8 @@ impl Worker {
         }
     }
 
-    async fn shut_down_within(&self, rest: Duration) -> bool {
-        tokio::time::timeout(rest, self.shutdown.cancelled())
+    async fn shut_down_within(&self, delay: Duration) -> bool {
+        tokio::time::timeout(delay, self.shutdown.cancelled())
             .await
             .is_ok()
     }

@@ -1,30 +1,30 @@
-//! Rests between tries while something is away: growing, jittered, never over.
+//! Pauses between tries while something is away: growing, with jitter, without end.
 
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-/// The longest rest. What comes back is noticed within this time.
+/// The longest pause. What comes back is noticed within this time.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// The rests of one outage.
+/// The pauses of one outage.
 pub(super) struct Pause(ExponentialBackoff);
 
 impl Pause {
-    /// Begins with a tenth of a second, the length of a failover's hiccup.
+    /// Begins with a tenth of a second, about as long as a failover takes at best.
     pub(super) fn new() -> Self {
         Self(ExponentialBackoff {
             initial_interval: Duration::from_millis(100),
             current_interval: Duration::from_millis(100),
             max_interval: LONGEST,
-            // An outage ends when it ends: nothing is given up while it lasts.
+            // Never give up: an outage ends when it ends.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         })
     }
 
-    /// How long to rest before the next try.
+    /// Returns the time to wait before the next try.
     pub(super) fn next(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(LONGEST)
     }

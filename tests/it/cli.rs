@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::program::{err, out, tollgate};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{PADDLE_SECRET, STRIPE_SECRET, TestServer, environment};
+use tollgate::provider::STRIPE;
 
 /// The environment of a command that talks to a running test server and its store.
 fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {
@@ -79,7 +80,7 @@ async fn trigger_signs_a_sample_that_the_server_takes(engine: Engine) {
 
 async fn every_type_that_has_a_sample_is_taken(engine: Engine) {
     let server = TestServer::start(engine).await;
-    for provider in tollgate::domain::id::Provider::ALL {
+    for provider in tollgate::provider::names() {
         for kind in tollgate::provider::types(provider).filter(|kind| kind.sample.is_some()) {
             let payload = serde_json::from_str(kind.sample.unwrap()).unwrap();
             let event = server.deliver(provider, &payload).await;
@@ -167,9 +168,7 @@ async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server(eng
         "id": "evt_1", "type": "customer.subscription.updated", "created": 1_790_000_000,
         "livemode": true, "data": { "object": { "id": "sub_1" } },
     });
-    server
-        .deliver(tollgate::domain::id::Provider::Stripe, &event)
-        .await;
+    server.deliver(STRIPE.name, &event).await;
     let listed = tollgate(&["events", "list", "--outcome", "failed"], beside(&server)).await;
     assert!(
         out(&listed).contains("evt_1  payload_field_missing"),
@@ -195,7 +194,7 @@ async fn failed_events_are_listed_shown_and_replayed_beside_a_running_server(eng
 
 async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engine) {
     let server = TestServer::start(engine).await;
-    let stripe = tollgate::domain::id::Provider::Stripe;
+    let stripe = STRIPE.name;
     for number in 1..=2 {
         let event = json!({
             "id": format!("evt_{number}"), "type": "customer.subscription.updated",

@@ -261,7 +261,7 @@ fn wanted(email: &str) -> ProfileChange {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fifty_who_get_or_create_one_customer_get_the_same() {
+async fn fifty_concurrent_get_or_create_calls_get_the_same_customer() {
     let bench = test_store().await;
     let calls = (0..50).map(|n| {
         let store = bench.store.clone();
@@ -292,7 +292,7 @@ async fn fifty_who_get_or_create_one_customer_get_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_webhook_and_an_admin_who_make_the_same_customer_at_once_make_one() {
+async fn a_webhook_and_an_admin_creating_one_customer_at_once_create_one() {
     let bench = test_store().await;
     for round in 0..10 {
         let email = format!("c{round}@example.com");

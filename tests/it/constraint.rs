@@ -454,7 +454,7 @@ fn a_set_of_frozen_versions_finds_equal_versions_in_any_spelling() {
 }
 
 #[test]
-fn two_oddities_of_normalised_texts_do_not_read_back_as_themselves() {
+fn two_normalised_versions_do_not_survive_a_second_parse() {
     for (text, normalised, again) in [
         ("2023-01-31", "2023.01.31", "2023.01.31.0"),
         ("1.0-STABLE", "1.0.0.0-stable", "1.0.0.0"),
@@ -593,7 +593,7 @@ proptest! {
     }
 
     #[test]
-    fn reading_never_panics_on_texts_that_look_like_constraints(text in ALPHABET) {
+    fn parsing_never_panics_on_texts_that_look_like_constraints(text in ALPHABET) {
         if let Err(error) = Constraint::parse(&text) {
             let whole = error.atom().trim_end_matches('…');
             prop_assert!(text[error.at()..].starts_with(whole), "{error:?}");

@@ -144,7 +144,7 @@ fn orders_are_all_and_different() {
 #[test]
 fn cancel_uncancel_with_older() {
     let end = end_of(&[
-        sub("active").born().at(5),
+        sub("active").created().at(5),
         sub("active")
             .cancel_at(900)
             .before(|s| s.cancel_at = None)
@@ -274,7 +274,7 @@ fn unmapped_superseded() {
 
 #[test]
 fn deleted_customer_before_subscription() {
-    let end = end_of(&[sub("active").born().at(10), removed("cus_1", 20)]);
+    let end = end_of(&[sub("active").created().at(10), removed("cus_1", 20)]);
     assert_ended_at_20(&end);
 }
 
@@ -286,7 +286,7 @@ fn expired_then_late_created() {
 
 #[test]
 fn incomplete_then_canceled() {
-    let end = end_of(&[sub("incomplete").born().at(5), sub("canceled").at(20)]);
+    let end = end_of(&[sub("incomplete").created().at(5), sub("canceled").at(20)]);
     assert_never_counted(&end);
 }
 

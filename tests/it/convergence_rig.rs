@@ -12,9 +12,10 @@ use tollgate::domain::billing::history::{DisputeHistory, RefundHistory, Subscrip
 use tollgate::domain::customer::explain::Explanation;
 use tollgate::domain::customer::flag::{Flag, HeldFlag};
 use tollgate::domain::customer::row::Derived;
-use tollgate::domain::id::{ObjectKey, Provider, Scope};
+use tollgate::domain::id::{Kind, ObjectKey, Scope};
 use tollgate::domain::identity::account::AccountHistory;
 use tollgate::domain::time::Timestamp;
+use tollgate::provider::{self, PADDLE, STRIPE};
 
 /// Second `n` of provider time.
 pub(crate) fn at(n: i64) -> Timestamp {
@@ -24,22 +25,38 @@ pub(crate) fn at(n: i64) -> Timestamp {
 /// The local time of the named cases: after all events, before any end by failing too long.
 pub(crate) const NOW: i64 = 800;
 
+/// What the ids of these tests name, by how they begin.
+pub(crate) fn kind(id: &str) -> Kind {
+    match id.split('_').next().unwrap() {
+        "cus" | "ctm" => Kind::Account,
+        "sub" => Kind::Subscription,
+        "in" => Kind::Invoice,
+        "ch" => Kind::Charge,
+        "pi" => Kind::PaymentIntent,
+        "txn" => Kind::Transaction,
+        "dp" | "du" => Kind::Dispute,
+        "adj" => Kind::Adjustment,
+        "evt" => Kind::Event,
+        _ => panic!("what is {id}?"),
+    }
+}
+
 pub(crate) fn stripe(id: &str) -> ObjectKey {
     let scope = Scope {
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         livemode: true,
         connected: None,
     };
-    scope.key(id)
+    scope.key(kind(id), id)
 }
 
 pub(crate) fn paddle(id: &str) -> ObjectKey {
     let scope = Scope {
-        provider: Provider::Paddle,
+        provider: PADDLE.name,
         livemode: true,
         connected: None,
     };
-    scope.key(id)
+    scope.key(kind(id), id)
 }
 
 /// Prices A and B have plans, other prices do not.
@@ -51,7 +68,7 @@ pub(crate) fn plans() -> Plans {
             constraint: "*".to_owned(),
         }]
     };
-    let keys = Provider::ALL
+    let keys = provider::names()
         .into_iter()
         .flat_map(|p| ["A", "B"].map(|price| (p, price)));
     keys.map(|(provider, price)| ((provider, price.to_owned()), plan(price)))
@@ -88,7 +105,7 @@ pub(crate) fn sub_of(subscription: &ObjectKey, account: &ObjectKey, status: &str
         subscription: subscription.clone(),
         state,
         before: None,
-        born: false,
+        created: false,
         request: None,
         ended_at: None,
     })
@@ -103,8 +120,8 @@ fn item(price: &str) -> Item {
 }
 
 impl Sub {
-    pub(crate) fn born(mut self) -> Self {
-        self.0.born = true;
+    pub(crate) fn created(mut self) -> Self {
+        self.0.created = true;
         self
     }
 

@@ -109,8 +109,8 @@ fn kinds(end: &End, account: &str) -> Vec<FlagKind> {
 }
 
 #[test]
-fn a_recorded_sign_up_renewal_and_failure_end_the_same_in_any_order() {
-    let test = "a_recorded_sign_up_renewal_and_failure_end_the_same_in_any_order";
+fn a_sign_up_renewal_and_failure_end_the_same_in_any_order() {
+    let test = "a_sign_up_renewal_and_failure_end_the_same_in_any_order";
     let Some(folder) = recorded(test) else { return };
     let begin = [
         "customer.created--real-chain",
@@ -157,8 +157,8 @@ fn a_recorded_sign_up_renewal_and_failure_end_the_same_in_any_order() {
 }
 
 #[test]
-fn a_recorded_cancellation_and_its_undoing_in_one_second_end_the_same_in_any_order() {
-    let test = "a_recorded_cancellation_and_its_undoing_in_one_second_end_the_same_in_any_order";
+fn a_cancellation_undone_in_one_second_ends_the_same_in_any_order() {
+    let test = "a_cancellation_undone_in_one_second_ends_the_same_in_any_order";
     let Some(folder) = recorded(test) else { return };
     let pair = [
         "customer.subscription.updated--cancel-at-period-end",

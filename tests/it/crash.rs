@@ -1,5 +1,6 @@
 //! The program as a process, killed and ended while events arrive.
 
+use crate::support::spec::{header_name, sign};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::Provider;
-use tollgate::provider::{header_name, sign};
+use tollgate::provider::STRIPE;
 
 use crate::support::{call, client, environment, secret, stripe_customer, stripe_event};
 
@@ -102,8 +102,8 @@ async fn send(port: u16, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<u
             customer,
         );
         let body = event.to_string().into_bytes();
-        let signature = sign(Provider::Stripe, &secret(Provider::Stripe), &body, now);
-        let header = header_name(Provider::Stripe);
+        let signature = sign(STRIPE.name, &secret(STRIPE.name), &body, now);
+        let header = header_name(STRIPE.name);
         let answer = client
             .post(&url)
             .header(header, signature)
@@ -150,7 +150,7 @@ async fn check(port: u16, taken: &[usize]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_got_200_before_a_kill_has_one_effect_after_the_next_start() {
+async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port();
     let (next, stop) = (

@@ -8,9 +8,10 @@ use tollgate::domain::billing::fact::{DisputeStage, Fact, Occurrence};
 use tollgate::domain::customer::act::{ActError, FreezeOrder};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
-use tollgate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
+use tollgate::domain::id::{CustomerId, Kind, ObjectKey, Scope};
 use tollgate::domain::policy::{OnFullRefund, Policy};
 use tollgate::domain::time::Timestamp;
+use tollgate::provider::STRIPE;
 use uuid::Uuid;
 
 use crate::convergence_rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
@@ -328,14 +329,14 @@ fn an_admin_made_customer_is_found_by_address_and_by_id() {
 #[test]
 fn a_test_account_never_joins_a_live_one_by_its_address() {
     let test = Scope {
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         livemode: false,
         connected: None,
     };
     let mut in_test = contact("cus_2", X, 5);
     for fact in &mut in_test.facts {
         if let tollgate::domain::billing::fact::Fact::Contact(contact) = fact {
-            contact.account = test.key("cus_2");
+            contact.account = test.key(Kind::Account, "cus_2");
         }
     }
     for admin_made in [false, true] {
@@ -345,7 +346,10 @@ fn a_test_account_never_joins_a_live_one_by_its_address() {
         }
         desk.post(&in_test);
         desk.post(&contact("cus_1", X, 10));
-        let (live, test) = (desk.id("cus_1"), &desk.row(&test.key("cus_2")).id);
+        let (live, test) = (
+            desk.id("cus_1"),
+            &desk.row(&test.key(Kind::Account, "cus_2")).id,
+        );
         assert_ne!(
             live, *test,
             "with a customer made by an admin: {admin_made}"

@@ -83,7 +83,7 @@ const BILLING: &[Held] = &[(Hold::Billing, "suspended", true)];
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn every_standing_of_a_subscription_is_told_with_its_reason() {
+fn every_standing_of_a_subscription_is_explained_with_its_reason() {
     let none = Policy::default;
     let nothing: &dyn Fn(&mut Desk) = &|_| {};
     let case = |name, policy, events, status, holds, told| Case {
@@ -402,7 +402,7 @@ const GOOD: fn() -> Occurrence = || sub("active").at(10);
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn every_hold_is_told_alone_and_beside_others() {
+fn every_hold_is_explained_alone_and_beside_others() {
     let none = Policy::default;
     let with = |standing| {
         let tied = [stripe("cus_1")];
@@ -642,7 +642,7 @@ fn every_hold_is_told_alone_and_beside_others() {
 }
 
 #[test]
-fn each_account_is_told_with_how_it_found_its_customer() {
+fn each_account_is_explained_with_how_it_was_linked() {
     let events = || {
         vec![
             contact("cus_1", X, 10),
@@ -689,7 +689,7 @@ fn each_account_is_told_with_how_it_found_its_customer() {
 }
 
 #[test]
-fn what_comes_when_nothing_comes_is_told_in_order() {
+fn the_steps_of_timers_are_predicted_in_order() {
     let mut desk = Desk::new(policy(|p| p.suspend_after = Span::days(3)));
     desk.post(&sub("active").at(5));
     desk.post(&failed(10));
@@ -722,7 +722,7 @@ fn what_comes_when_nothing_comes_is_told_in_order() {
 }
 
 #[test]
-fn long_lists_are_told_in_part_and_given_whole() {
+fn long_lists_are_complete_as_data_and_shortened_in_sentences() {
     let mut desk = Desk::new(Policy::default());
     for n in 1..=30 {
         let subscription = stripe(&format!("sub_{n:02}"));

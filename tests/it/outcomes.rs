@@ -91,13 +91,13 @@ async fn each_recorded_payload_alone_has_the_outcome_of_the_table(engine: Engine
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_own_payload_alone_has_the_outcome_of_the_table_over_rabbitmq() {
+async fn each_own_payload_has_the_outcome_of_the_table_over_rabbitmq() {
     check_over_rabbitmq(&own(), &outcomes().own).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_recorded_payload_alone_has_the_outcome_of_the_table_over_rabbitmq() {
-    let test = "each_recorded_payload_alone_has_the_outcome_of_the_table_over_rabbitmq";
+async fn each_recorded_payload_has_the_outcome_of_the_table_over_rabbitmq() {
+    let test = "each_recorded_payload_has_the_outcome_of_the_table_over_rabbitmq";
     let Some(folder) = recorded(test) else {
         return;
     };

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tollgate::clock::Clock;
 use tollgate::domain::event::EventError;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::Mode;
+use tollgate::provider::{Mode, STRIPE};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::queue::rabbitmq::{RabbitQueue, RabbitSettings};
@@ -136,16 +136,16 @@ macro_rules! every_queue {
 
 every_queue![
     messages_come_whole_and_in_batches_no_larger_than_asked,
-    what_is_in_hand_is_given_to_nobody_else,
+    a_message_in_hand_is_given_to_no_other_consumer,
     what_a_dropped_consumer_held_comes_again,
     what_a_killed_process_held_comes_again,
     an_acknowledged_message_is_gone_for_good,
     what_is_acknowledged_out_of_order_takes_nothing_else_with_it,
-    a_retry_rests_for_its_delay_and_counts_the_attempt,
+    a_retry_waits_for_its_delay_and_counts_the_attempt,
     a_dead_letter_goes_to_the_lane_failed_with_its_reason,
     a_batch_is_settled_each_message_in_its_own_way,
     what_is_given_back_comes_again_with_no_attempt_used_up,
-    headers_of_every_kind_travel_whole,
+    all_headers_survive_a_round_trip,
     a_waiting_consumer_is_woken_by_a_publish,
     publishes_at_the_same_time_are_all_kept,
     large_messages_come_in_smaller_batches_and_none_is_left_out,
@@ -155,7 +155,7 @@ every_queue![
 fn message(id: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: id.to_owned(),
         event_type: "invoice.paid".to_owned(),
         received_at: Timestamp::from_nanos(5),
@@ -220,7 +220,7 @@ async fn messages_come_whole_and_in_batches_no_larger_than_asked(rig: Rig) {
     assert_eq!(ids(&take(&mut *consumer, 2).await), ["evt_3"]);
 }
 
-async fn what_is_in_hand_is_given_to_nobody_else(rig: Rig) {
+async fn a_message_in_hand_is_given_to_no_other_consumer(rig: Rig) {
     rig.publish("evt_1").await;
     let (mut one, mut two) = (rig.consumer(Lane::Work), rig.consumer(Lane::Work));
     let batch = take(&mut *one, 10).await;
@@ -273,7 +273,7 @@ async fn what_is_acknowledged_out_of_order_takes_nothing_else_with_it(rig: Rig) 
     assert!(rig.is_empty(&mut *after).await);
 }
 
-async fn a_retry_rests_for_its_delay_and_counts_the_attempt(rig: Rig) {
+async fn a_retry_waits_for_its_delay_and_counts_the_attempt(rig: Rig) {
     rig.publish("evt_1").await;
     let mut consumer = rig.consumer(Lane::Work);
     let batch = take(&mut *consumer, 10).await;
@@ -350,7 +350,7 @@ async fn what_is_given_back_comes_again_with_no_attempt_used_up(rig: Rig) {
     assert_eq!(ids(&third), ["evt_3"], "it takes again when it is asked");
 }
 
-async fn headers_of_every_kind_travel_whole(rig: Rig) {
+async fn all_headers_survive_a_round_trip(rig: Rig) {
     let mut consumer = rig.consumer(Lane::Work);
     let publisher = rig.publisher();
     let replays = [None, Some(false), Some(true)];

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tollgate::domain::id::Provider;
+use tollgate::provider::STRIPE;
 
 use crate::support::stores::Engine;
 use crate::support::{
@@ -223,7 +223,7 @@ async fn paying_customer(server: &TestServer) -> (String, String) {
         stripe_event("evt_1", "customer.created", now, contact),
         stripe_event("evt_2", "customer.subscription.created", now + 1, bought),
     ] {
-        server.deliver(Provider::Stripe, &event).await;
+        server.deliver(STRIPE.name, &event).await;
     }
     let (_, customer) = server
         .get("/api/v1/customers/by-external/stripe_cus_1")
@@ -260,7 +260,7 @@ async fn composer_is_let_in_and_kept_out_as_the_status_changes() {
         seconds_from_now(-50),
         overdue,
     );
-    server.deliver(Provider::Stripe, &event).await;
+    server.deliver(STRIPE.name, &event).await;
     Registry::assert_refused(&registry.install(token, "^1.0").await, "403");
     let paid = stripe_subscription("sub_1", "cus_1", "active");
     let event = stripe_event(
@@ -269,7 +269,7 @@ async fn composer_is_let_in_and_kept_out_as_the_status_changes() {
         seconds_from_now(-40),
         paid,
     );
-    server.deliver(Provider::Stripe, &event).await;
+    server.deliver(STRIPE.name, &event).await;
     Registry::assert_installed(&registry.install(token, "^1.0").await, "1.1.0");
 
     // An admin freezes, and ends.

@@ -19,7 +19,7 @@ use clap::Args;
 use super::CliError;
 use super::output::line;
 use super::stop::StopOrders;
-use crate::domain::id::Provider;
+use crate::provider;
 use stage::{Stage, expect, expect_code};
 use story::Customer;
 use table::Table;
@@ -151,7 +151,7 @@ async fn keep(stage: Stage) -> Result<ExitCode, CliError> {
     line(&format!(
         "  access check   {base}/access?package=acme/forms&version=1.0.0"
     ));
-    for provider in Provider::ALL {
+    for provider in provider::names() {
         line(&format!("  webhooks       {base}/webhooks/{provider}"));
         line(&format!("    secret       {}", stage.secret(provider)));
     }

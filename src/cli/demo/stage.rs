@@ -17,7 +17,7 @@ use crate::cli::trigger::client;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
-use crate::provider::{header_name, sign};
+use crate::provider::{PADDLE, STRIPE};
 use crate::random;
 
 /// How long the demo waits for an outcome: some hundred times what it takes.
@@ -67,7 +67,7 @@ impl Stage {
         let clock = Arc::new(StoryClock(AtomicI64::new(i64::MIN)));
         let shared = Arc::clone(&clock) as Arc<dyn Clock>;
         let server = Embedded::start("demo", &settings, shared).await?;
-        let secrets = [(Provider::Stripe, stripe), (Provider::Paddle, paddle)];
+        let secrets = [(STRIPE.name, stripe), (PADDLE.name, paddle)];
         Ok(Self {
             server,
             clock,
@@ -121,14 +121,14 @@ impl Stage {
 
     /// Says through the API what the prices buy.
     pub(super) async fn set_plans(&self) -> Result<(), CliError> {
-        for (provider, price, packages) in PLANS {
+        for (spec, price, packages) in PLANS {
             let packages: Vec<Value> = packages
                 .iter()
                 .map(
                     |(package, constraint)| json!({ "package": package, "constraint": constraint }),
                 )
                 .collect();
-            let path = format!("/api/v1/plans/{provider}/{price}");
+            let path = format!("/api/v1/plans/{}/{price}", spec.name);
             self.api("PUT", &path, Some(json!({ "packages": packages })))
                 .await?;
         }
@@ -201,15 +201,15 @@ impl Stage {
     }
 
     async fn post(&self, webhook: &Webhook) -> Result<String, CliError> {
-        let url = format!("{}/webhooks/{}", self.base(), webhook.provider);
+        let url = format!("{}/webhooks/{}", self.base(), webhook.provider.name);
         let body = webhook.payload.clone().into_bytes();
-        let key = self.secrets.get(&webhook.provider);
+        let key = self.secrets.get(&webhook.provider.name);
         let key = key.ok_or_else(|| CliError::Demo("a secret is missing".to_owned()))?;
-        let signature = sign(webhook.provider, key, &body, self.clock.now());
+        let signature = webhook.provider.sign(key, &body, self.clock.now());
         let request = self
             .client
             .post(&url)
-            .header(header_name(webhook.provider), signature)
+            .header(webhook.provider.header, signature)
             .body(body);
         let answer = request.send().await.map_err(CliError::http(&url))?;
         let status = answer.status().as_u16();

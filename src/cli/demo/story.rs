@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::cli::CliError;
-use crate::domain::id::Provider;
+use crate::provider::{PADDLE, STRIPE, Spec};
 
 /// The people of the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +56,7 @@ impl fmt::Display for Customer {
 /// A webhook of the story.
 #[derive(Clone, Debug)]
 pub(super) struct Webhook {
-    pub(super) provider: Provider,
+    pub(super) provider: &'static Spec,
     pub(super) customer: Customer,
     pub(super) event_type: &'static str,
     pub(super) payload: String,
@@ -68,15 +68,11 @@ pub(super) struct Webhook {
 type Grant = (&'static str, &'static str);
 
 /// What the prices of the story buy.
-pub(super) const PLANS: [(Provider, &str, &[Grant]); 4] = [
-    (Provider::Stripe, "price_1TgTeamMonthly0000000001", TEAM),
-    (
-        Provider::Stripe,
-        "price_1TgBusinessMonthly00000001",
-        BUSINESS,
-    ),
-    (Provider::Paddle, "pri_01ktteam000000000000000001", TEAM),
-    (Provider::Paddle, "pri_01ktbsns000000000000000001", BUSINESS),
+pub(super) const PLANS: [(&Spec, &str, &[Grant]); 4] = [
+    (STRIPE, "price_1TgTeamMonthly0000000001", TEAM),
+    (STRIPE, "price_1TgBusinessMonthly00000001", BUSINESS),
+    (PADDLE, "pri_01ktteam000000000000000001", TEAM),
+    (PADDLE, "pri_01ktbsns000000000000000001", BUSINESS),
 ];
 const TEAM: &[Grant] = &[("acme/forms", "^1.0")];
 const BUSINESS: &[Grant] = &[("acme/forms", "*"), ("acme/charts", "^1.0")];
@@ -87,7 +83,7 @@ macro_rules! stripe {
     };
     ($customer:ident, $type:literal, $what:literal, $status:expr) => {
         row(
-            Provider::Stripe,
+            STRIPE,
             Customer::$customer,
             $type,
             include_str!(concat!(
@@ -108,7 +104,7 @@ macro_rules! paddle {
     };
     ($customer:ident, $type:literal, $what:literal, $status:expr) => {
         row(
-            Provider::Paddle,
+            PADDLE,
             Customer::$customer,
             $type,
             include_str!(concat!(
@@ -127,7 +123,7 @@ macro_rules! paddle {
 macro_rules! zoe {
     ($type:literal, $what:literal) => {
         row(
-            Provider::Stripe,
+            STRIPE,
             Customer::Zoe,
             $type,
             include_str!(concat!(
@@ -145,7 +141,7 @@ macro_rules! zoe {
 type Status = Option<&'static str>;
 
 fn row(
-    provider: Provider,
+    provider: &'static Spec,
     customer: Customer,
     event_type: &'static str,
     payload: &str,
@@ -288,7 +284,7 @@ fn in_zoes_name(mut webhook: Webhook) -> Result<Webhook, CliError> {
     Ok(webhook)
 }
 
-pub(super) fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
+fn not_json(webhook: &Webhook, error: &serde_json::Error) -> CliError {
     CliError::Demo(format!(
         "the payload of {} is not JSON: {error}",
         webhook.event_type

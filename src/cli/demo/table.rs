@@ -40,7 +40,7 @@ impl Table {
             "{}  {}  {:<6}  {:<30}  {}  {}",
             clock(occurred_at),
             webhook.customer,
-            webhook.provider.as_str(),
+            webhook.provider.name.as_str(),
             webhook.event_type,
             self.outcome(outcome),
             operations.join(", "),

@@ -1,11 +1,9 @@
 //! What happens when: the webhooks of all lives, releases and access checks, on one line of time.
 
-use serde_json::Value;
-
-use super::story::{Customer, Webhook, ada, ben, fay, hal, not_json};
+use super::story::{Customer, Webhook, ada, ben, fay, hal};
 use crate::cli::CliError;
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::provider::Mode;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -136,14 +134,8 @@ pub(super) fn last_checks(
 }
 
 fn occurred_at(webhook: &Webhook) -> Result<Timestamp, CliError> {
-    let payload: Value =
-        serde_json::from_str(&webhook.payload).map_err(|error| not_json(webhook, &error))?;
-    let at = match webhook.provider {
-        Provider::Stripe => payload["created"]
-            .as_i64()
-            .and_then(Timestamp::from_seconds),
-        Provider::Paddle => payload["occurred_at"].as_str().and_then(Timestamp::parse),
-    };
+    let reading = webhook.provider.read(webhook.payload.as_bytes(), Mode::Any);
+    let at = reading.ok().and_then(|reading| reading.occurred_at);
     at.ok_or_else(|| CliError::Demo(format!("the payload of {} has no time", webhook.event_type)))
 }
 

@@ -16,6 +16,7 @@ mod life;
 mod model;
 mod person;
 mod post;
+mod provider;
 mod report;
 mod shop;
 mod target;

@@ -3,8 +3,8 @@
 //! This is the whole memory of the model. It is written by the lives as they go, in the true
 //! order of things, and knows nothing of how Tollgate keeps or derives anything.
 
+use super::provider::Provider;
 use crate::cli::simulate::shop::Price;
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
 /// Somebody who buys.

@@ -119,7 +119,7 @@ pub(super) fn print_differences(traffic: &Traffic, differences: &[Difference]) {
             line(&format!(
                 "    {:<30}  {:<6}  {:<32}  {}",
                 webhook.at.to_string(),
-                webhook.provider.as_str(),
+                webhook.provider.to_string(),
                 webhook.event_type,
                 webhook.id,
             ));

@@ -1,6 +1,6 @@
 //! What is for sale: the same four plans at both providers.
 
-use crate::domain::id::Provider;
+use super::provider::Provider;
 
 /// A price and what it buys.
 #[derive(Debug, PartialEq, Eq)]

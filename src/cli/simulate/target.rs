@@ -11,13 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::person::AdminMade;
+use super::provider::Provider;
 use super::shop;
 use crate::cli::CliError;
 use crate::cli::trigger::client;
 use crate::clock::Clock;
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
-use crate::provider::{header_name, sign};
 use crate::random;
 
 /// How long a new secret may take to be known to all receivers: they ask every five seconds.
@@ -193,11 +192,11 @@ impl Target {
         let key = self.secrets.get(&provider);
         let key = key.ok_or_else(|| CliError::Simulation("a secret is missing".to_owned()))?;
         let body = body.into_bytes();
-        let signature = sign(provider, key, &body, self.now());
+        let signature = provider.spec().sign(key, &body, self.now());
         let request = self
             .client
             .post(&url)
-            .header(header_name(provider), signature)
+            .header(provider.spec().header, signature)
             .header("content-type", "application/json")
             .body(body);
         let answer = request.send().await.map_err(CliError::http(&url))?;

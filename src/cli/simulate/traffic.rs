@@ -6,7 +6,7 @@ use super::delivery::Delivery;
 use super::life::{MONTH, Span, Webhook, live};
 use super::model::{self, Picture};
 use super::person::{Form, Person};
-use crate::domain::id::Provider;
+use super::provider::Provider;
 use crate::domain::time::Timestamp;
 
 /// Everybody's life, and all webhooks in their true order.

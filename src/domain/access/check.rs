@@ -1,7 +1,7 @@
-//! Who may have which version of which package: the answer that registries ask for.
+//! The access check: may this token have this version of this package? Registries ask this.
 //!
-//! Judged from the outside in, so that the code names the first thing that stands in the way:
-//! the token, what the token is for, the customer, the package, the version.
+//! The check goes from the outside in (the token, its scope, the customer, the package, the
+//! version), so that the code names the first obstacle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +15,15 @@ use crate::domain::customer::row::{Derived, PackageVersion, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// The answer's stable code.
+/// The stable code of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessCode {
-    /// Yes.
+    /// Access is allowed.
     Ok,
-    /// No token, none that is known, or one whose customer was deleted.
+    /// The token is missing or unknown, or its customer was deleted.
     TokenUnknown,
-    /// The token has run out.
+    /// The token has expired.
     TokenExpired,
     /// The token is not for this package.
     TokenScope,
@@ -35,7 +35,7 @@ pub enum AccessCode {
     CustomerSuspended,
     /// The customer is expired.
     CustomerExpired,
-    /// The customer is frozen, and this version is not among what that leaves.
+    /// The customer is frozen, and this version is not among those that it keeps.
     VersionNotFrozen,
 }
 
@@ -52,31 +52,31 @@ words!(AccessCode, all {
 });
 
 impl AccessCode {
-    /// Whether it means yes.
+    /// True if access is allowed.
     pub fn is_allowed(self) -> bool {
         self == Self::Ok
     }
 }
 
-/// All that an answer rests on.
+/// Everything that an answer depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
     /// The token that was shown; `None` when an admin asks about the customer.
     pub token: Option<&'a CustomerToken>,
-    /// What is shown of the customer.
+    /// The derived state of the customer.
     pub derived: &'a Derived,
-    /// Everything that grants it packages: by hand, and by the plans of what it pays for. For a
-    /// frozen customer those of what it paid for.
+    /// The customer's grants: those given by hand, and those of the plans that it pays for. For a
+    /// frozen customer, of the plans that it paid for.
     pub grants: &'a [PackageGrant],
-    /// The known releases, at least of the packages that are asked for; read only for customers
-    /// that are frozen without a list of versions.
+    /// The known releases, at least of the packages in question; only used for customers that are
+    /// frozen without a list of versions.
     pub releases: &'a [Release],
 }
 
-/// What stands in the way before any package is looked at.
+/// Checks everything that does not depend on a package.
 ///
 /// # Errors
-/// The code that says what it is.
+/// When access is denied, with the code of the reason.
 pub fn check_holder(holder: Holder<'_>, now: Timestamp) -> Result<(), AccessCode> {
     if holder.token.is_some_and(|token| token.is_expired(now)) {
         return Err(AccessCode::TokenExpired);
@@ -88,10 +88,10 @@ pub fn check_holder(holder: Holder<'_>, now: Timestamp) -> Result<(), AccessCode
     }
 }
 
-/// Whether the holder may have a version of a package, or, without a version, any of it.
+/// Decides whether the holder may have a version of a package, or, without a version, any version.
 ///
-/// A text that is no version is refused, and so is everything that a grant whose constraint
-/// cannot be read would have allowed.
+/// A text that is not a version is refused. A grant whose constraint cannot be parsed allows
+/// nothing.
 pub fn decide(
     holder: Holder<'_>,
     package: &str,
@@ -116,11 +116,11 @@ pub fn decide(
     found.err().unwrap_or(AccessCode::Ok)
 }
 
-const fn is_frozen(shown: &Derived) -> bool {
-    matches!(shown.status, Status::Frozen { .. })
+const fn is_frozen(derived: &Derived) -> bool {
+    matches!(derived.status, Status::Frozen { .. })
 }
 
-/// Frozen to exact versions: those, and nothing but those.
+/// Decides for a customer that is frozen to exact versions: it has those and nothing else.
 fn among(
     versions: &[PackageVersion],
     grants: &[PackageGrant],
@@ -201,7 +201,7 @@ fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(
     }
 }
 
-/// Whether a customer frozen at an instant has this release of this package.
+/// Reports whether a customer that is frozen at an instant can reach this release.
 fn reachable(release: &Release, package: &str, at: Timestamp, constraints: &[Constraint]) -> bool {
     release.package == package
         && release.released_at <= at
@@ -209,17 +209,17 @@ fn reachable(release: &Release, package: &str, at: Timestamp, constraints: &[Con
             .is_ok_and(|version| constraints.iter().any(|it| it.allows(&version)))
 }
 
-/// What may be had of a package.
+/// The versions of a package that a customer may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Every version that one of these Composer constraints lets through.
+    /// Every version that one of these Composer constraints allows.
     Constraints(BTreeSet<String>),
-    /// These versions, as they were written.
+    /// Exactly these versions, as they were written.
     Versions(Vec<String>),
 }
 
-/// Everything that the holder may have, by package: what registries filter their metadata with.
-/// Nothing, if [`check_holder`] says no.
+/// Returns everything that the holder may have, by package, so that registries can filter their
+/// metadata. Empty if [`check_holder`] denies access.
 pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent> {
     if check_holder(holder, now).is_err() {
         return BTreeMap::new();
@@ -257,8 +257,8 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
     packages
 }
 
-/// The versions that a frozen customer can reach now: those that it was frozen to, or else what
-/// was released until then and is granted. `None` for customers that are not frozen.
+/// Returns the versions that a frozen customer can reach now: those that it was frozen to, or else
+/// what was released until then and is granted. `None` for customers that are not frozen.
 pub fn frozen_versions(holder: Holder<'_>) -> Option<Vec<PackageVersion>> {
     let Status::Frozen { at } = holder.derived.status else {
         return None;
@@ -300,7 +300,8 @@ pub fn frozen_versions(holder: Holder<'_>) -> Option<Vec<PackageVersion>> {
     Some(versions)
 }
 
-/// Grants whose constraint cannot be read. They allow nothing; somebody should know.
+/// Returns the grants whose constraint cannot be parsed. They allow nothing, which somebody should
+/// know.
 pub fn unreadable(grants: &[PackageGrant]) -> impl Iterator<Item = &PackageGrant> {
     grants
         .iter()

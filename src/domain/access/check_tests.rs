@@ -1,4 +1,4 @@
-//! Who gets what, as tables.
+//! The access check, as tables of cases.
 
 use super::*;
 use crate::domain::id::{CustomerId, TokenId};
@@ -28,7 +28,7 @@ fn token(packages: &[&str], expires_at: Option<Timestamp>) -> CustomerToken {
     }
 }
 
-fn shown(status: Status, versions: Option<&[(&str, &str)]>) -> Derived {
+fn derived(status: Status, versions: Option<&[(&str, &str)]>) -> Derived {
     let version = |&(package, version): &(&str, &str)| PackageVersion {
         package: package.to_owned(),
         version: version.to_owned(),
@@ -53,7 +53,7 @@ fn releases() -> Vec<Release> {
 }
 
 #[test]
-fn the_code_names_the_first_thing_in_the_way() {
+fn the_code_names_the_first_obstacle() {
     let fine = token(&[], None);
     let narrow = token(&["b/*"], None);
     let ended = token(&["b/*"], Some(at(50)));
@@ -65,7 +65,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "in range",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/lib",
             "2.1.0",
             AccessCode::Ok,
@@ -73,7 +73,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "no version asked",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/lib",
             "",
             AccessCode::Ok,
@@ -81,7 +81,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "run-out token",
             &ended,
-            shown(Status::Suspended, None),
+            derived(Status::Suspended, None),
             "a/lib",
             "2.1.0",
             AccessCode::TokenExpired,
@@ -89,7 +89,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "narrow token",
             &narrow,
-            shown(Status::Suspended, None),
+            derived(Status::Suspended, None),
             "a/lib",
             "2.1.0",
             AccessCode::TokenScope,
@@ -97,7 +97,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "suspended",
             &fine,
-            shown(Status::Suspended, None),
+            derived(Status::Suspended, None),
             "a/lib",
             "2.1.0",
             AccessCode::CustomerSuspended,
@@ -105,7 +105,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "expired",
             &fine,
-            shown(Status::Expired, None),
+            derived(Status::Expired, None),
             "a/lib",
             "2.1.0",
             AccessCode::CustomerExpired,
@@ -113,7 +113,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "other package",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/none",
             "2.1.0",
             AccessCode::PackageNotGranted,
@@ -121,7 +121,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "out of range",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/lib",
             "3.0.0",
             AccessCode::VersionNotAllowed,
@@ -129,7 +129,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "no version at all",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/lib",
             "latest!",
             AccessCode::VersionNotAllowed,
@@ -137,7 +137,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "broken grant",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/broken",
             "2.0.0",
             AccessCode::VersionNotAllowed,
@@ -145,7 +145,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "broken grant, any",
             &fine,
-            shown(Status::Active, None),
+            derived(Status::Active, None),
             "a/broken",
             "",
             AccessCode::VersionNotAllowed,
@@ -153,7 +153,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, released",
             &fine,
-            shown(frozen, None),
+            derived(frozen, None),
             "a/lib",
             "v2.0",
             AccessCode::Ok,
@@ -161,7 +161,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, released later",
             &fine,
-            shown(frozen, None),
+            derived(frozen, None),
             "a/lib",
             "2.1.0",
             AccessCode::VersionNotFrozen,
@@ -169,7 +169,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, never released",
             &fine,
-            shown(frozen, None),
+            derived(frozen, None),
             "a/lib",
             "2.0.1",
             AccessCode::VersionNotFrozen,
@@ -177,7 +177,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, not granted",
             &fine,
-            shown(frozen, None),
+            derived(frozen, None),
             "a/lib",
             "3.0.0",
             AccessCode::VersionNotAllowed,
@@ -185,7 +185,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, any",
             &fine,
-            shown(frozen, None),
+            derived(frozen, None),
             "a/lib",
             "",
             AccessCode::Ok,
@@ -193,7 +193,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, listed",
             &fine,
-            shown(frozen, Some(exact)),
+            derived(frozen, Some(exact)),
             "a/lib",
             "2.0",
             AccessCode::Ok,
@@ -201,7 +201,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, not listed",
             &fine,
-            shown(frozen, Some(exact)),
+            derived(frozen, Some(exact)),
             "a/lib",
             "2.1.0",
             AccessCode::VersionNotFrozen,
@@ -209,7 +209,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, listed, not granted",
             &fine,
-            shown(frozen, Some(exact)),
+            derived(frozen, Some(exact)),
             "a/other",
             "1.0.0.0",
             AccessCode::Ok,
@@ -217,7 +217,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, package not listed",
             &fine,
-            shown(frozen, Some(exact)),
+            derived(frozen, Some(exact)),
             "a/broken",
             "1.0",
             AccessCode::VersionNotFrozen,
@@ -225,7 +225,7 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "frozen, package unknown",
             &fine,
-            shown(frozen, Some(exact)),
+            derived(frozen, Some(exact)),
             "a/none",
             "1.0",
             AccessCode::PackageNotGranted,
@@ -233,16 +233,16 @@ fn the_code_names_the_first_thing_in_the_way() {
         (
             "list kept, not frozen",
             &fine,
-            shown(Status::Active, Some(exact)),
+            derived(Status::Active, Some(exact)),
             "a/lib",
             "2.1.0",
             AccessCode::Ok,
         ),
     ];
-    for (name, token, shown, package, version, expected) in cases {
+    for (name, token, derived, package, version, expected) in cases {
         let holder = Holder {
             token: Some(token),
-            derived: &shown,
+            derived: &derived,
             grants: &grants,
             releases: &releases,
         };
@@ -257,11 +257,11 @@ fn the_code_names_the_first_thing_in_the_way() {
 
 #[test]
 fn frozen_without_known_releases_reaches_nothing() {
-    let shown = shown(Status::Frozen { at: at(20) }, None);
+    let derived = derived(Status::Frozen { at: at(20) }, None);
     let grants = [grant("a/lib", "*")];
     let holder = Holder {
         token: None,
-        derived: &shown,
+        derived: &derived,
         grants: &grants,
         releases: &[],
     };
@@ -284,7 +284,7 @@ fn everything_is_what_decide_allows() {
     ];
     let releases = releases();
     let narrow = token(&["a/*"], None);
-    let active = shown(Status::Active, None);
+    let active = derived(Status::Active, None);
     let holder = Holder {
         token: Some(&narrow),
         derived: &active,
@@ -295,7 +295,7 @@ fn everything_is_what_decide_allows() {
     let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Constraints(both))]);
     assert_eq!(everything(holder, at(100)), expected);
 
-    let frozen = shown(Status::Frozen { at: at(20) }, None);
+    let frozen = derived(Status::Frozen { at: at(20) }, None);
     let holder = Holder {
         derived: &frozen,
         ..holder
@@ -304,7 +304,7 @@ fn everything_is_what_decide_allows() {
     let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Versions(two))]);
     assert_eq!(everything(holder, at(100)), expected);
 
-    let suspended = shown(Status::Suspended, None);
+    let suspended = derived(Status::Suspended, None);
     assert!(
         everything(
             Holder {

@@ -1,13 +1,13 @@
-//! Licences: keys that stand for a product which a customer bought.
+//! Licences: keys for products that a customer bought.
 //!
-//! A licence is valid only while its customer's status allows: who suspends or expires a customer
-//! suspends all its licences with one word, and a billing event does the same. A frozen customer
-//! keeps what it has, so its licences stay valid, and an answer says that it is frozen and since
-//! when: a product that has versions can refuse those that came later.
+//! A licence is valid only while its customer's status allows it: suspending or expiring a
+//! customer, by an admin or by a billing event, suspends all its licences at once. A frozen
+//! customer keeps what it has, so its licences stay valid, and the answer tells since when it is
+//! frozen: a product with versions can then refuse later ones.
 //!
-//! Keys are kept as they are. They are what was sold, not what guards the seller: support looks
-//! them up, lists show them, and a customer who lost one gets the same again. A key opens nothing
-//! here; who asks whether it is valid shows an admin token.
+//! Keys are stored in plain text. They are the goods, not a secret of the seller: support looks
+//! them up, lists show them, and a customer who lost one gets the same key again. A key opens
+//! nothing here; checking one requires an admin token.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,61 +17,62 @@ use crate::domain::id::{CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// How many random bytes make a key.
+/// The number of random bytes in a generated key.
 pub const KEY_BYTES: usize = 25;
-/// Characters between two hyphens of a made key.
+/// The number of characters between two hyphens of a generated key.
 const GROUP: usize = 5;
-/// What made keys are written with: digits and capitals without I, L, O and U, which are read as
-/// others or make words. <https://www.crockford.com/base32.html>
+/// The characters of generated keys: digits and capitals without I, L, O and U, which are misread
+/// or form words. <https://www.crockford.com/base32.html>
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A licence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct License {
-    /// Names it in the API.
+    /// The id in the API.
     pub id: LicenseId,
-    /// The row that it was given to. It counts for the customer that this row belongs to now.
+    /// The row that the licence was given to. It counts for the customer that this row belongs to
+    /// now.
     pub customer: CustomerId,
-    /// What it is for, in the seller's words.
+    /// The product, in the seller's words.
     pub product: String,
-    /// What the customer types in; unique within the app.
+    /// The text that the customer enters; unique within the app.
     pub key: String,
-    /// Anything that the seller wants kept; not read here.
+    /// Any data of the seller's; stored but not interpreted.
     pub metadata: Map<String, Value>,
-    /// When it was made, by the local clock.
+    /// The time of creation, by the local clock.
     pub created_at: Timestamp,
-    /// From when it is no longer valid.
+    /// The time from which it is no longer valid.
     pub expires_at: Option<Timestamp>,
-    /// Set while an admin has taken it back.
+    /// Set while it is revoked.
     pub revoked: Option<Revocation>,
 }
 
-/// How a licence was taken back.
+/// The revocation of a licence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// By the local clock.
+    /// The time of revocation, by the local clock.
     pub at: Timestamp,
-    /// The admin's words.
+    /// The reason that the admin gave.
     pub reason: Option<String>,
 }
 
-/// The key of these random bytes: five groups of five characters, 125 random bits.
+/// Generates the key of these random bytes: five groups of five characters, 125 random bits.
 pub fn made_key(random: [u8; KEY_BYTES]) -> String {
     let mut key = String::with_capacity(KEY_BYTES + KEY_BYTES / GROUP);
     for (index, byte) in random.into_iter().enumerate() {
         if index > 0 && index % GROUP == 0 {
             key.push('-');
         }
-        // 32 divides 256, so every character is as likely as another.
+        // 32 divides 256, so all characters are equally likely.
         key.push(char::from(ALPHABET[usize::from(byte % 32)]));
     }
     key
 }
 
-/// What a licence is by itself, whoever has it.
+/// The status of a licence by itself, regardless of its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LicenseStatus {
-    /// Neither of the others.
+    /// Neither revoked nor expired.
     Active,
     /// An admin took it back.
     Revoked,
@@ -85,11 +86,11 @@ words!(LicenseStatus, or "a status (active, revoked or expired)" {
     Expired = "expired",
 });
 
-/// The stable code of the answer to "is this licence valid?".
+/// The stable code of the answer to "is this licence valid?"
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LicenseCode {
-    /// Yes.
+    /// The licence is valid.
     Ok,
     /// No licence has this key.
     LicenseUnknown,
@@ -97,7 +98,7 @@ pub enum LicenseCode {
     LicenseRevoked,
     /// Its time is over.
     LicenseExpired,
-    /// Its customer was deleted softly.
+    /// Its customer is marked as deleted.
     CustomerDeleted,
     /// Its customer is suspended.
     CustomerSuspended,
@@ -116,14 +117,14 @@ words!(LicenseCode, all {
 });
 
 impl LicenseCode {
-    /// Whether it means yes.
+    /// True if the licence is valid.
     pub fn is_valid(self) -> bool {
         self == Self::Ok
     }
 }
 
 impl License {
-    /// What it is by itself.
+    /// Returns the status of the licence by itself.
     pub fn status(&self, now: Timestamp) -> LicenseStatus {
         if self.revoked.is_some() {
             LicenseStatus::Revoked
@@ -134,8 +135,8 @@ impl License {
         }
     }
 
-    /// Whether it is valid in this customer's hands: the one that its row belongs to now. The
-    /// code names the first thing that stands in the way, the licence before the customer.
+    /// Judges whether the licence is valid for `customer`, to whom its row belongs now. The code
+    /// names the first obstacle, that of the licence before that of the customer.
     pub fn judge(&self, customer: &Customer, now: Timestamp) -> LicenseCode {
         match self.status(now) {
             LicenseStatus::Revoked => return LicenseCode::LicenseRevoked,
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_made_key_is_five_groups_of_unmistakable_characters() {
+    fn a_generated_key_is_five_groups_of_unmistakable_characters() {
         let mut random = [0; KEY_BYTES];
         for (index, byte) in (0_u8..).zip(random.iter_mut()) {
             *byte = index.wrapping_mul(11);
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_names_the_first_thing_that_stands_in_the_way() {
+    fn the_code_names_the_first_obstacle() {
         let at = Timestamp::from_nanos;
         let id = |hex: &str| format!("cust_{hex:0>32}").parse::<CustomerId>().unwrap();
         let healthy = Customer::new(id("1"), None, at(0));

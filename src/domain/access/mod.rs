@@ -1,4 +1,5 @@
-//! What a customer may have: plans, releases, constraints, tokens, licences, the check.
+//! Access: plans, releases, version constraints, tokens, licences, and the check that combines
+//! them.
 
 pub mod check;
 pub mod constraint;

@@ -1,4 +1,4 @@
-//! Plans: what a provider's price buys.
+//! Plans: the packages that a provider's price buys.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{ObjectKey, Provider};
 
-/// A package and which of its versions.
+/// A package and a constraint on its versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PackageGrant {
     /// `vendor/name`.
@@ -15,12 +15,12 @@ pub struct PackageGrant {
     pub constraint: String,
 }
 
-/// All plans of one app, by provider and price or product id. Ids of both kinds share the map:
+/// All plans of one app, by provider and price or product id. Both kinds of ids share the map:
 /// their prefixes keep them apart.
 pub type Plans = BTreeMap<(Provider, String), Vec<PackageGrant>>;
 
-/// What an entitlement buys: the plan of its price, else of its product; `None` where neither
-/// has a plan, which is a mistake of set-up and gets a flag.
+/// Returns the packages that an entitlement buys: the plan of its price, else of its product.
+/// `None` if neither has a plan, which is a set-up mistake and raises a flag.
 pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [PackageGrant]> {
     let plan = |id: &String| plans.get(&(entitlement.provider, id.clone()));
     plan(&entitlement.price)
@@ -28,17 +28,17 @@ pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [Pa
         .map(Vec::as_slice)
 }
 
-/// A price that counts for a customer now. What it buys is looked up when it is read, so that a
-/// changed plan counts at once for everybody.
+/// A price that counts for a customer now. Its packages are looked up on reading, so that a changed
+/// plan takes effect at once for everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entitlement {
-    /// Who bills.
+    /// The provider that bills.
     pub provider: Provider,
     /// Price id.
     pub price: String,
     /// Product id, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-    /// The subscription that has it.
+    /// The subscription that includes the price.
     pub subscription: ObjectKey,
 }

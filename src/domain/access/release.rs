@@ -1,9 +1,9 @@
-//! Releases: versions of packages and when they came out.
+//! Releases: versions of packages and the times at which they came out.
 
 use crate::domain::access::constraint::{Version, VersionError};
 use crate::domain::time::Timestamp;
 
-/// A version that came out.
+/// A released version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// `vendor/name`.
@@ -12,15 +12,15 @@ pub struct Release {
     pub version: String,
     /// The version as Composer normalises it: one key for all spellings.
     pub normalized: String,
-    /// When it came out.
+    /// The time of the release.
     pub released_at: Timestamp,
 }
 
 impl Release {
-    /// The release of a version in any spelling.
+    /// Creates the release of a version in any spelling.
     ///
     /// # Errors
-    /// When the text is no version.
+    /// When the text is not a version.
     pub fn new(package: &str, version: &str, released_at: Timestamp) -> Result<Self, VersionError> {
         let normalized = Version::parse(version)?.as_str().to_owned();
         Ok(Self {

@@ -1,9 +1,9 @@
-//! Bearer tokens: of customers for registries, of admins for the API.
+//! Bearer tokens: customers' tokens for registries, and admins' tokens for the API.
 //!
-//! A token is a prefix that tells people and secret scanners what it is, and 256 random bits.
-//! Only the SHA-256 of the whole text is kept: a slow hash guards guessable passwords, and 256
-//! random bits cannot be guessed. Finding a token is a look-up by that hash, so its time says
-//! nothing about the text.
+//! A token is a prefix that tells people and secret scanners what it is, and 256 random bits. Only
+//! the SHA-256 of the whole text is stored: a slow hash protects guessable passwords, and 256
+//! random bits cannot be guessed. Tokens are looked up by that hash, so the time of a look-up
+//! reveals nothing about the text.
 
 use std::fmt;
 
@@ -15,24 +15,24 @@ use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
-/// What the tokens of customers begin with.
+/// The prefix of customers' tokens.
 const CUSTOMER_PREFIX: &str = "tok_";
-/// What the tokens of admins begin with.
+/// The prefix of admins' tokens.
 const ADMIN_PREFIX: &str = "tga_";
-/// How many characters are kept in the clear, so that people can tell their tokens apart. Six of
-/// them are random: 220 bits stay unknown.
+/// The number of characters stored in plain text, so that people can tell their tokens apart. Six
+/// of them are random: 220 bits stay unknown.
 const SHOWN_CHARACTERS: usize = 10;
 
-/// The text of a new token. It exists between its making and the one answer that shows it.
+/// The text of a new token. It lives only until the one answer that shows it.
 pub struct TokenText(String);
 
 impl TokenText {
-    /// A customer's token of these random bytes.
+    /// Makes a customer's token of these random bytes.
     pub fn for_customer(random: [u8; 32]) -> Self {
         Self::new(CUSTOMER_PREFIX, random)
     }
 
-    /// An admin's token of these random bytes.
+    /// Makes an admin's token of these random bytes.
     pub fn for_admin(random: [u8; 32]) -> Self {
         Self::new(ADMIN_PREFIX, random)
     }
@@ -41,23 +41,23 @@ impl TokenText {
         Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random)))
     }
 
-    /// The text, for the answer that shows it.
+    /// Returns the text, for the answer that shows it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What is kept of it.
+    /// Returns the hash, which is stored.
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
 
-    /// Its first characters, by which people tell their tokens apart.
+    /// Returns the first characters, by which people tell their tokens apart.
     pub fn shown_prefix(&self) -> String {
         self.0.chars().take(SHOWN_CHARACTERS).collect()
     }
 }
 
-/// Never the text.
+/// Never shows the text.
 impl fmt::Debug for TokenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenText([REDACTED])")
@@ -69,18 +69,18 @@ impl fmt::Debug for TokenText {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// The hash of a presented text, whatever it is.
+    /// Hashes any presented text.
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
-    /// The bytes, for the store.
+    /// Returns the bytes, for the store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Never the hash: who has it can tell whether a guess is right.
+/// Never shows the hash: whoever has it can tell whether a guess is right.
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash([REDACTED])")
@@ -90,35 +90,36 @@ impl fmt::Debug for TokenHash {
 /// An access token of a customer, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerToken {
-    /// Names it in the API.
+    /// The id in the API.
     pub id: TokenId,
-    /// The row that it was given to. It counts for the customer that this row belongs to now.
+    /// The row that the token was given to. It counts for the customer that this row belongs to
+    /// now.
     pub customer: CustomerId,
-    /// What people call it.
+    /// The name that people gave it.
     pub name: String,
-    /// A word for the registry, which finds it in each answer of the access check (`read` unless
-    /// something else was asked for). Tollgate itself judges packages alone.
+    /// A word for the registry, repeated in each answer of the access check (default `read`).
+    /// Tollgate itself does not interpret it.
     pub scope: String,
-    /// Patterns of packages that it opens, `*` standing for any run of characters. Empty: all
-    /// that the customer may have.
+    /// Patterns of the packages that it opens, where `*` stands for any run of characters. Empty:
+    /// all packages that the customer may have.
     pub packages: Vec<String>,
-    /// Its first characters.
+    /// The first characters of the token.
     pub prefix: String,
-    /// When it was made, by the local clock.
+    /// The time of creation, by the local clock.
     pub created_at: Timestamp,
-    /// From when it opens nothing.
+    /// The time from which it opens nothing.
     pub expires_at: Option<Timestamp>,
-    /// About when it was last used; written lazily.
+    /// The approximate time of its last use; written lazily.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl CustomerToken {
-    /// Whether it has run out.
+    /// Reports whether the token has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether its patterns open this package.
+    /// Reports whether its patterns open this package.
     pub fn opens(&self, package: &str) -> bool {
         self.packages.is_empty()
             || self
@@ -131,33 +132,33 @@ impl CustomerToken {
 /// An admin token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminToken {
-    /// Names it in the API and in the audit.
+    /// The id in the API and in the audit log.
     pub id: AdminTokenId,
-    /// The one app that it is bound to; `None` for all apps.
+    /// The only app that it is valid for; `None` for all apps.
     pub app: Option<AppSlug>,
-    /// What people call it.
+    /// The name that people gave it.
     pub name: String,
-    /// What it allows.
+    /// The role, which decides what the token allows.
     pub role: Role,
-    /// Its first characters.
+    /// The first characters of the token.
     pub prefix: String,
-    /// When it was made, by the local clock.
+    /// The time of creation, by the local clock.
     pub created_at: Timestamp,
-    /// From when it is refused.
+    /// The time from which it is refused.
     pub expires_at: Option<Timestamp>,
-    /// About when it was last used; written lazily.
+    /// The approximate time of its last use; written lazily.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl AdminToken {
-    /// Whether it has run out.
+    /// Reports whether the token has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 }
 
-/// Whether the pattern, in which `*` stands for any run of characters, is true of the whole text.
-/// Goes back to the last `*` alone, so it takes at most pattern × text steps.
+/// Reports whether the pattern, in which `*` stands for any run of characters, matches the whole
+/// text. Backtracks only to the last `*`, so it takes at most pattern × text steps.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);

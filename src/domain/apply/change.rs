@@ -1,4 +1,4 @@
-//! What an event or an admin act changed: the difference of what is shown before and after.
+//! Changes: the difference that an event or an admin act makes to what is shown.
 
 use std::collections::BTreeSet;
 
@@ -14,24 +14,24 @@ use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// What became of an event, and what it did.
+/// The outcome of an event and its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The row shown for the account that the event is about, where there is one.
     pub customer: Option<CustomerId>,
-    /// What it changed, in the order of doing.
+    /// The changes, in the order in which they were made.
     pub changes: Vec<Change>,
 }
 
-/// What became of an event that was understood.
+/// The outcome of an event that was understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It changed something that is shown.
     Applied,
-    /// It said nothing new, or nothing that shows.
+    /// It contained nothing new, or nothing that is shown.
     Unchanged,
     /// It changed nothing that is shown and is older than what is known of its object.
     Superseded,
@@ -39,17 +39,17 @@ pub enum Outcome {
     Ignored(IgnoreCode),
 }
 
-/// Why an event was ignored.
+/// The reason why an event was ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IgnoreCode {
-    /// It says nothing that counts here.
+    /// It contains no facts.
     NoFacts,
-    /// It only names ids together, and nothing waited for that.
+    /// It only links ids, and nothing depended on that.
     ReferencesOnly,
     /// The customer of its account was deleted here.
     CustomerDeleted,
-    /// It only names an object, and fetching that needs an API key.
+    /// It only names an object, and fetching that object requires an API key.
     ApiKeyNeeded,
 }
 
@@ -65,128 +65,128 @@ words!(IgnoreCode, all {
 pub struct Change {
     /// The row.
     pub customer: CustomerId,
-    /// What was done.
+    /// The operation.
     #[serde(flatten)]
     pub operation: Operation,
 }
 
-/// What can be done to a customer.
+/// The operations on a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub enum Operation {
-    /// A row was made.
+    /// A row was created.
     Create {
-        /// As shown.
+        /// The external id that is shown.
         external_id: Option<String>,
-        /// As shown.
+        /// The contact that is shown.
         contact: Contact,
     },
     /// Soft deletion.
     Delete,
-    /// No access for now.
+    /// The customer was suspended.
     Suspend {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// The status before.
         from: Status,
     },
-    /// Access again.
+    /// Access was restored.
     Reactivate {
         /// The status before.
         from: Status,
     },
-    /// Access to what was released until then.
+    /// The customer was frozen to what was released until an instant.
     Freeze {
-        /// Until when.
+        /// The instant.
         #[serde(with = "crate::domain::time::rfc3339")]
         at: Timestamp,
-        /// Exactly these versions instead, where an admin said so.
+        /// Exactly these versions instead, where an admin chose them.
         versions: Option<Vec<PackageVersion>>,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// The status before.
         from: Status,
     },
-    /// No access.
+    /// The customer expired.
     Expire {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// The status before.
         from: Status,
     },
-    /// The status is the same, what holds the customer or the reason is not.
+    /// The holds or the reason changed, but not the status.
     UpdateHolds {
-        /// Before.
+        /// The value before.
         from: BTreeSet<Hold>,
-        /// After.
+        /// The value after.
         to: BTreeSet<Hold>,
-        /// Why, after.
+        /// The reason after the change.
         reason: Option<String>,
     },
-    /// A price counts that did not.
+    /// A price began to count.
     Grant {
-        /// What it buys; empty without a plan.
+        /// The packages that it buys; empty without a plan.
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
         /// The subscription that has it.
         subscription: ObjectKey,
     },
-    /// A price that counted does not.
+    /// A price no longer counts.
     Revoke {
-        /// What it bought; empty without a plan.
+        /// The packages that it bought; empty without a plan.
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
         /// The subscription that had it.
         subscription: ObjectKey,
     },
-    /// How the customer is reached.
+    /// The contact changed.
     UpdateContact {
-        /// Before.
+        /// The value before.
         from: Contact,
-        /// After.
+        /// The value after.
         to: Contact,
     },
-    /// The id that others know the customer by.
+    /// The external id changed.
     UpdateExternalId {
-        /// Before.
+        /// The value before.
         from: Option<String>,
-        /// After.
+        /// The value after.
         to: Option<String>,
     },
-    /// What an admin set.
+    /// The profile that an admin set changed.
     UpdateProfile {
-        /// Before.
+        /// The value before.
         from: Box<Profile>,
-        /// After.
+        /// The value after.
         to: Box<Profile>,
     },
-    /// A subscription is shown otherwise.
+    /// The view of a subscription changed.
     UpdateSubscription {
-        /// Which.
+        /// The subscription.
         subscription: ObjectKey,
-        /// Before; `None` if it was not known.
+        /// The view before; `None` if it was not known.
         from: Option<Box<SubscriptionView>>,
-        /// After.
+        /// The view after.
         to: Box<SubscriptionView>,
     },
-    /// A billing account belongs to this customer now.
+    /// A billing account was linked to this customer.
     LinkAccount {
-        /// Which.
+        /// The account.
         account: ObjectKey,
         /// The row that was shown for it before.
         from: Option<CustomerId>,
     },
-    /// An admin tied a billing account to this customer, or an admin act did so to keep it
-    /// where it was.
+    /// An admin pinned a billing account to this customer, or an admin act did so to keep it with
+    /// its customer.
     PinAccount {
-        /// Which.
+        /// The account.
         account: ObjectKey,
     },
-    /// Another row is shown instead of this one.
+    /// This row was merged into another one.
     Merge {
-        /// That row.
+        /// The other row.
         into: CustomerId,
     },
     /// This row is shown again.
@@ -194,20 +194,20 @@ pub enum Operation {
         /// The row that was shown instead.
         from: CustomerId,
     },
-    /// Something to look at.
+    /// A flag was raised.
     Flag {
-        /// What.
+        /// The flag.
         flag: Flag,
     },
-    /// No longer something to look at.
+    /// A flag is no longer open.
     Unflag {
-        /// What.
+        /// The flag.
         flag: Flag,
     },
 }
 
-/// What an event did to the customer whose row looked like `before` and is `after`; a new row
-/// has no before.
+/// Returns the changes of a customer whose row was `before` and is `after`; a new row has no
+/// `before`.
 pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) -> Vec<Change> {
     let mut operations = Vec::new();
     let nothing = Derived::default();
@@ -218,7 +218,8 @@ pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) ->
         &after.merged_into,
     ) {
         (was, Some(into)) => {
-            // A merged row shows a copy of the other; only the merging itself is a change.
+            // A merged row has a copy of the other's derived state; only the merge itself is a
+            // change.
             let merged = was != Some(into);
             let merge = merged.then(|| Operation::Merge { into: into.clone() });
             return in_row(&after.id, merge.into_iter().collect());
@@ -291,8 +292,8 @@ fn status_change(from: &Derived, to: &Derived) -> Option<Operation> {
     })
 }
 
-/// Grants and revocations. Whoever loses all access by a new status is not told of each price
-/// as well.
+/// Returns grants and revocations. When a new status takes all access away, there is no revocation
+/// for each price as well.
 fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Operation> {
     let packages = |entitlement: &Entitlement| {
         grants(plans, entitlement)

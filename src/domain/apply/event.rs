@@ -1,5 +1,5 @@
-//! One event on a working set: its facts are joined to what is kept, the customers concerned are
-//! derived anew, and the difference is what the event did.
+//! Applies one event to a working set: its facts are joined to the histories, the affected
+//! customers are rederived, and the difference is the effect of the event.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Effect, IgnoreCode, Operation, Outcome};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::assessment::SubscriptionView;
-use crate::domain::billing::fact::{Fact, Occurrence, is_account};
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::billing::fact::{Fact, Occurrence};
+use crate::domain::id::{CustomerId, Kind, ObjectKey};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
-    /// Puts one event into the working set. `now` is the local clock and runs the timers; `fresh_id`
-    /// makes the ids of new rows. Repeating an event changes nothing, and so does the order of
-    /// events, ids and local times apart.
+    /// Applies one event to the working set. `now` is the local clock, which decides the timers;
+    /// `fresh_id` makes the ids of new rows. Repeating an event changes nothing, and the order of
+    /// events does not matter, except for ids and local times.
     pub fn apply(
         &mut self,
         occurrence: &Occurrence,
@@ -67,7 +67,7 @@ impl WorkingSet {
         }
     }
 
-    /// Derives every customer of this working set anew, for timers and changed policies.
+    /// Rederives every customer of this working set, for timers and changed policies.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Change> {
         let shown = self
             .customers
@@ -81,7 +81,7 @@ impl WorkingSet {
         changes
     }
 
-    /// Takes note of an event whose customer was deleted here, and does nothing else.
+    /// Notes an event whose customer was deleted here, without any other effect.
     fn ignore(&mut self, named: &BTreeSet<ObjectKey>, at: Timestamp, now: Timestamp) -> Effect {
         let mut effect = Effect::ignored(IgnoreCode::CustomerDeleted);
         for key in named
@@ -106,7 +106,7 @@ impl WorkingSet {
         effect
     }
 
-    /// Accounts that the event names, directly or by a subscription that is known.
+    /// Returns the accounts that the event names, directly or through a known subscription.
     fn named_accounts(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
         let lookup_keys = occurrence.lookup_keys();
         let known = lookup_keys
@@ -117,7 +117,7 @@ impl WorkingSet {
         lookup_keys.accounts.into_iter().chain(known).collect()
     }
 
-    /// The event's dispute or refund is one that a person should look at.
+    /// Reports whether a person should look at the event's dispute or refund.
     fn needs_a_look(&self, occurrence: &Occurrence) -> bool {
         let mut of_money = occurrence.facts.iter().filter_map(|fact| match fact {
             Fact::Disputed { dispute, .. } => {
@@ -137,7 +137,7 @@ impl WorkingSet {
         of_money.any(|needs| needs)
     }
 
-    /// Accounts of the event's disputes and refunds.
+    /// Returns the accounts of the event's disputes and refunds.
     fn accounts_of_money(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
         let account = |fact: &Fact| match fact {
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
@@ -163,7 +163,7 @@ impl WorkingSet {
             .collect()
     }
 
-    /// The newest instant known of the object that the event is about.
+    /// Returns the newest instant known of the object that the event is about.
     fn newest_of_main(&self, occurrence: &Occurrence) -> Option<Timestamp> {
         let newest = |fact: &Fact| match fact {
             Fact::Contact(contact) => self.accounts.get(&contact.account)?.history.newest(),
@@ -184,7 +184,7 @@ impl WorkingSet {
         newest(main_fact(occurrence)?)
     }
 
-    /// The row shown for the account that the event is about.
+    /// Returns the row shown for the account that the event is about.
     fn main_customer(&self, occurrence: &Occurrence) -> Option<CustomerId> {
         let of_subscription = |key| self.subscriptions.get(key)?.account.clone();
         let account = match main_fact(occurrence)? {
@@ -200,13 +200,13 @@ impl WorkingSet {
                 refund: payment, ..
             }
             | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
-            Fact::PaymentLink { ids } => ids.iter().find(|id| is_account(id)).cloned(),
+            Fact::PaymentLink { ids } => ids.iter().find(|id| id.kind == Kind::Account).cloned(),
             Fact::Unfetched { .. } => None,
         };
         self.accounts.get(&account?)?.customer.clone()
     }
 
-    /// How the event's subscriptions are shown.
+    /// Returns the views of the event's subscriptions.
     fn subscription_views(&self, occurrence: &Occurrence, now: Timestamp) -> Vec<Viewed> {
         let view = |key: ObjectKey| {
             let view = self.subscription_view(&key, now);
@@ -247,7 +247,7 @@ impl WorkingSet {
 /// A subscription and how it is shown, if it is known.
 type Viewed = (ObjectKey, Option<SubscriptionView>);
 
-/// The fact that says what the event is about: the first that is more than background.
+/// Returns the fact that the event is about: the first that is not background.
 fn main_fact(occurrence: &Occurrence) -> Option<&Fact> {
     let facts = &occurrence.facts;
     facts

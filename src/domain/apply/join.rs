@@ -1,35 +1,35 @@
-//! Joining: an event's facts become part of what is kept, and what that disturbs is noted.
+//! Joins the facts of an event to the histories, and notes what has to be rederived.
 
 use std::collections::BTreeSet;
 
 use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
 use crate::domain::billing::assessment::payer;
-use crate::domain::billing::fact::{DisputeStage, Fact, is_account};
+use crate::domain::billing::fact::{DisputeStage, Fact};
 use crate::domain::billing::history::{
     DisputeHistory, RefundHistory, RefundPart, SubscriptionHistory, UnfetchedHistory,
 };
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::identity::links::linking;
 use crate::domain::time::Timestamp;
 
-/// What joining facts has disturbed.
+/// The things that joined facts have disturbed, which have to be rederived.
 #[derive(Default)]
 pub(super) struct Disturbed {
-    /// Accounts whose customers are to be derived anew.
+    /// Accounts whose customers must be rederived.
     pub(super) accounts: BTreeSet<ObjectKey>,
-    /// Accounts that are new or hold their linking address otherwise, and such addresses, before
-    /// and after: accounts may belong to other customers now.
+    /// Accounts that are new or have a different linking address, and these addresses before and
+    /// after: accounts may belong to other customers now.
     pub(super) relinked: BTreeSet<ObjectKey>,
     pub(super) emails: BTreeSet<String>,
     /// Disputes and refunds may belong to other accounts now.
     pub(super) disputes: bool,
-    /// A dispute or refund itself changed.
+    /// True if a dispute or refund itself changed.
     pub(super) money: bool,
 }
 
 impl WorkingSet {
-    /// Joins one fact of the instant `at` to what is kept.
+    /// Joins one fact of the instant `at` to its history.
     pub(super) fn join(&mut self, at: Timestamp, fact: &Fact, disturbed: &mut Disturbed) {
         match fact {
             Fact::Contact(contact) => {
@@ -137,8 +137,8 @@ impl WorkingSet {
         }
     }
 
-    /// A dispute or refund names the ids that it is tied to, and accounts among them exist. It
-    /// counts as one of the ids itself, so that a store finds it from any of them.
+    /// Links the ids of a dispute or refund; accounts among them exist from now on. It counts as
+    /// one of the ids itself, so that a store finds it from any of them.
     fn join_ids(
         &mut self,
         object: &ObjectKey,
@@ -149,13 +149,13 @@ impl WorkingSet {
         let mut tied = ids.clone();
         tied.insert(object.clone());
         self.join_payment_links(&tied);
-        for account in ids.iter().filter(|id| is_account(id)) {
+        for account in ids.iter().filter(|id| id.kind == Kind::Account) {
             self.join_account(account, at, disturbed, |_| {});
         }
         disturbed.disputes = true;
     }
 
-    /// Joins a fact to an account, which exists from now on if it did not.
+    /// Joins a fact to an account, which is created if it does not exist.
     pub(super) fn join_account(
         &mut self,
         key: &ObjectKey,
@@ -186,7 +186,8 @@ impl WorkingSet {
         }
     }
 
-    /// Joins a fact to a subscription; payments are kept under its id before it is known.
+    /// Joins a fact to a subscription; payments are remembered under its id even before it is
+    /// known.
     fn join_subscription(
         &mut self,
         key: &ObjectKey,

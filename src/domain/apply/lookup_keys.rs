@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::billing::fact::{Fact, Occurrence, is_account};
+use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::email::fold_email;
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id::{CustomerId, Kind, ObjectKey, Provider};
 
 /// Everything that the facts of a batch name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,13 +26,10 @@ pub struct LookupKeys {
     /// The forms of the accounts' ids that an admin may have given a customer as `external_id`:
     /// `stripe_cus_1` and `cus_1`.
     pub external_ids: BTreeSet<String>,
+    /// External ids that an admin gives or gave: what accounts they mean, only the store knows.
+    pub given_external_ids: BTreeSet<String>,
     /// Rows, named by an admin or a due time.
     pub customers: BTreeSet<CustomerId>,
-}
-
-/// Whether a key names a subscription; both providers write `sub_…`.
-pub fn is_subscription(key: &ObjectKey) -> bool {
-    key.id.starts_with("sub_")
 }
 
 /// The forms in which an admin may write an account's id, the one that counts more first.
@@ -41,6 +38,12 @@ pub fn external_ids(account: &ObjectKey) -> [String; 2] {
         format!("{}_{}", account.scope.provider, account.id),
         account.id.clone(),
     ]
+}
+
+/// Whose account an external id can mean, and which, if it is of the form that counts more.
+pub fn prefixed_account(external_id: &str) -> Option<(Provider, &str)> {
+    let (provider, id) = external_id.split_once('_')?;
+    Some((provider.parse().ok()?, id))
 }
 
 impl Occurrence {
@@ -116,12 +119,23 @@ impl LookupKeys {
 
     fn ids(&mut self, ids: &BTreeSet<ObjectKey>) {
         for id in ids {
-            if is_account(id) {
-                self.account(id);
-            } else if is_subscription(id) {
-                self.subscriptions.insert(id.clone());
-            } else {
-                self.payment_links.insert(id.clone());
+            match id.kind {
+                Kind::Account => self.account(id),
+                Kind::Subscription => {
+                    self.subscriptions.insert(id.clone());
+                }
+                Kind::Invoice
+                | Kind::Charge
+                | Kind::PaymentIntent
+                | Kind::Session
+                | Kind::Transaction
+                | Kind::Dispute
+                | Kind::Refund
+                | Kind::Adjustment
+                | Kind::Event
+                | Kind::Other => {
+                    self.payment_links.insert(id.clone());
+                }
             }
         }
     }

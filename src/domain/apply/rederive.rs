@@ -1,5 +1,5 @@
-//! Settling: who is who, which row is shown, and what is shown of it, brought in step with what
-//! is kept.
+//! Rederives customers: updates links, the choice of the shown row, and the derived state after
+//! histories have changed.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::domain::identity::links::{Group, groups_near, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
-    /// Brings links, rows and what is shown in step with what is kept, where facts disturbed it.
+    /// Rederives the customers that joined facts have disturbed.
     pub(super) fn rederive_disturbed(
         &mut self,
         disturbed: &Disturbed,
@@ -27,11 +27,11 @@ impl WorkingSet {
             let near = groups_near(self, &disturbed.relinked, &disturbed.emails);
             groups = self.changed_groups(near, disturbed_rows.clone());
         }
-        // What is not near those that strayed is as it was linked.
-        let settled: BTreeSet<_> = groups.iter().flat_map(|group| &group.rows).collect();
+        // Customers that are not near the relinked accounts keep their stored links.
+        let regrouped: BTreeSet<_> = groups.iter().flat_map(|group| &group.rows).collect();
         let others = disturbed_rows
             .iter()
-            .filter(|row| !settled.contains(row))
+            .filter(|row| !regrouped.contains(row))
             .cloned();
         let others = stored_groups(self, &others.collect());
         groups.extend(others);
@@ -42,7 +42,8 @@ impl WorkingSet {
         changes
     }
 
-    /// Of these customers, those with a disturbed row, and those that gained or lost an account.
+    /// Returns, of these customers, those with a disturbed row and those that gained or lost an
+    /// account.
     pub(crate) fn changed_groups(
         &self,
         groups: Vec<Group>,
@@ -73,8 +74,8 @@ impl WorkingSet {
             .collect()
     }
 
-    /// Writes links, rows and what is shown of one customer, and gives what changed. Without
-    /// `fresh_id` no row is made.
+    /// Updates links, rows and derived state of one customer, and returns the changes. Without
+    /// `fresh_id` no row is created.
     pub(crate) fn rederive(
         &mut self,
         mut group: Group,
@@ -112,8 +113,8 @@ impl WorkingSet {
         changes
     }
 
-    /// A deleted customer shows what it showed when it was deleted, and what there is to look
-    /// at: that billing goes on, and disputes.
+    /// Updates a deleted customer. It keeps the state that it had when it was deleted, except for
+    /// its flags: billing that goes on, and disputes.
     fn rederive_deleted(&mut self, group: &Group, now: Timestamp) -> Vec<Change> {
         let Some(id) = group.rows.first() else {
             return Vec::new();
@@ -141,7 +142,8 @@ impl WorkingSet {
             }
             let from = account.customer.replace(shown.clone());
             self.changed.accounts.insert(key.clone());
-            // That a new row has the account that it was made for goes without saying.
+            // For a new row, the link to the account that it was created for is no change of its
+            // own.
             if made.is_none() || from.is_some() {
                 let operation = Operation::LinkAccount {
                     account: key.clone(),
@@ -156,7 +158,7 @@ impl WorkingSet {
         changes
     }
 
-    /// Changes a row, notes when and that it was, and gives what shows of it.
+    /// Changes a row, notes the change and its time, and returns the changes that are shown.
     pub(crate) fn write_row(
         &mut self,
         id: &CustomerId,

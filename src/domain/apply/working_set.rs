@@ -1,9 +1,9 @@
-//! Everything of one app that a batch of events or an admin act can touch, in memory.
+//! The working set: everything of one app that a batch of events or an admin act can touch, in
+//! memory.
 //!
-//! A store loads a working set, lets events and acts work on it one after the other, and writes what
-//! [`Changed`] names. Nothing here knows where it came from. Searches are plain scans: a working set
-//! holds one batch, and indexes would be one more thing to keep true.
-
+//! A store loads a working set, applies events and acts to it one after the other, and writes what
+//! [`Changed`] names. Nothing here knows where it came from. Searches are plain scans: a working
+//! set contains one batch, and indexes would be one more thing to keep consistent.
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use crate::domain::time::Timestamp;
 pub struct WorkingSet {
     /// The app's policy.
     pub policy: Policy,
-    /// What prices buy; only names the packages of changes.
+    /// The plans, which only serve to name the packages in changes.
     pub plans: Plans,
     /// Billing accounts.
     pub accounts: BTreeMap<ObjectKey, Account>,
@@ -40,7 +40,7 @@ pub struct WorkingSet {
     pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
-    /// What changed since it was loaded.
+    /// The keys of what changed since it was loaded.
     pub changed: Changed,
 }
 
@@ -49,9 +49,9 @@ pub struct WorkingSet {
 pub struct Account {
     /// Provider's id.
     pub key: ObjectKey,
-    /// What is kept of it.
+    /// The history.
     pub history: AccountHistory,
-    /// Derived: the address by which it finds its customer, lower case.
+    /// Derived: the address by which it is linked to its customer, lower case.
     pub linking_email: Option<String>,
     /// Derived: the row that is shown for it. Of a deleted customer, the deleted row.
     pub customer: Option<CustomerId>,
@@ -62,9 +62,9 @@ pub struct Account {
 pub struct Subscription {
     /// Provider's id.
     pub key: ObjectKey,
-    /// What is kept of it.
+    /// The history.
     pub history: SubscriptionHistory,
-    /// Derived: who pays.
+    /// Derived: the account that pays.
     pub account: Option<ObjectKey>,
 }
 
@@ -73,10 +73,10 @@ pub struct Subscription {
 pub struct Dispute {
     /// Stripe: the dispute's id. Paddle: the transaction's.
     pub key: ObjectKey,
-    /// What is kept of it.
+    /// The history.
     pub history: DisputeHistory,
-    /// Derived: whose payment it was. An account that no event has named as one may not be
-    /// among the working set's accounts.
+    /// Derived: the account that paid. It may not be among the working set's accounts, if no event
+    /// has named it as an account.
     pub account: Option<ObjectKey>,
 }
 
@@ -85,9 +85,9 @@ pub struct Dispute {
 pub struct Refund {
     /// The payment's id: Stripe's charge, Paddle's transaction.
     pub key: ObjectKey,
-    /// What is kept of it.
+    /// The history.
     pub history: RefundHistory,
-    /// Derived: whose payment it was, as for disputes.
+    /// Derived: the account that paid, as for disputes.
     pub account: Option<ObjectKey>,
 }
 
@@ -102,16 +102,16 @@ pub struct Changed {
     pub disputes: BTreeSet<ObjectKey>,
     /// Refunds.
     pub refunds: BTreeSet<ObjectKey>,
-    /// New pairs of ids.
+    /// New payment links.
     pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
     /// Objects that events only named.
     pub unfetched: BTreeSet<ObjectKey>,
-    /// Rows, new ones too.
+    /// Rows, including new ones.
     pub customers: BTreeSet<CustomerId>,
 }
 
 impl WorkingSet {
-    /// A working set with nothing in it.
+    /// Creates an empty working set.
     pub fn new(policy: Policy, plans: Plans) -> Self {
         Self {
             policy,
@@ -120,7 +120,7 @@ impl WorkingSet {
         }
     }
 
-    /// How a subscription stands now; `None` if it is not in this working set.
+    /// Assesses a subscription; `None` if it is not in this working set.
     pub fn assessment(&self, subscription: &ObjectKey, now: Timestamp) -> Option<Assessment> {
         let subscription = self.subscriptions.get(subscription)?;
         let account = subscription
@@ -136,8 +136,8 @@ impl WorkingSet {
         ))
     }
 
-    /// The row that is shown for an account and takes its events; `None` for an account that is
-    /// not in this working set, or whose customer was deleted here.
+    /// Returns the row that is shown for an account and receives its events; `None` for an account
+    /// that is not in this working set, or whose customer was deleted here.
     pub fn customer_of(&self, account: &ObjectKey) -> Option<&Customer> {
         let row = self
             .customers
@@ -145,7 +145,7 @@ impl WorkingSet {
         row.deleted_at.is_none().then_some(row)
     }
 
-    /// An admin tied the account to a row that has been deleted since.
+    /// Reports whether an admin pinned the account to a row that has been deleted since.
     pub(crate) fn is_gone(&self, account: &ObjectKey) -> bool {
         let pin = self
             .accounts

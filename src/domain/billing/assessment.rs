@@ -1,7 +1,8 @@
-//! How one subscription stands: its state, its class, and the times that follow from it.
+//! The assessment of one subscription: its state, its standing, and the times that follow from it.
 //!
-//! All times here are the provider's, except that `now` runs the timers. A timer gives its due
-//! time, never the time at which it ran, so a worker that was away changes nothing.
+//! All times here are the provider's; only timers are compared with the local `now`. A timer
+//! results in its due time, never in the time at which it ran, so it does not matter if a worker
+//! was away.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,46 +13,47 @@ use crate::domain::policy::{OnCollectionPause, OnPause, OnPaymentFailed, Policy}
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// How one subscription stands.
+/// The assessment of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assessment {
-    /// The state that its newest facts ended in; `None` while no known status was seen.
+    /// The state that its newest facts result in; `None` while no known status was seen.
     pub state: Option<SubscriptionState>,
     /// The instant of these facts.
     pub decided_at: Option<Timestamp>,
-    /// The facts allowed another state too; the one with least access was taken.
+    /// True if the facts allow another state too; the one with the least access was chosen.
     pub ambiguous: bool,
-    /// What kind of standing it is.
+    /// The standing: good, failing, paused, pending or ended.
     pub standing: Standing,
-    /// How it counts for its customer under the policy; `None` if it does not.
+    /// The verdict for its customer under the policy; `None` if the subscription does not count.
     pub verdict: Option<Verdict>,
-    /// When the failure began that has not been healed.
+    /// The start of the current failure.
     pub failing_since: Option<Timestamp>,
-    /// When it was paused, if it is.
+    /// The start of the current pause.
     pub paused_since: Option<Timestamp>,
-    /// When it ended, if it has.
+    /// The time of its end.
     pub ended_at: Option<Timestamp>,
-    /// The newest moment at which it was known to be good.
+    /// The newest instant at which it was known to be good.
     pub good_moment: Option<Timestamp>,
-    /// When a timer changes this, if nothing happens before.
+    /// The next time at which a timer changes the assessment, if no event comes before.
     pub due_at: Option<Timestamp>,
 }
 
-/// Kinds of standing.
+/// The class of a subscription: where it stands with billing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Running and paid.
     Good,
-    /// A payment failed; may still be within its grace.
+    /// A payment failed; the subscription may still be within its grace.
     Failing,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
-    /// The first payment is outstanding: grants nothing, harms nothing.
+    /// The first payment is outstanding: it grants nothing and takes nothing away.
     Pending,
-    /// Over.
+    /// The subscription has ended.
     Ended,
-    /// Only payments, or only statuses that this version does not know: counts for nothing.
+    /// Only payments were seen, or only statuses that this version does not know: it does not
+    /// count.
     Unknown,
 }
 
@@ -64,17 +66,17 @@ words!(Standing, all {
     Unknown = "unknown",
 });
 
-/// What billing says of a subscription or of a customer, best first.
+/// The result of billing for a subscription or a customer, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Access.
+    /// Access as bought.
     Good,
-    /// A payment failed, and there is no grace left.
+    /// A payment failed, and the grace is over.
     Failing,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
-    /// Over.
+    /// The subscription has ended.
     Ended,
 }
 
@@ -85,15 +87,15 @@ words!(Verdict, all {
     Ended = "ended",
 });
 
-/// Works out how a subscription stands. `removed_at` is when its account was deleted at the
-/// provider, whether the subscription was known by then or not.
+/// Assesses a subscription. `removed_at` is the time at which the provider deleted its account,
+/// even if the subscription became known only later.
 pub fn assessment(
-    kept: &SubscriptionHistory,
+    history: &SubscriptionHistory,
     removed_at: Option<Timestamp>,
     policy: &Policy,
     now: Timestamp,
 ) -> Assessment {
-    let run = Run::along(kept);
+    let run = Run::along(history);
     let mut assessment = Assessment {
         state: None,
         decided_at: None,
@@ -106,11 +108,11 @@ pub fn assessment(
         good_moment: run.good_moment,
         due_at: None,
     };
-    if let Some((state, ended_at, at)) = terminal(kept) {
+    if let Some((state, ended_at, at)) = terminal(history) {
         assessment.end(removed_at.map_or(ended_at, |removed| removed.min(ended_at)));
         assessment.decided_at = Some(at);
         assessment.state = Some(state);
-    } else if let Some(decision) = kept.recent.decide() {
+    } else if let Some(decision) = history.recent.decide() {
         assessment.decided_at = Some(decision.at);
         assessment.ambiguous = decision.ambiguous;
         match removed_at {
@@ -119,41 +121,41 @@ pub fn assessment(
         }
         assessment.state = Some(decision.state);
     }
-    if assessment.standing == Standing::Ended && !ever_began(kept, assessment.state.as_ref()) {
+    if assessment.standing == Standing::Ended && !ever_began(history, assessment.state.as_ref()) {
         assessment.verdict = None;
     }
     assessment
 }
 
-/// The terminal state, when it ended, and the instant that decided it.
-fn terminal(kept: &SubscriptionHistory) -> Option<(SubscriptionState, Timestamp, Timestamp)> {
+/// Returns the terminal state, the time of the end, and the instant that decided it.
+fn terminal(history: &SubscriptionHistory) -> Option<(SubscriptionState, Timestamp, Timestamp)> {
     use crate::domain::billing::tie_break::TieBreak as _;
-    let terminal = kept.terminal.as_ref()?;
+    let terminal = history.terminal.as_ref()?;
     let (state, _) = terminal.states.iter().min_by(|a, b| a.0.by_access(&b.0))?;
     let same = terminal.states.iter().filter(|(other, _)| other == state);
     let ended_at = same.filter_map(|(_, ended_at)| *ended_at).min();
     Some((state.clone(), ended_at.unwrap_or(terminal.at), terminal.at))
 }
 
-/// Who pays: the account of the deciding fact, else the one that the newest fact names which
-/// names any.
-pub fn payer(kept: &SubscriptionHistory) -> Option<ObjectKey> {
-    let deciding = match terminal(kept) {
+/// Returns the account that pays: that of the deciding fact, or else that of the newest fact that
+/// names one.
+pub fn payer(history: &SubscriptionHistory) -> Option<ObjectKey> {
+    let deciding = match terminal(history) {
         Some((state, _, _)) => Some(state),
-        None => kept.recent.decide().map(|decision| decision.state),
+        None => history.recent.decide().map(|decision| decision.state),
     };
-    let named = || kept.payer.as_ref().map(|(_, account)| account.clone());
+    let named = || history.payer.as_ref().map(|(_, account)| account.clone());
     deciding.and_then(|state| state.account).or_else(named)
 }
 
-/// Whether an ended subscription had ever begun. One whose first payment never came takes
-/// nothing away by ending; a cancellation that nothing else is known of does.
-fn ever_began(kept: &SubscriptionHistory, state: Option<&SubscriptionState>) -> bool {
+/// Reports whether an ended subscription had ever begun. One whose first payment never came takes
+/// nothing away by ending; a cancellation without any other known fact does.
+fn ever_began(history: &SubscriptionHistory, state: Option<&SubscriptionState>) -> bool {
     let expired = state.is_some_and(|s| s.status == SubscriptionStatus::IncompleteExpired);
-    !expired && (kept.seen_access || !kept.seen_pending)
+    !expired && (history.seen_access || !history.seen_pending)
 }
 
-/// What the trail says: a walk over payments and statuses since the subscription was last good.
+/// The summary of the trail: payments and statuses since the subscription was last good.
 #[derive(Default)]
 struct Run {
     failing_since: Option<Timestamp>,
@@ -163,13 +165,13 @@ struct Run {
 }
 
 impl Run {
-    fn along(kept: &SubscriptionHistory) -> Self {
+    fn along(history: &SubscriptionHistory) -> Self {
         let mut run = Self {
-            good_moment: kept.good_at,
+            good_moment: history.good_at,
             ..Self::default()
         };
         let mut given_up = false;
-        for (at, mark) in &kept.trail {
+        for (at, mark) in &history.trail {
             match mark {
                 Mark::Failure => run.fail(*at),
                 Mark::Success => {
@@ -211,7 +213,7 @@ impl Assessment {
         self.due_at = None;
     }
 
-    /// Class and times of a subscription that is not over by its status.
+    /// Sets standing and times of a subscription that has not ended by its status.
     fn judge(
         &mut self,
         state: &SubscriptionState,
@@ -246,8 +248,8 @@ impl Assessment {
         });
     }
 
-    /// Good until the grace is over, unless the provider has given up; ended when the failure
-    /// has lasted too long.
+    /// Sets a failing subscription: good until the grace is over, unless the provider has given up;
+    /// ended when the failure has lasted too long.
     fn fail(
         &mut self,
         since: Timestamp,
@@ -267,7 +269,8 @@ impl Assessment {
             policy.suspend_after.after(since)
         };
         let in_grace = !given_up && !policy.suspend_after.has_passed(since, now);
-        // What ended as scheduled while it was good stays ended when the grace is over.
+        // A subscription that ended as scheduled while it was good stays ended when the grace is
+        // over.
         self.good_until(cancel_at.filter(|cancel| *cancel < grace_end), now);
         if self.standing == Standing::Ended {
             return;
@@ -286,7 +289,7 @@ impl Assessment {
             .min();
     }
 
-    /// Good until the scheduled end.
+    /// Sets a subscription that is good until its scheduled end.
     fn good_until(&mut self, cancel_at: Option<Timestamp>, now: Timestamp) {
         match cancel_at {
             Some(cancel) if cancel <= now => self.end(cancel),
@@ -297,7 +300,7 @@ impl Assessment {
         }
     }
 
-    /// The bought items; none while no state is known.
+    /// Returns the bought items; none while no state is known.
     pub fn items(&self) -> &[Item] {
         self.state.as_ref().map_or(&[], |state| &state.items)
     }
@@ -308,31 +311,31 @@ impl Assessment {
 pub struct SubscriptionView {
     /// The account that pays.
     pub account: Option<ObjectKey>,
-    /// The provider's word; `None` while no known status was seen.
+    /// The provider's status; `None` while no known status was seen.
     pub status: Option<SubscriptionStatus>,
-    /// How it stands.
+    /// The standing of the subscription.
     #[serde(rename = "class")]
     pub standing: Standing,
-    /// What is bought.
+    /// The bought items.
     pub items: Vec<Item>,
     /// End of the paid period.
     #[serde(default, with = "crate::domain::time::rfc3339::option")]
     pub period_end: Option<Timestamp>,
-    /// When it is scheduled to end.
+    /// The time of its scheduled end.
     #[serde(default, with = "crate::domain::time::rfc3339::option")]
     pub cancel_at: Option<Timestamp>,
-    /// Collection of payments is paused.
+    /// True if the collection of payments is paused.
     pub collection_paused: bool,
-    /// When the failure began that has not been healed.
+    /// The start of the current failure.
     #[serde(default, with = "crate::domain::time::rfc3339::option")]
     pub failing_since: Option<Timestamp>,
-    /// When it ended.
+    /// The time of its end.
     #[serde(default, with = "crate::domain::time::rfc3339::option")]
     pub ended_at: Option<Timestamp>,
 }
 
 impl SubscriptionView {
-    /// The view of a standing.
+    /// Makes the view of an assessment.
     pub fn new(assessment: &Assessment, account: Option<&ObjectKey>) -> Self {
         let state = assessment.state.as_ref();
         Self {

@@ -1,8 +1,8 @@
-//! Facts: what happened, in our words, whichever provider said it.
+//! Facts: what happened, in our terms, regardless of the provider.
 //!
-//! `provider` turns a payload of any API version into an [`Occurrence`]; nothing behind it knows
-//! JSON or a provider's field names. Facts are observations, not commands: putting them into
-//! what is kept commutes and repeats harmlessly.
+//! `provider` turns a payload of any API version into an [`Occurrence`]; nothing after it knows
+//! JSON or a provider's field names. Facts are observations, not commands: merging them into a
+//! history is commutative and idempotent.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use crate::domain::time::Timestamp;
 /// All facts of one event, with the provider's time of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
-    /// When it happened by the provider's clock: Stripe's `created`, Paddle's `occurred_at`.
+    /// The time of the event by the provider's clock: Stripe's `created`, Paddle's `occurred_at`.
     pub at: Timestamp,
-    /// What the event says. An event that has nothing but [background](Fact::is_background) is
-    /// recorded as ignored unless that changes something.
+    /// The facts. An event with nothing but [background](Fact::is_background) facts is recorded as
+    /// ignored unless they change something.
     pub facts: Vec<Fact>,
 }
 
-/// One thing that an event says.
+/// One observation in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// A billing account and how to reach its owner.
     Contact(ContactFact),
-    /// A billing account is named by something else (a payment, a session) and so exists.
+    /// Something else (a payment, a session) names a billing account, so it exists.
     AccountNamed {
         /// The account.
         account: ObjectKey,
@@ -36,100 +36,95 @@ pub enum Fact {
         /// The account.
         account: ObjectKey,
     },
-    /// What a subscription looked like.
+    /// The state of a subscription.
     Subscription(SubscriptionFact),
-    /// A payment of a subscription's renewal failed. First payments and one-off sales are no
-    /// facts of this kind.
+    /// A renewal payment of a subscription failed. First payments and one-off sales do not produce
+    /// this fact.
     PaymentFailed {
         /// The subscription that was to be paid.
         subscription: ObjectKey,
-        /// Whose subscription it is, where the payload says so.
+        /// The account of the subscription, where the payload names it.
         account: Option<ObjectKey>,
     },
     /// A payment of a subscription succeeded.
     PaymentSucceeded {
         /// The subscription that was paid.
         subscription: ObjectKey,
-        /// Whose subscription it is, where the payload says so.
+        /// The account of the subscription, where the payload names it.
         account: Option<ObjectKey>,
     },
-    /// A dispute as it stood: opened, changed or closed.
+    /// A dispute was opened, changed or closed.
     Disputed {
         /// Stripe: the dispute (`dp_…`, `du_…`). Paddle: the transaction, because a reversal is
         /// another adjustment of the same transaction.
         dispute: ObjectKey,
-        /// How it stood.
+        /// The stage of the dispute at that time.
         stage: DisputeStage,
-        /// Every id by which the payload ties it to an account: charge, payment intent,
+        /// Every id by which the payload links it to an account: charge, payment intent,
         /// transaction, account.
         ids: BTreeSet<ObjectKey>,
     },
-    /// Money went back.
+    /// Money was given back.
     Refunded {
         /// The payment: Stripe's charge, Paddle's transaction.
         refund: ObjectKey,
-        /// What says so: the charge itself, which counts its refunds; Paddle's adjustment, of
-        /// which a transaction can have several.
+        /// The object that reports the refund: Stripe's charge itself, which sums its refunds, or
+        /// Paddle's adjustment, of which a transaction can have several.
         part: ObjectKey,
-        /// With this part all of the payment has gone back.
+        /// True if all of the payment has been given back with this part.
         full: bool,
-        /// How much this part gave back, in the currency's smallest unit; 0 where `full` says
-        /// all.
+        /// The amount of this part, in the currency's smallest unit; 0 where `full` covers
+        /// everything.
         amount: i64,
-        /// Every id by which the payload ties it to an account.
+        /// Every id by which the payload links it to an account.
         ids: BTreeSet<ObjectKey>,
     },
-    /// How much a payment was, so that the parts of it that went back can be summed (Paddle).
+    /// The amount of a payment, to compare the sum of its refunded parts with (Paddle).
     Charged {
         /// The transaction.
         payment: ObjectKey,
-        /// All of it, in the currency's smallest unit.
+        /// The whole amount, in the currency's smallest unit.
         amount: i64,
     },
-    /// Ids of money that one event named together, pairwise, so that a dispute or refund which
-    /// names no account can be traced to one: charge, payment intent, invoice, transaction,
-    /// account.
+    /// Ids of payment objects that one event named together (charge, payment intent, invoice,
+    /// transaction, account), so that a dispute or refund that names no account can be traced to
+    /// one.
     PaymentLink {
-        /// The ids. Accounts are marked by [`is_account`].
+        /// The ids.
         ids: BTreeSet<ObjectKey>,
     },
-    /// Something happened to an object that the payload only names (Stripe's thin events). What
-    /// it was can only be fetched.
+    /// Something happened to an object that the payload only names (Stripe's thin events). The
+    /// details could only be fetched.
     Unfetched {
-        /// The object; of an event that names none, the event.
+        /// The object, or the event itself if it names none.
         object: ObjectKey,
     },
 }
 
 impl Fact {
-    /// Whether it only serves to understand others: by itself it is about nobody's access.
+    /// True if the fact only helps to interpret other facts, without affecting access by itself.
     pub const fn is_background(&self) -> bool {
         matches!(self, Self::PaymentLink { .. } | Self::Charged { .. })
     }
 }
 
-/// Whether a key names a billing account (`cus_…`, `ctm_…`).
-pub fn is_account(key: &ObjectKey) -> bool {
-    key.id.starts_with("cus_") || key.id.starts_with("ctm_")
-}
-
 /// A contact as one event showed it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContactFact {
-    /// Whose contact.
+    /// The account of the contact.
     pub account: ObjectKey,
-    /// What the event shows.
+    /// The contact that the event shows.
     pub contact: Contact,
-    /// The same fields before the change, where the event says so (Stripe's
+    /// The same fields before the change, where the event has them (Stripe's
     /// `previous_attributes`).
     pub before: Option<Contact>,
-    /// What kind of event said it.
+    /// The kind of event that showed it.
     pub source: ContactSource,
-    /// Stripe's `request.id`: tells two events of one change from two changes.
+    /// Stripe's `request.id`, which tells two events of one change from two changes.
     pub request: Option<String>,
 }
 
-/// How much a contact is worth, best first.
+/// The source of a contact, most reliable first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactSource {
@@ -142,7 +137,7 @@ pub enum ContactSource {
     Secondary,
 }
 
-/// How to reach a customer. Empty texts are `None`.
+/// The contact details of a customer. Empty texts are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Contact {
     /// E-mail address as the provider wrote it.
@@ -155,7 +150,7 @@ pub struct Contact {
     pub address: Option<Address>,
 }
 
-/// A postal address, in Stripe's division.
+/// A postal address, with Stripe's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Address {
     /// Street and number.
@@ -172,58 +167,60 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-/// What a subscription looked like in one event.
+/// The state of a subscription in one event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFact {
-    /// Which subscription.
+    /// The subscription.
     pub subscription: ObjectKey,
-    /// What the event shows.
+    /// The state that the event shows.
     pub state: SubscriptionState,
-    /// The same fields after putting `previous_attributes` back; `None` where the event carries
+    /// The state before the change, rebuilt from `previous_attributes`; `None` where the event has
     /// none (all of Paddle's).
     pub before: Option<SubscriptionState>,
-    /// The event created or imported the subscription.
-    pub born: bool,
+    /// True if the event created or imported the subscription.
+    pub created: bool,
     /// Stripe's `request.id`.
     pub request: Option<String>,
-    /// When it ended, if the payload of a terminal state says so (Stripe's `ended_at`, Paddle's
+    /// The time of its end, if the payload of a terminal state has it (Stripe's `ended_at`,
+    /// Paddle's
     /// `canceled_at`).
     pub ended_at: Option<Timestamp>,
 }
 
-/// All fields of a subscription that a verdict reads.
+/// All fields of a subscription that matter to a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SubscriptionState {
     /// The provider's status.
     pub status: SubscriptionStatus,
-    /// What is bought, in the provider's order.
+    /// The bought items, as the provider sorts them.
     pub items: Vec<Item>,
-    /// End of the paid period: the latest of the items' or the subscription's own.
+    /// The end of the paid period: the latest of the items' or the subscription's own.
     pub period_end: Option<Timestamp>,
-    /// When it is scheduled to end; `None` if it is not.
+    /// The time of its scheduled end; `None` if none is scheduled.
     pub cancel_at: Option<Timestamp>,
-    /// Stripe's `pause_collection` is set: invoices are not collected, the status stays.
+    /// True if Stripe's `pause_collection` is set: invoices are not collected, and the status
+    /// stays.
     pub collection_paused: bool,
-    /// The event lists some of the items only (Stripe's `has_more`; its lists end at ten).
+    /// True if the event lists only some of the items (Stripe's `has_more`; its lists end at ten).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub items_incomplete: bool,
-    /// The billing account that pays; `None` where the payload does not say.
+    /// The billing account that pays; `None` where the payload does not name it.
     pub account: Option<ObjectKey>,
 }
 
-/// One bought thing.
+/// One bought item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Item {
     /// Price id (Stripe `price_…` or an old `plan` id, Paddle `pri_…`).
     pub price: String,
     /// Product id (`prod_…`, `pro_…`), where known.
     pub product: Option<String>,
-    /// How many; absent on metered items.
+    /// The quantity; absent on metered items.
     pub quantity: Option<i64>,
 }
 
-/// A subscription's status. All of the providers' enums are open: an unknown one grants nothing
-/// and takes nothing.
+/// A subscription's status. The providers' lists are open: an unknown status grants nothing and
+/// takes nothing away.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
@@ -235,20 +232,20 @@ pub enum SubscriptionStatus {
     Trialing,
     /// In good standing.
     Active,
-    /// A renewal failed, the provider retries.
+    /// A renewal payment failed; the provider retries.
     PastDue,
-    /// Retries used up (Stripe).
+    /// The retries are used up (Stripe).
     Unpaid,
-    /// Paused.
+    /// The subscription is paused.
     Paused,
     /// Ended. Terminal.
     Canceled,
-    /// Something that this version does not know, as the provider wrote it.
+    /// A status that this version does not know, as the provider wrote it.
     Unknown(String),
 }
 
 impl SubscriptionStatus {
-    /// Reads the provider's word.
+    /// Parses the provider's word.
     pub fn parse(word: &str) -> Self {
         match word {
             "incomplete" => Self::Incomplete,
@@ -263,7 +260,7 @@ impl SubscriptionStatus {
         }
     }
 
-    /// The provider's word.
+    /// Returns the provider's word.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Incomplete => "incomplete",
@@ -278,20 +275,20 @@ impl SubscriptionStatus {
         }
     }
 
-    /// Nothing revives a subscription in this status.
+    /// True if nothing revives a subscription in this status.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Canceled | Self::IncompleteExpired)
     }
 }
 
-/// How a dispute stands. A later one of the same instant is worth more, so the order is that of
-/// a dispute's life; `Lost` last, so that nothing hides a loss.
+/// The stage of a dispute. Of several in one instant the greatest counts, so they are sorted by a
+/// dispute's course, with `Lost` last, so that nothing hides a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStage {
     /// An inquiry: no money has moved.
     Warning,
-    /// Money has been taken back; the seller may answer.
+    /// Money has been taken back; the seller may respond.
     Open,
     /// The seller won, or the inquiry was closed.
     Won,

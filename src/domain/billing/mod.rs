@@ -1,4 +1,4 @@
-//! What billing said: facts, the histories they join, and how a subscription stands.
+//! Billing: facts, the histories that they are merged into, and the assessment of a subscription.
 
 pub mod assessment;
 pub mod fact;

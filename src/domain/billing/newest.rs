@@ -8,7 +8,7 @@ use super::tie_break::{Decision, Observation, TieBreak, decide};
 use crate::domain::time::Timestamp;
 
 /// The observations of the two newest instants. The second newest tells where the walk of the
-/// newest began, if that is a circle.
+/// newest began, if that walk is a circle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Newest<S: Ord>(BTreeMap<Timestamp, BTreeSet<Observation<S>>>);
@@ -27,17 +27,17 @@ impl<S: TieBreak> Newest<S> {
         }
     }
 
-    /// Nothing was observed.
+    /// True if nothing was observed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The newest instant.
+    /// Returns the newest instant.
     pub fn newest(&self) -> Option<Timestamp> {
         self.0.keys().next_back().copied()
     }
 
-    /// The state that the newest instant ended in.
+    /// Returns the state at the end of the newest instant.
     pub fn decide(&self) -> Option<Decision<S>> {
         let mut instants = self.0.iter().rev();
         let (at, facts) = instants.next()?;

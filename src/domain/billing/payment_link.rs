@@ -1,21 +1,20 @@
-//! Whose payment was it? Disputes and refunds often name no customer, only a charge, a payment
-//! intent or a transaction; other events name those together with the customer, before or after.
+//! Payment links: tracing a payment to its account. Disputes and refunds often name no account,
+//! only a charge, a payment intent or a transaction; other events name those together with the
+//! account, before or after.
 //!
-//! Looked up whenever ids come, in a set of pairs that only grows, so the order of arrival plays
-//! no part.
+//! Every two ids that an event names together are a link. The set of links only grows, and accounts
+//! are looked up again whenever ids are added, so the order of arrival does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::apply::lookup_keys::is_subscription;
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::fact::is_account;
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 
-/// How many pairs may lie between a dispute's ids and its account: charge, payment intent,
-/// invoice, account. Further away nothing is sure to be the same payment.
-const MOST_PAIRS: usize = 3;
+/// The maximum number of links between a dispute's ids and its account: charge, payment intent,
+/// invoice, account. Beyond that nothing is certain to be the same payment.
+const MOST_LINKS: usize = 3;
 
-/// The pairs of a working set, to be walked in both directions.
+/// The payment links of a working set, to be followed in both directions.
 struct Network<'a>(BTreeMap<&'a ObjectKey, Vec<&'a ObjectKey>>);
 
 impl<'a> Network<'a> {
@@ -28,18 +27,18 @@ impl<'a> Network<'a> {
         Self(neighbours)
     }
 
-    /// The accounts that these ids lead to. A walk ends at an account and at a subscription:
-    /// past them lie other payments.
+    /// Returns the accounts that these ids lead to. The search stops at accounts and subscriptions:
+    /// beyond them are other payments.
     fn accounts(&self, ids: &'a BTreeSet<ObjectKey>) -> BTreeSet<&'a ObjectKey> {
         let mut accounts = BTreeSet::new();
         let mut seen: BTreeSet<&ObjectKey> = ids.iter().collect();
         let mut edge: Vec<&ObjectKey> = ids.iter().collect();
-        for _ in 0..=MOST_PAIRS {
+        for _ in 0..=MOST_LINKS {
             let mut next = Vec::new();
             for id in edge {
-                if is_account(id) {
+                if id.kind == Kind::Account {
                     accounts.insert(id);
-                } else if !is_subscription(id) {
+                } else if id.kind != Kind::Subscription {
                     let further = self.0.get(id).into_iter().flatten().copied();
                     next.extend(further.filter(|id| seen.insert(id)));
                 }
@@ -51,14 +50,14 @@ impl<'a> Network<'a> {
 }
 
 impl WorkingSet {
-    /// Notes that one event named these ids together. Says whether anything is new.
+    /// Links ids that one event named together. Returns true if any link is new.
     pub(crate) fn join_payment_links(&mut self, ids: &BTreeSet<ObjectKey>) -> bool {
         let mut new = false;
         for (i, a) in ids.iter().enumerate() {
             for b in ids.iter().skip(i + 1) {
-                let pair = (a.clone(), b.clone());
-                if self.payment_links.insert(pair.clone()) {
-                    self.changed.payment_links.insert(pair);
+                let link = (a.clone(), b.clone());
+                if self.payment_links.insert(link.clone()) {
+                    self.changed.payment_links.insert(link);
                     new = true;
                 }
             }
@@ -66,7 +65,7 @@ impl WorkingSet {
         new
     }
 
-    /// Looks for accounts of every dispute and refund anew. Gives the accounts that gained or
+    /// Looks up the accounts of every dispute and refund again. Returns the accounts that gained or
     /// lost one.
     pub(crate) fn relink_disputes(&mut self) -> BTreeSet<ObjectKey> {
         if self.disputes.is_empty() && self.refunds.is_empty() {
@@ -104,7 +103,7 @@ fn owned(keys: BTreeSet<&ObjectKey>) -> BTreeSet<ObjectKey> {
     keys.into_iter().cloned().collect()
 }
 
-/// Adds accounts to those of a dispute or refund, which belongs to the smallest.
+/// Adds accounts to a dispute or refund, which belongs to the smallest of its accounts.
 fn link(
     account: &mut Option<ObjectKey>,
     accounts: &mut BTreeSet<ObjectKey>,

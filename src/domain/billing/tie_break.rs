@@ -1,18 +1,17 @@
-//! The winner among facts of one instant.
+//! Tie-break: the result of several facts of one instant.
 //!
-//! Stripe's events carry whole seconds, so a second can hold several changes of one object, and
-//! arrival must not decide. But each update says what it changed (`previous_attributes`), so a
-//! second of updates is a walk through states, each update one step: the end is the state
-//! entered once more than it was left. That holds for any number of steps and for circles, given
-//! the state before the second.
+//! Stripe's events have whole seconds, so one second can contain several changes of one object, and
+//! the order of arrival must not decide. But each update tells what it changed
+//! (`previous_attributes`), so a second of updates is a walk through states in which each update is
+//! one step: the walk ends in the state that was entered once more than it was left. That holds for
+//! any number of steps and for circles, given the state before the second. Where the walk leaves
+//! several states possible, the one with the least access is chosen, and the result is flagged as
+//! ambiguous.
 //!
 //! Refused: matching pairs (an update succeeds another if its `before` is the other's state). In
 //! "cancel, then undo" within one second each is the successor of the other, and in a circle of
-//! three the winner depends on where one starts. Event ids decide nothing either: they are
+//! three the winner depends on where one starts. Event ids decide nothing either, because they are
 //! random.
-//!
-//! What stays open after that is decided by the states themselves, least access first, and is
-//! flagged.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -21,69 +20,70 @@ use crate::domain::billing::fact::{Contact, SubscriptionState, SubscriptionStatu
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What one event showed of an object, apart from when.
+/// One event's view of an object, without the time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Observation<S> {
-    /// The state that it shows.
+    /// The state that the event shows.
     pub state: S,
-    /// The state before the change, where it says so.
+    /// The state before the change, where the event has it.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     pub before: Option<S>,
-    /// The event created or imported the object.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub born: bool,
-    /// The request behind the event: tells two events of one change from two changes.
+    /// True if the event created or imported the object.
+    #[serde(default, rename = "born", skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
+    /// The request behind the event, which tells two events of one change from two changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
 }
 
-/// Serde's `default` would ask that `S` has one.
+/// Serde's plain `default` would require `S: Default`.
 const fn none<S>() -> Option<S> {
     None
 }
 
 /// A state that [`decide`] can choose.
 pub trait TieBreak: Ord + Clone {
-    /// The object has not begun its life (`incomplete`); loses to any other.
+    /// True for a state before the object is in use (`incomplete`); it loses to any other.
     fn is_initial(&self) -> bool;
 
-    /// The one with less access first; equal states alone are equal.
+    /// Compares by access, less first. Only equal states compare as equal.
     fn by_access(&self, other: &Self) -> Ordering;
 }
 
-/// How an instant ended.
+/// The result of the facts of one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<S> {
     /// The state.
     pub state: S,
     /// The instant.
     pub at: Timestamp,
-    /// The facts allowed other states too.
+    /// True if the facts allow other states too.
     pub ambiguous: bool,
 }
 
-/// How the facts of the instant `at` ended, after the state `older`; `None` without facts.
+/// Decides the state after the facts of the instant `at`, given the state `older` before it; `None`
+/// without facts.
 pub fn decide<S: TieBreak>(
     at: Timestamp,
     facts: &BTreeSet<Observation<S>>,
     older: Option<&S>,
 ) -> Option<Decision<S>> {
     let walk = Walk::new(facts);
-    let sure = |state: &S| Decision {
+    let certain = |state: &S| Decision {
         state: state.clone(),
         at,
         ambiguous: false,
     };
     let mut states = walk.states.iter();
     if let (Some(only), None) = (states.next(), states.next()) {
-        return Some(sure(only));
+        return Some(certain(only));
     }
-    let begun_at_older: BTreeSet<&S> = older.into_iter().collect();
-    for begun_at in [&BTreeSet::new(), &walk.births, &begun_at_older] {
-        let ends = walk.ends(begun_at);
+    let start_older: BTreeSet<&S> = older.into_iter().collect();
+    for starts in [&BTreeSet::new(), &walk.created_states, &start_older] {
+        let ends = walk.ends(starts);
         let mut members = ends.iter();
         if let (Some(end), None) = (members.next(), members.next()) {
-            return Some(sure(end));
+            return Some(certain(end));
         }
     }
     let candidates = walk.candidates();
@@ -95,14 +95,14 @@ pub fn decide<S: TieBreak>(
     })
 }
 
-/// A second of facts, as a walk through states.
+/// The facts of one instant, as a walk through states.
 struct Walk<'a, S> {
     states: BTreeSet<&'a S>,
-    /// Steps from one state to another. A set with the request id: two events of one change
-    /// count once, the same change made by two requests counts twice.
+    /// The steps from one state to another. As a set with the request id, two events of one change
+    /// count once, and the same change made by two requests counts twice.
     steps: BTreeSet<(&'a S, &'a S, Option<&'a str>)>,
-    /// States in which the object was made.
-    births: BTreeSet<&'a S>,
+    /// The states in which the object was created.
+    created_states: BTreeSet<&'a S>,
 }
 
 impl<'a, S: TieBreak> Walk<'a, S> {
@@ -117,17 +117,17 @@ impl<'a, S: TieBreak> Walk<'a, S> {
         Self {
             states: facts.iter().map(|fact| &fact.state).collect(),
             steps: facts.iter().filter_map(step).collect(),
-            births: facts
+            created_states: facts
                 .iter()
-                .filter(|fact| fact.born)
+                .filter(|fact| fact.created)
                 .map(|fact| &fact.state)
                 .collect(),
         }
     }
 
-    /// States in which a walk that began in one of `begun_at` can have ended: those entered more
-    /// often than left, and those that no step touches.
-    fn ends(&self, begun_at: &BTreeSet<&S>) -> BTreeSet<&'a S> {
+    /// Returns the states in which a walk that began in one of `starts` can have ended: those
+    /// entered more often than left, and those that no step touches.
+    fn ends(&self, starts: &BTreeSet<&S>) -> BTreeSet<&'a S> {
         let is_end = |state: &&&'a S| {
             let entered = self.steps.iter().filter(|(_, to, _)| to == *state).count();
             let left = self
@@ -135,22 +135,24 @@ impl<'a, S: TieBreak> Walk<'a, S> {
                 .iter()
                 .filter(|(from, _, _)| from == *state)
                 .count();
-            let begun = usize::from(begun_at.contains(**state));
-            let untouched = entered + left == 0 && !self.births.contains(**state);
-            entered + begun > left || untouched
+            let started = usize::from(starts.contains(**state));
+            let untouched = entered + left == 0 && !self.created_states.contains(**state);
+            entered + started > left || untouched
         };
         self.states.iter().filter(is_end).copied().collect()
     }
 
-    /// What the facts leave open: the ends, or all states of a circle; without those that only
-    /// begin a life, if others remain.
+    /// Returns the states that remain possible: the ends, or all states of a circle; without
+    /// initial and created states, if others remain.
     fn candidates(&self) -> BTreeSet<&'a S> {
         let mut candidates = self.ends(&BTreeSet::new());
         if candidates.is_empty() {
             candidates.clone_from(&self.states);
         }
         retain_unless_empty(&mut candidates, |state| !state.is_initial());
-        retain_unless_empty(&mut candidates, |state| !self.births.contains(state));
+        retain_unless_empty(&mut candidates, |state| {
+            !self.created_states.contains(state)
+        });
         candidates
     }
 }
@@ -182,7 +184,7 @@ impl TieBreak for SubscriptionState {
     }
 }
 
-/// Less access first.
+/// Ranks statuses by access, less first.
 const fn access_rank(status: &SubscriptionStatus) -> u8 {
     match status {
         SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired => 0,
@@ -196,7 +198,7 @@ const fn access_rank(status: &SubscriptionStatus) -> u8 {
     }
 }
 
-/// Contacts give no access, so their order is that of their text.
+/// Contacts give no access, so they are compared by their text.
 impl TieBreak for Contact {
     fn is_initial(&self) -> bool {
         false

@@ -1,8 +1,8 @@
-//! What admins do to customers. Each act gives what it changed; repeating one changes nothing.
+//! Admin acts on customers. Each act returns its changes; repeating one changes nothing.
 //!
-//! Acts need less of the working set than events: the row's customer with its rows, accounts,
-//! subscriptions, disputes and refunds. Those that change what matching sees (`create`, e-mail
-//! and `external_id`, deletion, the policy) also need everybody who could match.
+//! Acts need a smaller working set than events: the customer with its rows, accounts,
+//! subscriptions, disputes and refunds. Acts that affect linking (`create`, e-mail and
+//! `external_id`, deletion, the policy) also need everything that could match.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,40 +16,40 @@ use crate::domain::identity::links::{Group, groups, stored_groups};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
-/// Why an admin act is not possible.
+/// An admin act that is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActError {
-    /// There is no such row.
+    /// The row does not exist.
     #[error("no such customer")]
     Unknown,
     /// The row was deleted.
     #[error("the customer was deleted")]
     Deleted,
-    /// Another row is shown instead.
+    /// The row was merged into another one, which is shown instead.
     #[error("the customer was merged into {into}")]
     Merged {
-        /// That row.
+        /// The other row.
         into: CustomerId,
     },
-    /// There is no such billing account.
+    /// The billing account does not exist.
     #[error("no such billing account")]
     UnknownAccount,
 }
 
-/// To which versions an admin freezes a customer.
+/// The versions to which an admin freezes a customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FreezeOrder {
-    /// What was released until then. Without it: until billing ended, if it did, else until now.
+    /// Everything released until then. `None`: until billing ended, if it did, else until now.
     pub at: Option<Timestamp>,
-    /// Exactly these instead.
+    /// Exactly these versions instead.
     pub versions: Option<Vec<PackageVersion>>,
 }
 
 impl WorkingSet {
-    /// The row that an act can work on.
+    /// Returns the row if an act can work on it.
     ///
     /// # Errors
-    /// There is no such row, it was deleted, or another one is shown instead.
+    /// When the row does not exist, was deleted, or was merged into another one.
     pub fn shown_row(&self, id: &CustomerId) -> Result<&Customer, ActError> {
         let row = self.customers.get(id).ok_or(ActError::Unknown)?;
         match (&row.deleted_at, &row.merged_into) {
@@ -59,8 +59,8 @@ impl WorkingSet {
         }
     }
 
-    /// Makes a customer by hand. Accounts that would follow it stay where they are. An id that
-    /// is taken changes nothing.
+    /// Creates a customer by hand. Accounts that would follow it stay with their customers. An id
+    /// that exists already changes nothing.
     pub fn create_customer(
         &mut self,
         id: CustomerId,
@@ -88,7 +88,7 @@ impl WorkingSet {
         changes
     }
 
-    /// Shuts a customer out until an admin lifts it.
+    /// Suspends a customer until an admin lifts the hold.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -109,7 +109,7 @@ impl WorkingSet {
         Ok(self.hold(&group, AdminHold::Suspended { since: now, reason }, now))
     }
 
-    /// Ends a customer's access until an admin lifts it.
+    /// Ends a customer's access until an admin lifts the hold.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -169,9 +169,9 @@ impl WorkingSet {
         ))
     }
 
-    /// Gives access back: lifts the admin's hold, waives the disputes and refunds that hold the
-    /// customer, and against the word of billing is a courtesy, which ends when billing has
-    /// something else to say.
+    /// Restores access: lifts the admin's hold, and waives the disputes and refunds that hold the
+    /// customer. If billing does not find the customer good, this is a courtesy, which ends when
+    /// the verdict of billing changes.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -182,8 +182,9 @@ impl WorkingSet {
         }
         self.lift_holds(&group, now);
         let dossier = Dossier::new(self, &group, now);
-        let waived = dossier.holding();
-        // A courtesy that holds already is not renewed: it would forget what was known then.
+        let waived = dossier.held_by();
+        // A courtesy in effect is not renewed, which would overwrite what was known when it was
+        // given.
         let courtesy = if dossier.derive().courtesy {
             None
         } else {
@@ -196,8 +197,8 @@ impl WorkingSet {
         Ok(self.rederive(group, now, None))
     }
 
-    /// Replaces what an admin set. Accounts that would follow another customer because of it
-    /// stay where they are.
+    /// Replaces the profile that an admin set. Accounts that would follow another customer because
+    /// of it stay with theirs.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -234,8 +235,8 @@ impl WorkingSet {
         Ok(changes)
     }
 
-    /// Marks a customer as deleted. Its accounts stay tied to it, so that later events change
-    /// nothing; its e-mail address and `external_id` are free again.
+    /// Marks a customer as deleted. Its accounts stay linked to it, so that later events change
+    /// nothing; its e-mail address and `external_id` become free again.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -248,7 +249,7 @@ impl WorkingSet {
             customer: id.clone(),
             operation: Operation::Delete,
         }];
-        // Others who followed these accounts stay where they are too.
+        // Other accounts that followed these stay with their customers too.
         changes.extend(self.keeping_links(|working_set| {
             working_set.write_row(id, false, now, |row| {
                 row.deleted_at = Some(now);
@@ -258,11 +259,11 @@ impl WorkingSet {
         Ok(changes)
     }
 
-    /// Ties a billing account to a customer, whatever the facts say. Accounts that it leaves
-    /// behind without a row get one, with an id that `fresh_id` makes.
+    /// Pins a billing account to a customer, regardless of the facts. Accounts that it leaves
+    /// behind without a row get one, with an id from `fresh_id`.
     ///
     /// # Errors
-    /// As [`WorkingSet::shown_row`]; or there is no such account.
+    /// As [`WorkingSet::shown_row`], and when the account does not exist.
     pub fn pin_account(
         &mut self,
         account: &ObjectKey,
@@ -283,10 +284,10 @@ impl WorkingSet {
         Ok(changes)
     }
 
-    /// Clears a flag. It comes back only by a newer fact.
+    /// Clears a flag. Only a newer fact raises it again.
     ///
     /// # Errors
-    /// As [`WorkingSet::shown_row`], but deleted customers have flags too.
+    /// As [`WorkingSet::shown_row`], except that a deleted customer is no error: it has flags too.
     pub fn clear_flag(
         &mut self,
         id: &CustomerId,
@@ -306,16 +307,16 @@ impl WorkingSet {
         Ok(changes)
     }
 
-    /// Sets the policy and derives all customers of this working set anew. Accounts stay where they
-    /// are.
+    /// Sets the policy and rederives all customers of this working set. Accounts stay with their
+    /// customers.
     pub fn set_policy(&mut self, policy: Policy, now: Timestamp) -> Vec<Change> {
         let mut changes = self.adopt_policy(policy);
         changes.extend(self.tick(now));
         changes
     }
 
-    /// Sets the policy without deriving anybody anew, and pins the accounts that would follow
-    /// another customer under it to the one that they have.
+    /// Sets the policy without rederiving anybody, and pins accounts that would follow another
+    /// customer under it to their present one.
     pub fn adopt_policy(&mut self, policy: Policy) -> Vec<Change> {
         if self.policy.match_by_email == policy.match_by_email {
             self.policy = policy;
@@ -334,12 +335,12 @@ impl WorkingSet {
     fn current_hold(&self, group: &Group) -> Option<&AdminHold> {
         let rows = group.rows.iter().filter_map(|id| self.customers.get(id));
         let mut holds = rows.filter_map(|row| row.hold.as_ref());
-        // Of several, none is repeated: the act makes one of them.
+        // With several holds no act is a repetition: it replaces them by one.
         let first = holds.next()?;
         holds.next().is_none().then_some(first)
     }
 
-    /// The last admin act wins, so the holds of the customer's other rows go.
+    /// Sets a hold. The last admin act wins, so the holds of the customer's other rows are lifted.
     fn hold(&mut self, group: &Group, hold: AdminHold, now: Timestamp) -> Vec<Change> {
         self.lift_holds(group, now);
         if let Some(id) = group.rows.first() {
@@ -354,8 +355,8 @@ impl WorkingSet {
         }
     }
 
-    /// Makes a change that matching sees, and pins the accounts that would follow another
-    /// customer, or nobody, to the one that they have.
+    /// Makes a change that affects linking, and pins accounts that would then follow another
+    /// customer, or nothing, to their present one.
     fn keeping_links(&mut self, change: impl FnOnce(&mut Self)) -> Vec<Change> {
         change(self);
         let mut shown_for: BTreeMap<ObjectKey, CustomerId> = BTreeMap::new();
@@ -378,7 +379,7 @@ impl WorkingSet {
             .collect()
     }
 
-    /// Pins an account; gives the change if it was not pinned so.
+    /// Pins an account. Returns the change unless it was pinned to this customer already.
     fn set_pin(&mut self, account: &ObjectKey, id: &CustomerId) -> Option<Change> {
         let known = self.accounts.get_mut(account)?;
         if known.history.pin.as_ref() == Some(id) {

@@ -1,7 +1,8 @@
-//! What is shown of a customer, worked out from what is kept, what admins did, and the policy.
+//! The dossier of a customer, and the state derived from it: from histories, admin acts and the
+//! policy.
 //!
-//! Nothing that was shown before is read here. That is what makes the answer independent of the
-//! order in which events came.
+//! The derivation never reads what was derived before. That makes the result independent of the
+//! order of events.
 
 use std::collections::BTreeSet;
 
@@ -19,31 +20,31 @@ use crate::domain::identity::links::Group;
 use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, Policy};
 use crate::domain::time::Timestamp;
 
-/// One customer with all that belongs to it.
+/// One customer with everything that belongs to it.
 pub struct Dossier<'a> {
     pub(super) policy: &'a Policy,
-    /// The shown row first.
+    /// The rows, the shown one first.
     pub(super) rows: Vec<&'a Customer>,
-    /// By oldest provider time, then key.
+    /// The accounts, sorted by oldest provider time, then key.
     pub(super) accounts: Vec<&'a Account>,
     pub(super) subscriptions: Vec<(&'a Subscription, Assessment)>,
     disputes: Vec<&'a Dispute>,
     refunds: Vec<&'a Refund>,
 }
 
-/// A hold, what it makes of the status, and why.
+/// A hold, the status that it leads to, and its reason.
 pub(super) struct Held {
     pub(super) hold: Hold,
     pub(super) status: Status,
     pub(super) reason: Option<String>,
-    /// The dispute or refund.
+    /// The dispute or refund behind it.
     pub(super) subject: Option<ObjectKey>,
-    /// Provider time; of an admin's hold the local clock.
+    /// The start: provider time; for an admin's hold the local clock.
     pub(super) since: Option<Timestamp>,
 }
 
 impl<'a> Dossier<'a> {
-    /// Gathers what belongs to a customer, with its timers as of `now`.
+    /// Collects what belongs to a customer, with its timers as of `now`.
     pub fn new(working_set: &'a WorkingSet, group: &Group, now: Timestamp) -> Self {
         let rows = group
             .rows
@@ -59,7 +60,7 @@ impl<'a> Dossier<'a> {
             let key = key.as_ref()?;
             accounts.iter().find(|account| account.key == *key)
         };
-        let stands = |subscription: &'a Subscription| {
+        let assess = |subscription: &'a Subscription| {
             let account = find(&subscription.account)?;
             let removed_at = account.history.removed_at;
             Some((
@@ -70,7 +71,7 @@ impl<'a> Dossier<'a> {
         let subscriptions = working_set
             .subscriptions
             .values()
-            .filter_map(stands)
+            .filter_map(assess)
             .collect();
         let disputes = working_set
             .disputes
@@ -92,7 +93,7 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// What is shown of the customer.
+    /// Derives the state that is shown of the customer.
     pub fn derive(&self) -> Derived {
         let verdict = self.verdict();
         let courtesy = verdict.and_then(|verdict| self.courtesy_against(verdict));
@@ -125,9 +126,9 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// The disputes and the parts of refunds that hold the customer now. A transaction of Paddle's
-    /// can be disputed and refunded, so a refund is named by its adjustments.
-    pub fn holding(&self) -> BTreeSet<ObjectKey> {
+    /// Returns the disputes and the parts of refunds that hold the customer now. A transaction of
+    /// Paddle's can be both disputed and refunded, so a refund is named by its adjustments.
+    pub fn held_by(&self) -> BTreeSet<ObjectKey> {
         let disputes = self
             .disputes
             .iter()
@@ -142,8 +143,8 @@ impl<'a> Dossier<'a> {
             .collect()
     }
 
-    /// The courtesy that a reactivation given at `since` (local clock) would be: there is one if
-    /// billing does not find the customer good.
+    /// Returns the courtesy that a reactivation at `since` (local clock) would be; `None` if
+    /// billing finds the customer good.
     pub fn courtesy(&self, since: Timestamp) -> Option<Courtesy> {
         let verdict = self.verdict().filter(|verdict| *verdict != Verdict::Good)?;
         let newest = self
@@ -162,34 +163,34 @@ impl<'a> Dossier<'a> {
         self.subscriptions.iter().map(|(_, assessment)| assessment)
     }
 
-    /// The best of the subscriptions that count.
+    /// Returns the best verdict of the subscriptions that count.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         self.assessments()
             .filter_map(|assessment| assessment.verdict)
             .min()
     }
 
-    /// The admin's courtesy that holds against a verdict.
+    /// Returns the admin's courtesy that is in effect against a verdict.
     pub(super) fn courtesy_against(&self, verdict: Verdict) -> Option<&'a Courtesy> {
         let good_moment = self
             .assessments()
             .filter_map(|assessment| assessment.good_moment)
             .max();
-        let holds = |courtesy: &&Courtesy| {
+        let in_effect = |courtesy: &&Courtesy| {
             courtesy.verdict == verdict && good_moment <= Some(courtesy.newest)
         };
         let mut given = self.rows.iter().filter_map(|row| row.courtesy.as_ref());
-        given.find(holds).filter(|_| verdict != Verdict::Good)
+        given.find(in_effect).filter(|_| verdict != Verdict::Good)
     }
 
-    /// The admin's hold: the last of those that the customer's rows have, the strictest of one
+    /// Returns the admin's hold: the last of those on the customer's rows, and the strictest of one
     /// moment.
     pub(super) fn admin_hold(&self) -> Option<&'a AdminHold> {
         let holds = self.rows.iter().filter_map(|row| row.hold.as_ref());
         holds.max_by_key(|hold| (hold.since(), manual(hold).status))
     }
 
-    /// Everything that holds the customer.
+    /// Returns everything that holds the customer.
     pub(super) fn held(&self, verdict: Option<Verdict>) -> Vec<Held> {
         let mut held: Vec<Held> = self.admin_hold().map(manual).into_iter().collect();
         held.extend(verdict.and_then(|verdict| self.billing_hold(verdict)));
@@ -285,7 +286,7 @@ impl<'a> Dossier<'a> {
         self.rows.iter().any(|row| row.waivers.contains(key))
     }
 
-    /// When the last subscription ended, if that is what billing says.
+    /// Returns the time at which the last subscription ended, if that is the verdict.
     fn ended_at(&self, verdict: Option<Verdict>) -> Option<Timestamp> {
         let ended = self
             .assessments()
@@ -300,8 +301,8 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// The prices that count: those of the good subscriptions. Whoever is frozen or has an
-    /// admin's courtesy without a good one, has those of the best there are.
+    /// Returns the prices that count: those of the good subscriptions. For a customer that is
+    /// frozen or has a courtesy, and has no good subscription, those of the best ones.
     fn entitlements(
         &self,
         verdict: Option<Verdict>,
@@ -325,7 +326,8 @@ impl<'a> Dossier<'a> {
         entitlements
     }
 
-    /// Field by field the admin's word, else the first that an account has.
+    /// Returns the contact: each field as the admin set it, else from the first account that has
+    /// it.
     fn contact(&self) -> Contact {
         let contacts: Vec<Contact> = self.accounts.iter().map(|a| a.history.contact()).collect();
         let mut shown = Contact::default();
@@ -362,8 +364,8 @@ impl<'a> Dossier<'a> {
             flags.extend(subscription_flags(subscription, assessment));
         }
         for dispute in &self.disputes {
-            let (at, assessment) = dispute.history.stage;
-            let open = match assessment {
+            let (at, stage) = dispute.history.stage;
+            let open = match stage {
                 DisputeStage::Warning | DisputeStage::Open => true,
                 DisputeStage::Won | DisputeStage::Lost => false,
             };
@@ -386,8 +388,8 @@ impl<'a> Dossier<'a> {
         self.without_cleared(flags)
     }
 
-    /// What there is to look at of a deleted customer: the same, and the accounts of which
-    /// billing still speaks.
+    /// Returns the flags of a deleted customer: the usual ones, and one for each account that
+    /// billing still sends events about.
     pub fn flags_of_deleted(&self) -> BTreeSet<Flag> {
         let flag = |account: &&Account| {
             let at = account.history.ignored_at?;
@@ -420,7 +422,7 @@ fn subscription_flags(subscription: &Subscription, assessment: &Assessment) -> V
     ambiguous.into_iter().chain(unknown).chain(cut).collect()
 }
 
-/// What an admin's hold makes of the status.
+/// Returns the hold that an admin's hold amounts to.
 fn manual(hold: &AdminHold) -> Held {
     let (status, reason) = match hold {
         AdminHold::Suspended { reason, .. } => (Status::Suspended, reason.clone()),
@@ -436,7 +438,7 @@ fn manual(hold: &AdminHold) -> Held {
     }
 }
 
-/// The hold that decides the status: the admin's, else the strictest.
+/// Returns the hold that decides the status: the admin's, else the strictest.
 pub(super) fn deciding(held: &[Held]) -> Option<&Held> {
     let manual = held.iter().find(|held| held.hold == Hold::Manual);
     let reason = |held: &Held| std::cmp::Reverse(held.reason.clone());
@@ -444,7 +446,7 @@ pub(super) fn deciding(held: &[Held]) -> Option<&Held> {
 }
 
 impl Assessment {
-    /// When the failure began, of a subscription that is failing and not over.
+    /// Returns the start of the failure of a subscription that is failing and has not ended.
     fn failing_since_if_failing(&self) -> Option<Timestamp> {
         self.failing_since
             .filter(|_| self.standing == Standing::Failing)

@@ -1,8 +1,8 @@
-//! Flags: what a person should look at. They change no access.
+//! Flags: things that a person should look at. They never change access.
 //!
-//! Flags are derived and so open exactly while the state is so. Clearing one is an admin act,
-//! remembered by kind, subject and deciding instant: a duplicate of the same event does not
-//! bring it back, a newer event does.
+//! Flags are derived, so one is open exactly while its condition lasts. Clearing a flag is an admin
+//! act, remembered by kind, subject and deciding instant: a duplicate of the same event does not
+//! raise it again, a newer event does.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,14 +18,14 @@ use crate::domain::id::{CustomerId, IdError, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// One thing to look at.
+/// One thing that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Flag {
-    /// What it is about.
+    /// The kind of problem.
     pub kind: FlagKind,
-    /// The provider's id of what it is about: a subscription, price, dispute, refund or account.
+    /// The provider's id of its subject: a subscription, price, dispute, refund or account.
     pub subject: String,
-    /// Provider time of the fact that decided it; `None` for mistakes of set-up, which no event
+    /// The provider's time of the deciding fact; `None` for set-up mistakes, which no event
     /// decides.
     #[serde(
         default,
@@ -35,19 +35,19 @@ pub struct Flag {
     pub at: Option<Timestamp>,
 }
 
-/// Kinds of flags.
+/// The kinds of flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlagKind {
-    /// The events do not say which state came last, or which account a dispute belongs to; the
-    /// one with least access, or the smallest, was taken.
+    /// The events do not tell which state came last, or which account a dispute belongs to; the
+    /// state with the least access, or the smallest account, was chosen.
     Ambiguous,
     /// The newest status of a subscription is one that this version does not know.
     UnknownStatus,
-    /// The newest event of a subscription lists some of its items only; what the others buy is
-    /// not granted.
+    /// The newest event of a subscription lists only some of its items; what the others buy is not
+    /// granted.
     ItemsIncomplete,
-    /// A price that counts has no plan, nor has its product.
+    /// Neither a price that counts nor its product has a plan.
     UnmappedPrice,
     /// A dispute or an inquiry is open.
     OpenDispute,
@@ -55,9 +55,9 @@ pub enum FlagKind {
     FullRefund,
     /// A dispute or refund could not be traced to a customer.
     Unlinked,
-    /// An event needs a call to the provider, and no key is set.
+    /// An event requires a call to the provider, and no API key is set.
     ApiKeyNeeded,
-    /// A frozen customer whose packages have no known releases.
+    /// A customer is frozen whose packages have no known releases.
     ReleasesUnknown,
     /// Billing goes on for an account whose customer was deleted here.
     AccountDeleted,
@@ -77,8 +77,8 @@ words!(FlagKind, or "a kind of flags" {
 });
 
 impl FlagKind {
-    /// A mistake of set-up, which is worked out when it is read: a new plan or release mends it
-    /// for everybody at once.
+    /// True for set-up mistakes, which are derived on reading: a new plan or release fixes them for
+    /// everybody at once.
     pub const fn is_of_set_up(self) -> bool {
         match self {
             Self::UnmappedPrice | Self::ReleasesUnknown => true,
@@ -95,7 +95,7 @@ impl FlagKind {
 }
 
 impl Flag {
-    /// A flag decided by a fact.
+    /// Makes a flag that a fact decides.
     pub fn new(kind: FlagKind, subject: &str, at: Timestamp) -> Self {
         Self {
             kind,
@@ -105,17 +105,17 @@ impl Flag {
     }
 }
 
-/// Whose flag it is.
+/// The owner of a flag.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FlagHolder {
-    /// A customer, by the row that is shown.
+    /// A customer, by its shown row.
     Customer(CustomerId),
-    /// A provider's object that no customer was found for.
+    /// A provider's object for which no customer was found.
     Object(ObjectKey),
 }
 
 impl FlagHolder {
-    /// The customer, if it is one.
+    /// Returns the customer, if the owner is one.
     pub const fn customer(&self) -> Option<&CustomerId> {
         match self {
             Self::Customer(id) => Some(id),
@@ -143,27 +143,27 @@ impl FromStr for FlagHolder {
     }
 }
 
-/// A flag and whose it is.
+/// A flag and its owner.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeldFlag {
-    /// Whose.
+    /// The owner.
     pub holder: FlagHolder,
-    /// What there is to look at.
+    /// The flag itself.
     pub flag: Flag,
 }
 
 impl HeldFlag {
-    /// Its place among all flags of an app: the newest deciding instant sorts last, flags that no
-    /// event decides first. Says all of the flag and nothing else, so the same flag always has
-    /// the same place. Statements write those of flags of set-up themselves, after
-    /// [`SET_UP_PLACE`].
+    /// Returns its place in the list of all flags of an app: the newest deciding instant sorts
+    /// last, flags that no event decides first. The place contains all of the flag and nothing
+    /// else, so the same flag always has the same place. Statements build the places of set-up
+    /// flags themselves, after [`SET_UP_PLACE`].
     pub fn place(&self) -> String {
         let Flag { kind, subject, at } = &self.flag;
         let at = at.map_or(0, |at| at.nanos().cast_unsigned() ^ (1 << 63));
         format!("{at:016x}:{}:{}:{subject}", kind.as_str(), self.holder)
     }
 
-    /// Its id in the API.
+    /// Returns its id in the API.
     pub fn id(&self) -> FlagId {
         FlagId {
             place: self.place(),
@@ -171,35 +171,35 @@ impl HeldFlag {
     }
 }
 
-/// What the places of all flags of set-up begin with: no event decides them.
+/// The prefix of the places of all set-up flags, which no event decides.
 pub const SET_UP_PLACE: &str = "0000000000000000:";
 
-/// The id of a flag in the API: `flag_` and the flag's place in base64. The flag of the same kind,
-/// subject, instant and customer always has the same, so a link to it stays good.
+/// The id of a flag in the API: `flag_` and the flag's place in base64. A flag of the same kind,
+/// subject, instant and owner always has the same id, so links to it stay valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagId {
     place: String,
 }
 
 impl FlagId {
-    /// The flag's place, see [`HeldFlag::place`].
+    /// Returns the flag's place, see [`HeldFlag::place`].
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// The flag's kind; `None` if no flag can have this id.
+    /// Returns the flag's kind; `None` if no flag can have this id.
     pub fn kind(&self) -> Option<FlagKind> {
         self.place.split(':').nth(1)?.parse().ok()
     }
 
-    /// Whose it is; `None` if no flag can have this id.
+    /// Returns the flag's owner; `None` if no flag can have this id.
     pub fn holder(&self) -> Option<FlagHolder> {
         let rest = self.place.splitn(3, ':').nth(2)?;
         if let Ok(customer) = rest.split(':').next()?.parse() {
             return Some(FlagHolder::Customer(customer));
         }
-        // An object's key ends with its id, and so does the place after that.
-        let twice = rest.splitn(4, ':').nth(3)?;
+        // The key of an object ends with its id, which is also the end of the place.
+        let twice = rest.splitn(5, ':').nth(4)?;
         let key = rest.get(..rest.len().checked_sub(twice.len() / 2 + 1)?)?;
         key.parse().ok().map(FlagHolder::Object)
     }
@@ -222,8 +222,8 @@ impl FromStr for FlagId {
     }
 }
 
-/// The flags for prices that count and have no plan. Apart from the derivation, so that a new
-/// plan counts at once without deriving anybody anew.
+/// Returns the flags for prices that count and have no plan. Not a part of the derivation, so that
+/// a new plan takes effect at once without rederiving anybody.
 pub fn unmapped(entitlements: &BTreeSet<Entitlement>, plans: &Plans) -> BTreeSet<Flag> {
     let missing = |entitlement: &&Entitlement| grants(plans, entitlement).is_none();
     entitlements
@@ -255,11 +255,16 @@ mod tests {
     const CUSTOMER: &str = "cust_0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn an_id_reads_back_and_other_texts_are_none() {
+    fn a_flag_id_survives_a_round_trip_and_other_texts_are_refused() {
         for flag in [
-            held("stripe:live::dp_1", FlagKind::Unlinked, "dp_1", Some(20)),
             held(
-                "stripe:test:acct_1:a:b",
+                "dispute:stripe:live::dp_1",
+                FlagKind::Unlinked,
+                "dp_1",
+                Some(20),
+            ),
+            held(
+                "transaction:stripe:test:acct_1:a:b",
                 FlagKind::Unlinked,
                 "a:b",
                 Some(20),
@@ -293,8 +298,18 @@ mod tests {
             held(CUSTOMER, FlagKind::OpenDispute, "dp_1", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(1)),
             held(CUSTOMER, FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:live::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
-            held("stripe:test::dp_2", FlagKind::OpenDispute, "dp_2", Some(2)),
+            held(
+                "dispute:stripe:live::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
+            held(
+                "dispute:stripe:test::dp_2",
+                FlagKind::OpenDispute,
+                "dp_2",
+                Some(2),
+            ),
         ];
         let places: BTreeSet<String> = flags.iter().map(HeldFlag::place).collect();
         assert_eq!(places.len(), flags.len());

@@ -1,8 +1,8 @@
-//! What a store keeps of flags: whose can have changed with a working set, and what they are.
+//! The stored flags: those of the owners whose flags a working set can have changed.
 //!
-//! Most flags are a customer's. A dispute or refund that cannot be traced to one, and an object
-//! that was only named, hold their flags themselves until somebody is found. All of it is a
-//! function of what is kept, so it comes and goes with the facts, whatever their order.
+//! Most flags belong to a customer. A dispute or refund that cannot be traced to one, and an object
+//! that was only named, have flags of their own until their customer is found. All of this is a
+//! function of the histories, so flags come and go with the facts, whatever their order.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,21 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind};
 use crate::domain::id::ObjectKey;
 
-/// A flag as a store keeps it.
+/// A flag as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeptFlag {
-    /// What there is to look at.
+    /// The flag itself.
     pub flag: Flag,
-    /// An admin cleared it. Kept only of flags of set-up, which are worked out when they are
-    /// read, and left out then.
+    /// True if an admin cleared it. Only stored for set-up flags, which are derived on reading, and
+    /// left out then.
     pub cleared: bool,
 }
 
 impl WorkingSet {
-    /// Whose flags can have changed since this working set was loaded.
+    /// Returns the owners whose flags can have changed since this working set was loaded.
     pub fn flag_holders(&self) -> BTreeSet<FlagHolder> {
         let changed = &self.changed;
-        // Whether somebody is known to own a dispute also depends on the account's being there.
+        // Whether the customer of a dispute is known also depends on its account being loaded.
         let named = |account: &Option<ObjectKey>| {
             account
                 .as_ref()
@@ -45,11 +45,11 @@ impl WorkingSet {
             .collect()
     }
 
-    /// The flags that a store keeps for a holder.
+    /// Returns the flags to be stored for an owner.
     pub fn kept_flags(&self, holder: &FlagHolder) -> BTreeSet<KeptFlag> {
         match holder {
             FlagHolder::Customer(id) => {
-                // A merged row has a copy of what the row shown instead has.
+                // A merged row has a copy of the flags of the shown row.
                 let row = self.customers.get(id).filter(|it| it.merged_into.is_none());
                 let open = row.into_iter().flat_map(|row| &row.derived.flags);
                 let cleared = row.into_iter().flat_map(|row| &row.cleared);
@@ -72,8 +72,8 @@ impl WorkingSet {
         }
     }
 
-    /// Clears a flag of an object that no customer was found for. It comes back only by a newer
-    /// fact. Says whether it was open.
+    /// Clears a flag of an object for which no customer was found. Only a newer fact raises it
+    /// again. Returns true if it was open.
     pub fn clear_object_flag(&mut self, key: &ObjectKey, flag: &Flag) -> bool {
         if !self.flags_of_object(key).any(|it| it == *flag) {
             return false;

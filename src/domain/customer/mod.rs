@@ -1,4 +1,4 @@
-//! Customers: their rows, what admins do to them, and what is derived of them.
+//! Customers: their rows, admin acts on them, and the state derived for them.
 
 pub mod act;
 pub mod dossier;

@@ -1,4 +1,4 @@
-//! Changes of what an admin sets of a customer.
+//! Changes to the profile that an admin sets for a customer.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -7,10 +7,10 @@ use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::row::Profile;
 use crate::domain::validate::{self, FieldError};
 
-/// A field of a change: `None` leaves what is there, `Some(None)` clears it.
+/// A field of a change: `None` leaves the value, `Some(None)` clears it.
 pub type Given<T> = Option<Option<T>>;
 
-/// What a request sets. Fields that it does not name stay as they are, `null` clears.
+/// The fields that a request sets. Missing fields stay as they are, `null` clears.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileChange {
@@ -55,7 +55,7 @@ pub struct ProfileChange {
     pub metadata: Given<Value>,
 }
 
-/// A field that is there is given, `null` too.
+/// Deserialises a field that is present, including `null`.
 ///
 /// # Errors
 /// When the field is neither `null` nor a `T`.
@@ -68,7 +68,7 @@ where
 }
 
 impl ProfileChange {
-    /// What is wrong with it, field by field.
+    /// Returns the errors, one for each wrong field.
     pub fn errors(&self) -> Vec<FieldError> {
         let lines = [
             ("name", &self.name),
@@ -106,8 +106,8 @@ impl ProfileChange {
         errors
     }
 
-    /// The profile after this change. The address is set as a whole, so what a change leaves of
-    /// it comes from what is shown, which may be billing's.
+    /// Returns the profile after this change. The address is set as a whole, so fields that a
+    /// change leaves alone come from the shown address, which may be billing's.
     pub fn apply(&self, profile: &Profile, shown: &Contact) -> Profile {
         let mut changed = profile.clone();
         set(&mut changed.name, &self.name);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_an_address_joins_what_is_shown() {
+    fn a_partial_address_completes_the_shown_one() {
         let address = Address {
             city: Some("Bern".to_owned()),
             ..Address::default()

@@ -1,8 +1,8 @@
-//! Customers: the rows, what admins gave them, and what is shown of them.
+//! The rows of customers: what admins set, and what is derived.
 //!
-//! A row is what an admin sees under one id. Usually a customer is one row. When accounts that
-//! had rows of their own turn out to be one customer, one row is shown and the others point to
-//! it; rows are never destroyed by that, because late facts may part them again.
+//! A row is what an admin sees under one id. Usually a customer is one row. When accounts with rows
+//! of their own turn out to be one customer, one row is shown and the others point to it. Rows are
+//! never destroyed by that, because late facts may separate them again.
 
 use std::collections::BTreeSet;
 
@@ -20,28 +20,28 @@ use crate::domain::words::words;
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
-    /// Made here.
+    /// The id, which is generated here.
     pub id: CustomerId,
-    /// The billing account that it was made for; `None` if an admin made it.
+    /// The billing account that the row was created for; `None` if an admin created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<ObjectKey>,
-    /// Local clock. Rows are ordered by this, then by id.
+    /// The time of creation, by the local clock. Rows are sorted by it, then by id.
     pub made_at: Timestamp,
-    /// Local clock.
+    /// The time of the last change, by the local clock.
     pub updated_at: Timestamp,
-    /// Local clock; set by soft deletion.
+    /// The time of soft deletion, by the local clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
-    /// What an admin set.
+    /// The profile that an admin set.
     #[serde(default)]
     pub profile: Profile,
     /// The last hold that an admin set and did not lift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<AdminHold>,
-    /// An admin's reactivation against the word of billing.
+    /// An admin's reactivation against the verdict of billing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub courtesy: Option<Courtesy>,
-    /// Disputes and refunds that no longer hold this customer, by an admin's word.
+    /// Disputes and refunds that an admin waived, so that they no longer hold this customer.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub waivers: BTreeSet<ObjectKey>,
     /// Flags that an admin cleared.
@@ -50,16 +50,16 @@ pub struct Customer {
     /// Derived: the row that is shown instead of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CustomerId>,
-    /// Derived: what is shown. Never input of a derivation. A merged row has a copy of what the
-    /// row shown instead has.
+    /// Derived: the state that is shown. Never an input of the derivation. A merged row has a copy
+    /// of that of the shown row.
     #[serde(default)]
     pub derived: Derived,
-    /// Local clock of the last change of the status.
+    /// The time of the last change of the status, by the local clock.
     pub status_since: Timestamp,
 }
 
 impl Customer {
-    /// A row that nothing is known of yet.
+    /// Creates an empty row.
     pub fn new(id: CustomerId, home: Option<ObjectKey>, now: Timestamp) -> Self {
         Self {
             id,
@@ -78,7 +78,7 @@ impl Customer {
         }
     }
 
-    /// All open flags: the derived ones, and those for prices without a plan.
+    /// Returns all open flags: the derived ones, and those for prices without a plan.
     pub fn flags(&self, plans: &Plans) -> BTreeSet<Flag> {
         let mut flags = unmapped(&self.derived.entitlements, plans);
         flags.retain(|flag| !self.cleared.contains(flag));
@@ -86,13 +86,14 @@ impl Customer {
         flags
     }
 
-    /// An admin made it, not a webhook.
+    /// True if an admin created it, not a webhook.
     pub const fn is_admin_made(&self) -> bool {
         self.home.is_none()
     }
 }
 
-/// What an admin set. An empty field shows what billing says, where it says something.
+/// What an admin set for a customer. For an empty field the value from billing is shown, if there
+/// is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {
@@ -117,7 +118,7 @@ pub struct Profile {
     /// The admin's id of a user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// Anything that the admin wants kept; not read here.
+    /// Any data of the admin's; stored but not interpreted.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -128,25 +129,25 @@ pub struct Profile {
 pub enum AdminHold {
     /// No access until an admin lifts it.
     Suspended {
-        /// Local clock.
+        /// The time at which it was set, by the local clock.
         since: Timestamp,
-        /// The admin's words.
+        /// The reason that the admin gave.
         reason: Option<String>,
     },
     /// Access to fixed versions.
     Frozen {
-        /// Local clock.
+        /// The time at which it was set, by the local clock.
         since: Timestamp,
-        /// What was released until then is reachable.
+        /// Everything released until then is accessible.
         at: Timestamp,
-        /// Exactly these instead, where given.
+        /// Exactly these versions instead, where given.
         versions: Option<Vec<PackageVersion>>,
     },
     /// No access until an admin lifts it.
     Expired {
-        /// Local clock.
+        /// The time at which it was set, by the local clock.
         since: Timestamp,
-        /// The admin's words.
+        /// The reason that the admin gave.
         reason: Option<String>,
     },
 }
@@ -158,7 +159,7 @@ words!(&AdminHold {
 });
 
 impl AdminHold {
-    /// When the admin set it, by the local clock.
+    /// Returns the time at which the admin set it, by the local clock.
     pub const fn since(&self) -> Timestamp {
         match self {
             Self::Suspended { since, .. }
@@ -173,46 +174,46 @@ impl AdminHold {
 pub struct PackageVersion {
     /// `vendor/name`.
     pub package: String,
-    /// As Composer writes it.
+    /// The version as Composer writes it.
     pub version: String,
 }
 
-/// An admin's reactivation of a customer whom billing does not find good.
+/// A courtesy: an admin's reactivation of a customer that billing does not find good.
 ///
-/// It holds while the verdict is the same and no good moment is newer than `newest`. "Until the
-/// verdict changes" is not read off the path: late facts make verdicts come and go.
+/// It is in effect while the verdict is the same and no good instant is newer than `newest`. "Until
+/// the verdict changes" cannot be recorded as it happens: late facts make verdicts come and go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Courtesy {
-    /// What billing said.
+    /// The verdict of billing at that time.
     pub verdict: Verdict,
-    /// Provider time: the newest instant then known of the customer's subscriptions.
+    /// Provider time: the newest instant known then of the customer's subscriptions.
     pub newest: Timestamp,
-    /// Local clock.
+    /// The time at which it was given, by the local clock.
     pub since: Timestamp,
 }
 
-/// What is shown of a customer. All of it is derived.
+/// The derived state of a customer: everything that is shown of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Derived {
-    /// Whether there is access.
+    /// The status, which decides access.
     pub status: Status,
-    /// Why, in a word of ours (`payment_failed`, `subscription_ended`, …) or in the admin's.
+    /// The reason, as a word of ours (`payment_failed`, `subscription_ended`, …) or in the admin's
+    /// words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How to reach the customer: per field the admin's word, else billing's.
+    /// The contact: each field as the admin set it, else from billing.
     pub contact: Contact,
-    /// The admin's, else provider and id of the first account: `stripe_cus_1`.
+    /// The external id: the admin's, else provider and id of the first account (`stripe_cus_1`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
-    /// Everything that holds the customer now.
+    /// The holds on the customer.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub holds: BTreeSet<Hold>,
-    /// What a person should look at; without unmapped prices, which
-    /// [`Customer::flags`] adds.
+    /// The open flags, without those for unmapped prices, which [`Customer::flags`] adds.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub flags: BTreeSet<Flag>,
-    /// For a frozen customer: what was released until then is reachable.
+    /// For a frozen customer: everything released until then is accessible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_at: Option<Timestamp>,
     /// For a customer frozen by an admin: exactly these versions, where given.
@@ -221,27 +222,26 @@ pub struct Derived {
     /// The prices that count now.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub entitlements: BTreeSet<Entitlement>,
-    /// When the derivation will end differently without any new event.
+    /// The next time at which the derivation will have a different result without any event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// What billing says; `None` where no subscription counts.
+    /// The verdict of billing; `None` if no subscription counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// Provider time: when the failure of the customer's failing subscriptions began, earliest
-    /// first.
+    /// Provider time: the earliest start of a failure among the customer's failing subscriptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
-    /// Provider time: when the last of the ended subscriptions ended, if all have.
+    /// Provider time: the end of the last subscription, if all have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// An admin's reactivation holds against the word of billing.
+    /// True if an admin's courtesy is in effect against the verdict of billing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub courtesy: bool,
 }
 
 impl Derived {
-    /// Frozen to what was released by then, not to a list of versions: what can be reached
-    /// depends on the known releases.
+    /// True if the customer is frozen to an instant, not to a list of versions: the accessible
+    /// versions then depend on the known releases.
     pub const fn is_frozen_by_time(&self) -> bool {
         matches!(self.status, Status::Frozen { .. }) && self.frozen_versions.is_none()
     }
@@ -254,9 +254,9 @@ pub enum Status {
     /// Access to what is granted.
     #[default]
     Active,
-    /// Access to what was released until then.
+    /// Access to everything released until an instant.
     Frozen {
-        /// Until when: provider time if billing froze, else as the admin said.
+        /// The instant: provider time if billing froze the customer, else as the admin set it.
         #[serde(with = "crate::domain::time::rfc3339")]
         at: Timestamp,
     },
@@ -273,17 +273,17 @@ words!(Status {
     Expired = "expired",
 });
 
-/// Why a customer is held.
+/// A hold: a reason why a customer does not have full access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// No subscription is good.
     Billing,
-    /// An admin's word.
+    /// An admin set a hold.
     Manual,
-    /// A dispute.
+    /// A dispute is open or lost.
     Dispute,
-    /// A full refund.
+    /// A payment was refunded in full.
     Refund,
 }
 

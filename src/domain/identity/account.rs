@@ -1,4 +1,4 @@
-//! What is kept of a billing account.
+//! The history of a billing account.
 
 use std::collections::BTreeMap;
 
@@ -11,44 +11,45 @@ use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 
-/// What is kept of a billing account.
+/// The history of a billing account: a join, like those in
+/// [`history`](crate::domain::billing::history).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountHistory {
-    /// Oldest instant of any fact that names it.
+    /// The oldest instant of any fact that names it.
     pub first_at: Timestamp,
-    /// Contacts shown by events about the account itself.
+    /// The contacts shown by events about the account itself.
     #[serde(default, skip_serializing_if = "Newest::is_empty")]
     pub contacts: Newest<Contact>,
-    /// Contacts shown by Checkout sessions and invoices.
+    /// The contacts shown by Checkout sessions and invoices.
     #[serde(default, skip_serializing_if = "Newest::is_empty")]
     pub secondary: Newest<Contact>,
-    /// Addresses (lower case) that events about the account showed, and since when.
+    /// The addresses (lower case) that events about the account showed, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<String, HeldSince>,
-    /// The same of Checkout sessions and invoices: counts only while `emails` is empty.
+    /// The same for Checkout sessions and invoices: counts only while `emails` is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secondary_emails: BTreeMap<String, HeldSince>,
-    /// Oldest instant at which the provider deleted it.
+    /// The oldest instant at which the provider deleted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<Timestamp>,
     /// Admin act: the row that the account belongs to, whatever the facts say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<CustomerId>,
-    /// Newest event that came after the customer was deleted here, and so changed nothing.
+    /// The newest event that came after the customer was deleted here, and so changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_at: Option<Timestamp>,
 }
 
-/// The oldest instant at which an account is known to have held an address, and how it is known.
+/// The oldest instant at which an account is known to have had an address, and how it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldSince {
     /// Provider time.
     pub at: Timestamp,
-    /// Orders addresses of one instant.
+    /// Sorts addresses of one instant.
     pub rank: EmailRank,
 }
 
-/// How early within its instant an address was held.
+/// The rank of an address among those of one instant, earliest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmailRank {
@@ -56,12 +57,12 @@ pub enum EmailRank {
     Created,
     /// The address before a change.
     Before,
-    /// Any other.
+    /// Any other address.
     Derived,
 }
 
 impl AccountHistory {
-    /// What is kept of an account that a fact of this instant names.
+    /// Creates the history of an account that a fact of this instant names.
     pub fn new(at: Timestamp) -> Self {
         Self {
             first_at: at,
@@ -75,22 +76,22 @@ impl AccountHistory {
         }
     }
 
-    /// A fact of this instant names the account.
+    /// Merges a fact that names the account.
     pub fn join_named(&mut self, at: Timestamp) {
         self.first_at = self.first_at.min(at);
     }
 
-    /// The provider deleted the account.
+    /// Merges the deletion of the account at the provider.
     pub fn join_removed(&mut self, at: Timestamp) {
         self.removed_at = Some(self.removed_at.map_or(at, |known| known.min(at)));
     }
 
-    /// An event of this instant came after the customer was deleted here.
+    /// Merges an event that came after the customer was deleted here.
     pub fn join_ignored(&mut self, at: Timestamp) {
         self.ignored_at = self.ignored_at.max(Some(at));
     }
 
-    /// An event shows a contact.
+    /// Merges an event that shows a contact.
     pub fn join_contact(&mut self, at: Timestamp, fact: &ContactFact) {
         let (contacts, emails, rank) = match fact.source {
             ContactSource::Created => (&mut self.contacts, &mut self.emails, EmailRank::Created),
@@ -101,21 +102,21 @@ impl AccountHistory {
                 EmailRank::Derived,
             ),
         };
-        hold(emails, fact.contact.email.as_deref(), at, rank);
+        note_address(emails, fact.contact.email.as_deref(), at, rank);
         let before = fact.before.as_ref().map(|contact| &contact.email);
         if let Some(email) = before.filter(|email| **email != fact.contact.email) {
-            hold(emails, email.as_deref(), at, EmailRank::Before);
+            note_address(emails, email.as_deref(), at, EmailRank::Before);
         }
         let observation = Observation {
             state: fact.contact.clone(),
             before: fact.before.clone(),
-            born: fact.source == ContactSource::Created,
+            created: fact.source == ContactSource::Created,
             request: fact.request.clone(),
         };
         contacts.join(at, observation);
     }
 
-    /// The newest instant of anything kept that has one.
+    /// Returns the newest instant of anything in the history that has one.
     pub fn newest(&self) -> Option<Timestamp> {
         self.contacts
             .newest()
@@ -123,9 +124,9 @@ impl AccountHistory {
             .max(self.removed_at)
     }
 
-    /// The contact as it stands: what events about the account show, and where they leave a
-    /// field empty, what sessions and invoices show. Their addresses count only while the
-    /// account never had one of its own.
+    /// Returns the current contact: what events about the account show, and for fields that they
+    /// leave empty, what sessions and invoices show. The addresses of the latter count only while
+    /// the account never had one of its own.
     pub fn contact(&self) -> Contact {
         let state = |newest: &Newest<Contact>| newest.decide().map(|decision| decision.state);
         let own = state(&self.contacts).unwrap_or_default();
@@ -140,7 +141,7 @@ impl AccountHistory {
     }
 }
 
-fn hold(
+fn note_address(
     emails: &mut BTreeMap<String, HeldSince>,
     address: Option<&str>,
     at: Timestamp,

@@ -1,13 +1,14 @@
-//! Which accounts are one customer, and which rows belong to it.
+//! Links accounts and rows that are one customer.
 //!
-//! Links are a pure function of what is kept, of the rows that admins made, and of the policy.
-//! An account follows, in this order: an admin's pin; an admin-made row whose `external_id` is
-//! the account's id; by e-mail, an admin-made row with the address, else the earliest account
-//! that still held the address when this one took it; else nobody.
+//! Links are a pure function of the histories, the rows that admins made, and the policy. An
+//! account follows, in this order: an admin's pin; an admin-made row whose `external_id` is the
+//! account's id; by e-mail, an admin-made row with the address, else the earliest account that
+//! still had the address when this one took it; else nothing.
 //!
-//! The address is the first that the account ever held, by provider time. Refused: the current
-//! one. Billing portals let anybody set any address, so linking by it would merge a stranger
-//! into the owner's customer. Refused too: deciding by who came first here, for that is chance.
+//! The address is the first that the account ever had, by provider time. Refused: the current one,
+//! because billing portals let anybody set any address, so linking by it would merge a stranger
+//! into the owner's customer. Refused too: deciding by which account was seen first here, because
+//! that is chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,54 +21,56 @@ use crate::domain::identity::account::AccountHistory;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
-/// The address by which an account finds its customer.
+/// The address by which an account is linked to its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linking<'a> {
     /// Lower case.
     pub email: &'a str,
-    /// Provider time: the oldest instant at which it was held.
+    /// Provider time: the oldest instant at which the account had it.
     pub since: Timestamp,
     /// Provider time: the oldest instant of another address.
     pub until: Option<Timestamp>,
 }
 
-/// The first address that an account held: the smallest by instant, rank and text.
-pub fn linking(kept: &AccountHistory) -> Option<Linking<'_>> {
-    let own = !kept.emails.is_empty();
+/// Returns the first address that an account had: the smallest by instant, rank and text.
+pub fn linking(history: &AccountHistory) -> Option<Linking<'_>> {
+    let own = !history.emails.is_empty();
     let emails = if own {
-        &kept.emails
+        &history.emails
     } else {
-        &kept.secondary_emails
+        &history.secondary_emails
     };
-    let (email, held) = emails.iter().min_by_key(|(email, held)| (**held, *email))?;
+    let (email, since) = emails
+        .iter()
+        .min_by_key(|(email, since)| (**since, *email))?;
     let others = emails.iter().filter(|(other, _)| *other != email);
     Some(Linking {
         email,
-        since: held.at,
-        until: others.map(|(_, held)| held.at).min(),
+        since: since.at,
+        until: others.map(|(_, since)| since.at).min(),
     })
 }
 
 /// One customer: its rows and accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// The shown row first: the admin-made one, else the one made first here. Empty for
-    /// accounts that have none yet.
+    /// The rows, the shown one first: the admin-made one, else the one created first here. Empty
+    /// for accounts that have none yet.
     pub rows: Vec<CustomerId>,
-    /// By oldest provider time, then key.
+    /// The accounts, sorted by oldest provider time, then key.
     pub accounts: Vec<ObjectKey>,
-    /// The customer was deleted here: events change nothing.
+    /// True if the customer was deleted here: events change nothing.
     pub gone: bool,
 }
 
-/// What an account follows.
+/// The row or account that an account follows.
 enum Link<'a> {
     Row(&'a CustomerId),
     Account(&'a ObjectKey),
     Nobody,
 }
 
-/// All customers of a working set, worked out anew from what is kept.
+/// Groups all accounts and rows of a working set into customers, from the histories alone.
 pub fn groups(working_set: &WorkingSet) -> Vec<Group> {
     let mut register = Register::new(working_set);
     register.enter(working_set.accounts.values().collect());
@@ -75,8 +78,8 @@ pub fn groups(working_set: &WorkingSet) -> Vec<Group> {
     Forest::grown(&register, rows).groups(working_set)
 }
 
-/// The customers that can be others than before, because these accounts are new or hold their
-/// linking address otherwise, where `emails` are the linking addresses before and after. The
+/// Groups only the customers that can have changed because the accounts `changed` are new or have a
+/// different linking address, where `emails` are the linking addresses before and after. The
 /// derived links of all other accounts must be current.
 pub fn groups_near(
     working_set: &WorkingSet,
@@ -91,7 +94,7 @@ pub fn groups_near(
             .is_some_and(|email| emails.contains(email))
             || changed.contains(&account.key)
     };
-    // Whoever has such an address may follow somebody else now.
+    // Any account with such an address may follow a different one now.
     let affected: Vec<_> = working_set.accounts.values().filter(follows).collect();
     register.enter(affected.clone());
     let mut shown = BTreeSet::new();
@@ -105,7 +108,7 @@ pub fn groups_near(
             shown.insert(into.unwrap_or(row));
         }
     }
-    // The others of the customers that they leave and join come along.
+    // The other accounts of the customers that they leave and join are affected too.
     let near = |account: &&Account| {
         follows(account)
             || account
@@ -121,8 +124,8 @@ pub fn groups_near(
     Forest::grown(&register, rows.collect()).groups(working_set)
 }
 
-/// The customers with these shown rows, as the derived links say. Needs only their own rows and
-/// accounts, where [`groups`] needs all accounts of the same addresses.
+/// Returns the customers with these shown rows according to the stored links. Needs only their own
+/// rows and accounts, whereas [`groups`] needs all accounts of the same addresses.
 pub fn stored_groups(working_set: &WorkingSet, shown: &BTreeSet<CustomerId>) -> Vec<Group> {
     let mut groups: BTreeMap<&CustomerId, Group> =
         shown.iter().map(|id| (id, Group::default())).collect();
@@ -148,13 +151,13 @@ pub fn stored_groups(working_set: &WorkingSet, shown: &BTreeSet<CustomerId>) -> 
 }
 
 impl Group {
-    /// Puts rows and accounts in their order, and finds out whether the customer is gone.
+    /// Sorts rows and accounts, and determines whether the customer is gone.
     fn arrange(&mut self, working_set: &WorkingSet) {
-        let order = |id: &CustomerId| {
+        let sort_key = |id: &CustomerId| {
             let row = working_set.customers.get(id);
             row.map(|row| (!row.is_admin_made(), row.made_at, row.id.clone()))
         };
-        self.rows.sort_by_cached_key(order);
+        self.rows.sort_by_cached_key(sort_key);
         let first_at = |key: &ObjectKey| working_set.accounts.get(key).map(|a| a.history.first_at);
         self.accounts
             .sort_by_cached_key(|key| (first_at(key), key.clone()));
@@ -167,19 +170,19 @@ impl Group {
     }
 }
 
-/// An address and where it can link: accounts of live and test mode, or of two connected
-/// accounts, are never one customer because of an address. Providers are not kept apart.
-type Place<'a> = (bool, Option<&'a str>, &'a str);
+/// An address and the scope in which it links: accounts of live and test mode, or of two connected
+/// accounts, are never one customer because of an address. Providers are not separated.
+type AddressScope<'a> = (bool, Option<&'a str>, &'a str);
 
-/// What links are looked up in.
+/// The indexes for looking up links.
 struct Register<'a> {
     working_set: &'a WorkingSet,
     by_external_id: BTreeMap<&'a str, &'a Customer>,
     by_email: BTreeMap<String, &'a Customer>,
-    /// The accounts whose links are looked up: with each, all that held its address before it.
+    /// The accounts to be linked, and with each all that had its address before it.
     accounts: BTreeMap<&'a ObjectKey, &'a Account>,
-    /// The same by their linking address, in the order in which they took it.
-    holders: BTreeMap<Place<'a>, Vec<(Linking<'a>, &'a ObjectKey)>>,
+    /// The same by their linking address, sorted by the time at which they took it.
+    holders: BTreeMap<AddressScope<'a>, Vec<(Linking<'a>, &'a ObjectKey)>>,
 }
 
 impl<'a> Register<'a> {
@@ -214,7 +217,7 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// Takes these accounts instead of those that it had.
+    /// Replaces the accounts.
     fn enter(&mut self, accounts: Vec<&'a Account>) {
         self.accounts = accounts
             .into_iter()
@@ -227,7 +230,9 @@ impl<'a> Register<'a> {
                 continue;
             }
             if let Some(linking) = linking(&account.history) {
-                let holders = self.holders.entry(place(&account.key, linking.email));
+                let holders = self
+                    .holders
+                    .entry(address_scope(&account.key, linking.email));
                 holders.or_default().push((linking, &account.key));
             }
         }
@@ -256,10 +261,11 @@ impl<'a> Register<'a> {
         {
             return Link::Row(&row.id);
         }
-        let place = place(&account.key, mine.email);
-        let holders = self.holders.get(&place).into_iter().flatten();
+        let scope = address_scope(&account.key, mine.email);
+        let holders = self.holders.get(&scope).into_iter().flatten();
         let mut before = holders.take_while(|(_, key)| **key != account.key);
-        // Who left the address in the very instant in which this one took it does not count.
+        // An account that left the address in the very instant in which this one took it does not
+        // count.
         let still = |(other, _): &&(Linking, _)| other.until.is_none_or(|u| u > mine.since);
         before
             .find(still)
@@ -289,7 +295,8 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// A row that an admin made has no mode, and must not tie a test account to a live one.
+    /// Reports whether a live account has the address. An admin-made row has no mode, and must not
+    /// link a test account to a live one.
     fn has_live_holder(&self, email: &str) -> bool {
         let mut accounts = self.working_set.accounts.values();
         accounts.any(|account| {
@@ -300,26 +307,26 @@ impl<'a> Register<'a> {
     }
 }
 
-fn place<'a>(account: &'a ObjectKey, email: &'a str) -> Place<'a> {
+fn address_scope<'a>(account: &'a ObjectKey, email: &'a str) -> AddressScope<'a> {
     let scope = &account.scope;
     (scope.livemode, scope.connected.as_deref(), email)
 }
 
-/// How an account found its customer.
+/// The way in which an account was linked to its customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tie {
-    /// An admin tied it, or an admin act did so to keep it where it was.
+    /// An admin pinned it, or an admin act did so to keep it with its customer.
     Pin,
     /// An admin gave the customer its id as `external_id`.
     ExternalId,
-    /// By the first address that it held.
+    /// By the first address that it had.
     Email {
         /// Lower case.
         email: String,
-        /// The account that held it before; `None` if an admin gave the customer the address.
+        /// The account that had it before; `None` if an admin gave the customer the address.
         follows: Option<String>,
     },
-    /// It followed nobody.
+    /// It follows nothing and is a customer of its own.
     Own,
 }
 
@@ -330,8 +337,8 @@ words!(&Tie {
     Own = "own",
 });
 
-/// How these accounts found their customers. The working set holds all accounts that first held the
-/// addresses of these, and all rows that could match.
+/// Returns how these accounts were linked to their customers. The working set must contain all
+/// accounts whose first addresses are those of these accounts, and all rows that could match.
 pub fn ties(working_set: &WorkingSet, accounts: &[ObjectKey]) -> BTreeMap<ObjectKey, Tie> {
     let mut register = Register::new(working_set);
     register.enter(working_set.accounts.values().collect());
@@ -343,7 +350,7 @@ pub fn ties(working_set: &WorkingSet, accounts: &[ObjectKey]) -> BTreeMap<Object
         .collect()
 }
 
-/// A union of accounts and rows into customers.
+/// A union-find over accounts and rows; each tree is a customer.
 struct Forest<'a> {
     accounts: BTreeMap<&'a ObjectKey, usize>,
     rows: BTreeMap<&'a CustomerId, usize>,
@@ -351,7 +358,7 @@ struct Forest<'a> {
 }
 
 impl<'a> Forest<'a> {
-    /// The accounts of a register and these rows, united as they belong together.
+    /// Unites the accounts of a register and these rows by their links.
     fn grown(register: &Register<'a>, rows: Vec<&'a Customer>) -> Self {
         let accounts = register.accounts.len();
         let mut forest = Self {

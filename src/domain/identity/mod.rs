@@ -1,4 +1,4 @@
-//! Which billing accounts are one customer.
+//! Identity: which billing accounts belong to one customer.
 
 pub mod account;
 pub mod links;

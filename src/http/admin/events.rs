@@ -9,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::event::EventError;
+use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::api::{problem, time};
@@ -16,6 +17,7 @@ use crate::http::field_errors::{FieldErrors, instant, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::events;
+use crate::provider::Spec;
 use crate::store::{EventFilter, EventRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -32,7 +34,7 @@ pub(super) struct EventView {
     #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
     id: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(examples("default"))]
     app: String,
     account: Option<String>,
@@ -86,7 +88,7 @@ impl From<EventRecord> for EventView {
             .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
         Self {
             id: record.key.id,
-            provider: record.key.provider.as_str(),
+            provider: record.key.provider,
             app: record.key.app.into(),
             account: record.account,
             livemode: record.livemode,
@@ -143,8 +145,9 @@ impl Filters for EventQuery {
         EventFilter {
             outcome: outcome.or(status),
             provider: field_errors
-                .note(word_of("provider", self.provider))
-                .flatten(),
+                .note(word_of::<&Spec>("provider", self.provider))
+                .flatten()
+                .map(|spec| spec.name),
             event_type: self.event_type,
             customer: field_errors
                 .note(word_of("customer_id", self.customer_id))

@@ -14,6 +14,7 @@ use crate::domain::customer::explain::{
     AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
 };
 use crate::domain::customer::row::{Customer, Hold};
+use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
 use crate::http::api::flag::{FlagView, flags};
 use crate::http::api::{customer_id, time};
@@ -119,7 +120,7 @@ struct BillingView {
 #[schema(as = SubscriptionCause)]
 struct SubscriptionView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     id: String,
     livemode: bool,
     /// The billing account that pays.
@@ -159,7 +160,7 @@ struct SubscriptionView {
 #[schema(as = AccountCause)]
 struct AccountView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     id: String,
     livemode: bool,
     #[schema(schema_with = words::linked_by)]
@@ -315,7 +316,7 @@ fn subscription(
     events: &BTreeMap<String, Vec<EventRecord>>,
 ) -> SubscriptionView {
     SubscriptionView {
-        provider: it.provider.as_str(),
+        provider: it.provider,
         livemode: it.livemode,
         account: it.account,
         status: it.status,
@@ -362,7 +363,7 @@ impl From<AccountCause> for AccountView {
             Tie::Pin | Tie::ExternalId | Tie::Own => (None, None),
         };
         Self {
-            provider: it.provider.as_str(),
+            provider: it.provider,
             id: it.id,
             livemode: it.livemode,
             linked_by,

@@ -65,7 +65,7 @@ pub(super) struct PackageView {
     source: &'static str,
     /// Only for grants of a plan.
     #[schema(examples("stripe"))]
-    provider: Option<&'static str>,
+    provider: Option<String>,
     /// Only for grants of a plan.
     price_id: Option<String>,
     /// The subscription that pays for a plan.
@@ -110,7 +110,7 @@ pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<Package
                 package: grant.package.clone(),
                 constraint: grant.constraint.clone(),
                 source: "plan",
-                provider: Some(entitlement.provider.as_str()),
+                provider: Some(entitlement.provider.into()),
                 price_id: Some(entitlement.price.clone()),
                 subscription_id: Some(entitlement.subscription.id.clone()),
                 created_at: None,

@@ -18,6 +18,7 @@ use crate::http::api::order_of;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::plans::{self, PlanError};
+use crate::provider::Spec;
 use crate::store::Plan;
 
 /// Longest price id, in bytes. Stripe's own limit for ids is 255.
@@ -39,7 +40,8 @@ struct Price {
 
 impl Price {
     fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
-        let provider = provider.parse().map_err(|_| plan_not_found())?;
+        let spec: &Spec = provider.parse().map_err(|_| plan_not_found())?;
+        let provider = spec.name;
         if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(ApiError::invalid_field(
                 "price_id",
@@ -72,7 +74,7 @@ impl From<PlanError> for ApiError {
 #[schema(as = Plan)]
 struct PlanView {
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     price_id: String,
     packages: Vec<PackageGrant>,
@@ -92,7 +94,7 @@ impl PlanView {
 impl From<Plan> for PlanView {
     fn from(plan: Plan) -> Self {
         Self {
-            provider: plan.provider.as_str(),
+            provider: plan.provider,
             price_id: plan.price_id,
             packages: plan.packages,
             source: plan.source.as_str(),

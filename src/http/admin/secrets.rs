@@ -20,6 +20,7 @@ use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::secrets::{self, NewSecret, SecretError};
+use crate::provider::Spec;
 use crate::store::secret::EndpointSecret;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -41,8 +42,8 @@ async fn visible_endpoint(
     slug: &str,
     provider: &str,
 ) -> Result<(AppSlug, Provider), ApiError> {
-    if let Ok(provider) = provider.parse() {
-        return Ok((visible_slug(admin, slug)?, provider));
+    if let Ok(spec) = provider.parse::<&Spec>() {
+        return Ok((visible_slug(admin, slug)?, spec.name));
     }
     visible_app(state, admin, slug).await?;
     let detail = "there is no such provider";
@@ -73,7 +74,7 @@ struct SecretView {
     #[schema(examples("default"))]
     app: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     #[schema(schema_with = words::mode)]
     mode: &'static str,
     #[schema(format = DateTime)]
@@ -90,7 +91,7 @@ impl From<EndpointSecret> for SecretView {
         Self {
             id: secret.id.into(),
             app: secret.app.into(),
-            provider: secret.provider.as_str(),
+            provider: secret.provider,
             mode: secret.mode.as_str(),
             created_at: secret.created_at.to_string(),
             expires_at: time(secret.expires_at),

@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use crate::domain::billing::assessment::{Verdict, assessment};
 use crate::domain::billing::fact::{Item, SubscriptionStatus};
+use crate::domain::id::Provider;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -36,7 +37,7 @@ struct SubscriptionView {
     key: String,
     id: String,
     #[schema(schema_with = words::provider)]
-    provider: &'static str,
+    provider: Provider,
     /// The id of the billing account that pays.
     account: Option<String>,
     livemode: bool,
@@ -99,7 +100,7 @@ impl SubscriptionView {
         Self {
             key,
             id: subscription.key.id,
-            provider: scope.provider.as_str(),
+            provider: scope.provider,
             account: subscription.account.map(|key| key.id),
             livemode: scope.livemode,
             status: status.map(|status| status.as_str().to_owned()),

@@ -1,8 +1,8 @@
-//! JSON bodies, read with all that is wrong with them.
+//! JSON bodies, parsed with all their errors.
 //!
-//! serde stops at the first field that is wrong. Who filled in a form wants to hear of all, so
-//! after a fault the field is taken out, or replaced by something of another type, until the rest
-//! can be read. What such a mended body says is used for nothing but to find further faults.
+//! serde stops at the first wrong field, but a person who filled in a form wants to see all errors.
+//! So after an error the field is removed, or replaced by a value of another type, until the rest
+//! can be parsed. The result of such a patched body is only used to find further errors.
 
 use std::fmt::Write;
 
@@ -15,12 +15,12 @@ use crate::domain::validate::FieldError;
 use crate::http::error::ApiError;
 use crate::http::field_errors::{FieldErrors, field_error, named};
 
-/// Most faults that are looked for: each costs a reading of the body.
-const MAX_FAULTS: usize = 20;
+/// Maximum number of errors that are searched for: each costs another parse of the body.
+const MAX_ERRORS: usize = 20;
 
-/// What a body means beyond its form, for bodies of which all faults can be named at once.
+/// Rules for the content of a body, beyond its form.
 pub(in crate::http) trait Check {
-    /// What is wrong with it, field by field.
+    /// Returns the errors of single fields.
     fn field_errors(&self) -> Vec<FieldError>;
 }
 
@@ -30,7 +30,7 @@ impl Check for ProfileChange {
     }
 }
 
-/// Reads JSON as `T`.
+/// Parses JSON as `T`.
 ///
 /// # Errors
 /// 400 `body_not_json`; 422 `body_invalid` with the fields.
@@ -39,7 +39,7 @@ pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiErro
     field_errors.finish(read)
 }
 
-/// As [`parse_json`], with what the body's own rules say.
+/// Like [`parse_json`], and checks the body's own rules.
 pub(super) fn parse_checked<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, ApiError> {
     let (read, mut field_errors) = read::<T>(bytes)?;
     field_errors.extend(read.iter().flat_map(Check::field_errors));
@@ -47,11 +47,11 @@ pub(super) fn parse_checked<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, FieldErrors), ApiError> {
-    // First whether all of it is JSON: a wrong field before a missing brace is not the caller's
-    // first problem.
+    // First check that all of it is JSON: with a missing brace, a wrong field before it is not the
+    // caller's first problem.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
     let mut field_errors = FieldErrors::default();
-    // A derived reader would take a list for an object, by position.
+    // A derived deserializer would accept a list instead of an object, by position.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         field_errors.add("body", "must be a JSON object");
         return Ok((None, field_errors));
@@ -60,13 +60,17 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, FieldErrors), A
     let first = match serde_path_to_error::deserialize(&mut text) {
         Ok(read) if !holds_nul(bytes) => return Ok((Some(read), field_errors)),
         Ok(_) => None,
-        Err(error) => Some(Fault::of(&error)),
+        Err(error) => Some(ParseError::of(&error)),
     };
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
     refuse_nul(&value, &mut String::new(), &mut field_errors);
-    // That a field is given twice is seen in the text alone.
-    field_errors.extend(first.filter(Fault::is_repetition).map(|fault| fault.said()));
-    let read = read_on(&mut value, &mut field_errors);
+    // Only the text shows that a field is given twice.
+    field_errors.extend(
+        first
+            .filter(ParseError::is_repetition)
+            .map(|error| error.to_field_error()),
+    );
+    let read = parse_leniently(&mut value, &mut field_errors);
     Ok((read, field_errors))
 }
 
@@ -77,38 +81,38 @@ fn not_json(error: &serde_json::Error) -> ApiError {
     }
 }
 
-/// What serde did not like, and where.
-struct Fault {
+/// An error of serde, and the path to it.
+struct ParseError {
     path: String,
-    place: Option<Vec<Segment>>,
+    segments: Option<Vec<Segment>>,
     message: String,
 }
 
-impl Fault {
+impl ParseError {
     fn of(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let message = error.inner().to_string();
-        // serde_json ends with the place in the text, which says less than the path.
+        // serde_json appends the position in the text, which is less helpful than the path.
         let message = message
             .rsplit_once(" at line ")
             .map_or(message.as_str(), |(message, _)| message)
             .to_owned();
-        let mut place: Vec<Segment> = error.path().iter().cloned().collect();
+        let mut segments: Vec<Segment> = error.path().iter().cloned().collect();
         if let Some((name, _)) = named(&message) {
-            let last = place.last().map(ToString::to_string);
+            let last = segments.last().map(ToString::to_string);
             if last.as_deref() != Some(name) {
                 let key = name.to_owned();
-                place.push(Segment::Map { key });
+                segments.push(Segment::Map { key });
             }
         }
         let is_known = |it: &Segment| matches!(it, Segment::Map { .. } | Segment::Seq { .. });
         Self {
             path: error.path().to_string(),
-            place: Some(place).filter(|place| place.iter().all(is_known)),
+            segments: Some(segments).filter(|segments| segments.iter().all(is_known)),
             message,
         }
     }
 
-    fn said(&self) -> FieldError {
+    fn to_field_error(&self) -> FieldError {
         field_error(&self.path, &self.message)
     }
 
@@ -117,34 +121,37 @@ impl Fault {
     }
 }
 
-fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
-    serde_path_to_error::deserialize(value).map_err(|error| Fault::of(&error))
+fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, ParseError> {
+    serde_path_to_error::deserialize(value).map_err(|error| ParseError::of(&error))
 }
 
-/// Reads what can be read, notes what is wrong, and mends it to read on.
-fn read_on<T: DeserializeOwned>(value: &mut Value, field_errors: &mut FieldErrors) -> Option<T> {
-    let mut fault = match attempt::<T>(value) {
+/// Parses what can be parsed, collecting errors and patching the value to continue after each.
+fn parse_leniently<T: DeserializeOwned>(
+    value: &mut Value,
+    field_errors: &mut FieldErrors,
+) -> Option<T> {
+    let mut error = match attempt::<T>(value) {
         Ok(read) => return Some(read),
-        Err(fault) => fault,
+        Err(error) => error,
     };
-    while field_errors.count() < MAX_FAULTS {
-        let field = fault.said().field;
-        field_errors.extend([fault.said()]);
-        match mend::<T>(value, fault.place.as_deref()?, &field)? {
+    while field_errors.count() < MAX_ERRORS {
+        let field = error.to_field_error().field;
+        field_errors.extend([error.to_field_error()]);
+        match patch::<T>(value, error.segments.as_deref()?, &field)? {
             Ok(read) => return Some(read),
-            Err(next) => fault = next,
+            Err(next) => error = next,
         }
     }
     None
 }
 
-/// Takes a field out, or puts something of another type in its place, so that serde gets beyond
-/// it; `None` if nothing helps.
-fn mend<T: DeserializeOwned>(
+/// Removes a field, or replaces it by a value of another type, so that serde gets past it; `None`
+/// if nothing helps.
+fn patch<T: DeserializeOwned>(
     value: &mut Value,
-    place: &[Segment],
+    segments: &[Segment],
     field: &str,
-) -> Option<Result<T, Fault>> {
+) -> Option<Result<T, ParseError>> {
     let instead = [
         None,
         Some(json!("")),
@@ -154,27 +161,27 @@ fn mend<T: DeserializeOwned>(
         Some(json!({})),
     ];
     for other in instead {
-        put(value, place, other)?;
+        put(value, segments, other)?;
         match attempt::<T>(value) {
             Ok(read) => return Some(Ok(read)),
-            Err(next) if !is_within(&next.said().field, field) => return Some(Err(next)),
+            Err(next) if !is_within(&next.to_field_error().field, field) => return Some(Err(next)),
             Err(_) => {}
         }
     }
     None
 }
 
-/// Whether a path is that of this field, or of something in it.
+/// Reports whether a path is that of this field, or of something inside it.
 fn is_within(path: &str, field: &str) -> bool {
     path.strip_prefix(field)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Puts something at a place; `None` takes out what is there.
-fn put(value: &mut Value, place: &[Segment], other: Option<Value>) -> Option<()> {
-    let (last, way) = place.split_last()?;
+/// Replaces the value at a path; `None` removes it.
+fn put(value: &mut Value, segments: &[Segment], other: Option<Value>) -> Option<()> {
+    let (last, ancestors) = segments.split_last()?;
     let mut at = value;
-    for step in way {
+    for step in ancestors {
         at = match step {
             Segment::Map { key } => at.get_mut(key)?,
             Segment::Seq { index } => at.get_mut(index)?,
@@ -188,7 +195,7 @@ fn put(value: &mut Value, place: &[Segment], other: Option<Value>) -> Option<()>
         (Segment::Map { key }, Value::Object(fields), None) => {
             fields.remove(key);
         }
-        // Nothing is taken out of a list: what follows would be named by a wrong number.
+        // Nothing is removed from a list: the following items would be named by wrong indexes.
         (Segment::Seq { index }, Value::Array(rows), other) => {
             *rows.get_mut(*index)? = other.unwrap_or_default();
         }
@@ -197,13 +204,14 @@ fn put(value: &mut Value, place: &[Segment], other: Option<Value>) -> Option<()>
     Some(())
 }
 
-/// Whether the text may hold the character U+0000, which JSON writes in one way.
+/// Reports whether the text may contain the character U+0000, which JSON writes in only one way.
 fn holds_nul(bytes: &[u8]) -> bool {
     bytes.windows(6).any(|it| it == br"\u0000")
 }
 
-/// PostgreSQL keeps no text with the character U+0000, whatever field it is in. `path` is where
-/// the value lies: one text for the whole walk, since a name in it may be as long as the body.
+/// Refuses the character U+0000 in every field, because PostgreSQL cannot store it. `path` is the
+/// path of the value: one string for the whole traversal, since a name in it may be as long as the
+/// body.
 fn refuse_nul(value: &Value, path: &mut String, field_errors: &mut FieldErrors) {
     let message = "must not contain the character U+0000";
     if field_errors.is_full() {
@@ -223,8 +231,8 @@ fn refuse_nul(value: &Value, path: &mut String, field_errors: &mut FieldErrors) 
         Value::Object(fields) => {
             for (name, value) in fields {
                 if name.contains('\0') {
-                    let holder = if outer == 0 { "body" } else { path.as_str() };
-                    field_errors.add(holder, message);
+                    let outer_path = if outer == 0 { "body" } else { path.as_str() };
+                    field_errors.add(outer_path, message);
                     continue;
                 }
                 if outer > 0 {
@@ -263,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_body_is_said_field_by_field() {
+    fn all_errors_in_a_body_are_named_by_field() {
         let cases: [(&str, &str, &[&str]); 19] = [
             ("", "body_not_json", &[]),
             ("{", "body_not_json", &[]),
@@ -341,14 +349,14 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_looked_for_so_often_and_no_more() {
+    fn the_search_for_errors_in_a_body_is_limited() {
         let lines = vec![json!({}); 1_000];
         let body = json!({"name": "a", "lines": lines}).to_string();
         let error = parse_json::<Order>(body.as_bytes()).unwrap_err();
         let ApiError::Invalid { errors, .. } = error else {
             panic!("{error:?}");
         };
-        assert_eq!(errors.len(), MAX_FAULTS);
+        assert_eq!(errors.len(), MAX_ERRORS);
     }
 
     /// A name of 200 KB before each of 60,000 places would be twelve gigabytes of paths.

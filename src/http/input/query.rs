@@ -1,4 +1,4 @@
-//! Queries, read with all that is wrong with them.
+//! Query strings, parsed with all their errors.
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -8,11 +8,11 @@ use serde::forward_to_deserialize_any;
 use crate::http::error::ApiError;
 use crate::http::field_errors::{FieldErrors, field_error};
 
-/// Most `field_errors` that are looked for: each costs a reading of the query.
-const MAX_FAULTS: usize = 20;
+/// Maximum number of errors that are searched for: each costs another parse of the query.
+const MAX_ERRORS: usize = 20;
 
-/// Reads a query as `T`. Parameters that nobody knows are refused: a misspelt `version` must not
-/// mean every version.
+/// Parses a query as `T`. Unknown parameters are refused: a misspelt `version` must not mean every
+/// version.
 ///
 /// # Errors
 /// 422 `query_invalid` with the parameters.
@@ -23,7 +23,7 @@ pub(super) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError>
     field_errors.finish_query(read)
 }
 
-/// Reads what can be read of a query, and notes what is wrong with the rest.
+/// Parses what can be parsed of a query, and collects the errors of the rest.
 pub(in crate::http) fn read_query<T: DeserializeOwned>(
     uri: &Uri,
     field_errors: &mut FieldErrors,
@@ -36,19 +36,19 @@ pub(in crate::http) fn read_query<T: DeserializeOwned>(
         }
         is_plain
     });
-    while field_errors.count() < MAX_FAULTS {
+    while field_errors.count() < MAX_ERRORS {
         let Err(error) = Query::<T>::try_from_uri(&written(&pairs)) else {
             break;
         };
-        // The source's words are `path: message`, or the message alone.
+        // The source's text is `path: message`, or only the message.
         let words = std::error::Error::source(&error)
             .map_or_else(|| error.body_text(), ToString::to_string);
         let (path, message) = words.split_once(": ").unwrap_or((".", &words));
-        let fault = field_error(path, message);
-        let name = fault.field.clone();
+        let found = field_error(path, message);
+        let name = found.field.clone();
         let known = pairs.len();
-        field_errors.extend([fault]);
-        // Without the parameter, or, if it is missing, with an empty one, the rest can be read.
+        field_errors.extend([found]);
+        // Without the parameter, or with an empty one if it is missing, the rest can be parsed.
         let mut seen = false;
         pairs.retain(|(other, _)| {
             *other != name
@@ -66,7 +66,7 @@ pub(in crate::http) fn read_query<T: DeserializeOwned>(
         .map(|Query(read)| read)
 }
 
-/// Notes parameters that are neither fields of `T` nor among these.
+/// Adds an error for each parameter that is neither a field of `T` nor in `also`.
 pub(in crate::http) fn refuse_unknown<T: DeserializeOwned>(
     uri: &Uri,
     also: &[&str],
@@ -95,17 +95,17 @@ fn written(pairs: &[(String, String)]) -> Uri {
     };
     let pair = |(name, value): &(String, String)| format!("{}={}", text(name), text(value));
     let query: Vec<String> = pairs.iter().map(pair).collect();
-    // Letters, digits and escapes always make a URI.
+    // Letters, digits and escapes are always a valid URI.
     format!("/?{}", query.join("&")).parse().unwrap_or_default()
 }
 
-/// Asks a type for the names of its fields: it tells them to whoever it is read from.
+/// A deserializer that learns the names of a type's fields: derived types pass them to it.
 struct FieldNames<'a>(&'a mut &'static [&'static str]);
 
 impl FieldNames<'_> {
     fn of<T: DeserializeOwned>() -> &'static [&'static str] {
         let mut names: &'static [&'static str] = &[];
-        // It is never read: the answer is in the asking.
+        // This always fails: the call itself reports the names.
         let _ = T::deserialize(FieldNames(&mut names));
         names
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_query_is_said_parameter_by_parameter() {
+    fn all_errors_in_a_query_are_named_by_parameter() {
         let cases: [(&str, &[&str]); 10] = [
             ("/", &[]),
             ("/?page=2&kind=owner", &[]),

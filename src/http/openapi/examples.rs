@@ -1,9 +1,9 @@
-//! An example of every body, put together from the examples of its fields, so that there is one
-//! place where an example is written and none that grows old.
+//! Builds an example of every body from the examples of its fields, so that each example is written
+//! only once and none becomes outdated.
 
 use serde_json::{Map, Value, json};
 
-/// Enough for every body, and an end to schemas that hold themselves.
+/// The maximum depth: enough for every body, and a limit for recursive schemas.
 const DEPTH: usize = 32;
 
 /// Gives an example to each schema of an object that has none.

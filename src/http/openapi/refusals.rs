@@ -1,4 +1,4 @@
-//! How operations are refused: what follows from their shape, and how a refusal looks.
+//! The refusals of operations: those that follow from the shape of an operation, and their form.
 
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
@@ -16,10 +16,10 @@ const PROBLEM: &str = "application/problem+json";
 /// A refusal that many operations share.
 struct Refusal {
     status: &'static str,
-    /// Names it among the components.
+    /// The name among the components.
     name: &'static str,
     title: &'static str,
-    /// The codes, and when they come.
+    /// The codes and their conditions.
     about: &'static str,
     /// A code for the example.
     code: &'static str,
@@ -118,8 +118,8 @@ const SHARED: [Refusal; 12] = [
     },
 ];
 
-/// Adds the refusals that an operation of the admin API has by its shape, where it does not
-/// describe that status itself.
+/// Adds the refusals that follow from the shape of an operation of the admin API, except for
+/// statuses that it describes itself.
 pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let mut parameters = operation.parameters.iter().flatten();
@@ -131,9 +131,10 @@ pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
         "401" | "429" | "500" | "503" => true,
         "403" => method != "get",
         "404" => path.contains('{'),
-        // A change by cookie must be JSON even where no body is read.
+        // A change by cookie must be JSON even where the handler reads no body.
         "415" => has_body || method != "get",
-        // A key has the body read to compare it, also where the handler reads none.
+        // With an Idempotency-Key the body is read to compare it, even where the handler reads
+        // none.
         "400" | "408" | "413" => has_body || method == "post",
         "409" => method == "post",
         "422" => has_body || has_query || method == "post",
@@ -160,7 +161,7 @@ pub(super) fn fill(operation: &mut Operation) {
     }
 }
 
-/// Gives another form to the refusals of an operation: JSON of this schema.
+/// Changes the form of an operation's refusals to JSON of this schema.
 pub(super) fn dress(operation: &mut Operation, schema: &str) {
     let refusals = operation.responses.responses.iter_mut();
     for (status, response) in refusals.filter(|(status, _)| status.as_str() >= "400") {
@@ -174,14 +175,14 @@ pub(super) fn dress(operation: &mut Operation, schema: &str) {
         let content: Content = ContentBuilder::new()
             .schema(Some(Ref::from_schema_name(schema)))
             .build();
-        let dressed = ResponseBuilder::new().description(about);
-        let mut dressed = dressed.content("application/json", content).build();
-        add_retry(status, &mut dressed);
-        *response = RefOr::T(dressed);
+        let replaced = ResponseBuilder::new().description(about);
+        let mut replaced = replaced.content("application/json", content).build();
+        add_retry(status, &mut replaced);
+        *response = RefOr::T(replaced);
     }
 }
 
-/// Puts what operations refer to among the components.
+/// Declares the shared refusals as components.
 pub(super) fn declare(components: &mut Components) {
     let name = Problem::name().into_owned();
     let mut schemas = vec![(name, Problem::schema())];

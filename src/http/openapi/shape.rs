@@ -1,10 +1,10 @@
-//! What is true of all schemas and utoipa cannot know: done to the finished document.
+//! Corrections to the finished document that apply to all schemas and that utoipa cannot know.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Puts the schemas of a document into shape.
+/// Corrects the schemas of a document.
 pub(super) fn finish(document: &mut Value) {
     for operation in operations(document) {
         if let Some(body) = operation.get_mut("requestBody") {
@@ -22,15 +22,15 @@ pub(super) fn finish(document: &mut Value) {
     require_nullable(document);
 }
 
-/// The operations of a document.
+/// Returns the operations of a document.
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let items = document["paths"].as_object_mut().into_iter().flatten();
     let methods = items.filter_map(|(_, item)| item.as_object_mut()).flatten();
     methods.map(|(_, operation)| operation)
 }
 
-/// What may be missing cannot be null: there is no null in a query or a header, and a body that
-/// says nothing is left out.
+/// Removes null from a schema of something optional: a query or a header cannot be null, and an
+/// empty body is left out.
 fn leave_out_null(schema: &mut Value) {
     if let Some(types) = schema.get_mut("type")
         && let [one, null] = types.as_array().map_or(&[][..], Vec::as_slice)
@@ -45,8 +45,8 @@ fn leave_out_null(schema: &mut Value) {
     }
 }
 
-/// What answers hold and may be null is always there: makes it required in every schema that no
-/// request uses.
+/// Marks nullable fields of answers as required, because they are always present: in every schema
+/// that no request uses.
 fn require_nullable(document: &mut Value) {
     let mut asked = BTreeSet::new();
     let paths = document["paths"].as_object().into_iter().flatten();
@@ -63,7 +63,7 @@ fn require_nullable(document: &mut Value) {
     }
 }
 
-/// Collects the names of all schemas that `value` refers to, through others too.
+/// Collects the names of all schemas that `value` refers to, directly or indirectly.
 fn references(document: &Value, value: &Value, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {

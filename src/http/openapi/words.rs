@@ -10,14 +10,14 @@ use crate::domain::billing::assessment::{Standing, Verdict};
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Hold, Status};
 use crate::domain::event::EventOutcome;
-use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::role::Role;
+use crate::provider;
 use crate::store::PlanSource;
 
 /// A text that is one of these words.
-pub(in crate::http) fn one_of<const N: usize>(words: [&str; N]) -> Object {
+pub(in crate::http) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
 }
@@ -63,7 +63,7 @@ pub(in crate::http) fn flag_kind() -> Object {
 
 /// A billing provider.
 pub(in crate::http) fn provider() -> Object {
-    one_of(Provider::WORDS)
+    one_of(provider::names().map(String::from))
 }
 
 /// The role of an admin token.

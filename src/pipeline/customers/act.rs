@@ -12,7 +12,7 @@ use crate::domain::customer::row::{AdminHold, Customer, Profile};
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::pipeline::order::{Order, audit_entries};
-use crate::store::{Granted, StoreError, Tx, account_objects};
+use crate::store::{Granted, StoreError, Tx};
 
 /// Lets an act work on everything that it can touch, and writes what it changed. The answer is
 /// read in the same transaction, so it shows what this act did and nothing later.
@@ -26,10 +26,10 @@ pub(super) async fn act_in(
 ) -> Result<Acted, CustomerError> {
     let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
     let before = hold_of(&working_set, id);
-    let changes = act(&mut working_set)?;
+    let difference = act(&mut working_set)?;
     let has_effect = !working_set.changed.customers.is_empty();
     tx.working_set_save(&order.app, &working_set).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
     if has_effect && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});
@@ -87,7 +87,7 @@ pub(super) fn lookup_keys_of<'a>(
             .emails
             .extend(profile.email.as_deref().and_then(fold_email));
         if let Some(external_id) = &profile.external_id {
-            lookup_keys.accounts.extend(account_objects(external_id));
+            lookup_keys.given_external_ids.insert(external_id.clone());
             lookup_keys.external_ids.insert(external_id.clone());
         }
     }

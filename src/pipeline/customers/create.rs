@@ -48,7 +48,7 @@ pub async fn get_or_create(
     let mut found = None;
     if let Some(external_id) = &profile.external_id {
         found = tx
-            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .customer_find_by_external(&order.app, external_id, &[])
             .await?;
     }
     if let (None, Some(email)) = (&found, &profile.email) {

@@ -3,6 +3,7 @@
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
+use crate::provider;
 use crate::store::{CustomerFilter, Granted, Listed, Match, Store, StoreError, Tx, Window};
 
 /// Why a customer cannot be shown, or takes no changes.
@@ -58,7 +59,8 @@ pub async fn find(
     let found = match named {
         Named::Id(id) => Some(shown(&mut tx, app, id).await?),
         Named::External(external_id) => {
-            tx.customer_find_by_external(app, external_id, Match::Loose)
+            let others = provider::other_spellings(external_id);
+            tx.customer_find_by_external(app, external_id, &others)
                 .await?
         }
         Named::Email(email) => tx.customer_find_by_email(app, email, Match::Loose).await?,

@@ -25,7 +25,7 @@ pub(super) async fn refuse_taken(
     }
     if let Some(external_id) = &profile.external_id {
         let found = tx
-            .customer_find_by_external(&order.app, external_id, Match::Unique)
+            .customer_find_by_external(&order.app, external_id, &[])
             .await?;
         if let Some(by) = found.and_then(others) {
             return Err(CustomerError::ExternalIdTaken { by });

@@ -4,11 +4,12 @@
 use super::super::ReadError;
 use super::Event;
 use crate::domain::billing::fact::{DisputeStage, Fact};
+use crate::domain::id::{Kind, ObjectKey};
 
 /// `adjustment.created`, `adjustment.updated`. Credits and refunds that are not approved (yet)
 /// say nothing.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let adjustment = event.need_key("id")?;
+    let adjustment = event.need_key(Kind::Adjustment, "id")?;
     let action = event.data.need_word("action")?;
     let status = event.data.word("status")?;
     let stage = match (action, status) {
@@ -55,9 +56,9 @@ fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
 }
 
 /// An adjustment always names its transaction and its customer.
-fn ids(event: &Event<'_>) -> Result<[crate::domain::id::ObjectKey; 2], ReadError> {
+fn ids(event: &Event<'_>) -> Result<[ObjectKey; 2], ReadError> {
     Ok([
-        event.need_key("transaction_id")?,
-        event.need_key("customer_id")?,
+        event.need_key(Kind::Transaction, "transaction_id")?,
+        event.need_key(Kind::Account, "customer_id")?,
     ])
 }

@@ -4,11 +4,12 @@
 use super::super::ReadError;
 use super::Event;
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::id::Kind;
 
 /// `customer.created`, `.imported`, `.updated`: the only events with the e-mail address.
 pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     Ok(vec![Fact::Contact(ContactFact {
-        account: event.need_key("id")?,
+        account: event.need_key(Kind::Account, "id")?,
         contact: Contact {
             email: event.data.email("email"),
             name: event.data.text("name"),
@@ -28,7 +29,10 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 /// addresses of its contacts are those of bookkeepers, not the one that the customer is known
 /// by, and are left alone. Recordings of 2023 name no customer, and so say nothing.
 pub(super) fn business(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let (Some(account), Some(name)) = (event.key("customer_id")?, event.data.text("name")) else {
+    let (Some(account), Some(name)) = (
+        event.key(Kind::Account, "customer_id")?,
+        event.data.text("name"),
+    ) else {
         return Ok(Vec::new());
     };
     Ok(vec![Fact::Contact(ContactFact {

@@ -28,10 +28,39 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::fields::{self, Fields};
-use super::{IgnoreReason, Meaning, Mode, ReadError, Reading};
+use super::signature::TimedHmac;
+use super::{EventHead, IgnoreReason, Meaning, Mode, PayloadError, ReadError, Reading, Spec};
 use crate::domain::billing::fact::Fact;
-use crate::domain::id::{ObjectKey, Provider, Scope};
+use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
+
+/// Paddle Billing (not Paddle Classic).
+pub const PADDLE: &Spec = &Spec {
+    name: Provider::named("paddle"),
+    header: "Paddle-Signature",
+    event_id: "event_id",
+    // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`
+    signature: &TimedHmac {
+        separator: ';',
+        time: "ts",
+        digest: "h1",
+        joint: ":",
+    },
+    head,
+    read,
+};
+
+fn head(text: &str) -> Result<EventHead, PayloadError> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        event_id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        event_type: Option<&'a RawValue>,
+    }
+    let head: Head<'_> = super::parse(text)?;
+    super::event_head(head.event_id, head.event_type)
+}
 
 /// What a reader of some event types makes of an event: nothing, if it says nothing.
 type Reader = fn(&Event<'_>) -> Result<Vec<Fact>, ReadError>;
@@ -65,7 +94,7 @@ fn reader(event_type: &str) -> Option<Reader> {
 }
 
 /// Says what a notification means. `text` is a JSON object.
-pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
+fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = super::parse(text)?;
     let livemode = mode.livemode();
     let mut reading = Reading {
@@ -81,7 +110,7 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
     let at = envelope.need_time()?;
     let data = envelope.data()?;
     let scope = Scope {
-        provider: Provider::Paddle,
+        provider: PADDLE.name,
         livemode: livemode.unwrap_or(true),
         connected: None,
     };
@@ -102,14 +131,15 @@ struct Event<'a> {
 }
 
 impl Event<'_> {
-    /// The key of the entity that a field names.
-    fn key(&self, place: &str) -> Result<Option<ObjectKey>, ReadError> {
-        Ok(self.data.id(&[place])?.map(|id| self.scope.key(id)))
+    /// The key of the entity of a kind that a field names.
+    fn key(&self, kind: Kind, place: &str) -> Result<Option<ObjectKey>, ReadError> {
+        let id = self.data.id(&[place])?;
+        Ok(id.map(|id| self.scope.key(kind, id)))
     }
 
     /// Like [`key`](Self::key), of a field that has to be there.
-    fn need_key(&self, place: &str) -> Result<ObjectKey, ReadError> {
-        Ok(self.scope.key(self.data.need_id(&[place])?))
+    fn need_key(&self, kind: Kind, place: &str) -> Result<ObjectKey, ReadError> {
+        Ok(self.scope.key(kind, self.data.need_id(&[place])?))
     }
 }
 

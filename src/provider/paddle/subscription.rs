@@ -9,12 +9,13 @@ use super::Event;
 use crate::domain::billing::fact::{
     Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
+use crate::domain::id::Kind;
 use crate::domain::time::Timestamp;
 
 /// `subscription.*`.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let data = &event.data;
-    let subscription = event.need_key("id")?;
+    let subscription = event.need_key(Kind::Subscription, "id")?;
     let status = SubscriptionStatus::parse(data.need_word("status")?);
     let ended_at = if status.is_terminal() {
         data.instant("canceled_at")?
@@ -29,13 +30,13 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         cancel_at: cancel_at(data)?,
         collection_paused: false,
         items_incomplete: false,
-        account: Some(event.need_key("customer_id")?),
+        account: Some(event.need_key(Kind::Account, "customer_id")?),
     };
     Ok(vec![Fact::Subscription(SubscriptionFact {
         subscription,
         state,
         before: None,
-        born: matches!(event.kind, "subscription.created" | "subscription.imported"),
+        created: matches!(event.kind, "subscription.created" | "subscription.imported"),
         request: None,
         ended_at,
     })])

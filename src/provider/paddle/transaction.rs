@@ -7,11 +7,12 @@
 use super::super::ReadError;
 use super::Event;
 use crate::domain::billing::fact::Fact;
+use crate::domain::id::Kind;
 
 /// `transaction.completed`. There is no "recovered" event: this, after a failure, is one.
 pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.key("customer_id")?;
-    let payment = event.key("subscription_id")?;
+    let account = event.key(Kind::Account, "customer_id")?;
+    let payment = event.key(Kind::Subscription, "subscription_id")?;
     let payment = payment.map(|subscription| Fact::PaymentSucceeded {
         subscription,
         account,
@@ -21,8 +22,8 @@ pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// `transaction.payment_failed`, `transaction.past_due`.
 pub(super) fn failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.key("customer_id")?;
-    let payment = event.key("subscription_id")?;
+    let account = event.key(Kind::Account, "customer_id")?;
+    let payment = event.key(Kind::Subscription, "subscription_id")?;
     let payment = payment.map(|subscription| Fact::PaymentFailed {
         subscription,
         account,
@@ -32,8 +33,8 @@ pub(super) fn failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// The other types: whose transaction it is, and how much was to be paid after credits.
 pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let transaction = event.need_key("id")?;
-    let Some(account) = event.key("customer_id")? else {
+    let transaction = event.need_key(Kind::Transaction, "id")?;
+    let Some(account) = event.key(Kind::Account, "customer_id")? else {
         return Ok(Vec::new());
     };
     let totals = ["details.totals.grand_total", "details.totals.total"];

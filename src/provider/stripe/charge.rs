@@ -8,30 +8,39 @@ use std::collections::BTreeSet;
 
 use super::super::ReadError;
 use super::Event;
-use super::invoice::references;
+use super::links::{keys, link};
 use crate::domain::billing::fact::{DisputeStage, Fact};
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 
 /// `charge.succeeded`. <https://docs.stripe.com/api/charges/object>
 pub(super) fn succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    Ok(references(of_charge(event)?).into_iter().collect())
+    Ok(link(of_charge(event)?).into_iter().collect())
 }
 
 /// `payment_intent.succeeded`. Before 2022-11-15 the intent listed its charges.
 /// <https://docs.stripe.com/api/payment_intents/object>
 pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     event.object.need_id(&["id"])?;
-    let mut ids = keys(event, &["id", "latest_charge", "invoice", "customer"])?;
+    let mut ids = keys(
+        event,
+        &[
+            ("id", Kind::PaymentIntent),
+            ("latest_charge", Kind::Charge),
+            ("invoice", Kind::Invoice),
+            ("customer", Kind::Account),
+        ],
+    )?;
     for charge in event.object.list("charges.data")?.unwrap_or_default() {
-        ids.extend(charge.id(&["id"])?.map(|id| event.scope.key(id)));
+        let id = charge.id(&["id"])?;
+        ids.extend(id.map(|id| event.scope.key(Kind::Charge, id)));
     }
-    Ok(references(ids).into_iter().collect())
+    Ok(link(ids).into_iter().collect())
 }
 
 /// `charge.refunded`, which also comes for parts of a charge: then only its ids count.
 pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
-    let charge = event.scope.key(object.need_id(&["id"])?);
+    let charge = event.scope.key(Kind::Charge, object.need_id(&["id"])?);
     let ids = of_charge(event)?;
     let full = match (
         object.integer("amount_refunded")?,
@@ -44,7 +53,7 @@ pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     if full {
         facts.push(of_whole_charge(charge, full, &ids));
     }
-    facts.extend(references(ids));
+    facts.extend(link(ids));
     Ok(facts)
 }
 
@@ -53,11 +62,18 @@ pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 /// refund that failed nothing else tells: the money came back to the seller.
 /// <https://docs.stripe.com/api/refunds/object#refund_object-status>
 pub(super) fn refund(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let ids = keys(event, &["charge", "payment_intent", "customer"])?;
+    let ids = keys(
+        event,
+        &[
+            ("charge", Kind::Charge),
+            ("payment_intent", Kind::PaymentIntent),
+            ("customer", Kind::Account),
+        ],
+    )?;
     let failed = matches!(event.object.word("status")?, Some("failed" | "canceled"));
     let charge = event.object.id(&["charge"])?.filter(|_| failed);
-    let charge = charge.map(|id| of_whole_charge(event.scope.key(id), false, &ids));
-    Ok(charge.into_iter().chain(references(ids)).collect())
+    let charge = charge.map(|id| of_whole_charge(event.scope.key(Kind::Charge, id), false, &ids));
+    Ok(charge.into_iter().chain(link(ids)).collect())
 }
 
 /// How the charge as a whole stands; it counts its refunds itself.
@@ -74,7 +90,9 @@ fn of_whole_charge(charge: ObjectKey, full: bool, ids: &BTreeSet<ObjectKey>) -> 
 /// `charge.dispute.*`: the status says how it stands, whichever event brings it.
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>
 pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let dispute = event.scope.key(event.object.need_id(&["id"])?);
+    let dispute = event
+        .scope
+        .key(Kind::Dispute, event.object.need_id(&["id"])?);
     let stage = match event.object.need_word("status")? {
         "needs_response" | "under_review" => DisputeStage::Open,
         "lost" => DisputeStage::Lost,
@@ -85,26 +103,31 @@ pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         // be looked at, but takes nothing away.
         _ => DisputeStage::Warning,
     };
-    let ids = keys(event, &["charge", "payment_intent"])?;
+    let ids = keys(
+        event,
+        &[
+            ("charge", Kind::Charge),
+            ("payment_intent", Kind::PaymentIntent),
+        ],
+    )?;
     let mut facts = vec![Fact::Disputed {
         dispute,
         stage,
         ids: ids.clone(),
     }];
-    facts.extend(references(ids));
+    facts.extend(link(ids));
     Ok(facts)
 }
 
 fn of_charge(event: &Event<'_>) -> Result<BTreeSet<ObjectKey>, ReadError> {
     event.object.need_id(&["id"])?;
-    keys(event, &["id", "payment_intent", "invoice", "customer"])
-}
-
-/// The keys of those of the object's ids that are there.
-pub(super) fn keys(event: &Event<'_>, places: &[&str]) -> Result<BTreeSet<ObjectKey>, ReadError> {
-    let mut ids = BTreeSet::new();
-    for place in places {
-        ids.extend(event.object.id(&[place])?.map(|id| event.scope.key(id)));
-    }
-    Ok(ids)
+    keys(
+        event,
+        &[
+            ("id", Kind::Charge),
+            ("payment_intent", Kind::PaymentIntent),
+            ("invoice", Kind::Invoice),
+            ("customer", Kind::Account),
+        ],
+    )
 }

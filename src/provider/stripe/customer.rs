@@ -4,10 +4,13 @@ use super::super::ReadError;
 use super::super::fields::Fields;
 use super::Event;
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
+use crate::domain::id::Kind;
 
 /// `customer.created`, `customer.updated`.
 pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.scope.key(event.object.need_id(&["id"])?);
+    let account = event
+        .scope
+        .key(Kind::Account, event.object.need_id(&["id"])?);
     let before = event.object_before();
     Ok(vec![Fact::Contact(ContactFact {
         account,
@@ -25,7 +28,9 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// `customer.deleted`. The contact that it still shows says nothing new.
 pub(super) fn removed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.scope.key(event.object.need_id(&["id"])?);
+    let account = event
+        .scope
+        .key(Kind::Account, event.object.need_id(&["id"])?);
     Ok(vec![Fact::AccountRemoved { account }])
 }
 

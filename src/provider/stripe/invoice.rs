@@ -4,13 +4,12 @@
 //! subscriber's access. Plans are never taken from an invoice; the first line of a plan change
 //! is the credit for the old price.
 
-use std::collections::BTreeSet;
-
 use super::super::ReadError;
 use super::super::fields::said;
-use super::{Event, charge};
+use super::Event;
+use super::links::{keys, link};
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 
 /// `invoice.paid`.
 pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
@@ -45,7 +44,8 @@ pub(super) fn payment_failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> 
 /// The subscription that the invoice bills; moved on 2025-03-31, and some versions have both.
 fn subscription(event: &Event<'_>) -> Result<Option<ObjectKey>, ReadError> {
     let places = ["parent.subscription_details.subscription", "subscription"];
-    Ok(event.object.id(&places)?.map(|id| event.scope.key(id)))
+    let id = event.object.id(&places)?;
+    Ok(id.map(|id| event.scope.key(Kind::Subscription, id)))
 }
 
 /// The payment, and what else the invoice happens to say.
@@ -72,15 +72,19 @@ fn with_company(
         }));
     }
     // Until 2025-03-31 an invoice named what paid it; later ones have nothing to add.
-    let mut ids = charge::keys(event, &["charge", "payment_intent"])?;
+    let mut ids = keys(
+        event,
+        &[
+            ("charge", Kind::Charge),
+            ("payment_intent", Kind::PaymentIntent),
+        ],
+    )?;
     if !ids.is_empty() {
-        ids.extend(charge::keys(event, &["id", "customer"])?);
+        ids.extend(keys(
+            event,
+            &[("id", Kind::Invoice), ("customer", Kind::Account)],
+        )?);
     }
-    facts.extend(references(ids));
+    facts.extend(link(ids));
     Ok(facts)
-}
-
-/// The fact that ids belong together, if there are two.
-pub(super) fn references(ids: BTreeSet<ObjectKey>) -> Option<Fact> {
-    (ids.len() > 1).then_some(Fact::PaymentLink { ids })
 }

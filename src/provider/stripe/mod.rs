@@ -26,6 +26,7 @@ mod charge;
 mod checkout;
 mod customer;
 mod invoice;
+mod links;
 mod subscription;
 
 use serde::Deserialize;
@@ -33,10 +34,39 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::fields::{self, Fields};
-use super::{IgnoreReason, Meaning, Mode, ReadError, Reading};
+use super::signature::TimedHmac;
+use super::{EventHead, IgnoreReason, Meaning, Mode, PayloadError, ReadError, Reading, Spec};
 use crate::domain::billing::fact::Fact;
-use crate::domain::id::{ObjectKey, Provider, Scope};
+use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
+
+/// Stripe Billing.
+pub const STRIPE: &Spec = &Spec {
+    name: Provider::named("stripe"),
+    header: "Stripe-Signature",
+    event_id: "id",
+    // `t=<unix seconds>,v1=<64 hex>[,v1=…]`
+    signature: &TimedHmac {
+        separator: ',',
+        time: "t",
+        digest: "v1",
+        joint: ".",
+    },
+    head,
+    read,
+};
+
+fn head(text: &str) -> Result<EventHead, PayloadError> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        r#type: Option<&'a RawValue>,
+    }
+    let head: Head<'_> = super::parse(text)?;
+    super::event_head(head.id, head.r#type)
+}
 
 /// What a reader of some event types makes of an event: nothing, if it says nothing.
 type Reader = fn(&Event<'_>) -> Result<Vec<Fact>, ReadError>;
@@ -70,7 +100,7 @@ fn reader(event_type: &str) -> Option<Reader> {
 }
 
 /// Says what an event means. `text` is a JSON object.
-pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
+fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = super::parse(text)?;
     let expected = mode.livemode();
     let said = envelope.livemode.as_ref().and_then(Value::as_bool);
@@ -110,6 +140,23 @@ pub(super) fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, 
     Ok(reading)
 }
 
+/// What Stripe calls an object, in our words. Thin events put its version before a newer name,
+/// as in `v2.core.account`: <https://docs.stripe.com/api/v2/core/events>.
+fn kind(object_type: &str) -> Kind {
+    match object_type {
+        "customer" => Kind::Account,
+        "subscription" => Kind::Subscription,
+        "invoice" => Kind::Invoice,
+        "charge" => Kind::Charge,
+        "payment_intent" => Kind::PaymentIntent,
+        "checkout.session" => Kind::Session,
+        "dispute" => Kind::Dispute,
+        "refund" => Kind::Refund,
+        "event" => Kind::Event,
+        _ => Kind::Other,
+    }
+}
+
 /// An event whose object is about to be read.
 struct Event<'a> {
     kind: &'a str,
@@ -134,7 +181,7 @@ impl Event<'_> {
         Ok(self
             .object
             .id(&["customer", "customer_account"])?
-            .map(|id| self.scope.key(id)))
+            .map(|id| self.scope.key(Kind::Account, id)))
     }
 
     /// Like [`account`](Self::account), of an object that has to have one.
@@ -169,9 +216,13 @@ impl Envelope<'_> {
     /// What a thin event is about; the event itself, if it does not say.
     fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
         let related = self.related_object.as_ref().unwrap_or(&Value::Null);
-        let named = Fields::new(related, "related_object").id(&["id"])?;
+        let related = Fields::new(related, "related_object");
+        if let Some(id) = related.id(&["id"])? {
+            let kind = related.word("type")?.map_or(Kind::Other, kind);
+            return Ok(scope.key(kind, id));
+        }
         let event = self.id.as_ref().and_then(Value::as_str);
-        Ok(scope.key(named.or(event).unwrap_or_default()))
+        Ok(scope.key(Kind::Event, event.unwrap_or_default()))
     }
 
     /// Snapshot events say seconds, thin ones RFC 3339.
@@ -234,7 +285,7 @@ impl Envelope<'_> {
             });
         }
         Ok(Scope {
-            provider: Provider::Stripe,
+            provider: STRIPE.name,
             livemode: livemode.unwrap_or(true),
             connected: self.connected()?,
         })

@@ -6,13 +6,15 @@ use super::Event;
 use crate::domain::billing::fact::{
     Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
-use crate::domain::id::Scope;
+use crate::domain::id::{Kind, Scope};
 use crate::domain::time::Timestamp;
 
 /// `customer.subscription.created`, `.updated`, `.deleted`, `.paused`, `.resumed`.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
-    let subscription = event.scope.key(object.need_id(&["id"])?);
+    let subscription = event
+        .scope
+        .key(Kind::Subscription, object.need_id(&["id"])?);
     event.need_account()?;
     let mut status = SubscriptionStatus::parse(object.need_word("status")?);
     if event.kind == "customer.subscription.deleted" && !status.is_terminal() {
@@ -27,7 +29,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         subscription,
         state: read(&event.scope, object, status)?,
         before: before(event),
-        born: event.kind == "customer.subscription.created",
+        created: event.kind == "customer.subscription.created",
         request: event.request.clone(),
         ended_at,
     })])
@@ -52,7 +54,7 @@ fn read(
     let at_period_end = object.flag("cancel_at_period_end")?;
     let account = object
         .id(&["customer", "customer_account"])?
-        .map(|id| scope.key(id));
+        .map(|id| scope.key(Kind::Account, id));
     Ok(SubscriptionState {
         items: items(object, members, &status)?,
         status,

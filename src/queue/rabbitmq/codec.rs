@@ -13,15 +13,15 @@ use crate::queue::Message;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::topology::short;
 
-/// Delivery mode 2: on the disk before it is confirmed. Quorum queues do so anyway; said for
-/// whatever queue an operator routes it to.
+/// Delivery mode 2: on disk before it is confirmed. Quorum queues do so anyway; this is for any
+/// other queue that an operator routes it to.
 const PERSISTENT: u8 = 2;
 
-/// The longest detail of an error that travels, in bytes. All headers must fit into one frame of
-/// 128 KiB; the ledger has the whole text.
+/// The limit, in bytes, on the detail of an error in a header. All headers must fit into one frame
+/// of 128 KiB; the ledger has the whole text.
 const DETAIL: usize = 2_000;
 
-/// Why a delivery is not one of our messages.
+/// A delivery that is not one of our messages.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOurs {
     /// It is ours, but of a version that this program does not know.
@@ -35,7 +35,7 @@ pub(super) enum NotOurs {
     Body,
 }
 
-/// The properties of a message, and its body.
+/// Returns the AMQP properties and the body of a message.
 pub(super) fn encode(message: Message) -> (BasicProperties, Vec<u8>) {
     let Headers::V1(headers) = message.headers;
     let mut table = FieldTable::default();
@@ -72,7 +72,7 @@ pub(super) fn encode(message: Message) -> (BasicProperties, Vec<u8>) {
     (properties, message.body.into_bytes())
 }
 
-/// The headers of one of our messages.
+/// Reads the headers of one of our messages.
 pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> {
     let none = FieldTable::default();
     let headers = Reader(properties.headers().as_ref().unwrap_or(&none));
@@ -108,43 +108,43 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
     }))
 }
 
-/// How many times a quorum queue has had this message back.
+/// Returns how many times this message has come back to a quorum queue.
 pub(super) fn came_back(properties: &BasicProperties) -> u32 {
     let headers = properties.headers().as_ref();
     let count = headers.and_then(|headers| number(headers, "x-delivery-count"));
     count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Whether the broker itself took the message out of a queue. Our own retries and dead letters
-/// are new messages, so a mark can only be of the message's present life.
-pub(super) fn condemned_in(properties: &BasicProperties, queue: &ShortString) -> bool {
+/// Reports whether the broker itself took the message out of `queue`. Our own retries and dead
+/// letters are new messages without such a mark, so a mark is about this very message.
+pub(super) fn was_dead_lettered_from(properties: &BasicProperties, queue: &ShortString) -> bool {
     let deaths = properties.headers().as_ref().and_then(|headers| {
         let value = headers.inner().get("x-death")?;
         value.as_array()
     });
     deaths.is_some_and(|deaths| {
         deaths.as_slice().iter().any(|death| {
-            let of = death.as_field_table().and_then(|death| {
+            let dead_in = death.as_field_table().and_then(|death| {
                 let queue = death.inner().get("queue")?;
                 string(queue)
             });
-            of.as_deref() == Some(queue.as_str())
+            dead_in.as_deref() == Some(queue.as_str())
         })
     })
 }
 
-/// The properties of a message that is passed on unread: without the broker's own marks.
+/// Returns the properties of a message that is passed on unread, without the broker's marks.
 pub(super) fn without_marks(properties: &BasicProperties) -> BasicProperties {
-    let mut kept = FieldTable::default();
+    let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         if !name.as_str().starts_with("x-") {
-            kept.insert(name.clone(), value.clone());
+            headers.insert(name.clone(), value.clone());
         }
     }
     properties
         .clone()
         .with_delivery_mode(PERSISTENT)
-        .with_headers(kept)
+        .with_headers(headers)
 }
 
 fn text(text: &str) -> AMQPValue {

@@ -15,43 +15,43 @@ use secrecy::ExposeSecret;
 use super::RabbitSettings;
 use crate::queue::topology::{self, DeclareError, Mismatch, Names};
 
-/// How long connecting, or any other question that the broker must answer, may take.
+/// The time limit for connecting and for anything else that the broker must answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// Seconds between signs of life, unless the address says otherwise (`?heartbeat=`). A peer that
-/// vanished without a word is noticed after two of them; RabbitMQ's own default is 60.
+/// Seconds between heartbeats, unless the address says otherwise (`?heartbeat=`). A peer that
+/// vanished is noticed after two of them; RabbitMQ's own default is 60.
 const HEARTBEAT: u16 = 10;
 
-/// Why the broker did not do it.
+/// A failure of the broker, or of reaching it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The address cannot be read. What it says is left out: it holds a password.
+    /// The address cannot be read. It is not repeated, because it contains a password.
     #[error("AMQP_URL cannot be read as an address of a broker")]
     Url,
-    /// The authority's file cannot be read, or holds no certificate.
+    /// The file of the certificate authority cannot be read, or contains no certificate.
     #[error("AMQP_CA_FILE `{}` cannot be used", path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// Something on the broker is not what this version needs.
+    /// An exchange or a queue on the broker is not what this version needs.
     #[error(transparent)]
     Mismatch(#[from] Arc<Mismatch>),
-    /// The broker is away, or said no.
+    /// The broker is away, or refused.
     #[error("{doing} failed: {cause}")]
     Amqp {
-        /// What was being done.
+        /// The operation that failed.
         doing: String,
-        /// What the broker or the network said. No `source`: it tells its own causes already.
+        /// The error of the broker or the network. Not a `source`: it shows its own causes already.
         cause: lapin::Error,
     },
     /// No answer in time.
     #[error("the broker did not answer in time")]
     NoAnswer,
-    /// The broker takes nothing at present: it is short of memory or disk.
+    /// The broker is short of memory or disk and takes no messages at present.
     #[error("the broker takes no messages: it is short of memory or disk")]
     Blocked,
     /// The broker had no queue for the message and returned it.
@@ -60,7 +60,7 @@ pub enum BrokerError {
     /// The queue refused the message: it is full, or its majority is away.
     #[error("the queue refused the message")]
     Rejected,
-    /// The connection ended first.
+    /// The connection ended before the answer came.
     #[error("the connection to the broker was lost")]
     Lost,
 }
@@ -71,12 +71,12 @@ impl BrokerError {
         move |cause| Self::Amqp { doing, cause }
     }
 
-    /// Whether trying again is useless until somebody changes something.
+    /// True if trying again is useless until somebody changes something.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Url | Self::CaFile { .. } | Self::Mismatch(_) => true,
             Self::Amqp { cause, .. } => match cause.kind() {
-                // A broker that shuts down, is short of something, or stumbles, comes back.
+                // A broker that shuts down, lacks a resource, or has an internal error comes back.
                 ErrorKind::ProtocolError(error) => !matches!(
                     error.kind(),
                     AMQPErrorKind::Hard(
@@ -106,7 +106,7 @@ impl From<DeclareError> for BrokerError {
     }
 }
 
-/// Where the broker is, and how things are named there.
+/// The address of the broker, and the names used there.
 pub(super) struct Broker {
     uri: AMQPUri,
     authority: Option<String>,
@@ -130,7 +130,7 @@ impl Broker {
         })
     }
 
-    /// A new connection; `purpose` is what the broker's own tools show.
+    /// Opens a connection. The broker's own tools show `purpose`.
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, BrokerError> {
         let name = LongString::from(format!("tollgate {purpose}"));
         let properties = ConnectionProperties::default().with_connection_name(name);
@@ -148,7 +148,7 @@ impl Broker {
 
 fn read_authority(path: &Path) -> Result<String, BrokerError> {
     let text = std::fs::read_to_string(path).and_then(|text| {
-        // The library passes over what is no certificate, and would then trust nobody.
+        // The library skips what is no certificate, and would then trust nobody.
         if text.contains("-----BEGIN CERTIFICATE-----") {
             Ok(text)
         } else {
@@ -192,10 +192,10 @@ impl Link {
     }
 }
 
-/// Ends a connection in the protocol's way, which dropping it does only when nothing is under way.
+/// Closes a connection properly, which dropping it does only when nothing is in flight.
 pub(super) async fn close(connection: &Connection) {
     let closed = connection.close(200, "done".into());
-    // Whether the goodbye arrives or not, the connection is no longer used.
+    // Whether the close arrives or not, the connection is no longer used.
     let _ = tokio::time::timeout(ANSWER_TIME, closed).await;
 }
 
@@ -206,7 +206,7 @@ pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, Bro
         .map_err(BrokerError::amqp("opening a channel"))
 }
 
-/// Waits for the broker, but not for ever.
+/// Waits for the broker, at most [`ANSWER_TIME`].
 pub(super) async fn in_time<T>(
     asked: impl Future<Output = Result<T, BrokerError>>,
 ) -> Result<T, BrokerError> {

@@ -1,4 +1,4 @@
-//! Consuming: deliveries in batches, settled by tags that are good for one channel.
+//! Consuming: deliveries in batches, settled by tags that are valid for one channel.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,24 +17,24 @@ use super::session::Session;
 use crate::causes::chain;
 use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};
 
-/// How often a retry or a dead letter that could not be published is tried again.
+/// The time between tries to publish a parked retry or dead letter.
 const PARKED_REST: Duration = Duration::from_secs(1);
 
-/// How long a message of a later version rests before it is offered again.
+/// The delay before a message of a later version is offered again.
 const UNKNOWN_VERSION_REST: Duration = Duration::from_mins(10);
 
 /// A consumer of one lane.
 pub struct RabbitConsumer {
     broker: Arc<Broker>,
-    desk: PublishHandle,
+    publishing: PublishHandle,
     lane: Lane,
     session: Option<Session>,
-    /// Counts the sessions: stands in every tag, because the broker's own tags begin anew on
-    /// every channel, and settling by an old one would settle another message.
+    /// The number of the session. It is part of every tag, because the broker's own tags begin anew
+    /// on every channel, and settling by an old one would settle another message.
     epoch: u16,
     /// The broker's tags of this session that are not settled, whether in the worker's hands,
-    /// parked, or still to be handed out by this file.
-    held: BTreeSet<u64>,
+    /// parked, or still to be handed out.
+    unsettled: BTreeSet<u64>,
     parked: Vec<Parked>,
 }
 
@@ -46,14 +46,14 @@ struct Parked {
 }
 
 impl RabbitConsumer {
-    pub(super) fn new(broker: Arc<Broker>, desk: PublishHandle, lane: Lane) -> Self {
+    pub(super) fn new(broker: Arc<Broker>, publishing: PublishHandle, lane: Lane) -> Self {
         Self {
             broker,
-            desk,
+            publishing,
             lane,
             session: None,
             epoch: 0,
-            held: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             parked: Vec::new(),
         }
     }
@@ -62,7 +62,7 @@ impl RabbitConsumer {
     fn leave(&mut self) {
         self.session = None;
         self.epoch = self.epoch.wrapping_add(1);
-        self.held.clear();
+        self.unsettled.clear();
         self.parked.clear();
     }
 
@@ -81,7 +81,7 @@ impl RabbitConsumer {
             return Err(BrokerError::Lost);
         };
         if !session.channel.status().connected() {
-            // What had arrived before is the broker's again.
+            // The broker has taken back everything that had arrived before.
             return Err(BrokerError::Lost);
         }
         let parked = !self.parked.is_empty();
@@ -95,7 +95,7 @@ impl RabbitConsumer {
         }
     }
 
-    /// The first delivery, and what else has arrived and shares a batch.
+    /// Returns the first delivery and what else has arrived and fits into the batch.
     fn take(
         &mut self,
         first: lapin::message::Delivery,
@@ -114,15 +114,17 @@ impl RabbitConsumer {
                 taken.push(next);
             }
         }
-        self.held.extend(taken.iter().map(|it| it.delivery_tag));
+        self.unsettled
+            .extend(taken.iter().map(|it| it.delivery_tag));
         taken
     }
 
-    /// Our message in a delivery, or what becomes of a foreign one.
+    /// Reads our message out of a delivery. For a foreign one the error is the tag to acknowledge,
+    /// if any.
     ///
-    /// A message of a later version rests and comes again, for the worker of that version that
-    /// there will be. What is not ours at all is logged and let go: without app, provider and id
-    /// it has no place in the ledger, and it must not stand in the way of others.
+    /// A message of a later version is parked and comes again later, for a worker of that version.
+    /// What is not ours at all is logged and dropped: without app, provider and id the ledger
+    /// cannot record it, and it must not block other messages.
     fn read(&mut self, delivery: lapin::message::Delivery) -> Result<Delivery, Option<u64>> {
         let tag = delivery.delivery_tag;
         let properties = delivery.properties;
@@ -133,8 +135,7 @@ impl RabbitConsumer {
             Err(NotOurs::Version(version)) => {
                 warn!(
                     message.id = id,
-                    version,
-                    "a message of a later version rests until a worker of that version takes it"
+                    version, "a message of a later version waits for a worker of that version"
                 );
                 let outgoing = Outgoing::unread_to_retry(
                     names,
@@ -157,11 +158,12 @@ impl RabbitConsumer {
         });
         let mut message = message.map_err(|reason| {
             error!(message.id = id, size, error = %reason,
-                "a message that is not ours was in the queue and is let go");
+                "dropped a foreign message from the queue");
             Some(tag)
         })?;
-        if self.lane == Lane::Failed && codec::condemned_in(&properties, &names.work()) {
-            // What it may say is why an earlier try failed, not why it is here.
+        if self.lane == Lane::Failed && codec::was_dead_lettered_from(&properties, &names.work()) {
+            // The error in its headers, if any, is of an earlier try, not the reason why it is
+            // here.
             message.headers_mut().error = None;
         }
         Ok(Delivery {
@@ -188,10 +190,13 @@ impl RabbitConsumer {
         Ok(batch)
     }
 
-    /// Publishes retries and dead letters; the deliveries of those that are safe are then done.
+    /// Publishes parked retries and dead letters. Returns the deliveries of those that the broker
+    /// confirmed.
     async fn unpark(&mut self) -> Vec<u64> {
         let parked = std::mem::take(&mut self.parked);
-        let sent = parked.iter().map(|it| self.desk.send(it.outgoing.clone()));
+        let sent = parked
+            .iter()
+            .map(|it| self.publishing.send(it.outgoing.clone()));
         let sent = join_all(sent).await;
         let mut done = Vec::new();
         let mut failed = None;
@@ -208,7 +213,7 @@ impl RabbitConsumer {
             warn!(
                 error = chain(&error),
                 messages = self.parked.len(),
-                "retries or dead letters could not be published and are kept in hand"
+                "publishing retries or dead letters failed; they stay in hand"
             );
         }
         done
@@ -221,9 +226,9 @@ impl RabbitConsumer {
         };
         done.sort_unstable();
         for tag in &done {
-            self.held.remove(tag);
+            self.unsettled.remove(tag);
         }
-        let lowest = self.held.first().copied().unwrap_or(u64::MAX);
+        let lowest = self.unsettled.first().copied().unwrap_or(u64::MAX);
         let (together, alone) = done.split_at(done.partition_point(|tag| *tag < lowest));
         let up_to = together.last().map(|tag| (*tag, true));
         let alone = alone.iter().map(|tag| (*tag, false));
@@ -237,10 +242,11 @@ impl RabbitConsumer {
         Ok(())
     }
 
-    /// The broker's tag, if the delivery is of this session.
+    /// Returns the broker's tag, if the delivery belongs to this session.
     fn own_tag(&self, delivery: &Delivery) -> Option<u64> {
         let (epoch, tag) = split(delivery.tag);
-        (self.session.is_some() && epoch == self.epoch && self.held.contains(&tag)).then_some(tag)
+        (self.session.is_some() && epoch == self.epoch && self.unsettled.contains(&tag))
+            .then_some(tag)
     }
 }
 
@@ -266,7 +272,7 @@ impl Consumer for RabbitConsumer {
         let mut done = Vec::new();
         for (delivery, settlement) in settlements {
             let Some(tag) = self.own_tag(&delivery) else {
-                // The broker has put them back already; whoever gets them next settles them.
+                // The broker has put them back already; the next consumer settles them.
                 return Err(self.lose(BrokerError::Lost));
             };
             let mut message = delivery.message;
@@ -292,8 +298,8 @@ impl Consumer for RabbitConsumer {
             };
             self.parked.push(Parked { tag, outgoing });
         }
-        // A crash after the publish and before the ack delivers such a message twice, which the
-        // ledger notices; the other way round it would be lost.
+        // A crash between publish and ack delivers such a message twice, which the ledger notices;
+        // in the other order it would be lost.
         done.extend(self.unpark().await);
         self.ack(done).await.map_err(|error| self.lose(error))
     }
@@ -303,16 +309,19 @@ impl Consumer for RabbitConsumer {
         if let Some(session) = self.session.take() {
             let given_back = in_time(session.give_back()).await;
             if let Err(error) = given_back {
-                // The broker gives back by itself what a lost connection held.
-                warn!(error = chain(&error), "giving messages back failed");
+                // The broker itself puts back what was unsettled on a lost connection.
+                warn!(
+                    error = chain(&error),
+                    "giving messages back to the broker failed"
+                );
             }
         }
         self.leave();
     }
 }
 
-/// Sixteen bits of epoch, forty-eight of the broker's tag: enough for a century of deliveries
-/// on one channel, and for an old tag to be recognised.
+/// Joins sixteen bits of epoch and forty-eight of the broker's tag: enough for a century of
+/// deliveries on one channel, and for an old tag to be recognised.
 fn join(epoch: u16, tag: u64) -> u64 {
     (u64::from(epoch) << 48) | tag
 }

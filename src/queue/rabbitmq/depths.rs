@@ -1,9 +1,9 @@
-//! How much lies in the broker's queues.
+//! Counts the messages in the broker's queues.
 //!
 //! Asked over a connection of its own, opened for the question: a broker under a memory alarm
-//! stops reading from those that publish, which is when somebody wants to know. The question is
-//! a declaration that only looks (`passive`), because every broker and every user's rights allow
-//! it; the management API is a plug-in with an address and a password of its own.
+//! stops reading from connections that publish, and that is just when somebody wants to know. The
+//! question is a passive declaration, because every broker and every user's rights allow it; the
+//! management API is a plug-in with an address and a password of its own.
 
 use lapin::Connection;
 
@@ -12,7 +12,7 @@ use crate::domain::retry;
 use crate::queue::topology::{self, Names};
 use crate::queue::{Depths, Lane};
 
-/// Asks the broker. What workers hold unsettled is not in the counts.
+/// Asks the broker. The counts leave out what workers have in hand.
 pub(super) async fn ask(broker: &Broker) -> Result<Depths, BrokerError> {
     let connection = broker.connect("statistics").await?;
     let counted = in_time(count(&connection, &broker.names)).await;
@@ -24,8 +24,8 @@ async fn count(connection: &Connection, names: &Names) -> Result<Depths, BrokerE
     let channel = open_channel(connection).await?;
     let work = topology::depth(&channel, names.lane(Lane::Work)).await?;
     let mut retry = Vec::new();
-    for rest in retry::rests() {
-        retry.push((rest, topology::depth(&channel, names.retry(rest)).await?));
+    for delay in retry::delays() {
+        retry.push((delay, topology::depth(&channel, names.retry(delay)).await?));
     }
     let failed = topology::depth(&channel, names.lane(Lane::Failed)).await?;
     Ok(Depths {

@@ -1,20 +1,19 @@
 //! Publishing with confirms: one channel, many messages in flight, one task that owns both.
 //!
-//! Senders hand a message to the [`Desk`] and wait. The task publishes it, and answers when the
-//! broker has confirmed it, returned it, or gone. Only a confirmed message that found its queue
-//! is a success.
+//! Senders hand a message to the [`PublishHandle`] and wait. The [`PublishTask`] publishes it and
+//! answers when the broker has confirmed or returned it, or is gone. Only a confirmed message that
+//! reached a queue is a success.
 //!
 //! # Returned messages
 //!
-//! The broker sends an unroutable message back just before it confirms it, and neither says to
-//! which publish the message belongs. The client library gives a returned message to whichever
-//! confirm it reads next, which with many in flight may be another's: a message that found its
-//! queue would be called lost, and the lost one confirmed (seen once among two thousand lost ones,
-//! with good ones in turn). What holds is the order: a return is given to some publish before the
+//! The broker sends an unroutable message back just before it confirms it, and neither frame says
+//! which publish it belongs to. The client library gives a returned message to whichever confirm it
+//! reads next, which with many in flight may be another's: a message that reached its queue would
+//! be called lost, and the lost one confirmed (seen once among two thousand lost messages mixed
+//! with good ones). The order, however, is reliable: a return is given to some publish before the
 //! returned publish itself is confirmed. So the task answers nobody before it has collected
-//! everything that has landed; if a returned message is among it, none of them counts, nor anything
-//! still in flight, and the connection is made anew, which declares the missing queue again.
-
+//! everything that has landed. If a returned message is among it, neither what landed nor what is
+//! still in flight counts, and the connection is made anew, which declares the missing queue again.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,21 +32,21 @@ use crate::causes::chain;
 use crate::queue::Message;
 use crate::queue::topology::{self, Names};
 
-/// How long a publish may take before it counts as failed. A quorum queue confirms in
-/// milliseconds, while a broker short of memory stops reading without a word; what is left of a
-/// sender's patience (Paddle's is five seconds) is for the spool.
+/// The time after which a publish counts as failed. A quorum queue confirms in milliseconds, while
+/// a broker short of memory stops reading without notice. The rest of the time that the sender
+/// waits (Paddle: five seconds) is for the spool.
 const CONFIRM_TIME: Duration = Duration::from_millis(1_500);
 
-/// Most messages in flight. More gain nothing, and it bounds what is held while the broker stalls.
+/// Most messages in flight. More gain nothing, and the limit bounds memory while the broker stalls.
 const IN_FLIGHT: usize = 256;
 
-/// How often a quiet link is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// The time between checks of a quiet link.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The first and the longest rest between tries to connect.
-const RESTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The first and the longest delay between tries to connect.
+const RECONNECT_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// A link that lasted this long is worth connecting again at once when it is lost.
+/// A link that lasted this long is reconnected at once when it is lost.
 const STEADY: Duration = Duration::from_secs(10);
 
 /// A message on its way to a queue.
@@ -60,22 +59,22 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// To the lane `work`.
+    /// Addresses a message to the lane `work`.
     pub(super) fn to_work(names: &Names, message: Message) -> Self {
         Self::new(names.events(), topology::WORK_KEY.into(), message)
     }
 
-    /// To the lane `failed`.
+    /// Addresses a message to the lane `failed`.
     pub(super) fn to_failed(names: &Names, message: Message) -> Self {
         Self::new(names.failed(), topology::FAILED_KEY.into(), message)
     }
 
-    /// To the lane `work`, after a rest.
+    /// Addresses a message to the lane `work` after a delay.
     pub(super) fn to_retry(names: &Names, message: Message, delay: Duration) -> Self {
         Self::new(ShortString::default(), names.retry(delay), message)
     }
 
-    /// The same of a message that is passed on unread.
+    /// Addresses an unread message to the lane `work` after a delay.
     pub(super) fn unread_to_retry(
         names: &Names,
         properties: &BasicProperties,
@@ -101,7 +100,7 @@ impl Outgoing {
     }
 }
 
-/// Where messages are handed in. Cheap to clone; the link is closed with the last clone.
+/// Takes messages to be published. Cheap to clone; the link is closed with the last clone.
 #[derive(Clone)]
 pub(super) struct PublishHandle {
     requests: mpsc::Sender<Request>,
@@ -114,32 +113,32 @@ struct Request {
 }
 
 enum State {
-    /// A link was lost a moment ago, and the next one is being made: worth a moment's wait.
+    /// A link was lost a moment ago and is being replaced: senders wait.
     Connecting,
     Up(ConnectionStatus),
-    /// The last try to connect failed: not worth a wait.
+    /// The last try to connect failed: senders are refused at once.
     Away(BrokerError),
 }
 
 impl PublishHandle {
-    /// Starts the task, with the link that there is, or with why there is none.
+    /// Starts the task, with the first link or the error of connecting.
     pub(super) fn open(broker: Arc<Broker>, first: Result<Link, BrokerError>) -> Self {
         let (requests, inbox) = mpsc::channel(IN_FLIGHT);
         let (state, watched) = watch::channel(State::Connecting);
-        let clerk = PublishTask {
+        let task = PublishTask {
             broker,
             inbox,
             state,
-            rest: RESTS.0,
+            delay: RECONNECT_DELAYS.0,
         };
-        tokio::spawn(clerk.run(first));
+        tokio::spawn(task.run(first));
         Self {
             requests,
             state: watched,
         }
     }
 
-    /// Publishes a message. Success means that it is in a queue, on the disk.
+    /// Publishes a message. Success means that it is in a queue and on disk.
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<(), BrokerError> {
         if !matches!(*self.state.borrow(), State::Connecting) {
             self.ready()?;
@@ -155,7 +154,7 @@ impl PublishHandle {
             .unwrap_or(Err(BrokerError::NoAnswer))
     }
 
-    /// Whether publishing works, as far as is known without trying.
+    /// Checks that publishing works, as far as is known without trying.
     pub(super) fn ready(&self) -> Result<(), BrokerError> {
         match &*self.state.borrow() {
             State::Connecting => Err(BrokerError::Lost),
@@ -166,15 +165,15 @@ impl PublishHandle {
     }
 }
 
-/// The task behind the desk.
+/// The task that owns the connection and publishes.
 struct PublishTask {
     broker: Arc<Broker>,
     inbox: mpsc::Receiver<Request>,
     state: watch::Sender<State>,
-    rest: Duration,
+    delay: Duration,
 }
 
-/// Everybody who could send has gone.
+/// The last [`PublishHandle`] was dropped.
 struct Closed;
 
 impl PublishTask {
@@ -201,9 +200,9 @@ impl PublishTask {
                 }
             };
             if began.elapsed() > STEADY {
-                self.rest = RESTS.0;
+                self.delay = RECONNECT_DELAYS.0;
                 self.state.send_replace(State::Connecting);
-            } else if let Err(Closed) = self.turn_away(error).await {
+            } else if let Err(Closed) = self.refuse_for_a_while(error).await {
                 return;
             }
             next = Link::open(&self.broker).await;
@@ -213,10 +212,10 @@ impl PublishTask {
         }
     }
 
-    /// Rests before the next try, and meanwhile refuses at once what is handed in.
-    async fn turn_away(&mut self, error: BrokerError) -> Result<(), Closed> {
-        let wake = tokio::time::Instant::now() + self.rest;
-        self.rest = (self.rest * 2).min(RESTS.1);
+    /// Waits before the next try, and meanwhile refuses new messages at once.
+    async fn refuse_for_a_while(&mut self, error: BrokerError) -> Result<(), Closed> {
+        let wake = tokio::time::Instant::now() + self.delay;
+        self.delay = (self.delay * 2).min(RECONNECT_DELAYS.1);
         self.state.send_replace(State::Away(error.clone()));
         loop {
             match tokio::time::timeout_at(wake, self.inbox.recv()).await {
@@ -229,16 +228,16 @@ impl PublishTask {
     }
 }
 
-/// What the broker said of one publish, as the client library hands it out.
+/// The broker's answer to one publish, as the client library reports it.
 type Landing = Result<Confirmation, lapin::Error>;
 
 type Landed = (Landing, oneshot::Sender<Result<(), BrokerError>>);
 
-/// What one link has in flight.
+/// The publishes that one link has in flight.
 struct Flights<'a> {
     link: &'a Link,
     flying: FuturesUnordered<BoxFuture<'static, Landed>>,
-    /// When something last landed, or nothing was in flight.
+    /// The last time when something landed or nothing was in flight.
     moved: Instant,
 }
 
@@ -251,11 +250,11 @@ impl<'a> Flights<'a> {
         }
     }
 
-    /// Publishes until the link is lost; then says why. What was in flight is dropped, which its
+    /// Publishes until the link is lost, and returns why. What was in flight is dropped, which its
     /// senders see as lost.
     async fn serve(mut self, inbox: &mut mpsc::Receiver<Request>) -> Result<BrokerError, Closed> {
         let mut events = Box::pin(self.link.connection.events_listener());
-        let mut look = tokio::time::interval(LOOK);
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
         loop {
             let result = tokio::select! {
                 Some(first) = self.flying.next() => self.land(first),
@@ -264,7 +263,7 @@ impl<'a> Flights<'a> {
                     Ok(())
                 }
                 Some(Event::Error(cause)) = events.next() => Err(lost(cause)),
-                _ = look.tick() => self.look(),
+                _ = check.tick() => self.check(),
             };
             if let Err(error) = result {
                 return Ok(error);
@@ -274,7 +273,7 @@ impl<'a> Flights<'a> {
 
     fn launch(&mut self, request: Request) {
         if request.done.is_closed() {
-            // The sender's time was up before its turn came: it has put the message elsewhere.
+            // The sender timed out before its turn came: it has spooled the message meanwhile.
             return;
         }
         if self.flying.is_empty() {
@@ -285,7 +284,7 @@ impl<'a> Flights<'a> {
         self.flying.push(flight.boxed());
     }
 
-    /// Answers everything that has landed, by the rule in the module's page.
+    /// Answers everything that has landed, by the rule in the module documentation.
     fn land(&mut self, first: Landed) -> Result<(), BrokerError> {
         self.moved = Instant::now();
         let mut landed = vec![first];
@@ -300,9 +299,10 @@ impl<'a> Flights<'a> {
         broken.map_or(Ok(()), Err)
     }
 
-    /// Notices what says nothing: a channel that the broker closed, and a broker that stopped
-    /// confirming. One that says that it is blocked is left alone; it will say when it is not.
-    fn look(&mut self) -> Result<(), BrokerError> {
+    /// Notices silent failures: a channel that the broker closed, and a broker that stopped
+    /// confirming. A broker that reports that it is blocked is left alone; it will report when it
+    /// is not.
+    fn check(&mut self) -> Result<(), BrokerError> {
         if !self.link.channel.status().connected() {
             return Err(BrokerError::Lost);
         }
@@ -316,20 +316,20 @@ impl<'a> Flights<'a> {
     }
 }
 
-/// Why nothing that landed at the same time can be trusted, if so.
+/// Returns an error if nothing that landed at the same time can be trusted.
 fn breaks(landing: &Landing) -> Option<BrokerError> {
     match landing {
         Ok(Confirmation::Ack(None) | Confirmation::Nack(None)) => None,
         Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => {
             Some(BrokerError::Unroutable)
         }
-        // Not with confirms asked for, as they are; then nothing is known.
+        // Cannot happen in confirm mode; if it does, nothing is known.
         Ok(Confirmation::NotRequested) => Some(BrokerError::Lost),
         Err(cause) => Some(lost(cause.clone())),
     }
 }
 
-/// What a sender is told of its own landing, given what broke the link.
+/// Returns the answer to one sender, given its own landing and what broke the link, if anything.
 fn answer(landing: &Landing, broken: Option<&BrokerError>) -> Result<(), BrokerError> {
     match (broken, landing) {
         (Some(error), _) => Err(error.clone()),
@@ -340,7 +340,7 @@ fn answer(landing: &Landing, broken: Option<&BrokerError>) -> Result<(), BrokerE
 
 async fn publish(channel: &Channel, outgoing: Outgoing) -> Landing {
     let options = BasicPublishOptions {
-        // What finds no queue comes back instead of vanishing with a confirm.
+        // A message without a queue comes back instead of vanishing with a confirm.
         mandatory: true,
         ..BasicPublishOptions::default()
     };

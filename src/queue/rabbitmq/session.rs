@@ -11,15 +11,15 @@ use super::connection::{Broker, BrokerError, close, in_time, open_channel};
 use crate::queue::Lane;
 use crate::queue::topology::{self, short};
 
-/// Deliveries of the lane `work` that the broker sends ahead: two of the worker's batches, so
-/// that the next one is here when one is done. No more, because a worker that dies condemns all
-/// of them by one step towards the delivery limit.
+/// Deliveries of the lane `work` that the broker sends ahead: four of the worker's batches, so that
+/// the next one is here when one is done. No more, because a worker that dies brings all of them
+/// one step closer to the delivery limit.
 const PREFETCH_WORK: u16 = 512;
 
-/// The same of the lane `failed`, whose messages are worked off one by one.
+/// The same for the lane `failed`, whose messages are recorded one by one.
 const PREFETCH_FAILED: u16 = 16;
 
-/// A connection that consumes. What it holds goes back to the broker when it is dropped.
+/// A connection that consumes. Unsettled deliveries go back to the broker when it is dropped.
 pub(super) struct Session {
     connection: Connection,
     pub(super) channel: Channel,
@@ -27,8 +27,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// A new session, made by a task of its own. Whoever waits for it may be cancelled, and a
-    /// connection that is dropped half made could live on and hold messages that nobody reads.
+    /// Opens a session in a task of its own. The caller may be cancelled while it waits, and a
+    /// half-open connection that is dropped could live on, with messages that nobody reads.
     pub(super) async fn make(broker: Arc<Broker>, lane: Lane) -> Result<Self, BrokerError> {
         let (made, session) = oneshot::channel();
         tokio::spawn(async move {
@@ -47,7 +47,7 @@ impl Session {
         let connection = broker.connect(purpose).await?;
         let consuming = in_time(async {
             let channel = open_channel(&connection).await?;
-            // Also here: a worker may be the first to see that a queue is gone.
+            // Declared here too: a worker may be the first to see that a queue is gone.
             topology::declare(&channel, &broker.names).await?;
             channel
                 .basic_qos(prefetch, BasicQosOptions::default())
@@ -75,14 +75,14 @@ impl Session {
         }
     }
 
-    /// Gives back everything that is unsettled, and ends.
+    /// Gives back everything that is unsettled, and closes the connection.
     pub(super) async fn give_back(self) -> Result<(), BrokerError> {
-        // Cancelled first, or the broker would send at once what it gets back.
+        // Cancelled first, or the broker would send everything again at once.
         self.channel
             .basic_cancel(self.deliveries.tag(), BasicCancelOptions::default())
             .await
             .map_err(BrokerError::amqp("cancelling the consumer"))?;
-        // Tag 0 stands for all that is unsettled on this channel, also what was sent ahead.
+        // Tag 0 stands for everything unsettled on this channel, including what was sent ahead.
         let all = BasicNackOptions {
             multiple: true,
             requeue: true,

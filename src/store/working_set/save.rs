@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::fact::is_account;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::AppSlug;
@@ -27,6 +26,7 @@ impl Tx {
         self.flag_save(app, working_set).await?;
         let mut rows = Batch::new(&[
             ("key", Kind::Text),
+            ("id", Kind::Text),
             ("customer_id", Kind::Text),
             ("linking_email", Kind::Text),
             ("kept", Kind::Json),
@@ -39,13 +39,14 @@ impl Tx {
             let kept = document(&account.history)?;
             rows.row([
                 json!(account.key),
+                json!(account.key.id),
                 json!(account.customer),
                 json!(account.linking_email),
                 json!(kept),
             ]);
         }
-        let sql = "INSERT INTO accounts (app, key, customer_id, linking_email, kept) \
-                   SELECT $2, key, customer_id, linking_email, kept FROM {rows} AS new WHERE true \
+        let sql = "INSERT INTO accounts (app, key, id, customer_id, linking_email, kept) \
+                   SELECT $2, key, id, customer_id, linking_email, kept FROM {rows} AS new WHERE true \
                    ON CONFLICT (app, key) DO UPDATE SET customer_id = excluded.customer_id, \
                    linking_email = excluded.linking_email, kept = excluded.kept";
         self.write(sql, rows, app).await?;
@@ -91,17 +92,13 @@ impl Tx {
         }
         self.write(&upsert_owned("refunds"), rows, app).await?;
 
-        let mut rows = Batch::new(&[
-            ("key", Kind::Text),
-            ("other", Kind::Text),
-            ("other_is_account", Kind::Bool),
-        ]);
+        let mut rows = Batch::new(&[("key", Kind::Text), ("other", Kind::Text)]);
         for (one, other) in &changed.payment_links {
-            rows.row([json!(one), json!(other), json!(is_account(other))]);
-            rows.row([json!(other), json!(one), json!(is_account(one))]);
+            rows.row([json!(one), json!(other)]);
+            rows.row([json!(other), json!(one)]);
         }
-        let sql = "INSERT INTO pairs (app, key, other, other_is_account) \
-                   SELECT $2, key, other, other_is_account FROM {rows} AS new WHERE true \
+        let sql = "INSERT INTO pairs (app, key, other) \
+                   SELECT $2, key, other FROM {rows} AS new WHERE true \
                    ON CONFLICT (app, key, other) DO NOTHING";
         self.write(sql, rows, app).await?;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -90,7 +91,7 @@ async fn all_named_packages_are_listed_with_their_releases(engine: Engine) {
     assert_eq!(walk.expect(200)["data"][0]["package"], "c/granted");
 }
 
-async fn whoever_may_have_a_package_is_found_by_it(engine: Engine) {
+async fn customers_are_found_by_a_package_they_may_have(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.plan("price_basic", &["a/lib"]).await;
     rig.payer("cus_1").await;
@@ -176,7 +177,7 @@ async fn a_changed_plan_counts_at_once_and_that_of_the_price_first(engine: Engin
             constraint: "*".to_owned(),
         };
         let packages = packages.into_iter().map(grant).collect();
-        let plan = (Provider::Stripe, "price_basic".to_owned(), packages);
+        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
         let mut tx = rig.store.begin_in(&app).await.unwrap();
         tx.plan_replace_environment(&app, &[plan], rig.now())
             .await
@@ -188,6 +189,6 @@ async fn a_changed_plan_counts_at_once_and_that_of_the_price_first(engine: Engin
 
 on_both_stores! {
     all_named_packages_are_listed_with_their_releases,
-    whoever_may_have_a_package_is_found_by_it,
+    customers_are_found_by_a_package_they_may_have,
     a_changed_plan_counts_at_once_and_that_of_the_price_first,
 }

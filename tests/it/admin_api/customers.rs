@@ -231,7 +231,7 @@ async fn get_or_create_finds_by_external_id_then_by_address(engine: Engine) {
         .refused(422, "body_invalid");
 }
 
-async fn fifty_who_get_or_create_at_once_get_one_customer(engine: Engine) {
+async fn fifty_concurrent_get_or_create_requests_get_one_customer(engine: Engine) {
     let rig = Arc::new(Rig::start(engine).await);
     let asks: Vec<_> = (0..50)
         .map(|n| {
@@ -443,7 +443,7 @@ on_both_stores! {
     a_known_billing_account_is_taken_in_either_spelling,
     who_is_not_there_is_not_found,
     get_or_create_finds_by_external_id_then_by_address,
-    fifty_who_get_or_create_at_once_get_one_customer,
+    fifty_concurrent_get_or_create_requests_get_one_customer,
     only_given_fields_change_and_null_clears,
     repeating_an_operation_changes_nothing,
     operations_refuse_what_they_cannot_read,

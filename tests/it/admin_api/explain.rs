@@ -58,7 +58,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
     assert!(summary.contains(&json!(foretold)), "{summary:#?}");
 }
 
-async fn holds_are_explained_by_who_what_and_when(engine: Engine) {
+async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
     let rig = Rig::start(engine).await;
     let policy = json!({"on_dispute_lost": "expire"});
     rig.put("/policy", policy).await.expect(200);
@@ -170,6 +170,6 @@ async fn merged_and_deleted_customers_are_explained_too(engine: Engine) {
 
 on_both_stores! {
     a_status_is_explained_with_holds_events_accounts_and_what_comes,
-    holds_are_explained_by_who_what_and_when,
+    holds_are_explained_with_source_subject_and_time,
     merged_and_deleted_customers_are_explained_too,
 }

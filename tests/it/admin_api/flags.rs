@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -108,7 +109,7 @@ async fn an_account_that_is_named_late_takes_its_lost_dispute(engine: Engine) {
     assert_eq!(customer["holds"], json!(["dispute"]));
 }
 
-async fn a_cleared_flag_of_nobody_comes_back_by_a_newer_event_only(engine: Engine) {
+async fn a_cleared_flag_without_a_customer_is_raised_only_by_a_newer_event(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.disputed("evt_1", "needs_response", NOW - 50).await;
     rig.clear(&rig.only_flag("").await).await;
@@ -194,7 +195,7 @@ async fn a_plan_closes_the_flags_of_its_price_and_leaves_no_other_way(engine: En
     rig.put("/plans/paddle/price_basic", body).await.expect(201);
     assert_eq!(rig.flags("").await, unmapped, "a plan of another provider");
     let plan = (
-        Provider::Stripe,
+        STRIPE.name,
         "price_basic".to_owned(),
         Vec::<PackageGrant>::new(),
     );
@@ -332,7 +333,7 @@ async fn flags_are_listed_by_page_and_by_cursor(engine: Engine) {
 on_both_stores! {
     a_dispute_is_flagged_until_somebody_is_known_to_own_it,
     an_account_that_is_named_late_takes_its_lost_dispute,
-    a_cleared_flag_of_nobody_comes_back_by_a_newer_event_only,
+    a_cleared_flag_without_a_customer_is_raised_only_by_a_newer_event,
     a_thin_event_is_ignored_and_what_it_names_is_flagged,
     a_customers_flag_is_cleared_and_the_list_agrees_with_the_customer,
     a_plan_closes_the_flags_of_its_price_and_leaves_no_other_way,

@@ -120,7 +120,7 @@ async fn a_key_belongs_to_the_token_it_came_with(engine: Engine) {
 }
 
 /// Or whoever may only look could fill the store with answers.
-async fn keys_of_viewers_are_not_looked_at(engine: Engine) {
+async fn idempotency_keys_of_viewers_are_ignored(engine: Engine) {
     let rig = Rig::start(engine).await;
     let viewer = rig.admin("viewer", None).await;
     for license in ["one", "one", "other"] {
@@ -296,7 +296,7 @@ async fn a_request_that_died_after_its_effect_has_no_second_one(engine: Engine) 
     assert!(matches!(lost, Attempt::AnswerLost), "{lost:?}");
 }
 
-async fn after_a_crash_before_the_answer_was_kept_nothing_is_done_twice(engine: Engine) {
+async fn after_a_crash_before_the_answer_was_stored_nothing_is_done_twice(engine: Engine) {
     let rig = Rig::start(engine).await;
     let ada = json!({"name": "Ada"});
     rig.post_keyed(ROOT, "k", "/customers", &ada)
@@ -344,7 +344,7 @@ on_both_stores! {
     a_refusal_is_an_answer_like_any_other,
     a_key_stands_for_one_request,
     a_key_belongs_to_the_token_it_came_with,
-    keys_of_viewers_are_not_looked_at,
+    idempotency_keys_of_viewers_are_ignored,
     a_key_that_is_none_is_refused_where_it_counts,
     of_many_at_once_one_does_the_work,
     what_has_begun_is_finished_though_its_sender_hangs_up,
@@ -352,6 +352,6 @@ on_both_stores! {
     kept_answers_cannot_be_read_in_the_database,
     a_request_that_died_without_effect_begins_anew,
     a_request_that_died_after_its_effect_has_no_second_one,
-    after_a_crash_before_the_answer_was_kept_nothing_is_done_twice,
+    after_a_crash_before_the_answer_was_stored_nothing_is_done_twice,
     keys_are_removed_after_a_day,
 }

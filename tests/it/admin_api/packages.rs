@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+use tollgate::provider::STRIPE;
 
 async fn constraints(rig: &Rig, packages: &str) -> Vec<(String, String, String)> {
     let listed = rig.get(packages).await.expect(200);
@@ -93,7 +94,7 @@ async fn a_grant_that_cannot_be_read_is_refused_by_field(engine: Engine) {
     assert_eq!(constraints(&rig, &path).await, rows(&[]));
 }
 
-async fn a_plan_counts_at_once_for_everybody_who_pays(engine: Engine) {
+async fn a_plan_takes_effect_at_once_for_every_paying_customer(engine: Engine) {
     let rig = Rig::start(engine).await;
     let account = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event(
@@ -157,14 +158,14 @@ async fn a_plan_counts_at_once_for_everybody_who_pays(engine: Engine) {
 
 async fn plans_of_the_settings_are_read_only(engine: Engine) {
     use tollgate::domain::access::plan::PackageGrant;
-    use tollgate::domain::id::{AppSlug, Provider};
+    use tollgate::domain::id::AppSlug;
 
     let rig = Rig::start(engine).await;
     let grant = PackageGrant {
         package: "a/one".to_owned(),
         constraint: "*".to_owned(),
     };
-    let settings = |price: &str| vec![(Provider::Stripe, price.to_owned(), vec![grant.clone()])];
+    let settings = |price: &str| vec![(STRIPE.name, price.to_owned(), vec![grant.clone()])];
     let replace = async |plans: Vec<_>| {
         let mut tx = rig.store.begin().await.unwrap();
         let app = AppSlug::default_app();
@@ -298,7 +299,7 @@ async fn constraints_can_be_tried_out(engine: Engine) {
 on_both_stores! {
     packages_are_granted_replaced_and_revoked,
     a_grant_that_cannot_be_read_is_refused_by_field,
-    a_plan_counts_at_once_for_everybody_who_pays,
+    a_plan_takes_effect_at_once_for_every_paying_customer,
     plans_of_the_settings_are_read_only,
     wrong_plans_are_refused,
     releases_are_recorded_once_by_value,

@@ -85,7 +85,7 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     }
 }
 
-async fn a_misspelt_parameter_deletes_nobody(engine: Engine) {
+async fn a_misspelt_parameter_deletes_no_customer(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = path_of(&rig.customer(json!({"name": "Known"})).await);
     for query in ["sofft=true", "soft=perhaps", "soft=true&soft=false"] {
@@ -117,6 +117,6 @@ async fn what_no_name_can_be_is_not_found(engine: Engine) {
 
 on_both_stores! {
     every_wrong_parameter_of_a_query_is_named,
-    a_misspelt_parameter_deletes_nobody,
+    a_misspelt_parameter_deletes_no_customer,
     what_no_name_can_be_is_not_found,
 }

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::event::EventError;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::bulk_replay;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
+use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::store::{Actor, EventFilter};
@@ -53,7 +54,7 @@ fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
 fn dead_letter(event: &Value) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: event["id"].as_str().unwrap().to_owned(),
         event_type: event["type"].as_str().unwrap().to_owned(),
         received_at: Timestamp::from_seconds(NOW).unwrap(),
@@ -116,7 +117,7 @@ async fn a_dry_run_shows_what_an_event_would_change_and_changes_nothing(engine: 
         .refused(404, "event_not_found");
 }
 
-async fn a_dry_run_of_what_cannot_be_read_says_why(engine: Engine) {
+async fn a_dry_run_of_an_unreadable_event_says_why(engine: Engine) {
     let rig = Rig::start(engine).await;
     let event = stripe_event(
         "evt_1",
@@ -133,7 +134,7 @@ async fn a_dry_run_of_what_cannot_be_read_says_why(engine: Engine) {
     assert_eq!(shown["error"]["code"], "payload_field_missing", "{shown}");
 }
 
-async fn a_replay_of_many_is_about_what_its_filter_names(engine: Engine) {
+async fn a_bulk_replay_covers_exactly_what_its_filter_matches(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.applied(1).await;
     rig.ignored(2).await;
@@ -209,7 +210,7 @@ async fn a_replay_of_many_is_about_what_its_filter_names(engine: Engine) {
     );
 }
 
-async fn a_long_replay_goes_on_where_it_stopped(engine: Engine) {
+async fn a_long_replay_resumes_where_it_stopped(engine: Engine) {
     let rig = Rig::start(engine).await;
     for number in 1..=130 {
         rig.ignored(number).await;
@@ -285,7 +286,7 @@ async fn a_batch_that_is_published_twice_is_applied_once(engine: Engine) {
     assert!(matches!(done[..], [Disposition::Done(_)]), "{done:?}");
 }
 
-async fn an_order_that_cannot_be_read_is_refused_by_field(engine: Engine) {
+async fn an_invalid_replay_request_is_refused_by_field(engine: Engine) {
     let rig = Rig::start(engine).await;
     for (body, field) in [
         (json!({}), "filter"),
@@ -313,7 +314,7 @@ async fn an_order_that_cannot_be_read_is_refused_by_field(engine: Engine) {
     }
 }
 
-async fn a_replay_is_of_one_app_and_for_those_who_may_write(engine: Engine) {
+async fn a_replay_belongs_to_one_app_and_needs_an_admin(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.ignored(1).await;
     let app = json!({"slug": "other", "name": "Other"});
@@ -338,15 +339,13 @@ async fn a_replay_is_of_one_app_and_for_those_who_may_write(engine: Engine) {
         .refused(403, "role_insufficient");
 }
 
-async fn a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_start(
-    engine: Engine,
-) {
+async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: Engine) {
     let server = TestServer::start(engine).await;
     let mut before = Vec::new();
     for number in 1..=3 {
         let id = format!("evt_{number}");
         let event = stripe_event(&id, "coupon.created", NOW, json!({"id": "c"}));
-        let event = server.deliver(Provider::Stripe, &event).await;
+        let event = server.deliver(STRIPE.name, &event).await;
         before.push((id, event["processed_at"].clone()));
     }
     let (place, mut environment) = server.stop_and_keep().await;
@@ -379,11 +378,11 @@ async fn a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_
 
 on_both_stores! {
     a_dry_run_shows_what_an_event_would_change_and_changes_nothing,
-    a_dry_run_of_what_cannot_be_read_says_why,
-    a_replay_of_many_is_about_what_its_filter_names,
-    a_long_replay_goes_on_where_it_stopped,
+    a_dry_run_of_an_unreadable_event_says_why,
+    a_bulk_replay_covers_exactly_what_its_filter_matches,
+    a_long_replay_resumes_where_it_stopped,
     a_batch_that_is_published_twice_is_applied_once,
-    an_order_that_cannot_be_read_is_refused_by_field,
-    a_replay_is_of_one_app_and_for_those_who_may_write,
-    a_replay_that_was_ordered_while_nothing_ran_is_carried_out_at_the_next_start,
+    an_invalid_replay_request_is_refused_by_field,
+    a_replay_belongs_to_one_app_and_needs_an_admin,
+    a_replay_requested_while_nothing_ran_is_done_at_the_next_start,
 }

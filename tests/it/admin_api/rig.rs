@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tollgate::clock::Clock;
 use tollgate::domain::access::token::TokenHash;
-use tollgate::domain::id::Provider;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
@@ -20,6 +19,7 @@ use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Rol
 use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::replay::ReplayError;
+use tollgate::provider::STRIPE;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::Store;
@@ -317,7 +317,7 @@ impl Rig {
         let receipt = self.receipts.fetch_add(1, Ordering::SeqCst);
         let headers = HeadersV1 {
             app: app.parse().unwrap(),
-            provider: Provider::Stripe,
+            provider: STRIPE.name,
             event_id: event["id"].as_str().unwrap().to_owned(),
             event_type: event["type"].as_str().unwrap().to_owned(),
             received_at: self.now(),

@@ -1,9 +1,9 @@
 //! Last uses of tokens, and what webhook secrets have verified.
 
+use crate::support::spec::{header_name, sign};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tollgate::domain::id::Provider;
-use tollgate::provider::{header_name, sign};
+use tollgate::provider::STRIPE;
 
 use super::rig::{Answer, ROOT, Rig, basic, id_of, path_of};
 use crate::support::TestServer;
@@ -29,13 +29,8 @@ impl Rig {
     async fn webhook(&self, secret: &str) -> Answer {
         let event = json!({"id": "evt_1", "type": "coupon.created"});
         let key = SecretString::from(secret.to_owned());
-        let signature = sign(
-            Provider::Stripe,
-            &key,
-            event.to_string().as_bytes(),
-            self.now(),
-        );
-        let headers = [(header_name(Provider::Stripe), signature.as_str())];
+        let signature = sign(STRIPE.name, &key, event.to_string().as_bytes(), self.now());
+        let headers = [(header_name(STRIPE.name), signature.as_str())];
         self.send("POST", "/webhooks/stripe", &headers, Some(event))
             .await
     }

@@ -9,20 +9,21 @@ use tollgate::domain::billing::fact::{
     SubscriptionState, SubscriptionStatus,
 };
 use tollgate::domain::customer::row::Profile;
-use tollgate::domain::id::{ObjectKey, Provider, Scope};
+use tollgate::domain::id::{ObjectKey, Scope};
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
 };
+use tollgate::provider::STRIPE;
 
 use super::{Act, History};
-use crate::convergence_rig::{at, ids, paddle, stripe};
+use crate::convergence_rig::{at, ids, kind, paddle, stripe};
 
 /// Provider time runs over so many seconds.
 const SECONDS: i64 = 6;
 
 fn accounts() -> Vec<ObjectKey> {
     let test = Scope {
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         livemode: false,
         connected: None,
     };
@@ -30,12 +31,12 @@ fn accounts() -> Vec<ObjectKey> {
         stripe("cus_1"),
         stripe("cus_2"),
         paddle("ctm_1"),
-        test.key("cus_1"),
+        test.key(kind("cus_1"), "cus_1"),
     ]
 }
 
 fn subscriptions() -> Vec<(ObjectKey, ObjectKey)> {
-    let of = |account: &ObjectKey, id: &str| (account.scope.key(id), account.clone());
+    let of = |account: &ObjectKey, id: &str| (account.scope.key(kind(id), id), account.clone());
     let mut all: Vec<_> = accounts()
         .iter()
         .map(|account| of(account, "sub_1"))
@@ -95,7 +96,7 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
         prop::bool::weighted(0.9),
     );
     (select(of), states(), option::of(states()), signs).prop_map(
-        |((subscription, account), mut state, mut before, (born, request, ended_at, named))| {
+        |((subscription, account), mut state, mut before, (created, request, ended_at, named))| {
             for state in before.iter_mut().chain([&mut state]) {
                 state.account = named.then(|| account.clone());
             }
@@ -103,7 +104,7 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
                 subscription,
                 state,
                 before,
-                born,
+                created,
                 request: request.map(str::to_owned),
                 ended_at,
             })
@@ -298,7 +299,7 @@ pub(super) fn walked(states: &[SubscriptionState]) -> Vec<Occurrence> {
             subscription: stripe("sub_1"),
             state: state.clone(),
             before: n.checked_sub(1).map(|before| states[before].clone()),
-            born: n == 0,
+            created: n == 0,
             request: Some(format!("req_{n}")),
             ended_at: None,
         };

@@ -9,6 +9,7 @@ use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
+use tollgate::provider::{PADDLE, STRIPE};
 
 use crate::convergence_orders::{Shuffle, orders};
 use crate::convergence_rig::End;
@@ -82,7 +83,7 @@ impl Life {
     /// Checks the life, in each shape that its payloads have.
     pub(crate) fn check(&self) {
         let is_stripes = |step: &Step| match step {
-            Step::Payload(file, _) => provider_of(file) == Provider::Stripe,
+            Step::Payload(file, _) => provider_of(file) == STRIPE.name,
             Step::Derived(..) => false,
         };
         if self.steps.iter().any(is_stripes) {
@@ -207,19 +208,11 @@ fn plans() -> Plans {
         ((provider, price.to_owned()), vec![grant])
     };
     let plans = [
-        (Provider::Stripe, "price_1TgTeamMonthly0000000001", "team"),
-        (Provider::Stripe, "price_1TgTeamYearly00000000001", "team"),
-        (
-            Provider::Stripe,
-            "price_1TgBusinessMonthly00000001",
-            "business",
-        ),
-        (Provider::Paddle, "pri_01ktteam000000000000000001", "team"),
-        (
-            Provider::Paddle,
-            "pri_01ktbsns000000000000000001",
-            "business",
-        ),
+        (STRIPE.name, "price_1TgTeamMonthly0000000001", "team"),
+        (STRIPE.name, "price_1TgTeamYearly00000000001", "team"),
+        (STRIPE.name, "price_1TgBusinessMonthly00000001", "business"),
+        (PADDLE.name, "pri_01ktteam000000000000000001", "team"),
+        (PADDLE.name, "pri_01ktbsns000000000000000001", "business"),
     ];
     plans.into_iter().map(plan).collect()
 }

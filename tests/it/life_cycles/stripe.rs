@@ -466,7 +466,7 @@ fn a_customer_who_is_deleted_at_the_provider() {
 }
 
 #[test]
-fn a_sale_without_a_subscription_touches_nobody() {
+fn a_sale_without_a_subscription_changes_no_customer() {
     let of_ada = |payload: &mut Value| {
         payload["data"]["object"]["customer"] = json!("cus_TgAda0000000001");
     };

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{Address, Contact, ContactFact, ContactSource, Fact};
-use tollgate::domain::id::Provider;
-use tollgate::provider::{self, IgnoreReason, Meaning, Mode};
+use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PADDLE, STRIPE};
 
 use super::support::{NEW, facts, load, path_of, reading, test};
 
@@ -35,7 +34,7 @@ fn a_contact_shows_what_changed() {
         source: ContactSource::Updated,
         request: Some("req_TgAda00000007".to_owned()),
     });
-    assert_eq!(facts(Provider::Stripe, &payload), [expected]);
+    assert_eq!(facts(STRIPE.name, &payload), [expected]);
 }
 
 #[test]
@@ -46,7 +45,7 @@ fn a_contacts_texts_are_cleaned() {
     object["name"] = json!("\u{0}Ada\u{0} ");
     object["phone"] = json!(7);
     object["address"] = json!({"line1": "", "city": "  "});
-    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+    let [Fact::Contact(fact)] = &facts(STRIPE.name, &payload)[..] else {
         panic!("no contact")
     };
     let expected = Contact {
@@ -59,7 +58,7 @@ fn a_contacts_texts_are_cleaned() {
     assert_eq!(fact.source, ContactSource::Created);
 
     payload["data"]["object"]["email"] = json!(format!("{}@example.com", "a".repeat(600)));
-    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+    let [Fact::Contact(fact)] = &facts(STRIPE.name, &payload)[..] else {
         panic!("no contact")
     };
     assert_eq!(fact.contact.email, None, "too long to be an address");
@@ -70,7 +69,7 @@ fn a_checkout_names_the_account_and_shows_its_contact() {
     let payload = load(&format!(
         "stripe/checkout.session.completed--subscription{NEW}"
     ));
-    let facts = facts(Provider::Stripe, &payload);
+    let facts = facts(STRIPE.name, &payload);
     let account = test("cus_TgAda0000000001");
     assert_eq!(
         facts[0],
@@ -92,7 +91,7 @@ fn a_checkout_names_the_account_and_shows_its_contact() {
 #[test]
 fn a_business_gives_a_name_and_no_address() {
     let payload = load("paddle/business.created--company.json");
-    let [Fact::Contact(fact)] = &facts(Provider::Paddle, &payload)[..] else {
+    let [Fact::Contact(fact)] = &facts(PADDLE.name, &payload)[..] else {
         panic!("no contact")
     };
     assert_eq!(fact.source, ContactSource::Secondary);
@@ -106,12 +105,12 @@ fn a_business_gives_a_name_and_no_address() {
 #[test]
 fn ids_belong_to_the_connected_account() {
     let mut payload = load(&format!("stripe/customer.created--connected{NEW}"));
-    let read = |payload: &Value| reading(Provider::Stripe, payload).connected;
+    let read = |payload: &Value| reading(STRIPE.name, payload).connected;
     assert_eq!(read(&payload).as_deref(), Some("acct_1TgConnected0001"));
-    let [Fact::Contact(fact)] = &facts(Provider::Stripe, &payload)[..] else {
+    let [Fact::Contact(fact)] = &facts(STRIPE.name, &payload)[..] else {
         panic!("no contact")
     };
-    let key = "stripe:test:acct_1TgConnected0001:cus_TgKai0000000001";
+    let key = "account:stripe:test:acct_1TgConnected0001:cus_TgKai0000000001";
     assert_eq!(fact.account.to_string(), key);
     payload["account"] = Value::Null;
     payload["context"] = json!("org_1/acct_2");
@@ -130,11 +129,7 @@ fn ids_belong_to_the_connected_account() {
         json!("a b"),
     ] {
         payload["account"] = bad.clone();
-        assert_eq!(
-            path_of(Provider::Stripe, &payload),
-            "malformed account",
-            "{bad}"
-        );
+        assert_eq!(path_of(STRIPE.name, &payload), "malformed account", "{bad}");
     }
 }
 
@@ -152,7 +147,7 @@ fn live_and_test_are_kept_apart() {
     ] {
         payload["livemode"] = json!(livemode);
         let body = payload.to_string();
-        let reading = provider::read(Provider::Stripe, body.as_bytes(), mode).unwrap();
+        let reading = provider::read(STRIPE.name, body.as_bytes(), mode).unwrap();
         assert_eq!(reading.livemode, Some(livemode));
         assert_eq!(reading.meaning != mismatch, matches, "{livemode} at {mode}");
     }
@@ -162,20 +157,20 @@ fn live_and_test_are_kept_apart() {
         (
             Mode::Any,
             None,
-            "paddle:live::ctm_01ktfay0000000000000000001",
+            "account:paddle:live::ctm_01ktfay0000000000000000001",
         ),
         (
             Mode::Live,
             Some(true),
-            "paddle:live::ctm_01ktfay0000000000000000001",
+            "account:paddle:live::ctm_01ktfay0000000000000000001",
         ),
         (
             Mode::Test,
             Some(false),
-            "paddle:test::ctm_01ktfay0000000000000000001",
+            "account:paddle:test::ctm_01ktfay0000000000000000001",
         ),
     ] {
-        let reading = provider::read(Provider::Paddle, body.as_bytes(), mode).unwrap();
+        let reading = provider::read(PADDLE.name, body.as_bytes(), mode).unwrap();
         assert_eq!(reading.livemode, said, "{mode}");
         let Meaning::Facts(occurrence) = reading.meaning else {
             panic!("no facts")
@@ -194,7 +189,7 @@ fn a_text_that_goes_on_and_on_is_cut() {
         "id": "evt_1", "type": "customer.created", "created": 1_772_442_000, "livemode": true,
         "data": { "object": { "id": "cus_1", "object": "customer", "name": long } },
     });
-    let reading = provider::read(Provider::Stripe, text.to_string().as_bytes(), Mode::Any).unwrap();
+    let reading = provider::read(STRIPE.name, text.to_string().as_bytes(), Mode::Any).unwrap();
     let Meaning::Facts(occurrence) = reading.meaning else {
         panic!("a customer says something")
     };

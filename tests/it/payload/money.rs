@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{Contact, ContactFact, ContactSource, DisputeStage, Fact};
-use tollgate::domain::id::{ObjectKey, Provider};
-use tollgate::provider::{IgnoreReason, Meaning};
+use tollgate::domain::id::ObjectKey;
+use tollgate::provider::{IgnoreReason, Meaning, PADDLE, STRIPE};
 
 use super::support::{NEW, OLD, facts, load, paddle, reading, test};
 
@@ -37,19 +37,13 @@ fn an_invoice_says_who_paid_what_with_what() {
         .into(),
     };
     let new = load(&format!("stripe/invoice.paid--renewal{NEW}"));
-    assert_eq!(
-        facts(Provider::Stripe, &new),
-        [payment.clone(), contact.clone()]
-    );
+    assert_eq!(facts(STRIPE.name, &new), [payment.clone(), contact.clone()]);
     let old = load(&format!("stripe/invoice.paid--renewal{OLD}"));
-    assert_eq!(
-        facts(Provider::Stripe, &old),
-        [payment, contact, references]
-    );
+    assert_eq!(facts(STRIPE.name, &old), [payment, contact, references]);
 
     let mut both = new;
     both["data"]["object"]["subscription"] = json!("sub_other");
-    let Fact::PaymentSucceeded { subscription, .. } = &facts(Provider::Stripe, &both)[0] else {
+    let Fact::PaymentSucceeded { subscription, .. } = &facts(STRIPE.name, &both)[0] else {
         panic!("no payment")
     };
     assert_eq!(
@@ -90,7 +84,7 @@ fn a_dispute_stands_as_its_status_says() {
             },
             Fact::PaymentLink { ids: ids.clone() },
         ];
-        assert_eq!(facts(Provider::Stripe, &payload), expected, "{status}");
+        assert_eq!(facts(STRIPE.name, &payload), expected, "{status}");
     }
 }
 
@@ -165,7 +159,7 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
         data["action"] = json!(action);
         data["status"] = json!(status);
         data["type"] = json!(kind);
-        let meaning = reading(Provider::Paddle, &payload).meaning;
+        let meaning = reading(PADDLE.name, &payload).meaning;
         let got = match meaning {
             Meaning::Facts(occurrence) => occurrence.facts,
             Meaning::Ignored(reason) => {
@@ -179,16 +173,16 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
     let data = &mut payload["data"];
     data["action"] = json!("refund");
     data["type"] = Value::Null;
-    assert_eq!(facts(Provider::Paddle, &payload), refunded(true));
+    assert_eq!(facts(PADDLE.name, &payload), refunded(true));
     payload["data"]["items"][0]["type"] = json!("partial");
-    assert_eq!(facts(Provider::Paddle, &payload), refunded(false));
+    assert_eq!(facts(PADDLE.name, &payload), refunded(false));
 }
 
 #[test]
 fn paddles_transactions_say_how_much_was_paid() {
     let mut payload = load("paddle/transaction.completed--trial-end.json");
     let charged = |payload: &Value| {
-        let facts = facts(Provider::Paddle, payload);
+        let facts = facts(PADDLE.name, payload);
         facts.into_iter().find_map(|fact| match fact {
             Fact::Charged { payment, amount } => Some((payment.id, amount)),
             _ => None,
@@ -219,7 +213,7 @@ fn paddles_transactions_say_how_much_was_paid() {
 fn a_refund_that_failed_leaves_the_charge_paid() {
     let mut payload = load(&format!("stripe/refund.created--part{NEW}"));
     let not_full = |payload: &Value| {
-        facts(Provider::Stripe, payload)
+        facts(STRIPE.name, payload)
             .iter()
             .any(|fact| matches!(fact, Fact::Refunded { full: false, refund, .. } if refund.id.starts_with("ch_")))
     };
@@ -241,7 +235,7 @@ fn a_refund_that_failed_leaves_the_charge_paid() {
 fn a_refund_is_full_when_all_of_the_charge_went_back() {
     let mut payload = load(&format!("stripe/charge.refunded--full{NEW}"));
     let is_full = |payload: &Value| {
-        facts(Provider::Stripe, payload)
+        facts(STRIPE.name, payload)
             .iter()
             .any(|fact| matches!(fact, Fact::Refunded { full: true, .. }))
     };

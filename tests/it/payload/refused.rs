@@ -1,11 +1,15 @@
 //! What cannot be understood, and what is not meant to be.
 
+use crate::convergence_rig::kind;
+use crate::support::spec::spec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::Fact;
-use tollgate::domain::id::{Provider, Scope};
+use tollgate::domain::id::Scope;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PayloadError, ReadError};
+use tollgate::provider::{
+    self, IgnoreReason, Meaning, Mode, PADDLE, PayloadError, ReadError, STRIPE,
+};
 
 use super::support::{NEW, load, newest, path_of, reading, remove, subscription};
 use crate::support::fixtures::{files, own, provider_of};
@@ -137,24 +141,24 @@ fn an_unreadable_state_before_makes_an_observation() {
         "stripe/customer.subscription.updated--unpaid{NEW}"
     ));
     payload["data"]["previous_attributes"]["status"] = json!(7);
-    assert_eq!(subscription(Provider::Stripe, &payload).before, None);
+    assert_eq!(subscription(STRIPE.name, &payload).before, None);
     payload["data"]["previous_attributes"] = json!("nonsense");
-    assert_eq!(subscription(Provider::Stripe, &payload).before, None);
+    assert_eq!(subscription(STRIPE.name, &payload).before, None);
 }
 
 #[test]
 fn unknown_types_are_ignored_unread() {
     let bodies = [
         (
-            Provider::Stripe,
+            STRIPE.name,
             json!({"id": "evt_1", "type": "price.created", "data": 5}),
         ),
         (
-            Provider::Stripe,
+            STRIPE.name,
             json!({"id": "evt_1", "type": "charge.failed", "created": {}, "account": 7}),
         ),
         (
-            Provider::Paddle,
+            PADDLE.name,
             json!({"event_id": "evt_1", "event_type": "report.created", "data": 5}),
         ),
     ];
@@ -172,11 +176,11 @@ fn unknown_types_are_ignored_unread() {
 #[test]
 fn a_thin_event_only_names_an_object() {
     let payload = load("stripe/v1.customer.subscription.updated--thin.json");
-    let got = reading(Provider::Stripe, &payload);
+    let got = reading(STRIPE.name, &payload);
     assert_eq!(got.occurred_at, Timestamp::parse("2026-03-09T09:00:00Z"));
     assert_eq!(got.livemode, Some(false));
     let scope = Scope {
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         livemode: false,
         connected: None,
     };
@@ -194,10 +198,10 @@ fn a_thin_event_only_names_an_object() {
         if let Some(related) = related {
             payload["related_object"] = related;
         }
-        let Meaning::Facts(said) = reading(Provider::Stripe, &payload).meaning else {
+        let Meaning::Facts(said) = reading(STRIPE.name, &payload).meaning else {
             panic!("{named}: says nothing")
         };
-        let object = scope.key(named);
+        let object = scope.key(kind(named), named);
         assert_eq!(said.facts, [Fact::Unfetched { object }], "{payload}");
     }
 }
@@ -234,19 +238,15 @@ const REFUSED: &[(&str, PayloadError)] = &[
 fn a_payload_without_a_usable_id_and_type_is_refused() {
     for (body, expected) in REFUSED {
         let sent = body.replace("LONG", &"e".repeat(101)).into_bytes();
-        assert_eq!(
-            provider::head(Provider::Stripe, &sent),
-            Err(*expected),
-            "{body}"
-        );
-        let read = provider::read(Provider::Stripe, &sent, Mode::Any);
+        assert_eq!(spec(STRIPE.name).head(&sent), Err(*expected), "{body}");
+        let read = provider::read(STRIPE.name, &sent, Mode::Any);
         assert_eq!(read, Err(ReadError::Payload(*expected)), "{body}");
     }
     let no_text = b"{\"id\":\"e\",\"type\":\"a\",\"x\":\"\xff\"}";
-    let refused = provider::head(Provider::Stripe, no_text);
+    let refused = spec(STRIPE.name).head(no_text);
     assert_eq!(refused, Err(PayloadError::NotJson), "not UTF-8");
     let stripes = br#"{"id": "evt_1", "type": "a"}"#;
-    let refused = provider::head(Provider::Paddle, stripes);
+    let refused = spec(PADDLE.name).head(stripes);
     assert_eq!(refused, Err(PayloadError::NoId), "the other provider's");
 }
 
@@ -254,7 +254,7 @@ fn a_payload_without_a_usable_id_and_type_is_refused() {
 fn an_id_and_a_type_are_found_wherever_they_stand() {
     let id = "e".repeat(100);
     let body = format!(r#" {{"type":"a\u002eb","x":[{{"id":1}}],"id":"{id}"}} "#);
-    let head = provider::head(Provider::Stripe, body.as_bytes()).unwrap();
+    let head = spec(STRIPE.name).head(body.as_bytes()).unwrap();
     assert_eq!((head.id, head.event_type.as_str()), (id, "a.b"));
 }
 
@@ -267,14 +267,14 @@ fn deep_nesting_is_an_error_and_no_crash() {
         )
     };
     let body = stripe("price.created", "id");
-    assert!(provider::head(Provider::Stripe, body.as_bytes()).is_ok());
-    let reading = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap();
+    assert!(spec(STRIPE.name).head(body.as_bytes()).is_ok());
+    let reading = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap();
     assert_eq!(reading.meaning, Meaning::Ignored(IgnoreReason::Type));
     let body = stripe("customer.created", "id");
-    let error = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap_err();
+    let error = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
     assert_eq!(error.code(), "payload_field_malformed");
     let body = stripe("customer.created", "nobody_reads_this");
-    let error = provider::read(Provider::Stripe, body.as_bytes(), Mode::Any).unwrap_err();
+    let error = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
     assert_eq!(
         error.code(),
         "payload_field_missing",
@@ -309,8 +309,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for provider in Provider::ALL {
-            prop_assert!(provider::head(provider, &body).is_err());
+        for provider in provider::names() {
+            prop_assert!(spec(provider).head(&body).is_err());
         }
     }
 }

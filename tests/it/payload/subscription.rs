@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::SubscriptionStatus;
-use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
+use tollgate::provider::{PADDLE, STRIPE};
 
 use super::support::{NEW, OLD, item, load, paddle, subscription, test};
 
@@ -11,7 +11,7 @@ use super::support::{NEW, OLD, item, load, paddle, subscription, test};
 fn a_changed_subscription_shows_its_state_and_the_one_before() {
     for version in [OLD, NEW] {
         let file = format!("stripe/customer.subscription.updated--plan-change{version}");
-        let fact = subscription(Provider::Stripe, &load(&file));
+        let fact = subscription(STRIPE.name, &load(&file));
         let team = item("price_1TgTeamMonthly0000000001", "prod_TgTeam00000001", 1);
         let business = item(
             "price_1TgBusinessMonthly00000001",
@@ -33,7 +33,7 @@ fn a_changed_subscription_shows_its_state_and_the_one_before() {
             Some(test("cus_TgAda0000000001")),
             "{file}"
         );
-        assert!(!fact.state.collection_paused && !fact.born, "{file}");
+        assert!(!fact.state.collection_paused && !fact.created, "{file}");
         assert_eq!(fact.request.as_deref(), Some("req_TgAda00000016"), "{file}");
         assert_eq!(fact.ended_at, None, "{file}");
         let before = fact.before.unwrap();
@@ -51,7 +51,7 @@ fn scheduling_an_end_and_taking_it_back_are_each_others_before() {
     for version in [OLD, NEW] {
         let read = |what: &str| {
             let file = format!("stripe/customer.subscription.updated--{what}{version}");
-            subscription(Provider::Stripe, &load(&file))
+            subscription(STRIPE.name, &load(&file))
         };
         let (scheduled, undone) = (read("cancel-scheduled"), read("cancel-undone"));
         let end = Timestamp::parse("2026-06-02T09:00:03Z");
@@ -68,10 +68,10 @@ fn what_a_subscription_shows_is_read_from_every_place() {
     let edit = |edit: &dyn Fn(&mut Value)| {
         let mut payload = load(&file);
         edit(&mut payload["data"]["object"]);
-        subscription(Provider::Stripe, &payload)
+        subscription(STRIPE.name, &payload)
     };
     let plain = edit(&|_| ());
-    assert!(plain.born);
+    assert!(plain.created);
     assert_eq!(plain.before, None);
 
     let expanded = edit(&|object| {
@@ -131,13 +131,13 @@ fn a_subscription_that_ended_says_when() {
     let mut payload = load(&format!(
         "stripe/customer.subscription.deleted--at-period-end{NEW}"
     ));
-    let fact = subscription(Provider::Stripe, &payload);
+    let fact = subscription(STRIPE.name, &payload);
     assert_eq!(fact.state.status, SubscriptionStatus::Canceled);
     assert_eq!(fact.ended_at, Timestamp::parse("2026-06-02T09:00:03Z"));
     // An end can be told without what was bought, and whatever the status says.
     payload["data"]["object"]["items"] = Value::Null;
     payload["data"]["object"]["status"] = json!("active");
-    let fact = subscription(Provider::Stripe, &payload);
+    let fact = subscription(STRIPE.name, &payload);
     assert_eq!(
         (fact.state.status, fact.state.items.len()),
         (SubscriptionStatus::Canceled, 0)
@@ -146,7 +146,7 @@ fn a_subscription_that_ended_says_when() {
     let file = "paddle/subscription.canceled--at-period-end.json";
     let mut payload = load(file);
     payload["data"]["canceled_at"] = json!("2024-01-11T08:34:01.787929969Z");
-    let fact = subscription(Provider::Paddle, &payload);
+    let fact = subscription(PADDLE.name, &payload);
     assert_eq!(
         fact.ended_at,
         Some(Timestamp::from_nanos(1_704_962_041_787_929_969))
@@ -154,15 +154,11 @@ fn a_subscription_that_ended_says_when() {
 }
 
 #[test]
-fn a_list_of_items_that_was_cut_is_told() {
+fn an_incomplete_list_of_items_is_reported() {
     let mut payload = load(&format!(
         "stripe/customer.subscription.created--active{NEW}"
     ));
-    let incomplete = |payload: &Value| {
-        subscription(Provider::Stripe, payload)
-            .state
-            .items_incomplete
-    };
+    let incomplete = |payload: &Value| subscription(STRIPE.name, payload).state.items_incomplete;
     assert!(!incomplete(&payload));
     payload["data"]["object"]["items"]["has_more"] = json!(true);
     assert!(incomplete(&payload));
@@ -171,16 +167,16 @@ fn a_list_of_items_that_was_cut_is_told() {
 #[test]
 fn a_paused_collection_leaves_the_status() {
     let file = format!("stripe/customer.subscription.updated--collection-paused{NEW}");
-    let fact = subscription(Provider::Stripe, &load(&file));
+    let fact = subscription(STRIPE.name, &load(&file));
     assert_eq!(fact.state.status, SubscriptionStatus::Active);
     assert!(fact.state.collection_paused);
     assert!(!fact.before.unwrap().collection_paused);
 }
 
 #[test]
-fn paddles_subscription_is_read_whole() {
+fn all_fields_of_a_paddle_subscription_are_read() {
     let fact = subscription(
-        Provider::Paddle,
+        PADDLE.name,
         &load("paddle/subscription.updated--cancel-scheduled.json"),
     );
     let business = item(
@@ -197,14 +193,17 @@ fn paddles_subscription_is_read_whole() {
         fact.state.account,
         Some(paddle("ctm_01ktfay0000000000000000001"))
     );
-    assert_eq!((fact.before, fact.born, fact.request), (None, false, None));
+    assert_eq!(
+        (fact.before, fact.created, fact.request),
+        (None, false, None)
+    );
 
     let paused = load("paddle/subscription.updated--pause-scheduled.json");
-    let fact = subscription(Provider::Paddle, &paused);
+    let fact = subscription(PADDLE.name, &paused);
     assert_eq!(fact.state.cancel_at, None, "a scheduled pause is no end");
 
     for kind in ["created--active", "imported--moved"] {
         let payload = load(&format!("paddle/subscription.{kind}.json"));
-        assert!(subscription(Provider::Paddle, &payload).born, "{kind}");
+        assert!(subscription(PADDLE.name, &payload).created, "{kind}");
     }
 }

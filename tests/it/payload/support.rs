@@ -1,9 +1,10 @@
 //! Reading fixtures, whole and changed.
 
+use crate::convergence_rig::kind;
 use serde_json::Value;
 use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
-use tollgate::provider::{self, Meaning, Mode, ReadError, Reading};
+use tollgate::provider::{self, Meaning, Mode, PADDLE, ReadError, Reading, STRIPE};
 
 use crate::support::fixtures::provider_of;
 pub(super) use crate::support::fixtures::{NEW, OLD, load};
@@ -11,7 +12,7 @@ pub(super) use crate::support::fixtures::{NEW, OLD, load};
 /// The newest version of a fixture, named without its version.
 pub(super) fn newest(stem: &str) -> (Provider, Value) {
     let provider = provider_of(stem);
-    let end = if provider == Provider::Stripe {
+    let end = if provider == STRIPE.name {
         NEW
     } else {
         ".json"
@@ -70,19 +71,19 @@ pub(super) fn item(price: &str, product: &str, quantity: i64) -> Item {
 /// A key of Stripe's test mode, in which all of our fixtures are.
 pub(super) fn test(id: &str) -> ObjectKey {
     Scope {
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         livemode: false,
         connected: None,
     }
-    .key(id)
+    .key(kind(id), id)
 }
 
 /// A key of Paddle's, whose secret says nothing.
 pub(super) fn paddle(id: &str) -> ObjectKey {
     Scope {
-        provider: Provider::Paddle,
+        provider: PADDLE.name,
         livemode: true,
         connected: None,
     }
-    .key(id)
+    .key(kind(id), id)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tollgate::domain::id::Provider::Stripe;
+use tollgate::provider::STRIPE;
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 
@@ -50,13 +50,13 @@ async fn until_ready(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled() {
+async fn under_a_memory_alarm_publishing_times_out_and_webhooks_are_spooled() {
     let broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await
         .unwrap();
     let server = server(&broker).await;
-    server.deliver(Stripe, &sign_up(0)).await;
+    server.deliver(STRIPE.name, &sign_up(0)).await;
     broker.ctl(&["set_vm_memory_high_watermark", "0"]);
 
     for expected in ["waits for the confirm", "is refused at once"] {
@@ -70,7 +70,7 @@ async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled
     }
     for n in 1..=3 {
         let began = Instant::now();
-        let (status, answer) = server.post(Stripe, &sign_up(n)).await;
+        let (status, answer) = server.post(STRIPE.name, &sign_up(n)).await;
         assert_eq!(status, 200, "{answer}");
         assert!(
             began.elapsed() < Duration::from_secs(3),
@@ -92,8 +92,7 @@ async fn while_memory_is_short_publishing_fails_in_time_and_webhooks_are_spooled
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-pub(crate) async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_nothing_confirmed_is_lost()
- {
+pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_is_lost() {
     let mut broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await
@@ -180,7 +179,7 @@ pub(crate) async fn after_a_broker_was_killed_publisher_and_consumer_go_on_and_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delivery_of_a_lost_connection_settles_nothing_on_the_next_one() {
+async fn a_delivery_of_a_lost_connection_cannot_settle_on_the_next_one() {
     let broker = rough().await;
     let queue = RabbitQueue::start(&broker.settings(&prefix()))
         .await
@@ -220,7 +219,7 @@ async fn a_server_starts_without_its_broker_and_relays_what_it_spooled() {
     let server = server(&broker).await;
     until_ready(&server).await;
     for n in 0..20 {
-        let (status, answer) = server.post(Stripe, &sign_up(n)).await;
+        let (status, answer) = server.post(STRIPE.name, &sign_up(n)).await;
         assert_eq!(status, 200, "{answer}");
     }
     assert_eq!(spooled(&server).await, 20);
@@ -246,7 +245,7 @@ async fn with_broker_and_store_away_a_webhook_is_refused_for_now() {
     server.server.store().close().await;
     let began = Instant::now();
     loop {
-        let (status, answer) = server.post(Stripe, &sign_up(0)).await;
+        let (status, answer) = server.post(STRIPE.name, &sign_up(0)).await;
         if status == 503 {
             assert_eq!(answer["code"], "unavailable", "{answer}");
             break;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::Mode;
+use tollgate::provider::{Mode, STRIPE};
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Consumer, Delivery, Message};
 
@@ -76,7 +76,7 @@ impl Stranger {
 pub(super) fn message(id: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
-        provider: Provider::Stripe,
+        provider: STRIPE.name,
         event_id: id.to_owned(),
         event_type: "invoice.paid".to_owned(),
         received_at: Timestamp::from_nanos(5),

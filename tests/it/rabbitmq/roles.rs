@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tollgate::config::{Config, Source};
-use tollgate::domain::id::Provider::Stripe;
 use tollgate::http::Roles;
+use tollgate::provider::STRIPE;
 use tollgate::server::{Server, StartError};
 
 use super::rig::PATIENCE;
@@ -52,7 +52,7 @@ async fn each_role_serves_its_own_and_together_they_are_one() {
     let body = event.to_string().into_bytes();
     let url = |server: &Server| format!("{}/webhooks/stripe", base(server));
     for (name, server) in [("API", &api), ("worker", &worker)] {
-        let (answered, _) = post_signed(&client, &url(server), Stripe, body.clone()).await;
+        let (answered, _) = post_signed(&client, &url(server), STRIPE.name, body.clone()).await;
         assert_eq!(answered, 404, "a webhook at the {name}");
     }
     let path = "/api/v1/events/evt_1";
@@ -60,7 +60,7 @@ async fn each_role_serves_its_own_and_together_they_are_one() {
         let (answered, _) = call(&client, &base(server), "GET", path, None).await;
         assert_eq!(answered, 404, "the admin API at the {name}");
     }
-    let (answered, _) = post_signed(&client, &url(&receiver), Stripe, body).await;
+    let (answered, _) = post_signed(&client, &url(&receiver), STRIPE.name, body).await;
     assert_eq!(answered, 200);
     let started = Instant::now();
     loop {

@@ -279,7 +279,7 @@ async fn a_retry_whose_queue_is_gone_stays_in_hand_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_consumer_whose_queue_is_deleted_makes_it_anew() {
+async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
     let prefix = prefix();
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
@@ -305,7 +305,7 @@ async fn a_consumer_whose_queue_is_deleted_makes_it_anew() {
 }
 
 #[tokio::test]
-async fn a_strangers_message_is_let_go_and_a_later_version_rests() {
+async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
     let prefix = prefix();
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await

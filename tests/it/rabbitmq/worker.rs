@@ -10,7 +10,7 @@ use lapin::types::AMQPValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tollgate::clock::SystemClock;
-use tollgate::domain::id::Provider::Stripe;
+use tollgate::provider::STRIPE;
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, QueueError, Settlement};
 use tollgate::store::Store;
@@ -37,15 +37,15 @@ fn sign_up(id: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_goes_the_whole_way_over_rabbitmq() {
+async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
     let server = server(&prefix()).await;
-    let event = server.deliver(Stripe, &sign_up("evt_1")).await;
+    let event = server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     assert_eq!(event["outcome"], "applied", "{event}");
     for (id, status, seconds) in [("evt_2", "active", -90), ("evt_3", "past_due", -80)] {
         let object = stripe_subscription("sub_1", "cus_1", status);
         let updated = "customer.subscription.updated";
         let event = stripe_event(id, updated, seconds_from_now(seconds), object);
-        server.deliver(Stripe, &event).await;
+        server.deliver(STRIPE.name, &event).await;
     }
     let (_, customer) = server
         .get("/api/v1/customers/by-external/stripe_cus_1")
@@ -53,7 +53,7 @@ async fn a_webhook_goes_the_whole_way_over_rabbitmq() {
     assert_eq!(customer["status"], "suspended", "{customer}");
 
     let again = sign_up("evt_1");
-    let posts = join_all((0..4).map(|_| server.post(Stripe, &again))).await;
+    let posts = join_all((0..4).map(|_| server.post(STRIPE.name, &again))).await;
     assert!(posts.iter().all(|(status, _)| *status == 200), "{posts:?}");
     let again = server
         .until("/api/v1/events/evt_1", |event| event["duplicates"] == 4)
@@ -65,10 +65,10 @@ async fn a_webhook_goes_the_whole_way_over_rabbitmq() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_understood_ends_in_the_ledger_and_can_be_replayed() {
+async fn an_unreadable_event_ends_in_the_ledger_and_can_be_replayed() {
     let server = server(&prefix()).await;
     let broken = json!({ "id": "evt_1", "object": "event", "type": "customer.created" });
-    let event = server.deliver(Stripe, &broken).await;
+    let event = server.deliver(STRIPE.name, &broken).await;
     assert_eq!(event["outcome"], "failed", "{event}");
     assert_eq!(event["attempts"], 1, "{event}");
     let (status, answer) = server
@@ -81,7 +81,7 @@ async fn what_cannot_be_understood_ends_in_the_ledger_and_can_be_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_gave_up_is_tried_once_more_alone_and_then_recorded() {
+async fn a_message_dead_lettered_by_the_broker_is_tried_alone_then_recorded() {
     let prefix = prefix();
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
@@ -162,7 +162,7 @@ impl Consumer for Scripted {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_a_batch_is_given_back_once_and_nothing_is_taken() {
+async fn while_the_store_is_away_a_batch_is_given_back_once_and_none_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_sqlite(&dir.path().join("t.db")).await.unwrap();
     store.migrate().await.unwrap();
@@ -177,7 +177,7 @@ async fn while_the_store_is_away_a_batch_is_given_back_once_and_nothing_is_taken
     *failed.batches.lock().unwrap() = [vec![message("evt_4")]].into();
     let shutdown = CancellationToken::new();
     let worker = Worker::new(store, Arc::new(SystemClock), shutdown.clone())
-        .with_patience(Duration::from_millis(200));
+        .with_outage_limit(Duration::from_millis(200));
     let running = tokio::spawn(worker.run(work.clone(), failed.clone(), None));
     tokio::time::sleep(Duration::from_secs(2)).await;
     shutdown.cancel();

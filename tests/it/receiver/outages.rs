@@ -1,7 +1,8 @@
 //! What happens while the store or the queue is away, and when secrets come and go.
 
 use serde_json::json;
-use tollgate::domain::id::{AppSlug, Provider};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::{PADDLE, STRIPE};
 use tollgate::store::vault::Vault;
 
 use super::rig::{
@@ -39,7 +40,7 @@ pub(crate) async fn what_cannot_be_made_durable_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_known_endpoints_work_and_unknown_ones_are_not_denied() {
+async fn while_the_store_is_away_known_endpoints_work_and_others_get_503() {
     let rig = Rig::start().await;
     rig.store.close().await;
     rig.endpoints.refresh().await.unwrap_err();
@@ -55,7 +56,7 @@ async fn while_the_store_is_away_known_endpoints_work_and_unknown_ones_are_not_d
 
     let body = stripe_event("evt_1");
     assert_eq!(rig.post_good(&body).await.status, 200, "from the settings");
-    let header = signature(Provider::Stripe, ACME_SECRET, &body, NOW);
+    let header = signature(STRIPE.name, ACME_SECRET, &body, NOW);
     let headers = [("Stripe-Signature", header.as_str())];
     let known = rig.post("/webhooks/acme/stripe", &headers, &body).await;
     assert_eq!(known.status, 200, "from the store, while it was there");
@@ -69,19 +70,19 @@ async fn while_the_store_is_away_known_endpoints_work_and_unknown_ones_are_not_d
 async fn secrets_are_added_and_removed_at_the_next_refresh() {
     let rig = Rig::start().await;
     let body = paddle_event("evt_1");
-    let header = signature(Provider::Paddle, ACME_SECRET, &body, NOW);
+    let header = signature(PADDLE.name, ACME_SECRET, &body, NOW);
     let headers = [("Paddle-Signature", header.as_str())];
     let post = || rig.post("/webhooks/acme/paddle", &headers, &body);
     assert_eq!(post().await.status, 404);
 
     let vault = Vault::new(&[7; 32]);
-    let id = add_secret(&rig.store, &vault, 3, Provider::Paddle, None).await;
+    let id = add_secret(&rig.store, &vault, 3, PADDLE.name, None).await;
     rig.endpoints.refresh().await.unwrap();
     assert_eq!(post().await.status, 200);
 
     let app: AppSlug = "acme".parse().unwrap();
     let mut tx = rig.store.begin().await.unwrap();
-    assert!(tx.secret_delete(&app, Provider::Paddle, &id).await.unwrap());
+    assert!(tx.secret_delete(&app, PADDLE.name, &id).await.unwrap());
     tx.commit().await.unwrap();
     rig.endpoints.refresh().await.unwrap();
     assert_eq!(post().await.status, 404);
@@ -92,10 +93,10 @@ async fn a_secret_runs_out_on_time_without_a_refresh() {
     let rig = Rig::start().await;
     let vault = Vault::new(&[7; 32]);
     let expires_at = Some(at(NOW + 10));
-    add_secret(&rig.store, &vault, 3, Provider::Paddle, expires_at).await;
+    add_secret(&rig.store, &vault, 3, PADDLE.name, expires_at).await;
     rig.endpoints.refresh().await.unwrap();
     let body = paddle_event("evt_1");
-    let header = signature(Provider::Paddle, ACME_SECRET, &body, NOW);
+    let header = signature(PADDLE.name, ACME_SECRET, &body, NOW);
     let headers = [("Paddle-Signature", header.as_str())];
     for (seconds, status) in [(NOW + 9, 200), (NOW + 10, 404)] {
         rig.clock.set(seconds);
@@ -108,7 +109,7 @@ async fn a_secret_runs_out_on_time_without_a_refresh() {
 async fn a_secret_that_does_not_open_silences_no_other_endpoint() {
     let rig = Rig::start().await;
     let other_vault = Vault::new(&[8; 32]);
-    add_secret(&rig.store, &other_vault, 3, Provider::Paddle, None).await;
+    add_secret(&rig.store, &other_vault, 3, PADDLE.name, None).await;
     rig.endpoints.refresh().await.unwrap();
     let lines = rig.log.take();
     assert_eq!(lines[0]["level"], "ERROR", "{lines:?}");

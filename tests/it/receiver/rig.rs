@@ -1,6 +1,7 @@
 //! A server with a queue that does as it is told, a log that can be read, and a client that
 //! writes its own bytes.
 
+use crate::support::spec::sign;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
-use tollgate::provider::{Mode, Secret, sign};
+use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
 use tollgate::store::vault::{SealedFor, Vault};
@@ -182,9 +183,9 @@ impl Rig {
         let set_clock = Arc::new(SetClock::at(NOW));
         let clock: Arc<dyn Clock> = Arc::clone(&set_clock) as _;
         let fixed = vec![
-            (Provider::Stripe, secret(STRIPE_SECRET)),
-            (Provider::Stripe, secret(STRIPE_NEXT_SECRET)),
-            (Provider::Paddle, secret(PADDLE_SECRET)),
+            (STRIPE.name, secret(STRIPE_SECRET)),
+            (STRIPE.name, secret(STRIPE_NEXT_SECRET)),
+            (PADDLE.name, secret(PADDLE_SECRET)),
         ];
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await.unwrap();
@@ -269,7 +270,7 @@ impl Rig {
 
     /// Posts a Stripe event, signed as it should be.
     pub(super) async fn post_good(&self, body: &[u8]) -> Answer {
-        let header = signature(Provider::Stripe, STRIPE_SECRET, body, NOW);
+        let header = signature(STRIPE.name, STRIPE_SECRET, body, NOW);
         self.post("/webhooks/stripe", &[("Stripe-Signature", &header)], body)
             .await
     }
@@ -293,9 +294,9 @@ pub(super) async fn fill(store: &Store, vault: &Vault) {
     let mut tx = store.begin().await.unwrap();
     assert!(tx.app_add(&app).await.unwrap());
     tx.commit().await.unwrap();
-    add_secret(store, vault, 1, Provider::Stripe, None).await;
+    add_secret(store, vault, 1, STRIPE.name, None).await;
     // An endpoint whose only secret has run out.
-    add_secret(store, vault, 2, Provider::Paddle, Some(at(NOW))).await;
+    add_secret(store, vault, 2, PADDLE.name, Some(at(NOW))).await;
 }
 
 /// Adds `ACME_SECRET` to an endpoint of the app `acme`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tollgate::domain::id::Provider;
 use tollgate::http::Limits;
+use tollgate::provider::STRIPE;
 
 use super::rig::{
     Answer, NOW, Queue, Rig, STRIPE_SECRET, request, signature, small_limits, stripe_event,
@@ -82,7 +82,7 @@ async fn senders_of_slow_heads_and_slow_bodies_are_cut_off() {
     let limits = small_limits();
     let rig = Rig::with(limits, &[]).await;
     let body = stripe_event("evt_1");
-    let header = signature(Provider::Stripe, STRIPE_SECRET, &body, NOW);
+    let header = signature(STRIPE.name, STRIPE_SECRET, &body, NOW);
     let whole = request("/webhooks/stripe", &[("Stripe-Signature", &header)], &body);
     let head = whole.len() - body.len();
 
@@ -124,7 +124,7 @@ async fn senders_of_slow_heads_and_slow_bodies_are_cut_off() {
 }
 
 #[tokio::test]
-async fn who_never_reads_the_answers_is_cut_off() {
+async fn a_client_that_never_reads_answers_is_cut_off() {
     // Patience with heads is long here, so that only the answers can be what ends it.
     let limits = Limits {
         head_time: Duration::from_mins(1),
@@ -152,8 +152,8 @@ async fn failing_signatures_are_limited_by_address_and_valid_ones_never() {
         stream.write_all(&request).await.unwrap();
         Answer::read(&mut stream).await
     };
-    let wrong = signature(Provider::Stripe, "whsec_wrong", &body, NOW);
-    let right = signature(Provider::Stripe, STRIPE_SECRET, &body, NOW);
+    let wrong = signature(STRIPE.name, "whsec_wrong", &body, NOW);
+    let right = signature(STRIPE.name, STRIPE_SECRET, &body, NOW);
     for count in 0..100 {
         let (status, code) = send(from("192.0.2.1", &wrong)).await.problem();
         assert_eq!(
@@ -195,7 +195,7 @@ async fn failing_signatures_are_limited_by_address_and_valid_ones_never() {
 }
 
 #[tokio::test]
-async fn a_forwarded_address_of_a_stranger_is_not_believed() {
+async fn a_forwarded_address_from_an_untrusted_sender_is_ignored() {
     let rig = Rig::start().await;
     rig.post(
         "/webhooks/stripe",
@@ -213,7 +213,7 @@ async fn one_connection_carries_many_webhooks() {
     let mut stream = rig.connect().await;
     for number in 0..3 {
         let body = stripe_event(&format!("evt_{number}"));
-        let header = signature(Provider::Stripe, STRIPE_SECRET, &body, NOW);
+        let header = signature(STRIPE.name, STRIPE_SECRET, &body, NOW);
         let request = request("/webhooks/stripe", &[("Stripe-Signature", &header)], &body);
         let request = String::from_utf8(request).unwrap();
         let request = request.replace("Connection: close\r\n", "");
@@ -227,7 +227,7 @@ async fn one_connection_carries_many_webhooks() {
 }
 
 #[tokio::test]
-async fn when_the_server_stops_it_finishes_what_it_has_and_accepts_nothing_more() {
+async fn a_stopping_server_finishes_its_requests_and_accepts_no_more() {
     // So long that only an orderly stop ends the idle connection in time.
     let limits = Limits {
         head_time: Duration::from_mins(1),
@@ -237,7 +237,7 @@ async fn when_the_server_stops_it_finishes_what_it_has_and_accepts_nothing_more(
     let rig = Rig::with(limits, &[]).await;
     rig.set_queue(Queue::Slow(100));
     let body = stripe_event("evt_1");
-    let header = signature(Provider::Stripe, STRIPE_SECRET, &body, NOW);
+    let header = signature(STRIPE.name, STRIPE_SECRET, &body, NOW);
     let headers = [("Stripe-Signature", header.as_str())];
     let idle = rig.connect().await;
     let mut busy = rig.connect().await;

@@ -143,7 +143,7 @@ async fn a_repeated_request_is_answered_again_in_this_dialect(engine: Engine) {
     assert_eq!(post("k-1", "joe@example.com").await, (422, reused));
 }
 
-async fn who_fails_too_often_is_told_in_this_dialect(engine: Engine) {
+async fn too_many_failures_are_reported_in_this_dialect(engine: Engine) {
     let guide = begun(engine).await;
     for _ in 0..200 {
         let refused = guide.call_as("nonsense", "GET", ALL, None).await;
@@ -176,7 +176,7 @@ async fn failures_have_the_documented_sentences(engine: Engine) {
     }
 }
 
-async fn a_store_that_is_away_is_said_in_this_dialect(engine: Engine) {
+async fn an_outage_of_the_store_is_reported_in_this_dialect(engine: Engine) {
     let guide = begun(engine).await;
     let (_, john) = with_john(&guide).await;
     // A missing table is the operator's to mend; nothing of ours has to change for it.
@@ -194,7 +194,7 @@ async fn a_store_that_is_away_is_said_in_this_dialect(engine: Engine) {
 on_both_stores! {
     every_refusal_has_the_form_of_this_dialect,
     a_repeated_request_is_answered_again_in_this_dialect,
-    who_fails_too_often_is_told_in_this_dialect,
+    too_many_failures_are_reported_in_this_dialect,
     failures_have_the_documented_sentences,
-    a_store_that_is_away_is_said_in_this_dialect,
+    an_outage_of_the_store_is_reported_in_this_dialect,
 }

@@ -80,7 +80,7 @@ async fn an_email_is_unique_whatever_its_case_unless_said_otherwise(engine: Engi
         .refuses(409, TAKEN);
 }
 
-async fn who_is_not_there_is_not_found_whatever_the_id(engine: Engine) {
+async fn an_unknown_customer_is_not_found_whatever_the_id(engine: Engine) {
     let guide = begun(engine).await;
     let (token, john) = with_john(&guide).await;
     let digits = "0".repeat(32);
@@ -184,6 +184,6 @@ async fn invalid_data_is_named_with_details(engine: Engine) {
 on_both_stores! {
     an_email_is_required,
     an_email_is_unique_whatever_its_case_unless_said_otherwise,
-    who_is_not_there_is_not_found_whatever_the_id,
+    an_unknown_customer_is_not_found_whatever_the_id,
     invalid_data_is_named_with_details,
 }

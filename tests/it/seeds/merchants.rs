@@ -1,7 +1,7 @@
 //! The reference of a subscription system's customers: `/api/customers`, in camel case.
 
 use serde_json::{Value, json};
-use tollgate::domain::id::Provider;
+use tollgate::provider::STRIPE;
 
 use super::guide::Guide;
 use crate::support::stores::{Engine, on_both_stores};
@@ -282,7 +282,7 @@ async fn the_names_of_the_deleted_are_free_and_their_webhooks_change_nothing(eng
     let account = stripe_customer("cus_1", "one@example.com");
     let at = seconds_from_now(-60);
     let created = stripe_event("evt_1", "customer.created", at, account.clone());
-    guide.server.deliver(Provider::Stripe, &created).await;
+    guide.server.deliver(STRIPE.name, &created).await;
     let listed = guide.call("GET", "/api/customers", None).await.is(200);
     assert_eq!(listed["customers"][0]["email"], "one@example.com");
     assert_eq!(listed["customers"][0]["merchantId"], "default");
@@ -293,7 +293,7 @@ async fn the_names_of_the_deleted_are_free_and_their_webhooks_change_nothing(eng
     guide.call("DELETE", &path, None).await.is(200);
 
     let updated = stripe_event("evt_2", "customer.updated", at + 10, account);
-    let event = guide.server.deliver(Provider::Stripe, &updated).await;
+    let event = guide.server.deliver(STRIPE.name, &updated).await;
     assert_eq!(event["outcome"], "ignored", "{event}");
     assert_eq!(event["error"]["code"], "customer_deleted", "{event}");
     let listed = guide.call("GET", "/api/customers", None).await.is(200);

@@ -7,6 +7,7 @@ use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{
     ADMIN_TOKEN, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
 };
+use tollgate::provider::STRIPE;
 
 const CREATE: &str = r#"curl -X POST https://api.fluxrate.co/api/v1/customers \
   -H "Content-Type: application/json" \
@@ -144,13 +145,9 @@ async fn deletion_takes_subscriptions_along(engine: Engine) {
     let account = stripe_customer("cus_1", "billing@acme.com");
     let subscription = stripe_subscription("sub_1", "cus_1", "active");
     let begun = event("evt_1", "customer.created", account.clone());
-    server
-        .deliver(tollgate::domain::id::Provider::Stripe, &begun)
-        .await;
+    server.deliver(STRIPE.name, &begun).await;
     let bought = event("evt_2", "customer.subscription.created", subscription);
-    server
-        .deliver(tollgate::domain::id::Provider::Stripe, &bought)
-        .await;
+    server.deliver(STRIPE.name, &bought).await;
     let packages = format!("{path}/packages");
     let granted = guide.call("GET", &packages, None).await.is(200);
     assert_eq!(granted["meta"]["total"], 1, "{granted}");

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::DisputeStage;
 use tollgate::domain::customer::row::{Hold, Status};
-use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::policy::{OnFullRefund, OnPause};
+use tollgate::provider::STRIPE;
 
 use crate::convergence::end_of;
 use crate::convergence_rig::{disputed, failed, paid, stripe, sub};
@@ -31,7 +31,7 @@ fn subscription(id: &str, seconds: i64, has_more: bool) -> Value {
 async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
     let server = TestServer::start(engine).await;
     server
-        .deliver(Stripe, &subscription("evt_1", -90, true))
+        .deliver(STRIPE.name, &subscription("evt_1", -90, true))
         .await;
     let (_, customer) = server.get(PATH).await;
     assert_eq!(
@@ -39,7 +39,7 @@ async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
         "{customer}"
     );
     server
-        .deliver(Stripe, &subscription("evt_2", -80, false))
+        .deliver(STRIPE.name, &subscription("evt_2", -80, false))
         .await;
     let (_, customer) = server.get(PATH).await;
     assert_eq!(customer["flags"], json!([]), "all items are listed now");
@@ -59,7 +59,7 @@ async fn trap_27_an_object_without_an_id_breaks_nothing(engine: Engine) {
     let server = TestServer::start(engine).await;
     let upcoming = load(&format!("stripe/invoice.upcoming--renewal{NEW}"));
     assert!(upcoming["data"]["object"]["id"].is_null());
-    let event = server.deliver(Stripe, &upcoming).await;
+    let event = server.deliver(STRIPE.name, &upcoming).await;
     assert_eq!(
         (&event["outcome"], &event["error"]),
         (&json!("ignored"), &Value::Null)
@@ -70,12 +70,12 @@ async fn trap_27_an_object_without_an_id_breaks_nothing(engine: Engine) {
 async fn trap_28_a_one_off_sale_that_fails_suspends_no_subscriber(engine: Engine) {
     let server = TestServer::start(engine).await;
     server
-        .deliver(Stripe, &subscription("evt_1", -90, false))
+        .deliver(STRIPE.name, &subscription("evt_1", -90, false))
         .await;
     let mut failed = load(&format!("stripe/invoice.payment_failed--one-off{NEW}"));
     failed["data"]["object"]["customer"] = json!("cus_1");
     failed["livemode"] = json!(true);
-    let event = server.deliver(Stripe, &failed).await;
+    let event = server.deliver(STRIPE.name, &failed).await;
     assert_eq!(event["outcome"], "ignored", "{event}");
     assert_eq!(server.get(PATH).await.1["status"], "active");
     server.stop().await;

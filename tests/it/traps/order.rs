@@ -6,11 +6,11 @@ use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::AppSlug;
-use tollgate::domain::id::Provider::Stripe;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::process;
-use tollgate::store::{Match, Store};
+use tollgate::provider::STRIPE;
+use tollgate::store::Store;
 
 use crate::convergence::end_of;
 use crate::convergence_rig::{NOW, at, failed, paid, sub};
@@ -31,8 +31,8 @@ async fn trap_01_a_second_event_of_one_second_counts(engine: Engine) {
     let updated = stripe_subscription("sub_1", "cus_1", "past_due");
     let mut updated = stripe_event("evt_2", "customer.subscription.updated", second, updated);
     updated["data"]["previous_attributes"] = json!({ "status": "active" });
-    server.deliver(Stripe, &created).await;
-    server.deliver(Stripe, &updated).await;
+    server.deliver(STRIPE.name, &created).await;
+    server.deliver(STRIPE.name, &updated).await;
     assert_eq!(server.get(PATH).await.1["status"], "suspended");
     server.stop().await;
 }
@@ -69,7 +69,7 @@ fn trap_03_the_local_clock_does_not_make_an_older_state_newer() {
 async fn status(store: &Store, external_id: &str) -> Status {
     let mut tx = store.read().await.unwrap();
     let app = AppSlug::default_app();
-    let customer = tx.customer_find_by_external(&app, external_id, Match::Unique);
+    let customer = tx.customer_find_by_external(&app, external_id, &[]);
     customer.await.unwrap().unwrap().derived.status
 }
 
@@ -114,10 +114,10 @@ async fn trap_07_an_update_of_an_unknown_subscription_is_kept(engine: Engine) {
         stripe_event(id, &kind, seconds_from_now(seconds), object)
     };
     server
-        .deliver(Stripe, &event("evt_2", "updated", -80, "past_due"))
+        .deliver(STRIPE.name, &event("evt_2", "updated", -80, "past_due"))
         .await;
     let late = server
-        .deliver(Stripe, &event("evt_1", "created", -90, "active"))
+        .deliver(STRIPE.name, &event("evt_1", "created", -90, "active"))
         .await;
     assert_eq!(late["outcome"], "superseded", "{late}");
     assert_eq!(server.get(PATH).await.1["status"], "suspended");
@@ -130,7 +130,7 @@ fn trap_24_parallel_deliveries_have_one_effect_and_block_nobody() {
     crate::concurrency::workers_with_small_batches_end_as_one_worker_does();
 }
 
-async fn trap_26_who_pays_under_another_address_is_not_lost(engine: Engine) {
+async fn trap_26_a_payment_under_another_address_is_not_lost(engine: Engine) {
     let server = TestServer::start(engine).await;
     let known = json!({ "name": "Ann", "email": "ann@example.com" });
     let (code, known) = server.call("POST", "/api/v1/customers", Some(known)).await;
@@ -141,7 +141,7 @@ async fn trap_26_who_pays_under_another_address_is_not_lost(engine: Engine) {
     let kind = "customer.subscription.created";
     let subscribed = stripe_event("evt_2", kind, seconds_from_now(-89), object);
     for event in [signed_up, subscribed] {
-        let event = server.deliver(Stripe, &event).await;
+        let event = server.deliver(STRIPE.name, &event).await;
         assert_eq!(event["outcome"], "applied", "{event}");
     }
     let (_, payer) = server.get(PATH).await;
@@ -159,5 +159,5 @@ async fn trap_26_who_pays_under_another_address_is_not_lost(engine: Engine) {
 on_both_stores! {
     trap_01_a_second_event_of_one_second_counts,
     trap_07_an_update_of_an_unknown_subscription_is_kept,
-    trap_26_who_pays_under_another_address_is_not_lost,
+    trap_26_a_payment_under_another_address_is_not_lost,
 }

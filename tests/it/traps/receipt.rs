@@ -1,12 +1,13 @@
 //! What the receiver takes and refuses.
 
+use crate::support::spec::{header_name, sign, verify};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::config::{Config, Source};
 use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::{Mode, Secret, header_name, sign, verify};
+use tollgate::provider::{self, Mode, PADDLE, STRIPE, Secret};
 
 use crate::architecture::sources;
 use crate::support::stores::{Engine, on_both_stores};
@@ -45,8 +46,8 @@ async fn trap_08_without_a_secret_there_is_no_endpoint(engine: Engine) {
     .await;
     let body = sign_up("evt_1").to_string().into_bytes();
     for key in ["", "whsec_"] {
-        let header = signature(Provider::Stripe, &key.into(), &body, 0);
-        let refused = post(&server, Provider::Stripe, &header, &body).await;
+        let header = signature(STRIPE.name, &key.into(), &body, 0);
+        let refused = post(&server, STRIPE.name, &header, &body).await;
         assert_eq!(
             refused,
             (404, json!("endpoint_unknown")),
@@ -65,7 +66,7 @@ async fn trap_08_without_a_secret_there_is_no_endpoint(engine: Engine) {
         };
         assert!(Config::load(&source).is_err(), "{blank:?} is no secret");
         let key = SecretString::from(blank.to_owned());
-        let header = signature(Provider::Stripe, &key, &body, 0);
+        let header = signature(STRIPE.name, &key, &body, 0);
         let secrets = [Secret {
             id: None,
             mode: Mode::Any,
@@ -74,14 +75,14 @@ async fn trap_08_without_a_secret_there_is_no_endpoint(engine: Engine) {
         let tolerance = std::time::Duration::from_mins(5);
         let header = Some(header.as_bytes());
         let now = SystemClock.now();
-        let verified = verify(Provider::Stripe, header, &body, &secrets, now, tolerance);
+        let verified = verify(STRIPE.name, header, &body, &secrets, now, tolerance);
         assert_eq!(verified.is_err(), blank.trim().is_empty(), "{blank:?}");
     }
 }
 
 async fn trap_09_any_hash_of_paddles_counts_and_age_is_checked(engine: Engine) {
     let server = TestServer::start(engine).await;
-    let (paddle, key) = (Provider::Paddle, secret(Provider::Paddle));
+    let (paddle, key) = (PADDLE.name, secret(PADDLE.name));
     let body = json!({
         "event_id": "evt_1", "event_type": "customer.created", "notification_id": "ntf_1",
         "occurred_at": "2026-03-09T09:00:00.1Z",
@@ -109,7 +110,7 @@ async fn trap_09_any_hash_of_paddles_counts_and_age_is_checked(engine: Engine) {
 
 async fn trap_10_an_honest_delivery_may_be_minutes_old(engine: Engine) {
     let server = TestServer::start(engine).await;
-    for provider in Provider::ALL {
+    for provider in provider::names() {
         let body = json!({
             "id": "evt_1", "type": "plan.created", "event_id": "evt_1", "event_type": "price.created",
         });
@@ -125,10 +126,10 @@ async fn trap_10_an_honest_delivery_may_be_minutes_old(engine: Engine) {
 
 async fn trap_13_a_known_id_opens_no_door_for_a_wrong_signature(engine: Engine) {
     let server = TestServer::start(engine).await;
-    server.deliver(Provider::Stripe, &sign_up("evt_1")).await;
+    server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     let body = sign_up("evt_1").to_string().into_bytes();
-    let header = signature(Provider::Stripe, &"whsec_of_somebody_else".into(), &body, 0);
-    let refused = post(&server, Provider::Stripe, &header, &body).await;
+    let header = signature(STRIPE.name, &"whsec_of_somebody_else".into(), &body, 0);
+    let refused = post(&server, STRIPE.name, &header, &body).await;
     assert_eq!(refused, (400, json!("signature_mismatch")));
     let (_, event) = server.get("/api/v1/events/evt_1").await;
     assert_eq!(event["duplicates"], 0, "a forgery is no duplicate: {event}");
@@ -154,7 +155,7 @@ async fn trap_16_an_unknown_type_is_taken_and_ignored(engine: Engine) {
     let server = TestServer::start(engine).await;
     let object = json!({ "id": "holo_1", "object": "hologram" });
     let event = stripe_event("evt_1", "hologram.projected", seconds_from_now(0), object);
-    let event = server.deliver(Provider::Stripe, &event).await;
+    let event = server.deliver(STRIPE.name, &event).await;
     assert_eq!(
         (&event["outcome"], &event["error"]),
         (&json!("ignored"), &Value::Null)
@@ -163,7 +164,7 @@ async fn trap_16_an_unknown_type_is_taken_and_ignored(engine: Engine) {
         "event_id": "evt_2", "event_type": "hologram.projected",
         "occurred_at": "2026-03-09T09:00:00.1Z", "data": { "id": "holo_1" },
     });
-    let event = server.deliver(Provider::Paddle, &event).await;
+    let event = server.deliver(PADDLE.name, &event).await;
     assert_eq!(
         (&event["outcome"], &event["error"]),
         (&json!("ignored"), &Value::Null)

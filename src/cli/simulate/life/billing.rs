@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::super::provider::Provider;
 use super::{DAY, END_AFTER, HOUR, Life, MONTH, Step};
 use crate::cli::simulate::person::{Phase, Subscription};
 use crate::cli::simulate::wire::{self, Entry, Turn, paddle, stripe};
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
 /// Tries to collect before a provider gives up.

@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use super::draw::Draw;
 use super::person::{Person, Subscription};
+use super::provider::Provider;
 use super::wire::{self, Entry};
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
 pub(super) const HOUR: i64 = 3_600;

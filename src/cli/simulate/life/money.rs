@@ -1,9 +1,9 @@
 //! Money that comes, and money that fails to come.
 
+use super::super::provider::Provider;
 use super::{DAY, HOUR, Life, Step};
 use crate::cli::simulate::person::Payment;
 use crate::cli::simulate::wire::{Entry, paddle, stripe};
-use crate::domain::id::Provider;
 
 impl Life {
     /// A period or a beginning was paid.

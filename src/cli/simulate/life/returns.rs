@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::super::provider::Provider;
 use super::{DAY, HOUR, Life, Step};
 use crate::cli::simulate::person::{Dispute, DisputeStage, Payment};
 use crate::cli::simulate::wire::{Entry, paddle, stripe};
-use crate::domain::id::Provider;
 
 impl Life {
     /// A part goes back, or all of it; after a part perhaps the rest.

@@ -1,10 +1,10 @@
 //! How people come: their accounts, and the beginnings of their subscriptions.
 
+use super::super::provider::Provider;
 use super::{DAY, HOUR, Life, MONTH, Step};
 use crate::cli::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscription};
 use crate::cli::simulate::shop;
 use crate::cli::simulate::wire::{Entry, Turn, paddle, stripe};
-use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 
 /// The price that is sold beside a plan.

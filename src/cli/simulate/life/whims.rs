@@ -1,11 +1,11 @@
 //! What people and sellers do of their own accord: change plans, cancel, pause, move, leave.
 
+use super::super::provider::Provider;
 use super::{DAY, HOUR, Life, Step};
 use crate::cli::simulate::life::signup::BESIDE;
 use crate::cli::simulate::person::{Account, Form, Phase};
 use crate::cli::simulate::shop;
 use crate::cli::simulate::wire::{Entry, Turn, paddle, previous, stripe};
-use crate::domain::id::Provider;
 
 impl Life {
     /// Perhaps something happens to the subscription before its period ends.

@@ -6,7 +6,7 @@ pub(super) mod stripe;
 use serde_json::{Map, Value, json};
 
 use super::person::Form;
-use crate::domain::id::Provider;
+use super::provider::Provider;
 use crate::domain::time::Timestamp;
 
 /// What an event says, without the envelope.

@@ -1,11 +1,10 @@
-//! One atom of a constraint (`^1.2`, `1.0 - 2.0`, `>=1.0@beta`, `dev-main` …) to bounds.
+//! Converts one atom of a constraint (`^1.2`, `1.0 - 2.0`, `>=1.0@beta`, `dev-main` …) to bounds.
 //!
-//! A lower bound that is typed without a suffix, and every computed upper bound, gets
-//! `-dev`: a range takes in all pre-releases of its first version, and none of the first
-//! version beyond it.
+//! A lower bound that is typed without a suffix, and every computed upper bound, gets `-dev`: a
+//! range includes all pre-releases of its first version, and none of the first version beyond it.
 
 use super::bound::{Bound, Op};
-use super::normalise::{Refusal, four_parts, normalise, numbered};
+use super::normalise::{Refusal, four_numbers, normalise, numbered};
 use super::scan::{
     MAX_DIGITS, ends_name, is_blank, split_digits, split_flag, split_numbers,
     strip_prefix_any_case, strip_suffix_any_case, strip_v, without_alias,
@@ -15,10 +14,11 @@ use super::version::{Stability, Version};
 
 type Bounds = Result<Vec<Bound>, Refusal>;
 
-/// The bounds of one atom; none allow everything. The forms are tried in Composer's order.
+/// Returns the bounds of one atom. An empty list allows everything. The forms are tried in
+/// Composer's order.
 pub(super) fn bounds(atom: &str) -> Bounds {
     if atom.contains(',') {
-        // Composer's library would read some of these, losing what stands behind the comma.
+        // Composer's library would accept some of these and lose what follows the comma.
         return Err(Refusal::Unreadable);
     }
     let (text, flag) = undecorated(atom);
@@ -46,8 +46,8 @@ pub(super) fn bounds(atom: &str) -> Bounds {
     comparison(text, flag).map(|bound| vec![bound])
 }
 
-/// The atom without alias, stability flag and reference, and the flag as typed unless it
-/// is exactly `stable`.
+/// Returns the atom without alias, stability flag and reference, and the flag as typed unless it is
+/// exactly `stable`.
 fn undecorated(atom: &str) -> (&str, Option<&str>) {
     let text = without_alias(atom);
     let (text, flag) = match split_flag(text) {
@@ -62,9 +62,9 @@ fn undecorated(atom: &str) -> (&str, Option<&str>) {
     )
 }
 
-/// Drops `#commit` behind a named branch or `….x-dev`. Elsewhere `#` stays, and so does a
-/// reference with a blank in it, which would swallow what was meant to be another atom;
-/// the blank is refused later.
+/// Drops `#commit` after a named branch or `….x-dev`. Elsewhere `#` stays, and so does a reference
+/// with a blank in it, which would swallow what was meant to be another atom; the blank is refused
+/// later.
 fn without_reference(text: &str) -> &str {
     let name_start = if strip_prefix_any_case(text, "dev-").is_some() {
         4
@@ -109,8 +109,8 @@ fn wildcard_alone(text: &str) -> Option<Vec<Bound>> {
     )])
 }
 
-/// The text behind `~` and `^` and on both sides of a range: up to four numbers, then a
-/// suffix or a branch ending, then build metadata.
+/// The text after `~` and `^` and on both sides of a range: up to four numbers, then a suffix or a
+/// branch ending, then build metadata.
 struct Shape<'a> {
     numbers: Vec<&'a str>,
     suffix: Ending,
@@ -147,15 +147,15 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// From the typed version up to the next one, a level above the last typed number.
+/// `~`: from the typed version up to the next one, a level above the last typed number.
 fn tilde(typed: &str, shape: &Shape<'_>) -> Bounds {
     let position = shape.numbers.len() + usize::from(shape.suffix == Ending::Branch);
     let below = next_series(&shape.numbers, position.saturating_sub(1).max(1))?;
-    Ok(range(suffixed_before_reading(typed, shape)?, below))
+    Ok(range(suffixed_before_parsing(typed, shape)?, below))
 }
 
-/// From the typed version up to the next one that differs in the first number that is not
-/// `0`. The texts are compared, as Composer does: `00` is not `0`.
+/// `^`: from the typed version up to the next one that differs in the first number that is not `0`.
+/// The texts are compared, as Composer does: `00` is not `0`.
 fn caret(typed: &str, shape: &Shape<'_>) -> Bounds {
     let position = match *shape.numbers {
         ["0", "0", _, ..] => 3,
@@ -163,12 +163,12 @@ fn caret(typed: &str, shape: &Shape<'_>) -> Bounds {
         _ => 1,
     };
     let below = next_series(&shape.numbers, position)?;
-    Ok(range(suffixed_before_reading(typed, shape)?, below))
+    Ok(range(suffixed_before_parsing(typed, shape)?, below))
 }
 
-/// The lower bound of tilde and caret. `-dev` goes behind the text, so that build
+/// Returns the lower bound of tilde and caret. `-dev` is appended to the text, so that build
 /// metadata swallows it: `^1.2.3+build` starts at `1.2.3.0`, as in Composer.
-fn suffixed_before_reading(typed: &str, shape: &Shape<'_>) -> Result<Version, Refusal> {
+fn suffixed_before_parsing(typed: &str, shape: &Shape<'_>) -> Result<Version, Refusal> {
     if shape.suffix == Ending::Bare {
         normalise(&format!("{typed}-dev"))
     } else {
@@ -183,21 +183,21 @@ fn range(from: Version, below: Version) -> Vec<Bound> {
     ]
 }
 
-/// The first version (its `-dev`) after all that share the numbers up to `position`,
-/// which counts from one. Missing numbers are zero.
+/// Returns the first version (its `-dev`) after all that share the numbers up to `position`, which
+/// counts from one. Missing numbers are zero.
 fn next_series(numbers: &[&str], position: usize) -> Result<Version, Refusal> {
-    let kept = numbers.iter().take(position - 1).copied();
+    let shared = numbers.iter().take(position - 1).copied();
     let last = numbers.get(position - 1).copied().unwrap_or("0");
     if last.len() > MAX_DIGITS {
         return Err(Refusal::NumberTooLong);
     }
     let next = last.parse::<u64>().map_err(|_| Refusal::Unreadable)? + 1;
     let next = next.to_string();
-    let numbers: Vec<&str> = kept.chain([next.as_str()]).collect();
-    Ok(Version::numbered(four_parts(&numbers) + "-dev"))
+    let numbers: Vec<&str> = shared.chain([next.as_str()]).collect();
+    Ok(Version::numbered(four_numbers(&numbers) + "-dev"))
 }
 
-/// One to three numbers before `.*`, or `.x` or several of them.
+/// Returns the one to three numbers before `.*` or `.x`, or several of these.
 fn wildcard_numbers(text: &str) -> Option<Vec<&str>> {
     let mut numbers = Vec::new();
     let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').peekable();
@@ -211,9 +211,9 @@ fn wildcard_numbers(text: &str) -> Option<Vec<&str>> {
     (wildcards && (1..=3).contains(&numbers.len())).then_some(numbers)
 }
 
-/// All versions that share the numbers.
+/// Returns the bounds of all versions that share the numbers.
 fn wildcard(numbers: &[&str]) -> Bounds {
-    let from = numbered(four_parts(numbers) + "-dev")?;
+    let from = numbered(four_numbers(numbers) + "-dev")?;
     let below = next_series(numbers, numbers.len())?;
     if from.as_str() == "0.0.0.0-dev" {
         return Ok(vec![Bound::new(Op::Less, below)]);
@@ -238,7 +238,7 @@ fn hyphen((from, from_shape): (&str, &Shape<'_>), (to, to_shape): (&str, &Shape<
     Ok(range(lower, next_series(&to_shape.numbers, typed)?))
 }
 
-/// Operators as typed, longer ones before those that begin them. None means equality.
+/// Operators as typed, longer ones before their prefixes. No operator means equality.
 const OPERATORS: [(&str, Op); 8] = [
     ("<>", Op::NotEqual),
     ("!=", Op::NotEqual),
@@ -260,11 +260,11 @@ fn comparison(text: &str, flag: Option<&str>) -> Result<Bound, Refusal> {
         .unwrap_or((Op::Equal, text));
     let name = without_alias(typed);
     if name.contains(is_blank) {
-        // To Composer's library `dev-canvas ^1.0` is the name of one branch.
+        // To Composer's library, `dev-canvas ^1.0` is the name of a single branch.
         return Err(Refusal::Unreadable);
     }
     let version = match normalise(name) {
-        Err(Refusal::Unreadable) => turned_branch(typed).ok_or(Refusal::Unreadable)?,
+        Err(Refusal::Unreadable) => reversed_branch(typed).ok_or(Refusal::Unreadable)?,
         read => read?,
     };
     let flag = flag.filter(|_| op != Op::Equal && version.stability() == Stability::Stable);
@@ -279,7 +279,7 @@ fn comparison(text: &str, flag: Option<&str>) -> Result<Bound, Refusal> {
 }
 
 /// `foo-dev` means the branch `dev-foo`, if the name is plain.
-fn turned_branch(text: &str) -> Option<Version> {
+fn reversed_branch(text: &str) -> Option<Version> {
     let name = text.strip_suffix("-dev")?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/');
     name.chars().all(plain).then(|| Version::named(name))

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::version::Version;
 
-/// How a version must stand to the version of a [`Bound`].
+/// The relation between a version and the version of a [`Bound`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `==`
@@ -23,7 +23,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The operator as constraints write it; equality is `==`.
+    /// Returns the operator as constraints write it; equality is `==`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "==",
@@ -35,7 +35,7 @@ impl Op {
         }
     }
 
-    fn holds(self, order: Ordering) -> bool {
+    fn accepts(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::NotEqual => order.is_ne(),
@@ -65,24 +65,24 @@ impl Bound {
         Self { op, version }
     }
 
-    /// The operator.
+    /// Returns the operator.
     pub fn op(&self) -> Op {
         self.op
     }
 
-    /// The version on the right of the operator.
+    /// Returns the version to the right of the operator.
     pub fn version(&self) -> &Version {
         &self.version
     }
 
-    /// Whether the version satisfies this bound. Named branches have no order, so they
+    /// Reports whether the version satisfies this bound. Named branches have no order, so they
     /// satisfy equality with themselves, `!=` with anything else, and nothing more.
     pub fn allows(&self, version: &Version) -> bool {
         let unordered = self.version.is_named_branch() || version.is_named_branch();
         match self.op {
-            Op::Equal | Op::NotEqual => self.op.holds(version.cmp(&self.version)),
+            Op::Equal | Op::NotEqual => self.op.accepts(version.cmp(&self.version)),
             _ if unordered => false,
-            _ => self.op.holds(version.cmp(&self.version)),
+            _ => self.op.accepts(version.cmp(&self.version)),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Which class of mistake an unreadable text is. Runs only after reading has failed, so
-//! it decides about words in a message and never about what is allowed.
+//! Classifies the mistake in a text that cannot be parsed. Runs only after parsing has failed, so
+//! it decides the words of a message and never what is allowed.
 
 use super::error::{ConstraintProblem, VersionProblem};
 use super::scan::{is_blank, split_digits, strip_prefix_any_case, strip_v};
@@ -8,7 +8,7 @@ use super::suffix::Suffix;
 /// The characters that operators are made of.
 const OPERATOR_CHARS: [char; 7] = ['=', '<', '>', '!', '~', '^', '&'];
 
-/// Why a text is no version.
+/// Returns the reason why a text is not a version.
 pub(super) fn version(text: &str) -> VersionProblem {
     let operators = ['<', '>', '=', '!', '~', '^', '|', ',', '*'];
     if matches!(text, "" | "v" | "V") || text.starts_with('@') {
@@ -20,8 +20,8 @@ pub(super) fn version(text: &str) -> VersionProblem {
     }
 }
 
-/// Why an atom is no constraint. `more_follows`: whether a space and another atom stand
-/// behind it.
+/// Returns the reason why an atom is not a constraint. `more_follows` tells that a space and
+/// another atom follow it.
 pub(super) fn atom(atom: &str, more_follows: bool) -> ConstraintProblem {
     if atom.contains(',') {
         return ConstraintProblem::StrayComma;
@@ -50,7 +50,7 @@ pub(super) fn atom(atom: &str, more_follows: bool) -> ConstraintProblem {
     version_in_atom(rest).into()
 }
 
-/// `and` and `or` are words of other languages.
+/// Recognises `and` and `or`, which are words of other constraint languages.
 fn joining_word(atom: &str) -> Option<ConstraintProblem> {
     let instead = match atom.to_ascii_lowercase().as_str() {
         "and" | "&&" | "&" => "a space or a comma",
@@ -63,7 +63,7 @@ fn joining_word(atom: &str) -> Option<ConstraintProblem> {
     })
 }
 
-/// Cuts behind the operator characters; blanks count only between two of them (`> =1`).
+/// Splits after the operator characters; blanks count only between two of them (`> =1`).
 fn split_operator(atom: &str) -> (&str, &str) {
     let end = atom.find(|c: char| !is_blank(c) && !OPERATOR_CHARS.contains(&c));
     let operator = atom[..end.unwrap_or(atom.len())].trim_end_matches(is_blank);
@@ -97,7 +97,7 @@ fn operator_problem(operator: &str, rest: &str, more_follows: bool) -> Option<Co
     Some(ConstraintProblem::UnknownOperator { written, instead })
 }
 
-/// Whether someone meant `1.0 - 2.0`.
+/// Reports whether the text looks like a mistyped `1.0 - 2.0`.
 fn is_broken_range(text: &str) -> bool {
     let digit_follows = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
     text.starts_with('-')
@@ -108,7 +108,7 @@ fn is_broken_range(text: &str) -> bool {
         || text.split("- ").skip(1).any(digit_follows)
 }
 
-/// Whether a wildcard stands in a text that begins like a version.
+/// Reports whether a text that begins like a version contains a wildcard.
 fn has_wildcard(text: &str) -> bool {
     let numbers = strip_v(text);
     numbers.starts_with(|c: char| c.is_ascii_digit() || c == '*')
@@ -122,7 +122,7 @@ fn has_wildcard(text: &str) -> bool {
                 .all(|part| matches!(part, "x" | "X" | "*"))
 }
 
-/// What is wrong with a text that should be a version and has no operator.
+/// Returns the mistake in a text that should be a version and has no operator.
 fn version_in_atom(text: &str) -> VersionProblem {
     if text.ends_with(" as") || text.starts_with("as ") || text.contains(" as ") {
         return VersionProblem::BadAlias;
@@ -158,7 +158,7 @@ fn version_in_atom(text: &str) -> VersionProblem {
     }
 }
 
-/// A word: probably a branch, unless it is what stands behind a version.
+/// Classifies a word: probably a branch, unless it is the suffix of a version.
 fn without_number(text: &str) -> VersionProblem {
     let of_branch = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     let branch = text.starts_with(|c: char| c.is_ascii_alphabetic())

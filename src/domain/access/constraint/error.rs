@@ -1,18 +1,18 @@
-//! Why a version or a constraint was refused, in words for whoever typed it.
+//! The reasons why a version or a constraint is refused, worded for the person who typed it.
 //!
-//! Each class has a stable code. The classes of a version are one group of the classes
-//! of a constraint, because most atoms hold a version.
+//! Each class has a stable code. The classes of a version are a subset of those of a constraint,
+//! because most atoms contain a version.
 
 use std::fmt;
 
-/// The most characters of the refused text that an error keeps and shows.
+/// The maximum number of characters of the refused text that an error shows.
 const EXCERPT: usize = 120;
 
-/// What is wrong with the text of a version.
+/// The classes of mistakes in a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VersionProblem {
-    /// Nothing but blanks, `v`, or a flag.
+    /// Only blanks, `v`, or a flag.
     #[error("the version is empty")]
     Empty,
     /// More than [`MAX_BYTES`](super::MAX_BYTES).
@@ -24,10 +24,10 @@ pub enum VersionProblem {
     /// A number of more than 18 digits.
     #[error("a number has more than {} digits", super::scan::MAX_DIGITS)]
     NumberTooLong,
-    /// A blank where no blank can be.
+    /// A blank where none is allowed.
     #[error("a blank cannot stand here")]
     BlankInside,
-    /// An operator, a wildcard or a list where one version is wanted.
+    /// An operator, a wildcard or a list where a single version is expected.
     #[error("this is a constraint; a single version is wanted, such as `1.2.3`")]
     Constraint,
     /// `1.2.3.4.5`.
@@ -51,13 +51,13 @@ pub enum VersionProblem {
     /// `main`, `foo_bar-dev`.
     #[error("not a version; a branch is written `dev-main`")]
     BadBranch,
-    /// Anything else.
+    /// Any other mistake.
     #[error("not a version")]
     BadVersion,
 }
 
 impl VersionProblem {
-    /// The class, for machines; it never changes.
+    /// Returns the code of the class, which never changes.
     pub fn code(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -78,7 +78,7 @@ impl VersionProblem {
     }
 }
 
-/// What is wrong with a constraint.
+/// The classes of mistakes in a constraint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConstraintProblem {
@@ -99,7 +99,7 @@ pub enum ConstraintProblem {
     UnknownOperator {
         /// The operator as typed.
         written: String,
-        /// What was probably meant.
+        /// The operator that was probably meant.
         instead: &'static str,
     },
     /// `>=` alone.
@@ -129,7 +129,7 @@ pub enum ConstraintProblem {
 }
 
 impl ConstraintProblem {
-    /// The class, for machines; it never changes.
+    /// Returns the code of the class, which never changes.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -147,7 +147,7 @@ impl ConstraintProblem {
     }
 }
 
-/// A text that is no version.
+/// A text that is not a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionError {
     problem: VersionProblem,
@@ -162,17 +162,17 @@ impl VersionError {
         }
     }
 
-    /// What is wrong.
+    /// Returns the class of the mistake.
     pub fn problem(&self) -> VersionProblem {
         self.problem
     }
 
-    /// The class, for machines; it never changes.
+    /// Returns the code of the class, which never changes.
     pub fn code(&self) -> &'static str {
         self.problem.code()
     }
 
-    /// The text that was refused, or its beginning if it is long.
+    /// Returns the refused text, or its beginning if it is long.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -186,7 +186,7 @@ impl fmt::Display for VersionError {
 
 impl std::error::Error for VersionError {}
 
-/// A text that is no constraint: what is wrong, in which atom, and where.
+/// A text that is not a constraint: the mistake, its atom, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConstraintError {
     problem: ConstraintProblem,
@@ -203,23 +203,22 @@ impl ConstraintError {
         }
     }
 
-    /// What is wrong.
+    /// Returns the class of the mistake.
     pub fn problem(&self) -> &ConstraintProblem {
         &self.problem
     }
 
-    /// The class, for machines; it never changes.
+    /// Returns the code of the class, which never changes.
     pub fn code(&self) -> &'static str {
         self.problem.code()
     }
 
-    /// The atom that was refused, or its beginning if it is long. Empty when something is
-    /// missing.
+    /// Returns the refused atom, or its beginning if it is long. Empty when something is missing.
     pub fn atom(&self) -> &str {
         &self.atom
     }
 
-    /// The byte position of the atom in the text as given, counted from zero.
+    /// Returns the byte position of the atom in the original text, counted from zero.
     pub fn at(&self) -> usize {
         self.at
     }

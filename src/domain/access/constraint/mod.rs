@@ -1,22 +1,19 @@
-//! Composer versions and constraints: which version a grant such as `^2.0` lets through.
+//! Composer versions and constraints: which versions a grant such as `^2.0` allows.
 //!
-//! The rules are those of Composer's PHP library `composer/semver` 3.4.4, described for
-//! users at <https://getcomposer.org/doc/articles/versions.md>. A check that differs from
-//! the customer's own Composer would sell what cannot be installed, or give away what was
-//! not sold, so odd answers of the library are kept (`^1.2.3+build` leaves out
-//! `1.2.3-beta`). Where it silently ignores part of a text, the text is refused instead:
-//! commas, blanks and control characters in the wrong places, and numbers of more than
-//! 18 digits.
-//!
+//! The rules are those of Composer's PHP library `composer/semver` 3.4.4, described for users at
+//! <https://getcomposer.org/doc/articles/versions.md>. A check that differs from the customer's own
+//! Composer would sell what cannot be installed, or give away what was not sold, so odd answers of
+//! the library are reproduced (`^1.2.3+build` excludes `1.2.3-beta`). Where it silently ignores
+//! part of a text, the text is refused instead: commas, blanks and control characters in the wrong
+//! places, and numbers of more than 18 digits.
 //! A [`Version`] is a list of tokens whose derived order is Composer's order. A
 //! [`Constraint`] is an OR of ANDs of [`Bound`]s, parsed once when it is written or
 //! loaded; checking only compares.
 //!
-//! Refused: the `semver` crate's `VersionReq`, which reads the same texts with other
-//! meanings (`2.0.0` is a whole series there, a pre-release seldom matches, and there is
-//! no OR); regular expressions, whose look-ahead over runs of blanks is quadratic; and
-//! merging ranges that touch, which changes no answer. Reading takes time linear in the
-//! length of the text and never panics.
+//! Refused: the `semver` crate's `VersionReq`, which gives the same texts other meanings (`2.0.0`
+//! is a whole series there, a pre-release seldom matches, and there is no OR); regular expressions,
+//! whose look-ahead over runs of blanks is quadratic; and merging adjacent ranges, which changes no
+//! answer. Parsing takes time linear in the length of the text and never panics.
 
 mod atom;
 mod bound;
@@ -41,10 +38,10 @@ pub use version::{Stability, Version};
 use normalise::Refusal;
 use split::Piece;
 
-/// The longest text that is read as a version or as a constraint, in bytes.
+/// The longest text that is parsed as a version or a constraint, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
 
-/// The most alternatives that a constraint may have.
+/// The maximum number of alternatives in a constraint.
 pub const MAX_ALTERNATIVES: usize = 1024;
 
 /// A Composer constraint, as written and as parsed.
@@ -55,12 +52,12 @@ pub struct Constraint {
 }
 
 impl Constraint {
-    /// Reads a constraint such as `^1.2 || >=2.0,<2.5 || dev-main`.
+    /// Parses a constraint such as `^1.2 || >=2.0,<2.5 || dev-main`.
     ///
     /// # Errors
     ///
-    /// When the text is no constraint, or one that Composer's library would read only in
-    /// part. The error names the class, the atom and its place.
+    /// When the text is not a constraint, or one that Composer's library would parse only in part.
+    /// The error names the class, the atom and its position.
     pub fn parse(text: &str) -> Result<Self, ConstraintError> {
         if text.len() > MAX_BYTES {
             return Err(ConstraintError::new(VersionProblem::TooLong, text, 0));
@@ -96,7 +93,7 @@ impl Constraint {
         })
     }
 
-    /// Whether the version satisfies the constraint.
+    /// Reports whether the version satisfies the constraint.
     ///
     /// Ranges allow pre-releases of the versions in them, and no named branches; `*` and
     /// `!=` allow named branches too.
@@ -106,23 +103,22 @@ impl Constraint {
             .any(|all_of| all_of.iter().all(|bound| bound.allows(version)))
     }
 
-    /// The text as it was written.
+    /// Returns the text as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What the text means: a version must satisfy every bound of one of the lists. An
-    /// empty list allows everything.
+    /// Returns the parsed form: a version must satisfy every bound of one of the lists. An empty
+    /// list allows everything.
     pub fn any_of(&self) -> &[Vec<Bound>] {
         &self.any_of
     }
 
-    /// The meaning in words for people, for instance
-    /// `>=1.2.0.0-dev <2.0.0.0-dev || ==dev-main`.
+    /// Returns the meaning for people, for instance `>=1.2.0.0-dev <2.0.0.0-dev || ==dev-main`.
     ///
-    /// Every bound is written out, so a slip shows (`1.0-foo-dev` is the branch
-    /// `dev-1.0-foo`). It is for reading only: as a constraint, `<2.0.0.0` would get a
-    /// `-dev` that the bound does not have.
+    /// Every bound is written out, so that a typing mistake shows (`1.0-foo-dev` is the branch
+    /// `dev-1.0-foo`). It is not meant to be parsed: as a constraint, `<2.0.0.0` would get a `-dev`
+    /// that the bound does not have.
     pub fn meaning(&self) -> String {
         let all_of = |bounds: &Vec<Bound>| {
             if bounds.is_empty() {
@@ -142,7 +138,7 @@ impl Constraint {
     }
 }
 
-/// The bounds of one alternative: those of all its atoms.
+/// Returns the bounds of one alternative: those of all its atoms.
 fn bounds(alternative: Piece<'_>) -> Result<Vec<Bound>, ConstraintError> {
     if alternative.text.is_empty() {
         return Err(ConstraintError::new(

@@ -1,8 +1,8 @@
-//! From the text of a version to its normalised form.
+//! Normalises the text of a version.
 //!
-//! The order of recognition matters more than the shapes: `1.0-dev` is a pre-release
-//! because the classical form is tried before the branch form, and `2023.01.31` gets a
-//! fourth part because it is tried before the dated one.
+//! The forms are tried in a fixed sequence, which matters more than the forms themselves: `1.0-dev`
+//! is a pre-release because the classical form is tried before the branch form, and `2023.01.31`
+//! gets a fourth number because it is tried before the dated one.
 
 use super::scan::{
     MAX_DIGITS, ends_name, is_blank, split_digits, split_flag, split_numbers,
@@ -12,17 +12,17 @@ use super::suffix::Suffix;
 use super::version::Version;
 
 /// Stands for a wildcard in the normalised form of a numeric branch.
-const BRANCH_PART: &str = "9999999";
+const BRANCH_NUMBER: &str = "9999999";
 
-/// Why a text is no version, as far as the reading itself must know; the exact class of
-/// an unreadable text is looked for only when it is reported.
+/// The reasons for a refusal that the parser itself distinguishes; the exact class of an unreadable
+/// text is only determined when it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Unreadable,
     NumberTooLong,
 }
 
-/// Normalises the text of a version. Control characters are the caller's to refuse.
+/// Normalises the text of a version. The caller refuses control characters.
 pub(super) fn normalise(text: &str) -> Result<Version, Refusal> {
     let text = without_alias(trim(text));
     let text = split_flag(text).map_or(text, |(version, _)| version);
@@ -43,13 +43,13 @@ pub(super) fn normalise(text: &str) -> Result<Version, Refusal> {
     numbered(normalised)
 }
 
-/// The version of a VCS branch: numeric when the name looks like one, named otherwise.
+/// Returns the version of a VCS branch: numeric when the name looks like one, named otherwise.
 pub(super) fn from_branch(name: &str) -> Result<Version, Refusal> {
     let name = trim(name);
     numeric_branch(name).map_or_else(|| Ok(Version::named(name)), numbered)
 }
 
-/// A numbered version, unless one of its numbers is too long.
+/// Makes a numbered version, unless one of its numbers is too long.
 pub(super) fn numbered(normalised: String) -> Result<Version, Refusal> {
     let mut rest = normalised.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
@@ -62,7 +62,7 @@ pub(super) fn numbered(normalised: String) -> Result<Version, Refusal> {
     Ok(Version::numbered(normalised))
 }
 
-/// `A` of `A+B`. Build metadata does not exist after parsing.
+/// Returns `A` of `A+B`: build metadata is dropped.
 fn without_metadata(text: &str) -> &str {
     match text.split_once('+') {
         Some((version, build))
@@ -77,20 +77,20 @@ fn without_metadata(text: &str) -> &str {
     }
 }
 
-/// One to four numbers, the first of at most five digits, filled up to four.
+/// Parses one to four numbers, the first of at most five digits, padded to four.
 fn classical(text: &str) -> Option<String> {
     let (numbers, rest) = split_numbers(strip_v(text))?;
     if numbers[0].len() > 5 {
         return None;
     }
     let suffix = Suffix::read(rest)?;
-    let mut version = four_parts(&numbers);
+    let mut version = four_numbers(&numbers);
     suffix.write_to(&mut version);
     Some(version)
 }
 
-/// Joins up to four numbers, filled up with `0` to four.
-pub(super) fn four_parts(numbers: &[&str]) -> String {
+/// Joins up to four numbers, padded with `0` to four.
+pub(super) fn four_numbers(numbers: &[&str]) -> String {
     let mut version = numbers.join(".");
     for _ in numbers.len()..4 {
         version.push_str(".0");
@@ -98,7 +98,7 @@ pub(super) fn four_parts(numbers: &[&str]) -> String {
     version
 }
 
-/// A date or a first number of six digits and more. Nothing is filled up.
+/// Parses a date, or a first number of six or more digits. Nothing is padded.
 fn dated(text: &str) -> Option<String> {
     let text = strip_v(text);
     let run = text
@@ -115,9 +115,9 @@ fn dated(text: &str) -> Option<String> {
     Some(version)
 }
 
-/// Four digits, then one to six groups of two, then up to two groups of one to three,
-/// each group with at most one separator before it. At most 22 digits can pass, so all
-/// divisions are tried in a bounded number of steps.
+/// Matches four digits, then one to six groups of two, then up to two groups of one to three, each
+/// group with at most one separator before it. At most 22 digits can match, so all divisions are
+/// tried in a bounded number of steps.
 fn is_date(run: &[u8]) -> bool {
     fn strip_group(run: &[u8], digits: usize) -> Option<&[u8]> {
         let run = match run {
@@ -150,7 +150,7 @@ fn is_date(run: &[u8]) -> bool {
     false
 }
 
-/// A branch such as `1.x`, `v2.0` or `1.*.3`, wildcards and missing parts filled up.
+/// Parses a branch such as `1.x`, `v2.0` or `1.*.3`; wildcards and missing numbers are padded.
 fn numeric_branch(name: &str) -> Option<String> {
     let (first, mut rest) = split_digits(strip_v(name));
     if first.is_empty() {
@@ -161,7 +161,7 @@ fn numeric_branch(name: &str) -> Option<String> {
         let (digits, after) = split_digits(part);
         if digits.is_empty() {
             rest = part.strip_prefix(['x', 'X', '*'])?;
-            parts.push(BRANCH_PART);
+            parts.push(BRANCH_NUMBER);
         } else {
             rest = after;
             parts.push(digits);
@@ -173,6 +173,6 @@ fn numeric_branch(name: &str) -> Option<String> {
     if !rest.is_empty() {
         return None;
     }
-    parts.resize(4, BRANCH_PART);
+    parts.resize(4, BRANCH_NUMBER);
     Some(parts.join(".") + "-dev")
 }

@@ -1,28 +1,27 @@
-//! The order of numbered versions, as tokens whose derived order is the whole rule.
+//! The ordering of numbered versions, as tokens whose derived ordering is the whole rule.
 //!
-//! Four numbers with a stability and its number were refused as a representation: they
-//! lose dated versions (whose length matters), several numbers behind a word, and `-dev`
-//! behind a word. Comparing texts was refused because `01`, `1` and `beta.2`, `beta2`
-//! are equal.
+//! Refused: four numbers with a stability and its number, which lose dated versions (whose length
+//! matters), several numbers after a word, and `-dev` after a word; and comparing texts, because
+//! `01` and `1`, or `beta.2` and `beta2`, are equal.
 
-/// One piece of a normalised version. The order of the variants is the order of
-/// versions; it is that of PHP's `version_compare` (php-src, `ext/standard/versioning.c`).
+/// One token of a normalised version. The order of the variants is the ordering of versions: that
+/// of PHP's `version_compare` (php-src, `ext/standard/versioning.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Token {
-    /// A word that the order does not know, such as `stable` or `BETA`; all are equal.
+    /// A word that the ordering does not know, such as `stable` or `BETA`; all are equal.
     Unknown,
     Dev,
     Alpha,
     Beta,
     Rc,
-    /// Stands behind the last piece, so that `1.0-RC1` < `1.0` < `1.0-p1`.
+    /// Follows the last piece, so that `1.0-RC1` < `1.0` < `1.0-p1`.
     End,
     Number(u64),
     Patch,
 }
 
-/// Cuts a normalised version into tokens, [`Token::End`] last. Numbers beyond `u64`
-/// count as its largest value; callers refuse them before.
+/// Splits a normalised version into tokens, [`Token::End`] last. Numbers beyond `u64` count as its
+/// largest value; callers refuse them before.
 pub(super) fn tokens(normalised: &str) -> Box<[Token]> {
     let mut tokens = Vec::with_capacity(8);
     let mut rest = normalised;
@@ -49,7 +48,7 @@ fn split_run(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
     text.split_at(text.bytes().take_while(|byte| belongs(*byte)).count())
 }
 
-/// Words are told by how they begin, in this case only.
+/// Recognises a word by its beginning, case-sensitively.
 fn word(letters: &str) -> Token {
     if letters.starts_with("dev") {
         Token::Dev

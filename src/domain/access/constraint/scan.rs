@@ -1,7 +1,7 @@
-//! Small readers over text, shared by versions and constraints.
+//! Small text scanners, shared by versions and constraints.
 //!
-//! All of them look at ASCII only, so every cut that they make falls between
-//! characters, whatever else the text holds.
+//! All of them look at ASCII only, so every cut falls between characters, whatever else the text
+//! contains.
 
 /// The longest run of digits that a number may have. Composer's library clamps longer
 /// ones or turns them into floating point; with this limit, adding one never overflows.
@@ -12,49 +12,49 @@ pub(super) fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
-/// What Composer drops at both ends of a text: blanks without the form feed, and NUL.
+/// The characters that Composer trims at both ends: blanks without the form feed, and NUL.
 pub(super) const TRIMMED: [char; 6] = [' ', '\t', '\n', '\r', '\0', '\x0b'];
 
-/// Drops [`TRIMMED`] at both ends.
+/// Trims [`TRIMMED`] at both ends.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(TRIMMED)
 }
 
-/// The byte position of the first control character that is not a tab.
+/// Returns the byte position of the first control character that is not a tab.
 pub(super) fn control_character(text: &str) -> Option<usize> {
     text.find(|c: char| c.is_control() && c != '\t')
 }
 
-/// Whether the character is a comma or a blank, which no plain name may hold.
+/// Reports whether the character is a comma or a blank, which no plain name may contain.
 pub(super) fn ends_name(c: char) -> bool {
     c == ',' || is_blank(c)
 }
 
-/// Cuts the text behind its leading digits.
+/// Splits the text after its leading digits.
 pub(super) fn split_digits(text: &str) -> (&str, &str) {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
     text.split_at(end)
 }
 
-/// Drops `prefix` in any case.
+/// Strips `prefix`, ignoring case.
 pub(super) fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// Drops `suffix` in any case.
+/// Strips `suffix`, ignoring case.
 pub(super) fn strip_suffix_any_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
     let cut = text.len().checked_sub(suffix.len())?;
     let (rest, tail) = text.split_at_checked(cut)?;
     tail.eq_ignore_ascii_case(suffix).then_some(rest)
 }
 
-/// Drops the `v` or `V` that may stand before a number.
+/// Strips the optional `v` or `V` before a number.
 pub(super) fn strip_v(text: &str) -> &str {
     text.strip_prefix(['v', 'V']).unwrap_or(text)
 }
 
-/// One to four numbers joined by dots, read from the left, and what follows them.
+/// Splits off one to four numbers joined by dots from the rest of the text.
 ///
 /// The numbers are kept as typed: leading zeros count where Composer compares texts.
 pub(super) fn split_numbers(text: &str) -> Option<(Vec<&str>, &str)> {
@@ -76,7 +76,7 @@ pub(super) fn split_numbers(text: &str) -> Option<(Vec<&str>, &str)> {
     Some((numbers, rest))
 }
 
-/// `A` of `A as B`: Composer reads the text as A and B is for its solver only.
+/// Returns `A` of `A as B`: Composer takes the text as A, and B is only for its solver.
 pub(super) fn without_alias(text: &str) -> &str {
     fn alias(text: &str) -> Option<&str> {
         let (name, rest) = text.split_at(text.find(ends_name)?);
@@ -87,14 +87,14 @@ pub(super) fn without_alias(text: &str) -> &str {
     alias(text).unwrap_or(text)
 }
 
-/// Drops one or more spaces.
+/// Strips one or more spaces.
 fn strip_spaces(text: &str) -> Option<&str> {
     let rest = text.trim_start_matches(' ');
     (rest.len() < text.len()).then_some(rest)
 }
 
-/// Cuts a stability flag such as `@beta` (any case) off the end: what stands before it,
-/// and its word as typed.
+/// Splits a stability flag such as `@beta` (any case) off the end. Returns what is before it, and
+/// its word as typed.
 pub(super) fn split_flag(text: &str) -> Option<(&str, &str)> {
     let (before, word) = text.rsplit_once('@')?;
     ["stable", "RC", "beta", "alpha", "dev"]

@@ -1,8 +1,8 @@
-//! Cutting a constraint into alternatives (OR) and atoms (AND). There are no parentheses.
+//! Splits a constraint into alternatives (OR) and atoms (AND). There are no parentheses.
 
 use super::scan::is_blank;
 
-/// A part of the constraint and the byte position at which it starts in the whole.
+/// A piece of the constraint and the byte position at which it starts in the whole.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece<'a> {
     pub(super) text: &'a str,
@@ -10,7 +10,7 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    pub(super) fn part(self, start: usize, end: usize) -> Self {
+    pub(super) fn slice(self, start: usize, end: usize) -> Self {
         Piece {
             text: &self.text[start..end],
             at: self.at + start,
@@ -21,11 +21,11 @@ impl Piece<'_> {
         let start = self.text.len() - self.text.trim_start_matches(is_blank).len();
         let end = self.text.trim_end_matches(is_blank).len();
         // A text of blanks only is trimmed from both ends, past each other.
-        self.part(start, end.max(start))
+        self.slice(start, end.max(start))
     }
 }
 
-/// Cuts at every `|` or `||`. Alternatives may come out empty.
+/// Splits at every `|` or `||`. Alternatives may be empty.
 pub(super) fn alternatives(whole: Piece<'_>) -> impl Iterator<Item = Piece<'_>> {
     let mut next_start = Some(0);
     std::iter::from_fn(move || {
@@ -39,17 +39,17 @@ pub(super) fn alternatives(whole: Piece<'_>) -> impl Iterator<Item = Piece<'_>> 
             next_start = None;
             whole.text.len()
         };
-        Some(whole.part(start, end).trim_blanks())
+        Some(whole.slice(start, end).trim_blanks())
     })
 }
 
-/// Cuts an alternative at spaces and commas.
+/// Splits an alternative at spaces and commas.
 ///
-/// In practice one run of spaces with at most one comma separates two atoms, and
-/// `>= 1.0`, `1.0 - 2.0` and `a as b` stay in one piece. The exact rule (which cut is
-/// tried first, and what may stand around it) decides which slips become errors, so it is
-/// followed to the letter: `~ 1.0` is cut, `1.0 -2.0` is not. Atoms are never empty, but
-/// one may begin with a space or hold a comma; both are refused when the atom is read.
+/// In practice one run of spaces with at most one comma separates two atoms, and `>= 1.0`, `1.0 -
+/// 2.0` and `a as b` stay in one piece. The exact rule (which cut is tried first, and what may be
+/// next to it) decides which typing mistakes become errors, so it follows Composer to the letter:
+/// `~ 1.0` is split, `1.0 -2.0` is not. Atoms are never empty, but one may begin with a space or
+/// contain a comma; both are refused when the atom is parsed.
 pub(super) fn atoms(alternative: Piece<'_>) -> Vec<Piece<'_>> {
     let bytes = alternative.text.as_bytes();
     let mut atoms = Vec::new();
@@ -58,18 +58,18 @@ pub(super) fn atoms(alternative: Piece<'_>) -> Vec<Piece<'_>> {
     while at < bytes.len() {
         match separator(bytes, at) {
             Some(next) => {
-                atoms.push(alternative.part(start, at));
+                atoms.push(alternative.slice(start, at));
                 start = next;
                 at = next + 1;
             }
             None => at += 1,
         }
     }
-    atoms.push(alternative.part(start, bytes.len()));
+    atoms.push(alternative.slice(start, bytes.len()));
     atoms
 }
 
-/// Where the next atom starts, if a separator starts at `at`.
+/// Returns the position at which the next atom starts, if a separator starts at `at`.
 ///
 /// Linear over the whole text: a separator starts only at the first of a run of spaces,
 /// and from the third cut on there is always an answer.
@@ -90,7 +90,7 @@ fn separator(bytes: &[u8], at: usize) -> Option<usize> {
         .find_map(|cut| atom_start(bytes, cut + 1))
 }
 
-/// Skips spaces from `from`, as many as possible, to where an atom may start.
+/// Skips as many spaces as possible from `from`, up to a position where an atom may start.
 fn atom_start(bytes: &[u8], from: usize) -> Option<usize> {
     let start = skip_spaces(bytes, from);
     let rest = &bytes[start..];

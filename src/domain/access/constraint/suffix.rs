@@ -6,12 +6,12 @@
 //! numbers = one or more of: [ "." | "-" ] digits
 //! ```
 //!
-//! A suffix reaches the end of the text. No text can be read in two ways, so one pass
-//! from the left with the longest word first is enough.
+//! A suffix extends to the end of the text. The grammar is unambiguous, so one pass from the left
+//! with the longest word first is enough.
 
 use super::scan::{split_digits, strip_prefix_any_case};
 
-/// What the word of a suffix stands for.
+/// The meaning of the word in a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     Stable,
@@ -21,7 +21,7 @@ pub(super) enum Word {
     Patch,
 }
 
-/// Longer spellings stand before the shorter ones that begin them.
+/// Spellings, longer ones before their prefixes.
 const WORDS: [(&str, Word); 9] = [
     ("stable", Word::Stable),
     ("beta", Word::Beta),
@@ -39,14 +39,14 @@ const WORDS: [(&str, Word); 9] = [
 pub(super) struct Suffix<'a> {
     /// The word and its spelling.
     word: Option<(Word, &'a str)>,
-    /// The numbers behind the word with their separators; may be empty.
+    /// The numbers after the word with their separators; may be empty.
     numbers: &'a str,
-    /// Whether `dev` ends it.
+    /// True if it ends in `dev`.
     dev: bool,
 }
 
 impl<'a> Suffix<'a> {
-    /// Reads the whole text as a suffix. The empty text is one.
+    /// Parses the whole text as a suffix. The empty text is one.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let rest = text.strip_prefix(['.', '_', '-']).unwrap_or(text);
         let (word, rest) = split_word(rest);
@@ -59,10 +59,10 @@ impl<'a> Suffix<'a> {
         (dev || rest.is_empty()).then_some(Self { word, numbers, dev })
     }
 
-    /// Reads the longest ending of the text that is a suffix; it may be empty.
+    /// Parses the longest ending of the text that is a suffix; it may be empty.
     ///
-    /// Linear: a run of numbers is only walked from the one word before it, from that
-    /// word's separator, or from the last letter of `alpha`.
+    /// Linear: a run of numbers is only scanned from the one word before it, from that word's
+    /// separator, or from the last letter of `alpha`.
     pub(super) fn at_end_of(text: &'a str) -> Self {
         text.bytes()
             .enumerate()
@@ -83,7 +83,7 @@ impl<'a> Suffix<'a> {
         self.dev
     }
 
-    /// Writes the canonical form behind a normalised version.
+    /// Appends the canonical form to a normalised version.
     pub(super) fn write_to(&self, version: &mut String) {
         let Some((word, typed)) = self.word else {
             if self.dev {
@@ -92,7 +92,7 @@ impl<'a> Suffix<'a> {
             return;
         };
         if typed == "stable" {
-            // Numbers and `dev` go too. Only this spelling: `Stable` is kept as a word.
+            // Numbers and `dev` are dropped too. Only for this spelling: `Stable` stays a word.
             return;
         }
         version.push_str(match word {
@@ -122,7 +122,7 @@ fn split_word(text: &str) -> (Option<(Word, &str)>, &str) {
     (None, text)
 }
 
-/// Cuts the text behind its leading numbers, each with at most one `.` or `-` before it.
+/// Splits the text after its leading numbers, each with at most one `.` or `-` before it.
 fn split_suffix_numbers(text: &str) -> (&str, &str) {
     let mut rest = text;
     loop {
@@ -134,10 +134,10 @@ fn split_suffix_numbers(text: &str) -> (&str, &str) {
     }
 }
 
-/// Whether some `-` in the text is followed by a suffix that is not a release candidate.
+/// Reports whether some `-` in the text is followed by a suffix that is not a release candidate.
 ///
-/// A comparison that has one keeps it as its bound instead of getting `-dev`. That RC
-/// does not count is an accident in Composer's library, and changes which versions match.
+/// Such a comparison keeps its suffix as its bound instead of getting `-dev`. That RC does not
+/// count is an accident in Composer's library, but it changes which versions match.
 pub(super) fn has_hyphen_suffix(text: &str) -> bool {
     text.match_indices('-')
         .filter_map(|(at, _)| Suffix::read(&text[at + 1..]))

@@ -1,13 +1,13 @@
-//! Reading is linear. The guard measures no time: each text is half a million bytes, far
-//! above what is accepted from outside, so a scan that is quadratic in one of them takes
-//! 10^11 steps and the run does not come to an end while anybody waits.
+//! Parsing is linear. The test measures no time: each text is half a million bytes, far above what
+//! is accepted from outside, so a scan that is quadratic in one of them takes 10^11 steps and
+//! practically never ends.
 
 use super::normalise::normalise;
 use super::{Constraint, Stability};
 
 const BYTES: usize = 1 << 19;
 
-/// A head, a piece that is repeated, and a tail that disappoints whoever looked ahead.
+/// A head, a piece that is repeated, and a tail that makes any look-ahead fail.
 const TEXTS: [(&str, &str, &str); 16] = [
     ("1.0", " ", "x"),
     ("1.0-", " ", "- 2.0"),
@@ -28,10 +28,10 @@ const TEXTS: [(&str, &str, &str); 16] = [
 ];
 
 #[test]
-fn reading_is_linear_in_the_length_of_the_text() {
+fn parsing_is_linear_in_the_length_of_the_text() {
     for (head, piece, tail) in TEXTS {
         let text = format!("{head}{}{tail}", piece.repeat(BYTES / piece.len()));
-        // What the answers are is tested elsewhere; here they only have to come.
+        // The answers are tested elsewhere; here they only have to come.
         let _ = Constraint::parse_any_length(&text);
         let _ = normalise(&text);
         let _ = Stability::of_text(&text);

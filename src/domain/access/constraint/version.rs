@@ -13,8 +13,7 @@ use super::order::{Token, tokens};
 use super::scan::{control_character, trim};
 use super::suffix::{Suffix, Word};
 
-/// How finished a version is, from low to high. A patch release (`1.0-p1`) counts as
-/// stable.
+/// The stability of a version, from low to high. A patch release (`1.0-p1`) counts as stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stability {
     /// A named branch, a numeric branch, or anything that ends in `dev`.
@@ -30,7 +29,7 @@ pub enum Stability {
 }
 
 impl Stability {
-    /// The stability of a text that need not be a valid version. The text is read from
+    /// Returns the stability of a text that need not be a valid version. The text is scanned from
     /// its end, so what is not understood is stable.
     pub fn of_text(text: &str) -> Self {
         let text = match text.split_once('#') {
@@ -51,7 +50,7 @@ impl Stability {
         }
     }
 
-    /// The word that Composer uses: `dev`, `alpha`, `beta`, `RC` or `stable`.
+    /// Returns Composer's word: `dev`, `alpha`, `beta`, `RC` or `stable`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dev => "dev",
@@ -71,18 +70,17 @@ impl fmt::Display for Stability {
 
 /// A normalised version: numbered (`1.2.3.0-beta2`) or a named branch (`dev-main`).
 ///
-/// Equality is of value, for hashing too, so a set of versions answers whether a version
-/// is among those that a customer is frozen to: `v1.0`, `1.0.0` and `01.0+build` are one
-/// version. Named branches are equal to the same name only, byte for byte.
+/// Equality and hashing compare values, so a set of versions answers whether a version is among
+/// those that a customer is frozen to: `v1.0`, `1.0.0` and `01.0+build` are one version. Named
+/// branches are equal only to the same name, byte for byte.
 ///
-/// [`Ord`] is Composer's order among numbered versions. Composer has none for named
-/// branches and constraints never ask for one; so that ordered collections work, they
-/// stand below all numbered versions, by name. Lists for people are sorted with
-/// [`Version::listing_order`].
+/// [`Ord`] is Composer's ordering among numbered versions. Composer has none for named branches and
+/// constraints never need one; for ordered collections they sort below all numbered versions, by
+/// name. Lists for people are sorted with [`Version::listing_order`].
 ///
-/// Store the text that was given, not the normalised one: two oddities of Composer do not
-/// read back as themselves. `2023-01-31` becomes `2023.01.31`, which read again has a
-/// fourth part, and `1.0-STABLE` becomes `1.0.0.0-stable`, which read again is `1.0.0.0`.
+/// Store the original text, not the normalised one: two oddities of Composer do not survive a
+/// second parse. `2023-01-31` becomes `2023.01.31`, which parsed again gets a fourth number, and
+/// `1.0-STABLE` becomes `1.0.0.0-stable`, which parsed again is `1.0.0.0`.
 #[derive(Clone, Debug)]
 pub struct Version {
     normalised: Box<str>,
@@ -91,22 +89,22 @@ pub struct Version {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// The normalised text says all.
+    /// The normalised text is all there is.
     Named,
     Numbered(Box<[Token]>),
 }
 
 impl Version {
-    /// Reads a version as Composer does, with or without `v`, stability flag, alias and
-    /// build metadata.
+    /// Parses a version as Composer does, with or without `v`, stability flag, alias and build
+    /// metadata.
     ///
-    /// Three things that Composer's library lets pass are refused, because a check of
-    /// access must not read half a text: control characters other than tab, numbers of
-    /// more than 18 digits, and a blank inside anything but a named branch or an alias.
+    /// Three things that Composer's library accepts are refused, because an access check must not
+    /// ignore half a text: control characters other than tab, numbers of more than 18 digits, and a
+    /// blank inside anything but a named branch or an alias.
     ///
     /// # Errors
     ///
-    /// When the text is no version; the error names the class.
+    /// When the text is not a version; the error names the class.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         check(text)?;
         normalise::normalise(text).map_err(|refusal| {
@@ -118,7 +116,7 @@ impl Version {
         })
     }
 
-    /// The version that Composer gives to a VCS branch: `2.0` becomes
+    /// Returns the version that Composer gives to a VCS branch: `2.0` becomes
     /// `2.0.9999999.9999999-dev`, `main` becomes `dev-main`.
     ///
     /// # Errors
@@ -133,7 +131,7 @@ impl Version {
             .map_err(|_| VersionError::new(VersionProblem::NumberTooLong, name))
     }
 
-    /// The named branch `dev-<name>`.
+    /// Makes the named branch `dev-<name>`.
     pub(super) fn named(name: &str) -> Self {
         Self {
             normalised: format!("dev-{name}").into(),
@@ -141,7 +139,7 @@ impl Version {
         }
     }
 
-    /// A numbered version from its normalised text.
+    /// Makes a numbered version from its normalised text.
     pub(super) fn numbered(normalised: String) -> Self {
         let kind = Kind::Numbered(tokens(&normalised));
         Self {
@@ -150,7 +148,7 @@ impl Version {
         }
     }
 
-    /// The version with `-tail` behind its normalised text, as bounds have it.
+    /// Returns the version with `-tail` appended to its normalised text, for bounds.
     pub(super) fn with_tail(&self, tail: &str) -> Self {
         let normalised = format!("{}-{tail}", self.normalised);
         match self.kind {
@@ -162,17 +160,17 @@ impl Version {
         }
     }
 
-    /// The normalised text.
+    /// Returns the normalised text.
     pub fn as_str(&self) -> &str {
         &self.normalised
     }
 
-    /// Whether this is a named branch, which no range allows.
+    /// True for a named branch, which no range allows.
     pub fn is_named_branch(&self) -> bool {
         matches!(self.kind, Kind::Named)
     }
 
-    /// How finished the version is.
+    /// Returns the stability of the version.
     pub fn stability(&self) -> Stability {
         match self.kind {
             Kind::Named => Stability::Dev,
@@ -180,30 +178,30 @@ impl Version {
         }
     }
 
-    /// The order of lists for people, lowest first: named branches by name, then numbered
-    /// versions, with `dev-master`, `dev-trunk` and `dev-default` where `9999999-dev`
-    /// would stand. The three are equal here, so sort with a sort that is stable.
+    /// Compares for lists that people read, lowest first: named branches by name, then numbered
+    /// versions, with `dev-master`, `dev-trunk` and `dev-default` at the position of `9999999-dev`.
+    /// The three are equal here, so use a stable sort.
     pub fn listing_order(&self, other: &Self) -> Ordering {
         const DEFAULT_BRANCH: [Token; 3] = [Token::Number(9_999_999), Token::Dev, Token::End];
-        fn place(version: &Version) -> Option<&[Token]> {
+        fn rank(version: &Version) -> Option<&[Token]> {
             match (&version.kind, version.as_str()) {
                 (Kind::Numbered(tokens), _) => Some(tokens),
                 (Kind::Named, "dev-master" | "dev-trunk" | "dev-default") => Some(&DEFAULT_BRANCH),
                 (Kind::Named, _) => None,
             }
         }
-        match (place(self), place(other)) {
+        match (rank(self), rank(other)) {
             (None, None) => self.normalised.cmp(&other.normalised),
             (mine, theirs) => mine.cmp(&theirs),
         }
     }
 
-    /// The same version in the terms of the `semver` crate, if it has three parts (a
-    /// fourth of zero is left out) and at most one stability word.
+    /// Converts the version to the `semver` crate's, if it has three numbers (a fourth of zero is
+    /// dropped) and at most one stability word.
     ///
-    /// Stability words become numbers (dev 0, alpha 1, beta 2, RC 3), because their names
-    /// sort wrongly there; `1.2.3-beta4` is `1.2.3-2.4`. Patches, numeric branches, most
-    /// dated versions and `-dev` behind another word have no place in `semver`.
+    /// Stability words become numbers (dev 0, alpha 1, beta 2, RC 3), because their names sort
+    /// wrongly there; `1.2.3-beta4` is `1.2.3-2.4`. Patches, numeric branches, most dated versions
+    /// and `-dev` after another word have no equivalent in `semver`.
     pub fn to_semver(&self) -> Option<semver::Version> {
         let Kind::Numbered(tokens) = &self.kind else {
             return None;
@@ -239,7 +237,7 @@ impl Version {
     }
 }
 
-/// What every text of a version must pass before it is read.
+/// Checks what every text of a version must satisfy before it is parsed.
 fn check(text: &str) -> Result<(), VersionError> {
     if text.len() > MAX_BYTES {
         return Err(VersionError::new(VersionProblem::TooLong, text));

@@ -1,4 +1,4 @@
-//! What is kept of disputes and refunds.
+//! The histories of disputes and refunds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,25 +8,24 @@ use crate::domain::billing::fact::DisputeStage;
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 
-/// What is kept of a dispute.
+/// The history of a dispute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeHistory {
-    /// The newest standing; of one instant the greatest.
+    /// The newest stage; of one instant the greatest.
     pub stage: (Timestamp, DisputeStage),
-    /// Every id that an event ties it to.
+    /// Every id that an event links it to.
     pub ids: BTreeSet<ObjectKey>,
-    /// Every account that its ids were ever found to lead to. References only grow, so this
-    /// does, and can be added to when only some of the references are at hand.
+    /// Every account that its ids were ever traced to. Payment links only grow, so this does too,
+    /// and more can be added when only some of the links are loaded.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<ObjectKey>,
-    /// Admin act: newest deciding instant whose flag, that nobody is known to own this, was
-    /// cleared.
+    /// Admin act: the newest deciding instant whose `unlinked` flag was cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Timestamp>,
 }
 
 impl DisputeHistory {
-    /// A dispute that nothing ties to an account yet.
+    /// Creates the history of a dispute that is not linked to an account yet.
     pub const fn new(at: Timestamp, stage: DisputeStage) -> Self {
         Self {
             stage: (at, stage),
@@ -36,7 +35,7 @@ impl DisputeHistory {
         }
     }
 
-    /// A person should look at it, whoever owns it.
+    /// True if a person should look at the dispute, even if its account is unknown.
     pub const fn needs_a_look(&self) -> bool {
         match self.stage.1 {
             DisputeStage::Warning | DisputeStage::Open | DisputeStage::Lost => true,
@@ -44,36 +43,35 @@ impl DisputeHistory {
         }
     }
 
-    /// An event shows the dispute.
+    /// Merges an event that shows the dispute.
     pub fn join(&mut self, at: Timestamp, stage: DisputeStage, ids: &BTreeSet<ObjectKey>) {
         self.stage = self.stage.max((at, stage));
         self.ids.extend(ids.iter().cloned());
     }
 }
 
-/// What is kept of the refunds of one payment.
+/// The history of the refunds of one payment.
 ///
-/// A payment can go back in parts, and how much it was can be told before or after. So there is
-/// one of these for a payment of which nothing went back, too, if its provider tells of refunds
-/// part by part; it is tied to no account then, and nobody's customer loads it.
+/// A payment can be refunded in parts, and its amount can become known before or after them. So,
+/// for a provider that reports refunds in parts, a payment without refunds has a history too; it is
+/// linked to no account then, and no customer loads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RefundHistory {
-    /// What each charge or adjustment said last.
+    /// The latest report of each charge or adjustment.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<ObjectKey, RefundPart>,
-    /// The newest word on how much the payment was; of one instant the greatest.
+    /// The newest amount of the payment; of one instant the greatest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub charged: Option<(Timestamp, i64)>,
-    /// Every id that an event ties it to.
+    /// Every id that an event links it to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub ids: BTreeSet<ObjectKey>,
-    /// Every account that its ids were ever found to lead to. References only grow, so this
-    /// does, and can be added to when only some of the references are at hand.
+    /// Every account that its ids were ever traced to. Payment links only grow, so this does too,
+    /// and more can be added when only some of the links are loaded.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub accounts: BTreeSet<ObjectKey>,
-    /// Admin act: newest deciding instant whose flag, that nobody is known to own this, was
-    /// cleared.
+    /// Admin act: the newest deciding instant whose `unlinked` flag was cleared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Timestamp>,
 }
@@ -83,31 +81,32 @@ pub struct RefundHistory {
 pub struct RefundPart {
     /// Provider time.
     pub at: Timestamp,
-    /// With it all of the payment has gone back.
+    /// True if all of the payment has been given back with it.
     pub full: bool,
-    /// How much it gave back, in the currency's smallest unit.
+    /// The amount given back, in the currency's smallest unit.
     pub amount: i64,
 }
 
 impl RefundHistory {
-    /// An event shows a part.
+    /// Merges an event that shows a part.
     pub fn join(&mut self, key: &ObjectKey, part: RefundPart, ids: &BTreeSet<ObjectKey>) {
         let known = self.parts.entry(key.clone()).or_insert(part);
         *known = part.max(*known);
         self.ids.extend(ids.iter().cloned());
     }
 
-    /// An event says how much the payment was.
+    /// Merges an event that shows the amount of the payment.
     pub fn join_charged(&mut self, at: Timestamp, amount: i64) {
         self.charged = self.charged.max(Some((at, amount)));
     }
 
-    /// The newest instant of any part; `None` while nothing went back.
+    /// Returns the newest instant of any part; `None` while nothing was given back.
     pub fn newest(&self) -> Option<Timestamp> {
         self.parts.values().map(|part| part.at).max()
     }
 
-    /// Whether all of the payment went back: as one part says, or as the parts sum to.
+    /// Reports whether all of the payment was given back, as one part states or as the parts sum up
+    /// to.
     pub fn is_full(&self) -> bool {
         let given_back = self
             .parts

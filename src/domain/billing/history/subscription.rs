@@ -1,4 +1,4 @@
-//! What is kept of a subscription.
+//! The history of a subscription.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::domain::billing::tie_break::Observation;
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 
-/// What is kept of a subscription.
+/// The history of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubscriptionHistory {
@@ -20,23 +20,23 @@ pub struct SubscriptionHistory {
     /// Terminal facts of the newest terminal instant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
-    /// Newest instant of any `active` or `trialing` fact.
+    /// The newest instant of any `active` or `trialing` fact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub good_at: Option<Timestamp>,
     /// Payments at or after `good_at`, and bad statuses after it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub trail: BTreeSet<(Timestamp, Mark)>,
-    /// `incomplete` was seen.
+    /// True if `incomplete` was seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub seen_pending: bool,
-    /// A status was seen that only a subscription which began can have, or a payment.
+    /// True if a payment was seen, or a status that only a subscription can have that has begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub seen_access: bool,
-    /// The newest fact whose status is not known here; of one instant the greatest word.
+    /// The newest fact with an unknown status; of one instant the greatest word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<(Timestamp, String)>,
-    /// The account that the newest fact names which names one; of one instant the greatest.
-    /// Counts where the deciding fact names none.
+    /// The account of the newest fact that names one; of one instant the greatest. It counts where
+    /// the deciding fact names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payer: Option<(Timestamp, ObjectKey)>,
 }
@@ -46,12 +46,12 @@ pub struct SubscriptionHistory {
 pub struct Terminal {
     /// Provider time.
     pub at: Timestamp,
-    /// The states, with the end that the payload gives.
+    /// The states, each with the time of the end that the payload has.
     pub states: BTreeSet<(SubscriptionState, Option<Timestamp>)>,
 }
 
-/// What happened to a subscription at an instant, in the order in which it counts within one: a
-/// payment beats a failure, for an invoice never fails after it was paid.
+/// A mark on the trail of a subscription, sorted by precedence within one instant: a payment beats
+/// a failure, because an invoice never fails after it was paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
@@ -68,7 +68,7 @@ pub enum Mark {
 }
 
 impl SubscriptionHistory {
-    /// An event shows the subscription.
+    /// Merges an event that shows the subscription.
     pub fn join_state(&mut self, at: Timestamp, fact: &SubscriptionFact) {
         self.join_payer(at, fact.state.account.as_ref());
         match &fact.state.status {
@@ -90,7 +90,7 @@ impl SubscriptionHistory {
         let observation = Observation {
             state: fact.state.clone(),
             before: fact.before.clone(),
-            born: fact.born,
+            created: fact.created,
             request: fact.request.clone(),
         };
         self.recent.join(at, observation);
@@ -109,7 +109,7 @@ impl SubscriptionHistory {
         self.join_mark(at, Mark::Success);
     }
 
-    /// The newest instant of anything kept.
+    /// Returns the newest instant of anything in the history.
     pub fn newest(&self) -> Option<Timestamp> {
         let trail = self.trail.last().map(|(at, _)| *at);
         let unknown = self.unknown.as_ref().map(|(at, _)| *at);
@@ -119,7 +119,7 @@ impl SubscriptionHistory {
             .max(unknown)
     }
 
-    /// The newest instant of a fact with a known status.
+    /// Returns the newest instant of a fact with a known status.
     pub fn newest_known(&self) -> Option<Timestamp> {
         self.recent
             .newest()
@@ -156,8 +156,8 @@ impl SubscriptionHistory {
         self.trim();
     }
 
-    /// Leaves out of the trail what the newest good status settled. Payments of its instant
-    /// stay: nothing says which of the two came first.
+    /// Drops marks from the trail that the newest good status makes irrelevant. Payments of its
+    /// instant stay: nothing tells which of the two came first.
     fn trim(&mut self) {
         let Some(good_at) = self.good_at else { return };
         self.trail.retain(|(at, mark)| match mark {

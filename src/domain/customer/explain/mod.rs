@@ -1,8 +1,8 @@
-//! Why a customer is shown as it is: as data, and in sentences.
+//! Explains the derived state of a customer, as data and in sentences.
 //!
-//! Worked out from the same [`Dossier`] as what is shown, so it cannot tell another story.
-//! Nothing in it depends on the order in which events came: times are the provider's, except
-//! those of what an admin did.
+//! The explanation comes from the same [`Dossier`] as the derived state, so the two cannot differ.
+//! Nothing in it depends on the order of events: times are the provider's, except those of admin
+//! acts.
 
 use crate::domain::apply::working_set::{Account, Subscription, WorkingSet};
 use crate::domain::billing::assessment::{Assessment, Standing, Verdict};
@@ -15,130 +15,131 @@ use crate::domain::time::Timestamp;
 
 mod words;
 
-/// Most steps that are foretold. A subscription has two at most: the end of a grace, and its own.
+/// Maximum number of predicted steps. A subscription has at most two: the end of its grace, and its
+/// own end.
 const MOST_STEPS: usize = 20;
 
-/// Why a customer is shown as it is.
+/// The explanation of a customer's derived state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The status: `active`, `suspended`, `frozen` or `expired`.
     pub status: &'static str,
-    /// Why, in one word or the admin's.
+    /// The reason, as a word of ours or in the admin's words.
     pub reason: Option<String>,
-    /// What was released until then is reachable, for a frozen customer.
+    /// For a frozen customer: everything released until then is accessible.
     pub frozen_at: Option<Timestamp>,
-    /// Everything that holds the customer.
+    /// The holds on the customer.
     pub holds: Vec<HoldCause>,
-    /// An admin's reactivation that holds against the word of billing.
+    /// The admin's courtesy that is in effect against the verdict of billing.
     pub courtesy: Option<CourtesyCause>,
-    /// Disputes and refunds that no longer hold the customer, by an admin's word.
+    /// Disputes and refunds that an admin waived, so that they no longer hold the customer.
     pub waived: Vec<String>,
-    /// What the subscriptions say together: the best of those that count; `None` if none does.
+    /// The verdict of billing: the best of the subscriptions that count; `None` if none does.
     pub verdict: Option<Verdict>,
     /// The subscriptions, and how each counts.
     pub subscriptions: Vec<SubscriptionCause>,
     /// The billing accounts, and how each was linked.
     pub accounts: Vec<AccountCause>,
-    /// What timers will do if nothing happens before, in order.
+    /// The steps that timers will take if no event comes before, in order.
     pub next: Vec<Step>,
-    /// The same in sentences.
+    /// The explanation in sentences.
     pub summary: Vec<String>,
 }
 
 /// A hold and its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldCause {
-    /// What kind of hold.
+    /// The kind of hold.
     pub hold: Hold,
-    /// What it makes of the status by itself.
+    /// The status that this hold alone would lead to.
     pub status: &'static str,
-    /// Why, in one word or the admin's.
+    /// The reason, as a word of ours or in the admin's words.
     pub reason: Option<String>,
-    /// The status is this hold's: an admin's comes first, then the strictest.
+    /// True if this hold decides the status: an admin's comes first, then the strictest.
     pub decides: bool,
-    /// Since when: provider time; of an admin's hold the local clock.
+    /// The start: provider time; for an admin's hold the local clock.
     pub since: Option<Timestamp>,
     /// The dispute, or the charge or adjustment of a refund.
     pub subject: Option<String>,
-    /// The subscriptions that billing's hold rests on.
+    /// The subscriptions behind a hold by billing.
     pub subscriptions: Vec<String>,
 }
 
-/// An admin's reactivation against the word of billing.
+/// A courtesy and the conditions under which it lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CourtesyCause {
-    /// Since when, by the local clock.
+    /// The start, by the local clock.
     pub since: Timestamp,
-    /// It lasts while this is what billing says.
+    /// It lasts while this is the verdict of billing.
     pub verdict: Verdict,
-    /// And until a subscription is good at an instant of the provider's time after this one.
+    /// It also ends when a subscription is good at an instant (provider time) after this one.
     pub until_good_after: Timestamp,
 }
 
 /// A subscription and how it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionCause {
-    /// Who bills.
+    /// The provider that bills.
     pub provider: Provider,
     /// The provider's id.
     pub id: String,
-    /// Live, not test.
+    /// True for live, false for test.
     pub livemode: bool,
     /// The billing account that pays.
     pub account: Option<String>,
-    /// The provider's word; `None` while no known status was seen.
+    /// The provider's status; `None` while no known status was seen.
     pub status: Option<String>,
-    /// What kind of standing that is.
+    /// The standing of the subscription.
     pub standing: Standing,
-    /// How it counts under the policy; `None` if it does not.
+    /// The verdict under the policy; `None` if the subscription does not count.
     pub verdict: Option<Verdict>,
     /// The instant of the facts that decided its status.
     pub decided_at: Option<Timestamp>,
-    /// These facts allowed another status too; the one with least access was taken.
+    /// True if these facts allow another status too; the one with the least access was chosen.
     pub ambiguous: bool,
-    /// When the failure began that has not been healed.
+    /// The start of the current failure.
     pub failing_since: Option<Timestamp>,
-    /// When it was paused, if it is.
+    /// The start of the current pause.
     pub paused_since: Option<Timestamp>,
-    /// When it ended, if it has.
+    /// The time of its end.
     pub ended_at: Option<Timestamp>,
-    /// When it is scheduled to end.
+    /// The time of its scheduled end.
     pub cancel_at: Option<Timestamp>,
-    /// When a timer changes this.
+    /// The next time at which a timer changes this.
     pub due_at: Option<Timestamp>,
-    /// The same in a sentence.
+    /// The same as a sentence.
     pub because: String,
 }
 
 /// A billing account and how it was linked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountCause {
-    /// Who bills.
+    /// The provider that bills.
     pub provider: Provider,
     /// The provider's id.
     pub id: String,
-    /// Live, not test.
+    /// True for live, false for test.
     pub livemode: bool,
-    /// How it found its customer.
+    /// The way in which it was linked to its customer.
     pub tie: Tie,
-    /// When the provider deleted it.
+    /// The time at which the provider deleted it.
     pub removed_at: Option<Timestamp>,
 }
 
-/// What a timer will do.
+/// A step that a timer will take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// When.
+    /// The time of the step.
     pub at: Timestamp,
     /// The status from then on; it may be the same.
     pub status: &'static str,
-    /// Why, in one word or the admin's.
+    /// The reason, as a word of ours or in the admin's words.
     pub reason: Option<String>,
-    /// The subscriptions that stand otherwise from then on.
+    /// The subscriptions whose standing or verdict changes.
     pub subscriptions: Vec<String>,
 }
 
-/// Explains a customer of a working set that holds all accounts of the same addresses.
+/// Explains a customer. The working set must contain all accounts of the same addresses.
 pub fn explain(working_set: &WorkingSet, group: &Group, now: Timestamp) -> Explanation {
     let dossier = Dossier::new(working_set, group, now);
     let shown = dossier.derive();
@@ -255,7 +256,7 @@ fn accounts(working_set: &WorkingSet, dossier: &Dossier<'_>) -> Vec<AccountCause
         .collect()
 }
 
-/// What comes when nothing comes: the customer derived at each due time in turn.
+/// Predicts the steps if no event comes, by deriving the customer at each due time in turn.
 fn steps<'a>(
     working_set: &'a WorkingSet,
     group: &Group,

@@ -8,13 +8,13 @@ use crate::domain::identity::links::Tie;
 use crate::domain::policy::{OnCollectionPause, OnPaymentFailed, Policy};
 use crate::domain::time::Timestamp;
 
-/// Most subscriptions, accounts and steps that are told one by one; the data has all of them.
+/// Maximum number of subscriptions, accounts and steps told one by one; the data has all of them.
 const MOST_TOLD: usize = 10;
 
-/// All sentences, what decides first.
+/// Returns all sentences, the deciding one first.
 pub(super) fn summary(it: &Explanation, status: Status, by_list: bool) -> Vec<String> {
     let mut sentences = vec![headline(it)];
-    sentences.extend(lookup_keys(status, by_list));
+    sentences.extend(kept_access(status, by_list));
     let others = it.holds.iter().filter(|hold| !hold.decides);
     sentences.extend(others.map(also));
     if !it.waived.is_empty() {
@@ -50,7 +50,7 @@ fn some(
     sentences.take(MOST_TOLD).chain(more)
 }
 
-/// Why the status is what it is.
+/// Returns the sentence about the reason of the status.
 fn headline(it: &Explanation) -> String {
     if let Some(hold) = it.holds.iter().find(|hold| hold.decides) {
         return decided(hold, it.verdict);
@@ -82,10 +82,10 @@ fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
     let status = hold.status;
     match hold.hold {
         Hold::Billing => {
-            let said = said(verdict);
+            let best = described(verdict);
             format!(
                 "The customer is {status} by billing: no subscription counts as good, and the best \
-                 {said}. That ends when one counts as good."
+                 {best}. That ends when one counts as good."
             )
         }
         Hold::Manual => {
@@ -110,7 +110,7 @@ fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
     }
 }
 
-/// A hold that does not decide.
+/// Returns the sentence about a hold that does not decide.
 fn also(hold: &HoldCause) -> String {
     let status = hold.status;
     match hold.hold {
@@ -136,14 +136,14 @@ fn money(hold: &HoldCause) -> String {
 }
 
 fn by_courtesy(courtesy: &CourtesyCause) -> String {
-    let (said, at) = (said(Some(courtesy.verdict)), courtesy.since);
+    let (best, at) = (described(Some(courtesy.verdict)), courtesy.since);
     format!(
         "An admin reactivated the customer on {at}, although no subscription counts as good, and \
-         the best {said}. That lasts until billing says something else."
+         the best {best}. That lasts until billing says something else."
     )
 }
 
-const fn said(verdict: Option<Verdict>) -> &'static str {
+const fn described(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Good) => "is good",
         Some(Verdict::Failing) => "has a failed payment",
@@ -153,8 +153,8 @@ const fn said(verdict: Option<Verdict>) -> &'static str {
     }
 }
 
-/// What a frozen customer keeps.
-fn lookup_keys(status: Status, by_list: bool) -> Option<String> {
+/// Returns the sentence about what a frozen customer keeps.
+fn kept_access(status: Status, by_list: bool) -> Option<String> {
     match status {
         Status::Frozen { .. } if by_list => {
             Some("It keeps exactly the versions that the admin listed.".to_owned())
@@ -164,7 +164,7 @@ fn lookup_keys(status: Status, by_list: bool) -> Option<String> {
     }
 }
 
-/// How a subscription stands, and why.
+/// Returns the sentence about the assessment of a subscription.
 pub(super) fn subscription(
     id: &str,
     it: &Assessment,
@@ -292,7 +292,7 @@ fn ended(it: &Assessment, removed_at: Option<Timestamp>, policy: &Policy) -> Str
 
 fn account(it: &AccountCause) -> String {
     let id = &it.id;
-    let tied = match &it.tie {
+    let linked = match &it.tie {
         Tie::Pin => "is tied to the customer by an admin".to_owned(),
         Tie::ExternalId => "belongs to the customer by its external id".to_owned(),
         Tie::Email {
@@ -313,7 +313,7 @@ fn account(it: &AccountCause) -> String {
     let removed = it
         .removed_at
         .map(|at| format!("; the provider deleted it on {at}"));
-    format!("Account {id} {tied}{}.", removed.unwrap_or_default())
+    format!("Account {id} {linked}{}.", removed.unwrap_or_default())
 }
 
 fn step(it: &Step, before: &str) -> String {
@@ -337,7 +337,7 @@ fn since(at: Option<Timestamp>) -> String {
     at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins ids as `a`, `a and b`, or `a, b and c`.
 fn list<'a>(ids: impl Iterator<Item = &'a str>) -> String {
     let ids: Vec<&str> = ids.collect();
     match ids.split_last() {
