@@ -17,9 +17,9 @@
 //! the request again. Refusals below 500 are answers like any other.
 //!
 //! The guarantee: the changes of a request are made at most once, even if the process dies at any
-//! point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is finished even
-//! if its sender hangs up. Refused: letting the second request wait for the first, which would
-//! occupy connections for senders that have often given up already.
+//! point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is
+//! finished even if its sender hangs up. Refused: letting the second request wait for the first,
+//! which would occupy connections for senders that have often given up already.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
