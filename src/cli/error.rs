@@ -3,8 +3,8 @@
 use crate::client::RequestError;
 use crate::config::ConfigErrors;
 use crate::demo::DemoError;
+use crate::pipeline::admin_tokens::AdminTokenError;
 use crate::pipeline::replay::ReplayError;
-use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::simulate::SimulateError;
@@ -31,7 +31,7 @@ pub enum CliError {
     Random(#[from] RandomError),
     /// No token was made.
     #[error("no token was made")]
-    Token(#[from] TokenError),
+    Token(#[from] AdminTokenError),
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),

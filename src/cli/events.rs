@@ -11,9 +11,9 @@ use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::output;
-use crate::pipeline::bulk_replay;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
+use crate::pipeline::{bulk_replay, events};
 use crate::provider::Spec;
 use crate::server::open_store;
 use crate::store::{Actor, EventFilter, EventRecord, Store, Window};
@@ -121,17 +121,13 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
                 number: 1,
                 size: args.limit,
             };
-            let listed = store
-                .read()
-                .await?
-                .event_list(&args.app.app, &filter, &window)
-                .await?;
+            let listed = events::list(&store, &args.app.app, &filter, &window).await?;
             for event in &listed.rows {
                 output::line(&row(event));
             }
         }
         EventsCommand::Show { app, id } => {
-            let found = store.read().await?.event_find(&app.app, &id).await?;
+            let found = events::find(&store, &app.app, &id).await?;
             let event = found.ok_or_else(|| missing(&id))?;
             output::line(&row(&event));
             output::line(&format!(

@@ -13,7 +13,7 @@ use crate::config::Loaded;
 use crate::domain::role;
 use crate::http::Roles;
 use crate::output;
-use crate::pipeline::tokens::AdminTokenOrder;
+use crate::pipeline::admin_tokens::AdminTokenOrder;
 use crate::provider;
 use crate::server::Server;
 use crate::telemetry;

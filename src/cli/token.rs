@@ -12,8 +12,8 @@ use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::output;
+use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
 use crate::pipeline::order::Order;
-use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
 use crate::server::open_store;
 use crate::store::{Actor, Store};
 
@@ -44,21 +44,21 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
         expires_in_days,
     } = command;
     let store = open_store(&loaded.config).await?;
-    if let Some(app) = &app
-        && store.read().await?.app_find(app).await?.is_none()
-    {
-        return Err(CliError::Usage {
-            what: format!("there is no app `{app}`"),
-            right: "name an app that exists, or none for a token of all apps".to_owned(),
-        });
-    }
     let wanted = AdminTokenOrder {
         name,
         role,
-        app,
+        app: app.clone(),
         expires_in_days,
     };
-    let text = create(&store, wanted).await?;
+    let text = match (create(&store, wanted).await, app) {
+        (Err(CliError::Token(AdminTokenError::NoApp)), Some(app)) => {
+            return Err(CliError::Usage {
+                what: format!("there is no app `{app}`"),
+                right: "name an app that exists, or none for a token of all apps".to_owned(),
+            });
+        }
+        (result, _) => result?,
+    };
     store.close().await;
     output::line(text.expose());
     Ok(ExitCode::SUCCESS)
@@ -67,12 +67,9 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
 /// Makes an admin token and returns its text, which is stored nowhere.
 pub(super) async fn create(store: &Store, wanted: AdminTokenOrder) -> Result<TokenText, CliError> {
     let order = Order {
-        app: wanted.app.clone().unwrap_or_else(AppSlug::default_app),
+        app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: SystemClock.now(),
     };
-    let mut tx = store.begin().await?;
-    let (_, text) = tokens::issue_admin(&mut tx, &order, wanted).await?;
-    tx.commit().await?;
-    Ok(text)
+    Ok(admin_tokens::issue(store, &order, wanted).await?.text)
 }

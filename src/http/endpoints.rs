@@ -17,6 +17,7 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
+use crate::pipeline::secrets;
 use crate::provider::Secret;
 use crate::store::secret::SealedSecret;
 use crate::store::{Store, StoreError};
@@ -182,9 +183,7 @@ impl Endpoints {
 
     async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>, StoreError> {
         let inner = &*self.inner;
-        let mut tx = inner.store.read().await?;
-        let sealed = tx.secret_list_current(inner.clock.now()).await?;
-        drop(tx);
+        let sealed = secrets::list_current(&inner.store, inner.clock.now()).await?;
         let mut endpoints = by_endpoint(&inner.fixed);
         for sealed in sealed {
             let key = (sealed.secret.app.clone(), sealed.secret.provider);

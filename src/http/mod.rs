@@ -7,7 +7,8 @@
 //! paths and methods and for handlers that panic.
 
 pub mod access;
-pub mod admin;
+mod admin;
+mod api;
 mod apps;
 pub mod auth;
 #[cfg(test)]

@@ -50,18 +50,24 @@ impl From<ProcessError> for ReplayError {
 ///
 /// The age of its signature no longer matters: that was judged when it was received.
 ///
+/// It is audited after it was published: a broker takes no part in a transaction, and a replay
+/// that is audited and never comes would mislead more than one that comes unaudited.
+///
 /// # Errors
 /// See [`ReplayError`].
 pub async fn replay_one(
     store: &Store,
     publisher: &dyn Publisher,
-    app: &AppSlug,
+    by: &Order,
     event_id: &str,
     force: bool,
-    now: Timestamp,
 ) -> Result<(), ReplayError> {
-    let message = order(store, app, event_id, force, now).await?;
-    Ok(publisher.publish(message).await?)
+    let message = order(store, &by.app, event_id, force, by.now).await?;
+    publisher.publish(message).await?;
+    let mut tx = store.begin().await?;
+    let details = json!({"event_id": event_id, "force": force});
+    by.audit(&mut tx, None, "event_replay", details).await?;
+    Ok(tx.commit().await?)
 }
 
 /// The effect that a replay would have.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +23,7 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::pipeline::order::Order;
-use crate::pipeline::plans::put_settings;
+use crate::pipeline::setup;
 use crate::pipeline::spool::Spooling;
 use crate::provider::{self, Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
@@ -289,31 +288,20 @@ async fn prepare(
     roles: Roles,
     clock: &dyn Clock,
 ) -> Result<bool, StoreError> {
-    let now = clock.now();
-    let mut tx = store.begin_in(&AppSlug::default_app()).await?;
-    let first_start = tx.app_ensure_default(now).await?;
     let order = Order {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
-        now,
+        now: clock.now(),
     };
-    if first_start {
-        let details = json!({"slug": order.app, "from": null, "to": order.app});
-        order.audit(&mut tx, None, "app_create", details).await?;
-    }
-    if roles.worker {
-        let mut plans = Vec::new();
-        for provider in provider::names() {
-            let settings = config.provider(provider);
-            let prices = settings.and_then(|settings| settings.prices.as_ref());
-            for (price, grants) in prices.into_iter().flatten() {
-                plans.push((provider, price.clone(), grants.clone()));
-            }
+    let mut plans = Vec::new();
+    for provider in provider::names() {
+        let settings = config.provider(provider);
+        let prices = settings.and_then(|settings| settings.prices.as_ref());
+        for (price, grants) in prices.into_iter().flatten() {
+            plans.push((provider, price.clone(), grants.clone()));
         }
-        put_settings(&mut tx, &order, &plans).await?;
     }
-    tx.commit().await?;
-    Ok(first_start)
+    setup::prepare(store, &order, roles.worker.then_some(&plans)).await
 }
 
 fn open_vault(config: &Config) -> Result<Vault, VaultError> {

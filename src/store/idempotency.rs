@@ -4,8 +4,12 @@
 //! A request changes things in transactions of its own, and the answer is only known after them.
 //! If the process dies in between, a repetition must not change things a second time. So every
 //! transaction that commits on behalf of a reserved request sets a mark in the reservation, in
-//! the same commit: whether a request took effect and whether its row says so cannot differ. The
-//! reservation travels as a task-local, so that handlers and use cases need not know of keys.
+//! the same commit: whether a request took effect and whether its row says so cannot differ.
+//!
+//! The reservation travels as a task-local, so that handlers and use cases need not know of keys:
+//! [`on_behalf_of`] sets it around the request, [`Store::begin`](super::Store::begin) puts it into
+//! each [`Tx`] that it begins meanwhile, and [`Tx::commit`] sets the mark. Work that the request
+//! spawns as another task is not covered.
 //!
 //! The mark is a fence too. A request that holds a reservation for too long is taken for dead, and
 //! another may take it over; should the first wake up again, its commit fails.
@@ -21,24 +25,24 @@ pub const KEPT: Duration = Duration::from_hours(24);
 
 /// How long a request may take before another one with the same key may begin anew. Longer than
 /// any request takes: the store's own limits end a statement long before.
-const HOLD: Duration = Duration::from_mins(1);
+const TAKEN_FOR_DEAD: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
-    static HELD: Hold;
+    static RESERVATION: Reservation;
 }
 
 /// A reservation, as its holder knows it.
 #[derive(Clone, Debug)]
-pub struct Hold {
+pub struct Reservation {
     id: String,
     holder: String,
 }
 
-/// The result of an attempt to reserve.
+/// The outcome of an attempt to reserve a request.
 #[derive(Debug)]
-pub enum Reservation {
+pub enum Attempt {
     /// The request may run.
-    Held(Hold),
+    Reserved(Reservation),
     /// It ran, and this is its answer, sealed.
     Answered(Vec<u8>),
     /// It is running.
@@ -58,14 +62,15 @@ record! {
     }
 }
 
-/// Runs work whose transactions count as those of a reserved request.
-pub async fn holding<F: Future>(hold: Hold, work: F) -> F::Output {
-    HELD.scope(hold, work).await
+/// Does work on behalf of a reserved request: every transaction that it begins and commits marks
+/// the reservation as having taken effect.
+pub async fn on_behalf_of<F: Future>(reservation: Reservation, work: F) -> F::Output {
+    RESERVATION.scope(reservation, work).await
 }
 
-/// The reservation that this task works for.
-pub(super) fn held() -> Option<Hold> {
-    HELD.try_with(Clone::clone).ok()
+/// The reservation of the request that this task works on behalf of.
+pub(super) fn current_reservation() -> Option<Reservation> {
+    RESERVATION.try_with(Clone::clone).ok()
 }
 
 impl Tx {
@@ -80,7 +85,7 @@ impl Tx {
         fingerprint: &str,
         holder: String,
         now: Timestamp,
-    ) -> Result<Reservation, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         // One statement, so that of two requests at once one gets it. A row that has expired, or
         // that a dead holder left without any effect, is as good as absent.
         let sql = r"
@@ -106,13 +111,13 @@ impl Tx {
             &id,
             fingerprint,
             &holder,
-            now.plus(HOLD),
+            now.plus(TAKEN_FOR_DEAD),
             false,
             now.plus(KEPT),
             now,
         ];
         if self.execute(sql, binds).await? > 0 {
-            return Ok(Reservation::Held(Hold { id, holder }));
+            return Ok(Attempt::Reserved(Reservation { id, holder }));
         }
         let sql = r"
             SELECT fingerprint, held_until, took_effect, answer
@@ -122,15 +127,15 @@ impl Tx {
         let found: Option<Reserved> = self.fetch_opt(sql, binds![id]).await?;
         let Some(row) = found else {
             // It was released between the two statements; the next try will get it.
-            return Ok(Reservation::Running);
+            return Ok(Attempt::Running);
         };
         if row.fingerprint != fingerprint {
-            return Ok(Reservation::OtherRequest);
+            return Ok(Attempt::OtherRequest);
         }
         Ok(match row.answer {
-            Some(answer) => Reservation::Answered(answer),
-            None if row.took_effect && row.held_until <= now => Reservation::AnswerLost,
-            None => Reservation::Running,
+            Some(answer) => Attempt::Answered(answer),
+            None if row.took_effect && row.held_until <= now => Attempt::AnswerLost,
+            None => Attempt::Running,
         })
     }
 
@@ -140,11 +145,11 @@ impl Tx {
     /// When the database does not answer.
     pub async fn idempotency_answer(
         &mut self,
-        hold: &Hold,
+        reservation: &Reservation,
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET answer = $3 WHERE id = $1 AND holder = $2";
-        self.execute(sql, binds![&hold.id, &hold.holder, sealed])
+        self.execute(sql, binds![&reservation.id, &reservation.holder, sealed])
             .await?;
         Ok(())
     }
@@ -156,14 +161,14 @@ impl Tx {
     /// When the database does not answer.
     pub async fn idempotency_release(
         &mut self,
-        hold: &Hold,
+        reservation: &Reservation,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ours = binds![&hold.id, &hold.holder];
+        let ours = binds![&reservation.id, &reservation.holder];
         let sql = "DELETE FROM idempotency_keys WHERE id = $1 AND holder = $2 AND NOT took_effect";
         if self.execute(sql, ours).await? == 0 {
             let sql = "UPDATE idempotency_keys SET held_until = $3 WHERE id = $1 AND holder = $2";
-            self.execute(sql, binds![&hold.id, &hold.holder, now])
+            self.execute(sql, binds![&reservation.id, &reservation.holder, now])
                 .await?;
         }
         Ok(())
@@ -179,10 +184,13 @@ impl Tx {
     }
 
     /// Notes that this transaction changes something on behalf of a reserved request.
-    pub(super) async fn idempotency_mark(&mut self, hold: &Hold) -> Result<(), StoreError> {
+    pub(super) async fn idempotency_mark(
+        &mut self,
+        reservation: &Reservation,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET took_effect = $3 WHERE id = $1 AND holder = $2";
         match self
-            .execute(sql, binds![&hold.id, &hold.holder, true])
+            .execute(sql, binds![&reservation.id, &reservation.holder, true])
             .await?
         {
             0 => Err(StoreError::Overtaken),

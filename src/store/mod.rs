@@ -54,7 +54,7 @@ pub use customer::{CustomerFilter, Match};
 pub use event::{EventFilter, EventRecord};
 pub use flag::FlagFilter;
 pub use grant::HandGrant;
-use idempotency::Hold;
+use idempotency::Reservation;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
@@ -221,12 +221,15 @@ impl Store {
     /// Begins a transaction that may write. What must not run beside others on the same rows
     /// takes locks first: see [`Tx::lock_apps`] and [`begin_in`](Self::begin_in).
     ///
+    /// Within [`idempotency::on_behalf_of`] it belongs to the reserved request, which
+    /// [`Tx::commit`] marks as having taken effect.
+    ///
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let held = self.driver.has_many_writers().then(Held::default);
         let mut tx = self.handle(self.driver.begin().await?, held);
-        tx.hold = idempotency::held();
+        tx.reservation = idempotency::current_reservation();
         Ok(tx)
     }
 
@@ -252,7 +255,7 @@ impl Store {
         Tx {
             session,
             held,
-            hold: None,
+            reservation: None,
             statements: Arc::clone(&self.statements),
         }
     }
@@ -275,18 +278,19 @@ pub struct Tx {
     /// The locks that it has; `None` where the engine needs none.
     held: Option<Held>,
     /// The request with an `Idempotency-Key` that it changes something for.
-    hold: Option<Hold>,
+    reservation: Option<Reservation>,
     statements: Arc<AtomicU64>,
 }
 
 impl Tx {
-    /// Makes everything of this transaction durable.
+    /// Makes everything of this transaction durable, together with the mark of the reserved
+    /// request that it belongs to, if it does.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was changed, or the answer was lost.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        if let Some(hold) = self.hold.take() {
-            self.idempotency_mark(&hold).await?;
+        if let Some(reservation) = self.reservation.take() {
+            self.idempotency_mark(&reservation).await?;
         }
         self.session.commit().await
     }

@@ -1,14 +1,13 @@
 //! Plans: the packages that a provider's price or product buys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plans};
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The source of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,37 +18,15 @@ pub enum PlanSource {
     Environment,
 }
 
-impl PlanSource {
-    /// The word in columns and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Environment => "environment",
-        }
-    }
-}
+words!(PlanSource, or PlanSourceError {
+    Api = "api",
+    Environment = "environment",
+});
 
 /// A word that names no [`PlanSource`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a source of plans: `api` or `environment`")]
 pub struct PlanSourceError;
-
-impl FromStr for PlanSource {
-    type Err = PlanSourceError;
-    fn from_str(word: &str) -> Result<Self, PlanSourceError> {
-        match word {
-            "api" => Ok(Self::Api),
-            "environment" => Ok(Self::Environment),
-            _ => Err(PlanSourceError),
-        }
-    }
-}
-
-impl fmt::Display for PlanSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -281,7 +281,7 @@ async fn fifty_concurrent_get_or_create_calls_get_the_same_customer() {
     let mut created = 0;
     for answer in join_all(calls).await {
         match answer {
-            GotOrCreated::Got(customer) => ids.insert(customer.id),
+            GotOrCreated::Got(found) => ids.insert(found.customer.id),
             GotOrCreated::Created(new) => {
                 created += 1;
                 ids.insert(new.customer.id)

@@ -3,7 +3,8 @@
 use tollgate::domain::customer::act::FreezeOrder;
 use tollgate::domain::id::{AppSlug, CustomerId};
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{Act, Order, act};
+use tollgate::pipeline::customers::{Act, act};
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::store::{Actor, CustomerFilter, Store, StoreError, Window};
 

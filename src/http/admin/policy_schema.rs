@@ -7,7 +7,10 @@ use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schem
 use utoipa::{PartialSchema, ToSchema};
 
 use super::policy::PolicyBody;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{
+    OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
+    OnPaymentFailed, Policy,
+};
 use crate::http::openapi::words::one_of;
 
 fn told(about: &str, schema: Object) -> ObjectBuilder {
@@ -26,8 +29,8 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_payment_failed",
             told(
-                "The effect of a failed payment, when no subscription is good and one is failing.",
-                one_of(["suspend", "keep"]),
+                "The effect when no subscription is good and one is failing.",
+                one_of(OnPaymentFailed::WORDS),
             ),
         ),
         (
@@ -37,56 +40,53 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "end_after",
             told(
-                "The time after which a failing subscription counts as ended.",
+                "How long a subscription may fail before it counts as ended.",
                 span(),
             ),
         ),
         (
             "on_end",
             told(
-                "The effect of the end of every subscription.",
-                one_of(["freeze", "expire"]),
+                "The effect when every subscription has ended.",
+                one_of(OnEnd::WORDS),
             ),
         ),
         (
             "on_pause",
             told(
-                "The effect of a pause, when the best subscription is paused.",
-                one_of(["suspend", "freeze", "keep"]),
+                "The effect when the best subscription is paused.",
+                one_of(OnPause::WORDS),
             ),
         ),
         (
             "on_collection_pause",
             told(
-                "The effect of a pause of collection, during which the subscription goes on.",
-                one_of(["keep", "suspend"]),
+                "The effect when the subscription runs on but collection is paused.",
+                one_of(OnCollectionPause::WORDS),
             ),
         ),
         (
             "on_dispute_opened",
             told(
-                "The effect of an open dispute, for which money was taken back.",
-                one_of(["flag", "suspend"]),
+                "The effect of an open dispute, once money was taken back.",
+                one_of(OnDisputeOpened::WORDS),
             ),
         ),
         (
             "on_dispute_lost",
             told(
                 "The effect of a lost dispute.",
-                one_of(["suspend", "expire", "keep"]),
+                one_of(OnDisputeLost::WORDS),
             ),
         ),
         (
             "on_full_refund",
-            told(
-                "The effect of a full refund of a payment.",
-                one_of(["flag", "expire", "keep"]),
-            ),
+            told("The effect of a full refund.", one_of(OnFullRefund::WORDS)),
         ),
         (
             "match_by_email",
             told(
-                "True if accounts are linked to customers by their first e-mail address.",
+                "Links billing accounts to customers by their first e-mail address.",
                 yes_or_no,
             ),
         ),

@@ -149,6 +149,48 @@ fn each_foreign_world_has_one_home() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Ways to begin a transaction of the store.
+const BEGINNINGS: [&str; 4] = [".begin()", ".begin_in(", "store.read()", ".read().await"];
+
+/// The first way in which a text begins a transaction. Formatting puts calls on lines of their
+/// own, so blanks do not count.
+fn beginning(text: &str) -> Option<&'static str> {
+    let lines = text.lines().map(str::trim);
+    let code: String = lines.filter(|line| !line.starts_with("//")).collect();
+    BEGINNINGS.into_iter().find(|it| code.contains(it))
+}
+
+#[test]
+fn http_begins_no_transaction() {
+    let sources = sources();
+    let http = sources
+        .iter()
+        // Unit tests in a file of their own may put into the store what they need.
+        .filter(|(file, _)| file.starts_with("http/") && !file.ends_with("_tests.rs"));
+    let begins = |(file, text): &(String, String)| Some(format!("{file}: {}", beginning(text)?));
+    let wrong: Vec<String> = http.filter_map(begins).collect();
+    assert_eq!(wrong, [""; 0], "call a use case of `pipeline` instead");
+}
+
+#[test]
+fn a_transaction_would_be_found() {
+    for (text, begins) in [
+        ("let mut tx = state.store.begin().await?;", true),
+        (
+            "let mut tx = state\n    .store\n    .begin_in(&order.app)\n    .await?;",
+            true,
+        ),
+        ("state\n    .store\n    .read()\n    .await?", true),
+        (
+            "customers::act(&state.store, &order, &id, act).await?",
+            false,
+        ),
+        ("// as store.begin() does", false),
+    ] {
+        assert_eq!(beginning(text).is_some(), begins, "{text}");
+    }
+}
+
 /// What the domain has no use for: waiting, clocks, stores, chance, and telling anybody.
 const IMPURE: &[&str] = &[
     "async",

@@ -1,14 +1,19 @@
-//! The refusals that several resources share, with their stable codes.
+//! Refusals that several resources share, with their stable codes.
 
 use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
+use crate::domain::validate::FieldError;
 use crate::http::ApiError;
-use crate::pipeline::customers::CustomerError;
-use crate::pipeline::licenses::LicenseError;
+use crate::pipeline::access::AccessError;
+use crate::pipeline::apps::AppError;
+use crate::pipeline::customers::{CustomerError, FindError};
 use crate::pipeline::replay::ReplayError;
-use crate::pipeline::tokens::TokenError;
 use crate::random::RandomError;
 use crate::vault::VaultError;
+
+pub(in crate::http) fn app_not_found() -> ApiError {
+    ApiError::not_found("app_not_found", "there is no such app")
+}
 
 pub(in crate::http) fn customer_not_found() -> ApiError {
     ApiError::not_found("customer_not_found", "there is no such customer")
@@ -58,23 +63,34 @@ impl From<CustomerError> for ApiError {
     }
 }
 
-impl From<TokenError> for ApiError {
-    fn from(error: TokenError) -> Self {
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
         match error {
-            TokenError::Store(error) => error.into(),
-            TokenError::Random(error) => error.into(),
+            FindError::Act(error) => error.into(),
+            FindError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<LicenseError> for ApiError {
-    fn from(error: LicenseError) -> Self {
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
         match error {
-            LicenseError::KeyTaken => {
-                Self::conflict("license_key_taken", "another licence has this key")
+            AppError::NotFound => app_not_found(),
+            AppError::Exists => Self::conflict("app_exists", "there is an app of this slug"),
+            AppError::Default => Self::conflict("app_default", "the app `default` always exists"),
+            AppError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NoPackage => {
+                Self::invalid_query(vec![FieldError::new("package", "is missing")])
             }
-            LicenseError::Store(error) => error.into(),
-            LicenseError::Random(error) => error.into(),
+            AccessError::Customer(error) => error.into(),
+            AccessError::Store(error) => error.into(),
         }
     }
 }
@@ -105,6 +121,6 @@ impl From<ReplayError> for ApiError {
     }
 }
 
-pub(super) fn event_not_found() -> ApiError {
+pub(in crate::http) fn event_not_found() -> ApiError {
     ApiError::not_found("event_not_found", "there is no such event")
 }

@@ -1,4 +1,4 @@
-//! Lists: which part is asked for, and how it is answered.
+//! Lists: reading which part of one is asked for, and answering with it.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -31,7 +31,7 @@ pub(in crate::http) struct Paging(pub(in crate::http) Window);
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct PagingQuery {
-    /// Which page, from 1 on. Does not go with `cursor`.
+    /// The number of the page, from 1 on. Cannot be combined with `cursor`.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295u64, default = 1)]
     page: Option<String>,
     /// Most rows of the answer.
@@ -40,7 +40,7 @@ pub(in crate::http) struct PagingQuery {
     /// The same as `page_size`.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     per_page: Option<String>,
-    /// Walks the list: empty at first, then `meta.next_cursor` of the answer before.
+    /// Walks the list: empty at first, then `meta.next_cursor` of the previous answer.
     cursor: Option<String>,
 }
 
@@ -56,20 +56,19 @@ impl FromRequestParts<AppState> for Paging {
     }
 }
 
-/// What a list is asked for: a part, and the filters `Q`. One answer names everything that is
-/// wrong with either, parameters that nobody knows too: a filter that is misspelt must not show
-/// everything.
+/// The request for a list: a part, and the filters `Q`. One answer names everything that is wrong
+/// with either, unknown parameters too: a misspelt filter must not show everything.
 #[derive(Debug)]
 pub(in crate::http) struct Listing<Q: Filters> {
     /// The part.
     pub(in crate::http) paging: Paging,
-    /// Which rows.
+    /// The filter that rows must pass.
     pub(in crate::http) filter: Q::Filter,
 }
 
 /// The filters of a list, as texts, so that each has its own message.
 pub(in crate::http) trait Filters: DeserializeOwned {
-    /// What they mean.
+    /// The filter that they mean.
     type Filter: Send;
 
     /// Reads them. What cannot be read is noted, and left out of the filter.
@@ -128,16 +127,16 @@ fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
 
 /// The answer to a list.
 #[derive(Serialize, ToSchema)]
-pub(super) struct List<T> {
+pub(in crate::http) struct List<T> {
     data: Vec<T>,
     meta: Meta,
 }
 
-/// Which part of a list it is.
+/// The part of the list that this is.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Meta {
-    /// Of pages.
+    /// For pages.
     Page {
         page: u32,
         page_size: u32,
@@ -145,7 +144,7 @@ enum Meta {
         total: u64,
         total_pages: u64,
     },
-    /// Of a walk.
+    /// For a walk.
     Walk {
         page_size: u32,
         per_page: u32,
@@ -155,8 +154,8 @@ enum Meta {
 }
 
 impl Paging {
-    /// Dresses a part that the store cut.
-    pub(super) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
+    /// The answer with a part that the store cut.
+    pub(in crate::http) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
         let meta = match self.0 {
             Window::Page { number, size } => {
                 let total = part.total.unwrap_or_default();
@@ -181,16 +180,17 @@ impl Paging {
         })
     }
 
-    /// Cuts and dresses a list that is in memory as a whole. `key` names a row for walks.
-    pub(super) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
+    /// Cuts a list that is in memory as a whole, and answers with the part. `key` names a row for
+    /// walks.
+    pub(in crate::http) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
         let part = Listed::of(all, &self.0, key);
         self.answer(part)
     }
 }
 
-/// The same rows, dressed.
-pub(super) fn map<T, U>(part: Listed<T>, dress: impl FnMut(T) -> U) -> Listed<U> {
-    let rows = part.rows.into_iter().map(dress).collect();
+/// Maps the rows of a part to what shows them.
+pub(in crate::http) fn map<T, U>(part: Listed<T>, view: impl FnMut(T) -> U) -> Listed<U> {
+    let rows = part.rows.into_iter().map(view).collect();
     Listed {
         rows,
         total: part.total,
