@@ -150,7 +150,7 @@ fn each_foreign_world_has_one_home() {
 }
 
 /// Ways to begin a transaction of the store.
-const BEGINNINGS: [&str; 4] = [".begin()", ".begin_in(", "store.read()", ".read().await"];
+const BEGINNINGS: [&str; 3] = [".begin()", ".begin_in(", "store.read()"];
 
 /// The first way in which a text begins a transaction. Formatting puts calls on lines of their
 /// own, so blanks do not count.
