@@ -1,9 +1,9 @@
 //! Webhook signatures: [`Spec::verify`] is the one door to [`VerifiedWebhook`].
 //!
-//! Stripe and Paddle sign alike, by [`TimedHmac`]: HMAC-SHA-256 over the sender's time, a
+//! Stripe and Paddle sign alike, by `TimedHmac`: HMAC-SHA-256 over the sender's time, a
 //! separator and the raw body, in a header of `key=value` parts. The key is the whole secret as it
 //! is shown in the dashboard, prefix included; nothing of it is decoded. Only names and separators
-//! differ. Who signs otherwise brings a [`Signature`] of its own.
+//! differ. Who signs otherwise brings a `Signature` of its own.
 //!
 //! The rules are the providers' own, from
 //! <https://docs.stripe.com/webhooks#verify-manually> and

@@ -21,7 +21,7 @@ use crate::support::program::{err, out};
 use crate::support::{SECRET_KEY, rabbitmq};
 
 const README: &str = include_str!("../../README.md");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The shell blocks of a section, in order.
 fn blocks(heading: &str) -> Vec<&'static str> {
@@ -147,9 +147,9 @@ impl Drop for Shell {
 /// The lines of a block that begin with none of these words.
 fn without(block: &str, words: &[&str]) -> String {
     let kept = block
-        .lines()
+        .split_inclusive('\n')
         .filter(|line| !words.iter().any(|it| line.starts_with(it)));
-    kept.map(|line| format!("{line}\n")).collect()
+    kept.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
