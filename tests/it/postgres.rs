@@ -247,7 +247,7 @@ async fn statements_are_prepared_once_whatever_the_size_of_a_batch() {
             assert!(new, "prepared twice on one connection: {statement}");
         }
     }
-    assert!(prepared.len() > 20, "the log shows what is prepared");
+    assert!(prepared.len() > 10, "the log shows what is prepared");
 }
 
 /// With whole-table reads switched off, an index that no statement ever uses has no purpose.
@@ -294,6 +294,12 @@ async fn use_everything(store: &Store) {
     process(store, &batch, now()).await.unwrap();
     let due = Timestamp::from_seconds(NOW + 60).unwrap();
     assert_eq!(run_due(store, due).await.unwrap(), 1);
+    // Once more: while a table is empty, a plan may leave out all that it would be joined with.
+    let customer = stripe_customer("cus_1", "c1@example.com");
+    let update = stripe_event("evt_u", "customer.updated", NOW - 70, customer);
+    process(store, &[&message(&update, "2")], now())
+        .await
+        .unwrap();
 
     let profile = json!({ "email": "ada@example.com", "external_id": "erp_1", "user_id": "7" });
     let profile = serde_json::from_value(profile).unwrap();

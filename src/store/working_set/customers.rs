@@ -61,43 +61,37 @@ impl Tx {
         // One look-up for each index: none answers several conditions joined by OR.
         let sql = r"
             WITH wanted AS (SELECT kind, value FROM {rows} AS given),
-            found (id) AS (
-                SELECT value FROM wanted WHERE kind = 'id'
+            shown (id) AS (
+                SELECT COALESCE(customers.merged_into, customers.id)
+                FROM wanted
+                JOIN customers ON customers.app = $2 AND customers.id = wanted.value
+                WHERE wanted.kind = 'id'
                 UNION
-                SELECT customers.id
+                SELECT COALESCE(customers.merged_into, customers.id)
                 FROM wanted
                 JOIN customers ON customers.app = $2 AND customers.home = wanted.value
                 WHERE wanted.kind = 'home'
                 UNION
-                SELECT customers.id
+                SELECT COALESCE(customers.merged_into, customers.id)
                 FROM wanted
                 JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
                 WHERE wanted.kind = 'external_id'
                 UNION
-                SELECT customers.id
+                SELECT COALESCE(customers.merged_into, customers.id)
                 FROM wanted
                 JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
                 WHERE wanted.kind = 'email'
-            ),
-            shown (id) AS (
-                SELECT DISTINCT COALESCE(customers.merged_into, customers.id)
-                FROM found
-                JOIN customers ON customers.id = found.id
-                WHERE customers.app = $2
-            ),
-            standing (id) AS (
-                SELECT id FROM shown
-                UNION
-                SELECT customers.id
-                FROM shown
-                JOIN customers
-                    ON customers.app = $2
-                    AND COALESCE(customers.merged_into, customers.id) = shown.id
             )
             SELECT customers.kept
-            FROM standing
-            JOIN customers ON customers.id = standing.id
-            WHERE customers.app = $2
+            FROM shown
+            JOIN customers ON customers.app = $2 AND customers.id = shown.id
+            UNION ALL
+            SELECT customers.kept
+            FROM shown
+            JOIN customers
+                ON customers.app = $2
+                AND COALESCE(customers.merged_into, customers.id) = shown.id
+            WHERE customers.id <> shown.id
         ";
         let rows: Vec<CustomerRow> = self.fetch(sql, binds![wanted, app]).await?;
         let rows = rows.into_iter().map(Customer::from);
