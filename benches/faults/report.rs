@@ -1,0 +1,62 @@
+//! The table, as it is printed.
+
+use crate::rig::Row;
+use crate::rig::fault::Fault;
+
+/// Prints the heads of the columns.
+pub(crate) fn head() {
+    println!(
+        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>7}{:>8}",
+        "fault", "sent", "acked", "first", "lost", "doubled", "failed", "wrong", "normal"
+    );
+}
+
+/// Prints what was seen of a fault.
+pub(crate) fn row(fault: &Fault, row: &Row) {
+    let verdict = &row.verdict;
+    let normal = row.seen.until_normal;
+    let normal = normal.map_or_else(|| "never".to_owned(), |it| format!("{it:.1} s"));
+    println!(
+        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>7}{normal:>8}{}",
+        fault.name,
+        row.sent,
+        row.acknowledged,
+        row.first_try,
+        verdict.lost,
+        verdict.doubled,
+        verdict.failed,
+        verdict.wrong,
+        if row.is_right(fault) {
+            ""
+        } else {
+            "  NOT RIGHT"
+        }
+    );
+    for (part, health) in &row.seen.health {
+        let mut said = vec![format!("true {:.0} s", health.right)];
+        for (seconds, what) in [
+            (health.too_good, "ready but unable"),
+            (health.too_bad, "able but not ready"),
+            (health.silent, "silent"),
+        ] {
+            if seconds >= 1.0 {
+                said.push(format!("{what} {seconds:.0} s"));
+            }
+        }
+        println!("    /readyz of {:<16}{}", part.name(), said.join(", "));
+    }
+    if row.stood_still > 0 {
+        let count = row.stood_still;
+        println!("    {count} events got their outcome only after a restart of all roles");
+    }
+    if row.restarts > 0 {
+        let count = row.restarts;
+        println!("    processes ended by themselves and were started again {count} times");
+    }
+    if let Some(reason) = fault.may_lose.filter(|_| verdict.lost > 0) {
+        println!("    lost: {reason}");
+    }
+    if let Some(example) = &verdict.example {
+        println!("    wrong: {example}");
+    }
+}
