@@ -1,5 +1,7 @@
 //! The table, as it is printed.
 
+use std::fmt::Write;
+
 use crate::rig::Row;
 use crate::rig::fault::Fault;
 
@@ -33,17 +35,20 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
         }
     );
     for (part, health) in &row.seen.health {
-        let mut said = vec![format!("true {:.0} s", health.right)];
+        let mut said = format!(
+            "ready {:.0} s, able {:.0} s, of {:.0} s",
+            health.ready, health.able, health.seen
+        );
         for (seconds, what) in [
             (health.too_good, "ready but unable"),
             (health.too_bad, "able but not ready"),
             (health.silent, "silent"),
         ] {
             if seconds >= 1.0 {
-                said.push(format!("{what} {seconds:.0} s"));
+                let _ = write!(said, "; {what} {seconds:.0} s");
             }
         }
-        println!("    /readyz of {:<16}{}", part.name(), said.join(", "));
+        println!("    {:<16}{said}", part.name());
     }
     if row.stood_still > 0 {
         let count = row.stood_still;

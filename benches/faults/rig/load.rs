@@ -16,8 +16,9 @@ use tollgate::provider::{header_name, sign};
 
 use crate::support::{secret, stripe_customer, stripe_event, stripe_subscription};
 
-/// How long a provider waits before it posts again what was not acknowledged.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long a provider waits before it posts again what was not acknowledged: so many seconds
+/// more each time, up to the last.
+const RETRIES: std::ops::RangeInclusive<u64> = 1..=5;
 
 /// How long a provider waits for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -122,7 +123,7 @@ async fn send(port: u16, plan: Plan, counts: Arc<Counts>) {
 async fn deliver(client: reqwest::Client, port: u16, event: Value, counts: Arc<Counts>) {
     let url = format!("http://127.0.0.1:{port}/webhooks/stripe");
     let (id, body) = (event["id"].as_str().unwrap(), event.to_string());
-    for attempt in 0.. {
+    for attempt in 0_u64.. {
         let secret = secret(Provider::Stripe);
         let signature = sign(
             Provider::Stripe,
@@ -150,7 +151,8 @@ async fn deliver(client: reqwest::Client, port: u16, event: Value, counts: Arc<C
         if counts.was_given_up() {
             return;
         }
-        tokio::time::sleep(RETRY).await;
+        let rest = (attempt + RETRIES.start()).min(*RETRIES.end());
+        tokio::time::sleep(Duration::from_secs(rest)).await;
     }
 }
 

@@ -24,7 +24,7 @@ use fault::{Fault, Setup};
 use ledger::{Ledger, Verdict};
 use load::{Counts, Plan};
 use stage::Stage;
-use watch::{Seen, Watch};
+use watch::{Seen, Times, Watch};
 
 /// How long the load runs before the fault begins.
 const LEAD: Duration = Duration::from_secs(4);
@@ -33,6 +33,7 @@ const LEAD: Duration = Duration::from_secs(4);
 const AFTER_RESTART: Duration = Duration::from_secs(40);
 
 /// What was seen of a fault.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) sent: usize,
     pub(crate) acknowledged: usize,
@@ -105,24 +106,28 @@ pub(crate) async fn run(fault: &Fault, plan: Plan) -> Row {
     counts.give_up();
     load.await.unwrap();
     let without_help = ledger.processed().await.unwrap_or_default();
-    if !settled {
-        stage.restart_roles();
-        let restarted = Instant::now();
-        while restarted.elapsed() < AFTER_RESTART && !is_worked_off(&ledger, &counts).await {
-            stage.rest(Duration::from_millis(200)).await;
-        }
-    } else {
+    if settled {
         // One more look at what is normal.
         stage.rest(Duration::from_secs(1)).await;
+    }
+    let end = Instant::now();
+    if !settled {
+        stage.restart_roles();
+        while end.elapsed() < AFTER_RESTART && !is_worked_off(&ledger, &counts).await {
+            stage.rest(Duration::from_millis(200)).await;
+        }
     }
     let with_help = ledger.processed().await.unwrap_or_default();
     let acknowledged = counts.acknowledged.lock().unwrap().clone();
     let verdict = ledger.check(&acknowledged).await;
+    // Nobody can wait for what is lost; what came within a second may be on its way.
+    let on_the_way = verdict.lost + usize::try_from(plan.rate).unwrap();
+    let times = Times { began, over, end };
     Row {
         sent: counts.sent.load(Ordering::SeqCst),
         acknowledged: acknowledged.len(),
         first_try: counts.first_try.load(Ordering::SeqCst),
-        seen: watch.finish(began, over, verdict.lost, plan.rate),
+        seen: watch.finish(times, on_the_way),
         verdict,
         stood_still: with_help.saturating_sub(without_help),
         restarts: stage.restarts(),

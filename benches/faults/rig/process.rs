@@ -18,6 +18,8 @@ pub(crate) struct Process {
     /// For people, and for the names of its files.
     pub(crate) name: &'static str,
     pub(crate) port: u16,
+    /// Where it tells its health: a flood of webhooks must not keep anybody from asking.
+    pub(crate) health_port: u16,
     /// How often it ended by itself and was started again.
     pub(crate) restarts: u32,
     arguments: Vec<&'static str>,
@@ -35,6 +37,7 @@ impl Process {
         Self {
             name,
             port: quiet_port(),
+            health_port: quiet_port(),
             restarts: 0,
             arguments,
             folder: folder.to_owned(),
@@ -58,6 +61,10 @@ impl Process {
             .env_clear()
             .envs(settings)
             .env("TOLLGATE_LISTEN", format!("127.0.0.1:{}", self.port))
+            .env(
+                "TOLLGATE_OPS_LISTEN",
+                format!("127.0.0.1:{}", self.health_port),
+            )
             // An interrupt at the terminal leaves it to this process, or to the watchdog.
             .process_group(0)
             .stdin(Stdio::null())

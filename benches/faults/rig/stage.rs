@@ -1,9 +1,9 @@
 //! Services and processes of one run, of its own ports and folders, and what is done to them.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+mod settings;
+
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,11 @@ use super::load::Counts;
 use super::process::{Process, Watchdog, quiet_port, send};
 use super::proxy::Proxy;
 use super::tls::Certificates;
+use crate::support::client;
 use crate::support::postgres::Cluster;
 use crate::support::rabbitmq::Broker;
-use crate::support::{SECRET_KEY, client, environment};
+
+pub(crate) use settings::faketime_library;
 
 /// How long processes may take to be ready, on a busy machine.
 const START: Duration = Duration::from_secs(90);
@@ -31,7 +33,7 @@ const START: Duration = Duration::from_secs(90);
 /// Who asked for durability may not do without the disk, as tests may.
 const DURABLE: &str = "fsync = on\nfull_page_writes = on\n";
 
-/// As small as the issue of a full disk needs it, with room for an empty store.
+/// Megabytes, with room for an empty store; the first is full after some seconds of webhooks.
 const SQLITE_DISK: u32 = 8;
 const POSTGRES_DISK: u32 = 192;
 
@@ -142,7 +144,7 @@ impl Stage {
 
     async fn wait_until_ready(&mut self) {
         let (client, started) = (client(), Instant::now());
-        for (part, port) in self.ports() {
+        for (part, port) in self.health_ports() {
             let url = format!("http://127.0.0.1:{port}/readyz");
             let ready = async || {
                 client
@@ -164,10 +166,17 @@ impl Stage {
         }
     }
 
-    /// The processes and where they listen.
-    pub(crate) fn ports(&self) -> Vec<(Part, u16)> {
+    /// The processes and where they tell their health.
+    pub(crate) fn health_ports(&self) -> Vec<(Part, u16)> {
         let processes = self.processes.iter();
-        processes.map(|(part, it)| (*part, it.port)).collect()
+        processes
+            .map(|(part, it)| (*part, it.health_port))
+            .collect()
+    }
+
+    /// Where the admin API is: in the last process, be it the API or the only one.
+    pub(crate) fn api(&self) -> u16 {
+        self.processes[self.processes.len() - 1].1.port
     }
 
     /// Where webhooks go.
@@ -206,7 +215,7 @@ impl Stage {
     /// Kills all processes of the program and starts them again: what an operator does when
     /// nothing moves.
     pub(crate) fn restart_roles(&mut self) {
-        for (part, _) in self.ports() {
+        for (part, _) in self.health_ports() {
             self.kill(part);
             self.start(part);
         }
@@ -225,7 +234,7 @@ impl Stage {
             }
             Act::MemoryAlarm(true) => self.ctl(&["set_vm_memory_high_watermark", "0"]),
             Act::MemoryAlarm(false) => self.ctl(&["set_vm_memory_high_watermark", "0.9"]),
-            Act::DiskAlarm(true) => self.ctl(&["set_disk_free_limit", "1000TB"]),
+            Act::DiskAlarm(true) => self.ctl(&["set_disk_free_limit", "1000GB"]),
             Act::DiskAlarm(false) => self.ctl(&["set_disk_free_limit", "50MB"]),
             Act::QueueLimit(true) => {
                 let limit = r#"{"max-length": 50, "overflow": "reject-publish"}"#;
@@ -335,77 +344,6 @@ impl Stage {
             self.rest(Duration::from_millis(200)).await;
         }
     }
-
-    fn data(&self) -> PathBuf {
-        let disk = self.disk.as_ref().map(|disk| disk.path.as_path());
-        let parent: &Path = disk.unwrap_or(&self.folder);
-        parent.join("data")
-    }
-
-    fn clock_file(&self, part: Part) -> PathBuf {
-        self.folder.join(format!("clock of {}", part.name()))
-    }
-
-    fn set_clock(&self, part: Part, seconds: i32) {
-        // Written aside: a process may be reading it.
-        let (file, aside) = (self.clock_file(part), self.folder.join("clock"));
-        std::fs::write(&aside, format!("{seconds:+}\n")).unwrap();
-        std::fs::rename(aside, file).unwrap();
-    }
-
-    fn settings(&self, part: Part) -> BTreeMap<OsString, OsString> {
-        let mut settings = environment(&self.data());
-        settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
-        // A provider has many addresses.
-        settings.insert("TOLLGATE_TRUSTED_PROXIES".into(), "127.0.0.1".into());
-        if let Some(cluster) = &self.cluster {
-            let port = self.port_to(
-                part,
-                cluster.port(),
-                &[Link::WorkerDatabase, Link::ApiDatabase],
-            );
-            let mut url = format!("postgres://postgres@127.0.0.1:{port}/faults");
-            if let Some(certificates) = &self.certificates {
-                let authority = certificates.authority(self.authority_is_right[1]);
-                url += &format!("?sslmode=verify-full&sslrootcert={}", authority.display());
-            }
-            settings.insert("DATABASE_URL".into(), url.into());
-        }
-        if let Some(broker) = &self.broker {
-            let port = self.port_to(
-                part,
-                broker.port(),
-                &[Link::ReceiverBroker, Link::WorkerBroker],
-            );
-            let mut url = format!("amqp://guest:guest@127.0.0.1:{port}/%2f");
-            if let Some(certificates) = &self.certificates {
-                url = format!("amqps://guest:guest@127.0.0.1:{}/%2f", self.tls_port);
-                let authority = certificates.authority(self.authority_is_right[0]);
-                settings.insert("AMQP_CA_FILE".into(), authority.into());
-            }
-            settings.insert("AMQP_URL".into(), url.into());
-        }
-        if self.clocks.contains(&part) {
-            settings.extend(faketime(&self.clock_file(part)));
-            // Signatures are of the right time, and the fault is not that they are refused.
-            settings.insert("TOLLGATE_SIGNATURE_TOLERANCE".into(), "7200".into());
-        }
-        settings
-    }
-
-    /// Through a proxy, if the fault needs one between the two.
-    fn port_to(&self, part: Part, direct: u16, links: &[Link]) -> u16 {
-        let is_on = |link: Link| match link {
-            Link::ReceiverBroker => part == Part::Receiver,
-            Link::WorkerBroker | Link::WorkerDatabase => {
-                matches!(part, Part::Worker | Part::SecondWorker)
-            }
-            Link::ApiDatabase => part == Part::Api,
-        };
-        let mut proxies = self.proxies.iter();
-        let between = proxies.find(|(link, _)| links.contains(link) && is_on(*link));
-        between.map_or(direct, |(_, proxy)| proxy.port)
-    }
 }
 
 impl Drop for Stage {
@@ -415,28 +353,4 @@ impl Drop for Stage {
             send("CONT", &cluster.pids());
         }
     }
-}
-
-/// Where faketime's library is; Debian installs it below the folder of the machine's kind.
-pub(crate) fn faketime_library() -> Option<PathBuf> {
-    let kinds = std::fs::read_dir("/usr/lib").ok()?;
-    let libraries = kinds.filter_map(|kind| {
-        let path = kind.ok()?.path().join("faketime/libfaketimeMT.so.1");
-        path.exists().then_some(path)
-    });
-    libraries.into_iter().next()
-}
-
-/// The settings that make a process read its clock's error from a file.
-fn faketime(file: &Path) -> Vec<(OsString, OsString)> {
-    let library = faketime_library().unwrap();
-    vec![
-        ("LD_PRELOAD".into(), library.into()),
-        ("FAKETIME_TIMESTAMP_FILE".into(), file.into()),
-        ("FAKETIME_CACHE_DURATION".into(), "1".into()),
-        // A clock that is set moves the time of day, not the time that has passed.
-        ("FAKETIME_DONT_FAKE_MONOTONIC".into(), "1".into()),
-        ("DONT_FAKE_MONOTONIC".into(), "1".into()),
-        ("FAKETIME_DISABLE_SHM".into(), "1".into()),
-    ]
 }

@@ -15,8 +15,8 @@ use crate::support::ADMIN_TOKEN;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a question may take. A probe gives up after a second or two.
-const ANSWER: Duration = Duration::from_millis(1500);
+/// How long a question may take: what usual probes wait, and some.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// What was seen at one moment.
 struct Sample {
@@ -42,17 +42,42 @@ pub(crate) struct Watch {
 /// Seconds of one process during a fault and until all was normal again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Health {
-    /// Ready and able, or not ready and unable.
-    pub(crate) right: f64,
-    /// Ready, and could not do its work.
-    pub(crate) too_good: f64,
-    /// Not ready, and did its work.
-    pub(crate) too_bad: f64,
-    /// No answer.
+    /// All of them.
+    pub(crate) seen: f64,
+    /// `/readyz` said 200.
+    pub(crate) ready: f64,
+    /// It said nothing.
     pub(crate) silent: f64,
+    /// Work was done, as far as that can be told: a receiver without webhooks counts as able.
+    pub(crate) able: f64,
+    /// Ready, and unable.
+    pub(crate) too_good: f64,
+    /// Said that it was not ready, and was able.
+    pub(crate) too_bad: f64,
+}
+
+impl Health {
+    fn add(&mut self, seconds: f64, ready: Option<bool>, able: bool) {
+        let count = |is_so: bool, sum: &mut f64| *sum += if is_so { seconds } else { 0.0 };
+        count(true, &mut self.seen);
+        count(ready == Some(true), &mut self.ready);
+        count(ready.is_none(), &mut self.silent);
+        count(able, &mut self.able);
+        count(ready == Some(true) && !able, &mut self.too_good);
+        count(ready == Some(false) && able, &mut self.too_bad);
+    }
+}
+
+/// When a fault began and was over, and when it was left to itself no longer.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) began: Instant,
+    pub(crate) over: Instant,
+    pub(crate) end: Instant,
 }
 
 /// All that was seen of one fault.
+#[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) health: Vec<(Part, Health)>,
     /// From the end of the fault; `None` if it did not become normal.
@@ -62,9 +87,10 @@ pub(crate) struct Seen {
 impl Watch {
     pub(crate) fn over(stage: &Stage, counts: &Arc<Counts>) -> Self {
         let samples = Arc::new(Mutex::new(Vec::new()));
-        let (parts, ports): (Vec<_>, Vec<_>) = stage.ports().into_iter().unzip();
+        let (parts, ports): (Vec<_>, Vec<_>) = stage.health_ports().into_iter().unzip();
         let looking = look(
             ports,
+            stage.api(),
             stage.ledger(),
             Arc::clone(counts),
             Arc::clone(&samples),
@@ -76,12 +102,12 @@ impl Watch {
         }
     }
 
-    /// Ends it. `lost` are events that nobody can wait for; as many as `rate` may be on their
-    /// way while all is normal.
-    pub(crate) fn finish(self, began: Instant, over: Instant, lost: usize, rate: u32) -> Seen {
+    /// Ends it. `on_the_way` says how many events may have no outcome while all is normal.
+    pub(crate) fn finish(self, times: Times, on_the_way: usize) -> Seen {
         self.task.abort();
-        let samples = std::mem::take(&mut *self.samples.lock().unwrap());
-        let on_the_way = lost + usize::try_from(rate).unwrap();
+        let Times { began, over, end } = times;
+        let mut samples = std::mem::take(&mut *self.samples.lock().unwrap());
+        samples.retain(|it| it.at < end);
         let mut normal = None;
         for pair in samples.windows(2).rev() {
             if pair[1].at < over || !is_normal(&pair[0], &pair[1], on_the_way) {
@@ -102,12 +128,7 @@ impl Watch {
             let seconds = pair[1].at.duration_since(pair[0].at).as_secs_f64();
             for (index, (part, health)) in health.iter_mut().enumerate() {
                 let able = able(*part, &pair[0], &pair[1], on_the_way);
-                match (pair[1].ready[index], able) {
-                    (None, _) => health.silent += seconds,
-                    (Some(true), Some(false)) => health.too_good += seconds,
-                    (Some(false), Some(true)) => health.too_bad += seconds,
-                    _ => health.right += seconds,
-                }
+                health.add(seconds, pair[1].ready[index], able);
             }
         }
         let until_normal = normal.map(|at| at.saturating_duration_since(over).as_secs_f64());
@@ -141,22 +162,23 @@ fn works(before: &Sample, now: &Sample, on_the_way: usize) -> bool {
         || backlog(now).is_some_and(|it| it <= on_the_way)
 }
 
-/// What a process could do. The workers are judged together: the ledger does not say who worked.
-fn able(part: Part, before: &Sample, now: &Sample, on_the_way: usize) -> Option<bool> {
+/// Whether a process could do its work. The workers are judged together: the ledger does not say
+/// who worked.
+fn able(part: Part, before: &Sample, now: &Sample, on_the_way: usize) -> bool {
+    let received = receives(before, now) != Some(false);
+    let worked = works(before, now, on_the_way);
     match part {
-        Part::Receiver => receives(before, now),
-        Part::Worker | Part::SecondWorker => Some(works(before, now, on_the_way)),
-        Part::Api => Some(now.api),
-        Part::Whole => {
-            let received = receives(before, now).unwrap_or(true);
-            Some(received && now.api && works(before, now, on_the_way))
-        }
-        Part::Broker | Part::Database => None,
+        Part::Receiver => received,
+        Part::Worker | Part::SecondWorker => worked,
+        Part::Api => now.api,
+        Part::Whole => received && worked && now.api,
+        Part::Broker | Part::Database => true,
     }
 }
 
 async fn look(
     ports: Vec<u16>,
+    api: u16,
     ledger: Ledger,
     counts: Arc<Counts>,
     samples: Arc<Mutex<Vec<Sample>>>,
@@ -167,8 +189,6 @@ async fn look(
         .pool_max_idle_per_host(0)
         .build()
         .unwrap();
-    // The API, or the one process, is the last.
-    let api = ports[ports.len() - 1];
     let url = format!("http://127.0.0.1:{api}/api/v1/customers?per_page=1");
     loop {
         let ready = ports.iter().map(async |port| {
