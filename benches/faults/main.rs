@@ -17,9 +17,10 @@
 //!
 //! Each row says how many events were sent, acknowledged, and acknowledged at the first try; how
 //! many acknowledged ones are lost (no outcome), doubled (an effect twice) or failed; how many
-//! customers are in a wrong state; and the seconds from the end of the fault until new webhooks
-//! were acknowledged at the first try and none waited longer than a second for its outcome.
-//! Below stands what `/readyz` of each process said until then, beside what the role could do.
+//! customers are in a wrong state, of those whose events all have an outcome; and the seconds from
+//! the end of the fault until new webhooks were acknowledged at the first try and none waited
+//! longer than a second for its outcome. Below stands for how long `/readyz` of each process said
+//! ready until then, and for how long the role did its work.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,11 +54,11 @@ const PAIRS: usize = 8;
 
 /// A number of the environment.
 fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
-    let text = std::env::var(name).ok();
-    text.map_or(default, |text| match text.parse() {
-        Ok(number) => number,
-        Err(_) => panic!("{name} is no number: {text}"),
-    })
+    let Ok(text) = std::env::var(name) else {
+        return default;
+    };
+    let number = text.parse().ok();
+    number.unwrap_or_else(|| panic!("{name} is no number: {text}"))
 }
 
 /// The faults that the arguments name; all without any.
@@ -109,6 +110,7 @@ async fn main() -> ExitCode {
         events: number("EVENTS", 3_000),
         rate: number("RATE", 100),
         seed: number("SEED", 1),
+        calm: Duration::from_secs(4),
         patience: Duration::from_mins(1),
     };
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -8,7 +8,7 @@ use crate::rig::fault::Fault;
 /// Prints the heads of the columns.
 pub(crate) fn head() {
     println!(
-        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>7}{:>8}",
+        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>9}{:>8}",
         "fault", "sent", "acked", "first", "lost", "doubled", "failed", "wrong", "normal"
     );
 }
@@ -18,8 +18,9 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
     let verdict = &row.verdict;
     let normal = row.seen.until_normal;
     let normal = normal.map_or_else(|| "never".to_owned(), |it| format!("{it:.1} s"));
+    let wrong = format!("{}/{}", verdict.wrong, verdict.compared);
     println!(
-        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>7}{normal:>8}{}",
+        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{wrong:>9}{normal:>8}{}",
         fault.name,
         row.sent,
         row.acknowledged,
@@ -27,7 +28,6 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
         verdict.lost,
         verdict.doubled,
         verdict.failed,
-        verdict.wrong,
         if row.is_right(fault) {
             ""
         } else {

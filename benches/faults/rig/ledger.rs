@@ -30,7 +30,9 @@ pub(crate) struct Verdict {
     pub(crate) doubled: usize,
     /// Outcome `failed`.
     pub(crate) failed: usize,
-    /// Customers all of whose events have an outcome, and who are not as they must be.
+    /// Customers all of whose events have an outcome.
+    pub(crate) compared: usize,
+    /// Those of them who are not as they must be.
     pub(crate) wrong: usize,
     /// An example of them.
     pub(crate) example: Option<String>,
@@ -92,6 +94,7 @@ impl Ledger {
             }
         }
         for n in whole_customers(acknowledged, has_outcome) {
+            verdict.compared += 1;
             let found = states.get(format!("stripe_cus_{n}").as_str());
             let wanted = load::state(n);
             if found != Some(&wanted.as_str()) {

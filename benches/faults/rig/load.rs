@@ -23,9 +23,6 @@ const RETRIES: std::ops::RangeInclusive<u64> = 1..=5;
 /// How long a provider waits for an answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long events come after the fault is over, so that what is normal again is seen.
-const AFTERWARDS: Duration = Duration::from_secs(5);
-
 /// Customers whose events are shuffled together.
 const BLOCK: usize = 20;
 
@@ -41,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) rate: u32,
     /// Of the order.
     pub(crate) seed: u64,
+    /// How long events come before the fault, and after it, so that what is normal again is seen.
+    pub(crate) calm: Duration,
     /// How long after the fault, or after the load if that is later, everything must be as if
     /// nothing had been.
     pub(crate) patience: Duration,
@@ -110,7 +109,7 @@ async fn send(port: u16, plan: Plan, counts: Arc<Counts>) {
             over = Some(Instant::now());
         }
         let enough = counts.sent.load(Ordering::SeqCst) >= plan.events;
-        let seen = over.is_some_and(|at| at.elapsed() >= AFTERWARDS);
+        let seen = over.is_some_and(|at| at.elapsed() >= plan.calm);
         if counts.was_given_up() || (enough && seen) {
             break;
         }

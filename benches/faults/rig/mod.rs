@@ -26,9 +26,6 @@ use load::{Counts, Plan};
 use stage::Stage;
 use watch::{Seen, Times, Watch};
 
-/// How long the load runs before the fault begins.
-const LEAD: Duration = Duration::from_secs(4);
-
 /// How long everything may take after a restart of all roles.
 const AFTER_RESTART: Duration = Duration::from_secs(40);
 
@@ -60,6 +57,7 @@ impl Row {
         self.acknowledged == self.sent
             && (lost == 0 || fault.may_lose.is_some())
             && doubled + failed + wrong + self.stood_still == 0
+            && self.verdict.compared > 0
             && self.seen.until_normal.is_some()
     }
 }
@@ -85,7 +83,7 @@ pub(crate) async fn run(fault: &Fault, plan: Plan) -> Row {
     let (counts, ledger) = (Arc::new(Counts::default()), stage.ledger());
     let load = load::start(stage.entrance(), plan, &counts);
     let watch = Watch::over(&stage, &counts);
-    stage.rest(LEAD).await;
+    stage.rest(plan.calm).await;
     let began = Instant::now();
     for (at, act) in &fault.steps {
         stage.rest(at.saturating_sub(began.elapsed())).await;

@@ -87,9 +87,9 @@ pub(crate) struct Seen {
 impl Watch {
     pub(crate) fn over(stage: &Stage, counts: &Arc<Counts>) -> Self {
         let samples = Arc::new(Mutex::new(Vec::new()));
-        let (parts, ports): (Vec<_>, Vec<_>) = stage.health_ports().into_iter().unzip();
+        let (parts, addresses): (Vec<_>, Vec<_>) = stage.health_ports().into_iter().unzip();
         let looking = look(
-            ports,
+            addresses,
             stage.api(),
             stage.ledger(),
             Arc::clone(counts),

@@ -26,27 +26,28 @@ impl Stage {
         std::fs::rename(aside, file).unwrap();
     }
 
-    pub(super) fn settings(&self, part: Part) -> BTreeMap<OsString, OsString> {
+    pub(super) fn settings(&self, of: Part) -> BTreeMap<OsString, OsString> {
         let mut settings = environment(&self.data());
         settings.insert("TOLLGATE_SECRET_KEY".into(), SECRET_KEY.into());
         // A provider has many addresses.
         settings.insert("TOLLGATE_TRUSTED_PROXIES".into(), "127.0.0.1".into());
         if let Some(cluster) = &self.cluster {
             let port = self.port_to(
-                part,
+                of,
                 cluster.port(),
                 &[Link::WorkerDatabase, Link::ApiDatabase],
             );
             let mut url = format!("postgres://postgres@127.0.0.1:{port}/faults");
             if let Some(certificates) = &self.certificates {
                 let authority = certificates.authority(self.authority_is_right[1]);
-                url += &format!("?sslmode=verify-full&sslrootcert={}", authority.display());
+                let authority = authority.display();
+                url = format!("{url}?sslmode=verify-full&sslrootcert={authority}");
             }
             settings.insert("DATABASE_URL".into(), url.into());
         }
         if let Some(broker) = &self.broker {
             let port = self.port_to(
-                part,
+                of,
                 broker.port(),
                 &[Link::ReceiverBroker, Link::WorkerBroker],
             );
@@ -58,8 +59,8 @@ impl Stage {
             }
             settings.insert("AMQP_URL".into(), url.into());
         }
-        if self.clocks.contains(&part) {
-            settings.extend(faketime(&self.clock_file(part)));
+        if self.clocks.contains(&of) {
+            settings.extend(faketime(&self.clock_file(of)));
             // Signatures are of the right time, and the fault is not that they are refused.
             settings.insert("TOLLGATE_SIGNATURE_TOLERANCE".into(), "7200".into());
         }
