@@ -17,6 +17,10 @@ mod crash;
 mod domain_acts;
 mod domain_effects;
 mod domain_explain;
+#[expect(dead_code, reason = "the bench uses the rest")]
+#[path = "../../benches/faults/rig/mod.rs"]
+mod fault_rig;
+mod faults;
 mod flow;
 mod habits;
 mod life_cycles;

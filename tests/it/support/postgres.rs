@@ -63,8 +63,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts a server and waits until it answers.
     pub(crate) fn start() -> Self {
+        Self::start_in(&std::env::temp_dir(), "")
+    }
+
+    /// The same with its files below `parent`, which the user `postgres` must be able to reach,
+    /// and with further settings.
+    pub(crate) fn start_in(parent: &Path, further: &str) -> Self {
         let bin = binaries();
-        let folder = folder();
+        let folder = folder(parent);
         let port = quiet_port();
         // Nothing here outlives the test, so nothing is forced to the disk. Statistics that come
         // when they come would change which index a small table is read by.
@@ -72,7 +78,7 @@ impl Cluster {
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nport = {port}\n\
              max_connections = 300\nfsync = off\nfull_page_writes = off\n\
              autovacuum = off\n\
-             deadlock_timeout = 100ms\nlog_line_prefix = '%d %p '\n"
+             deadlock_timeout = 100ms\nlog_line_prefix = '%d %p '\n{further}"
         );
         std::fs::write(folder.join("settings"), settings).unwrap();
         let mut guard = Command::new("sh")
@@ -111,6 +117,32 @@ impl Cluster {
         self.wait_until_ready();
     }
 
+    /// Starts the server again if it has ended by itself, as it does on a full disk.
+    pub(crate) fn revive(&mut self) {
+        if !self.accepts() {
+            // Also reaps the one that ended: until then its lock file counts.
+            self.stop();
+            self.start_again();
+        }
+    }
+
+    /// The server and its processes, the server first.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let text = std::fs::read_to_string(self.folder.join("data/postmaster.pid"));
+        let first = text.ok().and_then(|it| it.lines().next()?.parse().ok());
+        // The file may be left of one that was killed, whose number somebody else has now.
+        let is_ours = |pid: &u32| {
+            let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            line.is_ok_and(|it| it.contains(&self.folder.display().to_string()))
+        };
+        let Some(server) = first.filter(is_ours) else {
+            return Vec::new();
+        };
+        let mut pids = vec![server];
+        pids.extend(children(server));
+        pids
+    }
+
     fn order(&mut self, word: &str) {
         let orders = self.orders.as_mut().unwrap();
         orders.write_all(word.as_bytes()).unwrap();
@@ -139,6 +171,10 @@ impl Cluster {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self, database: &str) -> SecretString {
@@ -252,13 +288,26 @@ fn binaries() -> &'static Path {
 }
 
 /// A folder that the user `postgres` can reach.
-fn folder() -> PathBuf {
+fn folder(parent: &Path) -> PathBuf {
     let folder = tempfile::Builder::new()
         .prefix("tollgate-postgres-")
         .permissions(std::fs::Permissions::from_mode(0o755))
-        .tempdir()
+        .tempdir_in(parent)
         .unwrap();
     folder.keep()
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Vec<u32> {
+    let is_child = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name, in parentheses, may hold blanks; the state and the parent follow it.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(is_child).collect()
 }
 
 /// A port below those that the kernel hands out to clients, so that nobody takes it while the

@@ -68,6 +68,11 @@ fn three_ports() -> u16 {
 
 impl Broker {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts a broker of its own, with further settings. Ends when it is dropped.
+    pub(crate) fn start_with(further: &str) -> Self {
         assert!(
             Path::new(BIN).join("rabbitmq-server").exists(),
             "these tests need RabbitMQ's programs; no service has to run. Install them with:\n    \
@@ -80,11 +85,14 @@ impl Broker {
         for part in ["mnesia", "log", "home"] {
             std::fs::create_dir_all(folder.join(part)).unwrap();
         }
-        let settings = "loopback_users.guest = true\n\
-                        log.console = false\n\
-                        log.file.level = warning\n\
-                        vm_memory_high_watermark.absolute = 2GiB\n\
-                        disk_free_limit.absolute = 50MB\n";
+        let settings = format!(
+            "loopback_users.guest = true\n\
+             log.console = false\n\
+             log.file.level = warning\n\
+             vm_memory_high_watermark.absolute = 2GiB\n\
+             disk_free_limit.absolute = 50MB\n\
+             {further}"
+        );
         std::fs::write(folder.join("rabbitmq.conf"), settings).unwrap();
         std::fs::write(folder.join("enabled_plugins"), "[].").unwrap();
         std::fs::write(folder.join("env.conf"), "").unwrap();
@@ -109,6 +117,10 @@ impl Broker {
             ca_file: None,
             prefix: prefix.to_owned(),
         }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
