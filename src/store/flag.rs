@@ -10,8 +10,9 @@ use super::page::{Filter, Key, Listed, Window};
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::customer::flag::{Flag, FlagHolder, FlagId, FlagKind, HeldFlag, SET_UP_PLACE};
-use crate::domain::customer::kept_flag::KeptFlag;
+use crate::domain::customer::flag::{
+    Flag, FlagHolder, FlagId, FlagKind, HeldFlag, KeptFlag, SET_UP_PLACE,
+};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 

@@ -17,6 +17,7 @@
 use std::time::Duration;
 
 use super::record::{binds, record};
+pub use super::reservation::{Reservation, on_behalf_of};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
@@ -26,17 +27,6 @@ pub const KEPT: Duration = Duration::from_hours(24);
 /// How long a request may take before another one with the same key may begin anew. Longer than
 /// any request takes: the store's own limits end a statement long before.
 const TAKEN_FOR_DEAD: Duration = Duration::from_mins(1);
-
-tokio::task_local! {
-    static RESERVATION: Reservation;
-}
-
-/// A reservation, as its holder knows it.
-#[derive(Clone, Debug)]
-pub struct Reservation {
-    id: String,
-    holder: String,
-}
 
 /// The outcome of an attempt to reserve a request.
 #[derive(Debug)]
@@ -60,17 +50,6 @@ record! {
         took_effect: bool,
         answer: Option<Vec<u8>>,
     }
-}
-
-/// Does work on behalf of a reserved request: every transaction that it begins and commits marks
-/// the reservation as having taken effect.
-pub async fn on_behalf_of<F: Future>(reservation: Reservation, work: F) -> F::Output {
-    RESERVATION.scope(reservation, work).await
-}
-
-/// The reservation of the request that this task works on behalf of.
-pub(super) fn current_reservation() -> Option<Reservation> {
-    RESERVATION.try_with(Clone::clone).ok()
 }
 
 impl Tx {

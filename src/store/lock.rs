@@ -25,11 +25,9 @@
 //! costs a second each time; one lock an app for everything, which lets the workers queue up
 //! behind each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
-use super::working_set::{linked_rows, owners};
+use super::held::{LockMode, number};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::WorkingSet;
@@ -37,50 +35,6 @@ use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AppSlug, ObjectKey};
-
-/// Most keys of one transaction. The server has one table of locks for all, with room for
-/// 6,400 as installed; several workers' batches must fit into it.
-const MOST_KEYS: usize = 1_024;
-
-/// How a transaction holds the lock of an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockMode {
-    /// Together with others; each locks the keys that it touches. May end in
-    /// [`StoreError::Contended`].
-    Shared,
-    /// As the only one to change the app.
-    Exclusive,
-}
-
-/// The locks of a transaction.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    apps: BTreeMap<AppSlug, LockMode>,
-    keys: BTreeSet<i64>,
-}
-
-impl Held {
-    /// Those of some keys that are not held yet.
-    fn missing(
-        &self,
-        app: &AppSlug,
-        keys: impl IntoIterator<Item = String>,
-    ) -> Result<Vec<i64>, StoreError> {
-        let missing: BTreeSet<i64> = keys
-            .into_iter()
-            .map(|key| number("key", app, &key))
-            .filter(|key| !self.keys.contains(key))
-            .collect();
-        if self.keys.len() + missing.len() > MOST_KEYS {
-            return Err(StoreError::Contended);
-        }
-        Ok(missing.into_iter().collect())
-    }
-
-    fn is_shared(&self, app: &AppSlug) -> bool {
-        self.apps.get(app) == Some(&LockMode::Shared)
-    }
-}
 
 impl Tx {
     /// Takes the locks of some apps; to be called once, before anything is read that the
@@ -193,15 +147,6 @@ pub(super) fn queue() -> i64 {
     number("queue", &AppSlug::default_app(), "")
 }
 
-/// The number of a lock. The same in every process and version, and different enough from what
-/// other programs lock on the same server.
-fn number(kind: &str, app: &AppSlug, key: &str) -> i64 {
-    let digest = Sha256::digest(format!("tollgate\0{kind}\0{app}\0{key}"));
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest[..8]);
-    i64::from_be_bytes(bytes)
-}
-
 /// The lock key of an object. An account and the forms in which an admin may write its id have
 /// one key; so have some other ids, such as those of live and test mode, which does no harm.
 pub(super) fn lock_key_of_object(key: &ObjectKey) -> String {
@@ -266,8 +211,8 @@ pub(super) fn lock_keys_of_loaded(working_set: &WorkingSet) -> Vec<String> {
     let objects = (working_set.subscriptions.keys())
         .chain(working_set.disputes.keys())
         .chain(working_set.refunds.keys())
-        .chain(owners(working_set));
-    let linked = linked_rows(working_set).map(ToString::to_string);
+        .chain(working_set.owners());
+    let linked = working_set.linked_rows().map(ToString::to_string);
     emails
         .chain(objects.map(lock_key_of_object))
         .chain(linked)
@@ -342,31 +287,5 @@ mod tests {
         for form in external_ids(&account("stripe_x")) {
             assert!(keys.contains(&lock_key_of_external_id(&form)), "{form}");
         }
-    }
-
-    #[test]
-    fn numbers_of_locks_differ_by_kind_app_and_key() {
-        let (one, other): (AppSlug, AppSlug) = ("one".parse().unwrap(), "other".parse().unwrap());
-        let numbers = BTreeSet::from([
-            number("key", &one, "a"),
-            number("key", &one, "b"),
-            number("key", &other, "a"),
-            number("stripe", &one, "a"),
-            number("app", &one, ""),
-        ]);
-        assert_eq!(numbers.len(), 5);
-    }
-
-    #[test]
-    fn a_transaction_with_too_many_keys_gives_up() {
-        let app = AppSlug::default_app();
-        let keys = |count: usize| (0..count).map(|n| n.to_string());
-        let mut held = Held::default();
-        held.keys
-            .extend(held.missing(&app, keys(MOST_KEYS)).unwrap());
-        let known = held.missing(&app, keys(MOST_KEYS)).unwrap();
-        assert!(known.is_empty());
-        let more = held.missing(&app, keys(MOST_KEYS + 1));
-        assert!(matches!(more, Err(StoreError::Contended)), "{more:?}");
     }
 }

@@ -23,7 +23,7 @@ use super::{StoreError, Tx};
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider};
+use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
 use crate::domain::policy::Policy;
 
 record! {
@@ -180,25 +180,9 @@ impl Tx {
         let subscriptions = wanted("subscription", &lookup_keys.subscriptions);
         self.working_set_owned(app, working_set, money.chain(subscriptions))
             .await?;
-        accounts.extend(owners(working_set).cloned());
+        accounts.extend(working_set.owners().cloned());
         self.working_set_unfetched(app, working_set, &lookup_keys.unfetched)
             .await?;
         Ok(accounts)
     }
-}
-
-/// The rows that accounts are linked to.
-pub(super) fn linked_rows(working_set: &WorkingSet) -> impl Iterator<Item = &CustomerId> {
-    let accounts = working_set.accounts.values();
-    accounts
-        .flat_map(|it| [&it.customer, &it.history.pin])
-        .flatten()
-}
-
-/// The accounts that subscriptions, disputes and refunds belong to.
-pub(super) fn owners(working_set: &WorkingSet) -> impl Iterator<Item = &ObjectKey> {
-    let subscriptions = working_set.subscriptions.values().map(|it| &it.account);
-    let disputes = working_set.disputes.values().map(|it| &it.account);
-    let refunds = working_set.refunds.values().map(|it| &it.account);
-    subscriptions.chain(disputes).chain(refunds).flatten()
 }

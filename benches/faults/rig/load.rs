@@ -11,8 +11,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 use tokio::task::{JoinHandle, JoinSet};
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::Provider;
-use tollgate::provider::{header_name, sign};
+use tollgate::provider::STRIPE;
 
 use crate::support::{secret, stripe_customer, stripe_event, stripe_subscription};
 
@@ -123,16 +122,11 @@ async fn deliver(client: reqwest::Client, port: u16, event: Value, counts: Arc<C
     let url = format!("http://127.0.0.1:{port}/webhooks/stripe");
     let (id, body) = (event["id"].as_str().unwrap(), event.to_string());
     for attempt in 0_u64.. {
-        let secret = secret(Provider::Stripe);
-        let signature = sign(
-            Provider::Stripe,
-            &secret,
-            body.as_bytes(),
-            SystemClock.now(),
-        );
+        let secret = secret(STRIPE.name);
+        let signature = STRIPE.sign(&secret, body.as_bytes(), SystemClock.now());
         let request = client
             .post(&url)
-            .header(header_name(Provider::Stripe), signature)
+            .header(STRIPE.header, signature)
             .body(body.clone());
         if request
             .send()

@@ -13,8 +13,7 @@ use crate::domain::billing::assessment::{Assessment, assessment};
 use crate::domain::billing::history::{
     DisputeHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
-use crate::domain::customer::flag::FlagHolder;
-use crate::domain::customer::kept_flag::KeptFlag;
+use crate::domain::customer::flag::{FlagHolder, KeptFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
@@ -182,5 +181,21 @@ impl WorkingSet {
                 .get(pin)
                 .is_none_or(|row| row.deleted_at.is_some())
         })
+    }
+
+    /// The rows that accounts are linked to, now or by an admin's pin.
+    pub(crate) fn linked_rows(&self) -> impl Iterator<Item = &CustomerId> {
+        let accounts = self.accounts.values();
+        accounts
+            .flat_map(|it| [&it.customer, &it.history.pin])
+            .flatten()
+    }
+
+    /// The accounts that subscriptions, disputes and refunds belong to.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &ObjectKey> {
+        let subscriptions = self.subscriptions.values().map(|it| &it.account);
+        let disputes = self.disputes.values().map(|it| &it.account);
+        let refunds = self.refunds.values().map(|it| &it.account);
+        subscriptions.chain(disputes).chain(refunds).flatten()
     }
 }

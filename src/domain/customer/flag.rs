@@ -237,6 +237,16 @@ pub fn unmapped(entitlements: &BTreeSet<Entitlement>, plans: &Plans) -> BTreeSet
         .collect()
 }
 
+/// A flag as the store has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeptFlag {
+    /// The flag itself.
+    pub flag: Flag,
+    /// True if an admin cleared it. Only stored for set-up flags, which are derived on reading, and
+    /// left out then.
+    pub cleared: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,18 +7,8 @@
 use std::collections::BTreeSet;
 
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind};
+use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, KeptFlag};
 use crate::domain::id::ObjectKey;
-
-/// A flag as the store has it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeptFlag {
-    /// The flag itself.
-    pub flag: Flag,
-    /// True if an admin cleared it. Only stored for set-up flags, which are derived on reading, and
-    /// left out then.
-    pub cleared: bool,
-}
 
 impl WorkingSet {
     /// Returns the owners whose flags can have changed since this working set was loaded.

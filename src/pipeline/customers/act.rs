@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Acted, CustomerError};
+use super::orders::{Acted, CustomerError};
 use crate::domain::access::plan::Plans;
 use crate::domain::apply::change::Change;
 use crate::domain::apply::lookup_keys::LookupKeys;

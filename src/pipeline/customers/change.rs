@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::act::{act_in, lookup_keys_of};
+use super::orders::{Act, Acted, CustomerError, Deletion, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
-use super::{Act, Acted, CustomerError, Deletion, SameEmail, refuse_wrong};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Profile;

@@ -1,8 +1,9 @@
 //! Making customers.
 
 use super::act::{act_in, lookup_keys_of};
+use super::find::details;
+use super::orders::{Created, CustomerError, GotOrCreated, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
-use super::{Created, CustomerError, GotOrCreated, SameEmail, details, refuse_wrong};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Contact;
 use crate::domain::customer::profile::ProfileChange;

@@ -1,6 +1,6 @@
 //! E-mail addresses and external ids that belong to somebody already.
 
-use super::{CustomerError, SameEmail};
+use super::orders::{CustomerError, SameEmail};
 use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::id::CustomerId;
 use crate::pipeline::order::Order;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Wanted, linked_rows, wanted};
+use super::{Wanted, wanted};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Customer;
@@ -24,7 +24,7 @@ impl Tx {
         accounts: &BTreeSet<ObjectKey>,
         emails: &BTreeSet<String>,
     ) -> Result<(), StoreError> {
-        let linked = linked_rows(working_set);
+        let linked = working_set.linked_rows();
         let ids: BTreeSet<CustomerId> = lookup_keys
             .customers
             .iter()

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "causes", "domain", "provider", "store", "queue", "random", "clock",
+            "causes", "domain", "provider", "store", "queue", "random", "clock", "vault",
         ],
     ),
     (

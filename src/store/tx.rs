@@ -1,0 +1,117 @@
+//! Transactions, and how statements are run in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cell::FromCell;
+use super::driver::{Row, Session, Value};
+use super::error::StoreError;
+use super::held::Held;
+use super::record::{Binds, FromRow, Reader};
+use super::reservation::Reservation;
+
+/// A transaction: the only way to the rows. Dropping it undoes everything.
+pub struct Tx {
+    pub(super) session: Box<dyn Session>,
+    /// The locks that it has; `None` where the engine needs none.
+    pub(super) held: Option<Held>,
+    /// The request with an `Idempotency-Key` that it changes something for.
+    pub(super) reservation: Option<Reservation>,
+    pub(super) statements: Arc<AtomicU64>,
+}
+
+impl Tx {
+    /// Makes everything of this transaction durable, together with the mark of the reserved
+    /// request that it belongs to, if it does.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was changed, or the answer was lost.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        if let Some(reservation) = self.reservation.take() {
+            self.idempotency_mark(&reservation).await?;
+        }
+        self.session.commit().await
+    }
+
+    /// Runs a statement and reads the rows of its answer.
+    pub(super) async fn fetch<R: FromRow>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Vec<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter()
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .collect()
+    }
+
+    /// As [`fetch`](Self::fetch), for a statement that finds one row at most.
+    pub(super) async fn fetch_opt<R: FromRow>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        let first = rows.first();
+        first
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .transpose()
+    }
+
+    /// The value of a statement that selects one column, of this table, and finds one row at most.
+    pub(super) async fn fetch_value<T: FromCell>(
+        &mut self,
+        table: &str,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<T>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        let first = rows.first();
+        first.map(|row| Reader::new(row).only(table)).transpose()
+    }
+
+    /// The values of a statement that selects one column, of this table.
+    pub(super) async fn fetch_values<T: FromCell, C: FromIterator<T>>(
+        &mut self,
+        table: &str,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<C, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter()
+            .map(|row| Reader::new(row).only(table))
+            .collect()
+    }
+
+    async fn answer(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        if is_idle(&binds) {
+            return Ok(Vec::new());
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.session.fetch(sql, binds).await
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    pub(super) async fn execute(&mut self, sql: &str, binds: Binds) -> Result<u64, StoreError> {
+        let binds = binds?;
+        if is_idle(&binds) {
+            return Ok(0);
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.session.execute(sql, binds).await
+    }
+}
+
+/// Returns true if a statement is over an empty set, so that it would find or change nothing.
+fn is_idle(binds: &[Value]) -> bool {
+    binds.iter().any(|value| match value {
+        Value::Rows(batch) => batch.count == 0 && !batch.sent_when_empty,
+        Value::Text(_)
+        | Value::Int(_)
+        | Value::Bool(_)
+        | Value::Time(_)
+        | Value::Nanos(_)
+        | Value::Json(_)
+        | Value::Bytes(_) => false,
+    })
+}
