@@ -23,6 +23,7 @@ mod domain_acts;
 mod domain_effects;
 mod domain_explain;
 mod flow;
+mod invented_provider;
 mod life_cycles;
 mod openapi;
 mod outcomes;
