@@ -154,6 +154,7 @@ async fn process_batch(
             Admission::Process => {
                 match provider::read(
                     key.provider,
+                    &message.headers().event_type,
                     message.body.as_bytes(),
                     message.headers().mode,
                 ) {

@@ -19,7 +19,7 @@ use crate::domain::apply::lookup_keys::{LookupKeys, external_ids, prefixed_accou
 use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
 use crate::domain::billing::history::UnfetchedHistory;
 use crate::domain::customer::row::Customer;
-use crate::domain::id::{AppSlug, CustomerId, Kind as Of, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId, Kind as ObjectKind, ObjectKey};
 use crate::domain::time::Timestamp;
 
 /// How many pairs a walk follows: a dispute names a charge, that an intent, that an invoice,
@@ -52,7 +52,12 @@ impl Tx {
             .cloned()
             .collect();
         let mut money = self.working_set_walk(app, &mut working_set, &money).await?;
-        accounts.extend(money.iter().filter(|key| key.kind == Of::Account).cloned());
+        accounts.extend(
+            money
+                .iter()
+                .filter(|key| key.kind == ObjectKind::Account)
+                .cloned(),
+        );
         money.extend(
             lookup_keys
                 .disputes
