@@ -12,7 +12,7 @@
 //! 3. The [`worker`] takes a batch from a [`queue::Consumer`] and gives it to
 //!    [`pipeline::process`]. In one transaction of the [`store`]: the ledger says which events
 //!    are new; [`provider::read`] turns each payload into [facts](domain::billing::fact); everything that
-//!    these can touch is loaded as a [`WorkingSet`](`domain::working` `set::WorkingSet`).
+//!    these can touch is loaded as a [working set](domain::apply::working_set::WorkingSet).
 //! 4. [`domain`] joins the facts to what is kept and derives anew what is shown: status, holds,
 //!    grants, flags, due times. The difference of before and after are the operations: create,
 //!    suspend, reactivate, freeze, expire, grant, revoke.
@@ -26,25 +26,36 @@
 //! # What may know whom
 //!
 //! ```text
-//! main, cli -> server -> http, worker -> pipeline -> provider, store, queue -> domain
+//! main, cli -> demo, simulate -> server -> http, worker -> pipeline -> provider, store, queue -> domain
 //! ```
 //!
 //! `domain` knows nobody: plain values and pure functions, time as an argument. `queue` knows
 //! the store in one place, the built-in queue. sqlx is only in `store`, lapin only in `queue`,
-//! axum only in `http`. A test keeps this true.
+//! axum only in `http`. A test keeps this true, and another that files form no circles.
+
+// Without `test`, whose build is given what only tests use.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+// Only main.rs uses it.
+use anyhow as _;
 
 mod causes;
 pub mod cli;
+mod client;
 pub mod clock;
 pub mod config;
+mod data_dir;
+mod demo;
 pub mod domain;
 pub mod http;
-mod lock;
+mod output;
 pub mod pipeline;
 pub mod provider;
 pub mod queue;
 pub mod random;
 pub mod server;
+mod simulate;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 pub mod worker;

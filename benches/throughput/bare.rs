@@ -21,7 +21,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::net::TcpListener;
 
 use crate::event;
@@ -29,25 +29,64 @@ use crate::event;
 const BATCH: usize = 256;
 const PREFETCH: u16 = 512;
 
-/// The lengths of our documents, in bytes.
-const CHANGES: usize = 930;
-const CUSTOMER: usize = 570;
-const SUBSCRIPTION: usize = 470;
-const DETAILS: usize = 250;
+/// A table that the worker fills. Its statement is made from the schema as it is: whatever column
+/// a row needs gets a value of its kind, so that a migration does not end the measurement.
+struct Table {
+    name: &'static str,
+    /// Rows of one event.
+    rows: usize,
+    /// The length of our documents in it, in bytes.
+    document: usize,
+    /// Columns whose value matters, or that a row may lack and ours has: indexes cost.
+    columns: &'static [(&'static str, &'static str)],
+}
 
-const EVENTS: &str = "INSERT INTO events (app, provider, id, receipt, type, livemode, mode, \
-    occurred_at, received_at, processed_at, outcome, duplicates, attempts, customer_id, changes, \
-    payload) SELECT 'default', 'stripe', id, id, 'customer.subscription.created', false, 'any', 0, \
-    now(), now(), 'applied', 0, 1, 'cust_' || id, $2::jsonb, payload \
-    FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)";
-const CUSTOMERS: &str = "INSERT INTO customers (id, app, home, made_at, updated_at, external_id, \
-    status, status_since, kept) SELECT 'cust_' || id, 'default', id, now(), now(), id, \
-    'active', now(), $2::jsonb FROM UNNEST($1::text[]) AS new (id)";
-const SUBSCRIPTIONS: &str = "INSERT INTO subscriptions (app, key, account, kept) \
-    SELECT 'default', id, id, $2::jsonb FROM UNNEST($1::text[]) AS new (id)";
-const AUDIT: &str = "INSERT INTO audit (app, at, actor, event, customer_id, operation, details) \
-    SELECT 'default', now(), 'event:' || id, id, 'cust_' || id, 'create', $2::jsonb \
-    FROM UNNEST($1::text[]) AS new (id), generate_series(1, 3)";
+const TABLES: [Table; 4] = [
+    Table {
+        name: "events",
+        rows: 1,
+        document: 930,
+        columns: &[
+            ("provider", "'stripe'"),
+            ("type", "'customer.subscription.created'"),
+            ("livemode", "false"),
+            ("mode", "'any'"),
+            ("occurred_at", "0"),
+            ("processed_at", "now()"),
+            ("outcome", "'applied'"),
+            ("customer_id", "'cust_' || id"),
+            ("payload", "payload"),
+        ],
+    },
+    Table {
+        name: "customers",
+        rows: 1,
+        document: 570,
+        columns: &[
+            ("id", "'cust_' || id"),
+            ("home", "id"),
+            ("external_id", "id"),
+            ("status", "'active'"),
+        ],
+    },
+    Table {
+        name: "subscriptions",
+        rows: 1,
+        document: 470,
+        columns: &[("account", "id")],
+    },
+    Table {
+        name: "audit",
+        rows: 3,
+        document: 250,
+        columns: &[
+            ("actor", "'event:' || id"),
+            ("event", "id"),
+            ("customer_id", "'cust_' || id"),
+            ("operation", "'create'"),
+        ],
+    },
+];
 
 /// Runs a bare program, if this process was started to be one.
 pub(crate) async fn was_asked_for() -> bool {
@@ -121,6 +160,11 @@ async fn worker() {
     let mut database = PgConnection::connect(&setting("DATABASE_URL"))
         .await
         .unwrap();
+    let mut inserts = Vec::new();
+    for table in &TABLES {
+        let sql = insert_into(table, &mut database).await;
+        inserts.push((sql, document(table.document)));
+    }
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await
@@ -144,14 +188,56 @@ async fn worker() {
             batch.push(next.unwrap());
         }
         let last = batch.last().unwrap().delivery_tag;
-        insert(&mut database, batch).await;
+        insert(&mut database, &inserts, batch).await;
         let options = BasicAckOptions { multiple: true };
         channel.basic_ack(last, options).await.unwrap();
     }
 }
 
+/// The statement that writes a batch into a table: `$1` are the events' ids, `$2` is the document,
+/// `$3` are the payloads.
+async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
+    let sql = "SELECT column_name::text, data_type::text, \
+               is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' \
+               FROM information_schema.columns \
+               WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position";
+    let columns: Vec<(String, String, bool)> = sqlx::query_as(sql)
+        .bind(table.name)
+        .fetch_all(database)
+        .await
+        .unwrap();
+    let (name, rows) = (table.name, table.rows);
+    for (column, _) in table.columns {
+        let known = columns.iter().any(|(name, ..)| name == column);
+        assert!(known, "the table {name} has no column {column}");
+    }
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for (column, kind, needed) in &columns {
+        let ours = table.columns.iter().find(|(name, _)| name == column);
+        let value = match (ours, kind.as_str()) {
+            (Some((_, value)), _) => *value,
+            (None, _) if !needed => continue,
+            (None, "text") if column == "app" => "'default'",
+            (None, "text") => "id",
+            (None, "boolean") => "false",
+            (None, "bigint") => "0",
+            (None, "timestamp with time zone") => "now()",
+            (None, "jsonb") => "$2::jsonb",
+            (None, kind) => panic!("{name}.{column}: no value of the type {kind} is known"),
+        };
+        names.push(column.as_str());
+        values.push(value);
+    }
+    format!(
+        "INSERT INTO {name} ({}) SELECT {} \
+         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload), generate_series(1, {rows})",
+        names.join(", "),
+        values.join(", ")
+    )
+}
+
 /// Writes rows of the size of ours.
-async fn insert(database: &mut PgConnection, batch: Vec<Delivery>) {
+async fn insert(database: &mut PgConnection, inserts: &[(String, String)], batch: Vec<Delivery>) {
     let ids: Vec<String> = batch
         .iter()
         .map(|it| it.properties.message_id().as_ref().unwrap().to_string())
@@ -161,14 +247,14 @@ async fn insert(database: &mut PgConnection, batch: Vec<Delivery>) {
         .map(|it| String::from_utf8(it.data).unwrap())
         .collect();
     let mut tx = database.begin().await.unwrap();
-    let rows = |sql, bytes| sqlx::query(sql).bind(&ids).bind(document(bytes));
-    for insert in [
-        rows(EVENTS, CHANGES).bind(payloads),
-        rows(CUSTOMERS, CUSTOMER),
-        rows(SUBSCRIPTIONS, SUBSCRIPTION),
-        rows(AUDIT, DETAILS),
-    ] {
-        insert.execute(&mut *tx).await.unwrap();
+    for (sql, document) in inserts {
+        sqlx::query(AssertSqlSafe(sql.as_str()))
+            .bind(&ids)
+            .bind(document)
+            .bind(&payloads)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
     }
     tx.commit().await.unwrap();
 }

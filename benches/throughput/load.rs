@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::event;
+use crate::program::Program;
 
 /// What some seconds of load saw.
 pub(crate) struct Window {
@@ -36,10 +37,12 @@ impl Window {
     }
 }
 
-/// Posts for some time.
-pub(crate) async fn post(address: SocketAddr, connections: usize, time: Duration) -> Window {
+/// Posts to a program for some time.
+pub(crate) async fn post(program: &mut Program, connections: usize, time: Duration) -> Window {
+    let address = program.address;
     while TcpStream::connect(address).await.is_err() {
         // It is still starting.
+        program.assert_running();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let started = Instant::now();

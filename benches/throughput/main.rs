@@ -92,11 +92,11 @@ async fn main() {
 async fn receivers() -> (Vec<Window>, Vec<Window>) {
     let database = durable_database().await;
     let queues = [queue(Side::Ours).await, queue(Side::Bare).await];
-    let programs = Side::BOTH.map(|side| Program::start(side, "receiver", &database));
+    let mut programs = Side::BOTH.map(|side| Program::start(side, "receiver", &database));
     let mut windows = [Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
         for (index, side) in Side::BOTH.into_iter().enumerate() {
-            let window = load::post(programs[index].address, CONNECTIONS, WINDOW).await;
+            let window = load::post(&mut programs[index], CONNECTIONS, WINDOW).await;
             // The first round warms up.
             if round > 0 {
                 windows[index].push(window);
@@ -116,9 +116,8 @@ async fn workers() -> [f64; 2] {
         for (index, side) in Side::BOTH.into_iter().enumerate() {
             let database = durable_database().await;
             fill(side).await;
-            let program = Program::start(side, "worker", &database);
-            rates[index].push(drain(&database).await);
-            drop(program);
+            let mut program = Program::start(side, "worker", &database);
+            rates[index].push(drain(&mut program, &database).await);
         }
     }
     rates.map(median)
@@ -168,7 +167,7 @@ async fn purge(side: Side) {
 
 /// Waits until the backlog is in the ledger. The rate is that from the beginning of the first
 /// batch to that of the last, which leaves out how long the program took to start.
-async fn drain(database: &SecretString) -> f64 {
+async fn drain(program: &mut Program, database: &SecretString) -> f64 {
     let mut connection = PgConnection::connect(database.expose_secret())
         .await
         .unwrap();
@@ -185,7 +184,9 @@ async fn drain(database: &SecretString) -> f64 {
         if seen >= all {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "{seen} of {all} events");
+        program.assert_running();
+        let late = started.elapsed() > PATIENCE;
+        assert!(!late, "{seen} of {all} events; {}", program.last_words());
     }
     let sql = "SELECT (count(*) FILTER (WHERE processed_at < last) \
                / extract(epoch FROM last - min(processed_at)))::float8 \

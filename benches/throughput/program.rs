@@ -11,8 +11,9 @@ use crate::support::rabbitmq;
 use crate::{Side, event};
 
 /// Starts a program and kills it, by its id, at the end of its own standard input, which comes
-/// in whatever way this process ends.
-const GUARD: &str = r#""$0" "$@" </dev/null & cat >/dev/null; kill -9 $!"#;
+/// in whatever way this process ends. Ends with it, if it ends by itself.
+const GUARD: &str = r#"exec 3<&0; "$0" "$@" </dev/null & program=$!
+    { cat <&3 >/dev/null; kill -9 $program; } & wait $program; kill $!"#;
 
 /// 32 bytes in base64.
 const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
@@ -21,7 +22,8 @@ const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
 pub(crate) struct Program {
     guard: Child,
     pub(crate) address: SocketAddr,
-    _folder: TempDir,
+    name: String,
+    folder: TempDir,
 }
 
 impl Program {
@@ -59,8 +61,23 @@ impl Program {
         Self {
             guard,
             address,
-            _folder: folder,
+            name: format!("{} {role}", side.prefix()),
+            folder,
         }
+    }
+
+    /// Ends the measurement, with what the program said last, if it has ended.
+    pub(crate) fn assert_running(&mut self) {
+        let ended = self.guard.try_wait().unwrap().is_some();
+        assert!(!ended, "{} ended: {}", self.name, self.last_words());
+    }
+
+    /// The end of its log.
+    pub(crate) fn last_words(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("log")).unwrap();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 

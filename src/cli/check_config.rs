@@ -1,17 +1,19 @@
-//! `tollgate check-config`: every problem of the settings at once.
+//! `tollgate check-config`: prints every problem of the settings at once.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{CliError, output};
-use crate::config::{Config, Source, report};
+use super::error::CliError;
+use crate::config::report::report;
+use crate::config::{Config, Source};
+use crate::output;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::server::{StartError, open_store, rabbit_settings};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also try the store and the broker. Makes in both what the server needs and they lack.
+    /// Also connects to the store and the broker, and creates whatever the server needs there.
     #[arg(long)]
     connect: bool,
 }

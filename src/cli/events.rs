@@ -1,18 +1,19 @@
-//! `tollgate events`: the ledger, from the command line.
+//! `tollgate events`: shows and replays events of the ledger.
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{AppArgs, CliError, output};
+use super::error::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::domain::event::{EventError, EventOutcome};
-use crate::domain::id::CustomerId;
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
-use crate::pipeline::bulk_replay;
-use crate::pipeline::customers::Order;
+use crate::output;
+use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
+use crate::pipeline::{bulk_replay, events};
 use crate::provider::Spec;
 use crate::server::open_store;
 use crate::store::{Actor, EventFilter, EventRecord, Store, Window};
@@ -28,29 +29,37 @@ pub(super) enum EventsCommand {
         /// The provider's event id.
         id: String,
     },
-    /// Publishes an event again, or all that the filters name.
+    /// Publishes an event again, or all events that match the filters.
     Replay(ReplayArgs),
 }
 
-/// Which events.
+/// The app whose ledger is used.
+#[derive(Debug, Args)]
+pub(super) struct AppArgs {
+    /// The app's slug.
+    #[arg(long, default_value = "default", value_name = "SLUG")]
+    app: AppSlug,
+}
+
+/// A selection of events.
 #[derive(Debug, Args)]
 struct FilterArgs {
-    /// Only those with this outcome.
+    /// Only events with this outcome.
     #[arg(long)]
     outcome: Option<EventOutcome>,
-    /// Only those of this provider.
+    /// Only events of this provider.
     #[arg(long)]
     provider: Option<&'static Spec>,
-    /// Only those of this type.
+    /// Only events of this type.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
-    /// Only those of this customer.
+    /// Only events of this customer.
     #[arg(long, value_name = "ID")]
     customer: Option<CustomerId>,
-    /// Only those received at this time or later, such as 2026-01-31T09:30:00Z.
+    /// Only events received at this time or later, such as 2026-01-31T09:30:00Z.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<Timestamp>,
-    /// Only those received before this time.
+    /// Only events received before this time.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     until: Option<Timestamp>,
 }
@@ -78,7 +87,7 @@ pub(super) struct ListArgs {
     app: AppArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// How many at most.
+    /// Maximum number of events.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
 }
@@ -95,10 +104,10 @@ pub(super) struct ReplayArgs {
     /// All events.
     #[arg(long, conflicts_with_all = ["id", "FilterArgs"])]
     all: bool,
-    /// Also those that have been applied already.
+    /// Also replays events that have been applied already.
     #[arg(long)]
     force: bool,
-    /// Only says what would be replayed, and of a single event what that would change.
+    /// Only lists the events that would be replayed; for a single event, also the changes.
     #[arg(long)]
     dry_run: bool,
 }
@@ -112,17 +121,13 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
                 number: 1,
                 size: args.limit,
             };
-            let listed = store
-                .read()
-                .await?
-                .event_list(&args.app.app, &filter, &window)
-                .await?;
+            let listed = events::list(&store, &args.app.app, &filter, &window).await?;
             for event in &listed.rows {
                 output::line(&row(event));
             }
         }
         EventsCommand::Show { app, id } => {
-            let found = store.read().await?.event_find(&app.app, &id).await?;
+            let found = events::find(&store, &app.app, &id).await?;
             let event = found.ok_or_else(|| missing(&id))?;
             output::line(&row(&event));
             output::line(&format!(
@@ -158,7 +163,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
                 Some(_) => Place::Spool,
             };
             replay_in_store(store, place, &order, &id, force).await?;
-            output::line("queued; the running server works it off");
+            output::line("queued; the running server will process it");
         }
         None if args.dry_run => {
             let about = bulk_replay::preview(store, &order.app, &args.filter.into(), force).await?;
@@ -168,7 +173,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
         None => {
             let replay = bulk_replay::order(store, &order, args.filter.into(), force).await?;
             output::line(&format!(
-                "{}: {} events; the running server works them off",
+                "{}: {} events; the running server will process them",
                 replay.id, replay.matched
             ));
         }

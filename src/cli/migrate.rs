@@ -1,9 +1,10 @@
-//! `tollgate migrate`: brings the schema up to date.
+//! `tollgate migrate`: updates the schema.
 
 use std::process::ExitCode;
 
-use super::{CliError, output};
+use super::error::CliError;
 use crate::config::Loaded;
+use crate::output;
 use crate::server::open_migrated;
 
 pub(super) async fn run(loaded: &Loaded) -> Result<ExitCode, CliError> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::output;
-use crate::http::openapi;
+use crate::http::description;
+use crate::output;
 
 pub(super) fn run() -> ExitCode {
-    output::line(openapi::document());
+    output::line(description::document());
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! `tollgate serve`: receives webhooks, works them off, serves the API, until told to stop.
+//! `tollgate serve`: receives webhooks, processes them and serves the API until told to stop.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -6,29 +6,31 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use tracing::{info, warn};
 
-use super::stop::StopOrders;
-use super::{CliError, output, token};
+use super::error::CliError;
+use super::stop::StopSignals;
+use super::token;
 use crate::config::Loaded;
 use crate::domain::role;
 use crate::http::Roles;
-use crate::pipeline::tokens::AdminTokenOrder;
+use crate::output;
+use crate::pipeline::admin_tokens::AdminTokenOrder;
 use crate::provider;
 use crate::server::Server;
 use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Serves only this role; may be repeated. All roles without it.
+    /// Serves only this role; may be repeated. All roles by default.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<Role>,
 }
 
-/// What a process can do for the others.
+/// A part of the work that a process can take on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Role {
-    /// Takes webhooks.
+    /// Receives webhooks.
     Receiver,
-    /// Works events off, relays the spool, records dead letters, runs timers.
+    /// Processes events, relays the spool, records dead letters, runs timers.
     Worker,
     /// Serves the admin API and the access check.
     Api,
@@ -51,7 +53,7 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    let mut orders = StopOrders::listen()?;
+    let mut signals = StopSignals::listen()?;
     let server = Server::start(&loaded.config, roles).await?;
     info!(
         address = %server.address(),
@@ -66,23 +68,23 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
         if roles.receiver && !has_secret {
             info!(
                 %provider,
-                "no webhook secret in the settings: /webhooks/{provider} exists only with one \
-                 that the API was given"
+                "the settings have no webhook secret: /webhooks/{provider} exists only if one was \
+                 added through the API"
             );
         }
     }
     if loaded.config.admin.token.is_none() && server.is_first_start() {
         introduce(&server).await?;
     }
-    let order = orders.next().await;
-    info!("{order}: finishing what is under way");
+    let signal = signals.next().await;
+    info!("{signal} received; finishing work in progress");
     server.stop().await;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first start on an empty store: nobody can sign in yet. A terminal is shown an owner
-/// token once; a log must not hold one.
+/// Helps the operator to sign in after the first start on an empty store. An owner token is shown
+/// once on a terminal; a log must not contain one.
 async fn introduce(server: &Server) -> Result<(), CliError> {
     if std::io::stdout().is_terminal() {
         let wanted = AdminTokenOrder {

@@ -1,16 +1,16 @@
-//! Orders to stop: SIGTERM of a service manager, SIGINT of a terminal.
+//! Signals to stop: SIGTERM from a service manager, SIGINT from a terminal.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::CliError;
+use super::error::CliError;
 
-/// Listens from its making on, so that no order is missed.
-pub(super) struct StopOrders {
+/// Listens from its creation on, so that no signal is missed.
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl StopOrders {
+impl StopSignals {
     pub(super) fn listen() -> Result<Self, CliError> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(CliError::io("wait for SIGTERM"))?,
@@ -18,7 +18,7 @@ impl StopOrders {
         })
     }
 
-    /// Waits for an order; the signal's name.
+    /// Waits for a signal and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -1,18 +1,19 @@
-//! `tollgate token create`: an admin token, printed once.
+//! `tollgate token create`: makes an admin token and prints it once.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{CliError, output};
+use super::error::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::domain::access::token::TokenText;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate;
-use crate::pipeline::customers::Order;
-use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
+use crate::output;
+use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
+use crate::pipeline::order::Order;
 use crate::server::open_store;
 use crate::store::{Actor, Store};
 
@@ -20,16 +21,16 @@ use crate::store::{Actor, Store};
 pub(super) enum TokenCommand {
     /// Makes an admin token and prints it; it cannot be shown again.
     Create {
-        /// What people call it.
+        /// A name for people to recognise it by.
         #[arg(long, value_parser = validate::line)]
         name: String,
-        /// What it allows: viewer, admin or owner.
+        /// Its permissions: viewer, admin or owner.
         #[arg(long)]
         role: Role,
-        /// The one app that it is bound to; all apps without it.
+        /// Limits it to one app; valid for all apps by default.
         #[arg(long, value_name = "SLUG")]
         app: Option<AppSlug>,
-        /// After how many days it is refused; never without it.
+        /// Number of days after which it expires; never by default.
         #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
         expires_in_days: Option<u32>,
     },
@@ -43,35 +44,32 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
         expires_in_days,
     } = command;
     let store = open_store(&loaded.config).await?;
-    if let Some(app) = &app
-        && store.read().await?.app_find(app).await?.is_none()
-    {
-        return Err(CliError::Usage {
-            what: format!("there is no app `{app}`"),
-            right: "name an app that exists, or none for a token of all apps".to_owned(),
-        });
-    }
     let wanted = AdminTokenOrder {
         name,
         role,
-        app,
+        app: app.clone(),
         expires_in_days,
     };
-    let text = create(&store, wanted).await?;
+    let text = match (create(&store, wanted).await, app) {
+        (Err(CliError::Token(AdminTokenError::NoApp)), Some(app)) => {
+            return Err(CliError::Usage {
+                what: format!("there is no app `{app}`"),
+                right: "name an app that exists, or none for a token of all apps".to_owned(),
+            });
+        }
+        (result, _) => result?,
+    };
     store.close().await;
     output::line(text.expose());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes an admin token; the answer is its text, which is kept nowhere.
+/// Makes an admin token and returns its text, which is stored nowhere.
 pub(super) async fn create(store: &Store, wanted: AdminTokenOrder) -> Result<TokenText, CliError> {
     let order = Order {
-        app: wanted.app.clone().unwrap_or_else(AppSlug::default_app),
+        app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: SystemClock.now(),
     };
-    let mut tx = store.begin().await?;
-    let (_, text) = tokens::issue_admin(&mut tx, &order, wanted).await?;
-    tx.commit().await?;
-    Ok(text)
+    Ok(admin_tokens::issue(store, &order, wanted).await?.text)
 }

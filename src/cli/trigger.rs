@@ -6,35 +6,37 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::samples::{Sample, assignment};
-use super::{CliError, load, output};
+use super::error::CliError;
+use super::sample::{Sample, assignment};
+use crate::client::{RequestError, client};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Source;
+use crate::config::{Config, Source};
+use crate::output;
 use crate::provider::Spec;
 use crate::random;
 
 #[derive(Debug, Args)]
 pub(super) struct TriggerArgs {
-    /// Who sends it: stripe or paddle.
+    /// The sender: stripe or paddle.
     provider: &'static Spec,
     /// The event type, such as `invoice.payment_failed`.
     #[arg(value_name = "TYPE")]
     event_type: String,
-    /// Where to post it. Default: the webhook URL of the app `default` at `TOLLGATE_LISTEN`.
+    /// URL to post it to. Default: the webhook URL of the app `default` at `TOLLGATE_LISTEN`.
     #[arg(long)]
     url: Option<String>,
-    /// Changes the sample: a path and a value (JSON, or else text), as in
+    /// Changes a value of the sample; the value is JSON or else text, as in
     /// `data.object.status=past_due`. May be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
     changes: Vec<(String, Value)>,
-    /// Keeps the sample's own event id; without it each call sends a new event.
+    /// Keeps the sample's event id; by default, each call sends a new event.
     #[arg(long)]
     keep_id: bool,
 }
 
 /// The secret is the first of `STRIPE_WEBHOOK_SECRET` or `PADDLE_WEBHOOK_SECRET`.
 pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, CliError> {
-    let config = load(source)?.config;
+    let config = Config::load(source).map_err(Box::new)?.config;
     let name = args.provider.name;
     let settings = config.provider(name);
     let secret = settings
@@ -66,22 +68,14 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     })
 }
 
-/// A client that gives up after ten seconds: twice as long as Paddle waits.
-pub(super) fn client() -> Result<reqwest::Client, CliError> {
-    reqwest::Client::builder()
-        .timeout(std::time::Duration::from_secs(10))
-        .build()
-        .map_err(CliError::http("the HTTP client"))
-}
-
-/// Signs and posts a body as its provider would; answers status and body.
-pub(super) async fn post(
+/// Signs and posts a body as its provider would; returns status and body of the answer.
+async fn post(
     client: &reqwest::Client,
     url: &str,
     provider: &Spec,
     secret: &SecretString,
     body: Vec<u8>,
-) -> Result<(u16, String), CliError> {
+) -> Result<(u16, String), RequestError> {
     let signature = provider.sign(secret, &body, SystemClock.now());
     let response = client
         .post(url)
@@ -90,7 +84,10 @@ pub(super) async fn post(
         .body(body)
         .send()
         .await
-        .map_err(CliError::http(url))?;
+        .map_err(RequestError::to(url))?;
     let status = response.status().as_u16();
-    Ok((status, response.text().await.map_err(CliError::http(url))?))
+    Ok((
+        status,
+        response.text().await.map_err(RequestError::to(url))?,
+    ))
 }

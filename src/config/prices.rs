@@ -3,22 +3,18 @@
 //! The JSON is read by hand, because a derived parser stops at the first error and calls it "did
 //! not match any variant".
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::PriceMapping;
 use super::parse::{every, quoted};
 use super::reader::ValueErrors;
 use crate::domain::access::constraint::Constraint;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::validate;
-
-/// The packages that each price or product id of a provider buys. A price with an empty list is
-/// known and buys nothing.
-pub type PriceMapping = BTreeMap<String, Vec<PackageGrant>>;
 
 pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
     let Entries(entries) = serde_json::from_str(text).map_err(|error| vec![json_error(&error)])?;

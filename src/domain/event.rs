@@ -1,11 +1,9 @@
 //! Events in the ledger: one verified webhook each, from receipt to outcome.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::domain::id::{AppSlug, IdError, Provider};
+use crate::domain::id::{AppSlug, Provider};
+use crate::domain::words::words;
 
 /// The identity of an event. The event of one key changes the store at most once, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,56 +34,22 @@ pub enum EventOutcome {
     Failed,
 }
 
+words!(EventOutcome, or "an outcome (pending, applied, unchanged, superseded, ignored or failed)" {
+    Pending = "pending",
+    Applied = "applied",
+    Unchanged = "unchanged",
+    Superseded = "superseded",
+    Ignored = "ignored",
+    Failed = "failed",
+});
+
 impl EventOutcome {
-    /// All, in the order in which they are listed.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Applied,
-        Self::Unchanged,
-        Self::Superseded,
-        Self::Ignored,
-        Self::Failed,
-    ];
-
-    /// Returns the word in columns and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Applied => "applied",
-            Self::Unchanged => "unchanged",
-            Self::Superseded => "superseded",
-            Self::Ignored => "ignored",
-            Self::Failed => "failed",
-        }
-    }
-
     /// True if the event has had its effect, so that another delivery of it is a duplicate.
     pub const fn is_settled(self) -> bool {
         match self {
             Self::Applied | Self::Unchanged | Self::Superseded | Self::Ignored => true,
             Self::Pending | Self::Failed => false,
         }
-    }
-}
-
-impl fmt::Display for EventOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for EventOutcome {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
-            .ok_or_else(|| {
-                IdError::new(
-                    text,
-                    "an outcome (pending, applied, unchanged, superseded, ignored or failed)",
-                )
-            })
     }
 }
 

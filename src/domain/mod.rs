@@ -53,3 +53,4 @@ pub mod retry;
 pub mod role;
 pub mod time;
 pub mod validate;
+pub(crate) mod words;

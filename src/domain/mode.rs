@@ -1,9 +1,8 @@
 //! Live and test mode of webhook secrets.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+
+use crate::domain::words::words;
 
 /// The deliveries that a webhook secret is meant for.
 #[derive(
@@ -20,16 +19,13 @@ pub enum Mode {
     Test,
 }
 
-impl Mode {
-    /// Returns the word in settings, columns and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::Live => "live",
-            Self::Test => "test",
-        }
-    }
+words!(Mode, or "a mode (`any`, `live` or `test`)" {
+    Any = "any",
+    Live = "live",
+    Test = "test",
+});
 
+impl Mode {
     /// Returns true for live deliveries and false for test ones; `None` if it can be both.
     pub const fn livemode(self) -> Option<bool> {
         match self {
@@ -39,26 +35,3 @@ impl Mode {
         }
     }
 }
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = ModeError;
-    fn from_str(text: &str) -> Result<Self, ModeError> {
-        match text {
-            "any" => Ok(Self::Any),
-            "live" => Ok(Self::Live),
-            "test" => Ok(Self::Test),
-            _ => Err(ModeError(text.chars().take(80).collect())),
-        }
-    }
-}
-
-/// A word that is not a [`Mode`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a mode (`any`, `live` or `test`)")]
-pub struct ModeError(String);

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
+use crate::domain::words::words;
 
 /// The policy of one app. Missing fields have their defaults; unknown fields are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +101,11 @@ pub enum OnPaymentFailed {
     Keep,
 }
 
+words!(OnPaymentFailed, all {
+    Suspend = "suspend",
+    Keep = "keep",
+});
+
 /// The effect of the end of the last subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,6 +115,11 @@ pub enum OnEnd {
     /// No access.
     Expire,
 }
+
+words!(OnEnd, all {
+    Freeze = "freeze",
+    Expire = "expire",
+});
 
 /// The effect of a paused subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +133,12 @@ pub enum OnPause {
     Keep,
 }
 
+words!(OnPause, all {
+    Suspend = "suspend",
+    Freeze = "freeze",
+    Keep = "keep",
+});
+
 /// The effect of a pause of collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +149,11 @@ pub enum OnCollectionPause {
     Suspend,
 }
 
+words!(OnCollectionPause, all {
+    Keep = "keep",
+    Suspend = "suspend",
+});
+
 /// The effect of an open dispute besides its flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -141,6 +163,11 @@ pub enum OnDisputeOpened {
     /// No access while it is open.
     Suspend,
 }
+
+words!(OnDisputeOpened, all {
+    Flag = "flag",
+    Suspend = "suspend",
+});
 
 /// The effect of a lost dispute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +181,12 @@ pub enum OnDisputeLost {
     Keep,
 }
 
+words!(OnDisputeLost, all {
+    Suspend = "suspend",
+    Expire = "expire",
+    Keep = "keep",
+});
+
 /// The effect of a full refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,6 +198,12 @@ pub enum OnFullRefund {
     /// No effect.
     Keep,
 }
+
+words!(OnFullRefund, all {
+    Flag = "flag",
+    Expire = "expire",
+    Keep = "keep",
+});
 
 /// A length of time in whole seconds, written `30s`, `15m`, `36h` or `14d`.
 #[derive(

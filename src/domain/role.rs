@@ -1,9 +1,8 @@
 //! The roles of admin tokens.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+
+use crate::domain::words::words;
 
 /// The roles of admin tokens. Each includes the rights of the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +16,12 @@ pub enum Role {
     Owner,
 }
 
+words!(Role, or RoleError {
+    Viewer = "viewer",
+    Admin = "admin",
+    Owner = "owner",
+});
+
 /// A word that is not the name of a [`Role`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a role: one of owner, admin, viewer")]
@@ -26,33 +31,6 @@ impl Role {
     /// Reports whether a token of this role may do what requires `needed`.
     pub fn allows(self, needed: Self) -> bool {
         self >= needed
-    }
-
-    /// Returns the name in the API, in columns and on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = RoleError;
-    fn from_str(word: &str) -> Result<Self, RoleError> {
-        match word {
-            "viewer" => Ok(Self::Viewer),
-            "admin" => Ok(Self::Admin),
-            "owner" => Ok(Self::Owner),
-            _ => Err(RoleError),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

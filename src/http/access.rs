@@ -26,14 +26,10 @@ use super::auth::credentials;
 use super::error::ApiError;
 use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
-use crate::domain::access::check::{self, AccessCode, Extent, Holder};
-use crate::domain::access::plan::PackageGrant;
-use crate::domain::access::token::{CustomerToken, TokenHash};
-use crate::domain::customer::row::Customer;
-use crate::domain::id::AppSlug;
+use crate::domain::access::check::{AccessCode, Extent};
+use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
-use crate::domain::validate::FieldError;
-use crate::store::{Granted, StoreError, TokenHolder, Tx};
+use crate::pipeline::access::{self, Answer, Asker, Everything, Question};
 
 const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
 const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
@@ -48,19 +44,28 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("access", "The access check, for registries.", routes)
 }
 
-/// What is asked.
+/// A question about one package.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AccessQuery {
     /// `vendor/name`, in any case.
     #[param(required, min_length = 1, example = "acme/tool")]
     package: Option<String>,
-    /// As Composer writes it; without it, whether any version may be had.
+    /// A version, as Composer writes it. Without it, the check asks for any version.
     #[param(example = "2.1.0")]
     version: Option<String>,
 }
 
-/// What is answered.
+impl AccessQuery {
+    pub(super) fn question(&self) -> Question<'_> {
+        Question {
+            package: self.package.as_deref(),
+            version: self.version.as_deref(),
+        }
+    }
+}
+
+/// The answer to an access check.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Access)]
 pub(super) struct AccessAnswer {
@@ -72,7 +77,7 @@ pub(super) struct AccessAnswer {
     status: Option<&'static str>,
     package: Option<String>,
     version: Option<String>,
-    /// The token's word for the registry.
+    /// The token's scope, a word for the registry.
     scope: Option<String>,
 }
 
@@ -90,21 +95,16 @@ impl AccessAnswer {
         }
     }
 
-    fn of(
-        code: AccessCode,
-        app: &AppSlug,
-        token: Option<&CustomerToken>,
-        customer: &Customer,
-    ) -> Self {
+    fn of(code: AccessCode, asker: Asker) -> Self {
         Self {
             allowed: code.is_allowed(),
             code,
-            app: Some(app.to_string()),
-            customer_id: Some(customer.id.to_string()),
-            status: Some(customer.derived.status.as_str()),
+            app: Some(asker.app.into()),
+            status: Some(asker.customer.derived.status.as_str()),
+            customer_id: Some(asker.customer.id.into()),
             package: None,
             version: None,
-            scope: token.map(|token| token.scope.clone()),
+            scope: asker.token.map(|token| token.scope),
         }
     }
 
@@ -134,6 +134,16 @@ impl AccessAnswer {
     }
 }
 
+impl From<Answer> for AccessAnswer {
+    fn from(answer: Answer) -> Self {
+        Self {
+            package: Some(answer.package),
+            version: answer.version,
+            ..Self::of(answer.code, answer.asker)
+        }
+    }
+}
+
 impl IntoResponse for AccessAnswer {
     fn into_response(self) -> Response {
         (status_of(self.code), self.headers(), Json(self)).into_response()
@@ -153,17 +163,17 @@ const fn status_of(code: AccessCode) -> StatusCode {
     }
 }
 
-/// Tells whether a token may have a package in a version.
+/// Checks whether a token may have a version of a package.
 ///
-/// The same stands in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and `-Status`, for
-/// proxies that see no bodies.
+/// The answer is repeated in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and
+/// `-Status`, for proxies that see no bodies.
 #[utoipa::path(
     get,
     path = "/access",
     params(AccessQuery),
     security(("customer_token" = []), ("customer_basic" = [])),
     responses(
-        (status = 200, description = "Yes.", body = AccessAnswer),
+        (status = 200, description = "The token may have it.", body = AccessAnswer),
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
         (status = 422, description = "`query_invalid`: no package is named."),
@@ -176,108 +186,26 @@ async fn check(
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<AccessQuery>,
 ) -> Result<AccessAnswer, ApiError> {
-    let mut tx = state.store.read().await?;
-    let Some(TokenHolder {
-        app,
-        token,
-        customer,
-    }) = holder(&state, &mut tx, &headers).await?
-    else {
+    let now = state.clock.now();
+    let Some(hash) = presented(&headers) else {
         return Ok(AccessAnswer::nobody());
     };
-    check_customer(
-        &mut tx,
-        &app,
-        Some(&token),
-        &customer,
-        &query,
-        state.clock.now(),
-    )
-    .await
-}
-
-/// The answer for a customer, by a token or, without one, for an admin.
-pub(super) async fn check_customer(
-    tx: &mut Tx,
-    app: &AppSlug,
-    token: Option<&CustomerToken>,
-    customer: &Customer,
-    query: &AccessQuery,
-    now: Timestamp,
-) -> Result<AccessAnswer, ApiError> {
-    let Some(package) = query
-        .package
-        .as_deref()
-        .filter(|package| !package.is_empty())
-    else {
-        let missing = FieldError::new("package", "is missing");
-        return Err(ApiError::invalid_query(vec![missing]));
-    };
-    // Composer's names are in lower case; older clients may ask in another.
-    let package = package.to_lowercase();
-    let version = query
-        .version
-        .as_deref()
-        .filter(|version| !version.is_empty());
-    let rests_on = load(tx, app, customer).await?;
-    let code = check::decide(rests_on.holder(token, customer), &package, version, now);
-    Ok(AccessAnswer {
-        version: version.map(str::to_owned),
-        package: Some(package),
-        ..AccessAnswer::of(code, app, token, customer)
+    let answer = access::check(&state.store, &hash, query.question(), now).await?;
+    Ok(match answer {
+        Some(answer) => {
+            note_use(&state, &answer.asker, now);
+            answer.into()
+        }
+        None => AccessAnswer::nobody(),
     })
 }
 
-/// What an answer rests on besides the customer.
-struct RestsOn {
-    grants: Vec<PackageGrant>,
-    granted: Granted,
-}
-
-impl RestsOn {
-    fn holder<'a>(
-        &'a self,
-        token: Option<&'a CustomerToken>,
-        customer: &'a Customer,
-    ) -> Holder<'a> {
-        Holder {
-            token,
-            derived: &customer.derived,
-            grants: &self.grants,
-            releases: &self.granted.releases,
-        }
-    }
-}
-
-async fn load(tx: &mut Tx, app: &AppSlug, customer: &Customer) -> Result<RestsOn, StoreError> {
-    let granted = tx
-        .access_granted(app, std::slice::from_ref(customer))
-        .await?;
-    let grants = granted.of(customer);
-    for grant in check::unreadable(&grants) {
-        tracing::error!(
-            customer.id = %customer.id,
-            package = grant.package,
-            "a stored grant has a constraint that cannot be read, and allows nothing"
-        );
-    }
-    Ok(RestsOn { grants, granted })
-}
-
-async fn holder(
-    state: &AppState,
-    tx: &mut Tx,
-    headers: &HeaderMap,
-) -> Result<Option<TokenHolder>, StoreError> {
-    let Some(hash) = presented(headers) else {
-        return Ok(None);
-    };
-    let found = tx.access_find(&hash).await?;
-    let now = state.clock.now();
-    if let Some(TokenHolder { token, .. }) = found.as_ref().filter(|it| !it.token.is_expired(now)) {
+/// Notes that a token was used, unless it has run out.
+fn note_use(state: &AppState, asker: &Asker, now: Timestamp) {
+    let token = asker.token.as_ref();
+    if let Some(token) = token.filter(|token| !token.is_expired(now)) {
         state.usage.note_token(token, now);
     }
-    Ok(found)
 }
 
 /// The token of a request: a bearer token (RFC 6750), or the password of HTTP Basic (RFC 7617),
@@ -300,7 +228,7 @@ struct PackagesAnswer {
     packages: BTreeMap<String, ExtentView>,
 }
 
-/// Which versions of a package: a constraint, or, for the frozen, a list.
+/// The versions of a package that may be had: a constraint or, for frozen customers, a list.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Extent)]
 struct ExtentView {
@@ -330,7 +258,7 @@ impl From<Extent> for ExtentView {
     }
 }
 
-/// Tells everything that a token may have.
+/// Lists everything that a token may have.
 #[utoipa::path(
     get,
     path = "/access/packages",
@@ -344,23 +272,21 @@ impl From<Extent> for ExtentView {
     )
 )]
 async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let mut tx = state.store.read().await?;
-    let Some(TokenHolder {
-        app,
-        token,
-        customer,
-    }) = holder(&state, &mut tx, &headers).await?
-    else {
+    let now = state.clock.now();
+    let Some(hash) = presented(&headers) else {
         return Ok(AccessAnswer::nobody().into_response());
     };
-    let rests_on = load(&mut tx, &app, &customer).await?;
-    let (holder, now) = (rests_on.holder(Some(&token), &customer), state.clock.now());
-    if let Err(code) = check::check_holder(holder, now) {
-        return Ok(AccessAnswer::of(code, &app, Some(&token), &customer).into_response());
-    }
-    let answer = AccessAnswer::of(AccessCode::Ok, &app, Some(&token), &customer);
-    let everything = check::everything(holder, now);
-    let packages = everything
+    let found = access::everything(&state.store, &hash, now).await?;
+    let Some(Everything { packages, asker }) = found else {
+        return Ok(AccessAnswer::nobody().into_response());
+    };
+    note_use(&state, &asker, now);
+    let packages = match packages {
+        Ok(packages) => packages,
+        Err(code) => return Ok(AccessAnswer::of(code, asker).into_response()),
+    };
+    let answer = AccessAnswer::of(AccessCode::Ok, asker);
+    let packages = packages
         .into_iter()
         .map(|(name, extent)| (name, extent.into()))
         .collect();

@@ -21,6 +21,7 @@ use super::{AppState, input};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
+use crate::pipeline::admin_tokens;
 use crate::store::Actor;
 
 /// The cookie that carries a token.
@@ -128,7 +129,7 @@ async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, Ap
             app: None,
         }));
     }
-    let found = state.store.read().await?.admin_token_find(hash).await?;
+    let found = admin_tokens::find(&state.store, hash).await?;
     let now = state.clock.now();
     Ok(match found {
         None => Err(ApiError::Unauthorized {

@@ -25,7 +25,7 @@ use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::Store;
-use crate::store::vault::Vault;
+use crate::vault::Vault;
 
 const ROOT: &str = "a-root-token-of-the-settings";
 const NOW: Timestamp = Timestamp::from_nanos(1_000);

@@ -1,7 +1,7 @@
 //! The address of the sender of a request, for the log and for counting failures.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -42,18 +42,6 @@ impl ClientAddr {
             }
         }
         Self(client)
-    }
-}
-
-/// Returns the address under which a sender is counted: one subscriber has a whole /64 (RFC 6177,
-/// section 2).
-pub(super) fn subscriber(addr: IpAddr) -> IpAddr {
-    match addr {
-        IpAddr::V4(_) => addr,
-        IpAddr::V6(addr) => {
-            let [a, b, c, d, ..] = addr.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
     }
 }
 

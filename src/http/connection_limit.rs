@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-use super::client_addr::subscriber;
+use super::subscriber::subscriber;
 
 /// Open connections by address. Cheap to clone; all clones count together.
 #[derive(Clone)]

@@ -17,10 +17,11 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
+use crate::pipeline::secrets;
 use crate::provider::Secret;
 use crate::store::secret::SealedSecret;
-use crate::store::vault::{SealedFor, Vault};
 use crate::store::{Store, StoreError};
+use crate::vault::{SealedFor, Vault};
 
 /// The time between two reads of the store. A new secret works everywhere after this time at the
 /// latest, before anybody can have pasted it into a dashboard.
@@ -182,9 +183,7 @@ impl Endpoints {
 
     async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>, StoreError> {
         let inner = &*self.inner;
-        let mut tx = inner.store.read().await?;
-        let sealed = tx.secret_list_current(inner.clock.now()).await?;
-        drop(tx);
+        let sealed = secrets::list_current(&inner.store, inner.clock.now()).await?;
         let mut endpoints = by_endpoint(&inner.fixed);
         for sealed in sealed {
             let key = (sealed.secret.app.clone(), sealed.secret.provider);

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::frame;
+use super::request_id;
 use crate::causes::chain;
 use crate::domain::validate::FieldError;
 use crate::queue::QueueError;
@@ -323,7 +323,7 @@ impl IntoResponse for ApiError {
                     message: &error.message,
                 })
                 .collect(),
-            request_id: frame::request_id(),
+            request_id: request_id::request_id(),
         };
         // Strings and numbers can always be serialised.
         let body = serde_json::to_vec(&problem).unwrap_or_default();

@@ -57,6 +57,11 @@ impl FieldErrors {
         self.0.iter().any(|known| known.field == field)
     }
 
+    /// The faults, one for each field.
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.0
+    }
+
     /// Returns the number of errors.
     pub(super) fn count(&self) -> usize {
         self.0.len()

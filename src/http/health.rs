@@ -17,8 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Cause;
-use super::{AppState, frame, openapi};
+use super::{AppState, openapi, request_id};
 use crate::causes::chain;
+use crate::pipeline::admin_tokens;
 
 /// The time after which a component that does not answer counts as away. Shorter than the usual
 /// timeouts of probes, a second or more.
@@ -107,8 +108,7 @@ async fn readyz(State(state): State<AppState>) -> Response {
 
 /// Checks that the store answers. Any statement would do; this one reads at most one row.
 async fn store_answers(state: &AppState) -> Result<(), Cause> {
-    let mut tx = state.store.read().await?;
-    tx.admin_token_any(state.clock.now()).await?;
+    admin_tokens::any(&state.store, state.clock.now()).await?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ fn answer(parts: &[Part]) -> Response {
         code: "not_ready",
         detail: "a part that is needed does not answer",
         parts,
-        request_id: frame::request_id(),
+        request_id: request_id::request_id(),
     };
     let headers = [(CONTENT_TYPE, "application/problem+json")];
     (status, headers, Json(problem)).into_response()

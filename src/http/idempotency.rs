@@ -17,9 +17,9 @@
 //! the request again. Refusals below 500 are answers like any other.
 //!
 //! The guarantee: the changes of a request are made at most once, even if the process dies at any
-//! point; see [`idempotency`](crate::store::idempotency). A request that has begun is finished even
-//! if its sender hangs up. Refused: letting the second request wait for the first, which would
-//! occupy connections for senders that have often given up already.
+//! point; see [`store::idempotency`](crate::store::idempotency). A request that has begun is
+//! finished even if its sender hangs up. Refused: letting the second request wait for the first,
+//! which would occupy connections for senders that have often given up already.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -33,13 +33,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{ApiError, Cause};
-use super::{AppState, auth, frame, input, limits};
+use super::{AppState, auth, input, limits, request_id};
 use crate::causes::chain;
 use crate::domain::role::Role;
-use crate::random;
-use crate::store::StoreError;
-use crate::store::idempotency::{Hold, Reservation, holding};
-use crate::store::vault::SealedFor;
+use crate::pipeline::idempotency::{self, ReserveError};
+use crate::store::idempotency::{Attempt, Reservation, on_behalf_of};
+use crate::vault::SealedFor;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -70,15 +69,16 @@ pub(super) async fn once(
     let body = input::read_body(&parts.headers, body, limits::API_BODY, time).await?;
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
     let fingerprint = fingerprint(&parts, &body);
-    match reserve(&state, &id, &fingerprint).await? {
-        Reservation::Held(hold) => {
+    let now = state.clock.now();
+    match idempotency::reserve(&state.store, id.clone(), &fingerprint, now).await? {
+        Attempt::Reserved(reservation) => {
             let request = Request::from_parts(parts, Body::from(body));
-            run(state, id, hold, request, next).await
+            run(state, id, reservation, request, next).await
         }
-        Reservation::Answered(sealed) => replayed(&state, &id, &sealed),
-        Reservation::Running => Ok(in_use()),
-        Reservation::AnswerLost => Err(answer_lost()),
-        Reservation::OtherRequest => Err(ApiError::Invalid {
+        Attempt::Answered(sealed) => replayed(&state, &id, &sealed),
+        Attempt::Running => Ok(in_use()),
+        Attempt::AnswerLost => Err(answer_lost()),
+        Attempt::OtherRequest => Err(ApiError::Invalid {
             code: "idempotency_key_reused",
             detail: "this Idempotency-Key was used for another request".into(),
             errors: Vec::new(),
@@ -125,46 +125,47 @@ fn digest(texts: &[&[u8]]) -> String {
     hex::encode(hash.finalize())
 }
 
-async fn reserve(state: &AppState, id: &str, fingerprint: &str) -> Result<Reservation, ApiError> {
-    let now = state.clock.now();
-    let holder = random::uuid(now)?.simple().to_string();
-    let mut tx = state.store.begin().await?;
-    let reservation = tx
-        .idempotency_reserve(id.to_owned(), fingerprint, holder, now)
-        .await?;
-    tx.commit().await?;
-    Ok(reservation)
+impl From<ReserveError> for ApiError {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Store(error) => error.into(),
+            ReserveError::Random(error) => error.into(),
+        }
+    }
 }
 
-/// Runs a reserved request to its end and completes the reservation.
+/// Runs a reserved request to its end, then keeps its answer or gives the key back.
+///
+/// The handler runs within [`on_behalf_of`]: every transaction that it commits marks the
+/// reservation as having taken effect, without the handler or its use case knowing.
 async fn run(
     state: AppState,
     id: String,
-    hold: Hold,
+    reservation: Reservation,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let work = {
-        let (state, hold) = (state.clone(), hold.clone());
+        let (state, reservation) = (state.clone(), reservation.clone());
         async move {
-            let response = holding(hold.clone(), next.run(request)).await;
-            complete(&state, &id, &hold, response).await
+            let response = on_behalf_of(reservation.clone(), next.run(request)).await;
+            keep_or_release(&state, &id, &reservation, response).await
         }
     };
     // A task of its own, because this one ends when the sender hangs up.
-    let Ok(completed) = frame::detach(work).await else {
+    let Ok(answered) = request_id::detach(work).await else {
         // It panicked, which has been reported already.
-        release(&state, &hold).await;
+        release(&state, &reservation).await;
         return Err(ApiError::Internal { cause: None });
     };
-    completed
+    answered
 }
 
-/// Stores the answer, or releases the key if there is none to store.
-async fn complete(
+/// Keeps the answer, or gives the key back if there is none worth keeping.
+async fn keep_or_release(
     state: &AppState,
     id: &str,
-    hold: &Hold,
+    reservation: &Reservation,
     response: Response,
 ) -> Result<Response, ApiError> {
     let (parts, body) = response.into_parts();
@@ -175,7 +176,7 @@ async fn complete(
     let answer = Answer::of(parts.status, &parts.headers, &body).filter(|_| !passing);
     match answer {
         Some(answer) => {
-            if let Err(error) = store_answer(state, id, hold, &answer).await {
+            if let Err(error) = store_answer(state, id, reservation, &answer).await {
                 // The sender gets its answer now; a repetition is refused, and changes nothing.
                 tracing::warn!(
                     error = chain(error.as_ref()),
@@ -183,7 +184,7 @@ async fn complete(
                 );
             }
         }
-        None => release(state, hold).await,
+        None => release(state, reservation).await,
     }
     Ok(Response::from_parts(parts, Body::from(body)))
 }
@@ -191,23 +192,16 @@ async fn complete(
 async fn store_answer(
     state: &AppState,
     id: &str,
-    hold: &Hold,
+    reservation: &Reservation,
     answer: &Answer,
 ) -> Result<(), Cause> {
     let text = serde_json::to_string(answer)?;
     let sealed = state.vault.seal(SealedFor::Answer { id }, &text)?;
-    let mut tx = state.store.begin().await?;
-    tx.idempotency_answer(hold, sealed).await?;
-    Ok(tx.commit().await?)
+    Ok(idempotency::keep_answer(&state.store, reservation, sealed).await?)
 }
 
-async fn release(state: &AppState, hold: &Hold) {
-    let released = async {
-        let mut tx = state.store.begin().await?;
-        tx.idempotency_release(hold, state.clock.now()).await?;
-        tx.commit().await
-    };
-    let released: Result<(), StoreError> = released.await;
+async fn release(state: &AppState, reservation: &Reservation) {
+    let released = idempotency::release(&state.store, reservation, state.clock.now()).await;
     if let Err(error) = released {
         tracing::warn!(
             error = chain(&error),

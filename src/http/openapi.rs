@@ -1,8 +1,8 @@
 //! The description of the API, OpenAPI 3.1, made from the code that serves it.
 //!
 //! Routers are [`OpenApiRouter`]s, whose `routes!` takes only handlers with a description, so that
-//! nothing is served that is not described. [`document`] is the whole of it, whatever this process
-//! serves: `GET /openapi.json` and `tollgate openapi` show the same text.
+//! nothing is served that is not described. `description.rs` puts them together, whatever this
+//! process serves.
 //!
 //! # How a handler is described
 //!
@@ -47,52 +47,27 @@
 
 mod examples;
 mod parts;
-mod policy;
 mod refusals;
 mod schemas;
 mod shape;
 pub(super) mod words;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-};
-use utoipa::openapi::server::ServerBuilder;
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, RefOr};
+use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{AppState, Roles};
+use super::state::AppState;
 
 /// An admin's token in the header.
-const ADMIN_BEARER: &str = "admin_token";
+pub(super) const ADMIN_BEARER: &str = "admin_token";
 /// An admin's token in the cookie.
-const ADMIN_COOKIE: &str = "admin_cookie";
-/// A customer's token in the header. Named by `security(…)` of the access check.
-const CUSTOMER_BEARER: &str = "customer_token";
-/// A customer's token as the password of HTTP Basic.
-const CUSTOMER_BASIC: &str = "customer_basic";
-
-/// The description as JSON, the same in every process of this version.
-pub fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-        let described = super::described_routes(Roles::ALL, super::admin_routes())
-            .merge(super::merchant::described())
-            .merge(super::health::router());
-        // Texts, lists and maps always become JSON.
-        let described = serde_json::to_value(complete(described.into_openapi()));
-        let mut described = described.unwrap_or_default();
-        shape::finish(&mut described);
-        examples::add(&mut described);
-        serde_json::to_string_pretty(&described).unwrap_or_default()
-    });
-    &DOCUMENT
-}
+pub(super) const ADMIN_COOKIE: &str = "admin_cookie";
 
 /// Puts the operations of one file under a heading, and names each after it and its handler.
 pub(super) fn resource(
@@ -185,62 +160,19 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds what belongs to the whole.
-fn complete(mut api: OpenApi) -> OpenApi {
+/// Describes the variable parts of all paths, and the refusals that follow from the operations.
+pub(super) fn complete(api: &mut OpenApi) {
     for (path, item) in &mut api.paths.paths {
         for (_, operation) in operations(item) {
             parts::describe(path, operation);
             refusals::fill(operation);
         }
     }
-    api.info = InfoBuilder::new()
-        .title("Tollgate")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(include_str!("openapi/about.md")))
-        .license(Some(LicenseBuilder::new().name("MIT").build()))
-        .build();
-    let here = ServerBuilder::new()
-        .url("/")
-        .description(Some("Where this description was read"));
-    api.servers = Some(vec![here.build()]);
-    let components = api.components.get_or_insert_default();
-    refusals::declare(components);
-    secure(components);
-    api
+    refusals::declare(api.components.get_or_insert_default());
 }
 
-fn secure(components: &mut Components) {
-    let http = |scheme, about: &str| {
-        let scheme = HttpBuilder::new().scheme(scheme).description(Some(about));
-        SecurityScheme::Http(scheme.build())
-    };
-    let cookie = ApiKeyValue::with_description(
-        "access_token",
-        "An admin token in a cookie; a change must then come from the same site, as JSON.",
-    );
-    let schemes = [
-        (
-            ADMIN_BEARER,
-            http(
-                HttpAuthScheme::Bearer,
-                "An admin token: of one app, or of all. `tollgate token create` makes the first.",
-            ),
-        ),
-        (ADMIN_COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
-        (
-            CUSTOMER_BEARER,
-            http(HttpAuthScheme::Bearer, "A customer's access token."),
-        ),
-        (
-            CUSTOMER_BASIC,
-            http(
-                HttpAuthScheme::Basic,
-                "A customer's access token as the password; the user is `token` by custom.",
-            ),
-        ),
-    ];
-    for (name, scheme) in schemes {
-        let scheme = RefOr::T(scheme);
-        components.security_schemes.insert(name.to_owned(), scheme);
-    }
+/// Gives the finished description its final shape, and adds examples.
+pub(super) fn finish(described: &mut serde_json::Value) {
+    shape::finish(described);
+    examples::add(described);
 }

@@ -14,6 +14,7 @@ use crate::causes::chain;
 use crate::domain::access::token::{AdminToken, CustomerToken};
 use crate::domain::id::SecretId;
 use crate::domain::time::Timestamp;
+use crate::pipeline::usage;
 use crate::store::usage::{SecretUses, Uses};
 use crate::store::{Store, StoreError};
 
@@ -63,12 +64,7 @@ impl Usage {
         if uses.is_empty() {
             return Ok(());
         }
-        let written = async {
-            let mut tx = store.begin().await?;
-            tx.usage_add(&uses).await?;
-            tx.commit().await
-        };
-        let written = written.await;
+        let written = usage::write(store, &uses).await;
         if written.is_err() {
             self.with(|all| all.add(uses));
         }

@@ -43,7 +43,7 @@ use utoipa_axum::routes;
 use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
 use super::error::ApiError;
-use super::{AppState, frame, input, limits, openapi};
+use super::{AppState, input, limits, openapi, request_id};
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
@@ -286,7 +286,7 @@ fn refuse(mut refusal: ApiError, target: &Target, client: IpAddr) -> Response {
                 error.code = refusal.code(),
                 error = cause,
                 client.address = %client,
-                request.id = frame::request_id(),
+                request.id = request_id::request_id(),
                 "webhook refused"
             )
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::customers::Order;
+use super::order::Order;
 use super::replay::{ReplayError, message_of};
 use crate::domain::event::EventOutcome;
 use crate::domain::id::{AppSlug, ReplayId};
@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::queue::Publisher;
 use crate::random;
 use crate::store::replay::{BulkReplay, Replayable};
-use crate::store::{EventFilter, Store};
+use crate::store::{EventFilter, Store, StoreError};
 
 /// Most events of one batch: as many as one of the worker's, since their payloads are in memory.
 const BATCH: u32 = 128;
@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// How many ids a preview shows.
 const SHOWN: u32 = 20;
 
-/// What a replay would be about.
+/// Previews a bulk replay: the events that it would publish.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -93,6 +93,18 @@ fn check(filter: &EventFilter, force: bool) -> Result<(), ReplayError> {
         ) if !force => Err(ReplayError::AlreadyApplied { outcome }),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Finds a replay of many events; `None` if the app has none of this id.
+///
+/// # Errors
+/// When the store failed.
+pub async fn find(
+    store: &Store,
+    app: &AppSlug,
+    id: &ReplayId,
+) -> Result<Option<BulkReplay>, StoreError> {
+    store.read().await?.replay_find(app, id).await
 }
 
 /// Publishes the next events of a replay that is open; whether there was one.

@@ -1,15 +1,16 @@
-//! Why a customer's status is what it is: the explanation of the domain, and from ledger and
-//! audit, which events and whose order made it so.
+//! Explaining why a customer's status is what it is: the explanation of the domain, with the
+//! events of the ledger and the orders of the audit that made it so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::customers::{CustomerDetails, FindError, details, shown};
 use crate::domain::apply::lookup_keys::LookupKeys;
-use crate::domain::customer::explain::{Explanation, explain};
+use crate::domain::customer::explain::{self, Explanation};
 use crate::domain::customer::row::{Customer, Hold};
-use crate::domain::id::{AppSlug, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
-use crate::store::{EventRecord, StoreError, Tx};
+use crate::store::{EventRecord, Store, StoreError, Tx};
 
 /// Most subscriptions, disputes and refunds whose events are looked up: each is a search through
 /// the customer's events.
@@ -21,20 +22,42 @@ const MOST_EVENTS: i64 = 3;
 /// An explanation with its evidence.
 #[derive(Debug)]
 pub struct Explained {
-    /// What the domain says.
+    /// The explanation of the domain.
     pub explanation: Explanation,
     /// By subscription, dispute or refund, its newest events that changed something.
     pub events: BTreeMap<String, Vec<EventRecord>>,
-    /// Who set the admin's hold, as the audit writes it.
+    /// The admin who set the manual hold, as the audit writes it.
     pub held_by: Option<String>,
 }
 
-/// Explains a customer as the transaction sees it, with its timers as of `now`. `None` for one
-/// that was deleted: nothing is derived of it any more.
+/// A customer, why it is shown as it is, and everything that is granted to it.
+#[derive(Debug)]
+pub struct ExplainedCustomer {
+    /// The customer.
+    pub details: CustomerDetails,
+    /// The explanation; `None` for a customer that was deleted, of which nothing is derived any
+    /// more.
+    pub explained: Option<Explained>,
+}
+
+/// Explains a customer, with its timers as of `now`.
 ///
 /// # Errors
-/// When the store failed.
-pub async fn explained(
+/// When there is no such customer.
+pub async fn explain(
+    store: &Store,
+    app: &AppSlug,
+    id: &CustomerId,
+    now: Timestamp,
+) -> Result<ExplainedCustomer, FindError> {
+    let mut tx = store.read().await?;
+    let customer = shown(&mut tx, app, id).await?;
+    let explained = explained(&mut tx, app, &customer, now).await?;
+    let details = details(&mut tx, app, customer).await?;
+    Ok(ExplainedCustomer { details, explained })
+}
+
+async fn explained(
     tx: &mut Tx,
     app: &AppSlug,
     customer: &Customer,
@@ -58,7 +81,7 @@ pub async fn explained(
     if group.gone {
         return Ok(None);
     }
-    let explanation = explain(&working_set, &group, now);
+    let explanation = explain::explain(&working_set, &group, now);
     let mut events = BTreeMap::new();
     for subject in subjects(&explanation) {
         if events.len() == MOST_SUBJECTS {
@@ -84,7 +107,7 @@ pub async fn explained(
     }))
 }
 
-/// What holds the customer first, then the other subscriptions.
+/// The subjects of the customer's holds first, then its other subscriptions.
 fn subjects(explanation: &Explanation) -> impl Iterator<Item = &str> {
     let holds = explanation.holds.iter();
     let held = holds.flat_map(|it| it.subject.iter().chain(&it.subscriptions));

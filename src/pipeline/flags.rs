@@ -1,15 +1,16 @@
-//! Clearing flags: an admin has looked at something.
+//! Flags: listing them, and clearing those that somebody has looked at.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::customers::Order;
-use super::process::audit_entries;
+use super::order::Order;
+use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
-use crate::domain::customer::flag::{FlagHolder, FlagId};
-use crate::store::{Store, StoreError};
+use crate::domain::customer::flag::{FlagHolder, FlagId, HeldFlag};
+use crate::domain::id::AppSlug;
+use crate::store::{FlagFilter, Listed, Store, StoreError, Window};
 
 /// Why a flag was not cleared.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,19 @@ pub enum FlagError {
     Store(#[from] StoreError),
 }
 
+/// Lists open flags: the newest deciding instant first, mistakes of set-up last.
+///
+/// # Errors
+/// When the store failed.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    filter: &FlagFilter,
+    window: &Window,
+) -> Result<Listed<HeldFlag>, StoreError> {
+    store.read().await?.flag_list(app, filter, window).await
+}
+
 /// Clears an open flag. It comes back only by a newer fact, never by a duplicate; one of set-up
 /// does not come back at all.
 ///
@@ -33,16 +47,16 @@ pub enum FlagError {
 pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), FlagError> {
     let mut tx = store.begin_in(&order.app).await?;
     let found = tx.flag_find(&order.app, id).await?;
-    let held = found.ok_or(FlagError::NotFound)?;
+    let open = found.ok_or(FlagError::NotFound)?;
     let mut working_set = tx
-        .working_set_load(&order.app, &reach_of(&held.holder))
+        .working_set_load(&order.app, &lookup_keys_of(&open.holder))
         .await?;
-    let changes = match &held.holder {
+    let changes = match &open.holder {
         FlagHolder::Customer(customer) => {
-            working_set.clear_flag(customer, &held.flag, order.now)?
+            working_set.clear_flag(customer, &open.flag, order.now)?
         }
         FlagHolder::Object(key) => {
-            working_set.clear_object_flag(key, &held.flag);
+            working_set.clear_object_flag(key, &open.flag);
             Vec::new()
         }
     };
@@ -50,8 +64,8 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
     let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
     if entries.is_empty() {
         // Only what the store derives of customers is a change; this one it looks up.
-        let details = json!({"operation": "unflag", "flag": held.flag});
-        let customer = held.holder.customer();
+        let details = json!({"operation": "unflag", "flag": open.flag});
+        let customer = open.holder.customer();
         order.audit(&mut tx, customer, "unflag", details).await?;
     } else {
         tx.audit_add(&entries).await?;
@@ -59,8 +73,8 @@ pub async fn clear(store: &Store, order: &Order, id: &FlagId) -> Result<(), Flag
     Ok(tx.commit().await?)
 }
 
-/// What clearing a flag of this holder can touch.
-fn reach_of(holder: &FlagHolder) -> LookupKeys {
+/// The keys of everything that clearing a flag of this holder can touch.
+fn lookup_keys_of(holder: &FlagHolder) -> LookupKeys {
     match holder {
         FlagHolder::Customer(id) => LookupKeys {
             customers: BTreeSet::from([id.clone()]),

@@ -1,4 +1,4 @@
-//! From a verified webhook to a message that will not be lost.
+//! Turns a verified webhook into a durable message.
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
@@ -7,13 +7,13 @@ use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::random::{self, RandomError};
 
-/// Why a verified webhook was not handed over.
+/// A verified webhook was not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// It has no usable id and type. Sending it again will not help.
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    /// It may not be durable, so it must come again.
+    /// It may not be durable, so the provider must send it again.
     #[error("the webhook could not be handed over to the queue")]
     Queue(#[source] QueueError),
     /// No receipt could be made for it.
@@ -24,11 +24,11 @@ pub enum IngestError {
 /// Hands a webhook over to the queue. When this returns without an error the webhook is durable,
 /// and may be acknowledged.
 ///
-/// Reads no more of the payload than its id and type: what it means is for the worker, who can
-/// try again, and whose failures can be replayed. May be repeated: every event counts once.
+/// Reads only the id and type from the payload: its meaning is left to the worker, which can try
+/// again, and whose failures can be replayed. May be repeated: every event counts once.
 ///
 /// # Errors
-/// See [`IngestError`]. After any but the first the message may have been kept all the same.
+/// See [`IngestError`]. After any but the first, the message may have been kept nevertheless.
 pub async fn ingest(
     publisher: &dyn Publisher,
     app: AppSlug,
@@ -51,7 +51,8 @@ pub async fn ingest(
         replay: None,
         error: None,
     };
-    // What has a head is UTF-8 already; asking again is cheaper than a way to lose a byte.
+    // A body with a readable head is UTF-8; the check is cheaper than an unchecked conversion is
+    // risky.
     let body = String::from_utf8(webhook.into_body()).map_err(|_| PayloadError::NotJson)?;
     let message = Message {
         headers: Headers::V1(headers),

@@ -1,27 +1,49 @@
-//! Giving out licences, taking them back, and saying whether one is valid.
+//! Licences: issuing, revoking and validating them.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::customers::Order;
+use super::customers::{FindError, shown};
+use super::order::Order;
 use crate::domain::access::license::{self, License, LicenseCode, Revocation};
+use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
-use crate::store::{StoreError, Tx};
+use crate::store::{LicenseFilter, Listed, Store, StoreError, Tx, Window};
 
-/// Why no licence was given out.
+/// Why no licence was issued, revoked or reinstated.
 #[derive(Debug, thiserror::Error)]
 pub enum LicenseError {
+    /// There is no such licence.
+    #[error("there is no such licence")]
+    NotFound,
     /// Another licence of the app has this key.
     #[error("another licence has this key")]
     KeyTaken,
+    /// There is no customer of this id, or it was merged into another.
+    #[error(transparent)]
+    NoCustomer(ActError),
+    /// The customer was deleted: the licence would be valid for nobody.
+    #[error("the customer was deleted")]
+    CustomerDeleted,
     /// The store failed.
-    #[error("the licence could not be kept")]
+    #[error("the store failed")]
     Store(#[from] StoreError),
     /// There was no randomness.
     #[error("the licence could not be made")]
     Random(#[from] RandomError),
+}
+
+impl From<FindError> for LicenseError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Act(source) => Self::NoCustomer(source),
+            FindError::Store(source) => Self::Store(source),
+        }
+    }
 }
 
 /// A licence to be made.
@@ -29,25 +51,117 @@ pub enum LicenseError {
 pub struct LicenseOrder {
     /// The row that it is given to.
     pub customer: CustomerId,
-    /// What it is for.
+    /// The product that it is for.
     pub product: String,
     /// A key from elsewhere; one is made unless given.
     pub key: Option<String>,
-    /// From when it is no longer valid.
+    /// The end of its life, from which on it is not valid.
     pub expires_at: Option<Timestamp>,
     /// Anything that the seller wants kept.
     pub metadata: Map<String, Value>,
 }
 
-/// Makes a licence for a customer.
+/// A licence, and the customer whose it is now.
+#[derive(Clone, Debug)]
+pub struct OwnedLicense {
+    /// The licence.
+    pub license: License,
+    /// The customer.
+    pub customer: Customer,
+}
+
+/// Some licences, and the customers whose they are now.
+#[derive(Clone, Debug)]
+pub struct LicensePage {
+    /// The licences.
+    pub part: Listed<License>,
+    /// By the row that a licence was issued to, the customer whose it is now.
+    pub customers: BTreeMap<CustomerId, Customer>,
+}
+
+/// A licence after an order.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The licence as it is now.
+    pub owned: OwnedLicense,
+    /// The order changed something.
+    pub changed: bool,
+}
+
+/// Lists licences, the newest first.
 ///
 /// # Errors
-/// When the key is taken, the store fails, or there is no randomness.
+/// When the store failed.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    filter: &LicenseFilter,
+    window: &Window,
+) -> Result<LicensePage, StoreError> {
+    let mut tx = store.read().await?;
+    page(&mut tx, app, filter, window).await
+}
+
+/// Lists a customer's licences, the newest first.
+///
+/// # Errors
+/// When there is no such customer.
+pub async fn list_of(
+    store: &Store,
+    app: &AppSlug,
+    customer: &CustomerId,
+    window: &Window,
+) -> Result<LicensePage, FindError> {
+    let mut tx = store.read().await?;
+    let customer = shown(&mut tx, app, customer).await?;
+    let filter = LicenseFilter {
+        customer: Some(customer.id),
+        ..LicenseFilter::default()
+    };
+    Ok(page(&mut tx, app, &filter, window).await?)
+}
+
+/// Finds a licence.
+///
+/// # Errors
+/// When there is no such licence.
+pub async fn find(
+    store: &Store,
+    app: &AppSlug,
+    id: &LicenseId,
+) -> Result<OwnedLicense, LicenseError> {
+    let mut tx = store.read().await?;
+    known(&mut tx, app, id).await
+}
+
+/// Makes sure that a licence could be issued to a customer, as far as the customer goes. Deleted
+/// customers pass, because [`issue`] refuses them in its own way.
+///
+/// # Errors
+/// When there is no such customer.
+pub async fn find_holder(
+    store: &Store,
+    app: &AppSlug,
+    customer: &CustomerId,
+) -> Result<(), FindError> {
+    let mut tx = store.read().await?;
+    shown(&mut tx, app, customer).await.map(drop)
+}
+
+/// Issues a licence to a customer.
+///
+/// # Errors
+/// When there is no such customer, it was deleted, the key is taken, or there is no randomness.
 pub async fn issue(
-    tx: &mut Tx,
+    store: &Store,
     order: &Order,
     wanted: LicenseOrder,
-) -> Result<License, LicenseError> {
+) -> Result<OwnedLicense, LicenseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = shown(&mut tx, &order.app, &wanted.customer).await?;
+    if customer.deleted_at.is_some() {
+        return Err(LicenseError::CustomerDeleted);
+    }
     let key = match wanted.key {
         Some(key) => key,
         None => license::made_key(random::bytes()?),
@@ -68,44 +182,122 @@ pub async fn issue(
     let expires_at = license.expires_at.map(|at| at.to_string());
     let details = json!({"id": license.id, "product": license.product, "from": null,
         "to": license.status(order.now).as_str(), "expires_at": expires_at});
-    let customer = Some(&license.customer);
-    order.audit(tx, customer, "license_create", details).await?;
-    Ok(license)
+    let audited = Some(&license.customer);
+    order
+        .audit(&mut tx, audited, "license_create", details)
+        .await?;
+    tx.commit().await?;
+    Ok(OwnedLicense { license, customer })
 }
 
-/// Takes a licence back; whether that changed anything. One that is taken back already keeps the
-/// time and the reason that it has.
+/// Revokes a licence. One that is revoked already keeps the time and the reason that it has.
 ///
 /// # Errors
-/// When the store fails.
+/// When there is no such licence.
 pub async fn revoke(
-    tx: &mut Tx,
+    store: &Store,
     order: &Order,
-    license: &mut License,
+    id: &LicenseId,
     reason: Option<String>,
-) -> Result<bool, StoreError> {
-    if license.revoked.is_some() {
-        return Ok(false);
+) -> Result<Changed, LicenseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let mut owned = known(&mut tx, &order.app, id).await?;
+    let changed = owned.license.revoked.is_none();
+    if changed {
+        let at = order.now;
+        let revoked = Some(Revocation { at, reason });
+        set_revoked(&mut tx, order, &mut owned.license, revoked).await?;
+        tx.commit().await?;
     }
-    let at = order.now;
-    set_revoked(tx, order, license, Some(Revocation { at, reason })).await?;
-    Ok(true)
+    Ok(Changed { owned, changed })
 }
 
-/// Gives a licence back; whether that changed anything.
+/// Reinstates a licence that was revoked.
 ///
 /// # Errors
-/// When the store fails.
+/// When there is no such licence, or its customer was deleted: it would be valid for nobody.
 pub async fn reinstate(
-    tx: &mut Tx,
+    store: &Store,
     order: &Order,
-    license: &mut License,
-) -> Result<bool, StoreError> {
-    if license.revoked.is_none() {
-        return Ok(false);
+    id: &LicenseId,
+) -> Result<Changed, LicenseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let mut owned = known(&mut tx, &order.app, id).await?;
+    if owned.customer.deleted_at.is_some() {
+        return Err(LicenseError::CustomerDeleted);
     }
-    set_revoked(tx, order, license, None).await?;
-    Ok(true)
+    let changed = owned.license.revoked.is_some();
+    if changed {
+        set_revoked(&mut tx, order, &mut owned.license, None).await?;
+        tx.commit().await?;
+    }
+    Ok(Changed { owned, changed })
+}
+
+/// The verdict on a key.
+#[derive(Debug)]
+pub struct Judged {
+    /// The code that says whether it is valid, or why not.
+    pub code: LicenseCode,
+    /// The licence and whose it is now, where there is one.
+    pub owned: Option<OwnedLicense>,
+}
+
+/// Judges the licence with a key.
+///
+/// # Errors
+/// When the store failed.
+pub async fn validate(
+    store: &Store,
+    app: &AppSlug,
+    key: &str,
+    now: Timestamp,
+) -> Result<Judged, StoreError> {
+    let mut tx = store.read().await?;
+    let unknown = Judged {
+        code: LicenseCode::LicenseUnknown,
+        owned: None,
+    };
+    let Some(license) = tx.license_find_by_key(app, key).await? else {
+        return Ok(unknown);
+    };
+    Ok(match owned(&mut tx, app, license).await? {
+        Some(found) => Judged {
+            code: found.license.judge(&found.customer, now),
+            owned: Some(found),
+        },
+        None => unknown,
+    })
+}
+
+async fn page(
+    tx: &mut Tx,
+    app: &AppSlug,
+    filter: &LicenseFilter,
+    window: &Window,
+) -> Result<LicensePage, StoreError> {
+    let part = tx.license_list(app, filter, window).await?;
+    let customers = tx
+        .customers_of_rows(app, part.rows.iter().map(|it| &it.customer))
+        .await?;
+    Ok(LicensePage { part, customers })
+}
+
+async fn known(tx: &mut Tx, app: &AppSlug, id: &LicenseId) -> Result<OwnedLicense, LicenseError> {
+    let found = tx.license_find(app, id).await?;
+    let license = found.ok_or(LicenseError::NotFound)?;
+    owned(tx, app, license).await?.ok_or(LicenseError::NotFound)
+}
+
+/// A licence with the customer whose it is now; `None` if that customer is gone.
+async fn owned(
+    tx: &mut Tx,
+    app: &AppSlug,
+    license: License,
+) -> Result<Option<OwnedLicense>, StoreError> {
+    let mut customers = tx.customers_of_rows(app, [&license.customer]).await?;
+    let customer = customers.remove(&license.customer);
+    Ok(customer.map(|customer| OwnedLicense { license, customer }))
 }
 
 async fn set_revoked(
@@ -128,40 +320,4 @@ async fn set_revoked(
     order
         .audit(tx, Some(&license.customer), operation, details)
         .await
-}
-
-/// What is said of a key.
-#[derive(Debug)]
-pub struct Judged {
-    /// Why.
-    pub code: LicenseCode,
-    /// The licence and whose it is now, where there is one.
-    pub license: Option<(License, Customer)>,
-}
-
-/// Whether the licence with a key is valid.
-///
-/// # Errors
-/// When the store fails.
-pub async fn validate(
-    tx: &mut Tx,
-    app: &AppSlug,
-    key: &str,
-    now: Timestamp,
-) -> Result<Judged, StoreError> {
-    let unknown = Judged {
-        code: LicenseCode::LicenseUnknown,
-        license: None,
-    };
-    let Some(license) = tx.license_find_by_key(app, key).await? else {
-        return Ok(unknown);
-    };
-    let mut customers = tx.customers_of_rows(app, [&license.customer]).await?;
-    Ok(match customers.remove(&license.customer) {
-        Some(customer) => Judged {
-            code: license.judge(&customer, now),
-            license: Some((license, customer)),
-        },
-        None => unknown,
-    })
 }

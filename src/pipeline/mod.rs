@@ -1,23 +1,48 @@
-//! The use cases: what Tollgate does with a webhook, an order of an admin, a due time.
+//! The use cases: everything that Tollgate does, whoever asks for it.
 //!
-//! [`ingest`] hands a verified webhook over to the queue. [`process`] turns a batch of messages
-//! into facts, folds them into what is kept, and commits the batch with its outcomes.
-//! [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
-//! [`record`] moves dead letters into the ledger, [`replay`] publishes an event of the ledger
-//! again and [`bulk_replay`] many, [`timers`] acts on due times. They know the store and the queue, and nobody's HTTP.
+//! A webhook's path: [`ingest`] hands a verified webhook over to the queue. [`process`] reads facts
+//! from a batch of messages, applies them to the stored state, and commits the batch with its
+//! outcomes. [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
+//! [`record`] moves dead letters into the ledger, [`replay`] publishes an event of the ledger again
+//! and [`bulk_replay`] many, [`timers`] acts on due times.
+//!
+//! The requests of admins, customers and registries: a file for each noun, such as [`customers`],
+//! [`grants`] and [`access`]. An act takes the store and an [`Order`](order::Order), is one
+//! transaction, and returns what its answer shows as that transaction left it. A query takes the
+//! store and reads one consistent picture. The HTTP API, its dialects and the commands call the
+//! same functions.
+//!
+//! They use the store and the queue, and know nothing of HTTP.
 
+pub mod access;
+pub mod admin_tokens;
+mod admission;
+pub mod apps;
+pub mod audit;
+mod batch;
 pub mod bulk_replay;
 pub mod customers;
+pub mod events;
 pub mod explain;
 pub mod flags;
+pub mod grants;
+pub mod idempotency;
 pub mod ingest;
 pub mod licenses;
+pub mod order;
+pub mod packages;
 pub mod plans;
 pub mod policy;
 pub mod process;
 pub mod record;
 pub mod relay;
+pub mod releases;
 pub mod replay;
+pub mod secrets;
+pub mod setup;
 pub mod spool;
+pub mod stats;
+pub mod subscriptions;
 pub mod timers;
 pub mod tokens;
+pub mod usage;

@@ -1,22 +1,142 @@
-//! Plans of the settings, put into the store when a server starts.
+//! Plans: the packages that a price buys. Plans are looked up when access is read, so a change
+//! counts at once
+//! for everybody. Those of the settings are put into the store when a server starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::customers::Order;
+use super::order::Order;
 use crate::domain::access::plan::PackageGrant;
-use crate::domain::id::Provider;
-use crate::store::{Plan, StoreError, Tx};
+use crate::domain::id::{AppSlug, Provider};
+use crate::store::{Plan, PlanSource, Store, StoreError, Tx};
+
+/// Why a plan was not set or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There is no such plan.
+    #[error("there is no such plan")]
+    NotFound,
+    /// It comes from the settings of the server and can be changed only there.
+    #[error("the plan comes from the settings of the server")]
+    ReadOnly,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// A plan after an order.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// The plan.
+    pub plan: Plan,
+    /// There was no plan for the price.
+    pub is_new: bool,
+    /// The order changed something.
+    pub changed: bool,
+}
+
+/// Lists the plans of an app, those of the settings too.
+///
+/// # Errors
+/// When the store failed.
+pub async fn list(store: &Store, app: &AppSlug) -> Result<Vec<Plan>, StoreError> {
+    store.read().await?.plan_list(app).await
+}
+
+/// Finds the plan for a price.
+///
+/// # Errors
+/// When there is no such plan.
+pub async fn find(
+    store: &Store,
+    app: &AppSlug,
+    provider: Provider,
+    price_id: &str,
+) -> Result<Plan, PlanError> {
+    let mut tx = store.read().await?;
+    let found = tx.plan_find(app, provider, price_id).await?;
+    found.ok_or(PlanError::NotFound)
+}
+
+/// Sets what a price buys.
+///
+/// # Errors
+/// When the plan comes from the settings.
+pub async fn put(
+    store: &Store,
+    order: &Order,
+    provider: Provider,
+    price_id: String,
+    packages: Vec<PackageGrant>,
+) -> Result<Set, PlanError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let known = tx.plan_find(&order.app, provider, &price_id).await?;
+    refuse_environment(known.as_ref())?;
+    let is_new = known.is_none();
+    let before = known.as_ref().map(|plan| plan.packages.clone());
+    if let Some(plan) = known.filter(|plan| plan.packages == packages) {
+        return Ok(Set {
+            plan,
+            is_new,
+            changed: false,
+        });
+    }
+    let plan = Plan {
+        provider,
+        price_id,
+        packages,
+        source: PlanSource::Api,
+        updated_at: order.now,
+    };
+    tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
+    let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
+        "to": plan.packages});
+    order.audit(&mut tx, None, "plan_put", details).await?;
+    tx.commit().await?;
+    Ok(Set {
+        plan,
+        is_new,
+        changed: true,
+    })
+}
+
+/// Deletes the plan for a price.
+///
+/// # Errors
+/// When there is no such plan, or it comes from the settings.
+pub async fn delete(
+    store: &Store,
+    order: &Order,
+    provider: Provider,
+    price_id: &str,
+) -> Result<(), PlanError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let known = tx.plan_find(&order.app, provider, price_id).await?;
+    refuse_environment(known.as_ref())?;
+    let plan = known.ok_or(PlanError::NotFound)?;
+    tx.plan_delete(&order.app, provider, price_id).await?;
+    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages,
+        "to": null});
+    order.audit(&mut tx, None, "plan_delete", details).await?;
+    Ok(tx.commit().await?)
+}
+
+fn refuse_environment(plan: Option<&Plan>) -> Result<(), PlanError> {
+    match plan.map(|plan| plan.source) {
+        Some(PlanSource::Environment) => Err(PlanError::ReadOnly),
+        Some(PlanSource::Api) | None => Ok(()),
+    }
+}
 
 type Packages = BTreeMap<(Provider, String), Vec<PackageGrant>>;
 
-/// Makes the plans of the settings what the settings say now, and audits each price that buys
-/// something else than before.
+/// Replaces the plans of the settings by what the settings say now, and audits each price that
+/// buys something else than before. Part of the start of a server.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn put_settings(
+pub(super) async fn put_settings(
     tx: &mut Tx,
     order: &Order,
     plans: &[(Provider, String, Vec<PackageGrant>)],

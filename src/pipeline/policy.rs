@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::customers::Order;
-use super::process::audit_entries;
+use super::order::Order;
+use super::order::audit_entries;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
 use crate::domain::apply::lookup_keys::LookupKeys;
@@ -44,7 +44,7 @@ pub const MOST_LISTED: usize = 1_000;
 /// Customers of one step.
 const STEP: usize = MOST as usize;
 
-/// Whose turn it is to simulate, of all requests of this process. Each works through thousands of
+/// Lets one request of this process simulate at a time. Each works through thousands of
 /// customers, and a few at once would leave sign-ins and access checks neither processor nor
 /// connections.
 static SIMULATING: Semaphore = Semaphore::const_new(1);
@@ -55,7 +55,7 @@ pub enum PolicyError {
     /// Some fields say something that is not allowed.
     #[error("the policy has fields that are not right")]
     Invalid {
-        /// What is wrong, field by field.
+        /// The faults, field by field.
         errors: Vec<FieldError>,
     },
     /// The app is gone.
@@ -69,9 +69,9 @@ pub enum PolicyError {
 /// An app's policy, and how far it is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
-    /// What holds for everything that happens from now on.
+    /// The policy that everything follows from now on.
     pub policy: Policy,
-    /// Some customers are still shown as the policy before says.
+    /// Some customers are still shown by the previous policy.
     pub pending: bool,
 }
 
@@ -86,8 +86,9 @@ pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> 
     Ok(InForce { policy, pending })
 }
 
-/// Sets some fields of an app's policy; what it is then, and whether anything changed. A change
-/// of `match_by_email` first pins the accounts that would follow another customer.
+/// Sets some fields of an app's policy. Returns the policy as it is then, and whether anything
+/// changed. A change of `match_by_email` first pins the accounts that would follow another
+/// customer.
 ///
 /// # Errors
 /// When fields are wrong, there is no such app, or the store failed.
@@ -102,24 +103,28 @@ pub async fn put(
     let policy = before
         .with(fields)
         .map_err(|errors| PolicyError::Invalid { errors })?;
-    let changed = policy != before;
-    if changed {
-        if policy.match_by_email != before.match_by_email {
-            pin_accounts(&mut tx, order, &policy).await?;
-        }
-        tx.app_policy_put(app, &policy).await?;
-        let details = json!({"from": before, "to": policy});
-        order.audit(&mut tx, None, "policy_put", details).await?;
-        tx.commit().await?;
-        // The policy stands already, so whatever stops the walk now only leaves it to the timers.
-        if let Err(error) = first_steps(store, app, order.now).await {
+    if policy == before {
+        let pending = tx.app_walk(app).await?.is_some();
+        return Ok((InForce { policy, pending }, false));
+    }
+    if policy.match_by_email != before.match_by_email {
+        pin_accounts(&mut tx, order, &policy).await?;
+    }
+    tx.app_policy_put(app, &policy).await?;
+    let details = json!({"from": before, "to": policy});
+    order.audit(&mut tx, None, "policy_put", details).await?;
+    tx.commit().await?;
+    // The policy stands already, so whatever stops the walk now only leaves it to the timers.
+    let pending = first_steps(store, app, order.now)
+        .await
+        .unwrap_or_else(|error| {
             warn!(
                 error = chain(&error),
                 "deriving customers under a new policy failed; the timers go on"
             );
-        }
-    }
-    Ok((show(store, app).await?, changed))
+            true
+        });
+    Ok((InForce { policy, pending }, true))
 }
 
 /// Takes the next step of each app's walk; whether there may be more to do.
@@ -144,13 +149,14 @@ pub async fn walk_on(store: &Store, now: Timestamp) -> Result<bool, StoreError> 
     Ok(more)
 }
 
-async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<(), StoreError> {
+/// Takes the first steps of a walk; whether any are left.
+async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<bool, StoreError> {
     for _ in 0..STEPS_AT_ONCE {
         if !step(store, app, now).await? {
-            break;
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Derives the next customers of an app's walk; whether any are left.
@@ -199,7 +205,7 @@ async fn pin_accounts(tx: &mut Tx, order: &Order, policy: &Policy) -> Result<(),
     }
 }
 
-/// What a policy would do to the customers that were looked at.
+/// The effect that a policy would have on the customers that were examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// The policy as it would be.
@@ -230,7 +236,7 @@ pub struct Foreseen {
     pub reason: Option<String>,
 }
 
-/// What would change if some fields of an app's policy were set so. Changes nothing. Looks at
+/// Simulates setting some fields of an app's policy, without changing anything. Looks at
 /// [`MOST_EXAMINED`] customers behind `after`, a step at a time, each with a transaction of its
 /// own. One simulation runs at a time; others wait for their turn.
 ///
@@ -317,7 +323,7 @@ impl Forecast {
     }
 }
 
-/// Whether a customer would notice. Flags and due times are for admins and timers.
+/// Returns whether a customer would notice. Flags and due times are for admins and timers.
 fn differs(before: &Derived, after: &Derived) -> bool {
     before.status != after.status
         || before.reason != after.reason

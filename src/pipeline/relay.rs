@@ -1,9 +1,9 @@
-//! Spooled messages, published when the queue is back.
+//! Publishes spooled messages when the queue is back.
 //!
 //! A message is leased for a while, published with confirm, and then deleted: two transactions,
-//! and none open while the broker is asked. A relay that dies in between leaves a lease that
-//! runs out, and the message is published again; its receipt tells the worker that it is the
-//! same one. Any number of relays may run.
+//! neither of which is open while waiting for the broker. If a relay dies in between, its lease
+//! expires and the message is published again; the worker recognises it by its receipt. Any number
+//! of relays may run.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::domain::time::Timestamp;
 use crate::queue::{Message, Publisher};
 use crate::store::{Store, StoreError, StoredMessage};
 
-/// Most messages of one lease. All are published at once and share one statement before and one
-/// after; more would be a matter of memory, since a message may have a megabyte.
+/// Maximum number of messages of one lease. All are published at once and share one statement
+/// before and one after; the limit is memory, since a message may have a megabyte.
 const BATCH: usize = 64;
 
-/// How long a lease lasts: several times what publishing takes at worst.
+/// How long a lease lasts: several times longer than publishing takes at worst.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// What one round did.
+/// The result of one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relayed {
-    /// How many messages are in the queue now.
+    /// The number of messages that were published.
     pub count: usize,
-    /// Whether there are probably more, and the queue takes them.
+    /// True if there are probably more, and the queue accepts them.
     pub more: bool,
 }
 
-/// Publishes spooled messages, one batch. Costs one cheap read when there are none.
+/// Publishes a batch of spooled messages. Costs one cheap read if there are none.
 ///
 /// # Errors
-/// When the store failed. What was published and not deleted is published again later, which
-/// does no harm.
+/// When the store failed. Messages that were published but not deleted are published again later,
+/// which does no harm.
 pub async fn relay(
     store: &Store,
     publisher: &dyn Publisher,
@@ -48,7 +48,7 @@ pub async fn relay(
         .message_next_due(spool::LANE, [])
         .await?
         .is_some_and(|due_at| due_at <= now);
-    // Leasing what cannot be published would only put it off.
+    // Leasing messages that cannot be published would only delay them.
     if !due || publisher.ready().await.is_err() {
         return Ok(Relayed::default());
     }
@@ -76,7 +76,7 @@ pub async fn relay(
     })
 }
 
-/// The row of a message that is in the queue now. What failed comes again when its lease is over.
+/// Publishes a message and returns its row; a failed one is tried again when its lease expires.
 async fn publish(publisher: &dyn Publisher, stored: StoredMessage) -> Option<i64> {
     let headers = match spool::headers(&stored.headers) {
         Ok(headers) => headers,

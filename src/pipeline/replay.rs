@@ -1,27 +1,26 @@
-//! Events of the ledger, published again.
+//! Publishes events of the ledger again.
 
 use serde_json::json;
 
-use super::customers::Order;
-use super::process::{self, Preview};
+use super::order::Order;
+use super::process::{Disposition, ProcessError, process_batch};
 use super::spool;
-use crate::domain::event::EventOutcome;
-use crate::domain::id::AppSlug;
+use crate::domain::event::{EventError, EventOutcome};
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::{Message, Publisher, QueueError};
 use crate::random::{self, RandomError};
-use crate::store::{Store, StoreError, StoredEvent};
+use crate::store::{LockMode, Store, StoreError, StoredEvent};
 
-/// Why an event was not replayed.
+/// An event was not replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The app's ledger has no such event.
     #[error("the ledger has no such event")]
     NotFound,
-    /// It has had its effect, or the filter asks for events that have, and the order did not say
-    /// `force`.
+    /// It has had its effect, or the filter asks for events that have, and `force` was not ordered.
     #[error("what has outcome `{outcome}` has had its effect; `force` replays it all the same")]
     AlreadyApplied {
         /// Its outcome.
@@ -33,31 +32,59 @@ pub enum ReplayError {
     /// The queue failed; the event was not published.
     #[error("the event could not be published")]
     Queue(#[from] QueueError),
-    /// No receipt could be made for it.
-    #[error("no receipt could be made for the replay")]
+    /// The system gave no randomness for a receipt or an id.
+    #[error("no id could be made for the replay")]
     Random(#[from] RandomError),
+}
+
+impl From<ProcessError> for ReplayError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Store(error) => Self::Store(error),
+            ProcessError::Random(error) => Self::Random(error),
+        }
+    }
 }
 
 /// Publishes an event of the ledger again, under a receipt of its own.
 ///
 /// The age of its signature no longer matters: that was judged when it was received.
 ///
+/// It is audited after it was published: a broker takes no part in a transaction, and a replay
+/// that is audited and never comes would mislead more than one that comes unaudited.
+///
 /// # Errors
 /// See [`ReplayError`].
 pub async fn replay_one(
     store: &Store,
     publisher: &dyn Publisher,
-    app: &AppSlug,
+    by: &Order,
     event_id: &str,
     force: bool,
-    now: Timestamp,
 ) -> Result<(), ReplayError> {
-    let message = order(store, app, event_id, force, now).await?;
-    Ok(publisher.publish(message).await?)
+    let message = order(store, &by.app, event_id, force, by.now).await?;
+    publisher.publish(message).await?;
+    let mut tx = store.begin().await?;
+    let details = json!({"event_id": event_id, "force": force});
+    by.audit(&mut tx, None, "event_replay", details).await?;
+    Ok(tx.commit().await?)
 }
 
-/// What a replay of an event would do, without doing it. The ids of customers that it would make
-/// are others each time.
+/// The effect that a replay would have.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The outcome of the event.
+    pub outcome: EventOutcome,
+    /// The reason, if it would fail or be ignored.
+    pub error: Option<EventError>,
+    /// The customer it concerns.
+    pub customer: Option<CustomerId>,
+    /// Its changes, as a JSON list.
+    pub changes: serde_json::Value,
+}
+
+/// Finds out the effect of replaying an event, in a transaction that is rolled back. The ids of
+/// customers that it would create differ each time.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -69,10 +96,31 @@ pub async fn preview_one(
     now: Timestamp,
 ) -> Result<Preview, ReplayError> {
     let message = order(store, app, event_id, force, now).await?;
-    Ok(process::preview(store, &message, now).await?)
+    let mut tx = store.begin().await?;
+    let (mut dispositions, mut result) =
+        process_batch(&mut tx, &[&message], now, LockMode::Exclusive).await?;
+    drop(tx);
+    let (outcome, error) = match dispositions.pop() {
+        Some(Disposition::Done(outcome)) => (outcome, None),
+        Some(Disposition::Final(error)) => (EventOutcome::Failed, Some(error)),
+        // Its app was deleted after the message was made.
+        Some(Disposition::AppGone | Disposition::Duplicate | Disposition::Redelivered) | None => {
+            (EventOutcome::Ignored, None)
+        }
+    };
+    let entry = result.entries.pop();
+    let (error, customer, changes) = entry.map_or((error, None, json!([])), |entry| {
+        (entry.error, entry.customer, entry.changes)
+    });
+    Ok(Preview {
+        outcome,
+        error,
+        customer,
+        changes,
+    })
 }
 
-/// Where an order is put that another process carries out.
+/// The place of an order that another process carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The built-in queue, which that process serves.
@@ -81,7 +129,7 @@ pub enum Place {
     Spool,
 }
 
-/// The same from a process that publishes nothing itself: an operator's order.
+/// Orders the replay of an event from a process that does not publish itself.
 ///
 /// # Errors
 /// See [`ReplayError`].
@@ -103,7 +151,7 @@ pub async fn replay_in_store(
     Ok(tx.commit().await?)
 }
 
-/// The message that orders a replay.
+/// Makes the message that orders a replay.
 async fn order(
     store: &Store,
     app: &AppSlug,
@@ -130,7 +178,7 @@ async fn order(
     Ok(message_of(app, event_id.to_owned(), stored, receipt, force))
 }
 
-/// An event of the ledger as a message, under a receipt of its own.
+/// Turns an event of the ledger into a message with a receipt of its own.
 pub(super) fn message_of(
     app: &AppSlug,
     event_id: String,

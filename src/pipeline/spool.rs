@@ -1,7 +1,7 @@
-//! The spool: where a webhook goes that the queue did not take, so that a broker may be away.
+//! The spool: keeps webhooks that the queue did not accept, so that a broker outage loses nothing.
 //!
 //! [`Spooling`] is a publisher that falls back on the store; [`relay`](super::relay) empties it.
-//! The built-in queue needs none of this: what it does not take, the store does not take either.
+//! The built-in queue does not need it: it is the store itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,17 +19,17 @@ use crate::store::{NewMessage, Store, StoreError, Tx};
 /// The spool's lane in the table of messages.
 pub(super) const LANE: &str = "spool";
 
-/// A publisher whose messages are durable while the queue or the store works.
+/// A publisher whose messages are durable as long as the queue or the store works.
 pub struct Spooling {
     publisher: Arc<dyn Publisher>,
     store: Store,
     clock: Arc<dyn Clock>,
-    /// The last message was spooled. Decides what is worth a line of the log.
+    /// True if the last message was spooled. Only a change is logged.
     away: AtomicBool,
 }
 
 impl Spooling {
-    /// Publishes to `publisher`, else to the store.
+    /// Publishes to `publisher`, and to the store if that fails.
     pub fn new(publisher: Arc<dyn Publisher>, store: Store, clock: Arc<dyn Clock>) -> Self {
         Self {
             publisher,
@@ -49,17 +49,17 @@ impl Spooling {
 #[async_trait]
 impl Publisher for Spooling {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
-        // The queue takes it whole; a copy costs less than a store that is asked first.
+        // The queue takes ownership; cloning costs less than asking the store first.
         let Err(refused) = self.publisher.publish(message.clone()).await else {
             if self.away.swap(false, Ordering::Relaxed) {
-                info!("the queue takes messages again");
+                info!("the queue accepts messages again");
             }
             return Ok(());
         };
         if !self.away.swap(true, Ordering::Relaxed) {
             warn!(
                 error = chain(&refused),
-                "the queue takes no messages; they are spooled in the store until it does"
+                "the queue does not accept messages; spooling them in the store until it does"
             );
         }
         self.spool(&message).await.map_err(|error| {
@@ -81,7 +81,7 @@ impl Publisher for Spooling {
     }
 }
 
-/// How many messages are in the spool.
+/// Counts the messages in the spool.
 ///
 /// # Errors
 /// When the store fails.
@@ -89,7 +89,7 @@ pub async fn depth(tx: &mut Tx) -> Result<u64, StoreError> {
     tx.message_count(LANE, None).await
 }
 
-/// Puts a message into the spool, in a transaction of the caller's.
+/// Puts a message into the spool, in the caller's transaction.
 ///
 /// # Errors
 /// When the store fails.
@@ -102,7 +102,7 @@ pub async fn put(tx: &mut Tx, message: &Message, now: Timestamp) -> Result<(), S
     tx.message_add(LANE, vec![new], now).await
 }
 
-/// The headers of a spooled message.
+/// Parses the headers of a spooled message.
 pub(super) fn headers(text: &str) -> Result<Headers, StoreError> {
     serde_json::from_str(text).map_err(|source| StoreError::Document { source })
 }

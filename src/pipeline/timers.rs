@@ -1,24 +1,24 @@
-//! Due times: graces that end, cancellations whose date has come.
+//! Acts on due times: the end of a grace, the date of a scheduled cancellation.
 //!
-//! A due time stands with its customer and is found by index. Acting on one means deriving the
-//! customer anew; whoever does it, and however often, the result is the same, and the new due
-//! time replaces the old one in the same transaction.
+//! A due time is a column of its customer and is found by index. Acting on one means deriving the
+//! customer anew. That may be done by any worker, any number of times, with the same result; the
+//! new due time replaces the old one in the same transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::process::audit_entries;
+use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::store::{Actor, LockMode, Store, StoreError, Tx};
 
-/// Most customers of one transaction: a write lock is held while they are derived.
+/// Maximum number of customers of one transaction, which holds a write lock while they are derived.
 pub(super) const MOST: u32 = 200;
 
-/// Acts on due times until none is left; the number of customers derived.
+/// Acts on due times until none is left; returns the number of customers derived.
 ///
 /// # Errors
-/// When the store failed. What was committed before stays.
+/// When the store failed. Earlier transactions stay committed.
 pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError> {
     let mut total = 0;
     loop {
@@ -40,7 +40,7 @@ pub async fn run_due(store: &Store, now: Timestamp) -> Result<usize, StoreError>
     }
 }
 
-/// Derives some customers of an app anew, in a transaction that has the app alone.
+/// Derives some customers of an app anew, in a transaction that holds the app's exclusive lock.
 pub(super) async fn derive(
     tx: &mut Tx,
     app: &AppSlug,

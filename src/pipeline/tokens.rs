@@ -1,28 +1,43 @@
-//! Giving out tokens.
-
-use std::time::Duration;
+//! Access tokens of customers.
+//!
+//! For those who know one token for each customer, its *first* token is the one that was made with
+//! it: the one named `default`.
 
 use serde_json::{Value, json};
 
-use super::customers::Order;
-use crate::domain::access::token::{AdminToken, CustomerToken, TokenText};
-use crate::domain::id::{AdminTokenId, AppSlug, CustomerId, TokenId};
-use crate::domain::role::Role;
+use super::customers::{CustomerError, FindError, living, shown};
+use super::order::Order;
+use crate::domain::access::token::{CustomerToken, TokenText};
+use crate::domain::id::{AppSlug, CustomerId, TokenId};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
-use crate::store::{StoreError, Tx};
+use crate::store::{Store, StoreError, Tx};
 
 /// The name of the token that is made with a customer.
 const FIRST_NAME: &str = "default";
 /// The scope of a token that was ordered without one.
 const DEFAULT_SCOPE: &str = "read";
 
-/// Longest life of an admin token that ends, in days: a hundred years.
-pub const MAX_DAYS: u32 = 36_525;
-
-/// Why no token was given out.
+/// Why a token was not issued, rotated or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
+    /// The customer cannot be shown, or takes no changes.
+    #[error(transparent)]
+    Customer(#[from] FindError),
+    /// The customer has no such token.
+    #[error("the customer has no such token")]
+    NotFound,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// There was no randomness.
+    #[error("the token could not be made")]
+    Random(#[from] RandomError),
+}
+
+/// Why a token could not be issued to a customer that is there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IssueError {
     /// The store failed.
     #[error("the token could not be kept")]
     Store(#[from] StoreError),
@@ -31,16 +46,34 @@ pub enum TokenError {
     Random(#[from] RandomError),
 }
 
+impl From<IssueError> for TokenError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Store(source) => Self::Store(source),
+            IssueError::Random(source) => Self::Random(source),
+        }
+    }
+}
+
+impl From<IssueError> for CustomerError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Store(source) => Self::Store(source),
+            IssueError::Random(source) => Self::Random(source),
+        }
+    }
+}
+
 /// An access token to be made.
 #[derive(Clone, Debug, Default)]
 pub struct TokenOrder {
-    /// What people call it.
+    /// A name for people.
     pub name: String,
     /// A word for the registry; `read` unless given.
     pub scope: Option<String>,
     /// Patterns of packages; empty for all that the customer may have.
     pub packages: Vec<String>,
-    /// From when it opens nothing.
+    /// The end of its life, from which on it opens nothing.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -54,16 +87,133 @@ impl TokenOrder {
     }
 }
 
-/// Makes an access token for a customer.
+/// A token with its text, for the one answer that shows it.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: CustomerToken,
+    /// Its text, which is kept nowhere.
+    pub text: TokenText,
+}
+
+/// Lists a customer's access tokens.
 ///
 /// # Errors
-/// When the store fails, or there is no randomness.
+/// When there is no such customer.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    customer: &CustomerId,
+) -> Result<Vec<CustomerToken>, FindError> {
+    let mut tx = store.read().await?;
+    let customer = shown(&mut tx, app, customer).await?;
+    Ok(tx.token_list(app, &customer.id).await?)
+}
+
+/// Issues an access token to a customer.
+///
+/// # Errors
+/// When there is no such customer, it was deleted, or there is no randomness.
 pub async fn issue(
+    store: &Store,
+    order: &Order,
+    customer: &CustomerId,
+    wanted: TokenOrder,
+) -> Result<Issued, TokenError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, customer).await?;
+    let issued = issue_in(&mut tx, order, &customer.id, wanted).await?;
+    tx.commit().await?;
+    Ok(issued)
+}
+
+/// Rotates a token: it gets a new text, and the old one opens nothing from now on.
+///
+/// # Errors
+/// When there is no such customer or token, the customer was deleted, or there is no randomness.
+pub async fn rotate(
+    store: &Store,
+    order: &Order,
+    customer: &CustomerId,
+    id: &TokenId,
+) -> Result<Issued, TokenError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, customer).await?;
+    let token = known(&mut tx, order, &customer.id, id).await?;
+    let text = TokenText::for_customer(random::bytes()?);
+    let before = described(&token);
+    let token = CustomerToken {
+        prefix: text.shown_prefix(),
+        last_used_at: None,
+        ..token
+    };
+    tx.token_rekey(&order.app, &token, &text.hash()).await?;
+    let details = json!({"id": token.id, "from": before, "to": described(&token)});
+    order
+        .audit(&mut tx, Some(&token.customer), "token_rotate", details)
+        .await?;
+    tx.commit().await?;
+    Ok(Issued { token, text })
+}
+
+/// Revokes a token. This is possible for deleted customers too.
+///
+/// # Errors
+/// When there is no such customer or token.
+pub async fn revoke(
+    store: &Store,
+    order: &Order,
+    customer: &CustomerId,
+    id: &TokenId,
+) -> Result<(), TokenError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = shown(&mut tx, &order.app, customer).await?;
+    let token = known(&mut tx, order, &customer.id, id).await?;
+    revoke_known(&mut tx, order, &customer.id, &token).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Replaces the first token of a customer, and all others of its name, by a new one.
+///
+/// # Errors
+/// When there is no such customer, it was deleted, or there is no randomness.
+pub async fn regenerate_first(
+    store: &Store,
+    order: &Order,
+    customer: &CustomerId,
+) -> Result<Issued, TokenError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, customer).await?;
+    revoke_first_in(&mut tx, order, &customer.id).await?;
+    let issued = issue_in(&mut tx, order, &customer.id, TokenOrder::first()).await?;
+    tx.commit().await?;
+    Ok(issued)
+}
+
+/// Revokes the first token of a customer, and all others of its name.
+///
+/// # Errors
+/// When there is no such customer, or it has no such token.
+pub async fn revoke_first(
+    store: &Store,
+    order: &Order,
+    customer: &CustomerId,
+) -> Result<(), TokenError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = shown(&mut tx, &order.app, customer).await?;
+    if revoke_first_in(&mut tx, order, &customer.id).await? == 0 {
+        return Err(TokenError::NotFound);
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Makes an access token in the transaction of a larger act.
+pub(super) async fn issue_in(
     tx: &mut Tx,
     order: &Order,
     customer: &CustomerId,
     wanted: TokenOrder,
-) -> Result<(CustomerToken, TokenText), TokenError> {
+) -> Result<Issued, IssueError> {
     let text = TokenText::for_customer(random::bytes()?);
     let token = CustomerToken {
         id: TokenId::from_uuid(random::uuid(order.now)?),
@@ -81,49 +231,31 @@ pub async fn issue(
     order
         .audit(tx, Some(customer), "token_create", details)
         .await?;
-    Ok((token, text))
+    Ok(Issued { token, text })
 }
 
-/// Gives a token another text. The old one opens nothing from now on.
-///
-/// # Errors
-/// When the store fails, or there is no randomness.
-pub async fn rotate(
-    tx: &mut Tx,
-    order: &Order,
-    token: CustomerToken,
-) -> Result<(CustomerToken, TokenText), TokenError> {
-    let text = TokenText::for_customer(random::bytes()?);
-    let before = described(&token);
-    let token = CustomerToken {
-        prefix: text.shown_prefix(),
-        last_used_at: None,
-        ..token
-    };
-    tx.token_rekey(&order.app, &token, &text.hash()).await?;
-    let details = json!({"id": token.id, "from": before, "to": described(&token)});
-    order
-        .audit(tx, Some(&token.customer), "token_rotate", details)
-        .await?;
-    Ok((token, text))
-}
-
-/// Revokes a token of a customer; whether it had such a token.
-///
-/// # Errors
-/// When the store fails.
-pub async fn revoke(
+async fn known(
     tx: &mut Tx,
     order: &Order,
     customer: &CustomerId,
     id: &TokenId,
-) -> Result<bool, TokenError> {
+) -> Result<CustomerToken, TokenError> {
     let all = tx.token_list(&order.app, customer).await?;
-    let Some(token) = all.iter().find(|token| token.id == *id) else {
-        return Ok(false);
-    };
-    revoke_known(tx, order, customer, token).await?;
-    Ok(true)
+    let known = all.into_iter().find(|token| token.id == *id);
+    known.ok_or(TokenError::NotFound)
+}
+
+async fn revoke_first_in(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+) -> Result<usize, StoreError> {
+    let mut first = tx.token_list(&order.app, customer).await?;
+    first.retain(|token| token.name == FIRST_NAME);
+    for token in &first {
+        revoke_known(tx, order, customer, token).await?;
+    }
+    Ok(first.len())
 }
 
 async fn revoke_known(
@@ -131,7 +263,7 @@ async fn revoke_known(
     order: &Order,
     customer: &CustomerId,
     token: &CustomerToken,
-) -> Result<(), TokenError> {
+) -> Result<(), StoreError> {
     tx.token_delete(&order.app, customer, &token.id).await?;
     let details = json!({"id": token.id, "from": described(token), "to": null});
     order
@@ -145,96 +277,4 @@ fn described(token: &CustomerToken) -> Value {
     let expires_at = token.expires_at.map(|at| at.to_string());
     json!({"name": token.name, "prefix": token.prefix, "scope": token.scope,
         "packages": token.packages, "expires_at": expires_at})
-}
-
-/// Revokes the token that was made with a customer, and all others of its name; how many.
-///
-/// # Errors
-/// When the store fails.
-pub async fn revoke_first(
-    tx: &mut Tx,
-    order: &Order,
-    customer: &CustomerId,
-) -> Result<usize, TokenError> {
-    let all = tx.token_list(&order.app, customer).await?;
-    let first: Vec<CustomerToken> = all
-        .into_iter()
-        .filter(|token| token.name == FIRST_NAME)
-        .collect();
-    for token in &first {
-        revoke_known(tx, order, customer, token).await?;
-    }
-    Ok(first.len())
-}
-
-/// An admin token to be made.
-#[derive(Clone, Debug)]
-pub struct AdminTokenOrder {
-    /// What people call it.
-    pub name: String,
-    /// What it allows.
-    pub role: Role,
-    /// The one app that it is bound to; `None` for all apps.
-    pub app: Option<AppSlug>,
-    /// After how many days it is refused, at most [`MAX_DAYS`]; never if `None`.
-    pub expires_in_days: Option<u32>,
-}
-
-/// Makes an admin token.
-///
-/// # Errors
-/// When the store fails, or there is no randomness.
-pub async fn issue_admin(
-    tx: &mut Tx,
-    order: &Order,
-    wanted: AdminTokenOrder,
-) -> Result<(AdminToken, TokenText), TokenError> {
-    let text = TokenText::for_admin(random::bytes()?);
-    let expires_in = wanted
-        .expires_in_days
-        .map(|days| Duration::from_hours(24 * u64::from(days)));
-    let token = AdminToken {
-        id: AdminTokenId::from_uuid(random::uuid(order.now)?),
-        app: wanted.app,
-        name: wanted.name,
-        role: wanted.role,
-        prefix: text.shown_prefix(),
-        created_at: order.now,
-        expires_at: expires_in.map(|life| order.now.plus(life)),
-        last_used_at: None,
-    };
-    tx.admin_token_add(&token, &text.hash()).await?;
-    let details = json!({"id": token.id, "from": null, "to": described_admin(&token)});
-    order.audit(tx, None, "admin_token_create", details).await?;
-    Ok((token, text))
-}
-
-/// Revokes an admin token, of this app alone if one is named; whether there was one. As its
-/// making, this is audited in the app that it was bound to.
-///
-/// # Errors
-/// When the store fails.
-pub async fn revoke_admin(
-    tx: &mut Tx,
-    order: Order,
-    id: &AdminTokenId,
-    app: Option<&AppSlug>,
-) -> Result<bool, StoreError> {
-    let Some(token) = tx.admin_token_delete(id, app).await? else {
-        return Ok(false);
-    };
-    let details = json!({"id": token.id, "from": described_admin(&token), "to": null});
-    let order = Order {
-        app: token.app.unwrap_or_else(AppSlug::default_app),
-        ..order
-    };
-    order.audit(tx, None, "admin_token_revoke", details).await?;
-    Ok(true)
-}
-
-/// An admin token for the audit.
-fn described_admin(token: &AdminToken) -> Value {
-    let expires_at = token.expires_at.map(|at| at.to_string());
-    json!({"name": token.name, "role": token.role, "app": token.app, "prefix": token.prefix,
-        "expires_at": expires_at})
 }

@@ -8,6 +8,7 @@
 //! transaction.
 
 pub mod embedded;
+mod lane;
 pub mod message;
 pub mod rabbitmq;
 mod topology;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use lane::Lane;
 pub use message::Message;
 pub use topology::Mismatch;
 
@@ -86,16 +88,7 @@ pub struct Depths {
     pub failed: u64,
 }
 
-/// The two lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Messages to be processed.
-    Work,
-    /// Messages that cannot be processed, on their way into the ledger.
-    Failed,
-}
-
-/// A message in a worker's hands, until it is settled.
+/// A message handed to a worker, until it is settled.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// Names the delivery to the queue that made it.

@@ -15,33 +15,22 @@ mod consumer;
 mod depths;
 mod publisher;
 mod session;
+mod settings;
+mod transport;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
 use publisher::{Outgoing, PublishHandle};
+pub use settings::RabbitSettings;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
 
-/// The address of the broker and the names to use there.
-#[derive(Clone, Debug)]
-pub struct RabbitSettings {
-    /// `amqp://…` or `amqps://…`, with user and password.
-    pub url: SecretString,
-    /// A PEM file with the certificate authority of an `amqps` broker. `None`: the public
-    /// authorities.
-    pub ca_file: Option<PathBuf>,
-    /// The prefix of the names of exchanges and queues.
-    pub prefix: String,
-}
-
-/// A queue on a broker. Cheap to clone.
+/// The queue on a broker. Cheap to clone.
 #[derive(Clone)]
 pub struct RabbitQueue {
     broker: Arc<Broker>,

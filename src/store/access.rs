@@ -1,10 +1,9 @@
-//! What an access check reads.
+//! Reading for an access check.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::driver::binds;
 use super::grant::HandGrant;
-use super::token::{COLUMNS, token_of};
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plans, grants};
 use crate::domain::access::release::Release;
@@ -12,25 +11,32 @@ use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 
-/// Who shows a token.
+/// The customer behind an access token.
 #[derive(Clone, Debug)]
 pub struct TokenHolder {
-    /// Whose customer it is.
+    /// The app of the customer.
     pub app: AppSlug,
-    /// The token, run out or not.
+    /// The token, expired or not.
     pub token: CustomerToken,
-    /// The customer that it counts for now: of a merged row the one that is shown.
+    /// The customer that the token counts for now: for a merged row, the row shown instead.
     pub customer: Customer,
 }
 
-/// What is granted to some customers, and what has been released of it.
+record! {
+    struct HolderRow from "customers" {
+        app: AppSlug,
+        kept: Customer,
+    }
+}
+
+/// Everything that is granted to some customers, and the releases it covers.
 #[derive(Clone, Debug, Default)]
 pub struct Granted {
     /// Grants by hand, by customer.
     pub by_hand: BTreeMap<CustomerId, Vec<HandGrant>>,
     /// The plans of the prices that they pay for.
     pub plans: Plans,
-    /// Releases of the packages of those who are frozen without a list of versions.
+    /// Releases of the packages of customers who are frozen without a list of versions.
     pub releases: Vec<Release>,
 }
 
@@ -47,7 +53,7 @@ impl Granted {
 }
 
 impl Tx {
-    /// Who shows the token of this hash; `None` also when its customer was deleted.
+    /// Finds the holder of the token with this hash; `None` also when the customer was deleted.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -55,27 +61,27 @@ impl Tx {
         &mut self,
         hash: &TokenHash,
     ) -> Result<Option<TokenHolder>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS}, tokens.app, shown.kept FROM tokens \
-             JOIN customers AS given ON given.id = tokens.customer_id \
-             JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id) \
-             WHERE tokens.hash = $1 AND given.deleted_at IS NULL AND shown.deleted_at IS NULL"
-        );
-        let Some(row) = self
-            .fetch_opt(&sql, binds![hash.as_bytes().to_vec()])
-            .await?
-        else {
-            return Ok(None);
-        };
-        let holder = TokenHolder {
-            app: row.parsed("app")?,
-            token: token_of(&row)?,
-            customer: row.json("kept")?,
-        };
-        Ok(Some(holder))
+        let sql = r"
+            SELECT
+                tokens.id, tokens.customer_id AS customer, tokens.name, tokens.scope,
+                tokens.packages, tokens.prefix, tokens.created_at, tokens.expires_at,
+                tokens.last_used_at,
+                tokens.app, shown.kept
+            FROM tokens
+            JOIN customers AS given ON given.id = tokens.customer_id
+            JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
+            WHERE tokens.hash = $1 AND given.deleted_at IS NULL AND shown.deleted_at IS NULL
+        ";
+        let found: Option<(CustomerToken, HolderRow)> = self.fetch_opt(sql, binds![hash]).await?;
+        Ok(found.map(|(token, HolderRow { app, kept })| TokenHolder {
+            app,
+            token,
+            customer: kept,
+        }))
     }
 
-    /// What is granted to some customers. The number of statements does not depend on theirs.
+    /// Reads everything that is granted to some customers. The number of statements does not
+    /// depend on how many they are.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::driver::{Batch, Row, Value, binds};
-use super::{LockMode, StoreError, Tx, document};
+use super::record::{binds, keys, record};
+use super::{LockMode, StoreError, Tx};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
@@ -13,18 +13,26 @@ use crate::domain::time::Timestamp;
 pub struct App {
     /// Its name in URLs.
     pub slug: AppSlug,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
-    /// What it wants to happen when billing says something.
+    /// How billing events affect its customers' access.
     pub policy: Policy,
-    /// When it was made, by the local clock.
+    /// Time of its creation, by the local clock.
     pub created_at: Timestamp,
 }
 
-const COLUMNS: &str = "slug, name, policy, created_at";
+record! {
+    impl App from "apps" { slug, name, policy, created_at }
+}
+
+record! {
+    struct PolicyRow from "apps" {
+        policy: Policy,
+    }
+}
 
 impl Tx {
-    /// Makes the app `default` if it is missing; whether it was.
+    /// Makes the app `default` if it is missing. Returns true if it was.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -43,24 +51,29 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn app_add(&mut self, app: &App) -> Result<bool, StoreError> {
-        let sql = "INSERT INTO apps (slug, name, policy, created_at) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (slug) DO NOTHING";
-        let policy = Value::Json(document(&app.policy)?);
-        let binds = binds![app.slug.as_str(), app.name.as_str(), policy, app.created_at];
+        let sql = r"
+            INSERT INTO apps (slug, name, policy, created_at)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (slug) DO NOTHING
+        ";
+        let binds = binds![&app.slug, &app.name, &app.policy, app.created_at];
         Ok(self.execute(sql, binds).await? > 0)
     }
 
-    /// An app.
+    /// Finds an app.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_find(&mut self, slug: &AppSlug) -> Result<Option<App>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM apps WHERE slug = $1");
-        let row = self.fetch_opt(&sql, binds![slug.as_str()]).await?;
-        row.as_ref().map(app_of).transpose()
+        let sql = r"
+            SELECT slug, name, policy, created_at
+            FROM apps
+            WHERE slug = $1
+        ";
+        self.fetch_opt(sql, binds![slug]).await
     }
 
-    /// Which of these apps there are.
+    /// Returns those of these apps that exist.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -68,34 +81,37 @@ impl Tx {
         &mut self,
         slugs: impl IntoIterator<Item = &AppSlug> + Send,
     ) -> Result<BTreeSet<AppSlug>, StoreError> {
-        let sql = "SELECT slug FROM apps WHERE slug IN (SELECT key FROM {rows} AS wanted)";
-        let rows = self.fetch(sql, binds![Batch::keys(slugs)]).await?;
-        rows.iter().map(|row| row.parsed("slug")).collect()
+        let sql = r"
+            SELECT slug
+            FROM apps
+            WHERE slug IN (SELECT key FROM {rows} AS wanted)
+        ";
+        self.fetch_values("apps", sql, binds![keys(slugs)]).await
     }
 
-    /// All apps, newest first.
+    /// Lists all apps, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_list(&mut self) -> Result<Vec<App>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM apps ORDER BY created_at DESC, slug");
-        self.fetch(&sql, binds![])
-            .await?
-            .iter()
-            .map(app_of)
-            .collect()
+        let sql = r"
+            SELECT slug, name, policy, created_at
+            FROM apps
+            ORDER BY created_at DESC, slug
+        ";
+        self.fetch(sql, binds![]).await
     }
 
-    /// Gives an app another name; whether there is such an app.
+    /// Gives an app another name; `false` if there is no such app.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_rename(&mut self, slug: &AppSlug, name: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE apps SET name = $2 WHERE slug = $1";
-        Ok(self.execute(sql, binds![slug.as_str(), name]).await? > 0)
+        Ok(self.execute(sql, binds![slug, name]).await? > 0)
     }
 
-    /// Removes an app with all that belongs to it; whether there was one. Its messages in the
+    /// Removes an app with all that belongs to it; `false` if there was none. Its messages in the
     /// built-in queue go too: an app made later under the same slug is another tenant.
     ///
     /// # Errors
@@ -103,22 +119,22 @@ impl Tx {
     pub async fn app_delete(&mut self, slug: &AppSlug) -> Result<bool, StoreError> {
         self.lock_apps([slug], LockMode::Exclusive).await?;
         let sql = "DELETE FROM messages WHERE headers ->> 'app' = $1";
-        self.execute(sql, binds![slug.as_str()]).await?;
+        self.execute(sql, binds![slug]).await?;
         let sql = "DELETE FROM apps WHERE slug = $1";
-        Ok(self.execute(sql, binds![slug.as_str()]).await? > 0)
+        Ok(self.execute(sql, binds![slug]).await? > 0)
     }
 
-    /// An app's policy.
+    /// Returns an app's policy.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_policy(&mut self, slug: &AppSlug) -> Result<Option<Policy>, StoreError> {
         let sql = "SELECT policy FROM apps WHERE slug = $1";
-        let row = self.fetch_opt(sql, binds![slug.as_str()]).await?;
-        row.map(|row| row.json("policy")).transpose()
+        let found: Option<PolicyRow> = self.fetch_opt(sql, binds![slug]).await?;
+        Ok(found.map(|row| row.policy))
     }
 
-    /// Sets an app's policy; whether there is such an app. Begins the walk that derives its
+    /// Sets an app's policy; `false` if there is no such app. Begins the walk that derives its
     /// customers anew; see [`app_walk`](Self::app_walk).
     ///
     /// # Errors
@@ -129,29 +145,32 @@ impl Tx {
         policy: &Policy,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE apps SET policy = $2, derive_after = '' WHERE slug = $1";
-        let binds = binds![slug.as_str(), Value::Json(document(policy)?)];
-        Ok(self.execute(sql, binds).await? > 0)
+        Ok(self.execute(sql, binds![slug, policy]).await? > 0)
     }
 
-    /// The apps with customers who are still shown as the policy before says.
+    /// Lists the apps that have customers who are still shown as the previous policy says.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_walks(&mut self) -> Result<Vec<AppSlug>, StoreError> {
-        let sql = "SELECT slug FROM apps WHERE derive_after IS NOT NULL ORDER BY slug";
-        let rows = self.fetch(sql, binds![]).await?;
-        rows.iter().map(|row| row.parsed("slug")).collect()
+        let sql = r"
+            SELECT slug
+            FROM apps
+            WHERE derive_after IS NOT NULL
+            ORDER BY slug
+        ";
+        self.fetch_values("apps", sql, binds![]).await
     }
 
-    /// How far the customers of an app are shown as its policy says: the id of the last one, empty
-    /// before the first; `None` when all are.
+    /// Tells how far the customers of an app are shown as its policy says: the id of the last
+    /// one, empty before the first; `None` when all are.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn app_walk(&mut self, slug: &AppSlug) -> Result<Option<String>, StoreError> {
         let sql = "SELECT derive_after FROM apps WHERE slug = $1";
-        let row = self.fetch_opt(sql, binds![slug.as_str()]).await?;
-        row.map_or(Ok(None), |row| row.text_opt("derive_after"))
+        let found: Option<Option<String>> = self.fetch_value("apps", sql, binds![slug]).await?;
+        Ok(found.flatten())
     }
 
     /// Notes how far the customers of an app are shown as its policy says; `None` for all.
@@ -164,17 +183,7 @@ impl Tx {
         to: Option<&CustomerId>,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE apps SET derive_after = $2 WHERE slug = $1";
-        let binds = binds![slug.as_str(), to.map(CustomerId::as_str)];
-        self.execute(sql, binds).await?;
+        self.execute(sql, binds![slug, to]).await?;
         Ok(())
     }
-}
-
-fn app_of(row: &Row) -> Result<App, StoreError> {
-    Ok(App {
-        slug: row.parsed("slug")?,
-        name: row.text("name")?,
-        policy: row.json("policy")?,
-        created_at: row.time("created_at")?,
-    })
 }

@@ -1,21 +1,19 @@
-//! Who changed what, from what to what: append-only. There is no statement that changes or removes
-//! an entry, and the database refuses those of others; only the deletion of an app takes its
-//! entries along.
+//! The audit: every change, who made it, from which state to which. It is append-only. There is no
+//! statement that changes or removes an entry, and the database refuses those of others; only the
+//! deletion of an app takes its entries along.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::json;
-
 use super::customer::rows_of;
-use super::driver::{Batch, Kind, Row, binds};
 use super::page::{Filter, Key, Listed, Window};
+use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::EventKey;
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 
-/// Who changed something.
+/// The author of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A billing event.
@@ -48,17 +46,17 @@ impl fmt::Display for Actor {
 /// One entry.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
-    /// In which app.
+    /// The app.
     pub app: AppSlug,
-    /// When, by our clock.
+    /// Time of the change, by the local clock.
     pub at: Timestamp,
-    /// Who.
+    /// The author.
     pub actor: Actor,
-    /// Whose customer was changed, if it was one.
+    /// The customer that was changed, if it was one.
     pub customer: Option<CustomerId>,
-    /// What was done, such as `suspend` or `token_create`.
+    /// The operation, such as `suspend` or `token_create`.
     pub operation: String,
-    /// From what to what, without secrets.
+    /// The state before and after, without secrets.
     pub details: serde_json::Value,
 }
 
@@ -67,21 +65,55 @@ pub struct AuditEntry {
 pub struct AuditRecord {
     /// Its place among all entries, of other apps too.
     pub seq: i64,
-    /// When, by our clock.
+    /// Time of the change, by the local clock.
     pub at: Timestamp,
-    /// Who, as [`Actor`] is written.
+    /// The author, as [`Actor`] is written.
     pub actor: String,
     /// The provider's id of the event that did it.
     pub event: Option<String>,
-    /// Whose customer was changed, if it was one.
+    /// The customer that was changed, if it was one.
     pub customer: Option<CustomerId>,
-    /// What was done.
+    /// The operation.
     pub operation: String,
-    /// From what to what.
+    /// The state before and after.
     pub details: serde_json::Value,
 }
 
-/// Which actors a list shows.
+record! {
+    impl AuditRecord from "audit" { seq, at, actor, event, customer, operation, details }
+}
+
+record! {
+    struct NewEntry<'a> {
+        app: &'a AppSlug,
+        at: Timestamp,
+        actor: String,
+        event: Option<&'a str>,
+        customer_id: Option<&'a CustomerId>,
+        operation: &'a str,
+        details: &'a serde_json::Value,
+    }
+}
+
+impl<'a> From<&'a AuditEntry> for NewEntry<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        let event = match &entry.actor {
+            Actor::Event(key) => Some(key.id.as_str()),
+            Actor::Admin(_) | Actor::Root | Actor::Timer | Actor::Policy | Actor::Operator => None,
+        };
+        Self {
+            app: &entry.app,
+            at: entry.at,
+            actor: entry.actor.to_string(),
+            event,
+            customer_id: entry.customer.as_ref(),
+            operation: &entry.operation,
+            details: &entry.details,
+        }
+    }
+}
+
+/// The actors that a list shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActorFilter {
     /// Billing events.
@@ -115,14 +147,14 @@ impl FromStr for ActorFilter {
     }
 }
 
-/// Which entries a list shows. All conditions must hold.
+/// The entries that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct AuditFilter {
-    /// Whose customer was changed; rows merged into it count.
+    /// The customer that was changed; rows merged into it count.
     pub customer: Option<CustomerId>,
-    /// What was done.
+    /// The operation.
     pub operation: Option<String>,
-    /// Who did it.
+    /// The author.
     pub actor: Option<ActorFilter>,
     /// The provider's id of the event that did it.
     pub event: Option<String>,
@@ -133,7 +165,7 @@ pub struct AuditFilter {
 }
 
 impl Tx {
-    /// Entries of an app, newest first.
+    /// Lists entries of an app, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -143,9 +175,13 @@ impl Tx {
         wanted: &AuditFilter,
         window: &Window,
     ) -> Result<Listed<AuditRecord>, StoreError> {
-        let select = "SELECT seq, at, actor, event, customer_id, operation, details FROM audit";
+        let select = r"
+            SELECT seq, at, actor, event, customer_id AS customer, operation, details
+            FROM audit
+        ";
         let filter = filter_of(app, wanted);
-        self.list(select, filter, Key::Number("seq"), window, record_of)
+        let seq = |entry: &AuditRecord| entry.seq.to_string();
+        self.list(select, filter, Key::Number("seq"), window, seq)
             .await
     }
 
@@ -154,44 +190,18 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn audit_add(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[
-            ("app", Kind::Text),
-            ("at", Kind::Time),
-            ("actor", Kind::Text),
-            ("event", Kind::Text),
-            ("customer_id", Kind::Text),
-            ("operation", Kind::Text),
-            ("details", Kind::Json),
-        ]);
-        for entry in entries {
-            let event = match &entry.actor {
-                Actor::Event(key) => Some(&key.id),
-                Actor::Admin(_) | Actor::Root | Actor::Timer | Actor::Policy | Actor::Operator => {
-                    None
-                }
-            };
-            rows.row([
-                json!(entry.app),
-                json!(entry.at),
-                json!(entry.actor.to_string()),
-                json!(event),
-                json!(entry.customer),
-                json!(entry.operation),
-                json!(entry.details.to_string()),
-            ]);
-        }
-        let sql = "INSERT INTO audit (app, at, actor, event, customer_id, operation, details) \
-                   SELECT app, at, actor, event, customer_id, operation, details \
-                   FROM {rows} AS new";
+        let rows: Rows<NewEntry<'_>> = entries.iter().map(NewEntry::from).collect();
+        let sql = r"
+            INSERT INTO audit (app, at, actor, event, customer_id, operation, details)
+            SELECT app, at, actor, event, customer_id, operation, details
+            FROM {rows} AS new
+        ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
 
-    /// Who changed a customer by hand at this instant, as the audit writes it; the last of
-    /// several.
+    /// Returns the author of the last change by hand of a customer at this instant, as the audit
+    /// writes it.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -201,26 +211,33 @@ impl Tx {
         customer: &CustomerId,
         at: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        let sql = format!(
-            "SELECT actor FROM audit WHERE app = $1 AND customer_id IN ({}) AND at = $3 \
-             AND (actor LIKE 'admin:%' OR actor = 'operator') ORDER BY seq DESC LIMIT 1",
-            rows_of("$1", "$2")
-        );
-        let binds = binds![app.as_str(), customer.as_str(), at];
-        let row = self.fetch_opt(&sql, binds).await?;
-        row.map(|row| row.text("actor")).transpose()
+        let sql = r"
+            SELECT actor
+            FROM audit
+            WHERE app = $1
+                AND customer_id IN (
+                    SELECT CAST($2 AS TEXT)
+                    UNION ALL
+                    SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+                )
+                AND at = $3
+                AND (actor LIKE 'admin:%' OR actor = 'operator')
+            ORDER BY seq DESC
+            LIMIT 1
+        ";
+        self.fetch_value("audit", sql, binds![app, customer, at])
+            .await
     }
 }
 
 fn filter_of(app: &AppSlug, wanted: &AuditFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app.as_str());
+    let mut filter = Filter::new("app = ?", app);
     if let Some(customer) = &wanted.customer {
         // By way of `seq`, or an engine may walk the whole app in the list's order.
-        let rows = format!(
-            "seq IN (SELECT seq FROM audit WHERE app = $1 AND customer_id IN ({}))",
-            rows_of("$1", "?")
-        );
-        filter.and(&rows, customer.as_str());
+        let rows = rows_of("?");
+        let chain =
+            format!("seq IN (SELECT seq FROM audit WHERE app = $1 AND customer_id IN ({rows}))");
+        filter.and(&chain, customer);
     }
     if let Some(operation) = &wanted.operation {
         filter.and("operation = ?", operation.as_str());
@@ -244,16 +261,4 @@ fn filter_of(app: &AppSlug, wanted: &AuditFilter) -> Filter {
         filter.and("at < ?", until);
     }
     filter
-}
-
-fn record_of(row: &Row) -> Result<AuditRecord, StoreError> {
-    Ok(AuditRecord {
-        seq: row.int("seq")?,
-        at: row.time("at")?,
-        actor: row.text("actor")?,
-        event: row.text_opt("event")?,
-        customer: row.parsed_opt("customer_id")?,
-        operation: row.text("operation")?,
-        details: row.json("details")?,
-    })
 }

@@ -1,7 +1,8 @@
-//! Customers, as people and scripts look for them. How they are written is in `working set.rs`.
+//! Customers, as people and scripts look for them. They are written with their working set.
 
-use super::driver::{Batch, Row, Value, binds};
+use super::cell::Nanos;
 use super::page::{Filter, Key, Listed, Window};
+use super::record::{Binds, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::customer::row::Customer;
@@ -9,7 +10,7 @@ use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 
-/// Which customers a list shows. All conditions must hold.
+/// The customers that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct CustomerFilter {
     /// Part of the e-mail address, in whatever case.
@@ -24,23 +25,50 @@ pub struct CustomerFilter {
     pub text: Option<String>,
     /// Made after this instant.
     pub created_after: Option<Timestamp>,
-    /// Whether it has an access token.
+    /// With an access token, or without.
     pub has_token: Option<bool>,
     /// Also those that were deleted softly.
     pub include_deleted: bool,
 }
 
-/// Which look-ups of a customer by a word count.
+/// How a customer is looked up by a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// What must be unique: what admins set, what accounts link by, and accounts themselves.
+    /// By words that must be unique: those that admins set, those that accounts link by, and the
+    /// ids of accounts.
     Unique,
-    /// Also what is merely shown, and other spellings.
+    /// Also by words that are merely shown, and in other spellings.
     Loose,
 }
 
+record! {
+    /// A row as its document says it.
+    pub(super) struct CustomerRow from "customers" {
+        kept: Customer,
+    }
+}
+
+record! {
+    struct DueRow from "customers" {
+        app: AppSlug,
+        id: CustomerId,
+    }
+}
+
+impl From<CustomerRow> for Customer {
+    fn from(row: CustomerRow) -> Self {
+        row.kept
+    }
+}
+
+/// The beginning of every list of customers.
+pub(super) const LIST: &str = r"
+    SELECT customers.kept
+    FROM customers
+";
+
 impl Tx {
-    /// A row by its id, be it merged or deleted.
+    /// Finds a row by its id, be it merged or deleted.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -50,16 +78,15 @@ impl Tx {
         id: &CustomerId,
     ) -> Result<Option<Customer>, StoreError> {
         let sql = "SELECT kept FROM customers WHERE app = $1 AND id = $2";
-        let row = self
-            .fetch_opt(sql, binds![app.as_str(), id.as_str()])
-            .await?;
-        row.as_ref().map(customer_of).transpose()
+        let found: Option<CustomerRow> = self.fetch_opt(sql, binds![app, id]).await?;
+        Ok(found.map(Customer::from))
     }
 
-    /// The customer with an external id: what an admin set comes first, then billing accounts
-    /// of that id, with or without the provider and `_` before it, then what is shown, and last
-    /// the same under `other_spellings`. Of a merged row the one that is shown; deleted ones are
-    /// not found. Accounts of connected accounts are found by what is shown for them.
+    /// Finds the customer with an external id: one that an admin set comes first, then billing
+    /// accounts of that id, with or without the provider and `_` before it, then the external id
+    /// shown, and last the same under `other_spellings`. For a merged row, the row shown instead
+    /// is found; deleted customers are not. Accounts of connected accounts are found by the
+    /// external id shown for them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -70,35 +97,46 @@ impl Tx {
         other_spellings: &[String],
     ) -> Result<Option<Customer>, StoreError> {
         // Of a key without a connected account, the part before the id is empty.
-        let unconnected = "SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'";
-        let mut found = format!(
-            "SELECT id, 0 AS rank FROM customers WHERE app = $1 AND admin_external_id = $2 \
-             UNION ALL SELECT customer_id, 1 FROM accounts \
-             WHERE app = $1 AND id = $2 AND {unconnected} \
-             UNION ALL SELECT customer_id, 1 FROM accounts \
-             WHERE app = $1 AND id = $3 AND {unconnected} AND key LIKE $4 \
-             UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND external_id = $2"
-        );
+        let found = r"
+            SELECT id, 0 AS rank FROM customers
+            WHERE app = $1 AND admin_external_id = $2
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $2
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $3 AND key LIKE $4
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            UNION ALL
+            SELECT id, 2 FROM customers
+            WHERE app = $1 AND external_id = $2
+        ";
+        let other_spelling = r"
+            UNION ALL
+            SELECT id, 3 FROM customers
+            WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other)
+            UNION ALL
+            SELECT id, 4 FROM customers
+            WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)
+        ";
         let prefixed = prefixed_account(external_id);
         let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
             (id, format!("account:{provider}:%"))
         });
-        let mut binds = binds![app.as_str(), external_id, id, of_provider];
-        if !other_spellings.is_empty() {
-            found.push_str(
-                " UNION ALL SELECT id, 3 FROM customers \
-                 WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other) \
-                 UNION ALL SELECT id, 4 FROM customers \
-                 WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)",
-            );
-            binds.extend(binds![Batch::keys(other_spellings)]);
+        if other_spellings.is_empty() {
+            let binds = binds![app, external_id, id, of_provider];
+            return self.customer_best(found, binds).await;
         }
+        let others = keys(other_spellings);
+        let binds = binds![app, external_id, id, of_provider, others];
+        let found = format!("{found}{other_spelling}");
         self.customer_best(&found, binds).await
     }
 
-    /// The customer with an e-mail address, in whatever case: what an admin set comes first,
-    /// then the address by which billing accounts are linked, then what is shown. Of a merged
-    /// row the one that is shown; deleted ones are not found.
+    /// Finds the customer with an e-mail address, in whatever case: one that an admin set comes
+    /// first, then the address by which billing accounts are linked, then the address shown. For
+    /// a merged row, the row shown instead is found; deleted customers are not.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -111,39 +149,47 @@ impl Tx {
         let Some(email) = fold_email(email) else {
             return Ok(None);
         };
-        let found = "SELECT id, 0 AS rank FROM customers WHERE app = $1 AND admin_email = $2 \
-                     UNION ALL SELECT customer_id, 1 FROM accounts \
-                     WHERE app = $1 AND linking_email = $2";
-        let shown = " UNION ALL SELECT id, 2 FROM customers WHERE app = $1 AND email = $2";
+        let found = r"
+            SELECT id, 0 AS rank FROM customers
+            WHERE app = $1 AND admin_email = $2
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND linking_email = $2
+        ";
+        let shown = r"
+            UNION ALL
+            SELECT id, 2 FROM customers
+            WHERE app = $1 AND email = $2
+        ";
         let found = match which {
             Match::Unique => found.to_owned(),
             Match::Loose => format!("{found}{shown}"),
         };
-        self.customer_best(&found, binds![app.as_str(), email])
-            .await
+        self.customer_best(&found, binds![app, email]).await
     }
 
-    /// The customer shown for the best of some rows: the lowest rank, then the first made.
+    /// Returns the customer shown for the best of some rows: the lowest rank, then the first made.
     async fn customer_best(
         &mut self,
         found: &str,
-        binds: Vec<Value>,
+        binds: Binds,
     ) -> Result<Option<Customer>, StoreError> {
         let sql = format!(
-            "SELECT shown.kept FROM ({found}) AS found \
-             JOIN customers AS held ON held.id = found.id \
-             JOIN customers AS shown ON shown.id = COALESCE(held.merged_into, held.id) \
-             WHERE held.deleted_at IS NULL AND shown.deleted_at IS NULL \
-             ORDER BY found.rank, shown.id LIMIT 1"
+            r"
+            SELECT shown.kept
+            FROM ({found}) AS found
+            JOIN customers AS held ON held.id = found.id
+            JOIN customers AS shown ON shown.id = COALESCE(held.merged_into, held.id)
+            WHERE held.deleted_at IS NULL AND shown.deleted_at IS NULL
+            ORDER BY found.rank, shown.id
+            LIMIT 1
+            "
         );
-        self.fetch_opt(&sql, binds)
-            .await?
-            .as_ref()
-            .map(customer_of)
-            .transpose()
+        let best: Option<CustomerRow> = self.fetch_opt(&sql, binds).await?;
+        Ok(best.map(Customer::from))
     }
 
-    /// Customers of an app, newest first, without merged rows.
+    /// Lists customers of an app, newest first, without merged rows.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -153,34 +199,83 @@ impl Tx {
         wanted: &CustomerFilter,
         window: &Window,
     ) -> Result<Listed<Customer>, StoreError> {
-        let select = "SELECT customers.id, customers.kept FROM customers";
         let filter = filter_of(app, wanted);
-        self.list(select, filter, Key::Text("id"), window, customer_of)
+        let list = self.list(LIST, filter, Key::Text("id"), window, cursor_of);
+        Ok(list.await?.map(Customer::from))
+    }
+
+    /// Lists customers whose due time has come, the longest overdue first.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn customer_due(
+        &mut self,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<Vec<(AppSlug, CustomerId)>, StoreError> {
+        let sql = r"
+            SELECT app, id
+            FROM customers
+            WHERE due_at <= $1
+            ORDER BY due_at
+            LIMIT $2
+        ";
+        let rows: Vec<DueRow> = self.fetch(sql, binds![Nanos(now), most]).await?;
+        Ok(rows.into_iter().map(|row| (row.app, row.id)).collect())
+    }
+
+    /// Lists the ids of customers in their order, deleted ones too, behind an id.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn customer_after(
+        &mut self,
+        app: &AppSlug,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<CustomerId>, StoreError> {
+        let sql = r"
+            SELECT id
+            FROM customers
+            WHERE app = $1 AND id > $2 AND merged_into IS NULL
+            ORDER BY id
+            LIMIT $3
+        ";
+        self.fetch_values("customers", sql, binds![app, after, most])
             .await
     }
 }
 
+/// The cursor of a list of customers.
+pub(super) fn cursor_of(row: &CustomerRow) -> String {
+    row.kept.id.to_string()
+}
+
 fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app.as_str());
+    let mut filter = Filter::new("app = ?", app);
     filter.and_plain("merged_into IS NULL");
     if !wanted.include_deleted {
         filter.and_plain("deleted_at IS NULL");
     }
     if let Some(email) = &wanted.email {
-        filter.and("email LIKE ? ESCAPE '\\'", part(&email.to_lowercase()));
+        filter.and(r"email LIKE ? ESCAPE '\'", part(&email.to_lowercase()));
     }
     if let Some(external_id) = &wanted.external_id {
-        filter.and("external_id = ?", external_id.as_str());
+        filter.and("external_id = ?", external_id);
     }
     if let Some(user_id) = &wanted.user_id {
-        filter.and("user_id = ?", user_id.as_str());
+        filter.and("user_id = ?", user_id);
     }
     if let Some(status) = &wanted.status {
-        filter.and("status = ?", status.as_str());
+        filter.and("status = ?", status);
     }
     if let Some(text) = &wanted.text {
-        let condition = "(email LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\' \
-                         OR LOWER(external_id) LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\')";
+        let condition = r"(
+            email LIKE ? ESCAPE '\'
+            OR name LIKE ? ESCAPE '\'
+            OR LOWER(external_id) LIKE ? ESCAPE '\'
+            OR id LIKE ? ESCAPE '\'
+        )";
         filter.and(condition, part(&text.to_lowercase()));
     }
     if let Some(after) = wanted.created_after {
@@ -188,9 +283,13 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
     }
     // `|| ''` makes an expression of the column, which SQLite asks for before it looks into an
     // index of expressions.
-    let holds_token = "EXISTS (SELECT 1 FROM customers AS held \
-                       JOIN tokens ON tokens.customer_id = held.id WHERE held.app = customers.app \
-                       AND COALESCE(held.merged_into, held.id) = customers.id || '')";
+    let holds_token = r"EXISTS (
+        SELECT 1
+        FROM customers AS held
+        JOIN tokens ON tokens.customer_id = held.id
+        WHERE held.app = customers.app
+            AND COALESCE(held.merged_into, held.id) = customers.id || ''
+    )";
     match wanted.has_token {
         Some(true) => filter.and_plain(holds_token),
         Some(false) => filter.and_plain(&format!("NOT {holds_token}")),
@@ -208,18 +307,17 @@ pub(super) fn part(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// A subquery of the rows that stand for a customer: its own, and those merged into it. Both
-/// arguments are parameters such as `$1`.
-pub(super) fn rows_of(app: &str, id: &str) -> String {
-    // The id itself stands there for what was deleted: events still name it.
+/// A subquery of the rows that stand for a customer of the app `$1`: its own, and those merged
+/// into it. `id` is a parameter such as `$2`.
+pub(super) fn rows_of(id: &str) -> String {
+    // The id itself stands there for customers that were deleted: events still name it.
     format!(
-        "SELECT CAST({id} AS TEXT) UNION ALL SELECT id FROM customers \
-         WHERE app = {app} AND COALESCE(merged_into, id) = {id}"
+        r"
+        SELECT CAST({id} AS TEXT)
+        UNION ALL
+        SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = {id}
+        "
     )
-}
-
-pub(super) fn customer_of(row: &Row) -> Result<Customer, StoreError> {
-    row.json("kept")
 }
 
 #[cfg(test)]

@@ -1,29 +1,55 @@
 //! The prices that count for customers, as rows, so that a plan or a package leads to those who
-//! have it. Written with the customers; who reads one customer takes them from its own row.
+//! have it. Written with the customers; a reader of one customer takes them from its own row.
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, binds};
+use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, CustomerId, Provider};
+
+record! {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    struct Entitled<'a> {
+        customer_id: &'a CustomerId,
+        provider: Provider,
+        price: &'a str,
+        product: &'a str,
+    }
+}
+
+record! {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    struct Counted<'a> {
+        provider: Provider,
+        price: &'a str,
+        product: &'a str,
+    }
+}
 
 impl Tx {
-    /// Writes the prices that count for the customers that changed.
+    /// Writes the prices that count for the customers for whom others counted when they were
+    /// loaded.
     pub(super) async fn entitlement_save(
         &mut self,
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let changed = &working_set.changed.customers;
-        if changed.is_empty() {
-            return Ok(());
-        }
+        let changed = working_set.changed.customers.iter();
+        let changed: Vec<&CustomerId> = changed
+            .filter(|id| {
+                let loaded = working_set.loaded.get(id);
+                let now = working_set.derived_rows(id).entitlements;
+                loaded.is_none_or(|it| it.entitlements != now)
+            })
+            .collect();
         // Ids of customers are unique, and an engine told the app as well may go through all of it.
-        let sql = "DELETE FROM entitlements WHERE customer_id IN (SELECT key FROM {rows} AS old)";
-        self.execute(sql, binds![Batch::keys(changed)]).await?;
+        let sql = r"
+            DELETE FROM entitlements
+            WHERE customer_id IN (SELECT key FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![keys(changed.iter().copied())])
+            .await?;
 
         let shown = changed
             .iter()
@@ -33,35 +59,38 @@ impl Tx {
         let mut prices = BTreeSet::new();
         for row in shown {
             for it in &row.derived.entitlements {
+                let (provider, price) = (it.provider, it.price.as_str());
                 let product = it.product.as_deref().unwrap_or_default();
-                entitlements.insert((&row.id, it.provider, it.price.as_str(), product));
-                prices.insert((it.provider, it.price.as_str(), product));
+                entitlements.insert(Entitled {
+                    customer_id: &row.id,
+                    provider,
+                    price,
+                    product,
+                });
+                prices.insert(Counted {
+                    provider,
+                    price,
+                    product,
+                });
             }
         }
-        let mut rows = Batch::new(&[
-            ("customer_id", Kind::Text),
-            ("provider", Kind::Text),
-            ("price", Kind::Text),
-            ("product", Kind::Text),
-        ]);
-        for (id, provider, price, product) in entitlements {
-            rows.row([json!(id), json!(provider), json!(price), json!(product)]);
-        }
-        let sql = "INSERT INTO entitlements (app, customer_id, provider, price, product) \
-                   SELECT $2, customer_id, provider, price, product FROM {rows} AS new";
-        self.write(sql, rows, app).await?;
+        let rows: Rows<Entitled<'_>> = entitlements.into_iter().collect();
+        let sql = r"
+            INSERT INTO entitlements (app, customer_id, provider, price, product)
+            SELECT $2, customer_id, provider, price, product
+            FROM {rows} AS new
+        ";
+        self.execute(sql, binds![rows, app]).await?;
 
-        let mut rows = Batch::new(&[
-            ("provider", Kind::Text),
-            ("price", Kind::Text),
-            ("product", Kind::Text),
-        ]);
-        for (provider, price, product) in prices {
-            rows.row([json!(provider), json!(price), json!(product)]);
-        }
-        let sql = "INSERT INTO prices (app, provider, price, product) \
-                   SELECT $2, provider, price, product FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, provider, price, product) DO NOTHING";
-        self.write(sql, rows, app).await
+        let rows: Rows<Counted<'_>> = prices.into_iter().collect();
+        let sql = r"
+            INSERT INTO prices (app, provider, price, product)
+            SELECT $2, provider, price, product
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, provider, price, product) DO NOTHING
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
     }
 }

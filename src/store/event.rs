@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::customer::{part, rows_of};
-use super::driver::{Row, binds};
 use super::page::{Filter, Key, Listed, Window};
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::{Timestamp, rfc3339};
 
-/// One event as the ledger has it.
+/// An event as the ledger has it.
 #[derive(Clone, Debug)]
 pub struct EventRecord {
-    /// Which event.
+    /// Names the event.
     pub key: EventKey,
     /// The provider's event type.
     pub event_type: String,
@@ -23,37 +23,37 @@ pub struct EventRecord {
     pub livemode: Option<bool>,
     /// The provider's time of the event.
     pub occurred_at: Option<Timestamp>,
-    /// When it came, by the receiver's clock.
+    /// Time of its arrival, by the receiver's clock.
     pub received_at: Timestamp,
-    /// When its outcome was reached.
+    /// Time at which its outcome was reached.
     pub processed_at: Option<Timestamp>,
-    /// What became of it.
+    /// The result of its processing.
     pub outcome: EventOutcome,
-    /// How many more times it came.
+    /// The number of further deliveries.
     pub duplicates: i64,
     /// Tries so far.
     pub attempts: i64,
-    /// Why it failed or was ignored.
+    /// The reason of a failure, or why it was ignored.
     pub error: Option<EventError>,
-    /// Whose customer it concerns.
+    /// The customer that it concerns.
     pub customer: Option<CustomerId>,
-    /// What it changed, as a JSON list.
+    /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
     /// The signed bytes; only where one event is read.
     pub payload: Option<String>,
 }
 
-/// Which events a list shows. All conditions must hold.
+/// The events that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventFilter {
-    /// What became of them.
+    /// The result of their processing.
     pub outcome: Option<EventOutcome>,
-    /// Who sent them.
+    /// The sender.
     pub provider: Option<Provider>,
     /// The provider's event type.
     pub event_type: Option<String>,
-    /// Whose customer they concern; rows merged into it count.
+    /// The customer that they concern; rows merged into it count.
     pub customer: Option<CustomerId>,
     /// Received at this instant or later.
     #[serde(with = "rfc3339::option")]
@@ -63,13 +63,63 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "seq, app, provider, id, type, account, livemode, occurred_at, received_at, \
-                       processed_at, outcome, duplicates, attempts, error_code, error_detail, \
-                       customer_id, changes";
+record! {
+    struct EventRow from "events" {
+        seq: i64,
+        app: AppSlug,
+        provider: Provider,
+        id: String,
+        event_type: String,
+        account: Option<String>,
+        livemode: Option<bool>,
+        occurred_at: Option<Timestamp>,
+        received_at: Timestamp,
+        processed_at: Option<Timestamp>,
+        outcome: EventOutcome,
+        duplicates: i64,
+        attempts: i64,
+        error_code: Option<String>,
+        error_detail: Option<String>,
+        customer_id: Option<CustomerId>,
+        changes: serde_json::Value,
+    }
+}
+
+record! {
+    struct PayloadRow from "events" {
+        payload: String,
+    }
+}
+
+impl From<EventRow> for EventRecord {
+    fn from(row: EventRow) -> Self {
+        let detail = row.error_detail.unwrap_or_default();
+        Self {
+            key: EventKey {
+                app: row.app,
+                provider: row.provider,
+                id: row.id,
+            },
+            event_type: row.event_type,
+            account: row.account,
+            livemode: row.livemode,
+            occurred_at: row.occurred_at,
+            received_at: row.received_at,
+            processed_at: row.processed_at,
+            outcome: row.outcome,
+            duplicates: row.duplicates,
+            attempts: row.attempts,
+            error: row.error_code.map(|code| EventError { code, detail }),
+            customer: row.customer_id,
+            changes: row.changes,
+            payload: None,
+        }
+    }
+}
 
 impl Tx {
-    /// An event by the provider's id, with its payload. Should two providers have used one id,
-    /// the newer event is found.
+    /// Finds an event by the provider's id, with its payload. Should two providers have used one
+    /// id, the newer event is found.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -78,22 +128,26 @@ impl Tx {
         app: &AppSlug,
         id: &str,
     ) -> Result<Option<EventRecord>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS}, payload FROM events \
-             WHERE app = $1 AND id = $2 \
-             ORDER BY received_at DESC LIMIT 1"
-        );
-        let Some(row) = self.fetch_opt(&sql, binds![app.as_str(), id]).await? else {
-            return Ok(None);
-        };
-        Ok(Some(EventRecord {
-            payload: Some(row.text("payload")?),
-            ..record_of(&row)?
+        let sql = r"
+            SELECT
+                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
+                received_at, processed_at, outcome, duplicates, attempts, error_code,
+                error_detail, customer_id, changes,
+                payload
+            FROM events
+            WHERE app = $1 AND id = $2
+            ORDER BY received_at DESC
+            LIMIT 1
+        ";
+        let found: Option<(EventRow, PayloadRow)> = self.fetch_opt(sql, binds![app, id]).await?;
+        Ok(found.map(|(event, PayloadRow { payload })| EventRecord {
+            payload: Some(payload),
+            ..event.into()
         }))
     }
 
-    /// The newest events, by the provider's time, that were applied to a customer and name this
-    /// object. Without payloads.
+    /// Lists the newest events, by the provider's time, that were applied to a customer and name
+    /// this object. Without payloads.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -104,22 +158,33 @@ impl Tx {
         object: &str,
         most: i64,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        // In quotes, so that no other id which begins so is found. Only the customer's own chain
-        // is searched, and ends at the first that were wanted.
-        let sql = format!(
-            "SELECT {COLUMNS} FROM events WHERE seq IN (SELECT seq FROM events \
-             WHERE app = $1 AND customer_id IN ({})) \
-             AND outcome = 'applied' AND payload LIKE $3 ESCAPE '\\' \
-             ORDER BY occurred_at DESC, seq DESC LIMIT $4",
-            rows_of("$1", "$2")
-        );
+        // Only the customer's own chain is searched, and ends at the first that were wanted.
+        let sql = r"
+            SELECT
+                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
+                received_at, processed_at, outcome, duplicates, attempts, error_code,
+                error_detail, customer_id, changes
+            FROM events
+            WHERE seq IN (
+                    SELECT seq FROM events
+                    WHERE app = $1 AND customer_id IN (
+                        SELECT CAST($2 AS TEXT)
+                        UNION ALL
+                        SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+                    )
+                )
+                AND outcome = 'applied'
+                AND payload LIKE $3 ESCAPE '\'
+            ORDER BY occurred_at DESC, seq DESC
+            LIMIT $4
+        ";
+        // In quotes, so that no other id which begins so is found.
         let named = part(&format!("\"{object}\""));
-        let binds = binds![app.as_str(), customer.as_str(), named, most];
-        let rows = self.fetch(&sql, binds).await?;
-        rows.iter().map(record_of).collect()
+        let rows: Vec<EventRow> = self.fetch(sql, binds![app, customer, named, most]).await?;
+        Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 
-    /// Events of an app, newest first, without payloads.
+    /// Lists events of an app, newest first, without payloads.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -129,32 +194,38 @@ impl Tx {
         wanted: &EventFilter,
         window: &Window,
     ) -> Result<Listed<EventRecord>, StoreError> {
+        let select = r"
+            SELECT
+                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
+                received_at, processed_at, outcome, duplicates, attempts, error_code,
+                error_detail, customer_id, changes
+            FROM events
+        ";
         let filter = filter_of(app, wanted);
-        let select = format!("SELECT {COLUMNS} FROM events");
-        self.list(&select, filter, Key::Number("seq"), window, record_of)
-            .await
+        let seq = |row: &EventRow| row.seq.to_string();
+        let list = self.list(select, filter, Key::Number("seq"), window, seq);
+        Ok(list.await?.map(EventRecord::from))
     }
 }
 
 /// The conditions of a filter.
 pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app.as_str());
+    let mut filter = Filter::new("app = ?", app);
     if let Some(outcome) = wanted.outcome {
-        filter.and("outcome = ?", outcome.as_str());
+        filter.and("outcome = ?", outcome);
     }
     if let Some(provider) = wanted.provider {
-        filter.and("provider = ?", provider.as_str());
+        filter.and("provider = ?", provider);
     }
     if let Some(event_type) = &wanted.event_type {
-        filter.and("type = ?", event_type.as_str());
+        filter.and("type = ?", event_type);
     }
     if let Some(customer) = &wanted.customer {
         // By way of `seq`, or an engine may walk the whole app in the list's order.
-        let chain = format!(
-            "seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({}))",
-            rows_of("$1", "?")
-        );
-        filter.and(&chain, customer.as_str());
+        let rows = rows_of("?");
+        let chain =
+            format!("seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({rows}))");
+        filter.and(&chain, customer);
     }
     if let Some(since) = wanted.since {
         filter.and("received_at >= ?", since);
@@ -163,32 +234,4 @@ pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
         filter.and("received_at < ?", until);
     }
     filter
-}
-
-fn record_of(row: &Row) -> Result<EventRecord, StoreError> {
-    let key = EventKey {
-        app: row.parsed("app")?,
-        provider: row.parsed("provider")?,
-        id: row.text("id")?,
-    };
-    let error = row.text_opt("error_code")?.map(|code| {
-        let detail = row.text_opt("error_detail")?.unwrap_or_default();
-        Ok::<_, StoreError>(EventError { code, detail })
-    });
-    Ok(EventRecord {
-        key,
-        event_type: row.text("type")?,
-        account: row.text_opt("account")?,
-        livemode: row.int_opt("livemode")?.map(|live| live != 0),
-        occurred_at: row.time_opt("occurred_at")?,
-        received_at: row.time("received_at")?,
-        processed_at: row.time_opt("processed_at")?,
-        outcome: row.parsed("outcome")?,
-        duplicates: row.int("duplicates")?,
-        attempts: row.int("attempts")?,
-        error: error.transpose()?,
-        customer: row.parsed_opt("customer_id")?,
-        changes: row.json("changes")?,
-        payload: None,
-    })
 }

@@ -1,26 +1,61 @@
-//! Flags of a whole app. Written with what they are of; see `domain/look.rs`.
+//! Flags of a whole app. They are written with their holders; see `domain/customer/kept_flag.rs`.
 //!
 //! Two kinds depend on plans and releases, which change for everybody at once, and are looked for
 //! when the list is read: from the few prices without a plan to those who pay them, and from the
 //! frozen customers to those of their packages that have no releases. Refused: writing them down
 //! as well, because one order could then change a million rows.
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, Row, binds};
+use super::cell::Nanos;
 use super::page::{Filter, Key, Listed, Window};
+use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagId, FlagKind, HeldFlag, SET_UP_PLACE};
+use crate::domain::customer::kept_flag::KeptFlag;
 use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
 
-/// Which flags a list shows. All conditions must hold.
+/// The flags that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct FlagFilter {
-    /// What they are about.
+    /// Their kind.
     pub kind: Option<FlagKind>,
-    /// Whose they are.
+    /// Their holder.
     pub customer: Option<CustomerId>,
+}
+
+record! {
+    struct FlagRow from "flags" {
+        place: String,
+        kind: FlagKind,
+        subject: String,
+        at: Option<Timestamp>,
+        holder: FlagHolder,
+    }
+}
+
+record! {
+    struct NewFlag {
+        place: String,
+        kind: FlagKind,
+        subject: String,
+        at: Option<Nanos>,
+        holder: FlagHolder,
+        cleared: bool,
+    }
+}
+
+impl From<FlagRow> for HeldFlag {
+    fn from(row: FlagRow) -> Self {
+        Self {
+            holder: row.holder,
+            flag: Flag {
+                kind: row.kind,
+                subject: row.subject,
+                at: row.at,
+            },
+        }
+    }
 }
 
 impl Tx {
@@ -30,45 +65,43 @@ impl Tx {
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let holders = working_set.flag_holders();
-        if holders.is_empty() {
-            return Ok(());
-        }
-        let sql = "DELETE FROM flags WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)";
-        let keys = Batch::keys(&holders);
-        self.execute(sql, binds![keys, app.as_str()]).await?;
-
-        let mut rows = Batch::new(&[
-            ("place", Kind::Text),
-            ("kind", Kind::Text),
-            ("subject", Kind::Text),
-            ("at", Kind::Nanos),
-            ("holder", Kind::Text),
-            ("cleared", Kind::Bool),
-        ]);
-        for holder in holders {
-            let held = holder.to_string();
-            for kept in working_set.kept_flags(&holder) {
-                let flag = HeldFlag {
-                    holder: holder.clone(),
-                    flag: kept.flag,
-                };
-                rows.row([
-                    json!(flag.place()),
-                    json!(flag.flag.kind.as_str()),
-                    json!(flag.flag.subject),
-                    json!(flag.flag.at),
-                    json!(held),
-                    json!(kept.cleared),
-                ]);
-            }
-        }
-        let sql = "INSERT INTO flags (app, place, kind, subject, at, holder, cleared) \
-                   SELECT $2, place, kind, subject, at, holder, cleared FROM {rows} AS new";
-        self.write(sql, rows, app).await
+        let mut holders = working_set.flag_holders();
+        holders.retain(|holder| {
+            let loaded = holder.customer().and_then(|id| working_set.loaded.get(id));
+            loaded.is_none_or(|it| it.flags != working_set.kept_flags(holder))
+        });
+        let sql = r"
+            DELETE FROM flags
+            WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![keys(&holders), app]).await?;
+        let flags = holders.into_iter().flat_map(|holder| {
+            let kept = working_set.kept_flags(&holder).into_iter();
+            kept.map(move |KeptFlag { flag, cleared }| {
+                let holder = holder.clone();
+                (HeldFlag { holder, flag }, cleared)
+            })
+        });
+        let rows: Rows<NewFlag> = flags
+            .map(|(held, cleared)| NewFlag {
+                place: held.place(),
+                kind: held.flag.kind,
+                subject: held.flag.subject,
+                at: held.flag.at.map(Nanos),
+                holder: held.holder,
+                cleared,
+            })
+            .collect();
+        let sql = r"
+            INSERT INTO flags (app, place, kind, subject, at, holder, cleared)
+            SELECT $2, place, kind, subject, at, holder, cleared
+            FROM {rows} AS new
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
     }
 
-    /// The open flags of an app, the newest deciding instant first, those of set-up last.
+    /// Lists the open flags of an app, the newest deciding instant first, those of set-up last.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -81,7 +114,7 @@ impl Tx {
         self.flags_in(filter_of(app, wanted), window).await
     }
 
-    /// An open flag.
+    /// Finds an open flag.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -95,7 +128,7 @@ impl Tx {
             customer: None,
         };
         let mut filter = filter_of(app, &wanted);
-        filter.and("holder = ?", id.holder().map(|holder| holder.to_string()));
+        filter.and("holder = ?", id.holder());
         filter.and("place = ?", id.place());
         let window = Window::Walk {
             after: None,
@@ -114,18 +147,19 @@ impl Tx {
             "SELECT place, kind, subject, at, holder FROM ({}) AS open",
             open()
         );
-        self.list(&select, filter, Key::Text("place"), window, flag_of)
-            .await
+        let place = |row: &FlagRow| row.place.clone();
+        let list = self.list(&select, filter, Key::Text("place"), window, place);
+        Ok(list.await?.map(HeldFlag::from))
     }
 }
 
 fn filter_of(app: &AppSlug, wanted: &FlagFilter) -> Filter {
-    let mut filter = Filter::new("app = ?", app.as_str());
+    let mut filter = Filter::new("app = ?", app);
     if let Some(kind) = wanted.kind {
-        filter.and("kind = ?", kind.as_str());
+        filter.and("kind = ?", kind);
     }
     if let Some(customer) = &wanted.customer {
-        filter.and("holder = ?", customer.as_str());
+        filter.and("holder = ?", customer);
     }
     filter
 }
@@ -137,60 +171,89 @@ fn open() -> String {
     let unmapped = of_set_up(
         FlagKind::UnmappedPrice,
         "price",
-        "(SELECT paid.app, paid.customer_id, paid.price \
-         FROM prices CROSS JOIN entitlements AS paid WHERE paid.app = prices.app \
-         AND paid.provider = prices.provider AND paid.price = prices.price \
-         AND paid.product = prices.product \
-         AND NOT EXISTS (SELECT 1 FROM plans WHERE plans.app = prices.app \
-         AND plans.provider = prices.provider \
-         AND plans.price_id IN (prices.price, prices.product)))",
+        r"(
+            SELECT paid.app, paid.customer_id, paid.price
+            FROM prices
+            CROSS JOIN entitlements AS paid
+            WHERE paid.app = prices.app
+                AND paid.provider = prices.provider
+                AND paid.price = prices.price
+                AND paid.product = prices.product
+                AND NOT EXISTS (
+                    SELECT 1 FROM plans
+                    WHERE plans.app = prices.app
+                        AND plans.provider = prices.provider
+                        AND plans.price_id IN (prices.price, prices.product)
+                )
+        )",
     );
     let unreleased = of_set_up(
         FlagKind::ReleasesUnknown,
         "package",
-        "(SELECT granted.app, granted.customer_id, granted.package FROM \
-         (SELECT shown.app, shown.id AS customer_id, grants.package FROM customers AS shown \
-         CROSS JOIN customers AS holders CROSS JOIN grants \
-         WHERE shown.frozen AND holders.app = shown.app \
-         AND COALESCE(holders.merged_into, holders.id) = shown.id || '' \
-         AND grants.app = shown.app AND grants.customer_id = holders.id \
-         UNION ALL SELECT shown.app, shown.id, bought.package FROM customers AS shown \
-         CROSS JOIN entitlements AS paid CROSS JOIN plan_packages AS bought \
-         WHERE shown.frozen AND paid.customer_id = shown.id \
-         AND bought.app = paid.app AND bought.provider = paid.provider AND bought.price_id = \
-         CASE WHEN EXISTS (SELECT 1 FROM plans WHERE plans.app = paid.app \
-         AND plans.provider = paid.provider AND plans.price_id = paid.price) \
-         THEN paid.price ELSE paid.product END) AS granted \
-         WHERE NOT EXISTS (SELECT 1 FROM releases \
-         WHERE releases.app = granted.app AND releases.package = granted.package))",
+        r"(
+            SELECT granted.app, granted.customer_id, granted.package
+            FROM (
+                SELECT shown.app, shown.id AS customer_id, grants.package
+                FROM customers AS shown
+                CROSS JOIN customers AS holders
+                CROSS JOIN grants
+                WHERE shown.frozen
+                    AND holders.app = shown.app
+                    AND COALESCE(holders.merged_into, holders.id) = shown.id || ''
+                    AND grants.app = shown.app
+                    AND grants.customer_id = holders.id
+                UNION ALL
+                SELECT shown.app, shown.id, bought.package
+                FROM customers AS shown
+                CROSS JOIN entitlements AS paid
+                CROSS JOIN plan_packages AS bought
+                WHERE shown.frozen
+                    AND paid.customer_id = shown.id
+                    AND bought.app = paid.app
+                    AND bought.provider = paid.provider
+                    AND bought.price_id = CASE
+                        WHEN EXISTS (
+                            SELECT 1 FROM plans
+                            WHERE plans.app = paid.app
+                                AND plans.provider = paid.provider
+                                AND plans.price_id = paid.price
+                        )
+                        THEN paid.price
+                        ELSE paid.product
+                    END
+            ) AS granted
+            WHERE NOT EXISTS (
+                SELECT 1 FROM releases
+                WHERE releases.app = granted.app AND releases.package = granted.package
+            )
+        )",
     );
     format!(
-        "SELECT app, place, kind, subject, at, holder FROM flags WHERE NOT cleared \
-         UNION ALL {unmapped} UNION ALL {unreleased}"
+        r"
+        SELECT app, place, kind, subject, at, holder FROM flags WHERE NOT cleared
+        UNION ALL {unmapped}
+        UNION ALL {unreleased}
+        "
     )
 }
 
-/// The flags of a kind for everybody whom a subquery finds, by what the column `about` says,
-/// without those that were cleared. Somebody may be found more than once.
+/// The flags of a kind for every customer that a subquery finds, with the column `about` as
+/// their subject, without those that were cleared. A customer may be found more than once.
 fn of_set_up(kind: FlagKind, about: &str, found: &str) -> String {
     let kind = kind.as_str();
     let place = format!("'{SET_UP_PLACE}{kind}:' || found.customer_id || ':' || found.{about}");
     format!(
-        "SELECT DISTINCT found.app, {place}, '{kind}', found.{about}, CAST(NULL AS BIGINT), \
-         found.customer_id FROM {found} AS found \
-         WHERE NOT EXISTS (SELECT 1 FROM flags WHERE flags.app = found.app \
-         AND flags.holder = found.customer_id AND flags.place = {place} AND flags.cleared)"
+        r"
+        SELECT DISTINCT
+            found.app, {place}, '{kind}', found.{about}, CAST(NULL AS BIGINT), found.customer_id
+        FROM {found} AS found
+        WHERE NOT EXISTS (
+            SELECT 1 FROM flags
+            WHERE flags.app = found.app
+                AND flags.holder = found.customer_id
+                AND flags.place = {place}
+                AND flags.cleared
+        )
+        "
     )
-}
-
-fn flag_of(row: &Row) -> Result<HeldFlag, StoreError> {
-    let holder: FlagHolder = row.parsed("holder")?;
-    Ok(HeldFlag {
-        holder,
-        flag: Flag {
-            kind: row.parsed("kind")?,
-            subject: row.text("subject")?,
-            at: row.time_opt("at")?,
-        },
-    })
 }

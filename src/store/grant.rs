@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use super::customer::rows_of;
-use super::driver::{Batch, Kind, binds};
+use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::{AppSlug, CustomerId};
@@ -17,15 +14,32 @@ use crate::domain::time::Timestamp;
 pub struct HandGrant {
     /// The row that it was given to.
     pub given_to: CustomerId,
-    /// What it grants.
+    /// The package and its versions.
     pub grant: PackageGrant,
-    /// When it was given or changed, by the local clock.
+    /// Time at which it was given or changed, by the local clock.
     pub created_at: Timestamp,
 }
 
+record! {
+    struct GrantRow from "grants" {
+        shown: CustomerId,
+        customer_id: CustomerId,
+        package: String,
+        version_constraint: String,
+        created_at: Timestamp,
+    }
+}
+
+record! {
+    struct NewGrant<'a> {
+        package: &'a str,
+        version_constraint: &'a str,
+    }
+}
+
 impl Tx {
-    /// The grants by hand of some customers, those of rows merged into theirs included, by the
-    /// customer that is shown; by package. Customers without any are left out.
+    /// Lists the grants by hand of some customers, those of rows merged into theirs included, by
+    /// the customer that is shown; by package. Customers without any are left out.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -34,28 +48,29 @@ impl Tx {
         app: &AppSlug,
         customers: impl IntoIterator<Item = &CustomerId> + Send,
     ) -> Result<BTreeMap<CustomerId, Vec<HandGrant>>, StoreError> {
-        let sql = "WITH wanted AS (SELECT key FROM {rows} AS given) \
-                   SELECT COALESCE(holders.merged_into, holders.id) AS shown, \
-                   grants.customer_id, grants.package, grants.version_constraint, \
-                   grants.created_at FROM wanted JOIN customers AS holders \
-                   ON holders.app = $2 \
-                   AND COALESCE(holders.merged_into, holders.id) = wanted.key \
-                   JOIN grants ON grants.app = $2 AND grants.customer_id = holders.id \
-                   ORDER BY grants.package, grants.customer_id";
-        let rows = self
-            .fetch(sql, binds![Batch::keys(customers), app.as_str()])
-            .await?;
+        let sql = r"
+            WITH wanted AS (SELECT key FROM {rows} AS given)
+            SELECT
+                COALESCE(holders.merged_into, holders.id) AS shown,
+                grants.customer_id, grants.package, grants.version_constraint, grants.created_at
+            FROM wanted
+            JOIN customers AS holders
+                ON holders.app = $2 AND COALESCE(holders.merged_into, holders.id) = wanted.key
+            JOIN grants ON grants.app = $2 AND grants.customer_id = holders.id
+            ORDER BY grants.package, grants.customer_id
+        ";
+        let rows: Vec<GrantRow> = self.fetch(sql, binds![keys(customers), app]).await?;
         let mut grants: BTreeMap<CustomerId, Vec<HandGrant>> = BTreeMap::new();
         for row in rows {
             let grant = HandGrant {
-                given_to: row.parsed("customer_id")?,
+                given_to: row.customer_id,
                 grant: PackageGrant {
-                    package: row.text("package")?,
-                    constraint: row.text("version_constraint")?,
+                    package: row.package,
+                    constraint: row.version_constraint,
                 },
-                created_at: row.time("created_at")?,
+                created_at: row.created_at,
             };
-            grants.entry(row.parsed("shown")?).or_default().push(grant);
+            grants.entry(row.shown).or_default().push(grant);
         }
         Ok(grants)
     }
@@ -72,28 +87,31 @@ impl Tx {
         grants: &[PackageGrant],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if grants.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[("package", Kind::Text), ("version_constraint", Kind::Text)]);
         // One row for each package, the last word on it: a statement may not write a row twice.
         let last: BTreeMap<&str, &PackageGrant> =
             grants.iter().map(|it| (it.package.as_str(), it)).collect();
-        for grant in last.into_values() {
-            rows.row([json!(grant.package), json!(grant.constraint)]);
-        }
-        let sql = "INSERT INTO grants (app, customer_id, package, version_constraint, created_at) \
-                   SELECT $2, $3, package, version_constraint, $4 FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, customer_id, package) DO UPDATE SET \
-                   version_constraint = excluded.version_constraint, \
-                   created_at = excluded.created_at";
-        self.execute(sql, binds![rows, app.as_str(), customer.as_str(), now])
-            .await?;
+        let rows: Rows<NewGrant<'_>> = last
+            .into_values()
+            .map(|grant| NewGrant {
+                package: &grant.package,
+                version_constraint: &grant.constraint,
+            })
+            .collect();
+        let sql = r"
+            INSERT INTO grants (app, customer_id, package, version_constraint, created_at)
+            SELECT $2, $3, package, version_constraint, $4
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, customer_id, package) DO UPDATE SET
+                version_constraint = excluded.version_constraint,
+                created_at = excluded.created_at
+        ";
+        self.execute(sql, binds![rows, app, customer, now]).await?;
         Ok(())
     }
 
-    /// Takes grants of these packages away from a customer, whichever of its rows has them; how
-    /// many there were.
+    /// Takes grants of these packages away from a customer, whichever of its rows has them.
+    /// Returns how many there were.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -103,13 +121,17 @@ impl Tx {
         customer: &CustomerId,
         packages: impl IntoIterator<Item = &str> + Send,
     ) -> Result<u64, StoreError> {
-        let sql = format!(
-            "DELETE FROM grants WHERE app = $2 \
-             AND package IN (SELECT key FROM {{rows}} AS gone) AND customer_id IN ({})",
-            rows_of("$2", "$3")
-        );
-        let rows = Batch::keys(packages);
-        self.execute(&sql, binds![rows, app.as_str(), customer.as_str()])
+        let sql = r"
+            DELETE FROM grants
+            WHERE app = $1
+                AND package IN (SELECT key FROM {rows} AS gone)
+                AND customer_id IN (
+                    SELECT CAST($2 AS TEXT)
+                    UNION ALL
+                    SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+                )
+        ";
+        self.execute(sql, binds![app, customer, keys(packages)])
             .await
     }
 }

@@ -1,18 +1,22 @@
-//! Requests that carry an `Idempotency-Key`: reserved before they do anything, marked by what
-//! they change, and kept with their answer.
+//! Requests that carry an `Idempotency-Key`: reserved before they do anything, marked by the
+//! transactions that change something for them, and kept with their answer.
 //!
 //! A request changes things in transactions of its own, and the answer is only known after them.
 //! If the process dies in between, a repetition must not change things a second time. So every
 //! transaction that commits on behalf of a reserved request sets a mark in the reservation, in
-//! the same commit: whether a request took effect and whether its row says so cannot differ. The
-//! reservation travels as a task-local, so that handlers and use cases need not know of keys.
+//! the same commit: whether a request took effect and whether its row says so cannot differ.
 //!
-//! The mark is a fence too. Who holds a reservation for too long is taken for dead, and another
-//! request may take it over; should the first wake up again, its commit fails.
+//! The reservation travels as a task-local, so that handlers and use cases need not know of keys:
+//! [`on_behalf_of`] sets it around the request, [`Store::begin`](super::Store::begin) puts it into
+//! each [`Tx`] that it begins meanwhile, and [`Tx::commit`] sets the mark. Work that the request
+//! spawns as another task is not covered.
+//!
+//! The mark is a fence too. A request that holds a reservation for too long is taken for dead, and
+//! another may take it over; should the first wake up again, its commit fails.
 
 use std::time::Duration;
 
-use super::driver::binds;
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
@@ -21,24 +25,24 @@ pub const KEPT: Duration = Duration::from_hours(24);
 
 /// How long a request may take before another one with the same key may begin anew. Longer than
 /// any request takes: the store's own limits end a statement long before.
-const HOLD: Duration = Duration::from_mins(1);
+const TAKEN_FOR_DEAD: Duration = Duration::from_mins(1);
 
 tokio::task_local! {
-    static HELD: Hold;
+    static RESERVATION: Reservation;
 }
 
 /// A reservation, as its holder knows it.
 #[derive(Clone, Debug)]
-pub struct Hold {
+pub struct Reservation {
     id: String,
     holder: String,
 }
 
-/// What became of an attempt to reserve.
+/// The outcome of an attempt to reserve a request.
 #[derive(Debug)]
-pub enum Reservation {
+pub enum Attempt {
     /// The request may run.
-    Held(Hold),
+    Reserved(Reservation),
     /// It ran, and this is its answer, sealed.
     Answered(Vec<u8>),
     /// It is running.
@@ -49,19 +53,29 @@ pub enum Reservation {
     OtherRequest,
 }
 
-/// Runs work whose transactions count as those of a reserved request.
-pub async fn holding<F: Future>(hold: Hold, work: F) -> F::Output {
-    HELD.scope(hold, work).await
+record! {
+    struct Reserved from "idempotency_keys" {
+        fingerprint: String,
+        held_until: Timestamp,
+        took_effect: bool,
+        answer: Option<Vec<u8>>,
+    }
 }
 
-/// The reservation that this task works for.
-pub(super) fn held() -> Option<Hold> {
-    HELD.try_with(Clone::clone).ok()
+/// Does work on behalf of a reserved request: every transaction that it begins and commits marks
+/// the reservation as having taken effect.
+pub async fn on_behalf_of<F: Future>(reservation: Reservation, work: F) -> F::Output {
+    RESERVATION.scope(reservation, work).await
+}
+
+/// The reservation of the request that this task works on behalf of.
+pub(super) fn current_reservation() -> Option<Reservation> {
+    RESERVATION.try_with(Clone::clone).ok()
 }
 
 impl Tx {
-    /// Reserves a request. `id` names who asks and the key, `fingerprint` what is asked, and
-    /// `holder` this very request.
+    /// Reserves a request. `id` stands for the caller and the key, `fingerprint` for the content of
+    /// the request, and `holder` for this very request.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -71,46 +85,57 @@ impl Tx {
         fingerprint: &str,
         holder: String,
         now: Timestamp,
-    ) -> Result<Reservation, StoreError> {
-        // One statement, so that of two who come at once one gets it. What has run out, and what
-        // a dead holder left without any effect, is as good as absent.
-        let sql = "INSERT INTO idempotency_keys \
-                   (id, fingerprint, holder, held_until, took_effect, expires_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6) \
-                   ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, \
-                   holder = excluded.holder, held_until = excluded.held_until, \
-                   took_effect = excluded.took_effect, answer = NULL, \
-                   expires_at = excluded.expires_at \
-                   WHERE idempotency_keys.expires_at <= $7 \
-                   OR (idempotency_keys.held_until <= $7 \
-                   AND idempotency_keys.answer IS NULL AND NOT idempotency_keys.took_effect \
-                   AND idempotency_keys.fingerprint = excluded.fingerprint)";
+    ) -> Result<Attempt, StoreError> {
+        // One statement, so that of two requests at once one gets it. A row that has expired, or
+        // that a dead holder left without any effect, is as good as absent.
+        let sql = r"
+            INSERT INTO idempotency_keys
+                (id, fingerprint, holder, held_until, took_effect, expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (id) DO UPDATE SET
+                fingerprint = excluded.fingerprint,
+                holder = excluded.holder,
+                held_until = excluded.held_until,
+                took_effect = excluded.took_effect,
+                answer = NULL,
+                expires_at = excluded.expires_at
+            WHERE idempotency_keys.expires_at <= $7
+                OR (
+                    idempotency_keys.held_until <= $7
+                    AND idempotency_keys.answer IS NULL
+                    AND NOT idempotency_keys.took_effect
+                    AND idempotency_keys.fingerprint = excluded.fingerprint
+                )
+        ";
         let binds = binds![
-            id.as_str(),
+            &id,
             fingerprint,
-            holder.as_str(),
-            now.plus(HOLD),
+            &holder,
+            now.plus(TAKEN_FOR_DEAD),
             false,
             now.plus(KEPT),
             now,
         ];
         if self.execute(sql, binds).await? > 0 {
-            return Ok(Reservation::Held(Hold { id, holder }));
+            return Ok(Attempt::Reserved(Reservation { id, holder }));
         }
-        let sql = "SELECT fingerprint, held_until, took_effect, answer FROM idempotency_keys \
-                   WHERE id = $1";
-        let Some(row) = self.fetch_opt(sql, binds![id]).await? else {
+        let sql = r"
+            SELECT fingerprint, held_until, took_effect, answer
+            FROM idempotency_keys
+            WHERE id = $1
+        ";
+        let found: Option<Reserved> = self.fetch_opt(sql, binds![id]).await?;
+        let Some(row) = found else {
             // It was released between the two statements; the next try will get it.
-            return Ok(Reservation::Running);
+            return Ok(Attempt::Running);
         };
-        if row.text("fingerprint")? != fingerprint {
-            return Ok(Reservation::OtherRequest);
+        if row.fingerprint != fingerprint {
+            return Ok(Attempt::OtherRequest);
         }
-        let lost = row.int("took_effect")? != 0 && row.time("held_until")? <= now;
-        Ok(match row.bytes_opt("answer")? {
-            Some(answer) => Reservation::Answered(answer),
-            None if lost => Reservation::AnswerLost,
-            None => Reservation::Running,
+        Ok(match row.answer {
+            Some(answer) => Attempt::Answered(answer),
+            None if row.took_effect && row.held_until <= now => Attempt::AnswerLost,
+            None => Attempt::Running,
         })
     }
 
@@ -120,12 +145,12 @@ impl Tx {
     /// When the database does not answer.
     pub async fn idempotency_answer(
         &mut self,
-        hold: &Hold,
+        reservation: &Reservation,
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET answer = $3 WHERE id = $1 AND holder = $2";
-        let binds = binds![hold.id.as_str(), hold.holder.as_str(), sealed];
-        self.execute(sql, binds).await?;
+        self.execute(sql, binds![&reservation.id, &reservation.holder, sealed])
+            .await?;
         Ok(())
     }
 
@@ -136,20 +161,20 @@ impl Tx {
     /// When the database does not answer.
     pub async fn idempotency_release(
         &mut self,
-        hold: &Hold,
+        reservation: &Reservation,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let ours = binds![hold.id.as_str(), hold.holder.as_str()];
+        let ours = binds![&reservation.id, &reservation.holder];
         let sql = "DELETE FROM idempotency_keys WHERE id = $1 AND holder = $2 AND NOT took_effect";
         if self.execute(sql, ours).await? == 0 {
             let sql = "UPDATE idempotency_keys SET held_until = $3 WHERE id = $1 AND holder = $2";
-            let binds = binds![hold.id.as_str(), hold.holder.as_str(), now];
-            self.execute(sql, binds).await?;
+            self.execute(sql, binds![&reservation.id, &reservation.holder, now])
+                .await?;
         }
         Ok(())
     }
 
-    /// Removes keys that have run out; how many.
+    /// Removes keys that have expired. Returns how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -159,10 +184,15 @@ impl Tx {
     }
 
     /// Notes that this transaction changes something on behalf of a reserved request.
-    pub(super) async fn idempotency_mark(&mut self, hold: &Hold) -> Result<(), StoreError> {
+    pub(super) async fn idempotency_mark(
+        &mut self,
+        reservation: &Reservation,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE idempotency_keys SET took_effect = $3 WHERE id = $1 AND holder = $2";
-        let binds = binds![hold.id.as_str(), hold.holder.as_str(), true];
-        match self.execute(sql, binds).await? {
+        match self
+            .execute(sql, binds![&reservation.id, &reservation.holder, true])
+            .await?
+        {
             0 => Err(StoreError::Overtaken),
             _ => Ok(()),
         }

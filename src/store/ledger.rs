@@ -3,21 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, Row, binds};
+use super::cell::Nanos;
+use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
-/// What the ledger says of an event that comes (again).
+/// The ledger's word on an event that comes (again).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerState {
     /// The receipt whose processing led to the outcome.
     pub receipt: String,
-    /// What became of it.
+    /// The result of its processing.
     pub outcome: EventOutcome,
     /// The mode of the secret that it was verified with, if it was ignored because the event was
     /// of the other mode: the right secret may still bring it.
@@ -27,7 +26,7 @@ pub struct LedgerState {
 /// A row to write.
 #[derive(Clone, Debug)]
 pub struct LedgerEntry {
-    /// Which event.
+    /// Names the event.
     pub key: EventKey,
     /// The receipt that was processed.
     pub receipt: String,
@@ -43,17 +42,17 @@ pub struct LedgerEntry {
     pub occurred_at: Option<Timestamp>,
     /// The receiver's time.
     pub received_at: Timestamp,
-    /// When this outcome was reached.
+    /// Time at which this outcome was reached.
     pub processed_at: Timestamp,
-    /// What became of it.
+    /// The result of its processing.
     pub outcome: EventOutcome,
     /// Tries so far.
     pub attempts: u32,
-    /// Why it failed or was ignored.
+    /// The reason of a failure, or why it was ignored.
     pub error: Option<EventError>,
-    /// Whose customer it concerns.
+    /// The customer that it concerns.
     pub customer: Option<CustomerId>,
-    /// What it changed, as a JSON list.
+    /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
     /// The signed bytes.
     pub payload: String,
@@ -70,71 +69,131 @@ pub(crate) struct StoredEvent {
     pub(crate) payload: String,
 }
 
+record! {
+    impl StoredEvent from "events" { provider, event_type, received_at, mode, outcome, payload }
+}
+
+record! {
+    struct StateRow from "events" {
+        app: AppSlug,
+        provider: Provider,
+        id: String,
+        receipt: String,
+        outcome: EventOutcome,
+        wrong_mode: Option<Mode>,
+    }
+}
+
+record! {
+    struct WantedEvent<'a> {
+        app: &'a AppSlug,
+        provider: Provider,
+        id: &'a str,
+    }
+}
+
+record! {
+    struct Duplicates<'a> {
+        app: &'a AppSlug,
+        provider: Provider,
+        id: &'a str,
+        more: u32,
+    }
+}
+
+record! {
+    struct NewEvent<'a> {
+        app: &'a AppSlug,
+        provider: Provider,
+        id: &'a str,
+        receipt: &'a str,
+        event_type: &'a str,
+        account: Option<&'a str>,
+        livemode: Option<bool>,
+        mode: Mode,
+        occurred_at: Option<Nanos>,
+        received_at: Timestamp,
+        processed_at: Timestamp,
+        outcome: EventOutcome,
+        attempts: u32,
+        error_code: Option<&'a str>,
+        error_detail: Option<&'a str>,
+        customer_id: Option<&'a CustomerId>,
+        changes: &'a serde_json::Value,
+        payload: &'a str,
+    }
+}
+
+impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
+    fn from(entry: &'a LedgerEntry) -> Self {
+        let error = entry.error.as_ref();
+        Self {
+            app: &entry.key.app,
+            provider: entry.key.provider,
+            id: &entry.key.id,
+            receipt: &entry.receipt,
+            event_type: &entry.event_type,
+            account: entry.connected.as_deref(),
+            livemode: entry.livemode,
+            mode: entry.mode,
+            occurred_at: entry.occurred_at.map(Nanos),
+            received_at: entry.received_at,
+            processed_at: entry.processed_at,
+            outcome: entry.outcome,
+            attempts: entry.attempts,
+            error_code: error.map(|error| error.code.as_str()),
+            error_detail: error.map(|error| error.detail.as_str()),
+            customer_id: entry.customer.as_ref(),
+            changes: &entry.changes,
+            payload: &entry.payload,
+        }
+    }
+}
+
 impl Tx {
-    /// What the ledger says of these events.
+    /// Finds what the ledger says of these events.
     pub(crate) async fn ledger_find(
         &mut self,
         keys: impl IntoIterator<Item = &EventKey> + Send,
     ) -> Result<BTreeMap<EventKey, LedgerState>, StoreError> {
-        let mut rows = Batch::new(&[
-            ("app", Kind::Text),
-            ("provider", Kind::Text),
-            ("id", Kind::Text),
-        ]);
-        for key in keys {
-            rows.row([json!(key.app), json!(key.provider), json!(key.id)]);
-        }
-        let sql = "SELECT events.app, events.provider, events.id, receipt, outcome, \
-                   CASE WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' \
-                   THEN mode END AS wrong_mode \
-                   FROM {rows} AS wanted \
-                   JOIN events ON events.app = wanted.app \
-                   AND events.provider = wanted.provider AND events.id = wanted.id";
-        self.fetch(sql, binds![rows])
-            .await?
-            .iter()
-            .map(|row| {
-                let key = EventKey {
-                    app: row.parsed("app")?,
-                    provider: row.parsed("provider")?,
-                    id: row.text("id")?,
-                };
-                let state = LedgerState {
-                    receipt: row.text("receipt")?,
-                    outcome: row.parsed("outcome")?,
-                    wrong_mode: row.parsed_opt("wrong_mode")?,
-                };
-                Ok((key, state))
-            })
-            .collect()
+        let wanted = keys.into_iter().map(|key| WantedEvent {
+            app: &key.app,
+            provider: key.provider,
+            id: &key.id,
+        });
+        let wanted: Rows<WantedEvent<'_>> = wanted.collect();
+        let sql = r"
+            SELECT
+                events.app, events.provider, events.id, receipt, outcome,
+                CASE
+                    WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' THEN mode
+                END AS wrong_mode
+            FROM {rows} AS wanted
+            JOIN events
+                ON events.app = wanted.app
+                AND events.provider = wanted.provider
+                AND events.id = wanted.id
+        ";
+        let rows: Vec<StateRow> = self.fetch(sql, binds![wanted]).await?;
+        let states = rows.into_iter().map(|row| {
+            let key = EventKey {
+                app: row.app,
+                provider: row.provider,
+                id: row.id,
+            };
+            let state = LedgerState {
+                receipt: row.receipt,
+                outcome: row.outcome,
+                wrong_mode: row.wrong_mode,
+            };
+            (key, state)
+        });
+        Ok(states.collect())
     }
 
     /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
     /// or ignored because of a secret's mode. When and how often an event came stays as it was.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[
-            ("app", Kind::Text),
-            ("provider", Kind::Text),
-            ("id", Kind::Text),
-            ("receipt", Kind::Text),
-            ("type", Kind::Text),
-            ("account", Kind::Text),
-            ("livemode", Kind::Bool),
-            ("mode", Kind::Text),
-            ("occurred_at", Kind::Nanos),
-            ("received_at", Kind::Time),
-            ("processed_at", Kind::Time),
-            ("outcome", Kind::Text),
-            ("attempts", Kind::Int),
-            ("error_code", Kind::Text),
-            ("error_detail", Kind::Text),
-            ("customer_id", Kind::Text),
-            ("changes", Kind::Json),
-            ("payload", Kind::Text),
-        ]);
         // A batch may hold an event and its replay. One row for each event, the last word on it: a
         // statement may not write a row twice.
         let last: BTreeMap<&EventKey, usize> = entries
@@ -143,58 +202,52 @@ impl Tx {
             .map(|(index, entry)| (&entry.key, index))
             .collect();
         let is_last = |(index, entry): &(usize, &LedgerEntry)| last.get(&entry.key) == Some(index);
-        for (_, entry) in entries.iter().enumerate().filter(is_last) {
-            rows.row([
-                json!(entry.key.app),
-                json!(entry.key.provider),
-                json!(entry.key.id),
-                json!(entry.receipt),
-                json!(entry.event_type),
-                json!(entry.connected),
-                json!(entry.livemode),
-                json!(entry.mode),
-                json!(entry.occurred_at),
-                json!(entry.received_at),
-                json!(entry.processed_at),
-                json!(entry.outcome),
-                json!(entry.attempts),
-                json!(entry.error.as_ref().map(|error| &error.code)),
-                json!(entry.error.as_ref().map(|error| &error.detail)),
-                json!(entry.customer),
-                json!(entry.changes.to_string()),
-                json!(entry.payload),
-            ]);
-        }
-        let sql = "INSERT INTO events (app, provider, id, receipt, type, account, livemode, mode, \
-                   occurred_at, received_at, processed_at, outcome, duplicates, attempts, \
-                   error_code, error_detail, customer_id, changes, payload) \
-                   SELECT app, provider, id, receipt, type, account, livemode, mode, \
-                   occurred_at, received_at, processed_at, outcome, 0, attempts, \
-                   error_code, error_detail, customer_id, changes, payload \
-                   FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, provider, id) DO UPDATE SET receipt = excluded.receipt, \
-                   mode = excluded.mode, account = excluded.account, livemode = excluded.livemode, \
-                   occurred_at = excluded.occurred_at, processed_at = excluded.processed_at, \
-                   outcome = excluded.outcome, attempts = excluded.attempts, \
-                   error_code = excluded.error_code, error_detail = excluded.error_detail, \
-                   customer_id = excluded.customer_id, changes = excluded.changes";
+        let rows = entries.iter().enumerate().filter(is_last);
+        let rows: Rows<NewEvent<'_>> = rows.map(|(_, entry)| entry.into()).collect();
+        let sql = r"
+            INSERT INTO events (
+                app, provider, id, receipt, type, account, livemode, mode, occurred_at,
+                received_at, processed_at, outcome, duplicates, attempts, error_code,
+                error_detail, customer_id, changes, payload
+            )
+            SELECT
+                app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
+                received_at, processed_at, outcome, 0, attempts, error_code,
+                error_detail, customer_id, changes, payload
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, provider, id) DO UPDATE SET
+                receipt = excluded.receipt,
+                mode = excluded.mode,
+                account = excluded.account,
+                livemode = excluded.livemode,
+                occurred_at = excluded.occurred_at,
+                processed_at = excluded.processed_at,
+                outcome = excluded.outcome,
+                attempts = excluded.attempts,
+                error_code = excluded.error_code,
+                error_detail = excluded.error_detail,
+                customer_id = excluded.customer_id,
+                changes = excluded.changes
+        ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
 
-    /// What a replay of an event needs.
+    /// Reads an event to be published again.
     pub(crate) async fn event_message(
         &mut self,
         app: &AppSlug,
         id: &str,
     ) -> Result<Option<StoredEvent>, StoreError> {
-        let sql = "SELECT provider, type, received_at, mode, outcome, payload FROM events \
-                   WHERE app = $1 AND id = $2 \
-                   ORDER BY received_at DESC LIMIT 1";
-        let Some(row) = self.fetch_opt(sql, binds![app.as_str(), id]).await? else {
-            return Ok(None);
-        };
-        stored_of(&row).map(Some)
+        let sql = r"
+            SELECT provider, type AS event_type, received_at, mode, outcome, payload
+            FROM events
+            WHERE app = $1 AND id = $2
+            ORDER BY received_at DESC
+            LIMIT 1
+        ";
+        self.fetch_opt(sql, binds![app, id]).await
     }
 
     /// Counts further deliveries of events that are already in the ledger.
@@ -202,39 +255,22 @@ impl Tx {
         &mut self,
         counts: &BTreeMap<EventKey, u32>,
     ) -> Result<(), StoreError> {
-        if counts.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[
-            ("app", Kind::Text),
-            ("provider", Kind::Text),
-            ("id", Kind::Text),
-            ("more", Kind::Int),
-        ]);
-        for (key, more) in counts {
-            rows.row([
-                json!(key.app),
-                json!(key.provider),
-                json!(key.id),
-                json!(more),
-            ]);
-        }
-        let sql = "UPDATE events SET duplicates = duplicates + new.more FROM {rows} AS new \
-                   WHERE events.app = new.app AND events.provider = new.provider \
-                   AND events.id = new.id";
+        let rows = counts.iter().map(|(key, more)| Duplicates {
+            app: &key.app,
+            provider: key.provider,
+            id: &key.id,
+            more: *more,
+        });
+        let rows: Rows<Duplicates<'_>> = rows.collect();
+        let sql = r"
+            UPDATE events
+            SET duplicates = duplicates + new.more
+            FROM {rows} AS new
+            WHERE events.app = new.app
+                AND events.provider = new.provider
+                AND events.id = new.id
+        ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
-}
-
-/// The columns that a replay needs.
-pub(super) fn stored_of(row: &Row) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent {
-        provider: row.parsed("provider")?,
-        event_type: row.text("type")?,
-        received_at: row.time("received_at")?,
-        mode: row.parsed("mode")?,
-        outcome: row.parsed("outcome")?,
-        payload: row.text("payload")?,
-    })
 }

@@ -2,30 +2,66 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::customer::rows_of;
-use super::driver::{Batch, Row, Value, binds};
 use super::page::{Filter, Key, Listed, Window};
-use super::{StoreError, Tx, document};
+use super::record::{binds, keys, record};
+use super::{StoreError, Tx};
 use crate::domain::access::license::{License, LicenseStatus, Revocation};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
 
-/// Which licences a list shows. All conditions must hold.
+/// The licences that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct LicenseFilter {
-    /// Whose; rows merged into it count.
+    /// Their holder; rows merged into it count.
     pub customer: Option<CustomerId>,
     /// The whole name of the product.
     pub product: Option<String>,
-    /// What they are by themselves, at an instant.
+    /// Their own status, at an instant.
     pub status: Option<(LicenseStatus, Timestamp)>,
     /// The whole key.
     pub key: Option<String>,
 }
 
-const SELECT: &str = "SELECT id, customer_id, product, key, metadata, created_at, expires_at, \
-                      revoked_at, revoked_reason FROM licenses";
+record! {
+    struct LicenseRow from "licenses" {
+        id: LicenseId,
+        customer_id: CustomerId,
+        product: String,
+        key: String,
+        metadata: Map<String, Value>,
+        created_at: Timestamp,
+        expires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+        revoked_reason: Option<String>,
+    }
+}
+
+impl From<LicenseRow> for License {
+    fn from(row: LicenseRow) -> Self {
+        let reason = row.revoked_reason;
+        Self {
+            id: row.id,
+            customer: row.customer_id,
+            product: row.product,
+            key: row.key,
+            metadata: row.metadata,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked: row.revoked_at.map(|at| Revocation { at, reason }),
+        }
+    }
+}
+
+record! {
+    struct HolderRow from "customers" {
+        id: CustomerId,
+        kept: Customer,
+    }
+}
 
 impl Tx {
     /// Adds a licence to a customer's row; `false` if its key is taken in this app.
@@ -37,24 +73,28 @@ impl Tx {
         app: &AppSlug,
         license: &License,
     ) -> Result<bool, StoreError> {
-        let sql = "INSERT INTO licenses (id, app, customer_id, product, key, metadata, \
-                   created_at, expires_at, revoked_at, revoked_reason) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, NULL) \
-                   ON CONFLICT (app, key) DO NOTHING";
+        let sql = r"
+            INSERT INTO licenses (
+                id, app, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
+                revoked_reason
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, NULL)
+            ON CONFLICT (app, key) DO NOTHING
+        ";
         let binds = binds![
-            license.id.as_str(),
-            app.as_str(),
-            license.customer.as_str(),
-            license.product.as_str(),
-            license.key.as_str(),
-            Value::Json(document(&license.metadata)?),
+            &license.id,
+            app,
+            &license.customer,
+            &license.product,
+            &license.key,
+            &license.metadata,
             license.created_at,
             license.expires_at,
         ];
         Ok(self.execute(sql, binds).await? > 0)
     }
 
-    /// A licence.
+    /// Finds a licence.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -63,14 +103,18 @@ impl Tx {
         app: &AppSlug,
         id: &LicenseId,
     ) -> Result<Option<License>, StoreError> {
-        let sql = format!("{SELECT} WHERE app = $1 AND id = $2");
-        let row = self
-            .fetch_opt(&sql, binds![app.as_str(), id.as_str()])
-            .await?;
-        row.as_ref().map(license_of).transpose()
+        let sql = r"
+            SELECT
+                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
+                revoked_reason
+            FROM licenses
+            WHERE app = $1 AND id = $2
+        ";
+        let found: Option<LicenseRow> = self.fetch_opt(sql, binds![app, id]).await?;
+        Ok(found.map(License::from))
     }
 
-    /// The licence with a key.
+    /// Finds the licence with a key.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -79,12 +123,18 @@ impl Tx {
         app: &AppSlug,
         key: &str,
     ) -> Result<Option<License>, StoreError> {
-        let sql = format!("{SELECT} WHERE app = $1 AND key = $2");
-        let row = self.fetch_opt(&sql, binds![app.as_str(), key]).await?;
-        row.as_ref().map(license_of).transpose()
+        let sql = r"
+            SELECT
+                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
+                revoked_reason
+            FROM licenses
+            WHERE app = $1 AND key = $2
+        ";
+        let found: Option<LicenseRow> = self.fetch_opt(sql, binds![app, key]).await?;
+        Ok(found.map(License::from))
     }
 
-    /// Licences of an app, newest first.
+    /// Lists licences of an app, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -94,16 +144,15 @@ impl Tx {
         wanted: &LicenseFilter,
         window: &Window,
     ) -> Result<Listed<License>, StoreError> {
-        let mut filter = Filter::new("app = ?", app.as_str());
+        let mut filter = Filter::new("app = ?", app);
         if let Some(customer) = &wanted.customer {
-            let rows = format!("customer_id IN ({})", rows_of("$1", "?"));
-            filter.and(&rows, customer.as_str());
+            filter.and(&format!("customer_id IN ({})", rows_of("?")), customer);
         }
         if let Some(product) = &wanted.product {
-            filter.and("product = ?", product.as_str());
+            filter.and("product = ?", product);
         }
         if let Some(key) = &wanted.key {
-            filter.and("key = ?", key.as_str());
+            filter.and("key = ?", key);
         }
         match wanted.status {
             Some((LicenseStatus::Revoked, _)) => filter.and_plain("revoked_at IS NOT NULL"),
@@ -116,8 +165,15 @@ impl Tx {
             }
             None => {}
         }
-        self.list(SELECT, filter, Key::Text("id"), window, license_of)
-            .await
+        let select = r"
+            SELECT
+                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
+                revoked_reason
+            FROM licenses
+        ";
+        let id = |row: &LicenseRow| row.id.to_string();
+        let list = self.list(select, filter, Key::Text("id"), window, id);
+        Ok(list.await?.map(License::from))
     }
 
     /// Takes a licence back, or gives it back.
@@ -130,20 +186,19 @@ impl Tx {
         id: &LicenseId,
         revoked: Option<&Revocation>,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE licenses SET revoked_at = $3, revoked_reason = $4 \
-                   WHERE app = $1 AND id = $2";
-        let binds = binds![
-            app.as_str(),
-            id.as_str(),
-            revoked.map(|it| it.at),
-            revoked.and_then(|it| it.reason.as_deref()),
-        ];
+        let sql = r"
+            UPDATE licenses
+            SET revoked_at = $3, revoked_reason = $4
+            WHERE app = $1 AND id = $2
+        ";
+        let reason = revoked.and_then(|it| it.reason.as_deref());
+        let binds = binds![app, id, revoked.map(|it| it.at), reason];
         self.execute(sql, binds).await?;
         Ok(())
     }
 
-    /// The customers that some rows belong to now, by the row's id: themselves, or those that
-    /// they were merged into.
+    /// Finds the customers that some rows belong to now, by the row's id: themselves, or those
+    /// that they were merged into.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -152,32 +207,14 @@ impl Tx {
         app: &AppSlug,
         rows: impl IntoIterator<Item = &CustomerId> + Send,
     ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
-        let sql = "SELECT given.id, shown.kept FROM {rows} AS wanted \
-                   JOIN customers AS given ON given.id = wanted.key \
-                   JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id) \
-                   WHERE given.app = $2";
-        let found = self
-            .fetch(sql, binds![Batch::keys(rows), app.as_str()])
-            .await?;
-        found
-            .iter()
-            .map(|row| Ok((row.parsed("id")?, row.json("kept")?)))
-            .collect()
+        let sql = r"
+            SELECT given.id, shown.kept
+            FROM {rows} AS wanted
+            JOIN customers AS given ON given.id = wanted.key
+            JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
+            WHERE given.app = $2
+        ";
+        let found: Vec<HolderRow> = self.fetch(sql, binds![keys(rows), app]).await?;
+        Ok(found.into_iter().map(|row| (row.id, row.kept)).collect())
     }
-}
-
-fn license_of(row: &Row) -> Result<License, StoreError> {
-    let reason = row.text_opt("revoked_reason")?;
-    Ok(License {
-        id: row.parsed("id")?,
-        customer: row.parsed("customer_id")?,
-        product: row.text("product")?,
-        key: row.text("key")?,
-        metadata: row.json("metadata")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time_opt("expires_at")?,
-        revoked: row
-            .time_opt("revoked_at")?
-            .map(|at| Revocation { at, reason }),
-    })
 }

@@ -1,27 +1,27 @@
 //! Locks, for engines whose writers run beside each other.
 //!
 //! Two kinds of work change an app's customers. Batches of events are many, and most of them
-//! meet on no customer: they share the app's *gate* and lock what they touch by name. Everything
-//! else, what admins do and what is due, is rare and short: it has the gate alone, so that it
-//! behaves as on an engine with one writer, uniqueness of addresses included.
+//! have no customer in common: they share the *app lock* and lock what they touch by *keys*.
+//! Everything else, the acts of admins and the timers, is rare and short: it takes the app lock
+//! exclusively, so that it behaves as on an engine with one writer, uniqueness of addresses
+//! included.
 //!
-//! **Names.** A row is found by the ids and addresses that stand in it: its key, the account it
-//! belongs to, an address, a row it is merged into. Each is a name, and so is each id of an
-//! event. Whoever reads by a name holds it, whether there is such a row or not, and whoever
-//! writes a row holds all names of the row before and after. Two batches of which one writes
-//! what the other reads therefore share a name, and one of them sees the other's work as a
-//! whole.
+//! **Keys.** A row is found by the ids and addresses that stand in it: its own key, the account it
+//! belongs to, an address, a row it is merged into. Each of these is a lock key, and so is each
+//! id of an event. A transaction that reads by a key holds it, whether there is such a row or
+//! not, and one that writes a row holds all keys of the row before and after. Two batches of
+//! which one writes what the other reads therefore have a key in common, and one of them sees
+//! the other's work as a whole.
 //!
-//! **No deadlock.** A transaction takes its gates, ordered by app; then the names of its
-//! events, in order; then, app by app, the names that its events speak of, in order. All
-//! waiting happens here, and always for a lock behind all that are waited for by others who
-//! wait for us. Loading finds more names, in an order that nobody can know before: these are
-//! taken only if they are free. If one is not, the batch gives up, having changed nothing
-//! ([`StoreError::Contended`]), and begins again with the gates alone, where no name is needed.
-//! So it waits at most twice, and never in a circle.
+//! **No deadlock.** Locks are always taken in one global order, so waits cannot form a cycle: the
+//! locks of the apps, ordered by app; then the keys of the events, in order; then, app by app,
+//! the keys that the events name, in order. Loading finds more keys, in an order that cannot be
+//! known before. These are never waited for: if one is not free, the batch gives up, having
+//! changed nothing ([`StoreError::Contended`]), and begins again with the app locks alone, where
+//! no key is needed. So a batch waits at most twice.
 //!
 //! Refused: `SELECT … FOR UPDATE` on the rows, which cannot lock a customer who is not there
-//! yet; waiting for names as they are found, which needs the server's deadlock detection and
+//! yet; waiting for keys as they are found, which needs the server's deadlock detection and
 //! costs a second each time; one lock an app for everything, which lets the workers queue up
 //! behind each other.
 
@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
+use super::working_set::{linked_rows, owners};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::WorkingSet;
@@ -37,14 +38,15 @@ use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AppSlug, ObjectKey};
 
-/// Most names of one transaction. The server has one table of locks for all, with room for
+/// Most keys of one transaction. The server has one table of locks for all, with room for
 /// 6,400 as installed; several workers' batches must fit into it.
-const MOST_NAMES: usize = 1_024;
+const MOST_KEYS: usize = 1_024;
 
-/// How a transaction shares an app.
+/// How a transaction holds the lock of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
-    /// Beside others, with a lock for each name. May end in [`StoreError::Contended`].
+    /// Together with others; each locks the keys that it touches. May end in
+    /// [`StoreError::Contended`].
     Shared,
     /// As the only one to change the app.
     Exclusive,
@@ -53,35 +55,35 @@ pub enum LockMode {
 /// The locks of a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    gates: BTreeMap<AppSlug, LockMode>,
-    names: BTreeSet<i64>,
+    apps: BTreeMap<AppSlug, LockMode>,
+    keys: BTreeSet<i64>,
 }
 
 impl Held {
-    /// Those of some names that are not held yet.
+    /// Those of some keys that are not held yet.
     fn missing(
         &self,
         app: &AppSlug,
-        names: impl IntoIterator<Item = String>,
+        keys: impl IntoIterator<Item = String>,
     ) -> Result<Vec<i64>, StoreError> {
-        let missing: BTreeSet<i64> = names
+        let missing: BTreeSet<i64> = keys
             .into_iter()
-            .map(|name| number("name", app, &name))
-            .filter(|name| !self.names.contains(name))
+            .map(|key| number("key", app, &key))
+            .filter(|key| !self.keys.contains(key))
             .collect();
-        if self.names.len() + missing.len() > MOST_NAMES {
+        if self.keys.len() + missing.len() > MOST_KEYS {
             return Err(StoreError::Contended);
         }
         Ok(missing.into_iter().collect())
     }
 
-    fn is_beside(&self, app: &AppSlug) -> bool {
-        self.gates.get(app) == Some(&LockMode::Shared)
+    fn is_shared(&self, app: &AppSlug) -> bool {
+        self.apps.get(app) == Some(&LockMode::Shared)
     }
 }
 
 impl Tx {
-    /// Takes the gates of some apps; to be called once, before anything is read that the
+    /// Takes the locks of some apps; to be called once, before anything is read that the
     /// transaction's writes depend on.
     ///
     /// # Errors
@@ -89,25 +91,25 @@ impl Tx {
     pub async fn lock_apps(
         &mut self,
         apps: impl IntoIterator<Item = &AppSlug> + Send,
-        way: LockMode,
+        mode: LockMode,
     ) -> Result<(), StoreError> {
         if self.held.is_none() {
             return Ok(());
         }
         let apps: BTreeSet<AppSlug> = apps.into_iter().cloned().collect();
         for app in apps {
-            let gate = number("gate", &app, "");
+            let key = number("app", &app, "");
             self.session
-                .lock_gate(gate, way == LockMode::Exclusive)
+                .lock_app(key, mode == LockMode::Exclusive)
                 .await?;
             if let Some(held) = &mut self.held {
-                held.gates.insert(app, way);
+                held.apps.insert(app, mode);
             }
         }
         Ok(())
     }
 
-    /// Takes events, so that of two workers with the same one the second finds the first one's
+    /// Locks events, so that of two workers with the same event the second finds the first one's
     /// outcome.
     pub(crate) async fn lock_events(
         &mut self,
@@ -116,19 +118,19 @@ impl Tx {
         let Some(held) = &mut self.held else {
             return Ok(());
         };
-        let names: BTreeSet<i64> = keys
+        let keys: BTreeSet<i64> = keys
             .into_iter()
-            .filter(|key| held.is_beside(&key.app))
+            .filter(|key| held.is_shared(&key.app))
             .map(|key| number(key.provider.as_str(), &key.app, &key.id))
             .collect();
-        let names: Vec<i64> = names.into_iter().collect();
-        self.session.lock_in_order(&names).await?;
-        held.names.extend(names);
+        let keys: Vec<i64> = keys.into_iter().collect();
+        self.session.lock_in_order(&keys).await?;
+        held.keys.extend(keys);
         Ok(())
     }
 
-    /// Takes all names that some facts speak of.
-    pub(super) async fn lock_reach(
+    /// Locks all keys that some facts name.
+    pub(super) async fn lock_lookup_keys(
         &mut self,
         app: &AppSlug,
         lookup_keys: &LookupKeys,
@@ -136,47 +138,49 @@ impl Tx {
         let Some(held) = &mut self.held else {
             return Ok(());
         };
-        if !held.is_beside(app) {
-            debug_assert!(held.gates.contains_key(app), "the app has not been locked");
+        if !held.is_shared(app) {
+            debug_assert!(held.apps.contains_key(app), "the app has not been locked");
             return Ok(());
         }
-        let missing = held.missing(app, names_of_reach(lookup_keys))?;
+        let missing = held.missing(app, lock_keys_of_facts(lookup_keys))?;
         self.session.lock_in_order(&missing).await?;
-        held.names.extend(missing);
+        held.keys.extend(missing);
         Ok(())
     }
 
-    /// Takes names that loading has found; whether any was new.
+    /// Locks keys that loading has found, without waiting. Returns true if any was new.
     pub(super) async fn lock_found(
         &mut self,
         app: &AppSlug,
-        names: impl IntoIterator<Item = String> + Send,
+        keys: impl IntoIterator<Item = String> + Send,
     ) -> Result<bool, StoreError> {
-        let Some(held) = self.held.as_mut().filter(|held| held.is_beside(app)) else {
+        let Some(held) = self.held.as_mut().filter(|held| held.is_shared(app)) else {
             return Ok(false);
         };
-        let missing = held.missing(app, names)?;
+        let missing = held.missing(app, keys)?;
         if missing.is_empty() {
             return Ok(false);
         }
         if !self.session.lock_if_free(&missing).await? {
             return Err(StoreError::Contended);
         }
-        held.names.extend(missing);
+        held.keys.extend(missing);
         Ok(true)
     }
 
-    /// Refuses to write what reaches beyond the names that are held: somebody else may be
-    /// reading it.
+    /// Refuses to write rows with keys that are not held: another batch may be reading them.
     pub(super) fn lock_covers(
         &self,
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let Some(held) = self.held.as_ref().filter(|held| held.is_beside(app)) else {
+        let Some(held) = self.held.as_ref().filter(|held| held.is_shared(app)) else {
             return Ok(());
         };
-        if held.missing(app, names_of_touched(working_set))?.is_empty() {
+        if held
+            .missing(app, lock_keys_of_changed(working_set))?
+            .is_empty()
+        {
             Ok(())
         } else {
             Err(StoreError::Contended)
@@ -191,27 +195,27 @@ pub(super) fn queue() -> i64 {
 
 /// The number of a lock. The same in every process and version, and different enough from what
 /// other programs lock on the same server.
-fn number(kind: &str, app: &AppSlug, name: &str) -> i64 {
-    let digest = Sha256::digest(format!("tollgate\0{kind}\0{app}\0{name}"));
+fn number(kind: &str, app: &AppSlug, key: &str) -> i64 {
+    let digest = Sha256::digest(format!("tollgate\0{kind}\0{app}\0{key}"));
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(bytes)
 }
 
-/// The name of an object. An account and the forms in which an admin may write its id are one
-/// name; so are some other ids, such as those of live and test mode, which does no harm.
-pub(super) fn object_name(key: &ObjectKey) -> String {
-    external_name(&key.id)
+/// The lock key of an object. An account and the forms in which an admin may write its id have
+/// one key; so have some other ids, such as those of live and test mode, which does no harm.
+pub(super) fn lock_key_of_object(key: &ObjectKey) -> String {
+    lock_key_of_external_id(&key.id)
 }
 
-/// The name of an external id: what follows its last underscore, so that `stripe_cus_1`, `cus_1`
-/// and the account itself have the same.
-pub(super) fn external_name(external_id: &str) -> String {
+/// The lock key of an external id: the part behind its last underscore, so that `stripe_cus_1`,
+/// `cus_1` and the account itself have the same.
+pub(super) fn lock_key_of_external_id(external_id: &str) -> String {
     let tail = external_id.rsplit('_').next();
     tail.unwrap_or(external_id).to_owned()
 }
 
-fn names_of_reach(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
+fn lock_keys_of_facts(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
     let objects = lookup_keys
         .accounts
         .iter()
@@ -220,68 +224,86 @@ fn names_of_reach(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> {
         .chain(&lookup_keys.refunds)
         .chain(&lookup_keys.payment_links)
         .chain(&lookup_keys.unfetched);
-    let external_ids = lookup_keys.external_ids.iter().map(|id| external_name(id));
+    let external_ids = lookup_keys.external_ids.iter();
+    let external_ids = external_ids.map(|id| lock_key_of_external_id(id));
     let customers = lookup_keys.customers.iter().map(ToString::to_string);
     objects
-        .map(object_name)
+        .map(lock_key_of_object)
         .chain(external_ids)
         .chain(lookup_keys.emails.iter().cloned())
         .chain(customers)
 }
 
-/// The names by which an account and its customers are found.
-pub(super) fn names_of_account(key: &ObjectKey) -> impl Iterator<Item = String> + use<> {
-    let forms = external_ids(key).map(|form| external_name(&form));
-    forms.into_iter().chain([object_name(key)])
+/// The keys by which an account and its customers are found.
+pub(super) fn lock_keys_of_account(key: &ObjectKey) -> impl Iterator<Item = String> + use<> {
+    let forms = external_ids(key).map(|form| lock_key_of_external_id(&form));
+    forms.into_iter().chain([lock_key_of_object(key)])
 }
 
-/// The names of a row.
-pub(super) fn names_of_customer(row: &Customer) -> impl Iterator<Item = String> + use<> {
+/// The keys of a row, but for its id.
+fn lock_keys_of_customer(row: &Customer) -> impl Iterator<Item = String> + use<> {
     let email = row.profile.email.as_deref().and_then(fold_email);
-    let external_id = row.profile.external_id.as_deref().map(external_name);
-    let home = row.home.as_ref().map(object_name);
+    let external_id = row.profile.external_id.as_deref();
+    let external_id = external_id.map(lock_key_of_external_id);
+    let home = row.home.as_ref().map(lock_key_of_object);
     [email, external_id, home].into_iter().flatten()
 }
 
-/// The names of what will be written. Ids of rows are left out: those of rows that were loaded
-/// are held since then, and of a new row nobody else can know the id.
-fn names_of_touched(working_set: &WorkingSet) -> BTreeSet<String> {
+/// The keys of the rows that were loaded, and of the rows that are shown for them.
+pub(super) fn lock_keys_of_rows(working_set: &WorkingSet) -> impl Iterator<Item = String> {
+    let rows = working_set.customers.values();
+    let ids = rows
+        .clone()
+        .flat_map(|row| [Some(&row.id), row.merged_into.as_ref()]);
+    let ids = ids.flatten().map(ToString::to_string);
+    ids.chain(rows.flat_map(lock_keys_of_customer))
+}
+
+/// The keys of everything that was loaded.
+pub(super) fn lock_keys_of_loaded(working_set: &WorkingSet) -> Vec<String> {
+    let accounts = working_set.accounts.values();
+    let emails = accounts.filter_map(|it| it.linking_email.clone());
+    let objects = (working_set.subscriptions.keys())
+        .chain(working_set.disputes.keys())
+        .chain(working_set.refunds.keys())
+        .chain(owners(working_set));
+    let linked = linked_rows(working_set).map(ToString::to_string);
+    emails
+        .chain(objects.map(lock_key_of_object))
+        .chain(linked)
+        .chain(lock_keys_of_rows(working_set))
+        .collect()
+}
+
+/// The keys of what will be written. Ids of rows are left out: those of rows that were loaded
+/// are held since then, and no other transaction can know the id of a new row.
+fn lock_keys_of_changed(working_set: &WorkingSet) -> BTreeSet<String> {
     let changed = &working_set.changed;
-    let mut names = BTreeSet::new();
-    for account in changed
-        .accounts
-        .iter()
-        .filter_map(|it| working_set.accounts.get(it))
-    {
-        names.insert(object_name(&account.key));
-        names.extend(account.linking_email.clone());
+    let mut keys = BTreeSet::new();
+    let accounts = changed.accounts.iter();
+    for account in accounts.filter_map(|it| working_set.accounts.get(it)) {
+        keys.insert(lock_key_of_object(&account.key));
+        keys.extend(account.linking_email.clone());
     }
-    let owners = (changed.subscriptions.iter())
-        .filter_map(|it| working_set.subscriptions.get(it)?.account.as_ref())
-        .chain(
-            (changed.disputes.iter())
-                .filter_map(|it| working_set.disputes.get(it)?.account.as_ref()),
-        )
-        .chain(
-            (changed.refunds.iter()).filter_map(|it| working_set.refunds.get(it)?.account.as_ref()),
-        );
-    let pairs = changed
-        .payment_links
-        .iter()
-        .flat_map(|(one, other)| [one, other]);
-    let keys = (changed.subscriptions.iter())
+    let subscriptions = changed.subscriptions.iter();
+    let subscriptions =
+        subscriptions.filter_map(|it| working_set.subscriptions.get(it)?.account.as_ref());
+    let disputes = changed.disputes.iter();
+    let disputes = disputes.filter_map(|it| working_set.disputes.get(it)?.account.as_ref());
+    let refunds = changed.refunds.iter();
+    let refunds = refunds.filter_map(|it| working_set.refunds.get(it)?.account.as_ref());
+    let links = changed.payment_links.iter();
+    let objects = (changed.subscriptions.iter())
         .chain(&changed.disputes)
         .chain(&changed.refunds)
-        .chain(&changed.unfetched);
-    names.extend(owners.chain(pairs).chain(keys).map(object_name));
-    for row in changed
-        .customers
-        .iter()
-        .filter_map(|it| working_set.customers.get(it))
-    {
-        names.extend(names_of_customer(row));
-    }
-    names
+        .chain(&changed.unfetched)
+        .chain(subscriptions.chain(disputes).chain(refunds))
+        .chain(links.flat_map(|(one, other)| [one, other]));
+    keys.extend(objects.map(lock_key_of_object));
+    let rows = changed.customers.iter();
+    let rows = rows.filter_map(|it| working_set.customers.get(it));
+    keys.extend(rows.flat_map(lock_keys_of_customer));
+    keys
 }
 
 #[cfg(test)]
@@ -298,51 +320,53 @@ mod tests {
     }
 
     #[test]
-    fn an_account_and_the_external_ids_that_mean_it_are_one_name() {
+    fn an_account_and_the_external_ids_that_mean_it_have_one_key() {
         for (bare, prefixed) in [
             ("cus_1", "stripe_cus_1"),
             ("ctm_1", "paddle_ctm_1"),
             ("2", "invented_2"),
             ("striped", "stripe_striped"),
         ] {
-            assert_eq!(external_name(bare), external_name(prefixed));
-            let names: BTreeSet<String> = names_of_account(&account(bare)).collect();
-            assert_eq!(names, BTreeSet::from([external_name(bare)]));
+            let key = lock_key_of_external_id(bare);
+            assert_eq!(key, lock_key_of_external_id(prefixed));
+            let keys: BTreeSet<String> = lock_keys_of_account(&account(bare)).collect();
+            assert_eq!(keys, BTreeSet::from([key]));
         }
-        assert_ne!(external_name("cus_1"), external_name("cus_2"));
+        let other = lock_key_of_external_id("cus_2");
+        assert_ne!(lock_key_of_external_id("cus_1"), other);
     }
 
     #[test]
     fn an_account_with_an_ambiguous_id_locks_every_key_it_is_looked_up_by() {
-        let names: BTreeSet<String> = names_of_account(&account("stripe_x")).collect();
+        let keys: BTreeSet<String> = lock_keys_of_account(&account("stripe_x")).collect();
         for form in external_ids(&account("stripe_x")) {
-            assert!(names.contains(&external_name(&form)), "{form}");
+            assert!(keys.contains(&lock_key_of_external_id(&form)), "{form}");
         }
     }
 
     #[test]
-    fn numbers_of_locks_differ_by_kind_app_and_name() {
+    fn numbers_of_locks_differ_by_kind_app_and_key() {
         let (one, other): (AppSlug, AppSlug) = ("one".parse().unwrap(), "other".parse().unwrap());
         let numbers = BTreeSet::from([
-            number("name", &one, "a"),
-            number("name", &one, "b"),
-            number("name", &other, "a"),
+            number("key", &one, "a"),
+            number("key", &one, "b"),
+            number("key", &other, "a"),
             number("stripe", &one, "a"),
-            number("gate", &one, ""),
+            number("app", &one, ""),
         ]);
         assert_eq!(numbers.len(), 5);
     }
 
     #[test]
-    fn a_transaction_with_too_many_names_gives_up() {
+    fn a_transaction_with_too_many_keys_gives_up() {
         let app = AppSlug::default_app();
-        let names = |count: usize| (0..count).map(|n| n.to_string());
+        let keys = |count: usize| (0..count).map(|n| n.to_string());
         let mut held = Held::default();
-        held.names
-            .extend(held.missing(&app, names(MOST_NAMES)).unwrap());
-        let known = held.missing(&app, names(MOST_NAMES)).unwrap();
+        held.keys
+            .extend(held.missing(&app, keys(MOST_KEYS)).unwrap());
+        let known = held.missing(&app, keys(MOST_KEYS)).unwrap();
         assert!(known.is_empty());
-        let more = held.missing(&app, names(MOST_NAMES + 1));
+        let more = held.missing(&app, keys(MOST_KEYS + 1));
         assert!(matches!(more, Err(StoreError::Contended)), "{more:?}");
     }
 }

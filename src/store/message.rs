@@ -1,11 +1,10 @@
-//! The built-in queue's rows. What lanes there are and what stands in the headers is the
-//! queue's business.
+//! The built-in queue's rows. The queue decides which lanes there are and what stands in the
+//! headers.
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, Row, binds};
+use super::cell::Document;
+use super::record::{Binds, Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
 
@@ -29,17 +28,58 @@ pub struct NewMessage {
     pub body: String,
 }
 
-/// Where a message goes that is not done.
+/// The next place of a message that is not done.
 #[derive(Debug)]
 pub struct MessageMove {
-    /// Which message.
+    /// Its place in the queue.
     pub seq: i64,
     /// The lane that it goes to.
     pub lane: &'static str,
-    /// When it is due there.
+    /// Time at which it is due there.
     pub due_at: Timestamp,
     /// Its headers from now on.
     pub headers: String,
+}
+
+record! {
+    struct MessageRow from "messages" {
+        seq: i64,
+        headers: Document,
+        body: String,
+    }
+}
+
+impl From<MessageRow> for StoredMessage {
+    fn from(row: MessageRow) -> Self {
+        Self {
+            seq: row.seq,
+            headers: row.headers.0,
+            body: row.body,
+        }
+    }
+}
+
+record! {
+    struct NewRow {
+        headers: Document,
+        body: String,
+    }
+}
+
+record! {
+    struct MoveRow {
+        seq: i64,
+        lane: &'static str,
+        due_at: Timestamp,
+        headers: Document,
+    }
+}
+
+record! {
+    struct RestingRow from "messages" {
+        tries: u32,
+        n: u64,
+    }
 }
 
 impl Tx {
@@ -50,17 +90,21 @@ impl Tx {
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut rows = Batch::new(&[("headers", Kind::Json), ("body", Kind::Text)]);
-        for message in messages {
-            rows.row([json!(message.headers), json!(message.body)]);
-        }
-        let sql = "INSERT INTO messages (lane, due_at, headers, body) \
-                   SELECT $2, $3, headers, body FROM {rows} AS new";
+        let rows = messages.into_iter().map(|message| NewRow {
+            headers: Document(message.headers),
+            body: message.body,
+        });
+        let rows: Rows<NewRow> = rows.collect();
+        let sql = r"
+            INSERT INTO messages (lane, due_at, headers, body)
+            SELECT $2, $3, headers, body
+            FROM {rows} AS new
+        ";
         self.execute(sql, binds![rows, lane, now]).await?;
         Ok(())
     }
 
-    /// The oldest due messages of a lane, without those that are in somebody's hands. No more
+    /// Reads the oldest due messages of a lane, without those that are being worked on. No more
     /// follow once their bodies together have `most_bytes`; the first comes whatever its size.
     pub(crate) async fn message_due(
         &mut self,
@@ -72,16 +116,27 @@ impl Tx {
         let [most, most_bytes] =
             [most, most_bytes].map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
         // Sizes first: an engine tells them without reading the bodies.
-        let sql = "SELECT messages.seq, headers, body FROM messages JOIN ( \
-                   SELECT seq, due_at, SUM(size) OVER (ORDER BY due_at, seq) - size AS bytes_before \
-                   FROM (SELECT seq, due_at, OCTET_LENGTH(body) AS size FROM messages \
-                   WHERE lane = $1 AND due_at <= $2 \
-                   AND seq NOT IN (SELECT key FROM {rows} AS held) \
-                   ORDER BY due_at, seq LIMIT $4) AS due) AS chosen \
-                   ON chosen.seq = messages.seq WHERE chosen.bytes_before < $5 \
-                   ORDER BY chosen.due_at, chosen.seq";
-        let binds = binds![lane, now, numbers(in_hand), most, most_bytes];
-        self.fetch(sql, binds).await?.iter().map(stored).collect()
+        let sql = r"
+            SELECT messages.seq, headers, body
+            FROM messages
+            JOIN (
+                SELECT seq, due_at, SUM(size) OVER (ORDER BY due_at, seq) - size AS bytes_before
+                FROM (
+                    SELECT seq, due_at, OCTET_LENGTH(body) AS size
+                    FROM messages
+                    WHERE lane = $1
+                        AND due_at <= $2
+                        AND seq NOT IN (SELECT key FROM {rows} AS held)
+                    ORDER BY due_at, seq
+                    LIMIT $4
+                ) AS due
+            ) AS chosen ON chosen.seq = messages.seq
+            WHERE chosen.bytes_before < $5
+            ORDER BY chosen.due_at, chosen.seq
+        ";
+        let held = keys(in_hand).sent_when_empty();
+        let binds = binds![lane, now, held, most, most_bytes];
+        self.fetch_messages(sql, binds).await
     }
 
     /// Takes the oldest due messages of a lane for a while: they are due again at `until`, unless
@@ -97,57 +152,78 @@ impl Tx {
         // `due_at` is asked for twice: an engine with several writers asks the outer question
         // again after it has waited for another taker. There the inner one should also end in
         // FOR UPDATE SKIP LOCKED, so that takers need not wait for each other.
-        let sql = "UPDATE messages SET due_at = $3 \
-                   WHERE due_at <= $2 AND seq IN (\
-                       SELECT seq FROM messages WHERE lane = $1 AND due_at <= $2 \
-                       ORDER BY due_at, seq LIMIT $4) \
-                   RETURNING seq, headers, body";
-        let rows = self.fetch(sql, binds![lane, now, until, most]).await?;
-        rows.iter().map(stored).collect()
+        let sql = r"
+            UPDATE messages
+            SET due_at = $3
+            WHERE due_at <= $2
+                AND seq IN (
+                    SELECT seq FROM messages
+                    WHERE lane = $1 AND due_at <= $2
+                    ORDER BY due_at, seq
+                    LIMIT $4
+                )
+            RETURNING seq, headers, body
+        ";
+        self.fetch_messages(sql, binds![lane, now, until, most])
+            .await
     }
 
-    /// When the next message of a lane is due that is in nobody's hands.
+    async fn fetch_messages(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let rows: Vec<MessageRow> = self.fetch(sql, binds).await?;
+        Ok(rows.into_iter().map(StoredMessage::from).collect())
+    }
+
+    /// Returns the due time of the next message of a lane that nobody is working on.
     pub(crate) async fn message_next_due(
         &mut self,
         lane: &'static str,
         in_hand: impl IntoIterator<Item = i64> + Send,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(due_at) AS due_at FROM messages \
-                   WHERE lane = $1 AND seq NOT IN (SELECT key FROM {rows} AS held)";
-        match self.fetch_opt(sql, binds![lane, numbers(in_hand)]).await? {
-            Some(row) => row.time_opt("due_at"),
-            None => Ok(None),
-        }
+        let sql = r"
+            SELECT MIN(due_at) AS due_at
+            FROM messages
+            WHERE lane = $1 AND seq NOT IN (SELECT key FROM {rows} AS held)
+        ";
+        let held = keys(in_hand).sent_when_empty();
+        let next: Option<Option<Timestamp>> = self
+            .fetch_value("messages", sql, binds![lane, held])
+            .await?;
+        Ok(next.flatten())
     }
 
-    /// How many messages are in a lane, or how many of them are due.
+    /// Counts the messages of a lane, or those that are due.
     pub(crate) async fn message_count(
         &mut self,
         lane: &'static str,
         due: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(*) AS n FROM messages \
-                   WHERE lane = $1 AND ($2 IS NULL OR due_at <= $2)";
-        let row = self.fetch_opt(sql, binds![lane, due]).await?;
-        let count = row.map_or(Ok(0), |row| row.int("n"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
+        let sql = r"
+            SELECT COUNT(*) AS n
+            FROM messages
+            WHERE lane = $1 AND ($2 IS NULL OR due_at <= $2)
+        ";
+        let count: Option<u64> = self.fetch_value("messages", sql, binds![lane, due]).await?;
+        Ok(count.unwrap_or_default())
     }
 
-    /// How many messages of a lane are not due yet, by the number of their tries so far.
+    /// Counts the messages of a lane that are not due yet, by the number of their tries so far.
     pub(crate) async fn message_resting(
         &mut self,
         lane: &'static str,
         now: Timestamp,
     ) -> Result<BTreeMap<u32, u64>, StoreError> {
-        let sql = "SELECT CAST(headers ->> 'attempt' AS BIGINT) AS tries, COUNT(*) AS n \
-                   FROM messages WHERE lane = $1 AND due_at > $2 GROUP BY 1";
-        let rows = self.fetch(sql, binds![lane, now]).await?;
-        rows.iter()
-            .map(|row| {
-                let tries = u32::try_from(row.int("tries")?).unwrap_or_default();
-                Ok((tries, u64::try_from(row.int("n")?).unwrap_or_default()))
-            })
-            .collect()
+        let sql = r"
+            SELECT CAST(headers ->> 'attempt' AS BIGINT) AS tries, COUNT(*) AS n
+            FROM messages
+            WHERE lane = $1 AND due_at > $2
+            GROUP BY 1
+        ";
+        let rows: Vec<RestingRow> = self.fetch(sql, binds![lane, now]).await?;
+        Ok(rows.into_iter().map(|row| (row.tries, row.n)).collect())
     }
 
     /// Forgets the messages that are done and moves the others.
@@ -156,47 +232,25 @@ impl Tx {
         done: impl IntoIterator<Item = i64> + Send,
         moves: &[MessageMove],
     ) -> Result<(), StoreError> {
-        let done = numbers(done);
-        if !done.is_empty() {
-            let sql = "DELETE FROM messages WHERE seq IN (SELECT key FROM {rows} AS done)";
-            self.execute(sql, binds![done]).await?;
-        }
-        if moves.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[
-            ("seq", Kind::Int),
-            ("lane", Kind::Text),
-            ("due_at", Kind::Time),
-            ("headers", Kind::Json),
-        ]);
-        for step in moves {
-            rows.row([
-                json!(step.seq),
-                json!(step.lane),
-                json!(step.due_at),
-                json!(step.headers),
-            ]);
-        }
-        let sql = "UPDATE messages SET lane = new.lane, due_at = new.due_at, headers = new.headers \
-                   FROM {rows} AS new WHERE messages.seq = new.seq";
+        let sql = r"
+            DELETE FROM messages
+            WHERE seq IN (SELECT key FROM {rows} AS done)
+        ";
+        self.execute(sql, binds![keys(done)]).await?;
+        let rows = moves.iter().map(|step| MoveRow {
+            seq: step.seq,
+            lane: step.lane,
+            due_at: step.due_at,
+            headers: Document(step.headers.clone()),
+        });
+        let rows: Rows<MoveRow> = rows.collect();
+        let sql = r"
+            UPDATE messages
+            SET lane = new.lane, due_at = new.due_at, headers = new.headers
+            FROM {rows} AS new
+            WHERE messages.seq = new.seq
+        ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
     }
-}
-
-fn stored(row: &Row) -> Result<StoredMessage, StoreError> {
-    Ok(StoredMessage {
-        seq: row.int("seq")?,
-        headers: row.text("headers")?,
-        body: row.text("body")?,
-    })
-}
-
-fn numbers(seqs: impl IntoIterator<Item = i64>) -> Batch {
-    let mut rows = Batch::new(&[("key", Kind::Int)]);
-    for seq in seqs {
-        rows.row([json!(seq)]);
-    }
-    rows
 }

@@ -2,14 +2,17 @@
 //!
 //! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
 //! dropping it undoes everything, and no function takes a pool. Statements are written once for
-//! every engine; see `store/driver.rs`. Methods of `Tx` are named resource first (`customer_find`,
+//! every engine (see `store/driver.rs`), as texts that can be pasted into the engine's own client.
+//! Rows are structs whose fields are the columns (see `store/record.rs`). Methods of `Tx` are named resource first (`customer_find`,
 //! `event_list`), so that what belongs together sorts together, and each resource has its file.
 //! No transaction stays open across a network call other than the database's own.
 
 mod access;
+mod account;
 mod admin_token;
 mod app;
 mod audit;
+mod cell;
 mod customer;
 mod driver;
 mod entitlement;
@@ -26,6 +29,7 @@ mod page;
 mod plan;
 mod postgres;
 mod purge;
+mod record;
 mod release;
 pub mod replay;
 mod schema;
@@ -35,7 +39,6 @@ mod stats;
 mod subscription;
 mod token;
 pub mod usage;
-pub mod vault;
 mod working_set;
 
 use std::path::Path;
@@ -51,7 +54,7 @@ pub use customer::{CustomerFilter, Match};
 pub use event::{EventFilter, EventRecord};
 pub use flag::FlagFilter;
 pub use grant::HandGrant;
-use idempotency::Hold;
+use idempotency::Reservation;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
@@ -63,32 +66,34 @@ pub use plan::{Plan, PlanSource};
 pub use subscription::OwnedSubscription;
 
 use crate::domain::id::AppSlug;
+use cell::FromCell;
 pub use driver::Claim;
 use driver::{Driver, Row, Session, Value};
 use lock::Held;
+use record::{Binds, FromRow, Reader};
 
-/// Why the store did not do it.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is away, full or broken. Trying again later may succeed.
     #[error("the database did not answer as it should")]
     Database {
-        /// What it said.
+        /// The engine's error.
         #[source]
         source: sqlx::Error,
     },
-    /// The database refused a statement for what it says or is given. It would refuse it again, so
-    /// whoever sent it must not wait for a better time.
+    /// The database refused a statement for its text or its values. It would refuse it again, so
+    /// the caller must not wait for a better time.
     #[error("the database refused a statement")]
     Refused {
-        /// What it said.
+        /// The engine's error.
         #[source]
         source: sqlx::Error,
     },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
     Migrate {
-        /// Which migration, and why.
+        /// The migration and its error.
         #[source]
         source: sqlx::migrate::MigrateError,
     },
@@ -106,40 +111,39 @@ pub enum StoreError {
     /// A row holds what this version cannot read.
     #[error("column `{column}` holds what cannot be read: {detail}")]
     CorruptRow {
-        /// The column.
-        column: &'static str,
-        /// What is wrong with it.
+        /// The table and the column.
+        column: String,
+        /// The fault.
         detail: String,
     },
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
-    /// A stored secret does not open with the present key.
-    #[error("a stored webhook secret does not open with the present TOLLGATE_SECRET_KEY")]
-    Sealed,
 }
 
 impl StoreError {
-    fn database(source: sqlx::Error) -> Self {
-        if is_refusal(&source) {
+    /// An error of an engine, which knows by its code whether the statement is to blame.
+    fn of_engine(source: sqlx::Error, is_refusal: fn(&str) -> bool) -> Self {
+        let refused = match &source {
+            sqlx::Error::Configuration(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. } => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal(&code)),
+            _ => false,
+        };
+        if refused {
             Self::Refused { source }
         } else {
             Self::Database { source }
         }
     }
 
-    fn corrupt(column: &'static str, detail: &str) -> Self {
-        Self::CorruptRow {
-            column,
-            detail: detail.to_owned(),
-        }
-    }
-
-    /// Whether the same work may succeed later without anybody changing it.
+    /// Returns true if the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Database { .. } | Self::Contended | Self::Overtaken => true,
@@ -147,44 +151,9 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::CorruptRow { .. }
-            | Self::Document { .. }
-            | Self::Sealed => false,
+            | Self::Document { .. } => false,
         }
     }
-}
-
-/// SQLite's primary result codes for statements that fail however often they are tried: `ERROR`,
-/// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
-const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
-
-/// PostgreSQL's classes of the same: rows written twice, values, constraints, statements, limits.
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
-
-/// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
-/// missing until somebody sees to it.
-const OF_THE_OPERATOR: [&str; 3] = ["42501", "42P01", "42703"];
-
-fn is_refusal(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Configuration(_)
-        | sqlx::Error::Encode(_)
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnDecode { .. } => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal_code(&code)),
-        _ => false,
-    }
-}
-
-/// PostgreSQL's codes have five characters, SQLite's are numbers of at most four digits.
-fn is_refusal_code(code: &str) -> bool {
-    if code.len() == 5 {
-        let class = code.get(..2).unwrap_or_default();
-        return REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code);
-    }
-    // The upper bytes of an extended code say more than whether it may pass.
-    code.parse::<u32>()
-        .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
 }
 
 /// The store. Cheap to clone.
@@ -252,12 +221,15 @@ impl Store {
     /// Begins a transaction that may write. What must not run beside others on the same rows
     /// takes locks first: see [`Tx::lock_apps`] and [`begin_in`](Self::begin_in).
     ///
+    /// Within [`idempotency::on_behalf_of`] it belongs to the reserved request, which
+    /// [`Tx::commit`] marks as having taken effect.
+    ///
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let held = self.driver.has_many_writers().then(Held::default);
         let mut tx = self.handle(self.driver.begin().await?, held);
-        tx.hold = idempotency::held();
+        tx.reservation = idempotency::current_reservation();
         Ok(tx)
     }
 
@@ -283,13 +255,13 @@ impl Store {
         Tx {
             session,
             held,
-            hold: None,
+            reservation: None,
             statements: Arc::clone(&self.statements),
         }
     }
 
-    /// How many statements have been run so far. What a batch costs is the number of its
-    /// statements, whatever the size of the batch.
+    /// Counts the statements that have been run so far. The cost of a batch is the number of its
+    /// statements, whatever its size.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
@@ -306,38 +278,98 @@ pub struct Tx {
     /// The locks that it has; `None` where the engine needs none.
     held: Option<Held>,
     /// The request with an `Idempotency-Key` that it changes something for.
-    hold: Option<Hold>,
+    reservation: Option<Reservation>,
     statements: Arc<AtomicU64>,
 }
 
 impl Tx {
-    /// Makes everything of this transaction durable.
+    /// Makes everything of this transaction durable, together with the mark of the reserved
+    /// request that it belongs to, if it does.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was changed, or the answer was lost.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        if let Some(hold) = self.hold.take() {
-            self.idempotency_mark(&hold).await?;
+        if let Some(reservation) = self.reservation.take() {
+            self.idempotency_mark(&reservation).await?;
         }
         self.session.commit().await
     }
 
-    async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    /// Runs a statement and reads the rows of its answer.
+    async fn fetch<R: FromRow>(&mut self, sql: &str, binds: Binds) -> Result<Vec<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter()
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .collect()
+    }
+
+    /// As [`fetch`](Self::fetch), for a statement that finds one row at most.
+    async fn fetch_opt<R: FromRow>(
+        &mut self,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<R>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        let first = rows.first();
+        first
+            .map(|row| R::from_row(&mut Reader::new(row)))
+            .transpose()
+    }
+
+    /// The value of a statement that selects one column, of this table, and finds one row at most.
+    async fn fetch_value<T: FromCell>(
+        &mut self,
+        table: &str,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<Option<T>, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        let first = rows.first();
+        first.map(|row| Reader::new(row).only(table)).transpose()
+    }
+
+    /// The values of a statement that selects one column, of this table.
+    async fn fetch_values<T: FromCell, C: FromIterator<T>>(
+        &mut self,
+        table: &str,
+        sql: &str,
+        binds: Binds,
+    ) -> Result<C, StoreError> {
+        let rows = self.answer(sql, binds?).await?;
+        rows.iter()
+            .map(|row| Reader::new(row).only(table))
+            .collect()
+    }
+
+    async fn answer(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        if is_idle(&binds) {
+            return Ok(Vec::new());
+        }
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.fetch(sql, binds).await
     }
 
-    async fn fetch_opt(&mut self, sql: &str, binds: Vec<Value>) -> Result<Option<Row>, StoreError> {
-        Ok(self.fetch(sql, binds).await?.into_iter().next())
-    }
-
-    async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
+    /// Runs a statement; the number of rows that it changed.
+    async fn execute(&mut self, sql: &str, binds: Binds) -> Result<u64, StoreError> {
+        let binds = binds?;
+        if is_idle(&binds) {
+            return Ok(0);
+        }
         self.statements.fetch_add(1, Ordering::Relaxed);
         self.session.execute(sql, binds).await
     }
 }
 
-/// A document as text.
-fn document<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::Document { source })
+/// Returns true if a statement is over an empty set, so that it would find or change nothing.
+fn is_idle(binds: &[Value]) -> bool {
+    binds.iter().any(|value| match value {
+        Value::Rows(batch) => batch.count == 0 && !batch.sent_when_empty,
+        Value::Text(_)
+        | Value::Int(_)
+        | Value::Bool(_)
+        | Value::Time(_)
+        | Value::Nanos(_)
+        | Value::Json(_)
+        | Value::Bytes(_) => false,
+    })
 }

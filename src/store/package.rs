@@ -1,8 +1,8 @@
-//! Packages by their names, and who has one.
+//! Packages by their names, and their holders.
 
-use super::customer::customer_of;
-use super::driver::binds;
+use super::customer::{LIST, cursor_of};
 use super::page::{Filter, Key, Listed, Window};
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::AppSlug;
@@ -12,42 +12,51 @@ use crate::domain::id::AppSlug;
 pub struct NamedPackage {
     /// `vendor/name`.
     pub package: String,
-    /// How many releases of it are known.
+    /// The number of its known releases.
     pub releases: i64,
 }
 
+record! {
+    impl NamedPackage from "packages" { package, releases }
+}
+
 impl Tx {
-    /// All packages of an app, by name.
+    /// Lists all packages of an app, by name.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn package_list(&mut self, app: &AppSlug) -> Result<Vec<NamedPackage>, StoreError> {
         // Grants are as many as customers and name few packages: from each name to the next.
-        let sql = "WITH RECURSIVE granted (package) AS ( \
-                   SELECT MIN(package) FROM grants WHERE app = $1 \
-                   UNION ALL SELECT (SELECT MIN(grants.package) FROM grants \
-                   WHERE grants.app = $1 AND grants.package > granted.package) \
-                   FROM granted WHERE granted.package IS NOT NULL), \
-                   released AS (SELECT package, COUNT(*) AS n FROM releases \
-                   WHERE app = $1 GROUP BY package), \
-                   named AS (SELECT package FROM granted WHERE package IS NOT NULL \
-                   UNION SELECT package FROM plan_packages WHERE app = $1 \
-                   UNION SELECT package FROM released) \
-                   SELECT named.package, COALESCE(released.n, 0) AS n FROM named \
-                   LEFT JOIN released ON released.package = named.package \
-                   ORDER BY named.package";
-        let rows = self.fetch(sql, binds![app.as_str()]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(NamedPackage {
-                    package: row.text("package")?,
-                    releases: row.int("n")?,
-                })
-            })
-            .collect()
+        let sql = r"
+            WITH RECURSIVE granted (package) AS (
+                SELECT MIN(package) FROM grants WHERE app = $1
+                UNION ALL
+                SELECT (
+                    SELECT MIN(grants.package) FROM grants
+                    WHERE grants.app = $1 AND grants.package > granted.package
+                )
+                FROM granted
+                WHERE granted.package IS NOT NULL
+            ),
+            released AS (
+                SELECT package, COUNT(*) AS n FROM releases WHERE app = $1 GROUP BY package
+            ),
+            named AS (
+                SELECT package FROM granted WHERE package IS NOT NULL
+                UNION
+                SELECT package FROM plan_packages WHERE app = $1
+                UNION
+                SELECT package FROM released
+            )
+            SELECT named.package, COALESCE(released.n, 0) AS releases
+            FROM named
+            LEFT JOIN released ON released.package = named.package
+            ORDER BY named.package
+        ";
+        self.fetch(sql, binds![app]).await
     }
 
-    /// The active and frozen customers who were granted a package, by hand or by what they pay
+    /// Lists active and frozen customers who were granted a package, by hand or by what they pay
     /// for, newest first.
     ///
     /// # Errors
@@ -58,28 +67,44 @@ impl Tx {
         package: &str,
         window: &Window,
     ) -> Result<Listed<Customer>, StoreError> {
-        let mut filter = Filter::new("app = ?", app.as_str());
+        let mut filter = Filter::new("app = ?", app);
         filter.and_plain("deleted_at IS NULL");
         filter.and_plain("status IN ('active', 'frozen')");
         // `CROSS JOIN` lets SQLite, which knows nothing of sizes, begin with the plans.
         // A plan of the product counts only where the price has none; see `domain::access::plan::grants`.
-        let holders = "id IN (SELECT COALESCE(given.merged_into, given.id) FROM grants \
-                       JOIN customers AS given ON given.id = grants.customer_id \
-                       WHERE grants.app = $1 AND grants.package = ? \
-                       UNION SELECT paid.customer_id FROM plan_packages AS bought \
-                       CROSS JOIN entitlements AS paid \
-                       WHERE bought.app = $1 AND bought.package = ? AND paid.app = bought.app \
-                       AND paid.provider = bought.provider AND paid.price = bought.price_id \
-                       UNION SELECT paid.customer_id FROM plan_packages AS bought \
-                       CROSS JOIN entitlements AS paid \
-                       WHERE bought.app = $1 AND bought.package = ? AND paid.app = bought.app \
-                       AND paid.provider = bought.provider AND paid.product = bought.price_id \
-                       AND paid.product <> '' \
-                       AND NOT EXISTS (SELECT 1 FROM plans WHERE plans.app = paid.app \
-                       AND plans.provider = paid.provider AND plans.price_id = paid.price))";
+        let holders = r"id IN (
+            SELECT COALESCE(given.merged_into, given.id)
+            FROM grants
+            JOIN customers AS given ON given.id = grants.customer_id
+            WHERE grants.app = $1 AND grants.package = ?
+            UNION
+            SELECT paid.customer_id
+            FROM plan_packages AS bought
+            CROSS JOIN entitlements AS paid
+            WHERE bought.app = $1
+                AND bought.package = ?
+                AND paid.app = bought.app
+                AND paid.provider = bought.provider
+                AND paid.price = bought.price_id
+            UNION
+            SELECT paid.customer_id
+            FROM plan_packages AS bought
+            CROSS JOIN entitlements AS paid
+            WHERE bought.app = $1
+                AND bought.package = ?
+                AND paid.app = bought.app
+                AND paid.provider = bought.provider
+                AND paid.product = bought.price_id
+                AND paid.product <> ''
+                AND NOT EXISTS (
+                    SELECT 1 FROM plans
+                    WHERE plans.app = paid.app
+                        AND plans.provider = paid.provider
+                        AND plans.price_id = paid.price
+                )
+        )";
         filter.and(holders, package);
-        let select = "SELECT customers.id, customers.kept FROM customers";
-        self.list(select, filter, Key::Text("id"), window, customer_of)
-            .await
+        let list = self.list(LIST, filter, Key::Text("id"), window, cursor_of);
+        Ok(list.await?.map(Customer::from))
     }
 }

@@ -1,9 +1,10 @@
 //! Parts of long lists.
 
-use super::driver::{Row, Value, binds};
+use super::driver::Value;
+use super::record::{Bind, Binds, FromRow};
 use super::{StoreError, Tx};
 
-/// Which part of a list is wanted.
+/// The part of a list that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
     /// A page of a known number, with the count of the whole.
@@ -13,7 +14,7 @@ pub enum Window {
         /// Rows a page.
         size: u32,
     },
-    /// What follows a row. Costs the same however deep the walk is, so nothing is counted.
+    /// The rows behind a row. Costs the same however deep the walk is, so nothing is counted.
     Walk {
         /// The key of the last row seen; `None` at the start.
         after: Option<String>,
@@ -27,13 +28,22 @@ pub enum Window {
 pub struct Listed<T> {
     /// The rows, in the list's order.
     pub rows: Vec<T>,
-    /// How many rows the whole list has; only for pages.
+    /// The number of rows of the whole list; only for pages.
     pub total: Option<u64>,
-    /// Where a walk goes on; `None` at its end, and for pages.
+    /// The key from which a walk goes on; `None` at its end, and for pages.
     pub next: Option<String>,
 }
 
 impl<T> Listed<T> {
+    /// The same part of a list of something else.
+    pub(super) fn map<U>(self, into: impl FnMut(T) -> U) -> Listed<U> {
+        Listed {
+            rows: self.rows.into_iter().map(into).collect(),
+            total: self.total,
+            next: self.next,
+        }
+    }
+
     /// Part of a list that is in memory as a whole, because it is short by nature. `key` names a
     /// row for walks and must be unique.
     pub fn of(all: Vec<T>, window: &Window, key: impl Fn(&T) -> String) -> Self {
@@ -75,7 +85,7 @@ fn offset(number: u32, size: u32) -> i64 {
 /// The conditions of a list, joined by `AND`.
 pub(super) struct Filter {
     conditions: Vec<String>,
-    binds: Vec<Value>,
+    binds: Binds,
 }
 
 impl Filter {
@@ -83,25 +93,24 @@ impl Filter {
     pub(super) fn all() -> Self {
         Self {
             conditions: vec!["1 = 1".to_owned()],
-            binds: Vec::new(),
+            binds: Ok(Vec::new()),
         }
     }
 
     /// The condition that every list has. `?` stands for the value.
-    pub(super) fn new(condition: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn new(condition: &str, value: impl Bind) -> Self {
         let mut filter = Self {
             conditions: Vec::new(),
-            binds: Vec::new(),
+            binds: Ok(Vec::new()),
         };
         filter.and(condition, value);
         filter
     }
 
     /// One more condition. Every `?` stands for the value.
-    pub(super) fn and(&mut self, condition: &str, value: impl Into<Value>) {
-        self.binds.push(value.into());
-        self.conditions
-            .push(condition.replace('?', &format!("${}", self.binds.len())));
+    pub(super) fn and(&mut self, condition: &str, value: impl Bind) {
+        let place = self.bind(value.bind());
+        self.conditions.push(condition.replace('?', &place));
     }
 
     /// One more condition without a value.
@@ -109,12 +118,28 @@ impl Filter {
         self.conditions.push(condition.to_owned());
     }
 
+    /// Adds a value, and says which parameter it is.
+    fn bind(&mut self, value: Result<Value, StoreError>) -> String {
+        match (&mut self.binds, value) {
+            (Ok(binds), Ok(value)) => {
+                binds.push(value);
+                format!("${}", binds.len())
+            }
+            // The statement will not be sent.
+            (binds @ Ok(_), Err(error)) => {
+                *binds = Err(error);
+                String::new()
+            }
+            (Err(_), _) => String::new(),
+        }
+    }
+
     fn sql(&self) -> String {
         self.conditions.join(" AND ")
     }
 }
 
-/// What a list's order and its cursor rest on: a unique column, newest last.
+/// The column that a list's order and its cursor rest on: unique, newest last.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
     /// A text column.
@@ -130,68 +155,58 @@ impl Key {
         }
     }
 
-    fn bind(self, cursor: &str) -> Value {
+    fn bind(self, cursor: &str) -> Result<Value, StoreError> {
         match self {
-            Self::Text(_) => cursor.into(),
+            Self::Text(_) => cursor.bind(),
             // A cursor that was not ours: nothing follows it.
-            Self::Number(_) => cursor.parse().unwrap_or(i64::MIN).into(),
-        }
-    }
-
-    fn cursor(self, row: &Row) -> Result<String, StoreError> {
-        match self {
-            Self::Text(column) => row.text(column),
-            Self::Number(column) => Ok(row.int(column)?.to_string()),
+            Self::Number(_) => cursor.parse().unwrap_or(i64::MIN).bind(),
         }
     }
 }
 
 impl Tx {
-    /// Part of a list, newest first. `select` is `SELECT … FROM …`, with the key's column among
-    /// those selected.
-    pub(super) async fn list<T>(
+    /// Part of a list, newest first. `select` is `SELECT … FROM …`; `cursor` is the key of a row
+    /// as text.
+    pub(super) async fn list<R: FromRow>(
         &mut self,
         select: &str,
         mut filter: Filter,
         key: Key,
         window: &Window,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Listed<T>, StoreError> {
+        cursor: impl Fn(&R) -> String,
+    ) -> Result<Listed<R>, StoreError> {
         let column = key.column();
         match window {
             Window::Page { number, size } => {
-                let total = self.count(select, &filter).await?;
-                let (conditions, next) = (filter.sql(), filter.binds.len() + 1);
+                let binds = filter.binds?;
+                filter.binds = Ok(binds.clone());
+                let total = self.count(select, &filter.sql(), Ok(binds)).await?;
+                let conditions = filter.sql();
+                let limit = filter.bind(i64::from(*size).bind());
+                let skipped = filter.bind(offset(*number, *size).bind());
                 let sql = format!(
-                    "{select} WHERE {conditions} ORDER BY {column} DESC LIMIT ${next} OFFSET ${}",
-                    next + 1
+                    "{select} WHERE {conditions} ORDER BY {column} DESC LIMIT {limit} OFFSET {skipped}"
                 );
-                filter
-                    .binds
-                    .extend(binds![i64::from(*size), offset(*number, *size)]);
-                let rows = self.fetch(&sql, filter.binds).await?;
-                let rows = rows.iter().map(read).collect::<Result<_, _>>()?;
                 Ok(Listed {
-                    rows,
+                    rows: self.fetch(&sql, filter.binds).await?,
                     total: Some(total),
                     next: None,
                 })
             }
             Window::Walk { after, size } => {
                 if let Some(after) = after {
-                    filter.and(&format!("{column} < ?"), key.bind(after));
+                    let after = filter.bind(key.bind(after));
+                    filter.and_plain(&format!("{column} < {after}"));
                 }
-                let (conditions, next) = (filter.sql(), filter.binds.len() + 1);
-                let sql =
-                    format!("{select} WHERE {conditions} ORDER BY {column} DESC LIMIT ${next}");
+                let conditions = filter.sql();
                 // One more than wanted tells whether anything follows.
-                filter.binds.extend(binds![i64::from(*size) + 1]);
-                let mut found = self.fetch(&sql, filter.binds).await?;
-                let more = found.len() > *size as usize;
-                found.truncate(*size as usize);
-                let last = found.last().filter(|_| more);
-                let next = last.map(|row| key.cursor(row)).transpose()?;
-                let rows = found.iter().map(read).collect::<Result<_, _>>()?;
+                let limit = filter.bind((i64::from(*size) + 1).bind());
+                let sql =
+                    format!("{select} WHERE {conditions} ORDER BY {column} DESC LIMIT {limit}");
+                let mut rows: Vec<R> = self.fetch(&sql, filter.binds).await?;
+                let more = rows.len() > *size as usize;
+                rows.truncate(*size as usize);
+                let next = rows.last().filter(|_| more).map(cursor);
                 Ok(Listed {
                     rows,
                     total: None,
@@ -202,31 +217,38 @@ impl Tx {
     }
 
     /// The first rows of a list in the order of a column, lowest first.
-    pub(super) async fn first<T>(
+    pub(super) async fn first<R: FromRow>(
         &mut self,
         select: &str,
         mut filter: Filter,
         column: &str,
         most: u32,
-        read: impl Fn(&Row) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let (conditions, next) = (filter.sql(), filter.binds.len() + 1);
-        let sql = format!("{select} WHERE {conditions} ORDER BY {column} LIMIT ${next}");
-        filter.binds.extend(binds![i64::from(most)]);
-        self.fetch(&sql, filter.binds)
-            .await?
-            .iter()
-            .map(read)
-            .collect()
+    ) -> Result<Vec<R>, StoreError> {
+        let conditions = filter.sql();
+        let limit = filter.bind(most.bind());
+        let sql = format!("{select} WHERE {conditions} ORDER BY {column} LIMIT {limit}");
+        self.fetch(&sql, filter.binds).await
     }
 
-    /// How many rows the whole list has.
-    pub(super) async fn count(&mut self, select: &str, filter: &Filter) -> Result<u64, StoreError> {
-        let (_, from) = select.split_once(" FROM ").unwrap_or(("", select));
-        let sql = format!("SELECT COUNT(*) AS n FROM {from} WHERE {}", filter.sql());
-        let row = self.fetch_opt(&sql, filter.binds.clone()).await?;
-        let count = row.map_or(Ok(0), |row| row.int("n"))?;
-        Ok(u64::try_from(count).unwrap_or_default())
+    /// Counts the rows of a whole list.
+    pub(super) async fn count_all(
+        &mut self,
+        select: &str,
+        filter: Filter,
+    ) -> Result<u64, StoreError> {
+        self.count(select, &filter.sql(), filter.binds).await
+    }
+
+    async fn count(
+        &mut self,
+        select: &str,
+        conditions: &str,
+        binds: Binds,
+    ) -> Result<u64, StoreError> {
+        let (_, from) = select.split_once("FROM ").unwrap_or(("", select));
+        let sql = format!("SELECT COUNT(*) AS n FROM {from} WHERE {conditions}");
+        let count: Option<u64> = self.fetch_value("counts", &sql, binds).await?;
+        Ok(count.unwrap_or_default())
     }
 }
 

@@ -1,18 +1,15 @@
-//! Plans: what a provider's price or product buys.
+//! Plans: the packages that a provider's price or product buys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, Row, binds};
-use super::{StoreError, Tx, document};
+use super::record::{Rows, binds, record};
+use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plans};
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
-/// Where a plan comes from.
+/// The source of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanSource {
     /// An admin set it.
@@ -21,58 +18,62 @@ pub enum PlanSource {
     Environment,
 }
 
-impl PlanSource {
-    /// The word in columns and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Environment => "environment",
-        }
-    }
-}
+words!(PlanSource, or PlanSourceError {
+    Api = "api",
+    Environment = "environment",
+});
 
 /// A word that names no [`PlanSource`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a source of plans: `api` or `environment`")]
 pub struct PlanSourceError;
 
-impl FromStr for PlanSource {
-    type Err = PlanSourceError;
-    fn from_str(word: &str) -> Result<Self, PlanSourceError> {
-        match word {
-            "api" => Ok(Self::Api),
-            "environment" => Ok(Self::Environment),
-            _ => Err(PlanSourceError),
-        }
-    }
-}
-
-impl fmt::Display for PlanSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Whose price.
+    /// The provider of the price.
     pub provider: Provider,
     /// The provider's id of a price or product.
     pub price_id: String,
-    /// What it buys. Empty: the price is known and buys nothing.
+    /// The packages that it buys. Empty: the price is known and buys nothing.
     pub packages: Vec<PackageGrant>,
-    /// Where it comes from.
+    /// Its source.
     pub source: PlanSource,
-    /// When it was set, by the local clock.
+    /// Time at which it was set, by the local clock.
     pub updated_at: Timestamp,
 }
 
-const COLUMNS: &str =
-    "plans.provider, plans.price_id, plans.packages, plans.source, plans.updated_at";
+record! {
+    impl Plan from "plans" { provider, price_id, packages, source, updated_at }
+}
+
+record! {
+    struct PlanId<'a> {
+        provider: Provider,
+        price_id: &'a str,
+    }
+}
+
+record! {
+    struct NewPlan<'a> {
+        provider: Provider,
+        price_id: &'a str,
+        packages: &'a Vec<PackageGrant>,
+        source: PlanSource,
+        updated_at: Timestamp,
+    }
+}
+
+record! {
+    struct PlanPackage<'a> {
+        provider: Provider,
+        price_id: &'a str,
+        package: &'a str,
+    }
+}
 
 impl Tx {
-    /// A plan.
+    /// Finds a plan.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -82,34 +83,29 @@ impl Tx {
         provider: Provider,
         price_id: &str,
     ) -> Result<Option<Plan>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM plans WHERE app = $1 AND provider = $2 AND price_id = $3"
-        );
-        let binds = binds![app.as_str(), provider.as_str(), price_id];
-        self.fetch_opt(&sql, binds)
-            .await?
-            .as_ref()
-            .map(plan_of)
-            .transpose()
+        let sql = r"
+            SELECT provider, price_id, packages, source, updated_at
+            FROM plans
+            WHERE app = $1 AND provider = $2 AND price_id = $3
+        ";
+        self.fetch_opt(sql, binds![app, provider, price_id]).await
     }
 
-    /// The plans of an app, newest first.
+    /// Lists the plans of an app, newest first.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn plan_list(&mut self, app: &AppSlug) -> Result<Vec<Plan>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM plans WHERE app = $1 \
-             ORDER BY updated_at DESC, provider, price_id"
-        );
-        self.fetch(&sql, binds![app.as_str()])
-            .await?
-            .iter()
-            .map(plan_of)
-            .collect()
+        let sql = r"
+            SELECT provider, price_id, packages, source, updated_at
+            FROM plans
+            WHERE app = $1
+            ORDER BY updated_at DESC, provider, price_id
+        ";
+        self.fetch(sql, binds![app]).await
     }
 
-    /// All plans of an app, as the derivation reads them.
+    /// Reads all plans of an app, as the derivation wants them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -117,7 +113,7 @@ impl Tx {
         Ok(map_of(self.plan_list(app).await?))
     }
 
-    /// The plans of these price and product ids, where they have one.
+    /// Reads the plans of these price and product ids, where they have one.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -126,57 +122,49 @@ impl Tx {
         app: &AppSlug,
         ids: &BTreeSet<(Provider, String)>,
     ) -> Result<Plans, StoreError> {
-        if ids.is_empty() {
-            return Ok(Plans::new());
-        }
-        let mut wanted = Batch::new(&[("provider", Kind::Text), ("price_id", Kind::Text)]);
-        for (provider, id) in ids {
-            wanted.row([json!(provider), json!(id)]);
-        }
-        let sql = format!(
-            "SELECT {COLUMNS} FROM plans WHERE app = $2 AND (provider, price_id) IN \
-             (SELECT provider, price_id FROM {{rows}} AS wanted)"
-        );
-        let rows = self.fetch(&sql, binds![wanted, app.as_str()]).await?;
-        Ok(map_of(rows.iter().map(plan_of).collect::<Result<_, _>>()?))
+        let wanted = ids.iter().map(|(provider, price_id)| PlanId {
+            provider: *provider,
+            price_id,
+        });
+        let wanted: Rows<PlanId<'_>> = wanted.collect();
+        let sql = r"
+            SELECT provider, price_id, packages, source, updated_at
+            FROM plans
+            WHERE app = $2
+                AND (provider, price_id) IN (SELECT provider, price_id FROM {rows} AS wanted)
+        ";
+        Ok(map_of(self.fetch(sql, binds![wanted, app]).await?))
     }
 
-    /// Sets plans, whether they are there or not.
+    /// Sets plans, new or not.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn plan_put(&mut self, app: &AppSlug, plans: &[Plan]) -> Result<(), StoreError> {
-        if plans.is_empty() {
-            return Ok(());
-        }
-        let mut rows = Batch::new(&[
-            ("provider", Kind::Text),
-            ("price_id", Kind::Text),
-            ("packages", Kind::Json),
-            ("source", Kind::Text),
-            ("updated_at", Kind::Time),
-        ]);
         // One row for each price, the last word on it: a statement may not write a row twice.
         let last: BTreeMap<(Provider, &str), &Plan> = plans
             .iter()
             .map(|it| ((it.provider, it.price_id.as_str()), it))
             .collect();
-        for plan in last.values() {
-            rows.row([
-                json!(plan.provider),
-                json!(plan.price_id),
-                json!(document(&plan.packages)?),
-                json!(plan.source.as_str()),
-                json!(plan.updated_at),
-            ]);
-        }
-        let sql = "INSERT INTO plans (app, provider, price_id, packages, source, updated_at) \
-                   SELECT $2, provider, price_id, packages, source, updated_at \
-                   FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, provider, price_id) DO UPDATE SET \
-                   packages = excluded.packages, source = excluded.source, \
-                   updated_at = excluded.updated_at";
-        self.execute(sql, binds![rows, app.as_str()]).await?;
+        let rows = last.values().map(|plan| NewPlan {
+            provider: plan.provider,
+            price_id: &plan.price_id,
+            packages: &plan.packages,
+            source: plan.source,
+            updated_at: plan.updated_at,
+        });
+        let rows: Rows<NewPlan<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO plans (app, provider, price_id, packages, source, updated_at)
+            SELECT $2, provider, price_id, packages, source, updated_at
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, provider, price_id) DO UPDATE SET
+                packages = excluded.packages,
+                source = excluded.source,
+                updated_at = excluded.updated_at
+        ";
+        self.execute(sql, binds![rows, app]).await?;
         self.plan_put_packages(app, last.into_values().collect())
             .await
     }
@@ -187,30 +175,36 @@ impl Tx {
         app: &AppSlug,
         plans: Vec<&Plan>,
     ) -> Result<(), StoreError> {
-        let mut ids = Batch::new(&[("provider", Kind::Text), ("price_id", Kind::Text)]);
-        for plan in &plans {
-            ids.row([json!(plan.provider), json!(plan.price_id)]);
-        }
-        let sql = "DELETE FROM plan_packages WHERE app = $2 AND (provider, price_id) IN \
-                   (SELECT provider, price_id FROM {rows} AS old)";
-        self.execute(sql, binds![ids, app.as_str()]).await?;
-        let mut rows = Batch::new(&[
-            ("provider", Kind::Text),
-            ("price_id", Kind::Text),
-            ("package", Kind::Text),
-        ]);
-        for plan in plans {
+        let ids = plans.iter().map(|plan| PlanId {
+            provider: plan.provider,
+            price_id: &plan.price_id,
+        });
+        let ids: Rows<PlanId<'_>> = ids.collect();
+        let sql = r"
+            DELETE FROM plan_packages
+            WHERE app = $2
+                AND (provider, price_id) IN (SELECT provider, price_id FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![ids, app]).await?;
+        let packages = plans.into_iter().flat_map(|plan| {
             let packages: BTreeSet<&str> = plan.packages.iter().map(|it| &*it.package).collect();
-            for package in packages {
-                rows.row([json!(plan.provider), json!(plan.price_id), json!(package)]);
-            }
-        }
-        let sql = "INSERT INTO plan_packages (app, provider, price_id, package) \
-                   SELECT $2, provider, price_id, package FROM {rows} AS new";
-        self.write(sql, rows, app).await
+            packages.into_iter().map(move |package| PlanPackage {
+                provider: plan.provider,
+                price_id: &plan.price_id,
+                package,
+            })
+        });
+        let packages: Rows<PlanPackage<'_>> = packages.collect();
+        let sql = r"
+            INSERT INTO plan_packages (app, provider, price_id, package)
+            SELECT $2, provider, price_id, package
+            FROM {rows} AS new
+        ";
+        self.execute(sql, binds![packages, app]).await?;
+        Ok(())
     }
 
-    /// Removes a plan; whether there was one.
+    /// Removes a plan; `false` if there was none.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -221,13 +215,11 @@ impl Tx {
         price_id: &str,
     ) -> Result<bool, StoreError> {
         let sql = "DELETE FROM plans WHERE app = $1 AND provider = $2 AND price_id = $3";
-        Ok(self
-            .execute(sql, binds![app.as_str(), provider.as_str(), price_id])
-            .await?
-            > 0)
+        let removed = self.execute(sql, binds![app, provider, price_id]).await?;
+        Ok(removed > 0)
     }
 
-    /// Makes the plans of the settings what the settings say now: others of that source go. A
+    /// Brings the plans of the settings in line with the settings: others of that source go. A
     /// plan of an admin for the same price gives way, because the settings are what the operator
     /// reads.
     ///
@@ -279,14 +271,4 @@ fn map_of(plans: Vec<Plan>) -> Plans {
         .into_iter()
         .map(|plan| ((plan.provider, plan.price_id), plan.packages))
         .collect()
-}
-
-fn plan_of(row: &Row) -> Result<Plan, StoreError> {
-    Ok(Plan {
-        provider: row.parsed("provider")?,
-        price_id: row.text("price_id")?,
-        packages: row.json("packages")?,
-        source: row.parsed("source")?,
-        updated_at: row.time("updated_at")?,
-    })
 }

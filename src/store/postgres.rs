@@ -2,7 +2,7 @@
 //!
 //! Transactions that write run at READ COMMITTED beside each other; what keeps them from losing
 //! each other's updates are the locks of [`lock`], not the isolation level.
-//! SERIALIZABLE was tried and refused: while tables are small every look-up reads a whole page, so
+//! Refused: SERIALIZABLE. While tables are small every look-up reads a whole page, so
 //! two batches that share no customer fail each other, and a failed batch is work for nothing,
 //! where a lock is only a wait. With four workers on one shuffled history, 598 batches took 1,415
 //! transactions; with the locks they take 609.
@@ -10,22 +10,19 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+mod row;
 mod statement;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow, PgValueRef};
-use sqlx::{
-    AssertSqlSafe, Column, Connection, Executor, PgConnection, PgPool, Postgres, Row as _,
-    Transaction, TypeInfo, ValueRef,
-};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
 
 use super::StoreError;
-use super::driver::{Cell, Claim, Driver, Row, Session, Value};
+use super::driver::{Claim, Driver, Row, Session, Value};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -40,8 +37,8 @@ const MIGRATIONS: &[Text] = &[(
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 
-/// How long to wait for a free connection or a server that is away. Less than a provider waits
-/// for its answer, so that a 503 still reaches it.
+/// Longest wait for a free connection or a server that is away. Less than a provider waits for
+/// its answer, so that a 503 still reaches it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The longest that one statement may take, waiting for locks included. Batches take a fraction
@@ -55,6 +52,32 @@ const IDLE_TIMEOUT: &str = "30s";
 /// Prepared statements kept for each connection. There are about 120 texts; those of lists come
 /// in as many forms as filters are combined, and the rarest may be forgotten.
 const STATEMENTS: usize = 256;
+
+/// Classes of errors of statements that fail however often they are tried: rows written twice,
+/// values, constraints, statements, limits.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
+
+/// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
+/// missing until somebody sees to it.
+const OF_THE_OPERATOR: [&str; 3] = ["42501", UNDEFINED_TABLE, "42703"];
+
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// Turns an error of the server, or of the way to it, into one of the store.
+fn failed(source: sqlx::Error) -> StoreError {
+    StoreError::of_engine(source, is_refusal)
+}
+
+/// Returns true if the statement is to blame for an error of this code.
+fn is_refusal(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code)
+}
+
+fn is_missing_table(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| code == UNDEFINED_TABLE)
+}
 
 pub(super) struct PostgresDriver {
     pool: PgPool,
@@ -92,19 +115,17 @@ impl PostgresDriver {
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Box<dyn Session>, StoreError> {
-        let tx = self
-            .pool
-            .begin_with(sql)
-            .await
-            .map_err(StoreError::database)?;
+        let tx = self.pool.begin_with(sql).await.map_err(failed)?;
         Ok(Box::new(PostgresSession(tx)))
     }
 }
 
 /// A commit is on the disk when it returns, whatever the server's settings say: a 200 may rest
 /// on it. Where they ask for more, such as a standby's word, they stay.
-const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
-                       WHERE current_setting('synchronous_commit') = 'off'";
+const DURABLE: &str = r"
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+";
 
 #[async_trait]
 impl Driver for PostgresDriver {
@@ -125,15 +146,15 @@ impl Driver for PostgresDriver {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(self.options.clone())
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         let migrated = schema::migrator(MIGRATIONS).run(&single).await;
         single.close().await;
         migrated.map_err(|source| StoreError::Migrate { source })
     }
 
     async fn is_current(&self) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(StoreError::database)?;
-        schema::is_current(&mut *connection, MIGRATIONS).await
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        schema::is_current(&mut *connection, MIGRATIONS, is_missing_table).await
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {
@@ -142,12 +163,12 @@ impl Driver for PostgresDriver {
         // same messages, which costs work and changes nothing.
         let mut connection = PgConnection::connect_with(&self.options)
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
             .bind(lock::queue())
             .fetch_one(&mut connection)
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         Ok(free.then(|| Claim::new(Some(Box::new(connection)))))
     }
 
@@ -169,8 +190,8 @@ impl Session for PostgresSession {
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
             .fetch_all(&mut *self.0)
             .await
-            .map_err(StoreError::database)?;
-        neutral(&rows)
+            .map_err(failed)?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
     async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
@@ -178,17 +199,22 @@ impl Session for PostgresSession {
         let done = sqlx::query_with(AssertSqlSafe(sql), arguments)
             .execute(&mut *self.0)
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         Ok(done.rows_affected())
     }
 
-    async fn lock_gate(&mut self, gate: i64, alone: bool) -> Result<(), StoreError> {
-        let sql = if alone {
+    async fn lock_app(&mut self, key: i64, exclusive: bool) -> Result<(), StoreError> {
+        let sql = if exclusive {
             "SELECT pg_advisory_xact_lock($1)"
         } else {
             "SELECT pg_advisory_xact_lock_shared($1)"
         };
-        self.execute(sql, vec![gate.into()]).await.map(|_| ())
+        sqlx::query(sql)
+            .bind(key)
+            .execute(&mut *self.0)
+            .await
+            .map(|_| ())
+            .map_err(failed)
     }
 
     async fn lock_in_order(&mut self, keys: &[i64]) -> Result<(), StoreError> {
@@ -198,75 +224,22 @@ impl Session for PostgresSession {
             .execute(&mut *self.0)
             .await
             .map(|_| ())
-            .map_err(StoreError::database)
+            .map_err(failed)
     }
 
     async fn lock_if_free(&mut self, keys: &[i64]) -> Result<bool, StoreError> {
-        let sql = "SELECT coalesce(bool_and(pg_try_advisory_xact_lock(key)), true) \
-                   FROM unnest($1::bigint[]) AS keys (key)";
+        let sql = r"
+            SELECT coalesce(bool_and(pg_try_advisory_xact_lock(key)), true)
+            FROM unnest($1::bigint[]) AS keys (key)
+        ";
         sqlx::query_scalar(sql)
             .bind(keys)
             .fetch_one(&mut *self.0)
             .await
-            .map_err(StoreError::database)
+            .map_err(failed)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(StoreError::database)
+        self.0.commit().await.map_err(failed)
     }
-}
-
-fn neutral(rows: &[PgRow]) -> Result<Vec<Row>, StoreError> {
-    let Some(first) = rows.first() else {
-        return Ok(Vec::new());
-    };
-    let names: Arc<[String]> = first
-        .columns()
-        .iter()
-        .map(|column| column.name().to_owned())
-        .collect();
-    rows.iter()
-        .map(|row| {
-            let cells = (0..names.len())
-                .map(|index| cell(row, index))
-                .collect::<Result<_, StoreError>>()?;
-            Ok(Row {
-                names: Arc::clone(&names),
-                cells,
-            })
-        })
-        .collect()
-}
-
-fn cell(row: &PgRow, index: usize) -> Result<Cell, StoreError> {
-    let raw = row.try_get_raw(index).map_err(StoreError::database)?;
-    if raw.is_null() {
-        return Ok(Cell::Null);
-    }
-    match raw.type_info().name() {
-        "INT8" => row.try_get(index).map(Cell::Int),
-        "INT4" => row.try_get::<i32, _>(index).map(|it| Cell::Int(it.into())),
-        "BOOL" => row.try_get::<bool, _>(index).map(|it| Cell::Int(it.into())),
-        "TIMESTAMPTZ" => row.try_get(index).and_then(nanos).map(Cell::Int),
-        "BYTEA" => row.try_get(index).map(Cell::Bytes),
-        "JSONB" => document(&raw).map(Cell::Text),
-        _ => row.try_get(index).map(Cell::Text),
-    }
-    .map_err(StoreError::database)
-}
-
-fn nanos(at: DateTime<Utc>) -> Result<i64, sqlx::Error> {
-    at.timestamp_nanos_opt()
-        .ok_or_else(|| sqlx::Error::Decode("an instant outside the years 1678 to 2261".into()))
-}
-
-/// JSONB travels as a version, which is 1, and the document's text.
-/// <https://www.postgresql.org/docs/current/datatype-json.html>
-fn document(raw: &PgValueRef<'_>) -> Result<String, sqlx::Error> {
-    let bytes = raw.as_bytes().map_err(sqlx::Error::Decode)?;
-    let Some((1, text)) = bytes.split_first() else {
-        let what = "a JSONB value of an unknown form";
-        return Err(sqlx::Error::Decode(what.into()));
-    };
-    String::from_utf8(text.to_vec()).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -1,11 +1,23 @@
 //! Permanent deletion of a customer.
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, Row, binds};
-use super::{StoreError, Tx, document};
+use super::record::{Rows, binds, keys, record};
+use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
+
+record! {
+    struct AccountRow from "accounts" {
+        key: ObjectKey,
+        kept: AccountHistory,
+    }
+}
+
+record! {
+    struct Stub<'a> {
+        key: &'a ObjectKey,
+        kept: &'a AccountHistory,
+    }
+}
 
 impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
@@ -21,32 +33,34 @@ impl Tx {
         id: &CustomerId,
     ) -> Result<(), StoreError> {
         let sql = "SELECT key, kept FROM accounts WHERE app = $1 AND customer_id = $2";
-        let rows = self.fetch(sql, binds![app.as_str(), id.as_str()]).await?;
-        let accounts = rows.iter().map(account_of).collect::<Result<Vec<_>, _>>()?;
-        for table in ["subscriptions", "disputes", "refunds"] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE app = $2 AND account IN (SELECT key FROM {{rows}} AS it)"
-            );
-            let keys = Batch::keys(accounts.iter().map(|(key, _)| key));
-            self.execute(&sql, binds![keys, app.as_str()]).await?;
+        let mut accounts: Vec<AccountRow> = self.fetch(sql, binds![app, id]).await?;
+        for sql in [
+            "DELETE FROM subscriptions WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
+            "DELETE FROM disputes WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
+            "DELETE FROM refunds WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
+        ] {
+            let keys = keys(accounts.iter().map(|it| &it.key));
+            self.execute(sql, binds![keys, app]).await?;
         }
-        let mut stubs = Batch::new(&[("key", Kind::Text), ("kept", Kind::Json)]);
-        for (key, kept) in &accounts {
-            let mut stub = AccountHistory::new(kept.first_at);
-            stub.pin = Some(id.clone());
-            stubs.row([json!(key), json!(document(&stub)?)]);
+        for account in &mut accounts {
+            account.kept = AccountHistory::new(account.kept.first_at);
+            account.kept.pin = Some(id.clone());
         }
-        let sql = "UPDATE accounts SET linking_email = NULL, kept = stub.kept FROM {rows} AS stub \
-                   WHERE accounts.app = $2 AND accounts.key = stub.key";
-        self.execute(sql, binds![stubs, app.as_str()]).await?;
+        let stubs = accounts
+            .iter()
+            .map(|AccountRow { key, kept }| Stub { key, kept });
+        let stubs: Rows<Stub<'_>> = stubs.collect();
+        let sql = r"
+            UPDATE accounts
+            SET linking_email = NULL, kept = stub.kept
+            FROM {rows} AS stub
+            WHERE accounts.app = $2 AND accounts.key = stub.key
+        ";
+        self.execute(sql, binds![stubs, app]).await?;
         let sql = "DELETE FROM flags WHERE app = $1 AND holder = $2";
-        self.execute(sql, binds![app.as_str(), id.as_str()]).await?;
+        self.execute(sql, binds![app, id]).await?;
         let sql = "DELETE FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2";
-        self.execute(sql, binds![app.as_str(), id.as_str()]).await?;
+        self.execute(sql, binds![app, id]).await?;
         Ok(())
     }
-}
-
-fn account_of(row: &Row) -> Result<(ObjectKey, AccountHistory), StoreError> {
-    Ok((row.parsed("key")?, row.json("kept")?))
 }

@@ -1,6 +1,7 @@
 //! Migrations, whichever engine they are for.
 
 use sqlx::SqlSafeStr;
+use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 
 use super::StoreError;
@@ -8,10 +9,10 @@ use super::StoreError;
 /// A migration: version, name, statements.
 pub(super) type Text = (i64, &'static str, &'static str);
 
-/// The table in which sqlx keeps what it has done.
+/// The table in which sqlx keeps the migrations it has done.
 const TABLE: &str = "_sqlx_migrations";
 
-/// What brings a schema up to date. Two that run at once wait for each other.
+/// The migrator that brings a schema up to date. Two that run at once wait for each other.
 pub(super) fn migrator(migrations: &[Text]) -> Migrator {
     let migration = |&(version, name, sql): &Text| {
         Migration::new(
@@ -25,28 +26,24 @@ pub(super) fn migrator(migrations: &[Text]) -> Migrator {
     Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
-/// Whether exactly these migrations have been done. A schema of a newer version is not current:
+/// Returns true if exactly these migrations have been done. A schema of a newer version is not current:
 /// this version does not know what its rows mean.
 pub(super) async fn is_current(
     connection: &mut impl Migrate,
     migrations: &[Text],
+    is_missing_table: fn(&dyn DatabaseError) -> bool,
 ) -> Result<bool, StoreError> {
     let failed = |source| StoreError::Migrate { source };
     let applied = match connection.list_applied_migrations(TABLE).await {
         Ok(applied) => applied,
-        Err(error) if is_missing_table(&error) => return Ok(false),
+        // Nothing has ever been migrated.
+        Err(MigrateError::Execute(sqlx::Error::Database(error))) if is_missing_table(&*error) => {
+            return Ok(false);
+        }
         Err(error) => return Err(failed(error)),
     };
     let wanted = migrator(migrations);
     let wanted = wanted.iter().map(|it| (it.version, &it.checksum));
     let unfinished = connection.dirty_version(TABLE).await.map_err(failed)?;
     Ok(unfinished.is_none() && wanted.eq(applied.iter().map(|it| (it.version, &it.checksum))))
-}
-
-/// Nothing has ever been migrated: in PostgreSQL `undefined_table`; SQLite has no code for it.
-fn is_missing_table(error: &MigrateError) -> bool {
-    let MigrateError::Execute(sqlx::Error::Database(error)) = error else {
-        return false;
-    };
-    error.code().is_some_and(|code| code == "42P01") || error.message().contains("no such table")
 }

@@ -1,6 +1,6 @@
-//! Webhook secrets of endpoints, sealed by the [`Vault`](super::vault::Vault).
+//! Webhook secrets of endpoints, sealed by the [`Vault`](crate::vault::Vault).
 
-use super::driver::{Row, binds};
+use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::mode::Mode;
@@ -11,32 +11,42 @@ use crate::domain::time::Timestamp;
 pub struct EndpointSecret {
     /// Names it in the API.
     pub id: SecretId,
-    /// Whose endpoint.
+    /// The app of the endpoint.
     pub app: AppSlug,
-    /// Which of the app's endpoints.
+    /// The provider that sends to the endpoint.
     pub provider: Provider,
-    /// Which deliveries it is meant for.
+    /// The deliveries that it is meant for.
     pub mode: Mode,
-    /// When it was added, by the local clock.
+    /// Time at which it was added, by the local clock.
     pub created_at: Timestamp,
-    /// From when it verifies nothing.
+    /// Time from which it verifies nothing.
     pub expires_at: Option<Timestamp>,
-    /// About how many webhooks it has verified; written lazily.
+    /// The number of webhooks it has verified, about; written lazily.
     pub uses: i64,
-    /// About when the last of them came.
+    /// The time of the last of them, about.
     pub last_used_at: Option<Timestamp>,
 }
 
 /// A webhook secret as it lies in the store.
 #[derive(Clone, Debug)]
 pub struct SealedSecret {
-    /// Which one.
+    /// The secret's description.
     pub secret: EndpointSecret,
-    /// What the vault made of it.
+    /// The secret itself, as the vault sealed it.
     pub sealed: Vec<u8>,
 }
 
-const COLUMNS: &str = "id, app, provider, mode, created_at, expires_at, uses, last_used_at";
+record! {
+    impl EndpointSecret from "endpoint_secrets" {
+        id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+    }
+}
+
+record! {
+    struct SealedRow from "endpoint_secrets" {
+        sealed: Vec<u8>,
+    }
+}
 
 impl Tx {
     /// Adds a secret.
@@ -48,14 +58,16 @@ impl Tx {
         secret: &EndpointSecret,
         sealed: Vec<u8>,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO endpoint_secrets \
-                   (id, app, provider, mode, sealed, created_at, expires_at, uses, last_used_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let sql = r"
+            INSERT INTO endpoint_secrets
+                (id, app, provider, mode, sealed, created_at, expires_at, uses, last_used_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ";
         let binds = binds![
-            secret.id.as_str(),
-            secret.app.as_str(),
-            secret.provider.as_str(),
-            secret.mode.as_str(),
+            &secret.id,
+            &secret.app,
+            secret.provider,
+            secret.mode,
             sealed,
             secret.created_at,
             secret.expires_at,
@@ -66,7 +78,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The secrets of an endpoint, newest first, run-out ones included.
+    /// Lists the secrets of an endpoint, newest first, expired ones included.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -75,17 +87,16 @@ impl Tx {
         app: &AppSlug,
         provider: Provider,
     ) -> Result<Vec<EndpointSecret>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM endpoint_secrets WHERE app = $1 AND provider = $2 \
-             ORDER BY id DESC"
-        );
-        let rows = self
-            .fetch(&sql, binds![app.as_str(), provider.as_str()])
-            .await?;
-        rows.iter().map(secret_of).collect()
+        let sql = r"
+            SELECT id, app, provider, mode, created_at, expires_at, uses, last_used_at
+            FROM endpoint_secrets
+            WHERE app = $1 AND provider = $2
+            ORDER BY id DESC
+        ";
+        self.fetch(sql, binds![app, provider]).await
     }
 
-    /// Says from when a secret verifies nothing; `None` for never.
+    /// Sets the time from which a secret verifies nothing; `None` for never.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -95,12 +106,12 @@ impl Tx {
         expires_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE endpoint_secrets SET expires_at = $3 WHERE app = $1 AND id = $2";
-        let binds = binds![secret.app.as_str(), secret.id.as_str(), expires_at];
-        self.execute(sql, binds).await?;
+        self.execute(sql, binds![&secret.app, &secret.id, expires_at])
+            .await?;
         Ok(())
     }
 
-    /// Removes a secret; whether there was one.
+    /// Removes a secret; `false` if there was none.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -111,12 +122,11 @@ impl Tx {
         id: &SecretId,
     ) -> Result<bool, StoreError> {
         let sql = "DELETE FROM endpoint_secrets WHERE app = $1 AND provider = $2 AND id = $3";
-        let binds = binds![app.as_str(), provider.as_str(), id.as_str()];
-        Ok(self.execute(sql, binds).await? > 0)
+        Ok(self.execute(sql, binds![app, provider, id]).await? > 0)
     }
 
-    /// The secrets of all endpoints that have not run out, still sealed: what a receiver keeps in
-    /// memory.
+    /// Lists the secrets of all endpoints that have not expired, still sealed, for receivers to
+    /// keep in memory.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -124,31 +134,19 @@ impl Tx {
         &mut self,
         now: Timestamp,
     ) -> Result<Vec<SealedSecret>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS}, sealed FROM endpoint_secrets \
-             WHERE expires_at IS NULL OR expires_at > $1 ORDER BY id"
-        );
-        let rows = self.fetch(&sql, binds![now]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(SealedSecret {
-                    secret: secret_of(row)?,
-                    sealed: row.bytes("sealed")?,
-                })
-            })
-            .collect()
+        let sql = r"
+            SELECT
+                id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+                sealed
+            FROM endpoint_secrets
+            WHERE expires_at IS NULL OR expires_at > $1
+            ORDER BY id
+        ";
+        let rows: Vec<(EndpointSecret, SealedRow)> = self.fetch(sql, binds![now]).await?;
+        let sealed = |(secret, row): (EndpointSecret, SealedRow)| SealedSecret {
+            secret,
+            sealed: row.sealed,
+        };
+        Ok(rows.into_iter().map(sealed).collect())
     }
-}
-
-fn secret_of(row: &Row) -> Result<EndpointSecret, StoreError> {
-    Ok(EndpointSecret {
-        id: row.parsed("id")?,
-        app: row.parsed("app")?,
-        provider: row.parsed("provider")?,
-        mode: row.parsed("mode")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time_opt("expires_at")?,
-        uses: row.int("uses")?,
-        last_used_at: row.time_opt("last_used_at")?,
-    })
 }

@@ -1,24 +1,23 @@
 //! The embedded engine: one SQLite file.
 
+mod row;
+mod statement;
+
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
-    Sqlite, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{
-    Arguments, AssertSqlSafe, Column, Row as _, SqlitePool, Transaction, TypeInfo, ValueRef,
-};
+use sqlx::{AssertSqlSafe, SqlitePool, Transaction};
 
 use super::StoreError;
-use super::driver::{Batch, Cell, Claim, Driver, Row, Session, Value};
+use super::driver::{Claim, Driver, Row, Session, Value};
 use super::schema::{self, Text};
-use crate::domain::time::Timestamp;
 
 /// The migrations, oldest first.
 const MIGRATIONS: &[Text] = &[(
@@ -26,6 +25,27 @@ const MIGRATIONS: &[Text] = &[(
     "start",
     include_str!("../../migrations/sqlite/0001_start.sql"),
 )];
+
+/// The primary result codes of statements that fail however often they are tried: `ERROR`,
+/// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
+const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
+
+/// Turns an error of the engine into one of the store.
+fn failed(source: sqlx::Error) -> StoreError {
+    StoreError::of_engine(source, is_refusal)
+}
+
+/// Returns true if the statement is to blame for an error of this code. The upper bytes of an
+/// extended code say nothing of that.
+fn is_refusal(code: &str) -> bool {
+    code.parse::<u32>()
+        .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
+}
+
+/// Returns true if a table is missing. There is no result code for it.
+fn is_missing_table(error: &dyn DatabaseError) -> bool {
+    error.message().contains("no such table")
+}
 
 pub(super) struct SqliteDriver {
     /// SQLite has one writer at a time. One connection makes the others wait in our pool, in
@@ -37,7 +57,7 @@ pub(super) struct SqliteDriver {
 impl SqliteDriver {
     /// Opens the file, making it if it is missing.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path).map_err(|source| StoreError::database(sqlx::Error::Io(source)))?;
+        make_private(path).map_err(|source| failed(sqlx::Error::Io(source)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -53,8 +73,9 @@ impl SqliteDriver {
             .max_connections(1)
             .connect_with(options.clone())
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         let readers = SqlitePoolOptions::new()
+            // Reads are short. A few at once are enough, opened as they are needed.
             .max_connections(4)
             .min_connections(0)
             .connect_lazy_with(options);
@@ -71,12 +92,12 @@ impl Driver for SqliteDriver {
             .writer
             .begin_with("BEGIN IMMEDIATE")
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         Ok(Box::new(SqliteSession(tx)))
     }
 
     async fn read(&self) -> Result<Box<dyn Session>, StoreError> {
-        let tx = self.readers.begin().await.map_err(StoreError::database)?;
+        let tx = self.readers.begin().await.map_err(failed)?;
         Ok(Box::new(SqliteSession(tx)))
     }
 
@@ -88,8 +109,8 @@ impl Driver for SqliteDriver {
     }
 
     async fn is_current(&self) -> Result<bool, StoreError> {
-        let mut connection = self.writer.acquire().await.map_err(StoreError::database)?;
-        schema::is_current(&mut *connection, MIGRATIONS).await
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        schema::is_current(&mut *connection, MIGRATIONS, is_missing_table).await
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {
@@ -125,24 +146,24 @@ struct SqliteSession(Transaction<'static, Sqlite>);
 #[async_trait]
 impl Session for SqliteSession {
     async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let (sql, arguments) = prepare(sql, binds)?;
+        let (sql, arguments) = statement::translate(sql, binds)?;
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
             .fetch_all(&mut *self.0)
             .await
-            .map_err(StoreError::database)?;
-        neutral(&rows)
+            .map_err(failed)?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
     async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
-        let (sql, arguments) = prepare(sql, binds)?;
+        let (sql, arguments) = statement::translate(sql, binds)?;
         let done = sqlx::query_with(AssertSqlSafe(sql), arguments)
             .execute(&mut *self.0)
             .await
-            .map_err(StoreError::database)?;
+            .map_err(failed)?;
         Ok(done.rows_affected())
     }
 
-    async fn lock_gate(&mut self, _gate: i64, _alone: bool) -> Result<(), StoreError> {
+    async fn lock_app(&mut self, _key: i64, _exclusive: bool) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -155,88 +176,16 @@ impl Session for SqliteSession {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(StoreError::database)
+        self.0.commit().await.map_err(failed)
     }
-}
-
-/// Puts a batch's columns into the text and collects the binds. Texts come from this crate
-/// alone, never from a request, which is what `AssertSqlSafe` asserts above.
-fn prepare(sql: &str, binds: Vec<Value>) -> Result<(String, SqliteArguments), StoreError> {
-    let mut text = sql.to_owned();
-    let mut arguments = SqliteArguments::default();
-    for (index, value) in binds.into_iter().enumerate() {
-        let added = match value {
-            Value::Text(text) => arguments.add(text),
-            Value::Int(number) => arguments.add(number),
-            Value::Bool(yes) => arguments.add(i64::from(yes)),
-            Value::Time(at) | Value::Nanos(at) => arguments.add(at.map(Timestamp::nanos)),
-            Value::Json(document) => arguments.add(document),
-            Value::Bytes(bytes) => arguments.add(bytes),
-            Value::Rows(batch) => {
-                text = text.replace("{rows}", &unpack(&batch, index + 1));
-                arguments.add(batch.into_json())
-            }
-        };
-        added.map_err(|source| StoreError::database(sqlx::Error::Encode(source)))?;
-    }
-    Ok((text, arguments))
-}
-
-/// `(SELECT value ->> 0 AS key, … FROM json_each($1))`. `->>` gives SQL text or integers.
-fn unpack(batch: &Batch, parameter: usize) -> String {
-    let columns: Vec<String> = batch
-        .columns()
-        .iter()
-        .enumerate()
-        .map(|(index, (name, _))| format!("value ->> {index} AS {name}"))
-        .collect();
-    format!(
-        "(SELECT {} FROM json_each(${parameter}))",
-        columns.join(", ")
-    )
-}
-
-fn neutral(rows: &[SqliteRow]) -> Result<Vec<Row>, StoreError> {
-    let Some(first) = rows.first() else {
-        return Ok(Vec::new());
-    };
-    let names: Arc<[String]> = first
-        .columns()
-        .iter()
-        .map(|column| column.name().to_owned())
-        .collect();
-    rows.iter()
-        .map(|row| {
-            let cells = (0..names.len())
-                .map(|index| cell(row, index))
-                .collect::<Result<_, StoreError>>()?;
-            Ok(Row {
-                names: Arc::clone(&names),
-                cells,
-            })
-        })
-        .collect()
-}
-
-/// SQLite types values, not columns: the value says what it is.
-fn cell(row: &SqliteRow, index: usize) -> Result<Cell, StoreError> {
-    let raw = row.try_get_raw(index).map_err(StoreError::database)?;
-    if raw.is_null() {
-        return Ok(Cell::Null);
-    }
-    let name = raw.type_info().name().to_owned();
-    match name.as_str() {
-        "INTEGER" | "BOOLEAN" => row.try_get_unchecked(index).map(Cell::Int),
-        "BLOB" => row.try_get_unchecked(index).map(Cell::Bytes),
-        _ => row.try_get_unchecked(index).map(Cell::Text),
-    }
-    .map_err(StoreError::database)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::driver::binds;
+    use crate::domain::time::Timestamp;
+    use crate::store::cell::{Document, Nanos};
+    use crate::store::record::{Binds, FromRow, Reader, Rows, binds, record};
 
     async fn opened(folder: &tempfile::TempDir) -> SqliteDriver {
         SqliteDriver::open(&folder.path().join("t.db"))
@@ -250,19 +199,79 @@ mod tests {
         let driver = opened(&folder).await;
         let mut session = driver.begin().await.unwrap();
         let table = "CREATE TABLE t (n INTEGER PRIMARY KEY, m TEXT NOT NULL) STRICT";
-        session.execute(table, binds![]).await.unwrap();
+        session.execute(table, Vec::new()).await.unwrap();
         let insert = "INSERT INTO t (n, m) VALUES ($1, $2)";
-        session.execute(insert, binds![1, "a"]).await.unwrap();
+        let first: Binds = binds![1_i64, "a"];
+        session.execute(insert, first.unwrap()).await.unwrap();
         let cases = [
-            ("taken", insert, binds![1, "a"]),
-            ("missing", insert, binds![2, None::<&str>]),
+            ("taken", insert, binds![1_i64, "a"]),
+            ("missing", insert, binds![2_i64, None::<&str>]),
             ("of another type", insert, binds!["x", "a"]),
             ("no document", "SELECT $1 ->> 0", binds!["{"]),
         ];
         for (description, sql, binds) in cases {
-            let error = session.fetch(sql, binds).await.unwrap_err();
+            let error = session.fetch(sql, binds.unwrap()).await.err().unwrap();
             assert!(!error.is_passing(), "{description}: {error:?}");
         }
+    }
+
+    record! {
+        struct Written {
+            text: Option<String>,
+            number: i64,
+            yes: bool,
+            at: Timestamp,
+            exact: Nanos,
+            document: Option<Document>,
+            bytes: Vec<u8>,
+        }
+    }
+
+    record! {
+        struct Found from "cells" {
+            text: Option<String>,
+            number: i64,
+            yes: bool,
+            at: Timestamp,
+            exact: Timestamp,
+            document: Option<Document>,
+            bytes: Vec<u8>,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_cell_comes_back_from_a_set_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = opened(&folder).await;
+        let mut session = driver.begin().await.unwrap();
+        let texts = [Some("a\0\"\\\u{1}ä"), Some(""), None];
+        let documents = [Some(r#"{"a": [1.0, "\u0000"]}"#), Some("null"), None];
+        let cells = texts.into_iter().zip(documents);
+        let rows: Rows<Written> = cells
+            .clone()
+            .map(|(text, document)| Written {
+                text: text.map(str::to_owned),
+                number: i64::MIN,
+                yes: true,
+                at: Timestamp::from_nanos(-1),
+                exact: Nanos(Timestamp::from_nanos(i64::MAX)),
+                document: document.map(|it| Document(it.to_owned())),
+                bytes: vec![0, 255],
+            })
+            .collect();
+        let sql = "SELECT * FROM {rows} AS cells";
+        let answer = session.fetch(sql, binds![rows].unwrap()).await.unwrap();
+        for (row, (text, document)) in answer.iter().zip(cells) {
+            let found = Found::from_row(&mut Reader::new(row)).unwrap();
+            assert_eq!(found.text.as_deref(), text);
+            assert_eq!((found.number, found.yes), (i64::MIN, true));
+            assert_eq!((found.at.nanos(), found.exact.nanos()), (-1, i64::MAX));
+            let same = |it: &str| it.replace(' ', "");
+            let found_document = found.document.as_ref().map(|it| it.0.as_str());
+            assert_eq!(found_document.map(same), document.map(same));
+            assert_eq!(found.bytes, [0, 255]);
+        }
+        assert_eq!(answer.len(), 3);
     }
 
     #[tokio::test]
@@ -285,7 +294,7 @@ mod tests {
         let driver = opened(&folder).await;
         let mut session = driver.begin().await.unwrap();
         let table = "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT";
-        session.execute(table, binds![]).await.unwrap();
+        session.execute(table, Vec::new()).await.unwrap();
         session.commit().await.unwrap();
         let mut seen = 0;
         for entry in std::fs::read_dir(folder.path()).unwrap() {

@@ -1,14 +1,15 @@
 //! Access tokens of customers.
 
-use super::customer::rows_of;
-use super::driver::{Row, Value, binds};
-use super::{StoreError, Tx, document};
+use super::record::{binds, record};
+use super::{StoreError, Tx};
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::id::{AppSlug, CustomerId, TokenId};
 
-/// The columns that [`token_of`] reads.
-pub(super) const COLUMNS: &str = "tokens.id, tokens.customer_id, tokens.name, tokens.scope, tokens.packages, tokens.prefix, \
-     tokens.created_at, tokens.expires_at, tokens.last_used_at";
+record! {
+    impl CustomerToken from "tokens" {
+        id, customer, name, scope, packages, prefix, created_at, expires_at, last_used_at,
+    }
+}
 
 impl Tx {
     /// Adds a token to a customer's row.
@@ -21,18 +22,22 @@ impl Tx {
         token: &CustomerToken,
         hash: &TokenHash,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO tokens (id, app, customer_id, name, scope, packages, hash, prefix, \
-                   created_at, expires_at, last_used_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let sql = r"
+            INSERT INTO tokens (
+                id, app, customer_id, name, scope, packages, hash, prefix, created_at, expires_at,
+                last_used_at
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ";
         let binds = binds![
-            token.id.as_str(),
-            app.as_str(),
-            token.customer.as_str(),
-            token.name.as_str(),
-            token.scope.as_str(),
-            Value::Json(document(&token.packages)?),
-            hash.as_bytes().to_vec(),
-            token.prefix.as_str(),
+            &token.id,
+            app,
+            &token.customer,
+            &token.name,
+            &token.scope,
+            &token.packages,
+            hash,
+            &token.prefix,
             token.created_at,
             token.expires_at,
             token.last_used_at,
@@ -41,7 +46,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The tokens of a customer, those of the rows that were merged into its row included,
+    /// Lists the tokens of a customer, those of the rows that were merged into its row included,
     /// newest first.
     ///
     /// # Errors
@@ -51,15 +56,20 @@ impl Tx {
         app: &AppSlug,
         customer: &CustomerId,
     ) -> Result<Vec<CustomerToken>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM tokens WHERE app = $1 AND customer_id IN ({}) \
-             ORDER BY id DESC",
-            rows_of("$1", "$2")
-        );
-        let rows = self
-            .fetch(&sql, binds![app.as_str(), customer.as_str()])
-            .await?;
-        rows.iter().map(token_of).collect()
+        let sql = r"
+            SELECT
+                id, customer_id AS customer, name, scope, packages, prefix, created_at, expires_at,
+                last_used_at
+            FROM tokens
+            WHERE app = $1
+                AND customer_id IN (
+                    SELECT CAST($2 AS TEXT)
+                    UNION ALL
+                    SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+                )
+            ORDER BY id DESC
+        ";
+        self.fetch(sql, binds![app, customer]).await
     }
 
     /// Keeps a token under another hash.
@@ -72,20 +82,17 @@ impl Tx {
         token: &CustomerToken,
         hash: &TokenHash,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE tokens SET hash = $3, prefix = $4, last_used_at = $5 \
-                   WHERE app = $1 AND id = $2";
-        let binds = binds![
-            app.as_str(),
-            token.id.as_str(),
-            hash.as_bytes().to_vec(),
-            token.prefix.as_str(),
-            token.last_used_at,
-        ];
+        let sql = r"
+            UPDATE tokens
+            SET hash = $3, prefix = $4, last_used_at = $5
+            WHERE app = $1 AND id = $2
+        ";
+        let binds = binds![app, &token.id, hash, &token.prefix, token.last_used_at];
         self.execute(sql, binds).await?;
         Ok(())
     }
 
-    /// Removes a token of a customer; whether there was one.
+    /// Removes a token of a customer; `false` if there was none.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -95,25 +102,16 @@ impl Tx {
         customer: &CustomerId,
         id: &TokenId,
     ) -> Result<bool, StoreError> {
-        let sql = format!(
-            "DELETE FROM tokens WHERE app = $1 AND id = $2 AND customer_id IN ({})",
-            rows_of("$1", "$3")
-        );
-        let binds = binds![app.as_str(), id.as_str(), customer.as_str()];
-        Ok(self.execute(&sql, binds).await? > 0)
+        let sql = r"
+            DELETE FROM tokens
+            WHERE app = $1
+                AND id = $3
+                AND customer_id IN (
+                    SELECT CAST($2 AS TEXT)
+                    UNION ALL
+                    SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+                )
+        ";
+        Ok(self.execute(sql, binds![app, customer, id]).await? > 0)
     }
-}
-
-pub(super) fn token_of(row: &Row) -> Result<CustomerToken, StoreError> {
-    Ok(CustomerToken {
-        id: row.parsed("id")?,
-        customer: row.parsed("customer_id")?,
-        name: row.text("name")?,
-        scope: row.text("scope")?,
-        packages: row.json("packages")?,
-        prefix: row.text("prefix")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.time_opt("expires_at")?,
-        last_used_at: row.time_opt("last_used_at")?,
-    })
 }

@@ -1,11 +1,9 @@
-//! When tokens were last used, and what webhook secrets have verified: written in sets, now and
-//! then, by whoever counted.
+//! Uses of tokens and of webhook secrets, written in sets, now and then, by the process that
+//! counted them.
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
-use super::driver::{Batch, Kind, binds};
+use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::id::{AdminTokenId, SecretId, TokenId};
 use crate::domain::time::Timestamp;
@@ -17,21 +15,21 @@ pub struct Uses {
     pub tokens: BTreeMap<TokenId, Timestamp>,
     /// The last use of admins' tokens.
     pub admin_tokens: BTreeMap<AdminTokenId, Timestamp>,
-    /// What webhook secrets have verified.
+    /// Webhooks that each webhook secret has verified.
     pub secrets: BTreeMap<SecretId, SecretUses>,
 }
 
 /// Uses of one webhook secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SecretUses {
-    /// How many webhooks it verified.
+    /// The number of webhooks that it verified.
     pub count: i64,
-    /// When the last of them came.
+    /// Time of the last of them.
     pub last_at: Timestamp,
 }
 
 impl Uses {
-    /// Whether there is nothing to write.
+    /// Returns true if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty() && self.admin_tokens.is_empty() && self.secrets.is_empty()
     }
@@ -62,53 +60,72 @@ impl Uses {
     }
 }
 
+record! {
+    struct LastUse<'a> {
+        id: &'a str,
+        last_at: Timestamp,
+    }
+}
+
+record! {
+    struct MoreUses<'a> {
+        id: &'a SecretId,
+        more: i64,
+        last_at: Timestamp,
+    }
+}
+
 impl Tx {
-    /// Writes uses. What does not exist any more is passed over, and no time goes back.
+    /// Writes uses. Those of a token or secret that no longer exists are passed over, and no time
+    /// goes back.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn usage_add(&mut self, uses: &Uses) -> Result<(), StoreError> {
-        let tokens = uses.tokens.iter().map(|(id, at)| (id.as_str(), *at));
-        self.last_used("tokens", tokens).await?;
-        let admin_tokens = uses.admin_tokens.iter().map(|(id, at)| (id.as_str(), *at));
-        self.last_used("admin_tokens", admin_tokens).await?;
-        let mut rows = Batch::new(&[
-            ("id", Kind::Text),
-            ("more", Kind::Int),
-            ("last_at", Kind::Time),
-        ]);
-        for (id, uses) in &uses.secrets {
-            rows.row([json!(id), json!(uses.count), json!(uses.last_at)]);
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let sql = "UPDATE endpoint_secrets SET uses = uses + new.more, \
-                   last_used_at = CASE WHEN last_used_at > new.last_at \
-                   THEN last_used_at ELSE new.last_at END \
-                   FROM {rows} AS new WHERE endpoint_secrets.id = new.id";
-        self.execute(sql, binds![rows]).await?;
-        Ok(())
-    }
+        let tokens = uses.tokens.iter().map(|(id, at)| LastUse {
+            id: id.as_str(),
+            last_at: *at,
+        });
+        let tokens: Rows<LastUse<'_>> = tokens.collect();
+        let sql = r"
+            UPDATE tokens
+            SET last_used_at = new.last_at
+            FROM {rows} AS new
+            WHERE tokens.id = new.id AND (last_used_at IS NULL OR last_used_at < new.last_at)
+        ";
+        self.execute(sql, binds![tokens]).await?;
 
-    async fn last_used<'a>(
-        &mut self,
-        table: &'static str,
-        uses: impl Iterator<Item = (&'a str, Timestamp)> + Send,
-    ) -> Result<(), StoreError> {
-        let mut rows = Batch::new(&[("id", Kind::Text), ("last_at", Kind::Time)]);
-        for (id, at) in uses {
-            rows.row([json!(id), json!(at)]);
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let sql = format!(
-            "UPDATE {table} SET last_used_at = new.last_at FROM {{rows}} AS new \
-             WHERE {table}.id = new.id \
-             AND (last_used_at IS NULL OR last_used_at < new.last_at)"
-        );
-        self.execute(&sql, binds![rows]).await?;
+        let tokens = uses.admin_tokens.iter().map(|(id, at)| LastUse {
+            id: id.as_str(),
+            last_at: *at,
+        });
+        let tokens: Rows<LastUse<'_>> = tokens.collect();
+        let sql = r"
+            UPDATE admin_tokens
+            SET last_used_at = new.last_at
+            FROM {rows} AS new
+            WHERE admin_tokens.id = new.id AND (last_used_at IS NULL OR last_used_at < new.last_at)
+        ";
+        self.execute(sql, binds![tokens]).await?;
+
+        let secrets = uses.secrets.iter().map(|(id, uses)| MoreUses {
+            id,
+            more: uses.count,
+            last_at: uses.last_at,
+        });
+        let secrets: Rows<MoreUses<'_>> = secrets.collect();
+        let sql = r"
+            UPDATE endpoint_secrets
+            SET
+                uses = uses + new.more,
+                last_used_at = CASE
+                    WHEN last_used_at > new.last_at THEN last_used_at
+                    ELSE new.last_at
+                END
+            FROM {rows} AS new
+            WHERE endpoint_secrets.id = new.id
+        ";
+        self.execute(sql, binds![secrets]).await?;
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Tries one message or one batch, and decides how the queue settles it.
 
+use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -8,30 +9,22 @@ use tracing::{debug, error, warn};
 
 use super::Worker;
 use super::pause::Pause;
+use super::stop::Stop;
 use crate::causes::chain;
 use crate::domain::event::EventError;
 use crate::domain::retry::delay_after;
-use crate::pipeline::process::{self, Disposition};
+use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
 use crate::queue::{Delivery, Message, Settlement};
-use crate::store::StoreError;
 
 /// How often a message that the broker dead-lettered is tried alone. One that kills the process
 /// each time is recorded after that.
 const TRIES_ALONE: u32 = 3;
 
-/// The reason why a batch was not processed, for which no message is to blame.
-pub(super) enum Stop {
-    /// The process is shutting down.
-    Shutdown,
-    /// The store did not answer for longer than the worker waits.
-    StoreAway,
-}
-
 /// A failed try to process a batch.
 enum TryError {
     /// The store is away; no message is to blame.
-    StoreAway(StoreError),
+    StoreAway(ProcessError),
     /// Some message makes the batch fail.
     Failed(EventError),
 }
@@ -179,7 +172,11 @@ impl Worker {
     }
 
     /// Waits before the next try, until the outage exceeds the limit.
-    async fn wait_out_outage(&self, outage: &mut Outage, error: &StoreError) -> Result<(), Stop> {
+    async fn wait_out_outage(
+        &self,
+        outage: &mut Outage,
+        error: &(dyn Error + Sync),
+    ) -> Result<(), Stop> {
         warn!(
             error = chain(error),
             "the store did not answer; trying again"

@@ -13,6 +13,7 @@
 
 mod attempts;
 mod pause;
+mod stop;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::clock::Clock;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::{Store, StoreError};
-use attempts::Stop;
 use pause::Pause;
+use stop::Stop;
 
 /// Most messages of one transaction. That spreads the cost of the statements thinly enough, and the
 /// batches of several workers still run side by side (`pipeline::process`).

@@ -24,7 +24,10 @@ fn beside(server: &TestServer) -> BTreeMap<OsString, OsString> {
 async fn the_description_is_printed_as_it_is_served() {
     let output = tollgate(&["openapi"], BTreeMap::new()).await;
     assert!(output.status.success(), "{}", err(&output));
-    assert_eq!(out(&output).trim_end(), tollgate::http::openapi::document());
+    assert_eq!(
+        out(&output).trim_end(),
+        tollgate::http::description::document()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,8 @@ use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Act, GotOrCreated, Order, SameEmail};
+use tollgate::pipeline::customers::{self, Act, GotOrCreated, SameEmail};
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
 use tollgate::queue::Message;
@@ -280,7 +281,7 @@ async fn fifty_concurrent_get_or_create_calls_get_the_same_customer() {
     let mut created = 0;
     for answer in join_all(calls).await {
         match answer {
-            GotOrCreated::Got(customer) => ids.insert(customer.id),
+            GotOrCreated::Got(found) => ids.insert(found.customer.id),
             GotOrCreated::Created(new) => {
                 created += 1;
                 ids.insert(new.customer.id)

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tollgate::config::{
-    Config, ConfigErrors, Database, Loaded, LogFormat, ProblemKind, Source, report,
-};
+use tollgate::config::report::report;
+use tollgate::config::{Config, ConfigErrors, Database, Loaded, LogFormat, ProblemKind, Source};
 use tollgate::domain::access::plan::PackageGrant;
 
 /// 32 zero bytes.

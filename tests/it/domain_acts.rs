@@ -14,7 +14,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::STRIPE;
 use uuid::Uuid;
 
-use crate::convergence_rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
+use crate::convergence::rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
 
 const X: &str = "x@example.com";
 const Y: &str = "y@example.com";

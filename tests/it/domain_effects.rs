@@ -11,7 +11,7 @@ use tollgate::domain::policy::{
     OnPaymentFailed, Policy, Span,
 };
 
-use crate::convergence_rig::{
+use crate::convergence::rig::{
     at, contact, disputed, failed, paid, pair, refunded, stripe, sub, sub_of,
 };
 use crate::domain_acts::{Desk, names};

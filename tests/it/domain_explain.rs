@@ -11,7 +11,7 @@ use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
 };
 
-use crate::convergence_rig::{
+use crate::convergence::rig::{
     NOW, at, contact, disputed, failed, paid, pair, refunded, removed, stripe, sub, sub_of,
 };
 use crate::domain_acts::Desk;

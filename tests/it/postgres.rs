@@ -17,11 +17,11 @@ use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, Order, SameEmail};
+use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::licenses::{self, LicenseOrder};
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
-use tollgate::pipeline::tokens::{self, TokenError, TokenOrder};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
@@ -169,13 +169,13 @@ async fn a_database_that_is_away_passes_and_what_it_refuses_does_not() {
 
     let nobody = "cust_00000000000000000000000000000000".parse().unwrap();
     let mut tx = store.begin().await.unwrap();
-    let wanted = TokenOrder::default();
-    let refused = tokens::issue(&mut tx, &order(), &nobody, wanted)
-        .await
-        .unwrap_err();
-    let TokenError::Store(refused) = refused else {
-        panic!("{refused:?}")
+    let grant = PackageGrant {
+        package: "acme/tool".to_owned(),
+        constraint: "*".to_owned(),
     };
+    let app = AppSlug::default_app();
+    let refused = tx.grant_put(&app, &nobody, &[grant], now()).await;
+    let refused = refused.unwrap_err();
     assert!(!refused.is_passing(), "{refused:?}");
     drop(tx);
 
@@ -375,7 +375,6 @@ async fn use_everything(store: &Store) {
         expires_at: None,
         metadata: serde_json::Map::new(),
     };
-    licenses::issue(&mut tx, &order(), license).await.unwrap();
     tx.stats_customers(Some(&app)).await.unwrap();
     tx.license_list(&app, &LicenseFilter::default(), &page)
         .await
@@ -410,6 +409,7 @@ async fn use_everything(store: &Store) {
     tx.package_holders(&app, "acme/tool", &page).await.unwrap();
     assert!(!tx.replay_is_open(now()).await.unwrap());
     tx.commit().await.unwrap();
+    licenses::issue(store, &order(), license).await.unwrap();
     customers::delete(store, &order(), id, Deletion::Permanent)
         .await
         .unwrap();

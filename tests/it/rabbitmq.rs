@@ -3,5 +3,6 @@
 pub(crate) mod outages;
 mod rig;
 mod roles;
+mod tls;
 pub(crate) mod topology;
 mod worker;

@@ -13,6 +13,7 @@ use crate::domain::access::release::Release;
 use crate::domain::access::token::CustomerToken;
 use crate::domain::customer::row::{Derived, PackageVersion, Status};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The stable code of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -38,35 +39,19 @@ pub enum AccessCode {
     VersionNotFrozen,
 }
 
+words!(AccessCode, all {
+    Ok = "ok",
+    TokenUnknown = "token_unknown",
+    TokenExpired = "token_expired",
+    TokenScope = "token_scope",
+    PackageNotGranted = "package_not_granted",
+    VersionNotAllowed = "version_not_allowed",
+    CustomerSuspended = "customer_suspended",
+    CustomerExpired = "customer_expired",
+    VersionNotFrozen = "version_not_frozen",
+});
+
 impl AccessCode {
-    /// All, in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
-        Self::Ok,
-        Self::TokenUnknown,
-        Self::TokenExpired,
-        Self::TokenScope,
-        Self::PackageNotGranted,
-        Self::VersionNotAllowed,
-        Self::CustomerSuspended,
-        Self::CustomerExpired,
-        Self::VersionNotFrozen,
-    ];
-
-    /// The word in JSON and in headers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::TokenUnknown => "token_unknown",
-            Self::TokenExpired => "token_expired",
-            Self::TokenScope => "token_scope",
-            Self::PackageNotGranted => "package_not_granted",
-            Self::VersionNotAllowed => "version_not_allowed",
-            Self::CustomerSuspended => "customer_suspended",
-            Self::CustomerExpired => "customer_expired",
-            Self::VersionNotFrozen => "version_not_frozen",
-        }
-    }
-
     /// True if access is allowed.
     pub fn is_allowed(self) -> bool {
         self == Self::Ok

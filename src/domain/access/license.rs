@@ -8,15 +8,14 @@
 //! Keys are stored in plain text. They are the goods, not a secret of the seller: support looks
 //! them up, lists show them, and a customer who lost one gets the same key again. A key opens
 //! nothing here; checking one requires an admin token.
-use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::customer::row::{Customer, Status};
-use crate::domain::id::{CustomerId, IdError, LicenseId};
+use crate::domain::id::{CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The number of random bytes in a generated key.
 pub const KEY_BYTES: usize = 25;
@@ -81,19 +80,11 @@ pub enum LicenseStatus {
     Expired,
 }
 
-impl LicenseStatus {
-    /// All, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Revoked, Self::Expired];
-
-    /// The name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-        }
-    }
-}
+words!(LicenseStatus, or "a status (active, revoked or expired)" {
+    Active = "active",
+    Revoked = "revoked",
+    Expired = "expired",
+});
 
 /// The stable code of the answer to "is this licence valid?"
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -114,6 +105,16 @@ pub enum LicenseCode {
     /// Its customer is expired.
     CustomerExpired,
 }
+
+words!(LicenseCode, all {
+    Ok = "ok",
+    LicenseUnknown = "license_unknown",
+    LicenseRevoked = "license_revoked",
+    LicenseExpired = "license_expired",
+    CustomerDeleted = "customer_deleted",
+    CustomerSuspended = "customer_suspended",
+    CustomerExpired = "customer_expired",
+});
 
 impl LicenseCode {
     /// True if the licence is valid.
@@ -150,22 +151,6 @@ impl License {
             Status::Suspended => LicenseCode::CustomerSuspended,
             Status::Expired => LicenseCode::CustomerExpired,
         }
-    }
-}
-
-impl FromStr for LicenseStatus {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| IdError::new(text, "a status (active, revoked or expired)"))
-    }
-}
-
-impl fmt::Display for LicenseStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

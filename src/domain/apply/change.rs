@@ -12,6 +12,7 @@ use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The outcome of an event and its changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,17 +53,12 @@ pub enum IgnoreCode {
     ApiKeyNeeded,
 }
 
-impl IgnoreCode {
-    /// Returns the stable code in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoFacts => "no_facts",
-            Self::ReferencesOnly => "references_only",
-            Self::CustomerDeleted => "customer_deleted",
-            Self::ApiKeyNeeded => "api_key_needed",
-        }
-    }
-}
+words!(IgnoreCode, all {
+    NoFacts = "no_facts",
+    ReferencesOnly = "references_only",
+    CustomerDeleted = "customer_deleted",
+    ApiKeyNeeded = "api_key_needed",
+});
 
 /// One change of one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::access::plan::Plans;
+use crate::domain::access::plan::{Entitlement, Plans};
 use crate::domain::billing::assessment::{Assessment, assessment};
 use crate::domain::billing::history::{
     DisputeHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
+use crate::domain::customer::flag::FlagHolder;
+use crate::domain::customer::kept_flag::KeptFlag;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
@@ -40,6 +42,8 @@ pub struct WorkingSet {
     pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
+    /// Derived rows of customers as they were loaded.
+    pub loaded: BTreeMap<CustomerId, DerivedRows>,
     /// The keys of what changed since it was loaded.
     pub changed: Changed,
 }
@@ -110,7 +114,29 @@ pub struct Changed {
     pub customers: BTreeSet<CustomerId>,
 }
 
+/// Rows that a store derives of a customer and keeps beside it, so that customers are found by
+/// them. A store writes them only if they differ from those that were loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DerivedRows {
+    /// The prices that count.
+    pub entitlements: BTreeSet<Entitlement>,
+    /// The flags.
+    pub flags: BTreeSet<KeptFlag>,
+}
+
 impl WorkingSet {
+    /// The derived rows of a customer as it is now. A merged row has none: those of the row shown
+    /// instead count.
+    pub fn derived_rows(&self, id: &CustomerId) -> DerivedRows {
+        let row = self.customers.get(id).filter(|it| it.merged_into.is_none());
+        DerivedRows {
+            entitlements: row
+                .map(|it| it.derived.entitlements.clone())
+                .unwrap_or_default(),
+            flags: self.kept_flags(&FlagHolder::Customer(id.clone())),
+        }
+    }
+
     /// Creates an empty working set.
     pub fn new(policy: Policy, plans: Plans) -> Self {
         Self {

@@ -11,6 +11,7 @@ use crate::domain::billing::history::{Mark, SubscriptionHistory};
 use crate::domain::id::ObjectKey;
 use crate::domain::policy::{OnCollectionPause, OnPause, OnPaymentFailed, Policy};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The assessment of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,19 +57,14 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
-    /// Returns the name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Failing => "failing",
-            Self::Paused => "paused",
-            Self::Pending => "pending",
-            Self::Ended => "ended",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+words!(Standing, all {
+    Good = "good",
+    Failing = "failing",
+    Paused = "paused",
+    Pending = "pending",
+    Ended = "ended",
+    Unknown = "unknown",
+});
 
 /// The result of billing for a subscription or a customer, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,17 +80,12 @@ pub enum Verdict {
     Ended,
 }
 
-impl Verdict {
-    /// Returns the name in the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Failing => "failing",
-            Self::Paused => "paused",
-            Self::Ended => "ended",
-        }
-    }
-}
+words!(Verdict, all {
+    Good = "good",
+    Failing = "failing",
+    Paused = "paused",
+    Ended = "ended",
+});
 
 /// Assesses a subscription. `removed_at` is the time at which the provider deleted its account,
 /// even if the subscription became known only later.

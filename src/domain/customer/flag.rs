@@ -16,6 +16,7 @@ use crate::domain::access::plan::Entitlement;
 use crate::domain::access::plan::{Plans, grants};
 use crate::domain::id::{CustomerId, IdError, ObjectKey};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// One thing that a person should look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,21 +63,20 @@ pub enum FlagKind {
     AccountDeleted,
 }
 
-impl FlagKind {
-    /// All, in the order in which they are listed.
-    pub const ALL: [Self; 10] = [
-        Self::Ambiguous,
-        Self::UnknownStatus,
-        Self::ItemsIncomplete,
-        Self::UnmappedPrice,
-        Self::OpenDispute,
-        Self::FullRefund,
-        Self::Unlinked,
-        Self::ApiKeyNeeded,
-        Self::ReleasesUnknown,
-        Self::AccountDeleted,
-    ];
+words!(FlagKind, or "a kind of flags" {
+    Ambiguous = "ambiguous",
+    UnknownStatus = "unknown_status",
+    ItemsIncomplete = "items_incomplete",
+    UnmappedPrice = "unmapped_price",
+    OpenDispute = "open_dispute",
+    FullRefund = "full_refund",
+    Unlinked = "unlinked",
+    ApiKeyNeeded = "api_key_needed",
+    ReleasesUnknown = "releases_unknown",
+    AccountDeleted = "account_deleted",
+});
 
+impl FlagKind {
     /// True for set-up mistakes, which are derived on reading: a new plan or release fixes them for
     /// everybody at once.
     pub const fn is_of_set_up(self) -> bool {
@@ -91,30 +91,6 @@ impl FlagKind {
             | Self::ApiKeyNeeded
             | Self::AccountDeleted => false,
         }
-    }
-
-    /// The name in the API and the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ambiguous => "ambiguous",
-            Self::UnknownStatus => "unknown_status",
-            Self::ItemsIncomplete => "items_incomplete",
-            Self::UnmappedPrice => "unmapped_price",
-            Self::OpenDispute => "open_dispute",
-            Self::FullRefund => "full_refund",
-            Self::Unlinked => "unlinked",
-            Self::ApiKeyNeeded => "api_key_needed",
-            Self::ReleasesUnknown => "releases_unknown",
-            Self::AccountDeleted => "account_deleted",
-        }
-    }
-}
-
-impl FromStr for FlagKind {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| IdError::new(text, "a kind of flags"))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::flag::{Flag, unmapped};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,16 +152,13 @@ pub enum AdminHold {
     },
 }
 
-impl AdminHold {
-    /// Returns the name of the status that it leads to.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Suspended { .. } => "suspended",
-            Self::Frozen { .. } => "frozen",
-            Self::Expired { .. } => "expired",
-        }
-    }
+words!(&AdminHold {
+    Suspended = "suspended",
+    Frozen = "frozen",
+    Expired = "expired",
+});
 
+impl AdminHold {
     /// Returns the time at which the admin set it, by the local clock.
     pub const fn since(&self) -> Timestamp {
         match self {
@@ -268,17 +266,12 @@ pub enum Status {
     Expired,
 }
 
-impl Status {
-    /// Returns the name in the API and the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Frozen { .. } => "frozen",
-            Self::Suspended => "suspended",
-            Self::Expired => "expired",
-        }
-    }
-}
+words!(Status {
+    Active = "active",
+    Suspended = "suspended",
+    Frozen = "frozen",
+    Expired = "expired",
+});
 
 /// A hold: a reason why a customer does not have full access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -294,14 +287,9 @@ pub enum Hold {
     Refund,
 }
 
-impl Hold {
-    /// Returns the name in the API and the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Billing => "billing",
-            Self::Manual => "manual",
-            Self::Dispute => "dispute",
-            Self::Refund => "refund",
-        }
-    }
-}
+words!(Hold, all {
+    Billing = "billing",
+    Manual = "manual",
+    Dispute = "dispute",
+    Refund = "refund",
+});

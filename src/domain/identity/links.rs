@@ -19,6 +19,7 @@ use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The address by which an account is linked to its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,6 +329,13 @@ pub enum Tie {
     /// It follows nothing and is a customer of its own.
     Own,
 }
+
+words!(&Tie {
+    Pin = "pin",
+    ExternalId = "external_id",
+    Email = "email",
+    Own = "own",
+});
 
 /// Returns how these accounts were linked to their customers. The working set must contain all
 /// accounts whose first addresses are those of these accounts, and all rows that could match.

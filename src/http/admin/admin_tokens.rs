@@ -8,22 +8,79 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, List, Paging, PagingQuery};
-use super::view::AdminTokenView;
-use super::{FieldErrors, checked, order_in, order_of};
-use crate::domain::id::{AdminTokenId, AppSlug};
+use crate::domain::access::token::AdminToken;
+use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate::{self, FieldError};
+use crate::http::api::list::{self, List, Paging, PagingQuery};
+use crate::http::api::{order_of, time};
+use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::tokens::{self, AdminTokenOrder, MAX_DAYS};
-use crate::store::Tx;
+use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
+use crate::pipeline::apps::{self, AppError};
+use crate::store::Store;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(revoke));
-    openapi::resource("admin-tokens", "Who may use this API.", routes)
+    openapi::resource("admin-tokens", "Tokens for this API.", routes)
+}
+
+fn token_not_found() -> ApiError {
+    ApiError::not_found("token_not_found", "there is no such admin token")
+}
+
+/// The fault of a body that names an app which is not there.
+fn no_app() -> FieldError {
+    FieldError::new("app", "must be the slug of an app")
+}
+
+impl From<AdminTokenError> for ApiError {
+    fn from(error: AdminTokenError) -> Self {
+        match error {
+            AdminTokenError::NoApp => Self::invalid(vec![no_app()]),
+            AdminTokenError::NotFound => token_not_found(),
+            AdminTokenError::Store(error) => error.into(),
+            AdminTokenError::Random(error) => error.into(),
+        }
+    }
+}
+
+/// An admin token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AdminToken)]
+struct AdminTokenView {
+    #[schema(examples("atok_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    id: String,
+    #[schema(examples("deploy script"))]
+    name: String,
+    #[schema(schema_with = words::role)]
+    role: &'static str,
+    app: Option<String>,
+    prefix: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
+}
+
+impl From<AdminToken> for AdminTokenView {
+    fn from(token: AdminToken) -> Self {
+        Self {
+            id: token.id.into(),
+            name: token.name,
+            role: token.role.as_str(),
+            app: token.app.map(Into::into),
+            prefix: token.prefix,
+            created_at: token.created_at.to_string(),
+            expires_at: time(token.expires_at),
+            last_used_at: time(token.last_used_at),
+        }
+    }
 }
 
 /// Lists admin tokens.
@@ -38,39 +95,38 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<AdminTokenView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let part = tx.admin_token_list(admin.app.as_ref(), &paging.0).await?;
+    let part = admin_tokens::list(&state.store, admin.app.as_ref(), &paging.0).await?;
     Ok(paging.answer(list::map(part, AdminTokenView::from)))
 }
 
-/// A token to make.
+/// A token to issue.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AdminTokenBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("deploy script"))]
     name: String,
     #[schema(schema_with = words::role)]
     role: String,
-    /// The one app that it is for; that of the asking token unless given.
+    /// The one app that it is good for; by default that of the token which makes it.
     #[schema(examples("default"))]
     app: Option<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(minimum = 1, maximum = 3650)]
     expires_in_days: Option<u32>,
 }
 
-/// A token that was just made, with the one showing of its text.
+/// A token that was just issued, with its text, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewAdminToken)]
 struct NewAdminTokenView {
     #[serde(flatten)]
     view: AdminTokenView,
-    /// It is shown only here.
+    /// The text of the token, which is shown only here.
     token: String,
 }
 
-/// Makes an admin token. Needs an owner.
+/// Issues an admin token. Needs an owner.
 #[utoipa::path(
     post,
     path = "/admin-tokens",
@@ -83,12 +139,11 @@ async fn create(
     ValidJson(body): ValidJson<AdminTokenBody>,
 ) -> Result<(StatusCode, Json<NewAdminTokenView>), ApiError> {
     admin.require(Role::Owner)?;
-    let mut tx = state.store.begin().await?;
     let mut field_errors = FieldErrors::default();
     let name = field_errors.note(checked("name", validate::line(&body.name)));
     let role = body.role.parse::<Role>().map_err(|error| error.to_string());
     let role = field_errors.note(checked("role", role));
-    let app = field_errors.note(bound_to(&mut tx, &admin, body.app.as_deref()).await?);
+    let app = field_errors.note(bound_to(&state.store, &admin, body.app.as_deref()).await?);
     let expires_in_days = field_errors.note(days(body.expires_in_days));
     let (name, role) = field_errors.finish(name.zip(role))?;
     let wanted = AdminTokenOrder {
@@ -97,13 +152,11 @@ async fn create(
         app: app.flatten(),
         expires_in_days: expires_in_days.flatten(),
     };
-    let audited_in = wanted.app.clone().unwrap_or_else(AppSlug::default_app);
-    let order = order_in(&admin, &state, audited_in);
-    let (token, text) = tokens::issue_admin(&mut tx, &order, wanted).await?;
-    tx.commit().await?;
+    let order = order_of(&admin, &state);
+    let issued = admin_tokens::issue(&state.store, &order, wanted).await?;
     let token = NewAdminTokenView {
-        view: token.into(),
-        token: text.expose().to_owned(),
+        view: issued.token.into(),
+        token: issued.text.expose().to_owned(),
     };
     Ok((StatusCode::CREATED, Json(token)))
 }
@@ -111,7 +164,7 @@ async fn create(
 /// The app that a new token is bound to: the one that is named, else that of the token which
 /// makes it. The store's error outside, what is wrong with the field inside.
 async fn bound_to(
-    tx: &mut Tx,
+    store: &Store,
     admin: &Admin,
     slug: Option<&str>,
 ) -> Result<Result<Option<AppSlug>, FieldError>, ApiError> {
@@ -119,11 +172,14 @@ async fn bound_to(
         return Ok(Ok(admin.app.clone()));
     };
     let found = match slug.parse::<AppSlug>() {
-        Ok(slug) if admin.may_see(&slug) => tx.app_find(&slug).await?,
-        Ok(_) | Err(_) => None,
+        Ok(slug) if admin.may_see(&slug) => apps::find(store, &slug).await,
+        Ok(_) | Err(_) => Err(AppError::NotFound),
     };
-    let app = found.ok_or_else(|| FieldError::new("app", "must be the slug of an app"));
-    Ok(app.map(|app| Some(app.slug)))
+    match found {
+        Ok(app) => Ok(Ok(Some(app.slug))),
+        Err(AppError::NotFound) => Ok(Err(no_app())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
@@ -136,11 +192,11 @@ fn days(days: Option<u32>) -> Result<Option<u32>, FieldError> {
     }
 }
 
-/// Ends an admin token. Needs an owner.
+/// Revokes an admin token. Needs an owner.
 #[utoipa::path(
     delete,
     path = "/admin-tokens/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(
     State(state): State<AppState>,
@@ -148,13 +204,8 @@ async fn revoke(
     ValidPath(id): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let unknown = || ApiError::not_found("token_not_found", "there is no such admin token");
-    let id: AdminTokenId = id.parse().map_err(|_| unknown())?;
-    let mut tx = state.store.begin().await?;
+    let id = id.parse().map_err(|_| token_not_found())?;
     let order = order_of(&admin, &state);
-    if !tokens::revoke_admin(&mut tx, order, &id, admin.app.as_ref()).await? {
-        return Err(unknown());
-    }
-    tx.commit().await?;
+    admin_tokens::revoke(&state.store, &order, &id, admin.app.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,22 +3,21 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::view::AppView;
-use super::{FieldErrors, checked, order_in};
 use crate::domain::id::AppSlug;
-use crate::domain::policy::Policy;
 use crate::domain::role::Role;
 use crate::domain::validate;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{order_in, visible_app, visible_slug};
+use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::store::{App, Tx};
+use crate::pipeline::apps;
+use crate::store::App;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -27,21 +26,26 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("apps", "Tenants.", routes)
 }
 
-pub(in crate::http) fn app_not_found() -> ApiError {
-    ApiError::not_found("app_not_found", "there is no such app")
+/// An app.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = App)]
+struct AppView {
+    #[schema(examples("acme"))]
+    slug: String,
+    #[schema(examples("Acme Inc"))]
+    name: String,
+    #[schema(format = DateTime)]
+    created_at: String,
 }
 
-/// The app of a path, if the token may see it.
-pub(in crate::http) async fn visible_app(
-    tx: &mut Tx,
-    admin: &Admin,
-    slug: &str,
-) -> Result<App, ApiError> {
-    let slug: AppSlug = slug.parse().map_err(|_| app_not_found())?;
-    if !admin.may_see(&slug) {
-        return Err(app_not_found());
+impl From<App> for AppView {
+    fn from(app: App) -> Self {
+        Self {
+            slug: app.slug.into(),
+            name: app.name,
+            created_at: app.created_at.to_string(),
+        }
     }
-    tx.app_find(&slug).await?.ok_or_else(app_not_found)
 }
 
 /// Lists the apps that the token may see.
@@ -56,7 +60,7 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<AppView>>, ApiError> {
-    let mut all = state.store.read().await?.app_list().await?;
+    let mut all = apps::list(&state.store).await?;
     all.retain(|app| admin.may_see(&app.slug));
     let all: Vec<AppView> = all.into_iter().map(AppView::from).collect();
     Ok(paging.cut(all, |app| app.slug.clone()))
@@ -73,23 +77,22 @@ async fn show(
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
 ) -> Result<Json<AppView>, ApiError> {
-    let mut tx = state.store.read().await?;
-    Ok(Json(visible_app(&mut tx, &admin, &slug).await?.into()))
+    Ok(Json(visible_app(&state, &admin, &slug).await?.into()))
 }
 
-/// An app to make.
+/// An app to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AppBody {
-    /// Names the app in paths, for ever.
+    /// The name of the app in paths. It cannot be changed.
     #[schema(examples("acme"))]
     slug: String,
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
 
-/// Makes an app. Needs an owner of all apps.
+/// Creates an app. Needs an owner of all apps.
 #[utoipa::path(
     post,
     path = "/apps",
@@ -119,23 +122,8 @@ async fn create(
     let slug = field_errors.note(checked("slug", slug));
     let name = field_errors.note(checked("name", validate::line(&body.name)));
     let (slug, name) = field_errors.finish(slug.zip(name))?;
-    let order = order_in(&admin, &state, slug.clone());
-    let app = App {
-        slug,
-        name,
-        policy: Policy::default(),
-        created_at: order.now,
-    };
-    let mut tx = state.store.begin().await?;
-    if !tx.app_add(&app).await? {
-        return Err(ApiError::conflict(
-            "app_exists",
-            "there is an app of this slug",
-        ));
-    }
-    let details = json!({"slug": app.slug, "from": null, "to": app.name});
-    order.audit(&mut tx, None, "app_create", details).await?;
-    tx.commit().await?;
+    let order = order_in(&admin, &state, slug);
+    let app = apps::create(&state.store, &order, name).await?;
     Ok((StatusCode::CREATED, Json(app.into())))
 }
 
@@ -143,7 +131,7 @@ async fn create(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NameBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
     name: String,
 }
@@ -164,14 +152,9 @@ async fn rename(
     admin.require(Role::Owner)?;
     let name = checked("name", validate::line(&body.name));
     let name = name.map_err(|fault| ApiError::invalid(vec![fault]))?;
-    let mut tx = state.store.begin().await?;
-    let app = visible_app(&mut tx, &admin, &slug).await?;
-    tx.app_rename(&app.slug, &name).await?;
-    let order = order_in(&admin, &state, app.slug.clone());
-    let details = json!({"from": app.name, "to": name});
-    order.audit(&mut tx, None, "app_rename", details).await?;
-    tx.commit().await?;
-    Ok(Json(App { name, ..app }.into()))
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    let app = apps::rename(&state.store, &order, name).await?;
+    Ok(Json(app.into()))
 }
 
 /// Deletes an app with all that is in it. Needs an owner.
@@ -179,7 +162,7 @@ async fn rename(
     delete,
     path = "/apps/{slug}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`app_default`: this one always exists."),
     )
 )]
@@ -189,20 +172,8 @@ async fn delete(
     ValidPath(slug): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let mut tx = state.store.begin().await?;
-    let app = visible_app(&mut tx, &admin, &slug).await?;
-    if app.slug == AppSlug::default_app() {
-        return Err(ApiError::conflict(
-            "app_default",
-            "the app `default` always exists",
-        ));
-    }
-    tx.app_delete(&app.slug).await?;
-    // The app's own audit goes with it.
-    let order = order_in(&admin, &state, AppSlug::default_app());
-    let details = json!({"slug": app.slug, "from": app.name, "to": null});
-    order.audit(&mut tx, None, "app_delete", details).await?;
-    tx.commit().await?;
+    let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
+    apps::delete(&state.store, &order).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
     Ok(StatusCode::NO_CONTENT)

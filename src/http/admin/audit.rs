@@ -1,5 +1,5 @@
-//! The audit: who changed what, from what to what, because of which event. Entries are written
-//! with the changes that they tell of, in one transaction; nothing here changes any.
+//! The audit: every change, who made it and because of which event. Entries are written in the
+//! transaction of the change that they describe; nothing here changes them.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,37 +9,38 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::{FieldErrors, instant, word_of};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::field_errors::{FieldErrors, instant, word_of};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState};
+use crate::pipeline::audit;
 use crate::store::{AuditFilter, AuditRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list));
-    openapi::resource("audit", "Who changed what.", routes)
+    openapi::resource("audit", "The audit: every change, and who made it.", routes)
 }
 
 /// One change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 struct AuditView {
-    /// Grows with time; not without gaps.
+    /// Grows with time, with gaps.
     id: i64,
     app: String,
     #[schema(format = DateTime)]
     at: String,
     /// `event:{provider}:{id}`, `admin:{token id}`, `admin:root` for `ADMIN_TOKEN`, `timer`, or
-    /// `operator` for who works at the machine.
+    /// `operator` for a command on the server.
     actor: String,
-    /// The provider's id of the event that did it.
+    /// The provider's id of the event that caused the change.
     event_id: Option<String>,
     customer_id: Option<String>,
     #[schema(examples("suspend", "token_create"))]
     operation: String,
-    /// From what to what, as the operation has it; never a secret.
+    /// The state before and after, in a form that depends on the operation; never a secret.
     #[schema(value_type = Object)]
     details: Value,
 }
@@ -59,7 +60,7 @@ impl AuditView {
     }
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct AuditQuery {
@@ -69,12 +70,12 @@ struct AuditQuery {
     operation: Option<String>,
     /// `event`, `admin`, `root`, `timer`, `operator`, or the id of an admin token.
     actor: Option<String>,
-    /// Only what this event changed.
+    /// Only changes made by this event.
     event_id: Option<String>,
-    /// Then or later.
+    /// Made at this time or later.
     #[param(format = DateTime)]
     since: Option<String>,
-    /// Before.
+    /// Made before this time.
     #[param(format = DateTime)]
     until: Option<String>,
 }
@@ -110,7 +111,6 @@ async fn list(
     Listing { paging, filter }: Listing<AuditQuery>,
 ) -> Result<Json<List<AuditView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let part = tx.audit_list(&app, &filter, &paging.0).await?;
+    let part = audit::list(&state.store, &app, &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, |record| AuditView::of(&app, record))))
 }

@@ -1,4 +1,4 @@
-//! The packages of an app, and who may have one.
+//! The packages of an app, and the customers who may have one.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,29 +7,35 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
 use super::packages::{PackageView, packages_of};
 use super::releases::package_of;
 use crate::domain::access::check::{Holder, decide};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{List, Paging, PagingQuery, map};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::store::{Granted, Listed, NamedPackage};
+use crate::pipeline::customers::CustomerPage;
+use crate::pipeline::packages;
+use crate::store::{Granted, NamedPackage};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(holders));
-    openapi::resource("catalogue", "All packages, and who may have one.", routes)
+    openapi::resource(
+        "catalogue",
+        "All packages, and the customers who may have one.",
+        routes,
+    )
 }
 
-/// A package that releases, plans or grants name.
+/// A package named by releases, plans or grants.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NamedPackage)]
 struct NamedPackageView {
     package: String,
-    /// How many releases are known.
+    /// The number of known releases.
     releases: i64,
 }
 
@@ -44,7 +50,7 @@ impl From<NamedPackage> for NamedPackageView {
 
 /// Lists all packages.
 ///
-/// Those that releases, plans or grants by hand name.
+/// Packages named by releases, plans or grants by hand.
 #[utoipa::path(
     get,
     path = "/packages",
@@ -56,13 +62,12 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<NamedPackageView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let all = tx.package_list(&admin.app_or_default()).await?;
+    let all = packages::list(&state.store, &admin.app_or_default()).await?;
     let all = all.into_iter().map(NamedPackageView::from).collect();
     Ok(paging.cut(all, |it| it.package.clone()))
 }
 
-/// A customer to whom a package is granted, and by what.
+/// A customer to whom a package is granted, and the grants.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PackageHolder)]
 struct HolderView {
@@ -72,7 +77,8 @@ struct HolderView {
     external_id: Option<String>,
     #[schema(schema_with = words::status)]
     status: &'static str,
-    /// Whether any version may be had now. A frozen customer may have none that was released.
+    /// True if some version may be had now. For a frozen customer, there may be none that was
+    /// released in time.
     allowed: bool,
     #[schema(schema_with = words::access_code)]
     code: &'static str,
@@ -105,7 +111,7 @@ impl HolderView {
     }
 }
 
-/// Lists who may have a package.
+/// Lists the customers who may have a package.
 ///
 /// The active and frozen customers to whom it is granted, by hand or by what they pay for.
 #[utoipa::path(
@@ -122,12 +128,9 @@ async fn holders(
 ) -> Result<Json<List<HolderView>>, ApiError> {
     let package = package_of(&vendor, &name)?;
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let part = tx.package_holders(&app, &package, &paging.0).await?;
-    let Listed { rows, total, next } = part;
-    let granted = tx.access_granted(&app, &rows).await?;
+    let page = packages::holders(&state.store, &app, &package, &paging.0).await?;
+    let CustomerPage { part, granted } = page;
     let now = state.clock.now();
     let view = |customer| HolderView::new(customer, &package, &granted, now);
-    let rows = rows.into_iter().map(view).collect();
-    Ok(paging.answer(Listed { rows, total, next }))
+    Ok(paging.answer(map(part, view)))
 }

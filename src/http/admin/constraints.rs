@@ -16,44 +16,48 @@ const MAX_VERSIONS: usize = 10_000;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(evaluate));
-    openapi::resource("constraints", "Composer's constraints, tried out.", routes)
+    openapi::resource(
+        "constraints",
+        "Trying out Composer's version constraints.",
+        routes,
+    )
 }
 
-/// What to try.
+/// A constraint and the versions to try it on.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EvaluateBody {
-    /// As Composer writes it.
+    /// A version constraint, as Composer writes it.
     #[schema(examples("^2.0"))]
     constraint: String,
     #[schema(max_items = 10_000, examples("2.1.0"))]
     versions: Vec<String>,
 }
 
-/// What a constraint lets through.
+/// The versions that a constraint allows.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Evaluation)]
 struct EvaluateView {
-    /// True; a constraint that is not is refused.
+    /// Always true: an invalid constraint is refused.
     valid: bool,
-    /// What the constraint means, in plain bounds.
+    /// The meaning of the constraint, in plain bounds.
     meaning: String,
     results: Vec<ResultView>,
 }
 
-/// What it says to one version.
+/// The result for one version.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EvaluationResult)]
 struct ResultView {
     version: String,
     allowed: bool,
-    /// Why the text is no version; such texts are never allowed.
+    /// The reason why the text is not a version; such texts are never allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     error: Option<String>,
 }
 
-/// Tells which versions a constraint lets through. A viewer is enough.
+/// Evaluates a constraint. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/constraints/evaluate",

@@ -2,19 +2,23 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::view::EventView;
-use super::{FieldErrors, instant, problem, word_of};
+use crate::domain::event::EventError;
+use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::api::{problem, time};
+use crate::http::field_errors::{FieldErrors, instant, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::pipeline::events;
 use crate::provider::Spec;
-use crate::store::EventFilter;
+use crate::store::{EventFilter, EventRecord};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -23,7 +27,87 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// An event of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventView {
+    #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
+    id: String,
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    #[schema(examples("default"))]
+    app: String,
+    account: Option<String>,
+    livemode: Option<bool>,
+    #[schema(examples("invoice.paid"))]
+    #[serde(rename = "type")]
+    event_type: String,
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+    #[schema(format = DateTime)]
+    received_at: String,
+    #[schema(format = DateTime)]
+    processed_at: Option<String>,
+    #[schema(schema_with = words::outcome)]
+    outcome: &'static str,
+    duplicates: i64,
+    attempts: i64,
+    error: Option<EventErrorView>,
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    customer_id: Option<String>,
+    /// The state before and after.
+    changes: Value,
+    /// The body as it was received. Only shown for a single event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    payload: Option<Value>,
+}
+
+/// The reason why an event was not applied.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventError)]
+pub(super) struct EventErrorView {
+    code: String,
+    detail: String,
+}
+
+impl From<EventError> for EventErrorView {
+    fn from(error: EventError) -> Self {
+        Self {
+            code: error.code,
+            detail: error.detail,
+        }
+    }
+}
+
+impl From<EventRecord> for EventView {
+    fn from(record: EventRecord) -> Self {
+        // Only JSON is accepted; what cannot be read all the same is shown as it is.
+        let payload = record
+            .payload
+            .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        Self {
+            id: record.key.id,
+            provider: record.key.provider,
+            app: record.key.app.into(),
+            account: record.account,
+            livemode: record.livemode,
+            event_type: record.event_type,
+            occurred_at: time(record.occurred_at),
+            received_at: record.received_at.to_string(),
+            processed_at: time(record.processed_at),
+            outcome: record.outcome.as_str(),
+            duplicates: record.duplicates,
+            attempts: record.attempts,
+            error: record.error.map(EventErrorView::from),
+            customer_id: record.customer.map(Into::into),
+            changes: record.changes,
+            payload,
+        }
+    }
+}
+
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EventQuery {
@@ -34,16 +118,16 @@ pub(super) struct EventQuery {
     pub(super) status: Option<String>,
     #[param(schema_with = words::provider)]
     pub(super) provider: Option<String>,
-    /// The whole type, as the provider has it.
+    /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
     #[param(example = "invoice.paid")]
     pub(super) event_type: Option<String>,
     /// Only events that concerned this customer.
     pub(super) customer_id: Option<String>,
-    /// Received then or later.
+    /// Received at this time or later.
     #[param(format = DateTime)]
     pub(super) since: Option<String>,
-    /// Received before.
+    /// Received before this time.
     #[param(format = DateTime)]
     pub(super) until: Option<String>,
 }
@@ -86,10 +170,7 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<EventQuery>,
 ) -> Result<Json<List<EventView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let part = tx
-        .event_list(&admin.app_or_default(), &filter, &paging.0)
-        .await?;
+    let part = events::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
@@ -104,11 +185,6 @@ async fn show(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<EventView>, ApiError> {
-    let found = state
-        .store
-        .read()
-        .await?
-        .event_find(&admin.app_or_default(), &id)
-        .await?;
+    let found = events::find(&state.store, &admin.app_or_default(), &id).await?;
     Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
 }

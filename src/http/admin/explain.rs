@@ -1,4 +1,4 @@
-//! Why a customer's status is what it is, in one call.
+//! Explaining a customer's status, in one call.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::shown_customer;
-use super::view::{self, FlagView};
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::explain::{
     AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
@@ -18,26 +16,23 @@ use crate::domain::customer::explain::{
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
-use crate::domain::time::Timestamp;
+use crate::http::api::flag::{FlagView, flags};
+use crate::http::api::{customer_id, time};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::pipeline::explain::{Explained, explained};
+use crate::pipeline::explain::{Explained, explain};
 use crate::store::EventRecord;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
     openapi::resource(
         "explanations",
-        "Why customers are shown as they are.",
+        "Explanations of a customer's status.",
         routes,
     )
 }
 
-fn time(at: Option<Timestamp>) -> Option<String> {
-    at.map(|at| at.to_string())
-}
-
-/// Why a customer is shown as it is.
+/// An explanation of a customer's status.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
 struct ExplanationView {
@@ -45,28 +40,28 @@ struct ExplanationView {
     #[schema(schema_with = words::status)]
     status: &'static str,
     status_reason: Option<String>,
-    /// When Tollgate gave it this status.
+    /// The time at which Tollgate gave it this status.
     #[schema(format = DateTime)]
     status_since: String,
     #[schema(format = DateTime)]
     frozen_at: Option<String>,
     #[schema(format = DateTime)]
     deleted_at: Option<String>,
-    /// Sentences, what decides first.
+    /// The explanation in sentences, the deciding ones first.
     summary: Vec<String>,
-    /// Everything that holds the customer.
+    /// All holds of the customer.
     holds: Vec<HoldView>,
-    /// An admin's reactivation that holds against the word of billing.
+    /// A reactivation by an admin that outweighs the verdict of billing.
     courtesy: Option<CourtesyView>,
-    /// Disputes and refunds that an admin waived.
+    /// The disputes and refunds that an admin waived.
     waived: Vec<String>,
     billing: BillingView,
     accounts: Vec<AccountView>,
     flags: Vec<FlagView>,
-    /// When the first of `next` comes.
+    /// The time of the first of `next`.
     #[schema(format = DateTime)]
     due_at: Option<String>,
-    /// What timers will do if nothing happens before, in order.
+    /// The next steps of the timers, in order, if nothing happens before.
     next: Vec<StepView>,
 }
 
@@ -76,44 +71,45 @@ struct ExplanationView {
 struct HoldView {
     #[schema(schema_with = words::hold)]
     hold: &'static str,
-    /// What it makes of the status by itself.
+    /// The status that this hold would give by itself.
     #[schema(schema_with = words::status)]
     status: &'static str,
     reason: Option<String>,
-    /// The status is this hold's: an admin's comes first, then the strictest.
+    /// True if this hold decides the status: a manual one comes first, then the strictest.
     decides: bool,
-    /// The provider's time; of an admin's hold Tollgate's.
+    /// The provider's time; for a manual hold, Tollgate's.
     #[schema(format = DateTime)]
     since: Option<String>,
     /// The dispute, or the charge or adjustment of a refund.
     subject: Option<String>,
-    /// The subscriptions that billing's hold rests on.
+    /// The subscriptions that a billing hold rests on.
     subscriptions: Vec<String>,
-    /// Who set an admin's hold.
+    /// The admin who set a manual hold.
     by: Option<String>,
     /// The newest events of a dispute or refund that changed something.
     events: Vec<DecidingEvent>,
 }
 
-/// An admin's reactivation against the word of billing.
+/// A reactivation by an admin that outweighs the verdict of billing.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CourtesyCause)]
 struct CourtesyView {
     #[schema(format = DateTime)]
     since: String,
-    /// It lasts while this is what billing says.
+    /// The verdict of billing; the courtesy lasts while it stays.
     #[schema(schema_with = words::verdict)]
     verdict: &'static str,
-    /// And until a subscription is good at an instant of the provider's time after this one.
+    /// It also ends once a subscription is good at a later instant of the provider's time than
+    /// this.
     #[schema(format = DateTime)]
     until_good_after: String,
 }
 
-/// What billing says.
+/// Billing's view of the customer.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BillingCause)]
 struct BillingView {
-    /// The best of the subscriptions that count; null if none does.
+    /// The best verdict of the subscriptions that count; null if none counts.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
     subscriptions: Vec<SubscriptionView>,
@@ -129,17 +125,17 @@ struct SubscriptionView {
     livemode: bool,
     /// The billing account that pays.
     account: Option<String>,
-    /// The provider's word; null while no known status was seen.
+    /// The provider's word for its status; null while none that Tollgate knows was seen.
     status: Option<String>,
     #[schema(schema_with = words::class)]
     class: &'static str,
-    /// How it counts under the policy; null if it does not.
+    /// Its verdict under the policy; null if it does not count.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
     /// The instant of the events that decided its status.
     #[schema(format = DateTime)]
     decided_at: Option<String>,
-    /// These events allowed another status too; the one with least access was taken.
+    /// Its events allow another status too; the one with least access was taken.
     ambiguous: bool,
     #[schema(format = DateTime)]
     failing_since: Option<String>,
@@ -147,13 +143,13 @@ struct SubscriptionView {
     paused_since: Option<String>,
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// When it is scheduled to end.
+    /// The time at which it is scheduled to end.
     #[schema(format = DateTime)]
     cancel_at: Option<String>,
-    /// When a timer changes this.
+    /// The time at which a timer changes this.
     #[schema(format = DateTime)]
     due_at: Option<String>,
-    /// The same in a sentence.
+    /// The reason for this, in a sentence.
     because: String,
     /// Its newest events that changed something.
     events: Vec<DecidingEvent>,
@@ -169,16 +165,16 @@ struct AccountView {
     livemode: bool,
     #[schema(schema_with = words::linked_by)]
     linked_by: &'static str,
-    /// The first address that it held, if that linked it.
+    /// The first e-mail address that the account held, if that linked it.
     email: Option<String>,
     /// The account that held the address before it; null if an admin gave it to the customer.
     follows: Option<String>,
-    /// When the provider deleted it.
+    /// The time at which the provider deleted it.
     #[schema(format = DateTime)]
     removed_at: Option<String>,
 }
 
-/// What a timer will do.
+/// A step that a timer will take.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NextStep)]
 struct StepView {
@@ -188,11 +184,11 @@ struct StepView {
     #[schema(schema_with = words::status)]
     status: &'static str,
     reason: Option<String>,
-    /// The subscriptions that stand otherwise from then on.
+    /// The subscriptions that count differently from then on.
     subscriptions: Vec<String>,
 }
 
-/// An event that decided.
+/// An event that decided something.
 #[derive(Serialize, ToSchema)]
 struct DecidingEvent {
     id: String,
@@ -205,7 +201,8 @@ struct DecidingEvent {
 /// Explains a customer's status.
 ///
 /// In sentences and as data: every hold with its cause, its events and who set it; how each
-/// subscription counts under the policy; how each billing account was linked; what timers do next.
+/// subscription counts under the policy; how each billing account was linked; the next steps of
+/// the timers.
 #[utoipa::path(
     get,
     path = "/customers/{id}/explain",
@@ -217,11 +214,11 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<ExplanationView>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let explained = explained(&mut tx, &app, &customer, state.clock.now()).await?;
-    let flags = view::flags(&mut tx, &app, &customer).await?;
-    let view = match explained {
+    let id = customer_id(&id)?;
+    let found = explain(&state.store, &app, &id, state.clock.now()).await?;
+    let customer = found.details.customer;
+    let flags = flags(&customer, &found.details.granted);
+    let view = match found.explained {
         Some(explained) => of_living(customer, explained, flags),
         None => of_deleted(customer, flags),
     };
@@ -264,7 +261,7 @@ fn of_living(customer: Customer, explained: Explained, flags: Vec<FlagView>) -> 
     }
 }
 
-/// What was shown when it was deleted.
+/// Explains a deleted customer: it shows what was shown at its deletion.
 fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
     let deleted_at = time(customer.deleted_at);
     let on = deleted_at.as_ref().map(|at| format!(" on {at}"));
@@ -360,11 +357,10 @@ impl From<CourtesyCause> for CourtesyView {
 
 impl From<AccountCause> for AccountView {
     fn from(it: AccountCause) -> Self {
-        let (linked_by, email, follows) = match it.tie {
-            Tie::Pin => ("pin", None, None),
-            Tie::ExternalId => ("external_id", None, None),
-            Tie::Email { email, follows } => ("email", Some(email), follows),
-            Tie::Own => ("own", None, None),
+        let linked_by = it.tie.as_str();
+        let (email, follows) = match it.tie {
+            Tie::Email { email, follows } => (Some(email), follows),
+            Tie::Pin | Tie::ExternalId | Tie::Own => (None, None),
         };
         Self {
             provider: it.provider,

@@ -1,4 +1,4 @@
-//! Flags: what a person should look at.
+//! Flags: matters that a person should look at.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,10 +8,11 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{self, Filters, List, Listing, PagingQuery};
-use super::view::FlagView;
-use super::{FieldErrors, order_of, word_of};
 use crate::domain::time::Timestamp;
+use crate::http::api::flag::FlagView;
+use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
+use crate::http::api::order_of;
+use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::flags::{self, FlagError};
@@ -21,7 +22,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(clear));
-    openapi::resource("flags", "What a person should look at.", routes)
+    openapi::resource(
+        "flags",
+        "Flags: matters that a person should look at.",
+        routes,
+    )
 }
 
 fn flag_not_found() -> ApiError {
@@ -38,7 +43,7 @@ impl From<FlagError> for ApiError {
     }
 }
 
-/// The filters of the list. Texts throughout, so that each has its own message.
+/// The filters of the list. All are texts, so that each fault gets its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct FlagQuery {
@@ -62,7 +67,7 @@ impl Filters for FlagQuery {
 
 /// Lists open flags.
 ///
-/// The newest deciding instant first; mistakes of set-up, which no event decides, last.
+/// Flags of the newest events come first; mistakes of set-up, which no event decides, come last.
 #[utoipa::path(
     get,
     path = "/flags",
@@ -74,10 +79,7 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<FlagQuery>,
 ) -> Result<Json<List<FlagView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let part = tx
-        .flag_list(&admin.app_or_default(), &filter, &paging.0)
-        .await?;
+    let part = flags::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, |held| FlagView::from(&held))))
 }
 

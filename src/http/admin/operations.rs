@@ -1,4 +1,4 @@
-//! What is done to a customer by hand, its chain of events, and the access check in its place.
+//! Operations on a customer by hand, its events, and the access check on its behalf.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,19 +7,22 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::customers::{ActedView, acted};
-use super::list::{List, Paging, PagingQuery};
-use super::view::EventView;
-use super::{FieldErrors, checked, customer_id, instant, list, order_of, shown_customer};
+use super::events::EventView;
 use crate::domain::access::constraint::Version;
 use crate::domain::customer::act::FreezeOrder;
 use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate;
-use crate::http::access::{AccessAnswer, AccessQuery, check_customer};
+use crate::http::access::{AccessAnswer, AccessQuery};
+use crate::http::api::body::{EmptyBody, ReasonBody};
+use crate::http::api::customer::ActedView;
+use crate::http::api::list::{self, List, Paging, PagingQuery};
+use crate::http::api::{customer_id, order_of};
+use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
+use crate::pipeline::access::check_customer;
 use crate::pipeline::customers::{self, Act};
-use crate::store::EventFilter;
+use crate::pipeline::events::list_of;
 
 /// Most versions of one freeze: more than any list that a person makes.
 const MAX_VERSIONS: usize = 10_000;
@@ -32,33 +35,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(expire))
         .routes(routes!(events))
         .routes(routes!(access));
-    openapi::resource("operations", "What is done to a customer by hand.", routes)
+    openapi::resource(
+        "operations",
+        "Suspending, freezing and other operations on a customer by hand.",
+        routes,
+    )
 }
-
-/// Why it is done.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ReasonBody {
-    /// For people. One line.
-    #[schema(min_length = 1, max_length = 255, examples("asked for by mail"))]
-    reason: Option<String>,
-}
-
-impl ReasonBody {
-    pub(super) fn of(body: Option<ValidJson<Self>>) -> Result<Option<String>, ApiError> {
-        let reason = body.and_then(|ValidJson(body)| body.reason);
-        let mut field_errors = FieldErrors::default();
-        let reason =
-            reason.and_then(|it| field_errors.note(checked("reason", validate::line(&it))));
-        field_errors.into_result()?;
-        Ok(reason)
-    }
-}
-
-/// A body that may be missing and says nothing.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct EmptyBody {}
 
 /// Suspends a customer until an admin lifts it.
 #[utoipa::path(
@@ -80,7 +62,7 @@ async fn suspend(
     act(&state, &admin, &id, Act::Suspend(reason)).await
 }
 
-/// Lifts what an admin ordered, and holds access open over what billing says now.
+/// Lifts a manual hold, and keeps access open against the present verdict of billing.
 #[utoipa::path(
     post,
     path = "/customers/{id}/reactivate",
@@ -119,20 +101,20 @@ async fn expire(
     act(&state, &admin, &id, Act::Expire(reason)).await
 }
 
-/// Which versions are left: those that are named, or all that were out at an instant.
+/// The versions that stay available: those named, or all that were out at an instant.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"versions": [{"package": "acme/tool", "version": "2.1.0"}]})))]
 struct FreezeBody {
-    /// Exactly these. Does not go with `at`.
+    /// Exactly these versions. Cannot be combined with `at`.
     #[schema(max_items = 10_000)]
     versions: Option<Vec<VersionBody>>,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     at: Option<String>,
 }
 
-/// A version that is left.
+/// A version that stays available.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct VersionBody {
@@ -142,7 +124,7 @@ struct VersionBody {
     version: String,
 }
 
-/// Leaves a customer the versions of today, and nothing newer.
+/// Freezes a customer to the versions of today; newer ones are not available.
 #[utoipa::path(
     post,
     path = "/customers/{id}/freeze",
@@ -217,7 +199,7 @@ async fn act(
 ) -> Result<Json<ActedView>, ApiError> {
     let (order, id) = (order_of(admin, state), customer_id(id)?);
     let done = customers::act(&state.store, &order, &id, act).await?;
-    acted(state, &order.app, done).await
+    Ok(Json(ActedView::of(&order.app, done)))
 }
 
 /// Lists the events that concerned a customer.
@@ -234,22 +216,16 @@ async fn events(
     paging: Paging,
 ) -> Result<Json<List<EventView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let filter = EventFilter {
-        customer: Some(customer.id),
-        ..EventFilter::default()
-    };
-    let part = tx.event_list(&app, &filter, &paging.0).await?;
+    let part = list_of(&state.store, &app, &customer_id(&id)?, &paging.0).await?;
     Ok(paging.answer(list::map(part, EventView::from)))
 }
 
-/// Tells what the access check would say to a customer.
+/// Runs the access check for a customer.
 #[utoipa::path(
     get,
     path = "/customers/{id}/access",
     params(AccessQuery),
-    responses((status = 200, description = "The answer, whichever it is.", body = AccessAnswer))
+    responses((status = 200, description = "The answer, be it yes or no.", body = AccessAnswer))
 )]
 async fn access(
     State(state): State<AppState>,
@@ -258,8 +234,7 @@ async fn access(
     ValidQuery(query): ValidQuery<AccessQuery>,
 ) -> Result<Json<AccessAnswer>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let answer = check_customer(&mut tx, &app, None, &customer, &query, state.clock.now()).await?;
-    Ok(Json(answer))
+    let (id, now) = (customer_id(&id)?, state.clock.now());
+    let answer = check_customer(&state.store, &app, &id, query.question(), now).await?;
+    Ok(Json(answer.into()))
 }

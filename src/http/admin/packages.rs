@@ -1,4 +1,4 @@
-//! Packages of a customer: grants by hand, and those that its plans give.
+//! Packages of a customer: grants by hand, and those from its plans.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::{FieldErrors, checked, living_customer, order_of, shown_customer};
 use crate::domain::access::constraint::Constraint;
 use crate::domain::access::plan::{PackageGrant, grants};
 use crate::domain::customer::row::Customer;
-use crate::domain::id::CustomerId;
 use crate::domain::validate;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{customer_id, order_of};
+use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::customers::Order;
-use crate::store::{Granted, HandGrant, StoreError, Tx};
+use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
+use crate::store::{Granted, HandGrant};
 
 /// Most packages of one order.
 const MAX_PACKAGES: usize = 1_000;
@@ -32,7 +32,26 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list, grant, replace))
         .routes(routes!(revoke))
         .routes(routes!(revoke_in_two_parts));
-    openapi::resource("packages", "What customers may have.", routes)
+    openapi::resource("packages", "Packages that customers may have.", routes)
+}
+
+impl From<GrantError> for ApiError {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Customer(error) => error.into(),
+            GrantError::NotFound => {
+                let detail = "the customer has no grant by hand for this package; what its plans \
+                              give ends with them";
+                Self::not_found("grant_not_found", detail)
+            }
+            GrantError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The origin of a grant: by hand, or by a plan.
+fn grant_source() -> Object {
+    words::one_of(["manual", "plan"])
 }
 
 /// A package that a customer may have, and why.
@@ -42,16 +61,16 @@ pub(super) struct PackageView {
     pub(super) package: String,
     constraint: String,
     /// By hand, or by a plan.
-    #[schema(schema_with = words::grant_source)]
+    #[schema(schema_with = grant_source)]
     source: &'static str,
-    /// Of a plan.
+    /// Only for grants of a plan.
     #[schema(examples("stripe"))]
     provider: Option<String>,
-    /// Of a plan.
+    /// Only for grants of a plan.
     price_id: Option<String>,
     /// The subscription that pays for a plan.
     subscription_id: Option<String>,
-    /// When it was granted by hand.
+    /// Only for grants by hand: the time of the grant.
     #[schema(format = DateTime)]
     created_at: Option<String>,
 }
@@ -102,7 +121,7 @@ pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<Package
     packages
 }
 
-/// Lists what a customer may have, by hand and by its plans.
+/// Lists the packages that a customer may have, by hand and by its plans.
 #[utoipa::path(
     get,
     path = "/customers/{id}/packages",
@@ -116,12 +135,9 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<PackageView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let granted = tx
-        .access_granted(&app, std::slice::from_ref(&customer))
-        .await?;
-    Ok(paging.cut(packages_of(&customer, &granted), PackageView::key))
+    let found = hand_grants::list(&state.store, &app, &customer_id(&id)?).await?;
+    let packages = packages_of(&found.customer, &found.granted);
+    Ok(paging.cut(packages, PackageView::key))
 }
 
 /// A package of an order.
@@ -134,7 +150,7 @@ pub(super) struct GrantBody {
     /// `vendor/package` in lower case.
     #[schema(examples("acme/tool"))]
     package: String,
-    /// As Composer writes it; `*` unless given.
+    /// A version constraint, as Composer writes it; `*` by default.
     #[schema(examples("^2.0"))]
     constraint: Option<String>,
 }
@@ -176,7 +192,7 @@ pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, Api
     Ok(grants)
 }
 
-/// A grant by hand after an order.
+/// A grant by hand after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomerPackage)]
 struct GrantedView {
@@ -187,13 +203,13 @@ struct GrantedView {
 
 /// Grants a package by hand.
 ///
-/// It takes the place of what was granted by hand for the same package.
+/// It replaces earlier grants by hand for the same package.
 #[utoipa::path(
     post,
     path = "/customers/{id}/packages",
     request_body = GrantBody,
     responses(
-        (status = 200, description = "The grant, which was there or had another constraint.", body = GrantedView),
+        (status = 200, description = "The grant, which was there before or had another constraint.", body = GrantedView),
         (status = 201, description = "The new grant.", body = GrantedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
@@ -208,56 +224,19 @@ async fn grant(
     let grant = body.check(&mut field_errors, "");
     let grant = field_errors.finish(grant)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    let known = tx.grant_list(&order.app, [&customer.id]).await?;
-    let known = known.get(&customer.id).into_iter().flatten();
-    let known: Vec<&HandGrant> = known
-        .filter(|it| it.grant.package == grant.package)
-        .collect();
-    let (given, changed) = match known.as_slice() {
-        [only] if only.grant == grant => ((*only).clone(), false),
-        _ => (
-            give(&mut tx, &order, customer.id, grant, &known).await?,
-            true,
-        ),
-    };
-    tx.commit().await?;
-    let status = if known.is_empty() {
+    let given = hand_grants::grant(&state.store, &order, &customer_id(&id)?, grant).await?;
+    let Given {
+        grant,
+        is_new,
+        changed,
+    } = given;
+    let status = if is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let package = PackageView::by_hand(&given);
+    let package = PackageView::by_hand(&grant);
     Ok((status, Json(GrantedView { package, changed })))
-}
-
-/// Gives a customer one grant for a package in place of those that it has; merged rows can have
-/// left several.
-async fn give(
-    tx: &mut Tx,
-    order: &Order,
-    given_to: CustomerId,
-    grant: PackageGrant,
-    known: &[&HandGrant],
-) -> Result<HandGrant, StoreError> {
-    tx.grant_delete(&order.app, &given_to, [grant.package.as_str()])
-        .await?;
-    let grants = std::slice::from_ref(&grant);
-    tx.grant_put(&order.app, &given_to, grants, order.now)
-        .await?;
-    let from: Vec<&str> = known
-        .iter()
-        .map(|it| it.grant.constraint.as_str())
-        .collect();
-    let details = json!({"source": "manual", "package": grant.package, "from": from,
-        "to": [grant.constraint]});
-    order.audit(tx, Some(&given_to), "grant", details).await?;
-    Ok(HandGrant {
-        given_to,
-        grant,
-        created_at: order.now,
-    })
 }
 
 /// All grants by hand.
@@ -268,7 +247,7 @@ struct PackagesBody {
     packages: Vec<GrantBody>,
 }
 
-/// All grants by hand after an order.
+/// All packages of a customer after its grants were replaced.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedCustomerPackages)]
 struct ReplacedView {
@@ -276,13 +255,13 @@ struct ReplacedView {
     changed: bool,
 }
 
-/// Sets all grants by hand.
+/// Replaces all grants by hand of a customer.
 #[utoipa::path(
     put,
     path = "/customers/{id}/packages",
     request_body = PackagesBody,
     responses(
-        (status = 200, description = "What the customer may have now.", body = ReplacedView),
+        (status = 200, description = "The packages that the customer may have now.", body = ReplacedView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]
@@ -294,41 +273,21 @@ async fn replace(
 ) -> Result<Json<ReplacedView>, ApiError> {
     let wanted = grants_of(body.packages)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    let known = tx.grant_list(&order.app, [&customer.id]).await?;
-    let known = known.get(&customer.id).cloned().unwrap_or_default();
-    let before: BTreeSet<&PackageGrant> = known.iter().map(|it| &it.grant).collect();
-    let after: BTreeSet<&PackageGrant> = wanted.iter().collect();
-    let changed = before != after || known.len() != wanted.len();
-    if changed {
-        let gone = before.difference(&after).map(|it| it.package.as_str());
-        tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>())
-            .await?;
-        let new: Vec<PackageGrant> = after.difference(&before).map(|&it| it.clone()).collect();
-        tx.grant_put(&order.app, &customer.id, &new, order.now)
-            .await?;
-        let details = json!({"source": "manual", "from": before, "to": after});
-        order
-            .audit(&mut tx, Some(&customer.id), "grant", details)
-            .await?;
-    }
-    let granted = tx
-        .access_granted(&order.app, std::slice::from_ref(&customer))
-        .await?;
-    tx.commit().await?;
+    let id = customer_id(&id)?;
+    let replaced = hand_grants::replace(&state.store, &order, &id, &wanted).await?;
+    let details = replaced.details;
     Ok(Json(ReplacedView {
-        data: packages_of(&customer, &granted),
-        changed,
+        data: packages_of(&details.customer, &details.granted),
+        changed: replaced.changed,
     }))
 }
 
-/// Takes back a grant by hand.
+/// Revokes a grant by hand.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{package}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]
@@ -338,37 +297,16 @@ async fn revoke(
     ValidPath((id, package)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    let known = tx.grant_list(&order.app, [&customer.id]).await?;
-    let before: Vec<&str> = known
-        .get(&customer.id)
-        .into_iter()
-        .flatten()
-        .filter(|it| it.grant.package == package)
-        .map(|it| it.grant.constraint.as_str())
-        .collect();
-    if before.is_empty() {
-        let detail = "the customer has no grant by hand for this package; what its plans give \
-                      ends with them";
-        return Err(ApiError::not_found("grant_not_found", detail));
-    }
-    tx.grant_delete(&order.app, &customer.id, [package.as_str()])
-        .await?;
-    let details = json!({"source": "manual", "package": package, "from": before, "to": []});
-    order
-        .audit(&mut tx, Some(&customer.id), "revoke", details)
-        .await?;
-    tx.commit().await?;
+    hand_grants::revoke(&state.store, &order, &customer_id(&id)?, &package).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes back a grant by hand, its package written with a slash.
+/// Revokes a grant by hand; the package is written with a slash.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/packages/{vendor}/{name}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
     )
 )]

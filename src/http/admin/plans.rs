@@ -1,24 +1,25 @@
-//! Plans: what a price buys. Plan grants are looked up when they are read, so a change counts at
+//! Plans: the packages that a price buys. Plan grants are looked up when they are read, so a change
+//! counts at
 //! once for everybody.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::order_of;
 use super::packages::{GrantBody, grants_of};
-use super::view::PlanView;
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::Provider;
-use crate::http::openapi;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::order_of;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::plans::{self, PlanError};
 use crate::provider::Spec;
-use crate::store::{Plan, PlanSource};
+use crate::store::Plan;
 
 /// Longest price id, in bytes. Stripe's own limit for ids is 255.
 /// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
@@ -28,16 +29,16 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(show, put, delete));
-    openapi::resource("plans", "What prices buy.", routes)
+    openapi::resource("plans", "Plans: the packages that a price buys.", routes)
 }
 
-/// A plan as a path names it.
-struct Place {
+/// A price as a path names it.
+struct Price {
     provider: Provider,
     price_id: String,
 }
 
-impl Place {
+impl Price {
     fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
         let spec: &Spec = provider.parse().map_err(|_| plan_not_found())?;
         let provider = spec.name;
@@ -55,14 +56,50 @@ fn plan_not_found() -> ApiError {
     ApiError::not_found("plan_not_found", "there is no such plan")
 }
 
-/// Refuses to change what the settings say.
-fn refuse_environment(plan: Option<&Plan>) -> Result<(), ApiError> {
-    match plan.map(|plan| plan.source) {
-        Some(PlanSource::Environment) => Err(ApiError::conflict(
-            "plan_read_only",
-            "this plan comes from the settings of the server and can be changed only there",
-        )),
-        Some(PlanSource::Api) | None => Ok(()),
+impl From<PlanError> for ApiError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::NotFound => plan_not_found(),
+            PlanError::ReadOnly => Self::conflict(
+                "plan_read_only",
+                "this plan comes from the settings of the server and can be changed only there",
+            ),
+            PlanError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
+struct PlanView {
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
+    price_id: String,
+    packages: Vec<PackageGrant>,
+    #[schema(schema_with = words::plan_source)]
+    source: &'static str,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl PlanView {
+    /// Names it in walks.
+    fn key(&self) -> String {
+        format!("{}:{}", self.provider, self.price_id)
+    }
+}
+
+impl From<Plan> for PlanView {
+    fn from(plan: Plan) -> Self {
+        Self {
+            provider: plan.provider,
+            price_id: plan.price_id,
+            packages: plan.packages,
+            source: plan.source.as_str(),
+            updated_at: plan.updated_at.to_string(),
+        }
     }
 }
 
@@ -78,12 +115,7 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<PlanView>>, ApiError> {
-    let all = state
-        .store
-        .read()
-        .await?
-        .plan_list(&admin.app_or_default())
-        .await?;
+    let all = plans::list(&state.store, &admin.app_or_default()).await?;
     let all: Vec<PlanView> = all.into_iter().map(PlanView::from).collect();
     Ok(paging.cut(all, PlanView::key))
 }
@@ -100,17 +132,15 @@ async fn list(
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
-    ValidPath(place): ValidPath<(String, String)>,
+    ValidPath(price): ValidPath<(String, String)>,
 ) -> Result<Json<PlanView>, ApiError> {
-    let Place { provider, price_id } = Place::of(place)?;
-    let mut tx = state.store.read().await?;
-    let plan = tx
-        .plan_find(&admin.app_or_default(), provider, &price_id)
-        .await?;
-    Ok(Json(plan.ok_or_else(plan_not_found)?.into()))
+    let Price { provider, price_id } = Price::of(price)?;
+    let app = admin.app_or_default();
+    let plan = plans::find(&state.store, &app, provider, &price_id).await?;
+    Ok(Json(plan.into()))
 }
 
-/// What a price buys.
+/// The packages that a price buys.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanBody {
@@ -118,7 +148,7 @@ struct PlanBody {
     packages: Vec<GrantBody>,
 }
 
-/// A plan after an order.
+/// A plan after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedPlan)]
 struct PutView {
@@ -127,9 +157,9 @@ struct PutView {
     changed: bool,
 }
 
-/// Sets what a price buys.
+/// Sets the packages that a price buys.
 ///
-/// It counts at once for everybody who pays that price.
+/// The change takes effect at once for everybody who pays that price.
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
@@ -143,49 +173,23 @@ struct PutView {
 async fn put(
     State(state): State<AppState>,
     admin: Admin,
-    ValidPath(place): ValidPath<(String, String)>,
+    ValidPath(price): ValidPath<(String, String)>,
     ValidJson(body): ValidJson<PlanBody>,
 ) -> Result<(StatusCode, Json<PutView>), ApiError> {
-    let Place { provider, price_id } = Place::of(place)?;
+    let Price { provider, price_id } = Price::of(price)?;
     let packages = grants_of(body.packages)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let known = tx.plan_find(&order.app, provider, &price_id).await?;
-    refuse_environment(known.as_ref())?;
-    let status = if known.is_none() {
+    let set = plans::put(&state.store, &order, provider, price_id, packages).await?;
+    let status = if set.is_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let before = known.as_ref().map(|plan| plan.packages.clone());
-    if let Some(plan) = known.filter(|plan| plan.packages == packages) {
-        return Ok((
-            status,
-            Json(PutView {
-                plan: plan.into(),
-                changed: false,
-            }),
-        ));
-    }
-    let plan = Plan {
-        provider,
-        price_id,
-        packages,
-        source: PlanSource::Api,
-        updated_at: order.now,
+    let view = PutView {
+        plan: set.plan.into(),
+        changed: set.changed,
     };
-    tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
-    let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
-        "to": plan.packages});
-    order.audit(&mut tx, None, "plan_put", details).await?;
-    tx.commit().await?;
-    Ok((
-        status,
-        Json(PutView {
-            plan: plan.into(),
-            changed: true,
-        }),
-    ))
+    Ok((status, Json(view)))
 }
 
 /// Deletes a plan.
@@ -193,7 +197,7 @@ async fn put(
     delete,
     path = "/plans/{provider}/{price_id}",
     responses(
-        (status = 204, description = "It is gone."),
+        (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
         (status = 422, description = "`body_invalid`: this is no price id."),
     )
@@ -201,18 +205,10 @@ async fn put(
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,
-    ValidPath(place): ValidPath<(String, String)>,
+    ValidPath(price): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let Place { provider, price_id } = Place::of(place)?;
+    let Price { provider, price_id } = Price::of(price)?;
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let known = tx.plan_find(&order.app, provider, &price_id).await?;
-    refuse_environment(known.as_ref())?;
-    let plan = known.ok_or_else(plan_not_found)?;
-    tx.plan_delete(&order.app, provider, &price_id).await?;
-    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages,
-        "to": null});
-    order.audit(&mut tx, None, "plan_delete", details).await?;
-    tx.commit().await?;
+    plans::delete(&state.store, &order, provider, &price_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

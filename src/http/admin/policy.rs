@@ -1,4 +1,4 @@
-//! The policy of the app: what billing's word does to customers.
+//! The policy of the app: how billing events affect access.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,11 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apps::app_not_found;
-use super::order_of;
 use crate::domain::id::CustomerId;
 use crate::domain::policy::Policy;
 use crate::domain::validate::FieldError;
+use crate::http::api::{order_of, problem};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
 use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
@@ -21,19 +20,19 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(show, put))
         .routes(routes!(simulate));
-    openapi::resource("policy", "What billing's word does to customers.", routes)
+    openapi::resource("policy", "How billing events affect access.", routes)
 }
 
 /// Some of the fields of a policy, checked by [`Policy::with`].
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(in crate::http) struct PolicyBody(Map<String, Value>);
+pub(super) struct PolicyBody(Map<String, Value>);
 
 impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::Invalid { errors } => Self::invalid(errors),
-            PolicyError::NoApp => app_not_found(),
+            PolicyError::NoApp => problem::app_not_found(),
             PolicyError::Store(error) => error.into(),
         }
     }
@@ -45,7 +44,8 @@ impl From<PolicyError> for ApiError {
 struct PolicyView {
     #[serde(flatten)]
     policy: Policy,
-    /// Some customers are still shown as the policy before says; the workers are at it.
+    /// True while some customers are still shown by the previous policy; the workers are updating
+    /// them.
     pending: bool,
 }
 
@@ -66,7 +66,7 @@ async fn show(State(state): State<AppState>, admin: Admin) -> Result<Json<Policy
     Ok(Json(policy.into()))
 }
 
-/// The policy after an order.
+/// The policy after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedPolicy)]
 struct PutView {
@@ -77,7 +77,7 @@ struct PutView {
 
 /// Changes the policy.
 ///
-/// Only the given fields change. The workers bring it to all customers.
+/// Only the given fields change. The workers then update all customers.
 #[utoipa::path(
     put,
     path = "/policy",
@@ -100,28 +100,28 @@ async fn put(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SimulateQuery {
-    /// Goes on where the answer before ended, with its `next_cursor`.
+    /// The `next_cursor` of the previous answer, to continue where it ended.
     cursor: Option<String>,
 }
 
-/// What a policy would do.
+/// The effect that a policy would have.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Forecast)]
 struct ForecastView {
-    /// The whole policy as it would be.
+    /// The whole policy that is tried out.
     policy: Policy,
-    /// How many customers were looked at, at most 10,000 in one answer.
+    /// The number of customers that were examined, at most 10,000 in one answer.
     examined: usize,
-    /// How many of them would go from one status to another.
+    /// The numbers of customers that would go from one status to another.
     counts: Vec<CountView>,
-    /// Each of them, at most 1,000 in one answer.
+    /// The customers who would change, at most 1,000 in one answer.
     customers: Vec<ForeseenView>,
-    /// Goes on with the customers that were not looked at; null if there are none.
+    /// Continues with the customers that were not examined; null if there are none.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<CustomerId>,
 }
 
-/// How many would go from one status to another.
+/// A number of customers that would go from one status to another.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ForecastCount)]
 struct CountView {
@@ -176,13 +176,13 @@ impl From<Forecast> for ForecastView {
     }
 }
 
-/// Tells what a policy would do. A viewer is enough.
+/// Simulates a policy. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/policy/simulate",
     request_body = PolicyBody,
     params(SimulateQuery),
-    responses((status = 200, description = "Who would change.", body = ForecastView))
+    responses((status = 200, description = "The customers who would change.", body = ForecastView))
 )]
 async fn simulate(
     State(state): State<AppState>,

@@ -1,25 +1,22 @@
 //! Releases of packages.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::view::ReleaseView;
-use super::{FieldErrors, checked, instant, order_of};
-use crate::domain::access::constraint::Version;
 use crate::domain::access::release::Release;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::order_of;
+use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::releases::{self, Announced};
 
 /// Most releases of one order.
 const MAX_RELEASES: usize = 1_000;
@@ -28,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list, add));
     openapi::resource(
         "releases",
-        "Versions of packages, and when they came out.",
+        "Versions of packages, and when they were released.",
         routes,
     )
 }
@@ -37,6 +34,31 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 pub(super) fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
     let unknown = |_| ApiError::not_found("package_not_found", "there is no such package");
     validate::package(&format!("{vendor}/{name}")).map_err(unknown)
+}
+
+/// A release.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Release)]
+struct ReleaseView {
+    #[schema(examples("acme/tool"))]
+    package: String,
+    #[schema(examples("2.1.0"))]
+    version: String,
+    #[schema(examples("2.1.0.0"))]
+    normalized: String,
+    #[schema(format = DateTime)]
+    released_at: String,
+}
+
+impl From<Release> for ReleaseView {
+    fn from(release: Release) -> Self {
+        Self {
+            package: release.package,
+            version: release.version,
+            normalized: release.normalized,
+            released_at: release.released_at.to_string(),
+        }
+    }
 }
 
 /// Lists the releases of a package.
@@ -53,10 +75,7 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<ReleaseView>>, ApiError> {
     let package = package_of(&vendor, &name)?;
-    let mut tx = state.store.read().await?;
-    let all = tx
-        .release_list(&admin.app_or_default(), &BTreeSet::from([package]))
-        .await?;
+    let all = releases::list(&state.store, &admin.app_or_default(), package).await?;
     let all: Vec<ReleaseView> = all.into_iter().map(ReleaseView::from).collect();
     Ok(paging.cut(all, |release| release.normalized.clone()))
 }
@@ -68,10 +87,10 @@ async fn list(
 struct ReleasesBody {
     #[schema(examples("2.1.0"))]
     version: Option<String>,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
-    /// In place of `version` and `released_at`.
+    /// Several releases, in place of `version` and `released_at`.
     #[schema(max_items = 1_000)]
     releases: Option<Vec<ReleaseBody>>,
 }
@@ -82,7 +101,7 @@ struct ReleasesBody {
 struct ReleaseBody {
     #[schema(examples("2.1.0"))]
     version: String,
-    /// Now, unless given.
+    /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
 }
@@ -109,19 +128,13 @@ impl ReleaseBody {
     }
 }
 
-/// A release of an order, and whether the order says when it came out.
-struct Announced {
-    release: Release,
-    is_timed: bool,
-}
-
-/// What all releases of an order share.
+/// The package and the time that all releases of an order share.
 struct Wanted<'a> {
     package: &'a str,
     now: Timestamp,
 }
 
-/// What came of an order: one release flat, several under `data`.
+/// The outcome of an order: one release flat, several under `data`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = ChangedReleases)]
@@ -130,7 +143,7 @@ enum AddedView {
     Several(SeveralView),
 }
 
-/// A release after an order.
+/// A release after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedRelease)]
 struct OneView {
@@ -139,7 +152,7 @@ struct OneView {
     changed: bool,
 }
 
-/// The releases of an order.
+/// The releases after a request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChangedReleaseList)]
 struct SeveralView {
@@ -172,26 +185,15 @@ async fn add(
         now: order.now,
     };
     let several = body.releases.is_some();
-    let releases = releases_of(body, &wanted)?;
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let known = tx
-        .release_list(&order.app, &BTreeSet::from([package.clone()]))
-        .await?;
-    let plan = compare(known, releases);
-    tx.release_put(&order.app, &plan.write).await?;
-    if !plan.write.is_empty() {
-        let (from, to) = (dates(&plan.before), dates(&plan.write));
-        let details = json!({"package": package, "from": from, "to": to});
-        order.audit(&mut tx, None, "release_add", details).await?;
-    }
-    tx.commit().await?;
-    let changed = !plan.write.is_empty();
-    let status = if plan.any_new {
+    let announced = releases_of(body, &wanted)?;
+    let added = releases::add(&state.store, &order, package, announced).await?;
+    let changed = added.changed;
+    let status = if added.any_new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let mut data: Vec<ReleaseView> = plan.after.into_iter().map(ReleaseView::from).collect();
+    let mut data: Vec<ReleaseView> = added.releases.into_iter().map(Into::into).collect();
     let view = match (several, data.pop()) {
         (false, Some(release)) => AddedView::One(OneView { release, changed }),
         (_, last) => {
@@ -240,68 +242,4 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
     };
     field_errors.into_result()?;
     Ok(releases)
-}
-
-/// When which version came out, for the audit.
-fn dates(releases: &[Release]) -> BTreeMap<&str, String> {
-    let date = |it: &Release| it.released_at.to_string();
-    releases
-        .iter()
-        .map(|it| (it.version.as_str(), date(it)))
-        .collect()
-}
-
-/// What an order means beside what is known.
-struct Comparison {
-    /// What was known of the versions that must be written.
-    before: Vec<Release>,
-    /// What must be written.
-    write: Vec<Release>,
-    /// All versions of the order as they are afterwards.
-    after: Vec<Release>,
-    /// Whether a version was not known in any spelling.
-    any_new: bool,
-}
-
-/// Versions are the same by value, whatever their spelling: one that is known keeps its key, and,
-/// if the order says no time, its time, or a repetition would take the version from everybody who
-/// was frozen in between.
-fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
-    let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
-    for release in known {
-        if let Ok(version) = Version::parse(&release.version) {
-            by_version.insert(version, release);
-        }
-    }
-    let mut comparison = Comparison {
-        before: Vec::new(),
-        write: Vec::new(),
-        after: Vec::new(),
-        any_new: false,
-    };
-    for Announced {
-        mut release,
-        is_timed,
-    } in wanted
-    {
-        let Ok(version) = Version::parse(&release.version) else {
-            continue;
-        };
-        match by_version.get(&version) {
-            Some(known) => {
-                release.normalized.clone_from(&known.normalized);
-                if !is_timed {
-                    release.released_at = known.released_at;
-                }
-            }
-            None => comparison.any_new = true,
-        }
-        comparison.after.push(release.clone());
-        let before = by_version.insert(version, release.clone());
-        if before.as_ref() != Some(&release) {
-            comparison.before.extend(before);
-            comparison.write.push(release);
-        }
-    }
-    comparison
 }

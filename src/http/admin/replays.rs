@@ -5,19 +5,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::events::EventQuery;
-use super::list::Filters;
-use super::view::{EventErrorView, time};
-use super::{FieldErrors, order_of};
+use super::events::{EventErrorView, EventQuery};
+use crate::http::api::list::Filters;
+use crate::http::api::{order_of, time};
+use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
-use crate::pipeline::process::Preview;
+use crate::pipeline::replay::Preview;
 use crate::pipeline::replay::{preview_one, replay_one};
 use crate::store::replay::{BulkReplay, Replayable};
 
@@ -26,14 +26,14 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(replay_many))
         .routes(routes!(replay))
         .routes(routes!(show));
-    openapi::resource("replays", "Events of the ledger, once more.", routes)
+    openapi::resource("replays", "Replaying events of the ledger.", routes)
 }
 
-/// How to replay.
+/// Options of a replay.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 struct ReplayBody {
-    /// Also an event that was applied.
+    /// Replays the event even if it was applied.
     force: bool,
     /// Only shows what the replay would change.
     dry_run: bool,
@@ -44,11 +44,11 @@ struct ReplayBody {
 #[schema(as = Replay)]
 struct ReplayView {
     id: String,
-    /// It is in the queue; `GET /events/{id}` shows what became of it.
+    /// True: it is in the queue. `GET /events/{id}` shows its outcome.
     replayed: bool,
 }
 
-/// What a replay would do.
+/// A preview of a replay.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReplayPreview)]
 struct PreviewView {
@@ -58,8 +58,7 @@ struct PreviewView {
     outcome: &'static str,
     error: Option<EventErrorView>,
     customer_id: Option<String>,
-    /// What would be before and after. The id of a customer that would be made is another each
-    /// time.
+    /// The state before and after. A customer that would be created has a different id each time.
     changes: Value,
 }
 
@@ -76,13 +75,13 @@ impl PreviewView {
     }
 }
 
-/// Puts an event into the queue again.
+/// Replays an event: puts it into the queue again.
 #[utoipa::path(
     post,
     path = "/events/{id}/replay",
     request_body = Option<ReplayBody>,
     responses(
-        (status = 200, description = "With `dry_run`: what it would do.", body = PreviewView),
+        (status = 200, description = "With `dry_run`: a preview.", body = PreviewView),
         (status = 202, description = "It is in the queue.", body = ReplayView),
         (status = 409, description = "`already_applied`: it was, and `force` is not given."),
     )
@@ -100,25 +99,21 @@ async fn replay(
         return Ok(Json(PreviewView::of(id, preview)).into_response());
     }
     let (store, publisher) = (&state.store, &*state.publisher);
-    replay_one(store, publisher, &order.app, &id, force, order.now).await?;
-    let mut tx = state.store.begin().await?;
-    let details = json!({"event_id": id, "force": force});
-    order.audit(&mut tx, None, "event_replay", details).await?;
-    tx.commit().await?;
+    replay_one(store, publisher, &order, &id, force).await?;
     let view = ReplayView { id, replayed: true };
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// Which events to replay, and how.
+/// The events to replay, and how.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BulkReplayOrder)]
 struct BulkBody {
     filter: FilterBody,
-    /// Also events that were applied.
+    /// Replays events even if they were applied.
     #[serde(default)]
     force: bool,
-    /// Only shows which events these are.
+    /// Only shows the events that match.
     #[serde(default)]
     dry_run: bool,
 }
@@ -135,15 +130,15 @@ struct FilterBody {
     status: Option<String>,
     #[schema(schema_with = words::provider)]
     provider: Option<String>,
-    /// The whole type, as the provider has it.
+    /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
     event_type: Option<String>,
     /// Only events that concerned this customer.
     customer_id: Option<String>,
-    /// Received then or later.
+    /// Received at this time or later.
     #[schema(format = DateTime)]
     since: Option<String>,
-    /// Received before.
+    /// Received before this time.
     #[schema(format = DateTime)]
     until: Option<String>,
 }
@@ -162,13 +157,13 @@ impl From<FilterBody> for EventQuery {
     }
 }
 
-/// What a replay of many events would be about.
+/// A preview of a bulk replay.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkReplayPreview)]
 struct BulkPreviewView {
     dry_run: bool,
     matched: u64,
-    /// The first of their ids, oldest first.
+    /// The first of the ids, oldest first.
     first: Vec<String>,
 }
 
@@ -188,10 +183,10 @@ impl From<Replayable> for BulkPreviewView {
 struct BulkReplayView {
     id: String,
     force: bool,
-    /// How many events it was about when it was ordered.
+    /// The number of events that matched when it was ordered.
     matched: i64,
-    /// How many have been published. Fewer than `matched` at the end if others had their effect
-    /// in the meantime.
+    /// The number of events that have been published. At the end it may be less than `matched`,
+    /// if some had their effect in the meantime.
     published: i64,
     #[schema(format = DateTime)]
     created_at: String,
@@ -212,13 +207,13 @@ impl From<BulkReplay> for BulkReplayView {
     }
 }
 
-/// Replays all events that a filter names. The workers carry it out, batch by batch.
+/// Replays all events that match a filter. The workers carry it out, batch by batch.
 #[utoipa::path(
     post,
     path = "/events/replay",
     request_body = BulkBody,
     responses(
-        (status = 200, description = "With `dry_run`: which events.", body = BulkPreviewView),
+        (status = 200, description = "With `dry_run`: the events that match.", body = BulkPreviewView),
         (status = 202, description = "It is ordered.", body = BulkReplayView),
         (status = 409, description = "`already_applied`: the filter asks for events that were, and `force` is not given."),
     )
@@ -241,7 +236,7 @@ async fn replay_many(
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
-/// Shows how far a replay of many events is.
+/// Shows the progress of a bulk replay.
 #[utoipa::path(
     get,
     path = "/replays/{id}",
@@ -254,7 +249,6 @@ async fn show(
 ) -> Result<Json<BulkReplayView>, ApiError> {
     let unknown = || ApiError::not_found("replay_not_found", "there is no such replay");
     let id = id.parse().map_err(|_| unknown())?;
-    let mut tx = state.store.read().await?;
-    let found = tx.replay_find(&admin.app_or_default(), &id).await?;
+    let found = bulk_replay::find(&state.store, &admin.app_or_default(), &id).await?;
     Ok(Json(found.ok_or_else(unknown)?.into()))
 }

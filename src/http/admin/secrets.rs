@@ -5,30 +5,23 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apps::visible_app;
-use super::list::{List, Paging, PagingQuery};
-use super::view::SecretView;
-use super::{FieldErrors, checked, end, order_in};
-use crate::domain::id::{AppSlug, Provider, SecretId};
+use crate::domain::id::{AppSlug, Provider};
+use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::domain::validate;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{order_in, problem, time, visible_app, visible_slug};
+use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::provider::{Mode, Spec};
-use crate::random;
-use crate::store::Tx;
+use crate::pipeline::secrets::{self, NewSecret, SecretError};
+use crate::provider::Spec;
 use crate::store::secret::EndpointSecret;
-use crate::store::vault::SealedFor;
-
-/// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
-/// checked against each.
-const MAX_SECRETS: usize = 16;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -36,26 +29,76 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(change, remove));
     openapi::resource(
         "secrets",
-        "What the webhooks of an app are signed with.",
+        "Secrets that the webhooks of an app are signed with.",
         routes,
     )
 }
 
-/// The endpoint of a path, if the token may see it.
+/// The endpoint of a path, if the token may see its app. An app that does not exist is said before
+/// a provider that does not.
 async fn visible_endpoint(
-    tx: &mut Tx,
+    state: &AppState,
     admin: &Admin,
     slug: &str,
     provider: &str,
 ) -> Result<(AppSlug, Provider), ApiError> {
-    let app = visible_app(tx, admin, slug).await?;
-    let unknown = |_| ApiError::not_found("endpoint_not_found", "there is no such provider");
-    let spec: &Spec = provider.parse().map_err(unknown)?;
-    Ok((app.slug, spec.name))
+    if let Ok(spec) = provider.parse::<&Spec>() {
+        return Ok((visible_slug(admin, slug)?, spec.name));
+    }
+    visible_app(state, admin, slug).await?;
+    let detail = "there is no such provider";
+    Err(ApiError::not_found("endpoint_not_found", detail))
 }
 
-fn secret_not_found() -> ApiError {
-    ApiError::not_found("secret_not_found", "the endpoint has no such secret")
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NoApp => problem::app_not_found(),
+            SecretError::NotFound => {
+                Self::not_found("secret_not_found", "the endpoint has no such secret")
+            }
+            SecretError::TooMany => Self::conflict("secrets_too_many", error.to_string()),
+            SecretError::Store(error) => error.into(),
+            SecretError::Vault(error) => error.into(),
+            SecretError::Random(error) => error.into(),
+        }
+    }
+}
+
+/// A webhook secret, without the secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookSecret)]
+struct SecretView {
+    #[schema(examples("whs_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    id: String,
+    #[schema(examples("default"))]
+    app: String,
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    #[schema(schema_with = words::mode)]
+    mode: &'static str,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// The approximate number of webhooks it has verified.
+    uses: i64,
+    last_used_at: Option<String>,
+}
+
+impl From<EndpointSecret> for SecretView {
+    fn from(secret: EndpointSecret) -> Self {
+        Self {
+            id: secret.id.into(),
+            app: secret.app.into(),
+            provider: secret.provider,
+            mode: secret.mode.as_str(),
+            created_at: secret.created_at.to_string(),
+            expires_at: time(secret.expires_at),
+            uses: secret.uses,
+            last_used_at: time(secret.last_used_at),
+        }
+    }
 }
 
 /// Lists an endpoint's secrets, without their texts.
@@ -71,9 +114,8 @@ async fn list(
     ValidPath((slug, provider)): ValidPath<(String, String)>,
     paging: Paging,
 ) -> Result<Json<List<SecretView>>, ApiError> {
-    let mut tx = state.store.read().await?;
-    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
-    let all = tx.secret_list(&app, provider).await?;
+    let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
+    let all = secrets::list(&state.store, &app, provider).await?;
     let all: Vec<SecretView> = all.into_iter().map(SecretView::from).collect();
     Ok(paging.cut(all, |secret| secret.id.clone()))
 }
@@ -82,13 +124,13 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SecretBody {
-    /// As the provider shows it.
+    /// The text of the secret, as the provider shows it.
     #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_…"))]
     secret: SecretText,
-    /// Which events it takes; `any` unless given.
+    /// The events that it accepts; `any` by default.
     #[schema(schema_with = words::mode)]
     mode: Option<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
@@ -106,7 +148,7 @@ impl From<String> for SecretText {
 
 /// Adds a secret to an endpoint. Needs an owner.
 ///
-/// Those that are there stay, so that a rotation loses no webhook.
+/// Existing secrets stay in force, so that a rotation loses no webhook.
 #[utoipa::path(
     post,
     path = "/apps/{slug}/endpoints/{provider}/secrets",
@@ -123,69 +165,40 @@ async fn add(
     ValidJson(body): ValidJson<SecretBody>,
 ) -> Result<(StatusCode, Json<SecretView>), ApiError> {
     admin.require(Role::Owner)?;
-    let now = state.clock.now();
     let mut field_errors = FieldErrors::default();
-    let text = body.secret.0.expose_secret();
-    field_errors.note(checked("secret", validate::line(text)));
+    let text = body.secret.0;
+    field_errors.note(checked("secret", validate::line(text.expose_secret())));
     let mode = body.mode.map_or(Ok(Mode::Any), |word| word.parse());
     let mode = field_errors.note(checked("mode", mode.map_err(|error| error.to_string())));
-    let expires_at = field_errors.note(end("expires_at", body.expires_at.as_deref(), now));
+    let end = end("expires_at", body.expires_at.as_deref(), state.clock.now());
+    let expires_at = field_errors.note(end);
     field_errors.into_result()?;
-
-    let mut tx = state.store.begin().await?;
-    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
-    let known = tx.secret_list(&app, provider).await?;
-    let current = known
-        .iter()
-        .filter(|it| it.expires_at.is_none_or(|end| end > now));
-    if current.count() >= MAX_SECRETS {
-        let detail = format!("the endpoint has {MAX_SECRETS} current secrets; remove one first");
-        return Err(ApiError::conflict("secrets_too_many", detail));
-    }
-    let order = order_in(&admin, &state, app.clone());
-    let secret = EndpointSecret {
-        id: SecretId::from_uuid(random::uuid(now)?),
-        app,
-        provider,
+    let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
+    let order = order_in(&admin, &state, app);
+    let new = NewSecret {
+        text,
         mode: mode.unwrap_or_default(),
-        created_at: now,
         expires_at: expires_at.flatten(),
-        uses: 0,
-        last_used_at: None,
     };
-    let place = SealedFor::Secret {
-        app: &secret.app,
-        provider,
-        id: &secret.id,
-    };
-    let sealed = state.vault.seal(place, text)?;
-    tx.secret_add(&secret, sealed).await?;
-    let details = json!({"id": secret.id, "from": null, "to": described(&secret)});
-    order.audit(&mut tx, None, "secret_add", details).await?;
-    tx.commit().await?;
+    let secret = secrets::add(&state.store, &state.vault, &order, provider, new).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
     Ok((StatusCode::CREATED, Json(secret.into())))
-}
-
-/// A secret for the audit, without the secret.
-fn described(secret: &EndpointSecret) -> Value {
-    let expires_at = secret.expires_at.map(|at| at.to_string());
-    json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SecretEnd)]
 struct EndBody {
-    /// `null`: it does not run out.
+    /// The end of its life; `null` if it never ends.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
-/// Says when a secret runs out. Needs an owner. In a rotation the old one stays current until then,
-/// beside the new one.
+/// Sets when a secret expires. Needs an owner.
+///
+/// In a rotation the old secret stays in force until then, beside the new one.
 #[utoipa::path(
     patch,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
@@ -203,25 +216,10 @@ async fn change(
     let mut field_errors = FieldErrors::default();
     let expires_at = field_errors.note(end("expires_at", body.expires_at.as_deref(), now));
     let expires_at = field_errors.finish(expires_at)?;
-    let mut tx = state.store.begin().await?;
-    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
-    let all = tx.secret_list(&app, provider).await?;
-    let known = all.into_iter().find(|it| it.id.as_str() == id);
-    let known = known.ok_or_else(secret_not_found)?;
-    tx.secret_expire(&known, expires_at).await?;
+    let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
     let order = order_in(&admin, &state, app);
-    let details = json!({
-        "id": known.id, "provider": provider,
-        "from": known.expires_at.map(|at| at.to_string()),
-        "to": expires_at.map(|at| at.to_string()),
-    });
-    order.audit(&mut tx, None, "secret_expire", details).await?;
-    tx.commit().await?;
+    let changed = secrets::set_end(&state.store, &order, provider, &id, expires_at).await?;
     let _ = state.endpoints.refresh().await;
-    let changed = EndpointSecret {
-        expires_at,
-        ..known
-    };
     Ok(Json(changed.into()))
 }
 
@@ -229,7 +227,7 @@ async fn change(
 #[utoipa::path(
     delete,
     path = "/apps/{slug}/endpoints/{provider}/secrets/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn remove(
     State(state): State<AppState>,
@@ -237,17 +235,9 @@ async fn remove(
     ValidPath((slug, provider, id)): ValidPath<(String, String, String)>,
 ) -> Result<StatusCode, ApiError> {
     admin.require(Role::Owner)?;
-    let mut tx = state.store.begin().await?;
-    let (app, provider) = visible_endpoint(&mut tx, &admin, &slug, &provider).await?;
-    let id: SecretId = id.parse().map_err(|_| secret_not_found())?;
-    let known = tx.secret_list(&app, provider).await?;
-    let secret = known.iter().find(|secret| secret.id == id);
-    let secret = secret.ok_or_else(secret_not_found)?;
-    tx.secret_delete(&app, provider, &id).await?;
+    let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
     let order = order_in(&admin, &state, app);
-    let details = json!({"id": id, "from": described(secret), "to": null});
-    order.audit(&mut tx, None, "secret_delete", details).await?;
-    tx.commit().await?;
+    secrets::remove(&state.store, &order, provider, &id).await?;
     let _ = state.endpoints.refresh().await;
     Ok(StatusCode::NO_CONTENT)
 }

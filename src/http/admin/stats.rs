@@ -11,28 +11,23 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apps::visible_app;
 use crate::causes::chain;
-use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::http::api::visible_app;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
-use crate::pipeline::spool;
+use crate::pipeline::stats::{Stats, stats};
 use crate::queue::Depths;
-use crate::store::{StoreError, Tx};
-
-/// What "lately" means for events.
-const LATELY: Duration = Duration::from_hours(24);
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
-    openapi::resource("stats", "Figures for those who watch.", routes)
+    openapi::resource("stats", "Figures for monitoring.", routes)
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct StatsQuery {
-    /// For tokens of all apps: the figures of one.
+    /// The app to show figures of, for tokens of all apps.
     app: Option<String>,
 }
 
@@ -40,11 +35,11 @@ struct StatsQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stats)]
 struct StatsView {
-    /// Whose; null for all apps.
+    /// The app that the figures are of; null for all apps.
     app: Option<String>,
     customers: CustomerCounts,
     events: EventStatsView,
-    /// Only for tokens of all apps.
+    /// Shown only to tokens of all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     queue: Option<QueueView>,
@@ -106,25 +101,36 @@ impl From<BTreeMap<String, u64>> for EventCounts {
 struct EventStatsView {
     all: EventCounts,
     last_24_hours: EventCounts,
-    /// How long ago the event came that has waited longest for its next try; null if none does.
+    /// The age of the event that has waited longest for its next try; null if none waits.
     oldest_pending_seconds: Option<i64>,
 }
 
-/// What lies where. A queue that does not answer has null everywhere but in the spool.
+impl EventStatsView {
+    fn of(stats: &Stats, now: Timestamp) -> Self {
+        let age = |since: Timestamp| (now.seconds() - since.seconds()).max(0);
+        Self {
+            all: stats.events.clone().into(),
+            last_24_hours: stats.recent_events.clone().into(),
+            oldest_pending_seconds: stats.oldest_pending.map(age),
+        }
+    }
+}
+
+/// The depth of the queue. If the queue does not answer, everything but the spool is null.
 #[derive(Serialize, ToSchema)]
 #[schema(as = QueueStats)]
 struct QueueView {
-    /// Due and not done.
+    /// Waiting to be processed.
     work: Option<u64>,
-    /// Resting before their next try.
+    /// Waiting for their next try.
     retry: Option<Vec<RestView>>,
     /// Dead letters on their way into the ledger.
     failed: Option<u64>,
-    /// Webhooks that the queue did not take yet.
+    /// Webhooks that the queue has not taken yet.
     spool: u64,
 }
 
-/// Messages that rest equally long.
+/// Messages that wait equally long.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RestStats)]
 struct RestView {
@@ -151,7 +157,7 @@ impl QueueView {
     }
 }
 
-/// Shows how many customers are how, what became of events, and what lies in the queue.
+/// Shows figures: customers by status, events by outcome, and the depth of the queue.
 ///
 /// Counts of all events take longer the longer the ledger is; ask by the minute, not the second.
 #[utoipa::path(
@@ -168,45 +174,26 @@ async fn show(
     admin: Admin,
     ValidQuery(query): ValidQuery<StatsQuery>,
 ) -> Result<Json<StatsView>, ApiError> {
-    let mut tx = state.store.read().await?;
     let app = match query.app {
-        Some(slug) => Some(visible_app(&mut tx, &admin, &slug).await?.slug),
+        Some(slug) => Some(visible_app(&state, &admin, &slug).await?.slug),
         None => admin.app.clone(),
     };
-    let customers = tx.stats_customers(app.as_ref()).await?.into();
-    let events = events(&mut tx, &state, app.as_ref()).await?;
-    let spool = spool::depth(&mut tx).await?;
-    // Before the queue is asked: no transaction stays open across a network call.
-    drop(tx);
+    let now = state.clock.now();
+    let figures = stats(&state.store, app.as_ref(), now).await?;
+    // No transaction stays open across a network call, so the queue is asked after the store.
     let queue = match admin.app {
-        None => Some(QueueView::of(depths(&state).await, spool)),
+        None => Some(QueueView::of(depths(&state).await, figures.spool)),
         Some(_) => None,
     };
     Ok(Json(StatsView {
         app: app.map(Into::into),
-        customers,
-        events,
+        events: EventStatsView::of(&figures, now),
+        customers: figures.customers.into(),
         queue,
     }))
 }
 
-async fn events(
-    tx: &mut Tx,
-    state: &AppState,
-    app: Option<&AppSlug>,
-) -> Result<EventStatsView, StoreError> {
-    let now = state.clock.now();
-    let lately = tx.stats_events_since(now.minus(LATELY)).await?;
-    let oldest = tx.stats_oldest_pending(app).await?;
-    let age = |since: Timestamp| (now.seconds() - since.seconds()).max(0);
-    Ok(EventStatsView {
-        all: tx.stats_events(app).await?.into(),
-        last_24_hours: tx.stats_events_from(app, lately).await?.into(),
-        oldest_pending_seconds: oldest.map(age),
-    })
-}
-
-/// The depths, if the queue says them. The other figures are worth having without.
+/// Asks the queue for its depths. The other figures are worth having without them.
 async fn depths(state: &AppState) -> Option<Depths> {
     match state.publisher.depths().await {
         Ok(depths) => Some(depths),

@@ -1,4 +1,4 @@
-//! What billing says of a customer, subscription by subscription, as of now.
+//! A customer's subscriptions and how each counts, as of now.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,21 +7,25 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::shown_customer;
-use super::view::time;
 use crate::domain::billing::assessment::{Verdict, assessment};
 use crate::domain::billing::fact::{Item, SubscriptionStatus};
 use crate::domain::id::Provider;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{customer_id, time};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::pipeline::subscriptions;
 use crate::store::OwnedSubscription;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list));
-    openapi::resource("subscriptions", "What billing says of customers.", routes)
+    openapi::resource(
+        "subscriptions",
+        "Subscriptions of customers, and how they count.",
+        routes,
+    )
 }
 
 /// A subscription.
@@ -34,14 +38,14 @@ struct SubscriptionView {
     id: String,
     #[schema(schema_with = words::provider)]
     provider: Provider,
-    /// Who pays: a billing account's id.
+    /// The id of the billing account that pays.
     account: Option<String>,
     livemode: bool,
-    /// The provider's word; the last one that is known here, if any is.
+    /// The provider's word for its status; the last one that Tollgate knows, if any.
     status: Option<String>,
     #[schema(schema_with = words::class)]
     class: &'static str,
-    /// How it counts for its customer; none if it does not.
+    /// Its verdict for the customer; null if it does not count.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
     items: Vec<ItemView>,
@@ -54,14 +58,14 @@ struct SubscriptionView {
     failing_since: Option<String>,
     #[schema(format = DateTime)]
     ended_at: Option<String>,
-    /// When a timer changes this, if nothing happens before.
+    /// The time at which a timer changes this, if nothing happens before.
     #[schema(format = DateTime)]
     due_at: Option<String>,
     /// Its events allow another state too; the one with least access was taken.
     ambiguous: bool,
 }
 
-/// Something bought.
+/// An item of a subscription.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SubscriptionItem)]
 struct ItemView {
@@ -128,12 +132,9 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<SubscriptionView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let policy = tx.app_policy(&app).await?.unwrap_or_default();
-    let all = tx.subscription_list(&app, &customer.id).await?;
+    let found = subscriptions::list_of(&state.store, &app, &customer_id(&id)?).await?;
     let now = state.clock.now();
-    let view = |owned| SubscriptionView::new(owned, &policy, now);
-    let all: Vec<SubscriptionView> = all.into_iter().map(view).collect();
+    let view = |owned| SubscriptionView::new(owned, &found.policy, now);
+    let all: Vec<SubscriptionView> = found.all.into_iter().map(view).collect();
     Ok(paging.cut(all, |it| it.key.clone()))
 }

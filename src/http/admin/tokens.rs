@@ -11,16 +11,16 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::list::{List, Paging, PagingQuery};
-use super::view::TokenView;
-use super::{FieldErrors, checked, end, living_customer, order_of, shown_customer};
-use crate::domain::access::token::{CustomerToken, TokenText};
+use crate::domain::access::token::CustomerToken;
 use crate::domain::id::TokenId;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
+use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::{customer_id, order_of, time};
+use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::tokens::{self, TokenOrder};
+use crate::pipeline::tokens::{self, Issued, TokenError, TokenOrder};
 
 /// Most patterns of one token.
 const MAX_PATTERNS: usize = 100;
@@ -39,6 +39,61 @@ fn token_not_found() -> ApiError {
     ApiError::not_found("token_not_found", "the customer has no such token")
 }
 
+/// A token's id from a path. A text that is no id names no token.
+fn token_id(text: &str) -> Result<TokenId, ApiError> {
+    text.parse().map_err(|_| token_not_found())
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Customer(error) => error.into(),
+            TokenError::NotFound => token_not_found(),
+            TokenError::Store(error) => error.into(),
+            TokenError::Random(error) => error.into(),
+        }
+    }
+}
+
+/// A customer's access token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CustomerToken)]
+struct TokenView {
+    #[schema(examples("ctok_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    id: String,
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    customer_id: String,
+    #[schema(examples("build server"))]
+    name: String,
+    #[schema(examples("read"))]
+    scope: String,
+    #[schema(examples("acme/*"))]
+    packages: Vec<String>,
+    prefix: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
+}
+
+impl From<CustomerToken> for TokenView {
+    fn from(token: CustomerToken) -> Self {
+        Self {
+            id: token.id.into(),
+            customer_id: token.customer.into(),
+            name: token.name,
+            scope: token.scope,
+            packages: token.packages,
+            prefix: token.prefix,
+            created_at: token.created_at.to_string(),
+            expires_at: time(token.expires_at),
+            last_used_at: time(token.last_used_at),
+        }
+    }
+}
+
 /// Lists a customer's access tokens.
 #[utoipa::path(
     get,
@@ -53,28 +108,26 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<TokenView>>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = shown_customer(&mut tx, &app, &id).await?;
-    let all = tx.token_list(&app, &customer.id).await?;
+    let all = tokens::list(&state.store, &app, &customer_id(&id)?).await?;
     let all: Vec<TokenView> = all.into_iter().map(TokenView::from).collect();
     Ok(paging.cut(all, |token| token.id.clone()))
 }
 
-/// A token to make.
+/// A token to issue.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenBody {
-    /// For people. One line.
+    /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("build server"))]
     name: String,
     /// A word for the registry, which it finds in the answers of the access check.
     #[schema(pattern = "^[a-z0-9_.:-]{1,64}$", examples("read"))]
     scope: Option<String>,
-    /// Only these packages, `*` standing for anything; all of the customer's unless given.
+    /// Only these packages, where `*` stands for anything; by default, all of the customer's.
     #[serde(default)]
     #[schema(max_items = 100, examples("acme/*"))]
     packages: Vec<String>,
-    /// When it ends; never unless given.
+    /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
@@ -111,26 +164,26 @@ impl TokenBody {
     }
 }
 
-/// A token that was just made, with the one showing of its text.
+/// A token that was just issued, with its text, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewCustomerToken)]
 struct NewTokenView {
     #[serde(flatten)]
     token_view: TokenView,
-    /// It is shown only here.
+    /// The text of the token, which is shown only here.
     token: String,
 }
 
 impl NewTokenView {
-    fn of(token: CustomerToken, text: &TokenText) -> Self {
+    fn of(issued: Issued) -> Self {
         Self {
-            token_view: token.into(),
-            token: text.expose().to_owned(),
+            token_view: issued.token.into(),
+            token: issued.text.expose().to_owned(),
         }
     }
 }
 
-/// Makes an access token.
+/// Issues an access token.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens",
@@ -148,38 +201,29 @@ async fn create(
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
     let order = order_of(&admin, &state);
     let wanted = body.check(order.now)?;
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    let (token, text) = tokens::issue(&mut tx, &order, &customer.id, wanted).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(NewTokenView::of(token, &text))))
+    let issued = tokens::issue(&state.store, &order, &customer_id(&id)?, wanted).await?;
+    Ok((StatusCode::CREATED, Json(NewTokenView::of(issued))))
 }
 
-/// Ends an access token.
+/// Revokes an access token.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/tokens/{token_id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((id, token_id)): ValidPath<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
-    let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = shown_customer(&mut tx, &order.app, &id).await?;
-    if !tokens::revoke(&mut tx, &order, &customer.id, &token_id).await? {
-        return Err(token_not_found());
-    }
-    tx.commit().await?;
+    let (token, order) = (self::token_id(&token_id)?, order_of(&admin, &state));
+    tokens::revoke(&state.store, &order, &customer_id(&id)?, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives an access token a new text.
+/// Rotates an access token.
 ///
-/// The old one opens nothing from now on.
+/// The old text stops working at once.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens/{token_id}/rotate",
@@ -193,19 +237,12 @@ async fn rotate(
     admin: Admin,
     ValidPath((id, token_id)): ValidPath<(String, String)>,
 ) -> Result<Json<NewTokenView>, ApiError> {
-    let token_id: TokenId = token_id.parse().map_err(|_| token_not_found())?;
-    let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    let all = tx.token_list(&order.app, &customer.id).await?;
-    let known = all.into_iter().find(|token| token.id == token_id);
-    let known = known.ok_or_else(token_not_found)?;
-    let (token, text) = tokens::rotate(&mut tx, &order, known).await?;
-    tx.commit().await?;
-    Ok(Json(NewTokenView::of(token, &text)))
+    let (token, order) = (self::token_id(&token_id)?, order_of(&admin, &state));
+    let issued = tokens::rotate(&state.store, &order, &customer_id(&id)?, &token).await?;
+    Ok(Json(NewTokenView::of(issued)))
 }
 
-/// Replaces the token that was made with the customer.
+/// Replaces the customer's first token, the one that was issued with it.
 #[utoipa::path(
     post,
     path = "/customers/{id}/token/regenerate",
@@ -220,20 +257,15 @@ async fn regenerate(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<NewTokenView>, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = living_customer(&mut tx, &order.app, &id).await?;
-    tokens::revoke_first(&mut tx, &order, &customer.id).await?;
-    let first = TokenOrder::first();
-    let (token, text) = tokens::issue(&mut tx, &order, &customer.id, first).await?;
-    tx.commit().await?;
-    Ok(Json(NewTokenView::of(token, &text)))
+    let issued = tokens::regenerate_first(&state.store, &order, &customer_id(&id)?).await?;
+    Ok(Json(NewTokenView::of(issued)))
 }
 
-/// Ends the token that was made with the customer.
+/// Revokes the customer's first token, the one that was issued with it.
 #[utoipa::path(
     delete,
     path = "/customers/{id}/token",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn revoke_first(
     State(state): State<AppState>,
@@ -241,11 +273,6 @@ async fn revoke_first(
     ValidPath(id): ValidPath<String>,
 ) -> Result<StatusCode, ApiError> {
     let order = order_of(&admin, &state);
-    let mut tx = state.store.begin_in(&order.app).await?;
-    let customer = shown_customer(&mut tx, &order.app, &id).await?;
-    if tokens::revoke_first(&mut tx, &order, &customer.id).await? == 0 {
-        return Err(token_not_found());
-    }
-    tx.commit().await?;
+    tokens::revoke_first(&state.store, &order, &customer_id(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,17 +9,16 @@ use utoipa_axum::routes;
 use super::InApp;
 use super::envelope::{Data, DataList};
 use crate::domain::customer::profile::ProfileChange;
-use crate::http::admin::customer_id;
-use crate::http::admin::customers::{
-    ActedView, CreatedView, EmailQuery, ExternalIdQuery, FoundOrMade, ListQuery, Named, acted,
-    created, found, found_or_made, listed,
+use crate::http::api::customer::{
+    self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
+    ListQuery, found, found_or_made, listed,
 };
-use crate::http::admin::list::{Listing, PagingQuery};
-use crate::http::admin::view::CustomerView;
+use crate::http::api::customer_id;
+use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::input::CheckedJson;
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Deletion, SameEmail};
+use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -48,7 +47,7 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
-/// Makes a customer in an app.
+/// Creates a customer in an app.
 #[utoipa::path(
     post,
     path = "/customers",
@@ -65,18 +64,18 @@ async fn create(
 ) -> Result<(StatusCode, Json<Data<CreatedView>>), ApiError> {
     let order = within.order(&state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
-    let (status, made) = created(&state, &order.app, made).await?;
-    Ok((status, Data::of(made)))
+    let view = CreatedView::of(&order.app, made);
+    Ok((StatusCode::CREATED, Data::of(Json(view))))
 }
 
-/// Finds a customer of an app by external id, then by e-mail address, or makes it.
+/// Finds a customer of an app by external id, then by e-mail address, or creates one.
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
     request_body = ProfileChange,
     responses(
-        (status = 200, description = "The customer that was there.", body = Data<CustomerView>),
-        (status = 201, description = "The customer that was made.", body = Data<CreatedView>),
+        (status = 200, description = "The customer that was found.", body = Data<CustomerView>),
+        (status = 201, description = "The customer that was created.", body = Data<CreatedView>),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
     )
 )]
@@ -100,7 +99,7 @@ async fn show(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
 ) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = found(&state, &within.app, Named::Id(&id)).await?;
+    let customer = customer::by_id(&state, &within.app, &id).await?;
     Ok(Data::of(customer))
 }
 
@@ -116,7 +115,7 @@ async fn by_email(
     within: InApp,
     ValidQuery(query): ValidQuery<EmailQuery>,
 ) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = found(&state, &within.app, Named::Email(&query.email)).await?;
+    let customer = customer::by_email(&state, &within.app, &query.email).await?;
     Ok(Data::of(customer))
 }
 
@@ -139,7 +138,7 @@ async fn by_external_id(
 
 /// Changes a customer of an app.
 ///
-/// Only the given fields change; null clears.
+/// Only the given fields change; null clears a field.
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
@@ -157,15 +156,14 @@ async fn update(
 ) -> Result<Json<Data<ActedView>>, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
     let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
-    let customer = acted(&state, &order.app, updated).await?;
-    Ok(Data::of(customer))
+    Ok(Data::of(Json(ActedView::of(&order.app, updated))))
 }
 
 /// Deletes a customer of an app with all that belongs to it.
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
     State(state): State<AppState>,

@@ -4,7 +4,7 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::admin::list::Paging;
+use crate::http::api::list::Paging;
 use crate::store::{Listed, Window};
 
 /// One object.
@@ -27,7 +27,7 @@ pub(super) struct DataList<T> {
     meta: DataMeta,
 }
 
-/// Which part of a list it is: a page, or a step of a walk by `?cursor=`.
+/// The part of the list that this is: a page, or a step of a walk by `?cursor=`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum DataMeta {

@@ -8,12 +8,12 @@ use utoipa_axum::routes;
 
 use super::envelope::{Data, DataList};
 use super::{InApp, ReadingInApp};
-use crate::http::admin::licenses::{
+use crate::http::api::body::{EmptyBody, ReasonBody};
+use crate::http::api::license::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, reinstate_in, revoke_in, show_in, validate_in,
 };
-use crate::http::admin::list::{Listing, PagingQuery};
-use crate::http::admin::operations::{EmptyBody, ReasonBody};
+use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
@@ -44,7 +44,7 @@ async fn list(
     Ok(DataList::of(&paging, part))
 }
 
-/// Makes a licence for a customer of an app.
+/// Issues a licence to a customer of an app.
 #[utoipa::path(
     post,
     path = "/licenses",
@@ -77,7 +77,7 @@ async fn show(
     Ok(Data::of(Json(show_in(&state, &within.app, &id).await?)))
 }
 
-/// Takes a licence of an app back.
+/// Revokes a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/revoke",
@@ -94,7 +94,7 @@ async fn revoke(
     Ok(Data::of(Json(revoked)))
 }
 
-/// Gives a licence of an app back.
+/// Reinstates a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/reinstate",
@@ -114,12 +114,12 @@ async fn reinstate(
     Ok(Data::of(Json(reinstated)))
 }
 
-/// Tells whether a key is valid in an app. A viewer is enough.
+/// Validates a licence key of an app. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/licenses/validate",
     request_body = KeyBody,
-    responses((status = 200, description = "Whether, and why.", body = Data<ValidationView>))
+    responses((status = 200, description = "The verdict, and the reason.", body = Data<ValidationView>))
 )]
 async fn validate(
     State(state): State<AppState>,

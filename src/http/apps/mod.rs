@@ -1,4 +1,4 @@
-//! The dialect of those who sell licences for several apps: `/api/v1/apps/{slug}/…`.
+//! The dialect for sellers of licences for several apps: `/api/v1/apps/{slug}/…`.
 //!
 //! The same functions as in the admin API, in other clothes: the app stands in the path instead
 //! of the token, an object lies under `data`, and a list's `meta` has `total`, `page` and
@@ -8,25 +8,19 @@
 mod customers;
 mod envelope;
 mod licenses;
+pub(super) mod routes;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use utoipa_axum::router::OpenApiRouter;
 
-use super::admin::apps::{app_not_found, visible_app};
-use super::admin::order_in;
+use super::api::problem::app_not_found;
+use super::api::{order_in, visible_app};
 use super::error::ApiError;
-use super::{Admin, AppState, Reading, openapi};
+use super::{Admin, AppState, Reading};
 use crate::domain::id::AppSlug;
-use crate::pipeline::customers::Order;
+use crate::pipeline::order::Order;
 
-/// What is below `/api/v1/apps/{slug}`, apart from the app itself and its endpoints.
-pub(super) fn router() -> OpenApiRouter<AppState> {
-    let routes = customers::router().merge(licenses::router());
-    openapi::guarded(OpenApiRouter::default().nest("/api/v1/apps/{slug}", routes))
-}
-
-/// Who asks, as [`Admin`], and the app that the path names.
+/// The admin who asks, and the app that the path names.
 struct InApp {
     admin: Admin,
     app: AppSlug,
@@ -42,8 +36,7 @@ impl InApp {
         let path = path.map_err(|_| app_not_found())?;
         let slug = path.iter().find(|(name, _)| *name == "slug");
         let slug = slug.map(|(_, slug)| slug).unwrap_or_default();
-        let mut tx = state.store.read().await?;
-        let app = visible_app(&mut tx, &admin, slug).await?.slug;
+        let app = visible_app(state, &admin, slug).await?.slug;
         Ok(Self { admin, app })
     }
 

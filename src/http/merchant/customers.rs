@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::view::{CustomerBody, MerchantCustomer};
-use super::{NOT_FOUND, stream};
+use super::stream;
+use super::view::{CustomerBody, MerchantCustomer, NOT_FOUND};
 use crate::domain::customer::profile::ProfileChange;
-use crate::http::admin::{customer_id, living_customer, order_of};
+use crate::http::api::{customer_id, order_of};
 use crate::http::input::CheckedJson;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidPath};
@@ -51,7 +51,7 @@ struct CustomersAnswer {
     customers: Vec<MerchantCustomer>,
 }
 
-/// Something was done that leaves nothing to show.
+/// A success that leaves nothing to show.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MerchantSuccess)]
 struct SuccessAnswer {
@@ -62,8 +62,8 @@ fn not_found() -> ApiError {
     ApiError::not_found("customer_not_found", NOT_FOUND)
 }
 
-/// Whoever cannot be shown or changed does not exist here: another merchant's, a merged, a
-/// deleted one.
+/// Says of a customer that cannot be shown or changed that it does not exist: another merchant's,
+/// a merged or a deleted one.
 fn hidden(error: ApiError) -> ApiError {
     match error.status() {
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => not_found(),
@@ -71,7 +71,7 @@ fn hidden(error: ApiError) -> ApiError {
     }
 }
 
-/// Says in this dialect's words why a customer was not made or changed.
+/// Puts the reason why a customer was not made or changed into this dialect's words.
 fn refused(error: CustomerError, taken: &'static str) -> ApiError {
     match error {
         CustomerError::EmailTaken { .. } => ApiError::conflict("email_taken", taken),
@@ -118,13 +118,14 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<CustomerAnswer>, ApiError> {
     let app = admin.app_or_default();
-    let mut tx = state.store.read().await?;
-    let customer = living_customer(&mut tx, &app, &id).await.map_err(hidden)?;
+    let id = customer_id(&id).map_err(hidden)?;
+    let found = customers::find_living(&state.store, &app, &id).await;
+    let customer = found.map_err(|error| hidden(error.into()))?;
     let customer = MerchantCustomer::of(&app, customer);
     Ok(Json(CustomerAnswer { customer }))
 }
 
-/// Makes a customer of a merchant.
+/// Creates a customer of a merchant.
 #[utoipa::path(
     post,
     path = "/",
@@ -153,7 +154,7 @@ async fn create(
 
 /// Changes a customer of a merchant.
 ///
-/// Only the given fields change; null clears.
+/// Only the given fields change; null clears a field.
 #[utoipa::path(
     post,
     path = "/{id}",
@@ -186,19 +187,18 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/{id}",
-    responses((status = 200, description = "It is gone.", body = SuccessAnswer))
+    responses((status = 200, description = "Deleted.", body = SuccessAnswer))
 )]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<SuccessAnswer>, ApiError> {
-    let order = order_of(&admin, &state);
-    let mut tx = state.store.read().await?;
-    let found = living_customer(&mut tx, &order.app, &id).await;
-    let id = found.map_err(hidden)?.id;
-    drop(tx);
+    let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
     let deleted = customers::delete(&state.store, &order, &id, Deletion::Soft).await;
-    deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))?;
-    Ok(Json(SuccessAnswer { success: true }))
+    if deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))? {
+        Ok(Json(SuccessAnswer { success: true }))
+    } else {
+        Err(not_found())
+    }
 }

@@ -23,14 +23,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
-use super::{AppState, frame, idempotency, no_such_method, no_such_path, openapi};
+use super::fallback::{no_such_method, no_such_path};
+use super::{AppState, frame, idempotency, openapi};
 use crate::domain::validate::FieldError;
+use view::NOT_FOUND;
 
-/// What is said of who is not there, was deleted, or is another merchant's, and of an id of
-/// another form.
-const NOT_FOUND: &str = "Customer not found or access denied";
-
-/// Where this dialect is.
+/// The path of this dialect.
 const PLACE: &str = "/api/customers";
 
 /// Everything at and below `/api/customers`.
@@ -53,7 +51,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .route(&format!("{PLACE}/"), any(no_such_path).layer(dress()))
 }
 
-/// What [`router`] serves, for the description.
+/// The routes of [`router`], for the description.
 pub(super) fn described() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().nest(PLACE, customers::router());
     openapi::refusing::<ErrorBody>(openapi::guarded(routes))
@@ -66,12 +64,12 @@ struct ErrorBody {
     /// A sentence.
     #[schema(examples("Email is required"))]
     error: String,
-    /// What is wrong, field by field.
+    /// The faults, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail>,
 }
 
-/// What is wrong with a field.
+/// A fault of one field.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MerchantErrorDetail)]
 struct Detail {
@@ -116,7 +114,7 @@ async fn dressed(request: Request, next: Next) -> Response {
     Response::from_parts(parts, body)
 }
 
-/// What a failure of ours is called: by what was being done.
+/// Names a failure of ours after the operation that failed.
 fn failed(request: &Request) -> &'static str {
     let path = request.extensions().get::<MatchedPath>();
     let of_all = path.is_some_and(|path| path.as_str() == PLACE);

@@ -13,16 +13,17 @@ use futures::{Stream, stream};
 use super::view::MerchantCustomer;
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
+use crate::pipeline::customers;
 use crate::store::{CustomerFilter, Listed, Store, StoreError, Window};
 
 /// Customers a page: some fifty kilobytes of answer.
 const PAGE: u32 = 100;
 
-/// What is still to be written.
+/// The part of the answer that is still to be written.
 enum Rest {
     /// A page that has been read, the first of all or not.
     Page { page: Page, is_first: bool },
-    /// What follows this customer.
+    /// Everything after this customer.
     After(String),
 }
 
@@ -58,10 +59,10 @@ pub(super) async fn customers(
 
 impl Walk {
     async fn page(&self, after: Option<String>) -> Result<Page, StoreError> {
-        let mut tx = self.store.read().await?;
         let window = Window::Walk { after, size: PAGE };
         let all = CustomerFilter::default();
-        let Listed { rows, next, .. } = tx.customer_list(&self.app, &all, &window).await?;
+        let part = customers::list_alone(&self.store, &self.app, &all, &window).await?;
+        let Listed { rows, next, .. } = part;
         let dress = |row| MerchantCustomer::of(&self.app, row);
         let customers = rows.into_iter().map(dress).collect();
         Ok(Page { customers, next })

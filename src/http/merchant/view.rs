@@ -11,6 +11,10 @@ use crate::domain::validate::FieldError;
 use crate::http::input::Check;
 use crate::pipeline::customers::SameEmail;
 
+/// The refusal for a customer who does not exist, was deleted or is another merchant's, and for a
+/// malformed id.
+pub(super) const NOT_FOUND: &str = "Customer not found or access denied";
+
 /// A customer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -68,7 +72,7 @@ impl MerchantCustomer {
     }
 }
 
-/// What a request sets. Fields that it does not name stay as they are, `null` clears.
+/// The fields to set. Fields that are not named stay as they are, `null` clears.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = MerchantCustomerBody)]
@@ -105,7 +109,7 @@ pub(super) struct CustomerBody {
 }
 
 impl CustomerBody {
-    /// Whether it allows two customers with one e-mail address.
+    /// Returns whether two customers may have one e-mail address.
     pub(super) fn same_email(&self) -> SameEmail {
         if self.dangerously_allow_same_email_for_different_customers {
             SameEmail::Allowed
@@ -114,7 +118,7 @@ impl CustomerBody {
         }
     }
 
-    /// Whether it clears the e-mail address, which every customer here must have.
+    /// Returns whether it clears the e-mail address, which every customer here must have.
     pub(super) fn takes_email_away(&self) -> bool {
         let is_blank = |email: &str| email.trim().is_empty();
         matches!(&self.email, Some(email) if email.as_deref().is_none_or(is_blank))
@@ -154,7 +158,7 @@ impl From<CustomerBody> for ProfileChange {
     }
 }
 
-/// What a request calls a field of a [`ProfileChange`].
+/// The name that requests of this dialect have for a field of a [`ProfileChange`].
 fn field_name(field: &str) -> &str {
     match field {
         "user_id" => "userId",

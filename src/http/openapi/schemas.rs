@@ -95,7 +95,7 @@ impl PartialSchema for ProfileChange {
             .description(Some("Anything, as an object of at most 16 KiB of JSON."));
         let mut change = ObjectBuilder::new()
             .description(Some(
-                "What is known of a customer. Fields that are not named stay as they are, null \
+                "The fields of a customer. Fields that are not named stay as they are, null \
                  clears. A new customer needs a name or an e-mail address.",
             ))
             .property("email", email)

@@ -1,64 +1,64 @@
-//! Words of fixed sets, for `#[schema(schema_with = …)]`. Code has them as the enums of the
-//! domain, which know nothing of HTTP; the tests hold every answer against these lists.
+//! Words of fixed sets, for `#[schema(schema_with = …)]`: those of the enums of the domain, which
+//! know nothing of HTTP.
 
 use serde_json::Value;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
+use crate::domain::access::check::AccessCode;
+use crate::domain::access::license::{LicenseCode, LicenseStatus};
+use crate::domain::billing::assessment::{Standing, Verdict};
+use crate::domain::customer::flag::FlagKind;
+use crate::domain::customer::row::{Hold, Status};
+use crate::domain::event::EventOutcome;
+use crate::domain::identity::links::Tie;
+use crate::domain::mode::Mode;
+use crate::domain::role::Role;
 use crate::provider;
+use crate::store::PlanSource;
 
-pub(super) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
+/// A text that is one of these words.
+pub(in crate::http) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
 }
 
 /// A customer's status.
 pub(in crate::http) fn status() -> Object {
-    one_of(["active", "suspended", "frozen", "expired"])
+    one_of(Status::WORDS)
 }
 
-/// Why customers are held.
+/// Reasons why a customer is held.
 pub(in crate::http) fn holds() -> Array {
     ArrayBuilder::new().items(hold()).build()
 }
 
-/// One of them.
+/// A reason why a customer is held.
 pub(in crate::http) fn hold() -> Object {
-    one_of(["billing", "manual", "dispute", "refund"])
+    one_of(Hold::WORDS)
 }
 
-/// What kind of standing a subscription has.
+/// The standing of a subscription, which the API calls its class.
 pub(in crate::http) fn class() -> Object {
-    one_of(["good", "failing", "paused", "pending", "ended", "unknown"])
+    one_of(Standing::WORDS)
 }
 
-/// What billing says; null where nothing counts.
+/// The verdict of billing; null where nothing counts.
 pub(in crate::http) fn verdict() -> Object {
-    let words = ["good", "failing", "paused", "ended"].map(Value::from);
+    let words = Verdict::WORDS.map(Value::from);
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .enum_values(Some(words.into_iter().chain([Value::Null])))
         .build()
 }
 
-/// How a billing account found its customer.
+/// The way in which a billing account found its customer.
 pub(in crate::http) fn linked_by() -> Object {
-    one_of(["pin", "external_id", "email", "own"])
+    one_of(Tie::WORDS)
 }
 
-/// What flags are about.
+/// The subject of a flag.
 pub(in crate::http) fn flag_kind() -> Object {
-    one_of([
-        "ambiguous",
-        "unknown_status",
-        "items_incomplete",
-        "unmapped_price",
-        "open_dispute",
-        "full_refund",
-        "unlinked",
-        "api_key_needed",
-        "releases_unknown",
-        "account_deleted",
-    ])
+    one_of(FlagKind::WORDS)
 }
 
 /// A billing provider.
@@ -66,67 +66,37 @@ pub(in crate::http) fn provider() -> Object {
     one_of(provider::names().map(String::from))
 }
 
-/// What an admin token allows.
+/// The role of an admin token.
 pub(in crate::http) fn role() -> Object {
-    one_of(["viewer", "admin", "owner"])
+    one_of(Role::WORDS)
 }
 
-/// Which events a webhook secret takes.
+/// The deliveries that a webhook secret accepts.
 pub(in crate::http) fn mode() -> Object {
-    one_of(["any", "live", "test"])
+    one_of(Mode::WORDS)
 }
 
-/// Where a plan comes from.
+/// The origin of a plan.
 pub(in crate::http) fn plan_source() -> Object {
-    one_of(["api", "environment"])
+    one_of(PlanSource::WORDS)
 }
 
-/// Where a grant comes from.
-pub(in crate::http) fn grant_source() -> Object {
-    one_of(["manual", "plan"])
-}
-
-/// What became of an event.
+/// The outcome of an event.
 pub(in crate::http) fn outcome() -> Object {
-    one_of([
-        "pending",
-        "applied",
-        "unchanged",
-        "superseded",
-        "ignored",
-        "failed",
-    ])
+    one_of(EventOutcome::WORDS)
 }
 
-/// Why an access check says what it says.
+/// The code of an access check.
 pub(in crate::http) fn access_code() -> Object {
-    one_of([
-        "ok",
-        "token_unknown",
-        "token_expired",
-        "token_scope",
-        "package_not_granted",
-        "version_not_allowed",
-        "customer_suspended",
-        "customer_expired",
-        "version_not_frozen",
-    ])
+    one_of(AccessCode::WORDS)
 }
 
-/// What a licence is by itself.
+/// The state of a licence by itself.
 pub(in crate::http) fn license_status() -> Object {
-    one_of(["active", "revoked", "expired"])
+    one_of(LicenseStatus::WORDS)
 }
 
-/// Why a licence is valid or not.
+/// The code that says whether a licence is valid.
 pub(in crate::http) fn license_code() -> Object {
-    one_of([
-        "ok",
-        "license_unknown",
-        "license_revoked",
-        "license_expired",
-        "customer_deleted",
-        "customer_suspended",
-        "customer_expired",
-    ])
+    one_of(LicenseCode::WORDS)
 }

@@ -1,18 +1,18 @@
 //! Connections to the broker, and what can go wrong with them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::LongString;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use secrecy::ExposeSecret;
+use tokio_rustls::TlsConnector;
 
-use super::RabbitSettings;
+use super::{RabbitSettings, transport};
 use crate::queue::topology::{self, DeclareError, Mismatch, Names};
 
 /// The time limit for connecting and for anything else that the broker must answer.
@@ -109,7 +109,7 @@ impl From<DeclareError> for BrokerError {
 /// The address of the broker, and the names used there.
 pub(super) struct Broker {
     uri: AMQPUri,
-    authority: Option<String>,
+    tls: TlsConnector,
     pub(super) names: Names,
 }
 
@@ -118,14 +118,14 @@ impl Broker {
         let url = settings.url.expose_secret();
         let mut uri: AMQPUri = url.parse().map_err(|_| BrokerError::Url)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        let authority = settings
-            .ca_file
-            .as_deref()
-            .map(read_authority)
-            .transpose()?;
+        let authorities = settings.ca_file.as_deref();
+        let tls = transport::connector(authorities).map_err(|source| BrokerError::CaFile {
+            path: settings.ca_file.clone().unwrap_or_default(),
+            source: Arc::new(source),
+        })?;
         Ok(Self {
             uri,
-            authority,
+            tls,
             names: Names::new(&settings.prefix),
         })
     }
@@ -134,31 +134,10 @@ impl Broker {
     pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, BrokerError> {
         let name = LongString::from(format!("tollgate {purpose}"));
         let properties = ConnectionProperties::default().with_connection_name(name);
-        let tls = OwnedTLSConfig {
-            identity: None,
-            cert_chain: self.authority.clone(),
-        };
+        let connecting = transport::connect(self.uri.clone(), properties, self.tls.clone());
         let doing = "connecting to the broker";
-        let runtime = lapin::runtime::default_runtime().map_err(BrokerError::amqp(doing))?;
-        let connecting =
-            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime);
         in_time(async { connecting.await.map_err(BrokerError::amqp(doing)) }).await
     }
-}
-
-fn read_authority(path: &Path) -> Result<String, BrokerError> {
-    let text = std::fs::read_to_string(path).and_then(|text| {
-        // The library skips what is no certificate, and would then trust nobody.
-        if text.contains("-----BEGIN CERTIFICATE-----") {
-            Ok(text)
-        } else {
-            Err(std::io::Error::other("it holds no certificate in PEM form"))
-        }
-    });
-    text.map_err(|source| BrokerError::CaFile {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    })
 }
 
 /// A connection that publishes, with everything declared.

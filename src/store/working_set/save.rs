@@ -1,13 +1,112 @@
 //! Writing what changed in a working set, a statement a table.
 
-use serde_json::json;
-
 use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
-use crate::domain::id::AppSlug;
-use crate::store::driver::{Batch, Kind, binds};
-use crate::store::{StoreError, Tx, document};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::identity::account::AccountHistory;
+use crate::domain::time::Timestamp;
+use crate::store::cell::Nanos;
+use crate::store::record::{Rows, binds, record};
+use crate::store::{StoreError, Tx};
+
+record! {
+    /// A customer's row. All columns but `kept` repeat what stands in it, for the indexes.
+    struct CustomerColumns<'a> {
+        id: &'a CustomerId,
+        home: &'a Option<ObjectKey>,
+        made_at: Timestamp,
+        updated_at: Timestamp,
+        deleted_at: Option<Timestamp>,
+        merged_into: &'a Option<CustomerId>,
+        admin_email: Option<String>,
+        admin_external_id: &'a Option<String>,
+        user_id: &'a Option<String>,
+        email: Option<String>,
+        name: Option<String>,
+        external_id: &'a Option<String>,
+        status: &'a str,
+        status_since: Timestamp,
+        due_at: Option<Nanos>,
+        frozen: bool,
+        kept: &'a Customer,
+    }
+}
+
+impl<'a> From<&'a Customer> for CustomerColumns<'a> {
+    fn from(customer: &'a Customer) -> Self {
+        let (profile, shown) = (&customer.profile, &customer.derived);
+        Self {
+            id: &customer.id,
+            home: &customer.home,
+            made_at: customer.made_at,
+            updated_at: customer.updated_at,
+            deleted_at: customer.deleted_at,
+            merged_into: &customer.merged_into,
+            admin_email: profile.email.as_deref().and_then(fold_email),
+            admin_external_id: &profile.external_id,
+            user_id: &profile.user_id,
+            email: shown.contact.email.as_deref().and_then(fold_email),
+            name: shown.contact.name.as_ref().map(|it| it.to_lowercase()),
+            external_id: &shown.external_id,
+            status: shown.status.as_str(),
+            status_since: customer.status_since,
+            due_at: shown.due_at.map(Nanos),
+            frozen: customer.merged_into.is_none() && shown.is_frozen_by_time(),
+            kept: customer,
+        }
+    }
+}
+
+record! {
+    struct AccountColumns<'a> {
+        key: &'a ObjectKey,
+        id: &'a str,
+        customer_id: &'a Option<CustomerId>,
+        linking_email: &'a Option<String>,
+        kept: &'a AccountHistory,
+    }
+}
+
+record! {
+    struct SubscriptionColumns<'a> {
+        key: &'a ObjectKey,
+        account: &'a Option<ObjectKey>,
+        kept: &'a SubscriptionHistory,
+    }
+}
+
+record! {
+    struct DisputeColumns<'a> {
+        key: &'a ObjectKey,
+        account: &'a Option<ObjectKey>,
+        kept: &'a DisputeHistory,
+    }
+}
+
+record! {
+    struct RefundColumns<'a> {
+        key: &'a ObjectKey,
+        account: &'a Option<ObjectKey>,
+        kept: &'a RefundHistory,
+    }
+}
+
+record! {
+    struct LinkColumns<'a> {
+        key: &'a ObjectKey,
+        other: &'a ObjectKey,
+    }
+}
+
+record! {
+    struct UnfetchedColumns<'a> {
+        key: &'a ObjectKey,
+        at: Nanos,
+        cleared_at: Option<Nanos>,
+    }
+}
 
 impl Tx {
     /// Writes what has changed since loading.
@@ -20,115 +119,13 @@ impl Tx {
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
         self.lock_covers(app, working_set)?;
-        let changed = &working_set.changed;
         self.working_set_save_customers(app, working_set).await?;
         self.entitlement_save(app, working_set).await?;
         self.flag_save(app, working_set).await?;
-        let mut rows = Batch::new(&[
-            ("key", Kind::Text),
-            ("id", Kind::Text),
-            ("customer_id", Kind::Text),
-            ("linking_email", Kind::Text),
-            ("kept", Kind::Json),
-        ]);
-        for account in changed
-            .accounts
-            .iter()
-            .filter_map(|key| working_set.accounts.get(key))
-        {
-            let kept = document(&account.history)?;
-            rows.row([
-                json!(account.key),
-                json!(account.key.id),
-                json!(account.customer),
-                json!(account.linking_email),
-                json!(kept),
-            ]);
-        }
-        let sql = "INSERT INTO accounts (app, key, id, customer_id, linking_email, kept) \
-                   SELECT $2, key, id, customer_id, linking_email, kept FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, key) DO UPDATE SET customer_id = excluded.customer_id, \
-                   linking_email = excluded.linking_email, kept = excluded.kept";
-        self.write(sql, rows, app).await?;
-
-        let mut rows = owned_rows();
-        for it in changed
-            .subscriptions
-            .iter()
-            .filter_map(|key| working_set.subscriptions.get(key))
-        {
-            rows.row([
-                json!(it.key),
-                json!(it.account),
-                json!(document(&it.history)?),
-            ]);
-        }
-        self.write(&upsert_owned("subscriptions"), rows, app)
-            .await?;
-        let mut rows = owned_rows();
-        for it in changed
-            .disputes
-            .iter()
-            .filter_map(|key| working_set.disputes.get(key))
-        {
-            rows.row([
-                json!(it.key),
-                json!(it.account),
-                json!(document(&it.history)?),
-            ]);
-        }
-        self.write(&upsert_owned("disputes"), rows, app).await?;
-        let mut rows = owned_rows();
-        for it in changed
-            .refunds
-            .iter()
-            .filter_map(|key| working_set.refunds.get(key))
-        {
-            rows.row([
-                json!(it.key),
-                json!(it.account),
-                json!(document(&it.history)?),
-            ]);
-        }
-        self.write(&upsert_owned("refunds"), rows, app).await?;
-
-        let mut rows = Batch::new(&[("key", Kind::Text), ("other", Kind::Text)]);
-        for (one, other) in &changed.payment_links {
-            rows.row([json!(one), json!(other)]);
-            rows.row([json!(other), json!(one)]);
-        }
-        let sql = "INSERT INTO pairs (app, key, other) \
-                   SELECT $2, key, other FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, key, other) DO NOTHING";
-        self.write(sql, rows, app).await?;
-
-        let mut rows = Batch::new(&[
-            ("key", Kind::Text),
-            ("at", Kind::Nanos),
-            ("cleared_at", Kind::Nanos),
-        ]);
-        for key in &changed.unfetched {
-            if let Some(kept) = working_set.unfetched.get(key) {
-                rows.row([json!(key), json!(kept.at), json!(kept.cleared_at)]);
-            }
-        }
-        let sql = "INSERT INTO unfetched (app, key, at, cleared_at) \
-                   SELECT $2, key, at, cleared_at FROM {rows} AS new WHERE true \
-                   ON CONFLICT (app, key) DO UPDATE SET at = excluded.at, \
-                   cleared_at = excluded.cleared_at";
-        self.write(sql, rows, app).await
-    }
-
-    pub(in crate::store) async fn write(
-        &mut self,
-        sql: &str,
-        rows: Batch,
-        app: &AppSlug,
-    ) -> Result<(), StoreError> {
-        if !rows.is_empty() {
-            self.execute(sql, binds![rows, app.as_str()]).await?;
-        }
-        Ok(())
+        self.working_set_save_accounts(app, working_set).await?;
+        self.working_set_save_owned(app, working_set).await?;
+        self.working_set_save_links(app, working_set).await?;
+        self.working_set_save_unfetched(app, working_set).await
     }
 
     async fn working_set_save_customers(
@@ -136,98 +133,174 @@ impl Tx {
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let mut rows = Batch::new(CUSTOMER_COLUMNS);
-        let changed = &working_set.changed.customers;
-        for customer in changed
-            .iter()
-            .filter_map(|id| working_set.customers.get(id))
-        {
-            rows.row(customer_row(customer)?);
-        }
-        let sql = "INSERT INTO customers (app, id, home, made_at, updated_at, deleted_at, \
-                   merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, frozen, kept) \
-                   SELECT $2, id, home, made_at, updated_at, deleted_at, \
-                   merged_into, admin_email, admin_external_id, user_id, email, name, \
-                   external_id, status, status_since, due_at, frozen, kept \
-                   FROM {rows} AS new WHERE true \
-                   ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, \
-                   deleted_at = excluded.deleted_at, merged_into = excluded.merged_into, \
-                   admin_email = excluded.admin_email, \
-                   admin_external_id = excluded.admin_external_id, user_id = excluded.user_id, \
-                   email = excluded.email, name = excluded.name, \
-                   external_id = excluded.external_id, status = excluded.status, \
-                   status_since = excluded.status_since, due_at = excluded.due_at, \
-                   frozen = excluded.frozen, kept = excluded.kept";
-        self.write(sql, rows, app).await
+        let changed = working_set.changed.customers.iter();
+        let changed = changed.filter_map(|id| working_set.customers.get(id));
+        let rows: Rows<CustomerColumns<'_>> = changed.map(CustomerColumns::from).collect();
+        let sql = r"
+            INSERT INTO customers (
+                app, id, home, made_at, updated_at, deleted_at, merged_into, admin_email,
+                admin_external_id, user_id, email, name, external_id, status, status_since, due_at,
+                frozen, kept
+            )
+            SELECT
+                $2, id, home, made_at, updated_at, deleted_at, merged_into, admin_email,
+                admin_external_id, user_id, email, name, external_id, status, status_since, due_at,
+                frozen, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (id) DO UPDATE SET
+                updated_at = excluded.updated_at,
+                deleted_at = excluded.deleted_at,
+                merged_into = excluded.merged_into,
+                admin_email = excluded.admin_email,
+                admin_external_id = excluded.admin_external_id,
+                user_id = excluded.user_id,
+                email = excluded.email,
+                name = excluded.name,
+                external_id = excluded.external_id,
+                status = excluded.status,
+                status_since = excluded.status_since,
+                due_at = excluded.due_at,
+                frozen = excluded.frozen,
+                kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
     }
-}
 
-/// The columns of a customer's row. All but `kept` repeat what stands in it, for the indexes.
-const CUSTOMER_COLUMNS: &[(&str, Kind)] = &[
-    ("id", Kind::Text),
-    ("home", Kind::Text),
-    ("made_at", Kind::Time),
-    ("updated_at", Kind::Time),
-    ("deleted_at", Kind::Time),
-    ("merged_into", Kind::Text),
-    ("admin_email", Kind::Text),
-    ("admin_external_id", Kind::Text),
-    ("user_id", Kind::Text),
-    ("email", Kind::Text),
-    ("name", Kind::Text),
-    ("external_id", Kind::Text),
-    ("status", Kind::Text),
-    ("status_since", Kind::Time),
-    ("due_at", Kind::Nanos),
-    ("frozen", Kind::Bool),
-    ("kept", Kind::Json),
-];
+    async fn working_set_save_accounts(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.accounts.iter();
+        let changed = changed.filter_map(|key| working_set.accounts.get(key));
+        let rows = changed.map(|account| AccountColumns {
+            key: &account.key,
+            id: &account.key.id,
+            customer_id: &account.customer,
+            linking_email: &account.linking_email,
+            kept: &account.history,
+        });
+        let rows: Rows<AccountColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO accounts (app, key, id, customer_id, linking_email, kept)
+            SELECT $2, key, id, customer_id, linking_email, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET
+                customer_id = excluded.customer_id,
+                linking_email = excluded.linking_email,
+                kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
 
-fn customer_row(customer: &Customer) -> Result<[serde_json::Value; 17], StoreError> {
-    let Customer {
-        id,
-        home,
-        made_at,
-        updated_at,
-        deleted_at,
-        merged_into,
-        ..
-    } = customer;
-    let (profile, shown) = (&customer.profile, &customer.derived);
-    Ok([
-        json!(id),
-        json!(home),
-        json!(made_at),
-        json!(updated_at),
-        json!(deleted_at),
-        json!(merged_into),
-        json!(profile.email.as_deref().and_then(fold_email)),
-        json!(profile.external_id),
-        json!(profile.user_id),
-        json!(shown.contact.email.as_deref().and_then(fold_email)),
-        json!(shown.contact.name.as_ref().map(|it| it.to_lowercase())),
-        json!(shown.external_id),
-        json!(shown.status.as_str()),
-        json!(customer.status_since),
-        json!(shown.due_at),
-        json!(merged_into.is_none() && shown.is_frozen_by_time()),
-        json!(document(customer)?),
-    ])
-}
+    async fn working_set_save_owned(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.subscriptions.iter();
+        let changed = changed.filter_map(|key| working_set.subscriptions.get(key));
+        let rows = changed.map(|it| SubscriptionColumns {
+            key: &it.key,
+            account: &it.account,
+            kept: &it.history,
+        });
+        let rows: Rows<SubscriptionColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO subscriptions (app, key, account, kept)
+            SELECT $2, key, account, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
 
-fn owned_rows() -> Batch {
-    Batch::new(&[
-        ("key", Kind::Text),
-        ("account", Kind::Text),
-        ("kept", Kind::Json),
-    ])
-}
+        let changed = working_set.changed.disputes.iter();
+        let changed = changed.filter_map(|key| working_set.disputes.get(key));
+        let rows = changed.map(|it| DisputeColumns {
+            key: &it.key,
+            account: &it.account,
+            kept: &it.history,
+        });
+        let rows: Rows<DisputeColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO disputes (app, key, account, kept)
+            SELECT $2, key, account, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
 
-fn upsert_owned(table: &str) -> String {
-    format!(
-        "INSERT INTO {table} (app, key, account, kept) \
-         SELECT $2, key, account, kept FROM {{rows}} AS new WHERE true \
-         ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept"
-    )
+        let changed = working_set.changed.refunds.iter();
+        let changed = changed.filter_map(|key| working_set.refunds.get(key));
+        let rows = changed.map(|it| RefundColumns {
+            key: &it.key,
+            account: &it.account,
+            kept: &it.history,
+        });
+        let rows: Rows<RefundColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO refunds (app, key, account, kept)
+            SELECT $2, key, account, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    async fn working_set_save_links(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        // From both sides, so that a walk needs one index.
+        let links = working_set.changed.payment_links.iter();
+        let rows = links.flat_map(|(one, other)| [(one, other), (other, one)]);
+        let rows = rows.map(|(key, other)| LinkColumns { key, other });
+        let rows: Rows<LinkColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO pairs (app, key, other)
+            SELECT $2, key, other
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key, other) DO NOTHING
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    async fn working_set_save_unfetched(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.unfetched.iter();
+        let rows = changed.filter_map(|key| {
+            let history = working_set.unfetched.get(key)?;
+            Some(UnfetchedColumns {
+                key,
+                at: Nanos(history.at),
+                cleared_at: history.cleared_at.map(Nanos),
+            })
+        });
+        let rows: Rows<UnfetchedColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO unfetched (app, key, at, cleared_at)
+            SELECT $2, key, at, cleared_at
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET
+                at = excluded.at,
+                cleared_at = excluded.cleared_at
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
 }

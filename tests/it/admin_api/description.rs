@@ -1,7 +1,7 @@
 //! The description of the API as it is served, and its pages.
 
 use serde_json::Value;
-use tollgate::http::openapi;
+use tollgate::http::description;
 
 use super::rig::Rig;
 use crate::support::stores::Engine;
@@ -11,7 +11,7 @@ async fn the_description_is_served_to_everybody() {
     let rig = Rig::start(Engine::Sqlite).await;
     let answer = rig.send("GET", "/openapi.json", &[], None).await;
     assert_eq!(answer.header("content-type"), "application/json");
-    let described: Value = serde_json::from_str(openapi::document()).unwrap();
+    let described: Value = serde_json::from_str(description::document()).unwrap();
     assert_eq!(answer.expect(200), described);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tollgate::store::idempotency::{Reservation, holding};
+use tollgate::store::idempotency::{Attempt, on_behalf_of};
 use tollgate::store::{StoreError, Tx};
 
 use super::rig::{Answer, NOW, ROOT, Rig};
@@ -235,7 +235,7 @@ async fn kept_answers_cannot_be_read_in_the_database(engine: Engine) {
 }
 
 /// Reserves the request `ask` under the key `key`.
-async fn reserve(rig: &Rig, holder: &str, asked: &str) -> Reservation {
+async fn reserve(rig: &Rig, holder: &str, asked: &str) -> Attempt {
     let mut tx = rig.store.begin().await.unwrap();
     let reserved = tx
         .idempotency_reserve("key".to_owned(), asked, holder.to_owned(), rig.now())
@@ -253,43 +253,47 @@ async fn effect(rig: &Rig) -> Result<(), StoreError> {
 
 async fn a_request_that_died_without_effect_begins_anew(engine: Engine) {
     let rig = Rig::start(engine).await;
-    let Reservation::Held(first) = reserve(&rig, "one", "ask").await else {
+    let Attempt::Reserved(first) = reserve(&rig, "one", "ask").await else {
         panic!("the key is free");
     };
     rig.pass(59);
     let running = reserve(&rig, "two", "ask").await;
-    assert!(matches!(running, Reservation::Running), "{running:?}");
+    assert!(matches!(running, Attempt::Running), "{running:?}");
     rig.pass(1);
     let other = reserve(&rig, "two", "ask another").await;
-    assert!(matches!(other, Reservation::OtherRequest), "{other:?}");
+    assert!(matches!(other, Attempt::OtherRequest), "{other:?}");
     let second = reserve(&rig, "two", "ask").await;
-    let Reservation::Held(second) = second else {
+    let Attempt::Reserved(second) = second else {
         panic!("{second:?}");
     };
     // Should the first be alive after all, it comes too late.
-    let late = holding(first, effect(&rig)).await;
+    let late = on_behalf_of(first, effect(&rig)).await;
     assert!(matches!(late, Err(StoreError::Overtaken)), "{late:?}");
-    holding(second, effect(&rig)).await.unwrap();
+    on_behalf_of(second, effect(&rig)).await.unwrap();
 }
 
 async fn a_request_that_died_after_its_effect_has_no_second_one(engine: Engine) {
     let rig = Rig::start(engine).await;
-    let Reservation::Held(hold) = reserve(&rig, "one", "ask").await else {
+    let Attempt::Reserved(reservation) = reserve(&rig, "one", "ask").await else {
         panic!("the key is free");
     };
-    holding(hold.clone(), effect(&rig)).await.unwrap();
+    on_behalf_of(reservation.clone(), effect(&rig))
+        .await
+        .unwrap();
     let running = reserve(&rig, "two", "ask").await;
-    assert!(matches!(running, Reservation::Running), "{running:?}");
+    assert!(matches!(running, Attempt::Running), "{running:?}");
     rig.pass(60);
     let lost = reserve(&rig, "two", "ask").await;
-    assert!(matches!(lost, Reservation::AnswerLost), "{lost:?}");
+    assert!(matches!(lost, Attempt::AnswerLost), "{lost:?}");
 
     // The same of one that failed after its effect: its key is not given back.
     let mut tx = rig.store.begin().await.unwrap();
-    tx.idempotency_release(&hold, rig.now()).await.unwrap();
+    tx.idempotency_release(&reservation, rig.now())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let lost = reserve(&rig, "two", "ask").await;
-    assert!(matches!(lost, Reservation::AnswerLost), "{lost:?}");
+    assert!(matches!(lost, Attempt::AnswerLost), "{lost:?}");
 }
 
 async fn after_a_crash_before_the_answer_was_stored_nothing_is_done_twice(engine: Engine) {

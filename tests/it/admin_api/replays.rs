@@ -6,7 +6,7 @@ use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::bulk_replay;
-use tollgate::pipeline::customers::Order;
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
 use tollgate::provider::STRIPE;

@@ -23,7 +23,7 @@ use tollgate::provider::STRIPE;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::Store;
-use tollgate::store::vault::Vault;
+use tollgate::vault::Vault;
 use tower::ServiceExt;
 
 use crate::support::SetClock;

@@ -1,7 +1,7 @@
 //! Apps, admin tokens, roles, webhook secrets, and the walls between apps.
 
 use serde_json::{Value, json};
-use tollgate::http::openapi;
+use tollgate::http::description;
 
 use super::rig::{ROOT, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -349,7 +349,7 @@ async fn a_bound_token_makes_tokens_of_its_app_alone(engine: Engine) {
 /// Method and path of every route of the admin API, as it describes itself: no route can be made
 /// without a description, and a list here would not know of the next one.
 pub(super) fn routes() -> Vec<(String, String)> {
-    let document: Value = serde_json::from_str(openapi::document()).unwrap();
+    let document: Value = serde_json::from_str(description::document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let below = |(path, item): (&String, &Value)| {
         let path = path.strip_prefix("/api/v1")?.to_owned();

@@ -11,10 +11,10 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{PADDLE, STRIPE};
 
-use crate::convergence_orders::{Shuffle, orders};
-use crate::convergence_rig::End;
-use crate::convergence_store::MemoryStore;
-use crate::convergence_traces::{end_of, occurrence};
+use crate::convergence::orders::{Shuffle, orders};
+use crate::convergence::rig::End;
+use crate::convergence::store::MemoryStore;
+use crate::convergence::traces::{end_of, occurrence};
 use crate::support::fixtures::{NEW, OLD, load, provider_of};
 
 /// How many events may come in every order; more come in random orders.
@@ -156,7 +156,7 @@ impl Life {
 /// What is shown of all customers, in one line: status, holds, packages, what there is to look
 /// at. Such as `suspended by billing: team, look at open_dispute`.
 fn told(end: &End) -> String {
-    let customer = |seen: &crate::convergence_rig::Seen| {
+    let customer = |seen: &crate::convergence::rig::Seen| {
         let shown = &seen.derived;
         let since = match shown.status {
             Status::Frozen { at } => format!(" at {at}"),

@@ -10,7 +10,7 @@ use tollgate::provider::{
 };
 
 use super::support::{NEW, load, newest, path_of, reading, remove, subscription};
-use crate::convergence_rig::kind;
+use crate::convergence::rig::kind;
 use crate::support::fixtures::{files, own, provider_of};
 use crate::support::spec::{read, spec};
 

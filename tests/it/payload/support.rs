@@ -5,7 +5,7 @@ use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
 use tollgate::provider::{Meaning, Mode, PADDLE, ReadError, Reading, STRIPE};
 
-use crate::convergence_rig::kind;
+use crate::convergence::rig::kind;
 use crate::support::fixtures::provider_of;
 pub(super) use crate::support::fixtures::{NEW, OLD, load};
 use crate::support::spec::read;

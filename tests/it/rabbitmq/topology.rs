@@ -14,7 +14,7 @@ use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 use super::rig::{Stranger, ids, message, take};
 use crate::support::rabbitmq::{prefix, shared};
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate::domain::id::AppSlug;
 use tollgate::provider::{PADDLE, STRIPE};
-use tollgate::store::vault::Vault;
+use tollgate::vault::Vault;
 
 use super::rig::{
     ACME_SECRET, Answer, NOW, Queue, Rig, add_secret, at, paddle_event, signature, small_limits,

@@ -25,8 +25,8 @@ use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Rol
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
-use tollgate::store::vault::{SealedFor, Vault};
 use tollgate::store::{App, Store};
+use tollgate::vault::{SealedFor, Vault};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -10,12 +10,12 @@ use std::sync::LazyLock;
 
 use chrono::DateTime;
 use serde_json::Value;
-use tollgate::http::openapi;
+use tollgate::http::description;
 
 /// The whole description.
 pub(crate) fn document() -> &'static Value {
     static DOCUMENT: LazyLock<Value> =
-        LazyLock::new(|| serde_json::from_str(openapi::document()).unwrap());
+        LazyLock::new(|| serde_json::from_str(description::document()).unwrap());
     &DOCUMENT
 }
 

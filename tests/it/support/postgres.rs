@@ -152,10 +152,12 @@ impl Cluster {
         self.url(name)
     }
 
-    /// The server's log, of one database; each line begins with the number of its connection.
+    /// The entries of the server's log, of one database; each begins with the number of its
+    /// connection.
     pub(crate) fn log(&self, database: &str) -> Vec<String> {
         let log = std::fs::read(self.folder.join("log")).unwrap();
-        let log = String::from_utf8_lossy(&log);
+        // The further lines of an entry begin with a tab.
+        let log = String::from_utf8_lossy(&log).replace("\n\t", " ");
         let prefix = format!("{database} ");
         let lines = log.lines().filter_map(|line| line.strip_prefix(&prefix));
         lines.map(str::to_owned).collect()

@@ -8,7 +8,7 @@ use tollgate::clock::Clock;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::Order;
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
 use tollgate::pipeline::replay::{Place, replay_in_store};

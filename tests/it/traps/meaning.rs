@@ -9,7 +9,7 @@ use tollgate::domain::policy::{OnFullRefund, OnPause};
 use tollgate::provider::STRIPE;
 
 use crate::convergence::end_of;
-use crate::convergence_rig::{disputed, failed, paid, stripe, sub};
+use crate::convergence::rig::{disputed, failed, paid, stripe, sub};
 use crate::life_cycles::rig::Life;
 use crate::support::fixtures::{NEW, load};
 use crate::support::stores::{Engine, on_both_stores};

@@ -13,8 +13,8 @@ use tollgate::provider::STRIPE;
 use tollgate::store::Store;
 
 use crate::convergence::end_of;
-use crate::convergence_rig::{NOW, at, failed, paid, sub};
-use crate::convergence_store::MemoryStore;
+use crate::convergence::rig::{NOW, at, failed, paid, sub};
+use crate::convergence::store::MemoryStore;
 use crate::process::message;
 use crate::support::stores::{Engine, TestStore, on_both_stores};
 use crate::support::{

@@ -4,7 +4,7 @@
 //! range includes all pre-releases of its first version, and none of the first version beyond it.
 
 use super::bound::{Bound, Op};
-use super::normalise::{Refusal, four_numbers, normalise, numbered};
+use super::normalise::{Refusal, checked, four_numbers};
 use super::scan::{
     MAX_DIGITS, ends_name, is_blank, split_digits, split_flag, split_numbers,
     strip_prefix_any_case, strip_suffix_any_case, strip_v, without_alias,
@@ -170,9 +170,9 @@ fn caret(typed: &str, shape: &Shape<'_>) -> Bounds {
 /// metadata swallows it: `^1.2.3+build` starts at `1.2.3.0`, as in Composer.
 fn suffixed_before_parsing(typed: &str, shape: &Shape<'_>) -> Result<Version, Refusal> {
     if shape.suffix == Ending::Bare {
-        normalise(&format!("{typed}-dev"))
+        Version::read(&format!("{typed}-dev"))
     } else {
-        normalise(typed)
+        Version::read(typed)
     }
 }
 
@@ -213,7 +213,7 @@ fn wildcard_numbers(text: &str) -> Option<Vec<&str>> {
 
 /// Returns the bounds of all versions that share the numbers.
 fn wildcard(numbers: &[&str]) -> Bounds {
-    let from = numbered(four_numbers(numbers) + "-dev")?;
+    let from = Version::numbered(checked(four_numbers(numbers) + "-dev")?);
     let below = next_series(numbers, numbers.len())?;
     if from.as_str() == "0.0.0.0-dev" {
         return Ok(vec![Bound::new(Op::Less, below)]);
@@ -223,11 +223,11 @@ fn wildcard(numbers: &[&str]) -> Bounds {
 
 /// `X - Y`: up to Y itself when it is complete, otherwise up to the end of its series.
 fn hyphen((from, from_shape): (&str, &Shape<'_>), (to, to_shape): (&str, &Shape<'_>)) -> Bounds {
-    let mut lower = normalise(from)?;
+    let mut lower = Version::read(from)?;
     if from_shape.suffix == Ending::Bare {
         lower = lower.with_tail("dev");
     }
-    let upper = normalise(to)?;
+    let upper = Version::read(to)?;
     let typed = to_shape.numbers.len();
     if typed >= 3 || to_shape.suffix != Ending::Bare {
         return Ok(vec![
@@ -263,7 +263,7 @@ fn comparison(text: &str, flag: Option<&str>) -> Result<Bound, Refusal> {
         // To Composer's library, `dev-canvas ^1.0` is the name of a single branch.
         return Err(Refusal::Unreadable);
     }
-    let version = match normalise(name) {
+    let version = match Version::read(name) {
         Err(Refusal::Unreadable) => reversed_branch(typed).ok_or(Refusal::Unreadable)?,
         read => read?,
     };

@@ -15,8 +15,8 @@ pub enum VersionProblem {
     /// Only blanks, `v`, or a flag.
     #[error("the version is empty")]
     Empty,
-    /// More than [`MAX_BYTES`](super::MAX_BYTES).
-    #[error("the text is longer than {} bytes", super::MAX_BYTES)]
+    /// More than [`MAX_BYTES`](super::limits::MAX_BYTES).
+    #[error("the text is longer than {} bytes", super::limits::MAX_BYTES)]
     TooLong,
     /// A newline, NUL or the like inside.
     #[error("control characters are not allowed")]
@@ -85,8 +85,8 @@ pub enum ConstraintProblem {
     /// Nothing, or only blanks.
     #[error("the constraint is empty; write `*` to allow every version")]
     Empty,
-    /// More alternatives than [`MAX_ALTERNATIVES`](super::MAX_ALTERNATIVES).
-    #[error("more than {} alternatives", super::MAX_ALTERNATIVES)]
+    /// More alternatives than [`MAX_ALTERNATIVES`](super::limits::MAX_ALTERNATIVES).
+    #[error("more than {} alternatives", super::limits::MAX_ALTERNATIVES)]
     TooManyAlternatives,
     /// `^1.0 ||`.
     #[error("nothing stands on one side of `||`")]

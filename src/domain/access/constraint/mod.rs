@@ -19,6 +19,7 @@ mod atom;
 mod bound;
 mod diagnose;
 mod error;
+mod limits;
 mod normalise;
 mod order;
 mod scan;
@@ -33,16 +34,11 @@ use std::str::FromStr;
 
 pub use bound::{Bound, Op};
 pub use error::{ConstraintError, ConstraintProblem, VersionError, VersionProblem};
+pub use limits::{MAX_ALTERNATIVES, MAX_BYTES};
 pub use version::{Stability, Version};
 
 use normalise::Refusal;
 use split::Piece;
-
-/// The longest text that is parsed as a version or a constraint, in bytes.
-pub const MAX_BYTES: usize = 16 * 1024;
-
-/// The maximum number of alternatives in a constraint.
-pub const MAX_ALTERNATIVES: usize = 1024;
 
 /// A Composer constraint, as written and as parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use super::scan::{
     strip_prefix_any_case, strip_suffix_any_case, strip_v, trim, without_alias,
 };
 use super::suffix::Suffix;
-use super::version::Version;
 
 /// Stands for a wildcard in the normalised form of a numeric branch.
 const BRANCH_NUMBER: &str = "9999999";
@@ -22,15 +21,24 @@ pub(super) enum Refusal {
     NumberTooLong,
 }
 
+/// The normalised form of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Form<'a> {
+    /// The branch `dev-<name>`.
+    Named(&'a str),
+    /// Four numbers, with a suffix or not.
+    Numbered(String),
+}
+
 /// Normalises the text of a version. The caller refuses control characters.
-pub(super) fn normalise(text: &str) -> Result<Version, Refusal> {
+pub(super) fn normalise(text: &str) -> Result<Form<'_>, Refusal> {
     let text = without_alias(trim(text));
     let text = split_flag(text).map_or(text, |(version, _)| version);
     if matches!(text, "master" | "trunk" | "default") {
-        return Ok(Version::named(text));
+        return Ok(Form::Named(text));
     }
     if let Some(name) = strip_prefix_any_case(text, "dev-") {
-        return Ok(Version::named(name));
+        return Ok(Form::Named(name));
     }
     let text = without_metadata(text);
     let normalised = classical(text)
@@ -40,17 +48,20 @@ pub(super) fn normalise(text: &str) -> Result<Version, Refusal> {
             numeric_branch(name.strip_suffix(['.', '-']).unwrap_or(name))
         })
         .ok_or(Refusal::Unreadable)?;
-    numbered(normalised)
+    checked(normalised).map(Form::Numbered)
 }
 
 /// Returns the version of a VCS branch: numeric when the name looks like one, named otherwise.
-pub(super) fn from_branch(name: &str) -> Result<Version, Refusal> {
+pub(super) fn from_branch(name: &str) -> Result<Form<'_>, Refusal> {
     let name = trim(name);
-    numeric_branch(name).map_or_else(|| Ok(Version::named(name)), numbered)
+    match numeric_branch(name) {
+        Some(normalised) => checked(normalised).map(Form::Numbered),
+        None => Ok(Form::Named(name)),
+    }
 }
 
-/// Makes a numbered version, unless one of its numbers is too long.
-pub(super) fn numbered(normalised: String) -> Result<Version, Refusal> {
+/// Returns a normalised text unless one of its numbers is too long.
+pub(super) fn checked(normalised: String) -> Result<String, Refusal> {
     let mut rest = normalised.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let (digits, after) = split_digits(&rest[start..]);
@@ -59,7 +70,7 @@ pub(super) fn numbered(normalised: String) -> Result<Version, Refusal> {
         }
         rest = after;
     }
-    Ok(Version::numbered(normalised))
+    Ok(normalised)
 }
 
 /// Returns `A` of `A+B`: build metadata is dropped.

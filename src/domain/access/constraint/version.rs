@@ -5,10 +5,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use super::MAX_BYTES;
 use super::diagnose;
 use super::error::{VersionError, VersionProblem};
-use super::normalise::{self, Refusal};
+use super::limits::MAX_BYTES;
+use super::normalise::{self, Form, Refusal};
 use super::order::{Token, tokens};
 use super::scan::{control_character, trim};
 use super::suffix::{Suffix, Word};
@@ -107,7 +107,7 @@ impl Version {
     /// When the text is not a version; the error names the class.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         check(text)?;
-        normalise::normalise(text).map_err(|refusal| {
+        Self::read(text).map_err(|refusal| {
             let problem = match refusal {
                 Refusal::NumberTooLong => VersionProblem::NumberTooLong,
                 Refusal::Unreadable => diagnose::version(trim(text)),
@@ -128,7 +128,14 @@ impl Version {
             return Err(VersionError::new(VersionProblem::Empty, name));
         }
         normalise::from_branch(name)
+            .map(Self::from)
             .map_err(|_| VersionError::new(VersionProblem::NumberTooLong, name))
+    }
+
+    /// Parses a version without checking for control characters or finding out the class of an
+    /// error.
+    pub(super) fn read(text: &str) -> Result<Self, Refusal> {
+        normalise::normalise(text).map(Self::from)
     }
 
     /// Makes the named branch `dev-<name>`.
@@ -278,6 +285,15 @@ impl Hash for Version {
         match &self.kind {
             Kind::Named => self.normalised.hash(state),
             Kind::Numbered(tokens) => tokens.hash(state),
+        }
+    }
+}
+
+impl From<Form<'_>> for Version {
+    fn from(form: Form<'_>) -> Self {
+        match form {
+            Form::Named(name) => Self::named(name),
+            Form::Numbered(normalised) => Self::numbered(normalised),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The sentences of an explanation.
 
-use super::{AccountCause, CourtesyCause, Explanation, HoldCause, Step};
+use super::explanation::{AccountCause, CourtesyCause, Explanation, HoldCause, Step};
 use crate::domain::billing::assessment::{Assessment, Standing, Verdict};
 use crate::domain::billing::fact::SubscriptionStatus;
 use crate::domain::customer::row::{Hold, Status};

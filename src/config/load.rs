@@ -1,0 +1,169 @@
+//! Loads the settings: reads each with its parser and default, and checks them together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::problem::{ConfigErrors, Origin, ProblemKind};
+use super::reader::Reader;
+use super::secret_key::SecretKey;
+use super::setting::{self, Setting};
+use super::{
+    AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
+    Source, StoreConfig, WebhookConfig, parse, prices,
+};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_DATA_DIR: &str = "./tollgate-data";
+const DEFAULT_AMQP_PREFIX: &str = "tollgate";
+const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
+const DEFAULT_LOG_FILTER: &str = "info";
+
+/// The name of the embedded store in the data folder.
+const DATABASE_FILE: &str = "tollgate.db";
+
+impl Config {
+    /// Reads all settings. Reads files, and nothing else outside `source`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once; no text of an error holds the value of a secret.
+    pub fn load(source: &Source) -> Result<Loaded, ConfigErrors> {
+        let mut reader = Reader::open(source);
+        let config = Self {
+            http: HttpConfig::read(&mut reader),
+            store: StoreConfig::read(&mut reader),
+            queue: QueueConfig::read(&mut reader),
+            admin: AdminConfig {
+                token: reader.read(&setting::ADMIN_TOKEN, parse::admin_token),
+            },
+            webhooks: WebhookConfig {
+                signature_tolerance: reader
+                    .read(&setting::SIGNATURE_TOLERANCE, parse::seconds)
+                    .unwrap_or(DEFAULT_SIGNATURE_TOLERANCE),
+            },
+            stripe: ProviderConfig::read(&mut reader, &STRIPE),
+            paddle: ProviderConfig::read(&mut reader, &PADDLE),
+            log: LogConfig::read(&mut reader),
+        };
+        config.check_together(&mut reader);
+        reader.finish(config)
+    }
+
+    /// What no setting shows by itself.
+    fn check_together(&self, reader: &mut Reader<'_>) {
+        let on_a_server = matches!(self.store.database, Database::Postgres(_));
+        if on_a_server && self.store.secret_key.is_none() && !reader.is_wrong(&setting::SECRET_KEY)
+        {
+            // Kept in a folder of one machine, the key would be missing on the next.
+            let kind = ProblemKind::Missing("required with PostgreSQL");
+            reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
+        }
+        let encrypted = self
+            .queue
+            .amqp_url
+            .as_ref()
+            .is_some_and(|url| url.expose_secret().starts_with("amqps:"));
+        if self.queue.amqp_ca_file.is_some() && !encrypted && !reader.is_wrong(&setting::AMQP_URL) {
+            reader.warn(
+                &setting::AMQP_CA_FILE,
+                "no effect without an amqps:// AMQP_URL",
+            );
+        }
+    }
+}
+
+impl HttpConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let listen = reader
+            .read(&setting::LISTEN, parse::address)
+            .unwrap_or(DEFAULT_LISTEN);
+        Self {
+            listen,
+            // Two listeners on port 0 are two free ports, not one address.
+            ops_listen: reader
+                .read(&setting::OPS_LISTEN, parse::address)
+                .filter(|ops| *ops != listen || ops.port() == 0),
+            trusted_proxies: reader
+                .read_all(&setting::TRUSTED_PROXIES, parse::networks)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl StoreConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let data_dir = reader
+            .read(&setting::DATA_DIR, |text| Ok(PathBuf::from(text)))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+        Self {
+            database: reader
+                .read(&setting::DATABASE_URL, parse::database)
+                .unwrap_or_else(|| Database::Sqlite(data_dir.join(DATABASE_FILE))),
+            data_dir,
+            secret_key: reader.read(&setting::SECRET_KEY, |text| {
+                SecretKey::from_base64(text).map_err(|error| error.to_string())
+            }),
+        }
+    }
+}
+
+impl QueueConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            amqp_url: reader.read(&setting::AMQP_URL, parse::broker_url),
+            amqp_ca_file: reader.read(&setting::AMQP_CA_FILE, |text| Ok(PathBuf::from(text))),
+            amqp_prefix: reader
+                .read(&setting::AMQP_PREFIX, parse::amqp_prefix)
+                .unwrap_or_else(|| DEFAULT_AMQP_PREFIX.to_owned()),
+        }
+    }
+}
+
+/// The settings of one provider.
+struct ProviderSettings {
+    webhook_secret: &'static Setting,
+    price_mapping: &'static Setting,
+    api_key: &'static Setting,
+    api_base: &'static Setting,
+}
+
+const STRIPE: ProviderSettings = ProviderSettings {
+    webhook_secret: &setting::STRIPE_WEBHOOK_SECRET,
+    price_mapping: &setting::STRIPE_PRICE_MAPPING,
+    api_key: &setting::STRIPE_API_KEY,
+    api_base: &setting::STRIPE_API_BASE,
+};
+
+const PADDLE: ProviderSettings = ProviderSettings {
+    webhook_secret: &setting::PADDLE_WEBHOOK_SECRET,
+    price_mapping: &setting::PADDLE_PRICE_MAPPING,
+    api_key: &setting::PADDLE_API_KEY,
+    api_base: &setting::PADDLE_API_BASE,
+};
+
+impl ProviderConfig {
+    fn read(reader: &mut Reader<'_>, settings: &ProviderSettings) -> Self {
+        Self {
+            webhook_secrets: reader
+                .read_all(settings.webhook_secret, parse::webhook_secrets)
+                .unwrap_or_default(),
+            prices: reader.read_all(settings.price_mapping, prices::price_mapping),
+            api_key: reader.read(settings.api_key, parse::api_key),
+            api_base: reader.read(settings.api_base, parse::api_base),
+        }
+    }
+}
+
+impl LogConfig {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            filter: reader
+                .read(&setting::LOG, parse::log_filter)
+                .unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
+            format: reader.read(&setting::LOG_FORMAT, parse::log_format),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Limits of the texts that are read.
+
+/// The longest text that is parsed as a version or a constraint, in bytes.
+pub const MAX_BYTES: usize = 16 * 1024;
+
+/// The maximum number of alternatives in a constraint.
+pub const MAX_ALTERNATIVES: usize = 1024;

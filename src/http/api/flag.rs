@@ -1,0 +1,76 @@
+//! Flags as answers show them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time;
+use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
+use crate::domain::customer::row::Customer;
+use crate::http::openapi::words;
+use crate::store::Granted;
+
+/// Something that a person should look at.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Flag)]
+pub(in crate::http) struct FlagView {
+    id: String,
+    #[schema(schema_with = words::flag_kind)]
+    kind: &'static str,
+    /// The provider's id of the object that it is about, or a package.
+    #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
+    subject: String,
+    /// The provider's time of the fact that decided it; null for mistakes of set-up.
+    #[schema(format = DateTime)]
+    at: Option<String>,
+    /// The customer whose flag it is; null where none was found.
+    customer_id: Option<String>,
+}
+
+impl From<&HeldFlag> for FlagView {
+    fn from(held: &HeldFlag) -> Self {
+        let Flag { kind, subject, at } = &held.flag;
+        Self {
+            id: held.id().to_string(),
+            kind: kind.as_str(),
+            subject: subject.clone(),
+            at: time(*at),
+            customer_id: held.holder.customer().map(ToString::to_string),
+        }
+    }
+}
+
+/// All open flags of a customer.
+pub(in crate::http) fn flags(customer: &Customer, granted: &Granted) -> Vec<FlagView> {
+    let held = |flag| HeldFlag {
+        holder: FlagHolder::Customer(customer.id.clone()),
+        flag,
+    };
+    let flags = flags_of(customer, granted).into_iter();
+    flags.map(|flag| FlagView::from(&held(flag))).collect()
+}
+
+/// All open flags: those that the store knows of, and those that releases add when a customer is
+/// read. A new release counts at once for everybody, so nothing is derived anew for it.
+fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
+    let mut flags = customer.flags(&granted.plans);
+    if customer.derived.is_frozen_by_time() {
+        let known: BTreeSet<&str> = granted
+            .releases
+            .iter()
+            .map(|release| release.package.as_str())
+            .collect();
+        let unknown = granted
+            .of(customer)
+            .into_iter()
+            .filter(|grant| !known.contains(grant.package.as_str()))
+            .map(|grant| Flag {
+                kind: FlagKind::ReleasesUnknown,
+                subject: grant.package,
+                at: None,
+            });
+        flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
+    }
+    flags
+}

@@ -1,0 +1,357 @@
+//! Licences as the admin API and the dialect of apps show them, and what can be done with them.
+//! The rules of validity are in [`domain::access::license`](crate::domain::access::license).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::ReasonBody;
+use super::list::Filters;
+use super::{list, problem};
+use crate::domain::access::license::{License, LicenseCode, LicenseStatus};
+use crate::domain::customer::act::ActError;
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{AppSlug, CustomerId, LicenseId};
+use crate::domain::time::Timestamp;
+use crate::domain::validate::{self, FieldError};
+use crate::http::field_errors::{FieldErrors, checked, end, word_of};
+use crate::http::openapi::words;
+use crate::http::{ApiError, AppState, ValidJson};
+use crate::pipeline::customers::FindError;
+use crate::pipeline::licenses::{
+    self, Changed, Judged, LicenseError, LicenseOrder, LicensePage, OwnedLicense,
+};
+use crate::pipeline::order::Order;
+use crate::store::{LicenseFilter, Listed, Window};
+
+/// A licence and its validity now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = License)]
+pub(in crate::http) struct LicenseView {
+    id: String,
+    app: String,
+    /// The customer who holds it now.
+    customer_id: String,
+    product: String,
+    key: String,
+    /// Its own state, whoever holds it: `active`, `revoked` or `expired`.
+    #[schema(schema_with = words::license_status)]
+    status: &'static str,
+    /// True if it opens something now: it is active, and its customer's status allows it.
+    valid: bool,
+    #[schema(schema_with = words::license_code)]
+    code: LicenseCode,
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    #[schema(format = DateTime)]
+    revoked_at: Option<String>,
+    revoked_reason: Option<String>,
+}
+
+impl LicenseView {
+    /// A licence in the hands of a customer.
+    pub(in crate::http) fn of(
+        app: &AppSlug,
+        license: License,
+        customer: &Customer,
+        now: Timestamp,
+    ) -> Self {
+        let code = license.judge(customer, now);
+        let status = license.status(now).as_str();
+        let (revoked_at, revoked_reason) = license
+            .revoked
+            .map_or((None, None), |it| (Some(it.at.to_string()), it.reason));
+        Self {
+            id: license.id.into(),
+            app: app.to_string(),
+            customer_id: customer.id.to_string(),
+            product: license.product,
+            key: license.key,
+            status,
+            valid: code.is_valid(),
+            code,
+            metadata: license.metadata,
+            created_at: license.created_at.to_string(),
+            expires_at: license.expires_at.map(|at| at.to_string()),
+            revoked_at,
+            revoked_reason,
+        }
+    }
+}
+
+/// A licence after a request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedLicense)]
+pub(in crate::http) struct OrderedLicenseView {
+    #[serde(flatten)]
+    license: LicenseView,
+    changed: bool,
+}
+
+impl OrderedLicenseView {
+    fn of(order: &Order, Changed { owned, changed }: Changed) -> Self {
+        let OwnedLicense { license, customer } = owned;
+        Self {
+            license: LicenseView::of(&order.app, license, &customer, order.now),
+            changed,
+        }
+    }
+}
+
+/// The verdict on a key, and what the key is for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicenseValidation)]
+pub(in crate::http) struct ValidationView {
+    valid: bool,
+    #[schema(schema_with = words::license_code)]
+    code: LicenseCode,
+    license_id: Option<String>,
+    product: Option<String>,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    customer_id: Option<String>,
+    customer_status: Option<&'static str>,
+    /// For frozen customers: the time up to which releases stay available.
+    #[schema(format = DateTime)]
+    frozen_at: Option<String>,
+}
+
+impl From<Judged> for ValidationView {
+    fn from(judged: Judged) -> Self {
+        let code = judged.code;
+        let (license, customer) = judged.owned.map(|it| (it.license, it.customer)).unzip();
+        let shown = customer.as_ref().map(|it| &it.derived);
+        let expires_at = license.as_ref().and_then(|it| it.expires_at);
+        let frozen_at = shown.and_then(|it| it.frozen_at);
+        Self {
+            valid: code.is_valid(),
+            code,
+            expires_at: expires_at.map(|at| at.to_string()),
+            customer_status: shown.map(|it| it.status.as_str()),
+            frozen_at: frozen_at.map(|at| at.to_string()),
+            customer_id: customer.map(|it| it.id.into()),
+            license_id: license.as_ref().map(|it| it.id.to_string()),
+            product: license.map(|it| it.product),
+        }
+    }
+}
+
+/// The filters of the list. All are texts, so that each fault gets its own message.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct LicenseQuery {
+    /// Only licences of this customer.
+    customer_id: Option<String>,
+    /// The whole name of the product.
+    product: Option<String>,
+    #[param(schema_with = words::license_status)]
+    status: Option<String>,
+    /// The whole key.
+    key: Option<String>,
+}
+
+impl Filters for LicenseQuery {
+    type Filter = LicenseFilter;
+
+    fn filter(self, now: Timestamp, field_errors: &mut FieldErrors) -> LicenseFilter {
+        let customer = word_of("customer_id", self.customer_id);
+        let customer: Option<Option<CustomerId>> = field_errors.note(customer);
+        let status: Option<Option<LicenseStatus>> =
+            field_errors.note(word_of("status", self.status));
+        LicenseFilter {
+            customer: customer.flatten(),
+            product: self.product,
+            status: status.flatten().map(|status| (status, now)),
+            key: self.key,
+        }
+    }
+}
+
+/// A licence to issue.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LicenseBody {
+    #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
+    customer_id: String,
+    /// The product that it is for. One line.
+    #[schema(min_length = 1, max_length = 255, examples("acme-desktop"))]
+    product: String,
+    /// A key that was sold elsewhere; generated by default.
+    key: Option<String>,
+    /// The end of its life; without it, it never ends.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Anything, as an object of at most 16 KiB of JSON.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+impl LicenseBody {
+    /// Reads the order. The customer is looked up only when something else is wrong, so that the
+    /// answer names everything; otherwise the act itself finds it.
+    async fn check(self, state: &AppState, order: &Order) -> Result<LicenseOrder, ApiError> {
+        let mut others = FieldErrors::default();
+        let product = others.note(checked("product", validate::line(&self.product)));
+        let key = self
+            .key
+            .and_then(|key| others.note(checked("key", validate::license_key(&key))));
+        let end = end("expires_at", self.expires_at.as_deref(), order.now);
+        let expires_at = others.note(end).flatten();
+        let metadata = self
+            .metadata
+            .and_then(|it| others.note(checked("metadata", validate::metadata(&it))));
+        let customer: Option<CustomerId> = self.customer_id.parse().ok();
+        if let (Some(customer), Some(product), 0) = (&customer, product, others.count()) {
+            return Ok(LicenseOrder {
+                customer: customer.clone(),
+                product,
+                key,
+                expires_at,
+                metadata: metadata.unwrap_or_default(),
+            });
+        }
+        let mut all = FieldErrors::default();
+        let holder = match customer {
+            Some(id) => licenses::find_holder(&state.store, &order.app, &id).await,
+            None => Err(ActError::Unknown.into()),
+        };
+        match holder {
+            Ok(()) => {}
+            Err(FindError::Act(error)) => all.extend([no_customer(&error)]),
+            Err(FindError::Store(error)) => return Err(error.into()),
+        }
+        all.extend(others.into_errors());
+        all.finish(None)
+    }
+}
+
+/// The fault of a body that names a customer who is not there.
+fn no_customer(error: &ActError) -> FieldError {
+    let message = match error {
+        ActError::Merged { into } => format!("turned out to be the same customer as {into}"),
+        ActError::Unknown | ActError::Deleted | ActError::UnknownAccount => {
+            "must be the id of a customer".to_owned()
+        }
+    };
+    FieldError::new("customer_id", message)
+}
+
+/// A key to validate.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct KeyBody {
+    key: String,
+}
+
+fn license_not_found() -> ApiError {
+    ApiError::not_found("license_not_found", "there is no such licence")
+}
+
+impl From<LicenseError> for ApiError {
+    fn from(error: LicenseError) -> Self {
+        match error {
+            LicenseError::NotFound => license_not_found(),
+            LicenseError::KeyTaken => {
+                Self::conflict("license_key_taken", "another licence has this key")
+            }
+            LicenseError::NoCustomer(error) => Self::invalid(vec![no_customer(&error)]),
+            LicenseError::CustomerDeleted => problem::customer_deleted(),
+            LicenseError::Store(error) => error.into(),
+            LicenseError::Random(error) => error.into(),
+        }
+    }
+}
+
+/// A licence's id from a path. A text that is no id names no licence.
+fn license_id(text: &str) -> Result<LicenseId, ApiError> {
+    text.parse().map_err(|_| license_not_found())
+}
+
+/// Lists part of an app's licences.
+pub(in crate::http) async fn list_in(
+    state: &AppState,
+    app: &AppSlug,
+    filter: &LicenseFilter,
+    window: &Window,
+) -> Result<Listed<LicenseView>, ApiError> {
+    let page = licenses::list(&state.store, app, filter, window).await?;
+    Ok(listed(app, page, state.clock.now()))
+}
+
+/// Some licences. One whose customer is gone is left out.
+pub(in crate::http) fn listed(
+    app: &AppSlug,
+    page: LicensePage,
+    now: Timestamp,
+) -> Listed<LicenseView> {
+    let LicensePage { part, customers } = page;
+    let view = |license: License| {
+        let customer = customers.get(&license.customer)?;
+        Some(LicenseView::of(app, license, customer, now))
+    };
+    let views = list::map(part, view);
+    Listed {
+        rows: views.rows.into_iter().flatten().collect(),
+        total: views.total,
+        next: views.next,
+    }
+}
+
+/// Issues a licence.
+pub(in crate::http) async fn create_in(
+    state: &AppState,
+    order: &Order,
+    body: LicenseBody,
+) -> Result<LicenseView, ApiError> {
+    let wanted = body.check(state, order).await?;
+    let OwnedLicense { license, customer } = licenses::issue(&state.store, order, wanted).await?;
+    Ok(LicenseView::of(&order.app, license, &customer, order.now))
+}
+
+/// Shows a licence.
+pub(in crate::http) async fn show_in(
+    state: &AppState,
+    app: &AppSlug,
+    id: &str,
+) -> Result<LicenseView, ApiError> {
+    let found = licenses::find(&state.store, app, &license_id(id)?).await?;
+    let OwnedLicense { license, customer } = found;
+    Ok(LicenseView::of(app, license, &customer, state.clock.now()))
+}
+
+/// Revokes a licence.
+pub(in crate::http) async fn revoke_in(
+    state: &AppState,
+    order: &Order,
+    id: &str,
+    body: Option<ValidJson<ReasonBody>>,
+) -> Result<OrderedLicenseView, ApiError> {
+    let reason = ReasonBody::of(body)?;
+    let changed = licenses::revoke(&state.store, order, &license_id(id)?, reason).await?;
+    Ok(OrderedLicenseView::of(order, changed))
+}
+
+/// Reinstates a licence.
+pub(in crate::http) async fn reinstate_in(
+    state: &AppState,
+    order: &Order,
+    id: &str,
+) -> Result<OrderedLicenseView, ApiError> {
+    let changed = licenses::reinstate(&state.store, order, &license_id(id)?).await?;
+    Ok(OrderedLicenseView::of(order, changed))
+}
+
+/// Validates a key. Blanks around it, which copying leaves there, do not count.
+pub(in crate::http) async fn validate_in(
+    state: &AppState,
+    app: &AppSlug,
+    body: &KeyBody,
+) -> Result<ValidationView, ApiError> {
+    let (key, now) = (body.key.trim(), state.clock.now());
+    let judged = licenses::validate(&state.store, app, key, now).await?;
+    Ok(judged.into())
+}

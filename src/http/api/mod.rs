@@ -1,0 +1,61 @@
+//! Shared by the admin API and its dialects: views of the resources that several of them show,
+//! lists, bodies and refusals. `admin`, `apps` and `merchant` are clothes over these and over the
+//! use cases of [`pipeline`](crate::pipeline).
+
+pub(super) mod body;
+pub(super) mod customer;
+pub(super) mod flag;
+pub(super) mod license;
+pub(super) mod list;
+pub(super) mod problem;
+
+use super::{Admin, ApiError, AppState};
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
+use crate::pipeline::apps;
+use crate::pipeline::order::Order;
+use crate::store::App;
+
+/// The order of a request in the app of its token.
+pub(super) fn order_of(admin: &Admin, state: &AppState) -> Order {
+    order_in(admin, state, admin.app_or_default())
+}
+
+/// The order of a request in an app that its path names.
+pub(super) fn order_in(admin: &Admin, state: &AppState, app: AppSlug) -> Order {
+    Order {
+        app,
+        actor: admin.actor.clone(),
+        now: state.clock.now(),
+    }
+}
+
+/// A customer's id from a path. A text that is no id names nobody.
+pub(super) fn customer_id(text: &str) -> Result<CustomerId, ApiError> {
+    text.parse().map_err(|_| problem::customer_not_found())
+}
+
+/// The slug of a path, if the token may see an app of this slug.
+pub(super) fn visible_slug(admin: &Admin, slug: &str) -> Result<AppSlug, ApiError> {
+    let slug: AppSlug = slug.parse().map_err(|_| problem::app_not_found())?;
+    if admin.may_see(&slug) {
+        Ok(slug)
+    } else {
+        Err(problem::app_not_found())
+    }
+}
+
+/// The app of a path, if the token may see it.
+pub(super) async fn visible_app(
+    state: &AppState,
+    admin: &Admin,
+    slug: &str,
+) -> Result<App, ApiError> {
+    let slug = visible_slug(admin, slug)?;
+    Ok(apps::find(&state.store, &slug).await?)
+}
+
+/// A time as answers show it: RFC 3339 in UTC.
+pub(super) fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}

@@ -1,0 +1,126 @@
+//! Refusals that several resources share, with their stable codes.
+
+use crate::domain::customer::act::ActError;
+use crate::domain::id::CustomerId;
+use crate::domain::validate::FieldError;
+use crate::http::ApiError;
+use crate::pipeline::access::AccessError;
+use crate::pipeline::apps::AppError;
+use crate::pipeline::customers::{CustomerError, FindError};
+use crate::pipeline::replay::ReplayError;
+use crate::random::RandomError;
+use crate::vault::VaultError;
+
+pub(in crate::http) fn app_not_found() -> ApiError {
+    ApiError::not_found("app_not_found", "there is no such app")
+}
+
+pub(in crate::http) fn customer_not_found() -> ApiError {
+    ApiError::not_found("customer_not_found", "there is no such customer")
+}
+
+pub(in crate::http) fn customer_merged(into: &CustomerId) -> ApiError {
+    let detail = format!("this customer turned out to be the same as {into}, which is shown now");
+    ApiError::not_found("customer_merged", detail)
+}
+
+pub(in crate::http) fn customer_deleted() -> ApiError {
+    ApiError::conflict(
+        "customer_deleted",
+        "the customer was deleted and takes no changes",
+    )
+}
+
+impl From<ActError> for ApiError {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::Unknown => customer_not_found(),
+            ActError::Deleted => customer_deleted(),
+            ActError::Merged { into } => customer_merged(&into),
+            ActError::UnknownAccount => {
+                Self::not_found("account_not_found", "there is no such billing account")
+            }
+        }
+    }
+}
+
+impl From<CustomerError> for ApiError {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::Invalid { errors } => Self::invalid(errors),
+            CustomerError::EmailTaken { by } => {
+                let detail = format!("the e-mail address belongs to customer {by}");
+                Self::conflict("email_taken", detail)
+            }
+            CustomerError::ExternalIdTaken { by } => {
+                let detail = format!("the external id belongs to customer {by}");
+                Self::conflict("external_id_taken", detail)
+            }
+            CustomerError::Act(error) => error.into(),
+            CustomerError::Store(error) => error.into(),
+            CustomerError::Random(error) => error.into(),
+        }
+    }
+}
+
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Act(error) => error.into(),
+            FindError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::NotFound => app_not_found(),
+            AppError::Exists => Self::conflict("app_exists", "there is an app of this slug"),
+            AppError::Default => Self::conflict("app_default", "the app `default` always exists"),
+            AppError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NoPackage => {
+                Self::invalid_query(vec![FieldError::new("package", "is missing")])
+            }
+            AccessError::Customer(error) => error.into(),
+            AccessError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RandomError> for ApiError {
+    fn from(error: RandomError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NotFound => event_not_found(),
+            ReplayError::AlreadyApplied { .. } => {
+                Self::conflict("already_applied", error.to_string())
+            }
+            ReplayError::Store(error) => error.into(),
+            ReplayError::Queue(error) => error.into(),
+            ReplayError::Random(error) => error.into(),
+        }
+    }
+}
+
+pub(in crate::http) fn event_not_found() -> ApiError {
+    ApiError::not_found("event_not_found", "there is no such event")
+}

@@ -1,0 +1,103 @@
+//! Request ids: one for each request, in its answer, in problem documents and in the log.
+
+use std::fmt;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use crate::random;
+
+/// The header of a request's id, in requests and answers.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The maximum length of an accepted id, in bytes. A UUID has 36, a trace id 55.
+const MAX_REQUEST_ID: usize = 64;
+
+tokio::task_local! {
+    /// The id of the request that this task serves. Task-local, so that an error need not carry
+    /// the id through functions that know nothing of HTTP.
+    pub(super) static REQUEST_ID: RequestId;
+}
+
+/// The id of one request, in its answer, in problem documents and in the log.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(String);
+
+impl RequestId {
+    /// The sender's id, or a new one. Foreign ids go into log lines and headers, so only short
+    /// ones of harmless characters are taken over.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
+        let sane = |id: &&str| {
+            (1..=MAX_REQUEST_ID).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
+        };
+        Self(sent.filter(sane).map_or_else(new_id, str::to_owned))
+    }
+
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.0).ok()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes an id of 128 random bits. Without randomness the id is all zeros, and the request is
+/// served all the same.
+fn new_id() -> String {
+    hex::encode(random::bytes::<16>().unwrap_or_default())
+}
+
+/// Returns the id of the request that is being served; `None` outside of a request.
+pub(super) fn request_id() -> Option<String> {
+    REQUEST_ID.try_with(|id| id.0.clone()).ok()
+}
+
+/// Spawns work of this request that goes on even when the sender hangs up.
+pub(super) fn detach<F>(work: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let work = work.in_current_span();
+    match REQUEST_ID.try_with(Clone::clone) {
+        Ok(id) => tokio::spawn(REQUEST_ID.scope(id, work)),
+        Err(_) => tokio::spawn(work),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_short_id_of_harmless_characters_is_taken_over() {
+        let cases = [
+            ("3f2b-9A_c.1:2", true),
+            ("", false),
+            ("with blank", false),
+            ("quote\"", false),
+            ("line\u{9}feed", false),
+            (&"a".repeat(64), true),
+            (&"a".repeat(65), false),
+        ];
+        for (sent, taken) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, HeaderValue::from_str(sent).unwrap());
+            let id = RequestId::of(&headers).0;
+            assert_eq!(id == sent, taken, "{sent:?} became {id:?}");
+            assert!(!id.is_empty(), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn requests_without_an_id_get_different_ones() {
+        let headers = HeaderMap::new();
+        assert_ne!(RequestId::of(&headers).0, RequestId::of(&headers).0);
+    }
+}

@@ -1,0 +1,92 @@
+//! The state that all requests share, and the settings of HTTP.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::endpoints::Endpoints;
+use super::limits::Limits;
+use super::throttle::Throttle;
+use super::usage::Usage;
+use crate::clock::Clock;
+use crate::domain::access::token::TokenHash;
+use crate::queue::Publisher;
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// The roles of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Receives webhooks.
+    pub receiver: bool,
+    /// Processes events. Over HTTP it serves only health checks.
+    pub worker: bool,
+    /// Serves the admin API and the access check.
+    pub api: bool,
+}
+
+impl Roles {
+    /// All of them.
+    pub const ALL: Self = Self {
+        receiver: true,
+        worker: true,
+        api: true,
+    };
+}
+
+/// The settings of HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The roles, which decide the routes and the checks of `/readyz`.
+    pub roles: Roles,
+    /// Maximum age of a signature, in either direction. Whole seconds.
+    pub signature_tolerance: Duration,
+    /// Networks whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The hash of `ADMIN_TOKEN`, if it is set.
+    pub root_token: Option<TokenHash>,
+    /// Limits of sizes and times.
+    pub limits: Limits,
+}
+
+/// Everything that handlers need.
+pub struct Parts {
+    /// The store.
+    pub store: Store,
+    /// The queue for webhooks and replays.
+    pub publisher: Arc<dyn Publisher>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The known webhook endpoints.
+    pub endpoints: Endpoints,
+    /// Encrypts webhook secrets.
+    pub vault: Vault,
+    /// The settings.
+    pub settings: HttpSettings,
+    /// Counts webhooks with bad signatures.
+    pub bad_signatures: Throttle,
+    /// Counts failed sign-ins.
+    pub bad_tokens: Throttle,
+    /// Counts the uses of tokens and secrets.
+    pub usage: Usage,
+}
+
+/// [`Parts`], shared by all requests. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+impl AppState {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

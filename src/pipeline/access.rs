@@ -1,0 +1,189 @@
+//! The access check: may this token, or this customer, have this package in this version?
+
+use std::collections::BTreeMap;
+
+use super::customers::{FindError, shown};
+use crate::domain::access::check::{self, AccessCode, Extent, Holder};
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
+use crate::store::{Granted, Store, StoreError, TokenHolder, Tx};
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// It names no package.
+    #[error("no package is named")]
+    NoPackage,
+    /// The customer that it is about cannot be shown.
+    #[error(transparent)]
+    Customer(#[from] FindError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// A question about one package.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// `vendor/name`, in any case. It must be there, and be more than an empty text.
+    pub package: Option<&'a str>,
+    /// The version; `None` or empty to ask whether any version may be had.
+    pub version: Option<&'a str>,
+}
+
+/// The holder of a token, or a customer that an admin asks about.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The app of the customer.
+    pub app: AppSlug,
+    /// The token that was shown; `None` when an admin asks.
+    pub token: Option<CustomerToken>,
+    /// The customer.
+    pub customer: Customer,
+}
+
+/// The answer about one package.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The code that says yes, or why not.
+    pub code: AccessCode,
+    /// The package in lower case, as Composer writes names.
+    pub package: String,
+    /// The version that was asked for.
+    pub version: Option<String>,
+    /// The one who asked.
+    pub asker: Asker,
+}
+
+/// Everything that a token may have.
+#[derive(Clone, Debug)]
+pub struct Everything {
+    /// By package, the versions; or the code that says why there is nothing at all.
+    pub packages: Result<BTreeMap<String, Extent>, AccessCode>,
+    /// The one who asked.
+    pub asker: Asker,
+}
+
+/// Checks a token; `None` if nobody has it.
+///
+/// # Errors
+/// When somebody has it and the question names no package.
+pub async fn check(
+    store: &Store,
+    hash: &TokenHash,
+    question: Question<'_>,
+    now: Timestamp,
+) -> Result<Option<Answer>, AccessError> {
+    let mut tx = store.read().await?;
+    match tx.access_find(hash).await? {
+        Some(holder) => answer(&mut tx, holder.into(), question, now)
+            .await
+            .map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Answers for a customer without any token, for an admin.
+///
+/// # Errors
+/// When there is no such customer, or the question names no package.
+pub async fn check_customer(
+    store: &Store,
+    app: &AppSlug,
+    id: &CustomerId,
+    question: Question<'_>,
+    now: Timestamp,
+) -> Result<Answer, AccessError> {
+    let mut tx = store.read().await?;
+    let asker = Asker {
+        app: app.clone(),
+        token: None,
+        customer: shown(&mut tx, app, id).await?,
+    };
+    answer(&mut tx, asker, question, now).await
+}
+
+/// Finds everything that a token may have; `None` if nobody has the token.
+///
+/// # Errors
+/// When the store failed.
+pub async fn everything(
+    store: &Store,
+    hash: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<Everything>, StoreError> {
+    let mut tx = store.read().await?;
+    let Some(holder) = tx.access_find(hash).await? else {
+        return Ok(None);
+    };
+    let asker = Asker::from(holder);
+    let basis = Basis::load(&mut tx, &asker).await?;
+    let holder = basis.holder(&asker);
+    let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
+    Ok(Some(Everything { packages, asker }))
+}
+
+async fn answer(
+    tx: &mut Tx,
+    asker: Asker,
+    question: Question<'_>,
+    now: Timestamp,
+) -> Result<Answer, AccessError> {
+    let package = question.package.filter(|package| !package.is_empty());
+    // Composer's names are in lower case; older clients may ask in another.
+    let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
+    let version = question.version.filter(|version| !version.is_empty());
+    let basis = Basis::load(tx, &asker).await?;
+    let code = check::decide(basis.holder(&asker), &package, version, now);
+    Ok(Answer {
+        code,
+        package,
+        version: version.map(str::to_owned),
+        asker,
+    })
+}
+
+impl From<TokenHolder> for Asker {
+    fn from(holder: TokenHolder) -> Self {
+        Self {
+            app: holder.app,
+            token: Some(holder.token),
+            customer: holder.customer,
+        }
+    }
+}
+
+/// The grants and releases that an answer rests on.
+struct Basis {
+    grants: Vec<PackageGrant>,
+    granted: Granted,
+}
+
+impl Basis {
+    async fn load(tx: &mut Tx, asker: &Asker) -> Result<Self, StoreError> {
+        let customer = &asker.customer;
+        let only = std::slice::from_ref(customer);
+        let granted = tx.access_granted(&asker.app, only).await?;
+        let grants = granted.of(customer);
+        for grant in check::unreadable(&grants) {
+            tracing::error!(
+                customer.id = %customer.id,
+                package = grant.package,
+                "a stored grant has a constraint that cannot be read, and allows nothing"
+            );
+        }
+        Ok(Self { grants, granted })
+    }
+
+    fn holder<'a>(&'a self, asker: &'a Asker) -> Holder<'a> {
+        Holder {
+            token: asker.token.as_ref(),
+            derived: &asker.customer.derived,
+            grants: &self.grants,
+            releases: &self.granted.releases,
+        }
+    }
+}

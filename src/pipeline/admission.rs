@@ -1,0 +1,195 @@
+//! Decides which messages of a batch are processed, and which are duplicates, redeliveries or
+//! replays of events that are in the ledger already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::event::{EventKey, EventOutcome};
+use crate::domain::mode::Mode;
+use crate::provider::{IgnoreReason, Meaning, Reading};
+use crate::queue::message::HeadersV1;
+use crate::store::LedgerState;
+
+/// The decision about one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is processed.
+    Process,
+    /// It is another delivery of a known event, and is counted.
+    Duplicate,
+    /// This very message was processed before.
+    Redelivered,
+}
+
+/// The ledger's state of a batch's events, kept up to date while the batch is admitted.
+pub(super) struct Admissions {
+    ledger: BTreeMap<EventKey, LedgerState>,
+    duplicates: BTreeMap<EventKey, u32>,
+    forced: BTreeSet<EventKey>,
+}
+
+impl Admissions {
+    pub(super) fn new(ledger: BTreeMap<EventKey, LedgerState>) -> Self {
+        Self {
+            ledger,
+            duplicates: BTreeMap::new(),
+            forced: BTreeSet::new(),
+        }
+    }
+
+    /// Decides about a message. An admitted event is known from then on, so that the same event
+    /// later in the batch is a duplicate.
+    pub(super) fn admit(&mut self, key: &EventKey, headers: &HeadersV1) -> Admission {
+        let admission = match self.ledger.get(key) {
+            None => Admission::Process,
+            Some(state) => admission(state, headers),
+        };
+        match admission {
+            Admission::Process => {
+                let state = LedgerState {
+                    receipt: headers.receipt.clone(),
+                    outcome: EventOutcome::Unchanged,
+                    wrong_mode: None,
+                };
+                let before = self.ledger.insert(key.clone(), state);
+                if before.is_some_and(|state| had_effect(state.outcome)) {
+                    self.forced.insert(key.clone());
+                }
+            }
+            Admission::Duplicate => *self.duplicates.entry(key.clone()).or_default() += 1,
+            Admission::Redelivered => {}
+        }
+        admission
+    }
+
+    /// Forgets an event whose payload could not be read, so that its next message in the batch is
+    /// no duplicate.
+    pub(super) fn withdraw(&mut self, key: &EventKey) {
+        self.ledger.remove(key);
+    }
+
+    /// True if the event has arrived so far only with a secret of the wrong mode.
+    pub(super) fn came_by_wrong_mode(&self, key: &EventKey) -> bool {
+        self.ledger
+            .get(key)
+            .is_some_and(|state| state.wrong_mode.is_some())
+    }
+
+    /// Remembers that an event was signed with a secret of the wrong mode, so that a later message
+    /// with the right one is processed.
+    pub(super) fn note_mode(&mut self, key: &EventKey, mode: Mode, reading: &Reading) {
+        if reading.meaning == Meaning::Ignored(IgnoreReason::LivemodeMismatch)
+            && let Some(state) = self.ledger.get_mut(key)
+        {
+            state.outcome = EventOutcome::Ignored;
+            state.wrong_mode = Some(mode);
+        }
+    }
+
+    /// True if the event had its effect before and is applied again because `force` was ordered.
+    pub(super) fn is_forced(&self, key: &EventKey) -> bool {
+        self.forced.contains(key)
+    }
+
+    /// Returns how many duplicates of each event were counted.
+    pub(super) fn into_duplicates(self) -> BTreeMap<EventKey, u32> {
+        self.duplicates
+    }
+}
+
+/// True for the outcomes of events whose facts were compared with the stored state.
+const fn had_effect(outcome: EventOutcome) -> bool {
+    match outcome {
+        EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded => true,
+        EventOutcome::Ignored | EventOutcome::Pending | EventOutcome::Failed => false,
+    }
+}
+
+fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
+    let same_message = state.receipt == headers.receipt;
+    match (headers.replay, state.outcome) {
+        (Some(_), _) if same_message && state.outcome.is_settled() => Admission::Redelivered,
+        (Some(replay), outcome) if had_effect(outcome) && !replay.force => Admission::Redelivered,
+        (Some(_), _) => Admission::Process,
+        // The retry of a pending event is still in the queue and will decide.
+        (None, EventOutcome::Pending) if !same_message => Admission::Duplicate,
+        // A failed event that the provider sends again gets another chance.
+        (None, EventOutcome::Pending | EventOutcome::Failed) => Admission::Process,
+        (None, _) if same_message => Admission::Redelivered,
+        // A secret of the wrong mode must not hide the event from the right one.
+        (None, _) if state.wrong_mode.is_some_and(|mode| mode != headers.mode) => {
+            Admission::Process
+        }
+        (
+            None,
+            EventOutcome::Applied
+            | EventOutcome::Unchanged
+            | EventOutcome::Superseded
+            | EventOutcome::Ignored,
+        ) => Admission::Duplicate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::AppSlug;
+    use crate::domain::time::Timestamp;
+    use crate::queue::message::Replay;
+
+    fn headers(receipt: &str, replay: Option<Replay>) -> HeadersV1 {
+        HeadersV1 {
+            app: AppSlug::default_app(),
+            provider: crate::provider::STRIPE.name,
+            event_id: "evt_1".to_owned(),
+            event_type: "invoice.paid".to_owned(),
+            received_at: Timestamp::from_nanos(0),
+            mode: Mode::Live,
+            receipt: receipt.to_owned(),
+            attempt: 0,
+            replay,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn each_known_event_is_admitted_by_its_outcome_and_order() {
+        use Admission::{Duplicate, Process, Redelivered};
+        use EventOutcome::{Applied, Failed, Ignored, Pending};
+        let (plain, forced) = (Replay { force: false }, Replay { force: true });
+        for (outcome, receipt, replay, expected) in [
+            (Applied, "new", None, Duplicate),
+            (Applied, "same", None, Redelivered),
+            (Applied, "new", Some(plain), Redelivered),
+            (Applied, "new", Some(forced), Process),
+            (Applied, "same", Some(forced), Redelivered),
+            (Ignored, "new", None, Duplicate),
+            (Ignored, "new", Some(plain), Process),
+            (Pending, "new", None, Duplicate),
+            (Pending, "same", None, Process),
+            (Pending, "same", Some(plain), Process),
+            (Failed, "new", None, Process),
+            (Failed, "same", Some(plain), Process),
+        ] {
+            let state = LedgerState {
+                receipt: "same".to_owned(),
+                outcome,
+                wrong_mode: None,
+            };
+            let found = admission(&state, &headers(receipt, replay));
+            assert_eq!(found, expected, "{outcome}, {receipt}, {replay:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_the_wrong_mode_waits_for_the_right_one() {
+        let state = LedgerState {
+            receipt: "first".to_owned(),
+            outcome: EventOutcome::Ignored,
+            wrong_mode: Some(Mode::Test),
+        };
+        assert_eq!(
+            admission(&state, &headers("second", None)),
+            Admission::Process
+        );
+    }
+}

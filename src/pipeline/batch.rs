@@ -1,0 +1,197 @@
+//! The result of a batch: the outcomes, duplicates and audit entries that are written with it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::order::audit_entries;
+use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::fact::Occurrence;
+use crate::domain::event::{EventError, EventKey, EventOutcome};
+use crate::domain::id::CustomerId;
+use crate::domain::time::Timestamp;
+use crate::provider::{IgnoreReason, Meaning, Reading};
+use crate::queue::Message;
+use crate::random::{self, RandomError};
+use crate::store::{Actor, AuditEntry, LedgerEntry, StoreError, Tx};
+
+/// A message that was admitted and read.
+pub(super) struct Task<'a> {
+    /// Position of the message in the batch.
+    pub(super) index: usize,
+    pub(super) key: &'a EventKey,
+    pub(super) message: &'a Message,
+    pub(super) reading: Reading,
+    /// The event had its effect before and is applied again because `force` was ordered.
+    pub(super) forced: bool,
+}
+
+impl Task<'_> {
+    pub(super) fn occurrence(&self) -> Option<&Occurrence> {
+        match &self.reading.meaning {
+            Meaning::Facts(occurrence) => Some(occurrence),
+            Meaning::Ignored(_) => None,
+        }
+    }
+}
+
+/// The result of a batch, to be written in its transaction.
+pub(super) struct BatchResult {
+    now: Timestamp,
+    pub(super) entries: Vec<LedgerEntry>,
+    audit: Vec<AuditEntry>,
+    pub(super) duplicates: BTreeMap<EventKey, u32>,
+}
+
+impl BatchResult {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            entries: Vec::new(),
+            audit: Vec::new(),
+            duplicates: BTreeMap::new(),
+        }
+    }
+
+    /// Applies one event to the working set and records its outcome.
+    ///
+    /// # Errors
+    /// When no id can be made for a new customer. The working set must not be saved then.
+    pub(super) fn apply(
+        &mut self,
+        working_set: &mut WorkingSet,
+        task: &Task<'_>,
+    ) -> Result<EventOutcome, RandomError> {
+        let mut entry = ledger_entry(task.key, task.message, EventOutcome::Ignored, self.now);
+        entry.occurred_at = task.reading.occurred_at;
+        entry.livemode = task.reading.livemode;
+        entry.connected.clone_from(&task.reading.connected);
+        match &task.reading.meaning {
+            Meaning::Ignored(reason) => {
+                entry.error = unread(*reason);
+            }
+            Meaning::Facts(occurrence) => {
+                let effect = self.apply_facts(working_set, occurrence)?;
+                self.record_effect(&mut entry, task, effect);
+            }
+        }
+        let outcome = entry.outcome;
+        // A forced replay that changes nothing must not hide what the first try changed.
+        let is_idle = matches!(outcome, EventOutcome::Unchanged | EventOutcome::Superseded);
+        if !(task.forced && is_idle) {
+            self.entries.push(entry);
+        }
+        Ok(outcome)
+    }
+
+    /// The domain cannot fail half-way, so a missing id is reported when it has finished.
+    fn apply_facts(
+        &self,
+        working_set: &mut WorkingSet,
+        occurrence: &Occurrence,
+    ) -> Result<Effect, RandomError> {
+        let mut failure = None;
+        let mut fresh_id = || {
+            let id = random::uuid(self.now).unwrap_or_else(|error| {
+                failure = Some(error);
+                Uuid::nil()
+            });
+            CustomerId::from_uuid(id)
+        };
+        let effect = working_set.apply(occurrence, self.now, &mut fresh_id);
+        failure.map_or(Ok(effect), Err)
+    }
+
+    fn record_effect(&mut self, entry: &mut LedgerEntry, task: &Task<'_>, effect: Effect) {
+        entry.outcome = match effect.outcome {
+            Outcome::Applied => EventOutcome::Applied,
+            Outcome::Unchanged => EventOutcome::Unchanged,
+            Outcome::Superseded => EventOutcome::Superseded,
+            Outcome::Ignored(reason) => {
+                entry.error = unapplied(reason);
+                EventOutcome::Ignored
+            }
+        };
+        entry.customer = effect.customer;
+        entry.changes = json!(effect.changes);
+        let actor = Actor::Event(task.key.clone());
+        self.audit.extend(audit_entries(
+            &task.key.app,
+            &actor,
+            &effect.changes,
+            self.now,
+        ));
+    }
+
+    /// Writes outcomes, duplicates and audit entries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        tx.ledger_write(&self.entries).await?;
+        tx.ledger_count_duplicates(&self.duplicates).await?;
+        tx.audit_add(&self.audit).await
+    }
+}
+
+/// Makes the ledger's entry of a message, without changes.
+pub(super) fn ledger_entry(
+    key: &EventKey,
+    message: &Message,
+    outcome: EventOutcome,
+    now: Timestamp,
+) -> LedgerEntry {
+    let headers = message.headers();
+    LedgerEntry {
+        key: key.clone(),
+        receipt: headers.receipt.clone(),
+        event_type: headers.event_type.clone(),
+        connected: None,
+        livemode: None,
+        mode: headers.mode,
+        occurred_at: None,
+        received_at: headers.received_at,
+        processed_at: now,
+        outcome,
+        attempts: headers.attempt + 1,
+        error: None,
+        customer: None,
+        changes: json!([]),
+        payload: message.body.clone(),
+    }
+}
+
+/// Explains in the ledger why a payload was not read; `None` if nothing is wrong.
+fn unread(reason: IgnoreReason) -> Option<EventError> {
+    let detail = match reason {
+        IgnoreReason::Type | IgnoreReason::Content => return None,
+        IgnoreReason::LivemodeMismatch => {
+            "a live event signed with a test secret, or the reverse; nothing was applied"
+        }
+    };
+    reason.code().map(|code| event_error(code, detail))
+}
+
+/// Explains in the ledger why facts were not applied; `None` if nothing is wrong.
+fn unapplied(code: IgnoreCode) -> Option<EventError> {
+    match code {
+        IgnoreCode::NoFacts | IgnoreCode::ReferencesOnly => None,
+        IgnoreCode::CustomerDeleted => Some(event_error(
+            code.as_str(),
+            "the customer of this billing account was deleted here; nothing was applied",
+        )),
+        IgnoreCode::ApiKeyNeeded => Some(event_error(
+            code.as_str(),
+            "a thin event only names an object, and fetching that needs an API key",
+        )),
+    }
+}
+
+fn event_error(code: &str, detail: &str) -> EventError {
+    EventError {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+    }
+}

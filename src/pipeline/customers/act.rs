@@ -1,0 +1,95 @@
+//! One act on one customer: loading what it can touch, and writing what it changed.
+
+use serde_json::json;
+
+use super::{Acted, CustomerError};
+use crate::domain::access::plan::Plans;
+use crate::domain::apply::change::Change;
+use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::act::ActError;
+use crate::domain::customer::row::{AdminHold, Customer, Profile};
+use crate::domain::email::fold_email;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::pipeline::order::{Order, audit_entries};
+use crate::store::{Granted, StoreError, Tx};
+
+/// Lets an act work on everything that it can touch, and writes what it changed. The answer is
+/// read in the same transaction, so it shows what this act did and nothing later.
+pub(super) async fn act_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    lookup_keys: &LookupKeys,
+    name: &str,
+    act: impl FnOnce(&mut WorkingSet) -> Result<Vec<Change>, ActError>,
+) -> Result<Acted, CustomerError> {
+    let mut working_set = tx.working_set_load(&order.app, lookup_keys).await?;
+    let before = hold_of(&working_set, id);
+    let difference = act(&mut working_set)?;
+    let has_effect = !working_set.changed.customers.is_empty();
+    tx.working_set_save(&order.app, &working_set).await?;
+    let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
+    if has_effect && entries.is_empty() {
+        // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
+        let details = json!({"from": before, "to": hold_of(&working_set, id)});
+        entries.push(order.entry(Some(id), name, details));
+    }
+    tx.audit_add(&entries).await?;
+    let customer = working_set.customers.remove(id).ok_or(ActError::Unknown)?;
+    let granted = granted_now(tx, &order.app, &customer, working_set.plans).await?;
+    Ok(Acted {
+        customer,
+        granted,
+        changed: has_effect,
+    })
+}
+
+/// Everything that is granted to a customer. The plans are those of the working set.
+async fn granted_now(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customer: &Customer,
+    plans: Plans,
+) -> Result<Granted, StoreError> {
+    let mut granted = Granted {
+        by_hand: tx.grant_list(app, [&customer.id]).await?,
+        plans,
+        releases: Vec::new(),
+    };
+    if customer.derived.is_frozen_by_time() {
+        let packages = granted.of(customer).into_iter().map(|it| it.package);
+        granted.releases = tx.release_list(app, &packages.collect()).await?;
+    }
+    Ok(granted)
+}
+
+/// The admin's hold of a row, for the audit.
+fn hold_of(working_set: &WorkingSet, id: &CustomerId) -> serde_json::Value {
+    let hold = working_set
+        .customers
+        .get(id)
+        .and_then(|row| row.hold.as_ref());
+    json!({"hold": hold.map(AdminHold::as_str)})
+}
+
+/// The keys of everybody whom an act on these profiles can touch.
+pub(super) fn lookup_keys_of<'a>(
+    id: Option<&CustomerId>,
+    profiles: impl IntoIterator<Item = &'a Profile>,
+) -> LookupKeys {
+    let mut lookup_keys = LookupKeys {
+        customers: id.into_iter().cloned().collect(),
+        ..LookupKeys::default()
+    };
+    for profile in profiles {
+        lookup_keys
+            .emails
+            .extend(profile.email.as_deref().and_then(fold_email));
+        if let Some(external_id) = &profile.external_id {
+            lookup_keys.given_external_ids.insert(external_id.clone());
+            lookup_keys.external_ids.insert(external_id.clone());
+        }
+    }
+    lookup_keys
+}

@@ -1,0 +1,149 @@
+//! Changing and deleting customers.
+
+use serde_json::json;
+
+use super::act::{act_in, lookup_keys_of};
+use super::taken::refuse_taken;
+use super::{Act, Acted, CustomerError, Deletion, SameEmail, refuse_wrong};
+use crate::domain::customer::act::ActError;
+use crate::domain::customer::profile::ProfileChange;
+use crate::domain::customer::row::Profile;
+use crate::domain::email::fold_email;
+use crate::domain::id::CustomerId;
+use crate::pipeline::order::Order;
+use crate::store::Store;
+
+/// Changes the given fields of a customer.
+///
+/// # Errors
+/// When there is no such customer, a field is not right, or the new e-mail address or external
+/// id is taken.
+pub async fn update(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    change: &ProfileChange,
+    same_email: SameEmail,
+) -> Result<Acted, CustomerError> {
+    refuse_wrong(change)?;
+    let mut tx = store.begin_in(&order.app).await?;
+    let (before, profile) = {
+        let row = tx
+            .customer_find(&order.app, id)
+            .await?
+            .ok_or(ActError::Unknown)?;
+        // Who is gone is said before who else has the address.
+        if row.deleted_at.is_some() {
+            return Err(ActError::Deleted.into());
+        }
+        if let Some(into) = row.merged_into {
+            return Err(ActError::Merged { into }.into());
+        }
+        (
+            row.profile.clone(),
+            change.apply(&row.profile, &row.derived.contact),
+        )
+    };
+    let news = Profile {
+        email: profile.email.clone().filter(|_| {
+            let fold = |profile: &Profile| profile.email.as_deref().and_then(fold_email);
+            fold(&profile) != fold(&before)
+        }),
+        external_id: profile
+            .external_id
+            .clone()
+            .filter(|_| profile.external_id != before.external_id),
+        ..Profile::default()
+    };
+    refuse_taken(&mut tx, order, &news, Some(id), same_email).await?;
+    let lookup_keys = lookup_keys_of(Some(id), [&before, &profile]);
+    let acted = act_in(
+        &mut tx,
+        order,
+        id,
+        &lookup_keys,
+        "update_profile",
+        |working_set| working_set.update_profile(id, profile, order.now),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Suspends, reactivates, freezes or expires a customer.
+///
+/// # Errors
+/// When there is no such customer.
+pub async fn act(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    act: Act,
+) -> Result<Acted, CustomerError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let name = match &act {
+        Act::Suspend(_) => "suspend",
+        Act::Reactivate => "reactivate",
+        Act::Freeze(_) => "freeze",
+        Act::Expire(_) => "expire",
+    };
+    let lookup_keys = lookup_keys_of(Some(id), []);
+    let acted = act_in(
+        &mut tx,
+        order,
+        id,
+        &lookup_keys,
+        name,
+        |working_set| match act {
+            Act::Suspend(reason) => working_set.suspend(id, reason, order.now),
+            Act::Reactivate => working_set.reactivate(id, order.now),
+            Act::Freeze(freeze) => working_set.freeze(id, freeze, order.now),
+            Act::Expire(reason) => working_set.expire(id, reason, order.now),
+        },
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Deletes a customer. Later events of its billing accounts are recorded and change nothing.
+///
+/// Returns whether there was anything left to delete: a customer that was deleted softly is not
+/// deleted softly again, but can still be deleted for good.
+///
+/// # Errors
+/// When there is no such customer.
+pub async fn delete(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    deletion: Deletion,
+) -> Result<bool, CustomerError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let row = tx
+        .customer_find(&order.app, id)
+        .await?
+        .ok_or(ActError::Unknown)?;
+    let gone_already = row.deleted_at.is_some();
+    if gone_already && deletion == Deletion::Soft {
+        return Ok(false);
+    }
+    if !gone_already {
+        let shown = Profile {
+            email: row.derived.contact.email.clone(),
+            external_id: row.derived.external_id.clone(),
+            ..Profile::default()
+        };
+        let lookup_keys = lookup_keys_of(Some(id), [&row.profile, &shown]);
+        act_in(&mut tx, order, id, &lookup_keys, "delete", |working_set| {
+            working_set.delete(id, order.now)
+        })
+        .await?;
+    }
+    if deletion == Deletion::Permanent {
+        tx.customer_purge(&order.app, id).await?;
+        order.audit(&mut tx, Some(id), "purge", json!({})).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}

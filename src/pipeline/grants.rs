@@ -1,0 +1,192 @@
+//! Grants by hand: packages that an admin gives to a customer, beside those that its plans give.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::customers::{CustomerDetails, FindError, details, living, shown};
+use super::order::Order;
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::store::{HandGrant, Store, StoreError, Tx};
+
+/// Why packages were not granted or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The customer cannot be shown, or takes no changes.
+    #[error(transparent)]
+    Customer(#[from] FindError),
+    /// The customer has no grant by hand for this package.
+    #[error("the customer has no grant by hand for this package")]
+    NotFound,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// A grant by hand after an order.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The grant.
+    pub grant: HandGrant,
+    /// The customer had none for this package.
+    pub is_new: bool,
+    /// The order changed something.
+    pub changed: bool,
+}
+
+/// A customer after all its grants by hand were set.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// The customer, with everything that it may have now.
+    pub details: CustomerDetails,
+    /// The order changed something.
+    pub changed: bool,
+}
+
+/// Finds a customer and everything that is granted to it, by hand and by its plans.
+///
+/// # Errors
+/// When there is no such customer.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    id: &CustomerId,
+) -> Result<CustomerDetails, FindError> {
+    let mut tx = store.read().await?;
+    let customer = shown(&mut tx, app, id).await?;
+    Ok(details(&mut tx, app, customer).await?)
+}
+
+/// Grants a package by hand, in place of what was granted by hand for the same package.
+///
+/// # Errors
+/// When there is no such customer, or it was deleted.
+pub async fn grant(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    grant: PackageGrant,
+) -> Result<Given, GrantError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, id).await?;
+    let known = for_package(&mut tx, &order.app, &customer.id, &grant.package).await?;
+    let is_new = known.is_empty();
+    let given = match known.as_slice() {
+        [only] if only.grant == grant => Given {
+            grant: only.clone(),
+            is_new,
+            changed: false,
+        },
+        _ => Given {
+            grant: give(&mut tx, order, customer.id, grant, &known).await?,
+            is_new,
+            changed: true,
+        },
+    };
+    tx.commit().await?;
+    Ok(given)
+}
+
+/// Gives a customer one grant for a package in place of those that it has; merged rows can have
+/// left several.
+async fn give(
+    tx: &mut Tx,
+    order: &Order,
+    given_to: CustomerId,
+    grant: PackageGrant,
+    known: &[HandGrant],
+) -> Result<HandGrant, StoreError> {
+    tx.grant_delete(&order.app, &given_to, [grant.package.as_str()])
+        .await?;
+    let grants = std::slice::from_ref(&grant);
+    tx.grant_put(&order.app, &given_to, grants, order.now)
+        .await?;
+    let details = json!({"source": "manual", "package": grant.package,
+        "from": constraints(known), "to": [grant.constraint]});
+    order.audit(tx, Some(&given_to), "grant", details).await?;
+    Ok(HandGrant {
+        given_to,
+        grant,
+        created_at: order.now,
+    })
+}
+
+/// Sets all grants by hand of a customer.
+///
+/// # Errors
+/// When there is no such customer, or it was deleted.
+pub async fn replace(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    wanted: &[PackageGrant],
+) -> Result<Replaced, GrantError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, id).await?;
+    let known = tx.grant_list(&order.app, [&customer.id]).await?;
+    let known = known.get(&customer.id).cloned().unwrap_or_default();
+    let before: BTreeSet<&PackageGrant> = known.iter().map(|it| &it.grant).collect();
+    let after: BTreeSet<&PackageGrant> = wanted.iter().collect();
+    let changed = before != after || known.len() != wanted.len();
+    if changed {
+        let gone = before.difference(&after).map(|it| it.package.as_str());
+        tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>())
+            .await?;
+        let new: Vec<PackageGrant> = after.difference(&before).map(|&it| it.clone()).collect();
+        tx.grant_put(&order.app, &customer.id, &new, order.now)
+            .await?;
+        let details = json!({"source": "manual", "from": before, "to": after});
+        order
+            .audit(&mut tx, Some(&customer.id), "grant", details)
+            .await?;
+    }
+    let details = details(&mut tx, &order.app, customer).await?;
+    tx.commit().await?;
+    Ok(Replaced { details, changed })
+}
+
+/// Revokes the grants by hand for a package. What plans give ends with the plans.
+///
+/// # Errors
+/// When there is no such customer, it was deleted, or it has no such grant.
+pub async fn revoke(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    package: &str,
+) -> Result<(), GrantError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let customer = living(&mut tx, &order.app, id).await?;
+    let known = for_package(&mut tx, &order.app, &customer.id, package).await?;
+    if known.is_empty() {
+        return Err(GrantError::NotFound);
+    }
+    tx.grant_delete(&order.app, &customer.id, [package]).await?;
+    let details = json!({"source": "manual", "package": package, "from": constraints(&known),
+        "to": []});
+    order
+        .audit(&mut tx, Some(&customer.id), "revoke", details)
+        .await?;
+    Ok(tx.commit().await?)
+}
+
+/// The grants by hand for a package.
+async fn for_package(
+    tx: &mut Tx,
+    app: &AppSlug,
+    id: &CustomerId,
+    package: &str,
+) -> Result<Vec<HandGrant>, StoreError> {
+    let mut known = tx.grant_list(app, [id]).await?;
+    let mut known = known.remove(id).unwrap_or_default();
+    known.retain(|it| it.grant.package == package);
+    Ok(known)
+}
+
+fn constraints(grants: &[HandGrant]) -> Vec<&str> {
+    grants
+        .iter()
+        .map(|it| it.grant.constraint.as_str())
+        .collect()
+}

@@ -1,0 +1,78 @@
+//! Orders: who asks for something to be done, and how the audit remembers it.
+//!
+//! Every use case that changes something takes an [`Order`]. The HTTP API makes one from the
+//! token of a request, a command from the operator who runs it.
+
+use serde_json::json;
+
+use crate::domain::apply::change::Change;
+use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
+use crate::store::{Actor, AuditEntry, StoreError, Tx};
+
+/// Who wants something done, in which app, and when.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The app in which it is done.
+    pub app: AppSlug,
+    /// Who wants it, for the audit.
+    pub actor: Actor,
+    /// When, by the local clock.
+    pub now: Timestamp,
+}
+
+impl Order {
+    /// Writes to the audit what was done. `details` must hold no secret.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn audit(
+        &self,
+        tx: &mut Tx,
+        customer: Option<&CustomerId>,
+        operation: &str,
+        details: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let entry = self.entry(customer, operation, details);
+        tx.audit_add(&[entry]).await
+    }
+
+    /// An entry for the audit.
+    pub(super) fn entry(
+        &self,
+        customer: Option<&CustomerId>,
+        operation: &str,
+        details: serde_json::Value,
+    ) -> AuditEntry {
+        AuditEntry {
+            app: self.app.clone(),
+            at: self.now,
+            actor: self.actor.clone(),
+            customer: customer.cloned(),
+            operation: operation.to_owned(),
+            details,
+        }
+    }
+}
+
+/// One audit entry for each change.
+pub(super) fn audit_entries(
+    app: &AppSlug,
+    actor: &Actor,
+    changes: &[Change],
+    now: Timestamp,
+) -> Vec<AuditEntry> {
+    let entry = |change: &Change| {
+        let details = json!(change.operation);
+        let name = details.get("operation").and_then(serde_json::Value::as_str);
+        AuditEntry {
+            app: app.clone(),
+            at: now,
+            actor: actor.clone(),
+            customer: Some(change.customer.clone()),
+            operation: name.unwrap_or_default().to_owned(),
+            details,
+        }
+    };
+    changes.iter().map(entry).collect()
+}

@@ -1,0 +1,138 @@
+//! Releases of packages, and when they came out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::order::Order;
+use crate::domain::access::constraint::Version;
+use crate::domain::access::release::Release;
+use crate::domain::id::AppSlug;
+use crate::store::{Store, StoreError};
+
+/// A release of an order.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// The release.
+    pub release: Release,
+    /// The order says when it came out.
+    pub is_timed: bool,
+}
+
+/// Releases after an order.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// All releases of the order as they are now.
+    pub releases: Vec<Release>,
+    /// A version was not known in any spelling.
+    pub any_new: bool,
+    /// The order changed something.
+    pub changed: bool,
+}
+
+/// Lists the releases of a package.
+///
+/// # Errors
+/// When the store failed.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    package: String,
+) -> Result<Vec<Release>, StoreError> {
+    let mut tx = store.read().await?;
+    tx.release_list(app, &BTreeSet::from([package])).await
+}
+
+/// Announces releases of a package. A version that is known keeps its time if none is given.
+///
+/// # Errors
+/// When the store failed.
+pub async fn add(
+    store: &Store,
+    order: &Order,
+    package: String,
+    releases: Vec<Announced>,
+) -> Result<Added, StoreError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let known = tx
+        .release_list(&order.app, &BTreeSet::from([package.clone()]))
+        .await?;
+    let comparison = compare(known, releases);
+    tx.release_put(&order.app, &comparison.write).await?;
+    let changed = !comparison.write.is_empty();
+    if changed {
+        let (from, to) = (dates(&comparison.before), dates(&comparison.write));
+        let details = json!({"package": package, "from": from, "to": to});
+        order.audit(&mut tx, None, "release_add", details).await?;
+    }
+    tx.commit().await?;
+    Ok(Added {
+        releases: comparison.after,
+        any_new: comparison.any_new,
+        changed,
+    })
+}
+
+/// The times of releases by version, for the audit.
+fn dates(releases: &[Release]) -> BTreeMap<&str, String> {
+    let date = |it: &Release| it.released_at.to_string();
+    releases
+        .iter()
+        .map(|it| (it.version.as_str(), date(it)))
+        .collect()
+}
+
+/// An order beside what is known.
+struct Comparison {
+    /// The known releases of the versions that must be written.
+    before: Vec<Release>,
+    /// The releases to write.
+    write: Vec<Release>,
+    /// All versions of the order as they are afterwards.
+    after: Vec<Release>,
+    /// A version was not known in any spelling.
+    any_new: bool,
+}
+
+/// Versions are the same by value, whatever their spelling: one that is known keeps its key, and,
+/// if the order says no time, its time, or a repetition would take the version from everybody who
+/// was frozen in between.
+fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
+    let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
+    for release in known {
+        if let Ok(version) = Version::parse(&release.version) {
+            by_version.insert(version, release);
+        }
+    }
+    let mut comparison = Comparison {
+        before: Vec::new(),
+        write: Vec::new(),
+        after: Vec::new(),
+        any_new: false,
+    };
+    for Announced {
+        mut release,
+        is_timed,
+    } in wanted
+    {
+        let Ok(version) = Version::parse(&release.version) else {
+            continue;
+        };
+        match by_version.get(&version) {
+            Some(known) => {
+                release.normalized.clone_from(&known.normalized);
+                if !is_timed {
+                    release.released_at = known.released_at;
+                }
+            }
+            None => comparison.any_new = true,
+        }
+        comparison.after.push(release.clone());
+        let before = by_version.insert(version, release.clone());
+        if before.as_ref() != Some(&release) {
+            comparison.before.extend(before);
+            comparison.write.push(release);
+        }
+    }
+    comparison
+}

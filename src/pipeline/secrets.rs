@@ -1,0 +1,188 @@
+//! Webhook secrets of an app's endpoints. They are sealed when they come in and never shown.
+//! Several can be current at once, so that a rotation loses no webhook.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::order::Order;
+use crate::domain::id::{AppSlug, Provider, SecretId};
+use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
+use crate::random::{self, RandomError};
+use crate::store::secret::{EndpointSecret, SealedSecret};
+use crate::store::{Store, StoreError, Tx};
+use crate::vault::{SealedFor, Vault, VaultError};
+
+/// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
+/// checked against each.
+const MAX_SECRETS: usize = 16;
+
+/// Why a secret was not added, changed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// There is no such app.
+    #[error("there is no such app")]
+    NoApp,
+    /// The endpoint has no such secret.
+    #[error("the endpoint has no such secret")]
+    NotFound,
+    /// The endpoint has as many current secrets as it may have.
+    #[error("the endpoint has {MAX_SECRETS} current secrets; remove one first")]
+    TooMany,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The secret could not be sealed.
+    #[error("the secret could not be sealed")]
+    Vault(#[from] VaultError),
+    /// No id could be drawn.
+    #[error("no id could be made")]
+    Random(#[from] RandomError),
+}
+
+/// A secret to be added.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// The text, as the provider shows it.
+    pub text: SecretString,
+    /// The deliveries that it is meant for.
+    pub mode: Mode,
+    /// From when it verifies nothing; never unless given.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Lists an endpoint's secrets, without their texts.
+///
+/// # Errors
+/// When there is no such app.
+pub async fn list(
+    store: &Store,
+    app: &AppSlug,
+    provider: Provider,
+) -> Result<Vec<EndpointSecret>, SecretError> {
+    let mut tx = store.read().await?;
+    refuse_unknown(&mut tx, app).await?;
+    Ok(tx.secret_list(app, provider).await?)
+}
+
+/// Reads the current secrets of all endpoints, sealed.
+///
+/// # Errors
+/// When the store failed.
+pub async fn list_current(store: &Store, now: Timestamp) -> Result<Vec<SealedSecret>, StoreError> {
+    store.read().await?.secret_list_current(now).await
+}
+
+/// Adds a secret to an endpoint. Those that are there stay.
+///
+/// # Errors
+/// When there is no such app, or its endpoint has too many secrets.
+pub async fn add(
+    store: &Store,
+    vault: &Vault,
+    order: &Order,
+    provider: Provider,
+    new: NewSecret,
+) -> Result<EndpointSecret, SecretError> {
+    let mut tx = store.begin().await?;
+    refuse_unknown(&mut tx, &order.app).await?;
+    let known = tx.secret_list(&order.app, provider).await?;
+    let current = known
+        .iter()
+        .filter(|it| it.expires_at.is_none_or(|end| end > order.now));
+    if current.count() >= MAX_SECRETS {
+        return Err(SecretError::TooMany);
+    }
+    let secret = EndpointSecret {
+        id: SecretId::from_uuid(random::uuid(order.now)?),
+        app: order.app.clone(),
+        provider,
+        mode: new.mode,
+        created_at: order.now,
+        expires_at: new.expires_at,
+        uses: 0,
+        last_used_at: None,
+    };
+    let place = SealedFor::Secret {
+        app: &secret.app,
+        provider,
+        id: &secret.id,
+    };
+    let sealed = vault.seal(place, new.text.expose_secret())?;
+    tx.secret_add(&secret, sealed).await?;
+    let details = json!({"id": secret.id, "from": null, "to": described(&secret)});
+    order.audit(&mut tx, None, "secret_add", details).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Sets when a secret runs out; never if `None`.
+///
+/// # Errors
+/// When there is no such app, or its endpoint has no such secret.
+pub async fn set_end(
+    store: &Store,
+    order: &Order,
+    provider: Provider,
+    id: &str,
+    expires_at: Option<Timestamp>,
+) -> Result<EndpointSecret, SecretError> {
+    let mut tx = store.begin().await?;
+    let known = known(&mut tx, &order.app, provider, id).await?;
+    tx.secret_expire(&known, expires_at).await?;
+    let details = json!({
+        "id": known.id, "provider": provider,
+        "from": known.expires_at.map(|at| at.to_string()),
+        "to": expires_at.map(|at| at.to_string()),
+    });
+    order.audit(&mut tx, None, "secret_expire", details).await?;
+    tx.commit().await?;
+    Ok(EndpointSecret {
+        expires_at,
+        ..known
+    })
+}
+
+/// Removes a secret from an endpoint.
+///
+/// # Errors
+/// When there is no such app, or its endpoint has no such secret.
+pub async fn remove(
+    store: &Store,
+    order: &Order,
+    provider: Provider,
+    id: &str,
+) -> Result<(), SecretError> {
+    let mut tx = store.begin().await?;
+    let secret = known(&mut tx, &order.app, provider, id).await?;
+    tx.secret_delete(&order.app, provider, &secret.id).await?;
+    let details = json!({"id": secret.id, "from": described(&secret), "to": null});
+    order.audit(&mut tx, None, "secret_delete", details).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn refuse_unknown(tx: &mut Tx, app: &AppSlug) -> Result<(), SecretError> {
+    match tx.app_find(app).await? {
+        Some(_) => Ok(()),
+        None => Err(SecretError::NoApp),
+    }
+}
+
+/// The secret of an endpoint with this id. A text that is no id names none.
+async fn known(
+    tx: &mut Tx,
+    app: &AppSlug,
+    provider: Provider,
+    id: &str,
+) -> Result<EndpointSecret, SecretError> {
+    refuse_unknown(tx, app).await?;
+    let all = tx.secret_list(app, provider).await?;
+    let known = all.into_iter().find(|it| it.id.as_str() == id);
+    known.ok_or(SecretError::NotFound)
+}
+
+/// A secret for the audit, without its text.
+fn described(secret: &EndpointSecret) -> Value {
+    let expires_at = secret.expires_at.map(|at| at.to_string());
+    json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
+}

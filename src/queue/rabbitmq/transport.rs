@@ -1,0 +1,110 @@
+//! The bytes to the broker and back: TCP, and TLS over it for `amqps`.
+//!
+//! Refused: the client library's own TLS. It brings what reads client certificates out of key
+//! stores, which no setting of ours can name: 45 crates that everybody would build first.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_rs::traits::Reactor;
+use async_rs::util::RuntimeParts;
+use async_rs::{Runtime, Tokio};
+use futures::Stream;
+use futures::io::{AsyncRead, AsyncWrite};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{AsyncTcpStream, Connection, ConnectionProperties};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+use tokio_util::either::Either;
+
+/// A connection's bytes, in the traits that the client library reads and writes by.
+type Wire = Compat<Either<TcpStream, TlsStream<TcpStream>>>;
+
+/// Connects, and speaks the protocol's first words.
+pub(super) async fn connect(
+    uri: AMQPUri,
+    properties: ConnectionProperties,
+    tls: TlsConnector,
+) -> lapin::Result<Connection> {
+    let runtime = RuntimeParts::new(Tokio::current(), Wires(Tokio::current()));
+    let wire = async move |uri: AMQPUri, _| Ok(AsyncTcpStream::Plain(wire(uri, &tls).await?));
+    Connection::connector(uri, Runtime::new(runtime), wire, properties).await
+}
+
+async fn wire(uri: AMQPUri, tls: &TlsConnector) -> io::Result<Wire> {
+    let (host, port) = (uri.authority.host, uri.authority.port);
+    let tcp = TcpStream::connect((host.as_str(), port)).await?;
+    // Confirms and acknowledgements are small, and waited for.
+    tcp.set_nodelay(true)?;
+    let wire = match uri.scheme {
+        AMQPScheme::AMQP => Either::Left(tcp),
+        AMQPScheme::AMQPS => {
+            let name = ServerName::try_from(host).map_err(io::Error::other)?;
+            Either::Right(tls.connect(name, tcp).await?)
+        }
+    };
+    Ok(wire.compat())
+}
+
+/// Trusts the public authorities, and those of a PEM file.
+pub(super) fn connector(authorities: Option<&Path>) -> io::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = authorities {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&std::fs::read(path)?)
+            .collect::<Result<_, _>>()
+            .map_err(io::Error::other)?;
+        let (added, _) = roots.add_parsable_certificates(certificates);
+        // What is no certificate was passed over; without one, nobody more would be trusted.
+        if added == 0 {
+            return Err(io::Error::other("it holds no certificate in PEM form"));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The reactor of the client library's runtime for Tokio, but for the kind of stream.
+#[derive(Clone, Debug)]
+struct Wires(Tokio);
+
+impl Reactor for Wires {
+    type TcpStream = Wire;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    fn register<H: Read + Write + Send + 'static>(
+        &self,
+        _: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        Err::<Wire, _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, time: Duration) -> Self::Sleep {
+        self.0.sleep(time)
+    }
+
+    fn interval(&self, time: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(time)
+    }
+
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Wire>> + Send + 'static {
+        let connecting = TcpStream::connect(address);
+        async { Ok(Either::Left(connecting.await?).compat()) }
+    }
+}

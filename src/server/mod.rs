@@ -1,0 +1,367 @@
+//! Assembles one process: from settings to a running server.
+//!
+//! Everything that lives as long as the process is made here, once, in the order in which it is
+//! needed: the data folder and its lock, the store, the queue, the worker's loops, HTTP. `serve`,
+//! `demo`, `simulate` and the tests start the same server.
+
+pub(crate) mod embedded;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Database, ProviderConfig};
+use crate::data_dir::{self, DataDirError, DataDirLock};
+use crate::domain::access::token::TokenHash;
+use crate::domain::id::{AppSlug, Provider};
+use crate::http::throttle::Throttle;
+use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use crate::pipeline::order::Order;
+use crate::pipeline::setup;
+use crate::pipeline::spool::Spooling;
+use crate::provider::{self, Mode, Secret};
+use crate::queue::embedded::EmbeddedQueue;
+use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
+use crate::queue::{Lane, Publisher};
+use crate::store::{Actor, Claim, Store, StoreError};
+use crate::vault::{Vault, VaultError};
+use crate::worker::Worker;
+
+/// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker
+/// takes a fraction of a second.
+const STOP_TIME: Duration = Duration::from_secs(9);
+
+/// A server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be used.
+    #[error("{what} failed")]
+    Io {
+        /// The operation, with the address.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The built-in queue keeps only in memory which messages are being processed.
+    #[error(
+        "the built-in queue needs all roles in one process: leave out --role, or set AMQP_URL \
+         to split the roles"
+    )]
+    RolesApart,
+    /// Another process serves the built-in queue of this database.
+    #[error(
+        "another process serves this database, and the built-in queue serves one at a time: \
+         stop the other one"
+    )]
+    QueueTaken,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The key for webhook secrets cannot be used.
+    #[error("the key for webhook secrets cannot be used")]
+    Vault(#[from] VaultError),
+    /// The broker cannot be used with these settings.
+    #[error("RabbitMQ cannot be used")]
+    Broker(#[from] BrokerError),
+}
+
+impl StartError {
+    fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    store: Store,
+    first_start: bool,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    usage: Usage,
+    /// Held while this process serves the built-in queue.
+    _alone: Option<(DataDirLock, Claim)>,
+}
+
+impl Server {
+    /// Starts some roles.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: &Config, roles: Roles) -> Result<Self, StartError> {
+        Self::start_at(config, roles, Arc::new(SystemClock)).await
+    }
+
+    /// Starts some roles with a clock other than the system's.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_at(
+        config: &Config,
+        roles: Roles,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let built_in_queue = config.queue.amqp_url.is_none();
+        if built_in_queue && roles != Roles::ALL {
+            return Err(StartError::RolesApart);
+        }
+        let lock = if built_in_queue {
+            data_dir::make(&config.store.data_dir)?;
+            Some(DataDirLock::take(&config.store.data_dir)?)
+        } else {
+            None
+        };
+        let store = open_store(config).await?;
+        let alone = match lock {
+            Some(lock) => {
+                let claim = store.claim_queue().await?.ok_or(StartError::QueueTaken)?;
+                Some((lock, claim))
+            }
+            None => None,
+        };
+        let first_start = prepare(&store, config, roles, &*clock).await?;
+        let vault = open_vault(config)?;
+
+        let shutdown = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
+        let worker = roles.worker.then_some(worker);
+        let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
+
+        let fixed = provider::names()
+            .filter_map(|name| Some(secrets(name, config.provider(name)?)))
+            .flatten()
+            .collect();
+        let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
+        endpoints.refresh().await?;
+        tasks.spawn(endpoints.clone().run(shutdown.clone()));
+
+        let usage = Usage::default();
+        tasks.spawn(usage.clone().run(store.clone(), shutdown.clone()));
+        let state = AppState::new(Parts {
+            store: store.clone(),
+            publisher,
+            clock: Arc::clone(&clock),
+            endpoints,
+            vault,
+            settings: settings(config, roles),
+            bad_signatures: Throttle::default(),
+            bad_tokens: Throttle::default(),
+            usage: usage.clone(),
+        });
+        let address = listen(config, &state, &shutdown, &tasks).await?;
+        tasks.close();
+        Ok(Self {
+            address,
+            store,
+            first_start,
+            shutdown,
+            tasks,
+            usage,
+            _alone: alone,
+        })
+    }
+
+    /// Returns the address on which HTTP listens; with the real port if the settings said 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// True if the store was empty, so that nobody can have a token yet.
+    pub fn is_first_start(&self) -> bool {
+        self.first_start
+    }
+
+    /// Stops everything, after finishing requests and the batch in progress within bounds.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        if tokio::time::timeout(STOP_TIME, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some work did not end in time; unsettled messages will be delivered again"
+            );
+        }
+        self.usage.finish(&self.store).await;
+        self.store.close().await;
+    }
+}
+
+/// Starts the queue of the settings, and the worker on it if there is one; returns the publisher of
+/// webhooks and replays.
+async fn start_queue(
+    config: &Config,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    worker: Option<Worker>,
+    tasks: &TaskTracker,
+) -> Result<Arc<dyn Publisher>, StartError> {
+    let Some(settings) = rabbit_settings(config) else {
+        let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
+        if let Some(worker) = worker {
+            let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+            let worker = worker.replaying_to(Arc::new(queue.clone()));
+            tasks.spawn(worker.run(work, failed, None));
+        }
+        return Ok(Arc::new(queue));
+    };
+    let queue = RabbitQueue::start(&settings).await?;
+    let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+    let queue: Arc<dyn Publisher> = Arc::new(queue);
+    if let Some(worker) = worker {
+        let worker = worker.replaying_to(Arc::clone(&queue));
+        tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
+    }
+    let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
+    Ok(Arc::new(spooling))
+}
+
+/// Returns the settings of the broker; `None` for the built-in queue.
+pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
+    Some(RabbitSettings {
+        url: config.queue.amqp_url.clone()?,
+        ca_file: config.queue.amqp_ca_file.clone(),
+        prefix: config.queue.amqp_prefix.clone(),
+    })
+}
+
+/// Opens the store of the settings, with a schema of this version. The embedded store is migrated
+/// whenever it is opened; a PostgreSQL server may serve processes of an older version, so there the
+/// operator decides when.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    match &config.store.database {
+        Database::Sqlite(_) => open_migrated(config).await,
+        Database::Postgres(url) => {
+            let store = Store::open_postgres(url)?;
+            store.check_schema().await?;
+            Ok(store)
+        }
+    }
+}
+
+/// Opens the store of the settings and migrates its schema.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.store.database {
+        Database::Sqlite(path) => {
+            if let Some(folder) = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+            {
+                data_dir::make(folder)?;
+            }
+            Store::open_sqlite(path).await?
+        }
+        Database::Postgres(url) => Store::open_postgres(url)?,
+    };
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Makes the app `default`, and, for a worker, the plans of the settings; returns true if the store
+/// was empty. Other roles need no price mapping, and one that lacks it must not remove the workers'
+/// plans.
+async fn prepare(
+    store: &Store,
+    config: &Config,
+    roles: Roles,
+    clock: &dyn Clock,
+) -> Result<bool, StoreError> {
+    let order = Order {
+        app: AppSlug::default_app(),
+        actor: Actor::Operator,
+        now: clock.now(),
+    };
+    let mut plans = Vec::new();
+    for provider in provider::names() {
+        let settings = config.provider(provider);
+        let prices = settings.and_then(|settings| settings.prices.as_ref());
+        for (price, grants) in prices.into_iter().flatten() {
+            plans.push((provider, price.clone(), grants.clone()));
+        }
+    }
+    setup::prepare(store, &order, roles.worker.then_some(&plans)).await
+}
+
+fn open_vault(config: &Config) -> Result<Vault, VaultError> {
+    match &config.store.secret_key {
+        Some(key) => Ok(Vault::new(key.expose())),
+        None => Vault::load_or_make(&config.store.data_dir.join("secret.key")),
+    }
+}
+
+fn secrets(provider: Provider, settings: &ProviderConfig) -> Vec<(Provider, Secret)> {
+    let secret = |key: &secrecy::SecretString| Secret {
+        id: None,
+        mode: Mode::Any,
+        key: key.clone(),
+    };
+    settings
+        .webhook_secrets
+        .iter()
+        .map(|key| (provider, secret(key)))
+        .collect()
+}
+
+fn settings(config: &Config, roles: Roles) -> HttpSettings {
+    let token = config.admin.token.as_ref();
+    HttpSettings {
+        roles,
+        signature_tolerance: config.webhooks.signature_tolerance,
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        root_token: token.map(|token| TokenHash::of(token.expose_secret())),
+        limits: Limits::default(),
+    }
+}
+
+async fn listen(
+    config: &Config,
+    state: &AppState,
+    shutdown: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<SocketAddr, StartError> {
+    let limits = state.settings.limits;
+    let bind = async |address: SocketAddr| {
+        let what = StartError::io(format!("listening on {address}"));
+        TcpListener::bind(address).await.map_err(what)
+    };
+    let listener = bind(config.http.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(StartError::io("asking for the address".to_owned()))?;
+    let trusted = config.http.trusted_proxies.clone();
+    let router = match config.http.ops_listen {
+        None => http::router(state.clone()),
+        Some(ops) => {
+            let ops = bind(ops).await?;
+            let router = http::ops_router(state.clone());
+            let proxies = trusted.clone();
+            tasks.spawn(http::serve(ops, router, limits, proxies, shutdown.clone()));
+            http::service_router(state.clone())
+        }
+    };
+    let serving = http::serve(listener, router, limits, trusted, shutdown.clone());
+    tasks.spawn(serving);
+    Ok(address)
+}

@@ -1,0 +1,275 @@
+//! The lives of the simulation's people, and the webhooks that report them.
+//!
+//! Each life is an agenda of steps. The earliest step is taken; it changes the person, posts
+//! webhooks, and puts further steps on the agenda. So everything is recorded in its true order, and
+//! nothing has to be sorted or derived here.
+//!
+//! Times at which a timer would run (the end of grace, a scheduled cancellation) never fall close
+//! to the end of the traffic or on the day after it, so that a person's state at the comparison
+//! does not depend on the minute in which it is made.
+
+mod billing;
+mod money;
+mod returns;
+mod signup;
+mod whims;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::draw::Draw;
+use super::person::{Person, Subscription};
+use super::provider::Provider;
+use super::wire::{self, Entry};
+use crate::domain::time::Timestamp;
+
+pub(super) const HOUR: i64 = 3_600;
+pub(crate) const DAY: i64 = 24 * HOUR;
+/// A month of the simulation, and the period of all its prices.
+pub(super) const MONTH: i64 = 30 * DAY;
+/// The default of the policy: a failure of this length ends the subscription.
+pub(super) const END_AFTER: i64 = 14 * DAY;
+
+/// The time that the traffic covers, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+impl Span {
+    /// True if a timer due at that time would make the comparison depend on its minute.
+    fn is_edge(self, due: i64) -> bool {
+        (self.until - 2 * HOUR..=self.until + 26 * HOUR).contains(&due)
+    }
+}
+
+/// A webhook of the traffic.
+#[derive(Clone, Debug)]
+pub(super) struct Webhook {
+    pub(super) provider: Provider,
+    pub(super) id: String,
+    pub(super) event_type: String,
+    pub(super) at: Timestamp,
+    /// Index of the person.
+    pub(super) person: usize,
+    pub(super) body: String,
+}
+
+/// A step of a life; the numbers are indexes into the person's lists.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Open(usize),
+    SignUp(usize),
+    FirstPayment(Due),
+    FirstPaymentNeverCame(Due),
+    TrialEnd(Due),
+    PeriodEnd(Due),
+    Charge(Due),
+    Retry(Due, u32),
+    Settle(Due),
+    Whim(Due),
+    Uncancel(Due),
+    ResumeCollection(Due),
+    Resume(Due),
+    Contact(usize),
+    Remove(usize),
+    Refund(usize),
+    OpenDispute(usize),
+    MoveDispute(usize),
+    Noise(usize),
+}
+
+/// A subscription, and the epoch of the plans for it: plans of an earlier epoch are void.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    subscription: usize,
+    epoch: u32,
+}
+
+/// A life in progress.
+pub(super) struct Life {
+    draw: Draw,
+    span: Span,
+    person: Person,
+    agenda: BTreeMap<(i64, u32), Step>,
+    steps: u32,
+    /// The last instant at which something happened.
+    now: Timestamp,
+    webhooks: Vec<Webhook>,
+}
+
+/// Lives the life of one person; returns the person at its end and all webhooks in their true
+/// order.
+pub(super) fn live(seed: u64, index: usize, span: Span) -> (Person, Vec<Webhook>) {
+    let mut life = Life {
+        draw: Draw::new(seed, index as u64),
+        span,
+        person: Person {
+            index,
+            ..Person::default()
+        },
+        agenda: BTreeMap::new(),
+        steps: 0,
+        now: Timestamp::from_nanos(0),
+        webhooks: Vec::new(),
+    };
+    life.be_born();
+    while let Some(((at, _), step)) = life.agenda.pop_first() {
+        if at >= span.until - 2 * HOUR {
+            break;
+        }
+        life.now = life.now.max(seconds(at));
+        life.take(step);
+    }
+    (life.person, life.webhooks)
+}
+
+/// Converts seconds since 1970.
+pub(super) fn seconds(at: i64) -> Timestamp {
+    Timestamp::from_nanos(at.saturating_mul(1_000_000_000))
+}
+
+impl Life {
+    fn take(&mut self, step: Step) {
+        if let Some(due) = step.due()
+            && self.subscription(due.subscription).epoch != due.epoch
+        {
+            return;
+        }
+        match step {
+            Step::Open(account) => self.open(account),
+            Step::SignUp(account) => self.sign_up(account),
+            Step::FirstPayment(due) => self.first_payment(due.subscription),
+            Step::FirstPaymentNeverCame(due) => self.first_payment_never_came(due.subscription),
+            Step::TrialEnd(due) => self.trial_end(due.subscription),
+            Step::PeriodEnd(due) => self.period_end(due.subscription),
+            Step::Charge(due) => self.charge(due.subscription),
+            Step::Retry(due, attempt) => self.retry(due.subscription, attempt),
+            Step::Settle(due) => self.settle(due.subscription),
+            Step::Whim(due) => self.whim(due.subscription),
+            Step::Uncancel(due) => self.uncancel(due.subscription),
+            Step::ResumeCollection(due) => self.resume_collection(due.subscription),
+            Step::Resume(due) => self.resume(due.subscription),
+            Step::Contact(account) => self.change_contact(account),
+            Step::Remove(account) => self.remove(account),
+            Step::Refund(payment) => self.refund(payment),
+            Step::OpenDispute(payment) => self.open_dispute(payment),
+            Step::MoveDispute(dispute) => self.move_dispute(dispute),
+            Step::Noise(account) => self.noise(account),
+        }
+    }
+
+    fn plan(&mut self, at: i64, step: Step) {
+        self.agenda.insert((at, self.steps), step);
+        self.steps += 1;
+    }
+
+    /// Plans a step for the present epoch of a subscription.
+    fn plan_for(&mut self, at: i64, subscription: usize, step: impl FnOnce(Due) -> Step) {
+        let epoch = self.subscription(subscription).epoch;
+        self.plan(
+            at,
+            step(Due {
+                subscription,
+                epoch,
+            }),
+        );
+    }
+
+    /// Voids the plans for a subscription.
+    fn forget_plans(&mut self, subscription: usize) {
+        self.person.subscriptions[subscription].epoch += 1;
+    }
+
+    fn subscription(&self, subscription: usize) -> &Subscription {
+        &self.person.subscriptions[subscription]
+    }
+
+    fn provider(&self, account: usize) -> Provider {
+        self.person.accounts[account].provider
+    }
+
+    fn provider_of(&self, subscription: usize) -> Provider {
+        self.provider(self.subscription(subscription).account)
+    }
+
+    /// The instant of the step, in whole seconds.
+    fn second(&self) -> i64 {
+        self.now.seconds()
+    }
+
+    /// Lets a little time pass: often less than a second, so that Stripe's events share one.
+    fn pass(&mut self, provider: Provider) -> Timestamp {
+        let micros = match self.draw.index(4) {
+            0 => self.draw.between(400_000, 1_600_000),
+            _ => self.draw.between(1, 40_000),
+        };
+        // Paddle writes up to nine digits.
+        let nanos = if self.draw.chance(0.2) {
+            self.draw.between(1, 1_000)
+        } else {
+            0
+        };
+        let nanos = self.now.nanos() + micros * 1_000 + nanos;
+        self.now = Timestamp::from_nanos(nanos);
+        match provider {
+            Provider::Stripe => seconds(self.now.seconds()),
+            Provider::Paddle => self.now,
+        }
+    }
+
+    /// Posts an entry about an account, at an instant.
+    fn post(&mut self, account: usize, at: Timestamp, entry: Entry) {
+        let provider = self.provider(account);
+        let form = self.person.accounts[account].form;
+        let id = match provider {
+            Provider::Stripe => self.draw.id("evt_1", 23),
+            Provider::Paddle => self.draw.id("evt_01", 24),
+        };
+        let request = self.draw.id("req_", 14);
+        let body: Value = wire::envelope(provider, form, &id, &request, at, &entry);
+        self.webhooks.push(Webhook {
+            provider,
+            id,
+            event_type: entry.event_type,
+            at,
+            person: self.person.index,
+            body: body.to_string(),
+        });
+    }
+
+    /// Lets a little time pass and posts an entry.
+    fn say(&mut self, account: usize, entry: Entry) -> Timestamp {
+        let at = self.pass(self.provider(account));
+        self.post(account, at, entry);
+        at
+    }
+}
+
+impl Step {
+    fn due(self) -> Option<Due> {
+        match self {
+            Self::FirstPayment(due)
+            | Self::FirstPaymentNeverCame(due)
+            | Self::TrialEnd(due)
+            | Self::PeriodEnd(due)
+            | Self::Charge(due)
+            | Self::Retry(due, _)
+            | Self::Settle(due)
+            | Self::Whim(due)
+            | Self::Uncancel(due)
+            | Self::ResumeCollection(due)
+            | Self::Resume(due) => Some(due),
+            Self::Open(_)
+            | Self::SignUp(_)
+            | Self::Contact(_)
+            | Self::Remove(_)
+            | Self::Refund(_)
+            | Self::OpenDispute(_)
+            | Self::MoveDispute(_)
+            | Self::Noise(_) => None,
+        }
+    }
+}

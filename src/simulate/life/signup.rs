@@ -1,0 +1,324 @@
+//! How people come: their accounts, and the beginnings of their subscriptions.
+
+use super::{DAY, HOUR, Life, MONTH, Step};
+use crate::domain::time::Timestamp;
+use crate::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscription};
+use crate::simulate::provider::Provider;
+use crate::simulate::shop;
+use crate::simulate::wire::{Entry, Turn, paddle, stripe};
+
+/// Index of the add-on's price.
+pub(super) const BESIDE: usize = 3;
+
+/// The first address of a person.
+fn address(index: usize) -> String {
+    format!("customer{index}@simulation.example")
+}
+
+impl Life {
+    /// Decides when a person signs up, and with which accounts.
+    pub(super) fn be_born(&mut self) {
+        let latest = self.span.until - 2 * DAY;
+        let start = self
+            .draw
+            .between(self.span.from, latest.max(self.span.from + 1));
+        let first = self.draw.pick(Provider::Stripe, &[Provider::Paddle]);
+        self.expect_account(first, start);
+        if self.draw.chance(0.3) {
+            let other = match (first, self.draw.chance(0.7)) {
+                (Provider::Stripe, true) => Provider::Paddle,
+                (Provider::Stripe | Provider::Paddle, _) => Provider::Stripe,
+            };
+            let later = start + self.draw.between(DAY, 4 * MONTH);
+            self.expect_account(other, later);
+        }
+        if self.draw.chance(0.1) {
+            self.be_made_by_an_admin();
+        }
+    }
+
+    /// Draws an account that will be opened, with its id, so that an admin can know it.
+    fn expect_account(&mut self, provider: Provider, at: i64) {
+        let id = match provider {
+            Provider::Stripe => self.draw.id("cus_", 14),
+            Provider::Paddle => self.draw.id("ctm_01", 24),
+        };
+        let mut email = address(self.person.index);
+        if !self.person.accounts.is_empty() && self.draw.chance(0.2) {
+            email = email.to_uppercase();
+        }
+        let account = self.person.accounts.len();
+        self.person.accounts.push(Account {
+            provider,
+            form: self.draw.pick(Form::Acacia, &[Form::Clover]),
+            id,
+            is_open: false,
+            first_email: email.clone(),
+            email,
+            name: format!("Customer {}", self.person.index),
+            street: None,
+            has_left_first_email: false,
+            follows: None,
+            is_removed: false,
+        });
+        self.plan(at, Step::Open(account));
+    }
+
+    fn be_made_by_an_admin(&mut self) {
+        let account = &self.person.accounts[0];
+        let bare = account.id.clone();
+        let prefixed = format!("{}_{bare}", account.provider);
+        self.person.admin_made = Some(AdminMade {
+            external_id: if self.draw.chance(0.5) {
+                bare
+            } else {
+                prefixed
+            },
+            email: address(self.person.index),
+            name: format!("Known customer {}", self.person.index),
+        });
+    }
+
+    /// Posts the account's first webhooks.
+    pub(super) fn open(&mut self, account: usize) {
+        let first_email = self.person.accounts[account].first_email.to_lowercase();
+        let mut earlier = self.person.accounts[..account].iter();
+        let follows = earlier.position(|other| {
+            other.first_email.to_lowercase() == first_email && !other.has_left_first_email
+        });
+        self.person.accounts[account].follows = follows;
+        self.person.accounts[account].is_open = true;
+        let imported = self.provider(account) == Provider::Paddle && self.draw.chance(0.15);
+        let shown = &self.person.accounts[account];
+        let entry = match shown.provider {
+            Provider::Stripe => Entry::called("customer.created", stripe::customer(shown)),
+            Provider::Paddle if imported => {
+                Entry::new("customer.imported", paddle::customer(shown))
+            }
+            Provider::Paddle => Entry::new("customer.created", paddle::customer(shown)),
+        };
+        self.say(account, entry);
+        if self.provider(account) == Provider::Paddle {
+            let kind = if imported {
+                "address.imported"
+            } else {
+                "address.created"
+            };
+            let entry = Entry::new(kind, paddle::address(&self.person.accounts[account]));
+            self.say(account, entry);
+        }
+        if imported {
+            self.import(account);
+        } else {
+            self.sign_up(account);
+        }
+        self.plan_account(account);
+    }
+
+    /// Plans the further events of an account.
+    fn plan_account(&mut self, account: usize) {
+        let now = self.second();
+        while self.draw.chance(0.35) {
+            let at = now + self.draw.between(HOUR, 8 * MONTH);
+            self.plan(at, Step::Contact(account));
+        }
+        if self.draw.chance(0.25) {
+            let at = now + self.draw.between(DAY, 5 * MONTH);
+            self.plan(at, Step::SignUp(account));
+        }
+        if self.provider(account) == Provider::Stripe && self.draw.chance(0.06) {
+            let at = now + self.draw.between(DAY, 8 * MONTH);
+            self.plan(at, Step::Remove(account));
+        }
+        while self.draw.chance(0.5) {
+            let at = now + self.draw.between(0, 6 * MONTH);
+            self.plan(at, Step::Noise(account));
+        }
+    }
+
+    /// Makes a new subscription without posting it.
+    fn add_subscription(&mut self, account: usize, phase: Phase) -> usize {
+        let plan = self.draw.index(3);
+        let mut items = vec![self.item(account, plan)];
+        if self.draw.chance(0.2) {
+            items.push(self.item(account, BESIDE));
+        }
+        let (id, bill) = match self.provider(account) {
+            Provider::Stripe => {
+                let bill = self.draw.id("in_1", 23);
+                (self.draw.id("sub_1", 23), Some(bill))
+            }
+            Provider::Paddle => (self.draw.id("sub_01", 24), None),
+        };
+        let now = self.second();
+        self.person.subscriptions.push(Subscription {
+            account,
+            id,
+            items,
+            phase,
+            started_at: now,
+            period: (now, now + MONTH),
+            trial_end: None,
+            cancel_at: None,
+            pause_at: None,
+            is_collection_paused: false,
+            asked_to_cancel_at: None,
+            paused_at: None,
+            ended_at: None,
+            end_reason: None,
+            latest_invoice: bill.clone(),
+            open_bill: bill,
+            failing_since: None,
+            has_begun: phase != Phase::Incomplete,
+            has_circled: false,
+            epoch: 0,
+        });
+        self.person.subscriptions.len() - 1
+    }
+
+    pub(super) fn item(&mut self, account: usize, price: usize) -> Item {
+        let provider = self.provider(account);
+        Item {
+            id: self.draw.id("si_", 14),
+            price: &shop::prices(provider)[price],
+            quantity: self.draw.between(1, 6),
+        }
+    }
+
+    /// Somebody buys: through a checkout, into a trial, or with a payment that comes later.
+    pub(super) fn sign_up(&mut self, account: usize) {
+        if self.person.accounts[account].is_removed {
+            return;
+        }
+        match (self.provider(account), self.draw.index(10)) {
+            (_, 0..3) => self.start_trial(account),
+            (Provider::Stripe, 3..5) => self.start_unpaid(account),
+            (Provider::Stripe, _) => self.check_out(account),
+            (Provider::Paddle, _) => self.buy(account),
+        }
+    }
+
+    /// Stripe's Checkout. Before 2025-03-31 it made the subscription before it was paid.
+    fn check_out(&mut self, account: usize) {
+        let early = self.person.accounts[account].form == Form::Acacia;
+        let phase = if early {
+            Phase::Incomplete
+        } else {
+            Phase::Active
+        };
+        let subscription = self.add_subscription(account, phase);
+        self.turn(subscription, Turn::Created, |_, _| {});
+        self.paid(subscription, "subscription_create");
+        if early {
+            self.turn(subscription, Turn::Activated, begin);
+        }
+        let id = self.draw.id("cs_live_", 40);
+        let shown = &self.person.accounts[account];
+        let session = stripe::session(shown, self.subscription(subscription), &id);
+        self.say(account, Entry::new("checkout.session.completed", session));
+        let before = self.person.accounts[account].street.clone();
+        if before.is_none() && self.draw.chance(0.5) {
+            self.move_house(account);
+        }
+        self.go_on(subscription);
+    }
+
+    /// Through the API, with the payment outstanding for up to 23 hours.
+    fn start_unpaid(&mut self, account: usize) {
+        let subscription = self.add_subscription(account, Phase::Incomplete);
+        self.turn(subscription, Turn::Created, |_, _| {});
+        let kind = if self.draw.chance(0.5) {
+            "invoice.payment_action_required"
+        } else {
+            "invoice.payment_failed"
+        };
+        self.invoice_fails(subscription, kind, "subscription_create", 1, None);
+        let now = self.second();
+        if self.draw.chance(0.7) {
+            let at = now + self.draw.between(60, 20 * HOUR);
+            self.plan_for(at, subscription, Step::FirstPayment);
+        } else {
+            self.plan_for(now + 23 * HOUR, subscription, Step::FirstPaymentNeverCame);
+        }
+    }
+
+    pub(super) fn first_payment(&mut self, subscription: usize) {
+        self.paid(subscription, "subscription_create");
+        self.turn(subscription, Turn::Activated, begin);
+        self.go_on(subscription);
+    }
+
+    pub(super) fn first_payment_never_came(&mut self, subscription: usize) {
+        self.forget_plans(subscription);
+        self.turn(subscription, Turn::Updated, |it, at| {
+            it.phase = Phase::IncompleteExpired;
+            it.ended_at = Some(at);
+        });
+    }
+
+    /// Paddle's checkout.
+    fn buy(&mut self, account: usize) {
+        let subscription = self.add_subscription(account, Phase::Active);
+        let transaction = self.first_transaction(subscription);
+        self.turn(subscription, Turn::Created, |_, _| {});
+        self.complete(subscription, &transaction, "web");
+        self.go_on(subscription);
+    }
+
+    fn start_trial(&mut self, account: usize) {
+        let subscription = self.add_subscription(account, Phase::Trialing);
+        let days = self.draw.pick(7, &[14, 30]);
+        let now = self.second();
+        let it = &mut self.person.subscriptions[subscription];
+        it.period.1 = now + days * DAY;
+        it.trial_end = Some(it.period.1);
+        self.turn(subscription, Turn::Created, |_, _| {});
+        if self.provider(account) == Provider::Stripe {
+            self.paid_nothing(subscription);
+        }
+        let end = self.subscription(subscription).period.1;
+        self.plan_for(end, subscription, Step::TrialEnd);
+        self.maybe_whim(subscription, 0.4);
+    }
+
+    /// A subscription that ran elsewhere before.
+    fn import(&mut self, account: usize) {
+        let subscription = self.add_subscription(account, Phase::Active);
+        self.turn(subscription, Turn::Imported, |_, _| {});
+        self.go_on(subscription);
+    }
+
+    /// Plans the steps in and after the first period.
+    fn go_on(&mut self, subscription: usize) {
+        let end = self.subscription(subscription).period.1;
+        self.plan_for(end, subscription, Step::PeriodEnd);
+        self.maybe_whim(subscription, 0.4);
+    }
+
+    pub(super) fn trial_end(&mut self, subscription: usize) {
+        if self.subscription(subscription).cancel_at.is_some() {
+            self.cancel(subscription, None);
+            return;
+        }
+        let now = self.second();
+        match self.draw.index(10) {
+            // Without a payment method, each provider has its way.
+            0 | 1 if self.provider_of(subscription) == Provider::Stripe => self.pause(subscription),
+            0..3 => self.cancel(subscription, None),
+            _ => {
+                self.turn(subscription, Turn::Activated, move |it, _| {
+                    it.phase = Phase::Active;
+                    it.period = (now, now + MONTH);
+                });
+                self.paid(subscription, "subscription_cycle");
+                self.go_on(subscription);
+            }
+        }
+    }
+}
+
+/// The first payment came.
+fn begin(it: &mut Subscription, _: Timestamp) {
+    it.phase = Phase::Active;
+    it.has_begun = true;
+}

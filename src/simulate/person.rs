@@ -1,0 +1,180 @@
+//! The people of a simulation: what was done to each, kept as the generator did it.
+//!
+//! This is the whole memory of the model. It is written by the lives as they go, in the true
+//! order of things, and knows nothing of how Tollgate keeps or derives anything.
+
+use crate::domain::time::Timestamp;
+use crate::simulate::provider::Provider;
+use crate::simulate::shop::Price;
+
+/// A person who buys.
+#[derive(Debug, Default)]
+pub(super) struct Person {
+    pub(super) index: usize,
+    /// In the order in which they were opened.
+    pub(super) accounts: Vec<Account>,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) payments: Vec<Payment>,
+    pub(super) disputes: Vec<Dispute>,
+    /// Full refunds: the account, and Stripe's charge or Paddle's transaction.
+    pub(super) refunds: Vec<(usize, String)>,
+    /// All addresses that its accounts changed to.
+    pub(super) addresses_taken: Vec<String>,
+    /// An admin made this customer before the first webhook.
+    pub(super) admin_made: Option<AdminMade>,
+}
+
+/// The profile that an admin gave a customer.
+#[derive(Clone, Debug)]
+pub(super) struct AdminMade {
+    pub(super) external_id: String,
+    pub(super) email: String,
+    pub(super) name: String,
+}
+
+/// A billing account.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) provider: Provider,
+    pub(super) form: Form,
+    pub(super) id: String,
+    /// True once its first webhook was sent.
+    pub(super) is_open: bool,
+    pub(super) first_email: String,
+    pub(super) email: String,
+    pub(super) name: String,
+    pub(super) street: Option<String>,
+    /// True if it has had an address other than its first.
+    pub(super) has_left_first_email: bool,
+    /// True if an earlier account still had the same first address when this one was opened.
+    pub(super) follows: Option<usize>,
+    pub(super) is_removed: bool,
+}
+
+/// The API version of a Stripe account's payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Before 2025-03-31: one period for a subscription, invoices name it and their charge.
+    Acacia,
+    /// After: a period for each item, invoices name their parent, nothing names the invoice.
+    Clover,
+}
+
+impl Form {
+    pub(super) const fn version(self) -> &'static str {
+        match self {
+            Self::Acacia => "2024-06-20",
+            Self::Clover => "2025-11-17.clover",
+        }
+    }
+}
+
+/// The phase of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Incomplete,
+    IncompleteExpired,
+    Trialing,
+    Active,
+    PastDue,
+    Unpaid,
+    Paused,
+    Canceled,
+}
+
+impl Phase {
+    /// Returns the status that both providers use.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::IncompleteExpired => "incomplete_expired",
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    pub(super) const fn is_over(self) -> bool {
+        matches!(self, Self::Canceled | Self::IncompleteExpired)
+    }
+}
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    pub(super) account: usize,
+    pub(super) id: String,
+    pub(super) items: Vec<Item>,
+    pub(super) phase: Phase,
+    pub(super) started_at: i64,
+    /// Start and end of the paid period, in seconds.
+    pub(super) period: (i64, i64),
+    pub(super) trial_end: Option<i64>,
+    /// When it is to end, in seconds: always the end of a period.
+    pub(super) cancel_at: Option<i64>,
+    /// When it is to pause, in seconds (Paddle).
+    pub(super) pause_at: Option<i64>,
+    /// Stripe's `pause_collection`.
+    pub(super) is_collection_paused: bool,
+    pub(super) asked_to_cancel_at: Option<i64>,
+    pub(super) paused_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
+    pub(super) end_reason: Option<&'static str>,
+    /// Stripe's newest invoice.
+    pub(super) latest_invoice: Option<String>,
+    /// The unpaid bill: Stripe's invoice or Paddle's transaction.
+    pub(super) open_bill: Option<String>,
+    /// The start of the current failure.
+    pub(super) failing_since: Option<Timestamp>,
+    /// True if it was paid or in a trial at least once.
+    pub(super) has_begun: bool,
+    /// True if its last events left a state and returned to it.
+    pub(super) has_circled: bool,
+    /// Increases when earlier plans for it become void.
+    pub(super) epoch: u32,
+}
+
+/// An item of a subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) price: &'static Price,
+    pub(super) quantity: i64,
+}
+
+/// A payment received.
+#[derive(Clone, Debug)]
+pub(super) struct Payment {
+    pub(super) account: usize,
+    pub(super) subscription: usize,
+    /// Stripe's charge; Paddle's transaction.
+    pub(super) id: String,
+    /// Stripe's payment intent.
+    pub(super) intent: String,
+    /// Stripe's invoice.
+    pub(super) invoice: String,
+    pub(super) amount: i64,
+    pub(super) refunded: i64,
+    pub(super) paid_at: i64,
+}
+
+/// A dispute: money claimed back through the bank.
+#[derive(Clone, Debug)]
+pub(super) struct Dispute {
+    pub(super) payment: usize,
+    /// Stripe's dispute; Paddle's transaction, for its reversal is another adjustment.
+    pub(super) id: String,
+    pub(super) standing: DisputeStage,
+    pub(super) opened_at: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DisputeStage {
+    Inquiry,
+    Open,
+    Over,
+    Lost,
+}

@@ -1,0 +1,45 @@
+//! Billing accounts, one by one. They are written with their working set.
+
+use super::record::binds;
+use super::{StoreError, Tx};
+use crate::domain::id::{AppSlug, ObjectKey};
+
+impl Tx {
+    /// Lists billing accounts that an address may link to others or to an admin-made row, and that
+    /// no admin has linked by hand; in the order of their keys, behind a key.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn account_sharing(
+        &mut self,
+        app: &AppSlug,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<ObjectKey>, StoreError> {
+        let sql = r"
+            SELECT key
+            FROM accounts
+            WHERE app = $1
+                AND key > $2
+                AND linking_email IS NOT NULL
+                AND kept ->> 'pin' IS NULL
+                AND (
+                    EXISTS (
+                        SELECT 1 FROM accounts AS other
+                        WHERE other.app = $1
+                            AND other.linking_email = accounts.linking_email
+                            AND other.key <> accounts.key
+                    )
+                    OR EXISTS (
+                        SELECT 1 FROM customers
+                        WHERE customers.app = $1
+                            AND customers.admin_email = accounts.linking_email
+                    )
+                )
+            ORDER BY key
+            LIMIT $3
+        ";
+        self.fetch_values("accounts", sql, binds![app, after, most])
+            .await
+    }
+}

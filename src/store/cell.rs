@@ -1,0 +1,265 @@
+//! Rust types that can stand in a column, and how they are stored and read.
+//!
+//! A column has one of seven kinds, each with one Rust type that holds it ([`Stored`]). Domain
+//! types convert to one of those with [`IntoCell`] and read themselves with [`FromCell`], so
+//! that a column is declared as what it means, such as `ObjectKey`, and a value of another type
+//! does not compile.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use super::StoreError;
+use super::driver::{Cells, Column, Fault, Value};
+use super::event::EventFilter;
+use super::plan::PlanSource;
+use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::token::TokenHash;
+use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
+use crate::domain::customer::flag::{FlagHolder, FlagKind};
+use crate::domain::customer::row::Customer;
+use crate::domain::event::EventOutcome;
+use crate::domain::id::{
+    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReplayId, SecretId, TokenId,
+};
+use crate::domain::identity::account::AccountHistory;
+use crate::domain::mode::Mode;
+use crate::domain::policy::Policy;
+use crate::domain::role::Role;
+use crate::domain::time::Timestamp;
+
+/// A type that holds what a column of one kind stores.
+pub(crate) trait Stored: Sized {
+    /// One value to bind.
+    fn value(cell: Option<Self>) -> Value;
+    /// A column of a set of rows.
+    fn column(cells: Vec<Option<Self>>) -> Column;
+}
+
+/// A type that can be written into a column.
+pub(crate) trait IntoCell {
+    /// The kind of the column.
+    type Stored: Stored;
+
+    /// The stored form, `None` for NULL. Only documents can fail.
+    fn into_cell(self) -> Result<Option<Self::Stored>, StoreError>;
+}
+
+/// A type that can be read from a column.
+pub(crate) trait FromCell: Sized {
+    /// Reads the column at this position.
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault>;
+}
+
+/// An instant that is compared to the nanosecond: a provider's, a due time, a release. A plain
+/// [`Timestamp`] is one of our own clock, which an engine may cut to microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nanos(pub(crate) Timestamp);
+
+/// A JSON document as its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Document(pub(crate) String);
+
+impl Document {
+    /// Writes a value as a document.
+    pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, StoreError> {
+        serde_json::to_string(value)
+            .map(Self)
+            .map_err(|source| StoreError::Document { source })
+    }
+
+    /// Reads the document of this column.
+    pub(crate) fn read<T: DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
+        serde_json::from_str(&self.0).map_err(|error| StoreError::CorruptRow {
+            column: column.to_owned(),
+            detail: error.to_string(),
+        })
+    }
+}
+
+macro_rules! stored {
+    ($($type:ty => $kind:ident($($unwrap:tt)*)),* $(,)?) => { $(
+        impl Stored for $type {
+            fn value(cell: Option<Self>) -> Value {
+                Value::$kind(cell$($unwrap)*)
+            }
+            fn column(cells: Vec<Option<Self>>) -> Column {
+                Column::$kind(cells.into_iter().map(|cell| cell$($unwrap)*).collect())
+            }
+        }
+
+        impl IntoCell for $type {
+            type Stored = Self;
+            fn into_cell(self) -> Result<Option<Self>, StoreError> {
+                Ok(Some(self))
+            }
+        }
+    )* };
+}
+
+stored! {
+    String => Text(),
+    i64 => Int(),
+    bool => Bool(),
+    Timestamp => Time(),
+    Nanos => Nanos(.map(|it| it.0)),
+    Document => Json(.map(|it| it.0)),
+    Vec<u8> => Bytes(),
+}
+
+/// Domain types that are stored as a word or another short text, which they parse themselves.
+macro_rules! texts {
+    ($($type:ty),* $(,)?) => { $(
+        impl IntoCell for &$type {
+            type Stored = String;
+            fn into_cell(self) -> Result<Option<String>, StoreError> {
+                Ok(Some(self.to_string()))
+            }
+        }
+
+        impl IntoCell for $type {
+            type Stored = String;
+            fn into_cell(self) -> Result<Option<String>, StoreError> {
+                (&self).into_cell()
+            }
+        }
+
+        impl FromCell for $type {
+            fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+                Ok(row.text(index)?.parse()?)
+            }
+        }
+    )* };
+}
+
+texts! {
+    AdminTokenId, AppSlug, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId, Mode,
+    ObjectKey, PlanSource, Provider, ReplayId, Role, SecretId, TokenId,
+}
+
+/// Domain types that are stored as JSON documents.
+macro_rules! documents {
+    ($($type:ty),* $(,)?) => { $(
+        impl IntoCell for &$type {
+            type Stored = Document;
+            fn into_cell(self) -> Result<Option<Document>, StoreError> {
+                Document::of(self).map(Some)
+            }
+        }
+
+        impl FromCell for $type {
+            fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+                Ok(serde_json::from_str(row.json(index)?)?)
+            }
+        }
+    )* };
+}
+
+documents! {
+    AccountHistory, Customer, DisputeHistory, EventFilter, Json, Map<String, Json>, Policy,
+    RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
+}
+
+impl IntoCell for &str {
+    type Stored = String;
+    fn into_cell(self) -> Result<Option<String>, StoreError> {
+        Ok(Some(self.to_owned()))
+    }
+}
+
+impl IntoCell for &String {
+    type Stored = String;
+    fn into_cell(self) -> Result<Option<String>, StoreError> {
+        self.as_str().into_cell()
+    }
+}
+
+impl IntoCell for u32 {
+    type Stored = i64;
+    fn into_cell(self) -> Result<Option<i64>, StoreError> {
+        Ok(Some(self.into()))
+    }
+}
+
+impl IntoCell for &TokenHash {
+    type Stored = Vec<u8>;
+    fn into_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(Some(self.as_bytes().to_vec()))
+    }
+}
+
+impl<T: IntoCell> IntoCell for Option<T> {
+    type Stored = T::Stored;
+    fn into_cell(self) -> Result<Option<T::Stored>, StoreError> {
+        self.map_or(Ok(None), T::into_cell)
+    }
+}
+
+impl<'a, T> IntoCell for &'a Option<T>
+where
+    &'a T: IntoCell,
+{
+    type Stored = <&'a T as IntoCell>::Stored;
+    fn into_cell(self) -> Result<Option<Self::Stored>, StoreError> {
+        self.as_ref().into_cell()
+    }
+}
+
+impl<T: FromCell> FromCell for Option<T> {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        if row.is_null(index)? {
+            Ok(None)
+        } else {
+            T::from_cell(row, index).map(Some)
+        }
+    }
+}
+
+impl FromCell for String {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.text(index).map(str::to_owned)
+    }
+}
+
+impl FromCell for i64 {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.int(index)
+    }
+}
+
+/// Counts: a column of whole numbers that cannot be negative.
+impl FromCell for u64 {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        Ok(row.int(index)?.try_into()?)
+    }
+}
+
+impl FromCell for u32 {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        Ok(row.int(index)?.try_into()?)
+    }
+}
+
+impl FromCell for bool {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.bool(index)
+    }
+}
+
+impl FromCell for Timestamp {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.time(index)
+    }
+}
+
+impl FromCell for Vec<u8> {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.bytes(index).map(<[u8]>::to_vec)
+    }
+}
+
+impl FromCell for Document {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        row.json(index).map(|text| Self(text.to_owned()))
+    }
+}

@@ -1,0 +1,89 @@
+//! Billing accounts.
+
+use std::collections::BTreeSet;
+
+use super::{Wanted, wanted};
+use crate::domain::apply::working_set::{Account, WorkingSet};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::identity::account::AccountHistory;
+use crate::store::lock::lock_keys_of_account;
+use crate::store::record::{Rows, binds, record};
+use crate::store::{StoreError, Tx};
+
+record! {
+    struct AccountRow from "accounts" {
+        key: ObjectKey,
+        customer_id: Option<CustomerId>,
+        linking_email: Option<String>,
+        kept: AccountHistory,
+    }
+}
+
+impl Tx {
+    /// Loads accounts by `key`, the provider's `id`, `linking_email` or `customer_id`.
+    pub(super) async fn working_set_accounts(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        wanted: impl Iterator<Item = Wanted> + Send,
+    ) -> Result<(), StoreError> {
+        let wanted: Rows<Wanted> = wanted.collect();
+        // One look-up for each index: none answers several conditions joined by OR.
+        let sql = r"
+            WITH wanted AS (SELECT kind, value FROM {rows} AS given)
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.key = wanted.value
+            WHERE wanted.kind = 'key'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.id = wanted.value
+            WHERE wanted.kind = 'id'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.linking_email = wanted.value
+            WHERE wanted.kind = 'linking_email'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.customer_id = wanted.value
+            WHERE wanted.kind = 'customer_id'
+        ";
+        let rows: Vec<AccountRow> = self.fetch(sql, binds![wanted, app]).await?;
+        for row in rows {
+            let account = Account {
+                key: row.key.clone(),
+                history: row.kept,
+                linking_email: row.linking_email,
+                customer: row.customer_id,
+            };
+            working_set.accounts.insert(row.key, account);
+        }
+        Ok(())
+    }
+
+    /// Loads the accounts of the rows that were loaded, and those that the rows were made for,
+    /// which are returned.
+    pub(super) async fn working_set_accounts_of_rows(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+    ) -> Result<BTreeSet<ObjectKey>, StoreError> {
+        let rows: Vec<CustomerId> = working_set.customers.keys().cloned().collect();
+        let homes = working_set.customers.values();
+        let homes: BTreeSet<ObjectKey> = homes.filter_map(|row| row.home.clone()).collect();
+        self.lock_found(app, homes.iter().flat_map(lock_keys_of_account))
+            .await?;
+        let missing = homes
+            .iter()
+            .filter(|key| !working_set.accounts.contains_key(key));
+        let wanted: Vec<Wanted> = wanted("customer_id", &rows)
+            .chain(wanted("key", missing))
+            .collect();
+        self.working_set_accounts(app, working_set, wanted.into_iter())
+            .await?;
+        Ok(homes)
+    }
+}

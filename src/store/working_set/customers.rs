@@ -1,0 +1,106 @@
+//! Customers: the rows that accounts, addresses and external ids lead to, and all rows that
+//! stand for the same customer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Wanted, linked_rows, wanted};
+use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::store::customer::CustomerRow;
+use crate::store::lock::lock_keys_of_rows;
+use crate::store::record::{Rows, binds};
+use crate::store::{StoreError, Tx};
+
+impl Tx {
+    /// Loads the rows that accounts, addresses and external ids lead to, the rows that are shown
+    /// for these, and the others that are merged into them.
+    pub(super) async fn working_set_customers(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        lookup_keys: &LookupKeys,
+        accounts: &BTreeSet<ObjectKey>,
+        emails: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let linked = linked_rows(working_set);
+        let ids: BTreeSet<CustomerId> = lookup_keys
+            .customers
+            .iter()
+            .chain(linked)
+            .cloned()
+            .collect();
+        // The keys of accounts and addresses are locked already; rows have keys, too.
+        self.lock_found(app, ids.iter().map(ToString::to_string))
+            .await?;
+        let forms = accounts.iter().flat_map(external_ids);
+        let wanted: Vec<Wanted> = wanted("id", &ids)
+            .chain(wanted("home", accounts))
+            .chain(wanted("external_id", forms))
+            .chain(wanted("external_id", &lookup_keys.external_ids))
+            .chain(wanted("email", emails))
+            .collect();
+        loop {
+            working_set.customers = self.working_set_rows(app, &wanted).await?;
+            // Until the key of a row is locked, another batch may change it or merge it, so rows
+            // whose keys were not locked before are read again.
+            let keys: Vec<String> = lock_keys_of_rows(working_set).collect();
+            if !self.lock_found(app, keys).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn working_set_rows(
+        &mut self,
+        app: &AppSlug,
+        wanted: &[Wanted],
+    ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
+        let wanted: Rows<Wanted> = wanted.iter().cloned().collect();
+        // One look-up for each index: none answers several conditions joined by OR.
+        let sql = r"
+            WITH wanted AS (SELECT kind, value FROM {rows} AS given),
+            found (id) AS (
+                SELECT value FROM wanted WHERE kind = 'id'
+                UNION
+                SELECT customers.id
+                FROM wanted
+                JOIN customers ON customers.app = $2 AND customers.home = wanted.value
+                WHERE wanted.kind = 'home'
+                UNION
+                SELECT customers.id
+                FROM wanted
+                JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
+                WHERE wanted.kind = 'external_id'
+                UNION
+                SELECT customers.id
+                FROM wanted
+                JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
+                WHERE wanted.kind = 'email'
+            ),
+            shown (id) AS (
+                SELECT DISTINCT COALESCE(customers.merged_into, customers.id)
+                FROM found
+                JOIN customers ON customers.id = found.id
+                WHERE customers.app = $2
+            ),
+            standing (id) AS (
+                SELECT id FROM shown
+                UNION
+                SELECT customers.id
+                FROM shown
+                JOIN customers
+                    ON customers.app = $2
+                    AND COALESCE(customers.merged_into, customers.id) = shown.id
+            )
+            SELECT customers.kept
+            FROM standing
+            JOIN customers ON customers.id = standing.id
+            WHERE customers.app = $2
+        ";
+        let rows: Vec<CustomerRow> = self.fetch(sql, binds![wanted, app]).await?;
+        let rows = rows.into_iter().map(Customer::from);
+        Ok(rows.map(|row| (row.id.clone(), row)).collect())
+    }
+}

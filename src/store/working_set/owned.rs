@@ -1,0 +1,133 @@
+//! Objects that belong to an account: subscriptions, disputes and refunds. And those that were
+//! only named.
+
+use std::collections::BTreeSet;
+
+use super::Wanted;
+use crate::domain::apply::working_set::{Dispute, Refund, Subscription, WorkingSet};
+use crate::domain::billing::history::UnfetchedHistory;
+use crate::domain::id::{AppSlug, ObjectKey};
+use crate::domain::time::Timestamp;
+use crate::store::cell::Document;
+use crate::store::record::{Rows, binds, keys, record};
+use crate::store::{StoreError, Tx};
+
+record! {
+    struct OwnedRow from "subscriptions, disputes, refunds" {
+        kind: String,
+        key: ObjectKey,
+        account: Option<ObjectKey>,
+        kept: Document,
+    }
+}
+
+record! {
+    struct UnfetchedRow from "unfetched" {
+        key: ObjectKey,
+        at: Timestamp,
+        cleared_at: Option<Timestamp>,
+    }
+}
+
+impl Tx {
+    /// Loads subscriptions by their keys, disputes and refunds by theirs (`payment`), and all of
+    /// them by their `account`.
+    pub(super) async fn working_set_owned(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        wanted: impl Iterator<Item = Wanted> + Send,
+    ) -> Result<(), StoreError> {
+        let wanted: Rows<Wanted> = wanted.collect();
+        // One look-up for each index: none answers several conditions joined by OR.
+        let sql = r"
+            WITH wanted AS (SELECT kind, value FROM {rows} AS given)
+            SELECT 'subscription' AS kind, it.key, it.account, it.kept
+            FROM wanted
+            JOIN subscriptions AS it ON it.app = $2 AND it.key = wanted.value
+            WHERE wanted.kind = 'subscription'
+            UNION ALL
+            SELECT 'dispute', it.key, it.account, it.kept
+            FROM wanted
+            JOIN disputes AS it ON it.app = $2 AND it.key = wanted.value
+            WHERE wanted.kind = 'payment'
+            UNION ALL
+            SELECT 'refund', it.key, it.account, it.kept
+            FROM wanted
+            JOIN refunds AS it ON it.app = $2 AND it.key = wanted.value
+            WHERE wanted.kind = 'payment'
+            UNION ALL
+            SELECT 'subscription', it.key, it.account, it.kept
+            FROM wanted
+            JOIN subscriptions AS it ON it.app = $2 AND it.account = wanted.value
+            WHERE wanted.kind = 'account'
+            UNION ALL
+            SELECT 'dispute', it.key, it.account, it.kept
+            FROM wanted
+            JOIN disputes AS it ON it.app = $2 AND it.account = wanted.value
+            WHERE wanted.kind = 'account'
+            UNION ALL
+            SELECT 'refund', it.key, it.account, it.kept
+            FROM wanted
+            JOIN refunds AS it ON it.app = $2 AND it.account = wanted.value
+            WHERE wanted.kind = 'account'
+        ";
+        let rows: Vec<OwnedRow> = self.fetch(sql, binds![wanted, app]).await?;
+        for row in rows {
+            let (key, account) = (row.key.clone(), row.account);
+            match row.kind.as_str() {
+                "subscription" => {
+                    let history = row.kept.read("subscriptions.kept")?;
+                    let it = Subscription {
+                        key: row.key,
+                        history,
+                        account,
+                    };
+                    working_set.subscriptions.insert(key, it);
+                }
+                "dispute" => {
+                    let history = row.kept.read("disputes.kept")?;
+                    let it = Dispute {
+                        key: row.key,
+                        history,
+                        account,
+                    };
+                    working_set.disputes.insert(key, it);
+                }
+                _ => {
+                    let history = row.kept.read("refunds.kept")?;
+                    let it = Refund {
+                        key: row.key,
+                        history,
+                        account,
+                    };
+                    working_set.refunds.insert(key, it);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads objects that were only named.
+    pub(super) async fn working_set_unfetched(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        objects: &BTreeSet<ObjectKey>,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            SELECT unfetched.key, at, cleared_at
+            FROM {rows} AS wanted
+            JOIN unfetched ON unfetched.app = $2 AND unfetched.key = wanted.key
+        ";
+        let rows: Vec<UnfetchedRow> = self.fetch(sql, binds![keys(objects), app]).await?;
+        for row in rows {
+            let history = UnfetchedHistory {
+                at: row.at,
+                cleared_at: row.cleared_at,
+            };
+            working_set.unfetched.insert(row.key, history);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,448 @@
+//! A store in memory, for the convergence tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tollgate::domain::access::plan::Plans;
+use tollgate::domain::apply::change::Effect;
+use tollgate::domain::apply::lookup_keys::{LookupKeys, external_ids};
+use tollgate::domain::apply::working_set::WorkingSet;
+use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::customer::explain::{Explanation, explain};
+use tollgate::domain::customer::flag::{FlagHolder, HeldFlag};
+use tollgate::domain::customer::kept_flag::KeptFlag;
+use tollgate::domain::customer::row::{Customer, Hold};
+use tollgate::domain::id::{CustomerId, ObjectKey};
+use tollgate::domain::identity::links;
+use tollgate::domain::policy::Policy;
+use tollgate::domain::time::Timestamp;
+use uuid::Uuid;
+
+use crate::convergence::rig::{End, Seen, plans};
+
+/// A store in memory. It keeps documents and loads no more of them than a store is told to, so
+/// that what a working set does not say it touched, or cannot reach, is missing at the end.
+#[derive(Clone)]
+pub(crate) struct MemoryStore {
+    all: WorkingSet,
+    /// The flags that are kept, by whose they are.
+    flags: BTreeMap<FlagHolder, BTreeSet<KeptFlag>>,
+    next_id: u128,
+    /// Whether what is stored goes through its document. Slow, so not in every order.
+    documents: bool,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(policy: Policy, documents: bool) -> Self {
+        Self::with_plans(policy, plans(), documents)
+    }
+
+    pub(crate) fn with_plans(policy: Policy, plans: Plans, documents: bool) -> Self {
+        Self {
+            all: WorkingSet::new(policy, plans),
+            flags: BTreeMap::new(),
+            next_id: 1,
+            documents,
+        }
+    }
+
+    /// Applies one batch.
+    pub(crate) fn batch(&mut self, events: &[Occurrence], now: Timestamp) -> Vec<Effect> {
+        let mut lookup_keys = LookupKeys::default();
+        for event in events {
+            lookup_keys.extend(event);
+        }
+        let mut working_set = self.load(&lookup_keys);
+        let next_id = &mut self.next_id;
+        let mut fresh = || fresh_id(next_id);
+        let effects = events
+            .iter()
+            .map(|event| working_set.apply(event, now, &mut fresh))
+            .collect();
+        self.save(working_set);
+        effects
+    }
+
+    /// Does something with everything loaded.
+    pub(crate) fn act<T>(&mut self, act: impl FnOnce(&mut WorkingSet) -> T) -> T {
+        let mut working_set = self.all.clone();
+        let done = act(&mut working_set);
+        self.save(working_set);
+        done
+    }
+
+    pub(crate) fn new_id(&mut self) -> CustomerId {
+        fresh_id(&mut self.next_id)
+    }
+
+    /// The shown row of an account.
+    pub(crate) fn customer(&self, account: &ObjectKey) -> CustomerId {
+        self.all.accounts[account].customer.clone().unwrap()
+    }
+
+    /// What a store loads for a batch.
+    fn load(&self, lookup_keys: &LookupKeys) -> WorkingSet {
+        let all = &self.all;
+        let mut working_set = WorkingSet::new(all.policy.clone(), all.plans.clone());
+        for key in &lookup_keys.unfetched {
+            copy(&all.unfetched, &mut working_set.unfetched, key);
+        }
+        let mut subscriptions = lookup_keys.subscriptions.clone();
+        let mut money: BTreeSet<_> = lookup_keys
+            .payment_links
+            .iter()
+            .chain(&lookup_keys.disputes)
+            .chain(&lookup_keys.refunds)
+            .cloned()
+            .collect();
+        for _ in 0..4 {
+            let linked = |id: &ObjectKey| {
+                let hits = all
+                    .payment_links
+                    .iter()
+                    .filter(move |(a, b)| a == id || b == id);
+                hits.cloned().collect::<Vec<_>>()
+            };
+            let walkable =
+                |id: &&ObjectKey| !id.id.starts_with("cus_") && !id.id.starts_with("sub_");
+            let pairs: Vec<_> = money.iter().filter(walkable).flat_map(linked).collect();
+            for (a, b) in pairs {
+                money.extend([a.clone(), b.clone()]);
+                working_set.payment_links.insert((a, b));
+            }
+        }
+        subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
+        let mut accounts = lookup_keys.accounts.clone();
+        accounts.extend(
+            money
+                .iter()
+                .filter(|id| all.accounts.contains_key(id))
+                .cloned(),
+        );
+        let payers = all
+            .subscriptions
+            .values()
+            .filter(|s| subscriptions.contains(&s.key));
+        accounts.extend(payers.filter_map(|s| s.account.clone()));
+        let disputes = all.disputes.values().filter(|d| money.contains(&d.key));
+        accounts.extend(disputes.filter_map(|d| d.account.clone()));
+        let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
+        accounts.extend(refunds.filter_map(|r| r.account.clone()));
+        self.load_customers(&mut working_set, &mut accounts, lookup_keys);
+        for key in &accounts {
+            copy(&all.accounts, &mut working_set.accounts, key);
+        }
+        let named =
+            |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
+        working_set
+            .subscriptions
+            .extend(pick(&all.subscriptions, |s| {
+                named(&s.account) || subscriptions.contains(&s.key)
+            }));
+        working_set.disputes.extend(pick(&all.disputes, |d| {
+            named(&d.account) || money.contains(&d.key)
+        }));
+        working_set.refunds.extend(pick(&all.refunds, |r| {
+            named(&r.account) || money.contains(&r.key)
+        }));
+        working_set
+    }
+
+    /// Rows that can matter to these accounts, and the accounts of those rows.
+    fn load_customers(
+        &self,
+        working_set: &mut WorkingSet,
+        accounts: &mut BTreeSet<ObjectKey>,
+        lookup_keys: &LookupKeys,
+    ) {
+        let all = &self.all;
+        let mut emails = lookup_keys.emails.clone();
+        let known = all.accounts.values().filter(|a| accounts.contains(&a.key));
+        emails.extend(known.flat_map(|a| {
+            a.history
+                .emails
+                .keys()
+                .chain(a.history.secondary_emails.keys())
+                .cloned()
+        }));
+        let linked = all.accounts.values();
+        let linked =
+            linked.filter(|a| a.linking_email.as_ref().is_some_and(|e| emails.contains(e)));
+        accounts.extend(linked.map(|a| a.key.clone()));
+        let mut names = lookup_keys.external_ids.clone();
+        names.extend(accounts.iter().flat_map(external_ids));
+        let mut rows = BTreeSet::new();
+        for row in all.customers.values() {
+            let email = row.profile.email.as_ref().map(|email| email.to_lowercase());
+            let by_profile = email.is_some_and(|e| emails.contains(&e))
+                || row
+                    .profile
+                    .external_id
+                    .as_ref()
+                    .is_some_and(|id| names.contains(id));
+            let is_home = row
+                .home
+                .as_ref()
+                .is_some_and(|home| accounts.contains(home));
+            let shown = |a: &ObjectKey| {
+                all.accounts
+                    .get(a)
+                    .is_some_and(|a| a.customer.as_ref() == Some(&row.id))
+            };
+            if by_profile && row.home.is_none() || is_home || accounts.iter().any(shown) {
+                rows.insert(row.id.clone());
+            }
+        }
+        let into: Vec<_> = rows
+            .iter()
+            .filter_map(|id| all.customers[id].merged_into.clone())
+            .collect();
+        rows.extend(into);
+        let merged = all
+            .customers
+            .values()
+            .filter(|r| r.merged_into.as_ref().is_some_and(|i| rows.contains(i)));
+        let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
+        rows.extend(merged);
+        for id in &rows {
+            copy(&all.customers, &mut working_set.customers, id);
+        }
+        let homes = working_set
+            .customers
+            .values()
+            .filter_map(|row| row.home.clone());
+        accounts.extend(homes);
+        let theirs = all
+            .accounts
+            .values()
+            .filter(|a| a.customer.as_ref().is_some_and(|c| rows.contains(c)));
+        accounts.extend(theirs.map(|a| a.key.clone()));
+    }
+
+    /// Writes what was touched.
+    fn save(&mut self, working_set: WorkingSet) {
+        for holder in working_set.flag_holders() {
+            let kept = working_set.kept_flags(&holder);
+            self.flags.insert(holder, kept);
+        }
+        let (all, changed, documents) = (&mut self.all, working_set.changed, self.documents);
+        write(
+            &mut all.accounts,
+            &working_set.accounts,
+            &changed.accounts,
+            documents,
+        );
+        write(
+            &mut all.subscriptions,
+            &working_set.subscriptions,
+            &changed.subscriptions,
+            documents,
+        );
+        write(
+            &mut all.disputes,
+            &working_set.disputes,
+            &changed.disputes,
+            documents,
+        );
+        write(
+            &mut all.refunds,
+            &working_set.refunds,
+            &changed.refunds,
+            documents,
+        );
+        write(
+            &mut all.customers,
+            &working_set.customers,
+            &changed.customers,
+            documents,
+        );
+        for key in &changed.unfetched {
+            copy(&working_set.unfetched, &mut all.unfetched, key);
+        }
+        all.payment_links.extend(changed.payment_links);
+        all.policy = working_set.policy;
+    }
+
+    /// What is shown at the end, with all timers run.
+    pub(crate) fn end(&self, now: Timestamp) -> End {
+        self.check_flags();
+        let mut working_set = self.all.clone();
+        working_set.tick(now);
+        check_rows(&working_set);
+        let mut customers = Vec::new();
+        for row in working_set
+            .customers
+            .values()
+            .filter(|row| row.merged_into.is_none())
+        {
+            let accounts = working_set
+                .accounts
+                .values()
+                .filter(|a| a.customer.as_ref() == Some(&row.id));
+            customers.push(Seen {
+                accounts: accounts.map(|account| account.key.clone()).collect(),
+                derived: row.derived.clone(),
+                flags: row.flags(&working_set.plans),
+                explanation: explanation(&working_set, row, now),
+            });
+        }
+        // Only customers without an account have the same accounts.
+        customers.sort_by_cached_key(|seen| {
+            let other = seen.accounts.is_empty().then(|| format!("{seen:?}"));
+            (seen.accounts.clone(), other)
+        });
+        let stands = |key: &ObjectKey| (key.clone(), working_set.assessment(key, now).unwrap());
+        let subscriptions = working_set.subscriptions.keys().map(stands).collect();
+        let disputes = working_set
+            .disputes
+            .values()
+            .map(|d| (d.key.clone(), d.account.clone()));
+        let refunds = working_set
+            .refunds
+            .values()
+            .map(|r| (r.key.clone(), r.account.clone()));
+        let money = disputes.chain(refunds).collect();
+        let mut accounts: BTreeMap<_, _> = working_set
+            .accounts
+            .into_iter()
+            .map(|(key, account)| (key, account.history))
+            .collect();
+        for kept in accounts.values_mut() {
+            kept.pin = None;
+        }
+        End {
+            customers,
+            subscriptions,
+            money,
+            accounts,
+            kept: working_set
+                .subscriptions
+                .into_iter()
+                .map(|(key, s)| (key, s.history))
+                .collect(),
+            disputes: working_set
+                .disputes
+                .into_iter()
+                .map(|(key, d)| (key, d.history))
+                .collect(),
+            refunds: working_set
+                .refunds
+                .into_iter()
+                .map(|(key, r)| (key, r.history))
+                .collect(),
+            references: working_set.payment_links,
+            nobodys: self.nobodys_flags(),
+        }
+    }
+
+    /// The flags of what no customer was found for.
+    fn nobodys_flags(&self) -> BTreeSet<HeldFlag> {
+        let nobodys = self
+            .flags
+            .iter()
+            .filter(|(holder, _)| holder.customer().is_none());
+        let held = |(holder, kept): (&FlagHolder, &BTreeSet<KeptFlag>)| {
+            let holder = holder.clone();
+            let flags = kept.clone().into_iter();
+            flags.map(move |kept| HeldFlag {
+                holder: holder.clone(),
+                flag: kept.flag,
+            })
+        };
+        nobodys.flat_map(held).collect()
+    }
+
+    /// The flags that were kept batch by batch are those of the whole.
+    fn check_flags(&self) {
+        let all = &self.all;
+        let objects = (all.disputes.keys())
+            .chain(all.refunds.keys())
+            .chain(all.unfetched.keys());
+        let objects = objects.cloned().map(FlagHolder::Object);
+        let rows = all.customers.keys().cloned().map(FlagHolder::Customer);
+        for holder in rows.chain(objects) {
+            let kept = self.flags.get(&holder).cloned().unwrap_or_default();
+            assert_eq!(kept, all.kept_flags(&holder), "flags of {holder}");
+        }
+    }
+}
+
+/// Why a customer is shown as it is. It must tell of what is shown.
+fn explanation(working_set: &WorkingSet, row: &Customer, now: Timestamp) -> Option<Explanation> {
+    let shown = BTreeSet::from([row.id.clone()]);
+    let group = links::stored_groups(working_set, &shown).pop()?;
+    if group.gone {
+        return None;
+    }
+    let explanation = explain(working_set, &group, now);
+    assert_eq!(explanation.status, row.derived.status.as_str());
+    assert_eq!(explanation.reason, row.derived.reason);
+    let holds: BTreeSet<Hold> = explanation.holds.iter().map(|it| it.hold).collect();
+    assert_eq!(holds, row.derived.holds);
+    let due_at = explanation.next.first().map(|step| step.at);
+    assert_eq!(due_at, row.derived.due_at);
+    Some(explanation)
+}
+
+/// What must hold of links and rows at any time.
+fn check_rows(working_set: &WorkingSet) {
+    for group in links::groups(working_set) {
+        let shown = group.rows.first().unwrap();
+        for id in &group.rows {
+            let into = (id != shown).then(|| shown.clone());
+            assert_eq!(
+                working_set.customers[id].merged_into, into,
+                "rows point to the one shown"
+            );
+        }
+        for key in &group.accounts {
+            assert_eq!(
+                working_set.accounts[key].customer.as_ref(),
+                Some(shown),
+                "links are current"
+            );
+        }
+    }
+}
+
+fn fresh_id(next: &mut u128) -> CustomerId {
+    *next += 1;
+    CustomerId::from_uuid(Uuid::from_u128(*next))
+}
+
+fn copy<K: Ord + Clone, V: Clone>(from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>, key: &K) {
+    if let Some(value) = from.get(key) {
+        to.insert(key.clone(), value.clone());
+    }
+}
+
+fn pick<K: Ord + Clone, V: Clone>(
+    from: &BTreeMap<K, V>,
+    wanted: impl Fn(&V) -> bool,
+) -> BTreeMap<K, V> {
+    let wanted = from.iter().filter(|(_, value)| wanted(value));
+    wanted
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn write<K, V>(to: &mut BTreeMap<K, V>, from: &BTreeMap<K, V>, keys: &BTreeSet<K>, document: bool)
+where
+    K: Ord + Clone,
+    V: Clone + PartialEq + Debug + Serialize + DeserializeOwned,
+{
+    for key in keys {
+        let mut value = from[key].clone();
+        if document {
+            let text = serde_json::to_string(&value).unwrap();
+            value = serde_json::from_str(&text).unwrap();
+            assert_eq!(
+                value, from[key],
+                "a document reads back as it was written: {text}"
+            );
+        }
+        to.insert(key.clone(), value);
+    }
+}

@@ -1,0 +1,183 @@
+//! How statements of the store are written, and how many an admin's act on one customer costs.
+
+use tollgate::domain::customer::act::FreezeOrder;
+use tollgate::domain::id::{AppSlug, CustomerId};
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::customers::{Act, act};
+use tollgate::pipeline::order::Order;
+use tollgate::pipeline::process::process;
+use tollgate::store::{Actor, CustomerFilter, Store, StoreError, Window};
+
+use crate::architecture::sources;
+use crate::process::message;
+use crate::support::stores::{Engine, TestStore, on_both_stores};
+use crate::support::{stripe_customer, stripe_event, stripe_subscription};
+
+const NOW: i64 = 1_790_000_000;
+
+fn order(now: i64) -> Order {
+    Order {
+        app: AppSlug::default_app(),
+        actor: Actor::Root,
+        now: Timestamp::from_seconds(now).unwrap(),
+    }
+}
+
+/// Makes a customer with one account and one subscription, by the webhooks that a provider sends.
+async fn customer_of_webhooks(store: &Store) -> CustomerId {
+    let customer = stripe_customer("cus_1", "ada@example.com");
+    let subscription = stripe_subscription("sub_1", "cus_1", "active");
+    for (n, (kind, object)) in [
+        ("customer.created", customer),
+        ("customer.subscription.created", subscription),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = stripe_event(&format!("evt_{n}"), kind, NOW - 100, object);
+        let message = message(&event, &format!("receipt {n}"));
+        process(store, &[&message], order(NOW).now).await.unwrap();
+    }
+    let mut tx = store.read().await.unwrap();
+    let window = Window::Walk {
+        after: None,
+        size: 2,
+    };
+    let list = tx
+        .customer_list(&order(NOW).app, &CustomerFilter::default(), &window)
+        .await
+        .unwrap();
+    assert_eq!(list.rows.len(), 1);
+    list.rows[0].id.clone()
+}
+
+async fn an_act_on_one_customer_costs_few_statements(engine: Engine) {
+    let TestStore {
+        store,
+        place: _place,
+    } = TestStore::new(engine, order(NOW).now).await;
+    let id = customer_of_webhooks(&store).await;
+    let mut counts = Vec::new();
+    for (n, ordered) in [
+        Act::Suspend(None),
+        Act::Reactivate,
+        Act::Freeze(FreezeOrder::default()),
+        Act::Expire(None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let order = order(NOW + 10 * i64::try_from(n).unwrap());
+        let before = store.statements();
+        let acted = act(&store, &order, &id, ordered).await.unwrap();
+        assert!(acted.changed);
+        counts.push(store.statements() - before);
+    }
+    assert_eq!(counts, [6; 4], "suspend, reactivate, freeze, expire");
+}
+
+async fn a_row_that_cannot_be_read_is_named(engine: Engine) {
+    let TestStore { store, place } = TestStore::new(engine, order(NOW).now).await;
+    let id = customer_of_webhooks(&store).await;
+    let app = AppSlug::default_app();
+    let cases = [
+        ("accounts.key", "UPDATE accounts SET key = 'nobody'"),
+        ("customers.kept", "UPDATE customers SET kept = '{}'"),
+    ];
+    for (named, damage) in cases {
+        place.run(damage, damage).await;
+        let order = order(NOW + 10);
+        let error = act(&store, &order, &id, Act::Suspend(None)).await;
+        let error = format!("{:?}", error.unwrap_err());
+        assert!(
+            error.contains("CorruptRow") && error.contains(named),
+            "{error}"
+        );
+    }
+    let mut tx = store.read().await.unwrap();
+    let error = tx.customer_find(&app, &id).await.unwrap_err();
+    assert!(matches!(&error, StoreError::CorruptRow { column, .. } if column == "customers.kept"));
+}
+
+on_both_stores!(
+    a_row_that_cannot_be_read_is_named,
+    an_act_on_one_customer_costs_few_statements,
+);
+
+/// Reads of a column by its name, as rows of sqlx and of an earlier store had them.
+const BY_NAME: &[&str] = &[
+    "text",
+    "int",
+    "time",
+    "parsed",
+    "json",
+    "bytes",
+    "bool",
+    "get",
+    "try_get",
+    "get_unchecked",
+    "try_get_unchecked",
+    "try_get_raw",
+    "text_opt",
+    "int_opt",
+    "time_opt",
+    "parsed_opt",
+    "bytes_opt",
+];
+
+/// Lines of a file of the store that do not belong there, tests aside.
+fn faults(text: &str) -> Vec<&str> {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().map(str::trim);
+    let by_name = |line: &str| {
+        // The name of the method before each `("`, without type arguments.
+        let calls: Vec<&str> = line.split("(\"").collect();
+        let before = calls.iter().take(calls.len() - 1);
+        before.copied().any(|before| {
+            let method = before.split("::<").next().unwrap();
+            let method = method.rsplit_once('.').map_or("", |(_, method)| method);
+            BY_NAME.contains(&method)
+        })
+    };
+    let wrong = |line: &&str| {
+        let is_code = !line.starts_with("//");
+        is_code && (line.contains("json!") || by_name(line) || line.ends_with('\\'))
+    };
+    lines.filter(wrong).collect()
+}
+
+#[test]
+fn the_store_builds_no_json_reads_nothing_by_name_and_continues_no_line() {
+    let sources = sources();
+    let store = sources.iter();
+    let store = store.filter(|(file, _)| file.starts_with("store/"));
+    let mut files = 0;
+    for (file, text) in store {
+        assert_eq!(faults(text), [""; 0], "{file}");
+        files += 1;
+    }
+    assert!(files > 35, "only {files} files");
+}
+
+#[test]
+fn a_cell_of_json_or_a_read_by_name_would_be_found() {
+    for line in [
+        "rows.row([json!(key)]);",
+        "let rows = serde_json::json!([]);",
+        "let id = row.parsed(\"id\")?;",
+        "Ok((row.int(0)?, row.text_opt(\"email\")?))",
+        "row.try_get::<String, _>(\"id\")",
+        "let sql = \"SELECT key \\",
+    ] {
+        assert_eq!(faults(line), [line], "{line}");
+    }
+    for line in [
+        "/// As `json!` does.",
+        "filter.and(\"app = ?\", app);",
+        "row.cell(\"grants\", \"package\")",
+        "row.text(index)",
+        "#[cfg(test)] json!(1)",
+    ] {
+        assert_eq!(faults(line), [""; 0], "{line}");
+    }
+}
