@@ -3,8 +3,9 @@
 //! # One webhook, from arrival to row
 //!
 //! 1. [`http`] reads at most a megabyte. `http/webhook.rs` finds the endpoint's secrets, has
-//!    [`provider::Spec::verify`] check the signature over the raw bytes, and [`provider::Spec::head`] find
-//!    the event's id and type. What comes out is a verified webhook; nothing else can be handed on.
+//!    [`provider::Spec::verify`] check the signature over the raw bytes, and
+//!    [`provider::Spec::head`] find the event's id and type. What comes out is a verified webhook;
+//!    nothing else can be handed on.
 //! 2. [`pipeline::ingest`] makes a [`queue::Message`] of it, the signed bytes and a few headers,
 //!    and publishes it. When the [`queue::Publisher`] returns, the message is on the disk, and
 //!    the sender gets its 200. While a broker is away, [`pipeline::spool`] keeps the message in

@@ -22,37 +22,43 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     Ok(bytes)
 }
 
-/// The millisecond of the newest UUID of this process, and its count within it.
-static NEWEST: Mutex<(u64, u32)> = Mutex::new((0, 0));
-
 /// Returns a UUID of version 7, which sorts by `now` to the millisecond and, within a millisecond of
-/// one process, in the order in which they were made: lists are sorted by ids. The count takes the
-/// upper 26 of the random bits and starts at a random number below half of them, as RFC 9562,
-/// section 6.2, has it.
+/// one process, in the order in which they were made: lists are sorted by ids.
 ///
 /// # Errors
 /// When the operating system gives no random bytes.
 pub fn uuid(now: Timestamp) -> Result<Uuid, RandomError> {
-    let millis = u64::try_from(now.nanos() / 1_000_000).unwrap_or_default();
-    let mut random: [u8; 10] = bytes()?;
-    let count = count(millis, u32::from_be_bytes(bytes()?) >> 7);
-    // The upper four bits of the first pair become the version, the upper two of the second the
-    // variant: twelve and fourteen bits are left.
-    let (high, low) = ((count >> 14) & 0xfff, count & 0x3fff);
-    random[..2].copy_from_slice(&high.to_be_bytes()[2..]);
-    random[2..4].copy_from_slice(&low.to_be_bytes()[2..]);
-    Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    static UUIDS: Uuids = Uuids(Mutex::new((0, 0)));
+    UUIDS.make(now)
 }
 
-/// The next count within a millisecond; the first of one is `start`.
-fn count(millis: u64, start: u32) -> u32 {
-    // A panic cannot leave it half-written, and any count is better than none.
-    let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
-    *newest = match *newest {
-        (at, count) if at == millis => (at, count.wrapping_add(1)),
-        _ => (millis, start),
-    };
-    newest.1
+/// Makes UUIDs: the millisecond of the newest, and its count within it. The count takes the upper 26
+/// of the random bits and starts at a random number below half of them (RFC 9562, section 6.2).
+struct Uuids(Mutex<(u64, u32)>);
+
+impl Uuids {
+    fn make(&self, now: Timestamp) -> Result<Uuid, RandomError> {
+        let millis = u64::try_from(now.nanos() / 1_000_000).unwrap_or_default();
+        let mut random: [u8; 10] = bytes()?;
+        let count = self.count(millis, u32::from_be_bytes(bytes()?) >> 7);
+        // The upper four bits of the first pair become the version, the upper two of the second
+        // the variant: twelve and fourteen bits are left.
+        let (high, low) = ((count >> 14) & 0xfff, count & 0x3fff);
+        random[..2].copy_from_slice(&high.to_be_bytes()[2..]);
+        random[2..4].copy_from_slice(&low.to_be_bytes()[2..]);
+        Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Returns the next count within a millisecond; the first one is `start`.
+    fn count(&self, millis: u64, start: u32) -> u32 {
+        // A panic cannot leave it half-written, and any count is better than none.
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = match *newest {
+            (at, count) if at == millis => (at, count.wrapping_add(1)),
+            _ => (millis, start),
+        };
+        newest.1
+    }
 }
 
 #[cfg(test)]
@@ -69,9 +75,9 @@ mod tests {
 
     #[test]
     fn uuids_of_one_millisecond_sort_in_the_order_in_which_they_were_made() {
-        // A millisecond of its own: other tests draw at the same time.
         let at = Timestamp::from_nanos(1_234_567_000_000);
-        let drawn: Vec<Uuid> = (0..1_000).map(|_| uuid(at).unwrap()).collect();
+        let uuids = Uuids(Mutex::default());
+        let drawn: Vec<Uuid> = (0..1_000).map(|_| uuids.make(at).unwrap()).collect();
         assert!(drawn.is_sorted_by(|one, next| one < next), "{drawn:?}");
         assert!(drawn.iter().all(|it| it.get_version_num() == 7));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrecy::SecretString;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::id::AppSlug;
-use tollgate::provider::{self, Mode, STRIPE};
+use tollgate::provider::{Mode, STRIPE};
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1};
 
@@ -17,7 +17,7 @@ pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/too
 
 /// The built-in sample, made as long as the provider's own events are, about 3 KB.
 static SAMPLE: LazyLock<String> = LazyLock::new(|| {
-    let sample = provider::sample(STRIPE.name, TYPE).unwrap();
+    let sample = STRIPE.sample(TYPE).unwrap();
     let note = format!(r#""description": "{}", "discounts""#, "x".repeat(450));
     sample.replacen(r#""discounts""#, &note, 1)
 });

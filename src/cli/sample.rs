@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::CliError;
-use crate::provider::{self, Spec};
+use crate::provider::Spec;
 
 /// A payload under construction.
 #[derive(Clone, Debug)]
@@ -15,10 +15,8 @@ pub(super) struct Sample {
 impl Sample {
     /// Starts from the built-in sample of a type.
     pub(super) fn new(provider: &'static Spec, event_type: &str) -> Result<Self, CliError> {
-        let text = provider::sample(provider.name, event_type).ok_or_else(|| {
-            let types: Vec<&str> = provider::types(provider.name)
-                .map(|it| it.event_type)
-                .collect();
+        let text = provider.sample(event_type).ok_or_else(|| {
+            let types: Vec<&str> = provider.types.iter().map(|it| it.name).collect();
             CliError::Usage {
                 what: format!("there is no sample of {}'s `{event_type}`", provider.name),
                 right: format!("one of: {}", types.join(", ")),
@@ -63,7 +61,10 @@ impl Sample {
 
     /// Sets the event id, so that the event is not a duplicate of an earlier one.
     pub(super) fn set_id(&mut self, id: &str) -> Result<(), CliError> {
-        self.set(self.provider.event_id, Value::String(id.to_owned()))
+        match self.provider.event_id {
+            Some(path) => self.set(path, Value::String(id.to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Returns the bytes to sign and send.
@@ -87,7 +88,7 @@ mod tests {
     fn sample() -> Sample {
         let payload = json!({ "a": { "list": [{ "x": 1 }] }, "n": null });
         Sample {
-            provider: provider::STRIPE,
+            provider: crate::provider::STRIPE,
             payload,
         }
     }

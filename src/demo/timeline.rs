@@ -134,7 +134,9 @@ pub(super) fn last_checks(
 }
 
 fn occurred_at(webhook: &Webhook) -> Result<Timestamp, DemoError> {
-    let reading = webhook.provider.read(webhook.payload.as_bytes(), Mode::Any);
+    let reading = webhook
+        .provider
+        .read(webhook.event_type, webhook.payload.as_bytes(), Mode::Any);
     let at = reading.ok().and_then(|reading| reading.occurred_at);
     at.ok_or_else(|| DemoError::Wrong(format!("the payload of {} has no time", webhook.event_type)))
 }

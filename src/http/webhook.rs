@@ -33,6 +33,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Instrument;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,7 +47,7 @@ use super::{AppState, input, limits, openapi, request_id};
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
-use crate::provider::{EventHead, SignatureError, Spec};
+use crate::provider::{self, EventHead, SignatureError, Spec};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -79,20 +82,24 @@ impl Target {
     }
 }
 
-/// The headers of a signature.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(
-    dead_code,
-    reason = "it is only described; `provider` reads signatures"
-)]
-struct SignatureHeaders {
-    /// From Stripe: `t=…,v1=…`.
-    #[param(rename = "Stripe-Signature")]
-    stripe: String,
-    /// From Paddle: `ts=…;h1=…`.
-    #[param(rename = "Paddle-Signature")]
-    paddle: String,
+/// The headers of a signature, one for each provider. They are only described here; `provider`
+/// reads them.
+struct SignatureHeaders;
+
+impl IntoParams for SignatureHeaders {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = || ObjectBuilder::new().schema_type(Type::String).build();
+        let described = |spec: &&Spec| {
+            ParameterBuilder::new()
+                .name(spec.header)
+                .parameter_in(ParameterIn::Header)
+                .required(Required::True)
+                .description(Some(spec.header_form))
+                .schema(Some(text()))
+                .build()
+        };
+        provider::ALL.iter().map(described).collect()
+    }
 }
 
 /// The refusals of a webhook, the same for all paths.

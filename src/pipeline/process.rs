@@ -169,7 +169,12 @@ fn admit(
         Admission::Redelivered => return Err(Disposition::Redelivered),
         Admission::Process => {}
     }
-    match provider::read(key.provider, message.body.as_bytes(), headers.mode) {
+    match provider::read(
+        key.provider,
+        &headers.event_type,
+        message.body.as_bytes(),
+        headers.mode,
+    ) {
         Ok(reading) => {
             admissions.note_mode(key, headers.mode, &reading);
             Ok(reading)

@@ -3,17 +3,11 @@
 //! A place is written as the providers' pages write it, `items.data` or
 //! `parent.subscription_details.subscription`, so that the code reads like the table of API
 //! versions it stands for, and an error can name it. Null and absent are the same everywhere.
-//!
-//! Only the names in [`is_read`] are built when a payload is parsed. An event is mostly fields
-//! that nobody here asks for, and building all of them costs several times more than verifying
-//! its signature.
 
-use std::fmt;
+use serde_json::Value;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-
-use super::ReadError;
+use super::json::is_read;
+use super::reading::ReadError;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::time::Timestamp;
 
@@ -26,99 +20,6 @@ const MAX_TEXT: usize = 1024;
 const MAX_ID: usize = 255;
 /// The longest e-mail address in bytes; Stripe accepts 512 characters, RFC 5321 some 320.
 const MAX_EMAIL: usize = 512;
-
-/// The names of all fields that any reader asks for. [`Fields::at`] checks in debug builds that
-/// it is asked for no other.
-fn is_read(name: &str) -> bool {
-    matches!(
-        name,
-        "action"
-            | "address"
-            | "amount"
-            | "amount_refunded"
-            | "billing_reason"
-            | "cancel_at"
-            | "cancel_at_period_end"
-            | "canceled_at"
-            | "charge"
-            | "charges"
-            | "city"
-            | "country"
-            | "current_billing_period"
-            | "current_period_end"
-            | "customer"
-            | "customer_account"
-            | "customer_address"
-            | "customer_details"
-            | "customer_email"
-            | "customer_id"
-            | "customer_name"
-            | "customer_phone"
-            | "data"
-            | "details"
-            | "effective_at"
-            | "email"
-            | "ended_at"
-            | "ends_at"
-            | "grand_total"
-            | "has_more"
-            | "id"
-            | "invoice"
-            | "items"
-            | "latest_charge"
-            | "line1"
-            | "line2"
-            | "mode"
-            | "name"
-            | "object"
-            | "parent"
-            | "pause_collection"
-            | "payment_intent"
-            | "phone"
-            | "plan"
-            | "postal_code"
-            | "previous_attributes"
-            | "price"
-            | "product"
-            | "product_id"
-            | "quantity"
-            | "refunded"
-            | "scheduled_change"
-            | "state"
-            | "status"
-            | "subscription"
-            | "subscription_details"
-            | "subscription_id"
-            | "total"
-            | "totals"
-            | "transaction_id"
-            | "type"
-    )
-}
-
-/// Parses JSON, keeping only objects' fields that [`is_read`] names.
-///
-/// # Errors
-/// If it is no JSON, or what is kept is nested more than 128 deep.
-pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Kept.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
-}
-
-/// Puts Stripe's `previous_attributes` back into the object: objects key by key, arrays and
-/// everything else whole. <https://docs.stripe.com/api/events/object#event_object-data>
-pub(super) fn put_back(object: &mut Value, previous: &Value) {
-    match (object, previous) {
-        (Value::Object(object), Value::Object(previous)) => {
-            for (name, value) in previous {
-                put_back(object.entry(name.as_str()).or_insert(Value::Null), value);
-            }
-        }
-        (place, previous) => previous.clone_into(place),
-    }
-}
 
 /// An object of a payload and where it stands.
 pub(super) struct Fields<'a> {
@@ -257,8 +158,8 @@ impl<'a> Fields<'a> {
         Ok(Some(values.iter().enumerate().map(member).collect()))
     }
 
-    /// A text for people, trimmed, and cut where no name or street goes on. What is empty or no text is `None`: a name of an unexpected
-    /// kind is no reason to refuse the rest.
+    /// A text for people, trimmed, and cut where no name or street goes on. What is empty or no
+    /// text is `None`: a name of an unexpected kind is no reason to refuse the rest.
     pub(super) fn text(&self, place: &str) -> Option<String> {
         let text: String = self
             .at(place)?
@@ -322,88 +223,4 @@ impl<'a> Fields<'a> {
 /// A contact that says something; `None` if all of it is empty.
 pub(super) fn said(contact: Contact) -> Option<Contact> {
     Some(contact).filter(|contact| *contact != Contact::default())
-}
-
-/// Builds a [`Value`] of the fields that are read.
-struct Kept;
-
-impl<'de> DeserializeSeed<'de> for Kept {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Kept {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Kept)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some(name) = map.next_key_seed(KeptName)? {
-            if let Some(name) = name {
-                fields.insert(name, map.next_value_seed(Kept)?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(Value::Object(fields))
-    }
-}
-
-/// Builds the name of a field only if it is read.
-struct KeptName;
-
-impl<'de> DeserializeSeed<'de> for KeptName {
-    type Value = Option<String>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeptName {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(is_read(name).then(|| name.to_owned()))
-    }
 }

@@ -1,4 +1,4 @@
-//! Webhook signatures: [`Spec::verify`] is the one door to [`VerifiedWebhook`].
+//! Webhook signatures.
 //!
 //! Stripe and Paddle sign alike, by `TimedHmac`: HMAC-SHA-256 over the sender's time, a
 //! separator and the raw body, in a header of `key=value` parts. The key is the whole secret as it
@@ -28,9 +28,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::{EventHead, PayloadError, Spec};
-use crate::domain::id::{Provider, SecretId};
-pub use crate::domain::mode::Mode;
+use crate::domain::id::SecretId;
+use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
 /// The longest header that is looked at, in bytes. A dozen digests fit.
@@ -48,50 +47,6 @@ pub struct Secret {
     /// The whole secret, as the provider shows it. One that is empty or blank matches nothing:
     /// anybody could sign with it.
     pub key: SecretString,
-}
-
-/// A body that was signed with one of the endpoint's secrets. Only [`Spec::verify`] makes one.
-#[derive(Clone, Debug)]
-pub struct VerifiedWebhook<B> {
-    spec: &'static Spec,
-    body: B,
-    mode: Mode,
-    secret: Option<SecretId>,
-}
-
-impl<B: AsRef<[u8]>> VerifiedWebhook<B> {
-    /// Whose signature it was.
-    pub const fn provider(&self) -> Provider {
-        self.spec.name
-    }
-
-    /// Finds its id and type, see [`Spec::head`].
-    ///
-    /// # Errors
-    /// See [`PayloadError`].
-    pub fn head(&self) -> Result<EventHead, PayloadError> {
-        self.spec.head(self.body())
-    }
-
-    /// The bytes that were signed.
-    pub fn body(&self) -> &[u8] {
-        self.body.as_ref()
-    }
-
-    /// The mode of the secret that matched; of several, the first in the list.
-    pub const fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// The secret that matched, if it has an id.
-    pub const fn secret(&self) -> Option<&SecretId> {
-        self.secret.as_ref()
-    }
-
-    /// Gives the signed bytes away, uncopied.
-    pub fn into_body(self) -> B {
-        self.body
-    }
 }
 
 /// Why a signature was refused.
@@ -141,42 +96,6 @@ pub(super) trait Signature: Sync {
 
     /// The header's value for a body.
     fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String;
-}
-
-impl Spec {
-    /// Checks the signature of a body: `header` is the value of the provider's
-    /// [header](Self::header), if it was sent, and `now` the receiver's clock. Stripe and Paddle
-    /// sign whole seconds, so age is counted in whole seconds; an age of exactly `tolerance`,
-    /// either way, is accepted.
-    ///
-    /// Every secret is tried with every digest, whether or not one matched before, and digests
-    /// are compared in constant time.
-    ///
-    /// # Errors
-    /// See [`SignatureError`]. A digest that is no hex of the right length matches nothing.
-    pub fn verify<B: AsRef<[u8]>>(
-        &'static self,
-        header: Option<&[u8]>,
-        body: B,
-        secrets: &[Secret],
-        now: Timestamp,
-        tolerance: Duration,
-    ) -> Result<VerifiedWebhook<B>, SignatureError> {
-        let header = header.ok_or(SignatureError::Missing)?;
-        let secret = (self.signature).check(header, body.as_ref(), secrets, now, tolerance)?;
-        Ok(VerifiedWebhook {
-            spec: self,
-            body,
-            mode: secret.mode,
-            secret: secret.id.clone(),
-        })
-    }
-
-    /// The value of the signature header that the provider would send with this body: for
-    /// `trigger`, `demo` and tests. Without a digest if `key` is blank.
-    pub fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String {
-        self.signature.sign(key, body, at)
-    }
 }
 
 /// A header of a time and digests, `t=1,v1=ab,v1=cd`, over the time and the body.

@@ -1,6 +1,5 @@
 //! The program as a process, killed and ended while events arrive.
 
-use crate::support::spec::{header_name, sign};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::provider::STRIPE;
 
+use crate::support::spec::{header_name, sign};
 use crate::support::{call, client, environment, secret, stripe_customer, stripe_event};
 
 const SENDERS: usize = 8;

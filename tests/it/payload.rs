@@ -6,16 +6,16 @@ mod refused;
 mod subscription;
 mod support;
 
-use crate::support::spec::spec;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tollgate::domain::billing::fact::{Fact, Occurrence};
 use tollgate::domain::id::Kind;
-use tollgate::provider::{self, IgnoreReason, Meaning, Mode, Reading, STRIPE, TYPES};
+use tollgate::provider::{self, IgnoreReason, Meaning, Mode, Reading, STRIPE, Spec};
 
 use crate::support::fixtures::{Row, files, outcomes, own, provider_of, recorded};
+use crate::support::spec::{read, spec};
 use support::{NEW, OLD, load, reading};
 
 #[test]
@@ -46,7 +46,7 @@ fn check_folder(folder: &Path, rows: &[Row]) {
             row.file,
             head.event_type
         );
-        let reading = provider::read(provider, &body, Mode::Any);
+        let reading = read(provider, &body, Mode::Any);
         let reading = reading.unwrap_or_else(|error| panic!("{}: {error}", row.file));
         assert!(reading.occurred_at.is_some(), "{}: no time", row.file);
         let (outcomes, code): (&[&str], _) = match &reading.meaning {
@@ -115,28 +115,24 @@ fn comparable(payload: &Value) -> Reading {
 
 #[test]
 fn the_table_lists_what_is_read_with_samples_of_it() {
-    for row in TYPES {
-        let body = if row.provider == STRIPE.name {
-            json!({"id": "evt_1", "type": row.event_type})
-        } else {
-            json!({"event_id": "evt_1", "event_type": row.event_type})
-        };
-        let bare = provider::read(row.provider, body.to_string().as_bytes(), Mode::Any);
-        assert!(bare.is_err(), "{}: is not read", row.event_type);
-        let Some(sample) = provider::sample(row.provider, row.event_type) else {
+    let rows = || {
+        let rows = |spec: &&'static Spec| spec.types.iter().map(|row| (spec.name, row));
+        provider::ALL.iter().flat_map(rows)
+    };
+    for (provider, row) in rows() {
+        let bare = provider::read(provider, row.name, b"{}", Mode::Any);
+        assert!(bare.is_err(), "{}: is not read", row.name);
+        let Some(sample) = row.sample else {
             continue;
         };
-        let head = spec(row.provider).head(sample.as_bytes()).unwrap();
-        assert_eq!(head.event_type, row.event_type);
-        let reading = provider::read(row.provider, sample.as_bytes(), Mode::Any).unwrap();
+        let head = spec(provider).head(sample.as_bytes()).unwrap();
+        assert_eq!(head.event_type, row.name);
+        let reading = read(provider, sample.as_bytes(), Mode::Any).unwrap();
         let says = matches!(reading.meaning, Meaning::Facts(_));
-        assert!(says, "{}: the sample says nothing", row.event_type);
+        assert!(says, "{}: the sample says nothing", row.name);
     }
-    let names: BTreeSet<_> = TYPES
-        .iter()
-        .map(|row| (row.provider, row.event_type))
-        .collect();
-    assert_eq!(names.len(), TYPES.len(), "a type is listed twice");
+    let names: BTreeSet<_> = rows().map(|(provider, row)| (provider, row.name)).collect();
+    assert_eq!(names.len(), rows().count(), "a type is listed twice");
     for file in files(&own()) {
         let provider = provider_of(&file);
         let reading = reading(provider, &load(&file));

@@ -5,7 +5,6 @@ pub(crate) mod outages;
 mod rig;
 mod senders;
 
-use crate::support::spec::header_name;
 use serde_json::json;
 use tollgate::provider::{Mode, PADDLE, STRIPE};
 
@@ -13,6 +12,8 @@ use rig::{
     ACME_SECRET, NOW, PADDLE_SECRET, Rig, STRIPE_NEXT_SECRET, STRIPE_SECRET, at, paddle_event,
     signature, stripe_event,
 };
+
+use crate::support::spec::header_name;
 
 #[tokio::test]
 pub(crate) async fn a_signed_webhook_is_handed_over_unchanged_and_answered_with_200() {

@@ -1,6 +1,5 @@
 //! Signatures: the vectors of both providers, and the rules beside them.
 
-use crate::support::spec::{sign, verify};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, Mode, PADDLE, STRIPE, Secret, SignatureError, VerifiedWebhook};
 
 use crate::support::fixtures::recorded;
+use crate::support::spec::{sign, verify};
 
 const NOW: i64 = 1_760_000_000;
 const TOLERANCE: Duration = Duration::from_mins(5);

@@ -43,7 +43,7 @@ const PARTS: &[(&str, &str, &str)] = &[
     (
         "flags/{id}",
         "The id of the flag.",
-        "flag_MTg4N2Q5ZjFiZjAwMDdjYzp1bmxpbmtlZDpzdHJpcGU6bGl2ZTo6ZHBfMTpkcF8x",
+        "flag_MTg4N2Q5ZjFiZjAwMDdjYzp1bmxpbmtlZDpkaXNwdXRlOnN0cmlwZTpsaXZlOjpkcF8xOmRwXzE",
     ),
     (
         "{token_id}",

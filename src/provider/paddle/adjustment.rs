@@ -1,8 +1,8 @@
 //! Adjustments: refunds and disputes.
 //! <https://developer.paddle.com/api-reference/adjustments/overview>
 
-use super::super::ReadError;
-use super::Event;
+use super::super::event::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{DisputeStage, Fact};
 use crate::domain::id::{Kind, ObjectKey};
 
@@ -10,8 +10,8 @@ use crate::domain::id::{Kind, ObjectKey};
 /// say nothing.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let adjustment = event.need_key(Kind::Adjustment, "id")?;
-    let action = event.data.need_word("action")?;
-    let status = event.data.word("status")?;
+    let action = event.object.need_word("action")?;
+    let status = event.object.word("status")?;
     let stage = match (action, status) {
         ("refund", Some("approved")) => {
             let [transaction, account] = ids(event)?;
@@ -19,7 +19,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
                 refund: transaction.clone(),
                 part: adjustment,
                 full: is_full(event)?,
-                amount: event.data.amount("totals.total").unwrap_or_default(),
+                amount: event.object.amount("totals.total").unwrap_or_default(),
                 ids: [transaction, account].into(),
             }]);
         }
@@ -44,10 +44,10 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// Whether the whole transaction went back. Older adjustments say so only item by item.
 fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
-    if let Some(kind) = event.data.word("type")? {
+    if let Some(kind) = event.object.word("type")? {
         return Ok(kind == "full");
     }
-    let items = event.data.list("items")?.unwrap_or_default();
+    let items = event.object.list("items")?.unwrap_or_default();
     let mut full = !items.is_empty();
     for item in items {
         full &= item.word("type")? == Some("full");

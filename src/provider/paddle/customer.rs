@@ -1,8 +1,8 @@
 //! Customers and their businesses.
 //! <https://developer.paddle.com/api-reference/customers/overview>
 
-use super::super::ReadError;
-use super::Event;
+use super::super::event::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 use crate::domain::id::Kind;
 
@@ -11,13 +11,13 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     Ok(vec![Fact::Contact(ContactFact {
         account: event.need_key(Kind::Account, "id")?,
         contact: Contact {
-            email: event.data.email("email"),
-            name: event.data.text("name"),
+            email: event.object.email("email"),
+            name: event.object.text("name"),
             phone: None,
             address: None,
         },
         before: None,
-        source: match event.kind {
+        source: match event.type_name {
             "customer.updated" => ContactSource::Updated,
             _ => ContactSource::Created,
         },
@@ -31,7 +31,7 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 pub(super) fn business(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let (Some(account), Some(name)) = (
         event.key(Kind::Account, "customer_id")?,
-        event.data.text("name"),
+        event.object.text("name"),
     ) else {
         return Ok(Vec::new());
     };

@@ -1,22 +1,11 @@
 //! Paddle Billing's notifications.
 //!
-//! Which types are read, and what they say:
-//!
-//! | types | facts |
-//! | --- | --- |
-//! | `customer.created`, `.imported`, `.updated` | contact |
-//! | `business.created`, `.imported`, `.updated` | a company's name, of the second rank |
-//! | `subscription.*` | a subscription's state |
-//! | `transaction.completed`, `.payment_failed`, `.past_due` | a payment, if of a subscription |
-//! | `transaction.*` | which ids belong together, and how much was paid |
-//! | `adjustment.*` | a refund, of all or of a part; how a dispute stands |
-//!
 //! An archived customer keeps what was paid for, and customers cannot be deleted. Addresses
 //! belong to payments, not to people, and are ignored. Payloads do not say whether they are live;
 //! the mode of the secret does. Only `occurred_at` orders: an entity's `updated_at` runs
 //! backwards, and can be in the year 1.
 //!
-//! Fields: <https://developer.paddle.com/webhooks/overview>.
+//! Fields and types: <https://developer.paddle.com/webhooks/overview>.
 
 mod adjustment;
 mod customer;
@@ -27,30 +16,69 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::fields::{self, Fields};
+use super::event::{Event, EventType, event_types};
+use super::fields::Fields;
+use super::head::{self, EventHead, PayloadError};
+use super::json;
+use super::reading::{IgnoreReason, Meaning, ReadError, Reading};
 use super::signature::TimedHmac;
-use super::{EventHead, IgnoreReason, Meaning, Mode, PayloadError, ReadError, Reading, Spec};
-use crate::domain::billing::fact::Fact;
+use super::spec::Spec;
 use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
+use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
 /// Paddle Billing (not Paddle Classic).
 pub const PADDLE: &Spec = &Spec {
     name: Provider::named("paddle"),
     header: "Paddle-Signature",
-    event_id: "event_id",
-    // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`
+    header_form: "From Paddle: `ts=…;h1=…`.",
+    event_id: Some("event_id"),
+    // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`:
+    // <https://developer.paddle.com/webhooks/signature-verification>
     signature: &TimedHmac {
         separator: ';',
         time: "ts",
         digest: "h1",
         joint: ":",
     },
-    head,
+    types: TYPES,
+    head: head_of,
     read,
 };
 
-fn head(text: &str) -> Result<EventHead, PayloadError> {
+/// The types that are read, the most telling first.
+const TYPES: &[EventType] = event_types! {
+    "paddle", ".json";
+    "customer.created" "new" => customer::contact, "a billing account and its contact";
+    "customer.imported" "moved" => customer::contact, "a billing account and its contact";
+    "customer.updated" "email" => customer::contact, "a changed contact";
+    "business.created" "company" => customer::business, "a company's name, while nothing better is known";
+    "business.imported" => customer::business, "a company's name, while nothing better is known";
+    "business.updated" => customer::business, "a company's name, while nothing better is known";
+    "subscription.created" "active" => subscription::changed, "a subscription begins";
+    "subscription.imported" "moved" => subscription::changed, "a subscription begins";
+    "subscription.activated" "new" => subscription::changed, "a subscription is active";
+    "subscription.trialing" "new" => subscription::changed, "a trial begins";
+    "subscription.updated" "plan-change" => subscription::changed, "status, items, period or a scheduled end change";
+    "subscription.past_due" "renewal" => subscription::changed, "a renewal failed";
+    "subscription.paused" "at-period-end" => subscription::changed, "a subscription pauses";
+    "subscription.resumed" "by-customer" => subscription::changed, "a paused subscription goes on";
+    "subscription.canceled" "at-period-end" => subscription::changed, "a subscription has ended";
+    "transaction.completed" "renewal" => transaction::completed, "a subscription was paid";
+    "transaction.payment_failed" "renewal" => transaction::failed, "a renewal failed";
+    "transaction.past_due" "renewal" => transaction::failed, "a renewal failed";
+    "transaction.created" "renewal" => transaction::named, "which ids belong together";
+    "transaction.ready" "first-checkout" => transaction::named, "which ids belong together";
+    "transaction.billed" "renewal" => transaction::named, "which ids belong together";
+    "transaction.paid" "first-checkout" => transaction::named, "which ids belong together";
+    "transaction.canceled" => transaction::named, "which ids belong together";
+    "transaction.updated" "first-checkout" => transaction::named, "which ids belong together";
+    "transaction.revised" => transaction::named, "which ids belong together";
+    "adjustment.created" "chargeback" => adjustment::changed, "a refund or a dispute";
+    "adjustment.updated" "refund-approved" => adjustment::changed, "a refund or a dispute";
+};
+
+fn head_of(text: &str) -> Result<EventHead, PayloadError> {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(borrow)]
@@ -58,44 +86,13 @@ fn head(text: &str) -> Result<EventHead, PayloadError> {
         #[serde(borrow)]
         event_type: Option<&'a RawValue>,
     }
-    let head: Head<'_> = super::parse(text)?;
-    super::event_head(head.event_id, head.event_type)
-}
-
-/// What a reader of some event types makes of an event: nothing, if it says nothing.
-type Reader = fn(&Event<'_>) -> Result<Vec<Fact>, ReadError>;
-
-/// The one table of what is read.
-fn reader(event_type: &str) -> Option<Reader> {
-    Some(match event_type {
-        "customer.created" | "customer.imported" | "customer.updated" => customer::contact,
-        "business.created" | "business.imported" | "business.updated" => customer::business,
-        "subscription.created"
-        | "subscription.activated"
-        | "subscription.trialing"
-        | "subscription.updated"
-        | "subscription.past_due"
-        | "subscription.paused"
-        | "subscription.resumed"
-        | "subscription.canceled"
-        | "subscription.imported" => subscription::changed,
-        "transaction.completed" => transaction::completed,
-        "transaction.payment_failed" | "transaction.past_due" => transaction::failed,
-        "transaction.created"
-        | "transaction.ready"
-        | "transaction.billed"
-        | "transaction.paid"
-        | "transaction.canceled"
-        | "transaction.updated"
-        | "transaction.revised" => transaction::named,
-        "adjustment.created" | "adjustment.updated" => adjustment::changed,
-        _ => return None,
-    })
+    let head: Head<'_> = head::parse(text)?;
+    head::event_head(head.event_id, head.event_type)
 }
 
 /// Says what a notification means. `text` is a JSON object.
 fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
-    let envelope: Envelope<'_> = super::parse(text)?;
+    let envelope: Envelope<'_> = head::parse(text)?;
     let livemode = mode.livemode();
     let mut reading = Reading {
         occurred_at: envelope.occurred_at(),
@@ -103,7 +100,7 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
         connected: None,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
-    let Some(reader) = reader(event_type) else {
+    let Some(reader) = PADDLE.reader(event_type) else {
         return Ok(reading);
     };
 
@@ -115,31 +112,26 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
         connected: None,
     };
     let facts = reader(&Event {
-        kind: event_type,
+        type_name: event_type,
         scope,
-        data: Fields::new(&data, "data"),
+        object: Fields::new(&data, "data"),
+        previous: None,
+        request: None,
     })?;
     reading.meaning = Meaning::of(at, facts);
     Ok(reading)
 }
 
-/// A notification whose entity is about to be read.
-struct Event<'a> {
-    kind: &'a str,
-    scope: Scope,
-    data: Fields<'a>,
-}
-
 impl Event<'_> {
     /// The key of the entity of a kind that a field names.
     fn key(&self, kind: Kind, place: &str) -> Result<Option<ObjectKey>, ReadError> {
-        let id = self.data.id(&[place])?;
+        let id = self.object.id(&[place])?;
         Ok(id.map(|id| self.scope.key(kind, id)))
     }
 
     /// Like [`key`](Self::key), of a field that has to be there.
     fn need_key(&self, kind: Kind, place: &str) -> Result<ObjectKey, ReadError> {
-        Ok(self.scope.key(kind, self.data.need_id(&[place])?))
+        Ok(self.scope.key(kind, self.object.need_id(&[place])?))
     }
 }
 
@@ -172,7 +164,7 @@ impl Envelope<'_> {
         let data = self
             .data
             .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
-        match fields::parse(data.get()) {
+        match json::parse(data.get()) {
             Ok(data @ Value::Object(_)) => Ok(data),
             _ => Err(ReadError::FieldMalformed {
                 path: path(),

@@ -3,9 +3,9 @@
 //! Every type carries the whole subscription, and `subscription.updated` comes along with the
 //! specific types, so the type matters only where a subscription begins.
 
-use super::super::ReadError;
+use super::super::event::Event;
 use super::super::fields::Fields;
-use super::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{
     Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 
 /// `subscription.*`.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let data = &event.data;
+    let data = &event.object;
     let subscription = event.need_key(Kind::Subscription, "id")?;
     let status = SubscriptionStatus::parse(data.need_word("status")?);
     let ended_at = if status.is_terminal() {
@@ -36,7 +36,10 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         subscription,
         state,
         before: None,
-        created: matches!(event.kind, "subscription.created" | "subscription.imported"),
+        created: matches!(
+            event.type_name,
+            "subscription.created" | "subscription.imported"
+        ),
         request: None,
         ended_at,
     })])

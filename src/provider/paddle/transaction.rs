@@ -4,8 +4,8 @@
 //! `customer_id` and `subscription_id` are null on drafts, and the latter until the subscription
 //! exists: a first checkout that fails touches nobody's access.
 
-use super::super::ReadError;
-use super::Event;
+use super::super::event::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::Fact;
 use crate::domain::id::Kind;
 
@@ -38,7 +38,7 @@ pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         return Ok(Vec::new());
     };
     let totals = ["details.totals.grand_total", "details.totals.total"];
-    let amount = totals.iter().find_map(|place| event.data.amount(place));
+    let amount = totals.iter().find_map(|place| event.object.amount(place));
     let charged = amount.map(|amount| Fact::Charged {
         payment: transaction.clone(),
         amount,

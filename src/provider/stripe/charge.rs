@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ReadError;
-use super::Event;
+use super::super::event::Event;
+use super::super::reading::ReadError;
 use super::links::{keys, link};
 use crate::domain::billing::fact::{DisputeStage, Fact};
 use crate::domain::id::{Kind, ObjectKey};

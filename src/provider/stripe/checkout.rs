@@ -1,9 +1,9 @@
 //! Checkout sessions: a buyer of a subscription, often before the subscription's own events.
 //! <https://docs.stripe.com/api/checkout/sessions/object>
 
-use super::super::ReadError;
+use super::super::event::Event;
 use super::super::fields::said;
-use super::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 
 /// `checkout.session.completed`. Sessions of mode `payment` and `setup` sell no subscription.

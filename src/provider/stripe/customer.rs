@@ -1,8 +1,8 @@
 //! Customers: who a billing account is. <https://docs.stripe.com/api/customers/object>
 
-use super::super::ReadError;
+use super::super::event::Event;
 use super::super::fields::Fields;
-use super::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 use crate::domain::id::Kind;
 
@@ -18,7 +18,7 @@ pub(super) fn contact(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         before: before
             .as_ref()
             .map(|object| read(&Fields::new(object, "data.object"))),
-        source: match event.kind {
+        source: match event.type_name {
             "customer.created" => ContactSource::Created,
             _ => ContactSource::Updated,
         },

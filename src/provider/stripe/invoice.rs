@@ -4,9 +4,9 @@
 //! subscriber's access. Plans are never taken from an invoice; the first line of a plan change
 //! is the credit for the old price.
 
-use super::super::ReadError;
+use super::super::event::Event;
 use super::super::fields::said;
-use super::Event;
+use super::super::reading::ReadError;
 use super::links::{keys, link};
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
 use crate::domain::id::{Kind, ObjectKey};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ReadError;
-use super::Event;
+use super::super::event::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::Fact;
 use crate::domain::id::{Kind, ObjectKey};
 

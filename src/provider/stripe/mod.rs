@@ -1,18 +1,5 @@
-//! Stripe's snapshot events, of any API version.
-//!
-//! Which types are read, and what they say:
-//!
-//! | types | facts |
-//! | --- | --- |
-//! | `customer.created`, `.updated` | contact |
-//! | `customer.deleted` | the account is removed |
-//! | `customer.subscription.created`, `.updated`, `.deleted`, `.paused`, `.resumed` | a subscription's state |
-//! | `invoice.paid`, `invoice.payment_failed` | a payment of a subscription; contact of the second rank |
-//! | `checkout.session.completed` | a new subscriber's account; contact of the second rank |
-//! | `charge.refunded` | a refund, if it is of the whole charge |
-//! | `charge.dispute.*` | how a dispute stands |
-//! | `charge.succeeded`, `payment_intent.succeeded`, `refund.*` | which ids belong together |
-//! | `refund.*` with status `failed` or `canceled` | the charge has not gone back as a whole |
+//! Stripe's events, of any API version: snapshot events, and of thin events that there is
+//! something to fetch.
 //!
 //! Of a subscription that changes, `customer.subscription.updated` always tells, so nothing is
 //! taken from `…trial_will_end` and `…pending_update_…`: their snapshot would be one more
@@ -20,11 +7,12 @@
 //! ignored since `invoice.paid` accompanies it and also comes for invoices paid elsewhere.
 //!
 //! The fields and their places: <https://docs.stripe.com/api>; when each moved:
-//! <https://docs.stripe.com/changelog>.
+//! <https://docs.stripe.com/changelog>; the types: <https://docs.stripe.com/api/events/types>.
 
 mod charge;
 mod checkout;
 mod customer;
+mod envelope;
 mod invoice;
 mod links;
 mod subscription;
@@ -33,30 +21,65 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::fields::{self, Fields};
+use self::envelope::Envelope;
+use super::event::{Event, EventType, event_types};
+use super::fields::Fields;
+use super::head::{self, EventHead, PayloadError};
+use super::json;
+use super::reading::{IgnoreReason, Meaning, ReadError, Reading};
 use super::signature::TimedHmac;
-use super::{EventHead, IgnoreReason, Meaning, Mode, PayloadError, ReadError, Reading, Spec};
+use super::spec::Spec;
 use crate::domain::billing::fact::Fact;
-use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
-use crate::domain::time::Timestamp;
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::mode::Mode;
 
 /// Stripe Billing.
 pub const STRIPE: &Spec = &Spec {
-    name: Provider::named("stripe"),
+    name: envelope::NAME,
     header: "Stripe-Signature",
-    event_id: "id",
-    // `t=<unix seconds>,v1=<64 hex>[,v1=…]`
+    header_form: "From Stripe: `t=…,v1=…`.",
+    event_id: Some("id"),
+    // `t=<unix seconds>,v1=<64 hex>[,v1=…]`: <https://docs.stripe.com/webhooks#verify-manually>
     signature: &TimedHmac {
         separator: ',',
         time: "t",
         digest: "v1",
         joint: ".",
     },
-    head,
+    types: TYPES,
+    head: head_of,
     read,
 };
 
-fn head(text: &str) -> Result<EventHead, PayloadError> {
+/// The types that are read, the most telling first.
+const TYPES: &[EventType] = event_types! {
+    "stripe", "--2025-11-17.clover.json";
+    "customer.created" "new" => customer::contact, "a billing account and its contact";
+    "customer.updated" "email" => customer::contact, "a changed contact";
+    "customer.deleted" "by-seller" => customer::removed, "the account and its subscriptions end";
+    "customer.subscription.created" "active" => subscription::changed, "a subscription begins";
+    "customer.subscription.updated" "plan-change" => subscription::changed, "status, items, period or a scheduled end change";
+    "customer.subscription.deleted" "at-period-end" => subscription::changed, "a subscription has ended";
+    "customer.subscription.paused" "trial-end" => subscription::changed, "a trial ended without a payment method";
+    "customer.subscription.resumed" "card-added" => subscription::changed, "a paused subscription goes on";
+    "invoice.paid" "renewal" => invoice::paid, "a subscription was paid";
+    "invoice.payment_failed" "renewal" => invoice::payment_failed, "a renewal failed";
+    "checkout.session.completed" "subscription" => checkout::completed, "a new subscriber's account and contact";
+    "charge.refunded" "full" => charge::refunded, "a refund of the whole charge";
+    "charge.dispute.created" "chargeback" => charge::dispute, "a dispute or an inquiry is opened";
+    "charge.dispute.updated" "under-review" => charge::dispute, "how a dispute stands";
+    "charge.dispute.closed" "lost" => charge::dispute, "a dispute is lost, won or dropped";
+    "charge.dispute.funds_withdrawn" "chargeback" => charge::dispute, "how a dispute stands";
+    "charge.dispute.funds_reinstated" "won" => charge::dispute, "how a dispute stands";
+    "charge.succeeded" "first-payment" => charge::succeeded, "which ids belong together";
+    "payment_intent.succeeded" "first-payment" => charge::payment_intent_succeeded, "which ids belong together";
+    "refund.created" "part" => charge::refund, "which ids belong together";
+    "refund.updated" => charge::refund, "which ids belong together, or that a refund failed";
+    "refund.failed" => charge::refund, "the charge has not gone back as a whole";
+    "charge.refund.updated" => charge::refund, "which ids belong together, or that a refund failed";
+};
+
+fn head_of(text: &str) -> Result<EventHead, PayloadError> {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(borrow)]
@@ -64,44 +87,13 @@ fn head(text: &str) -> Result<EventHead, PayloadError> {
         #[serde(borrow)]
         r#type: Option<&'a RawValue>,
     }
-    let head: Head<'_> = super::parse(text)?;
-    super::event_head(head.id, head.r#type)
-}
-
-/// What a reader of some event types makes of an event: nothing, if it says nothing.
-type Reader = fn(&Event<'_>) -> Result<Vec<Fact>, ReadError>;
-
-/// The one table of what is read.
-fn reader(event_type: &str) -> Option<Reader> {
-    Some(match event_type {
-        "customer.created" | "customer.updated" => customer::contact,
-        "customer.deleted" => customer::removed,
-        "customer.subscription.created"
-        | "customer.subscription.updated"
-        | "customer.subscription.deleted"
-        | "customer.subscription.paused"
-        | "customer.subscription.resumed" => subscription::changed,
-        "invoice.paid" => invoice::paid,
-        "invoice.payment_failed" => invoice::payment_failed,
-        "checkout.session.completed" => checkout::completed,
-        "charge.succeeded" => charge::succeeded,
-        "payment_intent.succeeded" => charge::payment_intent_succeeded,
-        "charge.refunded" => charge::refunded,
-        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
-            charge::refund
-        }
-        "charge.dispute.created"
-        | "charge.dispute.updated"
-        | "charge.dispute.closed"
-        | "charge.dispute.funds_withdrawn"
-        | "charge.dispute.funds_reinstated" => charge::dispute,
-        _ => return None,
-    })
+    let head: Head<'_> = head::parse(text)?;
+    head::event_head(head.id, head.r#type)
 }
 
 /// Says what an event means. `text` is a JSON object.
 fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
-    let envelope: Envelope<'_> = super::parse(text)?;
+    let envelope: Envelope<'_> = head::parse(text)?;
     let expected = mode.livemode();
     let said = envelope.livemode.as_ref().and_then(Value::as_bool);
     let livemode = said.or(expected);
@@ -120,14 +112,14 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
         reading.meaning = Meaning::of(envelope.need_time()?, vec![Fact::Unfetched { object }]);
         return Ok(reading);
     }
-    let Some(reader) = reader(event_type) else {
+    let Some(reader) = STRIPE.reader(event_type) else {
         return Ok(reading);
     };
 
     let at = envelope.need_time()?;
     let data = envelope.data()?;
     let event = Event {
-        kind: event_type,
+        type_name: event_type,
         scope: envelope.scope(livemode)?,
         request: envelope.request(),
         object: Fields::new(data.get("object").unwrap_or(&Value::Null), "data.object"),
@@ -140,38 +132,11 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
     Ok(reading)
 }
 
-/// What Stripe calls an object, in our words. Thin events put its version before a newer name,
-/// as in `v2.core.account`: <https://docs.stripe.com/api/v2/core/events>.
-fn kind(object_type: &str) -> Kind {
-    match object_type {
-        "customer" => Kind::Account,
-        "subscription" => Kind::Subscription,
-        "invoice" => Kind::Invoice,
-        "charge" => Kind::Charge,
-        "payment_intent" => Kind::PaymentIntent,
-        "checkout.session" => Kind::Session,
-        "dispute" => Kind::Dispute,
-        "refund" => Kind::Refund,
-        "event" => Kind::Event,
-        _ => Kind::Other,
-    }
-}
-
-/// An event whose object is about to be read.
-struct Event<'a> {
-    kind: &'a str,
-    scope: Scope,
-    request: Option<String>,
-    /// The object as it was when the event was made.
-    object: Fields<'a>,
-    previous: Option<&'a Value>,
-}
-
 impl Event<'_> {
     /// The object as it was before the change; `None` if the event does not say.
     fn object_before(&self) -> Option<Value> {
         let mut object = self.object.whole().clone();
-        fields::put_back(&mut object, self.previous?);
+        json::put_back(&mut object, self.previous?);
         Some(object)
     }
 
@@ -188,135 +153,5 @@ impl Event<'_> {
     fn need_account(&self) -> Result<ObjectKey, ReadError> {
         self.account()?
             .ok_or_else(|| self.object.missing("customer"))
-    }
-}
-
-/// The event around the object: <https://docs.stripe.com/api/events/object>.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    id: Option<Value>,
-    object: Option<Value>,
-    created: Option<Value>,
-    livemode: Option<Value>,
-    account: Option<Value>,
-    context: Option<Value>,
-    request: Option<Value>,
-    related_object: Option<Value>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-impl Envelope<'_> {
-    /// Event notifications ("thin events") carry no object, only where to fetch it:
-    /// <https://docs.stripe.com/api/v2/core/events>.
-    fn is_thin(&self) -> bool {
-        self.object.as_ref().and_then(Value::as_str) == Some("v2.core.event")
-    }
-
-    /// What a thin event is about; the event itself, if it does not say.
-    fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
-        let related = self.related_object.as_ref().unwrap_or(&Value::Null);
-        let related = Fields::new(related, "related_object");
-        if let Some(id) = related.id(&["id"])? {
-            let kind = related.word("type")?.map_or(Kind::Other, kind);
-            return Ok(scope.key(kind, id));
-        }
-        let event = self.id.as_ref().and_then(Value::as_str);
-        Ok(scope.key(Kind::Event, event.unwrap_or_default()))
-    }
-
-    /// Snapshot events say seconds, thin ones RFC 3339.
-    fn occurred_at(&self) -> Option<Timestamp> {
-        match self.created.as_ref()? {
-            Value::String(text) => Timestamp::parse(text),
-            value => value.as_i64().and_then(Timestamp::from_seconds),
-        }
-    }
-
-    fn need_time(&self) -> Result<Timestamp, ReadError> {
-        let path = || "created".to_owned();
-        match &self.created {
-            None => Err(ReadError::FieldMissing { path: path() }),
-            Some(_) => self.occurred_at().ok_or_else(|| ReadError::FieldMalformed {
-                path: path(),
-                wanted: "a time in seconds since 1970",
-            }),
-        }
-    }
-
-    /// The connected account. Endpoints of an organisation get `context` alone, such as
-    /// `org_1/acct_2`; a connected account's events carry both.
-    fn connected(&self) -> Result<Option<String>, ReadError> {
-        let (path, account) = match (&self.account, &self.context) {
-            (Some(account), _) => ("account", account.as_str()),
-            (None, Some(Value::String(context))) => {
-                let last = context.rsplit('/').next();
-                ("context", last.filter(|last| last.starts_with("acct_")))
-            }
-            (None, _) => return Ok(None),
-        };
-        // The account is a part of keys whose parts are joined by colons.
-        let good = |id: &&str| {
-            (1..=255).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_graphic() && byte != b':')
-        };
-        match account.filter(good) {
-            Some(account) => Ok(Some(account.to_owned())),
-            None if path == "context" => Ok(None),
-            None => Err(ReadError::FieldMalformed {
-                path: path.to_owned(),
-                wanted: "an id",
-            }),
-        }
-    }
-
-    fn scope(&self, livemode: Option<bool>) -> Result<Scope, ReadError> {
-        if self
-            .livemode
-            .as_ref()
-            .is_some_and(|value| !value.is_boolean())
-        {
-            let path = "livemode".to_owned();
-            return Err(ReadError::FieldMalformed {
-                path,
-                wanted: "true or false",
-            });
-        }
-        Ok(Scope {
-            provider: STRIPE.name,
-            livemode: livemode.unwrap_or(true),
-            connected: self.connected()?,
-        })
-    }
-
-    /// The id of the API call behind the event; before 2017-05-25 `request` was that id itself.
-    fn request(&self) -> Option<String> {
-        let request = self.request.as_ref()?;
-        request
-            .get("id")
-            .unwrap_or(request)
-            .as_str()
-            .map(str::to_owned)
-    }
-
-    fn data(&self) -> Result<Value, ReadError> {
-        let path = || "data.object".to_owned();
-        let data = self
-            .data
-            .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
-        let data = fields::parse(data.get()).map_err(|_| ReadError::FieldMalformed {
-            path: path(),
-            wanted: "an object",
-        })?;
-        match data.get("object") {
-            Some(Value::Object(_)) => Ok(data),
-            None | Some(Value::Null) => Err(ReadError::FieldMissing { path: path() }),
-            Some(_) => Err(ReadError::FieldMalformed {
-                path: path(),
-                wanted: "an object",
-            }),
-        }
     }
 }

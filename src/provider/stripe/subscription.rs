@@ -1,8 +1,8 @@
 //! Subscriptions. <https://docs.stripe.com/api/subscriptions/object>
 
-use super::super::ReadError;
+use super::super::event::Event;
 use super::super::fields::Fields;
-use super::Event;
+use super::super::reading::ReadError;
 use crate::domain::billing::fact::{
     Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
@@ -17,7 +17,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         .key(Kind::Subscription, object.need_id(&["id"])?);
     event.need_account()?;
     let mut status = SubscriptionStatus::parse(object.need_word("status")?);
-    if event.kind == "customer.subscription.deleted" && !status.is_terminal() {
+    if event.type_name == "customer.subscription.deleted" && !status.is_terminal() {
         status = SubscriptionStatus::Canceled;
     }
     let ended_at = if status.is_terminal() {
@@ -29,7 +29,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         subscription,
         state: read(&event.scope, object, status)?,
         before: before(event),
-        created: event.kind == "customer.subscription.created",
+        created: event.type_name == "customer.subscription.created",
         request: event.request.clone(),
         ended_at,
     })])

@@ -1,12 +1,12 @@
 //! Last uses of tokens, and what webhook secrets have verified.
 
-use crate::support::spec::{header_name, sign};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tollgate::provider::STRIPE;
 
 use super::rig::{Answer, ROOT, Rig, basic, id_of, path_of};
 use crate::support::TestServer;
+use crate::support::spec::{header_name, sign};
 use crate::support::stores::{Engine, on_both_stores};
 
 const SECRETS: &str = "/apps/default/endpoints/stripe/secrets";

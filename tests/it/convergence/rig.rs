@@ -28,7 +28,7 @@ pub(crate) const NOW: i64 = 800;
 /// What the ids of these tests name, by how they begin.
 pub(crate) fn kind(id: &str) -> Kind {
     match id.split('_').next().unwrap() {
-        "cus" | "ctm" => Kind::Account,
+        "cus" | "ctm" | "acct" => Kind::Account,
         "sub" => Kind::Subscription,
         "in" => Kind::Invoice,
         "ch" => Kind::Charge,

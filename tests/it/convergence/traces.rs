@@ -11,12 +11,13 @@ use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::{self, Meaning, Mode};
+use tollgate::provider::{Meaning, Mode};
 
 use crate::convergence::orders::{Shuffle, orders};
 use crate::convergence::rig::End;
 use crate::convergence::store::MemoryStore;
 use crate::support::fixtures::{NEW, OLD, files, own, provider_of, recorded};
+use crate::support::spec::read;
 
 /// Chains up to this long come in every order; each of their events twice, too, in random orders.
 const ALL_ORDERS_UP_TO: usize = 6;
@@ -27,7 +28,7 @@ const RANDOM_EVENTS: usize = 2_400;
 /// What a payload says; nothing if it is ignored.
 pub(crate) fn occurrence(provider: Provider, payload: &Value) -> Option<Occurrence> {
     let body = payload.to_string();
-    let reading = provider::read(provider, body.as_bytes(), Mode::Any);
+    let reading = read(provider, body.as_bytes(), Mode::Any);
     match reading
         .unwrap_or_else(|error| panic!("{error}: {payload}"))
         .meaning

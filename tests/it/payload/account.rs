@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{Address, Contact, ContactFact, ContactSource, Fact};
-use tollgate::provider::{self, IgnoreReason, Meaning, Mode, PADDLE, STRIPE};
+use tollgate::provider::{IgnoreReason, Meaning, Mode, PADDLE, STRIPE};
 
 use super::support::{NEW, facts, load, path_of, reading, test};
+use crate::support::spec::read;
 
 #[test]
 fn a_contact_shows_what_changed() {
@@ -147,7 +148,7 @@ fn live_and_test_are_kept_apart() {
     ] {
         payload["livemode"] = json!(livemode);
         let body = payload.to_string();
-        let reading = provider::read(STRIPE.name, body.as_bytes(), mode).unwrap();
+        let reading = read(STRIPE.name, body.as_bytes(), mode).unwrap();
         assert_eq!(reading.livemode, Some(livemode));
         assert_eq!(reading.meaning != mismatch, matches, "{livemode} at {mode}");
     }
@@ -170,7 +171,7 @@ fn live_and_test_are_kept_apart() {
             "account:paddle:test::ctm_01ktfay0000000000000000001",
         ),
     ] {
-        let reading = provider::read(PADDLE.name, body.as_bytes(), mode).unwrap();
+        let reading = read(PADDLE.name, body.as_bytes(), mode).unwrap();
         assert_eq!(reading.livemode, said, "{mode}");
         let Meaning::Facts(occurrence) = reading.meaning else {
             panic!("no facts")
@@ -189,7 +190,7 @@ fn a_text_that_goes_on_and_on_is_cut() {
         "id": "evt_1", "type": "customer.created", "created": 1_772_442_000, "livemode": true,
         "data": { "object": { "id": "cus_1", "object": "customer", "name": long } },
     });
-    let reading = provider::read(STRIPE.name, text.to_string().as_bytes(), Mode::Any).unwrap();
+    let reading = read(STRIPE.name, text.to_string().as_bytes(), Mode::Any).unwrap();
     let Meaning::Facts(occurrence) = reading.meaning else {
         panic!("a customer says something")
     };

@@ -1,7 +1,5 @@
 //! What cannot be understood, and what is not meant to be.
 
-use crate::convergence::rig::kind;
-use crate::support::spec::spec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::Fact;
@@ -12,7 +10,9 @@ use tollgate::provider::{
 };
 
 use super::support::{NEW, load, newest, path_of, reading, remove, subscription};
+use crate::convergence::rig::kind;
 use crate::support::fixtures::{files, own, provider_of};
+use crate::support::spec::{read, spec};
 
 /// A payload, then a field of it and the path that is named when the field is not there.
 const NEEDED: &str = "
@@ -128,7 +128,7 @@ fn a_malformed_field_is_named_by_its_path() {
 fn an_id_that_cannot_be_a_key_is_refused() {
     let (provider, mut payload) = newest("stripe/customer.created--new");
     payload["data"]["object"]["id"] = json!("c".repeat(255));
-    provider::read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap();
+    read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap();
     for id in ["c".repeat(256), "cus_\u{0}".to_owned()] {
         payload["data"]["object"]["id"] = json!(id);
         assert_eq!(path_of(provider, &payload), "malformed data.object.id");
@@ -239,7 +239,7 @@ fn a_payload_without_a_usable_id_and_type_is_refused() {
     for (body, expected) in REFUSED {
         let sent = body.replace("LONG", &"e".repeat(101)).into_bytes();
         assert_eq!(spec(STRIPE.name).head(&sent), Err(*expected), "{body}");
-        let read = provider::read(STRIPE.name, &sent, Mode::Any);
+        let read = read(STRIPE.name, &sent, Mode::Any);
         assert_eq!(read, Err(ReadError::Payload(*expected)), "{body}");
     }
     let no_text = b"{\"id\":\"e\",\"type\":\"a\",\"x\":\"\xff\"}";
@@ -268,13 +268,13 @@ fn deep_nesting_is_an_error_and_no_crash() {
     };
     let body = stripe("price.created", "id");
     assert!(spec(STRIPE.name).head(body.as_bytes()).is_ok());
-    let reading = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap();
+    let reading = read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap();
     assert_eq!(reading.meaning, Meaning::Ignored(IgnoreReason::Type));
     let body = stripe("customer.created", "id");
-    let error = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
+    let error = read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
     assert_eq!(error.code(), "payload_field_malformed");
     let body = stripe("customer.created", "nobody_reads_this");
-    let error = provider::read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
+    let error = read(STRIPE.name, body.as_bytes(), Mode::Any).unwrap_err();
     assert_eq!(
         error.code(),
         "payload_field_missing",
@@ -300,11 +300,11 @@ proptest! {
             mutate(&mut payload, &pointers[usize::from(place) % pointers.len()], with);
         }
         let body = payload.to_string();
-        let first = provider::read(provider_of(file), body.as_bytes(), mode);
+        let first = read(provider_of(file), body.as_bytes(), mode);
         if let Err(ReadError::FieldMissing { path } | ReadError::FieldMalformed { path, .. }) = &first {
             prop_assert!(!path.is_empty());
         }
-        prop_assert_eq!(first, provider::read(provider_of(file), body.as_bytes(), mode));
+        prop_assert_eq!(first, read(provider_of(file), body.as_bytes(), mode));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Reading fixtures, whole and changed.
 
-use crate::convergence::rig::kind;
 use serde_json::Value;
 use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
-use tollgate::provider::{self, Meaning, Mode, PADDLE, ReadError, Reading, STRIPE};
+use tollgate::provider::{Meaning, Mode, PADDLE, ReadError, Reading, STRIPE};
 
+use crate::convergence::rig::kind;
 use crate::support::fixtures::provider_of;
 pub(super) use crate::support::fixtures::{NEW, OLD, load};
+use crate::support::spec::read;
 
 /// The newest version of a fixture, named without its version.
 pub(super) fn newest(stem: &str) -> (Provider, Value) {
@@ -21,7 +22,7 @@ pub(super) fn newest(stem: &str) -> (Provider, Value) {
 }
 
 pub(super) fn reading(provider: Provider, payload: &Value) -> Reading {
-    provider::read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap()
+    read(provider, payload.to_string().as_bytes(), Mode::Any).unwrap()
 }
 
 pub(super) fn facts(provider: Provider, payload: &Value) -> Vec<Fact> {
@@ -40,7 +41,7 @@ pub(super) fn subscription(provider: Provider, payload: &Value) -> SubscriptionF
 
 /// What a payload fails with: `missing` or `malformed`, and the path.
 pub(super) fn path_of(provider: Provider, payload: &Value) -> String {
-    match provider::read(provider, payload.to_string().as_bytes(), Mode::Any) {
+    match read(provider, payload.to_string().as_bytes(), Mode::Any) {
         Err(ReadError::FieldMissing { path }) => format!("missing {path}"),
         Err(ReadError::FieldMalformed { path, .. }) => format!("malformed {path}"),
         other => panic!("no field is wrong: {other:?}"),

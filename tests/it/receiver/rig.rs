@@ -1,7 +1,6 @@
 //! A server with a queue that does as it is told, a log that can be read, and a client that
 //! writes its own bytes.
 
-use crate::support::spec::sign;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +31,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::SetClock;
+use crate::support::spec::sign;
 
 pub(super) const STRIPE_SECRET: &str = "whsec_test_receiver_one";
 pub(super) const STRIPE_NEXT_SECRET: &str = "whsec_test_receiver_two";

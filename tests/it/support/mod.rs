@@ -10,7 +10,6 @@ pub(crate) mod rabbitmq;
 pub(crate) mod spec;
 pub(crate) mod stores;
 
-use spec::{header_name, sign};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -26,6 +25,8 @@ use tollgate::server::Server;
 
 pub(crate) use clock::SetClock;
 use stores::{Engine, Place};
+
+use spec::{header_name, sign};
 
 pub(crate) const STRIPE_SECRET: &str = "whsec_TESTONLY0123456789abcdef0123456789";
 pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01testonly0000000000000000_TESTONLY+/key";

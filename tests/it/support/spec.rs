@@ -5,10 +5,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tollgate::domain::id::Provider;
 use tollgate::domain::time::Timestamp;
-use tollgate::provider::{Secret, SignatureError, Spec, VerifiedWebhook};
+use tollgate::provider::{Mode, ReadError, Reading, Secret, SignatureError, Spec, VerifiedWebhook};
 
 pub(crate) fn spec(provider: Provider) -> &'static Spec {
     provider.as_str().parse().unwrap()
+}
+
+/// Reads a payload as receiver and worker do together.
+pub(crate) fn read(provider: Provider, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
+    let head = spec(provider).head(body)?;
+    tollgate::provider::read(provider, &head.event_type, body, mode)
 }
 
 pub(crate) fn header_name(provider: Provider) -> &'static str {

@@ -1,6 +1,5 @@
 //! What the receiver takes and refuses.
 
-use crate::support::spec::{header_name, sign, verify};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
@@ -10,6 +9,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, Mode, PADDLE, STRIPE, Secret};
 
 use crate::architecture::sources;
+use crate::support::spec::{header_name, sign, verify};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{
     TestServer, environment, seconds_from_now, secret, stripe_customer, stripe_event,

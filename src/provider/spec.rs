@@ -1,0 +1,149 @@
+//! What a provider is made of.
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::event::{EventType, Reader};
+use super::head::{EventHead, PayloadError, object_text};
+use super::reading::{ReadError, Reading};
+use super::signature::{Secret, Signature, SignatureError};
+use crate::domain::id::{Provider, SecretId};
+use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
+
+/// All there is to know of a provider's webhooks.
+pub struct Spec {
+    /// Whose they are.
+    pub name: Provider,
+    /// The header that carries the signature.
+    pub header: &'static str,
+    /// What stands in it, for the documentation.
+    pub header_form: &'static str,
+    /// The field of a payload that holds the event's id, if one does.
+    pub event_id: Option<&'static str>,
+    /// The event types that are read, each with its reader and a sample.
+    pub types: &'static [EventType],
+    pub(super) signature: &'static dyn Signature,
+    pub(super) head: fn(&str) -> Result<EventHead, PayloadError>,
+    pub(super) read: fn(&str, &str, Mode) -> Result<Reading, ReadError>,
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spec").field(&self.name.as_str()).finish()
+    }
+}
+
+impl Spec {
+    /// Checks the signature of a body: `header` is the value of the provider's
+    /// [header](Self::header), if it was sent, and `now` the receiver's clock. Stripe and Paddle
+    /// sign whole seconds, so age is counted in whole seconds; an age of exactly `tolerance`,
+    /// either way, is accepted.
+    ///
+    /// Every secret is tried with every digest, whether or not one matched before, and digests
+    /// are compared in constant time.
+    ///
+    /// # Errors
+    /// See [`SignatureError`]. A digest that is no hex of the right length matches nothing.
+    pub fn verify<B: AsRef<[u8]>>(
+        &'static self,
+        header: Option<&[u8]>,
+        body: B,
+        secrets: &[Secret],
+        now: Timestamp,
+        tolerance: Duration,
+    ) -> Result<VerifiedWebhook<B>, SignatureError> {
+        let header = header.ok_or(SignatureError::Missing)?;
+        let secret = (self.signature).check(header, body.as_ref(), secrets, now, tolerance)?;
+        Ok(VerifiedWebhook {
+            spec: self,
+            body,
+            mode: secret.mode,
+            secret: secret.id.clone(),
+        })
+    }
+
+    /// The value of the signature header that the provider would send with this body: for
+    /// `trigger`, `demo` and tests. Without a digest if `key` is blank.
+    pub fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String {
+        self.signature.sign(key, body, at)
+    }
+
+    /// Finds a payload's id and type, and checks that the whole of it is JSON; everything else is
+    /// skipped without being built.
+    ///
+    /// # Errors
+    /// See [`PayloadError`].
+    pub fn head(&self, body: &[u8]) -> Result<EventHead, PayloadError> {
+        (self.head)(object_text(body)?)
+    }
+
+    /// Says what a payload means. Its type is the one that [`head`](Self::head) found, and `mode`
+    /// that of the secret which signed it.
+    ///
+    /// # Errors
+    /// See [`ReadError`]: only for payloads of types that are read.
+    pub fn read(&self, event_type: &str, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
+        (self.read)(object_text(body)?, event_type, mode)
+    }
+
+    /// A sample payload of a type; `None` for types that are not read or have none.
+    pub fn sample(&self, event_type: &str) -> Option<&'static str> {
+        self.row(event_type)?.sample
+    }
+
+    /// The reader of a type; `None` for types that are not read.
+    pub(super) fn reader(&self, event_type: &str) -> Option<Reader> {
+        Some(self.row(event_type)?.reader)
+    }
+
+    fn row(&self, event_type: &str) -> Option<&'static EventType> {
+        self.types.iter().find(|row| row.name == event_type)
+    }
+}
+
+/// A body that was signed with one of the endpoint's secrets. Only [`Spec::verify`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedWebhook<B> {
+    spec: &'static Spec,
+    body: B,
+    mode: Mode,
+    secret: Option<SecretId>,
+}
+
+impl<B: AsRef<[u8]>> VerifiedWebhook<B> {
+    /// Whose signature it was.
+    pub const fn provider(&self) -> Provider {
+        self.spec.name
+    }
+
+    /// Finds its id and type, see [`Spec::head`].
+    ///
+    /// # Errors
+    /// See [`PayloadError`].
+    pub fn head(&self) -> Result<EventHead, PayloadError> {
+        self.spec.head(self.body())
+    }
+
+    /// The bytes that were signed.
+    pub fn body(&self) -> &[u8] {
+        self.body.as_ref()
+    }
+
+    /// The mode of the secret that matched; of several, the first in the list.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The secret that matched, if it has an id.
+    pub const fn secret(&self) -> Option<&SecretId> {
+        self.secret.as_ref()
+    }
+
+    /// Gives the signed bytes away, uncopied.
+    pub fn into_body(self) -> B {
+        self.body
+    }
+}

@@ -1,0 +1,160 @@
+//! What stands around the object of an event.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::super::fields::Fields;
+use super::super::json;
+use super::super::reading::ReadError;
+use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
+use crate::domain::time::Timestamp;
+
+pub(super) const NAME: Provider = Provider::named("stripe");
+
+/// The event around the object: <https://docs.stripe.com/api/events/object>.
+#[derive(Deserialize)]
+pub(super) struct Envelope<'a> {
+    id: Option<Value>,
+    object: Option<Value>,
+    created: Option<Value>,
+    pub(super) livemode: Option<Value>,
+    account: Option<Value>,
+    context: Option<Value>,
+    request: Option<Value>,
+    related_object: Option<Value>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    /// Event notifications ("thin events") carry no object, only where to fetch it:
+    /// <https://docs.stripe.com/api/v2/core/events>.
+    pub(super) fn is_thin(&self) -> bool {
+        self.object.as_ref().and_then(Value::as_str) == Some("v2.core.event")
+    }
+
+    /// What a thin event is about; the event itself, if it does not say.
+    pub(super) fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
+        let related = self.related_object.as_ref().unwrap_or(&Value::Null);
+        let related = Fields::new(related, "related_object");
+        if let Some(id) = related.id(&["id"])? {
+            let kind = related.word("type")?.map_or(Kind::Other, kind);
+            return Ok(scope.key(kind, id));
+        }
+        let event = self.id.as_ref().and_then(Value::as_str);
+        Ok(scope.key(Kind::Event, event.unwrap_or_default()))
+    }
+
+    /// Snapshot events say seconds, thin ones RFC 3339.
+    pub(super) fn occurred_at(&self) -> Option<Timestamp> {
+        match self.created.as_ref()? {
+            Value::String(text) => Timestamp::parse(text),
+            value => value.as_i64().and_then(Timestamp::from_seconds),
+        }
+    }
+
+    pub(super) fn need_time(&self) -> Result<Timestamp, ReadError> {
+        let path = || "created".to_owned();
+        match &self.created {
+            None => Err(ReadError::FieldMissing { path: path() }),
+            Some(_) => self.occurred_at().ok_or_else(|| ReadError::FieldMalformed {
+                path: path(),
+                wanted: "a time in seconds since 1970",
+            }),
+        }
+    }
+
+    /// The connected account. Endpoints of an organisation get `context` alone, such as
+    /// `org_1/acct_2`; a connected account's events carry both.
+    pub(super) fn connected(&self) -> Result<Option<String>, ReadError> {
+        let (path, account) = match (&self.account, &self.context) {
+            (Some(account), _) => ("account", account.as_str()),
+            (None, Some(Value::String(context))) => {
+                let last = context.rsplit('/').next();
+                ("context", last.filter(|last| last.starts_with("acct_")))
+            }
+            (None, _) => return Ok(None),
+        };
+        // The account is a part of keys whose parts are joined by colons.
+        let good = |id: &&str| {
+            (1..=255).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b':')
+        };
+        match account.filter(good) {
+            Some(account) => Ok(Some(account.to_owned())),
+            None if path == "context" => Ok(None),
+            None => Err(ReadError::FieldMalformed {
+                path: path.to_owned(),
+                wanted: "an id",
+            }),
+        }
+    }
+
+    pub(super) fn scope(&self, livemode: Option<bool>) -> Result<Scope, ReadError> {
+        if self
+            .livemode
+            .as_ref()
+            .is_some_and(|value| !value.is_boolean())
+        {
+            let path = "livemode".to_owned();
+            return Err(ReadError::FieldMalformed {
+                path,
+                wanted: "true or false",
+            });
+        }
+        Ok(Scope {
+            provider: NAME,
+            livemode: livemode.unwrap_or(true),
+            connected: self.connected()?,
+        })
+    }
+
+    /// The id of the API call behind the event; before 2017-05-25 `request` was that id itself.
+    pub(super) fn request(&self) -> Option<String> {
+        let request = self.request.as_ref()?;
+        request
+            .get("id")
+            .unwrap_or(request)
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    pub(super) fn data(&self) -> Result<Value, ReadError> {
+        let path = || "data.object".to_owned();
+        let data = self
+            .data
+            .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
+        let data = json::parse(data.get()).map_err(|_| ReadError::FieldMalformed {
+            path: path(),
+            wanted: "an object",
+        })?;
+        match data.get("object") {
+            Some(Value::Object(_)) => Ok(data),
+            None | Some(Value::Null) => Err(ReadError::FieldMissing { path: path() }),
+            Some(_) => Err(ReadError::FieldMalformed {
+                path: path(),
+                wanted: "an object",
+            }),
+        }
+    }
+}
+
+/// What Stripe calls an object, in our words. Thin events put its version before a newer name,
+/// as in `v2.core.account`: <https://docs.stripe.com/api/v2/core/events>.
+fn kind(object_type: &str) -> Kind {
+    match object_type {
+        "customer" => Kind::Account,
+        "subscription" => Kind::Subscription,
+        "invoice" => Kind::Invoice,
+        "charge" => Kind::Charge,
+        "payment_intent" => Kind::PaymentIntent,
+        "checkout.session" => Kind::Session,
+        "dispute" => Kind::Dispute,
+        "refund" => Kind::Refund,
+        "event" => Kind::Event,
+        _ => Kind::Other,
+    }
+}
