@@ -106,26 +106,34 @@ const fn had_effect(outcome: EventOutcome) -> bool {
 
 fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
     let same_message = state.receipt == headers.receipt;
-    match (headers.replay, state.outcome) {
-        (Some(_), _) if same_message && state.outcome.is_settled() => Admission::Redelivered,
-        (Some(replay), outcome) if had_effect(outcome) && !replay.force => Admission::Redelivered,
-        (Some(_), _) => Admission::Process,
-        // The retry of a pending event is still in the queue and will decide.
-        (None, EventOutcome::Pending) if !same_message => Admission::Duplicate,
-        // A failed event that the provider sends again gets another chance.
-        (None, EventOutcome::Pending | EventOutcome::Failed) => Admission::Process,
-        (None, _) if same_message => Admission::Redelivered,
-        // A secret of the wrong mode must not hide the event from the right one.
-        (None, _) if state.wrong_mode.is_some_and(|mode| mode != headers.mode) => {
+    let outcome = state.outcome;
+    if let Some(replay) = headers.replay {
+        let is_done = same_message && outcome.is_settled();
+        return if is_done || had_effect(outcome) && !replay.force {
+            Admission::Redelivered
+        } else {
             Admission::Process
+        };
+    }
+    match outcome {
+        // The retry of a pending event is still in the queue and will decide.
+        EventOutcome::Pending if !same_message => Admission::Duplicate,
+        // A failed event that the provider sends again gets another chance.
+        EventOutcome::Pending | EventOutcome::Failed => Admission::Process,
+        EventOutcome::Applied
+        | EventOutcome::Unchanged
+        | EventOutcome::Superseded
+        | EventOutcome::Ignored => {
+            // A secret of the wrong mode must not hide the event from the right one.
+            let by_wrong_mode = state.wrong_mode.is_some_and(|mode| mode != headers.mode);
+            if same_message {
+                Admission::Redelivered
+            } else if by_wrong_mode {
+                Admission::Process
+            } else {
+                Admission::Duplicate
+            }
         }
-        (
-            None,
-            EventOutcome::Applied
-            | EventOutcome::Unchanged
-            | EventOutcome::Superseded
-            | EventOutcome::Ignored,
-        ) => Admission::Duplicate,
     }
 }
 
