@@ -58,6 +58,10 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
         let count = row.restarts;
         println!("    processes ended by themselves and were started again {count} times");
     }
+    if verdict.lost > 0 && verdict.resting > 0 {
+        let count = verdict.resting;
+        println!("    {count} messages rest in the store, and nobody took them");
+    }
     if let Some(reason) = fault.may_lose.filter(|_| verdict.lost > 0) {
         println!("    lost: {reason}");
     }
