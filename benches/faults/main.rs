@@ -123,14 +123,14 @@ async fn main() -> ExitCode {
     let (mut wrong, mut not_run) = (Vec::new(), Vec::new());
     for fault in &faults {
         if let Some(reason) = rig::cannot_run(fault) {
-            println!("{:<44} not run: {reason}", fault.name);
+            println!("{:<60} not run: {reason}", fault.name);
             not_run.push(fault.name.as_str());
             continue;
         }
         // One that the rig itself does not get through must not keep the others from running.
         let run = AssertUnwindSafe(rig::run(fault, plan)).catch_unwind();
         let Ok(row) = run.await else {
-            println!("{:<44} THE RIG FAILED", fault.name);
+            println!("{:<60} THE RIG FAILED", fault.name);
             wrong.push(fault.name.as_str());
             continue;
         };

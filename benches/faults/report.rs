@@ -8,7 +8,7 @@ use crate::rig::fault::Fault;
 /// Prints the heads of the columns.
 pub(crate) fn head() {
     println!(
-        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>9}{:>8}",
+        "{:<60}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{:>9}{:>8}",
         "fault", "sent", "acked", "first", "lost", "doubled", "failed", "wrong", "normal"
     );
 }
@@ -20,7 +20,7 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
     let normal = normal.map_or_else(|| "never".to_owned(), |it| format!("{it:.1} s"));
     let wrong = format!("{}/{}", verdict.wrong, verdict.compared);
     println!(
-        "{:<44}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{wrong:>9}{normal:>8}{}",
+        "{:<60}{:>6}{:>7}{:>7}{:>6}{:>8}{:>7}{wrong:>9}{normal:>8}{}",
         fault.name,
         row.sent,
         row.acknowledged,
@@ -57,6 +57,10 @@ pub(crate) fn row(fault: &Fault, row: &Row) {
     if row.restarts > 0 {
         let count = row.restarts;
         println!("    processes ended by themselves and were started again {count} times");
+    }
+    if verdict.lost > 0 && verdict.resting > 0 {
+        let count = verdict.resting;
+        println!("    {count} messages rest in the store, and nobody took them");
     }
     if let Some(reason) = fault.may_lose.filter(|_| verdict.lost > 0) {
         println!("    lost: {reason}");

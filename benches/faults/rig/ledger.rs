@@ -26,6 +26,8 @@ pub(crate) enum Ledger {
 pub(crate) struct Verdict {
     /// Acknowledged, and without an outcome.
     pub(crate) lost: usize,
+    /// Messages that lie in the store's own queue or spool.
+    pub(crate) resting: usize,
     /// Effects that are there twice.
     pub(crate) doubled: usize,
     /// Outcome `failed`.
@@ -76,7 +78,9 @@ impl Ledger {
              GROUP BY event, customer_id, operation, CAST(details AS TEXT) HAVING count(*) > 1) \
              AS twice",
         );
+        let resting = texts("SELECT CAST(count(*) AS TEXT) FROM messages").await;
         let mut verdict = Verdict {
+            resting: resting[0].parse().unwrap(),
             lost: acknowledged.iter().filter(|id| !has_outcome(id)).count(),
             doubled: twice.await[0].parse().unwrap(),
             failed: outcomes.values().filter(|it| **it == "failed").count(),

@@ -109,7 +109,12 @@ impl Process {
     }
 
     fn forget(&mut self) {
-        self.child = None;
+        if let Some(child) = self.child.take() {
+            // faketime leaves these when its process is killed.
+            for kind in ["faketime_shm", "sem.faketime_sem"] {
+                let _ = std::fs::remove_file(format!("/dev/shm/{kind}_{}", child.id()));
+            }
+        }
         // Its number may be another process's by the time the watchdog looks.
         let _ = std::fs::remove_file(self.pid_file());
     }

@@ -102,6 +102,5 @@ fn faketime(file: &Path) -> Vec<(OsString, OsString)> {
         // A clock that is set moves the time of day, not the time that has passed.
         ("FAKETIME_DONT_FAKE_MONOTONIC".into(), "1".into()),
         ("DONT_FAKE_MONOTONIC".into(), "1".into()),
-        ("FAKETIME_DISABLE_SHM".into(), "1".into()),
     ]
 }
