@@ -1,9 +1,9 @@
 //! Processes messages: reads facts from them and applies those, in one transaction for a batch.
 //!
-//! The ledger says which events are new ([`admission`](super::admission)). Their payloads are read
+//! The ledger says which events are new (`admission.rs`). Their payloads are read
 //! into facts, everything that these can touch is loaded, the facts are applied in memory one event
 //! after the other, and every change is written together with the outcome of every event
-//! ([`batch`](super::batch)). The number of statements does not depend on the number of messages.
+//! (`batch.rs`). The number of statements does not depend on the number of messages.
 //! Because facts commute, the grouping of messages into batches makes no difference.
 //!
 //! The disposition of each message is decided here, where its failure is seen; the worker only

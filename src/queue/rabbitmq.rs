@@ -13,6 +13,7 @@ mod codec;
 mod connection;
 mod consumer;
 mod depths;
+mod outgoing;
 mod publisher;
 mod session;
 mod settings;
@@ -25,7 +26,8 @@ use async_trait::async_trait;
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
-use publisher::{Outgoing, PublishHandle};
+use outgoing::Outgoing;
+use publisher::PublishHandle;
 pub use settings::RabbitSettings;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};

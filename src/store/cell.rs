@@ -11,8 +11,6 @@ use serde_json::{Map, Value as Json};
 
 use super::StoreError;
 use super::driver::{Cells, Column, Fault, Value};
-use super::event::EventFilter;
-use super::plan::PlanSource;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::token::TokenHash;
 use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
@@ -110,53 +108,57 @@ stored! {
 /// Domain types that are stored as a word or another short text, which they parse themselves.
 macro_rules! texts {
     ($($type:ty),* $(,)?) => { $(
-        impl IntoCell for &$type {
+        impl $crate::store::cell::IntoCell for &$type {
             type Stored = String;
-            fn into_cell(self) -> Result<Option<String>, StoreError> {
+            fn into_cell(self) -> Result<Option<String>, $crate::store::StoreError> {
                 Ok(Some(self.to_string()))
             }
         }
 
-        impl IntoCell for $type {
+        impl $crate::store::cell::IntoCell for $type {
             type Stored = String;
-            fn into_cell(self) -> Result<Option<String>, StoreError> {
-                (&self).into_cell()
+            fn into_cell(self) -> Result<Option<String>, $crate::store::StoreError> {
+                $crate::store::cell::IntoCell::into_cell(&self)
             }
         }
 
-        impl FromCell for $type {
-            fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        impl $crate::store::cell::FromCell for $type {
+            fn from_cell(row: &dyn $crate::store::driver::Cells, index: usize) -> Result<Self, $crate::store::driver::Fault> {
                 Ok(row.text(index)?.parse()?)
             }
         }
     )* };
 }
 
+pub(crate) use texts;
+
 texts! {
     AdminTokenId, AppSlug, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId, Mode,
-    ObjectKey, PlanSource, Provider, ReplayId, Role, SecretId, TokenId,
+    ObjectKey, Provider, ReplayId, Role, SecretId, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.
 macro_rules! documents {
     ($($type:ty),* $(,)?) => { $(
-        impl IntoCell for &$type {
-            type Stored = Document;
-            fn into_cell(self) -> Result<Option<Document>, StoreError> {
-                Document::of(self).map(Some)
+        impl $crate::store::cell::IntoCell for &$type {
+            type Stored = $crate::store::cell::Document;
+            fn into_cell(self) -> Result<Option<$crate::store::cell::Document>, $crate::store::StoreError> {
+                $crate::store::cell::Document::of(self).map(Some)
             }
         }
 
-        impl FromCell for $type {
-            fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        impl $crate::store::cell::FromCell for $type {
+            fn from_cell(row: &dyn $crate::store::driver::Cells, index: usize) -> Result<Self, $crate::store::driver::Fault> {
                 Ok(serde_json::from_str(row.json(index)?)?)
             }
         }
     )* };
 }
 
+pub(crate) use documents;
+
 documents! {
-    AccountHistory, Customer, DisputeHistory, EventFilter, Json, Map<String, Json>, Policy,
+    AccountHistory, Customer, DisputeHistory, Json, Map<String, Json>, Policy,
     RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
 }
 

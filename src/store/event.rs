@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::documents;
 use super::customer::{part, rows_of};
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, record};
@@ -62,6 +63,8 @@ pub struct EventFilter {
     #[serde(with = "rfc3339::option")]
     pub until: Option<Timestamp>,
 }
+
+documents!(EventFilter);
 
 record! {
     struct EventRow from "events" {

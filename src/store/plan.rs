@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cell::texts;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plans};
@@ -27,6 +28,8 @@ words!(PlanSource, or PlanSourceError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a source of plans: `api` or `environment`")]
 pub struct PlanSourceError;
+
+texts!(PlanSource);
 
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

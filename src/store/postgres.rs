@@ -10,6 +10,7 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+mod error;
 mod row;
 mod statement;
 
@@ -17,10 +18,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
 
+use self::error::{failed, is_missing_table};
 use super::StoreError;
 use super::driver::{Claim, Driver, Row, Session, Value};
 use super::lock;
@@ -52,32 +53,6 @@ const IDLE_TIMEOUT: &str = "30s";
 /// Prepared statements kept for each connection. There are about 120 texts; those of lists come
 /// in as many forms as filters are combined, and the rarest may be forgotten.
 const STATEMENTS: usize = 256;
-
-/// Classes of errors of statements that fail however often they are tried: rows written twice,
-/// values, constraints, statements, limits.
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-const REFUSED_CLASSES: [&str; 5] = ["21", "22", "23", "42", "54"];
-
-/// Of these classes, what no statement is to blame for: a privilege, a table or a column that is
-/// missing until somebody sees to it.
-const OF_THE_OPERATOR: [&str; 3] = ["42501", UNDEFINED_TABLE, "42703"];
-
-const UNDEFINED_TABLE: &str = "42P01";
-
-/// Turns an error of the server, or of the way to it, into one of the store.
-fn failed(source: sqlx::Error) -> StoreError {
-    StoreError::of_engine(source, is_refusal)
-}
-
-/// Returns true if the statement is to blame for an error of this code.
-fn is_refusal(code: &str) -> bool {
-    let class = code.get(..2).unwrap_or_default();
-    REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code)
-}
-
-fn is_missing_table(error: &dyn DatabaseError) -> bool {
-    error.code().is_some_and(|code| code == UNDEFINED_TABLE)
-}
 
 pub(super) struct PostgresDriver {
     pool: PgPool,

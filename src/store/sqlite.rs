@@ -1,5 +1,6 @@
 //! The embedded engine: one SQLite file.
 
+mod error;
 mod row;
 mod statement;
 
@@ -9,12 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, SqlitePool, Transaction};
 
+use self::error::{failed, is_missing_table};
 use super::StoreError;
 use super::driver::{Claim, Driver, Row, Session, Value};
 use super::schema::{self, Text};
@@ -25,27 +26,6 @@ const MIGRATIONS: &[Text] = &[(
     "start",
     include_str!("../../migrations/sqlite/0001_start.sql"),
 )];
-
-/// The primary result codes of statements that fail however often they are tried: `ERROR`,
-/// `TOOBIG`, `CONSTRAINT`, `MISMATCH` and `RANGE`. <https://www.sqlite.org/rescode.html>
-const REFUSALS: [u32; 5] = [1, 18, 19, 20, 25];
-
-/// Turns an error of the engine into one of the store.
-fn failed(source: sqlx::Error) -> StoreError {
-    StoreError::of_engine(source, is_refusal)
-}
-
-/// Returns true if the statement is to blame for an error of this code. The upper bytes of an
-/// extended code say nothing of that.
-fn is_refusal(code: &str) -> bool {
-    code.parse::<u32>()
-        .is_ok_and(|code| REFUSALS.contains(&(code & 0xff)))
-}
-
-/// Returns true if a table is missing. There is no result code for it.
-fn is_missing_table(error: &dyn DatabaseError) -> bool {
-    error.message().contains("no such table")
-}
 
 pub(super) struct SqliteDriver {
     /// SQLite has one writer at a time. One connection makes the others wait in our pool, in

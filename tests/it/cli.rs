@@ -238,7 +238,7 @@ async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engi
     let (id, rest) = said
         .split_once(": ")
         .unwrap_or_else(|| panic!("{}", err(&ordered)));
-    assert_eq!(rest, "2 events; the running server works them off\n");
+    assert_eq!(rest, "2 events; the running server will process them\n");
     server
         .until("/api/v1/events/evt_2", |it| it["processed_at"] != before)
         .await;

@@ -10,7 +10,7 @@ use crate::domain::billing::history::{
 };
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
-use crate::domain::identity::links::linking;
+use crate::domain::identity::account::linking;
 use crate::domain::time::Timestamp;
 
 /// The things that joined facts have disturbed, which have to be rederived.

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod dossier;
+mod dossier_flags;
 pub mod explain;
 pub mod flag;
 pub mod kept_flag;

@@ -155,3 +155,33 @@ fn note_address(
             .or_insert(since);
     }
 }
+
+/// The address by which an account is linked to its customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linking<'a> {
+    /// Lower case.
+    pub email: &'a str,
+    /// Provider time: the oldest instant at which the account had it.
+    pub since: Timestamp,
+    /// Provider time: the oldest instant of another address.
+    pub until: Option<Timestamp>,
+}
+
+/// Returns the first address that an account had: the smallest by instant, rank and text.
+pub fn linking(history: &AccountHistory) -> Option<Linking<'_>> {
+    let own = !history.emails.is_empty();
+    let emails = if own {
+        &history.emails
+    } else {
+        &history.secondary_emails
+    };
+    let (email, since) = emails
+        .iter()
+        .min_by_key(|(email, since)| (**since, *email))?;
+    let others = emails.iter().filter(|(other, _)| *other != email);
+    Some(Linking {
+        email,
+        since: since.at,
+        until: others.map(|(_, since)| since.at).min(),
+    })
+}

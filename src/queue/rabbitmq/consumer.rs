@@ -12,7 +12,8 @@ use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
-use super::publisher::{Outgoing, PublishHandle};
+use super::outgoing::Outgoing;
+use super::publisher::PublishHandle;
 use super::session::Session;
 use crate::causes::chain;
 use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};

@@ -21,16 +21,13 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use lapin::options::BasicPublishOptions;
-use lapin::types::ShortString;
-use lapin::{BasicProperties, Channel, Confirmation, ConnectionStatus, Event};
+use lapin::{Channel, Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use super::codec;
 use super::connection::{Broker, BrokerError, Link, close};
+use super::outgoing::Outgoing;
 use crate::causes::chain;
-use crate::queue::Message;
-use crate::queue::topology::{self, Names};
 
 /// The time after which a publish counts as failed. A quorum queue confirms in milliseconds, while
 /// a broker short of memory stops reading without notice. The rest of the time that the sender
@@ -48,57 +45,6 @@ const RECONNECT_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Dura
 
 /// A link that lasted this long is reconnected at once when it is lost.
 const STEADY: Duration = Duration::from_secs(10);
-
-/// A message on its way to a queue.
-#[derive(Clone, Debug)]
-pub(super) struct Outgoing {
-    exchange: ShortString,
-    key: ShortString,
-    properties: BasicProperties,
-    body: Vec<u8>,
-}
-
-impl Outgoing {
-    /// Addresses a message to the lane `work`.
-    pub(super) fn to_work(names: &Names, message: Message) -> Self {
-        Self::new(names.events(), topology::WORK_KEY.into(), message)
-    }
-
-    /// Addresses a message to the lane `failed`.
-    pub(super) fn to_failed(names: &Names, message: Message) -> Self {
-        Self::new(names.failed(), topology::FAILED_KEY.into(), message)
-    }
-
-    /// Addresses a message to the lane `work` after a delay.
-    pub(super) fn to_retry(names: &Names, message: Message, delay: Duration) -> Self {
-        Self::new(ShortString::default(), names.retry(delay), message)
-    }
-
-    /// Addresses an unread message to the lane `work` after a delay.
-    pub(super) fn unread_to_retry(
-        names: &Names,
-        properties: &BasicProperties,
-        body: Vec<u8>,
-        delay: Duration,
-    ) -> Self {
-        Self {
-            exchange: ShortString::default(),
-            key: names.retry(delay),
-            properties: codec::without_marks(properties),
-            body,
-        }
-    }
-
-    fn new(exchange: ShortString, key: ShortString, message: Message) -> Self {
-        let (properties, body) = codec::encode(message);
-        Self {
-            exchange,
-            key,
-            properties,
-            body,
-        }
-    }
-}
 
 /// Takes messages to be published. Cheap to clone; the link is closed with the last clone.
 #[derive(Clone)]

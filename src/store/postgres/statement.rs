@@ -39,7 +39,7 @@ pub(super) fn translate(sql: &str, binds: Vec<Value>) -> Result<(String, PgArgum
                 columns.try_for_each(|column| add_column(&mut arguments, column))
             }
         }
-        .map_err(|source| super::failed(sqlx::Error::Encode(source)))?;
+        .map_err(|source| super::error::failed(sqlx::Error::Encode(source)))?;
     }
     let pieces: Vec<String> = sql
         .split("{rows}")

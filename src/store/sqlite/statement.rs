@@ -32,7 +32,7 @@ pub(super) fn translate(
                 arguments.add(array(&batch))
             }
         }
-        .map_err(|source| super::failed(sqlx::Error::Encode(source)))?;
+        .map_err(|source| super::error::failed(sqlx::Error::Encode(source)))?;
     }
     Ok((text, arguments))
 }

@@ -1,0 +1,61 @@
+//! Messages on their way to a queue: where each goes, and how it is written.
+
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use lapin::types::ShortString;
+
+use super::codec;
+use crate::queue::Message;
+use crate::queue::topology::{self, Names};
+
+/// A message on its way to a queue.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub(super) exchange: ShortString,
+    pub(super) key: ShortString,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Addresses a message to the lane `work`.
+    pub(super) fn to_work(names: &Names, message: Message) -> Self {
+        Self::new(names.events(), topology::WORK_KEY.into(), message)
+    }
+
+    /// Addresses a message to the lane `failed`.
+    pub(super) fn to_failed(names: &Names, message: Message) -> Self {
+        Self::new(names.failed(), topology::FAILED_KEY.into(), message)
+    }
+
+    /// Addresses a message to the lane `work` after a delay.
+    pub(super) fn to_retry(names: &Names, message: Message, delay: Duration) -> Self {
+        Self::new(ShortString::default(), names.retry(delay), message)
+    }
+
+    /// Addresses an unread message to the lane `work` after a delay.
+    pub(super) fn unread_to_retry(
+        names: &Names,
+        properties: &BasicProperties,
+        body: Vec<u8>,
+        delay: Duration,
+    ) -> Self {
+        Self {
+            exchange: ShortString::default(),
+            key: names.retry(delay),
+            properties: codec::without_marks(properties),
+            body,
+        }
+    }
+
+    fn new(exchange: ShortString, key: ShortString, message: Message) -> Self {
+        let (properties, body) = codec::encode(message);
+        Self {
+            exchange,
+            key,
+            properties,
+            body,
+        }
+    }
+}
