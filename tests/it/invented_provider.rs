@@ -15,7 +15,8 @@ use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::customer::row::Customer;
 use tollgate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::customers::{self, Order, SameEmail};
+use tollgate::pipeline::customers::{self, SameEmail};
+use tollgate::pipeline::order::Order;
 use tollgate::store::{Actor, FlagFilter, LockMode, Plan, PlanSource, Store, Window};
 
 use crate::support::stores::{Engine, TestStore, on_both_stores};
