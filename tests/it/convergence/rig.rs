@@ -68,9 +68,7 @@ pub(crate) fn plans() -> Plans {
             constraint: "*".to_owned(),
         }]
     };
-    let keys = provider::names()
-        .into_iter()
-        .flat_map(|p| ["A", "B"].map(|price| (p, price)));
+    let keys = provider::names().flat_map(|p| ["A", "B"].map(|price| (p, price)));
     keys.map(|(provider, price)| ((provider, price.to_owned()), plan(price)))
         .collect()
 }
