@@ -52,7 +52,7 @@ impl Config {
         reader.finish(config)
     }
 
-    /// What no setting shows by itself.
+    /// Checks settings that are only wrong in combination.
     fn check_together(&self, reader: &mut Reader<'_>) {
         let on_a_server = matches!(self.store.database, Database::Postgres(_));
         if on_a_server && self.store.secret_key.is_none() && !reader.is_wrong(&setting::SECRET_KEY)

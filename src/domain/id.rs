@@ -154,7 +154,7 @@ impl fmt::Display for AppSlug {
     }
 }
 
-/// Who bills: the name that stands in URLs, columns, settings and keys, such as `stripe`.
+/// A provider, by the name that stands in URLs, columns, settings and keys, such as `stripe`.
 ///
 /// A name and nothing else. Which providers there are is known where their webhooks are read, so
 /// everything behind that takes facts of any.
@@ -257,7 +257,7 @@ pub enum Kind {
     Invoice,
     /// A single payment, such as Stripe's charge.
     Charge,
-    /// What leads to a charge at Stripe, over several tries.
+    /// Stripe's payment intent, which leads to a charge over several tries.
     PaymentIntent,
     /// A checkout that leads to a payment.
     Session,
@@ -336,7 +336,7 @@ impl fmt::Display for Kind {
 pub struct ObjectKey {
     /// Within what kind and id are unique.
     pub scope: Scope,
-    /// What it is.
+    /// The kind of object.
     pub kind: Kind,
     /// The provider's id, such as `cus_…`, `sub_…` or `2`: unique among those of its kind.
     pub id: String,

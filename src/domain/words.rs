@@ -1,8 +1,9 @@
 //! The words of enums, each written once.
 //!
-//! What the API, the columns and the settings call a variant stands in one list, and everything
-//! else is made from it: the name of a variant, the list of all, reading a word back, and the
-//! schemas of the API description. Serde's derived names are the same; a test compares them.
+//! The words of the API, the columns and the settings for each variant stand in one list, and
+//! everything else is made from it: the name of a variant, the list of all, reading a word back,
+//! and the schemas of the API description. Serde's derived names are the same; a test compares
+//! them.
 
 /// Gives an enum its words, in the order in which they are listed everywhere.
 ///

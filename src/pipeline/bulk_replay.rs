@@ -1,6 +1,6 @@
 //! Replays of many events, carried out a batch at a time.
 //!
-//! What was ordered is a row of the store, so it goes on after a restart, on any worker. Each
+//! A replay is a row of the store, so it continues after a restart, on any worker. Each
 //! batch is published with confirms before the cursor moves behind it; who dies in between leaves
 //! a lease that runs out, and the batch is published again. The receipt of each message names the
 //! replay and the event, so that the worker knows the second one: also with `force`, a replay

@@ -10,12 +10,12 @@ use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::store::{Actor, AuditEntry, StoreError, Tx};
 
-/// Who wants something done, in which app, and when.
+/// An order: the actor, the app and the time.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// The app in which it is done.
     pub app: AppSlug,
-    /// Who wants it, for the audit.
+    /// The actor, for the audit.
     pub actor: Actor,
     /// When, by the local clock.
     pub now: Timestamp,

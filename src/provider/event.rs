@@ -12,16 +12,16 @@ use crate::domain::id::Scope;
 pub struct EventType {
     /// The provider's name for it.
     pub name: &'static str,
-    /// What it says, for the documentation.
+    /// The meaning of the type in a sentence, for the documentation.
     pub says: &'static str,
     /// A payload of the type, as the provider would post it: of several API versions, in the
     /// newest that the fixtures have.
     pub sample: Option<&'static str>,
-    /// What reads it.
+    /// The function that reads it.
     pub(super) reader: Reader,
 }
 
-/// What a reader of some event types makes of an event: nothing, if it says nothing.
+/// Reads the facts of an event. There are none if the event says nothing that matters here.
 pub(super) type Reader = fn(&Event<'_>) -> Result<Vec<Fact>, ReadError>;
 
 /// A provider's table of event types. First the folder of its fixtures and the end of their

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// provider comes near.
 const MAX_NAME: usize = 100;
 
-/// What the receiver needs to know of a payload.
+/// The part of a payload that the receiver needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHead {
     /// The provider's event id: Stripe's `id`, Paddle's `event_id` (not `notification_id`, which

@@ -1,10 +1,10 @@
-//! What a payload means, and why it may mean nothing.
+//! The meaning of a payload, or the reason why it has none.
 
 use super::head::PayloadError;
 use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::time::Timestamp;
 
-/// What a payload means.
+/// A payload, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// When it happened by the provider's clock; `None` if an ignored payload does not say.
@@ -15,11 +15,11 @@ pub struct Reading {
     /// Stripe Connect's account (`acct_…`) that the event concerns, if it is not the endpoint's
     /// own.
     pub connected: Option<String>,
-    /// What follows from it.
+    /// The meaning.
     pub meaning: Meaning,
 }
 
-/// What follows from a payload.
+/// The meaning of a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// It says something about billing, if only [background](Fact::is_background).
@@ -91,7 +91,7 @@ pub enum ReadError {
     FieldMalformed {
         /// Where it is, such as `data.items[0].price.id`.
         path: String,
-        /// What it should be, such as `a list`.
+        /// The expected type, such as `a list`.
         wanted: &'static str,
     },
 }

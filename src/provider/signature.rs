@@ -102,9 +102,9 @@ pub(super) trait Signature: Sync {
 pub(super) struct TimedHmac {
     /// Between the parts of the header.
     pub(super) separator: char,
-    /// What the time is called.
+    /// The name of the time.
     pub(super) time: &'static str,
-    /// What a digest of the live scheme is called.
+    /// The name of a digest of the live scheme.
     pub(super) digest: &'static str,
     /// Between the time and the body in what is signed.
     pub(super) joint: &'static str,

@@ -1,4 +1,4 @@
-//! What a provider is made of.
+//! The specification of a provider.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Spec {
     pub name: Provider,
     /// The header that carries the signature.
     pub header: &'static str,
-    /// What stands in it, for the documentation.
+    /// The form of its value, for the documentation.
     pub header_form: &'static str,
     /// The field of a payload that holds the event's id, if one does.
     pub event_id: Option<&'static str>,

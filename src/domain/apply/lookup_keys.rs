@@ -1,4 +1,4 @@
-//! What a batch of events can touch, so that a store knows what to load.
+//! The keys of everything that a batch of events can touch, so that a store knows what to load.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub fn prefixed_account(external_id: &str) -> Option<(Provider, &str)> {
 }
 
 impl Occurrence {
-    /// What this event can touch.
+    /// Collects the keys of everything that this event can touch.
     pub fn lookup_keys(&self) -> LookupKeys {
         let mut lookup_keys = LookupKeys::default();
         lookup_keys.extend(self);

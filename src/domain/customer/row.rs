@@ -92,8 +92,8 @@ impl Customer {
     }
 }
 
-/// What an admin set for a customer. For an empty field the value from billing is shown, if there
-/// is one.
+/// The fields that an admin set for a customer. For an empty field the value from billing is shown,
+/// if there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Profile {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 
-/// What a page may load: the files of one folder, whichever the version in its path is.
+/// The folder with the files that a page may load, whatever the version in the path before it.
 const FOLDER: &str = "/dist/";
 
 const DIRECTORY_END: [u8; 4] = *b"PK\x05\x06";

@@ -1,4 +1,4 @@
-//! What is ordered of customers, what became of it, and why not.
+//! Orders about customers, their results and their errors.
 
 use super::find::{CustomerDetails, FindError};
 use crate::domain::access::token::TokenText;

@@ -42,7 +42,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     }])
 }
 
-/// Whether the whole transaction went back. Older adjustments say so only item by item.
+/// Returns true if the whole transaction was refunded. Older adjustments say so only item by item.
 fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
     if let Some(kind) = event.object.word("type")? {
         return Ok(kind == "full");

@@ -135,7 +135,7 @@ impl Event<'_> {
     }
 }
 
-/// What stands around the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
+/// The envelope of the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     occurred_at: Option<Value>,

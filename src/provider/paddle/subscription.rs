@@ -53,8 +53,8 @@ fn cancel_at(data: &Fields<'_>) -> Result<Option<Timestamp>, ReadError> {
     }
 }
 
-/// What is bought. An item's own status follows the subscription's, and one-off items count as
-/// long as they are listed.
+/// The items that are bought. An item's own status follows the subscription's, and one-off items
+/// count as long as they are listed.
 fn items(data: &Fields<'_>, status: &SubscriptionStatus) -> Result<Vec<Item>, ReadError> {
     match data.list("items")? {
         Some(members) => members.iter().map(item).collect(),

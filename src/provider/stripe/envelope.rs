@@ -1,4 +1,4 @@
-//! What stands around the object of an event.
+//! The envelope of an event: everything around its object.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Envelope<'_> {
         self.object.as_ref().and_then(Value::as_str) == Some("v2.core.event")
     }
 
-    /// What a thin event is about; the event itself, if it does not say.
+    /// The object that a thin event is about, or the event itself if it names none.
     pub(super) fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
         let related = self.related_object.as_ref().unwrap_or(&Value::Null);
         let related = Fields::new(related, "related_object");
@@ -142,7 +142,7 @@ impl Envelope<'_> {
     }
 }
 
-/// What Stripe calls an object, in our words. Thin events put its version before a newer name,
+/// Maps Stripe's name of an object to a kind. Thin events put its version before a newer name,
 /// as in `v2.core.account`: <https://docs.stripe.com/api/v2/core/events>.
 fn kind(object_type: &str) -> Kind {
     match object_type {

@@ -35,7 +35,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     })])
 }
 
-/// What stood before the change. It only orders events of one second; if it cannot be read, the
+/// The values before the change. They only order events of one second; if it cannot be read, the
 /// event is an observation like any other.
 fn before(event: &Event<'_>) -> Option<SubscriptionState> {
     let object = event.object_before()?;
@@ -82,7 +82,7 @@ fn period_end(object: &Fields<'_>, members: &[Fields<'_>]) -> Result<Option<Time
     }
 }
 
-/// What is bought. Old events have `plan` in place of `price`, on the item or on the
+/// The items that are bought. Old events have `plan` in place of `price`, on the item or on the
 /// subscription itself.
 fn items(
     object: &Fields<'_>,

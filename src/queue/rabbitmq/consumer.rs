@@ -124,8 +124,8 @@ impl RabbitConsumer {
     /// if any.
     ///
     /// A message of a later version is parked and comes again later, for a worker of that version.
-    /// What is not ours at all is logged and dropped: without app, provider and id the ledger
-    /// cannot record it, and it must not block other messages.
+    /// A message that is not ours at all is logged and dropped: without app, provider and id the
+    /// ledger cannot record it, and it must not block other messages.
     fn read(&mut self, delivery: lapin::message::Delivery) -> Result<Delivery, Option<u64>> {
         let tag = delivery.delivery_tag;
         let properties = delivery.properties;
