@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, SqlitePool, Transaction};
 
 use self::error::{failed, is_missing_table};
 use super::StoreError;
@@ -51,6 +52,7 @@ impl SqliteDriver {
             .busy_timeout(Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .after_release(|connection, _| Box::pin(is_between_transactions(connection)))
             .connect_with(options.clone())
             .await
             .map_err(failed)?;
@@ -106,6 +108,18 @@ impl Driver for SqliteDriver {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Returns true if a connection can begin a transaction, so that it may go back into the pool.
+///
+/// On a full disk, and after some other errors, SQLite rolls back by itself
+/// (<https://www.sqlite.org/lang_transaction.html>, section 3). The client library does not see
+/// that: its own rollback then fails, and it takes the transaction for open from then on. Kept, such
+/// a connection would refuse every transaction for good, also when the disk has room again.
+async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A transaction that was dropped is rolled back in the background: this comes after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file, if it is missing, so that only its owner can read it, whatever folder it lies
@@ -252,6 +266,37 @@ mod tests {
             assert_eq!(found.bytes, [0, 255]);
         }
         assert_eq!(answer.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_stops_no_transaction_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = opened(&folder).await;
+        let mut session = driver.begin().await.unwrap();
+        let table = "CREATE TABLE t (n INTEGER PRIMARY KEY, m TEXT NOT NULL) STRICT";
+        session.execute(table, vec![]).await.unwrap();
+        session.commit().await.unwrap();
+        let insert = "INSERT INTO t (n, m) VALUES ($1, $2)";
+        let row = |n: i64, m: String| vec![Value::Int(Some(n)), Value::Text(Some(m))];
+        for n in 0..3 {
+            let mut session = driver.begin().await.unwrap();
+            // As if the disk were full: a limit of this connection alone.
+            session
+                .fetch("PRAGMA max_page_count = 1", vec![])
+                .await
+                .unwrap();
+            let error = session.execute(insert, row(n, "x".repeat(1_000_000))).await;
+            let error = error.unwrap_err();
+            assert!(error.is_passing(), "{error:?}");
+            drop(session);
+
+            let mut session = driver.begin().await.unwrap();
+            session
+                .execute(insert, row(n, "small".to_owned()))
+                .await
+                .unwrap();
+            session.commit().await.unwrap();
+        }
     }
 
     #[tokio::test]
