@@ -1,7 +1,7 @@
 //! Randomness for secrets, tokens and the ids shown with them. The ids of customers that webhooks
 //! create are drawn where facts are applied, which must not fail half-way.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use uuid::{Builder, Uuid};
 
@@ -22,43 +22,26 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     Ok(bytes)
 }
 
+/// Counts the UUIDs of this process.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// Returns a UUID of version 7, which sorts by `now` to the millisecond and, within a millisecond of
-/// one process, in the order in which they were made: lists are sorted by ids.
+/// one process, in the order in which they were made: lists are sorted by ids. For that a count of
+/// all UUIDs of the process takes the upper 26 of the random bits (RFC 9562, section 6.2); 48 are
+/// left to tell processes apart.
 ///
 /// # Errors
 /// When the operating system gives no random bytes.
 pub fn uuid(now: Timestamp) -> Result<Uuid, RandomError> {
-    static UUIDS: Uuids = Uuids(Mutex::new((0, 0)));
-    UUIDS.make(now)
-}
-
-/// Makes UUIDs: the millisecond of the newest, and its count within it. The count takes the upper 26
-/// of the random bits and starts at a random number below half of them (RFC 9562, section 6.2).
-struct Uuids(Mutex<(u64, u32)>);
-
-impl Uuids {
-    fn make(&self, now: Timestamp) -> Result<Uuid, RandomError> {
-        let millis = u64::try_from(now.nanos() / 1_000_000).unwrap_or_default();
-        let mut random: [u8; 10] = bytes()?;
-        let count = self.count(millis, u32::from_be_bytes(bytes()?) >> 7);
-        // The upper four bits of the first pair become the version, the upper two of the second
-        // the variant: twelve and fourteen bits are left.
-        let (high, low) = ((count >> 14) & 0xfff, count & 0x3fff);
-        random[..2].copy_from_slice(&high.to_be_bytes()[2..]);
-        random[2..4].copy_from_slice(&low.to_be_bytes()[2..]);
-        Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
-    }
-
-    /// Returns the next count within a millisecond; the first one is `start`.
-    fn count(&self, millis: u64, start: u32) -> u32 {
-        // A panic cannot leave it half-written, and any count is better than none.
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *newest = match *newest {
-            (at, count) if at == millis => (at, count.wrapping_add(1)),
-            _ => (millis, start),
-        };
-        newest.1
-    }
+    let millis = u64::try_from(now.nanos() / 1_000_000).unwrap_or_default();
+    let mut random: [u8; 10] = bytes()?;
+    let count = MADE.fetch_add(1, Ordering::Relaxed);
+    // The upper four bits of the first pair become the version, the upper two of the second the
+    // variant: twelve and fourteen bits are left.
+    let (high, low) = ((count >> 14) & 0xfff, count & 0x3fff);
+    random[..2].copy_from_slice(&high.to_be_bytes()[2..]);
+    random[2..4].copy_from_slice(&low.to_be_bytes()[2..]);
+    Ok(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
 #[cfg(test)]
@@ -76,8 +59,7 @@ mod tests {
     #[test]
     fn uuids_of_one_millisecond_sort_in_the_order_in_which_they_were_made() {
         let at = Timestamp::from_nanos(1_234_567_000_000);
-        let uuids = Uuids(Mutex::default());
-        let drawn: Vec<Uuid> = (0..1_000).map(|_| uuids.make(at).unwrap()).collect();
+        let drawn: Vec<Uuid> = (0..1_000).map(|_| uuid(at).unwrap()).collect();
         assert!(drawn.is_sorted_by(|one, next| one < next), "{drawn:?}");
         assert!(drawn.iter().all(|it| it.get_version_num() == 7));
     }
