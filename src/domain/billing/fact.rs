@@ -38,25 +38,13 @@ pub enum Fact {
     },
     /// The state of a subscription.
     Subscription(SubscriptionFact),
-    /// A renewal payment of a subscription failed. First payments and one-off sales do not produce
-    /// this fact.
-    PaymentFailed {
-        /// The subscription that was to be paid.
-        subscription: ObjectKey,
-        /// The account of the subscription, where the payload names it.
-        account: Option<ObjectKey>,
-    },
-    /// A payment of a subscription succeeded.
-    PaymentSucceeded {
-        /// The subscription that was paid.
-        subscription: ObjectKey,
-        /// The account of the subscription, where the payload names it.
-        account: Option<ObjectKey>,
-    },
+    /// A payment: what a document was for, and how far it is paid.
+    Payment(PaymentFact),
     /// A dispute was opened, changed or closed.
     Disputed {
-        /// Stripe: the dispute (`dp_…`, `du_…`). Paddle: the transaction, because a reversal is
-        /// another adjustment of the same transaction.
+        /// Stripe: the dispute (`dp_…`, `du_…`), or its charge where an old payload has no id of
+        /// it. Paddle: the transaction, because a reversal is another adjustment of the same
+        /// transaction.
         dispute: ObjectKey,
         /// The stage of the dispute at that time.
         stage: DisputeStage,
@@ -64,27 +52,16 @@ pub enum Fact {
         /// transaction, account.
         ids: BTreeSet<ObjectKey>,
     },
-    /// Money was given back.
-    Refunded {
-        /// The payment: Stripe's charge, Paddle's transaction.
-        refund: ObjectKey,
-        /// The object that reports the refund: Stripe's charge itself, which sums its refunds, or
-        /// Paddle's adjustment, of which a transaction can have several.
-        part: ObjectKey,
-        /// True if all of the payment has been given back with this part.
-        full: bool,
-        /// The amount of this part, in the currency's smallest unit; 0 where `full` covers
-        /// everything.
+    /// Money was given back, or was to be: a refund with an id of its own.
+    Refunded(RefundFact),
+    /// A charge's own count of what was given back of it (Stripe's `amount_refunded`).
+    ChargeRefunded {
+        /// The charge.
+        charge: ObjectKey,
+        /// The sum of its refunds, in the currency's smallest unit.
         amount: i64,
-        /// Every id by which the payload links it to an account.
+        /// Every id by which the payload links it to a payment.
         ids: BTreeSet<ObjectKey>,
-    },
-    /// The amount of a payment, to compare the sum of its refunded parts with (Paddle).
-    Charged {
-        /// The transaction.
-        payment: ObjectKey,
-        /// The whole amount, in the currency's smallest unit.
-        amount: i64,
     },
     /// Ids of payment objects that one event named together (charge, payment intent, invoice,
     /// transaction, account), so that a dispute or refund that names no account can be traced to
@@ -104,7 +81,7 @@ pub enum Fact {
 impl Fact {
     /// True if the fact only helps to interpret other facts, without affecting access by itself.
     pub const fn is_background(&self) -> bool {
-        matches!(self, Self::PaymentLink { .. } | Self::Charged { .. })
+        matches!(self, Self::PaymentLink { .. })
     }
 }
 
@@ -167,6 +144,103 @@ pub struct Address {
     pub country: Option<String>,
 }
 
+/// A payment as one event showed it. Payments are kept by document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentFact {
+    /// Stripe: the invoice (`in_…`); of a Checkout session in mode `payment` its payment intent, or
+    /// the session itself where it has none. Paddle: the transaction (`txn_…`).
+    pub document: ObjectKey,
+    /// The account that pays, where the payload names it.
+    pub account: Option<ObjectKey>,
+    /// The subscription that it is about, where the payload names it.
+    pub subscription: Option<ObjectKey>,
+    /// The provider's word for why it was billed: Stripe's `billing_reason`, Paddle's `origin`.
+    pub reason: Option<String>,
+    /// How far it is.
+    pub step: PaymentStep,
+    /// The lines that the payload shows; empty if it shows none.
+    pub lines: Vec<Line>,
+    /// True if the payload says that there are more lines than it shows.
+    pub lines_incomplete: bool,
+}
+
+/// How far a payment is by one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentStep {
+    /// The document exists; nothing is said about its payment.
+    Known,
+    /// It was paid.
+    Paid {
+        /// The money that was paid, in the currency's smallest unit: Stripe's `amount_paid`,
+        /// Paddle's `grand_total`.
+        money: i64,
+        /// The amount that it was for, before any credit balance paid a part: Stripe's `total`,
+        /// Paddle's `total`.
+        cost: i64,
+    },
+    /// A try to collect it failed.
+    Failed {
+        /// The time of the next try, where the payload names it.
+        next_attempt: Option<Timestamp>,
+    },
+    /// It will not be collected: voided, written off or cancelled.
+    Void,
+}
+
+/// One line of a payment's document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Line {
+    /// Price id; of a Checkout session that shows no lines its payment link (`plink_…`), or the
+    /// session itself.
+    pub price: String,
+    /// Product id, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// The seller's own name of the price (Stripe's `lookup_key`), where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup_key: Option<String>,
+    /// The amount after discounts, in the currency's smallest unit; below 0 for a credit.
+    pub amount: i64,
+    /// The start of the period that it pays for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// The end of that period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// True for something bought once, false for a period of a subscription.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
+    /// The provider's id of the line; of a line that stands for a whole Checkout session, the
+    /// session's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// A refund as one event showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundFact {
+    /// Stripe's refund (`re_…`), Paddle's adjustment (`adj_…`) of the action `refund`.
+    pub refund: ObjectKey,
+    /// How it stands.
+    pub stage: RefundStage,
+    /// The amount, in the currency's smallest unit.
+    pub amount: i64,
+    /// Every id by which the payload links it to a payment.
+    pub ids: BTreeSet<ObjectKey>,
+}
+
+/// The stage of a refund. Of several in one instant the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStage {
+    /// It was asked for, and may still fail.
+    Pending,
+    /// The money was given back: Stripe's `succeeded`, Paddle's `approved`.
+    Succeeded,
+    /// It failed or was cancelled: the seller has the money.
+    Failed,
+}
+
 /// The state of a subscription in one event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFact {
@@ -179,6 +253,8 @@ pub struct SubscriptionFact {
     pub before: Option<SubscriptionState>,
     /// True if the event created or imported the subscription.
     pub created: bool,
+    /// True if the event imported it: it had begun elsewhere.
+    pub imported: bool,
     /// Stripe's `request.id`.
     pub request: Option<String>,
     /// The time of its end, if the payload of a terminal state has it (Stripe's `ended_at`,
@@ -206,6 +282,16 @@ pub struct SubscriptionState {
     pub items_incomplete: bool,
     /// The billing account that pays; `None` where the payload does not name it.
     pub account: Option<ObjectKey>,
+    /// The invoice that the subscription owes or paid last (Stripe's `latest_invoice`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_invoice: Option<String>,
+    /// Why the subscription is paused, as the provider wrote it (Stripe's
+    /// `status_details.paused.subscription.type`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_reason: Option<String>,
+    /// Stripe's test clock (`clock_…`), whose time is the subscription's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_clock: Option<String>,
 }
 
 /// One bought item.
@@ -215,7 +301,10 @@ pub struct Item {
     pub price: String,
     /// Product id (`prod_…`, `pro_…`), where known.
     pub product: Option<String>,
-    /// The quantity; absent on metered items.
+    /// The seller's own name of the price (Stripe's `lookup_key`), where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup_key: Option<String>,
+    /// The quantity; absent on metered items. Of 0 nothing is bought.
     pub quantity: Option<i64>,
 }
 
@@ -286,6 +375,8 @@ impl SubscriptionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStage {
+    /// A payment service suspects fraud (Stripe's early fraud warnings): nothing has been disputed.
+    FraudWarning,
     /// An inquiry: no money has moved.
     Warning,
     /// Money has been taken back; the seller may respond.
