@@ -2,6 +2,8 @@
 
 mod account;
 mod money;
+mod payment;
+mod purchase;
 mod refused;
 mod subscription;
 mod support;
@@ -95,7 +97,7 @@ fn comparable(payload: &Value) -> Reading {
     let mut reading = reading(STRIPE.name, payload);
     if let Meaning::Facts(occurrence) = &mut reading.meaning {
         for fact in &mut occurrence.facts {
-            if let Fact::Disputed { ids, .. } | Fact::Refunded { ids, .. } = fact {
+            if let Fact::Disputed { ids, .. } | Fact::ChargeRefunded { ids, .. } = fact {
                 ids.retain(|key| key.kind != Kind::Invoice);
             }
         }

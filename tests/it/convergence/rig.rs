@@ -33,10 +33,13 @@ pub(crate) fn kind(id: &str) -> Kind {
         "in" => Kind::Invoice,
         "ch" => Kind::Charge,
         "pi" => Kind::PaymentIntent,
+        "cs" => Kind::Session,
         "txn" => Kind::Transaction,
-        "dp" | "du" => Kind::Dispute,
+        "dp" | "du" | "issfr" => Kind::Dispute,
+        "re" => Kind::Refund,
         "adj" => Kind::Adjustment,
         "evt" => Kind::Event,
+        "apikey" => Kind::Other,
         _ => panic!("what is {id}?"),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{Address, Contact, ContactFact, ContactSource, Fact};
 use tollgate::provider::{IgnoreReason, Meaning, Mode, PADDLE, STRIPE};
 
-use super::support::{NEW, facts, load, path_of, reading, test};
+use super::support::{NEW, facts, load, paddle, path_of, reading, test};
 use crate::support::spec::read;
 
 #[test]
@@ -86,7 +86,50 @@ fn a_checkout_names_the_account_and_shows_its_contact() {
         (&account, ContactSource::Secondary)
     );
     assert_eq!(contact.contact.email.as_deref(), Some("ada@example.com"));
-    assert_eq!(facts.len(), 2);
+    let linked = Fact::PaymentLink {
+        ids: [
+            test("cs_test_TgAdasubscription000000000000000001"),
+            test("in_1TgAda000000000000000001"),
+            account,
+        ]
+        .into(),
+    };
+    assert_eq!(facts[2..], [linked], "its subscription is no payment");
+}
+
+#[test]
+fn an_account_with_two_ids_is_one() {
+    let pair = Fact::PaymentLink {
+        ids: [test("cus_TgAda0000000001"), test("acct_buyer")].into(),
+    };
+    for file in [
+        "invoice.paid--renewal",
+        "invoice.payment_failed--renewal",
+        "checkout.session.completed--subscription",
+        "checkout.session.completed--payment",
+        "charge.succeeded--first-payment",
+        "payment_intent.succeeded--first-payment",
+        "charge.refunded--part",
+        "refund.created--part",
+    ] {
+        let mut payload = load(&format!("stripe/{file}{NEW}"));
+        payload["data"]["object"]["customer"] = json!("cus_TgAda0000000001");
+        payload["data"]["object"]["customer_account"] = json!("acct_buyer");
+        let facts = facts(STRIPE.name, &payload);
+        assert!(facts.contains(&pair), "{file}: {facts:?}");
+        let named = |fact: &Fact| format!("{fact:?}").contains("acct_buyer");
+        let named = facts.iter().filter(|fact| named(fact)).count();
+        assert_eq!(named, 1, "{file}: the customer is the account");
+
+        payload["data"]["object"]["customer"] = Value::Null;
+        let facts = self::facts(STRIPE.name, &payload);
+        assert!(!facts.contains(&pair), "{file}");
+        let named = format!("{facts:?}").contains("acct_buyer");
+        assert!(
+            named,
+            "{file}: the account of a customer that has no other id"
+        );
+    }
 }
 
 #[test]
@@ -181,6 +224,50 @@ fn live_and_test_are_kept_apart() {
         };
         assert_eq!(fact.account.to_string(), key, "{mode}");
     }
+}
+
+#[test]
+fn what_paddle_simulates_is_never_live() {
+    let mut payload = load("paddle/subscription.canceled--simulated.json");
+    let real = load("paddle/subscription.canceled--now.json");
+    let mut by_notification = real.clone();
+    by_notification["notification_id"] = payload["notification_id"].clone();
+    payload["notification_id"] = real["notification_id"].clone();
+    for simulated in [payload, by_notification] {
+        let body = simulated.to_string();
+        for (mode, ignored) in [(Mode::Any, false), (Mode::Live, true), (Mode::Test, false)] {
+            let reading = read(PADDLE.name, body.as_bytes(), mode).unwrap();
+            assert!(reading.simulated, "{mode}");
+            assert_eq!(reading.livemode, Some(false), "{mode}");
+            assert!(reading.occurred_at.is_some(), "{mode}");
+            match reading.meaning {
+                Meaning::Ignored(reason) => {
+                    assert_eq!((reason, ignored), (IgnoreReason::Simulated, true), "{mode}");
+                    assert_eq!(reason.code(), Some("simulated"));
+                }
+                Meaning::Facts(said) => {
+                    let Fact::Subscription(fact) = &said.facts[0] else {
+                        panic!("no subscription")
+                    };
+                    let live = fact.subscription.scope.livemode;
+                    assert!(!live && !ignored, "{mode}: kept apart from the real one");
+                }
+            }
+        }
+    }
+    let mut unread = load("paddle/address.created--new.json");
+    unread["event_id"] = json!("ntfsimevt_01ktsim000000000000000002");
+    let unread = read(PADDLE.name, unread.to_string().as_bytes(), Mode::Live).unwrap();
+    assert_eq!(unread.meaning, Meaning::Ignored(IgnoreReason::Simulated));
+    let real = read(PADDLE.name, real.to_string().as_bytes(), Mode::Live).unwrap();
+    assert!(!real.simulated && matches!(real.meaning, Meaning::Facts(_)));
+}
+
+#[test]
+fn an_api_key_that_was_found_in_public_is_told() {
+    let payload = load("paddle/api_key_exposure.created--found.json");
+    let key = paddle("apikey_01ktsel0000000000000000001");
+    assert_eq!(facts(PADDLE.name, &payload), [Fact::KeyExposed { key }]);
 }
 
 #[test]

@@ -1,57 +1,13 @@
-//! Payments, refunds and disputes.
+//! Refunds and disputes.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tollgate::domain::billing::fact::{Contact, ContactFact, ContactSource, DisputeStage, Fact};
+use tollgate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
 use tollgate::domain::id::ObjectKey;
 use tollgate::provider::{IgnoreReason, Meaning, PADDLE, STRIPE};
 
-use super::support::{NEW, OLD, facts, load, paddle, reading, test};
-
-#[test]
-fn an_invoice_says_who_paid_what_with_what() {
-    let account = test("cus_TgAda0000000001");
-    let payment = Fact::PaymentSucceeded {
-        subscription: test("sub_1TgAda000000000000000001"),
-        account: Some(account.clone()),
-    };
-    let contact = Fact::Contact(ContactFact {
-        account: account.clone(),
-        contact: Contact {
-            email: Some("ada@new.example.com".to_owned()),
-            name: Some("Ada Example".to_owned()),
-            ..Contact::default()
-        },
-        before: None,
-        source: ContactSource::Secondary,
-        request: None,
-    });
-    let references = Fact::PaymentLink {
-        ids: [
-            test("in_1TgAda000000000000000002"),
-            test("ch_3TgAda000000000000000002"),
-            test("pi_3TgAda000000000000000002"),
-            account,
-        ]
-        .into(),
-    };
-    let new = load(&format!("stripe/invoice.paid--renewal{NEW}"));
-    assert_eq!(facts(STRIPE.name, &new), [payment.clone(), contact.clone()]);
-    let old = load(&format!("stripe/invoice.paid--renewal{OLD}"));
-    assert_eq!(facts(STRIPE.name, &old), [payment, contact, references]);
-
-    let mut both = new;
-    both["data"]["object"]["subscription"] = json!("sub_other");
-    let Fact::PaymentSucceeded { subscription, .. } = &facts(STRIPE.name, &both)[0] else {
-        panic!("no payment")
-    };
-    assert_eq!(
-        *subscription,
-        test("sub_1TgAda000000000000000001"),
-        "the new place counts first"
-    );
-}
+use super::support::{NEW, OLD, facts, load, paddle, path_of, reading, test};
 
 #[test]
 fn a_dispute_stands_as_its_status_says() {
@@ -89,12 +45,47 @@ fn a_dispute_stands_as_its_status_says() {
 }
 
 #[test]
+fn a_dispute_without_an_id_is_kept_under_its_charge() {
+    let mut payload = load(&format!("stripe/charge.dispute.created--chargeback{OLD}"));
+    payload["data"]["object"]["id"] = Value::Null;
+    let Fact::Disputed { dispute, stage, .. } = &facts(STRIPE.name, &payload)[0] else {
+        panic!("no dispute")
+    };
+    let charge = test("ch_3TgBen000000000000000002");
+    assert_eq!((dispute, *stage), (&charge, DisputeStage::Open));
+    payload["data"]["object"]["charge"] = Value::Null;
+    assert_eq!(path_of(STRIPE.name, &payload), "missing data.object.id");
+}
+
+#[test]
+fn a_suspicion_of_fraud_is_about_its_charge() {
+    for version in [OLD, NEW] {
+        let file = format!("stripe/radar.early_fraud_warning.created--unreported{version}");
+        let ids: BTreeSet<ObjectKey> = [
+            test("ch_3TgBen000000000000000002"),
+            test("pi_3TgBen000000000000000002"),
+        ]
+        .into();
+        let expected = [
+            Fact::Disputed {
+                dispute: test("issfr_1TgBen000000000000000001"),
+                stage: DisputeStage::FraudWarning,
+                ids: ids.clone(),
+            },
+            Fact::PaymentLink { ids },
+        ];
+        assert_eq!(facts(STRIPE.name, &load(&file)), expected, "{version}");
+    }
+}
+
+#[test]
 fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
     let mut payload = load("paddle/adjustment.created--chargeback.json");
     let transaction = paddle("txn_01ktgvs0000000000000000002");
     let ids: BTreeSet<ObjectKey> = [
         transaction.clone(),
         paddle("ctm_01ktgvs0000000000000000001"),
+        paddle("sub_01ktgvs0000000000000000001"),
     ]
     .into();
     let dispute = |stage| {
@@ -105,15 +96,15 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             ids: ids.clone(),
         }]
     };
-    let refunded = |full| {
-        vec![Fact::Refunded {
-            refund: transaction.clone(),
-            part: paddle("adj_01ktgvs0000000000000000003"),
-            full,
+    let refunded = |stage| {
+        vec![Fact::Refunded(RefundFact {
+            refund: paddle("adj_01ktgvs0000000000000000003"),
+            stage,
             amount: 2900,
             ids: ids.clone(),
-        }]
+        })]
     };
+    use RefundStage::{Failed, Pending, Succeeded};
     let cases = [
         (
             "chargeback",
@@ -146,10 +137,12 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             "full",
             dispute(DisputeStage::Won),
         ),
-        ("refund", "approved", "full", refunded(true)),
-        ("refund", "approved", "partial", refunded(false)),
-        ("refund", "pending_approval", "full", vec![]),
-        ("refund", "rejected", "full", vec![]),
+        ("refund", "approved", "full", refunded(Succeeded)),
+        ("refund", "approved", "partial", refunded(Succeeded)),
+        ("refund", "pending_approval", "full", refunded(Pending)),
+        ("refund", "rejected", "full", refunded(Failed)),
+        ("refund", "reversed", "full", refunded(Failed)),
+        ("refund", "hologram", "full", refunded(Pending)),
         ("credit", "approved", "full", vec![]),
         ("credit_reverse", "approved", "full", vec![]),
         ("hologram", "approved", "full", vec![]),
@@ -169,79 +162,82 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
         };
         assert_eq!(got, expected, "{action} {status} {kind}");
     }
-    // Older adjustments say it item by item.
-    let data = &mut payload["data"];
-    data["action"] = json!("refund");
-    data["type"] = Value::Null;
-    assert_eq!(facts(PADDLE.name, &payload), refunded(true));
-    payload["data"]["items"][0]["type"] = json!("partial");
-    assert_eq!(facts(PADDLE.name, &payload), refunded(false));
+    payload["data"]["action"] = json!("refund");
+    payload["data"]["totals"]["total"] = json!("900");
+    let Fact::Refunded(part) = &facts(PADDLE.name, &payload)[0] else {
+        panic!("no refund")
+    };
+    assert_eq!(part.amount, 900);
 }
 
 #[test]
-fn paddles_transactions_say_how_much_was_paid() {
-    let mut payload = load("paddle/transaction.completed--trial-end.json");
-    let charged = |payload: &Value| {
-        let facts = facts(PADDLE.name, payload);
+fn a_refund_stands_as_its_status_says() {
+    use RefundStage::{Failed, Pending, Succeeded};
+    let ids: BTreeSet<ObjectKey> = [
+        test("ch_3TgDee000000000000000001"),
+        test("pi_3TgDee000000000000000001"),
+    ]
+    .into();
+    for kind in [
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "charge.refund.updated",
+    ] {
+        for (status, stage) in [
+            (json!("pending"), Pending),
+            (json!("requires_action"), Pending),
+            (json!("succeeded"), Succeeded),
+            (json!("failed"), Failed),
+            (json!("canceled"), Failed),
+            (json!("hologram"), Pending),
+            (Value::Null, Pending),
+        ] {
+            let mut payload = load(&format!("stripe/refund.created--part{NEW}"));
+            payload["type"] = json!(kind);
+            payload["data"]["object"]["status"] = status;
+            let refund = Fact::Refunded(RefundFact {
+                refund: test("re_3TgDee000000000000000001"),
+                stage,
+                amount: 9000,
+                ids: ids.clone(),
+            });
+            let link = Fact::PaymentLink { ids: ids.clone() };
+            assert_eq!(facts(STRIPE.name, &payload), [refund, link], "{kind}");
+        }
+    }
+    let file = "stripe/refund.created--with-customer--2026-10-28.endive.json";
+    let Fact::Refunded(refund) = &facts(STRIPE.name, &load(file))[0] else {
+        panic!("no refund")
+    };
+    assert!(refund.ids.contains(&test("cus_TgDee0000000001")));
+}
+
+#[test]
+fn a_charge_counts_what_was_given_back_of_it() {
+    let given_back = |payload: &Value| {
+        let facts = facts(STRIPE.name, payload);
         facts.into_iter().find_map(|fact| match fact {
-            Fact::Charged { payment, amount } => Some((payment.id, amount)),
+            Fact::ChargeRefunded { charge, amount, .. } => Some((charge.id, amount)),
             _ => None,
         })
     };
-    let transaction = payload["data"]["id"].as_str().unwrap().to_owned();
-    assert_eq!(charged(&payload), Some((transaction.clone(), 2900)));
-    let totals = &mut payload["data"]["details"]["totals"];
-    totals["grand_total"] = json!("2400");
-    assert_eq!(
-        charged(&payload),
-        Some((transaction.clone(), 2400)),
-        "500 were paid by credit"
-    );
-    payload["data"]["details"]["totals"]["grand_total"] = Value::Null;
-    assert_eq!(
-        charged(&payload),
-        Some((transaction, 2900)),
-        "an older payload"
-    );
-    for unread in [json!(null), json!("much"), json!(7), json!([])] {
-        payload["data"]["details"]["totals"] = json!({ "total": unread });
-        assert_eq!(charged(&payload), None, "{unread} is no amount");
+    let charge = "ch_3TgDee000000000000000001".to_owned();
+    for version in [OLD, NEW] {
+        for (what, amount) in [("part", 9000), ("full", 29_000)] {
+            let payload = load(&format!("stripe/charge.refunded--{what}{version}"));
+            assert_eq!(given_back(&payload), Some((charge.clone(), amount)));
+        }
+        let file = format!("stripe/charge.refunded--authorisation-released{version}");
+        assert_eq!(given_back(&load(&file)), None, "nothing had been paid");
     }
-}
-
-#[test]
-fn a_refund_that_failed_leaves_the_charge_paid() {
-    let mut payload = load(&format!("stripe/refund.created--part{NEW}"));
-    let not_full = |payload: &Value| {
-        facts(STRIPE.name, payload)
-            .iter()
-            .any(|fact| matches!(fact, Fact::Refunded { full: false, refund, .. } if refund.id.starts_with("ch_")))
-    };
-    for (status, expected) in [
-        ("pending", false),
-        ("requires_action", false),
-        ("succeeded", false),
-        ("failed", true),
-        ("canceled", true),
-        ("hologram", false),
-    ] {
-        payload["type"] = json!("refund.updated");
-        payload["data"]["object"]["status"] = json!(status);
-        assert_eq!(not_full(&payload), expected, "{status}");
-    }
-}
-
-#[test]
-fn a_refund_is_full_when_all_of_the_charge_went_back() {
     let mut payload = load(&format!("stripe/charge.refunded--full{NEW}"));
-    let is_full = |payload: &Value| {
-        facts(STRIPE.name, payload)
-            .iter()
-            .any(|fact| matches!(fact, Fact::Refunded { full: true, .. }))
-    };
-    assert!(is_full(&payload));
-    payload["data"]["object"]["amount_refunded"] = json!(28_999);
-    assert!(!is_full(&payload), "a cent is missing");
+    payload["data"]["object"]["amount_captured"] = Value::Null;
+    payload["data"]["object"]["captured"] = Value::Null;
+    let told = Some((charge, 29_000));
+    assert_eq!(given_back(&payload), told, "an older payload");
     payload["data"]["object"]["amount_refunded"] = Value::Null;
-    assert!(is_full(&payload), "the charge says so itself");
+    assert_eq!(given_back(&payload), told, "the charge says so itself");
+    payload["data"]["object"]["captured"] = json!(false);
+    assert_eq!(given_back(&payload), None);
 }

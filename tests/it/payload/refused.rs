@@ -32,9 +32,19 @@ const NEEDED: &str = "
     stripe/checkout.session.completed--subscription
         /data/object/mode                          data.object.mode
         /data/object/customer                      data.object.customer
-    stripe/charge.dispute.created--chargeback
+    stripe/checkout.session.completed--payment
         /data/object/id                            data.object.id
+        /data/object/mode                          data.object.mode
+    stripe/invoice.paid--renewal
+        /data/object/id                            data.object.id
+    stripe/invoice_payment.paid--renewal
+        /data/object/invoice                       data.object.invoice
+    stripe/refund.created--part
+        /data/object/id                            data.object.id
+    stripe/charge.dispute.created--chargeback
         /data/object/status                        data.object.status
+    stripe/radar.early_fraud_warning.created--unreported
+        /data/object/id                            data.object.id
     stripe/charge.refunded--full
         /data/object/id                            data.object.id
     paddle/customer.created--new
@@ -51,7 +61,11 @@ const NEEDED: &str = "
         /data/id                                   data.id
     paddle/adjustment.created--chargeback
         /data/transaction_id                       data.transaction_id
+        /data/customer_id                          data.customer_id
         /data/action                               data.action
+    paddle/adjustment.updated--refund-approved
+        /data/id                                   data.id
+        /data/transaction_id                       data.transaction_id
 ";
 
 #[test]
@@ -96,12 +110,22 @@ const WANTED: &str = r#"
         /data/object/items/data/0/current_period_end 1.5 data.object.items.data[0].current_period_end
         /data/object/cancel_at "soon" data.object.cancel_at
         /data/object/cancel_at_period_end 1 data.object.cancel_at_period_end
+        /data/object/latest_invoice 7 data.object.latest_invoice
+    stripe/invoice.paid--renewal
+        /data/object/total "2900" data.object.total
+        /data/object/lines/data {} data.object.lines.data
+        /data/object/lines/data/0/amount 1.5 data.object.lines.data[0].amount
+        /data/object/lines/data/0/period/end "soon" data.object.lines.data[0].period.end
     paddle/customer.created--new
         /occurred_at 1 occurred_at
         /data [] data
     paddle/subscription.updated--cancel-scheduled
         /data/scheduled_change/effective_at "soon" data.scheduled_change.effective_at
         /data/status 1 data.status
+    paddle/transaction.completed--renewal
+        /data/billing_period/ends_at "soon" data.billing_period.ends_at
+        /data/details/line_items {} data.details.line_items
+        /data/details/line_items/0/quantity "1" data.details.line_items[0].quantity
 "#;
 
 #[test]
@@ -203,6 +227,40 @@ fn a_thin_event_only_names_an_object() {
         };
         let object = scope.key(kind(named), named);
         assert_eq!(said.facts, [Fact::Unfetched { object }], "{payload}");
+    }
+}
+
+#[test]
+fn a_thin_event_is_fetched_only_if_a_snapshot_would_say_something() {
+    let mut payload = load("stripe/v1.customer.subscription.updated--thin.json");
+    for (name, means) in [
+        ("v1.customer.created", true),
+        ("v1.customer.subscription.past_due", true),
+        ("v1.customer.subscription.item_price_changed", true),
+        ("v1.customer.subscription.trial_will_end", false),
+        ("v1.customer.subscription.pending_update_expired", false),
+        ("v1.customer.discount.created", false),
+        ("v1.invoice.paid", true),
+        ("v1.invoice.voided", true),
+        ("v1.invoice.created", false),
+        ("v1.invoice.payment_succeeded", false),
+        ("v1.charge.dispute.closed", true),
+        ("v1.charge.failed", false),
+        ("v1.refund.failed", true),
+        ("v1.billing.meter.error_report_triggered", false),
+        ("v2.core.account.updated", false),
+        ("invoice.paid", false),
+    ] {
+        payload["type"] = json!(name);
+        match reading(STRIPE.name, &payload).meaning {
+            Meaning::Facts(said) => {
+                let only_names = matches!(said.facts[..], [Fact::Unfetched { .. }]);
+                assert!(means && only_names, "{name}");
+            }
+            Meaning::Ignored(reason) => {
+                assert_eq!((means, reason), (false, IgnoreReason::Type), "{name}");
+            }
+        }
     }
 }
 

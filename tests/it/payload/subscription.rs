@@ -119,6 +119,24 @@ fn what_a_subscription_shows_is_read_from_every_place() {
         "a customer of the accounts API"
     );
 
+    let expanded = edit(&|object| {
+        object["latest_invoice"] = json!({"id": object["latest_invoice"], "object": "invoice"});
+        object["test_clock"] = json!({"id": "clock_1", "object": "test_helpers.test_clock"});
+    });
+    let invoice = Some("in_1TgAda000000000000000001");
+    assert_eq!(plain.state.latest_invoice.as_deref(), invoice);
+    assert_eq!(expanded.state.latest_invoice.as_deref(), invoice);
+    assert_eq!(expanded.state.test_clock.as_deref(), Some("clock_1"));
+    assert_eq!((plain.state.test_clock, plain.imported), (None, false));
+
+    let named = edit(&|object| {
+        object["items"]["data"][0]["price"]["lookup_key"] = json!("team_monthly");
+    });
+    assert_eq!(
+        named.state.items[0].lookup_key.as_deref(),
+        Some("team_monthly")
+    );
+
     let unknown = edit(&|object| object["status"] = json!("hologram"));
     assert_eq!(
         unknown.state.status,
@@ -165,6 +183,38 @@ fn an_incomplete_list_of_items_is_reported() {
 }
 
 #[test]
+fn a_paused_subscription_says_why() {
+    let file = "stripe/customer.subscription.paused--by-request--2026-10-28.endive.json";
+    let payload = load(file);
+    let fact = subscription(STRIPE.name, &payload);
+    let before = fact.before.unwrap();
+    assert_eq!(fact.state.status, SubscriptionStatus::Paused);
+    assert_eq!(fact.state.pause_reason.as_deref(), Some("pause_requested"));
+    assert_eq!(before.status, SubscriptionStatus::Active);
+    assert_eq!(before.pause_reason, None);
+    for state in [fact.state, before] {
+        let clock = Some("clock_1TgMia00000000000000001");
+        assert_eq!(state.test_clock.as_deref(), clock);
+        assert_eq!(state.items[0].lookup_key.as_deref(), Some("team_monthly"));
+    }
+}
+
+#[test]
+fn the_invoice_before_is_a_part_of_the_state_before() {
+    for version in [OLD, NEW] {
+        let file = format!("stripe/customer.subscription.updated--renewed{version}");
+        let fact = subscription(STRIPE.name, &load(&file));
+        let (now, before) = (fact.state, fact.before.unwrap());
+        let shown = [&now, &before].map(|state| state.latest_invoice.as_deref());
+        let invoices = [
+            Some("in_1TgAda000000000000000002"),
+            Some("in_1TgAda000000000000000001"),
+        ];
+        assert_eq!(shown, invoices, "{file}");
+    }
+}
+
+#[test]
 fn a_paused_collection_leaves_the_status() {
     let file = format!("stripe/customer.subscription.updated--collection-paused{NEW}");
     let fact = subscription(STRIPE.name, &load(&file));
@@ -202,8 +252,9 @@ fn all_fields_of_a_paddle_subscription_are_read() {
     let fact = subscription(PADDLE.name, &paused);
     assert_eq!(fact.state.cancel_at, None, "a scheduled pause is no end");
 
-    for kind in ["created--active", "imported--moved"] {
+    for (kind, imported) in [("created--active", false), ("imported--moved", true)] {
         let payload = load(&format!("paddle/subscription.{kind}.json"));
-        assert!(subscription(PADDLE.name, &payload).created, "{kind}");
+        let fact = subscription(PADDLE.name, &payload);
+        assert_eq!((fact.created, fact.imported), (true, imported), "{kind}");
     }
 }

@@ -1,8 +1,9 @@
 //! Reading fixtures, whole and changed.
 
 use serde_json::Value;
-use tollgate::domain::billing::fact::{Fact, Item, SubscriptionFact};
+use tollgate::domain::billing::fact::{Fact, Item, Line, PaymentFact, SubscriptionFact};
 use tollgate::domain::id::{ObjectKey, Provider, Scope};
+use tollgate::domain::time::Timestamp;
 use tollgate::provider::{Meaning, Mode, PADDLE, ReadError, Reading, STRIPE};
 
 use crate::convergence::rig::kind;
@@ -34,8 +35,39 @@ pub(super) fn facts(provider: Provider, payload: &Value) -> Vec<Fact> {
 
 pub(super) fn subscription(provider: Provider, payload: &Value) -> SubscriptionFact {
     match &facts(provider, payload)[..] {
-        [Fact::Subscription(fact)] => fact.clone(),
+        // Paddle's first event of a subscription also names its first payment.
+        [Fact::Subscription(fact)] | [Fact::Subscription(fact), Fact::Payment(_)] => fact.clone(),
         other => panic!("not one subscription: {other:?}"),
+    }
+}
+
+pub(super) fn payment(provider: Provider, payload: &Value) -> PaymentFact {
+    let mut facts = facts(provider, payload).into_iter();
+    let payment = facts.find_map(|fact| match fact {
+        Fact::Payment(payment) => Some(payment),
+        _ => None,
+    });
+    payment.unwrap_or_else(|| panic!("no payment: {payload}"))
+}
+
+/// A line of a subscription, with its period and id.
+pub(super) fn line(
+    price: &str,
+    product: &str,
+    amount: i64,
+    period: Option<(&str, &str)>,
+    id: &str,
+) -> Line {
+    let instant = |text| Timestamp::parse(text).unwrap();
+    Line {
+        price: price.to_owned(),
+        product: Some(product.to_owned()),
+        lookup_key: None,
+        amount,
+        start: period.map(|(start, _)| instant(start)),
+        end: period.map(|(_, end)| instant(end)),
+        once: false,
+        id: Some(id.to_owned()),
     }
 }
 
@@ -65,6 +97,7 @@ pub(super) fn item(price: &str, product: &str, quantity: i64) -> Item {
     Item {
         price: price.to_owned(),
         product: Some(product.to_owned()),
+        lookup_key: None,
         quantity: Some(quantity),
     }
 }
