@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod constraint;
+pub mod hand_grant;
 pub mod license;
 pub mod plan;
 pub mod release;

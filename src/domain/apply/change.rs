@@ -129,8 +129,8 @@ pub enum Operation {
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
-        /// The subscription that has it.
-        subscription: ObjectKey,
+        /// The subscription that has it, or the document of the payment that bought it.
+        source: ObjectKey,
     },
     /// A price no longer counts.
     Revoke {
@@ -138,8 +138,8 @@ pub enum Operation {
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
-        /// The subscription that had it.
-        subscription: ObjectKey,
+        /// The subscription that had it, or the document of the payment that had bought it.
+        source: ObjectKey,
     },
     /// The contact changed.
     UpdateContact {
@@ -311,13 +311,13 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
     let granted = to.entitlements.difference(&from.entitlements);
     let revoke = |entitlement: &Entitlement| Operation::Revoke {
         packages: packages(entitlement),
-        price: entitlement.price.clone(),
-        subscription: entitlement.subscription.clone(),
+        price: entitlement.price.price.clone(),
+        source: entitlement.source.clone(),
     };
     let grant = |entitlement: &Entitlement| Operation::Grant {
         packages: packages(entitlement),
-        price: entitlement.price.clone(),
-        subscription: entitlement.subscription.clone(),
+        price: entitlement.price.price.clone(),
+        source: entitlement.source.clone(),
     };
     revoked.map(revoke).chain(granted.map(grant)).collect()
 }

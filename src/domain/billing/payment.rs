@@ -101,6 +101,11 @@ impl<'a> Payments<'a> {
 }
 
 impl Payment<'_> {
+    /// The account that paid.
+    pub fn account(&self) -> Option<&ObjectKey> {
+        self.history.account.as_ref().map(|(_, key)| key)
+    }
+
     /// The subscription that it is about.
     pub fn subscription(&self) -> Option<&ObjectKey> {
         self.history.subscription.as_ref().map(|(_, key)| key)
