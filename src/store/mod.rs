@@ -58,7 +58,7 @@ pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
 pub use customer::{CustomerFilter, Match};
 pub use event::{EventFilter, EventRecord};
 pub use flag::FlagFilter;
-pub use grant::HandGrant;
+pub use grant::GivenGrant;
 pub use held::LockMode;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
@@ -66,7 +66,7 @@ pub use license::LicenseFilter;
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use package::NamedPackage;
 pub use page::{Listed, Window};
-pub use plan::{Plan, PlanSource};
+pub use plan::{PlanSource, StoredPlan};
 pub use subscription::OwnedSubscription;
 
 use crate::domain::id::AppSlug;

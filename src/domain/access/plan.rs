@@ -55,25 +55,27 @@ pub struct Price {
 }
 
 impl Price {
-    /// Returns the plan: that of the price, else of the product, else of the lookup key. `None` if
+    /// Returns the plan and its id: that of the price, else of the product, else of the lookup key. `None` if
     /// none of them has one, which is a set-up mistake and raises a flag.
-    pub fn plan<'a>(&self, provider: Provider, plans: &'a Plans) -> Option<&'a Plan> {
-        let plan = |id: &String| plans.get(&(provider, id.clone()));
-        plan(&self.price)
-            .or_else(|| self.product.as_ref().and_then(plan))
-            .or_else(|| self.lookup_key.as_ref().and_then(plan))
+    pub fn plan<'a>(
+        &self,
+        provider: Provider,
+        plans: &'a Plans,
+    ) -> Option<(&'a String, &'a Plan)> {
+        let ids = [
+            Some(&self.price),
+            self.product.as_ref(),
+            self.lookup_key.as_ref(),
+        ];
+        let mut ids = ids.into_iter().flatten();
+        let ((_, id), plan) = ids.find_map(|id| plans.get_key_value(&(provider, id.clone())))?;
+        Some((id, plan))
     }
 
     /// True if the price has a plan that has any effect here.
     pub fn buys(&self, provider: Provider, plans: &Plans) -> bool {
-        self.plan(provider, plans).is_some_and(Plan::buys)
-    }
-
-    /// Returns the ids of which one may have a plan.
-    pub fn ids(&self) -> impl Iterator<Item = &String> {
-        [Some(&self.price), self.product.as_ref(), self.lookup_key.as_ref()]
-            .into_iter()
-            .flatten()
+        let plan = self.plan(provider, plans);
+        plan.is_some_and(|(_, plan)| plan.buys())
     }
 }
 
@@ -97,15 +99,18 @@ impl From<&Line> for Price {
     }
 }
 
-/// A price that gives a customer something now. Its packages are looked up on reading, so that a
-/// changed plan takes effect at once for everybody.
+/// A price that gives a customer something now. The packages of its plan are looked up on reading,
+/// so that they change at once for everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Entitlement {
     /// The provider that bills.
     pub provider: Provider,
-    /// The price.
-    #[serde(flatten)]
-    pub price: Price,
+    /// Price id.
+    pub price: String,
+    /// The id of its plan, which is that of the price, the product or the lookup key. `None`: it has
+    /// no plan and grants nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// The source: the subscription that includes the price, or the document of the payment by
     /// which it was bought once.
     pub source: ObjectKey,
@@ -116,6 +121,7 @@ pub struct Entitlement {
 
 /// Returns the packages that an entitlement buys; `None` if its price has no plan.
 pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [PackageGrant]> {
-    let plan = entitlement.price.plan(entitlement.provider, plans)?;
+    let id = entitlement.plan.clone()?;
+    let plan = plans.get(&(entitlement.provider, id))?;
     Some(&plan.packages)
 }

@@ -237,8 +237,8 @@ pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) ->
     }
     operations.extend(entitlement_changes(from, to, plans));
     operations.extend(status_change(from, to));
-    let flags = before.map(|row| row.flags(plans)).unwrap_or_default();
-    operations.extend(flag_changes(&flags, &after.flags(plans)));
+    let flags = before.map(|row| row.flags()).unwrap_or_default();
+    operations.extend(flag_changes(&flags, &after.flags()));
     in_row(&after.id, operations)
 }
 
@@ -311,12 +311,12 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
     let granted = to.entitlements.difference(&from.entitlements);
     let revoke = |entitlement: &Entitlement| Operation::Revoke {
         packages: packages(entitlement),
-        price: entitlement.price.price.clone(),
+        price: entitlement.price.clone(),
         source: entitlement.source.clone(),
     };
     let grant = |entitlement: &Entitlement| Operation::Grant {
         packages: packages(entitlement),
-        price: entitlement.price.price.clone(),
+        price: entitlement.price.clone(),
         source: entitlement.source.clone(),
     };
     revoked.map(revoke).chain(granted.map(grant)).collect()

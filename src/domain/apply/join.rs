@@ -298,6 +298,7 @@ impl WorkingSet {
             subscription.account = payer;
             self.changed.subscriptions.insert(key.clone());
             if moved {
+                disturbed.disputes = true;
                 let own = |payment: &&Payment| payment.subscription.as_ref() == Some(key);
                 let own: Vec<_> = self.payments.values().filter(own).collect();
                 let own: Vec<_> = own.into_iter().map(|payment| payment.key.clone()).collect();

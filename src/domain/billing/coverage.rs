@@ -54,8 +54,8 @@ impl Coverage {
 
     /// Returns each paid price with the moment until which it is paid.
     pub fn paid_until(&self) -> impl Iterator<Item = (&Price, Timestamp)> {
-        let last = |(price, periods)| Some((price, Periods::last(periods)?.1));
-        self.periods.iter().filter_map(last)
+        let periods = self.periods.iter();
+        periods.filter_map(|(price, periods)| Some((price, periods.last()?.1)))
     }
 
     /// Returns the time between two moments that any price is paid for.

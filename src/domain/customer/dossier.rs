@@ -337,7 +337,8 @@ impl<'a> Dossier<'a> {
             let Some(key) = &source.key else { continue };
             let entitlement = |price: &Price, until| Entitlement {
                 provider: key.scope.provider,
-                price: price.clone(),
+                price: price.price.clone(),
+                plan: (price.plan(key.scope.provider, self.plans)).map(|(id, _)| id.clone()),
                 source: key.clone(),
                 until,
             };

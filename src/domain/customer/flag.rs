@@ -13,7 +13,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
-use crate::domain::access::plan::{Plans, grants};
 use crate::domain::id::{CustomerId, IdError, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -242,16 +241,14 @@ impl FromStr for FlagId {
     }
 }
 
-/// Returns the flags for prices that count and have no plan. Not a part of the derivation, so that
-/// a new plan takes effect at once without rederiving anybody.
-pub fn unmapped(entitlements: &BTreeSet<Entitlement>, plans: &Plans) -> BTreeSet<Flag> {
-    let missing = |entitlement: &&Entitlement| grants(plans, entitlement).is_none();
+/// Returns the flags for prices without a plan.
+pub fn unmapped(entitlements: &BTreeSet<Entitlement>) -> BTreeSet<Flag> {
     entitlements
         .iter()
-        .filter(missing)
+        .filter(|entitlement| entitlement.plan.is_none())
         .map(|entitlement| Flag {
             kind: FlagKind::UnmappedPrice,
-            subject: entitlement.price.price.clone(),
+            subject: entitlement.price.clone(),
             at: None,
         })
         .collect()

@@ -136,7 +136,7 @@ impl Source {
             if !seen.insert(price.price.clone()) {
                 continue;
             }
-            let plan = price.plan(provider, plans);
+            let plan = price.plan(provider, plans).map(|(_, plan)| plan);
             let unmapped = (plan.is_none() && !is_mapped).then(|| {
                 // Of a Checkout session that shows no lines the session is what to look at.
                 let of_session = matches!(payment.key.kind, Kind::Session | Kind::PaymentIntent);
