@@ -32,7 +32,7 @@ record! {
 }
 
 /// Everything that is granted to some customers, and the releases it covers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Granted {
     /// Grants by hand, by customer.
     pub by_hand: BTreeMap<CustomerId, Vec<GivenGrant>>,
@@ -40,15 +40,17 @@ pub struct Granted {
     pub plans: Plans,
     /// Releases of the packages that are granted to a date.
     pub releases: Vec<Release>,
+    /// The local clock at that time: grants by hand can run out.
+    pub now: Timestamp,
 }
 
 impl Granted {
     /// Everything that gives a customer packages now: by hand, and by plans.
-    pub fn of(&self, customer: &Customer, now: Timestamp) -> Vec<LiveGrant> {
+    pub fn of(&self, customer: &Customer) -> Vec<LiveGrant> {
         let derived = &customer.derived;
         let by_hand = self.by_hand.get(&customer.id).into_iter().flatten();
         let by_hand =
-            by_hand.filter_map(|it| LiveGrant::of_hand(&it.grant, it.created_at, derived, now));
+            by_hand.filter_map(|it| LiveGrant::of_hand(&it.grant, it.created_at, derived, self.now));
         let by_plans = derived.entitlements.iter();
         let by_plans = by_plans.flat_map(|it| LiveGrant::of_price(it, &self.plans, derived));
         by_hand.chain(by_plans).collect()
@@ -106,11 +108,12 @@ impl Tx {
             by_hand,
             plans,
             releases: Vec::new(),
+            now,
         };
         let packages: BTreeSet<String> = customers
             .iter()
             .filter(|customer| customer.derived.needs_releases())
-            .flat_map(|customer| granted.of(customer, now))
+            .flat_map(|customer| granted.of(customer))
             .filter(|live| live.until.is_some())
             .map(|live| live.grant.package)
             .collect();

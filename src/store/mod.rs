@@ -40,7 +40,6 @@ mod schema;
 pub mod secret;
 mod sqlite;
 mod stats;
-mod subscription;
 mod token;
 mod tx;
 pub mod usage;
@@ -67,7 +66,6 @@ pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use package::NamedPackage;
 pub use page::{Listed, Window};
 pub use plan::{PlanSource, StoredPlan};
-pub use subscription::OwnedSubscription;
 
 use crate::domain::id::AppSlug;
 pub use driver::Claim;

@@ -51,6 +51,17 @@ pub struct StoredPlan {
     pub updated_at: Timestamp,
 }
 
+impl StoredPlan {
+    /// Returns what the price buys.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            packages: self.packages.clone(),
+            counts: self.counts,
+            updates: self.updates,
+        }
+    }
+}
+
 record! {
     impl StoredPlan from "plans" {
         provider, price_id, packages, counts, updates, source, updated_at
@@ -289,13 +300,6 @@ impl Tx {
 fn map_of(plans: Vec<StoredPlan>) -> Plans {
     plans
         .into_iter()
-        .map(|it| {
-            let plan = Plan {
-                packages: it.packages,
-                counts: it.counts,
-                updates: it.updates,
-            };
-            ((it.provider, it.price_id), plan)
-        })
+        .map(|it| ((it.provider, it.price_id.clone()), it.plan()))
         .collect()
 }

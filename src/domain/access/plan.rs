@@ -19,7 +19,7 @@ pub struct PackageGrant {
 }
 
 /// What a price buys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The packages. Empty: the price is known and buys nothing here.
     pub packages: Vec<PackageGrant>,
