@@ -170,6 +170,9 @@ fn unread(reason: IgnoreReason) -> Option<EventError> {
         IgnoreReason::LivemodeMismatch => {
             "a live event signed with a test secret, or the reverse; nothing was applied"
         }
+        IgnoreReason::Simulated => {
+            "a simulated event signed with a live secret; it may carry real ids, so nothing was applied"
+        }
     };
     reason.code().map(|code| event_error(code, detail))
 }

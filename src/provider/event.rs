@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::reading::ReadError;
 use crate::domain::billing::fact::Fact;
 use crate::domain::id::Scope;
+use crate::domain::time::Timestamp;
 
 /// An event type that is read.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,8 @@ pub(super) use event_types;
 pub(super) struct Event<'a> {
     /// The provider's name for its type.
     pub(super) type_name: &'a str,
+    /// When it happened by the provider's clock.
+    pub(super) at: Timestamp,
     /// Within what the ids in it are unique.
     pub(super) scope: Scope,
     /// The object as it was when the event was made.

@@ -146,6 +146,12 @@ impl<'a> Fields<'a> {
         self.at(place)?.as_str()?.parse().ok()
     }
 
+    /// The object at a place; `None` if there is none.
+    pub(super) fn object(&self, place: &str) -> Option<Self> {
+        let value = self.at(place).filter(|value| value.is_object())?;
+        Some(Self::new(value, format!("{}.{place}", self.path)))
+    }
+
     /// The members of a list; `None` if there is no list.
     pub(super) fn list(&self, place: &str) -> Result<Option<Vec<Fields<'a>>>, ReadError> {
         let Some(value) = self.at(place) else {

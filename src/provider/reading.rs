@@ -10,11 +10,14 @@ pub struct Reading {
     /// When it happened by the provider's clock; `None` if an ignored payload does not say.
     pub occurred_at: Option<Timestamp>,
     /// Live or not, as the payload (Stripe) or the secret's mode (Paddle) says; `None` if neither
-    /// does. Facts count an unsaid one as live.
+    /// does. Facts count an unsaid one as live. Never live if it was [simulated](Self::simulated).
     pub livemode: Option<bool>,
     /// Stripe Connect's account (`acct_…`) that the event concerns, if it is not the endpoint's
     /// own.
     pub connected: Option<String>,
+    /// True if the provider only simulated it (Paddle's webhook simulator). It may carry ids of real
+    /// objects, so it counts as a test event.
+    pub simulated: bool,
     /// The meaning.
     pub meaning: Meaning,
 }
@@ -44,11 +47,13 @@ impl Meaning {
 pub enum IgnoreReason {
     /// Its type is not read.
     Type,
-    /// Its type is read, but this one is about no subscription: a one-off sale, a first payment,
-    /// a part of a charge or a pending refund.
+    /// Its type is read, but this one says nothing that access depends on: a credit, a draft without
+    /// a customer, or a checkout that only saves a card.
     Content,
     /// Live at a test secret, or the reverse.
     LivemodeMismatch,
+    /// Simulated by the provider, at a live secret.
+    Simulated,
 }
 
 impl IgnoreReason {
@@ -57,6 +62,7 @@ impl IgnoreReason {
         match self {
             Self::Type | Self::Content => None,
             Self::LivemodeMismatch => Some("livemode_mismatch"),
+            Self::Simulated => Some("simulated"),
         }
     }
 }

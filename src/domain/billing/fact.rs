@@ -76,6 +76,11 @@ pub enum Fact {
         /// The object, or the event itself if it names none.
         object: ObjectKey,
     },
+    /// A secret API key of the seller was found in public (Paddle).
+    KeyExposed {
+        /// The key (`apikey_…`).
+        key: ObjectKey,
+    },
 }
 
 impl Fact {

@@ -1,28 +1,19 @@
 //! Adjustments: refunds and disputes.
 //! <https://developer.paddle.com/api-reference/adjustments/overview>
 
+use std::collections::BTreeSet;
+
 use super::super::event::Event;
 use super::super::reading::ReadError;
-use crate::domain::billing::fact::{DisputeStage, Fact};
+use crate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
 use crate::domain::id::{Kind, ObjectKey};
 
-/// `adjustment.created`, `adjustment.updated`. Credits and refunds that are not approved (yet)
-/// say nothing.
+/// `adjustment.created`, `adjustment.updated`. Credits say nothing: no money goes back.
 pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let adjustment = event.need_key(Kind::Adjustment, "id")?;
     let action = event.object.need_word("action")?;
     let status = event.object.word("status")?;
     let stage = match (action, status) {
-        ("refund", Some("approved")) => {
-            let [transaction, account] = ids(event)?;
-            return Ok(vec![Fact::Refunded {
-                refund: transaction.clone(),
-                part: adjustment,
-                full: is_full(event)?,
-                amount: event.object.amount("totals.total").unwrap_or_default(),
-                ids: [transaction, account].into(),
-            }]);
-        }
+        ("refund", status) => return refund(event, status).map(|fact| vec![fact]),
         // The reversal is another adjustment, upon which this one may be updated too: it must
         // not open the dispute again.
         ("chargeback" | "chargeback_warning", Some("reversed"))
@@ -33,32 +24,34 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         ("chargeback_warning", _) => DisputeStage::Warning,
         _ => return Ok(Vec::new()),
     };
-    let [transaction, account] = ids(event)?;
-    let dispute = transaction.clone();
     Ok(vec![Fact::Disputed {
-        dispute,
+        dispute: event.need_key(Kind::Transaction, "transaction_id")?,
         stage,
-        ids: [transaction, account].into(),
+        ids: ids(event)?,
     }])
 }
 
-/// Returns true if the whole transaction was refunded. Older adjustments say so only item by item.
-fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
-    if let Some(kind) = event.object.word("type")? {
-        return Ok(kind == "full");
-    }
-    let items = event.object.list("items")?.unwrap_or_default();
-    let mut full = !items.is_empty();
-    for item in items {
-        full &= item.word("type")? == Some("full");
-    }
-    Ok(full)
+fn refund(event: &Event<'_>, status: Option<&str>) -> Result<Fact, ReadError> {
+    let stage = match status {
+        Some("approved") => RefundStage::Succeeded,
+        Some("rejected" | "reversed") => RefundStage::Failed,
+        // `pending_approval`; and what nobody here knows yet has given nothing back.
+        _ => RefundStage::Pending,
+    };
+    Ok(Fact::Refunded(RefundFact {
+        refund: event.need_key(Kind::Adjustment, "id")?,
+        stage,
+        amount: event.object.amount("totals.total").unwrap_or_default(),
+        ids: ids(event)?,
+    }))
 }
 
 /// An adjustment always names its transaction and its customer.
-fn ids(event: &Event<'_>) -> Result<[ObjectKey; 2], ReadError> {
-    Ok([
+fn ids(event: &Event<'_>) -> Result<BTreeSet<ObjectKey>, ReadError> {
+    let mut ids = BTreeSet::from([
         event.need_key(Kind::Transaction, "transaction_id")?,
         event.need_key(Kind::Account, "customer_id")?,
-    ])
+    ]);
+    ids.extend(event.key(Kind::Subscription, "subscription_id")?);
+    Ok(ids)
 }

@@ -2,13 +2,15 @@
 //!
 //! An archived customer keeps what was paid for, and customers cannot be deleted. Addresses
 //! belong to payments, not to people, and are ignored. Payloads do not say whether they are live;
-//! the mode of the secret does. Only `occurred_at` orders: an entity's `updated_at` runs
-//! backwards, and can be in the year 1.
+//! the mode of the secret does, except that what the simulator sends is never live. Only
+//! `occurred_at` orders: an entity's `updated_at` runs backwards, and can be in the year 1.
 //!
 //! Fields and types: <https://developer.paddle.com/webhooks/overview>.
 
 mod adjustment;
 mod customer;
+mod line;
+mod security;
 mod subscription;
 mod transaction;
 
@@ -64,18 +66,19 @@ const TYPES: &[EventType] = event_types! {
     "subscription.paused" "at-period-end" => subscription::changed, "a subscription pauses";
     "subscription.resumed" "by-customer" => subscription::changed, "a paused subscription goes on";
     "subscription.canceled" "at-period-end" => subscription::changed, "a subscription has ended";
-    "transaction.completed" "renewal" => transaction::completed, "a subscription was paid";
-    "transaction.payment_failed" "renewal" => transaction::failed, "a renewal failed";
-    "transaction.past_due" "renewal" => transaction::failed, "a renewal failed";
+    "transaction.completed" "renewal" => transaction::paid, "a transaction was paid, and what for";
+    "transaction.paid" "first-checkout" => transaction::paid, "a transaction was paid, and what for";
+    "transaction.payment_failed" "renewal" => transaction::failed, "a try to collect a transaction failed";
+    "transaction.past_due" "renewal" => transaction::failed, "a try to collect a transaction failed";
+    "transaction.canceled" "by-seller" => transaction::canceled, "a transaction will not be collected";
+    "transaction.billed" "renewal" => transaction::known, "a transaction exists, and what for";
+    "transaction.updated" "first-checkout" => transaction::known, "whose a transaction is, and what for";
+    "transaction.revised" "tax-number" => transaction::known, "whose a transaction is, and what for";
     "transaction.created" "renewal" => transaction::named, "which ids belong together";
     "transaction.ready" "first-checkout" => transaction::named, "which ids belong together";
-    "transaction.billed" "renewal" => transaction::named, "which ids belong together";
-    "transaction.paid" "first-checkout" => transaction::named, "which ids belong together";
-    "transaction.canceled" => transaction::named, "which ids belong together";
-    "transaction.updated" "first-checkout" => transaction::named, "which ids belong together";
-    "transaction.revised" => transaction::named, "which ids belong together";
     "adjustment.created" "chargeback" => adjustment::changed, "a refund or a dispute";
     "adjustment.updated" "refund-approved" => adjustment::changed, "a refund or a dispute";
+    "api_key_exposure.created" "found" => security::exposed, "one of the seller's API keys is public";
 };
 
 fn head_of(text: &str) -> Result<EventHead, PayloadError> {
@@ -93,13 +96,23 @@ fn head_of(text: &str) -> Result<EventHead, PayloadError> {
 /// Says what a notification means. `text` is a JSON object.
 fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = head::parse(text)?;
-    let livemode = mode.livemode();
+    let simulated = envelope.is_simulated();
+    let livemode = if simulated {
+        Some(false)
+    } else {
+        mode.livemode()
+    };
     let mut reading = Reading {
         occurred_at: envelope.occurred_at(),
         livemode,
         connected: None,
+        simulated,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
+    if simulated && mode == Mode::Live {
+        reading.meaning = Meaning::Ignored(IgnoreReason::Simulated);
+        return Ok(reading);
+    }
     let Some(reader) = PADDLE.reader(event_type) else {
         return Ok(reading);
     };
@@ -113,6 +126,7 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
     };
     let facts = reader(&Event {
         type_name: event_type,
+        at,
         scope,
         object: Fields::new(&data, "data"),
         previous: None,
@@ -138,12 +152,23 @@ impl Event<'_> {
 /// The envelope of the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    event_id: Option<Value>,
+    notification_id: Option<Value>,
     occurred_at: Option<Value>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
 impl Envelope<'_> {
+    /// True for what the webhook simulator sends: <https://developer.paddle.com/webhooks/test-webhooks>.
+    fn is_simulated(&self) -> bool {
+        let begins = |id: &Option<Value>, with: &str| {
+            let id = id.as_ref().and_then(Value::as_str);
+            id.is_some_and(|id| id.starts_with(with))
+        };
+        begins(&self.event_id, "ntfsimevt_") || begins(&self.notification_id, "ntfsim")
+    }
+
     fn occurred_at(&self) -> Option<Timestamp> {
         Timestamp::parse(self.occurred_at.as_ref()?.as_str()?)
     }

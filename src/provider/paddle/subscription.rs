@@ -7,7 +7,7 @@ use super::super::event::Event;
 use super::super::fields::Fields;
 use super::super::reading::ReadError;
 use crate::domain::billing::fact::{
-    Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
+    Fact, Item, PaymentFact, PaymentStep, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
 use crate::domain::id::Kind;
 use crate::domain::time::Timestamp;
@@ -31,18 +31,41 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         collection_paused: false,
         items_incomplete: false,
         account: Some(event.need_key(Kind::Account, "customer_id")?),
+        latest_invoice: None,
+        pause_reason: None,
+        test_clock: None,
     };
-    Ok(vec![Fact::Subscription(SubscriptionFact {
+    let imported = event.type_name == "subscription.imported";
+    let created = imported || event.type_name == "subscription.created";
+    let mut facts = vec![Fact::Subscription(SubscriptionFact {
         subscription,
         state,
         before: None,
-        created: matches!(
-            event.type_name,
-            "subscription.created" | "subscription.imported"
-        ),
+        created,
+        imported,
         request: None,
         ended_at,
-    })])
+    })];
+    if created {
+        facts.extend(first_payment(event)?);
+    }
+    Ok(facts)
+}
+
+/// The transaction that the subscription began with, which may name neither it nor the customer.
+fn first_payment(event: &Event<'_>) -> Result<Option<Fact>, ReadError> {
+    let Some(document) = event.key(Kind::Transaction, "transaction_id")? else {
+        return Ok(None);
+    };
+    Ok(Some(Fact::Payment(PaymentFact {
+        document,
+        account: event.key(Kind::Account, "customer_id")?,
+        subscription: event.key(Kind::Subscription, "id")?,
+        reason: None,
+        step: PaymentStep::Known,
+        lines: Vec::new(),
+        lines_incomplete: false,
+    })))
 }
 
 /// Pauses and resumptions can be scheduled too; they show when they come.
@@ -71,6 +94,7 @@ fn item(fields: &Fields<'_>) -> Result<Item, ReadError> {
         product: fields
             .id(&["price.product_id", "product"])?
             .map(str::to_owned),
+        lookup_key: None,
         quantity: fields.integer("quantity")?,
     })
 }

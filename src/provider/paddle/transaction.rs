@@ -1,50 +1,60 @@
-//! Transactions: whether a subscription was paid.
+//! Transactions: what was billed, and how far it is paid.
 //! <https://developer.paddle.com/webhooks/transactions/transaction-completed>
 //!
 //! `customer_id` and `subscription_id` are null on drafts, and the latter until the subscription
-//! exists: a first checkout that fails touches nobody's access.
+//! exists; a later event, or the subscription's first, names them.
 
 use super::super::event::Event;
 use super::super::reading::ReadError;
-use crate::domain::billing::fact::Fact;
+use super::line;
+use crate::domain::billing::fact::{Fact, PaymentFact, PaymentStep};
 use crate::domain::id::Kind;
 
-/// `transaction.completed`. There is no "recovered" event: this, after a failure, is one.
-pub(super) fn completed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.key(Kind::Account, "customer_id")?;
-    let payment = event.key(Kind::Subscription, "subscription_id")?;
-    let payment = payment.map(|subscription| Fact::PaymentSucceeded {
-        subscription,
-        account,
-    });
-    Ok(payment.into_iter().chain(named(event)?).collect())
+/// `transaction.completed`, `.paid`.
+pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let money = event.object.amount("details.totals.grand_total");
+    let cost = event.object.amount("details.totals.total");
+    let step = PaymentStep::Paid {
+        money: money.or(cost).unwrap_or_default(),
+        cost: cost.or(money).unwrap_or_default(),
+    };
+    read(event, step)
 }
 
-/// `transaction.payment_failed`, `transaction.past_due`.
+/// `transaction.payment_failed`, `.past_due`.
 pub(super) fn failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let account = event.key(Kind::Account, "customer_id")?;
-    let payment = event.key(Kind::Subscription, "subscription_id")?;
-    let payment = payment.map(|subscription| Fact::PaymentFailed {
-        subscription,
-        account,
-    });
-    Ok(payment.into_iter().chain(named(event)?).collect())
+    read(event, PaymentStep::Failed { next_attempt: None })
 }
 
-/// The other types: whose transaction it is, and how much was to be paid after credits.
+/// `transaction.canceled`.
+pub(super) fn canceled(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    read(event, PaymentStep::Void)
+}
+
+/// `transaction.billed`, and `.updated` and `.revised`, which come for any change.
+pub(super) fn known(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    read(event, PaymentStep::Known)
+}
+
+/// `transaction.created`, `.ready`: drafts, of which only their customer is of use.
 pub(super) fn named(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let transaction = event.need_key(Kind::Transaction, "id")?;
-    let Some(account) = event.key(Kind::Account, "customer_id")? else {
-        return Ok(Vec::new());
-    };
-    let totals = ["details.totals.grand_total", "details.totals.total"];
-    let amount = totals.iter().find_map(|place| event.object.amount(place));
-    let charged = amount.map(|amount| Fact::Charged {
-        payment: transaction.clone(),
-        amount,
-    });
-    let references = Fact::PaymentLink {
+    let account = event.key(Kind::Account, "customer_id")?;
+    let linked = account.map(|account| Fact::PaymentLink {
         ids: [transaction, account].into(),
-    };
-    Ok([references].into_iter().chain(charged).collect())
+    });
+    Ok(linked.into_iter().collect())
+}
+
+fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
+    let payment = Fact::Payment(PaymentFact {
+        document: event.need_key(Kind::Transaction, "id")?,
+        account: event.key(Kind::Account, "customer_id")?,
+        subscription: event.key(Kind::Subscription, "subscription_id")?,
+        reason: event.object.word("origin")?.map(str::to_owned),
+        step,
+        lines: line::all(event, step)?,
+        lines_incomplete: false,
+    });
+    Ok([payment].into_iter().chain(named(event)?).collect())
 }

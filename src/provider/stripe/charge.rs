@@ -1,7 +1,7 @@
 //! Money ids that belong together, refunds and disputes.
 //!
 //! From 2025-03-31 on nothing in a dispute or a charge leads to the invoice or the subscription,
-//! so what ids other events named together is the only way to the account:
+//! so what ids other events named together is the only way to the payment:
 //! <https://docs.stripe.com/changelog/basil>.
 
 use std::collections::BTreeSet;
@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use super::super::event::Event;
 use super::super::reading::ReadError;
 use super::links::{keys, link};
-use crate::domain::billing::fact::{DisputeStage, Fact};
+use crate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
 use crate::domain::id::{Kind, ObjectKey};
 
 /// `charge.succeeded`. <https://docs.stripe.com/api/charges/object>
 pub(super) fn succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    Ok(link(of_charge(event)?).into_iter().collect())
+    linked(event, of_charge(event)?)
 }
 
 /// `payment_intent.succeeded`. Before 2022-11-15 the intent listed its charges.
@@ -27,73 +27,78 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
             ("id", Kind::PaymentIntent),
             ("latest_charge", Kind::Charge),
             ("invoice", Kind::Invoice),
-            ("customer", Kind::Account),
         ],
     )?;
     for charge in event.object.list("charges.data")?.unwrap_or_default() {
         let id = charge.id(&["id"])?;
         ids.extend(id.map(|id| event.scope.key(Kind::Charge, id)));
     }
-    Ok(link(ids).into_iter().collect())
+    ids.extend(event.account()?);
+    linked(event, ids)
 }
 
-/// `charge.refunded`, which also comes for parts of a charge: then only its ids count.
+/// `charge.refunded`: the charge counts its refunds itself. A charge that was only authorised, and
+/// is released, says so too; nothing was paid then, so nothing was given back.
 pub(super) fn refunded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
     let charge = event.scope.key(Kind::Charge, object.need_id(&["id"])?);
     let ids = of_charge(event)?;
-    let full = match (
-        object.integer("amount_refunded")?,
-        object.integer("amount")?,
-    ) {
-        (Some(refunded), Some(amount)) => refunded >= amount && amount > 0,
-        _ => object.flag("refunded")?,
+    let captured = object.at("captured").is_none() || object.flag("captured")?;
+    let captured = captured && object.integer("amount_captured")? != Some(0);
+    let amount = match object.integer("amount_refunded")? {
+        None if object.flag("refunded")? => object.integer("amount")?,
+        amount => amount,
     };
-    let mut facts = Vec::new();
-    if full {
-        facts.push(of_whole_charge(charge, full, &ids));
-    }
-    facts.extend(link(ids));
-    Ok(facts)
+    let refunded = amount
+        .filter(|_| captured)
+        .map(|amount| Fact::ChargeRefunded {
+            charge,
+            amount,
+            ids: ids.clone(),
+        });
+    Ok(refunded.into_iter().chain(linked(event, ids)?).collect())
 }
 
-/// `refund.created`, `.updated`, `.failed` and `charge.refund.updated`. A refund does not say
-/// how much of the charge has gone back; `charge.refunded` does, for the same change. Only of a
-/// refund that failed nothing else tells: the money came back to the seller.
+/// `refund.created`, `.updated`, `.failed` and `charge.refund.updated`. That a refund failed, only
+/// it tells: the money came back to the seller.
 /// <https://docs.stripe.com/api/refunds/object#refund_object-status>
 pub(super) fn refund(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let ids = keys(
+    let object = &event.object;
+    let refund = event.scope.key(Kind::Refund, object.need_id(&["id"])?);
+    let stage = match object.word("status")? {
+        Some("succeeded") => RefundStage::Succeeded,
+        Some("failed" | "canceled") => RefundStage::Failed,
+        // `pending`, `requires_action`; and what nobody here knows yet has given nothing back.
+        _ => RefundStage::Pending,
+    };
+    let mut ids = keys(
         event,
         &[
             ("charge", Kind::Charge),
             ("payment_intent", Kind::PaymentIntent),
-            ("customer", Kind::Account),
         ],
     )?;
-    let failed = matches!(event.object.word("status")?, Some("failed" | "canceled"));
-    let charge = event.object.id(&["charge"])?.filter(|_| failed);
-    let charge = charge.map(|id| of_whole_charge(event.scope.key(Kind::Charge, id), false, &ids));
-    Ok(charge.into_iter().chain(link(ids)).collect())
-}
-
-/// How the charge as a whole stands; it counts its refunds itself.
-fn of_whole_charge(charge: ObjectKey, full: bool, ids: &BTreeSet<ObjectKey>) -> Fact {
-    Fact::Refunded {
-        part: charge.clone(),
-        refund: charge,
-        full,
-        amount: 0,
+    ids.extend(event.account()?);
+    let refund = Fact::Refunded(RefundFact {
+        refund,
+        stage,
+        amount: object.integer("amount")?.unwrap_or_default(),
         ids: ids.clone(),
-    }
+    });
+    Ok([refund].into_iter().chain(linked(event, ids)?).collect())
 }
 
-/// `charge.dispute.*`: the status says how it stands, whichever event brings it.
+/// `charge.dispute.*`: the status says how it stands, whichever event brings it. Old payloads have
+/// no id of the dispute, only its charge.
 /// <https://docs.stripe.com/api/disputes/object#dispute_object-status>
 pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let dispute = event
-        .scope
-        .key(Kind::Dispute, event.object.need_id(&["id"])?);
-    let stage = match event.object.need_word("status")? {
+    let object = &event.object;
+    let dispute = match (object.id(&["id"])?, object.id(&["charge"])?) {
+        (Some(id), _) => event.scope.key(Kind::Dispute, id),
+        (None, Some(charge)) => event.scope.key(Kind::Charge, charge),
+        (None, None) => return Err(object.missing("id")),
+    };
+    let stage = match object.need_word("status")? {
         "needs_response" | "under_review" => DisputeStage::Open,
         "lost" => DisputeStage::Lost,
         // Inquiries that came to nothing, and disputes that the seller ended by a refund, which
@@ -103,6 +108,21 @@ pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         // be looked at, but takes nothing away.
         _ => DisputeStage::Warning,
     };
+    disputed(event, dispute, stage)
+}
+
+/// `radar.early_fraud_warning.created`. <https://docs.stripe.com/api/radar/early_fraud_warnings>
+pub(super) fn fraud_warning(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    let id = event.object.need_id(&["id"])?;
+    let warning = event.scope.key(Kind::Dispute, id);
+    disputed(event, warning, DisputeStage::FraudWarning)
+}
+
+fn disputed(
+    event: &Event<'_>,
+    dispute: ObjectKey,
+    stage: DisputeStage,
+) -> Result<Vec<Fact>, ReadError> {
     let ids = keys(
         event,
         &[
@@ -119,15 +139,22 @@ pub(super) fn dispute(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     Ok(facts)
 }
 
+/// The ids that a charge names, itself among them.
 fn of_charge(event: &Event<'_>) -> Result<BTreeSet<ObjectKey>, ReadError> {
     event.object.need_id(&["id"])?;
-    keys(
+    let mut ids = keys(
         event,
         &[
             ("id", Kind::Charge),
             ("payment_intent", Kind::PaymentIntent),
             ("invoice", Kind::Invoice),
-            ("customer", Kind::Account),
         ],
-    )
+    )?;
+    ids.extend(event.account()?);
+    Ok(ids)
+}
+
+/// The facts that ids belong together, and that the account has two.
+fn linked(event: &Event<'_>, ids: BTreeSet<ObjectKey>) -> Result<Vec<Fact>, ReadError> {
+    Ok(link(ids).into_iter().chain(event.account_link()?).collect())
 }

@@ -1,44 +1,78 @@
-//! Invoices: whether a subscription was paid. <https://docs.stripe.com/api/invoices/object>
+//! Invoices: what was billed, and how far it is paid. <https://docs.stripe.com/api/invoices/object>
 //!
-//! Only invoices of a subscription say anything: a one-off sale that fails must not touch a
-//! subscriber's access. Plans are never taken from an invoice; the first line of a plan change
-//! is the credit for the old price.
+//! Invoices without a subscription are read like all others: they can be purchases.
 
 use super::super::event::Event;
-use super::super::fields::said;
+use super::super::fields::{Fields, said};
 use super::super::reading::ReadError;
-use super::links::{keys, link};
-use crate::domain::billing::fact::{Contact, ContactFact, ContactSource, Fact};
+use super::line;
+use super::links::{keys, keys_of, link};
+use crate::domain::billing::fact::{
+    Contact, ContactFact, ContactSource, Fact, PaymentFact, PaymentStep,
+};
 use crate::domain::id::{Kind, ObjectKey};
 
 /// `invoice.paid`.
 pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let Some(subscription) = subscription(event)? else {
-        return Ok(Vec::new());
+    let money = event.object.integer("amount_paid")?;
+    let cost = event.object.integer("total")?;
+    let step = PaymentStep::Paid {
+        money: money.or(cost).unwrap_or_default(),
+        cost: cost.or(money).unwrap_or_default(),
     };
-    let account = event.account()?;
-    let payment = Fact::PaymentSucceeded {
-        subscription,
-        account: account.clone(),
-    };
-    with_company(event, payment, account)
+    read(event, step)
 }
 
-/// `invoice.payment_failed`. If the first invoice fails, the subscription is `incomplete` and
-/// says so itself.
+/// `invoice.payment_failed`.
 pub(super) fn payment_failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let Some(subscription) = subscription(event)? else {
-        return Ok(Vec::new());
-    };
-    if event.object.word("billing_reason")? == Some("subscription_create") {
-        return Ok(Vec::new());
-    }
+    let next_attempt = event.object.seconds("next_payment_attempt")?;
+    read(event, PaymentStep::Failed { next_attempt })
+}
+
+/// `invoice.voided`, `invoice.marked_uncollectible`.
+pub(super) fn given_up(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    read(event, PaymentStep::Void)
+}
+
+/// `invoice.finalized`, `invoice.overdue`.
+pub(super) fn known(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    read(event, PaymentStep::Known)
+}
+
+/// `invoice_payment.paid`. Since 2025-03-31 it alone names an invoice together with what paid it.
+/// <https://docs.stripe.com/api/invoice-payment/object>
+pub(super) fn payment_paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
+    event.object.need_id(&["invoice"])?;
+    let ids = keys(
+        event,
+        &[
+            ("invoice", Kind::Invoice),
+            ("payment.payment_intent", Kind::PaymentIntent),
+            ("payment.charge", Kind::Charge),
+        ],
+    )?;
+    Ok(link(ids).into_iter().collect())
+}
+
+fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
+    let object = &event.object;
+    let document = event.scope.key(Kind::Invoice, object.need_id(&["id"])?);
     let account = event.account()?;
-    let payment = Fact::PaymentFailed {
-        subscription,
+    let lines = object.list("lines.data")?.unwrap_or_default();
+    let lines: Result<Vec<_>, _> = lines.iter().map(line::of_invoice).collect();
+    let mut facts = vec![Fact::Payment(PaymentFact {
+        document: document.clone(),
         account: account.clone(),
-    };
-    with_company(event, payment, account)
+        subscription: subscription(event)?,
+        reason: object.word("billing_reason")?.map(str::to_owned),
+        step,
+        lines: lines?.into_iter().flatten().collect(),
+        lines_incomplete: object.flag("lines.has_more")?,
+    })];
+    facts.extend(contact(event, account.as_ref()));
+    facts.extend(links(event, &document, account.as_ref())?);
+    facts.extend(event.account_link()?);
+    Ok(facts)
 }
 
 /// The subscription that the invoice bills; moved on 2025-03-31, and some versions have both.
@@ -48,43 +82,45 @@ fn subscription(event: &Event<'_>) -> Result<Option<ObjectKey>, ReadError> {
     Ok(id.map(|id| event.scope.key(Kind::Subscription, id)))
 }
 
-/// The payment, and what else the invoice happens to say.
-fn with_company(
-    event: &Event<'_>,
-    payment: Fact,
-    account: Option<ObjectKey>,
-) -> Result<Vec<Fact>, ReadError> {
+/// The contact that the invoice happens to show.
+fn contact(event: &Event<'_>, account: Option<&ObjectKey>) -> Option<Fact> {
     let object = &event.object;
     let contact = said(Contact {
         email: object.email("customer_email"),
         name: object.text("customer_name"),
         phone: object.text("customer_phone"),
         address: object.address("customer_address"),
+    })?;
+    Some(Fact::Contact(ContactFact {
+        account: account?.clone(),
+        contact,
+        before: None,
+        source: ContactSource::Secondary,
+        request: event.request.clone(),
+    }))
+}
+
+/// What paid the invoice: until 2025-03-31 it named the one charge and intent, later ones can list
+/// their payments.
+fn links(
+    event: &Event<'_>,
+    document: &ObjectKey,
+    account: Option<&ObjectKey>,
+) -> Result<Vec<Fact>, ReadError> {
+    let places = [
+        ("charge", Kind::Charge),
+        ("payment_intent", Kind::PaymentIntent),
+    ];
+    let of = |object: &Fields<'_>| keys_of(&event.scope, object, &places);
+    let mut payments = vec![of(&event.object)?];
+    for payment in event.object.list("payments.data")?.unwrap_or_default() {
+        payments.extend(payment.object("payment").map(|it| of(&it)).transpose()?);
+    }
+    let named = payments.into_iter().filter(|ids| !ids.is_empty());
+    let linked = named.filter_map(|mut ids| {
+        ids.insert(document.clone());
+        ids.extend(account.cloned());
+        link(ids)
     });
-    let mut facts = vec![payment];
-    if let (Some(account), Some(contact)) = (account, contact) {
-        facts.push(Fact::Contact(ContactFact {
-            account,
-            contact,
-            before: None,
-            source: ContactSource::Secondary,
-            request: event.request.clone(),
-        }));
-    }
-    // Until 2025-03-31 an invoice named what paid it; later ones have nothing to add.
-    let mut ids = keys(
-        event,
-        &[
-            ("charge", Kind::Charge),
-            ("payment_intent", Kind::PaymentIntent),
-        ],
-    )?;
-    if !ids.is_empty() {
-        ids.extend(keys(
-            event,
-            &[("id", Kind::Invoice), ("customer", Kind::Account)],
-        )?);
-    }
-    facts.extend(link(ids));
-    Ok(facts)
+    Ok(linked.collect())
 }

@@ -1,5 +1,5 @@
 //! Stripe's events, of any API version: snapshot events, and of thin events that there is
-//! something to fetch.
+//! something to fetch, if a snapshot of their type would say anything.
 //!
 //! Of a subscription that changes, `customer.subscription.updated` always tells, so nothing is
 //! taken from `…trial_will_end` and `…pending_update_…`: their snapshot would be one more
@@ -14,14 +14,17 @@ mod checkout;
 mod customer;
 mod envelope;
 mod invoice;
+mod line;
 mod links;
 mod subscription;
+mod thin;
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::envelope::Envelope;
+use self::links::{keys, link};
 use super::event::{Event, EventType, event_types};
 use super::fields::Fields;
 use super::head::{self, EventHead, PayloadError};
@@ -62,21 +65,29 @@ const TYPES: &[EventType] = event_types! {
     "customer.subscription.deleted" "at-period-end" => subscription::changed, "a subscription has ended";
     "customer.subscription.paused" "trial-end" => subscription::changed, "a trial ended without a payment method";
     "customer.subscription.resumed" "card-added" => subscription::changed, "a paused subscription goes on";
-    "invoice.paid" "renewal" => invoice::paid, "a subscription was paid";
-    "invoice.payment_failed" "renewal" => invoice::payment_failed, "a renewal failed";
-    "checkout.session.completed" "subscription" => checkout::completed, "a new subscriber's account and contact";
-    "charge.refunded" "full" => charge::refunded, "a refund of the whole charge";
+    "invoice.paid" "renewal" => invoice::paid, "an invoice was paid, and what for";
+    "invoice.payment_failed" "renewal" => invoice::payment_failed, "a try to collect an invoice failed";
+    "invoice.voided" "by-seller" => invoice::given_up, "an invoice will not be collected";
+    "invoice.marked_uncollectible" "by-seller" => invoice::given_up, "an invoice will not be collected";
+    "invoice.finalized" "renewal" => invoice::known, "an invoice exists, and what for";
+    "invoice.overdue" "renewal" => invoice::known, "an invoice exists, and what for";
+    "invoice_payment.paid" "renewal" => invoice::payment_paid, "what paid an invoice";
+    "checkout.session.completed" "subscription" => checkout::finished, "a buyer's account and contact, and what was bought once";
+    "checkout.session.async_payment_succeeded" "payment" => checkout::finished, "a purchase was paid later";
+    "checkout.session.async_payment_failed" "payment" => checkout::finished, "a purchase was not paid";
+    "charge.refunded" "full" => charge::refunded, "how much of a charge was refunded";
     "charge.dispute.created" "chargeback" => charge::dispute, "a dispute or an inquiry is opened";
     "charge.dispute.updated" "under-review" => charge::dispute, "how a dispute stands";
     "charge.dispute.closed" "lost" => charge::dispute, "a dispute is lost, won or dropped";
     "charge.dispute.funds_withdrawn" "chargeback" => charge::dispute, "how a dispute stands";
     "charge.dispute.funds_reinstated" "won" => charge::dispute, "how a dispute stands";
+    "radar.early_fraud_warning.created" "unreported" => charge::fraud_warning, "a card's bank suspects fraud";
     "charge.succeeded" "first-payment" => charge::succeeded, "which ids belong together";
     "payment_intent.succeeded" "first-payment" => charge::payment_intent_succeeded, "which ids belong together";
-    "refund.created" "part" => charge::refund, "which ids belong together";
-    "refund.updated" => charge::refund, "which ids belong together, or that a refund failed";
-    "refund.failed" => charge::refund, "the charge has not gone back as a whole";
-    "charge.refund.updated" => charge::refund, "which ids belong together, or that a refund failed";
+    "refund.created" "part" => charge::refund, "a refund, and how it stands";
+    "refund.updated" "succeeded" => charge::refund, "a refund, and how it stands";
+    "refund.failed" "part" => charge::refund, "a refund failed: the seller has the money";
+    "charge.refund.updated" "succeeded" => charge::refund, "a refund, and how it stands";
 };
 
 fn head_of(text: &str) -> Result<EventHead, PayloadError> {
@@ -101,6 +112,7 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
         occurred_at: envelope.occurred_at(),
         livemode,
         connected: envelope.connected().unwrap_or_default(),
+        simulated: false,
         meaning: Meaning::Ignored(IgnoreReason::Type),
     };
     if expected.is_some() && livemode != expected {
@@ -108,6 +120,9 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
         return Ok(reading);
     }
     if envelope.is_thin() {
+        if !thin::is_read(event_type, |name| STRIPE.reader(name).is_some()) {
+            return Ok(reading);
+        }
         let object = envelope.related(&envelope.scope(livemode)?)?;
         reading.meaning = Meaning::of(envelope.need_time()?, vec![Fact::Unfetched { object }]);
         return Ok(reading);
@@ -120,6 +135,7 @@ fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> 
     let data = envelope.data()?;
     let event = Event {
         type_name: event_type,
+        at,
         scope: envelope.scope(livemode)?,
         request: envelope.request(),
         object: Fields::new(data.get("object").unwrap_or(&Value::Null), "data.object"),
@@ -147,6 +163,15 @@ impl Event<'_> {
             .object
             .id(&["customer", "customer_account"])?
             .map(|id| self.scope.key(Kind::Account, id)))
+    }
+
+    /// The fact that an account has two ids, if the object names both.
+    fn account_link(&self) -> Result<Option<Fact>, ReadError> {
+        let places = [
+            ("customer", Kind::Account),
+            ("customer_account", Kind::Account),
+        ];
+        Ok(link(keys(self, &places)?))
     }
 
     /// Like [`account`](Self::account), of an object that has to have one.

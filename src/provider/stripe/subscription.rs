@@ -30,6 +30,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         state: read(&event.scope, object, status)?,
         before: before(event),
         created: event.type_name == "customer.subscription.created",
+        imported: false,
         request: event.request.clone(),
         ended_at,
     })])
@@ -66,6 +67,11 @@ fn read(
         collection_paused: object.at("pause_collection").is_some(),
         items_incomplete: object.flag("items.has_more").unwrap_or_default(),
         account,
+        latest_invoice: object.id(&["latest_invoice"])?.map(str::to_owned),
+        pause_reason: object
+            .word("status_details.paused.subscription.type")?
+            .map(str::to_owned),
+        test_clock: object.id(&["test_clock"])?.map(str::to_owned),
     })
 }
 
@@ -105,6 +111,7 @@ fn item(fields: &Fields<'_>) -> Result<Item, ReadError> {
         product: fields
             .id(&["price.product", "plan.product"])?
             .map(str::to_owned),
+        lookup_key: fields.word("price.lookup_key")?.map(str::to_owned),
         quantity: fields.integer("quantity")?,
     })
 }
