@@ -101,6 +101,22 @@ CREATE TABLE subscriptions (
 -- A customer's verdict needs all subscriptions of its accounts.
 CREATE INDEX subscriptions_by_account ON subscriptions (app, account) WHERE account IS NOT NULL;
 
+-- Payments by document: invoices, transactions, Checkout sessions. Never removed: a late fact of a
+-- forgotten document would count in one order of arrival only.
+CREATE TABLE payments (
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key          word NOT NULL,
+    account      word,
+    subscription word,
+    kept         JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+-- What a customer paid for; and the payments of a subscription, which may be known before their
+-- account is.
+CREATE INDEX payments_by_account ON payments (app, account) WHERE account IS NOT NULL;
+CREATE INDEX payments_by_subscription ON payments (app, subscription)
+    WHERE subscription IS NOT NULL;
+
 CREATE TABLE disputes (
     app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     key     word NOT NULL,
@@ -154,35 +170,30 @@ CREATE TABLE flags (
 -- The list of one kind. All kinds are put in order with the flags of set-up, which are in no index.
 CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
 
--- Derived: the prices that count for the customers that are shown.
+-- Derived: the prices that give something to the customers that are shown. `plan`: the id of the
+-- plan of the price; empty if it has none.
 CREATE TABLE entitlements (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     provider    word NOT NULL,
     price       word NOT NULL,
-    product     word NOT NULL, -- empty if it is not known
-    PRIMARY KEY (customer_id, provider, price, product)
+    plan        word NOT NULL,
+    PRIMARY KEY (customer_id, provider, price, plan)
 );
--- Who has what a plan buys: a plan is of a price or of a product.
-CREATE INDEX entitlements_by_price ON entitlements (app, provider, price, product, customer_id);
-CREATE INDEX entitlements_by_product ON entitlements (app, provider, product, customer_id)
-    WHERE product <> '';
-
--- The prices that ever counted for anybody, so that those without a plan are found without going
--- through everybody.
-CREATE TABLE prices (
-    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    provider word NOT NULL,
-    price    word NOT NULL,
-    product  word NOT NULL,
-    PRIMARY KEY (app, provider, price, product)
-);
+-- Who has what a plan buys.
+CREATE INDEX entitlements_by_plan ON entitlements (app, provider, plan, customer_id)
+    WHERE plan <> '';
+-- Who has a price without a plan, which is a flag.
+CREATE INDEX entitlements_unmapped ON entitlements (app, customer_id) WHERE plan = '';
 
 CREATE TABLE plans (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    word NOT NULL,
     price_id    word NOT NULL,
     packages    JSONB NOT NULL,
+    counts      BOOLEAN NOT NULL,
+    -- How long new versions are included in something bought once; NULL: for ever.
+    updates     word,
     source      word NOT NULL,
     updated_at  TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (app, provider, price_id)
@@ -207,6 +218,9 @@ CREATE TABLE grants (
     customer_id       word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     package           word NOT NULL,
     version_constraint TEXT NOT NULL,
+    -- `follow`: counts while billing lets the customer in; `ignore`: whatever billing says.
+    billing           word NOT NULL,
+    expires_at        BIGINT,
     created_at        TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (app, customer_id, package)
 );

@@ -94,6 +94,22 @@ CREATE TABLE subscriptions (
 -- A customer's verdict needs all subscriptions of its accounts.
 CREATE INDEX subscriptions_by_account ON subscriptions (app, account) WHERE account IS NOT NULL;
 
+-- Payments by document: invoices, transactions, Checkout sessions. Never removed: a late fact of a
+-- forgotten document would count in one order of arrival only.
+CREATE TABLE payments (
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key          TEXT NOT NULL,
+    account      TEXT,
+    subscription TEXT,
+    kept         TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT;
+-- What a customer paid for; and the payments of a subscription, which may be known before their
+-- account is.
+CREATE INDEX payments_by_account ON payments (app, account) WHERE account IS NOT NULL;
+CREATE INDEX payments_by_subscription ON payments (app, subscription)
+    WHERE subscription IS NOT NULL;
+
 CREATE TABLE disputes (
     app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     key     TEXT NOT NULL,
@@ -147,35 +163,30 @@ CREATE TABLE flags (
 -- The list of one kind. All kinds are put in order with the flags of set-up, which are in no index.
 CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
 
--- Derived: the prices that count for the customers that are shown.
+-- Derived: the prices that give something to the customers that are shown. `plan`: the id of the
+-- plan of the price; empty if it has none.
 CREATE TABLE entitlements (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
     price       TEXT NOT NULL,
-    product     TEXT NOT NULL, -- empty if it is not known
-    PRIMARY KEY (customer_id, provider, price, product)
+    plan        TEXT NOT NULL,
+    PRIMARY KEY (customer_id, provider, price, plan)
 ) STRICT, WITHOUT ROWID;
--- Who has what a plan buys: a plan is of a price or of a product.
-CREATE INDEX entitlements_by_price ON entitlements (app, provider, price, product, customer_id);
-CREATE INDEX entitlements_by_product ON entitlements (app, provider, product, customer_id)
-    WHERE product <> '';
-
--- The prices that ever counted for anybody, so that those without a plan are found without going
--- through everybody.
-CREATE TABLE prices (
-    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    provider TEXT NOT NULL,
-    price    TEXT NOT NULL,
-    product  TEXT NOT NULL,
-    PRIMARY KEY (app, provider, price, product)
-) STRICT, WITHOUT ROWID;
+-- Who has what a plan buys.
+CREATE INDEX entitlements_by_plan ON entitlements (app, provider, plan, customer_id)
+    WHERE plan <> '';
+-- Who has a price without a plan, which is a flag.
+CREATE INDEX entitlements_unmapped ON entitlements (app, customer_id) WHERE plan = '';
 
 CREATE TABLE plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
     price_id    TEXT NOT NULL,
     packages    TEXT NOT NULL,
+    counts      INTEGER NOT NULL,
+    -- How long new versions are included in something bought once; NULL: for ever.
+    updates     TEXT,
     source      TEXT NOT NULL,
     updated_at  INTEGER NOT NULL,
     PRIMARY KEY (app, provider, price_id)
@@ -200,6 +211,9 @@ CREATE TABLE grants (
     customer_id       TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     package           TEXT NOT NULL,
     version_constraint TEXT NOT NULL,
+    -- `follow`: counts while billing lets the customer in; `ignore`: whatever billing says.
+    billing           TEXT NOT NULL,
+    expires_at        INTEGER,
     created_at        INTEGER NOT NULL,
     PRIMARY KEY (app, customer_id, package)
 ) STRICT, WITHOUT ROWID;
@@ -389,6 +403,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('accounts', 'accounts_by_customer', '1000000 1000000 2'),
     ('subscriptions', 'subscriptions', '1000000 1000000 1'),
     ('subscriptions', 'subscriptions_by_account', '1000000 1000000 2'),
+    ('payments', 'payments', '10000000 10000000 1'),
+    ('payments', 'payments_by_account', '10000000 10000000 20'),
+    ('payments', 'payments_by_subscription', '10000000 10000000 20'),
     ('disputes', 'disputes', '10000 10000 1'),
     ('disputes', 'disputes_by_account', '10000 10000 1'),
     ('refunds', 'refunds', '1000000 1000000 1'),
@@ -398,9 +415,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('flags', 'flags', '10000 10000 2 1'),
     ('flags', 'flags_by_kind', '10000 10000 1000 1'),
     ('entitlements', 'entitlements', '1000000 1 1 1 1'),
-    ('entitlements', 'entitlements_by_price', '1000000 1000000 500000 10000 10000 1'),
-    ('entitlements', 'entitlements_by_product', '1000000 1000000 500000 10000 1'),
-    ('prices', 'prices', '100 100 50 1 1'),
+    ('entitlements', 'entitlements_by_plan', '1000000 1000000 500000 10000 1'),
+    ('entitlements', 'entitlements_unmapped', '1000 1000 1'),
     ('plans', 'plans', '100 100 50 1'),
     ('plan_packages', 'plan_packages', '1000 1000 500 10 1'),
     ('plan_packages', 'plan_packages_by_package', '1000 1000 10'),

@@ -19,27 +19,38 @@ use crate::domain::words::words;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// The effect of a failed payment, when no subscription is good and one is failing.
+    /// The effect of a failing subscription after its grace.
     pub on_payment_failed: OnPaymentFailed,
     /// Grace: the time for which a failing subscription stays good after its failure began, unless
     /// the provider has given up on it (Stripe's `unpaid`).
     pub suspend_after: Span,
     /// The time after which a failing subscription counts as ended.
     pub end_after: Span,
-    /// The effect of the end of every subscription.
+    /// The effect of an end: what was paid for stays, or not.
     pub on_end: OnEnd,
-    /// The effect of a pause, when the best subscription is paused.
+    /// The effect of the end of a subscription that nobody ever paid for.
+    pub on_end_unpaid: OnEndUnpaid,
+    /// The effect of an end in the middle of a paid period.
+    pub early_end: EarlyEnd,
+    /// The paid time that must have run before anything stays after an end.
+    pub freeze_after: Span,
+    /// The effect of a pause that somebody wanted.
     pub on_pause: OnPause,
     /// The effect of a pause of collection: the subscription goes on, but the provider does not
     /// collect (Stripe's `pause_collection`).
     pub on_collection_pause: OnCollectionPause,
-    /// The effect of an open dispute, for which money has been taken back. Inquiries are only
-    /// flagged.
+    /// The effect of an open dispute, for which money has been taken back, on what it is about.
+    /// Inquiries are only flagged.
     pub on_dispute_opened: OnDisputeOpened,
-    /// The effect of a lost dispute.
+    /// The effect of a lost dispute on what it is about.
     pub on_dispute_lost: OnDisputeLost,
-    /// The effect of a full refund of a payment.
+    /// The effect of a full refund on a subscription. Something bought once that was refunded in
+    /// full is always gone.
     pub on_full_refund: OnFullRefund,
+    /// The effect of a period that ended without any news.
+    pub on_silence: OnSilence,
+    /// The time after the end of a period after which the silence counts.
+    pub silence_after: Span,
     /// True if accounts are linked to customers by the first e-mail address that they had.
     pub match_by_email: bool,
 }
@@ -48,14 +59,19 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             on_payment_failed: OnPaymentFailed::Suspend,
-            suspend_after: Span::default(),
-            end_after: Span::days(14),
+            suspend_after: Span::days(7),
+            end_after: Span::days(30),
             on_end: OnEnd::Freeze,
+            on_end_unpaid: OnEndUnpaid::Expire,
+            early_end: EarlyEnd::Now,
+            freeze_after: Span::default(),
             on_pause: OnPause::Suspend,
             on_collection_pause: OnCollectionPause::Keep,
             on_dispute_opened: OnDisputeOpened::Flag,
             on_dispute_lost: OnDisputeLost::Suspend,
             on_full_refund: OnFullRefund::Flag,
+            on_silence: OnSilence::Keep,
+            silence_after: Span::days(3),
             match_by_email: true,
         }
     }
@@ -97,22 +113,71 @@ impl Policy {
 pub enum OnPaymentFailed {
     /// No access until it is paid.
     Suspend,
+    /// What was paid for when it began to fail.
+    Freeze,
     /// A failing subscription counts as good, until `end_after`.
     Keep,
 }
 
 words!(OnPaymentFailed, all {
     Suspend = "suspend",
+    Freeze = "freeze",
     Keep = "keep",
 });
 
-/// The effect of the end of the last subscription.
+/// The effect of the end of a subscription that nobody ever paid for: a trial, a free plan, a first
+/// debit that bounced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEndUnpaid {
+    /// Nothing stays.
+    Expire,
+    /// What it had stays, as released until the end.
+    Freeze,
+}
+
+words!(OnEndUnpaid, all {
+    Expire = "expire",
+    Freeze = "freeze",
+});
+
+/// The effect of an end in the middle of a paid period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EarlyEnd {
+    /// It has ended.
+    Now,
+    /// It goes on as good until what was paid for has run out, unless a part of it was given back.
+    PaidUntil,
+}
+
+words!(EarlyEnd, all {
+    Now = "now",
+    PaidUntil = "paid_until",
+});
+
+/// The effect of a period that ended without any news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSilence {
+    /// A flag only.
+    Keep,
+    /// No access until there is news.
+    Suspend,
+}
+
+words!(OnSilence, all {
+    Keep = "keep",
+    Suspend = "suspend",
+});
+
+/// The effect of the end of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnEnd {
-    /// Access to what was released until then.
+    /// What was paid for stays, as released until the end or until the date it was paid to.
     Freeze,
-    /// No access.
+    /// Nothing stays.
     Expire,
 }
 
@@ -127,7 +192,7 @@ words!(OnEnd, all {
 pub enum OnPause {
     /// No access.
     Suspend,
-    /// Access to what was released until then.
+    /// What an end at that moment would leave.
     Freeze,
     /// A paused subscription counts as good.
     Keep,
@@ -145,7 +210,7 @@ words!(OnPause, all {
 pub enum OnCollectionPause {
     /// No effect.
     Keep,
-    /// The same as a pause.
+    /// No access.
     Suspend,
 }
 
@@ -154,29 +219,37 @@ words!(OnCollectionPause, all {
     Suspend = "suspend",
 });
 
-/// The effect of an open dispute besides its flag.
+/// The effect of an open dispute on the subscription or purchase that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisputeOpened {
-    /// No effect.
+    /// A flag only.
     Flag,
-    /// No access while it is open.
+    /// It is held while the dispute is open.
     Suspend,
+    /// It has ended and leaves nothing.
+    Expire,
+    /// No effect, and no flag.
+    Keep,
 }
 
 words!(OnDisputeOpened, all {
     Flag = "flag",
     Suspend = "suspend",
+    Expire = "expire",
+    Keep = "keep",
 });
 
-/// The effect of a lost dispute.
+/// The effect of a lost dispute on the subscription or purchase that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDisputeLost {
-    /// No access until an admin waives it.
+    /// It is held until an admin waives that, or until a later payment of the subscription.
     Suspend,
-    /// No access; shown as expired.
+    /// It has ended and leaves nothing.
     Expire,
+    /// A flag only.
+    Flag,
     /// No effect.
     Keep,
 }
@@ -184,18 +257,19 @@ pub enum OnDisputeLost {
 words!(OnDisputeLost, all {
     Suspend = "suspend",
     Expire = "expire",
+    Flag = "flag",
     Keep = "keep",
 });
 
-/// The effect of a full refund.
+/// The effect of a full refund on the subscription whose payment it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFullRefund {
     /// A flag; the seller ends the subscription if access is to end.
     Flag,
-    /// No access until an admin waives it; shown as expired.
+    /// It has ended and leaves nothing, unless a later payment of it counts.
     Expire,
-    /// No effect.
+    /// No effect, and no flag.
     Keep,
 }
 
@@ -232,6 +306,11 @@ impl Span {
         Self {
             seconds: days as u64 * 86_400,
         }
+    }
+
+    /// Returns its length.
+    pub const fn duration(self) -> Duration {
+        Duration::from_secs(self.seconds)
     }
 
     /// True for a span of zero.

@@ -228,7 +228,8 @@ struct PackagesAnswer {
     packages: BTreeMap<String, ExtentView>,
 }
 
-/// The versions of a package that may be had: a constraint or, for frozen customers, a list.
+/// The versions of a package that may be had: all that a constraint allows, and those of a list.
+/// What was bought and has ended is a list, because later versions would match a constraint.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Extent)]
 struct ExtentView {
@@ -242,18 +243,14 @@ struct ExtentView {
 
 impl From<Extent> for ExtentView {
     fn from(extent: Extent) -> Self {
-        match extent {
-            Extent::Constraints(all) => {
-                let all: Vec<String> = all.into_iter().collect();
-                Self {
-                    constraint: Some(all.join(" || ")),
-                    versions: None,
-                }
-            }
-            Extent::Versions(versions) => Self {
-                constraint: None,
-                versions: Some(versions),
-            },
+        let Extent {
+            constraints,
+            versions,
+        } = extent;
+        let constraints: Vec<String> = constraints.into_iter().collect();
+        Self {
+            versions: (constraints.is_empty() || !versions.is_empty()).then_some(versions),
+            constraint: (!constraints.is_empty()).then(|| constraints.join(" || ")),
         }
     }
 }

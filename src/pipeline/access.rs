@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::customers::{FindError, shown};
 use crate::domain::access::check::{self, AccessCode, Extent, Holder};
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
@@ -120,7 +120,7 @@ pub async fn everything(
         return Ok(None);
     };
     let asker = Asker::from(holder);
-    let basis = Basis::load(&mut tx, &asker).await?;
+    let basis = Basis::load(&mut tx, &asker, now).await?;
     let holder = basis.holder(&asker);
     let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
     Ok(Some(Everything { packages, asker }))
@@ -136,7 +136,7 @@ async fn answer(
     // Composer's names are in lower case; older clients may ask in another.
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
     let version = question.version.filter(|version| !version.is_empty());
-    let basis = Basis::load(tx, &asker).await?;
+    let basis = Basis::load(tx, &asker, now).await?;
     let code = check::decide(basis.holder(&asker), &package, version, now);
     Ok(Answer {
         code,
@@ -158,20 +158,20 @@ impl From<TokenHolder> for Asker {
 
 /// The grants and releases that an answer rests on.
 struct Basis {
-    grants: Vec<PackageGrant>,
+    grants: Vec<LiveGrant>,
     granted: Granted,
 }
 
 impl Basis {
-    async fn load(tx: &mut Tx, asker: &Asker) -> Result<Self, StoreError> {
+    async fn load(tx: &mut Tx, asker: &Asker, now: Timestamp) -> Result<Self, StoreError> {
         let customer = &asker.customer;
         let only = std::slice::from_ref(customer);
-        let granted = tx.access_granted(&asker.app, only).await?;
+        let granted = tx.access_granted(&asker.app, only, now).await?;
         let grants = granted.of(customer);
         for grant in check::unreadable(&grants) {
             tracing::error!(
                 customer.id = %customer.id,
-                package = grant.package,
+                package = grant.grant.package,
                 "a stored grant has a constraint that cannot be read, and allows nothing"
             );
         }

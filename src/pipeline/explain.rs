@@ -53,7 +53,7 @@ pub async fn explain(
     let mut tx = store.read().await?;
     let customer = shown(&mut tx, app, id).await?;
     let explained = explained(&mut tx, app, &customer, now).await?;
-    let details = details(&mut tx, app, customer).await?;
+    let details = details(&mut tx, app, customer, now).await?;
     Ok(ExplainedCustomer { details, explained })
 }
 

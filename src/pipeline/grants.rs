@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::customers::{CustomerDetails, FindError, details, living, shown};
 use super::order::Order;
-use crate::domain::access::plan::PackageGrant;
+use super::timers::derive;
+use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::store::{HandGrant, Store, StoreError, Tx};
+use crate::domain::time::Timestamp;
+use crate::store::{GivenGrant, Store, StoreError, Tx};
 
 /// Why packages were not granted or revoked.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +30,7 @@ pub enum GrantError {
 #[derive(Clone, Debug)]
 pub struct Given {
     /// The grant.
-    pub grant: HandGrant,
+    pub grant: GivenGrant,
     /// The customer had none for this package.
     pub is_new: bool,
     /// The order changed something.
@@ -52,10 +54,11 @@ pub async fn list(
     store: &Store,
     app: &AppSlug,
     id: &CustomerId,
+    now: Timestamp,
 ) -> Result<CustomerDetails, FindError> {
     let mut tx = store.read().await?;
     let customer = shown(&mut tx, app, id).await?;
-    Ok(details(&mut tx, app, customer).await?)
+    Ok(details(&mut tx, app, customer, now).await?)
 }
 
 /// Grants a package by hand, in place of what was granted by hand for the same package.
@@ -66,11 +69,11 @@ pub async fn grant(
     store: &Store,
     order: &Order,
     id: &CustomerId,
-    grant: PackageGrant,
+    grant: HandGrant,
 ) -> Result<Given, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
-    let known = for_package(&mut tx, &order.app, &customer.id, &grant.package).await?;
+    let known = for_package(&mut tx, &order.app, &customer.id, &grant.grant.package).await?;
     let is_new = known.is_empty();
     let given = match known.as_slice() {
         [only] if only.grant == grant => Given {
@@ -78,11 +81,15 @@ pub async fn grant(
             is_new,
             changed: false,
         },
-        _ => Given {
-            grant: give(&mut tx, order, customer.id, grant, &known).await?,
-            is_new,
-            changed: true,
-        },
+        _ => {
+            let grant = give(&mut tx, order, customer.id.clone(), grant, &known).await?;
+            derive_now(&mut tx, order, &customer.id).await?;
+            Given {
+                grant,
+                is_new,
+                changed: true,
+            }
+        }
     };
     tx.commit().await?;
     Ok(given)
@@ -94,22 +101,29 @@ async fn give(
     tx: &mut Tx,
     order: &Order,
     given_to: CustomerId,
-    grant: PackageGrant,
-    known: &[HandGrant],
-) -> Result<HandGrant, StoreError> {
-    tx.grant_delete(&order.app, &given_to, [grant.package.as_str()])
-        .await?;
+    grant: HandGrant,
+    known: &[GivenGrant],
+) -> Result<GivenGrant, StoreError> {
+    let package = grant.grant.package.as_str();
+    tx.grant_delete(&order.app, &given_to, [package]).await?;
     let grants = std::slice::from_ref(&grant);
     tx.grant_put(&order.app, &given_to, grants, order.now)
         .await?;
-    let details = json!({"source": "manual", "package": grant.package,
-        "from": constraints(known), "to": [grant.constraint]});
+    let details = json!({"source": "manual", "package": package, "from": terms(known),
+        "to": [&grant]});
     order.audit(tx, Some(&given_to), "grant", details).await?;
-    Ok(HandGrant {
+    Ok(GivenGrant {
         given_to,
         grant,
         created_at: order.now,
     })
+}
+
+/// Derives a customer anew: whether it has grants by hand, and until when, is part of how it
+/// stands.
+async fn derive_now(tx: &mut Tx, order: &Order, id: &CustomerId) -> Result<(), StoreError> {
+    let customers = BTreeSet::from([id.clone()]);
+    derive(tx, &order.app, customers, &order.actor, order.now).await
 }
 
 /// Sets all grants by hand of a customer.
@@ -120,28 +134,30 @@ pub async fn replace(
     store: &Store,
     order: &Order,
     id: &CustomerId,
-    wanted: &[PackageGrant],
+    wanted: &[HandGrant],
 ) -> Result<Replaced, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
     let known = tx.grant_list(&order.app, [&customer.id]).await?;
     let known = known.get(&customer.id).cloned().unwrap_or_default();
-    let before: BTreeSet<&PackageGrant> = known.iter().map(|it| &it.grant).collect();
-    let after: BTreeSet<&PackageGrant> = wanted.iter().collect();
+    let before: BTreeSet<&HandGrant> = known.iter().map(|it| &it.grant).collect();
+    let after: BTreeSet<&HandGrant> = wanted.iter().collect();
     let changed = before != after || known.len() != wanted.len();
     if changed {
-        let gone = before.difference(&after).map(|it| it.package.as_str());
+        let gone = before.difference(&after).map(|it| it.grant.package.as_str());
         tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>())
             .await?;
-        let new: Vec<PackageGrant> = after.difference(&before).map(|&it| it.clone()).collect();
+        let new: Vec<HandGrant> = after.difference(&before).map(|&it| it.clone()).collect();
         tx.grant_put(&order.app, &customer.id, &new, order.now)
             .await?;
         let details = json!({"source": "manual", "from": before, "to": after});
         order
             .audit(&mut tx, Some(&customer.id), "grant", details)
             .await?;
+        derive_now(&mut tx, order, &customer.id).await?;
     }
-    let details = details(&mut tx, &order.app, customer).await?;
+    let customer = shown(&mut tx, &order.app, id).await?;
+    let details = details(&mut tx, &order.app, customer, order.now).await?;
     tx.commit().await?;
     Ok(Replaced { details, changed })
 }
@@ -163,11 +179,12 @@ pub async fn revoke(
         return Err(GrantError::NotFound);
     }
     tx.grant_delete(&order.app, &customer.id, [package]).await?;
-    let details = json!({"source": "manual", "package": package, "from": constraints(&known),
+    let details = json!({"source": "manual", "package": package, "from": terms(&known),
         "to": []});
     order
         .audit(&mut tx, Some(&customer.id), "revoke", details)
         .await?;
+    derive_now(&mut tx, order, &customer.id).await?;
     Ok(tx.commit().await?)
 }
 
@@ -177,16 +194,13 @@ async fn for_package(
     app: &AppSlug,
     id: &CustomerId,
     package: &str,
-) -> Result<Vec<HandGrant>, StoreError> {
+) -> Result<Vec<GivenGrant>, StoreError> {
     let mut known = tx.grant_list(app, [id]).await?;
     let mut known = known.remove(id).unwrap_or_default();
-    known.retain(|it| it.grant.package == package);
+    known.retain(|it| it.grant.grant.package == package);
     Ok(known)
 }
 
-fn constraints(grants: &[HandGrant]) -> Vec<&str> {
-    grants
-        .iter()
-        .map(|it| it.grant.constraint.as_str())
-        .collect()
+fn terms(grants: &[GivenGrant]) -> Vec<&HandGrant> {
+    grants.iter().map(|it| &it.grant).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::customers::CustomerPage;
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
 use crate::store::{NamedPackage, Store, StoreError, Window};
 
 /// Lists the packages that releases, plans or grants by hand name.
@@ -21,9 +22,10 @@ pub async fn holders(
     app: &AppSlug,
     package: &str,
     window: &Window,
+    now: Timestamp,
 ) -> Result<CustomerPage, StoreError> {
     let mut tx = store.read().await?;
     let part = tx.package_holders(app, package, window).await?;
-    let granted = tx.access_granted(app, &part.rows).await?;
+    let granted = tx.access_granted(app, &part.rows, now).await?;
     Ok(CustomerPage { part, granted })
 }

@@ -1,15 +1,18 @@
-//! Plans: the packages that a price buys. Plans are looked up when access is read, so a change
-//! counts at once
-//! for everybody. Those of the settings are put into the store when a server starts.
+//! Plans: what a price buys. The packages of a plan are looked up when access is read, so they change
+//! at once for everybody. Whether a price buys anything decides how customers stand, so all are
+//! derived anew when that changes. The plans of the settings are put into the store when a server
+//! starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use super::order::Order;
-use crate::domain::access::plan::PackageGrant;
+use super::policy;
+use crate::domain::access::plan::{PackageGrant, Plan};
 use crate::domain::id::{AppSlug, Provider};
-use crate::store::{Plan, PlanSource, Store, StoreError, Tx};
+use crate::domain::policy::Span;
+use crate::store::{PlanSource, Store, StoreError, StoredPlan, Tx};
 
 /// Why a plan was not set or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +32,7 @@ pub enum PlanError {
 #[derive(Clone, Debug)]
 pub struct Set {
     /// The plan.
-    pub plan: Plan,
+    pub plan: StoredPlan,
     /// There was no plan for the price.
     pub is_new: bool,
     /// The order changed something.
@@ -40,7 +43,7 @@ pub struct Set {
 ///
 /// # Errors
 /// When the store failed.
-pub async fn list(store: &Store, app: &AppSlug) -> Result<Vec<Plan>, StoreError> {
+pub async fn list(store: &Store, app: &AppSlug) -> Result<Vec<StoredPlan>, StoreError> {
     store.read().await?.plan_list(app).await
 }
 
@@ -53,7 +56,7 @@ pub async fn find(
     app: &AppSlug,
     provider: Provider,
     price_id: &str,
-) -> Result<Plan, PlanError> {
+) -> Result<StoredPlan, PlanError> {
     let mut tx = store.read().await?;
     let found = tx.plan_find(app, provider, price_id).await?;
     found.ok_or(PlanError::NotFound)
@@ -68,32 +71,35 @@ pub async fn put(
     order: &Order,
     provider: Provider,
     price_id: String,
-    packages: Vec<PackageGrant>,
+    wanted: Plan,
 ) -> Result<Set, PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
     refuse_environment(known.as_ref())?;
     let is_new = known.is_none();
-    let before = known.as_ref().map(|plan| plan.packages.clone());
-    if let Some(plan) = known.filter(|plan| plan.packages == packages) {
+    let before = known.as_ref().map(StoredPlan::plan);
+    if let Some(plan) = known.filter(|_| before.as_ref() == Some(&wanted)) {
         return Ok(Set {
             plan,
             is_new,
             changed: false,
         });
     }
-    let plan = Plan {
+    let derives = decides(before.as_ref()) != decides(Some(&wanted));
+    let details = json!({"provider": provider, "price_id": price_id, "from": before,
+        "to": wanted});
+    let plan = StoredPlan {
         provider,
         price_id,
-        packages,
+        packages: wanted.packages,
+        counts: wanted.counts,
+        updates: wanted.updates,
         source: PlanSource::Api,
         updated_at: order.now,
     };
     tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
-    let details = json!({"provider": provider, "price_id": plan.price_id, "from": before,
-        "to": plan.packages});
     order.audit(&mut tx, None, "plan_put", details).await?;
-    tx.commit().await?;
+    commit_and_derive(store, order, tx, derives).await?;
     Ok(Set {
         plan,
         is_new,
@@ -116,20 +122,42 @@ pub async fn delete(
     refuse_environment(known.as_ref())?;
     let plan = known.ok_or(PlanError::NotFound)?;
     tx.plan_delete(&order.app, provider, price_id).await?;
-    let details = json!({"provider": provider, "price_id": price_id, "from": plan.packages,
+    let details = json!({"provider": provider, "price_id": price_id, "from": plan.plan(),
         "to": null});
     order.audit(&mut tx, None, "plan_delete", details).await?;
-    Ok(tx.commit().await?)
+    Ok(commit_and_derive(store, order, tx, true).await?)
 }
 
-fn refuse_environment(plan: Option<&Plan>) -> Result<(), PlanError> {
+/// The part of a plan that decides how customers stand: whether it is there, whether it buys
+/// anything, and for how long.
+fn decides(plan: Option<&Plan>) -> Option<(bool, Option<Span>)> {
+    plan.map(|plan| (plan.buys(), plan.updates))
+}
+
+async fn commit_and_derive(
+    store: &Store,
+    order: &Order,
+    mut tx: Tx,
+    derives: bool,
+) -> Result<(), StoreError> {
+    if derives {
+        tx.app_walk_begin(&order.app).await?;
+    }
+    tx.commit().await?;
+    if derives {
+        policy::begin_walk(store, &order.app, order.now).await;
+    }
+    Ok(())
+}
+
+fn refuse_environment(plan: Option<&StoredPlan>) -> Result<(), PlanError> {
     match plan.map(|plan| plan.source) {
         Some(PlanSource::Environment) => Err(PlanError::ReadOnly),
         Some(PlanSource::Api) | None => Ok(()),
     }
 }
 
-type Packages = BTreeMap<(Provider, String), Vec<PackageGrant>>;
+type Found = BTreeMap<(Provider, String), Plan>;
 
 /// Replaces the plans of the settings by what the settings say now, and audits each price that
 /// buys something else than before. Part of the start of a server.
@@ -145,6 +173,9 @@ pub(super) async fn put_settings(
     tx.plan_replace_environment(&order.app, plans, order.now)
         .await?;
     let after = by_price(tx.plan_list(&order.app).await?);
+    if before != after {
+        tx.app_walk_begin(&order.app).await?;
+    }
     let prices: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for price in prices {
         let (from, to) = (before.get(price), after.get(price));
@@ -162,9 +193,9 @@ pub(super) async fn put_settings(
     Ok(())
 }
 
-fn by_price(plans: Vec<Plan>) -> Packages {
+fn by_price(plans: Vec<StoredPlan>) -> Found {
     plans
         .into_iter()
-        .map(|plan| ((plan.provider, plan.price_id), plan.packages))
+        .map(|it| ((it.provider, it.price_id.clone()), it.plan()))
         .collect()
 }

@@ -114,16 +114,7 @@ pub async fn put(
     let details = json!({"from": before, "to": policy});
     order.audit(&mut tx, None, "policy_put", details).await?;
     tx.commit().await?;
-    // The policy stands already, so whatever stops the walk now only leaves it to the timers.
-    let pending = first_steps(store, app, order.now)
-        .await
-        .unwrap_or_else(|error| {
-            warn!(
-                error = chain(&error),
-                "deriving customers under a new policy failed; the timers go on"
-            );
-            true
-        });
+    let pending = begin_walk(store, app, order.now).await;
     Ok((InForce { policy, pending }, true))
 }
 
@@ -149,7 +140,18 @@ pub async fn walk_on(store: &Store, now: Timestamp) -> Result<bool, StoreError> 
     Ok(more)
 }
 
-/// Takes the first steps of a walk; whether any are left.
+/// Takes the first steps of a walk whose order is committed; returns true if any are left.
+/// Whatever stops it only leaves it to the timers.
+pub(super) async fn begin_walk(store: &Store, app: &AppSlug, now: Timestamp) -> bool {
+    first_steps(store, app, now).await.unwrap_or_else(|error| {
+        warn!(
+            error = chain(&error),
+            "deriving customers anew failed; the timers go on"
+        );
+        true
+    })
+}
+
 async fn first_steps(store: &Store, app: &AppSlug, now: Timestamp) -> Result<bool, StoreError> {
     for _ in 0..STEPS_AT_ONCE {
         if !step(store, app, now).await? {

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::grant::HandGrant;
+use super::grant::GivenGrant;
 use super::record::{binds, record};
 use super::{StoreError, Tx};
-use crate::domain::access::plan::{PackageGrant, Plans, grants};
+use crate::domain::access::live_grant::LiveGrant;
+use crate::domain::access::plan::Plans;
 use crate::domain::access::release::Release;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::time::Timestamp;
 
 /// The customer behind an access token.
 #[derive(Clone, Debug)]
@@ -30,25 +32,28 @@ record! {
 }
 
 /// Everything that is granted to some customers, and the releases it covers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Granted {
     /// Grants by hand, by customer.
-    pub by_hand: BTreeMap<CustomerId, Vec<HandGrant>>,
+    pub by_hand: BTreeMap<CustomerId, Vec<GivenGrant>>,
     /// The plans of the prices that they pay for.
     pub plans: Plans,
-    /// Releases of the packages of customers who are frozen without a list of versions.
+    /// Releases of the packages that are granted to a date.
     pub releases: Vec<Release>,
+    /// The local clock at that time: grants by hand can run out.
+    pub now: Timestamp,
 }
 
 impl Granted {
-    /// Everything that grants packages to a customer: by hand, and by plans.
-    pub fn of(&self, customer: &Customer) -> Vec<PackageGrant> {
+    /// Everything that gives a customer packages now: by hand, and by plans.
+    pub fn of(&self, customer: &Customer) -> Vec<LiveGrant> {
+        let derived = &customer.derived;
         let by_hand = self.by_hand.get(&customer.id).into_iter().flatten();
-        let by_plans = customer.derived.entitlements.iter();
-        by_hand
-            .map(|it| it.grant.clone())
-            .chain(by_plans.flat_map(|it| grants(&self.plans, it).unwrap_or_default().to_vec()))
-            .collect()
+        let by_hand =
+            by_hand.filter_map(|it| LiveGrant::of_hand(&it.grant, it.created_at, derived, self.now));
+        let by_plans = derived.entitlements.iter();
+        let by_plans = by_plans.flat_map(|it| LiveGrant::of_price(it, &self.plans, derived));
+        by_hand.chain(by_plans).collect()
     }
 }
 
@@ -89,28 +94,28 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         customers: &[Customer],
+        now: Timestamp,
     ) -> Result<Granted, StoreError> {
         let by_hand = self
             .grant_list(app, customers.iter().map(|it| &it.id))
             .await?;
         let paid = customers.iter().flat_map(|it| &it.derived.entitlements);
         let ids: BTreeSet<(Provider, String)> = paid
-            .flat_map(|it| {
-                let ids = [Some(it.price.clone()), it.product.clone()];
-                ids.into_iter().flatten().map(|id| (it.provider, id))
-            })
+            .filter_map(|it| Some((it.provider, it.plan.clone()?)))
             .collect();
         let plans = self.plans_for(app, &ids).await?;
         let mut granted = Granted {
             by_hand,
             plans,
             releases: Vec::new(),
+            now,
         };
         let packages: BTreeSet<String> = customers
             .iter()
-            .filter(|customer| customer.derived.is_frozen_by_time())
+            .filter(|customer| customer.derived.needs_releases())
             .flat_map(|customer| granted.of(customer))
-            .map(|grant| grant.package)
+            .filter(|live| live.until.is_some())
+            .map(|live| live.grant.package)
             .collect();
         granted.releases = self.release_list(app, &packages).await?;
         Ok(granted)

@@ -148,6 +148,16 @@ impl Tx {
         Ok(self.execute(sql, binds![slug, policy]).await? > 0)
     }
 
+    /// Has all customers of an app derived anew, as after a change of its policy.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_walk_begin(&mut self, slug: &AppSlug) -> Result<(), StoreError> {
+        let sql = "UPDATE apps SET derive_after = '' WHERE slug = $1";
+        self.execute(sql, binds![slug]).await?;
+        Ok(())
+    }
+
     /// Lists the apps that have customers who are still shown as the previous policy says.
     ///
     /// # Errors

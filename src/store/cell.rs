@@ -11,9 +11,12 @@ use serde_json::{Map, Value as Json};
 
 use super::StoreError;
 use super::driver::{Cells, Column, Fault, Value};
+use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::token::TokenHash;
-use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
+use crate::domain::billing::history::{
+    DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
+};
 use crate::domain::customer::flag::{FlagHolder, FlagKind};
 use crate::domain::customer::row::Customer;
 use crate::domain::event::EventOutcome;
@@ -22,7 +25,7 @@ use crate::domain::id::{
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, Span};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
@@ -134,7 +137,7 @@ pub(crate) use texts;
 
 texts! {
     AdminTokenId, AppSlug, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId, Mode,
-    ObjectKey, Provider, ReplayId, Role, SecretId, TokenId,
+    GrantBilling, ObjectKey, Provider, ReplayId, Role, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.
@@ -158,7 +161,7 @@ macro_rules! documents {
 pub(crate) use documents;
 
 documents! {
-    AccountHistory, Customer, DisputeHistory, Json, Map<String, Json>, Policy,
+    AccountHistory, Customer, DisputeHistory, Json, Map<String, Json>, PaymentHistory, Policy,
     RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
 }
 

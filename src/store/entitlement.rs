@@ -1,5 +1,5 @@
-//! The prices that count for customers, as rows, so that a plan or a package leads to those who
-//! have it. Written with the customers; a reader of one customer takes them from its own row.
+//! The prices that give customers something, as rows, so that a plan or a package leads to those
+//! who have it. Written with the customers; a reader of one customer takes them from its own row.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,7 @@ record! {
         customer_id: &'a CustomerId,
         provider: Provider,
         price: &'a str,
-        product: &'a str,
-    }
-}
-
-record! {
-    #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    struct Counted<'a> {
-        provider: Provider,
-        price: &'a str,
-        product: &'a str,
+        plan: &'a str,
     }
 }
 
@@ -56,39 +47,21 @@ impl Tx {
             .filter_map(|id| working_set.customers.get(id));
         let shown = shown.filter(|row| row.merged_into.is_none());
         let mut entitlements = BTreeSet::new();
-        let mut prices = BTreeSet::new();
         for row in shown {
             for it in &row.derived.entitlements {
-                let (provider, price) = (it.provider, it.price.as_str());
-                let product = it.product.as_deref().unwrap_or_default();
                 entitlements.insert(Entitled {
                     customer_id: &row.id,
-                    provider,
-                    price,
-                    product,
-                });
-                prices.insert(Counted {
-                    provider,
-                    price,
-                    product,
+                    provider: it.provider,
+                    price: &it.price,
+                    plan: it.plan.as_deref().unwrap_or_default(),
                 });
             }
         }
         let rows: Rows<Entitled<'_>> = entitlements.into_iter().collect();
         let sql = r"
-            INSERT INTO entitlements (app, customer_id, provider, price, product)
-            SELECT $2, customer_id, provider, price, product
+            INSERT INTO entitlements (app, customer_id, provider, price, plan)
+            SELECT $2, customer_id, provider, price, plan
             FROM {rows} AS new
-        ";
-        self.execute(sql, binds![rows, app]).await?;
-
-        let rows: Rows<Counted<'_>> = prices.into_iter().collect();
-        let sql = r"
-            INSERT INTO prices (app, provider, price, product)
-            SELECT $2, provider, price, product
-            FROM {rows} AS new
-            WHERE true
-            ON CONFLICT (app, provider, price, product) DO NOTHING
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())

@@ -174,18 +174,8 @@ fn open() -> String {
         "price",
         r"(
             SELECT paid.app, paid.customer_id, paid.price
-            FROM prices
-            CROSS JOIN entitlements AS paid
-            WHERE paid.app = prices.app
-                AND paid.provider = prices.provider
-                AND paid.price = prices.price
-                AND paid.product = prices.product
-                AND NOT EXISTS (
-                    SELECT 1 FROM plans
-                    WHERE plans.app = prices.app
-                        AND plans.provider = prices.provider
-                        AND plans.price_id IN (prices.price, prices.product)
-                )
+            FROM entitlements AS paid
+            WHERE paid.plan = ''
         )",
     );
     let unreleased = of_set_up(
@@ -212,16 +202,7 @@ fn open() -> String {
                     AND paid.customer_id = shown.id
                     AND bought.app = paid.app
                     AND bought.provider = paid.provider
-                    AND bought.price_id = CASE
-                        WHEN EXISTS (
-                            SELECT 1 FROM plans
-                            WHERE plans.app = paid.app
-                                AND plans.provider = paid.provider
-                                AND plans.price_id = paid.price
-                        )
-                        THEN paid.price
-                        ELSE paid.product
-                    END
+                    AND bought.price_id = paid.plan
             ) AS granted
             WHERE NOT EXISTS (
                 SELECT 1 FROM releases

@@ -1,21 +1,24 @@
 //! Grants by hand. They belong to the row that they were given to, and count for the customer
 //! that this row belongs to now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::cell::Nanos;
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
+use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::plan::PackageGrant;
+use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 
-/// A grant by hand.
+/// A grant by hand, and to whom it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HandGrant {
+pub struct GivenGrant {
     /// The row that it was given to.
     pub given_to: CustomerId,
-    /// The package and its versions.
-    pub grant: PackageGrant,
+    /// The grant.
+    pub grant: HandGrant,
     /// Time at which it was given or changed, by the local clock.
     pub created_at: Timestamp,
 }
@@ -26,6 +29,8 @@ record! {
         customer_id: CustomerId,
         package: String,
         version_constraint: String,
+        billing: GrantBilling,
+        expires_at: Option<Timestamp>,
         created_at: Timestamp,
     }
 }
@@ -34,6 +39,8 @@ record! {
     struct NewGrant<'a> {
         package: &'a str,
         version_constraint: &'a str,
+        billing: GrantBilling,
+        expires_at: Option<Nanos>,
     }
 }
 
@@ -47,12 +54,13 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         customers: impl IntoIterator<Item = &CustomerId> + Send,
-    ) -> Result<BTreeMap<CustomerId, Vec<HandGrant>>, StoreError> {
+    ) -> Result<BTreeMap<CustomerId, Vec<GivenGrant>>, StoreError> {
         let sql = r"
             WITH wanted AS (SELECT key FROM {rows} AS given)
             SELECT
                 COALESCE(holders.merged_into, holders.id) AS shown,
-                grants.customer_id, grants.package, grants.version_constraint, grants.created_at
+                grants.customer_id, grants.package, grants.version_constraint, grants.billing,
+                grants.expires_at, grants.created_at
             FROM wanted
             JOIN customers AS holders
                 ON holders.app = $2 AND COALESCE(holders.merged_into, holders.id) = wanted.key
@@ -60,19 +68,44 @@ impl Tx {
             ORDER BY grants.package, grants.customer_id
         ";
         let rows: Vec<GrantRow> = self.fetch(sql, binds![keys(customers), app]).await?;
-        let mut grants: BTreeMap<CustomerId, Vec<HandGrant>> = BTreeMap::new();
+        let mut grants: BTreeMap<CustomerId, Vec<GivenGrant>> = BTreeMap::new();
         for row in rows {
-            let grant = HandGrant {
+            let grant = GivenGrant {
                 given_to: row.customer_id,
-                grant: PackageGrant {
-                    package: row.package,
-                    constraint: row.version_constraint,
+                grant: HandGrant {
+                    grant: PackageGrant {
+                        package: row.package,
+                        constraint: row.version_constraint,
+                    },
+                    billing: row.billing,
+                    expires_at: row.expires_at,
                 },
                 created_at: row.created_at,
             };
             grants.entry(row.shown).or_default().push(grant);
         }
         Ok(grants)
+    }
+
+    /// Loads the grants by hand of the rows of a working set.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn working_set_hand_grants(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+    ) -> Result<(), StoreError> {
+        let shown: BTreeSet<CustomerId> = working_set
+            .customers
+            .values()
+            .map(|row| row.merged_into.as_ref().unwrap_or(&row.id).clone())
+            .collect();
+        for grant in self.grant_list(app, &shown).await?.into_values().flatten() {
+            let grants = working_set.hand_grants.entry(grant.given_to).or_default();
+            grants.push(grant.grant);
+        }
+        Ok(())
     }
 
     /// Grants packages to a customer's row. A package that it has already gets the new
@@ -84,26 +117,34 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         customer: &CustomerId,
-        grants: &[PackageGrant],
+        grants: &[HandGrant],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         // One row for each package, the last word on it: a statement may not write a row twice.
-        let last: BTreeMap<&str, &PackageGrant> =
-            grants.iter().map(|it| (it.package.as_str(), it)).collect();
+        let last: BTreeMap<&str, &HandGrant> = grants
+            .iter()
+            .map(|it| (it.grant.package.as_str(), it))
+            .collect();
         let rows: Rows<NewGrant<'_>> = last
             .into_values()
-            .map(|grant| NewGrant {
-                package: &grant.package,
-                version_constraint: &grant.constraint,
+            .map(|it| NewGrant {
+                package: &it.grant.package,
+                version_constraint: &it.grant.constraint,
+                billing: it.billing,
+                expires_at: it.expires_at.map(Nanos),
             })
             .collect();
         let sql = r"
-            INSERT INTO grants (app, customer_id, package, version_constraint, created_at)
-            SELECT $2, $3, package, version_constraint, $4
+            INSERT INTO grants (
+                app, customer_id, package, version_constraint, billing, expires_at, created_at
+            )
+            SELECT $2, $3, package, version_constraint, billing, expires_at, $4
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, customer_id, package) DO UPDATE SET
                 version_constraint = excluded.version_constraint,
+                billing = excluded.billing,
+                expires_at = excluded.expires_at,
                 created_at = excluded.created_at
         ";
         self.execute(sql, binds![rows, app, customer, now]).await?;

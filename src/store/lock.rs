@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 use super::held::{LockMode, number};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::working_set::{Payment, WorkingSet};
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
@@ -167,6 +167,7 @@ fn lock_keys_of_facts(lookup_keys: &LookupKeys) -> impl Iterator<Item = String> 
         .chain(&lookup_keys.subscriptions)
         .chain(&lookup_keys.disputes)
         .chain(&lookup_keys.refunds)
+        .chain(&lookup_keys.payments)
         .chain(&lookup_keys.payment_links)
         .chain(&lookup_keys.unfetched);
     let external_ids = lookup_keys.external_ids.iter();
@@ -211,6 +212,7 @@ pub(super) fn lock_keys_of_loaded(working_set: &WorkingSet) -> Vec<String> {
     let objects = (working_set.subscriptions.keys())
         .chain(working_set.disputes.keys())
         .chain(working_set.refunds.keys())
+        .chain(working_set.payments.values().map(lock_object_of_payment))
         .chain(working_set.owners());
     let linked = working_set.linked_rows().map(ToString::to_string);
     emails
@@ -218,6 +220,12 @@ pub(super) fn lock_keys_of_loaded(working_set: &WorkingSet) -> Vec<String> {
         .chain(linked)
         .chain(lock_keys_of_rows(working_set))
         .collect()
+}
+
+/// The object whose lock covers a payment: its account, of which there may be a hundred payments;
+/// its own document while no account is known.
+fn lock_object_of_payment(payment: &Payment) -> &ObjectKey {
+    payment.account.as_ref().unwrap_or(&payment.key)
 }
 
 /// The keys of what will be written. Ids of rows are left out: those of rows that were loaded
@@ -237,12 +245,15 @@ fn lock_keys_of_changed(working_set: &WorkingSet) -> BTreeSet<String> {
     let disputes = disputes.filter_map(|it| working_set.disputes.get(it)?.account.as_ref());
     let refunds = changed.refunds.iter();
     let refunds = refunds.filter_map(|it| working_set.refunds.get(it)?.account.as_ref());
+    let payments = changed.payments.iter();
+    let payments = payments.filter_map(|it| working_set.payments.get(it));
     let links = changed.payment_links.iter();
     let objects = (changed.subscriptions.iter())
         .chain(&changed.disputes)
         .chain(&changed.refunds)
         .chain(&changed.unfetched)
         .chain(subscriptions.chain(disputes).chain(refunds))
+        .chain(payments.map(lock_object_of_payment))
         .chain(links.flat_map(|(one, other)| [one, other]));
     keys.extend(objects.map(lock_key_of_object));
     let rows = changed.customers.iter();

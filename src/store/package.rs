@@ -71,7 +71,6 @@ impl Tx {
         filter.and_plain("deleted_at IS NULL");
         filter.and_plain("status IN ('active', 'frozen')");
         // `CROSS JOIN` lets SQLite, which knows nothing of sizes, begin with the plans.
-        // A plan of the product counts only where the price has none; see `domain::access::plan::grants`.
         let holders = r"id IN (
             SELECT COALESCE(given.merged_into, given.id)
             FROM grants
@@ -85,23 +84,8 @@ impl Tx {
                 AND bought.package = ?
                 AND paid.app = bought.app
                 AND paid.provider = bought.provider
-                AND paid.price = bought.price_id
-            UNION
-            SELECT paid.customer_id
-            FROM plan_packages AS bought
-            CROSS JOIN entitlements AS paid
-            WHERE bought.app = $1
-                AND bought.package = ?
-                AND paid.app = bought.app
-                AND paid.provider = bought.provider
-                AND paid.product = bought.price_id
-                AND paid.product <> ''
-                AND NOT EXISTS (
-                    SELECT 1 FROM plans
-                    WHERE plans.app = paid.app
-                        AND plans.provider = paid.provider
-                        AND plans.price_id = paid.price
-                )
+                AND paid.plan = bought.price_id
+                AND paid.plan <> ''
         )";
         filter.and(holders, package);
         let list = self.list(LIST, filter, Key::Text("id"), window, cursor_of);

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cell::texts;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::access::plan::{PackageGrant, Plans};
+use crate::domain::access::plan::{PackageGrant, Plan, Plans};
 use crate::domain::id::{AppSlug, Provider};
+use crate::domain::policy::Span;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
@@ -31,23 +32,40 @@ pub struct PlanSourceError;
 
 texts!(PlanSource);
 
-/// A plan.
+/// A plan as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct StoredPlan {
     /// The provider of the price.
     pub provider: Provider,
-    /// The provider's id of a price or product.
+    /// The provider's id of a price, a product or a payment link, or a lookup key.
     pub price_id: String,
     /// The packages that it buys. Empty: the price is known and buys nothing.
     pub packages: Vec<PackageGrant>,
+    /// True if it counts even if it buys no package.
+    pub counts: bool,
+    /// Of something bought once: how long new versions are included.
+    pub updates: Option<Span>,
     /// Its source.
     pub source: PlanSource,
     /// Time at which it was set, by the local clock.
     pub updated_at: Timestamp,
 }
 
+impl StoredPlan {
+    /// Returns what the price buys.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            packages: self.packages.clone(),
+            counts: self.counts,
+            updates: self.updates,
+        }
+    }
+}
+
 record! {
-    impl Plan from "plans" { provider, price_id, packages, source, updated_at }
+    impl StoredPlan from "plans" {
+        provider, price_id, packages, counts, updates, source, updated_at
+    }
 }
 
 record! {
@@ -62,6 +80,8 @@ record! {
         provider: Provider,
         price_id: &'a str,
         packages: &'a Vec<PackageGrant>,
+        counts: bool,
+        updates: Option<Span>,
         source: PlanSource,
         updated_at: Timestamp,
     }
@@ -85,9 +105,9 @@ impl Tx {
         app: &AppSlug,
         provider: Provider,
         price_id: &str,
-    ) -> Result<Option<Plan>, StoreError> {
+    ) -> Result<Option<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, source, updated_at
+            SELECT provider, price_id, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1 AND provider = $2 AND price_id = $3
         ";
@@ -98,9 +118,9 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn plan_list(&mut self, app: &AppSlug) -> Result<Vec<Plan>, StoreError> {
+    pub async fn plan_list(&mut self, app: &AppSlug) -> Result<Vec<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, source, updated_at
+            SELECT provider, price_id, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1
             ORDER BY updated_at DESC, provider, price_id
@@ -131,7 +151,7 @@ impl Tx {
         });
         let wanted: Rows<PlanId<'_>> = wanted.collect();
         let sql = r"
-            SELECT provider, price_id, packages, source, updated_at
+            SELECT provider, price_id, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $2
                 AND (provider, price_id) IN (SELECT provider, price_id FROM {rows} AS wanted)
@@ -143,9 +163,9 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn plan_put(&mut self, app: &AppSlug, plans: &[Plan]) -> Result<(), StoreError> {
+    pub async fn plan_put(&mut self, app: &AppSlug, plans: &[StoredPlan]) -> Result<(), StoreError> {
         // One row for each price, the last word on it: a statement may not write a row twice.
-        let last: BTreeMap<(Provider, &str), &Plan> = plans
+        let last: BTreeMap<(Provider, &str), &StoredPlan> = plans
             .iter()
             .map(|it| ((it.provider, it.price_id.as_str()), it))
             .collect();
@@ -153,17 +173,23 @@ impl Tx {
             provider: plan.provider,
             price_id: &plan.price_id,
             packages: &plan.packages,
+            counts: plan.counts,
+            updates: plan.updates,
             source: plan.source,
             updated_at: plan.updated_at,
         });
         let rows: Rows<NewPlan<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO plans (app, provider, price_id, packages, source, updated_at)
-            SELECT $2, provider, price_id, packages, source, updated_at
+            INSERT INTO plans (
+                app, provider, price_id, packages, counts, updates, source, updated_at
+            )
+            SELECT $2, provider, price_id, packages, counts, updates, source, updated_at
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, price_id) DO UPDATE SET
                 packages = excluded.packages,
+                counts = excluded.counts,
+                updates = excluded.updates,
                 source = excluded.source,
                 updated_at = excluded.updated_at
         ";
@@ -176,7 +202,7 @@ impl Tx {
     async fn plan_put_packages(
         &mut self,
         app: &AppSlug,
-        plans: Vec<&Plan>,
+        plans: Vec<&StoredPlan>,
     ) -> Result<(), StoreError> {
         let ids = plans.iter().map(|plan| PlanId {
             provider: plan.provider,
@@ -236,7 +262,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let source = PlanSource::Environment;
         let present = self.plan_list(app).await?;
-        let same = |plan: &&Plan| {
+        let same = |plan: &&StoredPlan| {
             plan.source == source
                 && plans.iter().any(|(provider, price_id, packages)| {
                     plan.provider == *provider
@@ -254,13 +280,15 @@ impl Tx {
                 self.plan_delete(app, plan.provider, &plan.price_id).await?;
             }
         }
-        let changed: Vec<Plan> = plans
+        let changed: Vec<StoredPlan> = plans
             .iter()
             .filter(|(provider, price_id, _)| !same.contains(&(*provider, price_id.clone())))
-            .map(|(provider, price_id, packages)| Plan {
+            .map(|(provider, price_id, packages)| StoredPlan {
                 provider: *provider,
                 price_id: price_id.clone(),
                 packages: packages.clone(),
+                counts: false,
+                updates: None,
                 source,
                 updated_at: now,
             })
@@ -269,9 +297,9 @@ impl Tx {
     }
 }
 
-fn map_of(plans: Vec<Plan>) -> Plans {
+fn map_of(plans: Vec<StoredPlan>) -> Plans {
     plans
         .into_iter()
-        .map(|plan| ((plan.provider, plan.price_id), plan.packages))
+        .map(|it| ((it.provider, it.price_id.clone()), it.plan()))
         .collect()
 }

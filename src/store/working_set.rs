@@ -17,14 +17,14 @@ mod save;
 
 use std::collections::BTreeSet;
 
-use super::lock::{lock_keys_of_account, lock_keys_of_loaded};
+use super::lock::{lock_key_of_object, lock_keys_of_account, lock_keys_of_loaded};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::plan::{PackageGrant, Plan};
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, Span};
 
 record! {
     /// A value to look up by. The kind says in which column, and is a word of the statement.
@@ -63,6 +63,8 @@ record! {
         price_id: Option<String>,
         policy: Option<Policy>,
         packages: Option<Vec<PackageGrant>>,
+        counts: Option<bool>,
+        updates: Option<Span>,
     }
 }
 
@@ -110,15 +112,20 @@ impl Tx {
             .await?;
         self.working_set_owned(app, &mut working_set, wanted("account", &owners))
             .await?;
+        // What disputes and refunds are about, and the invoices that Checkout sessions and payment
+        // intents belong to. Of invoices and transactions nothing has to be found.
+        let is_linked = |key: &&ObjectKey| matches!(key.kind, Kind::Session | Kind::PaymentIntent);
         let money: BTreeSet<ObjectKey> = working_set
             .disputes
             .keys()
             .chain(working_set.refunds.keys())
+            .chain(working_set.payments.keys().filter(is_linked))
             .cloned()
             .collect();
         self.lock_found(app, lock_keys_of_loaded(&working_set))
             .await?;
         self.working_set_walk(app, &mut working_set, &money).await?;
+        self.working_set_hand_grants(app, &mut working_set).await?;
 
         let rows = working_set.customers.keys();
         working_set.loaded = rows
@@ -130,11 +137,13 @@ impl Tx {
     /// Begins a working set with the app's policy and plans.
     async fn working_set_settings(&mut self, app: &AppSlug) -> Result<WorkingSet, StoreError> {
         let sql = r"
-            SELECT NULL AS provider, NULL AS price_id, policy, NULL AS packages
+            SELECT
+                NULL AS provider, NULL AS price_id, policy, NULL AS packages, NULL AS counts,
+                NULL AS updates
             FROM apps
             WHERE slug = $1
             UNION ALL
-            SELECT provider, price_id, NULL, packages
+            SELECT provider, price_id, NULL, packages, counts, updates
             FROM plans
             WHERE app = $1
         ";
@@ -147,7 +156,12 @@ impl Tx {
             if let (Some(provider), Some(price_id), Some(packages)) =
                 (row.provider, row.price_id, row.packages)
             {
-                working_set.plans.insert((provider, price_id), packages);
+                let plan = Plan {
+                    packages,
+                    counts: row.counts.unwrap_or_default(),
+                    updates: row.updates,
+                };
+                working_set.plans.insert((provider, price_id), plan);
             }
         }
         Ok(working_set)
@@ -163,6 +177,7 @@ impl Tx {
     ) -> Result<BTreeSet<ObjectKey>, StoreError> {
         let payments: BTreeSet<ObjectKey> = (lookup_keys.disputes.iter())
             .chain(&lookup_keys.refunds)
+            .chain(&lookup_keys.payments)
             .cloned()
             .collect();
         let from = payments.union(&lookup_keys.payment_links);
@@ -179,6 +194,16 @@ impl Tx {
         let money = wanted("payment", reached.union(&payments));
         let subscriptions = wanted("subscription", &lookup_keys.subscriptions);
         self.working_set_owned(app, working_set, money.chain(subscriptions))
+            .await?;
+        // A payment may be the only one to name its subscription, and the subscription the account.
+        let paid = working_set.payments.values();
+        let paid = paid.filter_map(|it| it.subscription.clone());
+        let paid: BTreeSet<ObjectKey> = paid.collect();
+        let paid = paid.difference(&lookup_keys.subscriptions);
+        let missing: BTreeSet<ObjectKey> = paid.cloned().collect();
+        self.lock_found(app, missing.iter().map(lock_key_of_object))
+            .await?;
+        self.working_set_owned(app, working_set, wanted("subscription", &missing))
             .await?;
         accounts.extend(working_set.owners().cloned());
         self.working_set_unfetched(app, working_set, &lookup_keys.unfetched)

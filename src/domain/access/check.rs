@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::domain::access::constraint::{Constraint, Version};
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::release::Release;
 use crate::domain::access::token::CustomerToken;
 use crate::domain::customer::row::{Derived, PackageVersion, Status};
@@ -65,11 +65,10 @@ pub struct Holder<'a> {
     pub token: Option<&'a CustomerToken>,
     /// The derived state of the customer.
     pub derived: &'a Derived,
-    /// The customer's grants: those given by hand, and those of the plans that it pays for. For a
-    /// frozen customer, of the plans that it paid for.
-    pub grants: &'a [PackageGrant],
-    /// The known releases, at least of the packages in question; only used for customers that are
-    /// frozen without a list of versions.
+    /// Everything that gives the customer packages now.
+    pub grants: &'a [LiveGrant],
+    /// The known releases, at least of the packages in question; only used for grants that reach
+    /// to a date.
     pub releases: &'a [Release],
 }
 
@@ -123,7 +122,7 @@ const fn is_frozen(derived: &Derived) -> bool {
 /// Decides for a customer that is frozen to exact versions: it has those and nothing else.
 fn among(
     versions: &[PackageVersion],
-    grants: &[PackageGrant],
+    grants: &[LiveGrant],
     package: &str,
     version: Option<&str>,
 ) -> Result<(), AccessCode> {
@@ -132,7 +131,7 @@ fn among(
         .filter(|listed| listed.package == package)
         .peekable();
     if listed.peek().is_none() {
-        let granted = grants.iter().any(|grant| grant.package == package);
+        let granted = grants.iter().any(|it| it.grant.package == package);
         return Err(if granted {
             AccessCode::VersionNotFrozen
         } else {
@@ -154,68 +153,65 @@ fn among(
 }
 
 fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(), AccessCode> {
-    let mut of_package = holder
-        .grants
-        .iter()
-        .filter(|grant| grant.package == package)
-        .peekable();
-    if of_package.peek().is_none() {
+    let of_package = holder.grants.iter().filter(|it| it.grant.package == package);
+    let of_package: Vec<&LiveGrant> = of_package.collect();
+    if of_package.is_empty() {
         return Err(AccessCode::PackageNotGranted);
     }
-    let constraints: Vec<Constraint> = of_package
-        .filter_map(|grant| Constraint::parse(&grant.constraint).ok())
-        .collect();
-    let Some(version) = version else {
-        let any = match holder.derived.status {
-            Status::Frozen { at } => holder
-                .releases
-                .iter()
-                .any(|it| reachable(it, package, at, &constraints)),
-            Status::Active | Status::Suspended | Status::Expired => !constraints.is_empty(),
-        };
-        return match (any, is_frozen(holder.derived)) {
-            (true, _) => Ok(()),
-            (false, true) => Err(AccessCode::VersionNotFrozen),
-            (false, false) => Err(AccessCode::VersionNotAllowed),
-        };
+    let allowing = of_package.iter().filter_map(|it| {
+        let constraint = Constraint::parse(&it.grant.constraint).ok()?;
+        Some((constraint, it.until))
+    });
+    let allowing: Vec<(Constraint, Option<Timestamp>)> = allowing.collect();
+    let wanted = match version {
+        None => None,
+        Some(version) => {
+            let parsed = Version::parse(version);
+            Some(parsed.map_err(|_| AccessCode::VersionNotAllowed)?)
+        }
     };
-    let wanted = Version::parse(version).map_err(|_| AccessCode::VersionNotAllowed)?;
-    if !constraints
-        .iter()
-        .any(|constraint| constraint.allows(&wanted))
-    {
+    let in_range = |constraint: &Constraint| {
+        let wanted = wanted.as_ref();
+        wanted.is_none_or(|wanted| constraint.allows(wanted))
+    };
+    let reaches = |until: Option<Timestamp>, constraint: &Constraint| match (until, &wanted) {
+        (None, _) => true,
+        (Some(until), None) => {
+            let mut releases = holder.releases.iter();
+            releases.any(|it| reachable(it, package, until, constraint))
+        }
+        (Some(until), Some(wanted)) => holder.releases.iter().any(|it| {
+            it.package == package
+                && it.released_at <= until
+                && Version::parse(&it.version).is_ok_and(|version| version == *wanted)
+        }),
+    };
+    let mut in_range = allowing.iter().filter(|(it, _)| in_range(it)).peekable();
+    if in_range.peek().is_none() {
         return Err(AccessCode::VersionNotAllowed);
     }
-    let Status::Frozen { at } = holder.derived.status else {
-        return Ok(());
-    };
-    let is_wanted = |release: &Release| {
-        release.package == package
-            && release.released_at <= at
-            && Version::parse(&release.version).is_ok_and(|version| version == wanted)
-    };
-    if holder.releases.iter().any(is_wanted) {
+    if in_range.any(|(constraint, until)| reaches(*until, constraint)) {
         Ok(())
     } else {
         Err(AccessCode::VersionNotFrozen)
     }
 }
 
-/// Reports whether a customer that is frozen at an instant can reach this release.
-fn reachable(release: &Release, package: &str, at: Timestamp, constraints: &[Constraint]) -> bool {
+/// Reports whether a grant that reaches to an instant covers this release.
+fn reachable(release: &Release, package: &str, until: Timestamp, constraint: &Constraint) -> bool {
     release.package == package
-        && release.released_at <= at
-        && Version::parse(&release.version)
-            .is_ok_and(|version| constraints.iter().any(|it| it.allows(&version)))
+        && release.released_at <= until
+        && Version::parse(&release.version).is_ok_and(|version| constraint.allows(&version))
 }
 
-/// The versions of a package that a customer may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Every version that one of these Composer constraints allows.
-    Constraints(BTreeSet<String>),
-    /// Exactly these versions, as they were written.
-    Versions(Vec<String>),
+/// The versions of a package that a customer may have: every one that one of these Composer
+/// constraints allows, and these ones, as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Composer constraints.
+    pub constraints: BTreeSet<String>,
+    /// Versions that no constraint may stand for, because more would match it later.
+    pub versions: Vec<String>,
 }
 
 /// Returns everything that the holder may have, by package, so that registries can filter their
@@ -224,62 +220,53 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
     if check_holder(holder, now).is_err() {
         return BTreeMap::new();
     }
-    let mut packages = if is_frozen(holder.derived) {
-        let mut packages: BTreeMap<String, Extent> = BTreeMap::new();
-        for PackageVersion { package, version } in frozen_versions(holder).unwrap_or_default() {
-            let versions = packages
-                .entry(package)
-                .or_insert(Extent::Versions(Vec::new()));
-            if let Extent::Versions(versions) = versions {
-                versions.push(version);
-            }
+    let mut packages: BTreeMap<String, Extent> = BTreeMap::new();
+    for PackageVersion { package, version } in dated_versions(holder) {
+        packages.entry(package).or_default().versions.push(version);
+    }
+    if exact_versions(holder).is_none() {
+        let undated = holder.grants.iter().filter(|it| it.until.is_none());
+        let readable = undated.filter(|it| Constraint::parse(&it.grant.constraint).is_ok());
+        for it in readable {
+            let extent = packages.entry(it.grant.package.clone()).or_default();
+            extent.constraints.insert(it.grant.constraint.clone());
         }
-        packages
-    } else {
-        let mut constraints: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let readable = |grant: &&PackageGrant| Constraint::parse(&grant.constraint).is_ok();
-        for PackageGrant {
-            package,
-            constraint,
-        } in holder.grants.iter().filter(readable)
-        {
-            constraints
-                .entry(package.clone())
-                .or_default()
-                .insert(constraint.clone());
-        }
-        constraints
-            .into_iter()
-            .map(|(name, all)| (name, Extent::Constraints(all)))
-            .collect()
-    };
+    }
     packages.retain(|package, _| holder.token.is_none_or(|token| token.opens(package)));
     packages
+}
+
+/// The versions to which an admin froze the customer.
+fn exact_versions<'a>(holder: Holder<'a>) -> Option<&'a Vec<PackageVersion>> {
+    let versions = holder.derived.frozen_versions.as_ref();
+    versions.filter(|_| is_frozen(holder.derived))
 }
 
 /// Returns the versions that a frozen customer can reach now: those that it was frozen to, or else
 /// what was released until then and is granted. `None` for customers that are not frozen.
 pub fn frozen_versions(holder: Holder<'_>) -> Option<Vec<PackageVersion>> {
-    let Status::Frozen { at } = holder.derived.status else {
-        return None;
-    };
-    if let Some(versions) = &holder.derived.frozen_versions {
-        return Some(versions.clone());
+    is_frozen(holder.derived).then(|| dated_versions(holder))
+}
+
+/// Returns the versions that grants with a date reach, or those that the customer was frozen to.
+fn dated_versions(holder: Holder<'_>) -> Vec<PackageVersion> {
+    if let Some(versions) = exact_versions(holder) {
+        return versions.clone();
     }
-    let mut constraints: BTreeMap<&str, Vec<Constraint>> = BTreeMap::new();
-    for grant in holder.grants {
-        if let Ok(constraint) = Constraint::parse(&grant.constraint) {
-            constraints
-                .entry(&grant.package)
-                .or_default()
-                .push(constraint);
+    let mut constraints: BTreeMap<&str, Vec<(Timestamp, Constraint)>> = BTreeMap::new();
+    for it in holder.grants {
+        if let (Some(until), Ok(constraint)) = (it.until, Constraint::parse(&it.grant.constraint))
+        {
+            let of_package = constraints.entry(&it.grant.package).or_default();
+            of_package.push((until, constraint));
         }
     }
     let is_reachable = |release: &&Release| {
         let package = release.package.as_str();
-        constraints
-            .get(package)
-            .is_some_and(|granted| reachable(release, package, at, granted))
+        let granted = constraints.get(package).into_iter().flatten();
+        granted
+            .into_iter()
+            .any(|(until, constraint)| reachable(release, package, *until, constraint))
     };
     let version = |release: &Release| PackageVersion {
         package: release.package.clone(),
@@ -297,15 +284,15 @@ pub fn frozen_versions(holder: Holder<'_>) -> Option<Vec<PackageVersion>> {
             .cmp(&other.package)
             .then_with(|| parsed(one).cmp(&parsed(other)))
     });
-    Some(versions)
+    versions
 }
 
 /// Returns the grants whose constraint cannot be parsed. They allow nothing, which somebody should
 /// know.
-pub fn unreadable(grants: &[PackageGrant]) -> impl Iterator<Item = &PackageGrant> {
+pub fn unreadable(grants: &[LiveGrant]) -> impl Iterator<Item = &LiveGrant> {
     grants
         .iter()
-        .filter(|grant| Constraint::parse(&grant.constraint).is_err())
+        .filter(|it| Constraint::parse(&it.grant.constraint).is_err())
 }
 
 #[cfg(test)]

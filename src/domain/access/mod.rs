@@ -3,7 +3,9 @@
 
 pub mod check;
 pub mod constraint;
+pub mod hand_grant;
 pub mod license;
+pub mod live_grant;
 pub mod plan;
 pub mod release;
 pub mod token;

@@ -129,8 +129,8 @@ pub enum Operation {
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
-        /// The subscription that has it.
-        subscription: ObjectKey,
+        /// The subscription that has it, or the document of the payment that bought it.
+        source: ObjectKey,
     },
     /// A price no longer counts.
     Revoke {
@@ -138,8 +138,8 @@ pub enum Operation {
         packages: Vec<PackageGrant>,
         /// The price.
         price: String,
-        /// The subscription that had it.
-        subscription: ObjectKey,
+        /// The subscription that had it, or the document of the payment that had bought it.
+        source: ObjectKey,
     },
     /// The contact changed.
     UpdateContact {
@@ -237,8 +237,8 @@ pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) ->
     }
     operations.extend(entitlement_changes(from, to, plans));
     operations.extend(status_change(from, to));
-    let flags = before.map(|row| row.flags(plans)).unwrap_or_default();
-    operations.extend(flag_changes(&flags, &after.flags(plans)));
+    let flags = before.map(|row| row.flags()).unwrap_or_default();
+    operations.extend(flag_changes(&flags, &after.flags()));
     in_row(&after.id, operations)
 }
 
@@ -312,12 +312,12 @@ fn entitlement_changes(from: &Derived, to: &Derived, plans: &Plans) -> Vec<Opera
     let revoke = |entitlement: &Entitlement| Operation::Revoke {
         packages: packages(entitlement),
         price: entitlement.price.clone(),
-        subscription: entitlement.subscription.clone(),
+        source: entitlement.source.clone(),
     };
     let grant = |entitlement: &Entitlement| Operation::Grant {
         packages: packages(entitlement),
         price: entitlement.price.clone(),
-        subscription: entitlement.subscription.clone(),
+        source: entitlement.source.clone(),
     };
     revoked.map(revoke).chain(granted.map(grant)).collect()
 }

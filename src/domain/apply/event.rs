@@ -123,16 +123,7 @@ impl WorkingSet {
             Fact::Disputed { dispute, .. } => {
                 Some(self.disputes.get(dispute)?.history.needs_a_look())
             }
-            Fact::Refunded { refund, .. } => Some(self.refunds.get(refund)?.history.is_full()),
-            Fact::Contact(_)
-            | Fact::AccountNamed { .. }
-            | Fact::AccountRemoved { .. }
-            | Fact::Subscription(_)
-            | Fact::PaymentFailed { .. }
-            | Fact::PaymentSucceeded { .. }
-            | Fact::Charged { .. }
-            | Fact::PaymentLink { .. }
-            | Fact::Unfetched { .. } => None,
+            _ => Some(self.refunds.get(refund_of(fact)?)?.history.stands()),
         });
         of_money.any(|needs| needs)
     }
@@ -141,18 +132,7 @@ impl WorkingSet {
     fn accounts_of_money(&self, occurrence: &Occurrence) -> BTreeSet<ObjectKey> {
         let account = |fact: &Fact| match fact {
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
-            Fact::Refunded {
-                refund: payment, ..
-            }
-            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
-            Fact::Contact(_)
-            | Fact::AccountNamed { .. }
-            | Fact::AccountRemoved { .. }
-            | Fact::Subscription(_)
-            | Fact::PaymentFailed { .. }
-            | Fact::PaymentSucceeded { .. }
-            | Fact::PaymentLink { .. }
-            | Fact::Unfetched { .. } => None,
+            _ => self.refunds.get(refund_of(fact)?)?.account.clone(),
         };
         let known = |key: &ObjectKey| self.accounts.contains_key(key);
         occurrence
@@ -173,13 +153,12 @@ impl WorkingSet {
             Fact::Subscription(fact) => {
                 self.subscriptions.get(&fact.subscription)?.history.newest()
             }
-            Fact::PaymentFailed { subscription, .. }
-            | Fact::PaymentSucceeded { subscription, .. } => {
-                self.subscriptions.get(subscription)?.history.newest()
-            }
+            Fact::Payment(fact) => Some(self.payments.get(&fact.document)?.history.newest),
             Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.history.stage.0),
-            Fact::Refunded { refund, .. } => self.refunds.get(refund)?.history.newest(),
-            Fact::Charged { .. } | Fact::PaymentLink { .. } | Fact::Unfetched { .. } => None,
+            Fact::Refunded(_) | Fact::ChargeRefunded { .. } => {
+                self.refunds.get(refund_of(fact)?)?.history.newest()
+            }
+            Fact::PaymentLink { .. } | Fact::Unfetched { .. } => None,
         };
         newest(main_fact(occurrence)?)
     }
@@ -193,13 +172,12 @@ impl WorkingSet {
                 Some(account.clone())
             }
             Fact::Subscription(fact) => of_subscription(&fact.subscription),
-            Fact::PaymentFailed { subscription, .. }
-            | Fact::PaymentSucceeded { subscription, .. } => of_subscription(subscription),
+            Fact::Payment(fact) => self.payments.get(&fact.document)?.account.clone(),
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
-            Fact::Refunded {
-                refund: payment, ..
+            Fact::Refunded(_) | Fact::ChargeRefunded { .. } => {
+                let refund = main_fact(occurrence).and_then(refund_of)?;
+                self.refunds.get(refund)?.account.clone()
             }
-            | Fact::Charged { payment, .. } => self.refunds.get(payment)?.account.clone(),
             Fact::PaymentLink { ids } => ids.iter().find(|id| id.kind == Kind::Account).cloned(),
             Fact::Unfetched { .. } => None,
         };
@@ -218,12 +196,6 @@ impl WorkingSet {
             .into_iter()
             .map(view)
             .collect()
-    }
-
-    fn subscription_view(&self, key: &ObjectKey, now: Timestamp) -> Option<SubscriptionView> {
-        let assessment = self.assessment(key, now)?;
-        let account = self.subscriptions.get(key)?.account.as_ref();
-        Some(SubscriptionView::new(&assessment, account))
     }
 
     fn subscription_changes(&self, before: Vec<Viewed>, now: Timestamp) -> Vec<Change> {
@@ -254,6 +226,22 @@ fn main_fact(occurrence: &Occurrence) -> Option<&Fact> {
         .iter()
         .find(|fact| !fact.is_background())
         .or(facts.first())
+}
+
+/// Returns the refund, or the charge that counts its refunds, that a fact is about.
+const fn refund_of(fact: &Fact) -> Option<&ObjectKey> {
+    match fact {
+        Fact::Refunded(fact) => Some(&fact.refund),
+        Fact::ChargeRefunded { charge, .. } => Some(charge),
+        Fact::Contact(_)
+        | Fact::AccountNamed { .. }
+        | Fact::AccountRemoved { .. }
+        | Fact::Subscription(_)
+        | Fact::Payment(_)
+        | Fact::Disputed { .. }
+        | Fact::PaymentLink { .. }
+        | Fact::Unfetched { .. } => None,
+    }
 }
 
 impl Effect {

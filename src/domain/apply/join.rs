@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
-use crate::domain::billing::assessment::payer;
-use crate::domain::billing::fact::{DisputeStage, Fact};
-use crate::domain::billing::history::{
-    DisputeHistory, RefundHistory, RefundPart, SubscriptionHistory, UnfetchedHistory,
+use crate::domain::apply::working_set::{
+    Account, Dispute, Payment, Refund, Subscription, WorkingSet,
 };
+use crate::domain::billing::fact::{DisputeStage, Fact, PaymentFact};
+use crate::domain::billing::history::{
+    DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
+};
+use crate::domain::billing::standing::payer;
+use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::identity::account::linking;
@@ -45,44 +48,29 @@ impl WorkingSet {
                 let join = |history: &mut SubscriptionHistory| history.join_state(at, fact);
                 self.join_subscription(&fact.subscription, account, at, disturbed, join);
             }
-            Fact::PaymentFailed {
-                subscription,
-                account,
-            } => {
-                let account = account.as_ref();
-                let join = |history: &mut SubscriptionHistory| history.join_failure(at, account);
-                self.join_subscription(subscription, account, at, disturbed, join);
-            }
-            Fact::PaymentSucceeded {
-                subscription,
-                account,
-            } => {
-                let account = account.as_ref();
-                let join = |history: &mut SubscriptionHistory| history.join_success(at, account);
-                self.join_subscription(subscription, account, at, disturbed, join);
-            }
+            Fact::Payment(fact) => self.join_payment(fact, at, disturbed),
             Fact::Disputed {
                 dispute,
                 stage,
                 ids,
             } => self.join_dispute(dispute, *stage, ids, at, disturbed),
-            Fact::Refunded {
-                refund,
-                part,
-                full,
+            Fact::Refunded(fact) => {
+                let join = |history: &mut RefundHistory| {
+                    history.join(at, fact.stage, fact.amount, &fact.ids);
+                };
+                self.join_refund(&fact.refund, disturbed, join);
+                self.join_ids(&fact.refund, &fact.ids, at, disturbed);
+            }
+            Fact::ChargeRefunded {
+                charge,
                 amount,
                 ids,
             } => {
-                let (full, amount) = (*full, *amount);
-                let join = |history: &mut RefundHistory| {
-                    history.join(part, RefundPart { at, full, amount }, ids);
-                };
-                self.join_refund(refund, disturbed, join);
-                self.join_ids(refund, ids, at, disturbed);
-            }
-            Fact::Charged { payment, amount } => {
-                let join = |history: &mut RefundHistory| history.join_charged(at, *amount);
-                self.join_refund(payment, disturbed, join);
+                let mut ids = ids.clone();
+                ids.insert(charge.clone());
+                let join = |history: &mut RefundHistory| history.join_counted(at, *amount, &ids);
+                self.join_refund(charge, disturbed, join);
+                self.join_ids(charge, &ids, at, disturbed);
             }
             Fact::PaymentLink { ids } => disturbed.disputes |= self.join_payment_links(ids),
             Fact::Unfetched { object } => self.join_unfetched(object, at),
@@ -93,6 +81,99 @@ impl WorkingSet {
         let known = self.unfetched.entry(key.clone());
         known.or_insert_with(|| UnfetchedHistory::new(at)).join(at);
         self.changed.unfetched.insert(key.clone());
+    }
+
+    /// Joins a fact to the document of a payment, which is kept even before its account is known.
+    fn join_payment(&mut self, fact: &PaymentFact, at: Timestamp, disturbed: &mut Disturbed) {
+        let key = &fact.document;
+        if let Some(account) = &fact.account {
+            self.join_account(account, at, disturbed, |_| {});
+        }
+        let is_new = !self.payments.contains_key(key);
+        let payment = self.payments.entry(key.clone()).or_insert_with(|| Payment {
+            key: key.clone(),
+            history: PaymentHistory::new(at),
+            account: None,
+            subscription: None,
+        });
+        let before = payment.history.clone();
+        payment.history.join(at, fact);
+        if is_new || payment.history != before {
+            self.changed.payments.insert(key.clone());
+        }
+        // Disputes and refunds may be about it.
+        disturbed.disputes |= is_new;
+        self.own_payment(key, disturbed);
+    }
+
+    /// Updates the owner of a payment: the account that it names, else that of its subscription.
+    fn own_payment(&mut self, key: &ObjectKey, disturbed: &mut Disturbed) {
+        let Some(payment) = self.payments.get_mut(key) else {
+            return;
+        };
+        let named = |part: &Option<(Timestamp, ObjectKey)>| part.as_ref().map(|it| it.1.clone());
+        let subscription = named(&payment.history.subscription);
+        let of_subscription = subscription
+            .as_ref()
+            .and_then(|key| self.subscriptions.get(key)?.account.clone());
+        let account = named(&payment.history.account).or(of_subscription);
+        disturbed.accounts.extend(payment.account.clone());
+        disturbed.accounts.extend(account.clone());
+        if (&payment.account, &payment.subscription) != (&account, &subscription) {
+            payment.account = account;
+            payment.subscription = subscription;
+            self.changed.payments.insert(key.clone());
+            disturbed.disputes = true;
+        }
+    }
+
+    /// Looks up what every dispute and refund is about again. Returns the accounts that gained or
+    /// lost one.
+    pub(super) fn relink_disputes(&mut self) -> BTreeSet<ObjectKey> {
+        let owner = |traced: Option<Traced>| match traced?.to {
+            TracedTo::Payment(key) => self.payments.get(&key)?.account.clone(),
+            TracedTo::Subscription(key) => self.subscriptions.get(&key)?.account.clone(),
+            TracedTo::Account(key) => Some(key),
+        };
+        let disputes = self.disputes.values();
+        let disputes: Vec<_> = disputes
+            .map(|it| owner(self.trace(&it.history.ids)))
+            .collect();
+        let refunds = self.refunds.values();
+        let refunds: Vec<_> = refunds
+            .map(|it| owner(self.trace(&it.history.ids)))
+            .collect();
+        let mut changed = BTreeSet::new();
+        for (dispute, account) in self.disputes.values_mut().zip(disputes) {
+            if dispute.account != account {
+                changed.extend(account.clone());
+                changed.extend(std::mem::replace(&mut dispute.account, account));
+                self.changed.disputes.insert(dispute.key.clone());
+            }
+        }
+        for (refund, account) in self.refunds.values_mut().zip(refunds) {
+            if refund.account != account {
+                changed.extend(account.clone());
+                changed.extend(std::mem::replace(&mut refund.account, account));
+                self.changed.refunds.insert(refund.key.clone());
+            }
+        }
+        changed
+    }
+
+    /// Links ids that one event named together. Returns true if any link is new.
+    fn join_payment_links(&mut self, ids: &BTreeSet<ObjectKey>) -> bool {
+        let mut new = false;
+        for (i, one) in ids.iter().enumerate() {
+            for other in ids.iter().skip(i + 1) {
+                if self.payment_links.insert(one, other) {
+                    let link = (one.clone(), other.clone());
+                    self.changed.payment_links.insert(link);
+                    new = true;
+                }
+            }
+        }
+        new
     }
 
     fn join_dispute(
@@ -186,8 +267,7 @@ impl WorkingSet {
         }
     }
 
-    /// Joins a fact to a subscription; payments are remembered under its id even before it is
-    /// known.
+    /// Joins a fact to a subscription, which owns its payments from now on.
     fn join_subscription(
         &mut self,
         key: &ObjectKey,
@@ -214,8 +294,18 @@ impl WorkingSet {
         disturbed.accounts.extend(subscription.account.clone());
         disturbed.accounts.extend(payer.clone());
         if is_new || subscription.history != before {
+            let moved = subscription.account != payer;
             subscription.account = payer;
             self.changed.subscriptions.insert(key.clone());
+            if moved {
+                disturbed.disputes = true;
+                let own = |payment: &&Payment| payment.subscription.as_ref() == Some(key);
+                let own: Vec<_> = self.payments.values().filter(own).collect();
+                let own: Vec<_> = own.into_iter().map(|payment| payment.key.clone()).collect();
+                for payment in own {
+                    self.own_payment(&payment, disturbed);
+                }
+            }
         }
     }
 }

@@ -15,8 +15,10 @@ pub struct LookupKeys {
     pub subscriptions: BTreeSet<ObjectKey>,
     /// Disputes.
     pub disputes: BTreeSet<ObjectKey>,
-    /// Refunds.
+    /// Refunds, and charges that count theirs.
     pub refunds: BTreeSet<ObjectKey>,
+    /// Documents of payments.
+    pub payments: BTreeSet<ObjectKey>,
     /// Other ids of money: charges, payment intents, invoices, transactions.
     pub payment_links: BTreeSet<ObjectKey>,
     /// Objects that were only named.
@@ -81,16 +83,10 @@ impl LookupKeys {
                     self.account(account);
                 }
             }
-            Fact::PaymentFailed {
-                subscription,
-                account,
-            }
-            | Fact::PaymentSucceeded {
-                subscription,
-                account,
-            } => {
-                self.subscriptions.insert(subscription.clone());
-                if let Some(account) = account {
+            Fact::Payment(fact) => {
+                self.payments.insert(fact.document.clone());
+                self.subscriptions.extend(fact.subscription.clone());
+                if let Some(account) = &fact.account {
                     self.account(account);
                 }
             }
@@ -98,12 +94,13 @@ impl LookupKeys {
                 self.disputes.insert(dispute.clone());
                 self.ids(ids);
             }
-            Fact::Refunded { refund, ids, .. } => {
-                self.refunds.insert(refund.clone());
-                self.ids(ids);
+            Fact::Refunded(fact) => {
+                self.refunds.insert(fact.refund.clone());
+                self.ids(&fact.ids);
             }
-            Fact::Charged { payment, .. } => {
-                self.refunds.insert(payment.clone());
+            Fact::ChargeRefunded { charge, ids, .. } => {
+                self.refunds.insert(charge.clone());
+                self.ids(ids);
             }
             Fact::PaymentLink { ids } => self.ids(ids),
             Fact::Unfetched { object } => {

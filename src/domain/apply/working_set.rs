@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans};
-use crate::domain::billing::assessment::{Assessment, assessment};
+use crate::domain::billing::assessment::{Assessment, SubscriptionView, Terms, assessment};
 use crate::domain::billing::history::{
-    DisputeHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
+    DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
+use crate::domain::billing::payment::{Payment as PaymentState, Payments};
+use crate::domain::billing::trace::PaymentLinks;
 use crate::domain::customer::flag::{FlagHolder, KeptFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
@@ -25,22 +28,26 @@ use crate::domain::time::Timestamp;
 pub struct WorkingSet {
     /// The app's policy.
     pub policy: Policy,
-    /// The plans, which only serve to name the packages in changes.
+    /// The app's plans.
     pub plans: Plans,
     /// Billing accounts.
     pub accounts: BTreeMap<ObjectKey, Account>,
     /// Subscriptions.
     pub subscriptions: BTreeMap<ObjectKey, Subscription>,
+    /// Payments, by document.
+    pub payments: BTreeMap<ObjectKey, Payment>,
     /// Disputes.
     pub disputes: BTreeMap<ObjectKey, Dispute>,
-    /// Refunds.
+    /// Refunds, and charges' counts of them.
     pub refunds: BTreeMap<ObjectKey, Refund>,
-    /// Ids that one event named together, the smaller first.
-    pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
+    /// Ids that one event named together.
+    pub payment_links: PaymentLinks,
     /// Objects that events only named.
     pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
+    /// Grants by hand, by the row that they were given to.
+    pub hand_grants: BTreeMap<CustomerId, Vec<HandGrant>>,
     /// Derived rows of customers as they were loaded.
     pub loaded: BTreeMap<CustomerId, DerivedRows>,
     /// The keys of what changed since it was loaded.
@@ -71,6 +78,19 @@ pub struct Subscription {
     pub account: Option<ObjectKey>,
 }
 
+/// The document of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Provider's id.
+    pub key: ObjectKey,
+    /// The history.
+    pub history: PaymentHistory,
+    /// Derived: the account that pays. It may not be among the working set's accounts.
+    pub account: Option<ObjectKey>,
+    /// Derived: the subscription that it is about.
+    pub subscription: Option<ObjectKey>,
+}
+
 /// A dispute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
@@ -83,10 +103,10 @@ pub struct Dispute {
     pub account: Option<ObjectKey>,
 }
 
-/// The refunds of a payment.
+/// A refund, or a charge's count of its refunds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// The payment's id: Stripe's charge, Paddle's transaction.
+    /// The refund's id; of a count the charge's.
     pub key: ObjectKey,
     /// The history.
     pub history: RefundHistory,
@@ -101,11 +121,13 @@ pub struct Changed {
     pub accounts: BTreeSet<ObjectKey>,
     /// Subscriptions.
     pub subscriptions: BTreeSet<ObjectKey>,
+    /// Payments.
+    pub payments: BTreeSet<ObjectKey>,
     /// Disputes.
     pub disputes: BTreeSet<ObjectKey>,
     /// Refunds.
     pub refunds: BTreeSet<ObjectKey>,
-    /// New payment links.
+    /// New payment links, the smaller id first.
     pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
     /// Objects that events only named.
     pub unfetched: BTreeSet<ObjectKey>,
@@ -147,18 +169,43 @@ impl WorkingSet {
 
     /// Assesses a subscription; `None` if it is not in this working set.
     pub fn assessment(&self, subscription: &ObjectKey, now: Timestamp) -> Option<Assessment> {
-        let subscription = self.subscriptions.get(subscription)?;
+        self.assess(subscription, now, |assessment, _| assessment)
+    }
+
+    /// Returns a subscription as it is shown; `None` if it is not in this working set.
+    pub fn subscription_view(
+        &self,
+        subscription: &ObjectKey,
+        now: Timestamp,
+    ) -> Option<SubscriptionView> {
+        let account = self.subscriptions.get(subscription)?.account.as_ref();
+        self.assess(subscription, now, |assessment, payments| {
+            SubscriptionView::new(&assessment, account, payments)
+        })
+    }
+
+    fn assess<T>(
+        &self,
+        key: &ObjectKey,
+        now: Timestamp,
+        then: impl FnOnce(Assessment, &[&PaymentState<'_>]) -> T,
+    ) -> Option<T> {
+        let subscription = self.subscriptions.get(key)?;
         let account = subscription
             .account
             .as_ref()
             .and_then(|key| self.accounts.get(key));
         let removed_at = account.and_then(|account| account.history.removed_at);
-        Some(assessment(
-            &subscription.history,
-            removed_at,
-            &self.policy,
+        let payments = Payments::of(self, &subscription.account.iter().collect());
+        let payments: Vec<&PaymentState<'_>> = payments.of_subscription(key).collect();
+        let terms = Terms {
+            policy: &self.policy,
+            plans: &self.plans,
             now,
-        ))
+        };
+        let history = &subscription.history;
+        let assessed = assessment(key, history, &payments, removed_at, terms, false);
+        Some(then(assessed, &payments))
     }
 
     /// Returns the row that is shown for an account and receives its events; `None` for an account
@@ -191,11 +238,13 @@ impl WorkingSet {
             .flatten()
     }
 
-    /// The accounts that subscriptions, disputes and refunds belong to.
+    /// The accounts that subscriptions, payments, disputes and refunds belong to.
     pub(crate) fn owners(&self) -> impl Iterator<Item = &ObjectKey> {
         let subscriptions = self.subscriptions.values().map(|it| &it.account);
+        let payments = self.payments.values().map(|it| &it.account);
         let disputes = self.disputes.values().map(|it| &it.account);
         let refunds = self.refunds.values().map(|it| &it.account);
-        subscriptions.chain(disputes).chain(refunds).flatten()
+        let money = payments.chain(disputes).chain(refunds);
+        subscriptions.chain(money).flatten()
     }
 }

@@ -1,8 +1,12 @@
-//! Billing: facts, the histories that they are merged into, and the assessment of a subscription.
+//! Billing: facts, the histories that they are merged into, payments, and the assessment of a
+//! subscription.
 
 pub mod assessment;
+pub mod coverage;
 pub mod fact;
 pub mod history;
 pub mod newest;
-pub mod payment_link;
+pub mod payment;
+pub mod standing;
 pub mod tie_break;
+pub mod trace;

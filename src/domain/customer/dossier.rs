@@ -6,29 +6,35 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::access::plan::Entitlement;
-use crate::domain::apply::lookup_keys::external_ids;
-use crate::domain::apply::working_set::{Account, Dispute, Refund, Subscription, WorkingSet};
-use crate::domain::billing::assessment::{Assessment, Standing, Verdict, assessment};
-use crate::domain::billing::fact::{Contact, DisputeStage};
+use super::holds::{self, Actions};
+use crate::domain::access::hand_grant::HandGrant;
+use crate::domain::access::plan::{Entitlement, Plans, Price};
+use crate::domain::apply::working_set::{Account, Subscription, WorkingSet};
+use crate::domain::billing::assessment::{Assessment, Gift, Standing, Terms, Verdict, assessment};
+use crate::domain::billing::payment::{Payment, Payments};
 use crate::domain::customer::row::{
     AdminHold, Courtesy, Customer, Derived, Hold, PackageVersion, Status,
 };
+use crate::domain::customer::source::Source;
 use crate::domain::id::ObjectKey;
 use crate::domain::identity::links::Group;
-use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, Policy};
+use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
 /// One customer with everything that belongs to it.
 pub struct Dossier<'a> {
     pub(super) policy: &'a Policy,
+    pub(super) plans: &'a Plans,
     /// The rows, the shown one first.
     pub(super) rows: Vec<&'a Customer>,
     /// The accounts, sorted by oldest provider time, then key.
     pub(super) accounts: Vec<&'a Account>,
     pub(super) subscriptions: Vec<(&'a Subscription, Assessment)>,
-    pub(super) disputes: Vec<&'a Dispute>,
-    pub(super) refunds: Vec<&'a Refund>,
+    pub(super) payments: Payments<'a>,
+    pub(super) sources: Vec<Source>,
+    pub(super) actions: Actions,
+    pub(super) grants: Vec<&'a HandGrant>,
+    now: Timestamp,
 }
 
 /// A hold, the status that it leads to, and its reason.
@@ -45,7 +51,7 @@ pub(super) struct Held {
 impl<'a> Dossier<'a> {
     /// Collects what belongs to a customer, with its timers as of `now`.
     pub fn new(working_set: &'a WorkingSet, group: &Group, now: Timestamp) -> Self {
-        let rows = group
+        let rows: Vec<_> = group
             .rows
             .iter()
             .filter_map(|id| working_set.customers.get(id))
@@ -55,40 +61,81 @@ impl<'a> Dossier<'a> {
             .iter()
             .filter_map(|key| working_set.accounts.get(key))
             .collect();
-        let find = |key: &Option<ObjectKey>| {
-            let key = key.as_ref()?;
-            accounts.iter().find(|account| account.key == *key)
-        };
-        let assess = |subscription: &'a Subscription| {
-            let account = find(&subscription.account)?;
-            let removed_at = account.history.removed_at;
-            Some((
-                subscription,
-                assessment(&subscription.history, removed_at, &working_set.policy, now),
-            ))
-        };
-        let subscriptions = working_set
-            .subscriptions
-            .values()
-            .filter_map(assess)
+        let keys = accounts.iter().map(|account| &account.key).collect();
+        let payments = Payments::of(working_set, &keys);
+        let grants: Vec<_> = rows
+            .iter()
+            .filter_map(|row| working_set.hand_grants.get(&row.id))
+            .flatten()
             .collect();
-        let disputes = working_set
-            .disputes
-            .values()
-            .filter(|d| find(&d.account).is_some())
-            .collect();
-        let refunds = working_set
-            .refunds
-            .values()
-            .filter(|r| find(&r.account).is_some())
-            .collect();
-        Self {
+        let mut dossier = Self {
             policy: &working_set.policy,
+            plans: &working_set.plans,
             rows,
             accounts,
-            subscriptions,
-            disputes,
-            refunds,
+            subscriptions: Vec::new(),
+            payments,
+            sources: Vec::new(),
+            actions: Actions::default(),
+            grants,
+            now,
+        };
+        dossier.assess(working_set);
+        dossier.add_purchases_and_grants();
+        dossier.act();
+        dossier
+    }
+
+    fn assess(&mut self, working_set: &'a WorkingSet) {
+        let terms = Terms {
+            policy: self.policy,
+            plans: self.plans,
+            now: self.now,
+        };
+        for it in working_set.subscriptions.values() {
+            let owner = |account: &&&Account| Some(&account.key) == it.account.as_ref();
+            let Some(account) = self.accounts.iter().find(owner) else {
+                continue;
+            };
+            let removed_at = account.history.removed_at;
+            let payments: Vec<&Payment<'_>> = self.payments.of_subscription(&it.key).collect();
+            let assess = |though_lost| {
+                assessment(&it.key, &it.history, &payments, removed_at, terms, though_lost)
+            };
+            let assessed = assess(false);
+            let though_lost = if payments.iter().any(|payment| payment.is_lost()) {
+                assess(true).verdict
+            } else {
+                assessed.verdict
+            };
+            let source = Source::subscription(it, &assessed, though_lost, self.plans);
+            self.sources.push(source);
+            self.subscriptions.push((it, assessed));
+        }
+    }
+
+    fn add_purchases_and_grants(&mut self) {
+        for payment in self.payments.all.values() {
+            let account = payment.account();
+            let purchases = Source::purchases(payment, account, self.plans, self.now);
+            self.sources.extend(purchases);
+        }
+        let grants = self.grants.iter();
+        let grants: Vec<_> = grants.filter_map(|it| Source::grant(it, self.now)).collect();
+        self.sources.extend(grants);
+    }
+
+    fn act(&mut self) {
+        let rows = &self.rows;
+        let is_waived = |key: &ObjectKey| rows.iter().any(|row| row.waivers.contains(key));
+        self.actions = holds::act(&mut self.sources, &self.payments, self.policy, is_waived);
+        // What nobody ever paid for takes nothing away that an admin gave.
+        if self.grants.iter().any(|grant| grant.is_live(self.now)) {
+            for source in &mut self.sources {
+                if source.spares_grants && source.verdict != Some(Verdict::Good) {
+                    source.verdict = None;
+                }
+            }
         }
     }
 
@@ -100,10 +147,12 @@ impl<'a> Dossier<'a> {
         let held = self.held(verdict.filter(|_| !courtesy));
         let deciding = deciding(&held);
         let status = deciding.map_or(Status::Active, |held| held.status);
+        let by_admin = deciding.is_some_and(|held| held.hold == Hold::Manual);
         let frozen_at = match status {
             Status::Frozen { at } => Some(at),
             Status::Active | Status::Suspended | Status::Expired => None,
         };
+        let as_if_good = courtesy || by_admin && frozen_at.is_some();
         Derived {
             status,
             reason: deciding.and_then(|held| held.reason.clone()),
@@ -113,8 +162,8 @@ impl<'a> Dossier<'a> {
             flags: self.flags(),
             frozen_at,
             frozen_versions: frozen_at.and_then(|_| self.frozen_versions()),
-            entitlements: self.entitlements(verdict, frozen_at.is_some() || courtesy),
-            due_at: self.assessments().filter_map(|s| s.due_at).min(),
+            entitlements: self.entitlements(status, verdict.filter(|_| as_if_good)),
+            due_at: self.due_at(),
             verdict,
             failing_since: self
                 .assessments()
@@ -125,35 +174,32 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// Returns the disputes and the parts of refunds that hold the customer now. A transaction of
-    /// Paddle's can be both disputed and refunded, so a refund is named by its adjustments.
+    /// Returns the disputes and refunds that hold the customer now.
     pub fn held_by(&self) -> BTreeSet<ObjectKey> {
-        let disputes = self
-            .disputes
-            .iter()
-            .filter(|d| self.dispute_hold(d).is_some());
-        let refunds = self
-            .refunds
-            .iter()
-            .filter(|r| self.refund_hold(r).is_some());
-        let disputes = disputes.map(|dispute| dispute.key.clone());
-        disputes
-            .chain(refunds.flat_map(|refund| refund.history.parts.keys().cloned()))
-            .collect()
+        let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
+        for it in &self.actions.acting {
+            keys.insert(it.subject.clone());
+            // A later refund of the payment is another one, which may hold it again.
+            let refunds = self.payments.all.get(&it.subject);
+            let refunds = refunds.into_iter().flat_map(|payment| &payment.refunds);
+            if it.hold == Hold::Refund {
+                keys.remove(&it.subject);
+                keys.extend(refunds.map(|refund| refund.key.clone()));
+            }
+        }
+        keys
     }
 
     /// Returns the courtesy that a reactivation at `since` (local clock) would be; `None` if
     /// billing finds the customer good.
     pub fn courtesy(&self, since: Timestamp) -> Option<Courtesy> {
         let verdict = self.verdict().filter(|verdict| *verdict != Verdict::Good)?;
-        let newest = self
-            .subscriptions
-            .iter()
-            .filter_map(|(s, _)| s.history.newest())
-            .max()?;
+        let subscriptions = self.subscriptions.iter();
+        let newest = subscriptions.filter_map(|(s, _)| s.history.newest());
+        let payments = self.payments.all.values().map(|it| it.history.newest);
         Some(Courtesy {
             verdict,
-            newest,
+            newest: newest.chain(payments).max()?,
             since,
         })
     }
@@ -162,19 +208,15 @@ impl<'a> Dossier<'a> {
         self.subscriptions.iter().map(|(_, assessment)| assessment)
     }
 
-    /// Returns the best verdict of the subscriptions that count.
+    /// Returns the verdict of the best source that counts.
     pub(super) fn verdict(&self) -> Option<Verdict> {
-        self.assessments()
-            .filter_map(|assessment| assessment.verdict)
-            .min()
+        self.sources.iter().filter_map(|source| source.verdict).min()
     }
 
     /// Returns the admin's courtesy that is in effect against a verdict.
     pub(super) fn courtesy_against(&self, verdict: Verdict) -> Option<&'a Courtesy> {
-        let good_moment = self
-            .assessments()
-            .filter_map(|assessment| assessment.good_moment)
-            .max();
+        let sources = self.sources.iter();
+        let good_moment = sources.filter_map(|source| source.good_moment).max();
         let in_effect = |courtesy: &&Courtesy| {
             courtesy.verdict == verdict && good_moment <= Some(courtesy.newest)
         };
@@ -192,105 +234,87 @@ impl<'a> Dossier<'a> {
     /// Returns everything that holds the customer.
     pub(super) fn held(&self, verdict: Option<Verdict>) -> Vec<Held> {
         let mut held: Vec<Held> = self.admin_hold().map(manual).into_iter().collect();
-        held.extend(verdict.and_then(|verdict| self.billing_hold(verdict)));
-        held.extend(
-            self.disputes
-                .iter()
-                .filter_map(|dispute| self.dispute_hold(dispute)),
-        );
-        held.extend(
-            self.refunds
-                .iter()
-                .filter_map(|refund| self.refund_hold(refund)),
-        );
+        let status = verdict.and_then(|verdict| self.status_of(verdict));
+        if let Some(status) = status {
+            held.extend(self.billing_hold(status));
+            held.extend(self.money_holds(status));
+        }
         held
     }
 
-    fn billing_hold(&self, verdict: Verdict) -> Option<Held> {
-        let paused = self
-            .assessments()
-            .filter(|s| s.verdict == Some(Verdict::Paused));
-        let paused_since = paused.filter_map(|s| s.paused_since).max();
-        let failing = self
-            .assessments()
-            .filter(|s| s.verdict == Some(Verdict::Failing));
-        let failing_since = failing.filter_map(|s| s.failing_since).min();
-        let ended_at = self.ended_at(Some(verdict));
-        let (status, reason, since) = match (verdict, self.policy.on_pause, self.policy.on_end) {
-            (Verdict::Good, _, _) => return None,
-            (Verdict::Failing, _, _) => (Status::Suspended, "payment_failed", failing_since),
-            (Verdict::Paused, OnPause::Freeze, _) => {
-                let status = Status::Frozen { at: paused_since? };
-                (status, "subscription_paused", paused_since)
-            }
-            (Verdict::Paused, OnPause::Suspend | OnPause::Keep, _) => {
-                (Status::Suspended, "subscription_paused", paused_since)
-            }
-            (Verdict::Ended, _, OnEnd::Freeze) => {
-                let status = Status::Frozen { at: ended_at? };
-                (status, "subscription_ended", ended_at)
-            }
-            (Verdict::Ended, _, OnEnd::Expire) => (Status::Expired, "subscription_ended", ended_at),
+    /// Returns the status that a verdict leads to; `None` for a good one.
+    fn status_of(&self, verdict: Verdict) -> Option<Status> {
+        match verdict {
+            Verdict::Good => None,
+            Verdict::Kept => Some(Status::Frozen {
+                at: self.kept_until()?,
+            }),
+            Verdict::Failing | Verdict::Held | Verdict::Paused => Some(Status::Suspended),
+            Verdict::Ended => Some(Status::Expired),
+        }
+    }
+
+    /// Returns the latest date that a source leaves something to.
+    fn kept_until(&self) -> Option<Timestamp> {
+        let kept = self.sources.iter();
+        let kept = kept.filter(|source| source.verdict == Some(Verdict::Kept));
+        let dates = kept.flat_map(|source| source.gives.iter().filter_map(|gift| gift.until));
+        dates.max()
+    }
+
+    /// Returns the hold by billing itself, if sources lead to this status without any dispute.
+    fn billing_hold(&self, status: Status) -> Option<Held> {
+        let leads = |source: &&Source| {
+            let own = source.own.filter(|_| source.verdict.is_some());
+            own.and_then(|own| self.status_of(own)) == Some(status)
         };
+        let causes = self.sources.iter().filter(leads);
+        let best = causes.min_by_key(|source| (source.own, source.reason, source.since))?;
+        let same = self.sources.iter().filter(leads).filter(|it| it.own == best.own);
+        let since = same.filter_map(|source| source.since);
         Some(Held {
             hold: Hold::Billing,
             status,
-            reason: Some(reason.to_owned()),
+            reason: best.reason.map(str::to_owned),
             subject: None,
-            since,
+            since: match best.own {
+                Some(Verdict::Failing) => since.min(),
+                _ => since.max(),
+            },
         })
     }
 
-    fn dispute_hold(&self, dispute: &Dispute) -> Option<Held> {
-        let (status, reason) = match dispute.history.stage.1 {
-            DisputeStage::Open => match self.policy.on_dispute_opened {
-                OnDisputeOpened::Suspend => (Status::Suspended, "dispute_open"),
-                OnDisputeOpened::Flag => return None,
-            },
-            DisputeStage::Lost => match self.policy.on_dispute_lost {
-                OnDisputeLost::Suspend => (Status::Suspended, "dispute_lost"),
-                OnDisputeLost::Expire => (Status::Expired, "dispute_lost"),
-                OnDisputeLost::Keep => return None,
-            },
-            DisputeStage::Warning | DisputeStage::Won => return None,
-        };
-        let held = Held {
-            hold: Hold::Dispute,
-            status,
-            reason: Some(reason.to_owned()),
-            subject: Some(dispute.key.clone()),
-            since: Some(dispute.history.stage.0),
-        };
-        (!self.is_waived(&dispute.key)).then_some(held)
+    /// Returns the disputes and refunds that hold sources which lead to this status.
+    fn money_holds(&self, status: Status) -> Vec<Held> {
+        let mut holds: Vec<Held> = Vec::new();
+        for it in &self.actions.acting {
+            let verdict = self.sources[it.source].verdict;
+            let leads = verdict.and_then(|verdict| self.status_of(verdict)) == Some(status);
+            let known = holds.iter().any(|held| held.subject.as_ref() == Some(&it.subject));
+            if leads && !known {
+                holds.push(Held {
+                    hold: it.hold,
+                    status,
+                    reason: Some(it.reason.to_owned()),
+                    subject: Some(it.subject.clone()),
+                    since: Some(it.since),
+                });
+            }
+        }
+        holds
     }
 
-    fn refund_hold(&self, refund: &Refund) -> Option<Held> {
-        let expires = match self.policy.on_full_refund {
-            OnFullRefund::Expire => refund.history.is_full(),
-            OnFullRefund::Flag | OnFullRefund::Keep => false,
-        };
-        let reason = Some("full_refund".to_owned());
-        let held = Held {
-            hold: Hold::Refund,
-            status: Status::Expired,
-            reason,
-            subject: Some(refund.key.clone()),
-            since: refund.history.newest(),
-        };
-        let waived = refund.history.parts.keys().all(|part| self.is_waived(part));
-        (expires && !waived).then_some(held)
-    }
-
-    fn is_waived(&self, key: &ObjectKey) -> bool {
-        self.rows.iter().any(|row| row.waivers.contains(key))
-    }
-
-    /// Returns the time at which the last subscription ended, if that is the verdict.
+    /// Returns the time at which the last source ended, if that is the verdict.
     fn ended_at(&self, verdict: Option<Verdict>) -> Option<Timestamp> {
-        let ended = self
-            .assessments()
-            .filter(|assessment| assessment.verdict == Some(Verdict::Ended));
-        (verdict == Some(Verdict::Ended)).then(|| ended.filter_map(|s| s.ended_at).max())?
+        let has_ended = matches!(verdict, Some(Verdict::Kept | Verdict::Ended));
+        let sources = self.sources.iter().filter(|source| source.verdict == verdict);
+        has_ended.then(|| sources.filter_map(|source| source.since).max())?
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        let sources = self.sources.iter().filter_map(|source| source.due_at);
+        let grants = self.grants.iter().filter_map(|grant| grant.expires_at);
+        sources.chain(grants.filter(|at| *at > self.now)).min()
     }
 
     fn frozen_versions(&self) -> Option<Vec<PackageVersion>> {
@@ -300,61 +324,38 @@ impl<'a> Dossier<'a> {
         }
     }
 
-    /// Returns the prices that count: those of the good subscriptions. For a customer that is
-    /// frozen or has a courtesy, and has no good subscription, those of the best ones.
-    fn entitlements(
-        &self,
-        verdict: Option<Verdict>,
-        though_not_good: bool,
-    ) -> BTreeSet<Entitlement> {
-        let counts = verdict.filter(|verdict| *verdict == Verdict::Good || though_not_good);
-        let counting = |(_, assessment): &&(&Subscription, Assessment)| {
-            counts.is_some() && assessment.verdict == counts
+    /// Returns the prices that give something: those of good sources, and what ended ones leave.
+    /// Sources of the verdict `as_if_good` give as if they were good. Prices without a plan are
+    /// among them whatever the status: they grant nothing, and a flag is raised for them.
+    fn entitlements(&self, status: Status, as_if_good: Option<Verdict>) -> BTreeSet<Entitlement> {
+        let is_open = match status {
+            Status::Active | Status::Frozen { .. } => true,
+            Status::Suspended | Status::Expired => false,
         };
         let mut entitlements = BTreeSet::new();
-        for (subscription, assessment) in self.subscriptions.iter().filter(counting) {
-            for item in assessment.items() {
-                entitlements.insert(Entitlement {
-                    provider: subscription.key.scope.provider,
-                    price: item.price.clone(),
-                    product: item.product.clone(),
-                    subscription: subscription.key.clone(),
-                });
-            }
+        for source in &self.sources {
+            let Some(key) = &source.key else { continue };
+            let entitlement = |price: &Price, until| Entitlement {
+                provider: key.scope.provider,
+                price: price.price.clone(),
+                plan: (price.plan(key.scope.provider, self.plans)).map(|(id, _)| id.clone()),
+                source: key.clone(),
+                until,
+            };
+            let none: &[Gift] = &[];
+            let gives = match source.verdict {
+                _ if !is_open => none,
+                Some(verdict) if verdict != Verdict::Good && Some(verdict) == as_if_good => {
+                    &source.as_if_good
+                }
+                Some(Verdict::Good | Verdict::Kept) => &source.gives,
+                _ => none,
+            };
+            entitlements.extend(gives.iter().map(|gift| entitlement(&gift.price, gift.until)));
+            let unmapped = source.unmapped.iter();
+            entitlements.extend(unmapped.map(|price| entitlement(price, None)));
         }
         entitlements
-    }
-
-    /// Returns the contact: each field as the admin set it, else from the first account that has
-    /// it.
-    fn contact(&self) -> Contact {
-        let contacts: Vec<Contact> = self.accounts.iter().map(|a| a.history.contact()).collect();
-        let mut shown = Contact::default();
-        for profile in self.rows.iter().map(|row| &row.profile) {
-            shown.email = shown.email.or_else(|| profile.email.clone());
-            shown.name = shown.name.or_else(|| profile.name.clone());
-            shown.phone = shown.phone.or_else(|| profile.phone.clone());
-            shown.address = shown.address.or_else(|| profile.address.clone());
-        }
-        for contact in contacts {
-            shown.email = shown.email.or(contact.email);
-            shown.name = shown.name.or(contact.name);
-            shown.phone = shown.phone.or(contact.phone);
-            shown.address = shown.address.or(contact.address);
-        }
-        shown
-    }
-
-    fn external_id(&self) -> Option<String> {
-        let admins = self
-            .rows
-            .iter()
-            .find_map(|row| row.profile.external_id.clone());
-        let account = self
-            .accounts
-            .first()
-            .map(|account| external_ids(&account.key));
-        admins.or_else(|| account.map(|[prefixed, _]| prefixed))
     }
 }
 

@@ -2,42 +2,67 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::apply::working_set::{Account, Subscription};
+use crate::domain::apply::working_set::{Account, Dispute, Subscription};
 use crate::domain::billing::assessment::Assessment;
 use crate::domain::billing::fact::DisputeStage;
+use crate::domain::billing::payment::Payment;
+use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::{Flag, FlagKind};
-use crate::domain::policy::OnFullRefund;
+use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund};
 
 impl Dossier<'_> {
     pub(super) fn flags(&self) -> BTreeSet<Flag> {
-        let mut flags = BTreeSet::new();
+        let mut flags = self.actions.flags.clone();
         for (subscription, assessment) in &self.subscriptions {
             flags.extend(subscription_flags(subscription, assessment));
         }
-        for dispute in &self.disputes {
-            let (at, stage) = dispute.history.stage;
-            let open = match stage {
-                DisputeStage::Warning | DisputeStage::Open => true,
-                DisputeStage::Won | DisputeStage::Lost => false,
-            };
-            let id = &dispute.key.id;
-            flags.extend(open.then(|| Flag::new(FlagKind::OpenDispute, id, at)));
-            let several = dispute.history.accounts.len() > 1;
-            flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
+        for (dispute, traced) in &self.payments.disputes {
+            flags.extend(self.dispute_flags(dispute, traced.as_ref()));
         }
-        for refund in &self.refunds {
+        for (refund, traced) in &self.payments.refunds {
             let Some(at) = refund.history.newest() else {
                 continue;
             };
             let id = &refund.key.id;
-            let flags_it = self.policy.on_full_refund == OnFullRefund::Flag;
-            let flagged = flags_it && refund.history.is_full();
-            flags.extend(flagged.then(|| Flag::new(FlagKind::FullRefund, id, at)));
-            let several = refund.history.accounts.len() > 1;
+            let is_traced = matches!(traced.as_ref().map(|it| &it.to), Some(TracedTo::Payment(_)));
+            let lost = refund.history.stands() && !is_traced;
+            flags.extend(lost.then(|| Flag::new(FlagKind::RefundUnlinked, id, at)));
+            let several = traced.as_ref().is_some_and(|it| it.ambiguous);
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
         }
+        for payment in self.payments.all.values() {
+            flags.extend(self.payment_flags(payment));
+        }
         self.without_cleared(flags)
+    }
+
+    fn dispute_flags(&self, dispute: &Dispute, traced: Option<&Traced>) -> Vec<Flag> {
+        let (at, stage) = dispute.history.stage;
+        let id = &dispute.key.id;
+        let kind = match stage {
+            DisputeStage::FraudWarning => Some(FlagKind::FraudWarning),
+            DisputeStage::Warning => Some(FlagKind::OpenDispute),
+            DisputeStage::Open => (self.policy.on_dispute_opened != OnDisputeOpened::Keep)
+                .then_some(FlagKind::OpenDispute),
+            DisputeStage::Lost => (self.policy.on_dispute_lost == OnDisputeLost::Flag)
+                .then_some(FlagKind::LostDispute),
+            DisputeStage::Won => None,
+        };
+        let several = traced.filter(|it| it.ambiguous).map(|_| FlagKind::Ambiguous);
+        let kinds = kind.into_iter().chain(several);
+        kinds.map(|kind| Flag::new(kind, id, at)).collect()
+    }
+
+    fn payment_flags(&self, payment: &Payment<'_>) -> Vec<Flag> {
+        let id = &payment.key.id;
+        let flagged = self.policy.on_full_refund == OnFullRefund::Flag && payment.is_given_back();
+        let refunded = payment.given_back_at().filter(|_| flagged);
+        let refunded = refunded.map(|at| Flag::new(FlagKind::FullRefund, id, at));
+        let lines = payment.history.newest;
+        let cut = payment.lines_incomplete;
+        let cut = cut.then(|| Flag::new(FlagKind::ItemsIncomplete, id, lines));
+        refunded.into_iter().chain(cut).collect()
     }
 
     /// Returns the flags of a deleted customer: the usual ones, and one for each account that
@@ -71,5 +96,12 @@ fn subscription_flags(subscription: &Subscription, assessment: &Assessment) -> V
         .decided_at
         .filter(|_| state.is_some_and(|state| state.items_incomplete));
     let cut = cut.map(|at| Flag::new(FlagKind::ItemsIncomplete, id, at));
-    ambiguous.into_iter().chain(unknown).chain(cut).collect()
+    let silent = assessment.silent_since.filter(|_| !assessment.is_foreign);
+    let silent = silent.map(|at| Flag::new(FlagKind::Overdue, id, at));
+    ambiguous
+        .into_iter()
+        .chain(unknown)
+        .chain(cut)
+        .chain(silent)
+        .collect()
 }

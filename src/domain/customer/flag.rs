@@ -13,7 +13,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
-use crate::domain::access::plan::{Plans, grants};
 use crate::domain::id::{CustomerId, IdError, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -51,10 +50,20 @@ pub enum FlagKind {
     UnmappedPrice,
     /// A dispute or an inquiry is open.
     OpenDispute,
+    /// A dispute was lost, and the policy says to flag it.
+    LostDispute,
+    /// A payment service suspects fraud: the payment may be disputed soon.
+    FraudWarning,
+    /// A dispute or a refund would hold a subscription that was paid again since.
+    PaidThoughHeld,
     /// All of a payment was given back.
     FullRefund,
-    /// A dispute or refund could not be traced to a customer.
+    /// The period of a subscription ended, and no word came since.
+    Overdue,
+    /// A dispute could not be traced to a customer.
     Unlinked,
+    /// A refund could not be traced to a payment.
+    RefundUnlinked,
     /// An event requires a call to the provider, and no API key is set.
     ApiKeyNeeded,
     /// A customer is frozen whose packages have no known releases.
@@ -69,8 +78,13 @@ words!(FlagKind, or "a kind of flags" {
     ItemsIncomplete = "items_incomplete",
     UnmappedPrice = "unmapped_price",
     OpenDispute = "open_dispute",
+    LostDispute = "lost_dispute",
+    FraudWarning = "fraud_warning",
+    PaidThoughHeld = "paid_though_held",
     FullRefund = "full_refund",
+    Overdue = "overdue",
     Unlinked = "unlinked",
+    RefundUnlinked = "refund_unlinked",
     ApiKeyNeeded = "api_key_needed",
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
@@ -86,8 +100,13 @@ impl FlagKind {
             | Self::UnknownStatus
             | Self::ItemsIncomplete
             | Self::OpenDispute
+            | Self::LostDispute
+            | Self::FraudWarning
+            | Self::PaidThoughHeld
             | Self::FullRefund
+            | Self::Overdue
             | Self::Unlinked
+            | Self::RefundUnlinked
             | Self::ApiKeyNeeded
             | Self::AccountDeleted => false,
         }
@@ -222,13 +241,11 @@ impl FromStr for FlagId {
     }
 }
 
-/// Returns the flags for prices that count and have no plan. Not a part of the derivation, so that
-/// a new plan takes effect at once without rederiving anybody.
-pub fn unmapped(entitlements: &BTreeSet<Entitlement>, plans: &Plans) -> BTreeSet<Flag> {
-    let missing = |entitlement: &&Entitlement| grants(plans, entitlement).is_none();
+/// Returns the flags for prices without a plan.
+pub fn unmapped(entitlements: &BTreeSet<Entitlement>) -> BTreeSet<Flag> {
     entitlements
         .iter()
-        .filter(missing)
+        .filter(|entitlement| entitlement.plan.is_none())
         .map(|entitlement| Flag {
             kind: FlagKind::UnmappedPrice,
             subject: entitlement.price.clone(),

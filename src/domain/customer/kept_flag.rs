@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::working_set::{Refund, WorkingSet};
+use crate::domain::billing::trace::TracedTo;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, KeptFlag};
 use crate::domain::id::ObjectKey;
 
@@ -69,7 +70,7 @@ impl WorkingSet {
             return false;
         }
         match flag.kind {
-            FlagKind::Unlinked => {
+            FlagKind::Unlinked | FlagKind::RefundUnlinked => {
                 // Paddle's transactions are keys of disputes and of refunds.
                 let dispute = self.disputes.get_mut(key);
                 if let Some(it) = dispute.filter(|it| Some(it.history.stage.0) == flag.at) {
@@ -93,7 +94,11 @@ impl WorkingSet {
             | FlagKind::ItemsIncomplete
             | FlagKind::UnmappedPrice
             | FlagKind::OpenDispute
+            | FlagKind::LostDispute
+            | FlagKind::FraudWarning
+            | FlagKind::PaidThoughHeld
             | FlagKind::FullRefund
+            | FlagKind::Overdue
             | FlagKind::ReleasesUnknown
             | FlagKind::AccountDeleted => {}
         }
@@ -109,10 +114,17 @@ impl WorkingSet {
         let dispute = dispute.filter(|it| it.history.needs_a_look());
         let dispute = dispute.map(|it| (Some(it.history.stage.0), it.history.cleared_at));
         let refund = self.refunds.get(key).filter(|it| nobodys(&it.account));
-        let refund = refund.filter(|it| it.history.is_full());
-        let refund = refund.map(|it| (it.history.newest(), it.history.cleared_at));
+        let is_traced = |refund: &&Refund| {
+            let traced = self.trace(&refund.history.ids);
+            matches!(traced.map(|it| it.to), Some(TracedTo::Payment(_)))
+        };
+        let refund = refund.filter(|it| it.history.stands() && !is_traced(it));
+        let refund = refund.map(|it| {
+            let (at, cleared_at) = (it.history.newest(), it.history.cleared_at);
+            (FlagKind::RefundUnlinked, at, cleared_at)
+        });
+        let dispute = dispute.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
         let unlinked = dispute.into_iter().chain(refund);
-        let unlinked = unlinked.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
         let unfetched = self.unfetched.get(key).into_iter();
         let unfetched = unfetched.map(|it| (FlagKind::ApiKeyNeeded, Some(it.at), it.cleared_at));
         let id = key.id.clone();

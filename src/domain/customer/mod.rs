@@ -2,9 +2,12 @@
 
 pub mod act;
 pub mod dossier;
+mod dossier_contact;
 mod dossier_flags;
 pub mod explain;
 pub mod flag;
+mod holds;
 pub mod kept_flag;
 pub mod profile;
 pub mod row;
+pub mod source;

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
-use crate::domain::access::plan::Plans;
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::flag::{Flag, unmapped};
@@ -79,8 +78,8 @@ impl Customer {
     }
 
     /// Returns all open flags: the derived ones, and those for prices without a plan.
-    pub fn flags(&self, plans: &Plans) -> BTreeSet<Flag> {
-        let mut flags = unmapped(&self.derived.entitlements, plans);
+    pub fn flags(&self) -> BTreeSet<Flag> {
+        let mut flags = unmapped(&self.derived.entitlements);
         flags.retain(|flag| !self.cleared.contains(flag));
         flags.extend(self.derived.flags.iter().cloned());
         flags
@@ -240,6 +239,12 @@ pub struct Derived {
 }
 
 impl Derived {
+    /// True if what the customer may have depends on when versions were released.
+    pub fn needs_releases(&self) -> bool {
+        let is_dated = |it: &Entitlement| it.until.is_some();
+        self.is_frozen_by_time() || self.entitlements.iter().any(is_dated)
+    }
+
     /// True if the customer is frozen to an instant, not to a list of versions: the accessible
     /// versions then depend on the known releases.
     pub const fn is_frozen_by_time(&self) -> bool {

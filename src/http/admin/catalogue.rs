@@ -128,9 +128,9 @@ async fn holders(
 ) -> Result<Json<List<HolderView>>, ApiError> {
     let package = package_of(&vendor, &name)?;
     let app = admin.app_or_default();
-    let page = packages::holders(&state.store, &app, &package, &paging.0).await?;
-    let CustomerPage { part, granted } = page;
     let now = state.clock.now();
+    let page = packages::holders(&state.store, &app, &package, &paging.0, now).await?;
+    let CustomerPage { part, granted } = page;
     let view = |customer| HolderView::new(customer, &package, &granted, now);
     Ok(paging.answer(map(part, view)))
 }

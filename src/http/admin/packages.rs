@@ -12,16 +12,20 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::access::constraint::Constraint;
-use crate::domain::access::plan::{PackageGrant, grants};
+use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
+use crate::domain::access::live_grant::{GrantSource, LiveGrant};
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::customer::row::Customer;
+use crate::domain::id::Kind;
+use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{customer_id, order_of};
-use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::api::{customer_id, order_of, time};
+use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
-use crate::store::{Granted, HandGrant};
+use crate::store::{GivenGrant, Granted};
 
 /// Most packages of one order.
 const MAX_PACKAGES: usize = 1_000;
@@ -70,20 +74,40 @@ pub(super) struct PackageView {
     price_id: Option<String>,
     /// The subscription that pays for a plan.
     subscription_id: Option<String>,
+    /// The invoice, transaction or Checkout session by which a plan was bought once.
+    payment_id: Option<String>,
+    /// Only what was released until then is included; null: every version.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// Only for grants by hand: what billing means for it.
+    #[schema(schema_with = words::grant_billing)]
+    billing: Option<&'static str>,
+    /// Only for grants by hand: the time at which it runs out; null: never.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
     /// Only for grants by hand: the time of the grant.
     #[schema(format = DateTime)]
     created_at: Option<String>,
 }
 
 impl PackageView {
-    fn by_hand(it: &HandGrant) -> Self {
+    fn by_hand(it: &GivenGrant) -> Self {
+        let HandGrant {
+            grant,
+            billing,
+            expires_at,
+        } = &it.grant;
         Self {
-            package: it.grant.package.clone(),
-            constraint: it.grant.constraint.clone(),
+            package: grant.package.clone(),
+            constraint: grant.constraint.clone(),
             source: "manual",
             provider: None,
             price_id: None,
             subscription_id: None,
+            payment_id: None,
+            until: None,
+            billing: Some(billing.as_str()),
+            expires_at: time(*expires_at),
             created_at: Some(it.created_at.to_string()),
         }
     }
@@ -94,29 +118,61 @@ impl PackageView {
             constraint,
             price_id,
             subscription_id,
+            payment_id,
             ..
         } = self;
-        format!("{package} {constraint} {price_id:?} {subscription_id:?}")
+        format!("{package} {constraint} {price_id:?} {subscription_id:?} {payment_id:?}")
     }
 }
 
-/// Everything that grants packages to a customer, by package.
-pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
-    let by_hand = granted.by_hand.get(&customer.id).into_iter().flatten();
-    let mut packages: Vec<PackageView> = by_hand.map(PackageView::by_hand).collect();
-    for entitlement in &customer.derived.entitlements {
-        for grant in grants(&granted.plans, entitlement).unwrap_or_default() {
-            packages.push(PackageView {
-                package: grant.package.clone(),
-                constraint: grant.constraint.clone(),
-                source: "plan",
-                provider: Some(entitlement.provider.into()),
-                price_id: Some(entitlement.price.clone()),
-                subscription_id: Some(entitlement.subscription.id.clone()),
-                created_at: None,
-            });
+impl From<LiveGrant> for PackageView {
+    fn from(live: LiveGrant) -> Self {
+        let mut view = Self {
+            package: live.grant.package,
+            constraint: live.grant.constraint,
+            source: "manual",
+            provider: None,
+            price_id: None,
+            subscription_id: None,
+            payment_id: None,
+            until: time(live.until),
+            billing: None,
+            expires_at: None,
+            created_at: None,
+        };
+        match live.source {
+            GrantSource::Hand {
+                billing,
+                expires_at,
+                created_at,
+            } => {
+                view.billing = Some(billing.as_str());
+                view.expires_at = time(expires_at);
+                view.created_at = Some(created_at.to_string());
+            }
+            GrantSource::Plan {
+                provider,
+                price,
+                source,
+            } => {
+                view.source = "plan";
+                view.provider = Some(provider.into());
+                view.price_id = Some(price);
+                if source.kind == Kind::Subscription {
+                    view.subscription_id = Some(source.id);
+                } else {
+                    view.payment_id = Some(source.id);
+                }
+            }
         }
+        view
     }
+}
+
+/// Everything that gives a customer packages now, by package.
+pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
+    let live = granted.of(customer).into_iter();
+    let mut packages: Vec<PackageView> = live.map(PackageView::from).collect();
     packages.sort_by_key(PackageView::key);
     packages
 }
@@ -135,7 +191,7 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<PackageView>>, ApiError> {
     let app = admin.app_or_default();
-    let found = hand_grants::list(&state.store, &app, &customer_id(&id)?).await?;
+    let found = hand_grants::list(&state.store, &app, &customer_id(&id)?, state.clock.now()).await?;
     let packages = packages_of(&found.customer, &found.granted);
     Ok(paging.cut(packages, PackageView::key))
 }
@@ -170,26 +226,83 @@ impl GrantBody {
     }
 }
 
+/// A package that is granted by hand.
+#[derive(Deserialize, ToSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `package` and perhaps `constraint`, `billing` and `expires_at`"
+)]
+struct HandGrantBody {
+    /// `vendor/package` in lower case.
+    #[schema(examples("acme/tool"))]
+    package: String,
+    /// A version constraint, as Composer writes it; `*` by default.
+    #[schema(examples("^2.0"))]
+    constraint: Option<String>,
+    /// `follow`, the default: it counts while billing lets the customer in. `ignore`: it counts
+    /// whatever billing says, as if it were paid for.
+    #[schema(schema_with = words::grant_billing)]
+    billing: Option<String>,
+    /// The time at which it runs out; never by default.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}
+
+impl HandGrantBody {
+    fn check(self, field_errors: &mut FieldErrors, at: &str, now: Timestamp) -> Option<HandGrant> {
+        let Self {
+            package,
+            constraint,
+            billing,
+            expires_at,
+        } = self;
+        let billing = billing.map_or(Ok(GrantBilling::Follow), |word| {
+            let parsed: Result<GrantBilling, _> = word.parse();
+            parsed.map_err(|_| "must be `follow` or `ignore`".to_owned())
+        });
+        let billing = field_errors.note(checked(&format!("{at}billing"), billing));
+        let expires_at = end(&format!("{at}expires_at"), expires_at.as_deref(), now);
+        let expires_at = field_errors.note(expires_at);
+        let grant = GrantBody {
+            package,
+            constraint,
+        };
+        Some(HandGrant {
+            grant: grant.check(field_errors, at)?,
+            billing: billing?,
+            expires_at: expires_at?,
+        })
+    }
+}
+
 /// Reads a list of packages; 422 with every fault.
 pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, ApiError> {
+    read_all(bodies, GrantBody::check, |grant| &grant.package)
+}
+
+fn read_all<B, T>(
+    bodies: Vec<B>,
+    check: impl Fn(B, &mut FieldErrors, &str) -> Option<T>,
+    package: impl Fn(&T) -> &String,
+) -> Result<Vec<T>, ApiError> {
     if bodies.len() > MAX_PACKAGES {
         let message = format!("must be at most {MAX_PACKAGES} packages");
         return Err(ApiError::invalid_field("packages", message));
     }
     let mut field_errors = FieldErrors::default();
     let mut seen = BTreeSet::new();
-    let mut grants = Vec::new();
+    let mut all = Vec::new();
     for (index, body) in bodies.into_iter().enumerate() {
         let at = format!("packages[{index}].");
-        if let Some(grant) = body.check(&mut field_errors, &at) {
-            if !seen.insert(grant.package.clone()) {
+        if let Some(one) = check(body, &mut field_errors, &at) {
+            if !seen.insert(package(&one).clone()) {
                 field_errors.add(format!("{at}package"), "is there twice");
             }
-            grants.push(grant);
+            all.push(one);
         }
     }
     field_errors.into_result()?;
-    Ok(grants)
+    Ok(all)
 }
 
 /// A grant by hand after a request.
@@ -207,7 +320,7 @@ struct GrantedView {
 #[utoipa::path(
     post,
     path = "/customers/{id}/packages",
-    request_body = GrantBody,
+    request_body = HandGrantBody,
     responses(
         (status = 200, description = "The grant, which was there before or had another constraint.", body = GrantedView),
         (status = 201, description = "The new grant.", body = GrantedView),
@@ -218,12 +331,12 @@ async fn grant(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-    ValidJson(body): ValidJson<GrantBody>,
+    ValidJson(body): ValidJson<HandGrantBody>,
 ) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
     let mut field_errors = FieldErrors::default();
-    let grant = body.check(&mut field_errors, "");
-    let grant = field_errors.finish(grant)?;
     let order = order_of(&admin, &state);
+    let grant = body.check(&mut field_errors, "", order.now);
+    let grant = field_errors.finish(grant)?;
     let given = hand_grants::grant(&state.store, &order, &customer_id(&id)?, grant).await?;
     let Given {
         grant,
@@ -244,7 +357,7 @@ async fn grant(
 #[serde(deny_unknown_fields)]
 struct PackagesBody {
     #[schema(max_items = 1_000)]
-    packages: Vec<GrantBody>,
+    packages: Vec<HandGrantBody>,
 }
 
 /// All packages of a customer after its grants were replaced.
@@ -271,8 +384,12 @@ async fn replace(
     ValidPath(id): ValidPath<String>,
     ValidJson(body): ValidJson<PackagesBody>,
 ) -> Result<Json<ReplacedView>, ApiError> {
-    let wanted = grants_of(body.packages)?;
     let order = order_of(&admin, &state);
+    let wanted = read_all(
+        body.packages,
+        |body, field_errors, at| body.check(field_errors, at, order.now),
+        |it| &it.grant.package,
+    )?;
     let id = customer_id(&id)?;
     let replaced = hand_grants::replace(&state.store, &order, &id, &wanted).await?;
     let details = replaced.details;

@@ -1,6 +1,4 @@
-//! Plans: the packages that a price buys. Plan grants are looked up when they are read, so a change
-//! counts at
-//! once for everybody.
+//! Plans: what a price buys.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,15 +9,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::packages::{GrantBody, grants_of};
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::plan::{PackageGrant, Plan};
 use crate::domain::id::Provider;
+use crate::domain::policy::Span;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::plans::{self, PlanError};
 use crate::provider::Spec;
-use crate::store::Plan;
+use crate::store::StoredPlan;
 
 /// Longest price id, in bytes. Stripe's own limit for ids is 255.
 /// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
@@ -29,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(show, put, delete));
-    openapi::resource("plans", "Plans: the packages that a price buys.", routes)
+    openapi::resource("plans", "Plans: what a price buys.", routes)
 }
 
 /// A price as a path names it.
@@ -78,6 +77,11 @@ struct PlanView {
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     price_id: String,
     packages: Vec<PackageGrant>,
+    /// True if the price counts for the customer's status even if it buys no package.
+    counts: bool,
+    /// Of something bought once: how long new versions are included; null: for ever.
+    #[schema(examples("365d"))]
+    updates: Option<String>,
     #[schema(schema_with = words::plan_source)]
     source: &'static str,
     #[schema(format = DateTime)]
@@ -91,12 +95,14 @@ impl PlanView {
     }
 }
 
-impl From<Plan> for PlanView {
-    fn from(plan: Plan) -> Self {
+impl From<StoredPlan> for PlanView {
+    fn from(plan: StoredPlan) -> Self {
         Self {
             provider: plan.provider,
             price_id: plan.price_id,
             packages: plan.packages,
+            counts: plan.counts,
+            updates: plan.updates.map(|updates| updates.to_string()),
             source: plan.source.as_str(),
             updated_at: plan.updated_at.to_string(),
         }
@@ -140,12 +146,19 @@ async fn show(
     Ok(Json(plan.into()))
 }
 
-/// The packages that a price buys.
+/// What a price buys.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanBody {
     #[schema(max_items = 1_000)]
     packages: Vec<GrantBody>,
+    /// True to let the price count for the customer's status even if it buys no package: for
+    /// sellers who grant packages by hand and let billing decide. False by default.
+    counts: Option<bool>,
+    /// Of something bought once: how long new versions are included, such as `365d`; `forever` by
+    /// default.
+    #[schema(examples("365d"))]
+    updates: Option<String>,
 }
 
 /// A plan after a request.
@@ -157,9 +170,11 @@ struct PutView {
     changed: bool,
 }
 
-/// Sets the packages that a price buys.
+/// Sets what a price buys.
 ///
-/// The change takes effect at once for everybody who pays that price.
+/// `price_id` is the provider's id of a price, a product or a payment link, or a lookup key. The
+/// plan of a price counts before that of its product, and that before the lookup key's. The change
+/// takes effect at once for everybody who pays that price.
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
@@ -177,9 +192,19 @@ async fn put(
     ValidJson(body): ValidJson<PlanBody>,
 ) -> Result<(StatusCode, Json<PutView>), ApiError> {
     let Price { provider, price_id } = Price::of(price)?;
-    let packages = grants_of(body.packages)?;
+    let updates = match body.updates.as_deref() {
+        None | Some("forever") => None,
+        Some(text) => Some(text.parse::<Span>().map_err(|error| {
+            ApiError::invalid_field("updates", format!("{error}, or `forever`"))
+        })?),
+    };
+    let plan = Plan {
+        packages: grants_of(body.packages)?,
+        counts: body.counts.unwrap_or_default(),
+        updates,
+    };
     let order = order_of(&admin, &state);
-    let set = plans::put(&state.store, &order, provider, price_id, packages).await?;
+    let set = plans::put(&state.store, &order, provider, price_id, plan).await?;
     let status = if set.is_new {
         StatusCode::CREATED
     } else {

@@ -7,17 +7,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::billing::assessment::{Verdict, assessment};
+use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::{Item, SubscriptionStatus};
 use crate::domain::id::Provider;
-use crate::domain::policy::Policy;
-use crate::domain::time::Timestamp;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{customer_id, time};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
-use crate::pipeline::subscriptions;
-use crate::store::OwnedSubscription;
+use crate::pipeline::subscriptions::{self, Assessed};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list));
@@ -58,6 +55,12 @@ struct SubscriptionView {
     failing_since: Option<String>,
     #[schema(format = DateTime)]
     ended_at: Option<String>,
+    /// The newest time at which a payment of it failed, whether or not that matters.
+    #[schema(format = DateTime)]
+    last_payment_failed_at: Option<String>,
+    /// The time of the next try to collect what has failed.
+    #[schema(format = DateTime)]
+    next_payment_attempt: Option<String>,
     /// The time at which a timer changes this, if nothing happens before.
     #[schema(format = DateTime)]
     due_at: Option<String>,
@@ -85,12 +88,12 @@ impl From<Item> for ItemView {
 }
 
 impl SubscriptionView {
-    fn new(owned: OwnedSubscription, policy: &Policy, now: Timestamp) -> Self {
-        let OwnedSubscription {
+    fn new(assessed: Assessed) -> Self {
+        let Assessed {
             subscription,
-            removed_at,
-        } = owned;
-        let assessment = assessment(&subscription.history, removed_at, policy, now);
+            assessment,
+            view,
+        } = assessed;
         let state = assessment.state.as_ref();
         let status = state.map(|state| state.status.clone());
         let unknown = subscription.history.unknown;
@@ -110,8 +113,10 @@ impl SubscriptionView {
             period_end: time(state.and_then(|state| state.period_end)),
             cancel_at: time(state.and_then(|state| state.cancel_at)),
             collection_paused: state.is_some_and(|state| state.collection_paused),
-            failing_since: time(assessment.failing_since),
+            failing_since: time(view.failing_since),
             ended_at: time(assessment.ended_at),
+            last_payment_failed_at: time(view.last_payment_failed_at),
+            next_payment_attempt: time(view.next_payment_attempt),
             due_at: time(assessment.due_at),
             ambiguous: assessment.ambiguous,
         }
@@ -132,9 +137,8 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<SubscriptionView>>, ApiError> {
     let app = admin.app_or_default();
-    let found = subscriptions::list_of(&state.store, &app, &customer_id(&id)?).await?;
-    let now = state.clock.now();
-    let view = |owned| SubscriptionView::new(owned, &found.policy, now);
-    let all: Vec<SubscriptionView> = found.all.into_iter().map(view).collect();
+    let id = customer_id(&id)?;
+    let found = subscriptions::list_of(&state.store, &app, &id, state.clock.now()).await?;
+    let all: Vec<SubscriptionView> = found.into_iter().map(SubscriptionView::new).collect();
     Ok(paging.cut(all, |it| it.key.clone()))
 }

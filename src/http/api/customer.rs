@@ -224,7 +224,7 @@ pub(in crate::http) async fn found(
     app: &AppSlug,
     named: Named<'_>,
 ) -> Result<Json<CustomerView>, ApiError> {
-    let found = customers::find(&state.store, app, named).await?;
+    let found = customers::find(&state.store, app, named, state.clock.now()).await?;
     let view = CustomerView::of(app, found.customer, &found.granted);
     Ok(Json(view))
 }
@@ -236,7 +236,7 @@ pub(in crate::http) async fn listed(
     filter: &CustomerFilter,
     paging: &Paging,
 ) -> Result<Listed<CustomerView>, ApiError> {
-    let page = customers::list(&state.store, app, filter, &paging.0).await?;
+    let page = customers::list(&state.store, app, filter, &paging.0, state.clock.now()).await?;
     let CustomerPage { part, granted } = page;
     let view = |customer| CustomerView::of(app, customer, &granted);
     Ok(super::list::map(part, view))

@@ -54,7 +54,7 @@ pub(in crate::http) fn flags(customer: &Customer, granted: &Granted) -> Vec<Flag
 /// All open flags: those that the store knows of, and those that releases add when a customer is
 /// read. A new release counts at once for everybody, so nothing is derived anew for it.
 fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
-    let mut flags = customer.flags(&granted.plans);
+    let mut flags = customer.flags();
     if customer.derived.is_frozen_by_time() {
         let known: BTreeSet<&str> = granted
             .releases
@@ -64,10 +64,10 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
         let unknown = granted
             .of(customer)
             .into_iter()
-            .filter(|grant| !known.contains(grant.package.as_str()))
-            .map(|grant| Flag {
+            .filter(|live| !known.contains(live.grant.package.as_str()))
+            .map(|live| Flag {
                 kind: FlagKind::ReleasesUnknown,
-                subject: grant.package,
+                subject: live.grant.package,
                 at: None,
             });
         flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));

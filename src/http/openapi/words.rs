@@ -14,6 +14,7 @@ use crate::domain::identity::links::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::provider;
+use crate::domain::access::hand_grant::GrantBilling;
 use crate::store::PlanSource;
 
 /// A text that is one of these words.
@@ -43,6 +44,10 @@ pub(in crate::http) fn class() -> Object {
 }
 
 /// The verdict of billing; null where nothing counts.
+pub(in crate::http) fn grant_billing() -> Object {
+    one_of(GrantBilling::WORDS)
+}
+
 pub(in crate::http) fn verdict() -> Object {
     let words = Verdict::WORDS.map(Value::from);
     ObjectBuilder::new()

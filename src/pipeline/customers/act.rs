@@ -11,6 +11,7 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::{AdminHold, Customer, Profile};
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::time::Timestamp;
 use crate::pipeline::order::{Order, audit_entries};
 use crate::store::{Granted, StoreError, Tx};
 
@@ -37,7 +38,7 @@ pub(super) async fn act_in(
     }
     tx.audit_add(&entries).await?;
     let customer = working_set.customers.remove(id).ok_or(ActError::Unknown)?;
-    let granted = granted_now(tx, &order.app, &customer, working_set.plans).await?;
+    let granted = granted_now(tx, &order.app, &customer, working_set.plans, order.now).await?;
     Ok(Acted {
         customer,
         granted,
@@ -51,14 +52,17 @@ async fn granted_now(
     app: &AppSlug,
     customer: &Customer,
     plans: Plans,
+    now: Timestamp,
 ) -> Result<Granted, StoreError> {
     let mut granted = Granted {
         by_hand: tx.grant_list(app, [&customer.id]).await?,
         plans,
         releases: Vec::new(),
+        now,
     };
-    if customer.derived.is_frozen_by_time() {
-        let packages = granted.of(customer).into_iter().map(|it| it.package);
+    if customer.derived.needs_releases() {
+        let dated = granted.of(customer).into_iter().filter(|it| it.until.is_some());
+        let packages = dated.map(|it| it.grant.package);
         granted.releases = tx.release_list(app, &packages.collect()).await?;
     }
     Ok(granted)

@@ -58,7 +58,7 @@ pub async fn get_or_create(
             .await?;
     }
     if let Some(customer) = found {
-        let found = details(&mut tx, &order.app, customer).await?;
+        let found = details(&mut tx, &order.app, customer, order.now).await?;
         return Ok(GotOrCreated::Got(Box::new(found)));
     }
     let created = create_in(&mut tx, order, profile).await?;

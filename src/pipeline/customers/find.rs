@@ -4,6 +4,7 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::provider;
+use crate::domain::time::Timestamp;
 use crate::store::{CustomerFilter, Granted, Listed, Match, Store, StoreError, Tx, Window};
 
 /// Why a customer cannot be shown, or takes no changes.
@@ -54,6 +55,7 @@ pub async fn find(
     store: &Store,
     app: &AppSlug,
     named: Named<'_>,
+    now: Timestamp,
 ) -> Result<CustomerDetails, FindError> {
     let mut tx = store.read().await?;
     let found = match named {
@@ -66,7 +68,7 @@ pub async fn find(
         Named::Email(email) => tx.customer_find_by_email(app, email, Match::Loose).await?,
     };
     let customer = found.ok_or(ActError::Unknown)?;
-    Ok(details(&mut tx, app, customer).await?)
+    Ok(details(&mut tx, app, customer, now).await?)
 }
 
 /// Finds a customer that was neither deleted nor merged into another, and only the customer.
@@ -91,10 +93,11 @@ pub async fn list(
     app: &AppSlug,
     filter: &CustomerFilter,
     window: &Window,
+    now: Timestamp,
 ) -> Result<CustomerPage, StoreError> {
     let mut tx = store.read().await?;
     let part = tx.customer_list(app, filter, window).await?;
-    let granted = tx.access_granted(app, &part.rows).await?;
+    let granted = tx.access_granted(app, &part.rows, now).await?;
     Ok(CustomerPage { part, granted })
 }
 
@@ -117,9 +120,10 @@ pub(in crate::pipeline) async fn details(
     tx: &mut Tx,
     app: &AppSlug,
     customer: Customer,
+    now: Timestamp,
 ) -> Result<CustomerDetails, StoreError> {
     let only = std::slice::from_ref(&customer);
-    let granted = tx.access_granted(app, only).await?;
+    let granted = tx.access_granted(app, only, now).await?;
     Ok(CustomerDetails { customer, granted })
 }
 

@@ -61,13 +61,9 @@ impl Tx {
         let rows: Vec<LinkRow> = self.fetch(sql, binds![keys(from), app, LINKS]).await?;
         let mut reached = BTreeSet::new();
         for LinkRow { key, other } in rows {
-            reached.insert(key.clone());
-            reached.insert(other.clone());
-            working_set.payment_links.insert(if key < other {
-                (key, other)
-            } else {
-                (other, key)
-            });
+            working_set.payment_links.insert(&key, &other);
+            reached.insert(key);
+            reached.insert(other);
         }
         Ok(reached)
     }

@@ -1,11 +1,11 @@
-//! Objects that belong to an account: subscriptions, disputes and refunds. And those that were
-//! only named.
+//! Objects that belong to an account: subscriptions, payments, disputes and refunds. And those that
+//! were only named.
 
 use std::collections::BTreeSet;
 
 use super::Wanted;
-use crate::domain::apply::working_set::{Dispute, Refund, Subscription, WorkingSet};
-use crate::domain::billing::history::UnfetchedHistory;
+use crate::domain::apply::working_set::{Dispute, Payment, Refund, Subscription, WorkingSet};
+use crate::domain::billing::history::{PaymentHistory, UnfetchedHistory};
 use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::cell::Document;
@@ -13,7 +13,7 @@ use crate::store::record::{Rows, binds, keys, record};
 use crate::store::{StoreError, Tx};
 
 record! {
-    struct OwnedRow from "subscriptions, disputes, refunds" {
+    struct OwnedRow from "subscriptions, payments, disputes, refunds" {
         kind: String,
         key: ObjectKey,
         account: Option<ObjectKey>,
@@ -30,8 +30,8 @@ record! {
 }
 
 impl Tx {
-    /// Loads subscriptions by their keys, disputes and refunds by theirs (`payment`), and all of
-    /// them by their `account`.
+    /// Loads subscriptions and their payments by the subscriptions' keys, payments, disputes and
+    /// refunds by theirs (`payment`), and all of them by their `account`.
     pub(super) async fn working_set_owned(
         &mut self,
         app: &AppSlug,
@@ -46,6 +46,21 @@ impl Tx {
             FROM wanted
             JOIN subscriptions AS it ON it.app = $2 AND it.key = wanted.value
             WHERE wanted.kind = 'subscription'
+            UNION ALL
+            SELECT 'payment', it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.subscription = wanted.value
+            WHERE wanted.kind = 'subscription'
+            UNION ALL
+            SELECT 'payment', it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.key = wanted.value
+            WHERE wanted.kind = 'payment'
+            UNION ALL
+            SELECT 'payment', it.key, it.account, it.kept
+            FROM wanted
+            JOIN payments AS it ON it.app = $2 AND it.account = wanted.value
+            WHERE wanted.kind = 'account'
             UNION ALL
             SELECT 'dispute', it.key, it.account, it.kept
             FROM wanted
@@ -84,6 +99,17 @@ impl Tx {
                         account,
                     };
                     working_set.subscriptions.insert(key, it);
+                }
+                "payment" => {
+                    let history: PaymentHistory = row.kept.read("payments.kept")?;
+                    let subscription = history.subscription.as_ref().map(|(_, it)| it.clone());
+                    let it = Payment {
+                        key: row.key,
+                        history,
+                        account,
+                        subscription,
+                    };
+                    working_set.payments.insert(key, it);
                 }
                 "dispute" => {
                     let history = row.kept.read("disputes.kept")?;

@@ -1,7 +1,9 @@
 //! Writing what changed in a working set, a statement a table.
 
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
+use crate::domain::billing::history::{
+    DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
+};
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
@@ -78,6 +80,15 @@ record! {
 }
 
 record! {
+    struct PaymentColumns<'a> {
+        key: &'a ObjectKey,
+        account: &'a Option<ObjectKey>,
+        subscription: &'a Option<ObjectKey>,
+        kept: &'a PaymentHistory,
+    }
+}
+
+record! {
     struct DisputeColumns<'a> {
         key: &'a ObjectKey,
         account: &'a Option<ObjectKey>,
@@ -124,6 +135,7 @@ impl Tx {
         self.flag_save(app, working_set).await?;
         self.working_set_save_accounts(app, working_set).await?;
         self.working_set_save_owned(app, working_set).await?;
+        self.working_set_save_payments(app, working_set).await?;
         self.working_set_save_links(app, working_set).await?;
         self.working_set_save_unfetched(app, working_set).await
     }
@@ -250,6 +262,34 @@ impl Tx {
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, key) DO UPDATE SET account = excluded.account, kept = excluded.kept
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    async fn working_set_save_payments(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.payments.iter();
+        let changed = changed.filter_map(|key| working_set.payments.get(key));
+        let rows = changed.map(|it| PaymentColumns {
+            key: &it.key,
+            account: &it.account,
+            subscription: &it.subscription,
+            kept: &it.history,
+        });
+        let rows: Rows<PaymentColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO payments (app, key, account, subscription, kept)
+            SELECT $2, key, account, subscription, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET
+                account = excluded.account,
+                subscription = excluded.subscription,
+                kept = excluded.kept
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())

@@ -1,15 +1,19 @@
-//! Histories: what is remembered of subscriptions, disputes and refunds.
+//! Histories: what is remembered of subscriptions, payments, disputes and refunds.
 //!
 //! Each history is a state-based CRDT whose join merges facts: a set, a map of minima or maxima, or
 //! the facts of the newest instants. Joins are commutative and idempotent, so a history depends on
 //! which facts came and not on when or how often. Nothing here judges; `assessment`, `identity` and
 //! `dossier` read it.
 
-pub use self::money::{DisputeHistory, RefundHistory, RefundPart};
-pub use self::subscription::{Mark, SubscriptionHistory, Terminal};
+pub use self::dispute::DisputeHistory;
+pub use self::payment::{Failed, Lines, Paid, PaymentHistory};
+pub use self::refund::RefundHistory;
+pub use self::subscription::{Mark, MarkKind, SubscriptionHistory, Terminal};
 use crate::domain::time::Timestamp;
 
-mod money;
+mod dispute;
+mod payment;
+mod refund;
 mod subscription;
 
 /// The history of an object that events only named.

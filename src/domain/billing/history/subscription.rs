@@ -10,7 +10,7 @@ use crate::domain::billing::tie_break::Observation;
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 
-/// The history of a subscription.
+/// The history of a subscription. Its payments have histories of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SubscriptionHistory {
@@ -23,15 +23,18 @@ pub struct SubscriptionHistory {
     /// The newest instant of any `active` or `trialing` fact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub good_at: Option<Timestamp>,
-    /// Payments at or after `good_at`, and bad statuses after it.
+    /// Bad statuses after `good_at`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub trail: BTreeSet<(Timestamp, Mark)>,
-    /// True if `incomplete` was seen.
+    pub trail: BTreeSet<Mark>,
+    /// The known statuses that were ever seen.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen: BTreeSet<SubscriptionStatus>,
+    /// The oldest instant of any fact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// True if the event that created the subscription was seen: an import is none.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub seen_pending: bool,
-    /// True if a payment was seen, or a status that only a subscription can have that has begun.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub seen_access: bool,
+    pub seen_created: bool,
     /// The newest fact with an unknown status; of one instant the greatest word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown: Option<(Timestamp, String)>,
@@ -50,15 +53,22 @@ pub struct Terminal {
     pub states: BTreeSet<(SubscriptionState, Option<Timestamp>)>,
 }
 
-/// A mark on the trail of a subscription, sorted by precedence within one instant: a payment beats
-/// a failure, because an invoice never fails after it was paid.
+/// A bad status on the trail of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Mark {
+    /// Provider time.
+    pub at: Timestamp,
+    /// The status.
+    pub kind: MarkKind,
+    /// The invoice that the subscription owed then, where the event shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_invoice: Option<String>,
+}
+
+/// The kinds of marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mark {
-    /// A payment failed.
-    Failure,
-    /// A payment succeeded.
-    Success,
+pub enum MarkKind {
     /// Status `past_due`.
     PastDue,
     /// Status `unpaid`.
@@ -70,23 +80,26 @@ pub enum Mark {
 impl SubscriptionHistory {
     /// Merges an event that shows the subscription.
     pub fn join_state(&mut self, at: Timestamp, fact: &SubscriptionFact) {
-        self.join_payer(at, fact.state.account.as_ref());
+        if let Some(account) = &fact.state.account {
+            self.payer = self.payer.take().max(Some((at, account.clone())));
+        }
+        self.began = Some(self.began.map_or(at, |began| began.min(at)));
+        self.seen_created |= fact.created && !fact.imported;
+        if let SubscriptionStatus::Unknown(word) = &fact.state.status {
+            self.unknown = self.unknown.take().max(Some((at, word.clone())));
+            return;
+        }
+        self.seen.insert(fact.state.status.clone());
         match &fact.state.status {
-            SubscriptionStatus::Incomplete => self.seen_pending = true,
             SubscriptionStatus::IncompleteExpired | SubscriptionStatus::Canceled => {
                 return self.join_terminal(at, fact);
             }
-            SubscriptionStatus::Unknown(word) => {
-                self.seen_access = true;
-                self.unknown = self.unknown.take().max(Some((at, word.clone())));
-                return;
-            }
             SubscriptionStatus::Trialing | SubscriptionStatus::Active => self.join_good(at),
-            SubscriptionStatus::PastDue => self.join_mark(at, Mark::PastDue),
-            SubscriptionStatus::Unpaid => self.join_mark(at, Mark::Unpaid),
-            SubscriptionStatus::Paused => self.join_mark(at, Mark::Paused),
+            SubscriptionStatus::PastDue => self.join_mark(at, MarkKind::PastDue, fact),
+            SubscriptionStatus::Unpaid => self.join_mark(at, MarkKind::Unpaid, fact),
+            SubscriptionStatus::Paused => self.join_mark(at, MarkKind::Paused, fact),
+            SubscriptionStatus::Incomplete | SubscriptionStatus::Unknown(_) => {}
         }
-        self.seen_access |= fact.state.status != SubscriptionStatus::Incomplete;
         let observation = Observation {
             state: fact.state.clone(),
             before: fact.before.clone(),
@@ -96,22 +109,9 @@ impl SubscriptionHistory {
         self.recent.join(at, observation);
     }
 
-    /// A payment failed.
-    pub fn join_failure(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
-        self.join_payer(at, account);
-        self.join_mark(at, Mark::Failure);
-    }
-
-    /// A payment succeeded.
-    pub fn join_success(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
-        self.join_payer(at, account);
-        self.seen_access = true;
-        self.join_mark(at, Mark::Success);
-    }
-
     /// Returns the newest instant of anything in the history.
     pub fn newest(&self) -> Option<Timestamp> {
-        let trail = self.trail.last().map(|(at, _)| *at);
+        let trail = self.trail.last().map(|mark| mark.at);
         let unknown = self.unknown.as_ref().map(|(at, _)| *at);
         self.newest_known()
             .max(self.good_at)
@@ -126,10 +126,20 @@ impl SubscriptionHistory {
             .max(self.terminal.as_ref().map(|terminal| terminal.at))
     }
 
-    fn join_payer(&mut self, at: Timestamp, account: Option<&ObjectKey>) {
-        if let Some(account) = account {
-            self.payer = self.payer.take().max(Some((at, account.clone())));
-        }
+    /// True if a status was seen that only a subscription can have that has begun.
+    pub fn has_begun(&self) -> bool {
+        let begun = |status: &SubscriptionStatus| match status {
+            SubscriptionStatus::Incomplete
+            | SubscriptionStatus::IncompleteExpired
+            | SubscriptionStatus::Canceled => false,
+            SubscriptionStatus::Trialing
+            | SubscriptionStatus::Active
+            | SubscriptionStatus::PastDue
+            | SubscriptionStatus::Unpaid
+            | SubscriptionStatus::Paused
+            | SubscriptionStatus::Unknown(_) => true,
+        };
+        self.unknown.is_some() || self.seen.iter().any(begun)
     }
 
     fn join_terminal(&mut self, at: Timestamp, fact: &SubscriptionFact) {
@@ -151,18 +161,19 @@ impl SubscriptionHistory {
         self.trim();
     }
 
-    fn join_mark(&mut self, at: Timestamp, mark: Mark) {
-        self.trail.insert((at, mark));
+    fn join_mark(&mut self, at: Timestamp, kind: MarkKind, fact: &SubscriptionFact) {
+        self.trail.insert(Mark {
+            at,
+            kind,
+            latest_invoice: fact.state.latest_invoice.clone(),
+        });
         self.trim();
     }
 
-    /// Drops marks from the trail that the newest good status makes irrelevant. Payments of its
-    /// instant stay: nothing tells which of the two came first.
+    /// Drops marks from the trail that the newest good status makes irrelevant.
     fn trim(&mut self) {
-        let Some(good_at) = self.good_at else { return };
-        self.trail.retain(|(at, mark)| match mark {
-            Mark::Failure | Mark::Success => *at >= good_at,
-            Mark::PastDue | Mark::Unpaid | Mark::Paused => *at > good_at,
-        });
+        if let Some(good_at) = self.good_at {
+            self.trail.retain(|mark| mark.at > good_at);
+        }
     }
 }

@@ -146,9 +146,11 @@ fn by_courtesy(courtesy: &CourtesyCause) -> String {
 const fn described(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Good) => "is good",
+        Some(Verdict::Kept) => "has ended and leaves what was paid for",
         Some(Verdict::Failing) => "has a failed payment",
+        Some(Verdict::Held) => "is held by a dispute",
         Some(Verdict::Paused) => "is paused",
-        Some(Verdict::Ended) => "has ended",
+        Some(Verdict::Ended) => "has ended and leaves nothing",
         None => "does not count",
     }
 }

@@ -1,0 +1,157 @@
+//! The history of a payment's document.
+//!
+//! A payment is never dropped: a late fact of a forgotten document would count in one order of
+//! arrival only. There is one a period, about 120 in ten years of months.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::billing::fact::{Line, PaymentFact, PaymentStep};
+use crate::domain::id::ObjectKey;
+use crate::domain::time::Timestamp;
+
+/// The history of a payment's document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentHistory {
+    /// The newest instant of any fact.
+    pub newest: Timestamp,
+    /// The account of the newest fact that names one; of one instant the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<(Timestamp, ObjectKey)>,
+    /// The subscription of the newest fact that names one; of one instant the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<(Timestamp, ObjectKey)>,
+    /// The reason of the newest fact that names one; of one instant the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<(Timestamp, String)>,
+    /// The oldest payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Paid>,
+    /// Failed tries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
+    /// The oldest instant at which it would not be collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void_at: Option<Timestamp>,
+    /// The lines of the newest fact that shows any; of one instant the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<Lines>,
+}
+
+/// The payment of a document. Of one instant the greatest amounts count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paid {
+    /// The oldest instant.
+    pub at: Timestamp,
+    /// The money that was paid, in the currency's smallest unit.
+    pub money: i64,
+    /// The amount that it was for.
+    pub cost: i64,
+}
+
+/// The failed tries to collect a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The oldest instant.
+    pub first: Timestamp,
+    /// The newest instant.
+    pub last: Timestamp,
+    /// The next try as the newest fact names it; of one instant the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Timestamp>,
+}
+
+/// The lines of one fact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lines {
+    /// Provider time.
+    pub at: Timestamp,
+    /// The lines, as the provider sorts them.
+    pub all: Vec<Line>,
+    /// True if the document has more lines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+}
+
+impl PaymentHistory {
+    /// Creates the history of a document that an event of this instant names.
+    pub const fn new(at: Timestamp) -> Self {
+        Self {
+            newest: at,
+            account: None,
+            subscription: None,
+            reason: None,
+            paid: None,
+            failed: None,
+            void_at: None,
+            lines: None,
+        }
+    }
+
+    /// Merges an event that shows the payment.
+    pub fn join(&mut self, at: Timestamp, fact: &PaymentFact) {
+        self.newest = self.newest.max(at);
+        join_newest(&mut self.account, at, fact.account.as_ref());
+        join_newest(&mut self.subscription, at, fact.subscription.as_ref());
+        join_newest(&mut self.reason, at, fact.reason.as_ref());
+        if !fact.lines.is_empty() {
+            let lines = Lines {
+                at,
+                all: fact.lines.clone(),
+                incomplete: fact.lines_incomplete,
+            };
+            self.lines = self.lines.take().max(Some(lines));
+        }
+        match fact.step {
+            PaymentStep::Known => {}
+            PaymentStep::Paid { money, cost } => self.join_paid(Paid { at, money, cost }),
+            PaymentStep::Failed { next_attempt } => self.join_failed(Failed {
+                first: at,
+                last: at,
+                next_attempt,
+            }),
+            PaymentStep::Void => {
+                self.void_at = Some(self.void_at.map_or(at, |known| known.min(at)));
+            }
+        }
+    }
+
+    /// Merges the history of another document of the same payment.
+    pub fn merge(&mut self, other: &Self) {
+        self.newest = self.newest.max(other.newest);
+        self.account = self.account.take().max(other.account.clone());
+        self.subscription = self.subscription.take().max(other.subscription.clone());
+        self.reason = self.reason.take().max(other.reason.clone());
+        if let Some(paid) = other.paid {
+            self.join_paid(paid);
+        }
+        if let Some(failed) = other.failed {
+            self.join_failed(failed);
+        }
+        self.void_at = self.void_at.into_iter().chain(other.void_at).min();
+    }
+
+    fn join_paid(&mut self, paid: Paid) {
+        let rank = |paid: &Paid| (std::cmp::Reverse(paid.at), paid.money, paid.cost);
+        self.paid = self.paid.into_iter().chain([paid]).max_by_key(rank);
+    }
+
+    fn join_failed(&mut self, failed: Failed) {
+        let known = self.failed.unwrap_or(failed);
+        let newest = (known.last, known.next_attempt).max((failed.last, failed.next_attempt));
+        self.failed = Some(Failed {
+            first: known.first.min(failed.first),
+            last: newest.0,
+            next_attempt: newest.1,
+        });
+    }
+}
+
+fn join_newest<T: Ord + Clone>(
+    known: &mut Option<(Timestamp, T)>,
+    at: Timestamp,
+    new: Option<&T>,
+) {
+    if let Some(new) = new {
+        *known = known.take().max(Some((at, new.clone())));
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a subscription stands: its state, what it owes, and when it failed, paused or ended.
+//!
+//! The provider's status decides. A failed payment by itself changes nothing: both providers change
+//! the status for each failure that matters. A payment can only help, and only the one that is owed.
+
+use std::collections::BTreeSet;
+
+use crate::domain::billing::fact::{SubscriptionState, SubscriptionStatus};
+use crate::domain::billing::history::{Mark, MarkKind, SubscriptionHistory};
+use crate::domain::billing::payment::Payment;
+use crate::domain::billing::tie_break::TieBreak as _;
+use crate::domain::id::{Kind, ObjectKey};
+use crate::domain::time::Timestamp;
+
+/// The state that the newest facts result in.
+#[derive(Clone, Debug)]
+pub(super) struct Decided {
+    pub(super) state: SubscriptionState,
+    /// The instant of these facts.
+    pub(super) at: Timestamp,
+    /// True if the facts allow another state too; the one with the least access was chosen.
+    pub(super) ambiguous: bool,
+    /// The end of a terminal state.
+    pub(super) ended_at: Option<Timestamp>,
+}
+
+/// Returns the state of a subscription; `None` while no known status was seen.
+pub(super) fn decided(history: &SubscriptionHistory) -> Option<Decided> {
+    terminal(history).or_else(|| running(history))
+}
+
+fn terminal(history: &SubscriptionHistory) -> Option<Decided> {
+    let terminal = history.terminal.as_ref()?;
+    let (state, _) = terminal.states.iter().min_by(|a, b| a.0.by_access(&b.0))?;
+    let ends = terminal.states.iter().filter_map(|(_, ended_at)| *ended_at);
+    Some(Decided {
+        state: state.clone(),
+        at: terminal.at,
+        ambiguous: false,
+        ended_at: Some(ends.min().unwrap_or(terminal.at)),
+    })
+}
+
+/// Returns the state before any end.
+fn running(history: &SubscriptionHistory) -> Option<Decided> {
+    let decision = history.recent.decide()?;
+    Some(Decided {
+        state: decision.state,
+        at: decision.at,
+        ambiguous: decision.ambiguous,
+        ended_at: None,
+    })
+}
+
+/// Returns the account that pays: that of the deciding fact, or else that of the newest fact that
+/// names one.
+pub fn payer(history: &SubscriptionHistory) -> Option<ObjectKey> {
+    let named = || history.payer.as_ref().map(|(_, account)| account.clone());
+    decided(history)
+        .and_then(|decided| decided.state.account)
+        .or_else(named)
+}
+
+/// A failure that lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failing {
+    pub(super) since: Timestamp,
+    /// True if the provider has given up collecting, so that there is no grace.
+    pub(super) given_up: bool,
+}
+
+/// What a subscription owes, and which of it was paid.
+pub(super) struct Debts {
+    /// The failure in which its last state before any end leaves it.
+    pub(super) failing: Option<Failing>,
+    /// The instant of the newest payment that healed.
+    pub(super) healed_at: Option<Timestamp>,
+    /// The invoices that it owes.
+    pub(super) owed: BTreeSet<String>,
+}
+
+impl Debts {
+    pub(super) fn new(history: &SubscriptionHistory, payments: &[&Payment<'_>]) -> Self {
+        let mut debts = Self {
+            failing: None,
+            healed_at: None,
+            owed: BTreeSet::new(),
+        };
+        let Some(running) = running(history) else {
+            return debts;
+        };
+        let is_past_due = running.state.status == SubscriptionStatus::PastDue;
+        let deciding = is_past_due.then(|| Mark {
+            at: running.at,
+            kind: MarkKind::PastDue,
+            latest_invoice: running.state.latest_invoice.clone(),
+        });
+        let oldest = history.trail.first().map(|mark| mark.at);
+        let oldest = oldest.or(Some(running.at));
+        let mut since = None;
+        for mark in history.trail.iter().chain(&deciding) {
+            let healing = match mark.kind {
+                MarkKind::PastDue => healing(mark, oldest, payments),
+                MarkKind::Unpaid | MarkKind::Paused => None,
+            };
+            match (mark.kind, healing) {
+                (MarkKind::PastDue, Some(at)) => debts.healed_at = debts.healed_at.max(Some(at)),
+                (MarkKind::PastDue | MarkKind::Unpaid, None) => {
+                    since = since.or(Some(mark.at));
+                    debts.owed.extend(mark.latest_invoice.clone());
+                }
+                (MarkKind::Unpaid | MarkKind::Paused, _) => {}
+            }
+        }
+        let owes = deciding.is_some_and(|mark| healing(&mark, oldest, payments).is_none());
+        let given_up = match running.state.status {
+            SubscriptionStatus::Unpaid => true,
+            SubscriptionStatus::Paused => pause(&running.state) == Pause::Unpaid,
+            _ => false,
+        };
+        debts.failing = (owes || given_up).then(|| Failing {
+            since: since.unwrap_or(running.at),
+            given_up,
+        });
+        debts
+    }
+
+    /// True if a payment is of an invoice that is owed: a debit that was returned.
+    pub(super) fn owe(&self, payment: &Payment<'_>) -> bool {
+        payment.key.kind == Kind::Invoice && self.owed.contains(&payment.key.id)
+    }
+}
+
+/// Returns the instant of the payment that pays what a `past_due` owes: its own invoice, or where it
+/// shows none, a renewal.
+fn healing(
+    mark: &Mark,
+    oldest: Option<Timestamp>,
+    payments: &[&Payment<'_>],
+) -> Option<Timestamp> {
+    let pays = |payment: &&&Payment<'_>| {
+        let Some(paid) = payment.paid().filter(|paid| paid.cost > 0) else {
+            return false;
+        };
+        match (&mark.latest_invoice, payment.key.kind) {
+            (Some(invoice), Kind::Invoice) => {
+                payment.key.id == *invoice && Some(paid.at) >= oldest
+            }
+            (None, Kind::Invoice) => payment.is_renewal() && paid.at >= mark.at,
+            // Paddle names no document that is owed.
+            (_, Kind::Transaction) => payment.is_renewal() && paid.at > mark.at,
+            _ => false,
+        }
+    };
+    let paying = payments.iter().filter(pays);
+    paying.filter_map(|payment| Some(payment.paid()?.at)).max()
+}
+
+/// What a pause means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Somebody wanted it.
+    Wanted,
+    /// The provider paused it because nobody paid: the same as `unpaid`.
+    Unpaid,
+    /// A trial ended without a payment method: nobody ever paid.
+    TrialEnded,
+}
+
+/// Returns what a paused subscription's pause means. Stripe's words are an open set:
+/// <https://docs.stripe.com/api/subscriptions/object>.
+pub(super) fn pause(state: &SubscriptionState) -> Pause {
+    match state.pause_reason.as_deref() {
+        Some("final_payment_failure" | "first_payment_failure") => Pause::Unpaid,
+        Some("trial_end_without_payment_method") => Pause::TrialEnded,
+        _ => Pause::Wanted,
+    }
+}

@@ -1,0 +1,198 @@
+//! Disputes and refunds: how they act on the sources whose money they are about.
+
+use std::collections::BTreeSet;
+
+use crate::domain::billing::fact::DisputeStage;
+use crate::domain::billing::payment::{Payment, Payments};
+use crate::domain::billing::trace::{Traced, TracedTo};
+use crate::domain::customer::flag::{Flag, FlagKind};
+use crate::domain::customer::row::Hold;
+use crate::domain::customer::source::{Source, SourceKind};
+use crate::domain::id::ObjectKey;
+use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund, Policy};
+use crate::domain::time::Timestamp;
+
+/// A dispute or refund that acts on a source.
+#[derive(Clone, Debug)]
+pub(super) struct Acting {
+    /// The source, by its place in the dossier.
+    pub(super) source: usize,
+    pub(super) hold: Hold,
+    pub(super) reason: &'static str,
+    /// The dispute, or the document of the payment that was refunded.
+    pub(super) subject: ObjectKey,
+    /// The instant that decided it.
+    pub(super) since: Timestamp,
+    effect: Effect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Suspend,
+    Expire,
+}
+
+/// What acts, and what no longer does.
+#[derive(Default)]
+pub(super) struct Actions {
+    pub(super) acting: Vec<Acting>,
+    /// Flags of holds that ended because a later payment counts.
+    pub(super) flags: BTreeSet<Flag>,
+}
+
+/// Lets disputes and refunds act on the sources that they are about, except for those that an admin
+/// waived.
+pub(super) fn act(
+    sources: &mut [Source],
+    payments: &Payments<'_>,
+    policy: &Policy,
+    is_waived: impl Fn(&ObjectKey) -> bool,
+) -> Actions {
+    let mut actions = Actions::default();
+    for (dispute, traced) in &payments.disputes {
+        let (since, stage) = dispute.history.stage;
+        let Some((effect, reason)) = effect_of_dispute(stage, policy) else {
+            continue;
+        };
+        if is_waived(&dispute.key) {
+            continue;
+        }
+        for source in about(sources, payments, traced.as_ref(), dispute.history.oldest) {
+            if paid_after(&sources[source], payments, dispute.history.oldest) {
+                let kind = FlagKind::PaidThoughHeld;
+                actions.flags.insert(Flag::new(kind, &dispute.key.id, since));
+                continue;
+            }
+            actions.acting.push(Acting {
+                source,
+                hold: Hold::Dispute,
+                reason,
+                subject: dispute.key.clone(),
+                since,
+                effect,
+            });
+        }
+    }
+    for payment in payments.all.values().filter(|it| it.is_given_back()) {
+        act_on_refund(&mut actions, sources, payments, payment, policy, &is_waived);
+    }
+    // What ends a source comes last: nothing holds it then.
+    for effect in [Effect::Suspend, Effect::Expire] {
+        actions.acting.retain(|it| {
+            it.effect != effect
+                || match effect {
+                    Effect::Suspend => sources[it.source].hold(),
+                    Effect::Expire => sources[it.source].expire(),
+                }
+        });
+    }
+    actions
+}
+
+fn effect_of_dispute(stage: DisputeStage, policy: &Policy) -> Option<(Effect, &'static str)> {
+    match stage {
+        DisputeStage::Open => match policy.on_dispute_opened {
+            OnDisputeOpened::Suspend => Some((Effect::Suspend, "dispute_open")),
+            OnDisputeOpened::Expire => Some((Effect::Expire, "dispute_open")),
+            OnDisputeOpened::Flag | OnDisputeOpened::Keep => None,
+        },
+        DisputeStage::Lost => match policy.on_dispute_lost {
+            OnDisputeLost::Suspend => Some((Effect::Suspend, "dispute_lost")),
+            OnDisputeLost::Expire => Some((Effect::Expire, "dispute_lost")),
+            OnDisputeLost::Flag | OnDisputeLost::Keep => None,
+        },
+        DisputeStage::FraudWarning | DisputeStage::Warning | DisputeStage::Won => None,
+    }
+}
+
+/// Ends the subscription of a payment that was refunded in full, if the policy says so and no later
+/// payment of it counts. A purchase has ended by itself.
+fn act_on_refund(
+    actions: &mut Actions,
+    sources: &[Source],
+    payments: &Payments<'_>,
+    payment: &Payment<'_>,
+    policy: &Policy,
+    is_waived: &impl Fn(&ObjectKey) -> bool,
+) {
+    let (Some(paid), Some(since)) = (payment.paid(), payment.given_back_at()) else {
+        return;
+    };
+    let all_waived = is_waived(&payment.key)
+        || payment.refunds.iter().all(|refund| is_waived(&refund.key));
+    if policy.on_full_refund != OnFullRefund::Expire || all_waived {
+        return;
+    }
+    let traced = Traced {
+        to: TracedTo::Payment(payment.key.clone()),
+        ambiguous: false,
+    };
+    let about = about(sources, payments, Some(&traced), since);
+    for source in about
+        .into_iter()
+        .filter(|it| sources[*it].kind == SourceKind::Subscription)
+    {
+        if paid_after(&sources[source], payments, since) {
+            let kind = FlagKind::PaidThoughHeld;
+            actions.flags.insert(Flag::new(kind, &payment.key.id, since));
+        } else if paid_after(&sources[source], payments, paid.at) {
+            // An old month that was given back as a goodwill gesture expires nobody.
+            let kind = FlagKind::FullRefund;
+            actions.flags.insert(Flag::new(kind, &payment.key.id, since));
+        } else {
+            actions.acting.push(Acting {
+                source,
+                hold: Hold::Refund,
+                reason: "full_refund",
+                subject: payment.key.clone(),
+                since,
+                effect: Effect::Expire,
+            });
+        }
+    }
+}
+
+/// Returns the places of the sources that a dispute or refund is about: those of its payment, else
+/// the subscription that it names, else all of its account that are older than it. Never those of
+/// another account, although it may be the same customer's: whoever buys under somebody's address
+/// and disputes takes nothing of theirs.
+fn about(
+    sources: &[Source],
+    payments: &Payments<'_>,
+    traced: Option<&Traced>,
+    oldest: Timestamp,
+) -> Vec<usize> {
+    let is_about = |source: &Source| match traced.map(|it| &it.to) {
+        Some(TracedTo::Payment(key)) => match source.kind {
+            SourceKind::Purchase => source.key.as_ref() == Some(key),
+            SourceKind::Subscription => payments.all.get(key).is_some_and(|payment| {
+                pays_for_subscription(payment) && payment.subscription() == source.key.as_ref()
+            }),
+            SourceKind::Grant => false,
+        },
+        Some(TracedTo::Subscription(key)) => source.key.as_ref() == Some(key),
+        Some(TracedTo::Account(key)) => {
+            source.account.as_ref() == Some(key) && source.began < Some(oldest)
+        }
+        None => false,
+    };
+    let all = sources.iter().enumerate();
+    all.filter(|(_, source)| is_about(source) && source.key.is_some())
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// True unless everything that the payment is for was bought once.
+fn pays_for_subscription(payment: &Payment<'_>) -> bool {
+    payment.subscription().is_some()
+        && (payment.lines.is_empty() || payment.lines.iter().any(|line| !line.once))
+}
+
+/// Reports whether a payment of a subscription counts that was paid after an instant.
+fn paid_after(source: &Source, payments: &Payments<'_>, at: Timestamp) -> bool {
+    let Some(key) = source.key.as_ref().filter(|_| source.kind == SourceKind::Subscription) else {
+        return false;
+    };
+    let mut counting = payments.of_subscription(key).filter(|it| it.counts(false));
+    counting.any(|payment| payment.paid().is_some_and(|paid| paid.at > at))
+}
