@@ -144,7 +144,9 @@ pub async fn replace(
     let after: BTreeSet<&HandGrant> = wanted.iter().collect();
     let changed = before != after || known.len() != wanted.len();
     if changed {
-        let gone = before.difference(&after).map(|it| it.grant.package.as_str());
+        let gone = before
+            .difference(&after)
+            .map(|it| it.grant.package.as_str());
         tx.grant_delete(&order.app, &customer.id, gone.collect::<Vec<_>>())
             .await?;
         let new: Vec<HandGrant> = after.difference(&before).map(|&it| it.clone()).collect();

@@ -49,8 +49,8 @@ impl Granted {
     pub fn of(&self, customer: &Customer) -> Vec<LiveGrant> {
         let derived = &customer.derived;
         let by_hand = self.by_hand.get(&customer.id).into_iter().flatten();
-        let by_hand =
-            by_hand.filter_map(|it| LiveGrant::of_hand(&it.grant, it.created_at, derived, self.now));
+        let by_hand = by_hand
+            .filter_map(|it| LiveGrant::of_hand(&it.grant, it.created_at, derived, self.now));
         let by_plans = derived.entitlements.iter();
         let by_plans = by_plans.flat_map(|it| LiveGrant::of_price(it, &self.plans, derived));
         by_hand.chain(by_plans).collect()

@@ -163,7 +163,11 @@ impl Tx {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn plan_put(&mut self, app: &AppSlug, plans: &[StoredPlan]) -> Result<(), StoreError> {
+    pub async fn plan_put(
+        &mut self,
+        app: &AppSlug,
+        plans: &[StoredPlan],
+    ) -> Result<(), StoreError> {
         // One row for each price, the last word on it: a statement may not write a row twice.
         let last: BTreeMap<(Provider, &str), &StoredPlan> = plans
             .iter()

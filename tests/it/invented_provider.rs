@@ -7,8 +7,8 @@ use serde_json::json;
 use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::apply::change::Outcome;
 use tollgate::domain::billing::fact::{
-    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, SubscriptionFact,
-    SubscriptionState, SubscriptionStatus,
+    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, PaymentFact,
+    PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
 use tollgate::domain::customer::flag::{FlagHolder, FlagKind};
 use tollgate::domain::customer::profile::ProfileChange;
@@ -66,6 +66,7 @@ fn subscription(id: &str, of: &str, price: &str) -> Fact {
     let item = Item {
         price: price.to_owned(),
         product: None,
+        lookup_key: None,
         quantity: Some(1),
     };
     let state = SubscriptionState {
@@ -76,12 +77,16 @@ fn subscription(id: &str, of: &str, price: &str) -> Fact {
         collection_paused: false,
         items_incomplete: false,
         account: Some(account(of)),
+        latest_invoice: None,
+        pause_reason: None,
+        test_clock: None,
     };
     Fact::Subscription(SubscriptionFact {
         subscription: key(Kind::Subscription, id),
         state,
         before: None,
         created: true,
+        imported: false,
         request: None,
         ended_at: None,
     })
@@ -101,14 +106,30 @@ fn disputed(id: &str, of_order: &str) -> Fact {
     }
 }
 
+/// An order of 100 that was paid.
+fn paid(id: &str, of: &str) -> Fact {
+    Fact::Payment(PaymentFact {
+        document: order(id),
+        account: Some(account(of)),
+        subscription: None,
+        reason: None,
+        step: PaymentStep::Paid {
+            money: 100,
+            cost: 100,
+        },
+        lines: Vec::new(),
+        lines_incomplete: false,
+    })
+}
+
+/// All of an order is given back.
 fn refunded(id: &str) -> Fact {
-    Fact::Refunded {
-        refund: order(id),
-        part: order(id),
-        full: true,
-        amount: 0,
+    Fact::Refunded(RefundFact {
+        refund: key(Kind::Refund, id),
+        stage: RefundStage::Succeeded,
+        amount: 100,
         ids: [order(id)].into(),
-    }
+    })
 }
 
 /// Puts a fact into the store as a worker does.
@@ -138,6 +159,8 @@ async fn told(engine: Engine) -> TestStore {
         (4, subscription("2", "3", "30")),
         (5, paid_by("3", "2")),
         (6, paid_by("2", "3")),
+        (7, paid("3", "2")),
+        (8, paid("2", "3")),
     ] {
         apply(&test.store, second, fact).await;
     }

@@ -153,7 +153,10 @@ fn among(
 }
 
 fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(), AccessCode> {
-    let of_package = holder.grants.iter().filter(|it| it.grant.package == package);
+    let of_package = holder
+        .grants
+        .iter()
+        .filter(|it| it.grant.package == package);
     let of_package: Vec<&LiveGrant> = of_package.collect();
     if of_package.is_empty() {
         return Err(AccessCode::PackageNotGranted);
@@ -255,8 +258,7 @@ fn dated_versions(holder: Holder<'_>) -> Vec<PackageVersion> {
     }
     let mut constraints: BTreeMap<&str, Vec<(Timestamp, Constraint)>> = BTreeMap::new();
     for it in holder.grants {
-        if let (Some(until), Ok(constraint)) = (it.until, Constraint::parse(&it.grant.constraint))
-        {
+        if let (Some(until), Ok(constraint)) = (it.until, Constraint::parse(&it.grant.constraint)) {
             let of_package = constraints.entry(&it.grant.package).or_default();
             of_package.push((until, constraint));
         }

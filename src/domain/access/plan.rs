@@ -57,11 +57,7 @@ pub struct Price {
 impl Price {
     /// Returns the plan and its id: that of the price, else of the product, else of the lookup key. `None` if
     /// none of them has one, which is a set-up mistake and raises a flag.
-    pub fn plan<'a>(
-        &self,
-        provider: Provider,
-        plans: &'a Plans,
-    ) -> Option<(&'a String, &'a Plan)> {
+    pub fn plan<'a>(&self, provider: Provider, plans: &'a Plans) -> Option<(&'a String, &'a Plan)> {
         let ids = [
             Some(&self.price),
             self.product.as_ref(),

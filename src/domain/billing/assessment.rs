@@ -147,7 +147,9 @@ pub fn assessment(
     though_lost: bool,
 ) -> Assessment {
     let debts = Debts::new(history, payments);
-    let standing = payments.iter().filter(|it| it.stands(though_lost) && !debts.owe(it));
+    let standing = payments
+        .iter()
+        .filter(|it| it.stands(though_lost) && !debts.owe(it));
     let assessor = Assessor {
         provider: key.scope.provider,
         history,
@@ -260,7 +262,8 @@ impl Assessor<'_> {
             let is_later = |(_, until): &&(Price, Timestamp)| *until > now;
             let later: Vec<_> = it.paid_until.iter().filter(is_later).collect();
             it.due_at = later.iter().map(|(_, until)| *until).min();
-            it.gives.retain(|gift| later.iter().all(|(price, _)| *price != gift.price));
+            it.gives
+                .retain(|gift| later.iter().all(|(price, _)| *price != gift.price));
             it.gives.extend(later.into_iter().map(|(price, _)| Gift {
                 price: price.clone(),
                 until: None,
@@ -328,9 +331,7 @@ impl Assessor<'_> {
     fn set_paused(&self, it: &mut Assessment, state: &SubscriptionState, at: Timestamp) {
         it.standing = Standing::Paused;
         let marks = &self.history.trail;
-        let mut paused = marks
-            .iter()
-            .filter(|mark| mark.kind == MarkKind::Paused);
+        let mut paused = marks.iter().filter(|mark| mark.kind == MarkKind::Paused);
         let since = paused.next().map_or(at, |mark| mark.at);
         it.paused_since = Some(since);
         it.due_at = state.cancel_at;
@@ -367,11 +368,14 @@ impl Assessor<'_> {
     ) {
         let policy = self.terms.policy;
         it.standing = Standing::Failing;
-        let in_grace =
-            !failing.given_up && !policy.suspend_after.has_passed(failing.since, now);
+        let in_grace = !failing.given_up && !policy.suspend_after.has_passed(failing.since, now);
         let grace_end = in_grace.then(|| policy.suspend_after.after(failing.since));
         let end = policy.end_after.after(failing.since);
-        it.due_at = grace_end.into_iter().chain(state.cancel_at).chain([end]).min();
+        it.due_at = grace_end
+            .into_iter()
+            .chain(state.cancel_at)
+            .chain([end])
+            .min();
         if in_grace || policy.on_payment_failed == OnPaymentFailed::Keep {
             it.verdict = Some(Verdict::Good);
             it.gives = items(state, None);
@@ -419,16 +423,27 @@ impl Assessor<'_> {
             };
             let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze
                 && !self.payments.iter().any(|it| lost(&it));
-            state.filter(|_| kept).map(|state| items(&state, Some(at)))
+            state
+                .filter(|_| kept)
+                .map(|state| items(&state, Some(at)))
                 .unwrap_or_default()
         } else if as_if_paid {
-            let bound = if failing_since.is_some() { bound } else { self.first_failure(at) };
+            let bound = if failing_since.is_some() {
+                bound
+            } else {
+                self.first_failure(at)
+            };
             let began = self.history.began.unwrap_or(bound);
             let ran = policy.freeze_after.after(began) <= bound || policy.freeze_after.is_zero();
-            state.filter(|_| ran).map(|state| items(&state, Some(bound)))
+            state
+                .filter(|_| ran)
+                .map(|state| items(&state, Some(bound)))
                 .unwrap_or_default()
         } else {
-            let began = self.history.began.unwrap_or(Timestamp::from_nanos(i64::MIN));
+            let began = self
+                .history
+                .began
+                .unwrap_or(Timestamp::from_nanos(i64::MIN));
             let paid_time = self.coverage.paid_time(began, at);
             let ran = paid_time >= policy.freeze_after.duration();
             let paid = self.coverage.paid_until().filter(|_| ran);
@@ -522,7 +537,9 @@ impl Assessment {
 
     /// Returns the prices of its state as if it were good.
     pub fn as_if_good(&self) -> Vec<Gift> {
-        self.state.as_ref().map_or_else(Vec::new, |state| items(state, None))
+        self.state
+            .as_ref()
+            .map_or_else(Vec::new, |state| items(state, None))
     }
 }
 

@@ -48,7 +48,11 @@ impl<'a> Payments<'a> {
             account.as_ref().is_some_and(|key| accounts.contains(key))
         };
         let mut payments = Self::default();
-        for document in working_set.payments.values().filter(|it| owned(&it.account)) {
+        for document in working_set
+            .payments
+            .values()
+            .filter(|it| owned(&it.account))
+        {
             let key = working_set.document_of(&document.key);
             let new = || Payment {
                 key: key.clone(),
@@ -65,7 +69,11 @@ impl<'a> Payments<'a> {
                 payment.lines_incomplete |= lines.incomplete;
             }
         }
-        for dispute in working_set.disputes.values().filter(|it| owned(&it.account)) {
+        for dispute in working_set
+            .disputes
+            .values()
+            .filter(|it| owned(&it.account))
+        {
             let traced = working_set.trace(&dispute.history.ids);
             if let Some(payment) = payments.traced(traced.as_ref()) {
                 payment.disputes.push(dispute);

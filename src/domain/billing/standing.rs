@@ -133,19 +133,13 @@ impl Debts {
 
 /// Returns the instant of the payment that pays what a `past_due` owes: its own invoice, or where it
 /// shows none, a renewal.
-fn healing(
-    mark: &Mark,
-    oldest: Option<Timestamp>,
-    payments: &[&Payment<'_>],
-) -> Option<Timestamp> {
+fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) -> Option<Timestamp> {
     let pays = |payment: &&&Payment<'_>| {
         let Some(paid) = payment.paid().filter(|paid| paid.cost > 0) else {
             return false;
         };
         match (&mark.latest_invoice, payment.key.kind) {
-            (Some(invoice), Kind::Invoice) => {
-                payment.key.id == *invoice && Some(paid.at) >= oldest
-            }
+            (Some(invoice), Kind::Invoice) => payment.key.id == *invoice && Some(paid.at) >= oldest,
             (None, Kind::Invoice) => payment.is_renewal() && paid.at >= mark.at,
             // Paddle names no document that is owed.
             (_, Kind::Transaction) => payment.is_renewal() && paid.at > mark.at,

@@ -86,7 +86,9 @@ impl PaymentLinks {
         }
         let is_account = |to: &&TracedTo| matches!(to, TracedTo::Account(_));
         let to = others.first()?.clone();
-        let same = others.iter().filter(|it| is_account(it) == is_account(&&to));
+        let same = others
+            .iter()
+            .filter(|it| is_account(it) == is_account(&&to));
         let ambiguous = same.count() > 1;
         Some(Traced { to, ambiguous })
     }

@@ -100,7 +100,14 @@ impl<'a> Dossier<'a> {
             let removed_at = account.history.removed_at;
             let payments: Vec<&Payment<'_>> = self.payments.of_subscription(&it.key).collect();
             let assess = |though_lost| {
-                assessment(&it.key, &it.history, &payments, removed_at, terms, though_lost)
+                assessment(
+                    &it.key,
+                    &it.history,
+                    &payments,
+                    removed_at,
+                    terms,
+                    though_lost,
+                )
             };
             let assessed = assess(false);
             let though_lost = if payments.iter().any(|payment| payment.is_lost()) {
@@ -121,7 +128,9 @@ impl<'a> Dossier<'a> {
             self.sources.extend(purchases);
         }
         let grants = self.grants.iter();
-        let grants: Vec<_> = grants.filter_map(|it| Source::grant(it, self.now)).collect();
+        let grants: Vec<_> = grants
+            .filter_map(|it| Source::grant(it, self.now))
+            .collect();
         self.sources.extend(grants);
     }
 
@@ -210,7 +219,10 @@ impl<'a> Dossier<'a> {
 
     /// Returns the verdict of the best source that counts.
     pub(super) fn verdict(&self) -> Option<Verdict> {
-        self.sources.iter().filter_map(|source| source.verdict).min()
+        self.sources
+            .iter()
+            .filter_map(|source| source.verdict)
+            .min()
     }
 
     /// Returns the admin's courtesy that is in effect against a verdict.
@@ -270,7 +282,11 @@ impl<'a> Dossier<'a> {
         };
         let causes = self.sources.iter().filter(leads);
         let best = causes.min_by_key(|source| (source.own, source.reason, source.since))?;
-        let same = self.sources.iter().filter(leads).filter(|it| it.own == best.own);
+        let same = self
+            .sources
+            .iter()
+            .filter(leads)
+            .filter(|it| it.own == best.own);
         let since = same.filter_map(|source| source.since);
         Some(Held {
             hold: Hold::Billing,
@@ -290,7 +306,9 @@ impl<'a> Dossier<'a> {
         for it in &self.actions.acting {
             let verdict = self.sources[it.source].verdict;
             let leads = verdict.and_then(|verdict| self.status_of(verdict)) == Some(status);
-            let known = holds.iter().any(|held| held.subject.as_ref() == Some(&it.subject));
+            let known = holds
+                .iter()
+                .any(|held| held.subject.as_ref() == Some(&it.subject));
             if leads && !known {
                 holds.push(Held {
                     hold: it.hold,
@@ -307,7 +325,10 @@ impl<'a> Dossier<'a> {
     /// Returns the time at which the last source ended, if that is the verdict.
     fn ended_at(&self, verdict: Option<Verdict>) -> Option<Timestamp> {
         let has_ended = matches!(verdict, Some(Verdict::Kept | Verdict::Ended));
-        let sources = self.sources.iter().filter(|source| source.verdict == verdict);
+        let sources = self
+            .sources
+            .iter()
+            .filter(|source| source.verdict == verdict);
         has_ended.then(|| sources.filter_map(|source| source.since).max())?
     }
 
@@ -351,7 +372,11 @@ impl<'a> Dossier<'a> {
                 Some(Verdict::Good | Verdict::Kept) => &source.gives,
                 _ => none,
             };
-            entitlements.extend(gives.iter().map(|gift| entitlement(&gift.price, gift.until)));
+            entitlements.extend(
+                gives
+                    .iter()
+                    .map(|gift| entitlement(&gift.price, gift.until)),
+            );
             let unmapped = source.unmapped.iter();
             entitlements.extend(unmapped.map(|price| entitlement(price, None)));
         }

@@ -49,7 +49,9 @@ impl Dossier<'_> {
                 .then_some(FlagKind::LostDispute),
             DisputeStage::Won => None,
         };
-        let several = traced.filter(|it| it.ambiguous).map(|_| FlagKind::Ambiguous);
+        let several = traced
+            .filter(|it| it.ambiguous)
+            .map(|_| FlagKind::Ambiguous);
         let kinds = kind.into_iter().chain(several);
         kinds.map(|kind| Flag::new(kind, id, at)).collect()
     }

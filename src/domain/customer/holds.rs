@@ -60,7 +60,9 @@ pub(super) fn act(
         for source in about(sources, payments, traced.as_ref(), dispute.history.oldest) {
             if paid_after(&sources[source], payments, dispute.history.oldest) {
                 let kind = FlagKind::PaidThoughHeld;
-                actions.flags.insert(Flag::new(kind, &dispute.key.id, since));
+                actions
+                    .flags
+                    .insert(Flag::new(kind, &dispute.key.id, since));
                 continue;
             }
             actions.acting.push(Acting {
@@ -118,8 +120,8 @@ fn act_on_refund(
     let (Some(paid), Some(since)) = (payment.paid(), payment.given_back_at()) else {
         return;
     };
-    let all_waived = is_waived(&payment.key)
-        || payment.refunds.iter().all(|refund| is_waived(&refund.key));
+    let all_waived =
+        is_waived(&payment.key) || payment.refunds.iter().all(|refund| is_waived(&refund.key));
     if policy.on_full_refund != OnFullRefund::Expire || all_waived {
         return;
     }
@@ -134,11 +136,15 @@ fn act_on_refund(
     {
         if paid_after(&sources[source], payments, since) {
             let kind = FlagKind::PaidThoughHeld;
-            actions.flags.insert(Flag::new(kind, &payment.key.id, since));
+            actions
+                .flags
+                .insert(Flag::new(kind, &payment.key.id, since));
         } else if paid_after(&sources[source], payments, paid.at) {
             // An old month that was given back as a goodwill gesture expires nobody.
             let kind = FlagKind::FullRefund;
-            actions.flags.insert(Flag::new(kind, &payment.key.id, since));
+            actions
+                .flags
+                .insert(Flag::new(kind, &payment.key.id, since));
         } else {
             actions.acting.push(Acting {
                 source,
@@ -190,7 +196,11 @@ fn pays_for_subscription(payment: &Payment<'_>) -> bool {
 
 /// Reports whether a payment of a subscription counts that was paid after an instant.
 fn paid_after(source: &Source, payments: &Payments<'_>, at: Timestamp) -> bool {
-    let Some(key) = source.key.as_ref().filter(|_| source.kind == SourceKind::Subscription) else {
+    let Some(key) = source
+        .key
+        .as_ref()
+        .filter(|_| source.kind == SourceKind::Subscription)
+    else {
         return false;
     };
     let mut counting = payments.of_subscription(key).filter(|it| it.counts(false));

@@ -123,7 +123,10 @@ impl Source {
             return Vec::new();
         };
         let provider = payment.key.scope.provider;
-        let once = payment.lines.iter().filter(|line| line.once && line.amount >= 0);
+        let once = payment
+            .lines
+            .iter()
+            .filter(|line| line.once && line.amount >= 0);
         let prices: BTreeSet<(Price, Option<&String>)> = once
             .map(|line| (Price::from(*line), line.id.as_ref()))
             .collect();
@@ -208,7 +211,11 @@ impl Source {
     /// Makes the source that a grant by hand is which does not follow billing.
     pub(super) fn grant(grant: &HandGrant, now: Timestamp) -> Option<Self> {
         let is_live = grant.is_live(now);
-        let verdict = Some(if is_live { Verdict::Good } else { Verdict::Ended });
+        let verdict = Some(if is_live {
+            Verdict::Good
+        } else {
+            Verdict::Ended
+        });
         (grant.billing == GrantBilling::Ignore).then(|| Self {
             kind: SourceKind::Grant,
             key: None,

@@ -191,7 +191,8 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<PackageView>>, ApiError> {
     let app = admin.app_or_default();
-    let found = hand_grants::list(&state.store, &app, &customer_id(&id)?, state.clock.now()).await?;
+    let found =
+        hand_grants::list(&state.store, &app, &customer_id(&id)?, state.clock.now()).await?;
     let packages = packages_of(&found.customer, &found.granted);
     Ok(paging.cut(packages, PackageView::key))
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 use crate::domain::access::check::AccessCode;
+use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::license::{LicenseCode, LicenseStatus};
 use crate::domain::billing::assessment::{Standing, Verdict};
 use crate::domain::customer::flag::FlagKind;
@@ -14,7 +15,6 @@ use crate::domain::identity::links::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::provider;
-use crate::domain::access::hand_grant::GrantBilling;
 use crate::store::PlanSource;
 
 /// A text that is one of these words.

@@ -61,7 +61,10 @@ async fn granted_now(
         now,
     };
     if customer.derived.needs_releases() {
-        let dated = granted.of(customer).into_iter().filter(|it| it.until.is_some());
+        let dated = granted
+            .of(customer)
+            .into_iter()
+            .filter(|it| it.until.is_some());
         let packages = dated.map(|it| it.grant.package);
         granted.releases = tx.release_list(app, &packages.collect()).await?;
     }

@@ -3,8 +3,8 @@
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
-use crate::provider;
 use crate::domain::time::Timestamp;
+use crate::provider;
 use crate::store::{CustomerFilter, Granted, Listed, Match, Store, StoreError, Tx, Window};
 
 /// Why a customer cannot be shown, or takes no changes.

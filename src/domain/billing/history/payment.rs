@@ -146,11 +146,7 @@ impl PaymentHistory {
     }
 }
 
-fn join_newest<T: Ord + Clone>(
-    known: &mut Option<(Timestamp, T)>,
-    at: Timestamp,
-    new: Option<&T>,
-) {
+fn join_newest<T: Ord + Clone>(known: &mut Option<(Timestamp, T)>, at: Timestamp, new: Option<&T>) {
     if let Some(new) = new {
         *known = known.take().max(Some((at, new.clone())));
     }
