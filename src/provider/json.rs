@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 
 /// The names of all fields that any reader asks for. [`Fields::at`](super::fields::Fields::at) checks in debug builds that
 /// it is asked for no other.
+#[expect(clippy::too_many_lines, reason = "a list, one name a line")]
 pub(super) fn is_read(name: &str) -> bool {
     matches!(
         name,
