@@ -271,13 +271,15 @@ pub enum Kind {
     Adjustment,
     /// An event, where it names no object.
     Event,
+    /// A secret key of the seller's.
+    ApiKey,
     /// Anything else.
     Other,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Account,
         Self::Subscription,
         Self::Invoice,
@@ -289,6 +291,7 @@ impl Kind {
         Self::Refund,
         Self::Adjustment,
         Self::Event,
+        Self::ApiKey,
         Self::Other,
     ];
 
@@ -306,6 +309,7 @@ impl Kind {
             Self::Refund => "refund",
             Self::Adjustment => "adjustment",
             Self::Event => "event",
+            Self::ApiKey => "api_key",
             Self::Other => "other",
         }
     }

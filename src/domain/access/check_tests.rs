@@ -1,6 +1,8 @@
 //! The access check, as tables of cases.
 
 use super::*;
+use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::{CustomerId, TokenId};
 
 fn at(second: i64) -> Timestamp {
@@ -12,6 +14,19 @@ fn grant(package: &str, constraint: &str) -> PackageGrant {
         package: package.to_owned(),
         constraint: constraint.to_owned(),
     }
+}
+
+/// The grants as a customer in this state has them.
+fn live(grants: &[PackageGrant], derived: &Derived) -> Vec<LiveGrant> {
+    let live = |grant: &PackageGrant| {
+        let grant = HandGrant {
+            grant: grant.clone(),
+            billing: GrantBilling::Follow,
+            expires_at: None,
+        };
+        LiveGrant::of_hand(&grant, at(0), derived, at(100)).unwrap()
+    };
+    grants.iter().map(live).collect()
 }
 
 fn token(packages: &[&str], expires_at: Option<Timestamp>) -> CustomerToken {
@@ -240,6 +255,7 @@ fn the_code_names_the_first_obstacle() {
         ),
     ];
     for (name, token, derived, package, version, expected) in cases {
+        let grants = live(&grants, &derived);
         let holder = Holder {
             token: Some(token),
             derived: &derived,
@@ -258,7 +274,7 @@ fn the_code_names_the_first_obstacle() {
 #[test]
 fn frozen_without_known_releases_reaches_nothing() {
     let derived = derived(Status::Frozen { at: at(20) }, None);
-    let grants = [grant("a/lib", "*")];
+    let grants = live(&[grant("a/lib", "*")], &derived);
     let holder = Holder {
         token: None,
         derived: &derived,
@@ -285,23 +301,34 @@ fn everything_is_what_decide_allows() {
     let releases = releases();
     let narrow = token(&["a/*"], None);
     let active = derived(Status::Active, None);
+    let undated = live(&grants, &active);
     let holder = Holder {
         token: Some(&narrow),
         derived: &active,
-        grants: &grants,
+        grants: &undated,
         releases: &releases,
     };
     let both = ["^1.0", "^2.0"].map(str::to_owned).into();
-    let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Constraints(both))]);
+    let extent = Extent {
+        constraints: both,
+        versions: Vec::new(),
+    };
+    let expected = BTreeMap::from([("a/lib".to_owned(), extent)]);
     assert_eq!(everything(holder, at(100)), expected);
 
     let frozen = derived(Status::Frozen { at: at(20) }, None);
+    let dated = live(&grants, &frozen);
     let holder = Holder {
         derived: &frozen,
+        grants: &dated,
         ..holder
     };
     let two = vec!["1.0.0".to_owned(), "2.0.0".to_owned()];
-    let expected = BTreeMap::from([("a/lib".to_owned(), Extent::Versions(two))]);
+    let extent = Extent {
+        constraints: BTreeSet::new(),
+        versions: two,
+    };
+    let expected = BTreeMap::from([("a/lib".to_owned(), extent)]);
     assert_eq!(everything(holder, at(100)), expected);
 
     let suspended = derived(Status::Suspended, None);

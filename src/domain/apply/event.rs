@@ -51,7 +51,10 @@ impl WorkingSet {
         disturbed.accounts.extend(of_money);
         let mut changes = self.rederive_disturbed(&disturbed, now, fresh_id);
         changes.extend(self.subscription_changes(before, now));
-        let shows = !changes.is_empty() || unlinked;
+        // Nobody's: a flag without a customer.
+        let exposed = |fact: &Fact| matches!(fact, Fact::KeyExposed { .. });
+        let exposed = occurrence.facts.iter().any(exposed) && !self.changed.unfetched.is_empty();
+        let shows = !changes.is_empty() || unlinked || exposed;
         let only_background = occurrence.facts.iter().all(Fact::is_background);
         let outcome = match (shows, only_background) {
             _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),
@@ -158,7 +161,7 @@ impl WorkingSet {
             Fact::Refunded(_) | Fact::ChargeRefunded { .. } => {
                 self.refunds.get(refund_of(fact)?)?.history.newest()
             }
-            Fact::PaymentLink { .. } | Fact::Unfetched { .. } => None,
+            Fact::PaymentLink { .. } | Fact::Unfetched { .. } | Fact::KeyExposed { .. } => None,
         };
         newest(main_fact(occurrence)?)
     }
@@ -179,7 +182,7 @@ impl WorkingSet {
                 self.refunds.get(refund)?.account.clone()
             }
             Fact::PaymentLink { ids } => ids.iter().find(|id| id.kind == Kind::Account).cloned(),
-            Fact::Unfetched { .. } => None,
+            Fact::Unfetched { .. } | Fact::KeyExposed { .. } => None,
         };
         self.accounts.get(&account?)?.customer.clone()
     }
@@ -240,7 +243,8 @@ const fn refund_of(fact: &Fact) -> Option<&ObjectKey> {
         | Fact::Payment(_)
         | Fact::Disputed { .. }
         | Fact::PaymentLink { .. }
-        | Fact::Unfetched { .. } => None,
+        | Fact::Unfetched { .. }
+        | Fact::KeyExposed { .. } => None,
     }
 }
 

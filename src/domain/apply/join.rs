@@ -73,7 +73,9 @@ impl WorkingSet {
                 self.join_ids(charge, &ids, at, disturbed);
             }
             Fact::PaymentLink { ids } => disturbed.disputes |= self.join_payment_links(ids),
-            Fact::Unfetched { object } => self.join_unfetched(object, at),
+            Fact::Unfetched { object } | Fact::KeyExposed { key: object } => {
+                self.join_unfetched(object, at);
+            }
         }
     }
 

@@ -103,7 +103,7 @@ impl LookupKeys {
                 self.ids(ids);
             }
             Fact::PaymentLink { ids } => self.ids(ids),
-            Fact::Unfetched { object } => {
+            Fact::Unfetched { object } | Fact::KeyExposed { key: object } => {
                 self.unfetched.insert(object.clone());
             }
         }
@@ -130,6 +130,7 @@ impl LookupKeys {
                 | Kind::Refund
                 | Kind::Adjustment
                 | Kind::Event
+                | Kind::ApiKey
                 | Kind::Other => {
                     self.payment_links.insert(id.clone());
                 }

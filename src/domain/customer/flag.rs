@@ -66,6 +66,8 @@ pub enum FlagKind {
     RefundUnlinked,
     /// An event requires a call to the provider, and no API key is set.
     ApiKeyNeeded,
+    /// A secret API key of the seller was found in public.
+    ApiKeyExposed,
     /// A customer is frozen whose packages have no known releases.
     ReleasesUnknown,
     /// Billing goes on for an account whose customer was deleted here.
@@ -86,6 +88,7 @@ words!(FlagKind, or "a kind of flags" {
     Unlinked = "unlinked",
     RefundUnlinked = "refund_unlinked",
     ApiKeyNeeded = "api_key_needed",
+    ApiKeyExposed = "api_key_exposed",
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
 });
@@ -108,6 +111,7 @@ impl FlagKind {
             | Self::Unlinked
             | Self::RefundUnlinked
             | Self::ApiKeyNeeded
+            | Self::ApiKeyExposed
             | Self::AccountDeleted => false,
         }
     }

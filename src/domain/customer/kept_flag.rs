@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::domain::apply::working_set::{Refund, WorkingSet};
 use crate::domain::billing::trace::TracedTo;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, KeptFlag};
-use crate::domain::id::ObjectKey;
+use crate::domain::id::{Kind, ObjectKey};
 
 impl WorkingSet {
     /// Returns the owners whose flags can have changed since this working set was loaded.
@@ -83,7 +83,7 @@ impl WorkingSet {
                     self.changed.refunds.insert(key.clone());
                 }
             }
-            FlagKind::ApiKeyNeeded => {
+            FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed => {
                 if let Some(it) = self.unfetched.get_mut(key) {
                     it.cleared_at = flag.at;
                     self.changed.unfetched.insert(key.clone());
@@ -126,7 +126,11 @@ impl WorkingSet {
         let dispute = dispute.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
         let unlinked = dispute.into_iter().chain(refund);
         let unfetched = self.unfetched.get(key).into_iter();
-        let unfetched = unfetched.map(|it| (FlagKind::ApiKeyNeeded, Some(it.at), it.cleared_at));
+        let kind = match key.kind {
+            Kind::ApiKey => FlagKind::ApiKeyExposed,
+            _ => FlagKind::ApiKeyNeeded,
+        };
+        let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
         let id = key.id.clone();
         unlinked
             .chain(unfetched)

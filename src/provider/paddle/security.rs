@@ -10,6 +10,6 @@ use crate::domain::id::Kind;
 pub(super) fn exposed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let key = event.object.need_id(&["api_key_id", "id"])?;
     Ok(vec![Fact::KeyExposed {
-        key: event.scope.key(Kind::Other, key),
+        key: event.scope.key(Kind::ApiKey, key),
     }])
 }

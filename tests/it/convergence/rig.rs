@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate::domain::access::plan::{PackageGrant, Plans};
+use tollgate::domain::access::plan::{PackageGrant, Plan, Plans};
 use tollgate::domain::billing::assessment::Assessment;
 use tollgate::domain::billing::fact::{
-    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, SubscriptionFact,
-    SubscriptionState, SubscriptionStatus,
+    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line, Occurrence, PaymentFact,
+    PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
-use tollgate::domain::billing::history::{DisputeHistory, RefundHistory, SubscriptionHistory};
+use tollgate::domain::billing::history::{
+    DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
+};
+use tollgate::domain::billing::trace::PaymentLinks;
 use tollgate::domain::customer::explain::Explanation;
 use tollgate::domain::customer::flag::{Flag, HeldFlag};
 use tollgate::domain::customer::row::Derived;
 use tollgate::domain::id::{Kind, ObjectKey, Scope};
 use tollgate::domain::identity::account::AccountHistory;
+use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, PADDLE, STRIPE};
 
@@ -31,6 +35,8 @@ pub(crate) fn kind(id: &str) -> Kind {
         "cus" | "ctm" | "acct" => Kind::Account,
         "sub" => Kind::Subscription,
         "in" => Kind::Invoice,
+        "cs" => Kind::Session,
+        "re" => Kind::Refund,
         "ch" => Kind::Charge,
         "pi" => Kind::PaymentIntent,
         "cs" => Kind::Session,
@@ -62,18 +68,33 @@ pub(crate) fn paddle(id: &str) -> ObjectKey {
     scope.key(kind(id), id)
 }
 
-/// Prices A and B have plans, other prices do not.
+/// Prices A, B and P have plans, F has one that buys nothing, C one that only counts, U one with a
+/// year of updates; other prices have none.
 pub(crate) fn plans() -> Plans {
-    let plan = |price: &str| {
-        let package = format!("acme/{}", price.to_lowercase());
-        vec![PackageGrant {
-            package,
-            constraint: "*".to_owned(),
-        }]
+    let plan = |price: &str| Plan {
+        packages: match price {
+            "F" | "C" => Vec::new(),
+            price => vec![PackageGrant {
+                package: format!("acme/{}", price.to_lowercase()),
+                constraint: "*".to_owned(),
+            }],
+        },
+        counts: price == "C",
+        updates: (price == "U").then(|| "365d".parse().unwrap()),
     };
-    let keys = provider::names().flat_map(|p| ["A", "B"].map(|price| (p, price)));
+    let prices = ["A", "B", "C", "F", "P", "U", "plink_1"];
+    let keys = provider::names().flat_map(|p| prices.map(|price| (p, price)));
     keys.map(|(provider, price)| ((provider, price.to_owned()), plan(price)))
         .collect()
+}
+
+/// The policy of the named cases: no grace, and two weeks until a failure ends.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        suspend_after: "0d".parse().unwrap(),
+        end_after: "14d".parse().unwrap(),
+        ..Policy::default()
+    }
 }
 
 pub(crate) fn event(second: i64, fact: Fact) -> Occurrence {
@@ -101,12 +122,16 @@ pub(crate) fn sub_of(subscription: &ObjectKey, account: &ObjectKey, status: &str
         collection_paused: false,
         items_incomplete: false,
         account: Some(account.clone()),
+        latest_invoice: None,
+        pause_reason: None,
+        test_clock: None,
     };
     Sub(SubscriptionFact {
         subscription: subscription.clone(),
         state,
         before: None,
         created: false,
+        imported: false,
         request: None,
         ended_at: None,
     })
@@ -116,6 +141,7 @@ fn item(price: &str) -> Item {
     Item {
         price: price.to_owned(),
         product: None,
+        lookup_key: None,
         quantity: Some(1),
     }
 }
@@ -128,6 +154,32 @@ impl Sub {
 
     pub(crate) fn price(mut self, price: &str) -> Self {
         self.0.state.items = vec![item(price)];
+        self
+    }
+
+    pub(crate) fn items(mut self, prices: &[&str]) -> Self {
+        self.0.state.items = prices.iter().map(|price| item(price)).collect();
+        self
+    }
+
+    /// Shows the invoice that it owes or paid last.
+    pub(crate) fn latest(mut self, invoice: &str) -> Self {
+        self.0.state.latest_invoice = Some(invoice.to_owned());
+        self
+    }
+
+    pub(crate) fn ends(mut self, second: i64) -> Self {
+        self.0.ended_at = Some(at(second));
+        self
+    }
+
+    pub(crate) fn period_end(mut self, second: i64) -> Self {
+        self.0.state.period_end = Some(at(second));
+        self
+    }
+
+    pub(crate) fn pause_reason(mut self, reason: &str) -> Self {
+        self.0.state.pause_reason = Some(reason.to_owned());
         self
     }
 
@@ -153,26 +205,99 @@ impl Sub {
     }
 }
 
-pub(crate) fn failed(second: i64) -> Occurrence {
-    let subscription = stripe("sub_1");
-    event(
-        second,
-        Fact::PaymentFailed {
-            subscription,
-            account: Some(stripe("cus_1")),
-        },
-    )
+/// A payment's document as an event shows it; turned into an event by what happened to it.
+#[derive(Clone)]
+pub(crate) struct Pay(PaymentFact);
+
+/// An invoice of `sub_1` of `cus_1`, without lines.
+pub(crate) fn invoice(id: &str) -> Pay {
+    pay(&stripe(id), &stripe("cus_1")).of(&stripe("sub_1"))
 }
 
-pub(crate) fn paid(second: i64) -> Occurrence {
-    let subscription = stripe("sub_1");
-    event(
-        second,
-        Fact::PaymentSucceeded {
-            subscription,
-            account: Some(stripe("cus_1")),
-        },
-    )
+/// A document of an account, of no subscription, without lines.
+pub(crate) fn pay(document: &ObjectKey, account: &ObjectKey) -> Pay {
+    Pay(PaymentFact {
+        document: document.clone(),
+        account: Some(account.clone()),
+        subscription: None,
+        reason: None,
+        step: PaymentStep::Known,
+        lines: Vec::new(),
+        lines_incomplete: false,
+    })
+}
+
+impl Pay {
+    pub(crate) fn of(mut self, subscription: &ObjectKey) -> Self {
+        self.0.subscription = Some(subscription.clone());
+        self
+    }
+
+    pub(crate) fn reason(mut self, reason: &str) -> Self {
+        self.0.reason = Some(reason.to_owned());
+        self
+    }
+
+    /// A line for a period; a credit if the amount is below 0.
+    pub(crate) fn line(mut self, price: &str, amount: i64, start: i64, end: i64) -> Self {
+        self.0.lines.push(Line {
+            price: price.to_owned(),
+            product: None,
+            lookup_key: None,
+            amount,
+            start: Some(at(start)),
+            end: Some(at(end)),
+            once: false,
+            id: None,
+        });
+        self
+    }
+
+    /// A line for something bought once.
+    pub(crate) fn once(mut self, price: &str, amount: i64) -> Self {
+        self.0.lines.push(Line {
+            price: price.to_owned(),
+            product: None,
+            lookup_key: None,
+            amount,
+            start: None,
+            end: None,
+            once: true,
+            id: None,
+        });
+        self
+    }
+
+    /// A line that stands for a Checkout session.
+    pub(crate) fn session(mut self, price: &str, session: &str, amount: i64) -> Self {
+        self = self.once(price, amount);
+        self.0.lines.last_mut().unwrap().id = Some(session.to_owned());
+        self
+    }
+
+    fn step(mut self, second: i64, step: PaymentStep) -> Occurrence {
+        self.0.step = step;
+        event(second, Fact::Payment(self.0))
+    }
+
+    /// Paid with money, for what its lines sum up to; an invoice without lines for 100.
+    pub(crate) fn paid(self, second: i64) -> Occurrence {
+        let sum = self.0.lines.iter().map(|line| line.amount).sum();
+        let cost = if self.0.lines.is_empty() { 100 } else { sum };
+        self.paid_with(cost, cost, second)
+    }
+
+    pub(crate) fn paid_with(self, money: i64, cost: i64, second: i64) -> Occurrence {
+        self.step(second, PaymentStep::Paid { money, cost })
+    }
+
+    pub(crate) fn failed(self, second: i64) -> Occurrence {
+        self.step(second, PaymentStep::Failed { next_attempt: None })
+    }
+
+    pub(crate) fn known(self, second: i64) -> Occurrence {
+        self.step(second, PaymentStep::Known)
+    }
 }
 
 pub(crate) fn removed(account: &str, second: i64) -> Occurrence {
@@ -237,16 +362,32 @@ pub(crate) fn disputed(
     event(second, fact)
 }
 
-pub(crate) fn refunded(charge: &str, full: bool, second: i64) -> Occurrence {
-    let refund = stripe(charge);
-    let fact = Fact::Refunded {
-        ids: ids(std::slice::from_ref(&refund)),
-        part: refund.clone(),
-        refund,
-        full,
-        amount: 0,
+/// A charge's own count of what was given back of it.
+pub(crate) fn counted(charge: &str, amount: i64, second: i64) -> Occurrence {
+    let charge = stripe(charge);
+    let fact = Fact::ChargeRefunded {
+        ids: ids(std::slice::from_ref(&charge)),
+        charge,
+        amount,
     };
     event(second, fact)
+}
+
+/// A refund with an id of its own.
+pub(crate) fn refund(
+    refund: &ObjectKey,
+    stage: RefundStage,
+    amount: i64,
+    tied: &[ObjectKey],
+    second: i64,
+) -> Occurrence {
+    let fact = RefundFact {
+        refund: refund.clone(),
+        stage,
+        amount,
+        ids: ids(tied),
+    };
+    event(second, Fact::Refunded(fact))
 }
 
 /// A customer as it is compared.
@@ -271,7 +412,8 @@ pub(crate) struct End {
     pub(crate) kept: BTreeMap<ObjectKey, SubscriptionHistory>,
     pub(crate) disputes: BTreeMap<ObjectKey, DisputeHistory>,
     pub(crate) refunds: BTreeMap<ObjectKey, RefundHistory>,
-    pub(crate) references: BTreeSet<(ObjectKey, ObjectKey)>,
+    pub(crate) payments: BTreeMap<ObjectKey, (Option<ObjectKey>, PaymentHistory)>,
+    pub(crate) references: PaymentLinks,
     /// Flags of what no customer was found for.
     pub(crate) nobodys: BTreeSet<HeldFlag>,
 }

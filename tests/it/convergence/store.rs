@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tollgate::domain::access::hand_grant::HandGrant;
 use tollgate::domain::access::plan::Plans;
 use tollgate::domain::apply::change::Effect;
 use tollgate::domain::apply::lookup_keys::{LookupKeys, external_ids};
@@ -13,7 +14,7 @@ use tollgate::domain::billing::fact::Occurrence;
 use tollgate::domain::customer::explain::{Explanation, explain};
 use tollgate::domain::customer::flag::{FlagHolder, HeldFlag, KeptFlag};
 use tollgate::domain::customer::row::{Customer, Hold};
-use tollgate::domain::id::{CustomerId, ObjectKey};
+use tollgate::domain::id::{CustomerId, Kind, ObjectKey};
 use tollgate::domain::identity::links;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
@@ -96,22 +97,8 @@ impl MemoryStore {
             .chain(&lookup_keys.refunds)
             .cloned()
             .collect();
-        for _ in 0..4 {
-            let linked = |id: &ObjectKey| {
-                let hits = all
-                    .payment_links
-                    .iter()
-                    .filter(move |(a, b)| a == id || b == id);
-                hits.cloned().collect::<Vec<_>>()
-            };
-            let walkable =
-                |id: &&ObjectKey| !id.id.starts_with("cus_") && !id.id.starts_with("sub_");
-            let pairs: Vec<_> = money.iter().filter(walkable).flat_map(linked).collect();
-            for (a, b) in pairs {
-                money.extend([a.clone(), b.clone()]);
-                working_set.payment_links.insert((a, b));
-            }
-        }
+        money.extend(lookup_keys.payments.iter().cloned());
+        self.walk(&mut working_set, &mut money);
         subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
         let mut accounts = lookup_keys.accounts.clone();
         accounts.extend(
@@ -129,6 +116,20 @@ impl MemoryStore {
         accounts.extend(disputes.filter_map(|d| d.account.clone()));
         let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
         accounts.extend(refunds.filter_map(|r| r.account.clone()));
+        let payments = all.payments.values();
+        let payments: Vec<_> = payments
+            .filter(|p| {
+                money.contains(&p.key)
+                    || p.subscription.as_ref().is_some_and(|s| subscriptions.contains(s))
+            })
+            .collect();
+        accounts.extend(payments.iter().filter_map(|p| p.account.clone()));
+        subscriptions.extend(payments.iter().filter_map(|p| p.subscription.clone()));
+        let payers = all
+            .subscriptions
+            .values()
+            .filter(|s| subscriptions.contains(&s.key));
+        accounts.extend(payers.filter_map(|s| s.account.clone()));
         self.load_customers(&mut working_set, &mut accounts, lookup_keys);
         for key in &accounts {
             copy(&all.accounts, &mut working_set.accounts, key);
@@ -146,7 +147,39 @@ impl MemoryStore {
         working_set.refunds.extend(pick(&all.refunds, |r| {
             named(&r.account) || money.contains(&r.key)
         }));
+        working_set.payments.extend(pick(&all.payments, |p| {
+            let of_subscription = p.subscription.as_ref();
+            named(&p.account)
+                || money.contains(&p.key)
+                || of_subscription.is_some_and(|s| subscriptions.contains(s))
+        }));
+        let of_money = (working_set.disputes.keys())
+            .chain(working_set.refunds.keys())
+            .chain(working_set.payments.keys());
+        let mut of_money = of_money.cloned().collect();
+        self.walk(&mut working_set, &mut of_money);
         working_set
+    }
+
+    /// Loads the links around some ids, and adds the ids that they lead to.
+    fn walk(&self, working_set: &mut WorkingSet, reached: &mut BTreeSet<ObjectKey>) {
+        for _ in 0..4 {
+            let walkable = |id: &&ObjectKey| !matches!(id.kind, Kind::Account | Kind::Subscription);
+            let from: Vec<_> = reached.iter().filter(walkable).cloned().collect();
+            for id in from {
+                for other in self.all.payment_links.of(&id) {
+                    working_set.payment_links.insert(&id, other);
+                    reached.insert(other.clone());
+                }
+            }
+        }
+    }
+
+    /// Gives the customer of an account a package by hand.
+    pub(crate) fn grant(&mut self, account: &ObjectKey, grant: HandGrant, now: Timestamp) {
+        let row = self.customer(account);
+        self.all.hand_grants.entry(row).or_default().push(grant);
+        self.act(|working_set| working_set.tick(now));
     }
 
     /// Rows that can matter to these accounts, and the accounts of those rows.
@@ -207,6 +240,7 @@ impl MemoryStore {
         rows.extend(merged);
         for id in &rows {
             copy(&all.customers, &mut working_set.customers, id);
+            copy(&all.hand_grants, &mut working_set.hand_grants, id);
         }
         let homes = working_set
             .customers
@@ -240,6 +274,12 @@ impl MemoryStore {
             documents,
         );
         write(
+            &mut all.payments,
+            &working_set.payments,
+            &changed.payments,
+            documents,
+        );
+        write(
             &mut all.disputes,
             &working_set.disputes,
             &changed.disputes,
@@ -260,7 +300,9 @@ impl MemoryStore {
         for key in &changed.unfetched {
             copy(&working_set.unfetched, &mut all.unfetched, key);
         }
-        all.payment_links.extend(changed.payment_links);
+        for (one, other) in &changed.payment_links {
+            all.payment_links.insert(one, other);
+        }
         all.policy = working_set.policy;
     }
 
@@ -283,7 +325,7 @@ impl MemoryStore {
             customers.push(Seen {
                 accounts: accounts.map(|account| account.key.clone()).collect(),
                 derived: row.derived.clone(),
-                flags: row.flags(&working_set.plans),
+                flags: row.flags(),
                 explanation: explanation(&working_set, row, now),
             });
         }
@@ -330,6 +372,11 @@ impl MemoryStore {
                 .refunds
                 .into_iter()
                 .map(|(key, r)| (key, r.history))
+                .collect(),
+            payments: working_set
+                .payments
+                .into_iter()
+                .map(|(key, p)| (key, (p.account, p.history)))
                 .collect(),
             references: working_set.payment_links,
             nobodys: self.nobodys_flags(),
