@@ -313,8 +313,6 @@ async fn plans_and_admins_name_its_objects(engine: Engine) {
     set.unwrap();
     let found = plans::find(store, &app(), INVENTED, "20").await.unwrap();
     assert_eq!((found.plan(), found.source), (plan, PlanSource::Api));
-    // What it gives is derived anew, as the worker does.
-    apply(store, 9, subscription("3", "2", "20")).await;
     let two = by_external(store, "invented_2").await.unwrap();
     let mut tx = store.read().await.unwrap();
     let who = std::slice::from_ref(&two);
