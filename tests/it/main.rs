@@ -25,6 +25,7 @@ mod flow;
 mod habits;
 mod invented_provider;
 mod life_cycles;
+mod logs;
 mod openapi;
 mod outcomes;
 mod payload;
