@@ -14,8 +14,25 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
-use super::input::Share;
 use super::limits::{self, Limits};
+
+/// The part of a body's memory that is accounted for.
+pub(super) trait Share {
+    /// Accounts for a body that takes this many bytes by now.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    async fn grow(&mut self, size: usize) -> Result<(), ApiError>;
+}
+
+/// The share of those who are trusted with memory.
+pub(super) struct Unlimited;
+
+impl Share for Unlimited {
+    async fn grow(&mut self, _size: usize) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
 
 /// The budget. All bodies under way take their shares of it.
 pub(super) struct BodyBudget {

@@ -21,6 +21,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::AppState;
+use super::body_budget::{Share, Unlimited};
 use super::error::ApiError;
 use super::limits;
 pub(super) use json::Check;
@@ -41,24 +42,6 @@ pub(super) async fn read_body(
 ) -> Result<Vec<u8>, ApiError> {
     let mut share = Unlimited;
     read_shared(headers, body, limit, time, &mut share).await
-}
-
-/// The part of a body's memory that is accounted for.
-pub(super) trait Share {
-    /// Accounts for a body that has this many bytes so far or soon.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    async fn grow(&mut self, size: usize) -> Result<(), ApiError>;
-}
-
-/// The share of those who are trusted with memory.
-struct Unlimited;
-
-impl Share for Unlimited {
-    async fn grow(&mut self, _size: usize) -> Result<(), ApiError> {
-        Ok(())
-    }
 }
 
 /// Like [`read_body`], of a body whose memory is accounted for in `share`.
