@@ -8,6 +8,7 @@
 
 mod admin_api;
 mod architecture;
+mod bounds;
 mod cli;
 mod concurrency;
 mod config;

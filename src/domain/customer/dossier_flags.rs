@@ -37,7 +37,7 @@ impl Dossier<'_> {
             let several = refund.history.accounts.len() > 1;
             flags.extend(several.then(|| Flag::new(FlagKind::Ambiguous, id, at)));
         }
-        self.without_cleared(flags)
+        newest(self.without_cleared(flags))
     }
 
     /// Returns the flags of a deleted customer: the usual ones, and one for each account that
@@ -50,13 +50,30 @@ impl Dossier<'_> {
         let deleted = self.accounts.iter().filter_map(flag).collect();
         let mut flags = self.without_cleared(deleted);
         flags.extend(self.flags());
-        flags
+        newest(flags)
     }
 
     fn without_cleared(&self, mut flags: BTreeSet<Flag>) -> BTreeSet<Flag> {
         flags.retain(|flag| !self.rows.iter().any(|row| row.cleared.contains(flag)));
         flags
     }
+}
+
+/// Folds the flags of one kind and subject into the newest: the same id in two connected accounts
+/// is one thing to look at.
+fn newest(flags: BTreeSet<Flag>) -> BTreeSet<Flag> {
+    let mut folded = BTreeSet::new();
+    let mut last: Option<Flag> = None;
+    // Sorted by kind, subject and instant.
+    for flag in flags {
+        if let Some(last) = last.take_if(|it| (it.kind, &it.subject) != (flag.kind, &flag.subject))
+        {
+            folded.insert(last);
+        }
+        last = Some(flag);
+    }
+    folded.extend(last);
+    folded
 }
 
 fn subscription_flags(subscription: &Subscription, assessment: &Assessment) -> Vec<Flag> {

@@ -48,7 +48,8 @@ fn is_full(event: &Event<'_>) -> Result<bool, ReadError> {
         return Ok(kind == "full");
     }
     let items = event.object.list("items")?.unwrap_or_default();
-    let mut full = !items.is_empty();
+    // Items that are not read might be refunded in part.
+    let mut full = !items.is_empty() && !event.object.is_cut("items");
     for item in items {
         full &= item.word("type")? == Some("full");
     }

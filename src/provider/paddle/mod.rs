@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use super::event::{Event, EventType, event_types};
 use super::fields::Fields;
 use super::head::{self, EventHead, PayloadError};
-use super::json;
+use super::json::{self, Pruned};
 use super::reading::{IgnoreReason, Meaning, ReadError, Reading};
 use super::signature::TimedHmac;
 use super::spec::Spec;
@@ -138,14 +138,14 @@ impl Event<'_> {
 /// The envelope of the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    occurred_at: Option<Value>,
+    occurred_at: Option<Pruned>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
 impl Envelope<'_> {
     fn occurred_at(&self) -> Option<Timestamp> {
-        Timestamp::parse(self.occurred_at.as_ref()?.as_str()?)
+        Timestamp::parse(self.occurred_at.as_ref()?.0.as_str()?)
     }
 
     fn need_time(&self) -> Result<Timestamp, ReadError> {
