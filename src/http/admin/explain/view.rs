@@ -21,6 +21,10 @@ use crate::store::EventRecord;
 /// An explanation of a customer's status.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one list whether it is whole"
+)]
 pub(super) struct ExplanationView {
     customer_id: String,
     #[schema(schema_with = words::status)]
