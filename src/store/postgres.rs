@@ -62,10 +62,7 @@ pub(super) struct PostgresDriver {
 impl PostgresDriver {
     /// Prepares to connect. The first connection is made when the first transaction begins.
     pub(super) fn new(url: &SecretString) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .expose_secret()
-            .parse()
-            .map_err(|source| StoreError::Database { source })?;
+        let options: PgConnectOptions = url.expose_secret().parse().map_err(failed)?;
         let options = options
             .application_name("tollgate")
             .statement_cache_capacity(STATEMENTS);
@@ -100,6 +97,22 @@ impl PostgresDriver {
 const DURABLE: &str = r"
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off'
+";
+
+/// Takes the locks that writes take, which hinder no other writes, on every table of the schema:
+/// somebody's `LOCK TABLE`, `CREATE INDEX` or `VACUUM FULL` may hold up one table alone.
+const TRY_LOCKS: &str = r"
+    DO $$
+    BEGIN
+        SET LOCAL lock_timeout = '400ms';
+        EXECUTE (
+            SELECT 'LOCK TABLE ' || string_agg(format('%I', tablename), ', ' ORDER BY tablename)
+                || ' IN ROW EXCLUSIVE MODE'
+            FROM pg_tables
+            WHERE schemaname = current_schema() AND tablename <> '_sqlx_migrations'
+        );
+    END
+    $$
 ";
 
 #[async_trait]
@@ -212,6 +225,10 @@ impl Session for PostgresSession {
             .fetch_one(&mut *self.0)
             .await
             .map_err(failed)
+    }
+
+    async fn refuse_held_locks(&mut self) -> Result<(), StoreError> {
+        self.0.execute(TRY_LOCKS).await.map(|_| ()).map_err(failed)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -169,6 +169,10 @@ impl Session for SqliteSession {
         Ok(true)
     }
 
+    async fn refuse_held_locks(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.0.commit().await.map_err(failed)
     }
