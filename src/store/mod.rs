@@ -20,6 +20,7 @@ mod entitlement;
 mod error;
 mod event;
 mod flag;
+mod gate;
 mod grant;
 mod held;
 pub mod idempotency;

@@ -40,6 +40,12 @@ fn verdict(code: &str) -> Verdict {
     })
 }
 
+/// Returns true if the server lets nobody else in at present.
+pub(super) fn is_of_many_connections(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == TOO_MANY_CONNECTIONS)
+}
+
 pub(super) fn is_missing_table(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| code == UNDEFINED_TABLE)
 }
