@@ -190,11 +190,17 @@ impl Health {
     }
 
     async fn oldest_in_store(&self) -> Result<Option<Timestamp>, StoreError> {
-        let lane = match self.queue {
-            Queue::Store => embedded::word(Lane::Work),
-            Queue::Broker { spools: true, .. } => spool::LANE,
-            Queue::Broker { spools: false, .. } => return Ok(None),
-        };
-        self.store.read().await?.message_next_due(lane, []).await
+        match self.queue {
+            Queue::Store => {
+                let (lane, mut tx) = (embedded::word(Lane::Work), self.store.read().await?);
+                // What rests until its next try has been worked on.
+                let due = tx.message_next_due(lane, []).await?;
+                Ok(due.filter(|due| *due <= self.clock.now()))
+            }
+            Queue::Broker { spools: true, .. } => {
+                spool::oldest(&mut self.store.read().await?).await
+            }
+            Queue::Broker { spools: false, .. } => Ok(None),
+        }
     }
 }
