@@ -16,7 +16,8 @@ use crate::store::Trial;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also connects to the store and the broker, and creates whatever the server needs there.
+    /// Also connects to the store and the broker, creates whatever the server needs there, tries a
+    /// write, and opens the webhook secrets with the key of the settings.
     #[arg(long)]
     connect: bool,
 }

@@ -4,7 +4,9 @@
 //! needs them while the store is away: the queue may still work then, and nothing has to be
 //! refused. So all secrets of all endpoints are kept in memory and read again every five seconds.
 //! An unknown endpoint is a 404 only if the store was read successfully just before; otherwise it
-//! may be new, and the answer is 503, which makes the provider retry.
+//! may be new, and the answer is 503, which makes the provider retry. So is the answer of an endpoint
+//! whose secrets do not open with the key of the settings: it exists, and a provider that is told
+//! otherwise gives up and disables it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is away, full or broken. Trying again later may succeed.
-    #[error("the database did not answer as it should")]
+    #[error("{}", trouble.sentence())]
     Database {
         /// The engine's error.
         #[source]
@@ -88,7 +88,7 @@ impl Trouble {
     /// Returns the sentence for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Away => "the database does not answer",
+            Self::Away => "the database does not answer or cannot be reached",
             Self::Busy => "all connections to the database are in use",
             Self::Locked => "somebody else holds a lock that keeps writes waiting",
             Self::Full => "the database's disk is full",

@@ -8,16 +8,17 @@ use crate::domain::time::Timestamp;
 /// The lane of the rows that are written to try it; no queue reads it.
 const LANE: &str = "health";
 
-/// The size of a trial after a write has failed, in bytes: several times that of a usual event with
-/// its row in the ledger. On a full disk the smallest write may find room where no real one does.
-const LARGE: usize = 64 * 1024;
+/// The sizes of trials, in bytes: about that of a usual event with its row in the ledger, and, after a
+/// write has failed, several times that. On a full disk the smallest write finds room, in pages that
+/// are half empty, where no real one does.
+const SIZES: (usize, usize) = (8 * 1024, 64 * 1024);
 
 /// The size of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
-    /// A row. Costs one flush to the disk.
+    /// As large as a usual write. Costs one flush to the disk.
     Small,
-    /// A row that needs new room on the disk.
+    /// As large as a large one.
     Large,
 }
 
@@ -29,8 +30,8 @@ impl Tx {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let body = match trial {
-            Trial::Small => String::new(),
-            Trial::Large => incompressible(LARGE),
+            Trial::Small => incompressible(SIZES.0),
+            Trial::Large => incompressible(SIZES.1),
         };
         let sql = "INSERT INTO messages (lane, due_at, headers, body) VALUES ($1, $2, '{}', $3)";
         self.execute(sql, binds![LANE, now, body]).await?;

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::store::{Store, Trial, Trouble};
 
 /// How long a write counts. Whoever asks once a second causes at most one write in this time.
-const FRESH: Duration = Duration::from_secs(3);
+const FRESH: Duration = Duration::from_secs(2);
 
 /// How long a failed trial counts.
 const REST: Duration = Duration::from_millis(500);

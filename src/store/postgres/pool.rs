@@ -134,13 +134,11 @@ impl Pool {
         if resting.since.elapsed() < RESTED {
             return Some(resting);
         }
-        match timeout(PING_TIME, resting.connection.ping()).await {
-            Ok(Ok(())) => Some(resting),
-            Ok(Err(_)) | Err(_) => {
-                self.shared.resting().clear();
-                None
-            }
+        if let Ok(Ok(())) = timeout(PING_TIME, resting.connection.ping()).await {
+            return Some(resting);
         }
+        self.shared.resting().clear();
+        None
     }
 
     async fn connect(&self, turn: Turn) -> Result<PgConnection, StoreError> {
