@@ -93,6 +93,16 @@ impl Publisher for Spooling {
     }
 }
 
+/// Returns when the first message of the spool was received. While a relay has it, it is there all
+/// the same.
+pub(super) async fn oldest(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let Some(text) = tx.message_first(LANE).await? else {
+        return Ok(None);
+    };
+    let Headers::V1(headers) = headers(&text)?;
+    Ok(Some(headers.received_at))
+}
+
 /// Counts the messages in the spool.
 ///
 /// # Errors

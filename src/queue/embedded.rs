@@ -197,7 +197,8 @@ pub async fn put(tx: &mut Tx, messages: Vec<Message>, now: Timestamp) -> Result<
     tx.message_add(word(Lane::Work), new, now).await
 }
 
-const fn word(lane: Lane) -> &'static str {
+/// The word of a lane in the table of messages.
+pub(crate) const fn word(lane: Lane) -> &'static str {
     match lane {
         Lane::Work => "work",
         Lane::Failed => "failed",

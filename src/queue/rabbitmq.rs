@@ -15,6 +15,7 @@ mod consumer;
 mod depths;
 mod outgoing;
 mod publisher;
+mod reception;
 mod session;
 mod settings;
 mod transport;

@@ -195,6 +195,16 @@ impl Tx {
         Ok(next.flatten())
     }
 
+    /// Returns the headers of the message that came first into a lane, whenever it is due.
+    pub(crate) async fn message_first(
+        &mut self,
+        lane: &'static str,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT headers FROM messages WHERE lane = $1 ORDER BY seq LIMIT 1";
+        let first: Option<Document> = self.fetch_value("messages", sql, binds![lane]).await?;
+        Ok(first.map(|it| it.0))
+    }
+
     /// Counts the messages of a lane, or those that are due.
     pub(crate) async fn message_count(
         &mut self,

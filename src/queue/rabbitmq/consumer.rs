@@ -14,9 +14,12 @@ use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
+use super::reception::RabbitReception;
 use super::session::Session;
 use crate::causes::chain;
-use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};
+use crate::queue::{
+    Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Reception, Settlement,
+};
 
 /// The time between tries to publish a parked retry or dead letter.
 const PARKED_REST: Duration = Duration::from_secs(1);
@@ -30,6 +33,7 @@ pub struct RabbitConsumer {
     publishing: PublishHandle,
     lane: Lane,
     session: Option<Session>,
+    reception: Arc<RabbitReception>,
     /// The number of the session. It is part of every tag, because the broker's own tags begin anew
     /// on every channel, and settling by an old one would settle another message.
     epoch: u16,
@@ -53,15 +57,22 @@ impl RabbitConsumer {
             publishing,
             lane,
             session: None,
+            reception: Arc::default(),
             epoch: 0,
             unsettled: BTreeSet::new(),
             parked: Vec::new(),
         }
     }
 
+    /// Returns what is known of its connection, also while it waits.
+    pub fn reception(&self) -> Arc<dyn Reception> {
+        Arc::clone(&self.reception) as _
+    }
+
     /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
     fn leave(&mut self) {
         self.session = None;
+        self.reception.lose();
         self.epoch = self.epoch.wrapping_add(1);
         self.unsettled.clear();
         self.parked.clear();
@@ -76,7 +87,10 @@ impl RabbitConsumer {
     async fn next(&mut self) -> Result<Option<lapin::message::Delivery>, BrokerError> {
         if self.session.is_none() {
             let made = Session::make(Arc::clone(&self.broker), self.lane);
-            self.session = Some(made.await?);
+            let session = made.await?;
+            let queue = self.broker.names.lane(self.lane);
+            self.reception.begin(session.channel.clone(), queue);
+            self.session = Some(session);
         }
         let Some(session) = &mut self.session else {
             return Err(BrokerError::Lost);
