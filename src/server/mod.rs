@@ -228,7 +228,7 @@ async fn start_queue(
         let worker = worker.replaying_to(Arc::clone(&queue));
         tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
     }
-    let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
+    let spooling = Spooling::new(queue, store.clone());
     Ok(Arc::new(spooling))
 }
 
