@@ -18,6 +18,7 @@ mod publisher;
 mod session;
 mod settings;
 mod transport;
+mod watch;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub use consumer::RabbitConsumer;
 use outgoing::Outgoing;
 use publisher::PublishHandle;
 pub use settings::RabbitSettings;
+pub use watch::QueueWatch;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
 
@@ -65,6 +67,11 @@ impl RabbitQueue {
         Ok(())
     }
 
+    /// Returns what this process has seen of the queue, for monitoring.
+    pub fn watch(&self) -> Arc<QueueWatch> {
+        Arc::clone(&self.broker.watch)
+    }
+
     /// Creates a consumer of a lane. It connects when it is first asked for messages.
     pub fn consumer(&self, lane: Lane) -> RabbitConsumer {
         RabbitConsumer::new(Arc::clone(&self.broker), self.publishing.clone(), lane)
@@ -75,10 +82,10 @@ impl RabbitQueue {
 impl Publisher for RabbitQueue {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         let outgoing = Outgoing::to_work(&self.broker.names, message);
-        self.publishing
-            .send(outgoing)
-            .await
-            .map_err(QueueError::unavailable)
+        let sent = self.publishing.send(outgoing).await;
+        sent.map_err(QueueError::unavailable)?;
+        self.broker.watch.count_published();
+        Ok(())
     }
 
     async fn ready(&self) -> Result<(), QueueError> {
