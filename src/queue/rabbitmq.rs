@@ -13,6 +13,7 @@ mod codec;
 mod connection;
 mod consumer;
 mod depths;
+mod drain;
 mod outgoing;
 mod publisher;
 mod session;
@@ -23,10 +24,12 @@ mod watch;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
+use drain::Drain;
 use outgoing::Outgoing;
 use publisher::PublishHandle;
 pub use settings::RabbitSettings;
@@ -70,6 +73,14 @@ impl RabbitQueue {
     /// Returns what this process has seen of the queue, for monitoring.
     pub fn watch(&self) -> Arc<QueueWatch> {
         Arc::clone(&self.broker.watch)
+    }
+
+    /// Moves what the queues of the version before hold into those of this version, and deletes them
+    /// when they are empty and unused. Runs until shutdown.
+    pub async fn empty_older_queues(self, shutdown: CancellationToken) {
+        Drain::new(self.broker, self.publishing, shutdown)
+            .run()
+            .await;
     }
 
     /// Creates a consumer of a lane. It connects when it is first asked for messages.

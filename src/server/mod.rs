@@ -136,7 +136,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
         let worker = roles.worker.then_some(worker);
-        let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
+        let publisher = start_queue(config, &store, &clock, worker, (&shutdown, &tasks)).await?;
 
         let fixed = provider::names()
             .filter_map(|name| Some(secrets(name, config.provider(name)?)))
@@ -210,7 +210,7 @@ async fn start_queue(
     store: &Store,
     clock: &Arc<dyn Clock>,
     worker: Option<Worker>,
-    tasks: &TaskTracker,
+    (shutdown, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<Arc<dyn Publisher>, StartError> {
     let Some(settings) = rabbit_settings(config) else {
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
@@ -223,6 +223,9 @@ async fn start_queue(
     };
     let queue = RabbitQueue::start(&settings).await?;
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+    if worker.is_some() {
+        tasks.spawn(queue.clone().empty_older_queues(shutdown.clone()));
+    }
     let queue: Arc<dyn Publisher> = Arc::new(queue);
     if let Some(worker) = worker {
         let worker = worker.replaying_to(Arc::clone(&queue));

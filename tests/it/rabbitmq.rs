@@ -7,4 +7,5 @@ mod roles;
 mod standstill;
 mod tls;
 pub(crate) mod topology;
+mod versions;
 mod worker;
