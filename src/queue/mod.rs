@@ -10,6 +10,7 @@
 pub mod embedded;
 mod lane;
 pub mod message;
+mod names;
 pub mod rabbitmq;
 mod topology;
 

@@ -137,7 +137,8 @@ impl Server {
         let tasks = TaskTracker::new();
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
         let worker = roles.worker.then_some(worker);
-        let (publisher, health) = start_queue(config, &store, &clock, worker, &tasks).await?;
+        let running = (&shutdown, &tasks);
+        let (publisher, health) = start_queue(config, &store, &clock, worker, running).await?;
 
         let fixed = provider::names()
             .filter_map(|name| Some(secrets(name, config.provider(name)?)))
@@ -212,7 +213,7 @@ async fn start_queue(
     store: &Store,
     clock: &Arc<dyn Clock>,
     worker: Option<Worker>,
-    tasks: &TaskTracker,
+    (shutdown, tasks): (&CancellationToken, &TaskTracker),
 ) -> Result<(Arc<dyn Publisher>, Health), StartError> {
     let health = Health::new(store.clone(), Arc::clone(clock));
     let Some(settings) = rabbit_settings(config) else {
@@ -229,6 +230,9 @@ async fn start_queue(
     };
     let queue = RabbitQueue::start(&settings).await?;
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+    if worker.is_some() {
+        tasks.spawn(queue.clone().empty_older_queues(shutdown.clone()));
+    }
     let queue = health.confirming(Arc::new(queue));
     let mut health = health.publishing(Arc::clone(&queue), true);
     if let Some(worker) = worker {
@@ -237,7 +241,7 @@ async fn start_queue(
         let worker = worker.replaying_to(Arc::clone(&queue));
         tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
     }
-    let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
+    let spooling = Spooling::new(queue, store.clone());
     Ok((Arc::new(spooling), health))
 }
 

@@ -25,8 +25,8 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
-use crate::pipeline::replay::ReplayError;
 use crate::pipeline::health::Progress;
+use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};

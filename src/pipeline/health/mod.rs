@@ -29,7 +29,7 @@ use trial::Trials;
 use super::spool;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::queue::{Lane, Publisher, Reception, embedded};
+use crate::queue::{Lane, Publisher, Reception};
 use crate::store::{Store, StoreError};
 
 /// The longest wait for one answer. Usual probes wait a second, and connections, scheduling and two
@@ -192,7 +192,7 @@ impl Health {
     async fn oldest_in_store(&self) -> Result<Option<Timestamp>, StoreError> {
         match self.queue {
             Queue::Store => {
-                let (lane, mut tx) = (embedded::word(Lane::Work), self.store.read().await?);
+                let (lane, mut tx) = (Lane::Work.name(), self.store.read().await?);
                 // What rests until its next try has been worked on.
                 let due = tx.message_next_due(lane, []).await?;
                 Ok(due.filter(|due| *due <= self.clock.now()))

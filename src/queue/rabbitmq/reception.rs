@@ -8,7 +8,8 @@ use lapin::Channel;
 use lapin::types::ShortString;
 
 use super::connection::BrokerError;
-use crate::queue::{QueueError, Reception, topology};
+use super::depths::depth;
+use crate::queue::{QueueError, Reception};
 
 /// How long an answer of the broker counts. A link that is cut in silence is noticed no later.
 const FRESH: Duration = Duration::from_secs(1);
@@ -58,7 +59,7 @@ impl RabbitReception {
         if link.heard.elapsed() < FRESH {
             return Ok(());
         }
-        topology::depth(&link.channel, link.queue.clone()).await?;
+        depth(&link.channel, link.queue.clone()).await?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &mut *known
             && known.channel.id() == link.channel.id()
