@@ -26,6 +26,7 @@ pub mod events;
 pub mod explain;
 pub mod flags;
 pub mod grants;
+pub mod health;
 pub mod idempotency;
 pub mod ingest;
 pub mod licenses;
