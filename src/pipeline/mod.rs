@@ -33,6 +33,7 @@ pub mod licenses;
 pub mod order;
 pub(crate) mod outcome_line;
 pub mod packages;
+pub mod payments;
 pub mod plans;
 pub mod policy;
 pub mod process;

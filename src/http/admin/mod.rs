@@ -17,6 +17,7 @@ mod flags;
 mod licenses;
 mod operations;
 mod packages;
+mod payments;
 mod plans;
 mod policy;
 mod policy_schema;
@@ -39,6 +40,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(explain::router())
         .merge(subscriptions::router())
         .merge(packages::router())
+        .merge(payments::router())
         .merge(catalogue::router())
         .merge(flags::router())
         .merge(tokens::router())
