@@ -46,6 +46,7 @@ pub mod setup;
 pub mod spool;
 pub mod stats;
 pub mod subscriptions;
+pub mod timeline;
 pub mod timers;
 pub mod tokens;
 pub mod usage;

@@ -6,6 +6,7 @@ use crate::domain::billing::fact::Line;
 use crate::domain::billing::history::PaymentHistory;
 use crate::domain::billing::payment::{Payment, Payments};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::time::Timestamp;
 use crate::store::Store;
 
 /// A payment as it stands.
@@ -19,6 +20,8 @@ pub struct ListedPayment {
     pub lines: Vec<Line>,
     /// The amount that was given back.
     pub given_back: i64,
+    /// The newest instant of a refund of it.
+    pub given_back_at: Option<Timestamp>,
     /// True if all of it was given back.
     pub is_given_back: bool,
     /// True if a dispute about it was lost.
@@ -38,6 +41,7 @@ impl From<&Payment<'_>> for ListedPayment {
             history: payment.history.clone(),
             lines: payment.lines.iter().map(|line| (*line).clone()).collect(),
             given_back: payment.given_back(),
+            given_back_at: payment.given_back_at(),
             is_given_back: payment.is_given_back(),
             is_lost: payment.is_lost(),
             counts: payment.counts(false),

@@ -26,6 +26,7 @@ mod replays;
 mod secrets;
 mod stats;
 mod subscriptions;
+mod timeline;
 mod tokens;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -39,6 +40,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(operations::router())
         .merge(explain::router())
         .merge(subscriptions::router())
+        .merge(timeline::router())
         .merge(packages::router())
         .merge(payments::router())
         .merge(catalogue::router())
