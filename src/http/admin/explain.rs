@@ -10,9 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::billing::assessment::Verdict;
-use crate::domain::customer::explain::{
-    AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
-};
+use crate::domain::customer::explain::{AccountCause, CourtesyCause, HoldCause, Step};
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
@@ -22,6 +20,12 @@ use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::explain::{Explained, explain};
 use crate::store::EventRecord;
+
+mod source;
+mod subscription;
+
+use source::SourceView;
+use subscription::{DecidingEvent, SubscriptionView, events_of, subscription};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
@@ -55,6 +59,9 @@ struct ExplanationView {
     courtesy: Option<CourtesyView>,
     /// The disputes and refunds that an admin waived.
     waived: Vec<String>,
+    /// The disputes and refunded payments that hold nothing, because the subscription was paid again
+    /// later.
+    paid_though_held: Vec<String>,
     billing: BillingView,
     accounts: Vec<AccountView>,
     flags: Vec<FlagView>,
@@ -80,10 +87,15 @@ struct HoldView {
     /// The provider's time; for a manual hold, Tollgate's.
     #[schema(format = DateTime)]
     since: Option<String>,
-    /// The dispute, or the charge or adjustment of a refund.
+    /// The dispute, or the document of the payment that was refunded: the invoice, payment intent,
+    /// Checkout session or transaction.
     subject: Option<String>,
-    /// The subscriptions that a billing hold rests on.
+    /// The refunds behind a hold by a refund.
+    refunds: Vec<String>,
+    /// The subscriptions that a billing hold rests on, or that a dispute or refund acts on.
     subscriptions: Vec<String>,
+    /// The same with purchases, these by the document of their payment.
+    sources: Vec<String>,
     /// The admin who set a manual hold.
     by: Option<String>,
     /// The newest events of a dispute or refund that changed something.
@@ -99,7 +111,7 @@ struct CourtesyView {
     /// The verdict of billing; the courtesy lasts while it stays.
     #[schema(schema_with = words::verdict)]
     verdict: &'static str,
-    /// It also ends once a subscription is good at a later instant of the provider's time than
+    /// It also ends once a source is good at a later instant of the provider's time than
     /// this.
     #[schema(format = DateTime)]
     until_good_after: String,
@@ -109,50 +121,13 @@ struct CourtesyView {
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BillingCause)]
 struct BillingView {
-    /// The best verdict of the subscriptions that count; null if none counts.
+    /// The best verdict of the sources that count; null if none counts.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
+    /// Everything that access comes from: subscriptions, purchases, and grants by hand.
+    sources: Vec<SourceView>,
+    /// The subscriptions as billing sees them.
     subscriptions: Vec<SubscriptionView>,
-}
-
-/// A subscription and how it counts.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SubscriptionCause)]
-struct SubscriptionView {
-    #[schema(schema_with = words::provider)]
-    provider: Provider,
-    id: String,
-    livemode: bool,
-    /// The billing account that pays.
-    account: Option<String>,
-    /// The provider's word for its status; null while none that Tollgate knows was seen.
-    status: Option<String>,
-    #[schema(schema_with = words::class)]
-    class: &'static str,
-    /// Its verdict under the policy; null if it does not count.
-    #[schema(schema_with = words::verdict)]
-    verdict: Option<&'static str>,
-    /// The instant of the events that decided its status.
-    #[schema(format = DateTime)]
-    decided_at: Option<String>,
-    /// Its events allow another status too; the one with least access was taken.
-    ambiguous: bool,
-    #[schema(format = DateTime)]
-    failing_since: Option<String>,
-    #[schema(format = DateTime)]
-    paused_since: Option<String>,
-    #[schema(format = DateTime)]
-    ended_at: Option<String>,
-    /// The time at which it is scheduled to end.
-    #[schema(format = DateTime)]
-    cancel_at: Option<String>,
-    /// The time at which a timer changes this.
-    #[schema(format = DateTime)]
-    due_at: Option<String>,
-    /// The reason for this, in a sentence.
-    because: String,
-    /// Its newest events that changed something.
-    events: Vec<DecidingEvent>,
 }
 
 /// A billing account and how it was linked.
@@ -184,24 +159,19 @@ struct StepView {
     #[schema(schema_with = words::status)]
     status: &'static str,
     reason: Option<String>,
-    /// The subscriptions that count differently from then on.
+    /// The subscriptions that count or give differently from then on.
     subscriptions: Vec<String>,
-}
-
-/// An event that decided something.
-#[derive(Serialize, ToSchema)]
-struct DecidingEvent {
-    id: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    #[schema(format = DateTime)]
-    occurred_at: Option<String>,
+    /// The same, with purchases and the packages of grants by hand that run out.
+    sources: Vec<String>,
+    /// The subscriptions that are overdue from then on: their period has ended, and nothing was
+    /// heard of them.
+    overdue: Vec<String>,
 }
 
 /// Explains a customer's status.
 ///
 /// In sentences and as data: every hold with its cause, its events and who set it; how each
-/// subscription counts under the policy; how each billing account was linked; the next steps of
+/// subscription, purchase and grant by hand counts under the policy and what it gives; how each billing account was linked; the next steps of
 /// the timers.
 #[utoipa::path(
     get,
@@ -246,8 +216,14 @@ fn of_living(customer: Customer, explained: Explained, flags: Vec<FlagView>) -> 
             .collect(),
         courtesy: explanation.courtesy.map(CourtesyView::from),
         waived: explanation.waived,
+        paid_though_held: explanation.paid_though_held,
         billing: BillingView {
             verdict: explanation.verdict.map(Verdict::as_str),
+            sources: explanation
+                .sources
+                .into_iter()
+                .map(SourceView::from)
+                .collect(),
             subscriptions: subscriptions.map(|it| subscription(it, &events)).collect(),
         },
         accounts: explanation
@@ -282,6 +258,7 @@ fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> ExplanationView {
         holds: Vec::new(),
         courtesy: None,
         waived: Vec::new(),
+        paid_though_held: Vec::new(),
         billing: BillingView::default(),
         accounts: Vec::new(),
         flags,
@@ -302,47 +279,17 @@ fn hold(
         decides: it.decides,
         since: time(it.since),
         subscriptions: it.subscriptions,
+        sources: it.sources,
         by: held_by.filter(|_| it.hold == Hold::Manual).cloned(),
         events: it
-            .subject
-            .as_ref()
+            .refunds
+            .iter()
+            .chain(&it.subject)
+            .find(|id| events.contains_key(*id))
             .map_or_else(Vec::new, |id| events_of(events, id)),
+        refunds: it.refunds,
         subject: it.subject,
     }
-}
-
-fn subscription(
-    it: SubscriptionCause,
-    events: &BTreeMap<String, Vec<EventRecord>>,
-) -> SubscriptionView {
-    SubscriptionView {
-        provider: it.provider,
-        livemode: it.livemode,
-        account: it.account,
-        status: it.status,
-        class: it.standing.as_str(),
-        verdict: it.verdict.map(Verdict::as_str),
-        decided_at: time(it.decided_at),
-        ambiguous: it.ambiguous,
-        failing_since: time(it.failing_since),
-        paused_since: time(it.paused_since),
-        ended_at: time(it.ended_at),
-        cancel_at: time(it.cancel_at),
-        due_at: time(it.due_at),
-        because: it.because,
-        events: events_of(events, &it.id),
-        id: it.id,
-    }
-}
-
-fn events_of(events: &BTreeMap<String, Vec<EventRecord>>, subject: &str) -> Vec<DecidingEvent> {
-    let found = events.get(subject).into_iter().flatten();
-    let event = |event: &EventRecord| DecidingEvent {
-        id: event.key.id.clone(),
-        event_type: event.event_type.clone(),
-        occurred_at: time(event.occurred_at),
-    };
-    found.map(event).collect()
 }
 
 impl From<CourtesyCause> for CourtesyView {
@@ -381,6 +328,8 @@ impl From<Step> for StepView {
             status: it.status,
             reason: it.reason,
             subscriptions: it.subscriptions,
+            sources: it.sources,
+            overdue: it.overdue,
         }
     }
 }
