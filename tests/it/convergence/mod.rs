@@ -626,6 +626,8 @@ fn changed_before_first_contact() {
     let end = |first: &str| {
         let after = vec![contact("cus_1", first, 10), contact("cus_1", Z, 20)];
         History {
+            policy: policy(),
+            now: NOW,
             before: Vec::new(),
             act: &admin_customer,
             after,

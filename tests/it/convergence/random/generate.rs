@@ -5,13 +5,14 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tollgate::domain::billing::fact::{
-    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Occurrence, SubscriptionFact,
-    SubscriptionState, SubscriptionStatus,
+    Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line, Occurrence, PaymentFact,
+    PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
 use tollgate::domain::customer::row::Profile;
 use tollgate::domain::id::{ObjectKey, Scope};
 use tollgate::domain::policy::{
-    OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
+    EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
+    OnPause, OnPaymentFailed, OnSilence, Policy, Span,
 };
 use tollgate::provider::STRIPE;
 
@@ -64,24 +65,47 @@ fn statuses() -> impl Strategy<Value = SubscriptionStatus> {
     select(&WORDS[..]).prop_map(SubscriptionStatus::parse)
 }
 
+/// Invoices, of which subscriptions owe one or another.
+const INVOICES: [&str; 3] = ["in_1", "in_2", "in_3"];
+
+/// Why subscriptions are paused.
+const PAUSES: [&str; 3] = [
+    "final_payment_failure",
+    "trial_end_without_payment_method",
+    "requested",
+];
+
 /// States without an account.
 fn states() -> impl Strategy<Value = SubscriptionState> {
-    let prices = select(&["A", "A", "B", "X"][..]);
+    let prices = select(&["A", "A", "B", "C", "F", "X"][..]);
     let cancel_at = option::weighted(0.2, 4..12_i64);
+    let period_end = option::weighted(0.3, 2..9_i64);
     let paused = prop::bool::weighted(0.1);
-    (statuses(), prices, cancel_at, paused).prop_map(
-        |(status, price, cancel_at, collection_paused)| SubscriptionState {
-            status,
-            items: vec![Item {
-                price: price.to_owned(),
-                product: None,
-                quantity: Some(1),
-            }],
-            period_end: None,
-            cancel_at: cancel_at.map(at),
-            collection_paused,
-            items_incomplete: false,
-            account: None,
+    let invoice = option::weighted(0.6, select(&INVOICES[..]));
+    let reason = option::weighted(0.3, select(&PAUSES[..]));
+    let quantity = select(&[Some(1), Some(1), None, Some(0)][..]);
+    let money = (invoice, reason, prop::bool::weighted(0.05));
+    let times = (cancel_at, period_end);
+    (statuses(), (prices, quantity), times, paused, money).prop_map(
+        |(status, (price, quantity), (cancel_at, period_end), collection_paused, money)| {
+            let (invoice, reason, clocked) = money;
+            SubscriptionState {
+                status,
+                items: vec![Item {
+                    price: price.to_owned(),
+                    product: None,
+                    lookup_key: None,
+                    quantity,
+                }],
+                period_end: period_end.map(at),
+                cancel_at: cancel_at.map(at),
+                collection_paused,
+                items_incomplete: false,
+                account: None,
+                latest_invoice: invoice.map(str::to_owned),
+                pause_reason: reason.map(str::to_owned),
+                test_clock: clocked.then(|| "clock_1".to_owned()),
+            }
         },
     )
 }
@@ -105,6 +129,7 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
                 state,
                 before,
                 created,
+                imported: created && request.is_none(),
                 request: request.map(str::to_owned),
                 ended_at,
             })
@@ -112,24 +137,67 @@ fn subscription_facts(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = 
     )
 }
 
-fn payments(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = Fact> {
-    (select(of), any::<bool>(), any::<bool>()).prop_map(
-        |((subscription, account), named, failed)| {
-            let account = named.then_some(account);
-            if failed {
-                Fact::PaymentFailed {
-                    subscription,
-                    account,
-                }
-            } else {
-                Fact::PaymentSucceeded {
-                    subscription,
-                    account,
-                }
-            }
+fn lines() -> impl Strategy<Value = Line> {
+    let price = select(&["A", "B", "F", "P", "U", "X"][..]);
+    let amount = select(&[100, 100, 50, 0, -50][..]);
+    let period = (0..4_i64, 1..8_i64);
+    (price, amount, period, prop::bool::weighted(0.3)).prop_map(
+        |(price, amount, (start, length), once)| Line {
+            price: price.to_owned(),
+            product: None,
+            lookup_key: None,
+            amount,
+            start: (!once).then(|| at(start)),
+            end: (!once).then(|| at(start + length)),
+            once,
+            id: None,
         },
     )
 }
+
+fn payments(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = Fact> {
+    let amounts = select(&[(100, 100), (100, 100), (0, 100), (0, 0), (0, -50)][..]);
+    let step = prop_oneof![
+        1 => Just(PaymentStep::Known),
+        4 => amounts.prop_map(|(money, cost)| PaymentStep::Paid { money, cost }),
+        2 => option::of((4..9_i64).prop_map(at))
+            .prop_map(|next_attempt| PaymentStep::Failed { next_attempt }),
+        1 => Just(PaymentStep::Void),
+    ];
+    let documents = select(&["in_1", "in_2", "in_3", "pi_1", "cs_1"][..]);
+    let reasons = option::of(select(&REASONS[..]));
+    let named = (prop::bool::weighted(0.7), prop::bool::weighted(0.8));
+    let lines = (vec(lines(), 0..3), prop::bool::weighted(0.05));
+    (select(of), documents, step, reasons, named, lines).prop_map(
+        |((subscription, account), document, step, reason, (named, bills), (lines, cut))| {
+            let scope = &account.scope;
+            let document = if scope.provider == STRIPE.name {
+                scope.key(kind(document), document)
+            } else {
+                let id = document.replace(['i', 'p', 'c'], "").replace('n', "txn");
+                let id = if id.starts_with("txn") { id } else { "txn_9".to_owned() };
+                scope.key(kind(&id), &id)
+            };
+            Fact::Payment(PaymentFact {
+                document,
+                account: named.then_some(account),
+                subscription: bills.then_some(subscription),
+                reason: reason.map(str::to_owned),
+                step,
+                lines,
+                lines_incomplete: cut,
+            })
+        },
+    )
+}
+
+/// Why payments are billed, in both providers' words.
+const REASONS: [&str; 4] = [
+    "subscription_cycle",
+    "subscription_recurring",
+    "subscription_update",
+    "manual",
+];
 
 /// Addresses are shared by all accounts, or each account has its own.
 fn contacts(shared: bool) -> impl Strategy<Value = Fact> {
@@ -175,11 +243,12 @@ fn contacts(shared: bool) -> impl Strategy<Value = Fact> {
 }
 
 fn money() -> impl Strategy<Value = Fact> {
-    let pool: Vec<_> = ["ch_1", "ch_2", "pi_1", "in_1", "cus_1", "cus_2", "sub_3"]
+    let pool: Vec<_> = ["ch_1", "ch_2", "pi_1", "cs_1", "in_1", "in_2", "cus_1", "cus_2", "sub_3"]
         .iter()
         .map(|id| stripe(id))
         .collect();
     let stage = select(vec![
+        DisputeStage::FraudWarning,
         DisputeStage::Warning,
         DisputeStage::Open,
         DisputeStage::Won,
@@ -192,29 +261,40 @@ fn money() -> impl Strategy<Value = Fact> {
         2 => (stage, tied.clone(), select(&["dp_1", "dp_2"][..])).prop_map(
             |(stage, tied, id)| Fact::Disputed { dispute: stripe(id), stage, ids: ids(&tied) }
         ),
-        1 => (any::<bool>(), tied).prop_map(
-            |(full, tied)| Fact::Refunded {
-                refund: stripe("ch_1"), part: stripe("ch_1"), full, amount: 0, ids: ids(&tied)
+        1 => (select(&[0, 50, 100][..]), tied.clone()).prop_map(
+            |(amount, tied)| Fact::ChargeRefunded {
+                charge: stripe("ch_1"), amount, ids: ids(&tied)
             }
         ),
-        2 => (select(&["adj_1", "adj_2"][..]), select(&[0, 40, 60][..])).prop_map(
-            |(part, amount)| Fact::Refunded {
-                refund: paddle("txn_1"),
-                part: paddle(part),
-                full: false,
+        2 => (select(&["re_1", "re_2"][..]), stages(), select(&[50, 100][..]), tied).prop_map(
+            |(refund, stage, amount, tied)| Fact::Refunded(RefundFact {
+                refund: stripe(refund), stage, amount, ids: ids(&tied)
+            })
+        ),
+        2 => (select(&["adj_1", "adj_2"][..]), stages(), select(&[0, 40, 60][..])).prop_map(
+            |(adjustment, stage, amount)| Fact::Refunded(RefundFact {
+                refund: paddle(adjustment),
+                stage,
                 amount,
                 ids: ids(&[paddle("txn_1"), paddle("ctm_1")]),
-            }
+            })
         ),
-        1 => select(&[80, 100][..])
-            .prop_map(|amount| Fact::Charged { payment: paddle("txn_1"), amount }),
     ]
+}
+
+fn stages() -> impl Strategy<Value = RefundStage> {
+    select(vec![
+        RefundStage::Pending,
+        RefundStage::Succeeded,
+        RefundStage::Succeeded,
+        RefundStage::Failed,
+    ])
 }
 
 pub(super) fn events(shared: bool) -> impl Strategy<Value = Occurrence> {
     let fact = prop_oneof![
         10 => subscription_facts(subscriptions()),
-        4 => payments(subscriptions()),
+        8 => payments(subscriptions()),
         6 => contacts(shared),
         3 => money(),
         1 => select(accounts()).prop_map(|account| Fact::AccountRemoved { account }),
@@ -277,6 +357,7 @@ pub(super) fn walks() -> impl Strategy<Value = Vec<SubscriptionState>> {
             items: vec![Item {
                 price: price.to_owned(),
                 product: None,
+                lookup_key: None,
                 quantity: Some(1),
             }],
             period_end: None,
@@ -284,6 +365,9 @@ pub(super) fn walks() -> impl Strategy<Value = Vec<SubscriptionState>> {
             collection_paused,
             items_incomplete: false,
             account: Some(stripe("cus_1")),
+            latest_invoice: None,
+            pause_reason: None,
+            test_clock: None,
         },
     );
     // Few states, so that walks come back to where they were.
@@ -300,6 +384,7 @@ pub(super) fn walked(states: &[SubscriptionState]) -> Vec<Occurrence> {
             state: state.clone(),
             before: n.checked_sub(1).map(|before| states[before].clone()),
             created: n == 0,
+            imported: false,
             request: Some(format!("req_{n}")),
             ended_at: None,
         };
@@ -313,22 +398,31 @@ pub(super) fn walked(states: &[SubscriptionState]) -> Vec<Occurrence> {
 
 pub(super) fn policies() -> impl Strategy<Value = Policy> {
     let spans = || select(&["0d", "1s", "3s", "14d"][..]).prop_map(|s| s.parse::<Span>().unwrap());
-    (vec(any::<bool>(), 8), spans(), spans()).prop_map(|(on, suspend_after, end_after)| Policy {
-        on_payment_failed: [OnPaymentFailed::Suspend, OnPaymentFailed::Keep][usize::from(on[0])],
-        suspend_after,
-        end_after,
-        on_end: [OnEnd::Freeze, OnEnd::Expire][usize::from(on[1])],
-        on_pause: [OnPause::Freeze, OnPause::Keep][usize::from(on[2])],
-        on_collection_pause: if on[3] {
-            OnCollectionPause::Suspend
-        } else {
-            OnCollectionPause::Keep
-        },
-        on_dispute_opened: [OnDisputeOpened::Flag, OnDisputeOpened::Suspend][usize::from(on[4])],
-        on_full_refund: [OnFullRefund::Flag, OnFullRefund::Expire][usize::from(on[5])],
-        match_by_email: on[6] || on[7],
-        ..Policy::default()
+    let spans = (spans(), spans(), spans(), spans());
+    (vec(0..12_usize, 10), spans).prop_map(|(on, spans)| {
+        let (suspend_after, end_after, freeze_after, silence_after) = spans;
+        Policy {
+            on_payment_failed: one(&OnPaymentFailed::ALL, on[0]),
+            suspend_after,
+            end_after,
+            on_end: one(&OnEnd::ALL, on[1]),
+            on_end_unpaid: one(&OnEndUnpaid::ALL, on[2]),
+            early_end: one(&EarlyEnd::ALL, on[3]),
+            freeze_after,
+            on_pause: one(&OnPause::ALL, on[4]),
+            on_collection_pause: one(&OnCollectionPause::ALL, on[5]),
+            on_dispute_opened: one(&OnDisputeOpened::ALL, on[6]),
+            on_dispute_lost: one(&OnDisputeLost::ALL, on[7]),
+            on_full_refund: one(&OnFullRefund::ALL, on[8]),
+            on_silence: one(&OnSilence::ALL, on[9]),
+            silence_after,
+            match_by_email: on[9] > 3,
+        }
     })
+}
+
+fn one<T: Copy>(all: &[T], index: usize) -> T {
+    all[index % all.len()]
 }
 
 pub(super) fn profiles() -> impl Strategy<Value = Profile> {
