@@ -12,7 +12,7 @@ use tollgate::domain::policy::{
 };
 
 use crate::convergence::rig::{
-    NOW, at, contact, disputed, failed, paid, pair, refunded, removed, stripe, sub, sub_of,
+    self, NOW, at, contact, counted, disputed, invoice, pair, removed, stripe, sub, sub_of,
 };
 use crate::domain_acts::Desk;
 
@@ -71,7 +71,7 @@ fn check(cases: Vec<Case<'_>>) {
 }
 
 fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
-    let mut policy = Policy::default();
+    let mut policy = rig::policy();
     change(&mut policy);
     policy
 }
@@ -84,7 +84,7 @@ const BILLING: &[Held] = &[(Hold::Billing, "suspended", true)];
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_standing_of_a_subscription_is_explained_with_its_reason() {
-    let none = Policy::default;
+    let none = rig::policy;
     let nothing: &dyn Fn(&mut Desk) = &|_| {};
     let case = |name, policy, events, status, holds, told| Case {
         name,
@@ -108,7 +108,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "active",
             &[],
             &[
-                "The customer is active: there is no subscription, and nothing holds it.",
+                "The customer is active: nothing was bought, and nothing holds it.",
                 OWN,
             ],
         ),
@@ -140,7 +140,10 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
         case(
             "caught up",
             none(),
-            vec![sub("past_due").at(10), paid(20)],
+            vec![
+                sub("past_due").latest("in_1").at(10),
+                invoice("in_1").paid(20),
+            ],
             "active",
             &[],
             &[
@@ -156,7 +159,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
+                "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -165,12 +168,12 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
         case(
             "grace",
             policy(|p| p.suspend_after = Span::days(3)),
-            vec![sub("active").at(5), failed(10)],
+            vec![sub("active").at(5), sub("past_due").at(10)],
             "active",
             &[],
             &[
                 "The customer is active, because sub_1 counts as good.",
-                "Subscription sub_1 (active) has been failing since 1970-01-01T00:00:10Z, counts as good until 1970-01-04T00:00:10Z (suspend_after: 3d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, counts as good until 1970-01-04T00:00:10Z (suspend_after: 3d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-04T00:00:10Z the customer becomes suspended (payment_failed), unless billing says something else before.",
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -196,7 +199,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
+                "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (unpaid) has been failing since 1970-01-01T00:00:10Z, has no grace, for the provider has given up collecting, and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -209,9 +212,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20Z, having been failing since 1970-01-01T00:00:10Z (end_after: 10s).",
+                "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
+                "It keeps what was released until 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20Z, having been failing since 1970-01-01T00:00:10Z (end_after: 10s), and what was paid for stays: A until 1970-01-01T00:00:10Z.",
                 OWN,
             ],
         ),
@@ -222,7 +225,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
+                "The customer is suspended by billing: no source of access counts as good, and the best is paused. That ends when one counts as good.",
                 "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
                 OWN,
             ],
@@ -234,9 +237,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
+                "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:10Z.",
-                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z (on_pause: freeze).",
                 OWN,
             ],
         ),
@@ -271,8 +274,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best is paused. That ends when one counts as good.",
-                "Subscription sub_1 (active) has been paused since 1970-01-01T00:00:10Z, for its collection is (on_collection_pause: suspend).",
+                "The customer is suspended by billing: no source of access counts as good, and the best is not collected. That ends when one counts as good.",
+                "Subscription sub_1 (active) gives nothing while its collection is paused (on_collection_pause: suspend).",
                 OWN,
             ],
         ),
@@ -283,7 +286,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "active",
             &[],
             &[
-                "The customer is active: no subscription counts, and nothing holds it.",
+                "The customer is active: nothing that was bought counts, and nothing holds it.",
                 "Subscription sub_1 (incomplete) waits for its first payment: it grants nothing and takes nothing away.",
                 OWN,
             ],
@@ -295,9 +298,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
+                "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:10Z.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z.",
                 OWN,
             ],
         ),
@@ -308,8 +311,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "expired",
             &[(Hold::Billing, "expired", true)],
             &[
-                "The customer is expired by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                "The customer is expired by billing: no source of access counts as good, and the best leaves nothing. That ends when one counts as good.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and leaves nothing (on_end: expire).",
                 OWN,
             ],
         ),
@@ -320,9 +323,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
+                "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:11:40Z.",
-                "Subscription sub_1 (active) ended on 1970-01-01T00:11:40Z as it was scheduled to.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:11:40Z as it was scheduled to, and what was paid for stays: A until 1970-01-01T00:11:40Z.",
                 OWN,
             ],
         ),
@@ -333,9 +336,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "frozen",
             &[(Hold::Billing, "frozen", true)],
             &[
-                "The customer is frozen by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
+                "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
                 "It keeps what was released until 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (active) ended on 1970-01-01T00:00:20Z, when the provider deleted its account.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:00:20Z, when the provider deleted its account, and what was paid for stays: A until 1970-01-01T00:00:20Z.",
                 "Account cus_1 is the customer's own: it follows no other; the provider deleted it on 1970-01-01T00:00:20Z.",
             ],
         ),
@@ -346,7 +349,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "active",
             &[],
             &[
-                "The customer is active: no subscription counts, and nothing holds it.",
+                "The customer is active: nothing that was bought counts, and nothing holds it.",
                 "Subscription sub_1 (incomplete_expired) ended on 1970-01-01T00:00:20Z without ever having begun: it takes nothing away.",
                 OWN,
             ],
@@ -358,7 +361,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "active",
             &[],
             &[
-                "The customer is active: no subscription counts, and nothing holds it.",
+                "The customer is active: nothing that was bought counts, and nothing holds it.",
                 "Subscription sub_1 has no status that is known here: it grants nothing and takes nothing away.",
                 OWN,
             ],
@@ -370,7 +373,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
+                "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d). Its events do not say which status came last; the one with least access was taken.",
                 OWN,
                 "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -388,7 +391,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_3 counts as good.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z.",
                 "Subscription sub_2 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
                 "Subscription sub_3 (active) is good.",
                 OWN,
@@ -403,12 +406,20 @@ const GOOD: fn() -> Occurrence = || sub("active").at(10);
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_hold_is_explained_alone_and_beside_others() {
-    let none = Policy::default;
+    let none = rig::policy;
     let with = |standing| {
         let tied = [stripe("cus_1")];
         vec![GOOD(), disputed(&stripe("dp_1"), standing, &tied, 20)]
     };
-    let refund = || vec![GOOD(), pair("ch_1", "cus_1", 1), refunded("ch_1", true, 20)];
+    let refund = || {
+        let paid = invoice("in_1").paid(10);
+        vec![
+            GOOD(),
+            paid,
+            pair("ch_1", "in_1", 1),
+            counted("ch_1", 100, 20),
+        ]
+    };
     let suspend: &dyn Fn(&mut Desk) = &|desk| {
         let id = desk.id("cus_1");
         let reason = Some("abuse".to_owned());
@@ -520,8 +531,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20Z. An admin lifts this, or the dispute when it is won.",
-                "Subscription sub_1 (active) is good.",
+                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. Dispute dp_1 was opened on 1970-01-01T00:00:20Z, which holds it.",
                 OWN,
             ],
         ),
@@ -533,8 +544,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20Z. An admin lifts this, or the dispute when it is won.",
-                "Subscription sub_1 (active) is good.",
+                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. Dispute dp_1 was lost on 1970-01-01T00:00:20Z, which holds it.",
                 OWN,
             ],
         ),
@@ -560,8 +571,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "expired",
             &[(Hold::Refund, "expired", true)],
             &[
-                "The customer is expired, because all of ch_1 was refunded on 1970-01-01T00:00:20Z. Only an admin lifts this.",
-                "Subscription sub_1 (active) is good.",
+                "The customer is expired, because all of in_1 was refunded on 1970-01-01T00:00:20Z. That ends when an admin waives it, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. All of in_1 was refunded on 1970-01-01T00:00:20Z, so it leaves nothing.",
                 OWN,
             ],
         ),
@@ -580,13 +591,13 @@ fn every_hold_is_explained_alone_and_beside_others() {
                 "An admin made the customer suspended on 1970-01-01T00:11:40Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
                 "Billing by itself would make it suspended since 1970-01-01T00:00:30Z.",
                 "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:30Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:30Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:30Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:30Z unless it recovers (end_after: 14d). Dispute dp_1 was lost on 1970-01-01T00:00:20Z, which holds it.",
                 OWN,
                 "On 1970-01-15T00:00:30Z sub_1 will stand otherwise, and the customer stays suspended.",
             ],
         ),
         case(
-            "the strictest",
+            "lost, but nothing is left to hold",
             policy(|p| p.on_end = OnEnd::Expire),
             {
                 let mut events = with(DisputeStage::Lost);
@@ -595,14 +606,10 @@ fn every_hold_is_explained_alone_and_beside_others() {
             },
             nothing,
             "expired",
+            &[(Hold::Billing, "expired", true)],
             &[
-                (Hold::Billing, "expired", true),
-                (Hold::Dispute, "suspended", false),
-            ],
-            &[
-                "The customer is expired by billing: no subscription counts as good, and the best has ended. That ends when one counts as good.",
-                "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30Z.",
+                "The customer is expired by billing: no source of access counts as good, and the best leaves nothing. That ends when one counts as good.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30Z, and leaves nothing (on_end: expire).",
                 OWN,
             ],
         ),
@@ -614,7 +621,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "active",
             &[],
             &[
-                "An admin reactivated the customer on 1970-01-01T00:11:40Z, although no subscription counts as good, and the best has a failed payment. That lasts until billing says something else.",
+                "An admin reactivated the customer on 1970-01-01T00:11:40Z, although no source of access counts as good, and the best has a failed payment. That lasts until billing says something else.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:20Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -632,7 +639,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             BILLING,
             &[
-                "The customer is suspended by billing: no subscription counts as good, and the best has a failed payment. That ends when one counts as good.",
+                "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
                 "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:40Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:40Z unless it recovers (end_after: 14d).",
                 OWN,
                 "On 1970-01-15T00:00:40Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
@@ -650,7 +657,7 @@ fn each_account_is_explained_with_how_it_was_linked() {
         ]
     };
     let mut followed = Desk::with(&events());
-    let mut named = Desk::new(Policy::default());
+    let mut named = Desk::new(rig::policy());
     let profile = Profile {
         external_id: Some("stripe_cus_1".to_owned()),
         ..Profile::default()
@@ -660,7 +667,7 @@ fn each_account_is_explained_with_how_it_was_linked() {
         .working_set
         .update_profile(&id, profile, at(2))
         .unwrap();
-    let mut addressed = Desk::new(Policy::default());
+    let mut addressed = Desk::new(rig::policy());
     addressed.make(X);
     for event in &events() {
         named.post(event);
@@ -692,7 +699,7 @@ fn each_account_is_explained_with_how_it_was_linked() {
 fn the_steps_of_timers_are_predicted_in_order() {
     let mut desk = Desk::new(policy(|p| p.suspend_after = Span::days(3)));
     desk.post(&sub("active").at(5));
-    desk.post(&failed(10));
+    desk.post(&sub("past_due").at(10));
     let steps = |desk: &Desk| {
         let next = explained(desk, "cus_1").next;
         let told = |step: Step| (step.at, step.status, step.subscriptions.join(" "));
@@ -706,7 +713,7 @@ fn the_steps_of_timers_are_predicted_in_order() {
     let other = sub_of(&stripe("sub_2"), &stripe("cus_1"), "active").cancel_at(5 * DAY);
     desk.post(&other.at(20));
     let unseen = (at(10 + 3 * DAY), "active", "sub_1".to_owned());
-    let other_end = (at(5 * DAY), "suspended", "sub_2".to_owned());
+    let other_end = (at(5 * DAY), "frozen", "sub_2".to_owned());
     assert_eq!(steps(&desk), [unseen, other_end, end]);
     let told = explained(&desk, "cus_1").summary;
     let stays =
@@ -723,7 +730,7 @@ fn the_steps_of_timers_are_predicted_in_order() {
 
 #[test]
 fn long_lists_are_complete_as_data_and_shortened_in_sentences() {
-    let mut desk = Desk::new(Policy::default());
+    let mut desk = Desk::new(rig::policy());
     for n in 1..=30 {
         let subscription = stripe(&format!("sub_{n:02}"));
         let paused = sub_of(&subscription, &stripe("cus_1"), "paused");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tollgate::domain::access::plan::{PackageGrant, Plans, grants};
+use tollgate::domain::access::plan::{PackageGrant, Plan, Plans, grants};
 use tollgate::domain::billing::fact::Occurrence;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
@@ -12,7 +12,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{PADDLE, STRIPE};
 
 use crate::convergence::orders::{Shuffle, orders};
-use crate::convergence::rig::End;
+use crate::convergence::rig::{End, policy};
 use crate::convergence::store::MemoryStore;
 use crate::convergence::traces::{end_of, occurrence};
 use crate::support::fixtures::{NEW, OLD, load, provider_of};
@@ -43,7 +43,7 @@ impl Life {
     pub(crate) fn of(name: &'static str) -> Self {
         Self {
             name,
-            policy: Policy::default(),
+            policy: policy(),
             steps: Vec::new(),
         }
     }
@@ -205,7 +205,11 @@ fn plans() -> Plans {
             package: package.to_owned(),
             constraint: "*".to_owned(),
         };
-        ((provider, price.to_owned()), vec![grant])
+        let plan = Plan {
+            packages: vec![grant],
+            ..Plan::default()
+        };
+        ((provider, price.to_owned()), plan)
     };
     let plans = [
         (STRIPE.name, "price_1TgTeamMonthly0000000001", "team"),

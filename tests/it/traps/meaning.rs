@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::billing::fact::DisputeStage;
 use tollgate::domain::customer::row::{Hold, Status};
 use tollgate::domain::policy::{OnFullRefund, OnPause};
 use tollgate::provider::STRIPE;
 
 use crate::convergence::end_of;
-use crate::convergence::rig::{disputed, failed, paid, stripe, sub};
+use crate::convergence::rig::{disputed, invoice, pair, stripe, sub};
 use crate::life_cycles::rig::Life;
 use crate::support::fixtures::{NEW, load};
 use crate::support::stores::{Engine, on_both_stores};
@@ -48,10 +49,21 @@ async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
 
 #[test]
 fn trap_25_a_payment_lifts_only_what_a_failed_payment_caused() {
-    let lost = disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("cus_1")], 15);
-    let end = end_of(&[sub("active").at(10), lost, failed(20), paid(30)]);
+    let lost = disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("ch_1")], 40);
+    let owed = invoice("in_1").paid(30);
+    let end = end_of(&[
+        sub("past_due").latest("in_1").at(20),
+        owed.clone(),
+        pair("ch_1", "in_1", 30),
+        lost.clone(),
+    ]);
+    // The failure is healed, and the dispute holds what it is about.
+    assert_eq!(end.assessment("sub_1").standing, Standing::Good);
     assert_eq!(end.of("cus_1").holds, BTreeSet::from([Hold::Dispute]));
     assert_eq!(end.of("cus_1").status, Status::Suspended);
+    let other = invoice("in_2").paid(35);
+    let end = end_of(&[sub("past_due").latest("in_1").at(20), other]);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     crate::domain_acts::what_an_admin_suspended_no_payment_lifts();
 }
 

@@ -6,14 +6,13 @@ use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::AppSlug;
-use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::process;
 use tollgate::provider::STRIPE;
 use tollgate::store::Store;
 
 use crate::convergence::end_of;
-use crate::convergence::rig::{NOW, at, failed, paid, sub};
+use crate::convergence::rig::{NOW, at, invoice, policy, sub};
 use crate::convergence::store::MemoryStore;
 use crate::process::message;
 use crate::support::stores::{Engine, TestStore, on_both_stores};
@@ -49,9 +48,10 @@ fn trap_02_no_arrival_decides_a_tie() {
 #[test]
 fn trap_03_the_local_clock_does_not_make_an_older_state_newer() {
     let newer_first = [(sub("past_due").at(20), 30), (sub("active").at(10), 700)];
-    let failure_first = [(failed(20), 30), (paid(10), 700)];
+    let owes = sub("past_due").latest("in_1").at(20);
+    let failure_first = [(owes, 30), (invoice("in_1").paid(10), 700)];
     for events in [newer_first, failure_first] {
-        let mut store = MemoryStore::new(Policy::default(), true);
+        let mut store = MemoryStore::new(policy(), true);
         store.batch(&[sub("active").at(5)], at(25));
         for (event, received) in events {
             store.batch(&[event], at(received));
