@@ -180,7 +180,10 @@ impl Tx {
             .chain(&lookup_keys.payments)
             .cloned()
             .collect();
-        let from = payments.union(&lookup_keys.payment_links);
+        // Disputes and refunds that name a subscription wait for it to be known.
+        let from = payments
+            .union(&lookup_keys.payment_links)
+            .chain(&lookup_keys.subscriptions);
         let from: BTreeSet<ObjectKey> = from.cloned().collect();
         let reached = self.working_set_walk(app, working_set, &from).await?;
         let mut accounts = lookup_keys.accounts.clone();
@@ -204,6 +207,13 @@ impl Tx {
         self.lock_found(app, missing.iter().map(lock_key_of_object))
             .await?;
         self.working_set_owned(app, working_set, wanted("subscription", &missing))
+            .await?;
+        // A payment that gets its account now takes its disputes and refunds along.
+        let orphans = working_set.payments.values();
+        let orphans = orphans.filter(|it| it.account.is_none() && !from.contains(&it.key));
+        let orphans: BTreeSet<ObjectKey> = orphans.map(|it| it.key.clone()).collect();
+        let reached = self.working_set_walk(app, working_set, &orphans).await?;
+        self.working_set_owned(app, working_set, wanted("payment", &reached))
             .await?;
         accounts.extend(working_set.owners().cloned());
         self.working_set_unfetched(app, working_set, &lookup_keys.unfetched)

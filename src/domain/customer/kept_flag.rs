@@ -23,8 +23,11 @@ impl WorkingSet {
         };
         let disputes = self.disputes.values();
         let disputes = disputes.filter(|it| named(&it.account)).map(|it| &it.key);
+        // A refund is nobody's also while it is traced to no payment.
+        let traced = !changed.payments.is_empty() || !changed.payment_links.is_empty();
         let refunds = self.refunds.values();
-        let refunds = refunds.filter(|it| named(&it.account)).map(|it| &it.key);
+        let refunds = refunds.filter(|it| traced || named(&it.account));
+        let refunds = refunds.map(|it| &it.key);
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)

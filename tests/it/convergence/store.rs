@@ -98,6 +98,7 @@ impl MemoryStore {
             .cloned()
             .collect();
         money.extend(lookup_keys.payments.iter().cloned());
+        money.extend(lookup_keys.subscriptions.iter().cloned());
         self.walk(&mut working_set, &mut money);
         subscriptions.extend(money.iter().filter(|id| id.id.starts_with("sub_")).cloned());
         let mut accounts = lookup_keys.accounts.clone();
@@ -112,10 +113,6 @@ impl MemoryStore {
             .values()
             .filter(|s| subscriptions.contains(&s.key));
         accounts.extend(payers.filter_map(|s| s.account.clone()));
-        let disputes = all.disputes.values().filter(|d| money.contains(&d.key));
-        accounts.extend(disputes.filter_map(|d| d.account.clone()));
-        let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
-        accounts.extend(refunds.filter_map(|r| r.account.clone()));
         let payments = all.payments.values();
         let payments: Vec<_> = payments
             .filter(|p| {
@@ -126,6 +123,13 @@ impl MemoryStore {
             })
             .collect();
         accounts.extend(payments.iter().filter_map(|p| p.account.clone()));
+        let orphans = payments.iter().filter(|p| p.account.is_none());
+        money.extend(orphans.map(|p| p.key.clone()));
+        self.walk(&mut working_set, &mut money);
+        let disputes = all.disputes.values().filter(|d| money.contains(&d.key));
+        accounts.extend(disputes.filter_map(|d| d.account.clone()));
+        let refunds = all.refunds.values().filter(|r| money.contains(&r.key));
+        accounts.extend(refunds.filter_map(|r| r.account.clone()));
         subscriptions.extend(payments.iter().filter_map(|p| p.subscription.clone()));
         let payers = all
             .subscriptions
@@ -166,7 +170,7 @@ impl MemoryStore {
     /// Loads the links around some ids, and adds the ids that they lead to.
     fn walk(&self, working_set: &mut WorkingSet, reached: &mut BTreeSet<ObjectKey>) {
         for _ in 0..4 {
-            let walkable = |id: &&ObjectKey| !matches!(id.kind, Kind::Account | Kind::Subscription);
+            let walkable = |id: &&ObjectKey| id.kind != Kind::Account;
             let from: Vec<_> = reached.iter().filter(walkable).cloned().collect();
             for id in from {
                 for other in self.all.payment_links.of(&id) {
