@@ -113,7 +113,7 @@ pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
     assert_eq!(desk.shown("cus_1").reason.as_deref(), Some("abuse"));
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Manual]));
     let changes = desk.working_set.reactivate(&id, at(701)).unwrap();
-    assert_eq!(names(&changes), ["reactivate"]);
+    assert_eq!(names(&changes), ["grant", "reactivate"]);
     assert!(
         !desk.shown("cus_1").courtesy,
         "billing finds the customer good"

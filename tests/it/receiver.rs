@@ -2,7 +2,7 @@
 //! what it writes into the log, and what slow and greedy senders can take.
 
 pub(crate) mod outages;
-mod rig;
+pub(crate) mod rig;
 mod senders;
 
 use serde_json::json;

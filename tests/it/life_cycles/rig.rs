@@ -28,6 +28,8 @@ type Edit = Box<dyn Fn(&mut Value)>;
 enum Step {
     /// A payload, named by folder and type and what is special, with what is changed in it.
     Payload(String, Edit),
+    /// An invoice and the payment intent that paid it.
+    Linked(&'static str, &'static str),
     /// What is shown, a second after the newest event or at an instant.
     Derived(Option<&'static str>, &'static str),
 }
@@ -68,6 +70,13 @@ impl Life {
         self
     }
 
+    /// The event that names an invoice together with the payment intent that paid it. Before 2025
+    /// the invoice and the charge name each other.
+    pub(crate) fn then_linked(mut self, invoice: &'static str, intent: &'static str) -> Self {
+        self.steps.push(Step::Linked(invoice, intent));
+        self
+    }
+
     /// What is shown now, as [`told`] tells it.
     pub(crate) fn shows(mut self, expected: &'static str) -> Self {
         self.steps.push(Step::Derived(None, expected));
@@ -84,6 +93,7 @@ impl Life {
     pub(crate) fn check(&self) {
         let is_stripes = |step: &Step| match step {
             Step::Payload(file, _) => provider_of(file) == STRIPE.name,
+            Step::Linked(..) => true,
             Step::Derived(..) => false,
         };
         if self.steps.iter().any(is_stripes) {
@@ -103,6 +113,14 @@ impl Life {
                     edit(&mut payload);
                     events.extend(occurrence(provider_of(file), &payload));
                 }
+                Step::Linked(invoice, intent) if shape == NEW => {
+                    let mut payload = load(&format!("stripe/invoice_payment.paid--renewal{NEW}"));
+                    let object = &mut payload["data"]["object"];
+                    object["invoice"] = Value::from(*invoice);
+                    object["payment"]["payment_intent"] = Value::from(*intent);
+                    events.extend(occurrence(STRIPE.name, &payload));
+                }
+                Step::Linked(..) => {}
                 Step::Derived(instant, expected) => {
                     checks += 1;
                     let newest = events.iter().map(|event: &Occurrence| event.at).max();
