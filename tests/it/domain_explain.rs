@@ -2,17 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};
+use tollgate::domain::access::plan::PackageGrant;
+use tollgate::domain::billing::assessment::Verdict;
 use tollgate::domain::billing::fact::{DisputeStage, Occurrence};
 use tollgate::domain::customer::act::FreezeOrder;
-use tollgate::domain::customer::explain::{Explanation, Step, explain};
+use tollgate::domain::customer::explain::{Explanation, Step, Uncounted, explain};
 use tollgate::domain::customer::row::{Hold, PackageVersion, Profile};
+use tollgate::domain::customer::source::SourceKind;
 use tollgate::domain::identity::links::stored_groups;
 use tollgate::domain::policy::{
-    OnCollectionPause, OnDisputeOpened, OnEnd, OnFullRefund, OnPause, OnPaymentFailed, Policy, Span,
+    EarlyEnd, OnCollectionPause, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund, OnPause,
+    OnPaymentFailed, OnSilence, Policy, Span,
 };
 
 use crate::convergence::rig::{
-    self, NOW, at, contact, counted, disputed, invoice, pair, removed, stripe, sub, sub_of,
+    self, NOW, at, contact, counted, disputed, invoice, pair, pay, removed, stripe, sub, sub_of,
 };
 use crate::domain_acts::Desk;
 
@@ -741,4 +746,310 @@ fn long_lists_are_complete_as_data_and_shortened_in_sentences() {
     assert_eq!(explanation.holds[0].subscriptions.len(), 30);
     assert_eq!(explanation.summary.len(), 1 + 10 + 1 + 1);
     assert_eq!(explanation.summary[11], "There are 20 more subscriptions.");
+}
+
+/// The one purchase, grant or subscription of a customer, as it is told.
+fn told_of(events: &[Occurrence], policy: Policy, second: i64) -> Explanation {
+    let mut desk = Desk::new(policy);
+    for event in events {
+        desk.post_at(event, at(second));
+    }
+    explained_at(&desk, "cus_1", second)
+}
+
+fn because(explanation: &Explanation) -> Vec<&str> {
+    let sources = explanation.sources.iter();
+    sources.map(|it| it.because.as_str()).collect()
+}
+
+#[test]
+fn what_was_paid_for_is_told_price_by_price() {
+    let paid = invoice("in_1").line("A", 100, 0, 30 * DAY);
+    let events = [
+        sub("active").created().at(0),
+        paid.line("B", 100, 0, 20 * DAY).paid(0),
+        sub("canceled").at(25 * DAY),
+    ];
+    let told = told_of(&events, rig::policy(), 100 * DAY);
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00Z, and what was paid \
+                    for stays: A until 1970-01-26T00:00:00Z and B until 1970-01-21T00:00:00Z.";
+    assert_eq!(because(&told), [sentence]);
+    let source = &told.sources[0];
+    let gives: Vec<_> = source
+        .gives
+        .iter()
+        .map(|it| (it.grant.package.as_str(), it.price.as_deref(), it.until))
+        .collect();
+    let wanted = [
+        ("acme/a", Some("A"), Some(at(25 * DAY))),
+        ("acme/b", Some("B"), Some(at(20 * DAY))),
+    ];
+    assert_eq!(gives, wanted);
+    let paid_until: Vec<_> = source
+        .paid_until
+        .iter()
+        .map(|it| (it.price.as_str(), it.until))
+        .collect();
+    assert_eq!(paid_until, [("A", at(30 * DAY)), ("B", at(20 * DAY))]);
+    assert_eq!(told.subscriptions[0].because, sentence);
+
+    let early = policy(|p| p.early_end = EarlyEnd::PaidUntil);
+    let told = told_of(&events, early, 26 * DAY);
+    let sentence = "Subscription sub_1 (canceled) was ended before what was paid for has run out, \
+                    and counts as good until 1970-01-31T00:00:00Z (early_end: paid_until).";
+    assert_eq!(because(&told), [sentence]);
+
+    let long = policy(|p| p.freeze_after = Span::days(60));
+    let told = told_of(&events, long, 100 * DAY);
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00Z, and leaves \
+                    nothing, because less was paid for than freeze_after: 60d.";
+    assert_eq!(because(&told), [sentence]);
+}
+
+#[test]
+fn what_nobody_paid_for_is_told() {
+    let events = [
+        sub("trialing").created().at(0),
+        invoice("in_1").paid_with(0, 0, 0),
+        sub("canceled").at(14 * DAY),
+    ];
+    let told = told_of(&events, rig::policy(), 20 * DAY);
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00Z, and leaves \
+                    nothing, because nobody ever paid for it (on_end_unpaid: expire).";
+    assert_eq!(because(&told), [sentence]);
+    assert!(told.sources[0].never_paid);
+    let keeps = policy(|p| p.on_end_unpaid = OnEndUnpaid::Freeze);
+    let told = told_of(&events, keeps, 20 * DAY);
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00Z; nobody ever paid \
+                    for it, and what it had stays: A until 1970-01-15T00:00:00Z (on_end_unpaid: \
+                    freeze).";
+    assert_eq!(because(&told), [sentence]);
+
+    let mut trial = sub("paused");
+    trial.0.state.pause_reason = Some("trial_end_without_payment_method".to_owned());
+    let told = told_of(&[trial.at(DAY)], rig::policy(), 2 * DAY);
+    let sentence = "Subscription sub_1 (paused) has been paused since 1970-01-02T00:00:00Z, when \
+                    its trial ended without a payment method: it gives nothing until it is resumed.";
+    assert_eq!(because(&told), [sentence]);
+    let unpaid = sub("paused").pause_reason("final_payment_failure");
+    let told = told_of(&[unpaid.at(DAY)], rig::policy(), 2 * DAY);
+    let sentence = "Subscription sub_1 (paused) has been failing since 1970-01-02T00:00:00Z, has no \
+                    grace, for nobody paid and the provider has paused it, and ends on \
+                    1970-01-16T00:00:00Z unless it recovers (end_after: 14d).";
+    assert_eq!(because(&told), [sentence]);
+}
+
+#[test]
+fn what_counts_nowhere_is_told_with_the_reason() {
+    let told = told_of(&[sub("past_due").price("F").at(10)], rig::policy(), NOW);
+    assert_eq!(told.status, "active");
+    assert_eq!(
+        told.summary[0],
+        "The customer is active: nothing that was bought counts, and nothing holds it."
+    );
+    assert_eq!(told.sources[0].uncounted, Some(Uncounted::Foreign));
+    let foreign = "It does not count: nothing here is bought by its prices.";
+    assert!(told.sources[0].because.ends_with(foreign));
+    let told = told_of(&[sub("active").price("X").at(10)], rig::policy(), NOW);
+    assert_eq!(told.sources[0].uncounted, Some(Uncounted::UnmappedPrice));
+    let sentence = "Subscription sub_1 (active) is good. It does not count until there is a plan \
+                    for X.";
+    assert_eq!(because(&told), [sentence]);
+}
+
+#[test]
+fn failures_and_silence_are_told_with_what_the_policy_does() {
+    let freezes = policy(|p| p.on_payment_failed = OnPaymentFailed::Freeze);
+    let events = [
+        sub("active").created().latest("in_1").at(0),
+        invoice("in_1").line("A", 100, 0, 365 * DAY).paid(0),
+        sub("past_due").latest("in_2").at(100 * DAY),
+    ];
+    let told = told_of(&events, freezes, 101 * DAY);
+    assert_eq!(told.status, "frozen");
+    let sentence = "Subscription sub_1 (past_due) has been failing since 1970-04-11T00:00:00Z, has \
+                    no grace left (suspend_after: 0d), keeps what was paid for: A until \
+                    1970-04-11T00:00:00Z (on_payment_failed: freeze), and ends on \
+                    1970-04-25T00:00:00Z unless it recovers (end_after: 14d).";
+    assert_eq!(because(&told), [sentence]);
+
+    let silent = [sub("active").period_end(30 * DAY).at(0)];
+    let told = told_of(&silent, rig::policy(), 10 * DAY);
+    assert_eq!(told.next[0].overdue, ["sub_1"]);
+    let foretold = "On 1970-02-03T00:00:00Z sub_1 will be overdue if nothing has been heard of it \
+                    by then, and the customer stays active.";
+    assert_eq!(told.summary.last().unwrap(), foretold);
+    let told = told_of(&silent, rig::policy(), 40 * DAY);
+    let sentence = "Subscription sub_1 (active) is good; its period ended on 1970-01-31T00:00:00Z, \
+                    and nothing has been heard of it since (overdue).";
+    assert_eq!(because(&told), [sentence]);
+    let suspends = policy(|p| p.on_silence = OnSilence::Suspend);
+    let told = told_of(&silent, suspends, 40 * DAY);
+    let sentence = "Subscription sub_1 (active) gives nothing: its period ended on \
+                    1970-01-31T00:00:00Z, and nothing has been heard of it since (silence_after: \
+                    3d, on_silence: suspend).";
+    assert_eq!(because(&told), [sentence]);
+    let best = "no source of access counts as good, and the best is overdue.";
+    assert!(told.summary[0].contains(best), "{}", told.summary[0]);
+}
+
+#[test]
+fn purchases_are_told() {
+    let bought = |price| {
+        pay(&stripe("in_9"), &stripe("cus_1"))
+            .once(price, 300)
+            .paid(DAY)
+    };
+    let told = told_of(&[bought("P")], rig::policy(), 2 * DAY);
+    assert_eq!(
+        told.summary[..2],
+        [
+            "The customer is active, because purchase in_9 counts as good.",
+            "Purchase in_9 (P) was paid on 1970-01-02T00:00:00Z and is for ever.",
+        ]
+    );
+    let source = &told.sources[0];
+    assert_eq!((source.kind, source.gives.len()), (SourceKind::Purchase, 1));
+    assert_eq!(source.gives[0].until, None);
+    let told = told_of(&[bought("U")], rig::policy(), 2 * DAY);
+    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00Z and is good, with new \
+                    versions until 1971-01-02T00:00:00Z.";
+    assert_eq!(because(&told), [sentence]);
+    assert_eq!(told.next[0].sources, ["in_9"]);
+    let told = told_of(&[bought("U")], rig::policy(), 400 * DAY);
+    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00Z; its new versions ended on \
+                    1971-01-02T00:00:00Z, and what was released until then stays.";
+    assert_eq!(because(&told), [sentence]);
+    assert_eq!(told.status, "frozen");
+    let events = [
+        bought("P"),
+        pair("ch_9", "in_9", DAY),
+        counted("ch_9", 300, 2 * DAY),
+    ];
+    let told = told_of(&events, rig::policy(), 3 * DAY);
+    let sentence = "Purchase in_9 (P) was paid on 1970-01-02T00:00:00Z, was refunded in full on \
+                    1970-01-03T00:00:00Z and leaves nothing.";
+    assert_eq!(because(&told), [sentence]);
+    assert_eq!(told.sources[0].reason, Some("full_refund"));
+}
+
+#[test]
+fn a_dispute_is_told_of_its_source_alone() {
+    let lost = disputed(
+        &stripe("dp_1"),
+        DisputeStage::Lost,
+        &[stripe("ch_1")],
+        20 * DAY,
+    );
+    let mut events = vec![
+        sub("active").created().at(0),
+        invoice("in_1").line("A", 100, 0, 30 * DAY).paid(0),
+        pair("ch_1", "in_1", 0),
+        lost,
+        sub_of(&stripe("sub_2"), &stripe("cus_1"), "active").at(DAY),
+    ];
+    let told = told_of(&events, rig::policy(), 25 * DAY);
+    assert_eq!(told.status, "active");
+    let [held, free] = told.sources.as_slice() else {
+        panic!("{:#?}", told.sources)
+    };
+    assert_eq!(held.verdict, Some(Verdict::Held));
+    assert_eq!(
+        (held.reason, held.since),
+        (Some("dispute_lost"), Some(at(20 * DAY)))
+    );
+    assert_eq!(held.held_by, ["dp_1"]);
+    assert_eq!(held.gives, []);
+    assert_eq!((free.verdict, free.held_by.len()), (Some(Verdict::Good), 0));
+    assert_eq!(told.subscriptions[0].verdict, Some(Verdict::Held));
+    events.pop();
+    let told = told_of(&events, rig::policy(), 25 * DAY);
+    let hold = &told.holds[0];
+    assert_eq!(
+        (&hold.subject, &hold.sources),
+        (&Some("dp_1".to_owned()), &vec!["sub_1".to_owned()])
+    );
+    events.push(
+        invoice("in_2")
+            .line("A", 100, 30 * DAY, 60 * DAY)
+            .paid(30 * DAY),
+    );
+    let told = told_of(&events, rig::policy(), 31 * DAY);
+    assert_eq!(told.paid_though_held, ["dp_1"]);
+    let sentence = "Nothing is held because of dp_1: the subscription was paid again later \
+                    (paid_though_held).";
+    assert!(
+        told.summary.contains(&sentence.to_owned()),
+        "{:#?}",
+        told.summary
+    );
+}
+
+#[test]
+fn grants_by_hand_are_told() {
+    let grant = |name: &str, billing, expires_at| HandGrant {
+        grant: PackageGrant {
+            package: format!("acme/{name}"),
+            constraint: "*".to_owned(),
+        },
+        billing,
+        expires_at,
+    };
+    let told = |grants: Vec<HandGrant>, events: &[Occurrence]| {
+        let mut desk = Desk::with(&[contact("cus_1", X, 1)]);
+        let id = desk.id("cus_1");
+        desk.working_set.hand_grants.insert(id, grants);
+        for event in events {
+            desk.post(event);
+        }
+        explained(&desk, "cus_1")
+    };
+    let follows = || grant("follows", GrantBilling::Follow, None);
+    let ignores = |expires_at| grant("ignores", GrantBilling::Ignore, expires_at);
+    let explanation = told(
+        vec![follows(), ignores(Some(at(900)))],
+        &[sub("past_due").at(10)],
+    );
+    assert_eq!(explanation.status, "active");
+    assert_eq!(
+        because(&explanation)[1..],
+        [
+            "The grant of acme/follows by hand follows billing.",
+            "The grant of acme/ignores by hand counts whatever billing says (billing: ignore), and \
+             runs out on 1970-01-01T00:15:00Z.",
+        ]
+    );
+    let headline = "The customer is active, because the grant of acme/ignores counts as good.";
+    assert_eq!(explanation.summary[0], headline);
+    assert_eq!(explanation.next[0].sources, ["acme/ignores"]);
+    assert_eq!(explanation.next[0].status, "suspended");
+    let gives: Vec<_> = explanation
+        .sources
+        .iter()
+        .map(|it| it.gives.len())
+        .collect();
+    assert_eq!(gives, [0, 1, 1]);
+
+    let never = [
+        sub("trialing").created().at(10),
+        invoice("in_1").paid_with(0, 0, 10),
+        sub("canceled").at(20),
+    ];
+    let explanation = told(vec![follows(), ignores(Some(at(30)))], &never);
+    assert_eq!(explanation.status, "active");
+    assert_eq!(explanation.sources[0].uncounted, Some(Uncounted::NeverPaid));
+    let beside = "It does not count: nobody ever paid for it, and the customer has packages that \
+                  were granted by hand.";
+    assert!(explanation.sources[0].because.ends_with(beside));
+    assert_eq!(
+        explanation.sources[1].uncounted,
+        Some(Uncounted::FollowsBilling)
+    );
+    assert_eq!(explanation.sources[2].uncounted, Some(Uncounted::RanOut));
+    let ran_out = "The grant of acme/ignores by hand ran out on 1970-01-01T00:00:30Z.";
+    assert_eq!(explanation.sources[2].because, ran_out);
+    let frozen = told(vec![follows()], &[sub("canceled").at(20)]);
+    let reaches = "The grant of acme/follows by hand follows billing: it reaches to \
+                   1970-01-01T00:00:20Z.";
+    assert_eq!(because(&frozen)[1], reaches);
 }
