@@ -101,6 +101,8 @@ pub enum ApiError {
         /// The cause, for the log; `None` if it has been logged.
         cause: Option<Cause>,
     },
+    /// 503: the bodies under way fill the memory that is set aside for them.
+    TooManyBodies,
     /// 503: a service that we need is away. The same request may succeed later.
     Unavailable {
         /// The cause, for the log; `None` if it has been logged.
@@ -170,7 +172,7 @@ impl ApiError {
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBodies | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -189,6 +191,7 @@ impl ApiError {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooManyFailures { .. } => "too_many_failures",
             Self::Internal { .. } => "internal",
+            Self::TooManyBodies => "too_many_bodies",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -210,6 +213,7 @@ impl ApiError {
             Self::UnsupportedMediaType => "the body must be of type application/json".into(),
             Self::TooManyFailures { .. } => "too many failures from this address".into(),
             Self::Internal { .. } => "something went wrong here; the log knows what".into(),
+            Self::TooManyBodies => "too many requests are being read; try again later".into(),
             Self::Unavailable { .. } => "something that is needed is away; try again later".into(),
         }
     }
@@ -228,7 +232,8 @@ impl ApiError {
             | Self::PayloadTooLarge { .. }
             | Self::UnsupportedMediaType
             | Self::Invalid { .. }
-            | Self::TooManyFailures { .. } => None,
+            | Self::TooManyFailures { .. }
+            | Self::TooManyBodies => None,
         }
     }
 
@@ -245,7 +250,7 @@ impl ApiError {
             Self::TooManyFailures { retry_after } => {
                 headers.insert(RETRY_AFTER, whole_seconds(*retry_after));
             }
-            Self::Unavailable { .. } => {
+            Self::TooManyBodies | Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, whole_seconds(UNAVAILABLE_RETRY));
             }
             Self::BadRequest { .. }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::body_budget::BodyBudget;
 use super::endpoints::Endpoints;
 use super::limits::Limits;
 use super::throttle::Throttle;
@@ -75,18 +76,29 @@ pub struct Parts {
 
 /// [`Parts`], shared by all requests. Cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Parts>);
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    bodies: BodyBudget,
+}
 
 impl AppState {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let bodies = BodyBudget::new(&parts.settings.limits);
+        Self(Arc::new(Shared { parts, bodies }))
+    }
+
+    /// Returns the budget for the bodies of webhooks.
+    pub(super) fn bodies(&self) -> &BodyBudget {
+        &self.0.bodies
     }
 }
 
 impl Deref for AppState {
     type Target = Parts;
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }

@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod ingest;
 pub mod licenses;
 pub mod order;
+pub(crate) mod outcome_line;
 pub mod packages;
 pub mod plans;
 pub mod policy;

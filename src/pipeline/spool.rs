@@ -4,7 +4,7 @@
 //! The built-in queue does not need it: it is the store itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tracing::{info, warn};
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
+use crate::outage::Outage;
 use crate::queue::message::Headers;
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::{NewMessage, Store, StoreError, Tx};
@@ -24,9 +25,15 @@ pub struct Spooling {
     publisher: Arc<dyn Publisher>,
     store: Store,
     clock: Arc<dyn Clock>,
-    /// True if the last message was spooled. Only a change is logged.
-    away: AtomicBool,
+    outage: Outage,
 }
+
+/// The time without a refusal after which the queue counts as back: one that is full refuses some
+/// messages and takes others.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The only part of a publisher that can fail.
+const PUBLISH: &str = "publish";
 
 impl Spooling {
     /// Publishes to `publisher`, and to the store if that fails.
@@ -35,7 +42,7 @@ impl Spooling {
             publisher,
             store,
             clock,
-            away: AtomicBool::new(false),
+            outage: Outage::with_quiet_time(QUIET),
         }
     }
 
@@ -51,18 +58,23 @@ impl Publisher for Spooling {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         // The queue takes ownership; cloning costs less than asking the store first.
         let Err(refused) = self.publisher.publish(message.clone()).await else {
-            if self.away.swap(false, Ordering::Relaxed) {
-                info!("the queue accepts messages again");
+            if let Some(ended) = self.outage.succeed(PUBLISH) {
+                info!(
+                    outage_ms = ended.millis,
+                    messages = ended.held,
+                    "the queue accepts messages again; these were spooled meanwhile"
+                );
             }
             return Ok(());
         };
-        if !self.away.swap(true, Ordering::Relaxed) {
+        let spooled = self.spool(&message).await;
+        if self.outage.fail(PUBLISH, usize::from(spooled.is_ok())) {
             warn!(
                 error = chain(&refused),
                 "the queue does not accept messages; spooling them in the store until it does"
             );
         }
-        self.spool(&message).await.map_err(|error| {
+        spooled.map_err(|error| {
             warn!(error = chain(&error), "spooling a message failed");
             refused
         })

@@ -12,6 +12,7 @@
 //! channel of a consumer that leaves one unsettled for half an hour.
 
 mod attempts;
+mod outages;
 mod pause;
 mod stop;
 
@@ -24,9 +25,11 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
+use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Publisher, Settlement};
 use crate::store::{Store, StoreError};
+use outages::Outages;
 use pause::Pause;
 use stop::Stop;
 
@@ -60,7 +63,16 @@ pub struct Worker {
     shutdown: CancellationToken,
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
+    outages: Arc<Outages>,
 }
+
+/// The names of the loops in the log.
+const EVENTS: &str = "events";
+const DEAD_LETTERS: &str = "dead letters";
+const RELAY: &str = "relay";
+const REPLAYS: &str = "replays";
+const UPKEEP: &str = "upkeep";
+const TIMERS: &str = "timers";
 
 impl Worker {
     /// Creates a worker that ends when `shutdown` is cancelled.
@@ -71,6 +83,7 @@ impl Worker {
             shutdown,
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
+            outages: Arc::default(),
         }
     }
 
@@ -115,7 +128,7 @@ impl Worker {
     }
 
     async fn run_events(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer).await {
+        while let Some(deliveries) = self.next_batch(&mut consumer, EVENTS).await {
             match self.process_batch(&deliveries).await {
                 Ok(settlements) => {
                     let settled = deliveries.into_iter().zip(settlements).collect();
@@ -131,7 +144,7 @@ impl Worker {
     }
 
     async fn run_dead_letters(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer).await {
+        while let Some(deliveries) = self.next_batch(&mut consumer, DEAD_LETTERS).await {
             let mut stopped = None;
             for delivery in &deliveries {
                 if let Err(stop) = self.record_dead_letter(delivery).await {
@@ -155,22 +168,24 @@ impl Worker {
     }
 
     async fn run_relay(self, publisher: Arc<dyn Publisher>) {
+        // One line for a whole spool, however many rounds it takes.
+        let mut relayed_in_all = 0;
         loop {
             let more = match relay::relay(&self.store, &*publisher, self.clock.now()).await {
                 Ok(relayed) => {
-                    if relayed.count > 0 {
-                        info!(messages = relayed.count, "spooled messages published");
-                    }
+                    self.outages.store_answered(RELAY);
+                    relayed_in_all += relayed.count;
                     relayed.more
                 }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "relaying the spool failed; trying again"
-                    );
+                    self.store_failed(RELAY, &error, "relaying the spool failed; trying again");
                     false
                 }
             };
+            if !more && relayed_in_all > 0 {
+                info!(messages = relayed_in_all, "spooled messages published");
+                relayed_in_all = 0;
+            }
             let delay = if more { Duration::ZERO } else { RELAY_INTERVAL };
             if self.shut_down_within(delay).await {
                 return;
@@ -184,8 +199,19 @@ impl Worker {
             let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
             let delay = match carried {
                 Ok(more) => {
+                    self.outages.store_answered(REPLAYS);
+                    self.outages.queue_answered(REPLAYS);
                     pause = Pause::new();
                     if more { REPLAY_PAUSE } else { REPLAY_INTERVAL }
+                }
+                Err(ReplayError::Store(error)) => {
+                    let failed = "a bulk replay could not continue; trying again";
+                    self.store_failed(REPLAYS, &error, failed);
+                    pause.next()
+                }
+                Err(ReplayError::Queue(error)) => {
+                    self.outages.queue_failed(REPLAYS, &error);
+                    pause.next()
                 }
                 Err(error) => {
                     warn!(
@@ -203,6 +229,7 @@ impl Worker {
 
     /// Removes expired idempotency keys.
     async fn run_upkeep(self) {
+        let mut pause = Pause::new();
         loop {
             let purged = async {
                 let mut tx = self.store.begin().await?;
@@ -210,13 +237,19 @@ impl Worker {
                 tx.commit().await
             };
             let purged: Result<(), StoreError> = purged.await;
-            if let Err(error) = purged {
-                warn!(
-                    error = chain(&error),
-                    "removing old idempotency keys failed; trying again"
-                );
-            }
-            if self.shut_down_within(UPKEEP_INTERVAL).await {
+            let delay = match purged {
+                Ok(()) => {
+                    self.outages.store_answered(UPKEEP);
+                    pause = Pause::new();
+                    UPKEEP_INTERVAL
+                }
+                Err(error) => {
+                    let failed = "removing old idempotency keys failed; trying again";
+                    self.store_failed(UPKEEP, &error, failed);
+                    pause.next()
+                }
+            };
+            if self.shut_down_within(delay).await {
                 return;
             }
         }
@@ -227,14 +260,12 @@ impl Worker {
         loop {
             let delay = match self.act_on_time().await {
                 Ok(more) => {
+                    self.outages.store_answered(TIMERS);
                     pause = Pause::new();
                     if more { Duration::ZERO } else { TIMER_INTERVAL }
                 }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "acting on due times failed; trying again"
-                    );
+                    self.store_failed(TIMERS, &error, "acting on due times failed; trying again");
                     pause.next()
                 }
             };
@@ -256,7 +287,11 @@ impl Worker {
     }
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.
-    async fn next_batch(&self, consumer: &mut impl Consumer) -> Option<Vec<Delivery>> {
+    async fn next_batch(
+        &self,
+        consumer: &mut impl Consumer,
+        part: &'static str,
+    ) -> Option<Vec<Delivery>> {
         let mut pause = Pause::new();
         loop {
             let next = tokio::select! {
@@ -264,12 +299,12 @@ impl Worker {
                 next = consumer.next_batch(BATCH) => next,
             };
             match next {
-                Ok(deliveries) => return Some(deliveries),
+                Ok(deliveries) => {
+                    self.outages.queue_answered(part);
+                    return Some(deliveries);
+                }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "the queue did not answer; trying again"
-                    );
+                    self.outages.queue_failed(part, &error);
                     if self.shut_down_within(pause.next()).await {
                         return None;
                     }
@@ -298,9 +333,9 @@ impl Worker {
             // The consumer is dropped, and its unsettled messages with it.
             Stop::Shutdown => false,
             Stop::StoreAway => {
-                warn!(
+                info!(
                     messages = deliveries.len(),
-                    "the store is away; nothing is taken from the queue until it answers"
+                    "gave messages back to the queue; none are taken until the store answers"
                 );
                 consumer.give_back(deliveries).await;
                 let mut pause = Pause::new();
@@ -309,9 +344,17 @@ impl Worker {
                         return false;
                     }
                 }
-                info!("the store answers again");
                 true
             }
+        }
+    }
+
+    /// Notes that a loop's work failed. What does not pass by itself has a line each time.
+    fn store_failed(&self, part: &'static str, error: &StoreError, failed: &'static str) {
+        if error.is_passing() {
+            self.outages.store_failed(part, error, 0);
+        } else {
+            warn!(part, error = chain(error), "{failed}");
         }
     }
 

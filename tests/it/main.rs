@@ -8,6 +8,7 @@
 
 mod admin_api;
 mod architecture;
+mod bounds;
 mod cli;
 mod concurrency;
 mod config;
@@ -25,6 +26,7 @@ mod flow;
 mod habits;
 mod invented_provider;
 mod life_cycles;
+mod logs;
 mod openapi;
 mod outcomes;
 mod payload;

@@ -1,14 +1,13 @@
 //! Explaining a customer's status, in one call.
 
-use std::collections::BTreeMap;
+mod view;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+<<<<<<< HEAD
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::explain::{AccountCause, CourtesyCause, HoldCause, Step};
 use crate::domain::customer::row::{Customer, Hold};
@@ -20,6 +19,13 @@ use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::explain::{Explained, explain};
 use crate::store::EventRecord;
+=======
+use crate::http::api::customer_id;
+use crate::http::api::flag::flags;
+use crate::http::{Admin, ApiError, AppState, ValidPath, openapi};
+use crate::pipeline::explain::explain;
+use view::{ExplanationView, of_deleted, of_living};
+>>>>>>> money
 
 mod source;
 mod subscription;
@@ -36,6 +42,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     )
 }
 
+<<<<<<< HEAD
 /// An explanation of a customer's status.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Explanation)]
@@ -168,6 +175,8 @@ struct StepView {
     overdue: Vec<String>,
 }
 
+=======
+>>>>>>> money
 /// Explains a customer's status.
 ///
 /// In sentences and as data: every hold with its cause, its events and who set it; how each
@@ -194,6 +203,7 @@ async fn show(
     };
     Ok(Json(view))
 }
+<<<<<<< HEAD
 
 fn of_living(customer: Customer, explained: Explained, flags: Vec<FlagView>) -> ExplanationView {
     let Explained {
@@ -333,3 +343,5 @@ impl From<Step> for StepView {
         }
     }
 }
+=======
+>>>>>>> money

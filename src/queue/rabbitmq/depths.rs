@@ -28,6 +28,10 @@ async fn count(connection: &Connection, names: &Names) -> Result<Depths, BrokerE
         retry.push((delay, topology::depth(&channel, names.retry(delay)).await?));
     }
     let failed = topology::depth(&channel, names.lane(Lane::Failed)).await?;
+    // Dropped open, it would be closed while the connection closes too: an error to the client
+    // library.
+    let closed = channel.close(200, "done".into()).await;
+    closed.map_err(BrokerError::amqp("closing the channel"))?;
     Ok(Depths {
         work,
         retry,

@@ -23,11 +23,12 @@ use futures::{FutureExt, StreamExt};
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::connection::{Broker, BrokerError, Link, close};
 use super::outgoing::Outgoing;
 use crate::causes::chain;
+use crate::outage::Outage;
 
 /// The time after which a publish counts as failed. A quorum queue confirms in milliseconds, while
 /// a broker short of memory stops reading without notice. The rest of the time that the sender
@@ -76,6 +77,7 @@ impl PublishHandle {
             inbox,
             state,
             delay: RECONNECT_DELAYS.0,
+            outage: Outage::default(),
         };
         tokio::spawn(task.run(first));
         Self {
@@ -117,7 +119,11 @@ struct PublishTask {
     inbox: mpsc::Receiver<Request>,
     state: watch::Sender<State>,
     delay: Duration,
+    outage: Outage,
 }
+
+/// The only part of a publisher that can fail.
+const CONNECT: &str = "connect";
 
 /// The last [`PublishHandle`] was dropped.
 struct Closed;
@@ -134,14 +140,19 @@ impl PublishTask {
                         close(&link.connection).await;
                         return;
                     };
+                    self.outage.fail(CONNECT, 0);
                     warn!(
                         error = chain(&error),
                         "the connection to the broker was lost"
                     );
                     error
                 }
-                Err(error) => {
+                Err(error) if self.outage.fail(CONNECT, 0) => {
                     warn!(error = chain(&error), "the broker is away; trying again");
+                    error
+                }
+                Err(error) => {
+                    debug!(error = chain(&error), "the broker is still away");
                     error
                 }
             };
@@ -152,8 +163,10 @@ impl PublishTask {
                 return;
             }
             next = Link::open(&self.broker).await;
-            if next.is_ok() {
-                info!("connected to the broker again");
+            if next.is_ok()
+                && let Some(ended) = self.outage.succeed(CONNECT)
+            {
+                info!(outage_ms = ended.millis, "connected to the broker again");
             }
         }
     }

@@ -161,6 +161,7 @@ pub(crate) fn small_limits() -> Limits {
         connections: 100,
         connections_of_one: 100,
         drain_time: Duration::from_millis(400),
+        ..Limits::default()
     }
 }
 
@@ -358,6 +359,11 @@ pub(crate) fn paddle_event(id: &str) -> Vec<u8> {
         "data": {"id": "ctm_1", "email": PERSONAL},
     });
     event.to_string().into_bytes()
+}
+
+/// A header in the form of Stripe's, with which nothing was signed.
+pub(crate) fn forged() -> String {
+    format!("t={NOW},v1={}", "ab".repeat(32))
 }
 
 pub(crate) fn request(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
