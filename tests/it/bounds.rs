@@ -123,7 +123,12 @@ fn flags_of_one_kind_and_subject_are_one() {
     let account = rig::stripe("cus_1");
     let dispute = |of: &str, seconds| {
         let dispute = connected(of, Kind::Dispute, "dp_1");
-        disputed(&dispute, DisputeStage::Open, std::slice::from_ref(&account), seconds)
+        disputed(
+            &dispute,
+            DisputeStage::Open,
+            std::slice::from_ref(&account),
+            seconds,
+        )
     };
     let end = end_of(&[
         rig::sub("active").at(5),

@@ -8,8 +8,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::policy::PolicyBody;
 use crate::domain::policy::{
-    OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
-    OnPaymentFailed, Policy,
+    EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
+    OnPause, OnPaymentFailed, OnSilence, Policy,
 };
 use crate::http::openapi::words::one_of;
 
@@ -17,7 +17,7 @@ fn told(about: &str, schema: Object) -> ObjectBuilder {
     ObjectBuilder::from(schema).description(Some(about))
 }
 
-fn fields() -> [(&'static str, ObjectBuilder); 10] {
+fn fields() -> [(&'static str, ObjectBuilder); 15] {
     let span = || {
         let text = ObjectBuilder::new().schema_type(Type::String);
         text.pattern(Some("^[0-9]+[smhd]$"))
@@ -29,7 +29,8 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_payment_failed",
             told(
-                "The effect when no subscription is good and one is failing.",
+                "The effect of a failing subscription after its grace: no access, what was paid for, \
+                 or none.",
                 one_of(OnPaymentFailed::WORDS),
             ),
         ),
@@ -47,14 +48,35 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_end",
             told(
-                "The effect when every subscription has ended.",
+                "The effect of an end: what was paid for stays, or nothing does.",
                 one_of(OnEnd::WORDS),
+            ),
+        ),
+        (
+            "on_end_unpaid",
+            told(
+                "The effect of the end of a subscription that nobody ever paid for.",
+                one_of(OnEndUnpaid::WORDS),
+            ),
+        ),
+        (
+            "early_end",
+            told(
+                "The effect of an end in the middle of a paid period.",
+                one_of(EarlyEnd::WORDS),
+            ),
+        ),
+        (
+            "freeze_after",
+            told(
+                "The paid time that must have run before anything stays after an end.",
+                span(),
             ),
         ),
         (
             "on_pause",
             told(
-                "The effect when the best subscription is paused.",
+                "The effect of a paused subscription.",
                 one_of(OnPause::WORDS),
             ),
         ),
@@ -68,20 +90,37 @@ fn fields() -> [(&'static str, ObjectBuilder); 10] {
         (
             "on_dispute_opened",
             told(
-                "The effect of an open dispute, once money was taken back.",
+                "The effect of an open dispute, once money was taken back, on what it is about.",
                 one_of(OnDisputeOpened::WORDS),
             ),
         ),
         (
             "on_dispute_lost",
             told(
-                "The effect of a lost dispute.",
+                "The effect of a lost dispute on what it is about.",
                 one_of(OnDisputeLost::WORDS),
             ),
         ),
         (
             "on_full_refund",
-            told("The effect of a full refund.", one_of(OnFullRefund::WORDS)),
+            told(
+                "The effect of a full refund on a subscription.",
+                one_of(OnFullRefund::WORDS),
+            ),
+        ),
+        (
+            "on_silence",
+            told(
+                "The effect of a period that ended without any news.",
+                one_of(OnSilence::WORDS),
+            ),
+        ),
+        (
+            "silence_after",
+            told(
+                "How long after the end of a period the silence counts.",
+                span(),
+            ),
         ),
         (
             "match_by_email",

@@ -3,6 +3,7 @@
 use futures::future::join3;
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
+use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
@@ -11,7 +12,7 @@ use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::provider::STRIPE;
-use tollgate::store::{EventRecord, Store};
+use tollgate::store::{EventRecord, PlanSource, Store, StoredPlan};
 
 use crate::convergence::end_of;
 use crate::convergence::rig::{NOW, at, invoice, policy, sub};
@@ -129,6 +130,23 @@ fn did(event: &EventRecord, operation: &str) -> bool {
 async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
     let bench = TestStore::new(Engine::Postgres, now()).await;
     let (one, other) = (bench.store.clone(), bench.place.open().await);
+    let grant = PackageGrant {
+        package: "acme/tool".to_owned(),
+        constraint: "*".to_owned(),
+    };
+    let plan = StoredPlan {
+        provider: STRIPE.name,
+        price_id: "price_basic".to_owned(),
+        packages: vec![grant],
+        counts: false,
+        updates: None,
+        source: PlanSource::Api,
+        updated_at: now(),
+    };
+    let app = AppSlug::default_app();
+    let mut tx = one.begin_in(&app).await.unwrap();
+    tx.plan_put(&app, &[plan]).await.unwrap();
+    tx.commit().await.unwrap();
     for round in 0..10 {
         let event = |days, status| {
             let object =

@@ -246,7 +246,6 @@ pub(super) fn since(at: Option<Timestamp>) -> String {
     at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
-<<<<<<< HEAD
 /// Joins names as `a`, `a and b`, or `a, b and c`; of many only the first.
 pub(super) fn list(names: impl Iterator<Item = String>) -> String {
     let mut names: Vec<String> = names.collect();
@@ -256,18 +255,6 @@ pub(super) fn list(names: impl Iterator<Item = String>) -> String {
         names.push(format!("{left} more"));
     }
     match names.split_last() {
-=======
-/// Joins ids as `a`, `a and b`, or `a, b and c`.
-fn list<'a>(ids: impl Iterator<Item = &'a str>) -> String {
-    let mut ids: Vec<&str> = ids.collect();
-    let left = ids.len().saturating_sub(MOST_TOLD);
-    let more = format!("{left} more");
-    if left > 0 {
-        ids.truncate(MOST_TOLD);
-        ids.push(&more);
-    }
-    match ids.split_last() {
->>>>>>> money
         None => "nothing".to_owned(),
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
