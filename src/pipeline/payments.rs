@@ -2,9 +2,10 @@
 
 use super::customers::{FindError, shown};
 use crate::domain::apply::lookup_keys::LookupKeys;
+use crate::domain::apply::payments::Payments;
 use crate::domain::billing::fact::Line;
 use crate::domain::billing::history::PaymentHistory;
-use crate::domain::billing::payment::{Payment, Payments};
+use crate::domain::billing::payment::Payment;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -46,7 +47,11 @@ impl From<&Payment<'_>> for ListedPayment {
             is_lost: payment.is_lost(),
             counts: payment.counts(false),
             refunds: payment.refunds.iter().map(|it| it.key.id.clone()).collect(),
-            disputes: payment.disputes.iter().map(|it| it.key.id.clone()).collect(),
+            disputes: payment
+                .disputes
+                .iter()
+                .map(|it| it.key.id.clone())
+                .collect(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Applying events and acts to a working set.
 
+mod assess;
 pub mod change;
 pub mod event;
 mod join;
 pub mod lookup_keys;
+pub mod payments;
 mod rederive;
 pub mod working_set;

@@ -10,18 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans};
-use crate::domain::billing::assessment::{Assessment, SubscriptionView, Terms, assessment};
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
-use crate::domain::billing::payment::{Payment as PaymentState, Payments};
 use crate::domain::billing::trace::PaymentLinks;
 use crate::domain::customer::flag::{FlagHolder, KeptFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::policy::Policy;
-use crate::domain::time::Timestamp;
 
 /// Everything of one app that a batch can touch.
 #[derive(Clone, Debug, Default)]
@@ -165,47 +162,6 @@ impl WorkingSet {
             plans,
             ..Self::default()
         }
-    }
-
-    /// Assesses a subscription; `None` if it is not in this working set.
-    pub fn assessment(&self, subscription: &ObjectKey, now: Timestamp) -> Option<Assessment> {
-        self.assess(subscription, now, |assessment, _| assessment)
-    }
-
-    /// Returns a subscription as it is shown; `None` if it is not in this working set.
-    pub fn subscription_view(
-        &self,
-        subscription: &ObjectKey,
-        now: Timestamp,
-    ) -> Option<SubscriptionView> {
-        let account = self.subscriptions.get(subscription)?.account.as_ref();
-        self.assess(subscription, now, |assessment, payments| {
-            SubscriptionView::new(&assessment, account, payments)
-        })
-    }
-
-    fn assess<T>(
-        &self,
-        key: &ObjectKey,
-        now: Timestamp,
-        then: impl FnOnce(Assessment, &[&PaymentState<'_>]) -> T,
-    ) -> Option<T> {
-        let subscription = self.subscriptions.get(key)?;
-        let account = subscription
-            .account
-            .as_ref()
-            .and_then(|key| self.accounts.get(key));
-        let removed_at = account.and_then(|account| account.history.removed_at);
-        let payments = Payments::of(self, &subscription.account.iter().collect());
-        let payments: Vec<&PaymentState<'_>> = payments.of_subscription(key).collect();
-        let terms = Terms {
-            policy: &self.policy,
-            plans: &self.plans,
-            now,
-        };
-        let history = &subscription.history;
-        let assessed = assessment(key, history, &payments, removed_at, terms, false);
-        Some(then(assessed, &payments))
     }
 
     /// Returns the row that is shown for an account and receives its events; `None` for an account

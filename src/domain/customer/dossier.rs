@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::holds::{self, Actions};
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans, Price};
+use crate::domain::apply::payments::Payments;
 use crate::domain::apply::working_set::{Account, Subscription, WorkingSet};
 use crate::domain::billing::assessment::{Assessment, Gift, Standing, Terms, Verdict, assessment};
-use crate::domain::billing::payment::{Payment, Payments};
+use crate::domain::billing::payment::Payment;
 use crate::domain::customer::row::{
     AdminHold, Courtesy, Customer, Derived, Hold, PackageVersion, Status,
 };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::apply::payments::Payments;
 use crate::domain::billing::fact::DisputeStage;
-use crate::domain::billing::payment::{Payment, Payments};
+use crate::domain::billing::payment::Payment;
 use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::customer::row::Hold;
@@ -128,7 +129,7 @@ fn act_on_refund(
         return;
     };
     let all_waived =
-        is_waived(&payment.key) || payment.refunds.iter().all(|refund| is_waived(&refund.key));
+        is_waived(&payment.key) || payment.refunds.iter().all(|refund| is_waived(refund.key));
     if policy.on_full_refund != OnFullRefund::Expire || all_waived {
         return;
     }

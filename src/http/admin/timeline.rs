@@ -19,7 +19,11 @@ use crate::pipeline::timeline::{self, TimelineEntry, TimelineFilter, TimelineKin
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(list));
-    openapi::resource("timeline", "What happened to customers, in one list.", routes)
+    openapi::resource(
+        "timeline",
+        "What happened to customers, in one list.",
+        routes,
+    )
 }
 
 fn kind() -> Object {
