@@ -117,11 +117,14 @@ impl Target {
     /// Defines what the prices buy, and a release of each package.
     async fn stock(&self) -> Result<(), SimulateError> {
         for provider in Provider::ALL {
-            for price in shop::prices(provider) {
-                let packages = price.packages.iter().map(
+            for price in shop::plans(provider) {
+                let packages = price.packages().iter().map(
                     |(package, constraint)| json!({ "package": package, "constraint": constraint }),
                 );
-                let body = json!({ "packages": packages.collect::<Vec<_>>() });
+                let mut body = json!({ "packages": packages.collect::<Vec<_>>() });
+                if let shop::Plan::Once(_, Some(days)) = price.plan {
+                    body["updates"] = json!(format!("{days}d"));
+                }
                 let path = format!("/api/v1/plans/{provider}/{}", price.id);
                 self.changed("PUT", &path, body).await?;
             }

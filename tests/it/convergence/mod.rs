@@ -440,7 +440,13 @@ fn refunds_one_second() {
 /// An approved adjustment that gives back a part of the transaction `txn_1`.
 fn part(adjustment: &str, amount: i64, second: i64) -> Occurrence {
     let tied = [paddle("txn_1"), paddle("ctm_1")];
-    refund(&paddle(adjustment), RefundStage::Succeeded, amount, &tied, second)
+    refund(
+        &paddle(adjustment),
+        RefundStage::Succeeded,
+        amount,
+        &tied,
+        second,
+    )
 }
 
 #[test]
@@ -531,11 +537,7 @@ fn dispute_and_refund_of_nobody() {
             vec![open.clone(), refund.clone(), known.clone()],
             vec![of_refund, of_dispute(20)],
         ),
-        (
-            "a count of nothing",
-            vec![counted("ch_1", 0, 25)],
-            vec![],
-        ),
+        ("a count of nothing", vec![counted("ch_1", 0, 25)], vec![]),
         ("a customer", vec![open, refund, linked, known], vec![]),
     ];
     for (description, events, mut expected) in cases {

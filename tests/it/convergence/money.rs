@@ -81,7 +81,10 @@ fn gives<'e>(end: &'e End, account: &str) -> Vec<(&'e str, Option<Timestamp>)> {
 fn assert_gives(end: &End, account: &str, status: Status, wanted: &[(&str, Option<i64>)]) {
     let shown = end.of(account);
     assert_eq!(shown.status, status, "{:?}", shown.reason);
-    let wanted: Vec<_> = wanted.iter().map(|(price, until)| (*price, until.map(at))).collect();
+    let wanted: Vec<_> = wanted
+        .iter()
+        .map(|(price, until)| (*price, until.map(at)))
+        .collect();
     assert_eq!(gives(end, account), wanted);
 }
 
@@ -92,7 +95,10 @@ fn assert_active(end: &End, prices: &[&str]) {
 
 fn assert_frozen(end: &End, wanted: &[(&str, i64)]) {
     let latest = wanted.iter().map(|(_, until)| *until).max().unwrap();
-    let wanted: Vec<_> = wanted.iter().map(|(price, until)| (*price, Some(*until))).collect();
+    let wanted: Vec<_> = wanted
+        .iter()
+        .map(|(price, until)| (*price, Some(*until)))
+        .collect();
     assert_gives(end, "cus_1", Status::Frozen { at: at(latest) }, &wanted);
     assert_eq!(end.of("cus_1").frozen_at, Some(at(latest)));
 }
@@ -105,11 +111,14 @@ fn assert_nothing(end: &End, status: Status) {
 
 #[test]
 fn manual_invoice_fails() {
-    let end = end_at(day(2), &[
-        sub("active").created().latest("in_1").at(10),
-        invoice("in_1").line("A", 100, 10, day(365)).paid(10),
-        invoice("in_2").reason("manual").failed(day(1)),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("active").created().latest("in_1").at(10),
+            invoice("in_1").line("A", 100, 10, day(365)).paid(10),
+            invoice("in_2").reason("manual").failed(day(1)),
+        ],
+    );
     assert_active(&end, &["A"]);
     assert_eq!(end.assessment("sub_1").standing, Standing::Good);
     assert_eq!(kinds(&end, "cus_1"), []);
@@ -117,30 +126,42 @@ fn manual_invoice_fails() {
 
 #[test]
 fn declined_upgrade() {
-    let end = end_at(day(2), &[
-        sub("active").latest("in_1").at(10),
-        invoice("in_2").reason("subscription_update").failed(20),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("active").latest("in_1").at(10),
+            invoice("in_2").reason("subscription_update").failed(20),
+        ],
+    );
     assert_active(&end, &["A"]);
 }
 
 #[test]
 fn older_invoice_fails_again() {
-    let end = end_at(day(2), &[
-        sub("active").latest("in_2").at(20),
-        invoice("in_2").reason("subscription_cycle").line("A", 100, 20, day(30)).paid(20),
-        invoice("in_1").reason("subscription_cycle").failed(30),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("active").latest("in_2").at(20),
+            invoice("in_2")
+                .reason("subscription_cycle")
+                .line("A", 100, 20, day(30))
+                .paid(20),
+            invoice("in_1").reason("subscription_cycle").failed(30),
+        ],
+    );
     assert_active(&end, &["A"]);
 }
 
 #[test]
 fn owed_invoice_heals() {
-    let end = end_at(day(2), &[
-        sub("active").latest("in_1").at(10),
-        sub("past_due").latest("in_2").at(20),
-        invoice("in_2").line("A", 100, 20, day(30)).paid(30),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("active").latest("in_1").at(10),
+            sub("past_due").latest("in_2").at(20),
+            invoice("in_2").line("A", 100, 20, day(30)).paid(30),
+        ],
+    );
     assert_active(&end, &["A"]);
     assert_eq!(end.assessment("sub_1").good_moment, Some(at(30)));
 }
@@ -164,35 +185,56 @@ fn other_invoice_heals_not() {
 
 #[test]
 fn old_cycle_heals_not() {
-    let end = end_at(day(401), &[
-        sub("past_due").at(day(400)),
-        invoice("in_1").reason("subscription_cycle").line("A", 100, day(35), day(400)).paid(day(35)),
-    ]);
+    let end = end_at(
+        day(401),
+        &[
+            sub("past_due").at(day(400)),
+            invoice("in_1")
+                .reason("subscription_cycle")
+                .line("A", 100, day(35), day(400))
+                .paid(day(35)),
+        ],
+    );
     assert_nothing(&end, Status::Suspended);
-    let end = end_at(day(402), &[
-        sub("past_due").at(day(400)),
-        invoice("in_2").reason("subscription_cycle").line("A", 100, day(400), day(800)).paid(day(401)),
-    ]);
+    let end = end_at(
+        day(402),
+        &[
+            sub("past_due").at(day(400)),
+            invoice("in_2")
+                .reason("subscription_cycle")
+                .line("A", 100, day(400), day(800))
+                .paid(day(401)),
+        ],
+    );
     assert_active(&end, &["A"]);
 }
 
 #[test]
 fn zero_latest_heals_not() {
-    let end = end_at(day(2), &[
-        sub("past_due").latest("in_2").at(20),
-        sub("past_due").latest("in_3").at(30),
-        invoice("in_3").reason("subscription_update").line("A", 0, 30, day(30)).paid(30),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("past_due").latest("in_2").at(20),
+            sub("past_due").latest("in_3").at(30),
+            invoice("in_3")
+                .reason("subscription_update")
+                .line("A", 0, 30, day(30))
+                .paid(30),
+        ],
+    );
     assert_nothing(&end, Status::Suspended);
 }
 
 #[test]
 fn debit_returned() {
-    let end = end_at(day(2), &[
-        sub("active").latest("in_2").at(10),
-        invoice("in_2").line("A", 100, 10, day(30)).paid(10),
-        sub("past_due").latest("in_2").at(20),
-    ]);
+    let end = end_at(
+        day(2),
+        &[
+            sub("active").latest("in_2").at(10),
+            invoice("in_2").line("A", 100, 10, day(30)).paid(10),
+            sub("past_due").latest("in_2").at(20),
+        ],
+    );
     assert_nothing(&end, Status::Suspended);
     assert_eq!(end.of("cus_1").failing_since, Some(at(20)));
 }
@@ -218,8 +260,16 @@ fn paddle_zero_payment() {
     let events = [of_paddle("past_due").at(10), free.paid_with(0, 0, 20)];
     assert_gives(&end_at(day(2), &events), "ctm_1", Status::Suspended, &[]);
     let renewal = transaction("txn_3").reason("subscription_recurring");
-    let events = [of_paddle("past_due").at(10), renewal.paid_with(100, 100, 20)];
-    assert_gives(&end_at(day(2), &events), "ctm_1", Status::Active, &[("A", None)]);
+    let events = [
+        of_paddle("past_due").at(10),
+        renewal.paid_with(100, 100, 20),
+    ];
+    assert_gives(
+        &end_at(day(2), &events),
+        "ctm_1",
+        Status::Active,
+        &[("A", None)],
+    );
 }
 
 // What an ended subscription leaves.
@@ -228,7 +278,9 @@ fn paddle_zero_payment() {
 fn trial_unpaid() {
     let events = [
         sub("trialing").created().at(10),
-        invoice("in_1").line("A", 0, 10, day(14)).paid_with(0, 0, 10),
+        invoice("in_1")
+            .line("A", 0, 10, day(14))
+            .paid_with(0, 0, 10),
         sub("canceled").at(day(14)),
     ];
     assert_nothing(&end_at(LATE, &events), Status::Expired);
@@ -241,100 +293,135 @@ fn trial_unpaid() {
 
 #[test]
 fn trial_unpaid_with_hand_grant() {
-    let end = end_with_grant(GrantBilling::Follow, LATE, &[
-        sub("trialing").created().at(10),
-        invoice("in_1").line("A", 0, 10, day(14)).paid_with(0, 0, 10),
-        sub("canceled").at(day(14)),
-    ]);
+    let end = end_with_grant(
+        GrantBilling::Follow,
+        LATE,
+        &[
+            sub("trialing").created().at(10),
+            invoice("in_1")
+                .line("A", 0, 10, day(14))
+                .paid_with(0, 0, 10),
+            sub("canceled").at(day(14)),
+        ],
+    );
     assert_nothing(&end, Status::Active);
 }
 
 #[test]
 fn first_debit_bounces() {
-    let end = end_at(LATE, &[
-        sub("active").created().latest("in_1").at(10),
-        invoice("in_1").line("A", 100, 10, day(30)).failed(day(3)),
-        sub("canceled").at(day(4)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().latest("in_1").at(10),
+            invoice("in_1").line("A", 100, 10, day(30)).failed(day(3)),
+            sub("canceled").at(day(4)),
+        ],
+    );
     assert_nothing(&end, Status::Expired);
 }
 
 #[test]
 fn send_invoice_never_paid() {
-    let end = end_at(LATE, &[
-        sub("active").created().latest("in_1").at(10),
-        invoice("in_1").line("A", 100, 10, day(30)).known(10),
-        sub("past_due").latest("in_1").at(day(30)),
-        sub("canceled").at(day(60)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().latest("in_1").at(10),
+            invoice("in_1").line("A", 100, 10, day(30)).known(10),
+            sub("past_due").latest("in_1").at(day(30)),
+            sub("canceled").at(day(60)),
+        ],
+    );
     assert_nothing(&end, Status::Expired);
 }
 
 #[test]
 fn imported_then_fails() {
     let renewal = invoice("in_9").reason("subscription_cycle");
-    let end = end_at(LATE, &[
-        sub("active").at(10),
-        renewal.clone().failed(day(30)),
-        sub("canceled").at(day(45)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").at(10),
+            renewal.clone().failed(day(30)),
+            sub("canceled").at(day(45)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(30))]);
-    let end = end_at(LATE, &[
-        sub("active").at(10),
-        renewal.failed(day(30)),
-        sub("past_due").latest("in_9").at(day(30)),
-        sub("canceled").at(day(40)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").at(10),
+            renewal.failed(day(30)),
+            sub("past_due").latest("in_9").at(day(30)),
+            sub("canceled").at(day(40)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(30))]);
 }
 
 #[test]
 fn unpaid_upgrade() {
-    let end = end_at(LATE, &[
-        sub("active").created().latest("in_1").at(10),
-        invoice("in_1").line("A", 100, 10, day(365)).paid(10),
-        sub("active").price("B").latest("in_2").at(day(100)),
-        invoice("in_2").line("A", -70, day(100), day(365)).line("B", 200, day(100), day(365)).failed(day(100)),
-        sub("canceled").price("B").at(day(120)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().latest("in_1").at(10),
+            invoice("in_1").line("A", 100, 10, day(365)).paid(10),
+            sub("active").price("B").latest("in_2").at(day(100)),
+            invoice("in_2")
+                .line("A", -70, day(100), day(365))
+                .line("B", 200, day(100), day(365))
+                .failed(day(100)),
+            sub("canceled").price("B").at(day(120)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(120))]);
 }
 
 #[test]
 fn downgrade_by_credit() {
-    let end = end_at(LATE, &[
-        sub("active").price("B").created().at(0),
-        invoice("in_1").line("B", 1000, 0, day(365)).paid(0),
-        sub("active").price("A").at(day(100)),
-        invoice("in_2")
-            .line("B", -726, day(100), day(365))
-            .line("A", 300, day(100), day(365))
-            .paid_with(0, -426, day(100)),
-        sub("canceled").price("A").at(day(365)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").price("B").created().at(0),
+            invoice("in_1").line("B", 1000, 0, day(365)).paid(0),
+            sub("active").price("A").at(day(100)),
+            invoice("in_2")
+                .line("B", -726, day(100), day(365))
+                .line("A", 300, day(100), day(365))
+                .paid_with(0, -426, day(100)),
+            sub("canceled").price("A").at(day(365)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(365)), ("B", day(100))]);
 }
 
 #[test]
 fn balance_renewal() {
-    let end = end_at(LATE, &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 2900, 0, day(30)).paid(0),
-        invoice("in_2").line("A", 2900, day(30), day(60)).paid_with(0, 2900, day(30)),
-        sub("canceled").at(day(60)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 2900, 0, day(30)).paid(0),
+            invoice("in_2")
+                .line("A", 2900, day(30), day(60))
+                .paid_with(0, 2900, day(30)),
+            sub("canceled").at(day(60)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(60))]);
 }
 
 #[test]
 fn refunded_and_ended() {
-    let end = end_at(LATE, &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        pair("ch_1", "in_1", 0),
-        counted("ch_1", 100, day(2)),
-        sub("canceled").at(day(2)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "in_1", 0),
+            counted("ch_1", 100, day(2)),
+            sub("canceled").at(day(2)),
+        ],
+    );
     assert_nothing(&end, Status::Expired);
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::FullRefund]);
 }
@@ -342,27 +429,35 @@ fn refunded_and_ended() {
 #[test]
 fn partial_told_twice() {
     let tied = [stripe("ch_1")];
-    let end = end_at(day(3), &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        pair("ch_1", "in_1", 0),
-        counted("ch_1", 50, day(2)),
-        refund(&stripe("re_1"), RefundStage::Succeeded, 50, &tied, day(2)),
-    ]);
+    let end = end_at(
+        day(3),
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "in_1", 0),
+            counted("ch_1", 50, day(2)),
+            refund(&stripe("re_1"), RefundStage::Succeeded, 50, &tied, day(2)),
+        ],
+    );
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), []);
 }
 
 #[test]
 fn one_of_two_refunded() {
-    let end = end_at(LATE, &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        invoice("in_2").line("A", 100, day(30), day(60)).paid(day(30)),
-        pair("ch_2", "in_2", day(30)),
-        counted("ch_2", 100, day(31)),
-        sub("canceled").at(day(31)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            invoice("in_2")
+                .line("A", 100, day(30), day(60))
+                .paid(day(30)),
+            pair("ch_2", "in_2", day(30)),
+            counted("ch_2", 100, day(31)),
+            sub("canceled").at(day(31)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(30))]);
 }
 
@@ -372,7 +467,9 @@ fn long_dunning() {
         sub("active").created().latest("in_1").at(0),
         invoice("in_1").line("A", 100, 0, day(30)).paid(0),
         sub("past_due").latest("in_2").at(day(30)),
-        invoice("in_2").line("A", 100, day(30), day(60)).failed(day(30)),
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .failed(day(30)),
     ];
     let before = end_at(day(50), &events);
     assert_frozen(&before, &[("A", day(30))]);
@@ -415,7 +512,9 @@ fn freeze_after_needs_paid_time() {
     let events = [
         sub("active").created().at(0),
         invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        invoice("in_2").line("A", 100, day(30), day(60)).paid(day(30)),
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .paid(day(30)),
         sub("canceled").at(day(60)),
     ];
     assert_frozen(&end_in(month("60d"), LATE, &events), &[("A", day(60))]);
@@ -424,12 +523,15 @@ fn freeze_after_needs_paid_time() {
 
 #[test]
 fn paid_then_free() {
-    let end = end_at(LATE, &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(365)).paid(0),
-        sub("active").price("F").at(day(365)),
-        sub("canceled").price("F").at(day(500)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(365)).paid(0),
+            sub("active").price("F").at(day(365)),
+            sub("canceled").price("F").at(day(500)),
+        ],
+    );
     assert_frozen(&end, &[("A", day(365))]);
 }
 
@@ -443,7 +545,9 @@ fn early_end_unpaid_upgrade() {
         sub("active").created().latest("in_1").at(0),
         invoice("in_1").line("A", 100, 0, day(365)).paid(0),
         sub("active").price("B").latest("in_2").at(day(100)),
-        invoice("in_2").line("B", 200, day(100), day(365)).failed(day(100)),
+        invoice("in_2")
+            .line("B", 200, day(100), day(365))
+            .failed(day(100)),
         sub("canceled").price("B").at(day(120)),
     ];
     let running = end_in(early.clone(), day(200), &events);
@@ -480,7 +584,10 @@ fn a_failing_customer_keeps_what_was_paid_for_under_freeze() {
         invoice("in_1").line("A", 100, 0, day(365)).paid(0),
         sub("past_due").price("B").latest("in_2").at(day(100)),
     ];
-    assert_frozen(&end_in(freezes.clone(), day(101), &events), &[("A", day(100))]);
+    assert_frozen(
+        &end_in(freezes.clone(), day(101), &events),
+        &[("A", day(100))],
+    );
     events.remove(1);
     events.push(invoice("in_1").line("A", 100, 0, day(365)).failed(0));
     assert_nothing(&end_in(freezes, day(101), &events), Status::Suspended);
@@ -489,7 +596,9 @@ fn a_failing_customer_keeps_what_was_paid_for_under_freeze() {
 // Purchases.
 
 fn lifetime() -> Occurrence {
-    pay(&stripe("in_9"), &stripe("cus_1")).once("P", 300).paid(day(1))
+    pay(&stripe("in_9"), &stripe("cus_1"))
+        .once("P", 300)
+        .paid(day(1))
 }
 
 #[test]
@@ -504,55 +613,87 @@ fn purchase_with_code() {
     let unmapped = pay(&stripe("cs_1"), &stripe("cus_1")).session("plink_9", "cs_1", 0);
     let end = end_at(LATE, &[unmapped.paid_with(0, 0, 5)]);
     assert_active(&end, &[]);
-    let flags: Vec<_> = end.flags("cus_1").iter().map(|it| (it.kind, it.subject.as_str())).collect();
+    let flags: Vec<_> = end
+        .flags("cus_1")
+        .iter()
+        .map(|it| (it.kind, it.subject.as_str()))
+        .collect();
     assert_eq!(flags, [(FlagKind::UnmappedPrice, "cs_1")]);
 }
 
 #[test]
 fn a_session_is_its_invoices_payment() {
-    let end = end_at(LATE, &[
-        pay(&stripe("pi_1"), &stripe("cus_1")).session("plink_9", "cs_1", 300).paid(5),
-        pair("pi_1", "in_9", 5),
-        lifetime(),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            pay(&stripe("pi_1"), &stripe("cus_1"))
+                .session("plink_9", "cs_1", 300)
+                .paid(5),
+            pair("pi_1", "in_9", 5),
+            lifetime(),
+        ],
+    );
     assert_active(&end, &["P"]);
     assert_eq!(kinds(&end, "cus_1"), []);
 }
 
 #[test]
 fn lifetime_and_lapsed_month() {
-    let end = end_at(LATE, &[
-        lifetime(),
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        sub("canceled").at(day(30)),
-    ]);
-    assert_gives(&end, "cus_1", Status::Active, &[("A", Some(day(30))), ("P", None)]);
+    let end = end_at(
+        LATE,
+        &[
+            lifetime(),
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            sub("canceled").at(day(30)),
+        ],
+    );
+    assert_gives(
+        &end,
+        "cus_1",
+        Status::Active,
+        &[("A", Some(day(30))), ("P", None)],
+    );
 }
 
 #[test]
 fn year_of_updates() {
-    let bought = pay(&stripe("in_9"), &stripe("cus_1")).once("U", 300).paid(0);
+    let bought = pay(&stripe("in_9"), &stripe("cus_1"))
+        .once("U", 300)
+        .paid(0);
     assert_active(&end_at(day(364), std::slice::from_ref(&bought)), &["U"]);
     assert_frozen(&end_at(day(400), &[bought]), &[("U", day(365))]);
 }
 
 #[test]
 fn old_updates_and_failing() {
-    let end = end_at(day(400), &[
-        pay(&stripe("in_9"), &stripe("cus_1")).once("U", 300).paid(0),
-        sub("past_due").latest("in_2").at(day(399)),
-    ]);
+    let end = end_at(
+        day(400),
+        &[
+            pay(&stripe("in_9"), &stripe("cus_1"))
+                .once("U", 300)
+                .paid(0),
+            sub("past_due").latest("in_2").at(day(399)),
+        ],
+    );
     assert_frozen(&end, &[("U", day(365))]);
 }
 
 #[test]
 fn lifetime_refunded() {
-    let mut events = vec![lifetime(), pair("ch_9", "in_9", day(1)), counted("ch_9", 300, day(9))];
+    let mut events = vec![
+        lifetime(),
+        pair("ch_9", "in_9", day(1)),
+        counted("ch_9", 300, day(9)),
+    ];
     assert_nothing(&end_at(LATE, &events), Status::Expired);
     events.push(sub("active").at(0));
     assert_active(&end_at(LATE, &events), &["A"]);
-    let half = [lifetime(), pair("ch_9", "in_9", day(1)), counted("ch_9", 299, day(9))];
+    let half = [
+        lifetime(),
+        pair("ch_9", "in_9", day(1)),
+        counted("ch_9", 299, day(9)),
+    ];
     assert_active(&end_at(LATE, &half), &["P"]);
 }
 
@@ -560,7 +701,10 @@ fn lifetime_refunded() {
 fn mixed_cart() {
     let mut events = vec![
         of_paddle("active").created().at(0),
-        transaction("txn_1").line("A", 100, 0, day(30)).once("P", 300).paid(0),
+        transaction("txn_1")
+            .line("A", 100, 0, day(30))
+            .once("P", 300)
+            .paid(0),
     ];
     let both: &[_] = &[("A", None), ("P", None)];
     assert_gives(&end_at(day(2), &events), "ctm_1", Status::Active, both);
@@ -572,7 +716,12 @@ fn mixed_cart() {
 // Holds stick to their source.
 
 fn lost(second: i64) -> Occurrence {
-    disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("ch_1")], second)
+    disputed(
+        &stripe("dp_1"),
+        DisputeStage::Lost,
+        &[stripe("ch_1")],
+        second,
+    )
 }
 
 fn paid_and_disputed() -> Vec<Occurrence> {
@@ -587,15 +736,26 @@ fn paid_and_disputed() -> Vec<Occurrence> {
 #[test]
 fn dispute_of_another_account() {
     let other = stripe("cus_2");
-    let end = end_at(day(25), &[
-        contact("cus_1", "x@example.com", 0),
-        contact("cus_2", "x@example.com", 1),
-        sub("active").at(2),
-        sub_of(&stripe("sub_2"), &other, "active").at(3),
-        pay(&stripe("in_2"), &other).of(&stripe("sub_2")).line("A", 100, 0, day(30)).paid(3),
-        event(4, Fact::PaymentLink { ids: ids(&[stripe("ch_1"), stripe("in_2")]) }),
-        lost(20),
-    ]);
+    let end = end_at(
+        day(25),
+        &[
+            contact("cus_1", "x@example.com", 0),
+            contact("cus_2", "x@example.com", 1),
+            sub("active").at(2),
+            sub_of(&stripe("sub_2"), &other, "active").at(3),
+            pay(&stripe("in_2"), &other)
+                .of(&stripe("sub_2"))
+                .line("A", 100, 0, day(30))
+                .paid(3),
+            event(
+                4,
+                Fact::PaymentLink {
+                    ids: ids(&[stripe("ch_1"), stripe("in_2")]),
+                },
+            ),
+            lost(20),
+        ],
+    );
     assert_eq!(end.customers.len(), 1);
     assert_active(&end, &["A"]);
 }
@@ -613,7 +773,11 @@ fn disputed_and_paying() {
     let held = end_at(day(25), &events);
     assert_nothing(&held, Status::Suspended);
     assert_eq!(held.of("cus_1").holds, BTreeSet::from([Hold::Dispute]));
-    events.push(invoice("in_2").line("A", 100, day(30), day(60)).paid(day(30)));
+    events.push(
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .paid(day(30)),
+    );
     let end = end_at(day(35), &events);
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::PaidThoughHeld]);
@@ -622,7 +786,12 @@ fn disputed_and_paying() {
 #[test]
 fn won_after_lost() {
     let mut events = paid_and_disputed();
-    events.push(disputed(&stripe("dp_1"), DisputeStage::Won, &[stripe("ch_1")], day(30)));
+    events.push(disputed(
+        &stripe("dp_1"),
+        DisputeStage::Won,
+        &[stripe("ch_1")],
+        day(30),
+    ));
     let end = end_at(day(35), &events);
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), []);
@@ -651,8 +820,12 @@ fn goodwill_refund() {
         invoice("in_1").line("A", 100, 0, day(30)).paid(0),
         pair("ch_1", "in_1", 0),
         counted("ch_1", 100, day(70)),
-        invoice("in_2").line("A", 100, day(30), day(60)).paid(day(30)),
-        invoice("in_3").line("A", 100, day(60), day(90)).paid(day(60)),
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .paid(day(30)),
+        invoice("in_3")
+            .line("A", 100, day(60), day(90))
+            .paid(day(60)),
     ];
     let end = end_in(expires.clone(), day(75), &events);
     assert_active(&end, &["A"]);
@@ -676,14 +849,19 @@ fn hand_grant_and_lost_dispute() {
 #[test]
 fn dispute_old_renewals() {
     let dispute = |stage, second| disputed(&stripe("dp_1"), stage, &[stripe("ch_1")], second);
-    let end = end_at(day(85), &[
-        sub("active").created().at(0),
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        pair("ch_1", "in_1", 0),
-        dispute(DisputeStage::Open, day(20)),
-        invoice("in_2").line("A", 100, day(30), day(60)).paid(day(30)),
-        dispute(DisputeStage::Lost, day(80)),
-    ]);
+    let end = end_at(
+        day(85),
+        &[
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "in_1", 0),
+            dispute(DisputeStage::Open, day(20)),
+            invoice("in_2")
+                .line("A", 100, day(30), day(60))
+                .paid(day(30)),
+            dispute(DisputeStage::Lost, day(80)),
+        ],
+    );
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::PaidThoughHeld]);
 }
@@ -691,37 +869,46 @@ fn dispute_old_renewals() {
 #[test]
 fn refund_failed_after() {
     let tied = [stripe("ch_1")];
-    let end = end_at(day(3), &[
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        pair("ch_1", "in_1", 0),
-        counted("ch_1", 100, 10),
-        refund(&stripe("re_1"), RefundStage::Succeeded, 100, &tied, 10),
-        refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 20),
-    ]);
+    let end = end_at(
+        day(3),
+        &[
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "in_1", 0),
+            counted("ch_1", 100, 10),
+            refund(&stripe("re_1"), RefundStage::Succeeded, 100, &tied, 10),
+            refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 20),
+        ],
+    );
     assert_eq!(kinds(&end, "cus_1"), []);
 }
 
 #[test]
 fn refund_note_late() {
     let tied = [stripe("ch_1")];
-    let end = end_at(day(3), &[
-        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
-        pair("ch_1", "in_1", 0),
-        refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 12),
-        counted("ch_1", 100, 20),
-        refund(&stripe("re_2"), RefundStage::Succeeded, 100, &tied, 20),
-        refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 30),
-    ]);
+    let end = end_at(
+        day(3),
+        &[
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "in_1", 0),
+            refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 12),
+            counted("ch_1", 100, 20),
+            refund(&stripe("re_2"), RefundStage::Succeeded, 100, &tied, 20),
+            refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 30),
+        ],
+    );
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::FullRefund]);
 }
 
 #[test]
 fn a_refund_that_reaches_no_payment_is_flagged() {
-    let end = end_at(day(3), &[
-        sub("active").at(0),
-        pair("ch_1", "cus_1", 0),
-        counted("ch_1", 100, 10),
-    ]);
+    let end = end_at(
+        day(3),
+        &[
+            sub("active").at(0),
+            pair("ch_1", "cus_1", 0),
+            counted("ch_1", 100, 10),
+        ],
+    );
     assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::RefundUnlinked]);
 }
@@ -730,23 +917,38 @@ fn a_refund_that_reaches_no_payment_is_flagged() {
 
 #[test]
 fn invoice_never_paid_and_hand_grant() {
-    let end = end_with_grant(GrantBilling::Follow, LATE, &[
-        sub("active").created().latest("in_1").at(10),
-        invoice("in_1").line("A", 100, 10, day(30)).known(10),
-        sub("past_due").latest("in_1").at(day(30)),
-        sub("canceled").at(day(60)),
-    ]);
+    let end = end_with_grant(
+        GrantBilling::Follow,
+        LATE,
+        &[
+            sub("active").created().latest("in_1").at(10),
+            invoice("in_1").line("A", 100, 10, day(30)).known(10),
+            sub("past_due").latest("in_1").at(day(30)),
+            sub("canceled").at(day(60)),
+        ],
+    );
     assert_nothing(&end, Status::Expired);
 }
 
 #[test]
 fn paused_beside_ended() {
-    let end = end_at(day(50), &[
-        sub_of(&stripe("sub_2"), &stripe("cus_1"), "active").price("B").created().at(0),
-        pay(&stripe("in_2"), &stripe("cus_1")).of(&stripe("sub_2")).line("B", 100, 0, day(30)).paid(0),
-        sub_of(&stripe("sub_2"), &stripe("cus_1"), "canceled").price("B").at(day(30)),
-        sub("paused").at(day(40)),
-    ]);
+    let end = end_at(
+        day(50),
+        &[
+            sub_of(&stripe("sub_2"), &stripe("cus_1"), "active")
+                .price("B")
+                .created()
+                .at(0),
+            pay(&stripe("in_2"), &stripe("cus_1"))
+                .of(&stripe("sub_2"))
+                .line("B", 100, 0, day(30))
+                .paid(0),
+            sub_of(&stripe("sub_2"), &stripe("cus_1"), "canceled")
+                .price("B")
+                .at(day(30)),
+            sub("paused").at(day(40)),
+        ],
+    );
     assert_frozen(&end, &[("B", day(30))]);
 }
 
@@ -761,23 +963,41 @@ fn a_pause_freezes_to_what_was_paid_for() {
         invoice("in_1").line("A", 100, 0, day(30)).paid(0),
         sub("paused").at(day(20)),
     ];
-    assert_frozen(&end_in(freezes.clone(), day(40), &events), &[("A", day(20))]);
-    let unpaid = [sub("active").created().at(0), sub("paused").pause_reason("final_payment_failure").at(day(20))];
+    assert_frozen(
+        &end_in(freezes.clone(), day(40), &events),
+        &[("A", day(20))],
+    );
+    let unpaid = [
+        sub("active").created().at(0),
+        sub("paused")
+            .pause_reason("final_payment_failure")
+            .at(day(20)),
+    ];
     let end = end_in(freezes.clone(), day(21), &unpaid);
     assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     assert_nothing(&end, Status::Suspended);
     let reason = "trial_end_without_payment_method";
-    let trial = [sub("trialing").created().at(0), sub("paused").pause_reason(reason).at(day(20))];
+    let trial = [
+        sub("trialing").created().at(0),
+        sub("paused").pause_reason(reason).at(day(20)),
+    ];
     assert_nothing(&end_in(freezes, day(40), &trial), Status::Suspended);
-    assert_nothing(&end_with_grant(GrantBilling::Follow, day(40), &trial), Status::Active);
+    assert_nothing(
+        &end_with_grant(GrantBilling::Follow, day(40), &trial),
+        Status::Active,
+    );
 }
 
 #[test]
 fn foreign_subscription() {
-    let end = end_with_grant(GrantBilling::Follow, day(50), &[
-        sub("past_due").price("F").at(day(10)),
-        sub("canceled").price("F").at(day(20)),
-    ]);
+    let end = end_with_grant(
+        GrantBilling::Follow,
+        day(50),
+        &[
+            sub("past_due").price("F").at(day(10)),
+            sub("canceled").price("F").at(day(20)),
+        ],
+    );
     assert_nothing(&end, Status::Active);
     assert_eq!(kinds(&end, "cus_1"), []);
 }
@@ -869,16 +1089,22 @@ fn an_object_on_a_test_clock_has_the_clocks_time() {
 
 #[test]
 fn a_payment_that_names_nobody_is_its_subscriptions() {
-    let mut unnamed = transaction("txn_1").line("A", 100, 0, day(30)).once("P", 100).paid(0);
+    let mut unnamed = transaction("txn_1")
+        .line("A", 100, 0, day(30))
+        .once("P", 100)
+        .paid(0);
     let Fact::Payment(payment) = &mut unnamed.facts[0] else {
         unreachable!("a payment");
     };
     payment.account = None;
-    let end = end_at(LATE, &[
-        unnamed,
-        of_paddle("active").created().at(0),
-        of_paddle("canceled").at(day(30)),
-    ]);
+    let end = end_at(
+        LATE,
+        &[
+            unnamed,
+            of_paddle("active").created().at(0),
+            of_paddle("canceled").at(day(30)),
+        ],
+    );
     let both: &[_] = &[("A", Some(day(30))), ("P", None)];
     assert_gives(&end, "ctm_1", Status::Active, both);
 }

@@ -117,7 +117,9 @@ impl MemoryStore {
         let payments: Vec<_> = payments
             .filter(|p| {
                 money.contains(&p.key)
-                    || p.subscription.as_ref().is_some_and(|s| subscriptions.contains(s))
+                    || p.subscription
+                        .as_ref()
+                        .is_some_and(|s| subscriptions.contains(s))
             })
             .collect();
         accounts.extend(payments.iter().filter_map(|p| p.account.clone()));

@@ -175,7 +175,11 @@ fn payments(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = Fact> {
                 scope.key(kind(document), document)
             } else {
                 let id = document.replace(['i', 'p', 'c'], "").replace('n', "txn");
-                let id = if id.starts_with("txn") { id } else { "txn_9".to_owned() };
+                let id = if id.starts_with("txn") {
+                    id
+                } else {
+                    "txn_9".to_owned()
+                };
                 scope.key(kind(&id), &id)
             };
             Fact::Payment(PaymentFact {
@@ -243,10 +247,12 @@ fn contacts(shared: bool) -> impl Strategy<Value = Fact> {
 }
 
 fn money() -> impl Strategy<Value = Fact> {
-    let pool: Vec<_> = ["ch_1", "ch_2", "pi_1", "cs_1", "in_1", "in_2", "cus_1", "cus_2", "sub_3"]
-        .iter()
-        .map(|id| stripe(id))
-        .collect();
+    let pool: Vec<_> = [
+        "ch_1", "ch_2", "pi_1", "cs_1", "in_1", "in_2", "cus_1", "cus_2", "sub_3",
+    ]
+    .iter()
+    .map(|id| stripe(id))
+    .collect();
     let stage = select(vec![
         DisputeStage::FraudWarning,
         DisputeStage::Warning,
