@@ -103,7 +103,7 @@ impl Target {
     /// Makes a token bound to the app: with the owner's token, `/api/v1/customers` means another app.
     async fn sign_in(&mut self) -> Result<(), SimulateError> {
         let body = json!({
-            "name": "simulate", "role": "admin", "app": self.app, "expires_in_days": 30,
+            "name": "simulate", "role": "admin", "app": self.app, "expires_in_days": 90,
         });
         let made = self.ordered("POST", "/api/v1/admin-tokens", body).await?;
         self.token = made["token"].as_str().unwrap_or_default().to_owned().into();

@@ -129,7 +129,7 @@ impl<'a> Eyes<'a> {
             let buys = left.iter().any(|(price, _)| price.buys());
             let counts = buys || items.iter().any(|price| price.buys());
             let began = it.has_begun || self.counting(index, though_lost).next().is_some();
-            return (counts && began && it.phase != Phase::IncompleteExpired).then(|| Judged {
+            return (counts && began && it.phase != Phase::IncompleteExpired).then_some(Judged {
                 worth: if buys { Worth::Kept } else { Worth::Ended },
                 reason: "subscription_ended",
                 gives: left,
