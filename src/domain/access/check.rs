@@ -240,7 +240,7 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
 }
 
 /// The versions to which an admin froze the customer.
-fn exact_versions<'a>(holder: Holder<'a>) -> Option<&'a Vec<PackageVersion>> {
+fn exact_versions(holder: Holder<'_>) -> Option<&Vec<PackageVersion>> {
     let versions = holder.derived.frozen_versions.as_ref();
     versions.filter(|_| is_frozen(holder.derived))
 }

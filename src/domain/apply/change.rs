@@ -237,7 +237,7 @@ pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) ->
     }
     operations.extend(entitlement_changes(from, to, plans));
     operations.extend(status_change(from, to));
-    let flags = before.map(|row| row.flags()).unwrap_or_default();
+    let flags = before.map(Customer::flags).unwrap_or_default();
     operations.extend(flag_changes(&flags, &after.flags()));
     in_row(&after.id, operations)
 }

@@ -22,6 +22,10 @@ use crate::domain::words::words;
 
 /// The assessment of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to different questions; no two of them make one state"
+)]
 pub struct Assessment {
     /// The state that its newest facts result in; `None` while no known status was seen.
     pub state: Option<SubscriptionState>,

@@ -35,6 +35,8 @@ pub struct Payment<'a> {
 pub struct Payments<'a> {
     /// The payments, by document.
     pub all: BTreeMap<ObjectKey, Payment<'a>>,
+    /// The documents of each subscription's payments: a customer can have thousands of both.
+    of_subscriptions: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// Disputes and refunds of these accounts, with what they are about.
     pub disputes: Vec<(&'a Dispute, Option<Traced>)>,
     /// Refunds and charges' counts, with what they are about.
@@ -69,6 +71,12 @@ impl<'a> Payments<'a> {
                 payment.lines_incomplete |= lines.incomplete;
             }
         }
+        for payment in payments.all.values() {
+            if let Some(subscription) = payment.subscription() {
+                let documents = payments.of_subscriptions.entry(subscription.clone());
+                documents.or_default().insert(payment.key.clone());
+            }
+        }
         for dispute in working_set
             .disputes
             .values()
@@ -93,11 +101,11 @@ impl<'a> Payments<'a> {
     /// Returns the payments of a subscription, by document.
     pub fn of_subscription<'s>(
         &'s self,
-        subscription: &'s ObjectKey,
-    ) -> impl Iterator<Item = &'s Payment<'a>> {
-        self.all
-            .values()
-            .filter(move |payment| payment.subscription() == Some(subscription))
+        subscription: &ObjectKey,
+    ) -> impl Iterator<Item = &'s Payment<'a>> + use<'s, 'a> {
+        let documents = self.of_subscriptions.get(subscription);
+        let documents = documents.into_iter().flatten();
+        documents.filter_map(|document| self.all.get(document))
     }
 
     fn traced(&mut self, traced: Option<&Traced>) -> Option<&mut Payment<'a>> {

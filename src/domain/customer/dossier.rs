@@ -4,7 +4,7 @@
 //! The derivation never reads what was derived before. That makes the result independent of the
 //! order of events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::holds::{self, Actions};
 use crate::domain::access::hand_grant::HandGrant;
@@ -92,11 +92,11 @@ impl<'a> Dossier<'a> {
             plans: self.plans,
             now: self.now,
         };
+        let accounts = self.accounts.iter().map(|account| (&account.key, *account));
+        let accounts: BTreeMap<&ObjectKey, &Account> = accounts.collect();
         for it in working_set.subscriptions.values() {
-            let owner = |account: &&&Account| Some(&account.key) == it.account.as_ref();
-            let Some(account) = self.accounts.iter().find(owner) else {
-                continue;
-            };
+            let account = it.account.as_ref().and_then(|key| accounts.get(key));
+            let Some(account) = account else { continue };
             let removed_at = account.history.removed_at;
             let payments: Vec<&Payment<'_>> = self.payments.of_subscription(&it.key).collect();
             let assess = |though_lost| {

@@ -168,7 +168,7 @@ impl Source {
                 due_at: None,
             };
             if let Some(plan) = plan.filter(|plan| plan.buys()) {
-                purchase.judge(payment, plan, price, paid.at, now);
+                purchase.judge(payment, plan, &price, paid.at, now);
             }
             purchases.push(purchase);
         }
@@ -179,7 +179,7 @@ impl Source {
         &mut self,
         payment: &Payment<'_>,
         plan: &Plan,
-        price: Price,
+        price: &Price,
         paid_at: Timestamp,
         now: Timestamp,
     ) {

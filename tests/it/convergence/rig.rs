@@ -35,8 +35,6 @@ pub(crate) fn kind(id: &str) -> Kind {
         "cus" | "ctm" | "acct" => Kind::Account,
         "sub" => Kind::Subscription,
         "in" => Kind::Invoice,
-        "cs" => Kind::Session,
-        "re" => Kind::Refund,
         "ch" => Kind::Charge,
         "pi" => Kind::PaymentIntent,
         "cs" => Kind::Session,
@@ -45,7 +43,7 @@ pub(crate) fn kind(id: &str) -> Kind {
         "re" => Kind::Refund,
         "adj" => Kind::Adjustment,
         "evt" => Kind::Event,
-        "apikey" => Kind::Other,
+        "apikey" => Kind::ApiKey,
         _ => panic!("what is {id}?"),
     }
 }

@@ -80,6 +80,7 @@ fn a_suspicion_of_fraud_is_about_its_charge() {
 
 #[test]
 fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
+    use RefundStage::{Failed, Pending, Succeeded};
     let mut payload = load("paddle/adjustment.created--chargeback.json");
     let transaction = paddle("txn_01ktgvs0000000000000000002");
     let ids: BTreeSet<ObjectKey> = [
@@ -104,7 +105,6 @@ fn paddles_adjustments_are_disputes_or_refunds_or_nothing() {
             ids: ids.clone(),
         })]
     };
-    use RefundStage::{Failed, Pending, Succeeded};
     let cases = [
         (
             "chargeback",
