@@ -107,6 +107,10 @@ impl Phase {
 
 /// A subscription.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something of its own that happened to it"
+)]
 pub(super) struct Subscription {
     pub(super) account: usize,
     pub(super) id: String,
