@@ -12,7 +12,9 @@
 //! | `http.request.serve` | one request, whatever it asks for |
 //! | `http.webhook.receive` | one webhook, from its bytes to the answer |
 //!
-//! The worker opens none: it works on batches, and each of its lines names its own event.
+//! The worker opens none: it works on batches, and each of its lines names its own event. Each
+//! message that it is done with has exactly one line: `event done` where its outcome was committed,
+//! or an error that says why it failed.
 //!
 //! A field has the same name in every span and line:
 //!
@@ -23,13 +25,28 @@
 //! | `event.id`, `event.type` | as the provider has them |
 //! | `customer.id` | our id, `cust_…` |
 //! | `request.id` | as in the answer's header and in a problem body |
-//! | `attempt` | 1 for the first try |
-//! | `outcome` | of an event: `applied`, `unchanged`, `superseded`, … |
+//! | `outcome` | of an event: `applied`, `unchanged`, `superseded`, …, `duplicate` |
+//! | `change` | of an event, in words: `active->suspended`, `+acme/forms`, `contact`; absent if none |
+//! | `flags` | the kinds of flags that an event raised |
+//! | `attempt` | the number of the try; absent for the first |
+//! | `duration_ms` | of an event, from its receipt to its outcome |
+//! | `outage_ms` | the length of an outage that is over |
+//! | `messages` | a number of them: spooled, held or published |
+//! | `repeated` | of a line that stands for others, how many |
 //! | `error.code` | the stable code that the caller saw too |
 //! | `error` | a cause with its sources, once, where it is handled |
 //!
 //! A message can be understood without its fields. `error` means that somebody must act, `warn`
 //! that somebody may want to know; `info` is for what happens a few times a day or once per event.
+//!
+//! Equal lines are written a few times and then counted (`telemetry/sampling.rs`). What is away is
+//! told when it goes and when it is back, with its length, and each try between is for debugging.
+//!
+//! # Lines of libraries
+//!
+//! Libraries are heard from `warn` on, and the broker's client never: what it calls an error is told
+//! by the line of whoever called it. A filter that names a library takes precedence. Their `trace`
+//! cannot be had at all, because it shows what is sent and received.
 //!
 //! # Never logged
 //!
@@ -37,15 +54,22 @@
 //! addresses of databases and brokers (they contain passwords), e-mail addresses, names and postal
 //! addresses. Whoever may see these finds them by id.
 
+mod sampling;
+
 use std::io::{self, IsTerminal};
+use std::panic;
 
 use tracing::Subscriber;
-use tracing_subscriber::filter::ParseError;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogConfig, LogFormat};
+use sampling::Sampling;
+
+pub use sampling::Summaries;
 
 /// Logging could not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,18 +82,48 @@ pub enum TelemetryError {
     Started(#[from] TryInitError),
 }
 
-/// The broker's client library logs returned messages with their bodies. This directive comes after
-/// the filter of the settings, so that no setting can turn it on.
-const NO_BODIES: &str = "lapin::returned_messages=off";
+/// The broker's client logs returned messages with their bodies. No setting can turn this on.
+const BODIES: &str = "lapin::returned_messages";
 
-/// Starts logging to standard error, for the rest of the process. May be called only once.
+/// The libraries, and from which level on they are heard unless the filter names them.
+const LIBRARIES: [(&str, LevelFilter); 15] = [
+    // What it calls an error comes back to us as one, and has a line of ours. It also counts as
+    // errors the ends of connections that were wanted.
+    ("lapin", LevelFilter::OFF),
+    ("amq_protocol", LevelFilter::OFF),
+    ("amq_protocol_tcp", LevelFilter::OFF),
+    ("async_rs", LevelFilter::OFF),
+    ("sqlx", LevelFilter::WARN),
+    ("sqlx_core", LevelFilter::WARN),
+    ("sqlx_postgres", LevelFilter::WARN),
+    ("sqlx_sqlite", LevelFilter::WARN),
+    ("hyper", LevelFilter::WARN),
+    ("hyper_util", LevelFilter::WARN),
+    ("h2", LevelFilter::WARN),
+    ("reqwest", LevelFilter::WARN),
+    ("rustls", LevelFilter::WARN),
+    ("tower", LevelFilter::WARN),
+    ("tower_http", LevelFilter::WARN),
+];
+
+/// Starts logging to standard error, for the rest of the process. May be called only once. What it
+/// returns sums up the lines that were left out, and is to be run.
 ///
 /// # Errors
 ///
 /// When the filter does not parse, and when logging has started before.
-pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
-    subscriber(config, io::stderr().is_terminal(), io::stderr)?.try_init()?;
-    Ok(())
+pub fn init(config: &LogConfig) -> Result<Summaries, TelemetryError> {
+    let (subscriber, summaries) = subscriber(config, io::stderr().is_terminal(), io::stderr)?;
+    subscriber.try_init()?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(summaries)
+}
+
+/// Logs a panic. Its text is only written where it is a constant: a formatted one may quote data.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let text = panic.payload().downcast_ref::<&'static str>().copied();
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(error = text, place, "a defect: some work ended in a panic");
 }
 
 /// Builds the subscriber that writes events as lines to `writer`.
@@ -77,19 +131,38 @@ fn subscriber<W>(
     config: &LogConfig,
     is_terminal: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, ParseError>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Summaries), ParseError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter)?.add_directive(NO_BODIES.parse()?);
-    let registry = tracing_subscriber::registry().with(filter);
+    let (sampling, summaries) = Sampling::new();
+    let registry = tracing_subscriber::registry()
+        .with(EnvFilter::try_new(&config.filter)?)
+        .with(libraries(&config.filter))
+        .with(sampling);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    Ok(match effective_format(config.format, is_terminal) {
-        // Colours are escape sequences, which do not belong into a file or a pipe.
-        LogFormat::Text => Box::new(registry.with(lines.with_ansi(is_terminal))),
-        // The fields of the event go to the top level, where a query finds them.
-        LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
-    })
+    let subscriber: Box<dyn Subscriber + Send + Sync> =
+        match effective_format(config.format, is_terminal) {
+            // Colours are escape sequences, which do not belong into a file or a pipe.
+            LogFormat::Text => Box::new(registry.with(lines.with_ansi(is_terminal))),
+            // The fields of the event go to the top level, where a query finds them.
+            LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
+        };
+    Ok((subscriber, summaries))
+}
+
+/// Limits what libraries may write, beside the filter of the settings.
+fn libraries(filter: &str) -> Targets {
+    let names = |library: &str| {
+        let mut directives = filter.split(',').map(str::trim);
+        directives.any(|it| it.split(['=', ':', '[']).next() == Some(library))
+    };
+    let unnamed = LIBRARIES.iter().filter(|(library, _)| !names(library));
+    Targets::new()
+        .with_default(LevelFilter::DEBUG)
+        .with_target(env!("CARGO_CRATE_NAME"), LevelFilter::TRACE)
+        .with_targets(unnamed.copied())
+        .with_target(BODIES, LevelFilter::OFF)
 }
 
 fn effective_format(configured: Option<LogFormat>, is_terminal: bool) -> LogFormat {
@@ -108,7 +181,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -128,7 +207,7 @@ mod tests {
             format,
         };
         let writer = lines.clone();
-        let subscriber = subscriber(&config, is_terminal, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(&config, is_terminal, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("http.webhook.receive", provider = "stripe");
             span.in_scope(|| {
@@ -136,8 +215,7 @@ mod tests {
                 tracing::debug!("below the filter");
             });
         });
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        lines.text()
     }
 
     #[test]
@@ -173,24 +251,49 @@ mod tests {
         assert!(!written(Some(LogFormat::Text), false).contains('\u{1b}'));
     }
 
-    #[test]
-    fn no_filter_lets_the_brokers_client_write_messages() {
+    /// Returns what is written with a filter of one line for each of these targets and levels.
+    fn heard(filter: &str) -> String {
         let lines = Lines::default();
         let config = LogConfig {
-            filter: "trace,lapin::returned_messages=trace".to_owned(),
-            format: None,
+            filter: filter.to_owned(),
+            format: Some(LogFormat::Text),
         };
         let writer = lines.clone();
-        let subscriber = subscriber(&config, false, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(&config, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "lapin::returned_messages", "a body");
-            tracing::warn!(target: "lapin::channel", "something else");
+            tracing::error!(target: "lapin::channel", "lapin error");
+            tracing::trace!(target: "lapin::channel", "lapin frame");
+            tracing::warn!(target: "sqlx::query", "sqlx warning");
+            tracing::debug!(target: "sqlx::query", "sqlx statement");
+            tracing::debug!(target: "tollgate::worker", "our detail");
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(
-            !text.contains("a body") && text.contains("something else"),
-            "{text}"
-        );
+        lines.text()
+    }
+
+    #[test]
+    fn libraries_are_quiet_unless_they_are_named() {
+        let cases: [(&str, &[&str]); 5] = [
+            ("info", &["sqlx warning"]),
+            ("debug", &["sqlx warning", "our detail"]),
+            ("error", &[]),
+            (
+                "debug,sqlx=debug",
+                &["sqlx warning", "sqlx statement", "our detail"],
+            ),
+            (
+                "trace,lapin=trace,lapin::returned_messages=trace",
+                &["lapin error", "sqlx warning", "our detail"],
+            ),
+        ];
+        for (filter, expected) in cases {
+            let text = heard(filter);
+            let found: Vec<&str> = text
+                .lines()
+                .filter_map(|it| it.split(": ").nth(1))
+                .collect();
+            assert_eq!(found, expected, "{filter}");
+        }
     }
 
     #[test]

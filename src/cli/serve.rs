@@ -4,12 +4,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::error::CliError;
 use super::stop::StopSignals;
 use super::token;
-use crate::config::Loaded;
+use crate::config::{Config, Database, Loaded};
 use crate::domain::role;
 use crate::http::Roles;
 use crate::output;
@@ -49,19 +50,15 @@ impl ServeArgs {
 
 pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, CliError> {
     let roles = args.roles();
-    telemetry::init(&loaded.config.log)?;
+    let summaries = telemetry::init(&loaded.config.log)?;
+    let stop_summaries = CancellationToken::new();
+    let summing_up = tokio::spawn(summaries.run(stop_summaries.clone()));
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
     let mut signals = StopSignals::listen()?;
     let server = Server::start(&loaded.config, roles).await?;
-    info!(
-        address = %server.address(),
-        receiver = roles.receiver,
-        worker = roles.worker,
-        api = roles.api,
-        "serving"
-    );
+    say_what_is_served(&loaded.config, roles, &server);
     for provider in provider::names() {
         let settings = loaded.config.provider(provider);
         let has_secret = settings.is_some_and(|it| !it.webhook_secrets.is_empty());
@@ -79,8 +76,49 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     let signal = signals.next().await;
     info!("{signal} received; finishing work in progress");
     server.stop().await;
+    stop_summaries.cancel();
+    // It only writes what is left; a panic in it has a line of its own.
+    let _ = summing_up.await;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the line by which a log tells what ran. It names kinds and counts, because addresses of
+/// databases and brokers contain passwords.
+fn say_what_is_served(config: &Config, roles: Roles, server: &Server) {
+    let store = match &config.store.database {
+        Database::Sqlite(_) => "sqlite",
+        Database::Postgres(_) => "postgres",
+    };
+    let queue = match &config.queue.amqp_url {
+        None => "built-in",
+        Some(_) => "rabbitmq",
+    };
+    let secrets = |provider| {
+        let settings = config.provider(provider);
+        settings.map_or(0, |it| it.webhook_secrets.len())
+    };
+    let secrets = provider::names().map(|it| format!("{it}:{}", secrets(it)));
+    let named = [
+        (roles.receiver, "receiver"),
+        (roles.worker, "worker"),
+        (roles.api, "api"),
+    ];
+    let named: Vec<&str> = named.iter().filter(|it| it.0).map(|it| it.1).collect();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        roles = %named.join(","),
+        store,
+        queue,
+        address = %server.address(),
+        ops.address = config.http.ops_listen.map(tracing::field::display),
+        webhook.secrets = %secrets.collect::<Vec<_>>().join(","),
+        signature.tolerance_s = config.webhooks.signature_tolerance.as_secs(),
+        trusted.proxies = config.http.trusted_proxies.len(),
+        root.token = config.admin.token.is_some(),
+        filter = config.log.filter,
+        "serving"
+    );
 }
 
 /// Helps the operator to sign in after the first start on an empty store. An owner token is shown

@@ -10,7 +10,7 @@ mod query;
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{
     FromRequest, FromRequestParts, OptionalFromRequest, Path, RawPathParams, Request,
 };
@@ -21,6 +21,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::AppState;
+use super::body_budget::{Share, Unlimited};
 use super::error::ApiError;
 use super::limits;
 pub(super) use json::Check;
@@ -39,26 +40,59 @@ pub(super) async fn read_body(
     limit: usize,
     time: Duration,
 ) -> Result<Vec<u8>, ApiError> {
-    tokio::time::timeout(time, read_within(headers, body, limit))
+    let mut share = Unlimited;
+    read_shared(headers, body, limit, time, &mut share).await
+}
+
+/// Like [`read_body`], of a body whose memory is accounted for in `share`.
+pub(super) async fn read_shared(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    time: Duration,
+    share: &mut impl Share,
+) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(time, read_within(headers, body, limit, share))
         .await
         .unwrap_or(Err(ApiError::BodyTooSlow))
 }
 
-async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
-    let too_large = ApiError::PayloadTooLarge { limit };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        // A sender that asks before sending (`Expect`) gets the answer before sending, and so does
-        // one whose body is too large to be drained.
-        let waits = headers.contains_key(EXPECT);
-        if !waits && announced.is_some_and(|length| length <= limits::MAX_DISCARDED) {
-            drain(body.into_data_stream()).await;
-        }
-        return Err(too_large);
+/// Refuses a body that is announced as larger than `limit` bytes.
+///
+/// # Errors
+/// 413, after some of the body was discarded.
+pub(super) async fn refuse_announced(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Body, ApiError> {
+    if announced(headers).is_none_or(|length| length <= limit) {
+        return Ok(body);
     }
-    // The announced length may be wrong, so no memory is reserved for it.
+    // A sender that asks before sending (`Expect`) gets the answer before sending, and so does
+    // one whose body is too large to be drained.
+    let waits = headers.contains_key(EXPECT);
+    if !waits && announced(headers).is_some_and(|length| length <= limits::MAX_DISCARDED) {
+        drain(body.into_data_stream()).await;
+    }
+    Err(ApiError::PayloadTooLarge { limit })
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read_within(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    share: &mut impl Share,
+) -> Result<Vec<u8>, ApiError> {
+    let body = refuse_announced(headers, body, limit).await?;
+    let announced = announced(headers);
+    // The announced length may be wrong or its bytes may never come, so no memory is reserved for
+    // it: the buffer doubles, up to what was announced.
+    let most = announced.unwrap_or(limit);
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
@@ -66,13 +100,41 @@ async fn read_within(headers: &HeaderMap, body: Body, limit: usize) -> Result<Ve
             code: "body_incomplete",
             detail: "the body ended before its end".into(),
         })?;
-        if bytes.len() + chunk.len() > limit {
+        let size = bytes.len() + chunk.len();
+        if size > limit {
             drain(chunks).await;
-            return Err(too_large);
+            return Err(ApiError::PayloadTooLarge { limit });
+        }
+        if size > bytes.capacity() {
+            let most = if size > limits::SMALL_BODY {
+                most
+            } else {
+                most.min(limits::SMALL_BODY)
+            };
+            let capacity = (2 * bytes.capacity()).min(most).max(size);
+            if let Err(refusal) = share.grow(capacity).await {
+                linger(chunks);
+                return Err(refusal);
+            }
+            bytes.reserve_exact(capacity - bytes.len());
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// Discards the body of a request that is refused by its head, while the answer is under way. A
+/// sender whose connection is closed while it still writes usually sees a reset instead of the
+/// answer. Nothing is read of a sender that waits for the answer first.
+pub(super) fn discard(headers: &HeaderMap, body: Body) {
+    if headers.contains_key(EXPECT) || body.is_end_stream() {
+        return;
+    }
+    linger(body.into_data_stream());
+}
+
+fn linger(chunks: axum::body::BodyDataStream) {
+    tokio::spawn(tokio::time::timeout(limits::LINGER_TIME, drain(chunks)));
 }
 
 /// Reads and discards the rest of a body, up to [`limits::MAX_DISCARDED`].

@@ -6,7 +6,28 @@ use std::time::Duration;
 /// with the maximum number of items stays under 200 KB.
 pub const WEBHOOK_BODY: usize = 1024 * 1024;
 
-/// The largest body of any other request, in bytes: a thousand releases at once fit.
+/// The size up to which the body of a webhook counts as small, in bytes. Larger ones need a permit.
+pub(super) const SMALL_BODY: usize = 64 * 1024;
+
+/// The memory for the bodies of all webhooks under way, in bytes. Whoever knows the form of a
+/// signature can make the receiver read a body before it learns that nobody signed it, on every
+/// connection at once, so the connections alone are no bound. It is 30,000 usual events.
+const WEBHOOK_BYTES: usize = 64 * 1024 * 1024;
+
+/// The number of larger bodies under way. At their most they take half of the memory, so the other
+/// half is always there for small ones.
+const LARGE_BODIES: usize = 32;
+
+/// The time for which a larger body waits for its permit. Honest ones are read in milliseconds, so
+/// that a burst of them passes; the sender stays within its own patience of five seconds.
+const LARGE_BODY_WAIT: Duration = Duration::from_secs(1);
+
+/// The time in which the rest of a request is read and discarded that was refused by its head, so
+/// that an honest sender sees the answer and no reset connection.
+pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// The largest body of any other request, in bytes: a thousand releases at once fit. It is read
+/// only for a caller whose token is valid, so these bodies need no budget.
 pub const API_BODY: usize = 1024 * 1024;
 
 /// The number of bytes of an oversized body that are read and discarded. A sender that is cut off
@@ -36,8 +57,7 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 const HAND_OVER_TIME: Duration = Duration::from_secs(4);
 
 /// The number of open connections; further ones wait in the system's queue. Together with the
-/// store's and the broker's it stays under the usual limit of 1,024 open files, and it limits the
-/// memory for incoming bodies to 900 MiB.
+/// store's and the broker's it stays under the usual limit of 1,024 open files.
 const CONNECTIONS: usize = 900;
 
 /// The number of open connections of one address: two thirds of all, so that some remain for
@@ -66,6 +86,12 @@ pub struct Limits {
     pub connections_of_one: usize,
     /// The time for running requests when the server stops. Default 8 s.
     pub drain_time: Duration,
+    /// The memory for the bodies of all webhooks under way, in bytes. Default 64 MiB.
+    pub webhook_bytes: usize,
+    /// The number of webhooks under way with a body over 64 KiB. Default 32.
+    pub large_bodies: usize,
+    /// The time for which a body over 64 KiB waits for its turn. Default 1 s.
+    pub large_body_wait: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +104,9 @@ impl Default for Limits {
             connections: CONNECTIONS,
             connections_of_one: CONNECTIONS_OF_ONE,
             drain_time: DRAIN_TIME,
+            webhook_bytes: WEBHOOK_BYTES,
+            large_bodies: LARGE_BODIES,
+            large_body_wait: LARGE_BODY_WAIT,
         }
     }
 }

@@ -13,6 +13,7 @@ mod apps;
 pub mod auth;
 #[cfg(test)]
 mod auth_tests;
+mod body_budget;
 pub mod client_addr;
 mod connection_limit;
 pub mod description;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::body_budget::BodyBudget;
 use super::endpoints::Endpoints;
 use super::limits::Limits;
 use super::throttle::Throttle;
 use super::usage::Usage;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
+use crate::pipeline::health::Health;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -71,22 +73,35 @@ pub struct Parts {
     pub bad_tokens: Throttle,
     /// Counts the uses of tokens and secrets.
     pub usage: Usage,
+    /// What is known of the health of this process.
+    pub health: Health,
 }
 
 /// [`Parts`], shared by all requests. Cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Parts>);
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    bodies: BodyBudget,
+}
 
 impl AppState {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let bodies = BodyBudget::new(&parts.settings.limits);
+        Self(Arc::new(Shared { parts, bodies }))
+    }
+
+    /// Returns the budget for the bodies of webhooks.
+    pub(super) fn bodies(&self) -> &BodyBudget {
+        &self.0.bodies
     }
 }
 
 impl Deref for AppState {
     type Target = Parts;
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }

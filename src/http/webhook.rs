@@ -1,9 +1,10 @@
 //! The receiver of webhooks.
 //!
-//! Cheap checks come first: size, endpoint, signature, then just enough parsing to find id and
-//! type, then the durable hand-over, then the answer. Nothing is acknowledged before it is durable,
-//! nothing unsigned is parsed, and nobody waits for the interpretation of the event, which is the
-//! worker's job.
+//! Cheap checks come first: the announced size, the endpoint, the form of the signature. Only then
+//! is the body read, within a budget that all bodies share, and its signature checked; then comes
+//! just enough parsing to find id and type, then the durable hand-over, then the answer. Nothing is
+//! acknowledged before it is durable, nothing unsigned is parsed, and nobody waits for the
+//! interpretation of the event, which is the worker's job.
 //!
 //! # Answers, chosen for the sender
 //!
@@ -22,6 +23,8 @@
 //! | 408 | `body_too_slow` | the body took too long |
 //! | 413 | `payload_too_large` | over 1 MiB |
 //! | 429 | `too_many_failures` | too many failing signatures from this address; valid ones are never limited |
+//! | 503 | `too_many_bodies` | the bodies under way fill their budget: retry, as both providers do |
+//! | 503 | `endpoint_unreadable` | a secret of the endpoint does not open with this server's key: retry, until somebody has mended the settings |
 //! | 503 | `unavailable` | it could not be made durable: retry, as both providers do |
 
 use std::net::IpAddr;
@@ -29,7 +32,7 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::Instrument;
@@ -43,7 +46,7 @@ use utoipa_axum::routes;
 use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
 use super::error::ApiError;
-use super::{AppState, input, limits, openapi, request_id};
+use super::{AppState, endpoints, input, limits, openapi, request_id};
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
@@ -130,7 +133,10 @@ enum Refusals {
     TooManyRequests,
     #[response(status = 500, description = "`internal`.")]
     Internal,
-    #[response(status = 503, description = "`unavailable`.")]
+    #[response(
+        status = 503,
+        description = "`unavailable`; `too_many_bodies`: too much is being received at this moment; `endpoint_unreadable`: a secret of the endpoint does not open with the server's key."
+    )]
     Unavailable,
 }
 
@@ -209,22 +215,35 @@ async fn accept(
     let limits = state.settings.limits;
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let body = input::read_body(headers, body, limits::WEBHOOK_BODY, limits.body_time).await?;
-    // The age of a signature is judged by the moment at which the webhook was complete.
+    let body = input::refuse_announced(headers, body, limits::WEBHOOK_BODY).await?;
+    let (app, provider) = match expected(state, target, headers, client) {
+        Ok(endpoint) => endpoint,
+        Err(refusal) => {
+            input::discard(headers, body);
+            return Err(refusal);
+        }
+    };
+    // Held until the webhook is handed over.
+    let mut share = state.bodies().share();
+    let time = limits.body_time;
+    let body = input::read_shared(headers, body, limits::WEBHOOK_BODY, time, &mut share).await?;
+
+    // The age of a signature is judged by the moment at which the webhook was complete, and so are
+    // the secrets.
     let now = state.clock.now();
-
-    let (app, provider) = target.endpoint().ok_or_else(endpoint_unknown)?;
-    let secrets = state
-        .endpoints
-        .secrets(app, provider.name, now)
-        .map_err(no_endpoint)?;
-
-    let header = headers.get(provider.header);
-    let header = header.map(HeaderValue::as_bytes);
+    let secrets = state.endpoints.secrets(app, provider.name, now);
+    let secrets = secrets.map_err(no_endpoint)?;
     let tolerance = state.settings.signature_tolerance;
+    let header = signature_header(provider, headers);
     let webhook = provider
         .verify(header, body, &secrets, now, tolerance)
-        .map_err(|error| not_signed(error, state, client))?;
+        .map_err(|error| match error {
+            // Perhaps signed with the secret that cannot be read: the sender must try again.
+            SignatureError::Mismatch if state.endpoints.has_unreadable(app, provider.name, now) => {
+                endpoint_unreadable()
+            }
+            error => not_signed(error, state, client),
+        })?;
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
     }
@@ -238,6 +257,28 @@ async fn accept(
     }
 }
 
+/// Returns the endpoint of a request whose head promises a webhook: the endpoint exists, and the
+/// header of the signature has the right form.
+fn expected<'a>(
+    state: &AppState,
+    target: &'a Target,
+    headers: &HeaderMap,
+    client: IpAddr,
+) -> Result<(&'a AppSlug, &'static Spec), ApiError> {
+    let (app, provider) = target.endpoint().ok_or_else(endpoint_unknown)?;
+    let now = state.clock.now();
+    let secrets = state.endpoints.secrets(app, provider.name, now);
+    secrets.map_err(no_endpoint)?;
+    provider
+        .check_header(signature_header(provider, headers))
+        .map_err(|error| not_signed(error, state, client))?;
+    Ok((app, provider))
+}
+
+fn signature_header<'a>(provider: &Spec, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    headers.get(provider.header).map(HeaderValue::as_bytes)
+}
+
 fn endpoint_unknown() -> ApiError {
     ApiError::not_found("endpoint_unknown", "there is no such webhook endpoint")
 }
@@ -248,6 +289,14 @@ fn no_endpoint(error: EndpointError) -> ApiError {
         EndpointError::Undetermined => ApiError::Unavailable {
             cause: Some(error.into()),
         },
+        EndpointError::Unreadable => endpoint_unreadable(),
+    }
+}
+
+fn endpoint_unreadable() -> ApiError {
+    ApiError::NotReady {
+        code: endpoints::UNREADABLE,
+        detail: "a secret of this endpoint cannot be read here; try again later".into(),
     }
 }
 

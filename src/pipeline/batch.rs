@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::order::audit_entries;
+use super::outcome_line::Told;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Occurrence;
@@ -43,6 +44,8 @@ pub(super) struct BatchResult {
     pub(super) entries: Vec<LedgerEntry>,
     audit: Vec<AuditEntry>,
     pub(super) duplicates: BTreeMap<EventKey, u32>,
+    /// What the log tells of the events, by the positions of their messages in the batch.
+    pub(super) told: BTreeMap<usize, Told>,
 }
 
 impl BatchResult {
@@ -52,6 +55,7 @@ impl BatchResult {
             entries: Vec::new(),
             audit: Vec::new(),
             duplicates: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -71,6 +75,8 @@ impl BatchResult {
         match &task.reading.meaning {
             Meaning::Ignored(reason) => {
                 entry.error = unread(*reason);
+                let told = Told::ignored(entry.error.as_ref());
+                self.told.insert(task.index, told);
             }
             Meaning::Facts(occurrence) => {
                 let effect = self.apply_facts(working_set, occurrence)?;
@@ -114,6 +120,13 @@ impl BatchResult {
                 EventOutcome::Ignored
             }
         };
+        let told = Told::of(
+            effect.outcome,
+            effect.customer.as_ref(),
+            &effect.changes,
+            entry.error.as_ref(),
+        );
+        self.told.insert(task.index, told);
         entry.customer = effect.customer;
         entry.changes = json!(effect.changes);
         let actor = Actor::Event(task.key.clone());

@@ -10,9 +10,11 @@
 //! carries it out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, Task, ledger_entry};
+use super::outcome_line;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
@@ -36,6 +38,19 @@ pub enum Disposition {
     AppGone,
     /// It cannot be processed, however often it is tried.
     Final(EventError),
+}
+
+impl Disposition {
+    /// Returns the outcome as the log has it; `None` for what the worker reports.
+    const fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Done(outcome) => Some(outcome.as_str()),
+            Self::Duplicate => Some("duplicate"),
+            // The line of the first time may have been lost together with the settlement.
+            Self::Redelivered => Some("redelivered"),
+            Self::AppGone | Self::Final(_) => None,
+        }
+    }
 }
 
 /// A batch was not processed, and nothing was changed.
@@ -90,10 +105,17 @@ async fn process_in(
     now: Timestamp,
     mode: LockMode,
 ) -> Result<Vec<Disposition>, ProcessError> {
+    let began = Instant::now();
     let mut tx = store.begin().await?;
     let (dispositions, result) = process_batch(&mut tx, messages, now, mode).await?;
     result.write(&mut tx).await?;
     tx.commit().await?;
+    let now = now.plus(began.elapsed());
+    for (index, (message, disposition)) in messages.iter().zip(&dispositions).enumerate() {
+        if let Some(outcome) = disposition.word() {
+            outcome_line::write(message, outcome, result.told.get(&index), now);
+        }
+    }
     Ok(dispositions)
 }
 

@@ -4,14 +4,14 @@
 //! The built-in queue does not need it: it is the store itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tracing::{info, warn};
 
 use crate::causes::chain;
-use crate::clock::Clock;
 use crate::domain::time::Timestamp;
+use crate::outage::Outage;
 use crate::queue::message::Headers;
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::{NewMessage, Store, StoreError, Tx};
@@ -23,25 +23,29 @@ pub(super) const LANE: &str = "spool";
 pub struct Spooling {
     publisher: Arc<dyn Publisher>,
     store: Store,
-    clock: Arc<dyn Clock>,
-    /// True if the last message was spooled. Only a change is logged.
-    away: AtomicBool,
+    outage: Outage,
 }
+
+/// The time without a refusal after which the queue counts as back: one that is full refuses some
+/// messages and takes others.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The only part of a publisher that can fail.
+const PUBLISH: &str = "publish";
 
 impl Spooling {
     /// Publishes to `publisher`, and to the store if that fails.
-    pub fn new(publisher: Arc<dyn Publisher>, store: Store, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(publisher: Arc<dyn Publisher>, store: Store) -> Self {
         Self {
             publisher,
             store,
-            clock,
-            away: AtomicBool::new(false),
+            outage: Outage::with_quiet_time(QUIET),
         }
     }
 
     async fn spool(&self, message: &Message) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        put(&mut tx, message, self.clock.now()).await?;
+        put(&mut tx, message).await?;
         tx.commit().await
     }
 }
@@ -51,18 +55,23 @@ impl Publisher for Spooling {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         // The queue takes ownership; cloning costs less than asking the store first.
         let Err(refused) = self.publisher.publish(message.clone()).await else {
-            if self.away.swap(false, Ordering::Relaxed) {
-                info!("the queue accepts messages again");
+            if let Some(ended) = self.outage.succeed(PUBLISH) {
+                info!(
+                    outage_ms = ended.millis,
+                    messages = ended.held,
+                    "the queue accepts messages again; these were spooled meanwhile"
+                );
             }
             return Ok(());
         };
-        if !self.away.swap(true, Ordering::Relaxed) {
+        let spooled = self.spool(&message).await;
+        if self.outage.fail(PUBLISH, usize::from(spooled.is_ok())) {
             warn!(
                 error = chain(&refused),
                 "the queue does not accept messages; spooling them in the store until it does"
             );
         }
-        self.spool(&message).await.map_err(|error| {
+        spooled.map_err(|error| {
             warn!(error = chain(&error), "spooling a message failed");
             refused
         })
@@ -81,25 +90,35 @@ impl Publisher for Spooling {
     }
 }
 
+/// Returns when the first message of the spool was received. While a relay has it, it is there all
+/// the same.
+pub(super) async fn oldest(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let Some(text) = tx.message_first(LANE).await? else {
+        return Ok(None);
+    };
+    let Headers::V1(headers) = headers(&text)?;
+    Ok(Some(headers.received_at))
+}
+
 /// Counts the messages in the spool.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn depth(tx: &mut Tx) -> Result<u64, StoreError> {
-    tx.message_count(LANE, None).await
+    tx.message_count(LANE).await
 }
 
 /// Puts a message into the spool, in the caller's transaction.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn put(tx: &mut Tx, message: &Message, now: Timestamp) -> Result<(), StoreError> {
+pub async fn put(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
     let new = NewMessage {
         headers: serde_json::to_string(&message.headers)
             .map_err(|source| StoreError::Document { source })?,
         body: message.body.clone(),
     };
-    tx.message_add(LANE, vec![new], now).await
+    tx.message_add(LANE, vec![new]).await
 }
 
 /// Parses the headers of a spooled message.

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::json::is_read;
+use super::json::{MAX_MEMBERS, is_cut, is_read};
 use super::reading::ReadError;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::time::Timestamp;
@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 1024;
 
 /// The longest id, status or price in bytes: such texts become keys, and a key of any length
 /// would break the store's indexes.
-const MAX_ID: usize = 255;
+pub(super) const MAX_ID: usize = 255;
 /// The longest e-mail address in bytes; Stripe accepts 512 characters, RFC 5321 some 320.
 const MAX_EMAIL: usize = 512;
 
@@ -152,7 +152,8 @@ impl<'a> Fields<'a> {
         Some(Self::new(value, format!("{}.{place}", self.path)))
     }
 
-    /// The members of a list; `None` if there is no list.
+    /// The members of a list, without those beyond the bound, see [`is_cut`](Self::is_cut); `None`
+    /// if there is no list.
     pub(super) fn list(&self, place: &str) -> Result<Option<Vec<Fields<'a>>>, ReadError> {
         let Some(value) = self.at(place) else {
             return Ok(None);
@@ -161,7 +162,14 @@ impl<'a> Fields<'a> {
             .as_array()
             .ok_or_else(|| self.malformed(place, "a list"))?;
         let member = |(index, value)| Fields::new(value, format!("{}.{place}[{index}]", self.path));
-        Ok(Some(values.iter().enumerate().map(member).collect()))
+        let members = values.iter().take(MAX_MEMBERS).enumerate();
+        Ok(Some(members.map(member).collect()))
+    }
+
+    /// Reports whether a list has more members than are read.
+    pub(super) fn is_cut(&self, place: &str) -> bool {
+        let members = self.at(place).and_then(Value::as_array);
+        members.is_some_and(|members| is_cut(members))
     }
 
     /// A text for people, trimmed, and cut where no name or street goes on. What is empty or no

@@ -2,11 +2,26 @@
 //!
 //! Only the names in [`is_read`] are built. An event is mostly fields that nobody here asks for,
 //! and building all of them costs several times more than verifying its signature.
+//!
+//! A value takes up to eighty times the memory of its text, and everything that is kept of a list
+//! is written several times more: as prices, flags, changes, entries of the audit. So no list is
+//! read beyond [`MAX_MEMBERS`], however many fit into a payload.
 
+use std::cell::Cell;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+/// The most members of a list that are read. Stripe allows 20 items in a subscription
+/// (<https://docs.stripe.com/billing/subscriptions/multiple-products>) and shows ten of a list in an
+/// event; this leaves room for what providers may allow one day.
+pub(super) const MAX_MEMBERS: usize = 500;
+
+/// The most values that are built of a payload. The fields that are read of two full lists of items
+/// (one is the list before the change) are less than a tenth of it.
+const MAX_VALUES: usize = 100_000;
 
 /// The names of all fields that any reader asks for. [`Fields::at`](super::fields::Fields::at) checks in debug builds that
 /// it is asked for no other.
@@ -118,13 +133,30 @@ pub(super) fn is_read(name: &str) -> bool {
 
 /// Parses JSON, keeping only objects' fields that [`is_read`] names.
 ///
+/// A list that is longer than [`MAX_MEMBERS`] ends in one null more, so that [`is_cut`] can tell.
+///
 /// # Errors
-/// If it is no JSON, or what is kept is nested more than 128 deep.
+/// If it is no JSON, or what is kept is nested more than 128 deep or has too many values.
 pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Kept.deserialize(&mut deserializer)?;
+    let value = Pruned::deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(value)
+    Ok(value.0)
+}
+
+/// Reports whether some members of a list were left out.
+pub(super) fn is_cut(members: &[Value]) -> bool {
+    members.len() > MAX_MEMBERS
+}
+
+/// A value of which only what is read was built.
+pub(super) struct Pruned(pub(super) Value);
+
+impl<'de> Deserialize<'de> for Pruned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let left = Cell::new(MAX_VALUES);
+        Kept { left: &left }.deserialize(deserializer).map(Self)
+    }
 }
 
 /// Puts Stripe's `previous_attributes` back into the object: objects key by key, arrays and
@@ -141,16 +173,23 @@ pub(super) fn put_back(object: &mut Value, previous: &Value) {
 }
 
 /// Builds a [`Value`] of the fields that are read.
-struct Kept;
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    /// The number of values that may still be built.
+    left: &'a Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for Kept {
+impl<'de> DeserializeSeed<'de> for Kept<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        self.left
+            .set(left.ok_or_else(|| D::Error::custom("too many values"))?);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Kept {
+impl<'de> Visitor<'de> for Kept<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,8 +222,15 @@ impl<'de> Visitor<'de> for Kept {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(Kept)? {
-            values.push(value);
+        while values.len() < MAX_MEMBERS {
+            match seq.next_element_seed(self)? {
+                Some(value) => values.push(value),
+                None => return Ok(Value::Array(values)),
+            }
+        }
+        if seq.next_element::<IgnoredAny>()?.is_some() {
+            values.push(Value::Null);
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
         }
         Ok(Value::Array(values))
     }
@@ -193,7 +239,7 @@ impl<'de> Visitor<'de> for Kept {
         let mut fields = Map::new();
         while let Some(name) = map.next_key_seed(KeptName)? {
             if let Some(name) = name {
-                fields.insert(name, map.next_value_seed(Kept)?);
+                fields.insert(name, map.next_value_seed(self)?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -37,6 +37,16 @@ impl fmt::Debug for Spec {
 }
 
 impl Spec {
+    /// Checks whether a header can be the signature of any body, so that no body has to be read for
+    /// one that cannot. What passes has still to be [verified](Self::verify).
+    ///
+    /// # Errors
+    /// See [`SignatureError`]: those that do not depend on the body or the time.
+    pub fn check_header(&self, header: Option<&[u8]>) -> Result<(), SignatureError> {
+        let header = header.ok_or(SignatureError::Missing)?;
+        self.signature.check_form(header)
+    }
+
     /// Checks the signature of a body: `header` is the value of the provider's
     /// [header](Self::header), if it was sent, and `now` the receiver's clock. Stripe and Paddle
     /// sign whole seconds, so age is counted in whole seconds; an age of exactly `tolerance`,

@@ -5,14 +5,15 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use futures::FutureExt;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 
-use super::Worker;
 use super::pause::Pause;
 use super::stop::Stop;
+use super::{EVENTS, Worker};
 use crate::causes::chain;
-use crate::domain::event::EventError;
+use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::retry::delay_after;
+use crate::pipeline::outcome_line::millis_since;
 use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
 use crate::queue::{Delivery, Message, Settlement};
@@ -40,12 +41,13 @@ impl Worker {
             Ok(dispositions) => {
                 let pairs = dispositions.into_iter().zip(&messages);
                 Ok(pairs
-                    .map(|(disposition, message)| settlement(disposition, message))
+                    .map(|(disposition, message)| self.settlement(disposition, message))
                     .collect())
             }
-            Err(_) if messages.len() > 1 => {
+            Err(error) if messages.len() > 1 => {
                 warn!(
                     messages = messages.len(),
+                    error.code = error.code,
                     "batch failed; retrying its messages one by one"
                 );
                 let mut settlements = Vec::with_capacity(messages.len());
@@ -60,7 +62,7 @@ impl Worker {
 
     async fn process_alone(&self, message: &Message) -> Result<Settlement, Stop> {
         match self.try_alone(message).await? {
-            Ok(disposition) => Ok(settlement(disposition, message)),
+            Ok(disposition) => Ok(self.settlement(disposition, message)),
             Err(error) => self.failed_try(message, error).await,
         }
     }
@@ -82,10 +84,14 @@ impl Worker {
         let mut outage = Outage::default();
         loop {
             match self.attempt(messages).await {
-                Ok(dispositions) => return Ok(Ok(dispositions)),
+                Ok(dispositions) => {
+                    self.outages.store_answered(EVENTS);
+                    return Ok(Ok(dispositions));
+                }
                 Err(TryError::Failed(error)) => return Ok(Err(error)),
                 Err(TryError::StoreAway(error)) => {
-                    self.wait_out_outage(&mut outage, &error).await?;
+                    let held = messages.len();
+                    self.wait_out_outage(&mut outage, &error, held).await?;
                 }
             }
         }
@@ -114,16 +120,22 @@ impl Worker {
     async fn failed_try(&self, message: &Message, error: EventError) -> Result<Settlement, Stop> {
         let headers = message.headers();
         let Some(delay) = delay_after(headers.attempt + 1) else {
-            error!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
-                "event failed for the last time; moving it to the dead letters");
+            let lost = "event failed for the last time; moving it to the dead letters";
+            self.failed_line(message, &error, lost);
             return Ok(Settlement::Fail { error });
         };
-        warn!(event.id = headers.event_id, provider = %headers.provider, error.code = error.code,
-            attempt = headers.attempt + 1, "event failed; it will be retried");
+        warn!(
+            app = %headers.app, provider = %headers.provider, event.id = %headers.event_id,
+            event.r#type = %headers.event_type, outcome = EventOutcome::Pending.as_str(),
+            error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
+            next_try_s = delay.as_secs(), "event failed; it will be tried again"
+        );
         let mut outage = Outage::default();
         loop {
             match process::note_pending(&self.store, message, &error, self.clock.now()).await {
-                Err(away) if away.is_passing() => self.wait_out_outage(&mut outage, &away).await?,
+                Err(away) if away.is_passing() => {
+                    self.wait_out_outage(&mut outage, &away, 1).await?;
+                }
                 // The event is safe in the queue whether or not the note could be written.
                 Ok(()) | Err(_) => return Ok(Settlement::Retry { delay, error }),
             }
@@ -137,15 +149,24 @@ impl Worker {
     /// kept killing. So it is tried once more, alone.
     pub(super) async fn record_dead_letter(&self, delivery: &Delivery) -> Result<(), Stop> {
         let mut message = delivery.message.clone();
+        let by_broker = message.headers().error.is_none();
         if message.headers().error.is_none() && delivery.came_back < TRIES_ALONE {
             let error = match self.try_alone(&message).await? {
-                Ok(disposition) => match settlement(disposition, &message) {
+                Ok(disposition) => match self.settlement(disposition, &message) {
                     Settlement::Ack => return Ok(()),
                     Settlement::Fail { error } | Settlement::Retry { error, .. } => error,
                 },
                 Err(error) => error,
             };
             message.headers_mut().error = Some(error);
+        }
+        if by_broker {
+            // One that a worker gave up has its line already.
+            let headers = message.headers();
+            error!(app = %headers.app, provider = %headers.provider,
+                event.id = %headers.event_id, event.r#type = %headers.event_type,
+                outcome = EventOutcome::Failed.as_str(), came_back = delivery.came_back,
+                "event recorded as failed: the queue gave its message up");
         }
         self.record(&message).await
     }
@@ -157,13 +178,17 @@ impl Worker {
         let mut outage = Outage::default();
         loop {
             match record::record(&self.store, message, self.clock.now()).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.outages.store_answered(EVENTS);
+                    return Ok(());
+                }
                 Err(error) if error.is_passing() => {
-                    self.wait_out_outage(&mut outage, &error).await?;
+                    self.wait_out_outage(&mut outage, &error, 1).await?;
                 }
                 Err(error) => {
-                    error!(event.id = headers.event_id, provider = %headers.provider,
-                        app = %headers.app, error = chain(&error),
+                    error!(app = %headers.app, provider = %headers.provider,
+                        event.id = %headers.event_id, event.r#type = %headers.event_type,
+                        error = chain(&error),
                         "recording a dead letter failed for good; it is lost");
                     return Ok(());
                 }
@@ -176,11 +201,11 @@ impl Worker {
         &self,
         outage: &mut Outage,
         error: &(dyn Error + Sync),
+        held: usize,
     ) -> Result<(), Stop> {
-        warn!(
-            error = chain(error),
-            "the store did not answer; trying again"
-        );
+        let held = if outage.is_noted { 0 } else { held };
+        outage.is_noted = true;
+        self.outages.store_failed(EVENTS, error, held);
         if outage.began.elapsed() > self.outage_limit {
             return Err(Stop::StoreAway);
         }
@@ -189,11 +214,46 @@ impl Worker {
         }
         Ok(())
     }
+
+    /// Turns the disposition of an event into the settlement of its message. What was committed has
+    /// its line already (`pipeline::outcome_line`).
+    fn settlement(&self, disposition: Disposition, message: &Message) -> Settlement {
+        let headers = message.headers();
+        match disposition {
+            Disposition::Done(_) | Disposition::Duplicate | Disposition::Redelivered => {
+                Settlement::Ack
+            }
+            Disposition::AppGone => {
+                warn!(app = %headers.app, provider = %headers.provider,
+                    event.id = %headers.event_id, event.r#type = %headers.event_type,
+                    "the app of this event is gone; event dropped");
+                Settlement::Ack
+            }
+            Disposition::Final(error) => {
+                let lost = "event cannot be understood; moving it to the dead letters";
+                self.failed_line(message, &error, lost);
+                Settlement::Fail { error }
+            }
+        }
+    }
+
+    /// Writes the line of an event that is not tried again.
+    fn failed_line(&self, message: &Message, error: &EventError, lost: &'static str) {
+        let headers = message.headers();
+        error!(
+            app = %headers.app, provider = %headers.provider, event.id = %headers.event_id,
+            event.r#type = %headers.event_type, outcome = EventOutcome::Failed.as_str(),
+            error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
+            duration_ms = millis_since(headers.received_at, self.clock.now()), "{lost}"
+        );
+    }
 }
 
 /// A period in which the store does not answer.
 struct Outage {
     began: Instant,
+    /// True once the messages that wait have been counted.
+    is_noted: bool,
     pause: Pause,
 }
 
@@ -201,34 +261,8 @@ impl Default for Outage {
     fn default() -> Self {
         Self {
             began: Instant::now(),
+            is_noted: false,
             pause: Pause::new(),
-        }
-    }
-}
-
-/// Turns the disposition of an event into the settlement of its message.
-fn settlement(disposition: Disposition, message: &Message) -> Settlement {
-    let headers = message.headers();
-    match disposition {
-        Disposition::Done(outcome) => {
-            debug!(event.id = headers.event_id, provider = %headers.provider,
-                event.r#type = headers.event_type, %outcome, "event processed");
-            Settlement::Ack
-        }
-        Disposition::Duplicate | Disposition::Redelivered => {
-            debug!(event.id = headers.event_id, provider = %headers.provider, "duplicate counted");
-            Settlement::Ack
-        }
-        Disposition::AppGone => {
-            warn!(event.id = headers.event_id, provider = %headers.provider, app = %headers.app,
-                "the app of this event is gone; event dropped");
-            Settlement::Ack
-        }
-        Disposition::Final(error) => {
-            error!(event.id = headers.event_id, provider = %headers.provider,
-                event.r#type = headers.event_type, error.code = error.code, detail = error.detail,
-                "event cannot be understood; moving it to the dead letters");
-            Settlement::Fail { error }
         }
     }
 }

@@ -12,6 +12,7 @@
 //! channel of a consumer that leaves one unsettled for half an hour.
 
 mod attempts;
+mod outages;
 mod pause;
 mod stop;
 
@@ -24,9 +25,12 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
+use crate::pipeline::health::Progress;
+use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
-use crate::queue::{Consumer, Delivery, Publisher, Settlement};
+use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
+use outages::Outages;
 use pause::Pause;
 use stop::Stop;
 
@@ -60,7 +64,25 @@ pub struct Worker {
     shutdown: CancellationToken,
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
+    outages: Arc<Outages>,
+    progress: Progress,
 }
+
+/// Returns the name of the loop of a lane in the log.
+const fn part_of(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Work => EVENTS,
+        Lane::Failed => DEAD_LETTERS,
+    }
+}
+
+/// The names of the loops in the log.
+const EVENTS: &str = "events";
+const DEAD_LETTERS: &str = "dead letters";
+const RELAY: &str = "relay";
+const REPLAYS: &str = "replays";
+const UPKEEP: &str = "upkeep";
+const TIMERS: &str = "timers";
 
 impl Worker {
     /// Creates a worker that ends when `shutdown` is cancelled.
@@ -71,7 +93,14 @@ impl Worker {
             shutdown,
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
+            outages: Arc::default(),
+            progress: Progress::default(),
         }
+    }
+
+    /// Returns what its loops have in hand, for those who watch it.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Sets how long messages stay in hand while the store is away. Default: ten seconds.
@@ -106,23 +135,25 @@ impl Worker {
             loops.spawn(self.clone().run_replays(publisher));
         }
         loops.spawn(self.clone().run_upkeep());
-        loops.spawn(self.run_timers());
+        loops.spawn(self.clone().run_timers());
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {
                 error!(%error, "a worker loop panicked; restart the process");
+                self.progress.stopped();
             }
         }
     }
 
     async fn run_events(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer).await {
+        let lane = Lane::Work;
+        while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
             match self.process_batch(&deliveries).await {
                 Ok(settlements) => {
                     let settled = deliveries.into_iter().zip(settlements).collect();
-                    self.settle(&mut consumer, settled).await;
+                    self.settle(&mut consumer, lane, settled).await;
                 }
                 Err(stop) => {
-                    if !self.give_back(&mut consumer, deliveries, stop).await {
+                    if !self.give_back(&mut consumer, lane, deliveries, stop).await {
                         return;
                     }
                 }
@@ -131,7 +162,8 @@ impl Worker {
     }
 
     async fn run_dead_letters(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer).await {
+        let lane = Lane::Failed;
+        while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
             let mut stopped = None;
             for delivery in &deliveries {
                 if let Err(stop) = self.record_dead_letter(delivery).await {
@@ -142,11 +174,11 @@ impl Worker {
             match stopped {
                 None => {
                     let settled = deliveries.into_iter().map(|it| (it, Settlement::Ack));
-                    self.settle(&mut consumer, settled.collect()).await;
+                    self.settle(&mut consumer, lane, settled.collect()).await;
                 }
                 // The ones already recorded come again too, which is harmless.
                 Some(stop) => {
-                    if !self.give_back(&mut consumer, deliveries, stop).await {
+                    if !self.give_back(&mut consumer, lane, deliveries, stop).await {
                         return;
                     }
                 }
@@ -155,22 +187,24 @@ impl Worker {
     }
 
     async fn run_relay(self, publisher: Arc<dyn Publisher>) {
+        // One line for a whole spool, however many rounds it takes.
+        let mut relayed_in_all = 0;
         loop {
             let more = match relay::relay(&self.store, &*publisher, self.clock.now()).await {
                 Ok(relayed) => {
-                    if relayed.count > 0 {
-                        info!(messages = relayed.count, "spooled messages published");
-                    }
+                    self.outages.store_answered(RELAY);
+                    relayed_in_all += relayed.count;
                     relayed.more
                 }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "relaying the spool failed; trying again"
-                    );
+                    self.store_failed(RELAY, &error, "relaying the spool failed; trying again");
                     false
                 }
             };
+            if !more && relayed_in_all > 0 {
+                info!(messages = relayed_in_all, "spooled messages published");
+                relayed_in_all = 0;
+            }
             let delay = if more { Duration::ZERO } else { RELAY_INTERVAL };
             if self.shut_down_within(delay).await {
                 return;
@@ -184,8 +218,19 @@ impl Worker {
             let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
             let delay = match carried {
                 Ok(more) => {
+                    self.outages.store_answered(REPLAYS);
+                    self.outages.queue_answered(REPLAYS);
                     pause = Pause::new();
                     if more { REPLAY_PAUSE } else { REPLAY_INTERVAL }
+                }
+                Err(ReplayError::Store(error)) => {
+                    let failed = "a bulk replay could not continue; trying again";
+                    self.store_failed(REPLAYS, &error, failed);
+                    pause.next()
+                }
+                Err(ReplayError::Queue(error)) => {
+                    self.outages.queue_failed(REPLAYS, &error);
+                    pause.next()
                 }
                 Err(error) => {
                     warn!(
@@ -203,6 +248,7 @@ impl Worker {
 
     /// Removes expired idempotency keys.
     async fn run_upkeep(self) {
+        let mut pause = Pause::new();
         loop {
             let purged = async {
                 let mut tx = self.store.begin().await?;
@@ -210,13 +256,19 @@ impl Worker {
                 tx.commit().await
             };
             let purged: Result<(), StoreError> = purged.await;
-            if let Err(error) = purged {
-                warn!(
-                    error = chain(&error),
-                    "removing old idempotency keys failed; trying again"
-                );
-            }
-            if self.shut_down_within(UPKEEP_INTERVAL).await {
+            let delay = match purged {
+                Ok(()) => {
+                    self.outages.store_answered(UPKEEP);
+                    pause = Pause::new();
+                    UPKEEP_INTERVAL
+                }
+                Err(error) => {
+                    let failed = "removing old idempotency keys failed; trying again";
+                    self.store_failed(UPKEEP, &error, failed);
+                    pause.next()
+                }
+            };
+            if self.shut_down_within(delay).await {
                 return;
             }
         }
@@ -227,14 +279,12 @@ impl Worker {
         loop {
             let delay = match self.act_on_time().await {
                 Ok(more) => {
+                    self.outages.store_answered(TIMERS);
                     pause = Pause::new();
                     if more { Duration::ZERO } else { TIMER_INTERVAL }
                 }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "acting on due times failed; trying again"
-                    );
+                    self.store_failed(TIMERS, &error, "acting on due times failed; trying again");
                     pause.next()
                 }
             };
@@ -256,7 +306,7 @@ impl Worker {
     }
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.
-    async fn next_batch(&self, consumer: &mut impl Consumer) -> Option<Vec<Delivery>> {
+    async fn next_batch(&self, consumer: &mut impl Consumer, lane: Lane) -> Option<Vec<Delivery>> {
         let mut pause = Pause::new();
         loop {
             let next = tokio::select! {
@@ -264,12 +314,13 @@ impl Worker {
                 next = consumer.next_batch(BATCH) => next,
             };
             match next {
-                Ok(deliveries) => return Some(deliveries),
+                Ok(deliveries) => {
+                    self.outages.queue_answered(part_of(lane));
+                    self.progress.took(lane, &deliveries);
+                    return Some(deliveries);
+                }
                 Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "the queue did not answer; trying again"
-                    );
+                    self.outages.queue_failed(part_of(lane), &error);
                     if self.shut_down_within(pause.next()).await {
                         return None;
                     }
@@ -278,12 +329,21 @@ impl Worker {
         }
     }
 
-    async fn settle(&self, consumer: &mut impl Consumer, settled: Vec<(Delivery, Settlement)>) {
-        if let Err(error) = consumer.settle(settled).await {
-            warn!(
-                error = chain(&error),
-                "settling a batch failed; its messages will come again"
-            );
+    async fn settle(
+        &self,
+        consumer: &mut impl Consumer,
+        lane: Lane,
+        settled: Vec<(Delivery, Settlement)>,
+    ) {
+        match consumer.settle(settled).await {
+            Ok(()) => self.progress.settled(lane),
+            Err(error) => {
+                self.progress.let_go(lane);
+                warn!(
+                    error = chain(&error),
+                    "settling a batch failed; its messages will come again"
+                );
+            }
         }
     }
 
@@ -291,6 +351,7 @@ impl Worker {
     async fn give_back(
         &self,
         consumer: &mut impl Consumer,
+        lane: Lane,
         deliveries: Vec<Delivery>,
         stop: Stop,
     ) -> bool {
@@ -298,20 +359,29 @@ impl Worker {
             // The consumer is dropped, and its unsettled messages with it.
             Stop::Shutdown => false,
             Stop::StoreAway => {
-                warn!(
+                info!(
                     messages = deliveries.len(),
-                    "the store is away; nothing is taken from the queue until it answers"
+                    "gave messages back to the queue; none are taken until the store answers"
                 );
                 consumer.give_back(deliveries).await;
+                self.progress.let_go(lane);
                 let mut pause = Pause::new();
                 while self.store.begin().await.is_err() {
                     if self.shut_down_within(pause.next()).await {
                         return false;
                     }
                 }
-                info!("the store answers again");
                 true
             }
+        }
+    }
+
+    /// Notes that a loop's work failed. What does not pass by itself has a line each time.
+    fn store_failed(&self, part: &'static str, error: &StoreError, failed: &'static str) {
+        if error.is_passing() {
+            self.outages.store_failed(part, error, 0);
+        } else {
+            warn!(part, error = chain(error), "{failed}");
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod admin_api;
 mod architecture;
+mod bounds;
 mod cli;
 mod concurrency;
 mod config;
@@ -23,8 +24,10 @@ mod fault_rig;
 mod faults;
 mod flow;
 mod habits;
+mod health;
 mod invented_provider;
 mod life_cycles;
+mod logs;
 mod openapi;
 mod outcomes;
 mod payload;

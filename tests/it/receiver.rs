@@ -1,6 +1,7 @@
 //! The receiver of webhooks, over real connections: what it accepts, what it refuses and why,
 //! what it writes into the log, and what slow and greedy senders can take.
 
+mod bodies;
 pub(crate) mod outages;
 mod rig;
 mod senders;

@@ -282,7 +282,8 @@ pub struct SubscriptionState {
     /// True if Stripe's `pause_collection` is set: invoices are not collected, and the status
     /// stays.
     pub collection_paused: bool,
-    /// True if the event lists only some of the items (Stripe's `has_more`; its lists end at ten).
+    /// True if only some of the items are known: the event lists no more (Stripe's `has_more`; its
+    /// lists end at ten), or so many that not all are read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub items_incomplete: bool,
     /// The billing account that pays; `None` where the payload does not name it.

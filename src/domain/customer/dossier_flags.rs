@@ -34,7 +34,7 @@ impl Dossier<'_> {
         for payment in self.payments.all.values() {
             flags.extend(self.payment_flags(payment));
         }
-        self.without_cleared(flags)
+        newest(self.without_cleared(flags))
     }
 
     fn dispute_flags(&self, dispute: &Dispute, traced: Option<&Traced>) -> Vec<Flag> {
@@ -77,13 +77,30 @@ impl Dossier<'_> {
         let deleted = self.accounts.iter().filter_map(flag).collect();
         let mut flags = self.without_cleared(deleted);
         flags.extend(self.flags());
-        flags
+        newest(flags)
     }
 
     fn without_cleared(&self, mut flags: BTreeSet<Flag>) -> BTreeSet<Flag> {
         flags.retain(|flag| !self.rows.iter().any(|row| row.cleared.contains(flag)));
         flags
     }
+}
+
+/// Folds the flags of one kind and subject into the newest: the same id in two connected accounts
+/// is one thing to look at.
+fn newest(flags: BTreeSet<Flag>) -> BTreeSet<Flag> {
+    let mut folded = BTreeSet::new();
+    let mut last: Option<Flag> = None;
+    // Sorted by kind, subject and instant.
+    for flag in flags {
+        if let Some(last) = last.take_if(|it| (it.kind, &it.subject) != (flag.kind, &flag.subject))
+        {
+            folded.insert(last);
+        }
+        last = Some(flag);
+    }
+    folded.extend(last);
+    folded
 }
 
 fn subscription_flags(subscription: &Subscription, assessment: &Assessment) -> Vec<Flag> {

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::flag::{FlagView, flags};
 use super::list::{Filters, Paging};
-use super::{customer_id, time};
+use super::{customer_id, cut, is_whole, time};
 use crate::domain::access::check::{Holder, frozen_versions};
 use crate::domain::billing::fact::Address;
 use crate::domain::customer::profile::ProfileChange;
@@ -61,7 +61,11 @@ pub(in crate::http) struct CustomerView {
     /// The reasons why the customer is held; empty for active customers.
     #[schema(schema_with = words::holds)]
     holds: Vec<&'static str>,
+    /// The open flags, at most 100.
     flags: Vec<FlagView>,
+    /// There are more flags: `GET /api/v1/flags?customer_id=…` lists them all. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    flags_truncated: bool,
     #[schema(format = DateTime)]
     frozen_at: Option<String>,
     frozen_versions: Option<Vec<PackageVersion>>,
@@ -84,7 +88,7 @@ impl CustomerView {
             releases: &granted.releases,
         };
         let frozen_versions = frozen_versions(holder);
-        let flags = flags(&customer, granted);
+        let (flags, flags_truncated) = cut(flags(&customer, granted));
         let Customer {
             id,
             profile,
@@ -122,6 +126,7 @@ impl CustomerView {
             status_since: customer.status_since.to_string(),
             holds: shown.holds.iter().map(|hold| hold.as_str()).collect(),
             flags,
+            flags_truncated,
             frozen_at: time(shown.frozen_at),
             frozen_versions,
             created_at: customer.made_at.to_string(),

@@ -55,6 +55,26 @@ pub(super) async fn visible_app(
     Ok(apps::find(&state.store, &slug).await?)
 }
 
+/// The most members of a list inside the view of one thing. Lists that can be longer have an
+/// address of their own, with pages.
+const MOST_SHOWN: usize = 100;
+
+/// Cuts a list inside a view, and says whether something was left out.
+pub(super) fn cut<T>(mut list: Vec<T>) -> (Vec<T>, bool) {
+    let truncated = list.len() > MOST_SHOWN;
+    list.truncate(MOST_SHOWN);
+    (list, truncated)
+}
+
+/// True where nothing was left out, which is not said.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+pub(super) const fn is_whole(truncated: &bool) -> bool {
+    !*truncated
+}
+
 /// A time as answers show it: RFC 3339 in UTC.
 pub(super) fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())

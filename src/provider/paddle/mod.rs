@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use super::event::{Event, EventType, event_types};
 use super::fields::Fields;
 use super::head::{self, EventHead, PayloadError};
-use super::json;
+use super::json::{self, Pruned};
 use super::reading::{IgnoreReason, Meaning, ReadError, Reading};
 use super::signature::TimedHmac;
 use super::spec::Spec;
@@ -152,9 +152,9 @@ impl Event<'_> {
 /// The envelope of the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    event_id: Option<Value>,
-    notification_id: Option<Value>,
-    occurred_at: Option<Value>,
+    event_id: Option<Pruned>,
+    notification_id: Option<Pruned>,
+    occurred_at: Option<Pruned>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -162,15 +162,15 @@ struct Envelope<'a> {
 impl Envelope<'_> {
     /// True for what the webhook simulator sends: <https://developer.paddle.com/webhooks/test-webhooks>.
     fn is_simulated(&self) -> bool {
-        let begins = |id: &Option<Value>, with: &str| {
-            let id = id.as_ref().and_then(Value::as_str);
+        let begins = |id: &Option<Pruned>, with: &str| {
+            let id = id.as_ref().and_then(|id| id.0.as_str());
             id.is_some_and(|id| id.starts_with(with))
         };
         begins(&self.event_id, "ntfsimevt_") || begins(&self.notification_id, "ntfsim")
     }
 
     fn occurred_at(&self) -> Option<Timestamp> {
-        Timestamp::parse(self.occurred_at.as_ref()?.as_str()?)
+        Timestamp::parse(self.occurred_at.as_ref()?.0.as_str()?)
     }
 
     fn need_time(&self) -> Result<Timestamp, ReadError> {

@@ -29,7 +29,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         period_end: data.instant("current_billing_period.ends_at")?,
         cancel_at: cancel_at(data)?,
         collection_paused: false,
-        items_incomplete: false,
+        items_incomplete: data.is_cut("items"),
         account: Some(event.need_key(Kind::Account, "customer_id")?),
         latest_invoice: None,
         pause_reason: None,

@@ -12,6 +12,11 @@ use super::links::{keys, link};
 use crate::domain::billing::fact::{DisputeStage, Fact, RefundFact, RefundStage};
 use crate::domain::id::{Kind, ObjectKey};
 
+/// The most charges of a payment intent that are linked. Every two ids that an event names are a
+/// link, so links grow with the square of the list; Stripe lists ten, and each charge has an event of
+/// its own, which names its intent.
+const MAX_CHARGES: usize = 20;
+
 /// `charge.succeeded`. <https://docs.stripe.com/api/charges/object>
 pub(super) fn succeeded(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     linked(event, of_charge(event)?)
@@ -29,7 +34,8 @@ pub(super) fn payment_intent_succeeded(event: &Event<'_>) -> Result<Vec<Fact>, R
             ("invoice", Kind::Invoice),
         ],
     )?;
-    for charge in event.object.list("charges.data")?.unwrap_or_default() {
+    let charges = event.object.list("charges.data")?.unwrap_or_default();
+    for charge in charges.into_iter().take(MAX_CHARGES) {
         let id = charge.id(&["id"])?;
         ids.extend(id.map(|id| event.scope.key(Kind::Charge, id)));
     }

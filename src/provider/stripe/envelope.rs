@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::fields::Fields;
-use super::super::json;
+use super::super::fields::{Fields, MAX_ID};
+use super::super::json::{self, Pruned};
 use super::super::reading::ReadError;
 use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;
@@ -15,14 +15,14 @@ pub(super) const NAME: Provider = Provider::named("stripe");
 /// The event around the object: <https://docs.stripe.com/api/events/object>.
 #[derive(Deserialize)]
 pub(super) struct Envelope<'a> {
-    id: Option<Value>,
-    object: Option<Value>,
-    created: Option<Value>,
-    pub(super) livemode: Option<Value>,
-    account: Option<Value>,
-    context: Option<Value>,
-    request: Option<Value>,
-    related_object: Option<Value>,
+    id: Option<Pruned>,
+    object: Option<Pruned>,
+    created: Option<Pruned>,
+    livemode: Option<Pruned>,
+    account: Option<Pruned>,
+    context: Option<Pruned>,
+    request: Option<Pruned>,
+    related_object: Option<Pruned>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -31,24 +31,24 @@ impl Envelope<'_> {
     /// Event notifications ("thin events") carry no object, only where to fetch it:
     /// <https://docs.stripe.com/api/v2/core/events>.
     pub(super) fn is_thin(&self) -> bool {
-        self.object.as_ref().and_then(Value::as_str) == Some("v2.core.event")
+        value(self.object.as_ref()).and_then(Value::as_str) == Some("v2.core.event")
     }
 
     /// The object that a thin event is about, or the event itself if it names none.
     pub(super) fn related(&self, scope: &Scope) -> Result<ObjectKey, ReadError> {
-        let related = self.related_object.as_ref().unwrap_or(&Value::Null);
+        let related = value(self.related_object.as_ref()).unwrap_or(&Value::Null);
         let related = Fields::new(related, "related_object");
         if let Some(id) = related.id(&["id"])? {
             let kind = related.word("type")?.map_or(Kind::Other, kind);
             return Ok(scope.key(kind, id));
         }
-        let event = self.id.as_ref().and_then(Value::as_str);
+        let event = value(self.id.as_ref()).and_then(Value::as_str);
         Ok(scope.key(Kind::Event, event.unwrap_or_default()))
     }
 
     /// Snapshot events say seconds, thin ones RFC 3339.
     pub(super) fn occurred_at(&self) -> Option<Timestamp> {
-        match self.created.as_ref()? {
+        match value(self.created.as_ref())? {
             Value::String(text) => Timestamp::parse(text),
             value => value.as_i64().and_then(Timestamp::from_seconds),
         }
@@ -68,7 +68,7 @@ impl Envelope<'_> {
     /// The connected account. Endpoints of an organisation get `context` alone, such as
     /// `org_1/acct_2`; a connected account's events carry both.
     pub(super) fn connected(&self) -> Result<Option<String>, ReadError> {
-        let (path, account) = match (&self.account, &self.context) {
+        let (path, account) = match (value(self.account.as_ref()), value(self.context.as_ref())) {
             (Some(account), _) => ("account", account.as_str()),
             (None, Some(Value::String(context))) => {
                 let last = context.rsplit('/').next();
@@ -94,11 +94,7 @@ impl Envelope<'_> {
     }
 
     pub(super) fn scope(&self, livemode: Option<bool>) -> Result<Scope, ReadError> {
-        if self
-            .livemode
-            .as_ref()
-            .is_some_and(|value| !value.is_boolean())
-        {
+        if value(self.livemode.as_ref()).is_some_and(|value| !value.is_boolean()) {
             let path = "livemode".to_owned();
             return Err(ReadError::FieldMalformed {
                 path,
@@ -112,14 +108,17 @@ impl Envelope<'_> {
         })
     }
 
+    /// True or false, as the event says it.
+    pub(super) fn livemode(&self) -> Option<bool> {
+        value(self.livemode.as_ref()).and_then(Value::as_bool)
+    }
+
     /// The id of the API call behind the event; before 2017-05-25 `request` was that id itself.
     pub(super) fn request(&self) -> Option<String> {
-        let request = self.request.as_ref()?;
-        request
-            .get("id")
-            .unwrap_or(request)
-            .as_str()
-            .map(str::to_owned)
+        let request = value(self.request.as_ref())?;
+        let id = request.get("id").unwrap_or(request).as_str()?;
+        // It is kept with each observation.
+        (id.len() <= MAX_ID).then(|| id.to_owned())
     }
 
     pub(super) fn data(&self) -> Result<Value, ReadError> {
@@ -140,6 +139,10 @@ impl Envelope<'_> {
             }),
         }
     }
+}
+
+fn value(field: Option<&Pruned>) -> Option<&Value> {
+    field.map(|field| &field.0)
 }
 
 /// Maps Stripe's name of an object to a kind. Thin events put its version before a newer name,

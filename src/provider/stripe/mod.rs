@@ -106,8 +106,7 @@ fn head_of(text: &str) -> Result<EventHead, PayloadError> {
 fn read(text: &str, event_type: &str, mode: Mode) -> Result<Reading, ReadError> {
     let envelope: Envelope<'_> = head::parse(text)?;
     let expected = mode.livemode();
-    let said = envelope.livemode.as_ref().and_then(Value::as_bool);
-    let livemode = said.or(expected);
+    let livemode = envelope.livemode().or(expected);
     let mut reading = Reading {
         occurred_at: envelope.occurred_at(),
         livemode,

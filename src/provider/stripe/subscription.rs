@@ -65,7 +65,8 @@ fn read(
             .seconds("cancel_at")?
             .or(period_end.filter(|_| at_period_end)),
         collection_paused: object.at("pause_collection").is_some(),
-        items_incomplete: object.flag("items.has_more").unwrap_or_default(),
+        items_incomplete: object.flag("items.has_more").unwrap_or_default()
+            || object.is_cut("items.data"),
         account,
         latest_invoice: object.id(&["latest_invoice"])?.map(str::to_owned),
         pause_reason: object

@@ -9,22 +9,25 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("causes", &[]),
+    ("outage", &[]),
     ("random", &["domain"]),
     ("clock", &["domain"]),
     ("provider", &["domain"]),
     ("store", &["domain"]),
     ("vault", &["domain", "random"]),
-    ("queue", &["causes", "domain"]),
+    ("queue", &["causes", "domain", "outage"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
     (
         "pipeline",
         &[
-            "causes", "domain", "provider", "store", "queue", "random", "clock", "vault",
+            "causes", "domain", "outage", "provider", "store", "queue", "random", "clock", "vault",
         ],
     ),
     (
         "worker",
-        &["causes", "domain", "pipeline", "store", "queue", "clock"],
+        &[
+            "causes", "domain", "outage", "pipeline", "store", "queue", "clock",
+        ],
     ),
     (
         "http",

@@ -241,3 +241,21 @@ fn a_charge_counts_what_was_given_back_of_it() {
     payload["data"]["object"]["captured"] = json!(false);
     assert_eq!(given_back(&payload), None);
 }
+
+#[test]
+fn very_many_charges_of_one_payment_make_few_links() {
+    let charges: Value = (0..10_000)
+        .map(|n| json!({"id": format!("ch_{n}")}))
+        .collect();
+    let payload = json!({
+        "id": "evt_1", "object": "event", "type": "payment_intent.succeeded",
+        "created": 1_767_614_400, "livemode": true,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent", "customer": "cus_1",
+                            "charges": {"data": charges}}},
+    });
+    let facts = facts(STRIPE.name, &payload);
+    let [Fact::PaymentLink { ids }] = &facts[..] else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(ids.len(), 22);
+}

@@ -182,6 +182,42 @@ fn an_incomplete_list_of_items_is_reported() {
     assert!(incomplete(&payload));
 }
 
+/// As many items as fit into a webhook.
+fn very_many_items() -> Value {
+    (0..40_000)
+        .map(|n| json!({"price": {"id": format!("p{n}")}}))
+        .collect()
+}
+
+#[test]
+fn items_beyond_all_reason_are_left_out_and_reported() {
+    let stripe = format!("stripe/customer.subscription.updated--plan-change{NEW}");
+    let mut payload = load(&stripe);
+    payload["data"]["object"]["items"]["data"] = very_many_items();
+    payload["data"]["previous_attributes"]["items"]["data"] = very_many_items();
+    let fact = subscription(STRIPE.name, &payload);
+    assert!(fact.state.items_incomplete);
+    assert_eq!(fact.state.items.len(), 500);
+    assert_eq!(fact.state.items[499].price, "p499");
+    let before = fact.before.unwrap();
+    assert!(before.items_incomplete);
+    assert_eq!(before.items.len(), 500);
+
+    let mut payload = load("paddle/subscription.updated--plan-change.json");
+    payload["data"]["items"] = very_many_items();
+    let fact = subscription(PADDLE.name, &payload);
+    assert!(fact.state.items_incomplete);
+    assert_eq!(fact.state.items.len(), 500);
+    // As many as are read are not too many.
+    payload["data"]["items"]
+        .as_array_mut()
+        .unwrap()
+        .truncate(500);
+    let fact = subscription(PADDLE.name, &payload);
+    assert!(!fact.state.items_incomplete);
+    assert_eq!(fact.state.items.len(), 500);
+}
+
 #[test]
 fn a_paused_subscription_says_why() {
     let file = "stripe/customer.subscription.paused--by-request--2026-10-28.endive.json";

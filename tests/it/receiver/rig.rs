@@ -22,6 +22,7 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use tollgate::pipeline::health::Health;
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
@@ -161,6 +162,7 @@ pub(super) fn small_limits() -> Limits {
         connections: 100,
         connections_of_one: 100,
         drain_time: Duration::from_millis(400),
+        ..Limits::default()
     }
 }
 
@@ -198,7 +200,9 @@ impl Rig {
             .iter()
             .map(|net| net.parse().unwrap())
             .collect();
+        let publisher = Arc::clone(&recorder) as Arc<dyn Publisher>;
         let state = AppState::new(Parts {
+            health: Health::new(store.clone(), Arc::clone(&clock)).publishing(publisher, false),
             store: store.clone(),
             publisher: Arc::clone(&recorder) as Arc<dyn Publisher>,
             clock,
@@ -358,6 +362,11 @@ pub(super) fn paddle_event(id: &str) -> Vec<u8> {
         "data": {"id": "ctm_1", "email": PERSONAL},
     });
     event.to_string().into_bytes()
+}
+
+/// A header in the form of Stripe's, with which nothing was signed.
+pub(super) fn forged() -> String {
+    format!("t={NOW},v1={}", "ab".repeat(32))
 }
 
 pub(super) fn request(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {

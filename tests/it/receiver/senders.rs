@@ -10,7 +10,7 @@ use tollgate::http::Limits;
 use tollgate::provider::STRIPE;
 
 use super::rig::{
-    Answer, NOW, Queue, Rig, STRIPE_SECRET, request, signature, small_limits, stripe_event,
+    Answer, NOW, Queue, Rig, STRIPE_SECRET, forged, request, signature, small_limits, stripe_event,
 };
 
 #[tokio::test]
@@ -24,10 +24,12 @@ async fn a_body_over_one_mebibyte_is_refused_however_it_is_announced() {
         "with its length"
     );
 
-    let mut chunked =
-        b"POST /webhooks/stripe HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\
-          Connection: close\r\n\r\n"
-            .to_vec();
+    let mut chunked = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\
+         Stripe-Signature: {}\r\nConnection: close\r\n\r\n",
+        forged()
+    )
+    .into_bytes();
     // The last chunk, of one byte, is the one too many.
     for chunk in body[..=1024 * 1024].chunks(64 * 1024) {
         chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
@@ -269,7 +271,11 @@ async fn a_request_that_does_not_end_does_not_hold_up_the_stop() {
     };
     let rig = Rig::with(limits, &[]).await;
     let mut stream = rig.connect().await;
-    let head = "POST /webhooks/stripe HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n{";
+    let head = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: t\r\nStripe-Signature: {}\r\n\
+         Content-Length: 10\r\n\r\n{{",
+        forged()
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let started = Instant::now();

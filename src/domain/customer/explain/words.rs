@@ -341,7 +341,13 @@ fn since(at: Option<Timestamp>) -> String {
 
 /// Joins ids as `a`, `a and b`, or `a, b and c`.
 fn list<'a>(ids: impl Iterator<Item = &'a str>) -> String {
-    let ids: Vec<&str> = ids.collect();
+    let mut ids: Vec<&str> = ids.collect();
+    let left = ids.len().saturating_sub(MOST_TOLD);
+    let more = format!("{left} more");
+    if left > 0 {
+        ids.truncate(MOST_TOLD);
+        ids.push(&more);
+    }
     match ids.split_last() {
         None => "nothing".to_owned(),
         Some((last, [])) => (*last).to_owned(),
