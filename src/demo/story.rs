@@ -181,6 +181,7 @@ pub(super) fn ada() -> Vec<Webhook> {
         stripe!(Ada, "invoice.paid", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "plan-change", ACTIVE),
+        stripe!(Ada, "invoice.paid", "plan-change"),
         stripe!(
             Ada,
             "customer.subscription.updated",
@@ -262,6 +263,7 @@ pub(super) fn ada_again() -> Result<Vec<Webhook>, DemoError> {
         zoe!("invoice.paid", "recovered"),
         zoe!("customer.subscription.updated", "recovered"),
         zoe!("customer.subscription.updated", "plan-change"),
+        zoe!("invoice.paid", "plan-change"),
         zoe!("customer.subscription.updated", "cancel-scheduled"),
         zoe!("customer.subscription.updated", "cancel-undone"),
         zoe!("customer.subscription.updated", "cancel-scheduled-again"),

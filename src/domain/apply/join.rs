@@ -143,7 +143,9 @@ impl WorkingSet {
         // An invoice takes in the sessions and intents that are linked to it.
         let folded = |it: &&Payment| matches!(it.key.kind, Kind::Session | Kind::PaymentIntent);
         let payments = self.payments.values().filter(folded);
-        let owners = disputes.chain(refunds).chain(payments.map(|it| &it.account));
+        let owners = disputes
+            .chain(refunds)
+            .chain(payments.map(|it| &it.account));
         owners.flatten().cloned().collect()
     }
 
