@@ -110,7 +110,10 @@ async fn explained(
 /// The subjects of the customer's holds first, then its other subscriptions.
 fn subjects(explanation: &Explanation) -> impl Iterator<Item = &str> {
     let holds = explanation.holds.iter();
-    let held = holds.flat_map(|it| it.subject.iter().chain(&it.subscriptions));
+    let held = holds.flat_map(|it| {
+        let money = it.refunds.iter().chain(&it.subject);
+        money.chain(&it.subscriptions)
+    });
     let subscriptions = explanation.subscriptions.iter().map(|it| &it.id);
     held.chain(subscriptions).map(String::as_str)
 }

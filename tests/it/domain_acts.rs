@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tollgate::domain::apply::change::{Change, Effect, IgnoreCode, Outcome};
 use tollgate::domain::apply::working_set::WorkingSet;
-use tollgate::domain::billing::fact::{DisputeStage, Fact, Occurrence};
+use tollgate::domain::billing::fact::{DisputeStage, Occurrence, RefundStage};
 use tollgate::domain::customer::act::{ActError, FreezeOrder};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
@@ -14,7 +14,9 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::STRIPE;
 use uuid::Uuid;
 
-use crate::convergence::rig::{at, contact, disputed, event, ids, paid, plans, stripe, sub};
+use crate::convergence::rig::{
+    at, contact, disputed, invoice, paddle, pay, plans, policy, refund, stripe, sub, sub_of,
+};
 
 const X: &str = "x@example.com";
 const Y: &str = "y@example.com";
@@ -35,7 +37,7 @@ impl Desk {
     }
 
     pub(crate) fn with(events: &[Occurrence]) -> Self {
-        let mut desk = Self::new(Policy::default());
+        let mut desk = Self::new(policy());
         for event in events {
             desk.post(event);
         }
@@ -98,20 +100,20 @@ pub(crate) fn names(changes: &[Change]) -> Vec<String> {
 
 #[test]
 pub(crate) fn what_an_admin_suspended_no_payment_lifts() {
-    let mut desk = Desk::with(&[sub("past_due").at(10)]);
+    let mut desk = Desk::with(&[sub("past_due").latest("in_1").at(10)]);
     let id = desk.id("cus_1");
     let changes = desk
         .working_set
         .suspend(&id, Some("abuse".to_owned()), at(700))
         .unwrap();
     assert_eq!(names(&changes), ["update_holds"]);
-    desk.post(&paid(20));
+    desk.post(&invoice("in_1").paid(20));
     desk.post(&sub("active").at(30));
     assert_eq!(desk.shown("cus_1").status, Status::Suspended);
     assert_eq!(desk.shown("cus_1").reason.as_deref(), Some("abuse"));
     assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Manual]));
     let changes = desk.working_set.reactivate(&id, at(701)).unwrap();
-    assert_eq!(names(&changes), ["reactivate"]);
+    assert_eq!(names(&changes), ["grant", "reactivate"]);
     assert!(
         !desk.shown("cus_1").courtesy,
         "billing finds the customer good"
@@ -225,29 +227,25 @@ fn a_reactivation_waives_the_disputes_of_that_moment() {
 fn a_waived_refund_hides_no_dispute_of_the_same_transaction() {
     let policy = Policy {
         on_full_refund: OnFullRefund::Expire,
-        ..Policy::default()
+        ..policy()
     };
-    let refund = |adjustment: &str, second| {
-        let refunded = Fact::Refunded {
-            refund: stripe("txn_1"),
-            part: stripe(adjustment),
-            full: true,
-            amount: 100,
-            ids: ids(&[stripe("txn_1"), stripe("cus_1")]),
-        };
-        event(second, refunded)
-    };
-    let tied = [stripe("txn_1"), stripe("cus_1")];
-    let lost = disputed(&stripe("txn_1"), DisputeStage::Lost, &tied, 30);
+    let (account, transaction) = (paddle("ctm_1"), paddle("txn_1"));
+    let subscription = paddle("sub_1");
+    let tied = [transaction.clone(), account.clone()];
+    let refunded = refund(&paddle("adj_1"), RefundStage::Succeeded, 100, &tied, 20);
+    let lost = disputed(&transaction, DisputeStage::Lost, &tied, 30);
     let mut desk = Desk::new(policy);
-    desk.post(&refund("adj_1", 20));
-    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Refund]));
-    let id = desk.id("cus_1");
+    desk.post(&sub_of(&subscription, &account, "active").at(10));
+    desk.post(&pay(&transaction, &account).of(&subscription).paid(10));
+    desk.post(&refunded);
+    let holds = |desk: &Desk| desk.row(&account).derived.holds.clone();
+    assert_eq!(holds(&desk), BTreeSet::from([Hold::Refund]));
+    let id = desk.row(&account).id.clone();
     desk.working_set.reactivate(&id, at(700)).unwrap();
-    desk.post(&refund("adj_1", 20));
-    assert_eq!(desk.shown("cus_1").holds, BTreeSet::new());
+    desk.post(&refunded);
+    assert_eq!(holds(&desk), BTreeSet::new());
     desk.post(&lost);
-    assert_eq!(desk.shown("cus_1").holds, BTreeSet::from([Hold::Dispute]));
+    assert_eq!(holds(&desk), BTreeSet::from([Hold::Dispute]));
 }
 
 #[test]
@@ -310,7 +308,7 @@ fn a_reactivation_lifts_the_holds_of_merged_rows_too() {
 
 #[test]
 fn an_admin_made_customer_is_found_by_address_and_by_id() {
-    let mut desk = Desk::new(Policy::default());
+    let mut desk = Desk::new(policy());
     let by_email = desk.make("X@Example.com");
     let by_id = desk.make(Y);
     let external_id = Some("stripe_cus_2".to_owned());
@@ -340,7 +338,7 @@ fn a_test_account_never_joins_a_live_one_by_its_address() {
         }
     }
     for admin_made in [false, true] {
-        let mut desk = Desk::new(Policy::default());
+        let mut desk = Desk::new(policy());
         if admin_made {
             desk.make(X);
         }
@@ -359,7 +357,7 @@ fn a_test_account_never_joins_a_live_one_by_its_address() {
 
 #[test]
 fn a_changed_profile_leaves_accounts_where_they_are() {
-    let mut desk = Desk::new(Policy::default());
+    let mut desk = Desk::new(policy());
     let id = desk.make(X);
     desk.post(&contact("cus_1", X, 10));
     desk.post(&contact("cus_2", Z, 10));
@@ -425,7 +423,8 @@ fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
         Err(ActError::Deleted)
     );
     let kept = desk.working_set.subscriptions.clone();
-    for event in [sub("canceled").at(20), paid(20), contact("cus_1", Y, 20)] {
+    let paid = invoice("in_1").paid(20);
+    for event in [sub("canceled").at(20), paid, contact("cus_1", Y, 20)] {
         let effect = desk.post(&event);
         assert_eq!(
             effect.outcome,
@@ -435,6 +434,7 @@ fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
         assert_eq!(effect.customer.as_ref(), Some(&id));
     }
     assert_eq!(desk.working_set.subscriptions, kept);
+    assert!(desk.working_set.payments.is_empty());
     let row = &desk.working_set.customers[&id];
     let kinds: Vec<_> = row.derived.flags.iter().map(|flag| flag.kind).collect();
     assert_eq!(

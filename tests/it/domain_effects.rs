@@ -12,7 +12,7 @@ use tollgate::domain::policy::{
 };
 
 use crate::convergence::rig::{
-    at, contact, disputed, failed, paid, pair, refunded, stripe, sub, sub_of,
+    self, at, contact, counted, disputed, invoice, pair, stripe, sub, sub_of,
 };
 use crate::domain_acts::{Desk, names};
 
@@ -27,11 +27,11 @@ const DAY: i64 = 86_400;
 fn timers_are_exact_and_give_their_due_time() {
     let grace = Policy {
         suspend_after: Span::days(3),
-        ..Policy::default()
+        ..rig::policy()
     };
     let mut desk = Desk::new(grace);
     desk.post_at(&sub("active").at(10), at(11));
-    desk.post_at(&failed(100), at(101));
+    desk.post_at(&sub("past_due").at(100), at(101));
     let instant = Duration::from_nanos(1);
     let end = at(100 + 14 * DAY);
     let steps = [
@@ -42,7 +42,8 @@ fn timers_are_exact_and_give_their_due_time() {
         ),
         (at(100 + 3 * DAY), Status::Suspended, Some(end)),
         (end.minus(instant), Status::Suspended, Some(end)),
-        (at(100 + 30 * DAY), Status::Frozen { at: end }, None),
+        // Nobody paid for anything since the failure, so what stays reaches to it.
+        (at(100 + 30 * DAY), Status::Frozen { at: at(100) }, None),
     ];
     for (now, status, due_at) in steps {
         desk.working_set.tick(now);
@@ -57,7 +58,11 @@ fn a_scheduled_cancellation_ends_on_time() {
     let mut desk = Desk::with(&[sub("active").cancel_at(900).at(10)]);
     assert_eq!(desk.shown("cus_1").due_at, Some(at(900)));
     assert_eq!(names(&desk.working_set.tick(at(899))), [""; 0]);
-    assert_eq!(names(&desk.working_set.tick(at(5_000))), ["freeze"]);
+    assert_eq!(
+        names(&desk.working_set.tick(at(5_000))),
+        ["revoke", "grant", "freeze"],
+        "what is left reaches to the end"
+    );
     assert_eq!(desk.shown("cus_1").frozen_at, Some(at(900)));
     assert_eq!(desk.row(&stripe("cus_1")).status_since, at(5_000));
 }
@@ -70,18 +75,13 @@ fn a_courtesy_ends_when_billing_says_something_else() {
     desk.working_set.tick(at(9 + 14 * DAY));
     assert_eq!(desk.shown("cus_1").status, Status::Active);
     desk.working_set.tick(at(10 + 14 * DAY));
-    assert_eq!(
-        desk.shown("cus_1").status,
-        Status::Frozen {
-            at: at(10 + 14 * DAY)
-        }
-    );
+    assert_eq!(desk.shown("cus_1").status, Status::Frozen { at: at(10) });
 }
 
 // Policy.
 
 fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
-    let mut policy = Policy::default();
+    let mut policy = rig::policy();
     change(&mut policy);
     policy
 }
@@ -101,7 +101,7 @@ fn assert_statuses(cases: Vec<(&str, Policy, Vec<Occurrence>, Status)>) {
 
 #[test]
 fn the_policy_decides_what_subscriptions_do() {
-    let none = Policy::default;
+    let none = rig::policy;
     let keep_failing = policy(|p| p.on_payment_failed = OnPaymentFailed::Keep);
     let grace = policy(|p| p.suspend_after = Span::days(9));
     let expire = policy(|p| p.on_end = OnEnd::Expire);
@@ -161,17 +161,24 @@ fn the_policy_decides_what_subscriptions_do() {
 
 #[test]
 fn the_policy_decides_what_disputes_and_refunds_do() {
-    let none = Policy::default;
+    let none = rig::policy;
     let with = |standing| {
         let dispute = disputed(&stripe("dp_1"), standing, &[stripe("cus_1")], 20);
         vec![sub("active").at(10), dispute]
     };
     let (open, lost) = (|| with(DisputeStage::Open), || with(DisputeStage::Lost));
     let refund = || {
-        let charge = pair("ch_1", "cus_1", 1);
-        vec![sub("active").at(10), charge, refunded("ch_1", true, 20)]
+        vec![
+            sub("active").at(10),
+            invoice("in_1").paid(10),
+            pair("ch_1", "in_1", 10),
+            counted("ch_1", 100, 20),
+        ]
     };
     let suspend_open = policy(|p| p.on_dispute_opened = OnDisputeOpened::Suspend);
+    let expire_open = policy(|p| p.on_dispute_opened = OnDisputeOpened::Expire);
+    let keep_open = policy(|p| p.on_dispute_opened = OnDisputeOpened::Keep);
+    let flag_lost = policy(|p| p.on_dispute_lost = OnDisputeLost::Flag);
     let expire_lost = policy(|p| p.on_dispute_lost = OnDisputeLost::Expire);
     let keep_lost = policy(|p| p.on_dispute_lost = OnDisputeLost::Keep);
     let expire_refund = policy(|p| p.on_full_refund = OnFullRefund::Expire);
@@ -181,9 +188,12 @@ fn the_policy_decides_what_disputes_and_refunds_do() {
         ("open", none(), open(), active),
         ("open, suspend", suspend_open.clone(), open(), suspended),
         ("only an inquiry, suspend", suspend_open, warned, active),
+        ("open, expire", expire_open, open(), Status::Expired),
+        ("open, keep", keep_open, open(), active),
         ("lost", none(), lost(), suspended),
         ("lost, expire", expire_lost, lost(), Status::Expired),
         ("lost, keep", keep_lost, lost(), active),
+        ("lost, flag", flag_lost, lost(), active),
         ("refund", none(), refund(), active),
         ("refund, expire", expire_refund, refund(), Status::Expired),
     ]);
@@ -194,7 +204,7 @@ fn accounts_stay_where_they_are_when_matching_by_email_is_turned_off() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", X, 20)]);
     let off = Policy {
         match_by_email: false,
-        ..Policy::default()
+        ..rig::policy()
     };
     desk.working_set.set_policy(off, at(800));
     desk.post(&contact("cus_3", X, 30));
@@ -226,7 +236,11 @@ fn every_event_has_the_outcome_that_it_deserves() {
         ),
         ("a subscription", sub("active").at(10), Outcome::Applied),
         ("only the period moves", renewed, Outcome::Applied),
-        ("a payment while all is well", paid(30), Outcome::Unchanged),
+        (
+            "a payment while all is well",
+            invoice("in_1").paid(30),
+            Outcome::Unchanged,
+        ),
         (
             "older than what is known",
             sub("active").at(5),
@@ -245,7 +259,7 @@ fn every_event_has_the_outcome_that_it_deserves() {
         ),
         ("nothing", nothing, Outcome::Ignored(IgnoreCode::NoFacts)),
     ];
-    let mut desk = Desk::new(Policy::default());
+    let mut desk = Desk::new(rig::policy());
     for (name, event, outcome) in steps {
         assert_eq!(desk.post(&event).outcome, outcome, "{name}");
     }
@@ -254,14 +268,20 @@ fn every_event_has_the_outcome_that_it_deserves() {
 
 #[test]
 fn changes_tell_what_happened_in_order() {
-    let mut desk = Desk::new(Policy::default());
+    let mut desk = Desk::new(rig::policy());
     let steps: [(Occurrence, &[&str]); 6] = [
         (
             sub("active").at(10),
             &["create", "grant", "update_subscription"],
         ),
-        (sub("past_due").at(20), &["suspend", "update_subscription"]),
-        (paid(30), &["grant", "reactivate", "update_subscription"]),
+        (
+            sub("past_due").latest("in_1").at(20),
+            &["suspend", "update_subscription"],
+        ),
+        (
+            invoice("in_1").paid(30),
+            &["grant", "reactivate", "update_subscription"],
+        ),
         (
             sub("active").price("B").at(40),
             &["revoke", "grant", "update_subscription"],
@@ -269,7 +289,7 @@ fn changes_tell_what_happened_in_order() {
         (contact("cus_1", X, 50), &["update_contact"]),
         (
             sub("canceled").price("B").at(60),
-            &["freeze", "update_subscription"],
+            &["revoke", "grant", "freeze", "update_subscription"],
         ),
     ];
     for (event, wanted) in steps {

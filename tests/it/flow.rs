@@ -53,6 +53,9 @@ async fn one_event_posted_five_times_at_once_has_one_effect(engine: Engine) {
 
 async fn a_failed_renewal_suspends_a_payment_reactivates_and_an_end_freezes(engine: Engine) {
     let server = TestServer::start(engine).await;
+    let policy = json!({ "suspend_after": "0d" });
+    let (code, answer) = server.call("PUT", "/api/v1/policy", Some(policy)).await;
+    assert_eq!(code, 200, "{answer}");
     server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     server
         .deliver(STRIPE.name, &subscription("evt_2", -90, "active"))
@@ -160,6 +163,9 @@ async fn an_applied_event_is_replayed_only_by_force(engine: Engine) {
 /// its next try; the others of the batch go on.
 async fn an_event_that_breaks_a_batch_waits_and_the_others_go_on(engine: Engine) {
     let server = TestServer::start(engine).await;
+    let policy = json!({ "suspend_after": "0d" });
+    let (code, answer) = server.call("PUT", "/api/v1/policy", Some(policy)).await;
+    assert_eq!(code, 200, "{answer}");
     server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     server
         .deliver(STRIPE.name, &subscription("evt_2", -90, "active"))

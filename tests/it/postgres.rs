@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use tollgate::clock::SystemClock;
+use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
@@ -26,8 +27,8 @@ use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{
-    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, Plan,
-    PlanSource, Store, StoreError, Window,
+    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, PlanSource,
+    Store, StoreError, StoredPlan, Window,
 };
 
 use crate::process::message;
@@ -169,9 +170,13 @@ async fn a_database_that_is_away_passes_and_what_it_refuses_does_not() {
 
     let nobody = "cust_00000000000000000000000000000000".parse().unwrap();
     let mut tx = store.begin().await.unwrap();
-    let grant = PackageGrant {
-        package: "acme/tool".to_owned(),
-        constraint: "*".to_owned(),
+    let grant = HandGrant {
+        grant: PackageGrant {
+            package: "acme/tool".to_owned(),
+            constraint: "*".to_owned(),
+        },
+        billing: GrantBilling::Follow,
+        expires_at: None,
     };
     let app = AppSlug::default_app();
     let refused = tx.grant_put(&app, &nobody, &[grant], now()).await;
@@ -312,9 +317,13 @@ async fn use_everything(store: &Store) {
 
     let page = Window::Page { number: 1, size: 9 };
     let mut tx = store.begin_in(&app).await.unwrap();
-    let grant = PackageGrant {
-        package: "acme/tool".to_owned(),
-        constraint: "*".to_owned(),
+    let grant = HandGrant {
+        grant: PackageGrant {
+            package: "acme/tool".to_owned(),
+            constraint: "*".to_owned(),
+        },
+        billing: GrantBilling::Follow,
+        expires_at: None,
     };
     tx.grant_put(&app, id, &[grant], now()).await.unwrap();
     tx.customer_find_by_external(&app, "erp_1", &other_spellings("erp_1"))
@@ -399,13 +408,15 @@ async fn use_everything(store: &Store) {
     ] {
         tx.flag_list(&app, &filter, &page).await.unwrap();
     }
-    let plan = Plan {
+    let plan = StoredPlan {
         provider: STRIPE.name,
         price_id: "prod_basic".to_owned(),
         packages: vec![PackageGrant {
             package: "acme/tool".to_owned(),
             constraint: "*".to_owned(),
         }],
+        counts: false,
+        updates: None,
         source: PlanSource::Api,
         updated_at: now(),
     };

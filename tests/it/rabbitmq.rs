@@ -2,7 +2,7 @@
 
 pub(crate) mod outages;
 mod peer;
-mod rig;
+pub(crate) mod rig;
 mod roles;
 mod standstill;
 mod tls;

@@ -3,7 +3,7 @@
 
 mod bodies;
 pub(crate) mod outages;
-mod rig;
+pub(crate) mod rig;
 mod senders;
 
 use serde_json::json;

@@ -151,7 +151,7 @@ fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) ->
 
 /// What a pause means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pause {
+pub(in crate::domain) enum Pause {
     /// Somebody wanted it.
     Wanted,
     /// The provider paused it because nobody paid: the same as `unpaid`.
@@ -162,7 +162,7 @@ pub(super) enum Pause {
 
 /// Returns what a paused subscription's pause means. Stripe's words are an open set:
 /// <https://docs.stripe.com/api/subscriptions/object>.
-pub(super) fn pause(state: &SubscriptionState) -> Pause {
+pub(in crate::domain) fn pause(state: &SubscriptionState) -> Pause {
     match state.pause_reason.as_deref() {
         Some("final_payment_failure" | "first_payment_failure") => Pause::Unpaid,
         Some("trial_end_without_payment_method") => Pause::TrialEnded,

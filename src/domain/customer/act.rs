@@ -183,6 +183,10 @@ impl WorkingSet {
         self.lift_holds(&group, now);
         let dossier = Dossier::new(self, &group, now);
         let waived = dossier.held_by();
+        self.write_row(id, false, now, |row| row.waivers.extend(waived));
+        // Only against what is left: a courtesy against a dispute that was waived would cover the
+        // next dispute as well.
+        let dossier = Dossier::new(self, &group, now);
         // A courtesy in effect is not renewed, which would overwrite what was known when it was
         // given.
         let courtesy = if dossier.derive().courtesy {
@@ -191,7 +195,6 @@ impl WorkingSet {
             dossier.courtesy(now)
         };
         self.write_row(id, false, now, |row| {
-            row.waivers.extend(waived);
             row.courtesy = courtesy.or(row.courtesy.take());
         });
         Ok(self.rederive(group, now, None))

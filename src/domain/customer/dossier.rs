@@ -255,7 +255,7 @@ impl<'a> Dossier<'a> {
     }
 
     /// Returns the status that a verdict leads to; `None` for a good one.
-    fn status_of(&self, verdict: Verdict) -> Option<Status> {
+    pub(super) fn status_of(&self, verdict: Verdict) -> Option<Status> {
         match verdict {
             Verdict::Good => None,
             Verdict::Kept => Some(Status::Frozen {

@@ -26,6 +26,13 @@ pub(super) struct Acting {
     effect: Effect,
 }
 
+impl Acting {
+    /// True if it ends its source; otherwise it holds it.
+    pub(super) fn expires(&self) -> bool {
+        self.effect == Effect::Expire
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     Suspend,

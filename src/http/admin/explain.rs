@@ -1,5 +1,7 @@
 //! Explaining a customer's status, in one call.
 
+mod source;
+mod subscription;
 mod view;
 
 use axum::Json;
@@ -25,7 +27,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// Explains a customer's status.
 ///
 /// In sentences and as data: every hold with its cause, its events and who set it; how each
-/// subscription counts under the policy; how each billing account was linked; the next steps of
+/// subscription, purchase and grant by hand counts under the policy and what it gives; how each billing account was linked; the next steps of
 /// the timers.
 #[utoipa::path(
     get,

@@ -80,7 +80,7 @@ pub(super) struct PackageView {
     #[schema(format = DateTime)]
     until: Option<String>,
     /// Only for grants by hand: what billing means for it.
-    #[schema(schema_with = words::grant_billing)]
+    #[schema(schema_with = words::grant_billing_or_null)]
     billing: Option<&'static str>,
     /// Only for grants by hand: the time at which it runs out; null: never.
     #[schema(format = DateTime)]

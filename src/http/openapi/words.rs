@@ -8,8 +8,10 @@ use crate::domain::access::check::AccessCode;
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::license::{LicenseCode, LicenseStatus};
 use crate::domain::billing::assessment::{Standing, Verdict};
+use crate::domain::customer::explain::Uncounted;
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Hold, Status};
+use crate::domain::customer::source::SourceKind;
 use crate::domain::event::EventOutcome;
 use crate::domain::identity::links::Tie;
 use crate::domain::mode::Mode;
@@ -21,6 +23,15 @@ use crate::store::PlanSource;
 pub(in crate::http) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
     let word = ObjectBuilder::new().schema_type(Type::String);
     word.enum_values(Some(words)).build()
+}
+
+/// A text that is one of these words, or null.
+fn one_of_or_null<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
+    let words = words.into_iter().map(Into::into);
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(words.chain([Value::Null])))
+        .build()
 }
 
 /// A customer's status.
@@ -43,17 +54,29 @@ pub(in crate::http) fn class() -> Object {
     one_of(Standing::WORDS)
 }
 
-/// The verdict of billing; null where nothing counts.
+/// The effect of billing on a grant by hand.
 pub(in crate::http) fn grant_billing() -> Object {
     one_of(GrantBilling::WORDS)
 }
 
+/// The same; null where there is no such grant.
+pub(in crate::http) fn grant_billing_or_null() -> Object {
+    one_of_or_null(GrantBilling::WORDS)
+}
+
+/// The verdict of billing; null where nothing counts.
 pub(in crate::http) fn verdict() -> Object {
-    let words = Verdict::WORDS.map(Value::from);
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .enum_values(Some(words.into_iter().chain([Value::Null])))
-        .build()
+    one_of_or_null(Verdict::WORDS)
+}
+
+/// The kind of a source of access.
+pub(in crate::http) fn source_kind() -> Object {
+    one_of(SourceKind::WORDS)
+}
+
+/// The reason for which a source does not count; null if it does.
+pub(in crate::http) fn uncounted() -> Object {
+    one_of_or_null(Uncounted::WORDS)
 }
 
 /// The way in which a billing account found its customer.
@@ -69,6 +92,11 @@ pub(in crate::http) fn flag_kind() -> Object {
 /// A billing provider.
 pub(in crate::http) fn provider() -> Object {
     one_of(provider::names().map(String::from))
+}
+
+/// A billing provider; null where none bills.
+pub(in crate::http) fn provider_or_null() -> Object {
+    one_of_or_null(provider::names().map(String::from))
 }
 
 /// The role of an admin token.

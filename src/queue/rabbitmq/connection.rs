@@ -169,10 +169,12 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let work = self.names.work();
         let _declaring = self.declaring.lock().await;
-        if self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none() {
+        let had_gone =
+            self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none();
+        let sight = topology::declare(channel, &self.names).await?;
+        if had_gone {
             self.watch.report_loss(&work);
         }
-        let sight = topology::declare(channel, &self.names).await?;
         self.watch.see_work(sight.ready);
         Ok(())
     }

@@ -41,10 +41,21 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
     assert_eq!(subscription["class"], "failing");
     assert_eq!(subscription["failing_since"], "2026-01-05T11:00:00Z");
     assert_eq!(ids(subscription), ["evt_cus_1_2", "evt_cus_1_0"]);
+    let source = &told["billing"]["sources"][0];
+    assert_eq!(
+        json!([
+            source["kind"],
+            source["id"],
+            source["account"],
+            source["verdict"]
+        ]),
+        json!(["subscription", "sub_cus_1", "cus_1", "good"])
+    );
+    assert_eq!(source["because"], subscription["because"]);
     assert_eq!(told["due_at"], "2026-01-08T11:00:00Z");
     let suspended = json!({
         "at": "2026-01-08T11:00:00Z", "status": "suspended", "reason": "payment_failed",
-        "subscriptions": ["sub_cus_1"],
+        "subscriptions": ["sub_cus_1"], "sources": ["sub_cus_1"], "overdue": [],
     });
     assert_eq!(told["next"][0], suspended);
     assert_eq!(told["next"][1]["status"], "frozen");
@@ -60,7 +71,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
 
 async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
     let rig = Rig::start(engine).await;
-    let policy = json!({"on_dispute_lost": "expire"});
+    let policy = json!({"on_dispute_lost": "expire", "suspend_after": "0d"});
     rig.put("/policy", policy).await.expect(200);
     rig.happen(&events("cus_1", "failing")).await;
     let lost = json!({"id": "dp_1", "object": "dispute", "charge": "ch_cus_1", "status": "lost"});
@@ -99,14 +110,27 @@ async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
     let by = format!("admin:{}", admin["id"].as_str().unwrap());
     let wanted = json!([
         ["manual", "suspended", true, "2026-01-05T12:00:30Z", by],
-        ["billing", "suspended", false, "2026-01-05T11:00:00Z", null],
         ["dispute", "expired", false, "2026-01-05T11:59:00Z", null],
     ]);
     assert_eq!(json!(brief), wanted);
     assert_eq!(holds[0]["reason"], "fraud");
-    assert_eq!(holds[1]["subscriptions"], json!(["sub_cus_1"]));
+    let held = json!(["sub_cus_1"]);
     assert_eq!(
-        (&holds[2]["subject"], ids(&holds[2])),
+        (&holds[1]["subscriptions"], &holds[1]["sources"]),
+        (&held, &held)
+    );
+    let source = &told["billing"]["sources"][0];
+    assert_eq!(
+        json!([
+            source["verdict"],
+            source["reason"],
+            source["held_by"],
+            source["gives"]
+        ]),
+        json!(["ended", "dispute_lost", ["dp_1"], []])
+    );
+    assert_eq!(
+        (&holds[1]["subject"], ids(&holds[1])),
         (&json!("dp_1"), vec!["evt_lost"])
     );
 

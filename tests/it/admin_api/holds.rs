@@ -132,6 +132,9 @@ async fn holds_stand_side_by_side_and_fall_one_by_one(engine: Engine) {
 
 async fn a_courtesy_lasts_until_billing_says_something_else(engine: Engine) {
     let rig = Rig::start(engine).await;
+    rig.put("/policy", json!({"suspend_after": "0d"}))
+        .await
+        .expect(200);
     let path = lives(&rig, "cus_1", "failing").await;
     let shows = async |status: &str, holds: Value, when: &str| {
         let shown = rig.get(&path).await.expect(200);

@@ -18,10 +18,11 @@ const DAY: i64 = 86_400;
 /// The policy that an app begins with.
 fn first() -> Value {
     json!({
-        "on_payment_failed": "suspend", "suspend_after": "0d", "end_after": "14d",
-        "on_end": "freeze", "on_pause": "suspend", "on_collection_pause": "keep",
+        "on_payment_failed": "suspend", "suspend_after": "7d", "end_after": "30d",
+        "on_end": "freeze", "on_end_unpaid": "expire", "early_end": "now", "freeze_after": "0d",
+        "on_pause": "suspend", "on_collection_pause": "keep",
         "on_dispute_opened": "flag", "on_dispute_lost": "suspend", "on_full_refund": "flag",
-        "match_by_email": true,
+        "on_silence": "keep", "silence_after": "3d", "match_by_email": true,
     })
 }
 
@@ -107,7 +108,7 @@ async fn a_policy_is_shown_whole_and_changed_in_parts(engine: Engine) {
     let entry: Value = serde_json::from_str(&entries[0]).unwrap();
     assert_eq!(entry["from"], first());
     assert_eq!(entry["to"]["on_end"], "expire");
-    assert_eq!(entry["to"]["end_after"], "14d");
+    assert_eq!(entry["to"]["end_after"], "30d");
 }
 
 async fn all_that_is_wrong_with_a_policy_is_named_at_once(engine: Engine) {
@@ -286,9 +287,12 @@ async fn a_refund_is_flagged_unless_the_policy_says_otherwise(engine: Engine) {
 
 async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
     let rig = Rig::start(engine).await;
-    rig.put("/policy", json!({"suspend_after": "3d"}))
-        .await
-        .expect(200);
+    rig.put(
+        "/policy",
+        json!({"suspend_after": "3d", "end_after": "14d"}),
+    )
+    .await
+    .expect(200);
     let path = lives(&rig, "cus_1", "failing").await;
     let steps = [
         (0, "active"),
@@ -305,8 +309,8 @@ async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
     }
     let shown = rig.get(&path).await.expect(200);
     assert_eq!(
-        shown["frozen_at"], "2026-01-19T11:00:00Z",
-        "the due time, not when it ran"
+        shown["frozen_at"], "2026-01-05T11:00:00Z",
+        "as paid until it began to fail"
     );
     assert_eq!(
         audited(&rig, "suspend").await,

@@ -47,6 +47,7 @@ async fn a_subscription_is_shown_whole(engine: Engine) {
         "period_end": "2026-01-05T12:01:40Z", "cancel_at": "2026-01-05T12:03:20Z",
         "collection_paused": false, "failing_since": null, "ended_at": null,
         "due_at": "2026-01-05T12:03:20Z", "ambiguous": false,
+        "last_payment_failed_at": null, "next_payment_attempt": null,
     }]);
     assert_eq!(json!(rig.subscriptions(&customer).await), expected);
 }

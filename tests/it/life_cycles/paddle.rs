@@ -12,6 +12,9 @@ const BOUGHT: &str = "paddle/transaction.created--draft paddle/customer.created-
     paddle/subscription.activated--new paddle/transaction.completed--first-checkout
     paddle/transaction.updated--first-checkout";
 
+/// The renewal after it.
+const RENEWED: &str = "paddle/subscription.updated--renewed paddle/transaction.completed--renewal";
+
 /// A renewal that fails.
 const FAILED: &str = "paddle/transaction.payment_failed--renewal
     paddle/transaction.past_due--renewal paddle/subscription.updated--past-due
@@ -63,8 +66,9 @@ fn a_first_purchase_and_a_renewal() {
 fn a_renewal_that_fails_and_recovers() {
     Life::of("recovered")
         .then(BOUGHT)
+        .then(RENEWED)
         .then("paddle/transaction.payment_failed--renewal")
-        .shows("suspended by billing: nothing")
+        .shows("active: team")
         .then("paddle/transaction.past_due--renewal paddle/subscription.updated--past-due")
         .then("paddle/subscription.past_due--renewal")
         .shows("suspended by billing: nothing")
@@ -76,11 +80,12 @@ fn a_renewal_that_fails_and_recovers() {
     Life::of("recovered within the grace")
         .under(|policy| policy.suspend_after = "3d".parse().unwrap())
         .then(BOUGHT)
+        .then(RENEWED)
         .then(FAILED)
         .shows("active: team")
-        .shows_at("2026-05-12T09:00:45.137775Z", "active: team")
+        .shows_at("2026-05-12T09:00:46.139997Z", "active: team")
         .shows_at(
-            "2026-05-12T09:00:45.137776Z",
+            "2026-05-12T09:00:46.139998Z",
             "suspended by billing: nothing",
         )
         .then("paddle/transaction.completed--recovered paddle/subscription.updated--recovered")
@@ -92,17 +97,19 @@ fn a_renewal_that_fails_and_recovers() {
 fn dunning_that_is_used_up() {
     Life::of("canceled by dunning")
         .then(BOUGHT)
+        .then(RENEWED)
         .then(FAILED)
         .then_edited("paddle/subscription.canceled--now", |payload| {
             state("canceled", "2026-05-20T09:00:00Z")(payload);
             payload["data"]["id"] = json!("sub_01ktfay0000000000000000001");
             payload["data"]["customer_id"] = json!("ctm_01ktfay0000000000000000001");
         })
-        .shows("frozen at 2026-05-20T09:00:00Z by billing: team")
+        .shows("frozen at 2026-05-09T09:00:40Z by billing: team")
         .check();
     let paused = || {
         Life::of("paused by dunning")
             .then(BOUGHT)
+            .then(RENEWED)
             .then(FAILED)
             .then_edited(
                 "paddle/subscription.updated--past-due",
@@ -112,25 +119,42 @@ fn dunning_that_is_used_up() {
     paused().shows("suspended by billing: nothing").check();
     paused()
         .under(|policy| policy.on_pause = OnPause::Freeze)
-        .shows("frozen at 2026-05-20T09:00:00Z by billing: team")
+        .shows("frozen at 2026-05-09T09:00:40Z by billing: team")
         .check();
+}
+
+/// The payment for the rest of a period after a plan change.
+fn upgraded(payload: &mut Value) {
+    let text = payload.to_string();
+    let text = text.replace(
+        "pri_01ktteam000000000000000001",
+        "pri_01ktbsns000000000000000001",
+    );
+    *payload = serde_json::from_str(&text).unwrap();
+    payload["occurred_at"] = json!("2026-05-15T09:00:41Z");
+    payload["data"]["id"] = json!("txn_01ktfay0000000000000000009");
+    payload["data"]["origin"] = json!("subscription_update");
+    payload["data"]["billing_period"] =
+        json!({ "starts_at": "2026-05-15T09:00:40Z", "ends_at": "2026-06-09T09:00:40Z" });
 }
 
 #[test]
 fn a_plan_change_then_a_cancellation_at_the_end_of_the_period() {
     Life::of("plan change")
         .then(BOUGHT)
+        .then(RENEWED)
         .then("paddle/subscription.updated--plan-change")
+        .then_edited("paddle/transaction.completed--renewal", upgraded)
         .shows("active: business")
         .then("paddle/subscription.updated--cancel-scheduled")
         .shows("active: business")
         .shows_at("2026-06-09T09:00:39Z", "active: business")
         .shows_at(
             "2026-06-09T09:00:40Z",
-            "frozen at 2026-06-09T09:00:40Z by billing: business",
+            "frozen at 2026-06-09T09:00:40Z by billing: business and team",
         )
         .then("paddle/subscription.updated--canceled paddle/subscription.canceled--at-period-end")
-        .shows("frozen at 2026-06-09T09:00:40Z by billing: business")
+        .shows("frozen at 2026-06-09T09:00:40Z by billing: business and team")
         .check();
     Life::of("a cancellation that is taken back")
         .then(BOUGHT)
@@ -139,7 +163,8 @@ fn a_plan_change_then_a_cancellation_at_the_end_of_the_period() {
             payload["occurred_at"] = json!("2026-05-19T09:00:00Z");
             payload["data"]["scheduled_change"] = Value::Null;
         })
-        .shows_at("2026-06-20T00:00:00Z", "active: business")
+        .shows_at("2026-06-12T09:00:39Z", "active: business")
+        .shows_at("2026-06-12T09:00:40Z", "active: business, look at overdue")
         .check();
 }
 
@@ -158,7 +183,7 @@ fn a_trial_that_is_paid_refunded_and_cancelled() {
         .shows("active: team, look at full_refund")
         .then("paddle/subscription.canceled--now paddle/customer.updated--archived")
         .then("paddle/payment_method.deleted--archived")
-        .shows("frozen at 2026-03-31T09:00:30Z by billing: team, look at full_refund")
+        .shows("expired by billing: nothing, look at full_refund")
         .check();
     Life::of("trial that is never paid")
         .then(TRIAL)
@@ -166,7 +191,7 @@ fn a_trial_that_is_paid_refunded_and_cancelled() {
             "paddle/subscription.canceled--now",
             state("canceled", "2026-03-26T09:00:30Z"),
         )
-        .shows("frozen at 2026-03-26T09:00:30Z by billing: team")
+        .shows("expired by billing: nothing")
         .check();
 }
 
@@ -203,7 +228,7 @@ fn parts_of_a_transaction_that_go_back_one_by_one() {
         .under(|policy| policy.on_full_refund = OnFullRefund::Expire)
         .shows("active: team")
         .then_edited(part, second_part("2000", "approved"))
-        .shows("expired by refund: team")
+        .shows("expired by refund: nothing")
         .check();
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tollgate::domain::access::plan::{PackageGrant, Plans, grants};
+use tollgate::domain::access::plan::{PackageGrant, Plan, Plans, grants};
 use tollgate::domain::billing::fact::Occurrence;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
@@ -12,7 +12,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{PADDLE, STRIPE};
 
 use crate::convergence::orders::{Shuffle, orders};
-use crate::convergence::rig::End;
+use crate::convergence::rig::{End, policy};
 use crate::convergence::store::MemoryStore;
 use crate::convergence::traces::{end_of, occurrence};
 use crate::support::fixtures::{NEW, OLD, load, provider_of};
@@ -28,6 +28,8 @@ type Edit = Box<dyn Fn(&mut Value)>;
 enum Step {
     /// A payload, named by folder and type and what is special, with what is changed in it.
     Payload(String, Edit),
+    /// An invoice and the payment intent that paid it.
+    Linked(&'static str, &'static str),
     /// What is shown, a second after the newest event or at an instant.
     Derived(Option<&'static str>, &'static str),
 }
@@ -43,7 +45,7 @@ impl Life {
     pub(crate) fn of(name: &'static str) -> Self {
         Self {
             name,
-            policy: Policy::default(),
+            policy: policy(),
             steps: Vec::new(),
         }
     }
@@ -68,6 +70,13 @@ impl Life {
         self
     }
 
+    /// The event that names an invoice together with the payment intent that paid it. Before 2025
+    /// the invoice and the charge name each other.
+    pub(crate) fn then_linked(mut self, invoice: &'static str, intent: &'static str) -> Self {
+        self.steps.push(Step::Linked(invoice, intent));
+        self
+    }
+
     /// What is shown now, as [`told`] tells it.
     pub(crate) fn shows(mut self, expected: &'static str) -> Self {
         self.steps.push(Step::Derived(None, expected));
@@ -84,6 +93,7 @@ impl Life {
     pub(crate) fn check(&self) {
         let is_stripes = |step: &Step| match step {
             Step::Payload(file, _) => provider_of(file) == STRIPE.name,
+            Step::Linked(..) => true,
             Step::Derived(..) => false,
         };
         if self.steps.iter().any(is_stripes) {
@@ -103,6 +113,14 @@ impl Life {
                     edit(&mut payload);
                     events.extend(occurrence(provider_of(file), &payload));
                 }
+                Step::Linked(invoice, intent) if shape == NEW => {
+                    let mut payload = load(&format!("stripe/invoice_payment.paid--renewal{NEW}"));
+                    let object = &mut payload["data"]["object"];
+                    object["invoice"] = Value::from(*invoice);
+                    object["payment"]["payment_intent"] = Value::from(*intent);
+                    events.extend(occurrence(STRIPE.name, &payload));
+                }
+                Step::Linked(..) => {}
                 Step::Derived(instant, expected) => {
                     checks += 1;
                     let newest = events.iter().map(|event: &Occurrence| event.at).max();
@@ -205,7 +223,11 @@ fn plans() -> Plans {
             package: package.to_owned(),
             constraint: "*".to_owned(),
         };
-        ((provider, price.to_owned()), vec![grant])
+        let plan = Plan {
+            packages: vec![grant],
+            ..Plan::default()
+        };
+        ((provider, price.to_owned()), plan)
     };
     let plans = [
         (STRIPE.name, "price_1TgTeamMonthly0000000001", "team"),

@@ -27,6 +27,17 @@ const RETRIED: &str = "stripe/customer.created--unpaid
     stripe/customer.subscription.updated--past-due-first
     stripe/invoice.payment_failed--last-attempt";
 
+/// The first payment of the one whose retries are used up.
+fn first_paid(payload: &mut Value) {
+    payload["type"] = json!("invoice.paid");
+    payload["created"] = json!(1_772_787_604);
+    let invoice = &mut payload["data"]["object"];
+    invoice["id"] = json!("in_1TgEli000000000000000001");
+    invoice["billing_reason"] = json!("subscription_create");
+    invoice["amount_paid"] = json!(2900);
+    invoice["lines"]["data"][0]["period"] = json!({ "start": 1_772_787_602, "end": 1_775_466_002 });
+}
+
 const YEARLY: &str = "stripe/customer.created--yearly
     stripe/customer.subscription.created--yearly stripe/charge.succeeded--yearly
     stripe/invoice.paid--yearly";
@@ -118,17 +129,24 @@ fn a_trial_with_and_without_payment() {
         .shows("active: team")
         .check();
     for (on_pause, expected) in [
-        (
-            OnPause::Freeze,
-            "frozen at 2026-03-17T09:00:02Z by billing: team",
-        ),
+        (OnPause::Freeze, "suspended by billing: nothing"),
         (OnPause::Keep, "active: team"),
     ] {
-        Life::of("no payment method")
-            .under(|policy| policy.on_pause = on_pause)
-            .then(TRIAL)
-            .then("stripe/customer.subscription.paused--trial-end")
-            .shows(expected)
+        let paused = |edit: fn(&mut Value)| {
+            Life::of("no payment method")
+                .under(|policy| policy.on_pause = on_pause)
+                .then(TRIAL)
+                .then_edited("stripe/customer.subscription.paused--trial-end", edit)
+        };
+        // Nobody paid, so nothing stays.
+        paused(|_| ()).shows(expected).check();
+        let says_why: fn(&mut Value) = |payload| {
+            let reason = json!({ "type": "trial_end_without_payment_method" });
+            payload["data"]["object"]["status_details"] =
+                json!({ "paused": { "subscription": reason } });
+        };
+        paused(says_why)
+            .shows("suspended by billing: nothing")
             .check();
     }
     Life::of("paid")
@@ -149,7 +167,7 @@ fn a_trial_with_and_without_payment() {
             "stripe/customer.subscription.paused--trial-end",
             deleted(1_773_738_002, "payment_failed"),
         )
-        .shows("frozen at 2026-03-17T09:00:02Z by billing: team")
+        .shows("expired by billing: nothing")
         .check();
     Life::of("the first payment after it fails")
         .then(TRIAL)
@@ -182,8 +200,9 @@ fn a_renewal_that_fails_is_retried_and_recovers() {
         .then("stripe/customer.subscription.updated--second-renewal")
         .shows("active: team")
         .then("stripe/invoice.payment_failed--renewal")
-        .shows("suspended by billing: nothing")
+        .shows("active: team")
         .then("stripe/customer.subscription.updated--past-due")
+        .shows("suspended by billing: nothing")
         .then("stripe/invoice.payment_failed--second-attempt")
         .shows("suspended by billing: nothing")
         .then("stripe/invoice.paid--recovered stripe/customer.subscription.updated--recovered")
@@ -195,8 +214,8 @@ fn a_renewal_that_fails_is_retried_and_recovers() {
         .then(FAILED)
         .then("stripe/invoice.payment_failed--second-attempt")
         .shows("active: team")
-        .shows_at("2026-05-06T10:00:02Z", "active: team")
-        .shows_at("2026-05-06T10:00:03Z", "suspended by billing: nothing")
+        .shows_at("2026-05-06T10:00:03Z", "active: team")
+        .shows_at("2026-05-06T10:00:04Z", "suspended by billing: nothing")
         .check();
     Life::of("action required off-session")
         .then(SUBSCRIBED)
@@ -212,15 +231,24 @@ fn a_renewal_that_fails_is_retried_and_recovers() {
 
 #[test]
 fn retries_that_are_used_up() {
-    Life::of("unpaid")
-        .then(RETRIED)
+    let retried = |name| {
+        Life::of(name)
+            .then(RETRIED)
+            .then_edited("stripe/invoice.payment_failed--last-attempt", first_paid)
+    };
+    retried("unpaid")
         .then("stripe/customer.subscription.updated--unpaid")
         .shows("suspended by billing: nothing")
         .shows_at("2026-04-20T10:00:01Z", "suspended by billing: nothing")
         .shows_at(
             "2026-04-20T10:00:02Z",
-            "frozen at 2026-04-20T10:00:02Z by billing: team",
+            "frozen at 2026-04-06T09:00:02Z by billing: team",
         )
+        .check();
+    Life::of("unpaid, and never paid before")
+        .then(RETRIED)
+        .then("stripe/customer.subscription.updated--unpaid")
+        .shows_at("2026-04-20T10:00:02Z", "expired by billing: nothing")
         .check();
     Life::of("unpaid is not healed by a payment alone")
         .then(RETRIED)
@@ -236,17 +264,15 @@ fn retries_that_are_used_up() {
         )
         .shows("active: team")
         .check();
-    Life::of("cancelled")
-        .then(RETRIED)
+    retried("cancelled")
         .then_edited(
             "stripe/customer.subscription.updated--unpaid",
             deleted(1_776_000_000, "payment_failed"),
         )
-        .shows("frozen at 2026-04-12T13:20:00Z by billing: team")
+        .shows("frozen at 2026-04-06T09:00:02Z by billing: team")
         .check();
-    Life::of("left past due")
+    retried("left past due")
         .under(|policy| policy.on_end = OnEnd::Expire)
-        .then(RETRIED)
         .shows("suspended by billing: nothing")
         .shows_at("2026-04-20T10:00:02Z", "expired by billing: nothing")
         .check();
@@ -278,6 +304,20 @@ fn a_plan_change_and_several_items_and_subscriptions() {
     let of_ada = |payload: &mut Value| {
         payload["data"]["object"]["customer"] = json!("cus_TgAda0000000001");
     };
+    // The trial of somebody else, made long and given to the same customer.
+    let of_ada = move |payload: &mut Value| {
+        of_ada(payload);
+        let subscription = &mut payload["data"]["object"];
+        let end = json!(1_790_000_000);
+        subscription["trial_end"] = end.clone();
+        if subscription["current_period_end"].is_number() {
+            subscription["current_period_end"] = end.clone();
+        }
+        let item = &mut subscription["items"]["data"][0];
+        if item["current_period_end"].is_number() {
+            item["current_period_end"] = end;
+        }
+    };
     Life::of("two subscriptions")
         .then(SUBSCRIBED)
         .then("stripe/customer.subscription.updated--plan-change")
@@ -286,9 +326,9 @@ fn a_plan_change_and_several_items_and_subscriptions() {
         .then_edited("stripe/customer.subscription.paused--trial-end", of_ada)
         .shows("active: business")
         .then("stripe/customer.subscription.deleted--at-period-end")
-        .shows("suspended by billing: nothing")
+        .shows("frozen at 2026-06-02T09:00:03Z by billing: business")
         .then_edited("stripe/customer.subscription.resumed--card-added", of_ada)
-        .shows("active: team")
+        .shows("active: business and team")
         .check();
     Life::of("items that were cut")
         .then("stripe/customer.created--new")
@@ -367,6 +407,7 @@ fn refunds_of_a_part_of_all_and_one_that_fails() {
     };
     Life::of("refund")
         .then(YEARLY)
+        .then_linked("in_1TgDee000000000000000001", "pi_3TgDee000000000000000001")
         .then("stripe/charge.refunded--part stripe/refund.created--part")
         .shows("active: team")
         .then("stripe/charge.refunded--full")
@@ -377,10 +418,11 @@ fn refunds_of_a_part_of_all_and_one_that_fails() {
     Life::of("refund that ends access")
         .under(|policy| policy.on_full_refund = OnFullRefund::Expire)
         .then(YEARLY)
+        .then_linked("in_1TgDee000000000000000001", "pi_3TgDee000000000000000001")
         .then("stripe/charge.refunded--part")
         .shows("active: team")
         .then("stripe/charge.refunded--full")
-        .shows("expired by refund: team")
+        .shows("expired by refund: nothing")
         .then_edited("stripe/refund.created--part", failed)
         .shows("active: team")
         .check();
@@ -402,14 +444,17 @@ fn disputes_that_are_lost_won_and_only_asked_about() {
             .shows("active: team, look at open_dispute")
             .then("stripe/charge.dispute.closed--lost")
     };
-    lost().shows("suspended by dispute: team").check();
+    // Its renewal in April is missing from the story.
+    lost()
+        .shows("suspended by dispute: nothing, look at overdue")
+        .check();
     lost()
         .under(|policy| policy.on_dispute_lost = OnDisputeLost::Expire)
-        .shows("expired by dispute: team")
+        .shows("expired by dispute: nothing, look at overdue")
         .check();
     lost()
         .under(|policy| policy.on_dispute_lost = OnDisputeLost::Keep)
-        .shows("active: team")
+        .shows("active: team, look at overdue")
         .check();
     let won = "stripe/charge.dispute.closed--won stripe/charge.dispute.funds_reinstated--won";
     let contested = || {
@@ -420,15 +465,15 @@ fn disputes_that_are_lost_won_and_only_asked_about() {
             .then("stripe/charge.dispute.created--contested")
     };
     contested()
-        .shows("active: team, look at open_dispute")
+        .shows("active: team, look at open_dispute and overdue")
         .then(won)
-        .shows("active: team")
+        .shows("active: team, look at overdue")
         .check();
     contested()
         .under(|policy| policy.on_dispute_opened = OnDisputeOpened::Suspend)
-        .shows("suspended by dispute: team, look at open_dispute")
+        .shows("suspended by dispute: nothing, look at open_dispute and overdue")
         .then(won)
-        .shows("active: team")
+        .shows("active: team, look at overdue")
         .check();
     Life::of("inquiry")
         .under(|policy| policy.on_dispute_opened = OnDisputeOpened::Suspend)

@@ -13,7 +13,7 @@ use tollgate::queue::{Consumer, Delivery, Message};
 use crate::support::rabbitmq::Broker;
 
 /// How long a test waits for what happens in the background.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The queue of the lane `work`.
 pub(super) fn work_queue(prefix: &str) -> String {
@@ -31,13 +31,13 @@ pub(super) fn retry_queue(prefix: &str, delay: u32) -> String {
 }
 
 /// A channel beside those of the program. The connection lives as long as it is kept.
-pub(super) struct Stranger {
-    pub(super) channel: Channel,
+pub(crate) struct Stranger {
+    pub(crate) channel: Channel,
     _connection: Connection,
 }
 
 impl Stranger {
-    pub(super) async fn at(broker: &Broker) -> Self {
+    pub(crate) async fn at(broker: &Broker) -> Self {
         let connection = Connection::connect(&broker.url(), ConnectionProperties::default())
             .await
             .unwrap();
@@ -47,7 +47,7 @@ impl Stranger {
         }
     }
 
-    pub(super) async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
+    pub(crate) async fn publish(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
         let options = BasicPublishOptions::default();
         self.channel
             .basic_publish("".into(), queue.into(), options, body, properties)
@@ -58,7 +58,7 @@ impl Stranger {
     }
 
     /// Takes a message out of a queue, whenever one comes.
-    pub(super) async fn get(&self, queue: &str) -> lapin::message::Delivery {
+    pub(crate) async fn get(&self, queue: &str) -> lapin::message::Delivery {
         let started = Instant::now();
         loop {
             let got = self
@@ -73,7 +73,7 @@ impl Stranger {
     }
 
     /// Takes everything that is in a queue, and gives it back, so often.
-    pub(super) async fn crash(&self, queue: &str, messages: usize, times: usize) {
+    pub(crate) async fn crash(&self, queue: &str, messages: usize, times: usize) {
         for _ in 0..times {
             let mut last = 0;
             for _ in 0..messages {
@@ -88,7 +88,7 @@ impl Stranger {
     }
 }
 
-pub(super) fn message(id: &str) -> Message {
+pub(crate) fn message(id: &str) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,
@@ -107,7 +107,7 @@ pub(super) fn message(id: &str) -> Message {
     }
 }
 
-pub(super) fn ids(deliveries: &[Delivery]) -> Vec<String> {
+pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<String> {
     deliveries
         .iter()
         .map(|it| it.message.headers().event_id.clone())
@@ -115,7 +115,7 @@ pub(super) fn ids(deliveries: &[Delivery]) -> Vec<String> {
 }
 
 /// Takes a batch as the worker does: a queue that does not answer is asked again.
-pub(super) async fn take(consumer: &mut dyn Consumer) -> Vec<Delivery> {
+pub(crate) async fn take(consumer: &mut dyn Consumer) -> Vec<Delivery> {
     let started = Instant::now();
     loop {
         let left = PATIENCE.saturating_sub(started.elapsed());

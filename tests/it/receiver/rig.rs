@@ -34,22 +34,22 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::support::SetClock;
 use crate::support::spec::sign;
 
-pub(super) const STRIPE_SECRET: &str = "whsec_test_receiver_one";
-pub(super) const STRIPE_NEXT_SECRET: &str = "whsec_test_receiver_two";
-pub(super) const PADDLE_SECRET: &str = "pdl_ntfset_01test_receiver";
-pub(super) const ACME_SECRET: &str = "whsec_test_receiver_acme";
+pub(crate) const STRIPE_SECRET: &str = "whsec_test_receiver_one";
+pub(crate) const STRIPE_NEXT_SECRET: &str = "whsec_test_receiver_two";
+pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01test_receiver";
+pub(crate) const ACME_SECRET: &str = "whsec_test_receiver_acme";
 /// Stands in every body, and must stand in no line of the log.
-pub(super) const PERSONAL: &str = "ada@customer.example";
+pub(crate) const PERSONAL: &str = "ada@customer.example";
 /// 2026-01-05T12:00:00Z: where the receiver's clock stands.
-pub(super) const NOW: i64 = 1_767_614_400;
+pub(crate) const NOW: i64 = 1_767_614_400;
 
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds).unwrap()
 }
 
 /// What the queue does with a message.
 #[derive(Clone, Copy)]
-pub(super) enum Queue {
+pub(crate) enum Queue {
     Keeps,
     Refuses,
     /// Never answers, as a broker that blocks its publishers.
@@ -58,9 +58,9 @@ pub(super) enum Queue {
     Slow(u64),
 }
 
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     queue: Mutex<Queue>,
-    pub(super) begun: AtomicUsize,
+    pub(crate) begun: AtomicUsize,
     published: Mutex<Vec<Message>>,
 }
 
@@ -93,7 +93,7 @@ impl Publisher for Recorder {
 
 /// Every line of the log, as JSON.
 #[derive(Clone, Default)]
-pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn capture(&self) -> DefaultGuard {
@@ -105,12 +105,12 @@ impl Log {
         tracing::subscriber::set_default(lines)
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
     /// Takes the lines that an operator sees by default.
-    pub(super) fn take(&self) -> Vec<Value> {
+    pub(crate) fn take(&self) -> Vec<Value> {
         let text = self.text();
         self.0.lock().unwrap().clear();
         text.lines()
@@ -140,20 +140,20 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// A server with the app `default` (Stripe with two secrets, Paddle) from its settings, and the
 /// app `acme` (Stripe) from its store.
-pub(super) struct Rig {
-    pub(super) addr: SocketAddr,
-    pub(super) recorder: Arc<Recorder>,
-    pub(super) clock: Arc<SetClock>,
-    pub(super) endpoints: Endpoints,
-    pub(super) store: Store,
-    pub(super) log: Log,
-    pub(super) shutdown: CancellationToken,
-    pub(super) server: JoinHandle<()>,
+pub(crate) struct Rig {
+    pub(crate) addr: SocketAddr,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) clock: Arc<SetClock>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) store: Store,
+    pub(crate) log: Log,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) server: JoinHandle<()>,
     _capture: DefaultGuard,
     _folder: TempDir,
 }
 
-pub(super) fn small_limits() -> Limits {
+pub(crate) fn small_limits() -> Limits {
     Limits {
         head_time: Duration::from_millis(300),
         body_time: Duration::from_millis(500),
@@ -167,11 +167,11 @@ pub(super) fn small_limits() -> Limits {
 }
 
 impl Rig {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Limits::default(), &[]).await
     }
 
-    pub(super) async fn with(limits: Limits, trusted_proxies: &[&str]) -> Self {
+    pub(crate) async fn with(limits: Limits, trusted_proxies: &[&str]) -> Self {
         let log = Log::default();
         let capture = log.capture();
         let folder = tempfile::tempdir().unwrap();
@@ -244,19 +244,19 @@ impl Rig {
         }
     }
 
-    pub(super) fn set_queue(&self, queue: Queue) {
+    pub(crate) fn set_queue(&self, queue: Queue) {
         *self.recorder.queue.lock().unwrap() = queue;
     }
 
-    pub(super) fn published(&self) -> Vec<Message> {
+    pub(crate) fn published(&self) -> Vec<Message> {
         std::mem::take(&mut *self.recorder.published.lock().unwrap())
     }
 
-    pub(super) async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
-    pub(super) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut stream = self.connect().await;
         stream
             .write_all(&request(path, headers, body))
@@ -265,7 +265,7 @@ impl Rig {
         Answer::read(&mut stream).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         let mut stream = self.connect().await;
         let head = format!("GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -273,14 +273,14 @@ impl Rig {
     }
 
     /// Posts a Stripe event, signed as it should be.
-    pub(super) async fn post_good(&self, body: &[u8]) -> Answer {
+    pub(crate) async fn post_good(&self, body: &[u8]) -> Answer {
         let header = signature(STRIPE.name, STRIPE_SECRET, body, NOW);
         self.post("/webhooks/stripe", &[("Stripe-Signature", &header)], body)
             .await
     }
 }
 
-pub(super) fn secret(key: &str) -> Secret {
+pub(crate) fn secret(key: &str) -> Secret {
     Secret {
         id: None,
         mode: Mode::Any,
@@ -288,7 +288,7 @@ pub(super) fn secret(key: &str) -> Secret {
     }
 }
 
-pub(super) async fn fill(store: &Store, vault: &Vault) {
+pub(crate) async fn fill(store: &Store, vault: &Vault) {
     let app = App {
         slug: "acme".parse().unwrap(),
         name: "Acme".to_owned(),
@@ -304,7 +304,7 @@ pub(super) async fn fill(store: &Store, vault: &Vault) {
 }
 
 /// Adds `ACME_SECRET` to an endpoint of the app `acme`.
-pub(super) async fn add_secret(
+pub(crate) async fn add_secret(
     store: &Store,
     vault: &Vault,
     number: u128,
@@ -333,7 +333,7 @@ pub(super) async fn add_secret(
     secret.id
 }
 
-pub(super) fn signature(provider: Provider, key: &str, body: &[u8], seconds: i64) -> String {
+pub(crate) fn signature(provider: Provider, key: &str, body: &[u8], seconds: i64) -> String {
     sign(
         provider,
         &SecretString::from(key.to_owned()),
@@ -342,7 +342,7 @@ pub(super) fn signature(provider: Provider, key: &str, body: &[u8], seconds: i64
     )
 }
 
-pub(super) fn stripe_event(id: &str) -> Vec<u8> {
+pub(crate) fn stripe_event(id: &str) -> Vec<u8> {
     let event = json!({
         "id": id,
         "object": "event",
@@ -354,7 +354,7 @@ pub(super) fn stripe_event(id: &str) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-pub(super) fn paddle_event(id: &str) -> Vec<u8> {
+pub(crate) fn paddle_event(id: &str) -> Vec<u8> {
     let event = json!({
         "event_id": id,
         "event_type": "customer.created",
@@ -365,11 +365,11 @@ pub(super) fn paddle_event(id: &str) -> Vec<u8> {
 }
 
 /// A header in the form of Stripe's, with which nothing was signed.
-pub(super) fn forged() -> String {
+pub(crate) fn forged() -> String {
     format!("t={NOW},v1={}", "ab".repeat(32))
 }
 
-pub(super) fn request(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("POST {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
@@ -379,14 +379,14 @@ pub(super) fn request(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) async fn read(stream: &mut TcpStream) -> Self {
+    pub(crate) async fn read(stream: &mut TcpStream) -> Self {
         let mut bytes = Vec::new();
         let reading = stream.read_to_end(&mut bytes);
         timeout(Duration::from_secs(10), reading)
@@ -402,18 +402,18 @@ impl Answer {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     /// Status and code, if it is a problem document as RFC 9457 has it.
-    pub(super) fn problem(&self) -> (u16, String) {
+    pub(crate) fn problem(&self) -> (u16, String) {
         assert_eq!(
             self.header("content-type"),
             Some("application/problem+json"),

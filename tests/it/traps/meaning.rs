@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::billing::fact::DisputeStage;
 use tollgate::domain::customer::row::{Hold, Status};
-use tollgate::domain::policy::{OnFullRefund, OnPause};
+use tollgate::domain::policy::{OnEnd, OnEndUnpaid, OnFullRefund, OnPause};
 use tollgate::provider::STRIPE;
 
 use crate::convergence::end_of;
-use crate::convergence::rig::{disputed, failed, paid, stripe, sub};
+use crate::convergence::rig::{disputed, invoice, pair, stripe, sub};
 use crate::life_cycles::rig::Life;
 use crate::support::fixtures::{NEW, load};
 use crate::support::stores::{Engine, on_both_stores};
@@ -48,10 +49,21 @@ async fn trap_17_a_list_of_items_that_was_cut_is_flagged(engine: Engine) {
 
 #[test]
 fn trap_25_a_payment_lifts_only_what_a_failed_payment_caused() {
-    let lost = disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("cus_1")], 15);
-    let end = end_of(&[sub("active").at(10), lost, failed(20), paid(30)]);
+    let lost = disputed(&stripe("dp_1"), DisputeStage::Lost, &[stripe("ch_1")], 40);
+    let owed = invoice("in_1").paid(30);
+    let end = end_of(&[
+        sub("past_due").latest("in_1").at(20),
+        owed.clone(),
+        pair("ch_1", "in_1", 30),
+        lost.clone(),
+    ]);
+    // The failure is healed, and the dispute holds what it is about.
+    assert_eq!(end.assessment("sub_1").standing, Standing::Good);
     assert_eq!(end.of("cus_1").holds, BTreeSet::from([Hold::Dispute]));
     assert_eq!(end.of("cus_1").status, Status::Suspended);
+    let other = invoice("in_2").paid(35);
+    let end = end_of(&[sub("past_due").latest("in_1").at(20), other]);
+    assert_eq!(end.assessment("sub_1").standing, Standing::Failing);
     crate::domain_acts::what_an_admin_suspended_no_payment_lifts();
 }
 
@@ -76,8 +88,22 @@ async fn trap_28_a_one_off_sale_that_fails_suspends_no_subscriber(engine: Engine
     failed["data"]["object"]["customer"] = json!("cus_1");
     failed["livemode"] = json!(true);
     let event = server.deliver(STRIPE.name, &failed).await;
-    assert_eq!(event["outcome"], "ignored", "{event}");
-    assert_eq!(server.get(PATH).await.1["status"], "active");
+    assert_eq!(event["error"], Value::Null, "{event}");
+    let (_, customer) = server.get(PATH).await;
+    assert_eq!(
+        (&customer["status"], &customer["holds"]),
+        (&json!("active"), &json!([]))
+    );
+    let path = format!(
+        "/api/v1/customers/{}/explain",
+        customer["id"].as_str().unwrap()
+    );
+    let (_, told) = server.get(&path).await;
+    let subscription = &told["billing"]["subscriptions"][0];
+    assert_eq!(
+        (&subscription["class"], &subscription["verdict"]),
+        (&json!("good"), &json!("good"))
+    );
     server.stop().await;
 }
 
@@ -86,45 +112,77 @@ fn trap_29_a_refund_of_a_part_is_not_one_of_all() {
     Life::of("refund")
         .under(|policy| policy.on_full_refund = OnFullRefund::Expire)
         .then("stripe/customer.created--yearly stripe/customer.subscription.created--yearly")
+        .then("stripe/charge.succeeded--yearly stripe/invoice.paid--yearly")
+        .then_linked("in_1TgDee000000000000000001", "pi_3TgDee000000000000000001")
         .then("stripe/charge.refunded--part")
         .shows("active: team")
         .then("stripe/charge.refunded--full")
-        .shows("expired by refund: team")
+        .shows("expired by refund: nothing")
         .check();
+}
+
+/// What makes a yearly subscription that was paid for be paused or ended two days later.
+fn stands(status: &'static str, kind: &'static str) -> impl Fn(&mut Value) {
+    move |payload| {
+        payload["type"] = json!(kind);
+        let object = &mut payload["data"]["object"];
+        object["status"] = json!(status);
+        object["pause_collection"] = Value::Null;
+        object["cancellation_details"] = json!({ "reason": "payment_failed" });
+        payload["data"]["previous_attributes"] = json!({ "status": "active" });
+    }
 }
 
 #[test]
 fn trap_30_a_pause_and_an_end_do_what_the_policy_says() {
-    let trial = "stripe/customer.created--trial stripe/customer.subscription.created--trialing";
+    const LATER: &str = "stripe/customer.subscription.updated--collection-paused";
+    let yearly = || {
+        Life::of("pause or end")
+            .then("stripe/customer.created--yearly stripe/customer.subscription.created--yearly")
+            .then("stripe/invoice.paid--yearly")
+    };
+    let kept = "frozen at 2026-03-27T09:00:00Z by billing: team";
     let rows = [
         (OnPause::Suspend, "suspended by billing: nothing"),
-        (
-            OnPause::Freeze,
-            "frozen at 2026-03-17T09:00:02Z by billing: team",
-        ),
+        (OnPause::Freeze, kept),
         (OnPause::Keep, "active: team"),
     ];
     for (on_pause, expected) in rows {
-        Life::of("pause")
+        yearly()
             .under(|policy| policy.on_pause = on_pause)
-            .then(trial)
-            .then("stripe/customer.subscription.paused--trial-end")
+            .then_edited(LATER, stands("paused", "customer.subscription.paused"))
             .shows(expected)
             .check();
     }
-    Life::of("cancelled for want of payment")
-        .then(trial)
-        .then_edited(
-            "stripe/customer.subscription.paused--trial-end",
-            |payload| {
-                payload["type"] = json!("customer.subscription.deleted");
-                let object = &mut payload["data"]["object"];
-                object["status"] = json!("canceled");
-                object["cancellation_details"] = json!({ "reason": "payment_failed" });
-            },
-        )
-        .shows("frozen at 2026-03-17T09:00:02Z by billing: team")
-        .check();
+    let rows = [
+        (OnEnd::Freeze, kept),
+        (OnEnd::Expire, "expired by billing: nothing"),
+    ];
+    for (on_end, expected) in rows {
+        yearly()
+            .under(|policy| policy.on_end = on_end)
+            .then_edited(LATER, stands("canceled", "customer.subscription.deleted"))
+            .shows(expected)
+            .check();
+    }
+    let trial = "stripe/customer.created--trial stripe/customer.subscription.created--trialing";
+    for (on_end_unpaid, expected) in [
+        (OnEndUnpaid::Expire, "expired by billing: nothing"),
+        (
+            OnEndUnpaid::Freeze,
+            "frozen at 2026-03-17T09:00:02Z by billing: team",
+        ),
+    ] {
+        Life::of("a trial that nobody paid for")
+            .under(|policy| policy.on_end_unpaid = on_end_unpaid)
+            .then(trial)
+            .then_edited(
+                "stripe/customer.subscription.paused--trial-end",
+                stands("canceled", "customer.subscription.deleted"),
+            )
+            .shows(expected)
+            .check();
+    }
 }
 
 on_both_stores! {

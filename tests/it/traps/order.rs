@@ -1,27 +1,35 @@
 //! Events that share a second, come late, or are worked on at the same time.
 
-use futures::future::join;
+use futures::future::join3;
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
+use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::billing::assessment::Standing;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
+use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
-use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::process::process;
+use tollgate::pipeline::process::{Disposition, process};
 use tollgate::provider::STRIPE;
-use tollgate::store::Store;
+use tollgate::store::{EventRecord, PlanSource, Store, StoredPlan};
 
 use crate::convergence::end_of;
-use crate::convergence::rig::{NOW, at, failed, paid, sub};
+use crate::convergence::rig::{NOW, at, invoice, policy, sub};
 use crate::convergence::store::MemoryStore;
 use crate::process::message;
-use crate::support::stores::{Engine, TestStore, on_both_stores};
+use crate::support::stores::{Engine, Place, TestStore, on_both_stores};
 use crate::support::{
-    TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
+    PATIENCE, TestServer, seconds_from_now, stripe_customer, stripe_event, stripe_subscription,
 };
 
 const PATH: &str = "/api/v1/customers/by-external/stripe_cus_1";
+
+async fn without_grace(server: &TestServer) {
+    let policy = json!({ "suspend_after": "0d" });
+    let (code, answer) = server.call("PUT", "/api/v1/policy", Some(policy)).await;
+    assert_eq!(code, 200, "{answer}");
+}
 
 async fn trap_01_a_second_event_of_one_second_counts(engine: Engine) {
     let server = TestServer::start(engine).await;
@@ -31,6 +39,7 @@ async fn trap_01_a_second_event_of_one_second_counts(engine: Engine) {
     let updated = stripe_subscription("sub_1", "cus_1", "past_due");
     let mut updated = stripe_event("evt_2", "customer.subscription.updated", second, updated);
     updated["data"]["previous_attributes"] = json!({ "status": "active" });
+    without_grace(&server).await;
     server.deliver(STRIPE.name, &created).await;
     server.deliver(STRIPE.name, &updated).await;
     assert_eq!(server.get(PATH).await.1["status"], "suspended");
@@ -49,9 +58,10 @@ fn trap_02_no_arrival_decides_a_tie() {
 #[test]
 fn trap_03_the_local_clock_does_not_make_an_older_state_newer() {
     let newer_first = [(sub("past_due").at(20), 30), (sub("active").at(10), 700)];
-    let failure_first = [(failed(20), 30), (paid(10), 700)];
+    let owes = sub("past_due").latest("in_1").at(20);
+    let failure_first = [(owes, 30), (invoice("in_1").paid(10), 700)];
     for events in [newer_first, failure_first] {
-        let mut store = MemoryStore::new(Policy::default(), true);
+        let mut store = MemoryStore::new(policy(), true);
         store.batch(&[sub("active").at(5)], at(25));
         for (event, received) in events {
             store.batch(&[event], at(received));
@@ -73,28 +83,93 @@ async fn status(store: &Store, external_id: &str) -> Status {
     customer.await.unwrap().unwrap().derived.status
 }
 
+const SECOND: i64 = 1_790_000_000;
+const DAY: i64 = 86_400;
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(SECOND).unwrap()
+}
+
+/// A lock on the ledger, at which all workers stop in the middle of their transactions.
+struct Barrier(PgConnection);
+
+impl Barrier {
+    async fn closed(place: &Place) -> Self {
+        let mut connection = PgConnection::connect(&place.url()).await.unwrap();
+        let lock = "BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE";
+        connection.execute(lock).await.unwrap();
+        Self(connection)
+    }
+
+    /// Waits until so many transactions wait for a lock, which shows that they overlap, and lets
+    /// them go on.
+    async fn opens_for(mut self, place: &Place, workers: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let started = std::time::Instant::now();
+        while place.count("", waiting).await < workers {
+            assert!(started.elapsed() < PATIENCE, "the workers do not overlap");
+        }
+        self.0.execute("COMMIT").await.unwrap();
+    }
+}
+
+async fn ledger_row(store: &Store, id: &str) -> EventRecord {
+    let mut tx = store.read().await.unwrap();
+    let found = tx.event_find(&AppSlug::default_app(), id).await;
+    found.unwrap().unwrap()
+}
+
+/// Whether the ledger says that an event did this.
+fn did(event: &EventRecord, operation: &str) -> bool {
+    let mut changes = event.changes.as_array().unwrap().iter();
+    changes.any(|change| change["operation"] == operation)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
-    const SECOND: i64 = 1_790_000_000;
-    let now = Timestamp::from_seconds(SECOND).unwrap();
-    let bench = TestStore::new(Engine::Postgres, now).await;
+    let bench = TestStore::new(Engine::Postgres, now()).await;
     let (one, other) = (bench.store.clone(), bench.place.open().await);
-    for round in 0..20 {
-        let event = |second, status| {
+    let grant = PackageGrant {
+        package: "acme/tool".to_owned(),
+        constraint: "*".to_owned(),
+    };
+    let plan = StoredPlan {
+        provider: STRIPE.name,
+        price_id: "price_basic".to_owned(),
+        packages: vec![grant],
+        counts: false,
+        updates: None,
+        source: PlanSource::Api,
+        updated_at: now(),
+    };
+    let app = AppSlug::default_app();
+    let mut tx = one.begin_in(&app).await.unwrap();
+    tx.plan_put(&app, &[plan]).await.unwrap();
+    tx.commit().await.unwrap();
+    for round in 0..10 {
+        let event = |days, status| {
             let object =
                 stripe_subscription(&format!("sub_{round}"), &format!("cus_{round}"), status);
             let id = format!("evt_{round}_{status}");
             let event = stripe_event(
                 &id,
                 "customer.subscription.updated",
-                SECOND - second,
+                SECOND - days * DAY,
                 object,
             );
             message(&event, &id)
         };
-        let (older, newer) = (event(90, "past_due"), event(80, "active"));
+        // Without the newer one the grace would be over.
+        let (older, newer) = (event(9, "past_due"), event(8, "active"));
         let (older, newer) = ([&older], [&newer]);
-        let (a, b) = join(process(&one, &older, now), process(&other, &newer, now)).await;
+        let barrier = Barrier::closed(&bench.place).await;
+        let (a, b, ()) = join3(
+            process(&one, &older, now()),
+            process(&other, &newer, now()),
+            barrier.opens_for(&bench.place, 2),
+        )
+        .await;
         a.unwrap();
         b.unwrap();
         let customer = format!("stripe_cus_{round}");
@@ -103,6 +178,21 @@ async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
             Status::Active,
             "round {round}"
         );
+        let older = ledger_row(&one, &format!("evt_{round}_past_due")).await;
+        let newer = ledger_row(&one, &format!("evt_{round}_active")).await;
+        assert_eq!(newer.outcome, EventOutcome::Applied, "round {round}");
+        let came_first = did(&older, "create");
+        assert_ne!(came_first, did(&newer, "create"), "one made the customer");
+        let wanted = if came_first {
+            EventOutcome::Applied
+        } else {
+            EventOutcome::Superseded
+        };
+        assert_eq!(older.outcome, wanted, "round {round}");
+        assert_eq!(came_first, did(&newer, "reactivate"), "{:?}", newer.changes);
+        if !came_first {
+            assert_eq!(older.changes, json!([]), "what was older changed nothing");
+        }
     }
 }
 
@@ -113,6 +203,7 @@ async fn trap_07_an_update_of_an_unknown_subscription_is_kept(engine: Engine) {
         let kind = format!("customer.subscription.{kind}");
         stripe_event(id, &kind, seconds_from_now(seconds), object)
     };
+    without_grace(&server).await;
     server
         .deliver(STRIPE.name, &event("evt_2", "updated", -80, "past_due"))
         .await;
@@ -124,10 +215,48 @@ async fn trap_07_an_update_of_an_unknown_subscription_is_kept(engine: Engine) {
     server.stop().await;
 }
 
-#[test]
-fn trap_24_parallel_deliveries_have_one_effect_and_block_nobody() {
-    crate::concurrency::the_same_event_in_many_workers_at_once_has_one_effect();
-    crate::concurrency::workers_with_small_batches_end_as_one_worker_does();
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn trap_24_parallel_deliveries_have_one_effect_and_block_nobody() {
+    let bench = TestStore::new(Engine::Postgres, now()).await;
+    let (one, other) = (bench.store.clone(), bench.place.open().await);
+    let sign_up = |n: u32| {
+        let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
+        stripe_event(
+            &format!("evt_{n}"),
+            "customer.created",
+            SECOND - 9,
+            customer,
+        )
+    };
+    let (first, second) = (message(&sign_up(1), "1"), message(&sign_up(1), "2"));
+    let (first, second) = ([&first], [&second]);
+    let barrier = Barrier::closed(&bench.place).await;
+    let (a, b, ()) = join3(
+        process(&one, &first, now()),
+        process(&other, &second, now()),
+        barrier.opens_for(&bench.place, 2),
+    )
+    .await;
+    let mut effects = [a.unwrap(), b.unwrap()].concat();
+    effects.sort_by_key(|it| *it == Disposition::Duplicate);
+    let applied = Disposition::Done(EventOutcome::Applied);
+    assert_eq!(effects, [applied.clone(), Disposition::Duplicate]);
+    let event = ledger_row(&one, "evt_1").await;
+    assert_eq!(
+        (event.outcome, event.duplicates),
+        (EventOutcome::Applied, 1)
+    );
+
+    // One customer's rows are held for long. Others are worked on meanwhile.
+    let mut holder = PgConnection::connect(&bench.place.url()).await.unwrap();
+    let hold = "BEGIN; SELECT id FROM customers FOR UPDATE";
+    holder.execute(hold).await.unwrap();
+    let stranger = message(&sign_up(2), "3");
+    let done = tokio::time::timeout(PATIENCE, async { process(&one, &[&stranger], now()).await });
+    assert_eq!(done.await.expect("nobody is blocked").unwrap(), [applied]);
+    holder.execute("COMMIT").await.unwrap();
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(bench.place.count("", deadlocks).await, 0);
 }
 
 async fn trap_26_a_payment_under_another_address_is_not_lost(engine: Engine) {

@@ -1,10 +1,14 @@
 //! The parts of an explanation, as data.
 
+use crate::domain::access::hand_grant::GrantBilling;
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::billing::assessment::{Standing, Verdict};
 use crate::domain::customer::row::Hold;
+use crate::domain::customer::source::SourceKind;
 use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
 
 /// The explanation of a customer's derived state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +25,13 @@ pub struct Explanation {
     pub courtesy: Option<CourtesyCause>,
     /// Disputes and refunds that an admin waived, so that they no longer hold the customer.
     pub waived: Vec<String>,
-    /// The verdict of billing: the best of the subscriptions that count; `None` if none does.
+    /// Disputes and refunded payments that hold nothing, because a later payment of the
+    /// subscription counts.
+    pub paid_though_held: Vec<String>,
+    /// The verdict of billing: the best of the sources that count; `None` if none does.
     pub verdict: Option<Verdict>,
+    /// The sources of access, and how each counts: subscriptions, purchases, and grants by hand.
+    pub sources: Vec<SourceCause>,
     /// The subscriptions, and how each counts.
     pub subscriptions: Vec<SubscriptionCause>,
     /// The billing accounts, and how each was linked.
@@ -46,10 +55,16 @@ pub struct HoldCause {
     pub decides: bool,
     /// The start: provider time; for an admin's hold the local clock.
     pub since: Option<Timestamp>,
-    /// The dispute, or the charge or adjustment of a refund.
+    /// The dispute, or the document of the payment that was refunded.
     pub subject: Option<String>,
-    /// The subscriptions behind a hold by billing.
+    /// The refunds behind a hold by a refund.
+    pub refunds: Vec<String>,
+    /// The subscriptions that the hold rests on, or that it acts on.
     pub subscriptions: Vec<String>,
+    /// The same and the purchases, these by the documents of their payments.
+    pub sources: Vec<String>,
+    /// The best verdict that a hold by billing rests on.
+    pub(super) verdict: Option<Verdict>,
 }
 
 /// A courtesy and the conditions under which it lasts.
@@ -59,9 +74,104 @@ pub struct CourtesyCause {
     pub since: Timestamp,
     /// It lasts while this is the verdict of billing.
     pub verdict: Verdict,
-    /// It also ends when a subscription is good at an instant (provider time) after this one.
+    /// It also ends when a source is good at an instant (provider time) after this one.
     pub until_good_after: Timestamp,
 }
+
+/// A source of access, or a grant by hand that follows billing, and how it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceCause {
+    /// The kind.
+    pub kind: SourceKind,
+    /// The provider that bills; `None` for a grant by hand.
+    pub provider: Option<Provider>,
+    /// The id of the subscription, or of the document by which something was bought; of a grant by
+    /// hand the package.
+    pub id: String,
+    /// True for live, false for test; `None` for a grant by hand.
+    pub livemode: Option<bool>,
+    /// The billing account that pays.
+    pub account: Option<String>,
+    /// The verdict under the policy; `None` if it does not count.
+    pub verdict: Option<Verdict>,
+    /// The reason of a verdict other than good, as a word of ours.
+    pub reason: Option<&'static str>,
+    /// The start of what the reason says.
+    pub since: Option<Timestamp>,
+    /// The reason for which it does not count.
+    pub uncounted: Option<Uncounted>,
+    /// The packages that it gives the customer now.
+    pub gives: Vec<GivenPackage>,
+    /// The moment until which each price of a subscription is paid, as far as payments show.
+    pub paid_until: Vec<PaidUntil>,
+    /// True if nobody ever paid for it.
+    pub never_paid: bool,
+    /// The disputes and refunded payments that hold it, or have ended it.
+    pub held_by: Vec<String>,
+    /// The effect of billing on a grant by hand.
+    pub billing: Option<GrantBilling>,
+    /// The time at which a grant by hand runs out.
+    pub expires_at: Option<Timestamp>,
+    /// The next time at which a timer changes this.
+    pub due_at: Option<Timestamp>,
+    /// The same as a sentence.
+    pub because: String,
+}
+
+/// A package that a source gives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GivenPackage {
+    /// The package and its versions.
+    pub grant: PackageGrant,
+    /// The price whose plan includes it; `None` for a grant by hand.
+    pub price: Option<String>,
+    /// Only what was released until then; `None`: everything.
+    pub until: Option<Timestamp>,
+}
+
+/// A price and the moment until which it is paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaidUntil {
+    /// The price.
+    pub price: String,
+    /// The moment.
+    pub until: Timestamp,
+}
+
+/// The reason for which a source does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uncounted {
+    /// No status of it is known here.
+    UnknownStatus,
+    /// It waits for its first payment.
+    Pending,
+    /// None of its prices buys anything here.
+    Foreign,
+    /// None of its prices buys anything here, and some have no plan.
+    UnmappedPrice,
+    /// It ended without ever having begun.
+    NeverBegan,
+    /// Nobody ever paid for it, and the customer has grants by hand.
+    NeverPaid,
+    /// It was refunded in full, and the customer has grants by hand.
+    Refunded,
+    /// A grant by hand that follows billing.
+    FollowsBilling,
+    /// A grant by hand that has run out, beside others that have not.
+    RanOut,
+}
+
+words!(Uncounted, all {
+    UnknownStatus = "unknown_status",
+    Pending = "pending",
+    Foreign = "foreign",
+    UnmappedPrice = "unmapped_price",
+    NeverBegan = "never_began",
+    NeverPaid = "never_paid",
+    Refunded = "refunded",
+    FollowsBilling = "follows_billing",
+    RanOut = "ran_out",
+});
 
 /// A subscription and how it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +188,8 @@ pub struct SubscriptionCause {
     pub status: Option<String>,
     /// The standing of the subscription.
     pub standing: Standing,
-    /// The verdict under the policy; `None` if the subscription does not count.
+    /// The verdict under the policy, disputes and refunds included; `None` if the subscription does
+    /// not count.
     pub verdict: Option<Verdict>,
     /// The instant of the facts that decided its status.
     pub decided_at: Option<Timestamp>,
@@ -122,6 +233,10 @@ pub struct Step {
     pub status: &'static str,
     /// The reason, as a word of ours or in the admin's words.
     pub reason: Option<String>,
-    /// The subscriptions whose standing or verdict changes.
+    /// The subscriptions that count or give otherwise from then on.
     pub subscriptions: Vec<String>,
+    /// The same, the purchases, and the packages of grants by hand that run out.
+    pub sources: Vec<String>,
+    /// The subscriptions that are overdue from then on.
+    pub overdue: Vec<String>,
 }

@@ -1,15 +1,14 @@
 //! The sentences of an explanation.
 
-use super::explanation::{AccountCause, CourtesyCause, Explanation, HoldCause, Step};
-use crate::domain::billing::assessment::{Assessment, Standing, Verdict};
-use crate::domain::billing::fact::SubscriptionStatus;
+use super::explanation::{AccountCause, CourtesyCause, Explanation, HoldCause, SourceCause, Step};
+use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::row::{Hold, Status};
+use crate::domain::customer::source::SourceKind;
 use crate::domain::identity::links::Tie;
-use crate::domain::policy::{OnCollectionPause, OnPaymentFailed, Policy};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of subscriptions, accounts and steps told one by one; the data has all of them.
-const MOST_TOLD: usize = 10;
+/// Maximum number of sources, accounts, steps and ids told one by one; the data has all of them.
+pub(super) const MOST_TOLD: usize = 10;
 
 /// Returns all sentences, the deciding one first.
 pub(super) fn summary(it: &Explanation, status: Status, by_list: bool) -> Vec<String> {
@@ -18,13 +17,27 @@ pub(super) fn summary(it: &Explanation, status: Status, by_list: bool) -> Vec<St
     let others = it.holds.iter().filter(|hold| !hold.decides);
     sentences.extend(others.map(also));
     if !it.waived.is_empty() {
-        let waived = list(it.waived.iter().map(String::as_str));
+        let waived = list(it.waived.iter().cloned());
         sentences.push(format!(
             "An admin waived {waived}, which no longer holds the customer."
         ));
     }
-    let subscriptions = it.subscriptions.iter().map(|it| it.because.clone());
-    sentences.extend(some(subscriptions, it.subscriptions.len(), "subscriptions"));
+    if !it.paid_though_held.is_empty() {
+        let paid = list(it.paid_though_held.iter().cloned());
+        sentences.push(format!(
+            "Nothing is held because of {paid}: the subscription was paid again later \
+             (paid_though_held)."
+        ));
+    }
+    for (kind, what) in [
+        (SourceKind::Subscription, "subscriptions"),
+        (SourceKind::Purchase, "purchases"),
+        (SourceKind::Grant, "grants"),
+    ] {
+        let sources = it.sources.iter().filter(|source| source.kind == kind);
+        let count = sources.clone().count();
+        sentences.extend(some(sources.map(|it| it.because.clone()), count, what));
+    }
     sentences.extend(some(
         it.accounts.iter().map(account),
         it.accounts.len(),
@@ -53,39 +66,47 @@ fn some(
 /// Returns the sentence about the reason of the status.
 fn headline(it: &Explanation) -> String {
     if let Some(hold) = it.holds.iter().find(|hold| hold.decides) {
-        return decided(hold, it.verdict);
+        return decided(hold);
     }
     if let Some(courtesy) = &it.courtesy {
         return by_courtesy(courtesy);
     }
     let good = it
-        .subscriptions
+        .sources
         .iter()
-        .filter(|s| s.verdict == Some(Verdict::Good));
-    let good: Vec<&str> = good.map(|it| it.id.as_str()).collect();
-    match (good.as_slice(), it.subscriptions.len()) {
-        ([], 0) => {
-            "The customer is active: there is no subscription, and nothing holds it.".to_owned()
+        .filter(|source| source.verdict == Some(Verdict::Good));
+    let good: Vec<String> = good.map(named).collect();
+    let follows = |source: &SourceCause| source.kind == SourceKind::Grant;
+    match good.as_slice() {
+        [] if it.sources.iter().all(follows) => {
+            "The customer is active: nothing was bought, and nothing holds it.".to_owned()
         }
-        ([], _) => {
-            "The customer is active: no subscription counts, and nothing holds it.".to_owned()
-        }
-        ([one], _) => format!("The customer is active, because {one} counts as good."),
-        (several, _) => {
-            let ids = list(several.iter().copied());
-            format!("The customer is active, because {ids} count as good.")
+        [] => "The customer is active: nothing that was bought counts, and nothing holds it."
+            .to_owned(),
+        [one] => format!("The customer is active, because {one} counts as good."),
+        _ => {
+            let names = list(good.into_iter());
+            format!("The customer is active, because {names} count as good.")
         }
     }
 }
 
-fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
+fn named(source: &SourceCause) -> String {
+    match source.kind {
+        SourceKind::Subscription => source.id.clone(),
+        SourceKind::Purchase => format!("purchase {}", source.id),
+        SourceKind::Grant => format!("the grant of {}", source.id),
+    }
+}
+
+fn decided(hold: &HoldCause) -> String {
     let status = hold.status;
     match hold.hold {
         Hold::Billing => {
-            let best = described(verdict);
+            let best = described(hold.verdict, hold.reason.as_deref());
             format!(
-                "The customer is {status} by billing: no subscription counts as good, and the best \
-                 {best}. That ends when one counts as good."
+                "The customer is {status} by billing: no source of access counts as good, and the \
+                 best {best}. That ends when one counts as good."
             )
         }
         Hold::Manual => {
@@ -99,13 +120,16 @@ fn decided(hold: &HoldCause, verdict: Option<Verdict>) -> String {
         Hold::Dispute => {
             let what = money(hold);
             format!(
-                "The customer is {status}, because {what}. An admin lifts this, or the dispute \
-                 when it is won."
+                "The customer is {status}, because {what}. That ends when an admin waives it, when \
+                 the dispute is won, or when a later payment of the subscription counts."
             )
         }
         Hold::Refund => {
             let what = money(hold);
-            format!("The customer is {status}, because {what}. Only an admin lifts this.")
+            format!(
+                "The customer is {status}, because {what}. That ends when an admin waives it, or \
+                 when a later payment of the subscription counts."
+            )
         }
     }
 }
@@ -136,22 +160,24 @@ fn money(hold: &HoldCause) -> String {
 }
 
 fn by_courtesy(courtesy: &CourtesyCause) -> String {
-    let (best, at) = (described(Some(courtesy.verdict)), courtesy.since);
+    let (best, at) = (described(Some(courtesy.verdict), None), courtesy.since);
     format!(
-        "An admin reactivated the customer on {at}, although no subscription counts as good, and \
-         the best {best}. That lasts until billing says something else."
+        "An admin reactivated the customer on {at}, although no source of access counts as \
+         good, and the best {best}. That lasts until billing says something else."
     )
 }
 
-const fn described(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Good) => "is good",
-        Some(Verdict::Kept) => "has ended and leaves what was paid for",
-        Some(Verdict::Failing) => "has a failed payment",
-        Some(Verdict::Held) => "is held by a dispute",
-        Some(Verdict::Paused) => "is paused",
-        Some(Verdict::Ended) => "has ended and leaves nothing",
-        None => "does not count",
+fn described(verdict: Option<Verdict>, reason: Option<&str>) -> &'static str {
+    match (verdict, reason) {
+        (Some(Verdict::Good), _) => "is good",
+        (Some(Verdict::Kept), _) => "leaves what was paid for",
+        (Some(Verdict::Failing), Some("collection_paused")) => "is not collected",
+        (Some(Verdict::Failing), Some("overdue")) => "is overdue",
+        (Some(Verdict::Failing), _) => "has a failed payment",
+        (Some(Verdict::Held), _) => "is held by a dispute",
+        (Some(Verdict::Paused), _) => "is paused",
+        (Some(Verdict::Ended), _) => "leaves nothing",
+        (None, _) => "does not count",
     }
 }
 
@@ -163,132 +189,6 @@ fn kept_access(status: Status, by_list: bool) -> Option<String> {
         }
         Status::Frozen { at } => Some(format!("It keeps what was released until {at}.")),
         Status::Active | Status::Suspended | Status::Expired => None,
-    }
-}
-
-/// Returns the sentence about the assessment of a subscription.
-pub(super) fn subscription(
-    id: &str,
-    it: &Assessment,
-    removed_at: Option<Timestamp>,
-    policy: &Policy,
-) -> String {
-    let told = match it.standing {
-        Standing::Good => good(it, policy),
-        Standing::Failing => failing(it, policy),
-        Standing::Paused => paused(it),
-        Standing::Pending => {
-            "waits for its first payment: it grants nothing and takes nothing away".to_owned()
-        }
-        Standing::Ended => ended(it, removed_at, policy),
-        Standing::Unknown => {
-            "has no status that is known here: it grants nothing and takes nothing away".to_owned()
-        }
-    };
-    let status = it
-        .state
-        .as_ref()
-        .map(|state| format!(" ({})", state.status.as_str()));
-    let status = status.unwrap_or_default();
-    let doubt = if it.ambiguous {
-        " Its events do not say which status came last; the one with least access was taken."
-    } else {
-        ""
-    };
-    format!("Subscription {id}{status} {told}.{doubt}")
-}
-
-fn good(it: &Assessment, policy: &Policy) -> String {
-    let state = it.state.as_ref();
-    let behind = state.is_some_and(|state| state.status == SubscriptionStatus::PastDue);
-    let uncollected = state.is_some_and(|state| state.collection_paused)
-        && policy.on_collection_pause == OnCollectionPause::Keep;
-    let paid = if behind {
-        ": it was paid after it fell behind"
-    } else {
-        ""
-    };
-    let kept = if uncollected {
-        "; that its collection is paused changes nothing (on_collection_pause: keep)"
-    } else {
-        ""
-    };
-    let scheduled = state.and_then(|state| state.cancel_at);
-    let scheduled = scheduled.map(|at| format!("; it is scheduled to end on {at}"));
-    format!("is good{paid}{kept}{}", scheduled.unwrap_or_default())
-}
-
-fn failing(it: &Assessment, policy: &Policy) -> String {
-    let Some(start) = it.failing_since else {
-        return "is failing".to_owned();
-    };
-    let given_up = it
-        .state
-        .as_ref()
-        .is_some_and(|state| state.status == SubscriptionStatus::Unpaid);
-    let end = policy.end_after.after(start);
-    let counts = match it.verdict {
-        Some(Verdict::Good) if policy.on_payment_failed == OnPaymentFailed::Keep => {
-            "counts as good all the same (on_payment_failed: keep)".to_owned()
-        }
-        Some(Verdict::Good) => {
-            let (grace, span) = (policy.suspend_after.after(start), policy.suspend_after);
-            format!("counts as good until {grace} (suspend_after: {span})")
-        }
-        _ if given_up => "has no grace, for the provider has given up collecting".to_owned(),
-        _ => format!(
-            "has no grace left (suspend_after: {})",
-            policy.suspend_after
-        ),
-    };
-    format!(
-        "has been failing since {start}, {counts}, and ends on {end} unless it recovers \
-         (end_after: {})",
-        policy.end_after
-    )
-}
-
-fn paused(it: &Assessment) -> String {
-    let start = since(it.paused_since);
-    let uncollected = it
-        .state
-        .as_ref()
-        .is_some_and(|state| state.status != SubscriptionStatus::Paused && state.collection_paused);
-    let why = if uncollected {
-        ", for its collection is (on_collection_pause: suspend)"
-    } else {
-        ""
-    };
-    match it.verdict {
-        Some(Verdict::Good) => {
-            format!("has been paused{start}{why}, and counts as good (on_pause: keep)")
-        }
-        _ => format!("has been paused{start}{why}"),
-    }
-}
-
-fn ended(it: &Assessment, removed_at: Option<Timestamp>, policy: &Policy) -> String {
-    let at = when(it.ended_at);
-    if it.verdict.is_none() {
-        return format!("ended{at} without ever having begun: it takes nothing away");
-    }
-    let terminal = it
-        .state
-        .as_ref()
-        .is_some_and(|state| state.status.is_terminal());
-    let scheduled = it.state.as_ref().and_then(|state| state.cancel_at);
-    if removed_at.is_some() && removed_at == it.ended_at {
-        format!("ended{at}, when the provider deleted its account")
-    } else if terminal {
-        format!("ended{at}")
-    } else if scheduled.is_some() && scheduled == it.ended_at {
-        format!("ended{at} as it was scheduled to")
-    } else {
-        let start = since(it.failing_since);
-        format!(
-            "ended{at}, having been failing{start} (end_after: {})",
-            policy.end_after
-        )
     }
 }
 
@@ -320,8 +220,15 @@ fn account(it: &AccountCause) -> String {
 
 fn step(it: &Step, before: &str) -> String {
     let (at, status) = (it.at, it.status);
-    let ids = list(it.subscriptions.iter().map(String::as_str));
+    if status == before && it.sources.is_empty() {
+        let ids = list(it.overdue.iter().cloned());
+        return format!(
+            "On {at} {ids} will be overdue if nothing has been heard of it by then, and the \
+             customer stays {status}."
+        );
+    }
     if status == before {
+        let ids = list(it.sources.iter().cloned());
         return format!("On {at} {ids} will stand otherwise, and the customer stays {status}.");
     }
     let reason = it.reason.as_ref().map(|reason| format!(" ({reason})"));
@@ -331,26 +238,25 @@ fn step(it: &Step, before: &str) -> String {
     )
 }
 
-fn when(at: Option<Timestamp>) -> String {
+pub(super) fn when(at: Option<Timestamp>) -> String {
     at.map(|at| format!(" on {at}")).unwrap_or_default()
 }
 
-fn since(at: Option<Timestamp>) -> String {
+pub(super) fn since(at: Option<Timestamp>) -> String {
     at.map(|at| format!(" since {at}")).unwrap_or_default()
 }
 
-/// Joins ids as `a`, `a and b`, or `a, b and c`.
-fn list<'a>(ids: impl Iterator<Item = &'a str>) -> String {
-    let mut ids: Vec<&str> = ids.collect();
-    let left = ids.len().saturating_sub(MOST_TOLD);
-    let more = format!("{left} more");
-    if left > 0 {
-        ids.truncate(MOST_TOLD);
-        ids.push(&more);
+/// Joins names as `a`, `a and b`, or `a, b and c`; of many only the first.
+pub(super) fn list(names: impl Iterator<Item = String>) -> String {
+    let mut names: Vec<String> = names.collect();
+    if names.len() > MOST_TOLD {
+        let left = names.len() - MOST_TOLD;
+        names.truncate(MOST_TOLD);
+        names.push(format!("{left} more"));
     }
-    match ids.split_last() {
+    match names.split_last() {
         None => "nothing".to_owned(),
-        Some((last, [])) => (*last).to_owned(),
+        Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
     }
 }

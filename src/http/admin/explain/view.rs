@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::source::SourceView;
+use super::subscription::{DecidingEvent, SubscriptionView, events_of, subscription};
 use crate::domain::billing::assessment::Verdict;
-use crate::domain::customer::explain::{
-    AccountCause, CourtesyCause, HoldCause, Step, SubscriptionCause,
-};
+use crate::domain::customer::explain::{AccountCause, CourtesyCause, HoldCause, Step};
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::Provider;
 use crate::domain::identity::links::Tie;
@@ -51,6 +51,12 @@ pub(super) struct ExplanationView {
     /// There are more. Missing otherwise.
     #[serde(skip_serializing_if = "is_whole")]
     waived_truncated: bool,
+    /// The disputes and refunded payments that hold nothing, because the subscription was paid again
+    /// later, at most 100.
+    paid_though_held: Vec<String>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    paid_though_held_truncated: bool,
     billing: BillingView,
     /// The billing accounts, at most 100.
     accounts: Vec<AccountView>,
@@ -84,13 +90,25 @@ struct HoldView {
     /// The provider's time; for a manual hold, Tollgate's.
     #[schema(format = DateTime)]
     since: Option<String>,
-    /// The dispute, or the charge or adjustment of a refund.
+    /// The dispute, or the document of the payment that was refunded: the invoice, payment intent,
+    /// Checkout session or transaction.
     subject: Option<String>,
-    /// The subscriptions that a billing hold rests on, at most 100.
+    /// The refunds behind a hold by a refund, at most 100.
+    refunds: Vec<String>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    refunds_truncated: bool,
+    /// The subscriptions that a billing hold rests on, or that a dispute or refund acts on, at most
+    /// 100.
     subscriptions: Vec<String>,
     /// There are more. Missing otherwise.
     #[serde(skip_serializing_if = "is_whole")]
     subscriptions_truncated: bool,
+    /// The same with purchases, these by the document of their payment, at most 100.
+    sources: Vec<String>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    sources_truncated: bool,
     /// The admin who set a manual hold.
     by: Option<String>,
     /// The newest events of a dispute or refund that changed something.
@@ -106,7 +124,7 @@ struct CourtesyView {
     /// The verdict of billing; the courtesy lasts while it stays.
     #[schema(schema_with = words::verdict)]
     verdict: &'static str,
-    /// It also ends once a subscription is good at a later instant of the provider's time than
+    /// It also ends once a source is good at a later instant of the provider's time than
     /// this.
     #[schema(format = DateTime)]
     until_good_after: String,
@@ -116,54 +134,19 @@ struct CourtesyView {
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BillingCause)]
 struct BillingView {
-    /// The best verdict of the subscriptions that count; null if none counts.
+    /// The best verdict of the sources that count; null if none counts.
     #[schema(schema_with = words::verdict)]
     verdict: Option<&'static str>,
-    /// The subscriptions, at most 100.
+    /// Everything that access comes from, at most 100: subscriptions, purchases, and grants by hand.
+    sources: Vec<SourceView>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    sources_truncated: bool,
+    /// The subscriptions as billing sees them, at most 100.
     subscriptions: Vec<SubscriptionView>,
     /// There are more: `GET /api/v1/customers/{id}/subscriptions` lists them all. Missing otherwise.
     #[serde(skip_serializing_if = "is_whole")]
     subscriptions_truncated: bool,
-}
-
-/// A subscription and how it counts.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SubscriptionCause)]
-struct SubscriptionView {
-    #[schema(schema_with = words::provider)]
-    provider: Provider,
-    id: String,
-    livemode: bool,
-    /// The billing account that pays.
-    account: Option<String>,
-    /// The provider's word for its status; null while none that Tollgate knows was seen.
-    status: Option<String>,
-    #[schema(schema_with = words::class)]
-    class: &'static str,
-    /// Its verdict under the policy; null if it does not count.
-    #[schema(schema_with = words::verdict)]
-    verdict: Option<&'static str>,
-    /// The instant of the events that decided its status.
-    #[schema(format = DateTime)]
-    decided_at: Option<String>,
-    /// Its events allow another status too; the one with least access was taken.
-    ambiguous: bool,
-    #[schema(format = DateTime)]
-    failing_since: Option<String>,
-    #[schema(format = DateTime)]
-    paused_since: Option<String>,
-    #[schema(format = DateTime)]
-    ended_at: Option<String>,
-    /// The time at which it is scheduled to end.
-    #[schema(format = DateTime)]
-    cancel_at: Option<String>,
-    /// The time at which a timer changes this.
-    #[schema(format = DateTime)]
-    due_at: Option<String>,
-    /// The reason for this, in a sentence.
-    because: String,
-    /// Its newest events that changed something.
-    events: Vec<DecidingEvent>,
 }
 
 /// A billing account and how it was linked.
@@ -195,21 +178,22 @@ struct StepView {
     #[schema(schema_with = words::status)]
     status: &'static str,
     reason: Option<String>,
-    /// The subscriptions that count differently from then on, at most 100.
+    /// The subscriptions that count or give differently from then on, at most 100.
     subscriptions: Vec<String>,
     /// There are more. Missing otherwise.
     #[serde(skip_serializing_if = "is_whole")]
     subscriptions_truncated: bool,
-}
-
-/// An event that decided something.
-#[derive(Serialize, ToSchema)]
-struct DecidingEvent {
-    id: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    #[schema(format = DateTime)]
-    occurred_at: Option<String>,
+    /// The same, with purchases and the packages of grants by hand that run out, at most 100.
+    sources: Vec<String>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    sources_truncated: bool,
+    /// The subscriptions that are overdue from then on, at most 100: their period has ended, and
+    /// nothing was heard of them.
+    overdue: Vec<String>,
+    /// There are more. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    overdue_truncated: bool,
 }
 
 /// Explains a customer that was not deleted.
@@ -226,6 +210,8 @@ pub(super) fn of_living(
     let (subscriptions, subscriptions_truncated) = cut(explanation.subscriptions);
     let (holds, holds_truncated) = cut(explanation.holds);
     let (waived, waived_truncated) = cut(explanation.waived);
+    let (paid_though_held, paid_though_held_truncated) = cut(explanation.paid_though_held);
+    let (sources, sources_truncated) = cut(explanation.sources);
     let (accounts, accounts_truncated) = cut(explanation.accounts);
     let (flags, flags_truncated) = cut(flags);
     ExplanationView {
@@ -244,8 +230,12 @@ pub(super) fn of_living(
         courtesy: explanation.courtesy.map(CourtesyView::from),
         waived,
         waived_truncated,
+        paid_though_held,
+        paid_though_held_truncated,
         billing: BillingView {
             verdict: explanation.verdict.map(Verdict::as_str),
+            sources: sources.into_iter().map(SourceView::from).collect(),
+            sources_truncated,
             subscriptions: subscriptions
                 .into_iter()
                 .map(|it| subscription(it, &events))
@@ -285,6 +275,8 @@ pub(super) fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> Explanatio
         courtesy: None,
         waived: Vec::new(),
         waived_truncated: false,
+        paid_though_held: Vec::new(),
+        paid_though_held_truncated: false,
         billing: BillingView::default(),
         accounts: Vec::new(),
         accounts_truncated: false,
@@ -301,6 +293,8 @@ fn hold(
     held_by: Option<&String>,
 ) -> HoldView {
     let (subscriptions, subscriptions_truncated) = cut(it.subscriptions);
+    let (sources, sources_truncated) = cut(it.sources);
+    let (refunds, refunds_truncated) = cut(it.refunds.clone());
     HoldView {
         hold: it.hold.as_str(),
         status: it.status,
@@ -309,47 +303,19 @@ fn hold(
         since: time(it.since),
         subscriptions,
         subscriptions_truncated,
+        sources,
+        sources_truncated,
         by: held_by.filter(|_| it.hold == Hold::Manual).cloned(),
         events: it
-            .subject
-            .as_ref()
+            .refunds
+            .iter()
+            .chain(&it.subject)
+            .find(|id| events.contains_key(*id))
             .map_or_else(Vec::new, |id| events_of(events, id)),
+        refunds,
+        refunds_truncated,
         subject: it.subject,
     }
-}
-
-fn subscription(
-    it: SubscriptionCause,
-    events: &BTreeMap<String, Vec<EventRecord>>,
-) -> SubscriptionView {
-    SubscriptionView {
-        provider: it.provider,
-        livemode: it.livemode,
-        account: it.account,
-        status: it.status,
-        class: it.standing.as_str(),
-        verdict: it.verdict.map(Verdict::as_str),
-        decided_at: time(it.decided_at),
-        ambiguous: it.ambiguous,
-        failing_since: time(it.failing_since),
-        paused_since: time(it.paused_since),
-        ended_at: time(it.ended_at),
-        cancel_at: time(it.cancel_at),
-        due_at: time(it.due_at),
-        because: it.because,
-        events: events_of(events, &it.id),
-        id: it.id,
-    }
-}
-
-fn events_of(events: &BTreeMap<String, Vec<EventRecord>>, subject: &str) -> Vec<DecidingEvent> {
-    let found = events.get(subject).into_iter().flatten();
-    let event = |event: &EventRecord| DecidingEvent {
-        id: event.key.id.clone(),
-        event_type: event.event_type.clone(),
-        occurred_at: time(event.occurred_at),
-    };
-    found.map(event).collect()
 }
 
 impl From<CourtesyCause> for CourtesyView {
@@ -384,12 +350,18 @@ impl From<AccountCause> for AccountView {
 impl From<Step> for StepView {
     fn from(it: Step) -> Self {
         let (subscriptions, subscriptions_truncated) = cut(it.subscriptions);
+        let (overdue, overdue_truncated) = cut(it.overdue);
+        let (sources, sources_truncated) = cut(it.sources);
         Self {
             at: it.at.to_string(),
             status: it.status,
             reason: it.reason,
             subscriptions,
             subscriptions_truncated,
+            sources,
+            sources_truncated,
+            overdue,
+            overdue_truncated,
         }
     }
 }
