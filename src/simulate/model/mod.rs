@@ -39,7 +39,7 @@ pub(super) struct Bought {
     pub(super) id: String,
     /// The provider's status.
     pub(super) status: String,
-    /// `good`, `kept`, `failing`, `paused` or `ended`; none if it does not count.
+    /// `good`, `kept`, `failing`, `held`, `paused` or `ended`; none if it does not count.
     pub(super) verdict: Option<String>,
     pub(super) ended_at: Option<String>,
 }
@@ -211,7 +211,7 @@ fn bought(eyes: Eyes<'_>, index: usize) -> Bought {
         status: it.told.word().to_owned(),
         verdict: eyes
             .subscription(index)
-            .map(|source| source.own.word().to_owned()),
+            .map(|source| source.worth.word().to_owned()),
         ended_at: ended_at.map(|at| at.to_string()),
     }
 }
