@@ -118,9 +118,14 @@ pub(super) fn last_checks(
     customer: Customer,
 ) -> &'static [(&'static str, &'static str, &'static str)] {
     match customer {
-        Customer::Ada | Customer::Fay | Customer::Zoe => &[
+        Customer::Ada | Customer::Zoe => &[
             ("acme/forms", "2.0.0", "ok"),
             ("acme/forms", "2.1.0", "version_not_frozen"),
+        ],
+        // The change of plan was never billed, so what was paid before is what stays.
+        Customer::Fay => &[
+            ("acme/forms", "1.0.0", "ok"),
+            ("acme/forms", "2.0.0", "version_not_allowed"),
         ],
         Customer::Ben => &[
             ("acme/forms", "1.0.0", "ok"),

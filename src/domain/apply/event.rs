@@ -45,6 +45,9 @@ impl WorkingSet {
         if disturbed.disputes {
             disturbed.accounts.extend(self.relink_disputes());
         }
+        if disturbed.links {
+            disturbed.accounts.extend(self.owners_by_links());
+        }
         let of_money = self.accounts_of_money(occurrence);
         let of_deleted = of_money.iter().any(|account| self.is_gone(account));
         let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
