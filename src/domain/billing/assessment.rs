@@ -51,6 +51,8 @@ pub struct Assessment {
     pub due_at: Option<Timestamp>,
     /// The prices that it gives now, whatever they buy.
     pub gives: Vec<Gift>,
+    /// The instants of its payments that count, oldest first.
+    pub paid_at: Vec<Timestamp>,
     /// The moment until which each of its prices is paid, as far as payments show.
     pub paid_until: Vec<(Price, Timestamp)>,
     /// True if nobody ever paid for it.
@@ -191,6 +193,7 @@ impl Assessor<'_> {
             silent_since: None,
             due_at: None,
             gives: Vec::new(),
+            paid_at: self.paid_at(),
             paid_until: (self.coverage.paid_until())
                 .map(|(price, until)| (price.clone(), until))
                 .collect(),
@@ -219,6 +222,15 @@ impl Assessor<'_> {
             it.reason = None;
         }
         it
+    }
+
+    /// Returns the instants of the payments that count. A debit that was returned does not.
+    fn paid_at(&self) -> Vec<Timestamp> {
+        let counting = self.payments.iter();
+        let counting = counting.filter(|it| it.counts(self.though_lost) && !self.debts.owe(it));
+        let mut paid_at: Vec<Timestamp> = counting.filter_map(|it| Some(it.paid()?.at)).collect();
+        paid_at.sort_unstable();
+        paid_at
     }
 
     /// The time that timers are compared with: of an object on a test clock its newest instant.
