@@ -33,7 +33,7 @@ impl Rig {
 }
 
 async fn a_subscription_is_shown_whole(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let customer = rig.billed("cus_1").await;
     assert_eq!(rig.subscriptions(&customer).await, [Value::Null; 0]);
     let mut subscription = stripe_subscription("sub_1", "cus_1", "active");
@@ -53,7 +53,9 @@ async fn a_subscription_is_shown_whole(engine: Engine) {
 }
 
 async fn subscriptions_are_shown_as_of_now(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
+    let policy = json!({"suspend_after": "0d", "end_after": "14d"});
+    rig.put("/policy", policy).await.expect(200);
     let customer = rig.billed("cus_1").await;
     let overdue = stripe_subscription("sub_1", "cus_1", "past_due");
     rig.changed("evt_1", NOW - 50, overdue).await;
@@ -76,7 +78,7 @@ async fn subscriptions_are_shown_as_of_now(engine: Engine) {
 }
 
 async fn each_class_has_its_word(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let customer = rig.billed("cus_1").await;
     let cases = [
         ("sub_1", "trialing", "good", json!("good")),
@@ -117,7 +119,7 @@ async fn each_class_has_its_word(engine: Engine) {
 }
 
 async fn only_the_row_that_is_shown_has_subscriptions(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let shown = rig.billed("cus_2").await;
     let contact = |event: &str, created, email: &str| {
         stripe_event(
