@@ -15,6 +15,12 @@ async fn status(rig: &Rig, path: &str) -> Value {
     rig.get(path).await.expect(200)["status"].clone()
 }
 
+/// The answer of the access check.
+async fn access(rig: &Rig, path: &str, package: &str) -> Value {
+    let checked = rig.get(&format!("{path}/access?package={package}")).await;
+    checked.body["code"].clone()
+}
+
 /// The packages of a customer: name, source, and the date of what is included.
 async fn packages(rig: &Rig, path: &str) -> Value {
     let listed = rig.get(&format!("{path}/packages")).await.expect(200);
@@ -41,7 +47,7 @@ async fn a_grant_that_ignores_billing_counts_until_it_runs_out(engine: Engine) {
         (&json!("follow"), &Value::Null)
     );
     assert_eq!(status(&rig, &path).await, "suspended", "it follows billing");
-    assert_eq!(packages(&rig, &path).await, json!([]));
+    assert_eq!(access(&rig, &path, "a/one").await, "customer_suspended");
 
     let ignores = json!({"package": "a/two", "constraint": "^1", "billing": "ignore",
         "expires_at": "2026-01-05T13:00:00Z"});
@@ -71,6 +77,9 @@ async fn a_grant_that_ignores_billing_counts_until_it_runs_out(engine: Engine) {
     assert_eq!(status(&rig, &path).await, "active");
     let both = json!([["a/one", "manual", null], ["a/two", "manual", null]]);
     assert_eq!(packages(&rig, &path).await, both);
+    for package in ["a/one", "a/two"] {
+        assert_eq!(access(&rig, &path, package).await, "ok");
+    }
     let listed = rig.get(&grants).await.expect(200);
     assert_eq!(listed["data"][1]["expires_at"], "2026-01-05T13:00:00Z");
     assert_eq!(listed["data"][1]["billing"], "ignore");
@@ -81,7 +90,9 @@ async fn a_grant_that_ignores_billing_counts_until_it_runs_out(engine: Engine) {
     rig.pass(1);
     run_due(&rig.store, rig.now()).await.unwrap();
     assert_eq!(status(&rig, &path).await, "suspended", "it has run out");
-    assert_eq!(packages(&rig, &path).await, json!([]));
+    let one = json!([["a/one", "manual", null]]);
+    assert_eq!(packages(&rig, &path).await, one, "for when it is paid");
+    assert_eq!(access(&rig, &path, "a/one").await, "customer_suspended");
 
     let longer = json!({"packages": [{"package": "a/two", "billing": "ignore"}]});
     let replaced = rig.put(&grants, longer).await.expect(200);

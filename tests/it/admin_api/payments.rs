@@ -207,7 +207,7 @@ async fn a_timeline_puts_everything_into_one_list(engine: Engine) {
     for (kind, wanted) in [
         ("payment", &["failed", "paid"][..]),
         ("refund", &["refunded"]),
-        ("act", &["reactivate", "suspend"]),
+        ("act", &["reactivate", "grant", "suspend"]),
         ("timer", &["suspend"]),
     ] {
         let titles = titles(kind).await;

@@ -86,9 +86,13 @@ async fn each_class_has_its_word(engine: Engine) {
         ("sub_3", "paused", "paused", json!("paused")),
         ("sub_4", "incomplete", "pending", Value::Null),
         ("sub_5", "incomplete_expired", "ended", Value::Null),
-        ("sub_6", "canceled", "ended", json!("ended")),
+        ("sub_6", "canceled", "ended", json!("kept")),
         ("sub_7", "hologram", "unknown", Value::Null),
+        ("sub_8", "canceled", "ended", json!("ended")),
     ];
+    // A trial that nobody paid for leaves nothing.
+    let tried = stripe_subscription("sub_8", "cus_1", "trialing");
+    rig.changed("evt_tried", NOW - 60, tried).await;
     for (id, status, ..) in &cases {
         let event = format!("evt_{id}");
         rig.changed(&event, NOW - 50, stripe_subscription(id, "cus_1", status))
@@ -115,7 +119,7 @@ async fn each_class_has_its_word(engine: Engine) {
         .await
         .expect(200);
     assert_eq!(rest["data"][0]["id"], "sub_4");
-    assert_eq!(rest["data"].as_array().unwrap().len(), 4);
+    assert_eq!(rest["data"].as_array().unwrap().len(), 5);
 }
 
 async fn only_the_row_that_is_shown_has_subscriptions(engine: Engine) {
