@@ -160,7 +160,8 @@ fn refuse_environment(plan: Option<&StoredPlan>) -> Result<(), PlanError> {
 type Found = BTreeMap<(Provider, String), Plan>;
 
 /// Replaces the plans of the settings by what the settings say now, and audits each price that
-/// buys something else than before. Part of the start of a server.
+/// buys something else than before. Part of the start of a server. Returns whether customers have to
+/// be derived anew, for which a walk has begun.
 ///
 /// # Errors
 /// When the store fails.
@@ -168,12 +169,13 @@ pub(super) async fn put_settings(
     tx: &mut Tx,
     order: &Order,
     plans: &[(Provider, String, Vec<PackageGrant>)],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let before = by_price(tx.plan_list(&order.app).await?);
     tx.plan_replace_environment(&order.app, plans, order.now)
         .await?;
     let after = by_price(tx.plan_list(&order.app).await?);
-    if before != after {
+    let derives = before != after;
+    if derives {
         tx.app_walk_begin(&order.app).await?;
     }
     let prices: BTreeSet<_> = before.keys().chain(after.keys()).collect();
@@ -190,7 +192,7 @@ pub(super) async fn put_settings(
         let details = json!({"provider": price.0, "price_id": price.1, "from": from, "to": to});
         order.audit(tx, None, operation, details).await?;
     }
-    Ok(())
+    Ok(derives)
 }
 
 fn by_price(plans: Vec<StoredPlan>) -> Found {

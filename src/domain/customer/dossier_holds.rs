@@ -94,7 +94,9 @@ impl<'a> Dossier<'a> {
     fn money_holds(&self, status: Status) -> Vec<Held> {
         let mut holds: Vec<Held> = Vec::new();
         for it in &self.actions.acting {
+            // A source that something else ends is held by nothing.
             let verdict = self.sources[it.source].verdict;
+            let verdict = verdict.filter(|verdict| *verdict == it.verdict());
             let leads = verdict.and_then(|verdict| self.status_of(verdict)) == Some(status);
             let known = holds
                 .iter()

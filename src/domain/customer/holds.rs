@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::apply::payments::Payments;
+use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::DisputeStage;
 use crate::domain::billing::payment::Payment;
 use crate::domain::billing::trace::{Traced, TracedTo};
@@ -28,6 +29,14 @@ pub(super) struct Acting {
 }
 
 impl Acting {
+    /// Returns the verdict that it leads to by itself.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.effect {
+            Effect::Suspend => Verdict::Held,
+            Effect::Expire => Verdict::Ended,
+        }
+    }
+
     /// True if it ends its source; otherwise it holds it.
     pub(super) fn expires(&self) -> bool {
         self.effect == Effect::Expire

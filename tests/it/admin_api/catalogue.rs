@@ -1,9 +1,6 @@
 //! The packages of an app, and who may have one.
 
 use serde_json::{Value, json};
-use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::AppSlug;
-use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -170,19 +167,8 @@ async fn a_changed_plan_counts_at_once_and_that_of_the_price_first(engine: Engin
     rig.delete("/plans/stripe/price_basic").await.expect(204);
     rig.delete("/plans/stripe/prod_basic").await.expect(204);
     assert_eq!(rig.holders("a/lib").await, [""; 0], "deleted");
-    let app = AppSlug::default_app();
-    for (packages, expected) in [(vec!["a/lib"], &here[..]), (vec![], &[])] {
-        let grant = |package: &str| PackageGrant {
-            package: package.to_owned(),
-            constraint: "*".to_owned(),
-        };
-        let packages = packages.into_iter().map(grant).collect();
-        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
-        let mut tx = rig.store.begin_in(&app).await.unwrap();
-        tx.plan_replace_environment(&app, &[plan], rig.now())
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+    for (packages, expected) in [(&["a/lib"][..], &here[..]), (&[], &[])] {
+        rig.restarts_with_plan(packages).await;
         assert_eq!(rig.holders("a/lib").await, expected, "settings");
     }
 }

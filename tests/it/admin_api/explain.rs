@@ -18,7 +18,7 @@ fn ids(part: &Value) -> Vec<&str> {
 }
 
 async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let policy = json!({"suspend_after": "3d", "on_dispute_lost": "expire"});
     rig.put("/policy", policy).await.expect(200);
     let path = lives(&rig, "cus_1", "failing").await;
@@ -70,7 +70,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
 }
 
 async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let policy = json!({"on_dispute_lost": "expire", "suspend_after": "0d"});
     rig.put("/policy", policy).await.expect(200);
     rig.happen(&events("cus_1", "failing")).await;
@@ -149,7 +149,7 @@ async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
 }
 
 async fn merged_and_deleted_customers_are_explained_too(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let signs_up = async |account: &str, at: i64| {
         let contact = stripe_customer(account, "One@X.com");
         let id = format!("evt_{account}");

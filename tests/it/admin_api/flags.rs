@@ -1,9 +1,6 @@
 //! Flags of an app: listed, cleared, gone when their cause is.
 
 use serde_json::{Value, json};
-use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::AppSlug;
-use tollgate::provider::STRIPE;
 
 use super::rig::{NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -99,7 +96,8 @@ async fn a_dispute_is_flagged_until_somebody_is_known_to_own_it(engine: Engine) 
 }
 
 async fn an_account_that_is_named_late_takes_its_lost_dispute(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
+    rig.subscribed("cus_1", "active", NOW - 70).await;
     rig.disputed("evt_1", "lost", NOW - 50).await;
     rig.charged("cus_1").await;
     rig.contact("cus_1").await;
@@ -194,16 +192,7 @@ async fn a_plan_closes_the_flags_of_its_price_and_leaves_no_other_way(engine: En
     }
     rig.put("/plans/paddle/price_basic", body).await.expect(201);
     assert_eq!(rig.flags("").await, unmapped, "a plan of another provider");
-    let plan = (
-        STRIPE.name,
-        "price_basic".to_owned(),
-        Vec::<PackageGrant>::new(),
-    );
-    let mut tx = rig.store.begin_in(&AppSlug::default_app()).await.unwrap();
-    tx.plan_replace_environment(&AppSlug::default_app(), &[plan], rig.now())
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    rig.restarts_with_plan(&[]).await;
     assert_eq!(rig.flags("").await, pairs(&[]), "a plan of the settings");
 }
 

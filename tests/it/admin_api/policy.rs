@@ -26,6 +26,14 @@ fn first() -> Value {
     })
 }
 
+/// The same without a grace, so that each option shows at once.
+fn without_grace() -> Value {
+    let mut policy = first();
+    policy["suspend_after"] = json!("0d");
+    policy["end_after"] = json!("14d");
+    policy
+}
+
 /// The events of a customer whose subscription is as `life` says. Ends an hour ago.
 pub(super) fn events(account: &str, life: &str) -> Vec<Value> {
     let mut events = Vec::new();
@@ -57,6 +65,10 @@ pub(super) fn events(account: &str, life: &str) -> Vec<Value> {
         "disputed" => add(3_600, "charge.dispute.created", dispute("needs_response")),
         "lost" => add(3_600, "charge.dispute.closed", dispute("lost")),
         "refunded" => {
+            let invoice = json!({"id": format!("in_{account}"), "object": "invoice",
+                "customer": account, "subscription": subscription, "charge": charge,
+                "billing_reason": "subscription_create", "amount_paid": 900, "total": 900});
+            add(7_900, "invoice.paid", invoice);
             let mut refunded = paid;
             refunded["amount_refunded"] = json!(900);
             refunded["refunded"] = json!(true);
@@ -85,7 +97,7 @@ async fn audited(rig: &Rig, operation: &str) -> BTreeMap<String, usize> {
 }
 
 async fn a_policy_is_shown_whole_and_changed_in_parts(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let mut wanted = first();
     wanted["pending"] = json!(false);
     assert_eq!(rig.get("/policy").await.expect(200), wanted);
@@ -112,7 +124,7 @@ async fn a_policy_is_shown_whole_and_changed_in_parts(engine: Engine) {
 }
 
 async fn all_that_is_wrong_with_a_policy_is_named_at_once(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let wrong = json!({
         "on_end": "explode", "grace": "3d", "end_after": "two weeks", "suspend_after": 3,
         "match_by_email": "yes", "on_pause": null, "on_dispute_lost": "keep",
@@ -234,7 +246,9 @@ fn options() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 }
 
 async fn each_option_does_what_it_says_at_once_and_for_everybody(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
+    let policy = without_grace();
+    rig.put("/policy", policy.clone()).await.expect(200);
     for (n, (life, set, before, after)) in options().into_iter().enumerate() {
         let description = format!("{life}, {set}");
         let path = lives(&rig, &format!("cus_{n}"), life).await;
@@ -255,7 +269,7 @@ async fn each_option_does_what_it_says_at_once_and_for_everybody(engine: Engine)
         let other = lives(&rig, &format!("cus_{n}_later"), life).await;
         let later = rig.get(&other).await.expect(200);
         assert_eq!(later["status"], after, "{description}: set before");
-        let back = rig.put("/policy", first()).await.expect(200);
+        let back = rig.put("/policy", policy.clone()).await.expect(200);
         assert_eq!(
             (&back["changed"], &back["pending"]),
             (&json!(true), &json!(false))
@@ -265,7 +279,7 @@ async fn each_option_does_what_it_says_at_once_and_for_everybody(engine: Engine)
 }
 
 async fn a_refund_is_flagged_unless_the_policy_says_otherwise(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let path = lives(&rig, "cus_1", "refunded").await;
     for (set, kinds) in [
         ("flag", json!(["full_refund"])),
@@ -286,7 +300,7 @@ async fn a_refund_is_flagged_unless_the_policy_says_otherwise(engine: Engine) {
 }
 
 async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     rig.put(
         "/policy",
         json!({"suspend_after": "3d", "end_after": "14d"}),
@@ -323,7 +337,7 @@ async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
 }
 
 async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let signs_up = async |account: &str, at: i64| {
         let id = format!("evt_{account}");
         let contact = stripe_customer(account, "shared@example.com");
@@ -369,7 +383,7 @@ async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
 /// More customers than the request itself derives, so that the timers' walk has work.
 async fn a_policy_reaches_a_large_app_step_by_step(engine: Engine) {
     const MANY: usize = 1_150;
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let ended: Vec<Value> = (0..MANY)
         .map(|n| {
             let account = format!("cus_{n}");
@@ -419,7 +433,7 @@ async fn a_policy_reaches_a_large_app_step_by_step(engine: Engine) {
 /// workers find the walk, and each customer is derived once.
 async fn a_walk_goes_on_after_a_crash_with_several_workers_at_once(engine: Engine) {
     const CUSTOMERS: usize = 450;
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let mut all = Vec::new();
     for n in 0..CUSTOMERS {
         let object = stripe_subscription(&format!("sub_{n}"), &format!("cus_{n}"), "canceled");
@@ -454,7 +468,7 @@ async fn a_walk_goes_on_after_a_crash_with_several_workers_at_once(engine: Engin
 }
 
 async fn a_policy_is_of_one_app(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     rig.post("/apps", json!({"slug": "other", "name": "Other"}))
         .await
         .expect(201);

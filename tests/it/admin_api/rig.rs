@@ -11,19 +11,23 @@ use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tollgate::clock::Clock;
+use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::access::token::TokenHash;
+use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::health::Health;
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::replay::ReplayError;
+use tollgate::pipeline::setup::prepare;
 use tollgate::provider::STRIPE;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
-use tollgate::store::Store;
+use tollgate::store::{Actor, PlanSource, Store, StoredPlan};
 use tollgate::vault::Vault;
 use tower::ServiceExt;
 
@@ -159,6 +163,41 @@ impl Rig {
             usage,
             place,
         }
+    }
+
+    /// Starts a rig with a plan for `price_basic` that buys no package and counts.
+    pub(super) async fn selling(engine: Engine) -> Self {
+        let rig = Self::start(engine).await;
+        let app = AppSlug::default_app();
+        let plan = StoredPlan {
+            provider: STRIPE.name,
+            price_id: "price_basic".to_owned(),
+            packages: Vec::new(),
+            counts: true,
+            updates: None,
+            source: PlanSource::Api,
+            updated_at: rig.now(),
+        };
+        let mut tx = rig.store.begin_in(&app).await.unwrap();
+        tx.plan_put(&app, &[plan]).await.unwrap();
+        tx.commit().await.unwrap();
+        rig
+    }
+
+    /// Starts a server anew whose settings say what `price_basic` buys.
+    pub(super) async fn restarts_with_plan(&self, packages: &[&str]) {
+        let grant = |package: &&str| PackageGrant {
+            package: (*package).to_owned(),
+            constraint: "*".to_owned(),
+        };
+        let packages = packages.iter().map(grant).collect();
+        let order = Order {
+            app: AppSlug::default_app(),
+            actor: Actor::Operator,
+            now: self.now(),
+        };
+        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
+        prepare(&self.store, &order, Some(&[plan])).await.unwrap();
     }
 
     pub(super) fn pass(&self, seconds: u64) {

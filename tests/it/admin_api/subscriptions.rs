@@ -33,7 +33,7 @@ impl Rig {
 }
 
 async fn a_subscription_is_shown_whole(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let customer = rig.billed("cus_1").await;
     assert_eq!(rig.subscriptions(&customer).await, [Value::Null; 0]);
     let mut subscription = stripe_subscription("sub_1", "cus_1", "active");
@@ -53,7 +53,9 @@ async fn a_subscription_is_shown_whole(engine: Engine) {
 }
 
 async fn subscriptions_are_shown_as_of_now(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
+    let policy = json!({"suspend_after": "0d", "end_after": "14d"});
+    rig.put("/policy", policy).await.expect(200);
     let customer = rig.billed("cus_1").await;
     let overdue = stripe_subscription("sub_1", "cus_1", "past_due");
     rig.changed("evt_1", NOW - 50, overdue).await;
@@ -76,7 +78,7 @@ async fn subscriptions_are_shown_as_of_now(engine: Engine) {
 }
 
 async fn each_class_has_its_word(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let customer = rig.billed("cus_1").await;
     let cases = [
         ("sub_1", "trialing", "good", json!("good")),
@@ -84,9 +86,13 @@ async fn each_class_has_its_word(engine: Engine) {
         ("sub_3", "paused", "paused", json!("paused")),
         ("sub_4", "incomplete", "pending", Value::Null),
         ("sub_5", "incomplete_expired", "ended", Value::Null),
-        ("sub_6", "canceled", "ended", json!("ended")),
+        ("sub_6", "canceled", "ended", json!("kept")),
         ("sub_7", "hologram", "unknown", Value::Null),
+        ("sub_8", "canceled", "ended", json!("ended")),
     ];
+    // A trial that nobody paid for leaves nothing.
+    let tried = stripe_subscription("sub_8", "cus_1", "trialing");
+    rig.changed("evt_tried", NOW - 60, tried).await;
     for (id, status, ..) in &cases {
         let event = format!("evt_{id}");
         rig.changed(&event, NOW - 50, stripe_subscription(id, "cus_1", status))
@@ -113,11 +119,11 @@ async fn each_class_has_its_word(engine: Engine) {
         .await
         .expect(200);
     assert_eq!(rest["data"][0]["id"], "sub_4");
-    assert_eq!(rest["data"].as_array().unwrap().len(), 4);
+    assert_eq!(rest["data"].as_array().unwrap().len(), 5);
 }
 
 async fn only_the_row_that_is_shown_has_subscriptions(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::selling(engine).await;
     let shown = rig.billed("cus_2").await;
     let contact = |event: &str, created, email: &str| {
         stripe_event(
