@@ -14,11 +14,17 @@
 //! - **assessment**, **standing**: the assessment of a subscription is its state at an instant, with
 //!   all times that follow from it; its standing is the class in it: good, failing, paused, pending,
 //!   ended or unknown.
-//! - **verdict**: the result of billing under the app's policy, for a subscription or, as the best of
-//!   its subscriptions, for a customer.
+//! - **payment**, **document**: payments are kept under their document, an invoice or a transaction.
+//!   A payment *counts* if it was paid for something that costs anything, and the money is still the
+//!   seller's.
+//! - **coverage**: the periods that the payments of a subscription have paid for, price by price.
+//! - **verdict**: the result of billing under the app's policy, for a source or, as the best of its
+//!   sources, for a customer.
 //! - **dossier**, **derived**: the dossier is everything that belongs to one customer; the derived
 //!   state is worked out from it alone, and is what is shown.
-//! - **source**: what access comes from: a subscription or a grant by hand.
+//! - **source**: what access comes from: a subscription, something bought once (a purchase), or a
+//!   grant by hand that does not follow billing.
+//! - **foreign**: a subscription none of whose prices buys anything here, so that it counts nowhere.
 //! - **grant**: a package and a constraint on its versions that a customer has, from a plan or by
 //!   hand.
 //! - **release**: a version of a package and the time at which it came out.
@@ -31,7 +37,7 @@
 //!
 //! # Folders
 //!
-//! - [`billing`]: facts, histories, tie-break, assessment, payment links.
+//! - [`billing`]: facts, histories, tie-break, payments, assessment, what an end leaves.
 //! - [`identity`]: histories of accounts, and which of them are one customer.
 //! - [`customer`]: rows, admin acts, the dossier and the derived state, flags, explanations.
 //! - [`access`]: plans, releases, constraints, tokens, licences, the access check.
