@@ -289,6 +289,25 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
         ["a/once", "in_once", "2026-01-04T12:00:00Z"],
     ]);
     assert_eq!(packages(&rig, &path).await, wanted);
+    for (version, at) in [
+        ("1.0", "2026-01-04T12:00:00Z"),
+        ("2.0", "2026-01-04T12:00:01Z"),
+    ] {
+        let release = json!({"version": version, "released_at": at});
+        for package in ["a/once", "a/basic"] {
+            rig.post(&format!("/packages/{package}/releases"), release.clone())
+                .await
+                .expect(201);
+        }
+    }
+    for (question, code) in [
+        ("a/once&version=1.0", "ok"),
+        ("a/once&version=2.0", "version_not_frozen"),
+        ("a/basic&version=2.0", "ok"),
+        ("a/hand&version=2.0", "ok"),
+    ] {
+        assert_eq!(access(&rig, &path, question).await, code, "{question}");
+    }
 }
 
 on_both_stores! {
