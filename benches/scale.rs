@@ -235,8 +235,8 @@ async fn copy(database: &mut PgConnection, customers: u32) {
                  replace(kept::text, '{MARK}', m)::jsonb FROM one_subscription, {numbers}"
             ),
             format!(
-                "INSERT INTO entitlements (app, customer_id, provider, price, product) \
-                 SELECT app, 'cust_' || m, provider, price, product FROM one_entitlement, {numbers}"
+                "INSERT INTO entitlements (app, customer_id, provider, price, plan) \
+                 SELECT app, 'cust_' || m, provider, price, plan FROM one_entitlement, {numbers}"
             ),
             format!(
                 "INSERT INTO tokens (id, app, customer_id, name, hash, prefix, scope, packages, created_at) \

@@ -40,7 +40,9 @@ pub(crate) async fn play() -> Result<Stage, DemoError> {
 
 async fn play_in_order(stage: &mut Stage, table: &Table) -> Result<(), DemoError> {
     stage.set_plans().await?;
+    stage.set_policy().await?;
     line(&table.title("Four customers, four months, each webhook signed and posted over HTTP"));
+    line("policy: a failed payment suspends at once (suspend_after: 0d)");
     let mut month = String::new();
     for scene in timeline::scenes()? {
         let at = scene.at.to_string();

@@ -136,6 +136,13 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets a failed payment suspend at once, so that the story need not wait for a week.
+    pub(super) async fn set_policy(&self) -> Result<(), DemoError> {
+        let policy = json!({ "suspend_after": "0d" });
+        self.api("PUT", "/api/v1/policy", Some(policy)).await?;
+        Ok(())
+    }
+
     pub(super) async fn release(
         &self,
         package: &str,

@@ -16,7 +16,7 @@ pub(super) enum Customer {
     Ben,
     /// Paddle: the same ups and downs as Ada's.
     Fay,
-    /// Paddle: a trial, a subscription, cancelled at once.
+    /// Paddle: a trial, a subscription paid once, cancelled at once.
     Hal,
     /// Stripe: Ada's life, told in disorder.
     Zoe,
@@ -175,12 +175,13 @@ pub(super) fn ada() -> Vec<Webhook> {
             "second-renewal",
             ACTIVE
         ),
-        stripe!(Ada, "invoice.payment_failed", "renewal", SUSPENDED),
+        stripe!(Ada, "invoice.payment_failed", "renewal", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "past-due", SUSPENDED),
         stripe!(Ada, "invoice.payment_failed", "second-attempt", SUSPENDED),
         stripe!(Ada, "invoice.paid", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "recovered", ACTIVE),
         stripe!(Ada, "customer.subscription.updated", "plan-change", ACTIVE),
+        stripe!(Ada, "invoice.paid", "plan-change"),
         stripe!(
             Ada,
             "customer.subscription.updated",
@@ -225,7 +226,7 @@ pub(super) fn fay() -> Vec<Webhook> {
         paddle!(Fay, "transaction.completed", "first-checkout"),
         paddle!(Fay, "subscription.updated", "renewed", ACTIVE),
         paddle!(Fay, "transaction.completed", "renewal"),
-        paddle!(Fay, "transaction.payment_failed", "renewal", SUSPENDED),
+        paddle!(Fay, "transaction.payment_failed", "renewal", ACTIVE),
         paddle!(Fay, "subscription.past_due", "renewal", SUSPENDED),
         paddle!(Fay, "transaction.completed", "recovered", ACTIVE),
         paddle!(Fay, "subscription.updated", "recovered", ACTIVE),
@@ -240,6 +241,7 @@ pub(super) fn hal() -> Vec<Webhook> {
         paddle!(Hal, "customer.created", "trial"),
         paddle!(Hal, "subscription.created", "trialing", ACTIVE),
         paddle!(Hal, "subscription.activated", "trial-end", ACTIVE),
+        paddle!(Hal, "transaction.completed", "trial-end", ACTIVE),
         paddle!(Hal, "subscription.canceled", "now", FROZEN),
     ]
 }
@@ -261,6 +263,7 @@ pub(super) fn ada_again() -> Result<Vec<Webhook>, DemoError> {
         zoe!("invoice.paid", "recovered"),
         zoe!("customer.subscription.updated", "recovered"),
         zoe!("customer.subscription.updated", "plan-change"),
+        zoe!("invoice.paid", "plan-change"),
         zoe!("customer.subscription.updated", "cancel-scheduled"),
         zoe!("customer.subscription.updated", "cancel-undone"),
         zoe!("customer.subscription.updated", "cancel-scheduled-again"),

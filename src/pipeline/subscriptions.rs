@@ -3,7 +3,8 @@
 use super::customers::{FindError, shown};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::Subscription;
-use crate::domain::billing::assessment::{Assessment, SubscriptionView};
+use crate::domain::billing::assessment::Assessment;
+use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::store::Store;

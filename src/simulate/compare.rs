@@ -68,8 +68,13 @@ fn texts(list: &Value) -> impl Iterator<Item = String> {
     list.as_array().into_iter().flatten().map(own)
 }
 
-fn package(it: &Value) -> [String; 4] {
-    ["package", "constraint", "price_id", "subscription_id"].map(|key| own(&it[key]))
+fn package(it: &Value) -> [String; 5] {
+    let source = if it["payment_id"].is_null() {
+        "subscription_id"
+    } else {
+        "payment_id"
+    };
+    ["package", "constraint", "price_id", source, "until"].map(|key| own(&it[key]))
 }
 
 fn bought(it: &Value) -> Bought {

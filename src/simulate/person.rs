@@ -14,10 +14,11 @@ pub(super) struct Person {
     /// In the order in which they were opened.
     pub(super) accounts: Vec<Account>,
     pub(super) subscriptions: Vec<Subscription>,
-    pub(super) payments: Vec<Payment>,
+    /// Everything that was billed, paid or not.
+    pub(super) bills: Vec<Bill>,
     pub(super) disputes: Vec<Dispute>,
-    /// Full refunds: the account, and Stripe's charge or Paddle's transaction.
-    pub(super) refunds: Vec<(usize, String)>,
+    /// Early warnings of fraud: the account and the warning.
+    pub(super) warnings: Vec<(usize, String)>,
     /// All addresses that its accounts changed to.
     pub(super) addresses_taken: Vec<String>,
     /// An admin made this customer before the first webhook.
@@ -49,6 +50,8 @@ pub(super) struct Account {
     /// True if an earlier account still had the same first address when this one was opened.
     pub(super) follows: Option<usize>,
     pub(super) is_removed: bool,
+    /// What the seller owes the account, in cents: it pays a part of the next invoice (Stripe).
+    pub(super) credit: i64,
 }
 
 /// The API version of a Stripe account's payloads.
@@ -104,6 +107,10 @@ impl Phase {
 
 /// A subscription.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something of its own that happened to it"
+)]
 pub(super) struct Subscription {
     pub(super) account: usize,
     pub(super) id: String,
@@ -123,14 +130,28 @@ pub(super) struct Subscription {
     pub(super) paused_at: Option<Timestamp>,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) end_reason: Option<&'static str>,
-    /// Stripe's newest invoice.
+    /// True if it ran elsewhere before (Paddle).
+    pub(super) is_imported: bool,
+    /// The bill that it began with.
+    pub(super) first_bill: Option<usize>,
+    /// The newest bill of its own: Stripe's `latest_invoice`.
+    pub(super) latest_bill: Option<usize>,
+    /// The unpaid bill that it owes.
+    pub(super) open_bill: Option<usize>,
+    /// Stripe's `latest_invoice`.
     pub(super) latest_invoice: Option<String>,
-    /// The unpaid bill: Stripe's invoice or Paddle's transaction.
-    pub(super) open_bill: Option<String>,
-    /// The start of the current failure.
+    /// Stripe's reason of a pause.
+    pub(super) pause_reason: Option<&'static str>,
+    /// An upgrade that takes effect once it is paid (Stripe's `pending_update`).
+    pub(super) has_pending_update: bool,
+    /// The start of the current failure, by the provider's status.
     pub(super) failing_since: Option<Timestamp>,
     /// True if it was paid or in a trial at least once.
     pub(super) has_begun: bool,
+    /// The status that its webhooks told last. It stays behind where an update was never sent.
+    pub(super) told: Phase,
+    /// When its webhooks told something last.
+    pub(super) told_at: Option<Timestamp>,
     /// True if its last events left a state and returned to it.
     pub(super) has_circled: bool,
     /// Increases when earlier plans for it become void.
@@ -145,30 +166,77 @@ pub(super) struct Item {
     pub(super) quantity: i64,
 }
 
-/// A payment received.
+/// Something that was billed: an invoice, a transaction, or a Checkout session without an invoice.
 #[derive(Clone, Debug)]
-pub(super) struct Payment {
+pub(super) struct Bill {
     pub(super) account: usize,
-    pub(super) subscription: usize,
-    /// Stripe's charge; Paddle's transaction.
+    pub(super) subscription: Option<usize>,
+    pub(super) form: Document,
+    /// The document: Stripe's invoice, or of a session without one its payment intent or itself;
+    /// Paddle's transaction.
     pub(super) id: String,
+    /// Stripe's charge.
+    pub(super) charge: String,
     /// Stripe's payment intent.
     pub(super) intent: String,
-    /// Stripe's invoice.
-    pub(super) invoice: String,
-    pub(super) amount: i64,
+    /// The Checkout session in which it was bought.
+    pub(super) session: String,
+    /// Stripe's `billing_reason`, Paddle's `origin`.
+    pub(super) reason: &'static str,
+    pub(super) lines: Vec<Line>,
+    /// The money that pays it: what it costs, less what a credit balance pays.
+    pub(super) money: i64,
+    pub(super) made_at: i64,
+    pub(super) failed_at: Option<Timestamp>,
+    /// The first time at which it was paid.
+    pub(super) paid_at: Option<Timestamp>,
+    /// True while the bank has taken the payment back (Stripe).
+    pub(super) is_returned: bool,
+    /// The sum of what was given back and stayed so.
     pub(super) refunded: i64,
-    pub(super) paid_at: i64,
+}
+
+impl Bill {
+    /// What it is for, in cents; below 0 if it gives more back than it asks.
+    pub(super) fn cost(&self) -> i64 {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+}
+
+/// The kind of document of a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    Invoice,
+    Transaction,
+    /// A Checkout session without an invoice, paid through a payment intent.
+    Intent,
+    /// A Checkout session that asked nothing.
+    Session,
+}
+
+/// A line of a bill.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) id: String,
+    pub(super) price: &'static Price,
+    pub(super) quantity: i64,
+    /// In cents; below 0 for a credit.
+    pub(super) amount: i64,
+    /// Start and end of what it pays for, in seconds; none for what is bought once.
+    pub(super) period: Option<(i64, i64)>,
+    pub(super) is_proration: bool,
+    /// The item of the subscription.
+    pub(super) item: Option<String>,
 }
 
 /// A dispute: money claimed back through the bank.
 #[derive(Clone, Debug)]
 pub(super) struct Dispute {
-    pub(super) payment: usize,
+    pub(super) bill: usize,
     /// Stripe's dispute; Paddle's transaction, for its reversal is another adjustment.
     pub(super) id: String,
     pub(super) standing: DisputeStage,
-    pub(super) opened_at: i64,
+    pub(super) opened_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,8 +20,9 @@ use crate::output::{Paint, line};
 use crate::server::embedded::Embedded;
 
 /// How far before the end of the traffic the embedded server's clock is while it is posted:
-/// longer than the grace of a failed payment, so that timers of all kinds are left to run.
-const BEFORE_THE_END: Duration = Duration::from_hours(20 * 24);
+/// longer than a failed payment takes to end a subscription, so that timers of all kinds are left
+/// to run.
+const BEFORE_THE_END: Duration = Duration::from_hours(45 * 24);
 
 /// How long to wait without any progress before giving up on the queue.
 const STALLED: Duration = Duration::from_mins(1);

@@ -103,7 +103,7 @@ impl Target {
     /// Makes a token bound to the app: with the owner's token, `/api/v1/customers` means another app.
     async fn sign_in(&mut self) -> Result<(), SimulateError> {
         let body = json!({
-            "name": "simulate", "role": "admin", "app": self.app, "expires_in_days": 30,
+            "name": "simulate", "role": "admin", "app": self.app, "expires_in_days": 90,
         });
         let made = self.ordered("POST", "/api/v1/admin-tokens", body).await?;
         self.token = made["token"].as_str().unwrap_or_default().to_owned().into();
@@ -117,11 +117,14 @@ impl Target {
     /// Defines what the prices buy, and a release of each package.
     async fn stock(&self) -> Result<(), SimulateError> {
         for provider in Provider::ALL {
-            for price in shop::prices(provider) {
-                let packages = price.packages.iter().map(
+            for price in shop::plans(provider) {
+                let packages = price.packages().iter().map(
                     |(package, constraint)| json!({ "package": package, "constraint": constraint }),
                 );
-                let body = json!({ "packages": packages.collect::<Vec<_>>() });
+                let mut body = json!({ "packages": packages.collect::<Vec<_>>() });
+                if let shop::Plan::Once(_, Some(days)) = price.plan {
+                    body["updates"] = json!(format!("{days}d"));
+                }
                 let path = format!("/api/v1/plans/{provider}/{}", price.id);
                 self.changed("PUT", &path, body).await?;
             }

@@ -45,7 +45,7 @@ async fn the_demo_shows_every_step_and_leaves_nothing_behind() {
         "freeze (subscription_ended)",
         "403 customer_suspended",
         "403 version_not_frozen",
-        "18 duplicates counted",
+        "19 duplicates counted",
         "Zoe ended exactly as Ada did",
         "every step was as it should be",
     ] {

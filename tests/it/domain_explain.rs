@@ -964,9 +964,9 @@ fn a_dispute_is_told_of_its_source_alone() {
     assert_eq!(told.subscriptions[0].verdict, Some(Verdict::Held));
     events.pop();
     let told = told_of(&events, rig::policy(), 25 * DAY);
-    let hold = &told.holds[0];
+    let dispute = &told.holds[0];
     assert_eq!(
-        (&hold.subject, &hold.sources),
+        (&dispute.subject, &dispute.sources),
         (&Some("dp_1".to_owned()), &vec!["sub_1".to_owned()])
     );
     events.push(

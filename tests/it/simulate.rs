@@ -36,11 +36,11 @@ async fn bad_weather_changes_nobody() {
     let arguments = [
         "simulate",
         "--seed",
-        "11",
+        "12",
         "--customers",
-        "30",
+        "40",
         "--months",
-        "6",
+        "8",
         "--shuffle",
         "--duplicate",
         "0.2",
@@ -50,7 +50,7 @@ async fn bad_weather_changes_nobody() {
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     for shown in [
-        "seed 11",
+        "seed 12",
         " Paddle",
         " Stripe 2024-06-20",
         " Stripe 2025-11-17.clover",
@@ -58,7 +58,13 @@ async fn bad_weather_changes_nobody() {
         assert!(text.contains(shown), "`{shown}` is missing:\n{text}");
     }
     // Lives without any trouble would be no test.
-    for status in [" active", " frozen", " suspended", ", 0 differences"] {
+    for status in [
+        " active",
+        " expired",
+        " frozen",
+        " suspended",
+        ", 0 differences",
+    ] {
         let verdict = text.lines().last().unwrap();
         assert!(verdict.contains(status), "`{status}` is missing:\n{text}");
     }

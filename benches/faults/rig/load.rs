@@ -178,7 +178,8 @@ fn last(n: usize) -> (&'static str, &'static str) {
     match n % 3 {
         0 => ("customer.subscription.updated", "active"),
         1 => ("customer.subscription.deleted", "canceled"),
-        _ => ("customer.subscription.updated", "past_due"),
+        // Without any grace.
+        _ => ("customer.subscription.updated", "unpaid"),
     }
 }
 

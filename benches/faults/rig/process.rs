@@ -61,6 +61,8 @@ impl Process {
             .env_clear()
             .envs(settings)
             .env("TOLLGATE_LISTEN", format!("127.0.0.1:{}", self.port))
+            // What buys nothing counts nowhere, and every customer would be active.
+            .env("STRIPE_PRICE_MAPPING", r#"{"price_basic": ["acme/tool"]}"#)
             .env(
                 "TOLLGATE_OPS_LISTEN",
                 format!("127.0.0.1:{}", self.health_port),

@@ -2,8 +2,9 @@
 
 use crate::domain::apply::payments::Payments;
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::assessment::{Assessment, SubscriptionView, Terms, assessment};
+use crate::domain::billing::assessment::{Assessment, Terms, assessment};
 use crate::domain::billing::payment::Payment;
+use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
 use crate::domain::access::plan::{PackageGrant, Plans, grants};
-use crate::domain::billing::assessment::SubscriptionView;
 use crate::domain::billing::fact::Contact;
+use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
 use crate::domain::id::{CustomerId, ObjectKey};

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Effect, IgnoreCode, Operation, Outcome};
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::assessment::SubscriptionView;
 use crate::domain::billing::fact::{Fact, Occurrence};
+use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::id::{CustomerId, Kind, ObjectKey};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
@@ -44,6 +44,9 @@ impl WorkingSet {
         }
         if disturbed.disputes {
             disturbed.accounts.extend(self.relink_disputes());
+        }
+        if disturbed.links {
+            disturbed.accounts.extend(self.owners_by_links());
         }
         let of_money = self.accounts_of_money(occurrence);
         let of_deleted = of_money.iter().any(|account| self.is_gone(account));

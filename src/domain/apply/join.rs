@@ -29,6 +29,9 @@ pub(super) struct Disturbed {
     pub(super) disputes: bool,
     /// True if a dispute or refund itself changed.
     pub(super) money: bool,
+    /// True if ids were linked: disputes, refunds and documents may be about other payments now,
+    /// even where they stay with their account.
+    pub(super) links: bool,
 }
 
 impl WorkingSet {
@@ -72,7 +75,11 @@ impl WorkingSet {
                 self.join_refund(charge, disturbed, join);
                 self.join_ids(charge, &ids, at, disturbed);
             }
-            Fact::PaymentLink { ids } => disturbed.disputes |= self.join_payment_links(ids),
+            Fact::PaymentLink { ids } => {
+                let is_new = self.join_payment_links(ids);
+                disturbed.disputes |= is_new;
+                disturbed.links |= is_new;
+            }
             Fact::Unfetched { object } | Fact::KeyExposed { key: object } => {
                 self.join_unfetched(object, at);
             }
@@ -127,6 +134,19 @@ impl WorkingSet {
             self.changed.payments.insert(key.clone());
             disturbed.disputes = true;
         }
+    }
+
+    /// Returns the accounts of everything whose payment is found by links.
+    pub(super) fn owners_by_links(&self) -> BTreeSet<ObjectKey> {
+        let disputes = self.disputes.values().map(|it| &it.account);
+        let refunds = self.refunds.values().map(|it| &it.account);
+        // An invoice takes in the sessions and intents that are linked to it.
+        let folded = |it: &&Payment| matches!(it.key.kind, Kind::Session | Kind::PaymentIntent);
+        let payments = self.payments.values().filter(folded);
+        let owners = disputes
+            .chain(refunds)
+            .chain(payments.map(|it| &it.account));
+        owners.flatten().cloned().collect()
     }
 
     /// Looks up what every dispute and refund is about again. Returns the accounts that gained or
@@ -231,7 +251,7 @@ impl WorkingSet {
     ) {
         let mut tied = ids.clone();
         tied.insert(object.clone());
-        self.join_payment_links(&tied);
+        disturbed.links |= self.join_payment_links(&tied);
         for account in ids.iter().filter(|id| id.kind == Kind::Account) {
             self.join_account(account, at, disturbed, |_| {});
         }

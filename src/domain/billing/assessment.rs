@@ -8,15 +8,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Coverage;
-use super::standing::{Debts, Decided, Failing, Pause, decided, pause};
+use super::standing::{Debts, Decided, decided};
 use crate::domain::access::plan::{Plans, Price};
-use crate::domain::billing::fact::{Item, SubscriptionState, SubscriptionStatus};
-use crate::domain::billing::history::{MarkKind, SubscriptionHistory};
+use crate::domain::billing::fact::{Item, SubscriptionState};
+use crate::domain::billing::history::SubscriptionHistory;
 use crate::domain::billing::payment::Payment;
 use crate::domain::id::{ObjectKey, Provider};
-use crate::domain::policy::{
-    EarlyEnd, OnCollectionPause, OnEnd, OnEndUnpaid, OnPause, OnPaymentFailed, OnSilence, Policy,
-};
+use crate::domain::policy::{EarlyEnd, Policy};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
@@ -53,6 +51,8 @@ pub struct Assessment {
     pub due_at: Option<Timestamp>,
     /// The prices that it gives now, whatever they buy.
     pub gives: Vec<Gift>,
+    /// The instants of its payments that count, oldest first.
+    pub paid_at: Vec<Timestamp>,
     /// The moment until which each of its prices is paid, as far as payments show.
     pub paid_until: Vec<(Price, Timestamp)>,
     /// True if nobody ever paid for it.
@@ -167,14 +167,14 @@ pub fn assessment(
 }
 
 /// A subscription under assessment.
-struct Assessor<'a> {
+pub(super) struct Assessor<'a> {
     provider: Provider,
-    history: &'a SubscriptionHistory,
-    payments: &'a [&'a Payment<'a>],
-    coverage: Coverage,
-    debts: Debts,
-    terms: Terms<'a>,
-    though_lost: bool,
+    pub(super) history: &'a SubscriptionHistory,
+    pub(super) payments: &'a [&'a Payment<'a>],
+    pub(super) coverage: Coverage,
+    pub(super) debts: Debts,
+    pub(super) terms: Terms<'a>,
+    pub(super) though_lost: bool,
 }
 
 impl Assessor<'_> {
@@ -193,6 +193,7 @@ impl Assessor<'_> {
             silent_since: None,
             due_at: None,
             gives: Vec::new(),
+            paid_at: self.paid_at(),
             paid_until: (self.coverage.paid_until())
                 .map(|(price, until)| (price.clone(), until))
                 .collect(),
@@ -221,6 +222,15 @@ impl Assessor<'_> {
             it.reason = None;
         }
         it
+    }
+
+    /// Returns the instants of the payments that count. A debit that was returned does not.
+    fn paid_at(&self) -> Vec<Timestamp> {
+        let counting = self.payments.iter();
+        let counting = counting.filter(|it| it.counts(self.though_lost) && !self.debts.owe(it));
+        let mut paid_at: Vec<Timestamp> = counting.filter_map(|it| Some(it.paid()?.at)).collect();
+        paid_at.sort_unstable();
+        paid_at
     }
 
     /// The time that timers are compared with: of an object on a test clock its newest instant.
@@ -280,230 +290,6 @@ impl Assessor<'_> {
         it.spares_grants = it.never_paid && !keeps && !self.had_to_pay();
     }
 
-    fn set_running(&self, it: &mut Assessment, decided: &Decided, now: Timestamp) {
-        let (state, policy) = (&decided.state, self.terms.policy);
-        let collection_paused =
-            state.collection_paused && policy.on_collection_pause == OnCollectionPause::Suspend;
-        if state.status == SubscriptionStatus::Incomplete {
-            it.standing = Standing::Pending;
-        } else if let Some(failing) = self.debts.failing {
-            self.set_failing(it, state, failing, now);
-        } else if state.status == SubscriptionStatus::Paused {
-            self.set_paused(it, state, decided.at);
-        } else if collection_paused {
-            it.standing = Standing::Failing;
-            it.verdict = Some(Verdict::Failing);
-            it.reason = Some("collection_paused");
-            it.due_at = state.cancel_at;
-        } else {
-            self.set_good(it, state, decided.at, now);
-        }
-    }
-
-    fn set_good(
-        &self,
-        it: &mut Assessment,
-        state: &SubscriptionState,
-        at: Timestamp,
-        now: Timestamp,
-    ) {
-        let policy = self.terms.policy;
-        it.standing = Standing::Good;
-        it.verdict = Some(Verdict::Good);
-        it.gives = items(state, None);
-        it.due_at = state.cancel_at;
-        let Some(period_end) = state.period_end else {
-            return;
-        };
-        let paid = self.payments.iter().filter_map(|payment| payment.paid());
-        let newest_word = paid.map(|paid| paid.at).max().max(Some(at));
-        let since = newest_word.map_or(period_end, |word| word.max(period_end));
-        if !policy.silence_after.has_passed(since, now) {
-            let due = policy.silence_after.after(since);
-            it.due_at = it.due_at.into_iter().chain([due]).min();
-            return;
-        }
-        it.silent_since = Some(period_end);
-        if policy.on_silence == OnSilence::Suspend {
-            it.standing = Standing::Failing;
-            it.verdict = Some(Verdict::Failing);
-            it.reason = Some("overdue");
-            it.gives = Vec::new();
-        }
-    }
-
-    fn set_paused(&self, it: &mut Assessment, state: &SubscriptionState, at: Timestamp) {
-        it.standing = Standing::Paused;
-        let marks = &self.history.trail;
-        let mut paused = marks.iter().filter(|mark| mark.kind == MarkKind::Paused);
-        let since = paused.next().map_or(at, |mark| mark.at);
-        it.paused_since = Some(since);
-        it.due_at = state.cancel_at;
-        it.reason = Some("subscription_paused");
-        it.verdict = Some(Verdict::Paused);
-        if pause(state) == Pause::TrialEnded {
-            it.never_paid = true;
-            it.spares_grants = true;
-            return;
-        }
-        match self.terms.policy.on_pause {
-            OnPause::Suspend => {}
-            OnPause::Keep => {
-                it.verdict = Some(Verdict::Good);
-                it.reason = None;
-                it.gives = items(state, None);
-            }
-            OnPause::Freeze => {
-                it.gives = self.left(since, None).gives;
-                if it.gives.iter().any(|gift| self.price_buys(&gift.price)) {
-                    it.verdict = Some(Verdict::Kept);
-                }
-            }
-        }
-    }
-
-    /// Sets a failing subscription: good until the grace is over, unless the provider has given up.
-    fn set_failing(
-        &self,
-        it: &mut Assessment,
-        state: &SubscriptionState,
-        failing: Failing,
-        now: Timestamp,
-    ) {
-        let policy = self.terms.policy;
-        it.standing = Standing::Failing;
-        let in_grace = !failing.given_up && !policy.suspend_after.has_passed(failing.since, now);
-        let grace_end = in_grace.then(|| policy.suspend_after.after(failing.since));
-        let end = policy.end_after.after(failing.since);
-        it.due_at = grace_end
-            .into_iter()
-            .chain(state.cancel_at)
-            .chain([end])
-            .min();
-        if in_grace || policy.on_payment_failed == OnPaymentFailed::Keep {
-            it.verdict = Some(Verdict::Good);
-            it.gives = items(state, None);
-            return;
-        }
-        it.reason = Some("payment_failed");
-        it.verdict = Some(Verdict::Failing);
-        if policy.on_payment_failed == OnPaymentFailed::Freeze {
-            it.gives = self.left(failing.since, Some(failing.since)).gives;
-            if it.gives.iter().any(|gift| self.price_buys(&gift.price)) {
-                it.verdict = Some(Verdict::Kept);
-            }
-        }
-    }
-
-    /// Reports whether the subscription was ended in the middle of a paid period, without failing
-    /// and without any of that period's money having been given back.
-    fn is_early(&self, at: Timestamp) -> bool {
-        let reaches_past = |payment: &&&Payment<'_>| {
-            let ends = payment.lines.iter().filter(|line| !line.once);
-            ends.filter_map(|line| line.end).any(|end| end > at)
-        };
-        let given_back = self.payments.iter().filter(reaches_past);
-        let given_back = given_back.map(|payment| payment.given_back());
-        self.debts.failing.is_none()
-            && self.coverage.paid_until().any(|(_, until)| until > at)
-            && given_back.max().is_none_or(|amount| amount <= 0)
-    }
-
-    /// Returns what the subscription leaves if it ends at `at`.
-    fn left(&self, at: Timestamp, failing_since: Option<Timestamp>) -> Left {
-        let policy = self.terms.policy;
-        let counting = |it: &&&Payment<'_>| it.counts(self.though_lost) && !self.debts.owe(it);
-        let is_paid = self.payments.iter().any(|it| counting(&it));
-        let never_paid = !is_paid && self.never_paid();
-        let state = decided(self.history).map(|decided| decided.state);
-        let bound = failing_since.map_or(at, |since| since.min(at));
-        let as_if_paid = !is_paid || !self.coverage.is_known;
-        let gives = if policy.on_end == OnEnd::Expire {
-            Vec::new()
-        } else if never_paid {
-            let lost = |it: &&&Payment<'_>| {
-                let had_money = it.paid().is_some_and(|paid| paid.money > 0);
-                had_money && !it.stands(self.though_lost)
-            };
-            let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze
-                && !self.payments.iter().any(|it| lost(&it));
-            state
-                .filter(|_| kept)
-                .map(|state| items(&state, Some(at)))
-                .unwrap_or_default()
-        } else if as_if_paid {
-            let bound = if failing_since.is_some() {
-                bound
-            } else {
-                self.first_failure(at)
-            };
-            let began = self.history.began.unwrap_or(bound);
-            let ran = policy.freeze_after.after(began) <= bound || policy.freeze_after.is_zero();
-            state
-                .filter(|_| ran)
-                .map(|state| items(&state, Some(bound)))
-                .unwrap_or_default()
-        } else {
-            let began = self
-                .history
-                .began
-                .unwrap_or(Timestamp::from_nanos(i64::MIN));
-            let paid_time = self.coverage.paid_time(began, at);
-            let ran = paid_time >= policy.freeze_after.duration();
-            let paid = self.coverage.paid_until().filter(|_| ran);
-            paid.map(|(price, until)| Gift {
-                price: price.clone(),
-                until: Some(until.min(at)),
-            })
-            .collect()
-        };
-        Left { gives, never_paid }
-    }
-
-    /// Returns the end of what is taken as paid: a renewal that failed and was never paid ends it.
-    fn first_failure(&self, at: Timestamp) -> Timestamp {
-        let unpaid = self.payments.iter();
-        let unpaid = unpaid.filter(|it| it.paid().is_none() && it.is_renewal());
-        let failed = unpaid.filter_map(|it| Some(it.history.failed?.first));
-        failed.min().map_or(at, |failed| failed.min(at))
-    }
-
-    /// Reports whether nobody ever paid, given that no payment counts: one was paid and given back,
-    /// lost or free; or one is known of a subscription that began here; or it never left its trial.
-    fn never_paid(&self) -> bool {
-        let seen = &self.history.seen;
-        let was_paid = self.payments.iter().any(|payment| payment.paid().is_some());
-        let began_here = self.history.seen_created && !self.payments.is_empty();
-        let only_tried = [SubscriptionStatus::Trialing, SubscriptionStatus::Incomplete]
-            .iter()
-            .any(|status| seen.contains(status))
-            && [
-                SubscriptionStatus::Active,
-                SubscriptionStatus::PastDue,
-                SubscriptionStatus::Unpaid,
-            ]
-            .iter()
-            .all(|status| !seen.contains(status));
-        was_paid || began_here || only_tried
-    }
-
-    /// Reports whether anybody ever owed or paid money for it.
-    fn had_to_pay(&self) -> bool {
-        let seen = &self.history.seen;
-        let owed = [SubscriptionStatus::PastDue, SubscriptionStatus::Unpaid];
-        let paid = |payment: &&Payment<'_>| payment.paid().is_some_and(|paid| paid.money > 0);
-        owed.iter().any(|status| seen.contains(status)) || self.payments.iter().any(paid)
-    }
-
-    /// Reports whether the subscription ever began. One whose first payment never came takes
-    /// nothing away by ending; a cancellation without any other known fact does.
-    fn ever_began(&self, state: &SubscriptionState) -> bool {
-        let is_paid = self.payments.iter().any(|it| it.counts(self.though_lost));
-        let expired = state.status == SubscriptionStatus::IncompleteExpired;
-        let pending = self.history.seen.contains(&SubscriptionStatus::Incomplete);
-        !expired && (is_paid || self.history.has_begun() || !pending)
-    }
-
     /// Reports whether any of its prices buys anything here: of its state, and of what it gives.
     fn buys(&self, it: &Assessment) -> bool {
         let items = it.items().iter().filter(|item| item.quantity != Some(0));
@@ -511,19 +297,13 @@ impl Assessor<'_> {
             || it.gives.iter().any(|gift| self.price_buys(&gift.price))
     }
 
-    fn price_buys(&self, price: &Price) -> bool {
+    pub(super) fn price_buys(&self, price: &Price) -> bool {
         price.buys(self.provider, self.terms.plans)
     }
 }
 
-/// What an ended subscription leaves.
-struct Left {
-    gives: Vec<Gift>,
-    never_paid: bool,
-}
-
 /// Returns the prices of a state. An item of quantity 0 gives nothing.
-fn items(state: &SubscriptionState, until: Option<Timestamp>) -> Vec<Gift> {
+pub(super) fn items(state: &SubscriptionState, until: Option<Timestamp>) -> Vec<Gift> {
     let bought = state.items.iter().filter(|item| item.quantity != Some(0));
     bought
         .map(|item| Gift {
@@ -544,68 +324,5 @@ impl Assessment {
         self.state
             .as_ref()
             .map_or_else(Vec::new, |state| items(state, None))
-    }
-}
-
-/// A subscription as it is shown and compared: what its customer or an admin would notice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubscriptionView {
-    /// The account that pays.
-    pub account: Option<ObjectKey>,
-    /// The provider's status; `None` while no known status was seen.
-    pub status: Option<SubscriptionStatus>,
-    /// The standing of the subscription.
-    #[serde(rename = "class")]
-    pub standing: Standing,
-    /// The bought items.
-    pub items: Vec<Item>,
-    /// End of the paid period.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub period_end: Option<Timestamp>,
-    /// The time of its scheduled end.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub cancel_at: Option<Timestamp>,
-    /// True if the collection of payments is paused.
-    pub collection_paused: bool,
-    /// The start of the current failure.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub failing_since: Option<Timestamp>,
-    /// The time of its end.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub ended_at: Option<Timestamp>,
-    /// The newest time at which a payment of it failed.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub last_payment_failed_at: Option<Timestamp>,
-    /// The time of the next try to collect what has failed and is not paid.
-    #[serde(default, with = "crate::domain::time::rfc3339::option")]
-    pub next_payment_attempt: Option<Timestamp>,
-}
-
-impl SubscriptionView {
-    /// Makes the view of an assessment.
-    pub fn new(
-        assessment: &Assessment,
-        account: Option<&ObjectKey>,
-        payments: &[&Payment<'_>],
-    ) -> Self {
-        let state = assessment.state.as_ref();
-        let failed = payments.iter().filter_map(|it| it.history.failed);
-        let unpaid = payments.iter().filter(|it| it.paid().is_none());
-        let next = unpaid.filter_map(|it| it.history.failed?.next_attempt);
-        Self {
-            account: account.cloned(),
-            status: state.map(|s| s.status.clone()),
-            standing: assessment.standing,
-            items: assessment.items().to_vec(),
-            period_end: state.and_then(|s| s.period_end),
-            cancel_at: state.and_then(|s| s.cancel_at),
-            collection_paused: state.is_some_and(|s| s.collection_paused),
-            failing_since: assessment
-                .failing_since
-                .filter(|_| matches!(assessment.standing, Standing::Failing | Standing::Ended)),
-            ended_at: assessment.ended_at,
-            last_payment_failed_at: failed.map(|failed| failed.last).max(),
-            next_payment_attempt: next.max(),
-        }
     }
 }

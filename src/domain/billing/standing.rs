@@ -99,17 +99,16 @@ impl Debts {
         let oldest = oldest.or(Some(running.at));
         let mut since = None;
         for mark in history.trail.iter().chain(&deciding) {
-            let healing = match mark.kind {
-                MarkKind::PastDue => healing(mark, oldest, payments),
-                MarkKind::Unpaid | MarkKind::Paused => None,
-            };
-            match (mark.kind, healing) {
+            let paid_at = healing(mark, oldest, payments);
+            match (mark.kind, paid_at) {
                 (MarkKind::PastDue, Some(at)) => debts.healed_at = debts.healed_at.max(Some(at)),
-                (MarkKind::PastDue | MarkKind::Unpaid, None) => {
+                (MarkKind::PastDue | MarkKind::Unpaid, _) => {
                     since = since.or(Some(mark.at));
-                    debts.owed.extend(mark.latest_invoice.clone());
+                    // An unpaid one is left only by its status, but what was paid since is paid.
+                    let owed = mark.latest_invoice.clone().filter(|_| paid_at.is_none());
+                    debts.owed.extend(owed);
                 }
-                (MarkKind::Unpaid | MarkKind::Paused, _) => {}
+                (MarkKind::Paused, _) => {}
             }
         }
         let owes = deciding.is_some_and(|mark| healing(&mark, oldest, payments).is_none());

@@ -75,7 +75,7 @@ pub(super) fn act(
             continue;
         }
         for source in about(sources, payments, traced.as_ref(), dispute.history.oldest) {
-            if paid_after(&sources[source], payments, dispute.history.oldest) {
+            if sources[source].paid_at > Some(dispute.history.oldest) {
                 let kind = FlagKind::PaidThoughHeld;
                 actions
                     .flags
@@ -151,12 +151,12 @@ fn act_on_refund(
         .into_iter()
         .filter(|it| sources[*it].kind == SourceKind::Subscription)
     {
-        if paid_after(&sources[source], payments, since) {
+        if sources[source].paid_at > Some(since) {
             let kind = FlagKind::PaidThoughHeld;
             actions
                 .flags
                 .insert(Flag::new(kind, &payment.key.id, since));
-        } else if paid_after(&sources[source], payments, paid.at) {
+        } else if sources[source].paid_at > Some(paid.at) {
             // An old month that was given back as a goodwill gesture expires nobody.
             let kind = FlagKind::FullRefund;
             actions
@@ -209,17 +209,4 @@ fn about(
 fn pays_for_subscription(payment: &Payment<'_>) -> bool {
     payment.subscription().is_some()
         && (payment.lines.is_empty() || payment.lines.iter().any(|line| !line.once))
-}
-
-/// Reports whether a payment of a subscription counts that was paid after an instant.
-fn paid_after(source: &Source, payments: &Payments<'_>, at: Timestamp) -> bool {
-    let Some(key) = source
-        .key
-        .as_ref()
-        .filter(|_| source.kind == SourceKind::Subscription)
-    else {
-        return false;
-    };
-    let mut counting = payments.of_subscription(key).filter(|it| it.counts(false));
-    counting.any(|payment| payment.paid().is_some_and(|paid| paid.at > at))
 }

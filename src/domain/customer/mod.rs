@@ -4,6 +4,7 @@ pub mod act;
 pub mod dossier;
 mod dossier_contact;
 mod dossier_flags;
+mod dossier_holds;
 pub mod explain;
 pub mod flag;
 mod holds;

@@ -46,6 +46,8 @@ pub struct Source {
     pub can_be_held: bool,
     /// The newest instant at which it was known to be good.
     pub good_moment: Option<Timestamp>,
+    /// Of a subscription the newest instant of a payment that counts.
+    pub paid_at: Option<Timestamp>,
     /// The next time at which a timer changes it.
     pub due_at: Option<Timestamp>,
 }
@@ -108,6 +110,7 @@ impl Source {
             spares_grants: assessment.spares_grants,
             can_be_held: matches!(though_lost, Some(verdict) if verdict != Verdict::Ended),
             good_moment: assessment.good_moment,
+            paid_at: assessment.paid_at.last().copied(),
             due_at: assessment.due_at,
         }
     }
@@ -165,6 +168,7 @@ impl Source {
                 spares_grants: false,
                 can_be_held: false,
                 good_moment: Some(paid.at),
+                paid_at: None,
                 due_at: None,
             };
             if let Some(plan) = plan.filter(|plan| plan.buys()) {
@@ -231,6 +235,7 @@ impl Source {
             spares_grants: true,
             can_be_held: false,
             good_moment: None,
+            paid_at: None,
             due_at: None,
         })
     }

@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
-use super::{DAY, END_AFTER, HOUR, Life, MONTH, Step};
+use super::{DAY, HOUR, Life, MONTH, Step};
 use crate::domain::time::Timestamp;
-use crate::simulate::person::{Phase, Subscription};
+use crate::simulate::person::{Document, Phase, Subscription};
 use crate::simulate::provider::Provider;
 use crate::simulate::wire::{self, Entry, Turn, paddle, stripe};
 
 /// Attempts to collect before a provider gives up.
 const RETRIES: u32 = 3;
+
+/// Stripe's reason of a pause because nobody paid.
+const NEVER_PAID: &str = "final_payment_failure";
 
 impl Life {
     /// Changes a subscription and posts all events of that change.
@@ -26,6 +29,9 @@ impl Life {
         let it = &mut self.person.subscriptions[subscription];
         it.has_circled = false;
         change(it, at);
+        if it.phase != Phase::Paused {
+            it.pause_reason = None;
+        }
         match it.phase {
             Phase::Active | Phase::Trialing => {
                 it.failing_since = None;
@@ -34,8 +40,11 @@ impl Life {
             Phase::PastDue | Phase::Unpaid => {
                 it.failing_since.get_or_insert(at);
             }
+            // A pause that somebody wanted ends the failure; one by the provider goes on with it.
+            Phase::Paused if it.pause_reason != Some(NEVER_PAID) => it.failing_since = None,
             Phase::Incomplete | Phase::IncompleteExpired | Phase::Paused | Phase::Canceled => {}
         }
+        it.told = it.phase;
         let after = self.render(subscription);
         let previous = wire::previous(&before, &after);
         for (index, event_type) in turn.event_types(provider).iter().enumerate() {
@@ -49,6 +58,12 @@ impl Life {
             } else {
                 self.pass(provider)
             };
+            if provider == Provider::Paddle && turn == Turn::Created {
+                let it = self.subscription(subscription);
+                let first = it.first_bill.map(|bill| &self.person.bills[bill].id);
+                entry.object["transaction_id"] = serde_json::json!(first);
+            }
+            self.person.subscriptions[subscription].told_at = Some(at);
             self.post(account, at, entry);
         }
     }
@@ -68,39 +83,54 @@ impl Life {
             return self.cancel(subscription, None);
         }
         if it.pause_at.is_some() {
-            return self.pause(subscription);
+            return self.pause(subscription, None);
         }
-        let (phase, collects) = (it.phase, !it.is_collection_paused);
-        self.turn(subscription, Turn::Updated, |it, _| {
-            it.period = (it.period.1, it.period.1 + MONTH);
-        });
-        let end = self.subscription(subscription).period.1;
-        self.plan_for(end, subscription, Step::PeriodEnd);
-        if phase == Phase::Active && collects {
-            match self.provider_of(subscription) {
-                // Stripe leaves the invoice open to changes for an hour.
-                Provider::Stripe => {
-                    self.draft_invoice(subscription);
-                    let at = self.second() + HOUR;
-                    self.plan_for(at, subscription, Step::Charge);
-                }
-                Provider::Paddle => self.charge(subscription),
+        let is_billed =
+            !it.is_collection_paused && matches!(it.phase, Phase::Active | Phase::Unpaid);
+        let (phase, period) = (it.phase, (it.period.1, it.period.1 + MONTH));
+        let provider = self.provider_of(subscription);
+        let mut bill = None;
+        if is_billed && provider == Provider::Stripe {
+            let made = self.bill_period(subscription, "subscription_cycle", period, false);
+            self.owe(subscription, made);
+            bill = Some(made);
+        }
+        self.turn(subscription, Turn::Updated, |it, _| it.period = period);
+        self.plan_for(period.1, subscription, Step::PeriodEnd);
+        match (provider, bill) {
+            // Stripe leaves the invoice open to changes for an hour; of an unpaid subscription it
+            // stays a draft.
+            (Provider::Stripe, Some(bill)) => {
+                self.draft(bill);
+                let at = self.second() + HOUR;
+                self.plan_for(at, subscription, |due| Step::Charge(due, bill));
             }
+            (Provider::Paddle, _) if is_billed && phase == Phase::Active => {
+                self.renew_at_paddle(subscription);
+            }
+            _ => {}
         }
     }
 
+    pub(super) fn renew_at_paddle(&mut self, subscription: usize) {
+        let period = self.subscription(subscription).period;
+        let bill = self.bill_period(subscription, "subscription_recurring", period, false);
+        self.owe(subscription, bill);
+        self.start_billed(bill);
+        self.charge(subscription, bill);
+    }
+
     /// Makes the first attempt to collect a renewal.
-    pub(super) fn charge(&mut self, subscription: usize) {
+    pub(super) fn charge(&mut self, subscription: usize, bill: usize) {
         if self.subscription(subscription).phase != Phase::Active {
             return;
         }
-        let grace_ends = self.second() + END_AFTER;
-        if self.span.is_edge(grace_ends) || !self.draw.chance(0.18) {
-            self.paid(subscription, "subscription_cycle");
+        if !self.may_fail() || !self.draw.chance(0.18) {
+            self.pay(bill);
             self.maybe_whim(subscription, 0.3);
             return;
         }
-        self.fails(subscription, 1, false);
+        self.fails(bill, 1, false);
         self.turn(subscription, Turn::PastDue, |it, _| {
             it.phase = Phase::PastDue;
         });
@@ -109,15 +139,42 @@ impl Life {
         self.maybe_whim(subscription, 0.1);
     }
 
-    pub(super) fn retry(&mut self, subscription: usize, attempt: u32) {
-        if self.subscription(subscription).phase != Phase::PastDue {
+    /// The bank takes back a payment that had come (Stripe).
+    pub(super) fn return_debit(&mut self, bill: usize) {
+        let it = &self.person.bills[bill];
+        let Some(subscription) = it.subscription.filter(|_| it.form == Document::Invoice) else {
+            return;
+        };
+        let is_whole = it.refunded == 0 && !self.person.disputes.iter().any(|it| it.bill == bill);
+        let of = self.subscription(subscription);
+        let is_newest = of.phase == Phase::Active && of.latest_bill == Some(bill);
+        if !is_whole || !is_newest || of.told != of.phase || !self.may_fail() {
             return;
         }
+        self.person.bills[bill].is_returned = true;
+        self.owe(subscription, bill);
+        self.fails(bill, 2, false);
+        self.turn(subscription, Turn::PastDue, |it, _| {
+            it.phase = Phase::PastDue;
+        });
+        let at = self.second() + 3 * DAY;
+        self.plan_for(at, subscription, |due| Step::Retry(due, 1));
+    }
+
+    pub(super) fn retry(&mut self, subscription: usize, attempt: u32) {
+        let it = self.subscription(subscription);
+        let Some(bill) = it.open_bill.filter(|_| it.phase == Phase::PastDue) else {
+            return;
+        };
         if self.draw.chance(0.45) {
             return self.recover(subscription);
         }
+        if self.draw.chance(0.15) {
+            // Something else is paid, which heals nothing.
+            self.bill_beside(subscription);
+        }
         let is_last = attempt >= RETRIES;
-        self.fails(subscription, attempt + 1, is_last);
+        self.fails(bill, attempt + 1, is_last);
         if is_last {
             self.give_up(subscription);
         } else {
@@ -126,11 +183,25 @@ impl Life {
         }
     }
 
+    /// What is owed is paid.
     fn recover(&mut self, subscription: usize) {
-        self.paid(subscription, "subscription_cycle");
-        self.turn(subscription, Turn::Recovered, |it, _| {
+        let it = self.subscription(subscription);
+        let Some(bill) = it.open_bill else {
+            return;
+        };
+        let was_past_due = it.phase == Phase::PastDue;
+        let was_returned = self.person.bills[bill].is_returned;
+        self.pay(bill);
+        if was_past_due && !was_returned && self.draw.chance(0.1) {
+            // The update is lost for good, and the payment has to be enough.
+            let it = &mut self.person.subscriptions[subscription];
             it.phase = Phase::Active;
-        });
+            it.failing_since = None;
+        } else {
+            self.turn(subscription, Turn::Recovered, |it, _| {
+                it.phase = Phase::Active;
+            });
+        }
         self.maybe_whim(subscription, 0.3);
     }
 
@@ -141,8 +212,9 @@ impl Life {
             (Provider::Stripe, 0..4) | (Provider::Paddle, 0..6) => {
                 return self.cancel(subscription, Some("payment_failed"));
             }
-            (Provider::Paddle, _) => return self.pause(subscription),
-            (Provider::Stripe, 4..8) => {
+            (Provider::Paddle, _) => return self.pause(subscription, None),
+            (Provider::Stripe, 4) => return self.pause(subscription, Some(NEVER_PAID)),
+            (Provider::Stripe, 5..8) => {
                 self.turn(subscription, Turn::Updated, |it, _| {
                     it.phase = Phase::Unpaid;
                 });
@@ -163,12 +235,25 @@ impl Life {
         }
         if phase == Phase::Unpaid && self.draw.chance(0.4) {
             // An older invoice is paid by hand. Stripe leaves the status, for the newest is not.
-            self.paid(subscription, "subscription_cycle");
+            match self.older_bill(subscription) {
+                Some(bill) => self.pay(bill),
+                None => self.bill_beside(subscription),
+            }
         } else if self.draw.chance(0.6) {
             self.recover(subscription);
         } else {
             self.cancel(subscription, Some("payment_failed"));
         }
+    }
+
+    fn older_bill(&self, subscription: usize) -> Option<usize> {
+        let latest = self.subscription(subscription).latest_bill;
+        let bills = self.person.bills.iter().enumerate();
+        let mut older = bills.filter(|(index, it)| {
+            let is_open = it.paid_at.is_none() && it.reason == "subscription_cycle";
+            it.subscription == Some(subscription) && is_open && Some(*index) != latest
+        });
+        older.next().map(|(index, _)| index)
     }
 
     pub(super) fn cancel(&mut self, subscription: usize, reason: Option<&'static str>) {
@@ -191,10 +276,11 @@ impl Life {
         }
     }
 
-    pub(super) fn pause(&mut self, subscription: usize) {
+    pub(super) fn pause(&mut self, subscription: usize, reason: Option<&'static str>) {
         self.forget_plans(subscription);
         self.turn(subscription, Turn::Paused, |it, at| {
             it.phase = Phase::Paused;
+            it.pause_reason = reason;
             it.paused_at = Some(at);
             it.pause_at = None;
             it.cancel_at = None;
@@ -209,14 +295,25 @@ impl Life {
         if self.subscription(subscription).phase != Phase::Paused {
             return;
         }
-        self.turn(subscription, Turn::Resumed, |it, at| {
+        let now = self.second();
+        let period = (now, now + MONTH);
+        let provider = self.provider_of(subscription);
+        let reason = match provider {
+            Provider::Stripe => "subscription_cycle",
+            Provider::Paddle => "subscription_recurring",
+        };
+        let bill = self.bill_period(subscription, reason, period, false);
+        self.owe(subscription, bill);
+        if provider == Provider::Paddle {
+            self.start_billed(bill);
+        }
+        self.turn(subscription, Turn::Resumed, |it, _| {
             it.phase = Phase::Active;
             it.paused_at = None;
-            it.period = (at.seconds(), at.seconds() + MONTH);
+            it.period = period;
         });
-        self.paid(subscription, "subscription_cycle");
-        let end = self.subscription(subscription).period.1;
-        self.plan_for(end, subscription, Step::PeriodEnd);
+        self.pay(bill);
+        self.plan_for(period.1, subscription, Step::PeriodEnd);
         self.maybe_whim(subscription, 0.3);
     }
 }

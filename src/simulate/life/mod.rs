@@ -9,7 +9,9 @@
 //! does not depend on the minute in which it is made.
 
 mod billing;
+mod changes;
 mod money;
+mod purchases;
 mod returns;
 mod signup;
 mod whims;
@@ -28,8 +30,12 @@ pub(super) const HOUR: i64 = 3_600;
 pub(crate) const DAY: i64 = 24 * HOUR;
 /// A month of the simulation, and the period of all its prices.
 pub(super) const MONTH: i64 = 30 * DAY;
+/// The default of the policy: a failure of this length suspends.
+pub(super) const SUSPEND_AFTER: i64 = 7 * DAY;
 /// The default of the policy: a failure of this length ends the subscription.
-pub(super) const END_AFTER: i64 = 14 * DAY;
+pub(super) const END_AFTER: i64 = 30 * DAY;
+/// The default of the policy: no word for this long after the end of a period is flagged.
+pub(super) const SILENCE_AFTER: i64 = 3 * DAY;
 
 /// The time that the traffic covers, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +72,7 @@ enum Step {
     FirstPaymentNeverCame(Due),
     TrialEnd(Due),
     PeriodEnd(Due),
-    Charge(Due),
+    Charge(Due, usize),
     Retry(Due, u32),
     Settle(Due),
     Whim(Due),
@@ -75,7 +81,10 @@ enum Step {
     Resume(Due),
     Contact(usize),
     Remove(usize),
+    Purchase(usize),
     Refund(usize),
+    Return(usize),
+    Warn(usize),
     OpenDispute(usize),
     MoveDispute(usize),
     Noise(usize),
@@ -145,7 +154,7 @@ impl Life {
             Step::FirstPaymentNeverCame(due) => self.first_payment_never_came(due.subscription),
             Step::TrialEnd(due) => self.trial_end(due.subscription),
             Step::PeriodEnd(due) => self.period_end(due.subscription),
-            Step::Charge(due) => self.charge(due.subscription),
+            Step::Charge(due, bill) => self.charge(due.subscription, bill),
             Step::Retry(due, attempt) => self.retry(due.subscription, attempt),
             Step::Settle(due) => self.settle(due.subscription),
             Step::Whim(due) => self.whim(due.subscription),
@@ -154,8 +163,11 @@ impl Life {
             Step::Resume(due) => self.resume(due.subscription),
             Step::Contact(account) => self.change_contact(account),
             Step::Remove(account) => self.remove(account),
-            Step::Refund(payment) => self.refund(payment),
-            Step::OpenDispute(payment) => self.open_dispute(payment),
+            Step::Purchase(account) => self.purchase(account),
+            Step::Refund(bill) => self.refund(bill),
+            Step::Return(bill) => self.return_debit(bill),
+            Step::Warn(bill) => self.warn(bill),
+            Step::OpenDispute(bill) => self.open_dispute(bill),
             Step::MoveDispute(dispute) => self.move_dispute(dispute),
             Step::Noise(account) => self.noise(account),
         }
@@ -198,6 +210,14 @@ impl Life {
     /// The instant of the step, in whole seconds.
     fn second(&self) -> i64 {
         self.now.seconds()
+    }
+
+    /// True unless the timers of a failure that begins now would make the comparison depend on its
+    /// minute.
+    fn may_fail(&self) -> bool {
+        let now = self.second();
+        let mut dues = [SUSPEND_AFTER, END_AFTER].iter();
+        dues.all(|after| !self.span.is_edge(now + after))
     }
 
     /// Lets a little time pass: often less than a second, so that Stripe's events share one.
@@ -255,7 +275,7 @@ impl Step {
             | Self::FirstPaymentNeverCame(due)
             | Self::TrialEnd(due)
             | Self::PeriodEnd(due)
-            | Self::Charge(due)
+            | Self::Charge(due, _)
             | Self::Retry(due, _)
             | Self::Settle(due)
             | Self::Whim(due)
@@ -266,7 +286,10 @@ impl Step {
             | Self::SignUp(_)
             | Self::Contact(_)
             | Self::Remove(_)
+            | Self::Purchase(_)
             | Self::Refund(_)
+            | Self::Return(_)
+            | Self::Warn(_)
             | Self::OpenDispute(_)
             | Self::MoveDispute(_)
             | Self::Noise(_) => None,

@@ -1,256 +1,284 @@
-//! Money that comes, and money that fails to come.
+//! Bills: what is asked for, the money that comes, and money that fails to come.
 
 use super::{DAY, HOUR, Life, Step};
-use crate::simulate::person::Payment;
+use crate::domain::time::Timestamp;
+use crate::simulate::person::{Bill, Document, Form, Line};
 use crate::simulate::provider::Provider;
-use crate::simulate::wire::{Entry, paddle, stripe};
+use crate::simulate::wire::stripe_money::Standing;
+use crate::simulate::wire::{Entry, paddle, stripe_money};
 
 impl Life {
-    /// A period or a beginning was paid.
-    pub(super) fn paid(&mut self, subscription: usize, reason: &'static str) {
-        match self.provider_of(subscription) {
-            Provider::Stripe => self.paid_at_stripe(subscription, reason),
-            Provider::Paddle => {
-                let transaction = self.billed_transaction(subscription);
-                self.complete(subscription, &transaction, "subscription_recurring");
-            }
-        }
-    }
-
-    fn paid_at_stripe(&mut self, subscription: usize, reason: &'static str) {
-        let payment = self.new_payment(subscription);
-        let it = &self.person.subscriptions[subscription];
-        let account = &self.person.accounts[it.account];
-        let invoice = stripe::Invoice {
-            id: &payment.invoice,
+    /// Makes a bill without posting it.
+    pub(super) fn bill(
+        &mut self,
+        account: usize,
+        subscription: Option<usize>,
+        form: Document,
+        reason: &'static str,
+        lines: Vec<Line>,
+    ) -> usize {
+        let intent = self.draw.id("pi_3", 23);
+        let session = self.draw.id("cs_live_", 40);
+        let id = match form {
+            Document::Invoice => self.draw.id("in_1", 23),
+            Document::Transaction => self.draw.id("txn_01", 24),
+            Document::Intent => intent.clone(),
+            Document::Session => session.clone(),
+        };
+        let mut bill = Bill {
+            account,
+            subscription,
+            form,
+            id,
+            charge: self.draw.id("ch_3", 23),
+            intent,
+            session,
             reason,
-            attempt: 1,
-            next_attempt: None,
-            paid_by: Some(&payment),
-            at: payment.paid_at,
+            lines,
+            money: 0,
+            made_at: self.second(),
+            failed_at: None,
+            paid_at: None,
+            is_returned: false,
+            refunded: 0,
         };
-        let entries = [
-            Entry::new(
-                "payment_intent.succeeded",
-                stripe::intent(account, &payment),
-            ),
-            Entry::new("charge.succeeded", stripe::charge(account, &payment)),
-            Entry::new("invoice.paid", stripe::invoice(account, it, &invoice)),
-            Entry::new(
-                "invoice.payment_succeeded",
-                stripe::invoice(account, it, &invoice),
-            ),
-        ];
-        for entry in entries {
-            self.say(payment.account, entry);
+        let cost = bill.cost();
+        bill.money = cost.max(0);
+        if form == Document::Invoice {
+            // A credit stays with the account and pays what comes next.
+            let credit = &mut self.person.accounts[account].credit;
+            let used = bill.money.min(*credit);
+            *credit += (-cost).max(0) - used;
+            bill.money -= used;
         }
-        self.remember(subscription, payment);
+        self.person.bills.push(bill);
+        self.person.bills.len() - 1
     }
 
-    /// The invoice of a trial is paid at once, for it asks nothing.
-    pub(super) fn paid_nothing(&mut self, subscription: usize) {
-        let id = self.draw.id("in_1", 23);
-        let at = self.second();
-        let it = &self.person.subscriptions[subscription];
-        let account = &self.person.accounts[it.account];
-        let invoice = stripe::Invoice {
-            id: &id,
-            reason: "subscription_create",
-            attempt: 0,
-            next_attempt: None,
-            paid_by: None,
-            at,
+    /// Makes the bill of a subscription's period, free for a trial.
+    pub(super) fn bill_period(
+        &mut self,
+        subscription: usize,
+        reason: &'static str,
+        period: (i64, i64),
+        is_free: bool,
+    ) -> usize {
+        let it = self.subscription(subscription);
+        let (account, items) = (it.account, it.items.clone());
+        let form = match self.provider(account) {
+            Provider::Stripe => Document::Invoice,
+            Provider::Paddle => Document::Transaction,
         };
-        let mut object = stripe::invoice(account, it, &invoice);
-        for (field, value) in [("status", "paid".into()), ("amount_due", 0.into())] {
-            object[field] = value;
+        let mut lines = Vec::new();
+        for item in items {
+            let amount = item.price.amount * item.quantity;
+            lines.push(Line {
+                id: self.line_id(form),
+                price: item.price,
+                quantity: item.quantity,
+                amount: if is_free { 0 } else { amount },
+                period: Some(period),
+                is_proration: false,
+                item: Some(item.id),
+            });
         }
-        let (account, entry) = (it.account, Entry::new("invoice.paid", object));
-        self.say(account, entry);
+        self.bill(account, Some(subscription), form, reason, lines)
+    }
+
+    pub(super) fn line_id(&mut self, form: Document) -> String {
+        match form {
+            Document::Transaction => self.draw.id("txnitm_01", 24),
+            Document::Invoice | Document::Intent | Document::Session => self.draw.id("il_1", 23),
+        }
+    }
+
+    /// The subscription owes this bill from now on.
+    pub(super) fn owe(&mut self, subscription: usize, bill: usize) {
+        let id = self.person.bills[bill].id.clone();
+        let is_invoice = self.person.bills[bill].form == Document::Invoice;
+        let it = &mut self.person.subscriptions[subscription];
+        it.open_bill = Some(bill);
+        it.latest_bill = Some(bill);
+        if is_invoice {
+            it.latest_invoice = Some(id);
+        }
+    }
+
+    /// The money of a bill comes, or it asks for none.
+    pub(super) fn pay(&mut self, bill: usize) {
+        let at = match self.person.bills[bill].form {
+            Document::Invoice => self.pay_invoice(bill),
+            Document::Transaction => self.complete(bill, true),
+            Document::Intent | Document::Session => self.pay_session(bill),
+        };
+        self.is_paid(bill, at);
+    }
+
+    fn is_paid(&mut self, bill: usize, at: Timestamp) {
+        let it = &mut self.person.bills[bill];
+        let is_first = it.paid_at.is_none();
+        it.paid_at.get_or_insert(at);
+        it.is_returned = false;
+        let (cost, money) = (it.cost(), it.money);
+        if let Some(subscription) = it.subscription {
+            let it = &mut self.person.subscriptions[subscription];
+            it.has_begun |= cost > 0;
+            it.open_bill = it.open_bill.filter(|open| *open != bill);
+        }
+        if is_first && money > 0 {
+            self.plan_returns(bill);
+        }
+    }
+
+    fn plan_returns(&mut self, bill: usize) {
+        let at = self.second() + self.draw.between(HOUR, 40 * DAY);
+        match self.draw.index(40) {
+            0..3 => self.plan(at, Step::Refund(bill)),
+            3..5 => self.plan(at, Step::OpenDispute(bill)),
+            5 => self.plan(at, Step::Warn(bill)),
+            6 => {
+                let at = self.second() + self.draw.between(DAY, 10 * DAY);
+                self.plan(at, Step::Return(bill));
+            }
+            _ => {}
+        }
+    }
+
+    /// The events of the money itself.
+    pub(super) fn collect(&mut self, bill: usize) {
+        let it = &self.person.bills[bill];
+        if it.money == 0 {
+            return;
+        }
+        let (account, shown) = (it.account, &self.person.accounts[it.account]);
+        let intent = Entry::new("payment_intent.succeeded", stripe_money::intent(shown, it));
+        let charge = Entry::new("charge.succeeded", stripe_money::charge(shown, it));
+        self.say(account, intent);
+        self.say(account, charge);
+    }
+
+    fn pay_invoice(&mut self, bill: usize) -> Timestamp {
+        self.collect(bill);
+        let it = &self.person.bills[bill];
+        let (account, money, made_at) = (it.account, it.money, self.second());
+        let standing = Standing {
+            attempt: 1,
+            is_paid: true,
+            ..Standing::default()
+        };
+        let at = self.say_invoice(bill, "invoice.paid", standing);
+        self.say_invoice(bill, "invoice.payment_succeeded", standing);
+        if money > 0 && self.person.accounts[account].form == Form::Clover {
+            let it = &self.person.bills[bill];
+            let object = stripe_money::invoice_payment(it, made_at);
+            self.say(account, Entry::new("invoice_payment.paid", object));
+        }
+        at
+    }
+
+    pub(super) fn say_invoice(
+        &mut self,
+        bill: usize,
+        event_type: &'static str,
+        standing: Standing,
+    ) -> Timestamp {
+        let it = &self.person.bills[bill];
+        let subscription = it.subscription.map(|it| &self.person.subscriptions[it]);
+        let account = &self.person.accounts[it.account];
+        let object = stripe_money::invoice(account, subscription, it, standing);
+        let account = it.account;
+        self.say(account, Entry::new(event_type, object))
     }
 
     /// A renewal's invoice, which Stripe leaves a draft for an hour.
-    pub(super) fn draft_invoice(&mut self, subscription: usize) {
-        let id = self.draw.id("in_1", 23);
-        let it = &mut self.person.subscriptions[subscription];
-        it.latest_invoice = Some(id.clone());
-        it.open_bill = Some(id);
-        self.invoice_fails(
-            subscription,
-            "invoice.created",
-            "subscription_cycle",
-            0,
-            None,
-        );
+    pub(super) fn draft(&mut self, bill: usize) {
+        self.say_invoice(bill, "invoice.created", Standing::default());
     }
 
     /// A try to collect failed.
-    pub(super) fn fails(&mut self, subscription: usize, attempt: u32, is_last: bool) {
-        if self.provider_of(subscription) == Provider::Paddle {
-            let transaction = match attempt {
-                1 => self.billed_transaction(subscription),
-                _ => self.open_transaction(subscription),
-            };
-            self.transaction(
-                subscription,
-                &transaction,
-                "transaction.payment_failed",
-                "billed",
-            );
-            self.fail_since_now(subscription);
-            if attempt == 1 {
-                self.transaction(
-                    subscription,
-                    &transaction,
-                    "transaction.past_due",
-                    "past_due",
-                );
+    pub(super) fn fails(&mut self, bill: usize, attempt: u32, is_last: bool) {
+        let at = if self.person.bills[bill].form == Document::Transaction {
+            let at = self.say_transaction(bill, "transaction.payment_failed", "billed", true);
+            let it = &self.person.bills[bill];
+            if attempt == 1 && it.reason == "subscription_recurring" {
+                self.say_transaction(bill, "transaction.past_due", "past_due", true);
             }
-            self.person.subscriptions[subscription].open_bill = Some(transaction);
-            return;
-        }
-        if self.draw.chance(0.15) {
-            let kind = "invoice.payment_action_required";
-            self.invoice_fails(subscription, kind, "subscription_cycle", attempt, None);
-        }
-        let next = (!is_last).then(|| self.second() + 3 * DAY);
-        self.invoice_fails(
-            subscription,
-            "invoice.payment_failed",
-            "subscription_cycle",
-            attempt,
-            next,
-        );
-        self.fail_since_now(subscription);
-    }
-
-    fn fail_since_now(&mut self, subscription: usize) {
-        let at = match self.provider_of(subscription) {
-            Provider::Stripe => super::seconds(self.second()),
-            Provider::Paddle => self.now,
+            at
+        } else {
+            let next = (!is_last).then(|| self.second() + 3 * DAY);
+            let standing = |next_attempt| Standing {
+                attempt,
+                next_attempt,
+                is_paid: false,
+            };
+            if self.draw.chance(0.15) {
+                self.say_invoice(bill, "invoice.payment_action_required", standing(None));
+            }
+            if attempt == 1 && self.draw.chance(0.3) {
+                self.say_invoice(bill, "invoice.finalized", standing(None));
+            }
+            self.say_invoice(bill, "invoice.payment_failed", standing(next))
         };
-        let it = &mut self.person.subscriptions[subscription];
-        it.failing_since.get_or_insert(at);
-    }
-
-    /// An event of Stripe about the unpaid invoice.
-    pub(super) fn invoice_fails(
-        &mut self,
-        subscription: usize,
-        event_type: &'static str,
-        reason: &'static str,
-        attempt: u32,
-        next_attempt: Option<i64>,
-    ) {
-        let fresh = self.draw.id("in_1", 23);
-        let it = &self.person.subscriptions[subscription];
-        let account = &self.person.accounts[it.account];
-        let invoice = stripe::Invoice {
-            id: it.open_bill.as_deref().unwrap_or(&fresh),
-            reason,
-            attempt,
-            next_attempt,
-            paid_by: None,
-            at: self.now.seconds(),
-        };
-        let entry = Entry::new(event_type, stripe::invoice(account, it, &invoice));
-        let account = it.account;
-        self.say(account, entry);
+        self.person.bills[bill].failed_at.get_or_insert(at);
     }
 
     /// The transaction of a checkout: it knows neither customer nor subscription at first.
-    pub(super) fn first_transaction(&mut self, subscription: usize) -> String {
-        let id = self.draw.id("txn_01", 24);
-        for (kind, status, has_customer) in [
+    pub(super) fn start_transaction(&mut self, bill: usize) {
+        for (kind, status, names_customer) in [
             ("transaction.created", "draft", false),
             ("transaction.ready", "ready", true),
-            ("transaction.paid", "paid", true),
         ] {
-            let it = &self.person.subscriptions[subscription];
-            let account = &self.person.accounts[it.account];
-            let mut object = paddle::transaction(account, it, &id, status, "web", self.now);
-            object["subscription_id"] = serde_json::Value::Null;
-            if !has_customer {
-                object["customer_id"] = serde_json::Value::Null;
-            }
-            let account = it.account;
-            self.say(account, Entry::new(kind, object));
+            let standing = paddle::Standing {
+                status,
+                names_customer,
+                names_subscription: false,
+                at: self.now,
+            };
+            self.say_standing(bill, kind, standing);
         }
-        id
+        let at = self.say_transaction(bill, "transaction.paid", "paid", false);
+        self.is_paid(bill, at);
     }
 
-    /// The transaction of a renewal.
-    fn billed_transaction(&mut self, subscription: usize) -> String {
-        let id = self.draw.id("txn_01", 24);
-        self.transaction(subscription, &id, "transaction.created", "billed");
-        self.transaction(subscription, &id, "transaction.billed", "billed");
-        id
-    }
-
-    /// The transaction that is still to be paid.
-    fn open_transaction(&mut self, subscription: usize) -> String {
-        let open = self.subscription(subscription).open_bill.clone();
-        open.unwrap_or_else(|| self.draw.id("txn_01", 24))
-    }
-
-    fn transaction(
-        &mut self,
-        subscription: usize,
-        id: &str,
-        event_type: &'static str,
-        status: &'static str,
-    ) {
-        let it = &self.person.subscriptions[subscription];
-        let account = &self.person.accounts[it.account];
-        let origin = "subscription_recurring";
-        let object = paddle::transaction(account, it, id, status, origin, self.now);
-        let account = it.account;
-        self.say(account, Entry::new(event_type, object));
+    /// The transaction of a renewal, or of something that is asked for.
+    pub(super) fn start_billed(&mut self, bill: usize) {
+        self.say_transaction(bill, "transaction.created", "billed", true);
+        self.say_transaction(bill, "transaction.billed", "billed", true);
     }
 
     /// The money of a transaction is there.
-    pub(super) fn complete(&mut self, subscription: usize, id: &str, origin: &'static str) {
-        let mut payment = self.new_payment(subscription);
-        id.clone_into(&mut payment.id);
-        let it = &self.person.subscriptions[subscription];
+    pub(super) fn complete(&mut self, bill: usize, names_subscription: bool) -> Timestamp {
+        let kind = "transaction.completed";
+        self.say_transaction(bill, kind, "completed", names_subscription)
+    }
+
+    pub(super) fn say_transaction(
+        &mut self,
+        bill: usize,
+        event_type: &'static str,
+        status: &'static str,
+        names_subscription: bool,
+    ) -> Timestamp {
+        let standing = paddle::Standing {
+            status,
+            names_customer: true,
+            names_subscription,
+            at: self.now,
+        };
+        self.say_standing(bill, event_type, standing)
+    }
+
+    fn say_standing(
+        &mut self,
+        bill: usize,
+        event_type: &'static str,
+        standing: paddle::Standing,
+    ) -> Timestamp {
+        let it = &self.person.bills[bill];
+        let subscription = it.subscription.map(|it| &self.person.subscriptions[it]);
         let account = &self.person.accounts[it.account];
-        let object = paddle::transaction(account, it, id, "completed", origin, self.now);
-        self.say(payment.account, Entry::new("transaction.completed", object));
-        self.remember(subscription, payment);
-    }
-
-    fn new_payment(&mut self, subscription: usize) -> Payment {
-        let open = self.subscription(subscription).open_bill.clone();
-        let it = self.subscription(subscription);
-        let amount = it
-            .items
-            .iter()
-            .map(|item| item.price.amount * item.quantity);
-        let (account, amount) = (it.account, amount.sum());
-        Payment {
-            account,
-            subscription,
-            id: self.draw.id("ch_3", 23),
-            intent: self.draw.id("pi_3", 23),
-            invoice: open.unwrap_or_else(|| self.draw.id("in_1", 23)),
-            amount,
-            refunded: 0,
-            paid_at: self.second(),
-        }
-    }
-
-    fn remember(&mut self, subscription: usize, payment: Payment) {
-        let it = &mut self.person.subscriptions[subscription];
-        it.has_begun = true;
-        it.open_bill = None;
-        it.latest_invoice = Some(payment.invoice.clone());
-        let index = self.person.payments.len();
-        self.person.payments.push(payment);
-        let at = self.second() + self.draw.between(HOUR, 40 * DAY);
-        match self.draw.index(40) {
-            0..3 => self.plan(at, Step::Refund(index)),
-            3..5 => self.plan(at, Step::OpenDispute(index)),
-            _ => {}
-        }
+        let object = paddle::transaction(account, subscription, it, standing);
+        let account = it.account;
+        self.say(account, Entry::new(event_type, object))
     }
 }

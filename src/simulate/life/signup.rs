@@ -2,13 +2,11 @@
 
 use super::{DAY, HOUR, Life, MONTH, Step};
 use crate::domain::time::Timestamp;
-use crate::simulate::person::{Account, AdminMade, Form, Item, Phase, Subscription};
+use crate::simulate::person::{Account, AdminMade, Document, Form, Item, Phase, Subscription};
 use crate::simulate::provider::Provider;
-use crate::simulate::shop;
+use crate::simulate::shop::{self, Price};
+use crate::simulate::wire::stripe_money::Standing;
 use crate::simulate::wire::{Entry, Turn, paddle, stripe};
-
-/// Index of the add-on's price.
-pub(super) const BESIDE: usize = 3;
 
 /// The first address of a person.
 fn address(index: usize) -> String {
@@ -60,6 +58,7 @@ impl Life {
             has_left_first_email: false,
             follows: None,
             is_removed: false,
+            credit: 0,
         });
         self.plan(at, Step::Open(account));
     }
@@ -126,6 +125,10 @@ impl Life {
             let at = now + self.draw.between(DAY, 5 * MONTH);
             self.plan(at, Step::SignUp(account));
         }
+        while self.draw.chance(0.2) {
+            let at = now + self.draw.between(HOUR, 8 * MONTH);
+            self.plan(at, Step::Purchase(account));
+        }
         if self.provider(account) == Provider::Stripe && self.draw.chance(0.06) {
             let at = now + self.draw.between(DAY, 8 * MONTH);
             self.plan(at, Step::Remove(account));
@@ -138,17 +141,15 @@ impl Life {
 
     /// Makes a new subscription without posting it.
     fn add_subscription(&mut self, account: usize, phase: Phase) -> usize {
-        let plan = self.draw.index(3);
-        let mut items = vec![self.item(account, plan)];
+        let provider = self.provider(account);
+        let plan = self.pick_plan(provider);
+        let mut items = vec![self.item(plan)];
         if self.draw.chance(0.2) {
-            items.push(self.item(account, BESIDE));
+            items.push(self.item(&shop::prices(provider)[shop::BESIDE]));
         }
-        let (id, bill) = match self.provider(account) {
-            Provider::Stripe => {
-                let bill = self.draw.id("in_1", 23);
-                (self.draw.id("sub_1", 23), Some(bill))
-            }
-            Provider::Paddle => (self.draw.id("sub_01", 24), None),
+        let id = match provider {
+            Provider::Stripe => self.draw.id("sub_1", 23),
+            Provider::Paddle => self.draw.id("sub_01", 24),
         };
         let now = self.second();
         self.person.subscriptions.push(Subscription {
@@ -166,23 +167,42 @@ impl Life {
             paused_at: None,
             ended_at: None,
             end_reason: None,
-            latest_invoice: bill.clone(),
-            open_bill: bill,
+            is_imported: false,
+            first_bill: None,
+            latest_bill: None,
+            open_bill: None,
+            latest_invoice: None,
+            pause_reason: None,
+            has_pending_update: false,
             failing_since: None,
             has_begun: phase != Phase::Incomplete,
+            told: phase,
+            told_at: None,
             has_circled: false,
             epoch: 0,
         });
         self.person.subscriptions.len() - 1
     }
 
-    pub(super) fn item(&mut self, account: usize, price: usize) -> Item {
-        let provider = self.provider(account);
+    pub(super) fn item(&mut self, price: &'static Price) -> Item {
         Item {
             id: self.draw.id("si_", 14),
-            price: &shop::prices(provider)[price],
+            price,
             quantity: self.draw.between(1, 6),
         }
+    }
+
+    /// Bills the beginning of a subscription.
+    fn first_bill(&mut self, subscription: usize, is_free: bool) -> usize {
+        let reason = match self.provider_of(subscription) {
+            Provider::Stripe => "subscription_create",
+            Provider::Paddle => "web",
+        };
+        let period = self.subscription(subscription).period;
+        let bill = self.bill_period(subscription, reason, period, is_free);
+        self.person.subscriptions[subscription].first_bill = Some(bill);
+        self.owe(subscription, bill);
+        bill
     }
 
     /// Somebody buys: through a checkout, into a trial, or with a payment that comes later.
@@ -192,6 +212,7 @@ impl Life {
         }
         match (self.provider(account), self.draw.index(10)) {
             (_, 0..3) => self.start_trial(account),
+            (_, 9) => self.purchase(account),
             (Provider::Stripe, 3..5) => self.start_unpaid(account),
             (Provider::Stripe, _) => self.check_out(account),
             (Provider::Paddle, _) => self.buy(account),
@@ -207,8 +228,9 @@ impl Life {
             Phase::Active
         };
         let subscription = self.add_subscription(account, phase);
+        let bill = self.first_bill(subscription, false);
         self.turn(subscription, Turn::Created, |_, _| {});
-        self.paid(subscription, "subscription_create");
+        self.pay(bill);
         if early {
             self.turn(subscription, Turn::Activated, begin);
         }
@@ -226,13 +248,14 @@ impl Life {
     /// Through the API, with the payment outstanding for up to 23 hours.
     fn start_unpaid(&mut self, account: usize) {
         let subscription = self.add_subscription(account, Phase::Incomplete);
+        let bill = self.first_bill(subscription, false);
         self.turn(subscription, Turn::Created, |_, _| {});
-        let kind = if self.draw.chance(0.5) {
-            "invoice.payment_action_required"
+        if self.draw.chance(0.5) {
+            let kind = "invoice.payment_action_required";
+            self.say_invoice(bill, kind, Standing::default());
         } else {
-            "invoice.payment_failed"
-        };
-        self.invoice_fails(subscription, kind, "subscription_create", 1, None);
+            self.fails(bill, 1, true);
+        }
         let now = self.second();
         if self.draw.chance(0.7) {
             let at = now + self.draw.between(60, 20 * HOUR);
@@ -243,7 +266,9 @@ impl Life {
     }
 
     pub(super) fn first_payment(&mut self, subscription: usize) {
-        self.paid(subscription, "subscription_create");
+        if let Some(bill) = self.subscription(subscription).open_bill {
+            self.pay(bill);
+        }
         self.turn(subscription, Turn::Activated, begin);
         self.go_on(subscription);
     }
@@ -256,13 +281,26 @@ impl Life {
         });
     }
 
-    /// Paddle's checkout.
+    /// Paddle's checkout; some carts have something else in them.
     fn buy(&mut self, account: usize) {
         let subscription = self.add_subscription(account, Phase::Active);
-        let transaction = self.first_transaction(subscription);
-        self.turn(subscription, Turn::Created, |_, _| {});
-        self.complete(subscription, &transaction, "web");
+        let bill = self.first_bill(subscription, false);
+        if self.draw.chance(0.15) {
+            let price = self.pick_once(Provider::Paddle);
+            let line = self.once(Document::Transaction, price);
+            let it = &mut self.person.bills[bill];
+            it.money += line.amount;
+            it.lines.push(line);
+        }
+        self.begin_at_paddle(subscription, bill);
         self.go_on(subscription);
+    }
+
+    fn begin_at_paddle(&mut self, subscription: usize, bill: usize) {
+        self.start_transaction(bill);
+        self.turn(subscription, Turn::Created, |_, _| {});
+        let names_subscription = self.draw.chance(0.7);
+        self.complete(bill, names_subscription);
     }
 
     fn start_trial(&mut self, account: usize) {
@@ -272,9 +310,14 @@ impl Life {
         let it = &mut self.person.subscriptions[subscription];
         it.period.1 = now + days * DAY;
         it.trial_end = Some(it.period.1);
-        self.turn(subscription, Turn::Created, |_, _| {});
-        if self.provider(account) == Provider::Stripe {
-            self.paid_nothing(subscription);
+        // A trial asks nothing, which is paid at once.
+        let bill = self.first_bill(subscription, true);
+        match self.provider(account) {
+            Provider::Stripe => {
+                self.turn(subscription, Turn::Created, |_, _| {});
+                self.pay(bill);
+            }
+            Provider::Paddle => self.begin_at_paddle(subscription, bill),
         }
         let end = self.subscription(subscription).period.1;
         self.plan_for(end, subscription, Step::TrialEnd);
@@ -284,6 +327,7 @@ impl Life {
     /// A subscription that ran elsewhere before.
     fn import(&mut self, account: usize) {
         let subscription = self.add_subscription(account, Phase::Active);
+        self.person.subscriptions[subscription].is_imported = true;
         self.turn(subscription, Turn::Imported, |_, _| {});
         self.go_on(subscription);
     }
@@ -303,17 +347,31 @@ impl Life {
         let now = self.second();
         match self.draw.index(10) {
             // Without a payment method, each provider has its way.
-            0 | 1 if self.provider_of(subscription) == Provider::Stripe => self.pause(subscription),
-            0..3 => self.cancel(subscription, None),
-            _ => {
-                self.turn(subscription, Turn::Activated, move |it, _| {
-                    it.phase = Phase::Active;
-                    it.period = (now, now + MONTH);
-                });
-                self.paid(subscription, "subscription_cycle");
-                self.go_on(subscription);
+            0 | 1 if self.provider_of(subscription) == Provider::Stripe => {
+                self.pause(subscription, Some("trial_end_without_payment_method"));
             }
+            0..3 => self.cancel(subscription, None),
+            _ => self.end_trial_well(subscription, (now, now + MONTH)),
         }
+    }
+
+    fn end_trial_well(&mut self, subscription: usize, period: (i64, i64)) {
+        let activate = move |it: &mut Subscription, _: Timestamp| {
+            it.phase = Phase::Active;
+            it.period = period;
+        };
+        self.plan_for(period.1, subscription, Step::PeriodEnd);
+        if self.provider_of(subscription) == Provider::Paddle {
+            self.turn(subscription, Turn::Activated, activate);
+            self.renew_at_paddle(subscription);
+            return;
+        }
+        let bill = self.bill_period(subscription, "subscription_cycle", period, false);
+        self.owe(subscription, bill);
+        self.turn(subscription, Turn::Activated, activate);
+        self.draft(bill);
+        let at = self.second() + HOUR;
+        self.plan_for(at, subscription, |due| Step::Charge(due, bill));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Spontaneous acts of people and sellers: changing plans, cancelling, pausing, moving, leaving.
 
 use super::{DAY, HOUR, Life, Step};
-use crate::simulate::life::signup::BESIDE;
 use crate::simulate::person::{Account, Form, Phase};
 use crate::simulate::provider::Provider;
 use crate::simulate::shop;
@@ -27,13 +26,16 @@ impl Life {
         }
         let is_plain = it.cancel_at.is_none() && it.pause_at.is_none();
         let is_active = it.phase == Phase::Active && is_plain;
-        match (self.draw.index(18), provider) {
-            (0..3, _) => self.change_plan(subscription),
+        match (self.draw.index(24), provider) {
+            (0, _) => self.change_plan(subscription),
+            (1 | 2 | 18 | 19, _) => self.move_plan(subscription),
+            (20 | 21, _) => self.bill_beside(subscription),
+            (22, _) => self.change_card(subscription),
             (3, _) => self.change_quantity(subscription),
             (4, _) => self.change_items(subscription),
             (5..8, _) if is_plain => self.cancel_at_period_end(subscription),
             (8, _) => self.cancel(subscription, None),
-            (9, Provider::Paddle) if is_active => self.pause(subscription),
+            (9, Provider::Paddle) if is_active => self.pause(subscription, None),
             (10, Provider::Paddle) if is_active => self.pause_at_period_end(subscription),
             (9 | 10, Provider::Stripe) if is_active => self.pause_collection(subscription),
             (11 | 12, Provider::Stripe) if is_plain => self.hesitate(subscription),
@@ -48,16 +50,10 @@ impl Life {
         self.maybe_whim(subscription, 0.2);
     }
 
-    fn change_plan(&mut self, subscription: usize) {
-        let index = self.draw.index(3);
-        let provider = self.provider_of(subscription);
-        self.turn(subscription, Turn::Asked, |it, _| {
-            it.items[0].price = &shop::prices(provider)[index];
-        });
-    }
-
     fn change_quantity(&mut self, subscription: usize) {
-        let quantity = self.draw.between(1, 20);
+        // Nobody can buy none of something at Paddle.
+        let none = self.provider_of(subscription) == Provider::Stripe && self.draw.chance(0.1);
+        let quantity = if none { 0 } else { self.draw.between(1, 20) };
         self.turn(subscription, Turn::Asked, |it, _| {
             it.items[0].quantity = quantity;
         });
@@ -65,8 +61,8 @@ impl Life {
 
     /// Adds or removes the add-on.
     fn change_items(&mut self, subscription: usize) {
-        let account = self.subscription(subscription).account;
-        let item = self.item(account, BESIDE);
+        let provider = self.provider_of(subscription);
+        let item = self.item(&shop::prices(provider)[shop::BESIDE]);
         self.turn(subscription, Turn::Asked, |it, _| {
             if it.items.len() > 1 {
                 it.items.truncate(1);

@@ -2,6 +2,7 @@
 
 pub(super) mod paddle;
 pub(super) mod stripe;
+pub(super) mod stripe_money;
 
 use serde_json::{Map, Value, json};
 

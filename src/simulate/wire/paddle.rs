@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::domain::time::Timestamp;
 use crate::simulate::life::seconds;
-use crate::simulate::person::{Account, Item, Payment, Phase, Subscription};
+use crate::simulate::person::{Account, Bill, Item, Line, Phase, Subscription};
 use crate::simulate::shop::Price;
 
 /// <https://developer.paddle.com/webhooks/customers/customer-updated>
@@ -83,33 +83,79 @@ fn price(price: &Price) -> Value {
     })
 }
 
+/// How a transaction stands, besides what it is for.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::simulate) struct Standing {
+    pub(in crate::simulate) status: &'static str,
+    pub(in crate::simulate) names_customer: bool,
+    pub(in crate::simulate) names_subscription: bool,
+    pub(in crate::simulate) at: Timestamp,
+}
+
 /// <https://developer.paddle.com/webhooks/transactions/transaction-completed>
 pub(in crate::simulate) fn transaction(
     account: &Account,
-    it: &Subscription,
-    id: &str,
-    status: &str,
-    origin: &str,
-    at: Timestamp,
+    subscription: Option<&Subscription>,
+    bill: &Bill,
+    standing: Standing,
 ) -> Value {
-    let items = it.items.iter().map(
-        |item| json!({ "price": price(item.price), "quantity": item.quantity, "proration": null }),
-    );
-    let total: i64 = it
-        .items
-        .iter()
-        .map(|item| item.price.amount * item.quantity)
-        .sum();
+    let items = bill.lines.iter().map(|line| {
+        json!({
+            "price": price_of(line), "quantity": line.quantity, "proration": proration(line),
+        })
+    });
+    let details = bill.lines.iter().map(|line| {
+        json!({
+            "id": line.id, "price_id": line.price.id, "quantity": line.quantity,
+            "proration": proration(line), "product": { "id": line.price.product },
+            "totals": totals(line.amount),
+            "unit_totals": totals(line.amount / line.quantity.max(1)),
+        })
+    });
+    // Until it is billed the period is not known.
+    let known = !matches!(standing.status, "draft" | "ready" | "paid");
+    let mut periods = bill.lines.iter().filter(|line| !line.is_proration);
+    let period = periods.find_map(|line| line.period).filter(|_| known);
+    let mut sum = totals(bill.cost());
+    sum["grand_total"] = json!(bill.money.to_string());
+    sum["credit"] = json!("0");
+    sum["currency_code"] = json!("EUR");
+    let subscription = subscription.filter(|_| standing.names_subscription);
+    let customer = standing.names_customer.then_some(&account.id);
     json!({
-        "id": id, "status": status, "origin": origin, "customer_id": account.id,
+        "id": bill.id, "status": standing.status, "origin": bill.reason, "customer_id": customer,
         "address_id": account.id.replacen("ctm", "add", 1), "business_id": null,
-        "subscription_id": it.id, "invoice_id": null, "invoice_number": null,
+        "subscription_id": subscription.map(|it| &it.id),
+        "invoice_id": null, "invoice_number": null, "billed_at": null,
+        "billing_period": period.map(period_of),
         "collection_mode": "automatic", "currency_code": "EUR",
         "items": items.collect::<Vec<_>>(),
-        "details": { "totals": { "total": total.to_string(), "currency_code": "EUR" } },
-        "payments": [], "custom_data": null, "created_at": at.to_string(),
-        "updated_at": at.to_string(),
+        "details": { "totals": sum, "line_items": details.collect::<Vec<_>>() },
+        "payments": [], "custom_data": null, "created_at": text(bill.made_at),
+        "updated_at": standing.at.to_string(),
     })
+}
+
+fn totals(amount: i64) -> Value {
+    let amount = amount.to_string();
+    json!({ "subtotal": amount, "discount": "0", "tax": "0", "total": amount })
+}
+
+fn period_of((start, end): (i64, i64)) -> Value {
+    json!({ "starts_at": text(start), "ends_at": text(end) })
+}
+
+fn proration(line: &Line) -> Option<Value> {
+    let period = line.period.filter(|_| line.is_proration)?;
+    Some(json!({ "rate": "0.5", "billing_period": period_of(period) }))
+}
+
+fn price_of(line: &Line) -> Value {
+    let mut price = price(line.price);
+    if line.period.is_none() {
+        price["billing_cycle"] = Value::Null;
+    }
+    price
 }
 
 /// The fields in which adjustments differ.
@@ -124,12 +170,12 @@ pub(in crate::simulate) struct Adjustment<'a> {
 /// <https://developer.paddle.com/webhooks/adjustments/adjustment-created>
 pub(in crate::simulate) fn adjustment(
     account: &Account,
-    it: &Subscription,
-    payment: &Payment,
+    subscription: Option<&Subscription>,
+    bill: &Bill,
     adjustment: &Adjustment<'_>,
     at: Timestamp,
 ) -> Value {
-    let kind = if adjustment.part == payment.amount {
+    let kind = if adjustment.part == bill.money {
         "full"
     } else {
         "partial"
@@ -137,11 +183,12 @@ pub(in crate::simulate) fn adjustment(
     let item = json!({
         "id": adjustment.id.replacen("adj", "adjitm", 1), "type": kind,
         "amount": adjustment.part.to_string(),
-        "item_id": payment.id.replacen("txn", "txnitm", 1), "proration": null,
+        "item_id": bill.id.replacen("txn", "txnitm", 1), "proration": null,
     });
     json!({
         "id": adjustment.id, "action": adjustment.action, "type": kind,
-        "status": adjustment.status, "transaction_id": payment.id, "subscription_id": it.id,
+        "status": adjustment.status, "transaction_id": bill.id,
+        "subscription_id": subscription.map(|it| &it.id),
         "customer_id": account.id, "reason": "asked for", "currency_code": "EUR",
         "items": [item], "totals": { "total": adjustment.part.to_string() },
         "credit_applied_to_balance": null, "created_at": at.to_string(),

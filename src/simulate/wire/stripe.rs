@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::domain::time::Timestamp;
-use crate::simulate::person::{Account, Dispute, Form, Item, Payment, Subscription};
+use crate::simulate::person::{Account, Bill, Document, Form, Item, Phase, Subscription};
+use crate::simulate::shop;
 
 /// <https://docs.stripe.com/api/customers/object>
 pub(in crate::simulate) fn customer(account: &Account) -> Value {
@@ -44,7 +45,8 @@ pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) ->
             "url": format!("/v1/subscription_items?subscription={}", it.id),
         },
         "latest_invoice": it.latest_invoice, "livemode": true, "metadata": {},
-        "pause_collection": pause, "start_date": it.started_at, "status": it.phase.word(),
+        "pause_collection": pause, "pending_update": pending(it), "start_date": it.started_at,
+        "status": it.phase.word(), "status_details": paused(it), "test_clock": null,
         "trial_end": it.trial_end, "trial_start": it.trial_end.map(|_| it.started_at),
     });
     match account.form {
@@ -65,6 +67,18 @@ pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) ->
         }
     }
     object
+}
+
+/// The upgrade that waits for its payment.
+fn pending(it: &Subscription) -> Option<Value> {
+    let expires_at = it.period.1;
+    it.has_pending_update
+        .then(|| json!({ "expires_at": expires_at, "subscription_items": [] }))
+}
+
+fn paused(it: &Subscription) -> Option<Value> {
+    let reason = it.pause_reason.filter(|_| it.phase == Phase::Paused)?;
+    Some(json!({ "paused": { "subscription": { "type": reason } } }))
 }
 
 fn item_of(account: &Account, it: &Subscription, item: &Item) -> Value {
@@ -98,150 +112,47 @@ fn plan(item: &Item) -> Value {
     })
 }
 
-/// The fields in which invoices differ.
-pub(in crate::simulate) struct Invoice<'a> {
-    pub(in crate::simulate) id: &'a str,
-    pub(in crate::simulate) reason: &'static str,
-    pub(in crate::simulate) attempt: u32,
-    pub(in crate::simulate) next_attempt: Option<i64>,
-    pub(in crate::simulate) paid_by: Option<&'a Payment>,
-    pub(in crate::simulate) at: i64,
-}
-
-/// <https://docs.stripe.com/api/invoices/object>
-pub(in crate::simulate) fn invoice(
-    account: &Account,
-    it: &Subscription,
-    invoice: &Invoice<'_>,
-) -> Value {
-    let amounts = it
-        .items
-        .iter()
-        .map(|item| item.price.amount * item.quantity);
-    let amount: i64 = amounts.sum();
-    let is_paid = invoice.paid_by.is_some();
-    let lines: Vec<Value> = it
-        .items
-        .iter()
-        .map(|item| line(account, it, item))
-        .collect();
-    let mut object = json!({
-        "id": invoice.id, "object": "invoice", "amount_due": amount,
-        "amount_paid": if is_paid { amount } else { 0 },
-        "amount_remaining": if is_paid { 0 } else { amount },
-        "attempt_count": invoice.attempt, "attempted": invoice.attempt > 0,
-        "billing_reason": invoice.reason, "collection_method": "charge_automatically",
-        "created": invoice.at, "currency": "eur", "customer": account.id,
-        "customer_address": null, "customer_email": account.email,
-        "customer_name": account.name, "customer_phone": null,
-        "lines": { "object": "list", "data": lines, "has_more": false, "total_count": lines.len() },
-        "livemode": true, "metadata": {}, "next_payment_attempt": invoice.next_attempt,
-        "number": null, "status": if is_paid { "paid" } else { "open" }, "total": amount,
-    });
-    match account.form {
-        Form::Acacia => {
-            object["subscription"] = json!(it.id);
-            object["charge"] = json!(invoice.paid_by.map(|payment| &payment.id));
-            object["payment_intent"] = json!(invoice.paid_by.map(|payment| &payment.intent));
-            object["paid"] = json!(is_paid);
-        }
-        Form::Clover => {
-            object["parent"] = json!({
-                "type": "subscription_details", "quote_details": null,
-                "subscription_details": { "metadata": {}, "subscription": it.id },
-            });
-        }
-    }
-    object
-}
-
-fn line(account: &Account, it: &Subscription, item: &Item) -> Value {
-    let mut object = json!({
-        "id": format!("il_{}", item.id), "object": "line_item",
-        "amount": item.price.amount * item.quantity, "currency": "eur", "quantity": item.quantity,
-    });
-    match account.form {
-        Form::Acacia => {
-            object["price"] = json!({ "id": item.price.id, "product": item.price.product });
-            object["subscription"] = json!(it.id);
-            object["type"] = json!("subscription");
-        }
-        Form::Clover => {
-            object["parent"] = json!({
-                "type": "subscription_item_details",
-                "subscription_item_details": {
-                    "proration": false, "subscription": it.id, "subscription_item": item.id,
-                },
-            });
-            object["pricing"] = json!({
-                "type": "price_details",
-                "price_details": { "price": item.price.id, "product": item.price.product },
-            });
-        }
-    }
-    object
-}
-
-/// <https://docs.stripe.com/api/payment_intents/object>
-pub(in crate::simulate) fn intent(account: &Account, payment: &Payment) -> Value {
-    let mut object = json!({
-        "id": payment.intent, "object": "payment_intent", "amount": payment.amount,
-        "amount_received": payment.amount, "created": payment.paid_at, "currency": "eur",
-        "customer": account.id, "latest_charge": payment.id, "livemode": true, "metadata": {},
-        "payment_method_types": ["card"], "status": "succeeded",
-    });
-    if account.form == Form::Acacia {
-        object["invoice"] = json!(payment.invoice);
-    }
-    object
-}
-
-/// <https://docs.stripe.com/api/charges/object>
-pub(in crate::simulate) fn charge(account: &Account, payment: &Payment) -> Value {
-    let mut object = json!({
-        "id": payment.id, "object": "charge", "amount": payment.amount,
-        "amount_captured": payment.amount, "amount_refunded": payment.refunded, "captured": true,
-        "created": payment.paid_at, "currency": "eur", "customer": account.id,
-        "description": null, "disputed": false, "livemode": true, "metadata": {}, "paid": true,
-        "payment_intent": payment.intent, "refunded": payment.refunded >= payment.amount,
-        "status": "succeeded",
-    });
-    if account.form == Form::Acacia {
-        object["invoice"] = json!(payment.invoice);
-    }
-    object
-}
-
-/// <https://docs.stripe.com/api/refunds/object>
-pub(in crate::simulate) fn refund(payment: &Payment, id: &str, part: i64) -> Value {
-    json!({
-        "id": id, "object": "refund", "amount": part, "charge": payment.id, "currency": "eur",
-        "metadata": {}, "payment_intent": payment.intent, "reason": null, "status": "succeeded",
-    })
-}
-
-/// <https://docs.stripe.com/api/disputes/object>
-pub(in crate::simulate) fn dispute(it: &Dispute, payment: &Payment, status: &str) -> Value {
-    json!({
-        "id": it.id, "object": "dispute", "amount": payment.amount, "balance_transactions": [],
-        "charge": payment.id, "created": it.opened_at, "currency": "eur",
-        "evidence_details": { "has_evidence": false, "past_due": false, "submission_count": 0 },
-        "livemode": true, "metadata": {}, "payment_intent": payment.intent,
-        "reason": "fraudulent", "status": status,
-    })
-}
-
+/// A session that began a subscription.
 /// <https://docs.stripe.com/api/checkout/sessions/object>
 pub(in crate::simulate) fn session(account: &Account, it: &Subscription, id: &str) -> Value {
+    let mut session = bare_session(account, id);
+    session["mode"] = json!("subscription");
+    session["subscription"] = json!(it.id);
+    session["invoice"] = json!(it.latest_invoice);
+    session
+}
+
+/// A session in which something was bought once.
+pub(in crate::simulate) fn purchase(account: &Account, bill: &Bill, payment_status: &str) -> Value {
+    let mut session = bare_session(account, &bill.session);
+    let link = shop::link().id;
+    let by_link = bill.lines.iter().any(|line| line.price.id == link);
+    session["mode"] = json!("payment");
+    session["payment_status"] = json!(payment_status);
+    session["amount_subtotal"] = json!(bill.cost());
+    session["amount_total"] = json!(bill.cost());
+    session["payment_link"] = json!(by_link.then_some(link));
+    match bill.form {
+        Document::Invoice => {
+            session["invoice"] = json!(bill.id);
+            session["payment_intent"] = json!(bill.intent);
+        }
+        Document::Intent => session["payment_intent"] = json!(bill.intent),
+        Document::Session | Document::Transaction => {}
+    }
+    session
+}
+
+fn bare_session(account: &Account, id: &str) -> Value {
     json!({
         "id": id, "object": "checkout.session", "currency": "eur", "customer": account.id,
         "customer_details": {
             "address": null, "email": account.email, "name": account.name, "phone": null,
             "tax_exempt": "none", "tax_ids": [],
         },
-        "customer_email": null, "livemode": true, "metadata": {}, "mode": "subscription",
-        "payment_intent": null, "payment_status": "paid", "status": "complete",
-        "subscription": it.id,
+        "customer_email": null, "invoice": null, "livemode": true, "metadata": {},
+        "payment_intent": null, "payment_link": null, "payment_status": "paid",
+        "status": "complete", "subscription": null,
     })
 }
 

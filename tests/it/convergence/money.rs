@@ -239,6 +239,22 @@ fn debit_returned() {
     assert_eq!(end.of("cus_1").failing_since, Some(at(20)));
 }
 
+#[test]
+fn an_older_invoice_that_is_paid_while_unpaid_counts() {
+    let end = end_at(
+        LATE,
+        &[
+            sub("active").created().latest("in_1").at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(day(9)),
+            sub("past_due").latest("in_1").at(day(1)),
+            sub("unpaid").latest("in_1").at(day(5)),
+            sub("unpaid").latest("in_2").at(day(8)),
+            sub("canceled").latest("in_2").at(day(10)),
+        ],
+    );
+    assert_frozen(&end, &[("A", day(10))]);
+}
+
 fn of_paddle(status: &str) -> crate::convergence::rig::Sub {
     sub_of(&paddle("sub_1"), &paddle("ctm_1"), status)
 }
@@ -896,6 +912,23 @@ fn refund_note_late() {
             refund(&stripe("re_1"), RefundStage::Failed, 100, &tied, 30),
         ],
     );
+    assert_eq!(kinds(&end, "cus_1"), [FlagKind::FullRefund]);
+}
+
+#[test]
+fn a_refund_reaches_its_invoice_by_whatever_ties_them_last() {
+    let tied = [stripe("ch_1"), stripe("pi_1")];
+    let end = end_at(
+        day(3),
+        &[
+            sub("active").at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            pair("ch_1", "cus_1", 0),
+            pair("pi_1", "in_1", 0),
+            refund(&stripe("re_1"), RefundStage::Succeeded, 100, &tied, 10),
+        ],
+    );
+    assert_active(&end, &["A"]);
     assert_eq!(kinds(&end, "cus_1"), [FlagKind::FullRefund]);
 }
 

@@ -155,19 +155,9 @@ impl Sub {
         self
     }
 
-    pub(crate) fn items(mut self, prices: &[&str]) -> Self {
-        self.0.state.items = prices.iter().map(|price| item(price)).collect();
-        self
-    }
-
     /// Shows the invoice that it owes or paid last.
     pub(crate) fn latest(mut self, invoice: &str) -> Self {
         self.0.state.latest_invoice = Some(invoice.to_owned());
-        self
-    }
-
-    pub(crate) fn ends(mut self, second: i64) -> Self {
-        self.0.ended_at = Some(at(second));
         self
     }
 

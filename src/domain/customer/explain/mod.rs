@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use crate::domain::apply::working_set::{Subscription, WorkingSet};
 use crate::domain::billing::assessment::{Assessment, Verdict};
 use crate::domain::billing::fact::SubscriptionStatus;
-use crate::domain::customer::dossier::{Dossier, Held, deciding};
+use crate::domain::customer::dossier::Dossier;
+use crate::domain::customer::dossier_holds::Held;
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::Hold;
 use crate::domain::customer::source::{Source, SourceKind};
@@ -73,8 +74,8 @@ pub fn explain(working_set: &WorkingSet, group: &Group, now: Timestamp) -> Expla
 }
 
 fn holds(dossier: &Dossier<'_>, held: &[Held]) -> Vec<HoldCause> {
-    let decides = deciding(held);
-    let hold = |it: &Held| {
+    let decides = Dossier::deciding(held);
+    let cause = |it: &Held| {
         let (verdict, sources) = behind(dossier, it);
         let subscriptions = sources
             .iter()
@@ -95,7 +96,7 @@ fn holds(dossier: &Dossier<'_>, held: &[Held]) -> Vec<HoldCause> {
             verdict,
         }
     };
-    held.iter().map(hold).collect()
+    held.iter().map(cause).collect()
 }
 
 /// Returns the sources that a hold rests on or acts on; of billing also the verdict that they share.

@@ -279,10 +279,9 @@ pub(super) fn besides(source: &Source, acting: &[&Acting], uncounted: Option<Unc
             told += " It does not count: nothing here is bought by its prices.";
         }
         Some(Uncounted::UnmappedPrice) => {
-            told += &format!(
-                " It does not count until there is a plan for {}.",
-                unmapped()
-            );
+            told += " It does not count until there is a plan for ";
+            told += &unmapped();
+            told += ".";
         }
         Some(Uncounted::NeverPaid) => {
             told += " It does not count: nobody ever paid for it, and the customer has packages \

@@ -78,6 +78,10 @@ pub(super) struct ExplanationView {
 /// A hold and its cause.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HoldCause)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to different questions; no two of them make one state"
+)]
 struct HoldView {
     #[schema(schema_with = words::hold)]
     hold: &'static str,

@@ -1,0 +1,127 @@
+//! What a subscription leaves when it ends: what was paid for, price by price, until the date that it
+//! was paid to. What nobody ever paid for leaves nothing.
+
+use super::assessment::{Assessor, Gift, items};
+use super::standing::decided;
+use crate::domain::billing::fact::{SubscriptionState, SubscriptionStatus};
+use crate::domain::billing::payment::Payment;
+use crate::domain::policy::{OnEnd, OnEndUnpaid};
+use crate::domain::time::Timestamp;
+
+/// What an ended subscription leaves.
+pub(super) struct Left {
+    pub(super) gives: Vec<Gift>,
+    /// True if nobody ever paid for it.
+    pub(super) never_paid: bool,
+}
+
+impl Assessor<'_> {
+    /// Reports whether the subscription was ended in the middle of a paid period, without failing
+    /// and without any of that period's money having been given back.
+    pub(super) fn is_early(&self, at: Timestamp) -> bool {
+        let reaches_past = |payment: &&&Payment<'_>| {
+            let ends = payment.lines.iter().filter(|line| !line.once);
+            ends.filter_map(|line| line.end).any(|end| end > at)
+        };
+        let given_back = self.payments.iter().filter(reaches_past);
+        let given_back = given_back.map(|payment| payment.given_back());
+        self.debts.failing.is_none()
+            && self.coverage.paid_until().any(|(_, until)| until > at)
+            && given_back.max().is_none_or(|amount| amount <= 0)
+    }
+
+    /// Returns what the subscription leaves if it ends at `at`.
+    pub(super) fn left(&self, at: Timestamp, failing_since: Option<Timestamp>) -> Left {
+        let policy = self.terms.policy;
+        let counting = |it: &&&Payment<'_>| it.counts(self.though_lost) && !self.debts.owe(it);
+        let is_paid = self.payments.iter().any(|it| counting(&it));
+        let never_paid = !is_paid && self.never_paid();
+        let state = decided(self.history).map(|decided| decided.state);
+        let bound = failing_since.map_or(at, |since| since.min(at));
+        let as_if_paid = !is_paid || !self.coverage.is_known;
+        let gives = if policy.on_end == OnEnd::Expire {
+            Vec::new()
+        } else if never_paid {
+            let lost = |it: &&&Payment<'_>| {
+                let had_money = it.paid().is_some_and(|paid| paid.money > 0);
+                had_money && !it.stands(self.though_lost)
+            };
+            let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze
+                && !self.payments.iter().any(|it| lost(&it));
+            state
+                .filter(|_| kept)
+                .map(|state| items(&state, Some(at)))
+                .unwrap_or_default()
+        } else if as_if_paid {
+            let bound = if failing_since.is_some() {
+                bound
+            } else {
+                self.first_failure(at)
+            };
+            let began = self.history.began.unwrap_or(bound);
+            let ran = policy.freeze_after.after(began) <= bound || policy.freeze_after.is_zero();
+            state
+                .filter(|_| ran)
+                .map(|state| items(&state, Some(bound)))
+                .unwrap_or_default()
+        } else {
+            let began = self
+                .history
+                .began
+                .unwrap_or(Timestamp::from_nanos(i64::MIN));
+            let paid_time = self.coverage.paid_time(began, at);
+            let ran = paid_time >= policy.freeze_after.duration();
+            let paid = self.coverage.paid_until().filter(|_| ran);
+            paid.map(|(price, until)| Gift {
+                price: price.clone(),
+                until: Some(until.min(at)),
+            })
+            .collect()
+        };
+        Left { gives, never_paid }
+    }
+
+    /// Returns the end of what is taken as paid: a renewal that failed and was never paid ends it.
+    fn first_failure(&self, at: Timestamp) -> Timestamp {
+        let unpaid = self.payments.iter();
+        let unpaid = unpaid.filter(|it| it.paid().is_none() && it.is_renewal());
+        let failed = unpaid.filter_map(|it| Some(it.history.failed?.first));
+        failed.min().map_or(at, |failed| failed.min(at))
+    }
+
+    /// Reports whether nobody ever paid, given that no payment counts: one was paid and given back,
+    /// lost or free; or one is known of a subscription that began here; or it never left its trial.
+    fn never_paid(&self) -> bool {
+        let seen = &self.history.seen;
+        let was_paid = self.payments.iter().any(|payment| payment.paid().is_some());
+        let began_here = self.history.seen_created && !self.payments.is_empty();
+        let only_tried = [SubscriptionStatus::Trialing, SubscriptionStatus::Incomplete]
+            .iter()
+            .any(|status| seen.contains(status))
+            && [
+                SubscriptionStatus::Active,
+                SubscriptionStatus::PastDue,
+                SubscriptionStatus::Unpaid,
+            ]
+            .iter()
+            .all(|status| !seen.contains(status));
+        was_paid || began_here || only_tried
+    }
+
+    /// Reports whether anybody ever owed or paid money for it.
+    pub(super) fn had_to_pay(&self) -> bool {
+        let seen = &self.history.seen;
+        let owed = [SubscriptionStatus::PastDue, SubscriptionStatus::Unpaid];
+        let paid = |payment: &&Payment<'_>| payment.paid().is_some_and(|paid| paid.money > 0);
+        owed.iter().any(|status| seen.contains(status)) || self.payments.iter().any(paid)
+    }
+
+    /// Reports whether the subscription ever began. One whose first payment never came takes
+    /// nothing away by ending; a cancellation without any other known fact does.
+    pub(super) fn ever_began(&self, state: &SubscriptionState) -> bool {
+        let is_paid = self.payments.iter().any(|it| it.counts(self.though_lost));
+        let expired = state.status == SubscriptionStatus::IncompleteExpired;
+        let pending = self.history.seen.contains(&SubscriptionStatus::Incomplete);
+        !expired && (is_paid || self.history.has_begun() || !pending)
+    }
+}
