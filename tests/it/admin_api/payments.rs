@@ -239,7 +239,7 @@ async fn a_timeline_puts_everything_into_one_list(engine: Engine) {
     );
     let webhook = of("webhook", "customer.subscription.created");
     assert_eq!(webhook["subject"], "evt_1");
-    assert_eq!(webhook["details"]["outcome"], "processed");
+    assert_eq!(webhook["details"]["outcome"], "applied");
     let act = of("act", "suspend");
     assert_eq!(
         (&act["at"], &act["actor"]),
