@@ -216,7 +216,7 @@ async fn a_plan_says_whether_it_counts_and_how_long_updates_are_included(engine:
 }
 
 /// An invoice with one line.
-fn paid(id: &str, at: i64, line: Value) -> Value {
+fn paid(id: &str, at: i64, line: &Value) -> Value {
     let subscription = line["parent"]["type"] == "subscription_item_details";
     let invoice = json!({
         "id": id, "object": "invoice", "customer": "cus_1", "amount_paid": 900, "total": 900,
@@ -243,14 +243,14 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
     let once = json!({"packages": [{"package": "a/once"}], "updates": "365d"});
     rig.put("/plans/stripe/price_once", once).await.expect(201);
     let once = line("price_once", "invoice_item_details", NOW, NOW);
-    rig.happens(&paid("in_once", NOW - 366 * DAY, once)).await;
+    rig.happens(&paid("in_once", NOW - 366 * DAY, &once)).await;
     let stands = |id: &str, status: &str| stripe_subscription(id, "cus_1", status);
     let (start, end) = (NOW - 40 * DAY, NOW - 10 * DAY);
     let month = line("price_basic", "subscription_item_details", start, end);
     let began = stands("sub_1", "active");
     for event in [
         stripe_event("evt_1", "customer.subscription.created", start, began),
-        paid("in_month", start, month),
+        paid("in_month", start, &month),
         stripe_event(
             "evt_2",
             "customer.subscription.deleted",
@@ -289,6 +289,25 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
         ["a/once", "in_once", "2026-01-04T12:00:00Z"],
     ]);
     assert_eq!(packages(&rig, &path).await, wanted);
+    for (version, at) in [
+        ("1.0", "2026-01-04T12:00:00Z"),
+        ("2.0", "2026-01-04T12:00:01Z"),
+    ] {
+        let release = json!({"version": version, "released_at": at});
+        for package in ["a/once", "a/basic"] {
+            rig.post(&format!("/packages/{package}/releases"), release.clone())
+                .await
+                .expect(201);
+        }
+    }
+    for (question, code) in [
+        ("a/once&version=1.0", "ok"),
+        ("a/once&version=2.0", "version_not_frozen"),
+        ("a/basic&version=2.0", "ok"),
+        ("a/hand&version=2.0", "ok"),
+    ] {
+        assert_eq!(access(&rig, &path, question).await, code, "{question}");
+    }
 }
 
 on_both_stores! {

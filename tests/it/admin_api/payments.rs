@@ -237,9 +237,9 @@ async fn a_timeline_puts_everything_into_one_list(engine: Engine) {
         refund["details"],
         json!({"amount_refunded": 400, "refunds": ["ch_1"]})
     );
-    let webhook = of("webhook", "invoice.paid");
-    assert_eq!(webhook["subject"], "evt_2");
-    assert_eq!(webhook["details"]["outcome"], "processed");
+    let webhook = of("webhook", "customer.subscription.created");
+    assert_eq!(webhook["subject"], "evt_1");
+    assert_eq!(webhook["details"]["outcome"], "applied");
     let act = of("act", "suspend");
     assert_eq!(
         (&act["at"], &act["actor"]),
