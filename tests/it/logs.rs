@@ -177,7 +177,9 @@ async fn figures_of_a_healthy_queue_leave_nothing_in_the_log() {
         assert_eq!(status, 200, "{figures}");
         assert_eq!(figures["queue"]["work"], 0, "{figures}");
     }
-    let lines = server.lines().split_off(before);
+    let mut lines = server.lines().split_off(before);
+    // After its start a worker looks for the queues of an older version, which are not there.
+    lines.retain(|line| !line.to_string().contains("NOT_FOUND - no queue"));
     assert!(lines.is_empty(), "{lines:#?}");
     server.stop();
 }

@@ -11,8 +11,9 @@ use tollgate::domain::policy::{Policy, Span};
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
+use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
-use tollgate::store::{CustomerFilter, Store, Window};
+use tollgate::store::{CustomerFilter, PlanSource, Store, StoredPlan, Window};
 
 use crate::process::message;
 use crate::support::stores::{Engine, Place, TestStore, on_both_stores};
@@ -27,16 +28,28 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(NOW + second).unwrap()
 }
 
-/// A store whose policy has three days of grace.
+/// A store whose policy has three days of grace, and two weeks until a failure ends.
 async fn with_grace(engine: Engine) -> TestStore {
     let test = TestStore::new(engine, at(0)).await;
     let app = AppSlug::default_app();
     let policy = Policy {
         suspend_after: Span::days(3),
+        end_after: Span::days(14),
         ..Policy::default()
+    };
+    // What buys nothing counts nowhere.
+    let plan = StoredPlan {
+        provider: STRIPE.name,
+        price_id: "price_basic".to_owned(),
+        packages: Vec::new(),
+        counts: true,
+        updates: None,
+        source: PlanSource::Api,
+        updated_at: at(0),
     };
     let mut tx = test.store.begin_in(&app).await.unwrap();
     tx.app_policy_put(&app, &policy).await.unwrap();
+    tx.plan_put(&app, &[plan]).await.unwrap();
     tx.commit().await.unwrap();
     test
 }
@@ -99,7 +112,8 @@ async fn each_kind_of_due_time_is_acted_on_after_a_restart(engine: Engine) {
         (3 * DAY - 10, 1, 1, 2),
         (14 * DAY - 11, 0, 1, 2),
         (14 * DAY - 10, 1, 0, 3),
-        (100 * DAY, 0, 0, 3),
+        // The period of the third ended without any news, which raises a flag.
+        (100 * DAY, 1, 0, 3),
     ];
     for (second, acted, suspended, frozen) in steps {
         // Another process each time, which knows nothing but what is stored.

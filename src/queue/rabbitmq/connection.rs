@@ -169,10 +169,12 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let work = self.names.work();
         let _declaring = self.declaring.lock().await;
-        let had_gone =
-            self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none();
+        if self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none() {
+            self.watch.miss_work();
+        }
         let sight = topology::declare(channel, &self.names).await?;
-        if had_gone {
+        // The try that found it gone may have failed to declare all of it.
+        if self.watch.has_missed_work() {
             self.watch.report_loss(&work);
         }
         self.watch.see_work(sight.ready);

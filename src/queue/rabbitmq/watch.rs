@@ -1,6 +1,6 @@
 //! What a process has seen of the work queue: how much lay in it, and when it stood still.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,6 +15,8 @@ pub struct QueueWatch {
     standstills: AtomicU64,
     losses: AtomicU64,
     work: Mutex<Option<Seen>>,
+    /// True from when the work queue was found gone until that was reported.
+    missed: AtomicBool,
     /// Messages that this process published to the work queue since it was last seen.
     published: AtomicU64,
 }
@@ -45,6 +47,16 @@ impl QueueWatch {
             messages,
             "messages wait in the queue and none comes to this worker; connecting anew"
         );
+    }
+
+    /// Notes that the work queue is gone.
+    pub(super) fn miss_work(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
+    /// True once after the work queue was found gone.
+    pub(super) fn has_missed_work(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn has_seen_work(&self) -> bool {

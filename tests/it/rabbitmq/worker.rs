@@ -26,6 +26,9 @@ use crate::support::{
 async fn server(prefix: &str) -> TestServer {
     TestServer::start_with(Engine::Postgres, |environment| {
         environment.insert("AMQP_URL".into(), shared().url().into());
+        // What buys nothing counts nowhere.
+        let plans = r#"{"price_basic": ["acme/tool"]}"#;
+        environment.insert("STRIPE_PRICE_MAPPING".into(), plans.into());
         environment.insert("TOLLGATE_AMQP_PREFIX".into(), prefix.into());
     })
     .await
@@ -41,7 +44,7 @@ async fn a_webhook_is_processed_end_to_end_over_rabbitmq() {
     let server = server(&prefix()).await;
     let event = server.deliver(STRIPE.name, &sign_up("evt_1")).await;
     assert_eq!(event["outcome"], "applied", "{event}");
-    for (id, status, seconds) in [("evt_2", "active", -90), ("evt_3", "past_due", -80)] {
+    for (id, status, seconds) in [("evt_2", "active", -90), ("evt_3", "unpaid", -80)] {
         let object = stripe_subscription("sub_1", "cus_1", status);
         let updated = "customer.subscription.updated";
         let event = stripe_event(id, updated, seconds_from_now(seconds), object);
