@@ -158,7 +158,7 @@ async fn fill(side: Side) {
 /// Empties a side's queue: what no worker takes would slow the next window down.
 async fn purge(side: Side) {
     let (_connection, channel) = bare::channel(&rabbitmq::shared().url()).await;
-    let queue = format!("{}.work", side.prefix());
+    let queue = format!("{}.work.2", side.prefix());
     channel
         .queue_purge(queue.into(), QueuePurgeOptions::default())
         .await

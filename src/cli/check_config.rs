@@ -5,15 +5,19 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CliError;
+use crate::clock::{Clock, SystemClock};
 use crate::config::report::report;
 use crate::config::{Config, Source};
 use crate::output;
+use crate::pipeline::secrets;
 use crate::queue::rabbitmq::RabbitQueue;
-use crate::server::{StartError, open_store, rabbit_settings};
+use crate::server::{StartError, open_store, open_vault, rabbit_settings};
+use crate::store::Trial;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also connects to the store and the broker, and creates whatever the server needs there.
+    /// Also connects to the store and the broker, creates whatever the server needs there, tries a
+    /// write, and opens the webhook secrets with the key of the settings.
     #[arg(long)]
     connect: bool,
 }
@@ -24,11 +28,26 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
     let Ok(loaded) = outcome else {
         return Ok(ExitCode::FAILURE);
     };
+    let mut sound = true;
     if args.connect {
         let store = open_store(&loaded.config).await?;
         store.read().await?;
-        store.close().await;
         output::line("the store answers");
+        let now = SystemClock.now();
+        store.try_write(Trial::Small, now).await?;
+        output::line("the store takes writes");
+        let vault = open_vault(&loaded.config).map_err(StartError::from)?;
+        for (secret, opened) in secrets::open_current(&store, &vault, now).await? {
+            if opened.is_err() {
+                sound = false;
+                output::line(&format!(
+                    "problem: the webhook secret {} of /webhooks/{}/{} does not open with \
+                     TOLLGATE_SECRET_KEY: set the key that it was added with, or delete it",
+                    secret.id, secret.app, secret.provider
+                ));
+            }
+        }
+        store.close().await;
         if let Some(settings) = rabbit_settings(&loaded.config) {
             RabbitQueue::check(&settings)
                 .await
@@ -36,5 +55,9 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
             output::line("the broker answers, and has what is needed");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

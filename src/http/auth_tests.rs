@@ -23,6 +23,7 @@ use crate::domain::access::token::{AdminToken, TokenHash};
 use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
+use crate::pipeline::health::Health;
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -79,6 +80,7 @@ impl Rig {
         let vault = Vault::new(&[7; 32]);
         let clock: Arc<dyn Clock> = Arc::new(Stopped);
         let state = AppState::new(Parts {
+            health: Health::new(store.clone(), Arc::clone(&clock)),
             endpoints: Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), Vec::new()),
             store: store.clone(),
             publisher: Arc::new(Nowhere),

@@ -4,7 +4,9 @@
 //! needs them while the store is away: the queue may still work then, and nothing has to be
 //! refused. So all secrets of all endpoints are kept in memory and read again every five seconds.
 //! An unknown endpoint is a 404 only if the store was read successfully just before; otherwise it
-//! may be new, and the answer is 503, which makes the provider retry.
+//! may be new, and the answer is 503, which makes the provider retry. So is the answer of an endpoint
+//! whose secrets do not open with the key of the settings: it exists, and a provider that is told
+//! otherwise gives up and disables it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +17,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::chain;
 use crate::clock::Clock;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
+use crate::pipeline::health::Fault;
 use crate::pipeline::secrets;
 use crate::provider::Secret;
-use crate::store::secret::SealedSecret;
 use crate::store::{Store, StoreError};
-use crate::vault::{SealedFor, Vault};
+use crate::vault::Vault;
 
 /// The time between two reads of the store. A new secret works everywhere after this time at the
 /// latest, before anybody can have pasted it into a dashboard.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// The code of an endpoint whose secrets cannot be decrypted.
+pub(super) const UNREADABLE: &str = "endpoint_unreadable";
 
 /// The secrets of an endpoint are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +41,9 @@ pub enum EndpointError {
     /// The endpoint is not known here, but the store could not be read recently.
     #[error("the endpoint is not known, and the store could not be asked lately")]
     Undetermined,
+    /// The endpoint has secrets, but none of them can be decrypted.
+    #[error("the secrets of the endpoint do not open with the present TOLLGATE_SECRET_KEY")]
+    Unreadable,
 }
 
 /// The endpoints of all apps. Cheap to clone; all clones share their state.
@@ -59,11 +67,28 @@ struct Inner {
 #[derive(Default)]
 struct Table {
     endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    /// Secrets that cannot be decrypted.
+    unreadable: Vec<Unreadable>,
     /// True if the last attempt to read the store succeeded.
     fresh: bool,
     /// True if any attempt has succeeded.
     loaded: bool,
 }
+
+/// A secret in the store that cannot be decrypted.
+#[derive(Clone)]
+struct Unreadable {
+    id: SecretId,
+    app: AppSlug,
+    provider: Provider,
+    expires_at: Option<Timestamp>,
+}
+
+/// What was read from the store.
+type Read = (
+    BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    Vec<Unreadable>,
+);
 
 #[derive(Clone)]
 struct KnownSecret {
@@ -117,6 +142,8 @@ impl Endpoints {
             .collect();
         if !current.is_empty() {
             Ok(current)
+        } else if table.has_unreadable(app, provider, now) {
+            Err(EndpointError::Unreadable)
         } else if table.fresh {
             Err(EndpointError::Unknown)
         } else {
@@ -124,9 +151,36 @@ impl Endpoints {
         }
     }
 
-    /// Reports whether the store has been read at least once.
-    pub fn is_loaded(&self) -> bool {
-        self.inner.table.borrow().loaded
+    /// Returns true if the endpoint has a secret that cannot be decrypted, so that a signature that
+    /// no known secret has made may be honest all the same.
+    pub fn has_unreadable(&self, app: &AppSlug, provider: Provider, now: Timestamp) -> bool {
+        let table = self.inner.table.borrow();
+        table.has_unreadable(app, provider, now)
+    }
+
+    /// Checks that webhooks of all endpoints can be told from forged ones.
+    ///
+    /// # Errors
+    /// Before the store was read for the first time, and while secrets cannot be decrypted.
+    pub fn check(&self) -> Result<(), Fault> {
+        let table = self.inner.table.borrow();
+        if !table.loaded {
+            let reason = "the webhook endpoints could not be read from the store yet";
+            return Err(Fault::new("endpoints_unknown", reason));
+        }
+        let now = self.inner.clock.now();
+        let current = table.unreadable.iter().filter(|it| it.is_current(now));
+        match current.count() {
+            0 => Ok(()),
+            // Which ones is for the log: this is shown to everybody.
+            count => Err(Fault::new(
+                UNREADABLE,
+                format!(
+                    "{count} webhook secret(s) do not open with TOLLGATE_SECRET_KEY; the log and \
+                     `tollgate check-config --connect` name them"
+                ),
+            )),
+        }
     }
 
     /// Reads the store now: at the start, and after a secret was added or removed. If it is away,
@@ -139,12 +193,23 @@ impl Endpoints {
         let _alone = self.inner.refreshing.lock().await;
         let before = Arc::clone(&self.inner.table.borrow());
         let (table, result) = match self.read().await {
-            Ok(endpoints) => {
+            Ok((endpoints, unreadable)) => {
+                let is_new = |it: &&Unreadable| !before.unreadable.iter().any(|of| of.id == it.id);
+                for secret in unreadable.iter().filter(is_new) {
+                    tracing::error!(
+                        app = %secret.app,
+                        provider = %secret.provider,
+                        secret.id = %secret.id,
+                        "a webhook secret does not open with the present TOLLGATE_SECRET_KEY: \
+                         webhooks to its endpoint are refused until it does, or until it is deleted"
+                    );
+                }
                 if before.loaded && !before.fresh {
                     tracing::info!("webhook endpoints can be read from the store again");
                 }
                 let table = Table {
                     endpoints,
+                    unreadable,
                     fresh: true,
                     loaded: true,
                 };
@@ -159,6 +224,7 @@ impl Endpoints {
                 }
                 let table = Table {
                     endpoints: before.endpoints.clone(),
+                    unreadable: before.unreadable.clone(),
                     fresh: false,
                     loaded: before.loaded,
                 };
@@ -181,48 +247,47 @@ impl Endpoints {
         }
     }
 
-    async fn read(&self) -> Result<BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>, StoreError> {
+    async fn read(&self) -> Result<Read, StoreError> {
         let inner = &*self.inner;
-        let sealed = secrets::list_current(&inner.store, inner.clock.now()).await?;
+        let current = secrets::open_current(&inner.store, &inner.vault, inner.clock.now()).await?;
         let mut endpoints = by_endpoint(&inner.fixed);
-        for sealed in sealed {
-            let key = (sealed.secret.app.clone(), sealed.secret.provider);
-            endpoints.entry(key).or_default().extend(inner.open(sealed));
-        }
-        Ok(endpoints)
-    }
-}
-
-impl Inner {
-    /// Decrypts a secret. One that cannot be decrypted is left out: one damaged row, or one left
-    /// from an older key, must not disable all other endpoints.
-    fn open(&self, sealed: SealedSecret) -> Option<KnownSecret> {
-        let SealedSecret { secret, sealed } = sealed;
-        let what = SealedFor::Secret {
-            app: &secret.app,
-            provider: secret.provider,
-            id: &secret.id,
-        };
-        match self.vault.open(what, &sealed) {
-            Ok(key) => Some(KnownSecret {
+        let mut unreadable = Vec::new();
+        for (secret, opened) in current {
+            // One that cannot be decrypted must not disable the other endpoints.
+            let Ok(key) = opened else {
+                unreadable.push(Unreadable {
+                    id: secret.id,
+                    app: secret.app,
+                    provider: secret.provider,
+                    expires_at: secret.expires_at,
+                });
+                continue;
+            };
+            let known = KnownSecret {
+                expires_at: secret.expires_at,
                 secret: Secret {
                     id: Some(secret.id),
                     mode: secret.mode,
                     key,
                 },
-                expires_at: secret.expires_at,
-            }),
-            Err(error) => {
-                tracing::error!(
-                    app = %secret.app,
-                    provider = %secret.provider,
-                    secret.id = %secret.id,
-                    error = chain(&error),
-                    "a webhook secret cannot be used"
-                );
-                None
-            }
+            };
+            let endpoint = (secret.app, secret.provider);
+            endpoints.entry(endpoint).or_default().push(known);
         }
+        Ok((endpoints, unreadable))
+    }
+}
+
+impl Table {
+    fn has_unreadable(&self, app: &AppSlug, provider: Provider, now: Timestamp) -> bool {
+        let mut unreadable = self.unreadable.iter();
+        unreadable.any(|it| it.app == *app && it.provider == provider && it.is_current(now))
+    }
+}
+
+impl Unreadable {
+    fn is_current(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
     }
 }
 

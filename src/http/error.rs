@@ -103,6 +103,13 @@ pub enum ApiError {
     },
     /// 503: the bodies under way fill the memory that is set aside for them.
     TooManyBodies,
+    /// 503: this server is not set up to answer, and somebody must see to it.
+    NotReady {
+        /// The stable code.
+        code: &'static str,
+        /// The sentence for the caller.
+        detail: Cow<'static, str>,
+    },
     /// 503: a service that we need is away. The same request may succeed later.
     Unavailable {
         /// The cause, for the log; `None` if it has been logged.
@@ -172,7 +179,9 @@ impl ApiError {
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::TooManyBodies | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBodies | Self::NotReady { .. } | Self::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -184,7 +193,8 @@ impl ApiError {
             | Self::Forbidden { code, .. }
             | Self::NotFound { code, .. }
             | Self::Conflict { code, .. }
-            | Self::Invalid { code, .. } => code,
+            | Self::Invalid { code, .. }
+            | Self::NotReady { code, .. } => code,
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooSlow => "body_too_slow",
             Self::PayloadTooLarge { .. } => "payload_too_large",
@@ -204,7 +214,8 @@ impl ApiError {
             | Self::Forbidden { detail, .. }
             | Self::NotFound { detail, .. }
             | Self::Conflict { detail, .. }
-            | Self::Invalid { detail, .. } => detail.clone(),
+            | Self::Invalid { detail, .. }
+            | Self::NotReady { detail, .. } => detail.clone(),
             Self::MethodNotAllowed => "this path exists, but not with this method".into(),
             Self::BodyTooSlow => "the body took too long to arrive".into(),
             Self::PayloadTooLarge { limit } => {
@@ -233,7 +244,8 @@ impl ApiError {
             | Self::UnsupportedMediaType
             | Self::Invalid { .. }
             | Self::TooManyFailures { .. }
-            | Self::TooManyBodies => None,
+            | Self::TooManyBodies
+            | Self::NotReady { .. } => None,
         }
     }
 
@@ -250,7 +262,7 @@ impl ApiError {
             Self::TooManyFailures { retry_after } => {
                 headers.insert(RETRY_AFTER, whole_seconds(*retry_after));
             }
-            Self::TooManyBodies | Self::Unavailable { .. } => {
+            Self::TooManyBodies | Self::NotReady { .. } | Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, whole_seconds(UNAVAILABLE_RETRY));
             }
             Self::BadRequest { .. }

@@ -1,8 +1,17 @@
 //! Health checks, for orchestrators, load balancers and monitoring.
 //!
 //! `/healthz` tells that the process answers at all: if it does not, it may be restarted. `/readyz`
-//! tells whether it can do its work, and checks only what its roles use, so that a receiver stays
-//! in rotation while the store is away and its queue works.
+//! tells whether each of its roles could do its work now:
+//!
+//! | role | could do its work if |
+//! | --- | --- |
+//! | receiver | it could acknowledge a webhook: all endpoints are known, and the queue takes messages or the spool does |
+//! | worker | messages reach it, nothing stands still, it can publish retries, and the store takes writes |
+//! | api | the store takes writes |
+//!
+//! A process that receives and spools is ready and says so as `degraded`: taken out of rotation it
+//! would only refuse what it could keep. If it is a worker too, its worker waits for the same broker,
+//! and nobody else could do that work for it, so this alone does not make it unready.
 
 use std::time::Duration;
 
@@ -16,14 +25,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::Cause;
 use super::{AppState, openapi, request_id};
-use crate::causes::chain;
-use crate::pipeline::admin_tokens;
-
-/// The time after which a component that does not answer counts as away. Shorter than the usual
-/// timeouts of probes, a second or more.
-const ANSWER_TIME: Duration = Duration::from_millis(800);
+use crate::pipeline::health::{Fault, Health};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -52,17 +55,60 @@ async fn healthz() -> Json<Alive> {
 /// A component that a role requires.
 #[derive(Serialize, ToSchema)]
 struct Part {
+    /// `endpoints`, `queue`, `store` or `worker`.
     #[schema(examples("store"))]
     name: &'static str,
     ready: bool,
+    /// A stable code that says why it is not ready.
+    #[schema(nullable = false, examples("store_full"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    /// A sentence that says why it is not ready.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Seconds since this process last did it with success: a message confirmed (`queue`), a
+    /// transaction written (`store`), a batch settled (`worker`). Left out before the first time.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_success_seconds: Option<u64>,
 }
 
-/// All components answer.
+impl Part {
+    fn new(
+        health: &Health,
+        name: &'static str,
+        checked: Result<(), Fault>,
+        last: Option<Duration>,
+    ) -> Self {
+        let fault = checked.err();
+        health.note(name, fault.as_ref());
+        Self {
+            name,
+            ready: fault.is_none(),
+            code: fault.as_ref().map(|it| it.code),
+            reason: fault.map(|it| it.reason.into_owned()),
+            last_success_seconds: last.map(|it| it.as_secs()),
+        }
+    }
+}
+
+/// Each role could do its work.
 #[derive(Serialize, ToSchema)]
 struct Ready<'a> {
     #[schema(examples("ready"))]
     status: &'static str,
+    /// `spooling` while the broker is away and webhooks are kept in the store.
+    #[schema(nullable = false, examples("spooling"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<&'static str>,
     parts: &'a [Part],
+    /// The age of the oldest message that waits in the store (in the spool, or due in the built-in
+    /// queue) or is in this worker's hands; left out if there is none. What lies in a broker's queue is
+    /// not seen from here.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_message_seconds: Option<u64>,
 }
 
 /// The problem document of a process that is not ready.
@@ -74,65 +120,104 @@ struct NotReady<'a> {
     code: &'static str,
     detail: &'static str,
     parts: &'a [Part],
+    /// As in the answer of a process that is ready.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_message_seconds: Option<u64>,
     request_id: Option<String>,
 }
 
-/// Tells whether this process can do its work.
+/// What `/readyz` found.
+struct Report {
+    ready: bool,
+    degraded: Option<&'static str>,
+    parts: Vec<Part>,
+    oldest: Option<Duration>,
+}
+
+/// Tells whether each role of this process could do its work now. Answers within a second.
 #[utoipa::path(
     get,
     path = "/readyz",
     responses(
-        (status = 200, description = "It can.", body = Ready<'_>),
+        (status = 200, description = "It could. A receiver that spools says `degraded`.", body = Ready<'_>),
         (status = 503, description = "`not_ready`.", body = NotReady<'_>, content_type = "application/problem+json"),
     )
 )]
 async fn readyz(State(state): State<AppState>) -> Response {
-    let roles = state.settings.roles;
+    let report = examine(&state).await;
+    answer(&report)
+}
+
+/// Checks what the roles of this process use.
+async fn examine(state: &AppState) -> Report {
+    let (roles, health) = (state.settings.roles, &state.health);
+    let published = health.check_publisher().await;
+    let away = published.is_err();
+    let spools = roles.receiver && health.spools();
+    // A receiver needs the store only to spool.
+    let needs_store = roles.worker || roles.api || health.queues_in_store() || (spools && away);
+    let (store, worker, oldest) = tokio::join!(
+        async {
+            if needs_store {
+                health.check_store().await
+            } else {
+                Ok(())
+            }
+        },
+        async {
+            if roles.worker {
+                health.check_worker().await
+            } else {
+                Ok(())
+            }
+        },
+        health.oldest_message(),
+    );
+    let takes = if health.queues_in_store() || (away && spools) {
+        store.clone()
+    } else {
+        published
+    };
+    let degraded = (away && spools && store.is_ok()).then_some("spooling");
+    let covered = degraded.is_some() && worker.as_ref().is_err_and(Fault::is_of_broker);
+
     let mut parts = Vec::new();
     if roles.receiver {
-        // Before the first read of the store a receiver can only answer 503.
-        parts.push(Part {
-            name: "endpoints",
-            ready: state.endpoints.is_loaded(),
-        });
+        parts.push(Part::new(
+            health,
+            "endpoints",
+            state.endpoints.check(),
+            None,
+        ));
     }
     if roles.receiver || roles.worker {
-        let ready = async { Ok(state.publisher.ready().await?) };
-        parts.push(ask("queue", ready).await);
+        parts.push(Part::new(health, "queue", takes, health.since_confirm()));
+    }
+    if roles.worker {
+        parts.push(Part::new(health, "worker", worker, health.since_settle()));
     }
     if roles.worker || roles.api {
-        parts.push(ask("store", store_answers(&state)).await);
+        parts.push(Part::new(health, "store", store, health.since_write()));
     }
-    answer(&parts)
-}
-
-/// Checks that the store answers. Any statement would do; this one reads at most one row.
-async fn store_answers(state: &AppState) -> Result<(), Cause> {
-    admin_tokens::any(&state.store, state.clock.now()).await?;
-    Ok(())
-}
-
-async fn ask(name: &'static str, part: impl Future<Output = Result<(), Cause>>) -> Part {
-    let ready = match tokio::time::timeout(ANSWER_TIME, part).await {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            tracing::warn!(part = name, error = chain(error.as_ref()), "not ready");
-            false
-        }
-        Err(_) => {
-            tracing::warn!(part = name, "not ready: no answer in time");
-            false
-        }
-    };
-    Part { name, ready }
+    let counts = |part: &&Part| !(covered && part.name == "worker");
+    Report {
+        ready: parts.iter().filter(counts).all(|part| part.ready),
+        degraded,
+        parts,
+        oldest,
+    }
 }
 
 /// Answers 200, or 503 as a problem document; both list the components.
-fn answer(parts: &[Part]) -> Response {
-    if parts.iter().all(|part| part.ready) {
+fn answer(report: &Report) -> Response {
+    let oldest_message_seconds = report.oldest.map(|it| it.as_secs());
+    if report.ready {
         let ready = Ready {
             status: "ready",
-            parts,
+            degraded: report.degraded,
+            parts: &report.parts,
+            oldest_message_seconds,
         };
         return Json(ready).into_response();
     }
@@ -141,8 +226,9 @@ fn answer(parts: &[Part]) -> Response {
         title: status.canonical_reason(),
         status: status.as_u16(),
         code: "not_ready",
-        detail: "a part that is needed does not answer",
-        parts,
+        detail: "a role of this process cannot do its work now; see `parts`",
+        parts: &report.parts,
+        oldest_message_seconds,
         request_id: request_id::request_id(),
     };
     let headers = [(CONTENT_TYPE, "application/problem+json")];

@@ -13,6 +13,7 @@ use super::throttle::Throttle;
 use super::usage::Usage;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
+use crate::pipeline::health::Health;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -72,6 +73,8 @@ pub struct Parts {
     pub bad_tokens: Throttle,
     /// Counts the uses of tokens and secrets.
     pub usage: Usage,
+    /// What is known of the health of this process.
+    pub health: Health,
 }
 
 /// [`Parts`], shared by all requests. Cheap to clone.

@@ -24,6 +24,7 @@
 //! | 413 | `payload_too_large` | over 1 MiB |
 //! | 429 | `too_many_failures` | too many failing signatures from this address; valid ones are never limited |
 //! | 503 | `too_many_bodies` | the bodies under way fill their budget: retry, as both providers do |
+//! | 503 | `endpoint_unreadable` | a secret of the endpoint does not open with this server's key: retry, until somebody has mended the settings |
 //! | 503 | `unavailable` | it could not be made durable: retry, as both providers do |
 
 use std::net::IpAddr;
@@ -45,7 +46,7 @@ use utoipa_axum::routes;
 use super::client_addr::ClientAddr;
 use super::endpoints::EndpointError;
 use super::error::ApiError;
-use super::{AppState, input, limits, openapi, request_id};
+use super::{AppState, endpoints, input, limits, openapi, request_id};
 use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
@@ -134,7 +135,7 @@ enum Refusals {
     Internal,
     #[response(
         status = 503,
-        description = "`unavailable`; `too_many_bodies`: too much is being received at this moment."
+        description = "`unavailable`; `too_many_bodies`: too much is being received at this moment; `endpoint_unreadable`: a secret of the endpoint does not open with the server's key."
     )]
     Unavailable,
 }
@@ -236,7 +237,13 @@ async fn accept(
     let header = signature_header(provider, headers);
     let webhook = provider
         .verify(header, body, &secrets, now, tolerance)
-        .map_err(|error| not_signed(error, state, client))?;
+        .map_err(|error| match error {
+            // Perhaps signed with the secret that cannot be read: the sender must try again.
+            SignatureError::Mismatch if state.endpoints.has_unreadable(app, provider.name, now) => {
+                endpoint_unreadable()
+            }
+            error => not_signed(error, state, client),
+        })?;
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
     }
@@ -282,6 +289,14 @@ fn no_endpoint(error: EndpointError) -> ApiError {
         EndpointError::Undetermined => ApiError::Unavailable {
             cause: Some(error.into()),
         },
+        EndpointError::Unreadable => endpoint_unreadable(),
+    }
+}
+
+fn endpoint_unreadable() -> ApiError {
+    ApiError::NotReady {
+        code: endpoints::UNREADABLE,
+        detail: "a secret of this endpoint cannot be read here; try again later".into(),
     }
 }
 

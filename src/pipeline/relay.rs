@@ -14,7 +14,7 @@ use super::spool;
 use crate::causes::chain;
 use crate::domain::time::Timestamp;
 use crate::queue::{Message, Publisher};
-use crate::store::{Store, StoreError, StoredMessage};
+use crate::store::{Rest, Store, StoreError, StoredMessage};
 
 /// Maximum number of messages of one lease. All are published at once and share one statement
 /// before and one after; the limit is memory, since a message may have a megabyte.
@@ -22,6 +22,10 @@ const BATCH: usize = 64;
 
 /// How long a lease lasts: several times longer than publishing takes at worst.
 const LEASE: Duration = Duration::from_secs(10);
+
+/// A lease that ends later than this was given by a clock that was ahead, and is no longer heeded.
+/// Longer than a lease, because the clocks of two relays differ a little.
+const LONGEST_LEASE: Duration = Duration::from_mins(1);
 
 /// The result of one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,19 +46,22 @@ pub async fn relay(
     publisher: &dyn Publisher,
     now: Timestamp,
 ) -> Result<Relayed, StoreError> {
+    let rest = Rest {
+        now,
+        longest: LONGEST_LEASE,
+    };
     let due = store
         .read()
         .await?
-        .message_next_due(spool::LANE, [])
-        .await?
-        .is_some_and(|due_at| due_at <= now);
+        .message_is_due(spool::LANE, rest)
+        .await?;
     // Leasing messages that cannot be published would only delay them.
     if !due || publisher.ready().await.is_err() {
         return Ok(Relayed::default());
     }
     let mut tx = store.begin().await?;
     let leased = tx
-        .message_lease(spool::LANE, now, now.plus(LEASE), BATCH)
+        .message_lease(spool::LANE, rest, now.plus(LEASE), BATCH)
         .await?;
     tx.commit().await?;
 

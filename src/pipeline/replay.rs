@@ -143,8 +143,8 @@ pub async fn replay_in_store(
     let message = order(store, &by.app, event_id, force, by.now).await?;
     let mut tx = store.begin().await?;
     match place {
-        Place::BuiltInQueue => embedded::put(&mut tx, vec![message], by.now).await?,
-        Place::Spool => spool::put(&mut tx, &message, by.now).await?,
+        Place::BuiltInQueue => embedded::put(&mut tx, vec![message]).await?,
+        Place::Spool => spool::put(&mut tx, &message).await?,
     }
     let details = json!({"event_id": event_id, "force": force});
     by.audit(&mut tx, None, "event_replay", details).await?;

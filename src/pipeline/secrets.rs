@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::secret::{EndpointSecret, SealedSecret};
 use crate::store::{Store, StoreError, Tx};
-use crate::vault::{SealedFor, Vault, VaultError};
+use crate::vault::{NotOpened, SealedFor, Vault, VaultError};
 
 /// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
 /// checked against each.
@@ -65,12 +65,27 @@ pub async fn list(
     Ok(tx.secret_list(app, provider).await?)
 }
 
-/// Reads the current secrets of all endpoints, sealed.
+/// Reads and decrypts the current secrets of all endpoints. Of one that cannot be decrypted it tells
+/// just that.
 ///
 /// # Errors
 /// When the store failed.
-pub async fn list_current(store: &Store, now: Timestamp) -> Result<Vec<SealedSecret>, StoreError> {
-    store.read().await?.secret_list_current(now).await
+pub async fn open_current(
+    store: &Store,
+    vault: &Vault,
+    now: Timestamp,
+) -> Result<Vec<(EndpointSecret, Result<SecretString, NotOpened>)>, StoreError> {
+    let current = store.read().await?.secret_list_current(now).await?;
+    let open = |SealedSecret { secret, sealed }| {
+        let what = SealedFor::Secret {
+            app: &secret.app,
+            provider: secret.provider,
+            id: &secret.id,
+        };
+        let opened = vault.open(what, &sealed);
+        (secret, opened)
+    };
+    Ok(current.into_iter().map(open).collect())
 }
 
 /// Adds a secret to an endpoint. Those that are there stay.

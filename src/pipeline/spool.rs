@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use tracing::{info, warn};
 
 use crate::causes::chain;
-use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::outage::Outage;
 use crate::queue::message::Headers;
@@ -24,7 +23,6 @@ pub(super) const LANE: &str = "spool";
 pub struct Spooling {
     publisher: Arc<dyn Publisher>,
     store: Store,
-    clock: Arc<dyn Clock>,
     outage: Outage,
 }
 
@@ -37,18 +35,17 @@ const PUBLISH: &str = "publish";
 
 impl Spooling {
     /// Publishes to `publisher`, and to the store if that fails.
-    pub fn new(publisher: Arc<dyn Publisher>, store: Store, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(publisher: Arc<dyn Publisher>, store: Store) -> Self {
         Self {
             publisher,
             store,
-            clock,
             outage: Outage::with_quiet_time(QUIET),
         }
     }
 
     async fn spool(&self, message: &Message) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        put(&mut tx, message, self.clock.now()).await?;
+        put(&mut tx, message).await?;
         tx.commit().await
     }
 }
@@ -93,25 +90,35 @@ impl Publisher for Spooling {
     }
 }
 
+/// Returns when the first message of the spool was received. While a relay has it, it is there all
+/// the same.
+pub(super) async fn oldest(tx: &mut Tx) -> Result<Option<Timestamp>, StoreError> {
+    let Some(text) = tx.message_first(LANE).await? else {
+        return Ok(None);
+    };
+    let Headers::V1(headers) = headers(&text)?;
+    Ok(Some(headers.received_at))
+}
+
 /// Counts the messages in the spool.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn depth(tx: &mut Tx) -> Result<u64, StoreError> {
-    tx.message_count(LANE, None).await
+    tx.message_count(LANE).await
 }
 
 /// Puts a message into the spool, in the caller's transaction.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn put(tx: &mut Tx, message: &Message, now: Timestamp) -> Result<(), StoreError> {
+pub async fn put(tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
     let new = NewMessage {
         headers: serde_json::to_string(&message.headers)
             .map_err(|source| StoreError::Document { source })?,
         body: message.body.clone(),
     };
-    tx.message_add(LANE, vec![new], now).await
+    tx.message_add(LANE, vec![new]).await
 }
 
 /// Parses the headers of a spooled message.

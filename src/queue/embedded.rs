@@ -21,7 +21,7 @@ use super::{
 use crate::clock::Clock;
 use crate::domain::retry;
 use crate::domain::time::Timestamp;
-use crate::store::{MessageMove, NewMessage, Store, StoreError, StoredMessage, Tx};
+use crate::store::{MessageMove, NewMessage, Rest, Store, StoreError, StoredMessage, Tx};
 
 /// Most publishes that share one commit. Larger groups gain nothing: the rows then cost more
 /// than the commit.
@@ -105,7 +105,7 @@ impl Publisher for EmbeddedQueue {
                 .store
                 .read()
                 .await?
-                .message_next_due(word(Lane::Work), [])
+                .message_next_due(Lane::Work.name(), [])
                 .await
         };
         counted.await.map(|_| ()).map_err(QueueError::unavailable)
@@ -151,20 +151,31 @@ async fn commit_groups(shared: Arc<Shared>, mut inbox: mpsc::Receiver<Publish>) 
 impl Shared {
     async fn add(&self, messages: Vec<Message>) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        put(&mut tx, messages, self.clock.now()).await?;
+        put(&mut tx, messages).await?;
         tx.commit().await
     }
 
     async fn depths(&self) -> Result<Depths, StoreError> {
-        let (work, now) = (word(Lane::Work), self.clock.now());
         let mut tx = self.store.read().await?;
-        let resting = tx.message_resting(work, now).await?;
+        let resting = tx.message_resting(Lane::Work.name(), self.rest()).await?;
         let with_count = |(tries, delay)| (delay, resting.get(&tries).copied().unwrap_or_default());
+        let retry: Vec<_> = (1_u32..).zip(retry::delays()).map(with_count).collect();
+        let resting: u64 = retry.iter().map(|(_, count)| count).sum();
+        // Whatever does not rest for a retry counts as work, so that nothing is in no count.
+        let all = tx.message_count(Lane::Work.name()).await?;
         Ok(Depths {
-            work: tx.message_count(work, Some(now)).await?,
-            retry: (1_u32..).zip(retry::delays()).map(with_count).collect(),
-            failed: tx.message_count(word(Lane::Failed), None).await?,
+            work: all.saturating_sub(resting),
+            retry,
+            failed: tx.message_count(Lane::Failed.name()).await?,
         })
+    }
+
+    /// Only retries rest, none longer than the longest delay.
+    fn rest(&self) -> Rest {
+        Rest {
+            now: self.clock.now(),
+            longest: retry::delays().max().unwrap_or_default(),
+        }
     }
 
     const fn lane(&self, lane: Lane) -> &LaneState {
@@ -186,7 +197,7 @@ impl LaneState {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn put(tx: &mut Tx, messages: Vec<Message>, now: Timestamp) -> Result<(), StoreError> {
+pub async fn put(tx: &mut Tx, messages: Vec<Message>) -> Result<(), StoreError> {
     let new = messages.into_iter().map(|message| {
         Ok(NewMessage {
             headers: header_text(&message.headers)?,
@@ -194,14 +205,7 @@ pub async fn put(tx: &mut Tx, messages: Vec<Message>, now: Timestamp) -> Result<
         })
     });
     let new = new.collect::<Result<_, StoreError>>()?;
-    tx.message_add(word(Lane::Work), new, now).await
-}
-
-const fn word(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Work => "work",
-        Lane::Failed => "failed",
-    }
+    tx.message_add(Lane::Work.name(), new).await
 }
 
 fn header_text(headers: &Headers) -> Result<String, StoreError> {
@@ -245,14 +249,14 @@ impl EmbeddedConsumer {
         let mut tx = shared.store.read().await?;
         let due = tx
             .message_due(
-                word(self.lane),
-                shared.clock.now(),
+                self.lane.name(),
+                shared.rest(),
                 taken.clone(),
                 (most, GROUP_BYTES),
             )
             .await?;
         if due.is_empty() {
-            return Ok(Err(tx.message_next_due(word(self.lane), taken).await?));
+            return Ok(Err(tx.message_next_due(self.lane.name(), taken).await?));
         }
         let seqs: Vec<i64> = due.iter().map(|stored| stored.seq).collect();
         state.taken(|rows| rows.extend(&seqs));
@@ -308,8 +312,8 @@ impl Consumer for EmbeddedConsumer {
                     done.push(seq);
                     continue;
                 }
-                Settlement::Retry { delay, error } => (Lane::Work, now.plus(delay), error),
-                Settlement::Fail { error } => (Lane::Failed, now, error),
+                Settlement::Retry { delay, error } => (Lane::Work, Some(now.plus(delay)), error),
+                Settlement::Fail { error } => (Lane::Failed, None, error),
             };
             let headers = message.headers_mut();
             headers.attempt += 1;
@@ -317,7 +321,7 @@ impl Consumer for EmbeddedConsumer {
             let headers = header_text(&message.headers).map_err(QueueError::unavailable)?;
             moves.push(MessageMove {
                 seq,
-                lane: word(lane),
+                lane: lane.name(),
                 due_at,
                 headers,
             });

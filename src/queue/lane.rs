@@ -8,3 +8,13 @@ pub enum Lane {
     /// Messages that cannot be processed, on their way into the ledger.
     Failed,
 }
+
+impl Lane {
+    /// Its name in the store, and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::Failed => "failed",
+        }
+    }
+}

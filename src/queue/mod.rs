@@ -10,6 +10,7 @@
 pub mod embedded;
 mod lane;
 pub mod message;
+mod names;
 pub mod rabbitmq;
 mod topology;
 
@@ -117,6 +118,16 @@ pub enum Settlement {
         /// The reason why it cannot be processed.
         error: EventError,
     },
+}
+
+/// The way on which a consumer receives, for those who watch it.
+#[async_trait]
+pub trait Reception: Send + Sync + 'static {
+    /// Checks that messages would arrive now. Asks the other side if it was not heard of lately.
+    ///
+    /// # Errors
+    /// When the consumer is not connected, or gets no answer.
+    async fn ready(&self) -> Result<(), QueueError>;
 }
 
 /// The receiving side of a queue. Deliveries that are not settled when it is dropped, or when the

@@ -13,22 +13,28 @@ mod codec;
 mod connection;
 mod consumer;
 mod depths;
+mod drain;
 mod outgoing;
 mod publisher;
+mod reception;
 mod session;
 mod settings;
 mod transport;
+mod watch;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
+use drain::Drain;
 use outgoing::Outgoing;
 use publisher::PublishHandle;
 pub use settings::RabbitSettings;
+pub use watch::QueueWatch;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
 
@@ -65,6 +71,19 @@ impl RabbitQueue {
         Ok(())
     }
 
+    /// Returns what this process has seen of the queue, for monitoring.
+    pub fn watch(&self) -> Arc<QueueWatch> {
+        Arc::clone(&self.broker.watch)
+    }
+
+    /// Moves what the queues of the version before hold into those of this version, and deletes them
+    /// when they are empty and unused. Runs until shutdown.
+    pub async fn empty_older_queues(self, shutdown: CancellationToken) {
+        Drain::new(self.broker, self.publishing, shutdown)
+            .run()
+            .await;
+    }
+
     /// Creates a consumer of a lane. It connects when it is first asked for messages.
     pub fn consumer(&self, lane: Lane) -> RabbitConsumer {
         RabbitConsumer::new(Arc::clone(&self.broker), self.publishing.clone(), lane)
@@ -75,10 +94,10 @@ impl RabbitQueue {
 impl Publisher for RabbitQueue {
     async fn publish(&self, message: Message) -> Result<(), QueueError> {
         let outgoing = Outgoing::to_work(&self.broker.names, message);
-        self.publishing
-            .send(outgoing)
-            .await
-            .map_err(QueueError::unavailable)
+        let sent = self.publishing.send(outgoing).await;
+        sent.map_err(QueueError::unavailable)?;
+        self.broker.watch.count_published();
+        Ok(())
     }
 
     async fn ready(&self) -> Result<(), QueueError> {

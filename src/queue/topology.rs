@@ -1,21 +1,25 @@
 //! Exchanges, queues and bindings on the broker, with the reason for every flag.
 //!
 //! ```text
-//! P.events ──work──▶ P.work ──(delivery limit)──▶ P.failed ──failed──▶ P.failed
-//!     ▲                                            (exchange)           (queue)
-//!     └──work──(time to live over)── P.retry.{ms}
+//! P.events ──work──▶ P.work.2 ──(delivery limit)──▶ P.failed ──failed──▶ P.failed.2
+//!     ▲                                              (exchange)            (queue)
+//!     └──work──(time to live over)── P.retry.{ms}.2
 //! ```
 //!
 //! Everything is declared whenever a publisher connects, so that a broker that lost its definitions
 //! gets them back. A queue's arguments cannot be changed once it exists: a difference is reported,
 //! with what to do about it, and the queue is left alone.
 //!
+//! That is why the names of queues end in a version. A version of the program that needs other
+//! arguments raises the version (`names.rs`): it declares queues of its own, and its workers move
+//! what the queues of the version before still hold (`rabbitmq/drain.rs`). Exchanges have no version: what
+//! is published by either version reaches the newest queues through them.
+//!
 //! Refused: policies instead of arguments, because durability would then rest on a setting that
 //! nobody sees in the code; a time to live per message instead of one queue per delay, because a
 //! queue only expires messages at its head, and a long delay would hold up the short ones behind
 //! it.
 
-use std::fmt;
 use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -23,14 +27,8 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
-use super::Lane;
+use super::names::{FAILED_KEY, Names, WORK_KEY, short};
 use crate::domain::retry;
-
-/// The routing key to the lane `work`.
-pub(super) const WORK_KEY: &str = "work";
-
-/// The routing key to the lane `failed`.
-pub(super) const FAILED_KEY: &str = "failed";
 
 /// The number of times that a message may come back unsettled before the broker takes it out of the
 /// lane `work`. A worker that dies gives back what it had in hand, so a message that kills workers
@@ -41,74 +39,16 @@ const DELIVERY_LIMIT: i32 = 20;
 /// Set explicitly because RabbitMQ 4 has a limit of its own and drops what exceeds it.
 const NO_DELIVERY_LIMIT: i32 = 1_000_000_000;
 
-/// The names of exchanges and queues, which begin with the prefix of the settings.
-#[derive(Clone, Debug)]
-pub(super) struct Names {
-    prefix: String,
-}
-
-impl Names {
-    /// Creates names that begin with `prefix`, at most a hundred bytes: AMQP limits names to 255.
-    pub(super) fn new(prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-        }
-    }
-
-    fn named(&self, name: fmt::Arguments<'_>) -> ShortString {
-        short(&format!("{}.{name}", self.prefix))
-    }
-
-    /// The exchange that receivers, replays and the relay publish to.
-    pub(super) fn events(&self) -> ShortString {
-        self.named(format_args!("events"))
-    }
-
-    /// The exchange and the queue of dead letters.
-    pub(super) fn failed(&self) -> ShortString {
-        self.named(format_args!("failed"))
-    }
-
-    /// The exchange for announcing changes to other systems.
-    fn changes(&self) -> ShortString {
-        self.named(format_args!("changes"))
-    }
-
-    /// The queue that workers consume.
-    pub(super) fn work(&self) -> ShortString {
-        self.named(format_args!("work"))
-    }
-
-    /// The queue in which messages wait for `delay`: the one with the next longer delay, or the
-    /// longest.
-    pub(super) fn retry(&self, delay: Duration) -> ShortString {
-        let mut longest = Duration::ZERO;
-        for step in retry::delays() {
-            longest = step;
-            if longest >= delay {
-                break;
-            }
-        }
-        self.named(format_args!("retry.{}", longest.as_millis()))
-    }
-
-    /// The queue of a lane.
-    pub(super) fn lane(&self, lane: Lane) -> ShortString {
-        match lane {
-            Lane::Work => self.work(),
-            Lane::Failed => self.failed(),
-        }
-    }
-}
-
-/// Makes a short string of AMQP, cut at the protocol's limit, beyond which the library panics.
-pub(super) fn short(text: &str) -> ShortString {
-    let mut end = text.len().min(255);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    ShortString::from(&text[..end])
-}
+/// Most bytes of bodies in the lane `work`: a million typical events. When they are reached the
+/// queue refuses new messages, and receivers spool them in the store. Without a limit a backlog
+/// grows until the broker's disk alarm, which stops every publisher of that broker, the workers'
+/// retries included, and which by default comes with 50 MB left.
+///
+/// An argument, so that there is a limit without anybody setting one. It can be lowered on a living
+/// queue by a policy with `max-length-bytes`, of which the broker takes the lower; raising it takes
+/// a new version of the queues. No setting, because processes that differ in it would refuse each
+/// other's queue.
+const WORK_BYTES: i64 = 4 * 1024 * 1024 * 1024;
 
 /// An exchange or a queue exists on the broker but is not what this version needs.
 #[derive(Debug, thiserror::Error)]
@@ -137,33 +77,36 @@ pub(super) enum DeclareError {
     Refused { object: String, cause: lapin::Error },
 }
 
-/// Declares everything. The broker closes the channel when something does not fit.
-pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<(), DeclareError> {
+/// Declares everything, and returns what the work queue tells of itself. The broker closes the
+/// channel when something does not fit.
+pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<Sight, DeclareError> {
     // Ours alone: a user's queue bound here would satisfy `mandatory`, and could refuse what we
     // publish. Direct, because there is only one route.
     exchange(channel, names.events(), ExchangeKind::Direct).await?;
     // The broker puts messages here that exceed the delivery limit, and workers put messages here
     // that they cannot process: one route for both.
-    exchange(channel, names.failed(), ExchangeKind::Direct).await?;
+    exchange(channel, names.dead_letters(), ExchangeKind::Direct).await?;
     // For users' own queues: topic, so that they choose by app and by kind of change.
     exchange(channel, names.changes(), ExchangeKind::Topic).await?;
 
-    queue(channel, names.work(), work_arguments(names)).await?;
+    let work = queue(channel, names.work(), work_arguments(names)).await?;
     bind(channel, names.work(), names.events(), WORK_KEY).await?;
     queue(channel, names.failed(), failed_arguments()).await?;
-    bind(channel, names.failed(), names.failed(), FAILED_KEY).await?;
+    bind(channel, names.failed(), names.dead_letters(), FAILED_KEY).await?;
     for delay in retry::delays() {
         // Not bound to any exchange of ours: a retry is published to the default exchange, which
         // reaches every queue by its name.
         queue(channel, names.retry(delay), retry_arguments(names, delay)).await?;
     }
-    Ok(())
+    Ok(work)
 }
 
 fn work_arguments(names: &Names) -> FieldTable {
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
-    dead_letter_safely(&mut arguments, &names.failed(), FAILED_KEY);
+    let most = AMQPValue::LongLongInt(WORK_BYTES);
+    arguments.insert("x-max-length-bytes".into(), most);
+    dead_letter_safely(&mut arguments, &names.dead_letters(), FAILED_KEY);
     arguments
 }
 
@@ -231,7 +174,7 @@ async fn queue(
     channel: &Channel,
     name: ShortString,
     arguments: FieldTable,
-) -> Result<(), DeclareError> {
+) -> Result<Sight, DeclareError> {
     let object = format!("queue `{name}`");
     let options = QueueDeclareOptions {
         // Quorum queues must be durable. Neither exclusive nor deleted with its last consumer:
@@ -242,23 +185,56 @@ async fn queue(
     channel
         .queue_declare(name, options, arguments)
         .await
-        .map(|_| ())
+        .map(|it| Sight::of(&it))
         .map_err(|error| explain(object, error))
 }
 
-/// Counts the messages that are ready in a queue, which must exist.
-pub(super) async fn depth(channel: &Channel, name: ShortString) -> Result<u64, DeclareError> {
-    let object = format!("queue `{name}`");
+/// What a queue tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    /// Messages that wait for a consumer.
+    pub(super) ready: u64,
+    pub(super) consumers: u32,
+}
+
+impl Sight {
+    fn of(queue: &lapin::Queue) -> Self {
+        Self {
+            ready: queue.message_count().into(),
+            consumers: queue.consumer_count(),
+        }
+    }
+
+    /// True if nothing waits in it and nobody consumes it.
+    pub(super) const fn is_idle(self) -> bool {
+        self.ready == 0 && self.consumers == 0
+    }
+}
+
+/// Looks at a queue; `None` if it does not exist, and then the broker closes the channel.
+pub(super) async fn look(
+    channel: &Channel,
+    name: ShortString,
+) -> Result<Option<Sight>, DeclareError> {
     let options = QueueDeclareOptions {
         // Only looks: no argument has to be repeated, and none can differ.
         passive: true,
         ..QueueDeclareOptions::default()
     };
-    let found = channel
+    let object = format!("queue `{name}`");
+    match channel
         .queue_declare(name, options, FieldTable::default())
         .await
-        .map_err(|error| explain(object, error))?;
-    Ok(found.message_count().into())
+    {
+        Ok(found) => Ok(Some(Sight::of(&found))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(explain(object, error)),
+    }
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error)
+        if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
 
 async fn bind(
@@ -343,23 +319,5 @@ mod tests {
             );
         }
         assert_eq!(difference("PRECONDITION_FAILED - something else"), None);
-    }
-
-    #[test]
-    fn a_delay_uses_the_queue_of_that_length_or_the_next_longer_one() {
-        let names = Names::new("p");
-        for (delay, queue) in [
-            (Duration::from_secs(1), "p.retry.1000"),
-            (Duration::from_secs(2), "p.retry.5000"),
-            (Duration::from_hours(1), "p.retry.3600000"),
-            (Duration::from_hours(25), "p.retry.3600000"),
-        ] {
-            assert_eq!(names.retry(delay).as_str(), queue, "{delay:?}");
-        }
-    }
-
-    #[test]
-    fn a_short_string_is_cut_between_characters() {
-        assert_eq!(short(&"é".repeat(200)).as_str(), "é".repeat(127));
     }
 }

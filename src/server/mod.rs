@@ -22,6 +22,7 @@ use crate::domain::access::token::TokenHash;
 use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use crate::pipeline::health::Health;
 use crate::pipeline::order::Order;
 use crate::pipeline::setup;
 use crate::pipeline::spool::Spooling;
@@ -136,7 +137,8 @@ impl Server {
         let tasks = TaskTracker::new();
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
         let worker = roles.worker.then_some(worker);
-        let publisher = start_queue(config, &store, &clock, worker, &tasks).await?;
+        let running = (&shutdown, &tasks);
+        let (publisher, health) = start_queue(config, &store, &clock, worker, running).await?;
 
         let fixed = provider::names()
             .filter_map(|name| Some(secrets(name, config.provider(name)?)))
@@ -158,6 +160,7 @@ impl Server {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
+            health,
         });
         let address = listen(config, &state, &shutdown, &tasks).await?;
         tasks.close();
@@ -204,32 +207,42 @@ impl Server {
 }
 
 /// Starts the queue of the settings, and the worker on it if there is one; returns the publisher of
-/// webhooks and replays.
+/// webhooks and replays, and what is known of the health of all of them.
 async fn start_queue(
     config: &Config,
     store: &Store,
     clock: &Arc<dyn Clock>,
     worker: Option<Worker>,
-    tasks: &TaskTracker,
-) -> Result<Arc<dyn Publisher>, StartError> {
+    (shutdown, tasks): (&CancellationToken, &TaskTracker),
+) -> Result<(Arc<dyn Publisher>, Health), StartError> {
+    let health = Health::new(store.clone(), Arc::clone(clock));
     let Some(settings) = rabbit_settings(config) else {
         let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
-        if let Some(worker) = worker {
-            let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
-            let worker = worker.replaying_to(Arc::new(queue.clone()));
-            tasks.spawn(worker.run(work, failed, None));
-        }
-        return Ok(Arc::new(queue));
+        let publisher = health.confirming(Arc::new(queue.clone()));
+        let Some(worker) = worker else {
+            return Ok((publisher, health));
+        };
+        let health = health.working(worker.progress(), Vec::new());
+        let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
+        let worker = worker.replaying_to(Arc::clone(&publisher));
+        tasks.spawn(worker.run(work, failed, None));
+        return Ok((publisher, health));
     };
     let queue = RabbitQueue::start(&settings).await?;
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
-    let queue: Arc<dyn Publisher> = Arc::new(queue);
+    if worker.is_some() {
+        tasks.spawn(queue.clone().empty_older_queues(shutdown.clone()));
+    }
+    let queue = health.confirming(Arc::new(queue));
+    let mut health = health.publishing(Arc::clone(&queue), true);
     if let Some(worker) = worker {
+        let receptions = vec![work.reception(), failed.reception()];
+        health = health.working(worker.progress(), receptions);
         let worker = worker.replaying_to(Arc::clone(&queue));
         tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
     }
-    let spooling = Spooling::new(queue, store.clone(), Arc::clone(clock));
-    Ok(Arc::new(spooling))
+    let spooling = Spooling::new(queue, store.clone());
+    Ok((Arc::new(spooling), health))
 }
 
 /// Returns the settings of the broker; `None` for the built-in queue.
@@ -304,7 +317,12 @@ async fn prepare(
     setup::prepare(store, &order, roles.worker.then_some(&plans)).await
 }
 
-fn open_vault(config: &Config) -> Result<Vault, VaultError> {
+/// Opens the vault with the key of the settings, or of the data folder, where it is made if it is
+/// missing.
+///
+/// # Errors
+/// See [`VaultError`].
+pub fn open_vault(config: &Config) -> Result<Vault, VaultError> {
     match &config.store.secret_key {
         Some(key) => Ok(Vault::new(key.expose())),
         None => Vault::load_or_make(&config.store.data_dir.join("secret.key")),

@@ -149,6 +149,10 @@ pub(crate) trait Session: Send {
     async fn lock_in_order(&mut self, keys: &[i64]) -> Result<(), StoreError>;
     /// Takes locks without ever waiting. Returns true if all of them were free.
     async fn lock_if_free(&mut self, keys: &[i64]) -> Result<bool, StoreError>;
+    /// Fails within half a second if somebody else holds a lock that keeps writes to any table
+    /// waiting. An engine with one writer at a time has no such locks besides the one that it has
+    /// taken at the beginning.
+    async fn refuse_held_locks(&mut self) -> Result<(), StoreError>;
     /// Makes everything of this transaction durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

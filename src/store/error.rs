@@ -4,11 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is away, full or broken. Trying again later may succeed.
-    #[error("the database did not answer as it should")]
+    #[error("{}", trouble.sentence())]
     Database {
         /// The engine's error.
         #[source]
         source: sqlx::Error,
+        /// The kind of failure.
+        trouble: Trouble,
     },
     /// The database refused a statement for its text or its values. It would refuse it again, so
     /// the caller must not wait for a better time.
@@ -53,21 +55,93 @@ pub enum StoreError {
     },
 }
 
+/// The kind of a failure that passes by itself or by what somebody does elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The database does not answer, or cannot be reached.
+    Away,
+    /// All connections of this process were in use for too long, or the server has none left.
+    Busy,
+    /// Somebody else holds a lock for which the statement waited too long.
+    Locked,
+    /// There is no room on the disk.
+    Full,
+    /// The database takes no writes: a standby, or a file that may only be read.
+    ReadOnly,
+    /// Anything else.
+    Broken,
+}
+
+impl Trouble {
+    /// Returns the stable code, for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Away => "store_away",
+            Self::Busy => "store_busy",
+            Self::Locked => "store_locked",
+            Self::Full => "store_full",
+            Self::ReadOnly => "store_read_only",
+            Self::Broken => "store_failed",
+        }
+    }
+
+    /// Returns the sentence for people.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Away => "the database does not answer or cannot be reached",
+            Self::Busy => "all connections to the database are in use",
+            Self::Locked => "somebody else holds a lock that keeps writes waiting",
+            Self::Full => "the database's disk is full",
+            Self::ReadOnly => "the database takes no writes",
+            Self::Broken => "the database fails; the log has the reason",
+        }
+    }
+}
+
+/// What an engine's error code says.
+pub(super) enum Verdict {
+    /// The statement is to blame, and would be refused again.
+    Refused,
+    /// The statement is not to blame.
+    Passing(Trouble),
+}
+
 impl StoreError {
-    /// An error of an engine, which knows by its code whether the statement is to blame.
-    pub(super) fn of_engine(source: sqlx::Error, is_refusal: fn(&str) -> bool) -> Self {
-        let refused = match &source {
+    /// An error of an engine, which knows its codes.
+    pub(super) fn of_engine(source: sqlx::Error, verdict: fn(&str) -> Verdict) -> Self {
+        let verdict = match &source {
             sqlx::Error::Configuration(_)
             | sqlx::Error::Encode(_)
             | sqlx::Error::Decode(_)
-            | sqlx::Error::ColumnDecode { .. } => true,
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_refusal(&code)),
-            _ => false,
+            | sqlx::Error::ColumnDecode { .. } => Verdict::Refused,
+            sqlx::Error::Database(error) => error
+                .code()
+                .map_or(Verdict::Passing(Trouble::Broken), |code| verdict(&code)),
+            sqlx::Error::PoolTimedOut => Verdict::Passing(Trouble::Busy),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Verdict::Passing(Trouble::Away),
+            _ => Verdict::Passing(Trouble::Broken),
         };
-        if refused {
-            Self::Refused { source }
-        } else {
-            Self::Database { source }
+        match verdict {
+            Verdict::Refused => Self::Refused { source },
+            Verdict::Passing(trouble) => Self::Database { source, trouble },
+        }
+    }
+
+    /// Returns the kind of a failure of the database itself; `None` if it works and refused.
+    pub const fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Database { trouble, .. } => Some(*trouble),
+            Self::Refused { .. }
+            | Self::Migrate { .. }
+            | Self::Outdated
+            | Self::Contended
+            | Self::Overtaken
+            | Self::CorruptRow { .. }
+            | Self::Document { .. } => None,
         }
     }
 

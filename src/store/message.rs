@@ -2,11 +2,32 @@
 //! headers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::cell::Document;
 use super::record::{Binds, Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::time::Timestamp;
+
+/// The due time of what is due whatever the clock says: before any time that it may show. A message
+/// that came while the clock was ahead must not rest until that time comes again.
+const AT_ONCE: Timestamp = Timestamp::from_nanos(0);
+
+/// How long messages of a lane may rest. One that is due later than that was given its time by a
+/// clock that was ahead and has been set back; it is due now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// The present time.
+    pub(crate) now: Timestamp,
+    /// The longest time for which a message is ever meant to rest.
+    pub(crate) longest: Duration,
+}
+
+impl Rest {
+    fn latest(self) -> Timestamp {
+        self.now.plus(self.longest)
+    }
+}
 
 /// A message at rest.
 #[derive(Debug)]
@@ -35,8 +56,8 @@ pub struct MessageMove {
     pub seq: i64,
     /// The lane that it goes to.
     pub lane: &'static str,
-    /// Time at which it is due there.
-    pub due_at: Timestamp,
+    /// Time at which it is due there; `None` for at once.
+    pub due_at: Option<Timestamp>,
     /// Its headers from now on.
     pub headers: String,
 }
@@ -83,12 +104,11 @@ record! {
 }
 
 impl Tx {
-    /// Adds messages to a lane, due at `now`.
+    /// Adds messages to a lane, due at once.
     pub(crate) async fn message_add(
         &mut self,
         lane: &'static str,
         messages: Vec<NewMessage>,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
         let rows = messages.into_iter().map(|message| NewRow {
             headers: Document(message.headers),
@@ -100,7 +120,7 @@ impl Tx {
             SELECT $2, $3, headers, body
             FROM {rows} AS new
         ";
-        self.execute(sql, binds![rows, lane, now]).await?;
+        self.execute(sql, binds![rows, lane, AT_ONCE]).await?;
         Ok(())
     }
 
@@ -109,7 +129,7 @@ impl Tx {
     pub(crate) async fn message_due(
         &mut self,
         lane: &'static str,
-        now: Timestamp,
+        rest: Rest,
         in_hand: impl IntoIterator<Item = i64> + Send,
         (most, most_bytes): (usize, usize),
     ) -> Result<Vec<StoredMessage>, StoreError> {
@@ -125,7 +145,7 @@ impl Tx {
                     SELECT seq, due_at, OCTET_LENGTH(body) AS size
                     FROM messages
                     WHERE lane = $1
-                        AND due_at <= $2
+                        AND (due_at <= $2 OR due_at > $6)
                         AND seq NOT IN (SELECT key FROM {rows} AS held)
                     ORDER BY due_at, seq
                     LIMIT $4
@@ -135,7 +155,7 @@ impl Tx {
             ORDER BY chosen.due_at, chosen.seq
         ";
         let held = keys(in_hand).sent_when_empty();
-        let binds = binds![lane, now, held, most, most_bytes];
+        let binds = binds![lane, rest.now, held, most, most_bytes, rest.latest()];
         self.fetch_messages(sql, binds).await
     }
 
@@ -144,7 +164,7 @@ impl Tx {
     pub(crate) async fn message_lease(
         &mut self,
         lane: &'static str,
-        now: Timestamp,
+        rest: Rest,
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<StoredMessage>, StoreError> {
@@ -155,17 +175,17 @@ impl Tx {
         let sql = r"
             UPDATE messages
             SET due_at = $3
-            WHERE due_at <= $2
+            WHERE (due_at <= $2 OR due_at > $5)
                 AND seq IN (
                     SELECT seq FROM messages
-                    WHERE lane = $1 AND due_at <= $2
+                    WHERE lane = $1 AND (due_at <= $2 OR due_at > $5)
                     ORDER BY due_at, seq
                     LIMIT $4
                 )
             RETURNING seq, headers, body
         ";
-        self.fetch_messages(sql, binds![lane, now, until, most])
-            .await
+        let binds = binds![lane, rest.now, until, most, rest.latest()];
+        self.fetch_messages(sql, binds).await
     }
 
     async fn fetch_messages(
@@ -195,18 +215,41 @@ impl Tx {
         Ok(next.flatten())
     }
 
-    /// Counts the messages of a lane, or those that are due.
-    pub(crate) async fn message_count(
+    /// Returns the headers of the message that came first into a lane, whenever it is due.
+    pub(crate) async fn message_first(
         &mut self,
         lane: &'static str,
-        due: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT headers FROM messages WHERE lane = $1 ORDER BY seq LIMIT 1";
+        let first: Option<Document> = self.fetch_value("messages", sql, binds![lane]).await?;
+        Ok(first.map(|it| it.0))
+    }
+
+    /// Tells whether any message of a lane is due.
+    pub(crate) async fn message_is_due(
+        &mut self,
+        lane: &'static str,
+        rest: Rest,
+    ) -> Result<bool, StoreError> {
+        let sql = r"
+            SELECT seq
+            FROM messages
+            WHERE lane = $1 AND (due_at <= $2 OR due_at > $3)
+            LIMIT 1
+        ";
+        let binds = binds![lane, rest.now, rest.latest()];
+        let due: Option<i64> = self.fetch_value("messages", sql, binds).await?;
+        Ok(due.is_some())
+    }
+
+    /// Counts the messages of a lane, whenever they are due.
+    pub(crate) async fn message_count(&mut self, lane: &'static str) -> Result<u64, StoreError> {
         let sql = r"
             SELECT COUNT(*) AS n
             FROM messages
-            WHERE lane = $1 AND ($2 IS NULL OR due_at <= $2)
+            WHERE lane = $1
         ";
-        let count: Option<u64> = self.fetch_value("messages", sql, binds![lane, due]).await?;
+        let count: Option<u64> = self.fetch_value("messages", sql, binds![lane]).await?;
         Ok(count.unwrap_or_default())
     }
 
@@ -214,15 +257,16 @@ impl Tx {
     pub(crate) async fn message_resting(
         &mut self,
         lane: &'static str,
-        now: Timestamp,
+        rest: Rest,
     ) -> Result<BTreeMap<u32, u64>, StoreError> {
         let sql = r"
             SELECT CAST(headers ->> 'attempt' AS BIGINT) AS tries, COUNT(*) AS n
             FROM messages
-            WHERE lane = $1 AND due_at > $2
+            WHERE lane = $1 AND due_at > $2 AND due_at <= $3
             GROUP BY 1
         ";
-        let rows: Vec<RestingRow> = self.fetch(sql, binds![lane, now]).await?;
+        let binds = binds![lane, rest.now, rest.latest()];
+        let rows: Vec<RestingRow> = self.fetch(sql, binds).await?;
         Ok(rows.into_iter().map(|row| (row.tries, row.n)).collect())
     }
 
@@ -240,7 +284,7 @@ impl Tx {
         let rows = moves.iter().map(|step| MoveRow {
             seq: step.seq,
             lane: step.lane,
-            due_at: step.due_at,
+            due_at: step.due_at.unwrap_or(AT_ONCE),
             headers: Document(step.headers.clone()),
         });
         let rows: Rows<MoveRow> = rows.collect();

@@ -20,6 +20,7 @@ mod entitlement;
 mod error;
 mod event;
 mod flag;
+mod gate;
 mod grant;
 mod held;
 pub mod idempotency;
@@ -31,6 +32,7 @@ mod package;
 mod page;
 mod plan;
 mod postgres;
+mod probe;
 mod purge;
 mod record;
 mod release;
@@ -44,6 +46,7 @@ mod token;
 mod tx;
 pub mod usage;
 mod working_set;
+mod writes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,23 +65,29 @@ pub use held::LockMode;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
+pub(crate) use message::Rest;
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use package::NamedPackage;
 pub use page::{Listed, Window};
 pub use plan::{PlanSource, StoredPlan};
+pub use probe::Trial;
 
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
 pub use driver::Claim;
 use driver::{Driver, Session};
-pub use error::StoreError;
+pub use error::{StoreError, Trouble};
 use held::Held;
 pub use tx::Tx;
+pub use writes::LastWrites;
+use writes::WriteRecord;
 
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     driver: Arc<dyn Driver>,
     statements: Arc<AtomicU64>,
+    record: Arc<WriteRecord>,
 }
 
 impl Store {
@@ -87,11 +96,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened or made.
     pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
-        let driver = Arc::new(sqlite::SqliteDriver::open(path).await?);
-        Ok(Self {
-            driver,
-            statements: Arc::default(),
-        })
+        Ok(Self::over(sqlite::SqliteDriver::open(path).await?))
     }
 
     /// The store on a PostgreSQL server. Connects when it is first used.
@@ -99,11 +104,15 @@ impl Store {
     /// # Errors
     /// When the URL cannot be read.
     pub fn open_postgres(url: &SecretString) -> Result<Self, StoreError> {
-        let driver = Arc::new(postgres::PostgresDriver::new(url)?);
-        Ok(Self {
-            driver,
+        Ok(Self::over(postgres::PostgresDriver::new(url)?))
+    }
+
+    fn over(driver: impl Driver) -> Self {
+        Self {
+            driver: Arc::new(driver),
             statements: Arc::default(),
-        })
+            record: Arc::default(),
+        }
     }
 
     /// Refuses a schema that is not of this version.
@@ -146,7 +155,9 @@ impl Store {
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let held = self.driver.has_many_writers().then(Held::default);
-        let mut tx = self.handle(self.driver.begin().await?, held);
+        let session = self.record.noting(self.driver.begin().await)?;
+        let mut tx = self.handle(session, held);
+        tx.record = Some(Arc::clone(&self.record));
         tx.reservation = reservation::current();
         Ok(tx)
     }
@@ -169,13 +180,42 @@ impl Store {
         Ok(self.handle(self.driver.read().await?, None))
     }
 
+    /// Writes something, makes it durable and takes it away again. Fails in all the cases in which
+    /// real writes fail: the database is away, its disk is full, it is read-only, or somebody holds
+    /// a lock that keeps writes to any table waiting. May be repeated; leaves nothing behind, or at
+    /// worst one row, which the next trial removes.
+    ///
+    /// # Errors
+    /// When the store takes no writes.
+    pub async fn try_write(&self, trial: Trial, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let locked = tx.session.refuse_held_locks().await;
+        self.record.noting(locked)?;
+        tx.probe_add(trial, now).await?;
+        if trial == Trial::Large {
+            // Made durable before it is removed, because an engine need not write what was added
+            // and removed in one transaction.
+            tx.commit().await?;
+            tx = self.begin().await?;
+        }
+        tx.probe_clear().await?;
+        tx.commit().await
+    }
+
     fn handle(&self, session: Box<dyn Session>, held: Option<Held>) -> Tx {
         Tx {
             session,
             held,
             reservation: None,
             statements: Arc::clone(&self.statements),
+            record: None,
+            changed: false,
         }
+    }
+
+    /// Returns when this process last wrote and when it last failed to.
+    pub fn last_writes(&self) -> LastWrites {
+        self.record.last()
     }
 
     /// Counts the statements that have been run so far. The cost of a batch is the number of its
@@ -187,5 +227,7 @@ impl Store {
     /// Ends all connections, after the transactions that are under way.
     pub async fn close(&self) {
         self.driver.close().await;
+        // Nothing is written from now on, however lately it was.
+        self.record.failed(Trouble::Away);
     }
 }

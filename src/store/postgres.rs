@@ -11,7 +11,9 @@
 //! prepared once a connection and found in sqlx's cache ever after.
 
 mod error;
+mod pool;
 mod row;
+mod session;
 mod statement;
 
 use std::time::Duration;
@@ -19,11 +21,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 
 use self::error::{failed, is_missing_table};
+use self::pool::{Pool, away};
+use self::session::{ANSWER_TIME, PostgresSession};
 use super::StoreError;
-use super::driver::{Claim, Driver, Row, Session, Value};
+use super::driver::{Claim, Driver, Session};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -38,69 +43,53 @@ const MIGRATIONS: &[Text] = &[(
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 
-/// Longest wait for a free connection or a server that is away. Less than a provider waits for
-/// its answer, so that a 503 still reaches it.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// The longest that one statement may take, waiting for locks included. Batches take a fraction
-/// of a second; what takes this long will not end well.
-const STATEMENT_TIMEOUT: &str = "30s";
+/// The longest that one statement may take, waiting for locks included, and with it the longest that
+/// a link that swallows everything keeps its users waiting. Batches take a fraction of a second, and
+/// what concerns many rows (walks over all customers, bulk replays) is done in batches; the longest
+/// single statements, figures over millions of rows, take a second or two.
+const STATEMENT_TIMEOUT: &str = "8s";
 
 /// The longest pause within a transaction. Ours never wait for anything but the database, so a
 /// pause means that this process hangs or its network is gone; its locks must not stay.
-const IDLE_TIMEOUT: &str = "30s";
+const IDLE_TIMEOUT: &str = "8s";
+
+/// The server's own limit for what it has sent and nobody acknowledged: a link that is gone ends
+/// the session, and its locks, also in the middle of a long answer.
+const UNACKNOWLEDGED_TIMEOUT: &str = "10s";
+
+/// Longest time to connect for a migration.
+const CONNECT_TIME: Duration = Duration::from_secs(4);
 
 /// Prepared statements kept for each connection. There are about 120 texts; those of lists come
 /// in as many forms as filters are combined, and the rarest may be forgotten.
 const STATEMENTS: usize = 256;
 
 pub(super) struct PostgresDriver {
-    pool: PgPool,
+    pool: Pool,
     options: PgConnectOptions,
 }
 
 impl PostgresDriver {
     /// Prepares to connect. The first connection is made when the first transaction begins.
     pub(super) fn new(url: &SecretString) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .expose_secret()
-            .parse()
-            .map_err(|source| StoreError::Database { source })?;
+        let options: PgConnectOptions = url.expose_secret().parse().map_err(failed)?;
         let options = options
             .application_name("tollgate")
             .statement_cache_capacity(STATEMENTS);
         let limited = options.clone().options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+            ("tcp_user_timeout", UNACKNOWLEDGED_TIMEOUT),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A connection that a restart of the server has cut is noticed and replaced here,
-            // for one round trip, instead of failing somebody's request.
-            .test_before_acquire(true)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    connection.execute(DURABLE).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(limited);
+        let pool = Pool::new(limited, CONNECTIONS);
         Ok(Self { pool, options })
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Box<dyn Session>, StoreError> {
-        let tx = self.pool.begin_with(sql).await.map_err(failed)?;
-        Ok(Box::new(PostgresSession(tx)))
+        let lease = self.pool.take().await?;
+        Ok(Box::new(PostgresSession::begin(lease, sql).await?))
     }
 }
-
-/// A commit is on the disk when it returns, whatever the server's settings say: a 200 may rest
-/// on it. Where they ask for more, such as a standby's word, they stay.
-const DURABLE: &str = r"
-    SELECT set_config('synchronous_commit', 'on', false)
-    WHERE current_setting('synchronous_commit') = 'off'
-";
 
 #[async_trait]
 impl Driver for PostgresDriver {
@@ -118,7 +107,7 @@ impl Driver for PostgresDriver {
         // A connection of its own, without a time limit: to build an index takes what it takes.
         let single = PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(CONNECT_TIME)
             .connect_with(self.options.clone())
             .await
             .map_err(failed)?;
@@ -128,21 +117,30 @@ impl Driver for PostgresDriver {
     }
 
     async fn is_current(&self) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        schema::is_current(&mut *connection, MIGRATIONS, is_missing_table).await
+        let mut lease = self.pool.take().await?;
+        let asked = schema::is_current(lease.connection()?, MIGRATIONS, is_missing_table);
+        let current = timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+        lease.give_back();
+        Ok(current)
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {
         // The lock lives as long as its connection, and the server ends that of a dead process.
         // Should the server restart, the claim is gone; two processes would then deliver the
         // same messages, which costs work and changes nothing.
-        let mut connection = PgConnection::connect_with(&self.options)
+        let claimed = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+                .bind(lock::queue())
+                .fetch_one(&mut connection)
+                .await?;
+            Ok((free, connection))
+        };
+        let (free, connection) = timeout(ANSWER_TIME, claimed)
             .await
-            .map_err(failed)?;
-        let free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-            .bind(lock::queue())
-            .fetch_one(&mut connection)
-            .await
+            .map_err(|_| away("the server did not answer in time"))?
             .map_err(failed)?;
         Ok(free.then(|| Claim::new(Some(Box::new(connection)))))
     }
@@ -153,68 +151,5 @@ impl Driver for PostgresDriver {
 
     async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-struct PostgresSession(Transaction<'static, Postgres>);
-
-#[async_trait]
-impl Session for PostgresSession {
-    async fn fetch(&mut self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let (sql, arguments) = statement::translate(sql, binds)?;
-        let rows = sqlx::query_with(AssertSqlSafe(sql), arguments)
-            .fetch_all(&mut *self.0)
-            .await
-            .map_err(failed)?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
-    }
-
-    async fn execute(&mut self, sql: &str, binds: Vec<Value>) -> Result<u64, StoreError> {
-        let (sql, arguments) = statement::translate(sql, binds)?;
-        let done = sqlx::query_with(AssertSqlSafe(sql), arguments)
-            .execute(&mut *self.0)
-            .await
-            .map_err(failed)?;
-        Ok(done.rows_affected())
-    }
-
-    async fn lock_app(&mut self, key: i64, exclusive: bool) -> Result<(), StoreError> {
-        let sql = if exclusive {
-            "SELECT pg_advisory_xact_lock($1)"
-        } else {
-            "SELECT pg_advisory_xact_lock_shared($1)"
-        };
-        sqlx::query(sql)
-            .bind(key)
-            .execute(&mut *self.0)
-            .await
-            .map(|_| ())
-            .map_err(failed)
-    }
-
-    async fn lock_in_order(&mut self, keys: &[i64]) -> Result<(), StoreError> {
-        // `unnest` answers in the array's order, and the lock is taken row by row.
-        sqlx::query("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS keys (key)")
-            .bind(keys)
-            .execute(&mut *self.0)
-            .await
-            .map(|_| ())
-            .map_err(failed)
-    }
-
-    async fn lock_if_free(&mut self, keys: &[i64]) -> Result<bool, StoreError> {
-        let sql = r"
-            SELECT coalesce(bool_and(pg_try_advisory_xact_lock(key)), true)
-            FROM unnest($1::bigint[]) AS keys (key)
-        ";
-        sqlx::query_scalar(sql)
-            .bind(keys)
-            .fetch_one(&mut *self.0)
-            .await
-            .map_err(failed)
-    }
-
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.0.commit().await.map_err(failed)
     }
 }

@@ -14,11 +14,13 @@ use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Connection, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlitePool, Transaction};
 
 use self::error::{failed, is_missing_table};
 use super::StoreError;
 use super::driver::{Claim, Driver, Row, Session, Value};
+use super::error::Trouble;
+use super::gate::{Closed, Gate};
 use super::schema::{self, Text};
 
 /// The migrations, oldest first.
@@ -32,6 +34,8 @@ pub(super) struct SqliteDriver {
     /// SQLite has one writer at a time. One connection makes the others wait in our pool, in
     /// order, instead of in SQLite's busy loop, which is neither fair nor wakes at once.
     writer: SqlitePool,
+    /// Closed while another process holds the write lock for longer than anybody should.
+    gate: Gate,
     readers: SqlitePool,
 }
 
@@ -61,21 +65,38 @@ impl SqliteDriver {
             .max_connections(4)
             .min_connections(0)
             .connect_lazy_with(options);
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            gate: Gate::default(),
+            readers,
+        })
     }
 }
 
 #[async_trait]
 impl Driver for SqliteDriver {
     async fn begin(&self) -> Result<Box<dyn Session>, StoreError> {
+        let turn = self.gate.enter().await.map_err(locked)?;
+        let connection = self.writer.acquire().await.map_err(failed)?;
+        // Those who waited behind somebody who could not get the lock need not try one by one.
+        if turn.is_over() {
+            return Err(locked(Closed));
+        }
         // Taking the write lock at the start: a transaction that reads first and is refused the
         // lock later could only be thrown away.
-        let tx = self
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(failed)?;
-        Ok(Box::new(SqliteSession(tx)))
+        let begun = Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await;
+        match begun.map_err(failed) {
+            Ok(tx) => {
+                turn.reached();
+                Ok(Box::new(SqliteSession(tx)))
+            }
+            Err(error) => {
+                if error.trouble() == Some(Trouble::Locked) {
+                    turn.not_reached();
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn read(&self) -> Result<Box<dyn Session>, StoreError> {
@@ -135,6 +156,14 @@ fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
+/// An error of a write lock that is known to be held by somebody else.
+fn locked(closed: Closed) -> StoreError {
+    StoreError::Database {
+        source: sqlx::Error::Io(io::Error::other(closed)),
+        trouble: Trouble::Locked,
+    }
+}
+
 struct SqliteSession(Transaction<'static, Sqlite>);
 
 #[async_trait]
@@ -167,6 +196,10 @@ impl Session for SqliteSession {
 
     async fn lock_if_free(&mut self, _keys: &[i64]) -> Result<bool, StoreError> {
         Ok(true)
+    }
+
+    async fn refuse_held_locks(&mut self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

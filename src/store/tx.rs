@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::held::Held;
 use super::record::{Binds, FromRow, Reader};
 use super::reservation::Reservation;
+use super::writes::WriteRecord;
 
 /// A transaction: the only way to the rows. Dropping it undoes everything.
 pub struct Tx {
@@ -18,6 +19,10 @@ pub struct Tx {
     /// The request with an `Idempotency-Key` that it changes something for.
     pub(super) reservation: Option<Reservation>,
     pub(super) statements: Arc<AtomicU64>,
+    /// The record of writes; `None` for one that only reads.
+    pub(super) record: Option<Arc<WriteRecord>>,
+    /// True if it changed any row.
+    pub(super) changed: bool,
 }
 
 impl Tx {
@@ -30,7 +35,14 @@ impl Tx {
         if let Some(reservation) = self.reservation.take() {
             self.idempotency_mark(&reservation).await?;
         }
-        self.session.commit().await
+        let committed = self.session.commit().await;
+        let Some(record) = self.record else {
+            return committed;
+        };
+        if committed.is_ok() && self.changed {
+            record.succeeded();
+        }
+        record.noting(committed)
     }
 
     /// Runs a statement and reads the rows of its answer.
@@ -88,7 +100,8 @@ impl Tx {
             return Ok(Vec::new());
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.session.fetch(sql, binds).await
+        let answer = self.session.fetch(sql, binds).await;
+        self.noting(answer)
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -98,7 +111,16 @@ impl Tx {
             return Ok(0);
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.session.execute(sql, binds).await
+        let done = self.session.execute(sql, binds).await;
+        self.changed |= done.as_ref().is_ok_and(|rows| *rows > 0);
+        self.noting(done)
+    }
+
+    fn noting<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &self.record {
+            Some(record) => record.noting(result),
+            None => result,
+        }
     }
 }
 

@@ -25,9 +25,10 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
+use crate::pipeline::health::Progress;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
-use crate::queue::{Consumer, Delivery, Publisher, Settlement};
+use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use outages::Outages;
 use pause::Pause;
@@ -64,6 +65,15 @@ pub struct Worker {
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
     outages: Arc<Outages>,
+    progress: Progress,
+}
+
+/// Returns the name of the loop of a lane in the log.
+const fn part_of(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Work => EVENTS,
+        Lane::Failed => DEAD_LETTERS,
+    }
 }
 
 /// The names of the loops in the log.
@@ -84,7 +94,13 @@ impl Worker {
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
             outages: Arc::default(),
+            progress: Progress::default(),
         }
+    }
+
+    /// Returns what its loops have in hand, for those who watch it.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Sets how long messages stay in hand while the store is away. Default: ten seconds.
@@ -119,23 +135,25 @@ impl Worker {
             loops.spawn(self.clone().run_replays(publisher));
         }
         loops.spawn(self.clone().run_upkeep());
-        loops.spawn(self.run_timers());
+        loops.spawn(self.clone().run_timers());
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {
                 error!(%error, "a worker loop panicked; restart the process");
+                self.progress.stopped();
             }
         }
     }
 
     async fn run_events(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer, EVENTS).await {
+        let lane = Lane::Work;
+        while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
             match self.process_batch(&deliveries).await {
                 Ok(settlements) => {
                     let settled = deliveries.into_iter().zip(settlements).collect();
-                    self.settle(&mut consumer, settled).await;
+                    self.settle(&mut consumer, lane, settled).await;
                 }
                 Err(stop) => {
-                    if !self.give_back(&mut consumer, deliveries, stop).await {
+                    if !self.give_back(&mut consumer, lane, deliveries, stop).await {
                         return;
                     }
                 }
@@ -144,7 +162,8 @@ impl Worker {
     }
 
     async fn run_dead_letters(self, mut consumer: impl Consumer) {
-        while let Some(deliveries) = self.next_batch(&mut consumer, DEAD_LETTERS).await {
+        let lane = Lane::Failed;
+        while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
             let mut stopped = None;
             for delivery in &deliveries {
                 if let Err(stop) = self.record_dead_letter(delivery).await {
@@ -155,11 +174,11 @@ impl Worker {
             match stopped {
                 None => {
                     let settled = deliveries.into_iter().map(|it| (it, Settlement::Ack));
-                    self.settle(&mut consumer, settled.collect()).await;
+                    self.settle(&mut consumer, lane, settled.collect()).await;
                 }
                 // The ones already recorded come again too, which is harmless.
                 Some(stop) => {
-                    if !self.give_back(&mut consumer, deliveries, stop).await {
+                    if !self.give_back(&mut consumer, lane, deliveries, stop).await {
                         return;
                     }
                 }
@@ -287,11 +306,7 @@ impl Worker {
     }
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.
-    async fn next_batch(
-        &self,
-        consumer: &mut impl Consumer,
-        part: &'static str,
-    ) -> Option<Vec<Delivery>> {
+    async fn next_batch(&self, consumer: &mut impl Consumer, lane: Lane) -> Option<Vec<Delivery>> {
         let mut pause = Pause::new();
         loop {
             let next = tokio::select! {
@@ -300,11 +315,12 @@ impl Worker {
             };
             match next {
                 Ok(deliveries) => {
-                    self.outages.queue_answered(part);
+                    self.outages.queue_answered(part_of(lane));
+                    self.progress.took(lane, &deliveries);
                     return Some(deliveries);
                 }
                 Err(error) => {
-                    self.outages.queue_failed(part, &error);
+                    self.outages.queue_failed(part_of(lane), &error);
                     if self.shut_down_within(pause.next()).await {
                         return None;
                     }
@@ -313,12 +329,21 @@ impl Worker {
         }
     }
 
-    async fn settle(&self, consumer: &mut impl Consumer, settled: Vec<(Delivery, Settlement)>) {
-        if let Err(error) = consumer.settle(settled).await {
-            warn!(
-                error = chain(&error),
-                "settling a batch failed; its messages will come again"
-            );
+    async fn settle(
+        &self,
+        consumer: &mut impl Consumer,
+        lane: Lane,
+        settled: Vec<(Delivery, Settlement)>,
+    ) {
+        match consumer.settle(settled).await {
+            Ok(()) => self.progress.settled(lane),
+            Err(error) => {
+                self.progress.let_go(lane);
+                warn!(
+                    error = chain(&error),
+                    "settling a batch failed; its messages will come again"
+                );
+            }
         }
     }
 
@@ -326,6 +351,7 @@ impl Worker {
     async fn give_back(
         &self,
         consumer: &mut impl Consumer,
+        lane: Lane,
         deliveries: Vec<Delivery>,
         stop: Stop,
     ) -> bool {
@@ -338,6 +364,7 @@ impl Worker {
                     "gave messages back to the queue; none are taken until the store answers"
                 );
                 consumer.give_back(deliveries).await;
+                self.progress.let_go(lane);
                 let mut pause = Pause::new();
                 while self.store.begin().await.is_err() {
                     if self.shut_down_within(pause.next()).await {

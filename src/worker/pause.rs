@@ -5,8 +5,9 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-/// The longest pause. What comes back is noticed within this time.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The longest pause. What comes back is noticed within this time. To ask a store that is known to be
+/// away costs nothing.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// The pauses of one outage.
 pub(super) struct Pause(ExponentialBackoff);

@@ -37,3 +37,19 @@ async fn with_everything_killed_at_once_nothing_is_lost() {
 async fn a_cut_between_workers_and_the_broker_heals() {
     passes("cut worker–broker").await;
 }
+
+/// The other side of a link is gone and nobody was told. A broker keeps for a vanished worker what
+/// it has in hand, until heartbeats stay away.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_links_to_the_broker_are_noticed_within_seconds() {
+    for name in ["half-open worker–broker", "half-open receiver–broker"] {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let faults = table::all();
+        let fault = faults.iter().find(|it| it.name == name).unwrap();
+        let row = run(fault, PLAN).await;
+        assert!(row.is_right(fault), "{name}: {row:#?}");
+        let normal = row.seen.until_normal.unwrap();
+        // It takes six to nine; with heartbeats of ten seconds it was up to thirty.
+        assert!(normal < 14.0, "{name}: {row:#?}");
+    }
+}

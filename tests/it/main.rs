@@ -24,6 +24,7 @@ mod fault_rig;
 mod faults;
 mod flow;
 mod habits;
+mod health;
 mod invented_provider;
 mod life_cycles;
 mod logs;

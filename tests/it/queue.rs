@@ -16,6 +16,7 @@ use tollgate::queue::rabbitmq::{RabbitQueue, RabbitSettings};
 use tollgate::queue::{Consumer, Delivery, Depths, Lane, Message, Publisher, Settlement};
 use tollgate::store::Store;
 
+use crate::support::stores::{Engine, Place, on_both_stores};
 use crate::support::{PATIENCE, SetClock, rabbitmq};
 
 /// A queue, and what it stands on.
@@ -463,6 +464,63 @@ async fn what_lies_where_is_counted(rig: Rig) {
     };
     assert_eq!(depths, expected);
 }
+
+/// The clock was ahead when messages came and when one was to rest, and is set back.
+async fn nothing_rests_longer_for_a_clock_that_was_ahead(engine: Engine) {
+    let place = Place::new(engine).await;
+    let store = place.open().await;
+    let now = 1_800_000_000;
+    for ahead in [30, 59 * 60, 3_600, 86_400, 400 * 86_400] {
+        let clock = Arc::new(SetClock::at(now + ahead));
+        let queue = EmbeddedQueue::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+        for id in ["evt_waits", "evt_retried", "evt_failed"] {
+            queue.publish(message(id)).await.unwrap();
+        }
+        let mut consumer = queue.consumer(Lane::Work);
+        let delay = Duration::from_secs(30);
+        for delivery in take_all(&mut consumer, 3).await {
+            let how = match delivery.message.headers().event_id.as_str() {
+                "evt_retried" => Settlement::Retry {
+                    delay,
+                    error: error(),
+                },
+                "evt_failed" => Settlement::Fail { error: error() },
+                _ => continue,
+            };
+            settle(&mut consumer, vec![delivery], &how).await;
+        }
+        drop(consumer);
+        queue.publish(message("evt_waits_too")).await.unwrap();
+
+        clock.set(now);
+        let depths = queue.depths().await.unwrap();
+        let retries: u64 = depths.retry.iter().map(|(_, count)| count).sum();
+        assert_eq!(depths.work + retries, 3, "{ahead}: {depths:?}");
+        assert_eq!(depths.failed, 1, "{ahead}: {depths:?}");
+        let mut consumer = queue.consumer(Lane::Work);
+        let mut taken = take(&mut consumer, 10).await;
+        if taken.len() < 3 {
+            // It rests within the longest delay, which is as it may be.
+            assert!(ahead < 3_600, "{ahead}: {taken:?}");
+            clock.pass(Duration::from_hours(1));
+            taken.extend(take_all(&mut consumer, 1).await);
+        }
+        let mut all = ids(&taken);
+        all.sort_unstable();
+        assert_eq!(
+            all,
+            ["evt_retried", "evt_waits", "evt_waits_too"],
+            "{ahead}"
+        );
+        settle(&mut consumer, taken, &Settlement::Ack).await;
+        let mut failed = queue.consumer(Lane::Failed);
+        let taken = take(&mut failed, 10).await;
+        settle(&mut failed, taken, &Settlement::Ack).await;
+    }
+    store.close().await;
+}
+
+on_both_stores![nothing_rests_longer_for_a_clock_that_was_ahead,];
 
 /// Of the built-in queue alone: a broker's messages are not in the store.
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! What only a broker can do: refuse, lose its connections, run out of memory, die.
 
 pub(crate) mod outages;
+mod peer;
 pub(crate) mod rig;
 mod roles;
+mod standstill;
 mod tls;
 pub(crate) mod topology;
+mod versions;
 mod worker;

@@ -239,7 +239,14 @@ impl Stage {
             Act::QueueLimit(true) => {
                 let limit = r#"{"max-length": 50, "overflow": "reject-publish"}"#;
                 let queues = ["--apply-to", "queues"];
-                self.ctl(&[&["set_policy"], &queues[..], &["limit", "work$", limit]].concat());
+                self.ctl(
+                    &[
+                        &["set_policy"],
+                        &queues[..],
+                        &["limit", r"\.work\.2$", limit],
+                    ]
+                    .concat(),
+                );
             }
             Act::QueueLimit(false) => self.ctl(&["clear_policy", "limit"]),
             Act::HoldLedger(true) => self.hold_ledger().await,
@@ -330,7 +337,9 @@ impl Stage {
         };
         let channel = connection.create_channel().await.unwrap();
         let options = QueueDeleteOptions::default();
-        let deleted = channel.queue_delete("tollgate.work".into(), options).await;
+        let deleted = channel
+            .queue_delete("tollgate.work.2".into(), options)
+            .await;
         deleted.unwrap();
         let _ = connection.close(200, "done".into()).await;
     }

@@ -17,6 +17,7 @@ mod flags;
 mod licenses;
 mod operations;
 mod packages;
+mod payments;
 mod plans;
 mod policy;
 mod policy_schema;
@@ -25,6 +26,7 @@ mod replays;
 mod secrets;
 mod stats;
 mod subscriptions;
+mod timeline;
 mod tokens;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -38,7 +40,9 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(operations::router())
         .merge(explain::router())
         .merge(subscriptions::router())
+        .merge(timeline::router())
         .merge(packages::router())
+        .merge(payments::router())
         .merge(catalogue::router())
         .merge(flags::router())
         .merge(tokens::router())

@@ -13,123 +13,97 @@ use crate::domain::policy::{
 };
 use crate::http::openapi::words::one_of;
 
-fn told(about: &str, schema: Object) -> ObjectBuilder {
-    ObjectBuilder::from(schema).description(Some(about))
+fn span() -> Object {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.pattern(Some("^[0-9]+[smhd]$"))
+        .examples(["14d"])
+        .build()
 }
 
 fn fields() -> [(&'static str, ObjectBuilder); 15] {
-    let span = || {
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        text.pattern(Some("^[0-9]+[smhd]$"))
-            .examples(["14d"])
-            .build()
-    };
     let yes_or_no = ObjectBuilder::new().schema_type(Type::Boolean).build();
     [
         (
             "on_payment_failed",
-            told(
-                "The effect of a failing subscription after its grace: no access, what was paid for, \
-                 or none.",
-                one_of(OnPaymentFailed::WORDS),
-            ),
+            one_of(OnPaymentFailed::WORDS),
+            "The effect of a failing subscription after its grace: no access, what was paid for, or \
+             none until `end_after`.",
         ),
         (
             "suspend_after",
-            told("How long a failing subscription stays good.", span()),
+            span(),
+            "How long a failing subscription stays good.",
         ),
         (
             "end_after",
-            told(
-                "How long a subscription may fail before it counts as ended.",
-                span(),
-            ),
+            span(),
+            "How long a subscription may fail before it counts as ended.",
         ),
         (
             "on_end",
-            told(
-                "The effect of an end: what was paid for stays, or nothing does.",
-                one_of(OnEnd::WORDS),
-            ),
+            one_of(OnEnd::WORDS),
+            "The effect of an end: what was paid for stays, or nothing.",
         ),
         (
             "on_end_unpaid",
-            told(
-                "The effect of the end of a subscription that nobody ever paid for.",
-                one_of(OnEndUnpaid::WORDS),
-            ),
+            one_of(OnEndUnpaid::WORDS),
+            "The effect of the end of a subscription that nobody ever paid for.",
         ),
         (
             "early_end",
-            told(
-                "The effect of an end in the middle of a paid period.",
-                one_of(EarlyEnd::WORDS),
-            ),
+            one_of(EarlyEnd::WORDS),
+            "The effect of an end in the middle of a paid period.",
         ),
         (
             "freeze_after",
-            told(
-                "The paid time that must have run before anything stays after an end.",
-                span(),
-            ),
+            span(),
+            "The paid time that must have run before anything stays after an end.",
         ),
         (
             "on_pause",
-            told(
-                "The effect of a paused subscription.",
-                one_of(OnPause::WORDS),
-            ),
+            one_of(OnPause::WORDS),
+            "The effect of a pause that somebody wanted.",
         ),
         (
             "on_collection_pause",
-            told(
-                "The effect when the subscription runs on but collection is paused.",
-                one_of(OnCollectionPause::WORDS),
-            ),
+            one_of(OnCollectionPause::WORDS),
+            "The effect when the subscription runs on but collection is paused.",
         ),
         (
             "on_dispute_opened",
-            told(
-                "The effect of an open dispute, once money was taken back, on what it is about.",
-                one_of(OnDisputeOpened::WORDS),
-            ),
+            one_of(OnDisputeOpened::WORDS),
+            "The effect of an open dispute, once money was taken back, on what it is about.",
         ),
         (
             "on_dispute_lost",
-            told(
-                "The effect of a lost dispute on what it is about.",
-                one_of(OnDisputeLost::WORDS),
-            ),
+            one_of(OnDisputeLost::WORDS),
+            "The effect of a lost dispute on what it is about.",
         ),
         (
             "on_full_refund",
-            told(
-                "The effect of a full refund on a subscription.",
-                one_of(OnFullRefund::WORDS),
-            ),
+            one_of(OnFullRefund::WORDS),
+            "The effect of a full refund on the subscription whose payment it was.",
         ),
         (
             "on_silence",
-            told(
-                "The effect of a period that ended without any news.",
-                one_of(OnSilence::WORDS),
-            ),
+            one_of(OnSilence::WORDS),
+            "The effect of a period that ended without any news; it is flagged in any case.",
         ),
         (
             "silence_after",
-            told(
-                "How long after the end of a period the silence counts.",
-                span(),
-            ),
+            span(),
+            "The time after the end of a period after which the silence counts.",
         ),
         (
             "match_by_email",
-            told(
-                "Links billing accounts to customers by their first e-mail address.",
-                yes_or_no,
-            ),
+            yes_or_no,
+            "Links billing accounts to customers by their first e-mail address.",
         ),
     ]
+    .map(|(name, schema, about)| {
+        let field = ObjectBuilder::from(schema).description(Some(about));
+        (name, field)
+    })
 }
 
 impl PartialSchema for Policy {

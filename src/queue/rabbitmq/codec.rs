@@ -11,7 +11,7 @@ use crate::domain::event::EventError;
 use crate::domain::time::Timestamp;
 use crate::queue::Message;
 use crate::queue::message::{Headers, HeadersV1, Replay};
-use crate::queue::topology::short;
+use crate::queue::names::short;
 
 /// Delivery mode 2: on disk before it is confirmed. Quorum queues do so anyway; this is for any
 /// other queue that an operator routes it to.
@@ -20,6 +20,9 @@ const PERSISTENT: u8 = 2;
 /// The limit, in bytes, on the detail of an error in a header. All headers must fit into one frame
 /// of 128 KiB; the ledger has the whole text.
 const DETAIL: usize = 2_000;
+
+/// The header in which a quorum queue counts how often a message came back.
+const DELIVERIES: &str = "x-delivery-count";
 
 /// A delivery that is not one of our messages.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +114,7 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
 /// Returns how many times this message has come back to a quorum queue.
 pub(super) fn came_back(properties: &BasicProperties) -> u32 {
     let headers = properties.headers().as_ref();
-    let count = headers.and_then(|headers| number(headers, "x-delivery-count"));
+    let count = headers.and_then(|headers| number(headers, DELIVERIES));
     count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
@@ -138,6 +141,21 @@ pub(super) fn without_marks(properties: &BasicProperties) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         if !name.as_str().starts_with("x-") {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    properties
+        .clone()
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(headers)
+}
+
+/// Returns the properties of a message that is moved to a queue of another version: with the marks
+/// of why it was dead-lettered, without the count of its deliveries, which begins anew.
+pub(super) fn moved(properties: &BasicProperties) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+        if name.as_str() != DELIVERIES {
             headers.insert(name.clone(), value.clone());
         }
     }

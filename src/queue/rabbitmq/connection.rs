@@ -6,21 +6,26 @@ use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
-use lapin::types::LongString;
+use lapin::types::{LongString, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
+use super::watch::QueueWatch;
 use super::{RabbitSettings, transport};
-use crate::queue::topology::{self, DeclareError, Mismatch, Names};
+use crate::queue::names::Names;
+use crate::queue::topology::{self, DeclareError, Mismatch, Sight};
 
 /// The time limit for connecting and for anything else that the broker must answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// Seconds between heartbeats, unless the address says otherwise (`?heartbeat=`). A peer that
-/// vanished is noticed after two of them; RabbitMQ's own default is 60.
-const HEARTBEAT: u16 = 10;
+/// Seconds between heartbeats, unless the address says otherwise (`?heartbeat=`). We notice a peer
+/// that vanished after two of them. The broker takes two to three, and only then gives to others
+/// what a vanished worker had in hand: so three seconds, for that to be less than ten. RabbitMQ's
+/// own default is 60; below two, a busy machine would look like a dead one.
+const HEARTBEAT: u16 = 3;
 
 /// A failure of the broker, or of reaching it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -63,6 +68,21 @@ pub enum BrokerError {
     /// The connection ended before the answer came.
     #[error("the connection to the broker was lost")]
     Lost,
+    /// A queue that had been declared is gone.
+    #[error("a queue is missing on the broker")]
+    Missing,
+    /// The broker ended the consumer alone: its queue was deleted, or, from RabbitMQ 4.3, it kept a
+    /// message for too long.
+    #[error("the broker cancelled the consumer")]
+    Cancelled,
+    /// Messages wait in the queue, and the broker sends none of them.
+    #[error("{messages} messages wait in the queue and none came for {seconds} s")]
+    Standstill {
+        /// Seconds for which nothing came.
+        seconds: u64,
+        /// Messages that wait.
+        messages: u64,
+    },
 }
 
 impl BrokerError {
@@ -87,9 +107,14 @@ impl BrokerError {
                 ),
                 _ => false,
             },
-            Self::NoAnswer | Self::Blocked | Self::Unroutable | Self::Rejected | Self::Lost => {
-                false
-            }
+            Self::NoAnswer
+            | Self::Blocked
+            | Self::Unroutable
+            | Self::Rejected
+            | Self::Lost
+            | Self::Missing
+            | Self::Cancelled
+            | Self::Standstill { .. } => false,
         }
     }
 }
@@ -111,6 +136,9 @@ pub(super) struct Broker {
     uri: AMQPUri,
     tls: TlsConnector,
     pub(super) names: Names,
+    pub(super) watch: Arc<QueueWatch>,
+    /// Held while declaring, so that what is gone is reported once.
+    declaring: Mutex<()>,
 }
 
 impl Broker {
@@ -127,7 +155,26 @@ impl Broker {
             uri,
             tls,
             names: Names::new(&settings.prefix),
+            watch: Arc::default(),
+            declaring: Mutex::default(),
         })
+    }
+
+    /// Declares everything on a channel of `connection`. If the work queue had been there before
+    /// and is gone, this is the moment to say what may be lost with it.
+    pub(super) async fn declare(
+        &self,
+        connection: &Connection,
+        channel: &Channel,
+    ) -> Result<(), BrokerError> {
+        let work = self.names.work();
+        let _declaring = self.declaring.lock().await;
+        if self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none() {
+            self.watch.report_loss(&work);
+        }
+        let sight = topology::declare(channel, &self.names).await?;
+        self.watch.see_work(sight.ready);
+        Ok(())
     }
 
     /// Opens a connection. The broker's own tools show `purpose`.
@@ -151,7 +198,7 @@ impl Link {
         let connection = broker.connect("publisher").await?;
         let declared = in_time(async {
             let channel = open_channel(&connection).await?;
-            topology::declare(&channel, &broker.names).await?;
+            broker.declare(&connection, &channel).await?;
             channel
                 .confirm_select(ConfirmSelectOptions::default())
                 .await
@@ -183,6 +230,20 @@ pub(super) async fn open_channel(connection: &Connection) -> Result<Channel, Bro
         .create_channel()
         .await
         .map_err(BrokerError::amqp("opening a channel"))
+}
+
+/// Looks at a queue, on a channel of its own: the broker closes it when the queue is missing.
+pub(super) async fn look(
+    connection: &Connection,
+    queue: ShortString,
+) -> Result<Option<Sight>, BrokerError> {
+    let channel = open_channel(connection).await?;
+    let sight = topology::look(&channel, queue).await?;
+    if sight.is_some() {
+        let closed = channel.close(200, "done".into()).await;
+        closed.map_err(BrokerError::amqp("closing a channel"))?;
+    }
+    Ok(sight)
 }
 
 /// Waits for the broker, at most [`ANSWER_TIME`].

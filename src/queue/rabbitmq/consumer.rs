@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
-use futures::{FutureExt, StreamExt};
-use lapin::options::BasicAckOptions;
+use lapin::BasicProperties;
 use tracing::{error, warn};
 
 use super::codec::{self, NotOurs};
 use super::connection::{Broker, BrokerError, in_time};
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
+use super::reception::RabbitReception;
 use super::session::Session;
 use crate::causes::chain;
-use crate::queue::{Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Settlement};
+use crate::queue::{
+    Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Reception, Settlement,
+};
 
 /// The time between tries to publish a parked retry or dead letter.
 const PARKED_REST: Duration = Duration::from_secs(1);
@@ -30,6 +32,7 @@ pub struct RabbitConsumer {
     publishing: PublishHandle,
     lane: Lane,
     session: Option<Session>,
+    reception: Arc<RabbitReception>,
     /// The number of the session. It is part of every tag, because the broker's own tags begin anew
     /// on every channel, and settling by an old one would settle another message.
     epoch: u16,
@@ -42,7 +45,9 @@ pub struct RabbitConsumer {
 /// A retry or a dead letter that is not published yet. Its delivery stays unsettled until then:
 /// giving it back would use up the delivery limit within seconds.
 struct Parked {
-    tag: u64,
+    /// `None` if it is of a session that the broker cancelled, perhaps because the queue was
+    /// deleted: then this is the last copy.
+    tag: Option<u64>,
     outgoing: Outgoing,
 }
 
@@ -53,18 +58,30 @@ impl RabbitConsumer {
             publishing,
             lane,
             session: None,
+            reception: Arc::default(),
             epoch: 0,
             unsettled: BTreeSet::new(),
             parked: Vec::new(),
         }
     }
 
+    /// Returns what is known of its connection, also while it waits.
+    pub fn reception(&self) -> Arc<dyn Reception> {
+        Arc::clone(&self.reception) as _
+    }
+
     /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
     fn leave(&mut self) {
-        self.session = None;
+        let cancelled = self.session.take().is_some_and(|it| it.is_cancelled());
+        self.reception.lose();
         self.epoch = self.epoch.wrapping_add(1);
         self.unsettled.clear();
-        self.parked.clear();
+        if cancelled {
+            for parked in &mut self.parked {
+                parked.tag = None;
+            }
+        }
+        self.parked.retain(|it| it.tag.is_none());
     }
 
     fn lose(&mut self, error: BrokerError) -> QueueError {
@@ -76,48 +93,43 @@ impl RabbitConsumer {
     async fn next(&mut self) -> Result<Option<lapin::message::Delivery>, BrokerError> {
         if self.session.is_none() {
             let made = Session::make(Arc::clone(&self.broker), self.lane);
-            self.session = Some(made.await?);
+            let session = made.await?;
+            let queue = self.broker.names.lane(self.lane);
+            self.reception.begin(session.channel().clone(), queue);
+            self.session = Some(session);
         }
         let Some(session) = &mut self.session else {
             return Err(BrokerError::Lost);
         };
-        if !session.channel.status().connected() {
-            // The broker has taken back everything that had arrived before.
-            return Err(BrokerError::Lost);
-        }
         let parked = !self.parked.is_empty();
+        let may_come = self.unsettled.len() < session.prefetch();
         tokio::select! {
-            delivery = session.deliveries.next() => match delivery {
-                Some(delivery) => delivery.map(Some).map_err(BrokerError::amqp("consuming")),
-                // The broker cancels a consumer whose queue is gone.
-                None => Err(BrokerError::Lost),
-            },
+            delivery = session.next(may_come) => delivery.map(Some),
             () = tokio::time::sleep(PARKED_REST), if parked => Ok(None),
         }
     }
 
-    /// Returns the first delivery and what else has arrived and fits into the batch.
+    /// Returns the first delivery and what else has arrived and fits into the batch. If the link
+    /// turns out to be lost, nothing of it is in hand any more: it comes again. After a
+    /// cancellation it may not, so what arrived before is handed out.
     fn take(
         &mut self,
         first: lapin::message::Delivery,
         most: usize,
-    ) -> Vec<lapin::message::Delivery> {
+    ) -> Result<Vec<lapin::message::Delivery>, BrokerError> {
         let mut bytes = first.data.len();
         let mut taken = vec![first];
-        if let Some(session) = &mut self.session {
-            while taken.len() < most && bytes < GROUP_BYTES {
-                // An error ends this loop too. The stream is over after it, and the channel
-                // refuses to settle: nothing is lost by not looking at it here.
-                let Some(Some(Ok(next))) = session.deliveries.next().now_or_never() else {
-                    break;
-                };
-                bytes += next.data.len();
-                taken.push(next);
-            }
+        let session = self.session.as_mut().ok_or(BrokerError::Lost)?;
+        while taken.len() < most && bytes < GROUP_BYTES {
+            let Some(next) = session.arrived()? else {
+                break;
+            };
+            bytes += next.data.len();
+            taken.push(next);
         }
         self.unsettled
             .extend(taken.iter().map(|it| it.delivery_tag));
-        taken
+        Ok(taken)
     }
 
     /// Reads our message out of a delivery. For a foreign one the error is the tag to acknowledge,
@@ -131,7 +143,6 @@ impl RabbitConsumer {
         let properties = delivery.properties;
         let id = properties.message_id().as_ref();
         let id = id.map_or("none", |id| id.as_str());
-        let names = &self.broker.names;
         let headers = match codec::headers(&properties) {
             Err(NotOurs::Version(version)) => {
                 warn!(
@@ -139,12 +150,15 @@ impl RabbitConsumer {
                     version, "a message of a later version waits for a worker of that version"
                 );
                 let outgoing = Outgoing::unread_to_retry(
-                    names,
+                    &self.broker.names,
                     &properties,
                     delivery.data,
                     UNKNOWN_VERSION_REST,
                 );
-                self.parked.push(Parked { tag, outgoing });
+                self.parked.push(Parked {
+                    tag: Some(tag),
+                    outgoing,
+                });
                 return Err(None);
             }
             headers => headers,
@@ -162,7 +176,7 @@ impl RabbitConsumer {
                 "dropped a foreign message from the queue");
             Some(tag)
         })?;
-        if self.lane == Lane::Failed && codec::was_dead_lettered_from(&properties, &names.work()) {
+        if self.lane == Lane::Failed && self.was_dead_lettered(&properties) {
             // The error in its headers, if any, is of an earlier try, not the reason why it is
             // here.
             message.headers_mut().error = None;
@@ -181,7 +195,7 @@ impl RabbitConsumer {
     ) -> Result<Vec<Delivery>, BrokerError> {
         let mut batch = Vec::new();
         let mut foreign = Vec::new();
-        for delivery in self.take(first, most) {
+        for delivery in self.take(first, most)? {
             match self.read(delivery) {
                 Ok(delivery) => batch.push(delivery),
                 Err(done) => foreign.extend(done),
@@ -203,7 +217,7 @@ impl RabbitConsumer {
         let mut failed = None;
         for (parked, sent) in parked.into_iter().zip(sent) {
             match sent {
-                Ok(()) => done.push(parked.tag),
+                Ok(()) => done.extend(parked.tag),
                 Err(error) => {
                     failed = Some(error);
                     self.parked.push(parked);
@@ -222,9 +236,9 @@ impl RabbitConsumer {
 
     /// Acknowledges: everything below the lowest unsettled tag at once, the rest one by one.
     async fn ack(&mut self, mut done: Vec<u64>) -> Result<(), BrokerError> {
-        let Some(session) = &self.session else {
-            return Err(BrokerError::Lost);
-        };
+        if done.is_empty() {
+            return Ok(());
+        }
         done.sort_unstable();
         for tag in &done {
             self.unsettled.remove(tag);
@@ -233,14 +247,17 @@ impl RabbitConsumer {
         let (together, alone) = done.split_at(done.partition_point(|tag| *tag < lowest));
         let up_to = together.last().map(|tag| (*tag, true));
         let alone = alone.iter().map(|tag| (*tag, false));
-        for (tag, multiple) in up_to.into_iter().chain(alone) {
-            session
-                .channel
-                .basic_ack(tag, BasicAckOptions { multiple })
-                .await
-                .map_err(BrokerError::amqp("acknowledging"))?;
-        }
-        Ok(())
+        let session = self.session.as_mut().ok_or(BrokerError::Lost)?;
+        session.ack(up_to.into_iter().chain(alone)).await
+    }
+
+    /// Tells whether the broker itself took the message out of the lane `work`, of this version of
+    /// the queues or the one before.
+    fn was_dead_lettered(&self, properties: &BasicProperties) -> bool {
+        let names = &self.broker.names;
+        [names.work(), names.before().work()]
+            .iter()
+            .any(|queue| codec::was_dead_lettered_from(properties, queue))
     }
 
     /// Returns the broker's tag, if the delivery belongs to this session.
@@ -297,7 +314,10 @@ impl Consumer for RabbitConsumer {
                     Outgoing::to_failed(names, message)
                 }
             };
-            self.parked.push(Parked { tag, outgoing });
+            self.parked.push(Parked {
+                tag: Some(tag),
+                outgoing,
+            });
         }
         // A crash between publish and ack delivers such a message twice, which the ledger notices;
         // in the other order it would be lost.

@@ -5,12 +5,13 @@
 //! question is a passive declaration, because every broker and every user's rights allow it; the
 //! management API is a plug-in with an address and a password of its own.
 
-use lapin::Connection;
+use lapin::types::ShortString;
+use lapin::{Channel, Connection};
 
 use super::connection::{Broker, BrokerError, close, in_time, open_channel};
 use crate::domain::retry;
-use crate::queue::topology::{self, Names};
-use crate::queue::{Depths, Lane};
+use crate::queue::names::Names;
+use crate::queue::{Depths, Lane, topology};
 
 /// Asks the broker. The counts leave out what workers have in hand.
 pub(super) async fn ask(broker: &Broker) -> Result<Depths, BrokerError> {
@@ -22,12 +23,12 @@ pub(super) async fn ask(broker: &Broker) -> Result<Depths, BrokerError> {
 
 async fn count(connection: &Connection, names: &Names) -> Result<Depths, BrokerError> {
     let channel = open_channel(connection).await?;
-    let work = topology::depth(&channel, names.lane(Lane::Work)).await?;
+    let work = depth(&channel, names.lane(Lane::Work)).await?;
     let mut retry = Vec::new();
     for delay in retry::delays() {
-        retry.push((delay, topology::depth(&channel, names.retry(delay)).await?));
+        retry.push((delay, depth(&channel, names.retry(delay)).await?));
     }
-    let failed = topology::depth(&channel, names.lane(Lane::Failed)).await?;
+    let failed = depth(&channel, names.lane(Lane::Failed)).await?;
     // Dropped open, it would be closed while the connection closes too: an error to the client
     // library.
     let closed = channel.close(200, "done".into()).await;
@@ -37,4 +38,10 @@ async fn count(connection: &Connection, names: &Names) -> Result<Depths, BrokerE
         retry,
         failed,
     })
+}
+
+/// Counts the messages that are ready in a queue.
+pub(super) async fn depth(channel: &Channel, queue: ShortString) -> Result<u64, BrokerError> {
+    let sight = topology::look(channel, queue).await?;
+    sight.map(|it| it.ready).ok_or(BrokerError::Missing)
 }

@@ -7,7 +7,7 @@ use lapin::types::ShortString;
 
 use super::codec;
 use crate::queue::Message;
-use crate::queue::topology::{self, Names};
+use crate::queue::names::{FAILED_KEY, Names, WORK_KEY};
 
 /// A message on its way to a queue.
 #[derive(Clone, Debug)]
@@ -21,12 +21,12 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// Addresses a message to the lane `work`.
     pub(super) fn to_work(names: &Names, message: Message) -> Self {
-        Self::new(names.events(), topology::WORK_KEY.into(), message)
+        Self::new(names.events(), WORK_KEY.into(), message)
     }
 
     /// Addresses a message to the lane `failed`.
     pub(super) fn to_failed(names: &Names, message: Message) -> Self {
-        Self::new(names.failed(), topology::FAILED_KEY.into(), message)
+        Self::new(names.dead_letters(), FAILED_KEY.into(), message)
     }
 
     /// Addresses a message to the lane `work` after a delay.
@@ -41,10 +41,15 @@ impl Outgoing {
         body: Vec<u8>,
         delay: Duration,
     ) -> Self {
+        Self::to_queue(names.retry(delay), codec::without_marks(properties), body)
+    }
+
+    /// Addresses an unread message to a queue by its name.
+    pub(super) fn to_queue(queue: ShortString, properties: BasicProperties, body: Vec<u8>) -> Self {
         Self {
             exchange: ShortString::default(),
-            key: names.retry(delay),
-            properties: codec::without_marks(properties),
+            key: queue,
+            properties,
             body,
         }
     }

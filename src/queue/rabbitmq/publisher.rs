@@ -25,7 +25,7 @@ use lapin::{Channel, Confirmation, ConnectionStatus, Event};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use super::connection::{Broker, BrokerError, Link, close};
+use super::connection::{Broker, BrokerError, Link, close, in_time, look};
 use super::outgoing::Outgoing;
 use crate::causes::chain;
 use crate::outage::Outage;
@@ -40,6 +40,9 @@ const IN_FLIGHT: usize = 256;
 
 /// The time between checks of a quiet link.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The time between looks at the work queue: how much lies in it, and whether it is there at all.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The first and the longest delay between tries to connect.
 const RECONNECT_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -136,7 +139,10 @@ impl PublishTask {
                 Ok(link) => {
                     self.state
                         .send_replace(State::Up(link.connection.status().clone()));
-                    let Ok(error) = Flights::new(&link).serve(&mut self.inbox).await else {
+                    let Ok(error) = Flights::new(&self.broker, &link)
+                        .serve(&mut self.inbox)
+                        .await
+                    else {
                         close(&link.connection).await;
                         return;
                     };
@@ -194,6 +200,7 @@ type Landed = (Landing, oneshot::Sender<Result<(), BrokerError>>);
 
 /// The publishes that one link has in flight.
 struct Flights<'a> {
+    broker: &'a Broker,
     link: &'a Link,
     flying: FuturesUnordered<BoxFuture<'static, Landed>>,
     /// The last time when something landed or nothing was in flight.
@@ -201,8 +208,9 @@ struct Flights<'a> {
 }
 
 impl<'a> Flights<'a> {
-    fn new(link: &'a Link) -> Self {
+    fn new(broker: &'a Broker, link: &'a Link) -> Self {
         Self {
+            broker,
             link,
             flying: FuturesUnordered::new(),
             moved: Instant::now(),
@@ -214,6 +222,7 @@ impl<'a> Flights<'a> {
     async fn serve(mut self, inbox: &mut mpsc::Receiver<Request>) -> Result<BrokerError, Closed> {
         let mut events = Box::pin(self.link.connection.events_listener());
         let mut check = tokio::time::interval(CHECK_INTERVAL);
+        let mut looking = Box::pin(self.look_on());
         loop {
             let result = tokio::select! {
                 Some(first) = self.flying.next() => self.land(first),
@@ -223,9 +232,33 @@ impl<'a> Flights<'a> {
                 }
                 Some(Event::Error(cause)) = events.next() => Err(lost(cause)),
                 _ = check.tick() => self.check(),
+                error = &mut looking => Err(error),
             };
             if let Err(error) = result {
                 return Ok(error);
+            }
+        }
+    }
+
+    /// Looks at the work queue again and again, and ends when it is gone: then it has to be
+    /// declared anew, and until somebody publishes nobody else may notice.
+    fn look_on(&self) -> impl Future<Output = BrokerError> + use<'a> {
+        let (broker, link) = (self.broker, self.link);
+        async move {
+            loop {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+                if link.connection.status().blocked() {
+                    // It would wait for the end of the alarm.
+                    continue;
+                }
+                match in_time(look(&link.connection, broker.names.work())).await {
+                    Ok(Some(sight)) => broker.watch.see_work(sight.ready),
+                    Ok(None) => return BrokerError::Missing,
+                    // No answer may be the beginning of an alarm, which is not told to a
+                    // connection that publishes nothing. Publishes and heartbeats have limits of
+                    // their own.
+                    Err(_) => {}
+                }
             }
         }
     }

@@ -1,15 +1,38 @@
-//! A connection that consumes one lane.
+//! A connection that consumes one lane, and how its end is noticed.
+//!
+//! The client library's stream of deliveries (lapin 4.12, `consumer.rs`) has several ends:
+//!
+//! - The broker cancels the consumer (`basic.cancel`): the stream yields what had arrived before,
+//!   then `None` once, and after that it waits for ever. The channel stays open, and so does the
+//!   connection. So the one `None` must not be missed, wherever it is read.
+//! - The broker closes the channel: what had arrived, then the error, then `None`, then silence.
+//!   The channel is no longer connected by then, which is seen before the stream has run dry.
+//! - The connection ends, or misses two heartbeats: the same as for the channel.
+//! - The broker, or the way to it, falls silent on a connection that stays open: nothing at all.
+//!
+//! So the stream is not the only witness. A worker that has waited for some seconds with nothing in
+//! hand asks the broker how many messages wait in its lane. No answer means that the link is dead;
+//! messages in two looks, and none of them delivered, mean that it stands still. Either way the
+//! next session has a new connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::connection::{Broker, BrokerError, close, in_time, open_channel};
+use super::connection::{Broker, BrokerError, close, in_time, look, open_channel};
 use crate::queue::Lane;
-use crate::queue::topology::{self, short};
+use crate::queue::names::short;
+use crate::queue::topology::Sight;
 
 /// Deliveries of the lane `work` that the broker sends ahead: four of the worker's batches, so that
 /// the next one is here when one is done. No more, because a worker that dies brings all of them
@@ -19,11 +42,35 @@ const PREFETCH_WORK: u16 = 512;
 /// The same for the lane `failed`, whose messages are recorded one by one.
 const PREFETCH_FAILED: u16 = 16;
 
+/// The time between looks at the lane while nothing comes.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The time limit of a look. With the interval it makes less than ten seconds in which a dead link
+/// is noticed.
+const LOOK_TIME: Duration = Duration::from_secs(3);
+
+/// The time for which nothing comes although messages wait, before the link counts as stuck.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
+/// A look at the lane, under way.
+type Looking = BoxFuture<'static, Result<Option<Sight>, BrokerError>>;
+
 /// A connection that consumes. Unsettled deliveries go back to the broker when it is dropped.
 pub(super) struct Session {
-    connection: Connection,
-    pub(super) channel: Channel,
-    pub(super) deliveries: lapin::Consumer,
+    broker: Arc<Broker>,
+    lane: Lane,
+    connection: Arc<Connection>,
+    channel: Channel,
+    deliveries: lapin::Consumer,
+    /// True once the broker has cancelled the consumer.
+    cancelled: bool,
+    /// Since when the worker has nothing in hand and waits.
+    waiting_since: Instant,
+    look_at: Instant,
+    /// Kept here, because the wait for a delivery may be given up and begun anew meanwhile.
+    looking: Option<Looking>,
+    /// True if the last look saw messages that should have been sent.
+    suspected: bool,
 }
 
 impl Session {
@@ -32,25 +79,25 @@ impl Session {
     pub(super) async fn make(broker: Arc<Broker>, lane: Lane) -> Result<Self, BrokerError> {
         let (made, session) = oneshot::channel();
         tokio::spawn(async move {
-            if let Err(Ok(unwanted)) = made.send(Self::open(&broker, lane).await) {
+            if let Err(Ok(unwanted)) = made.send(Self::open(broker, lane).await) {
                 close(&unwanted.connection).await;
             }
         });
         session.await.unwrap_or(Err(BrokerError::Lost))
     }
 
-    async fn open(broker: &Broker, lane: Lane) -> Result<Self, BrokerError> {
-        let (purpose, prefetch) = match lane {
-            Lane::Work => ("worker", PREFETCH_WORK),
-            Lane::Failed => ("dead letters", PREFETCH_FAILED),
+    async fn open(broker: Arc<Broker>, lane: Lane) -> Result<Self, BrokerError> {
+        let purpose = match lane {
+            Lane::Work => "worker",
+            Lane::Failed => "dead letters",
         };
         let connection = broker.connect(purpose).await?;
         let consuming = in_time(async {
             let channel = open_channel(&connection).await?;
             // Declared here too: a worker may be the first to see that a queue is gone.
-            topology::declare(&channel, &broker.names).await?;
+            broker.declare(&connection, &channel).await?;
             channel
-                .basic_qos(prefetch, BasicQosOptions::default())
+                .basic_qos(prefetch(lane), BasicQosOptions::default())
                 .await
                 .map_err(BrokerError::amqp("setting the prefetch"))?;
             let queue = broker.names.lane(lane);
@@ -64,9 +111,16 @@ impl Session {
         });
         match consuming.await {
             Ok((channel, deliveries)) => Ok(Self {
-                connection,
+                broker,
+                lane,
+                connection: Arc::new(connection),
                 channel,
                 deliveries,
+                cancelled: false,
+                waiting_since: Instant::now(),
+                look_at: Instant::now() + LOOK_INTERVAL,
+                looking: None,
+                suspected: false,
             }),
             Err(error) => {
                 close(&connection).await;
@@ -75,13 +129,163 @@ impl Session {
         }
     }
 
-    /// Gives back everything that is unsettled, and closes the connection.
+    /// The channel on which it consumes.
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Most deliveries that the broker leaves unsettled in this session.
+    pub(super) fn prefetch(&self) -> usize {
+        prefetch(self.lane).into()
+    }
+
+    /// True once the broker has cancelled the consumer. If that was because the queue was deleted,
+    /// what has arrived exists nowhere else.
+    pub(super) const fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// Waits for the next delivery. `may_come` is false if the prefetch is used up by what the
+    /// worker keeps: then nothing is to be expected.
+    pub(super) async fn next(&mut self, may_come: bool) -> Result<Delivery, BrokerError> {
+        loop {
+            if !self.channel.status().connected() {
+                // The broker has taken back everything that had arrived before.
+                return Err(BrokerError::Lost);
+            }
+            if self.cancelled {
+                return Err(BrokerError::Cancelled);
+            }
+            let idle = self.looking.is_none();
+            let looking = async {
+                match &mut self.looking {
+                    Some(looking) => looking.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let seen = tokio::select! {
+                biased;
+                delivery = self.deliveries.next() => return self.received(delivery),
+                seen = looking => seen,
+                () = tokio::time::sleep_until(self.look_at), if idle => {
+                    self.looking = Some(self.begin_look());
+                    continue;
+                }
+            };
+            self.looking = None;
+            self.look_at = Instant::now() + LOOK_INTERVAL;
+            self.judge(seen?, may_come)?;
+        }
+    }
+
+    /// Returns the next delivery that has arrived already, if there is one.
+    pub(super) fn arrived(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        if self.cancelled {
+            return Ok(None);
+        }
+        match self.deliveries.next().now_or_never() {
+            None => Ok(None),
+            Some(delivery) => match self.received(delivery) {
+                // What arrived before it is still good.
+                Err(BrokerError::Cancelled) => Ok(None),
+                received => received.map(Some),
+            },
+        }
+    }
+
+    fn received(
+        &mut self,
+        delivery: Option<lapin::Result<Delivery>>,
+    ) -> Result<Delivery, BrokerError> {
+        self.wait_anew();
+        let Some(delivery) = delivery else {
+            self.cancelled = true;
+            return Err(BrokerError::Cancelled);
+        };
+        delivery.map_err(BrokerError::amqp("consuming"))
+    }
+
+    /// Begins the wait for a delivery anew: something came, or something was settled.
+    fn wait_anew(&mut self) {
+        self.waiting_since = Instant::now();
+        self.look_at = self.waiting_since + LOOK_INTERVAL;
+        self.looking = None;
+        self.suspected = false;
+    }
+
+    fn begin_look(&self) -> Looking {
+        let connection = Arc::clone(&self.connection);
+        let queue = self.broker.names.lane(self.lane);
+        let asked = async move { look(&connection, queue).await };
+        async {
+            let answer = tokio::time::timeout(LOOK_TIME, asked).await;
+            answer.unwrap_or(Err(BrokerError::NoAnswer))
+        }
+        .boxed()
+    }
+
+    fn judge(&mut self, seen: Option<Sight>, may_come: bool) -> Result<(), BrokerError> {
+        // Another process may have made the queue anew since; this consumer is not of it.
+        let messages = seen.ok_or(BrokerError::Missing)?.ready;
+        if self.lane == Lane::Work {
+            self.broker.watch.see_work(messages);
+        }
+        let waited = self.waiting_since.elapsed();
+        if messages == 0 || !may_come {
+            self.suspected = false;
+        } else if self.suspected && waited >= STANDSTILL {
+            let seconds = waited.as_secs();
+            let watch = &self.broker.watch;
+            watch.count_standstill(self.lane, seconds, messages);
+            return Err(BrokerError::Standstill { seconds, messages });
+        } else {
+            // They may have come a moment ago, and be on their way.
+            self.suspected = true;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges deliveries: each tag alone, or with all before it.
+    ///
+    /// An acknowledgement has no answer. It waits for nothing but the socket, which takes no more
+    /// once its buffer is full because the broker, stopped or cut off without a word, reads
+    /// nothing; hence the time limit. A broker short of memory does not block this connection,
+    /// which publishes nothing.
+    pub(super) async fn ack(
+        &mut self,
+        tags: impl Iterator<Item = (u64, bool)> + Send,
+    ) -> Result<(), BrokerError> {
+        if self.cancelled {
+            // There is no queue to tell, or it has taken them back.
+            return Ok(());
+        }
+        let channel = &self.channel;
+        let acknowledged = in_time(async {
+            let mut any = false;
+            for (tag, multiple) in tags {
+                let options = BasicAckOptions { multiple };
+                let acknowledged = channel.basic_ack(tag, options).await;
+                acknowledged.map_err(BrokerError::amqp("acknowledging"))?;
+                any = true;
+            }
+            Ok(any)
+        });
+        if acknowledged.await? {
+            self.wait_anew();
+        }
+        Ok(())
+    }
+
+    /// Gives back everything that is unsettled, and closes the connection. The caller sets the time
+    /// limit.
     pub(super) async fn give_back(self) -> Result<(), BrokerError> {
-        // Cancelled first, or the broker would send everything again at once.
-        self.channel
-            .basic_cancel(self.deliveries.tag(), BasicCancelOptions::default())
-            .await
-            .map_err(BrokerError::amqp("cancelling the consumer"))?;
+        if !self.cancelled {
+            // Cancelled first, or the broker would send everything again at once.
+            self.channel
+                .basic_cancel(self.deliveries.tag(), BasicCancelOptions::default())
+                .await
+                .map_err(BrokerError::amqp("cancelling the consumer"))?;
+        }
         // Tag 0 stands for everything unsettled on this channel, including what was sent ahead.
         let all = BasicNackOptions {
             multiple: true,
@@ -95,5 +299,12 @@ impl Session {
             .close(200, "done".into())
             .await
             .map_err(BrokerError::amqp("closing the connection"))
+    }
+}
+
+const fn prefetch(lane: Lane) -> u16 {
+    match lane {
+        Lane::Work => PREFETCH_WORK,
+        Lane::Failed => PREFETCH_FAILED,
     }
 }

@@ -3,6 +3,7 @@
 use sqlx::error::DatabaseError;
 
 use crate::store::StoreError;
+use crate::store::error::{Trouble, Verdict};
 
 /// Classes of errors of statements that fail however often they are tried: rows written twice,
 /// values, constraints, statements, limits.
@@ -15,15 +16,34 @@ const OF_THE_OPERATOR: [&str; 3] = ["42501", UNDEFINED_TABLE, "42703"];
 
 const UNDEFINED_TABLE: &str = "42P01";
 
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
 /// Turns an error of the server, or of the way to it, into one of the store.
 pub(super) fn failed(source: sqlx::Error) -> StoreError {
-    StoreError::of_engine(source, is_refusal)
+    StoreError::of_engine(source, verdict)
 }
 
-/// Returns true if the statement is to blame for an error of this code.
-fn is_refusal(code: &str) -> bool {
+fn verdict(code: &str) -> Verdict {
     let class = code.get(..2).unwrap_or_default();
-    REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code)
+    if REFUSED_CLASSES.contains(&class) && !OF_THE_OPERATOR.contains(&code) {
+        return Verdict::Refused;
+    }
+    Verdict::Passing(match (code, class) {
+        // Not available in time, and the time of the statement used up: mostly by waiting.
+        ("55P03" | "57014", _) => Trouble::Locked,
+        ("53100", _) => Trouble::Full,
+        (TOO_MANY_CONNECTIONS, _) => Trouble::Busy,
+        ("25006", _) => Trouble::ReadOnly,
+        // A lost connection; a server that stops, starts or was told to end this session.
+        (_, "08") | ("57P01" | "57P02" | "57P03" | "57P05", _) => Trouble::Away,
+        _ => Trouble::Broken,
+    })
+}
+
+/// Returns true if the server lets nobody else in at present.
+pub(super) fn is_of_many_connections(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code == TOO_MANY_CONNECTIONS)
 }
 
 pub(super) fn is_missing_table(error: &dyn DatabaseError) -> bool {

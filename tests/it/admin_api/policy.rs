@@ -57,7 +57,13 @@ pub(super) fn events(account: &str, life: &str) -> Vec<Value> {
         "disputed" => add(3_600, "charge.dispute.created", dispute("needs_response")),
         "lost" => add(3_600, "charge.dispute.closed", dispute("lost")),
         "refunded" => {
+            let invoice = format!("in_{account}");
+            let billed = json!({"id": invoice, "object": "invoice", "customer": account,
+                "subscription": subscription, "billing_reason": "subscription_create",
+                "amount_paid": 900, "total": 900});
+            add(8_500, "invoice.paid", billed);
             let mut refunded = paid;
+            refunded["invoice"] = json!(invoice);
             refunded["amount_refunded"] = json!(900);
             refunded["refunded"] = json!(true);
             add(3_600, "charge.refunded", refunded);

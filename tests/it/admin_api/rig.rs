@@ -17,6 +17,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::pipeline::bulk_replay::carry_on;
+use tollgate::pipeline::health::Health;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::replay::ReplayError;
 use tollgate::provider::STRIPE;
@@ -130,6 +131,7 @@ impl Rig {
         let outbox = Arc::new(Outbox::default());
         let usage = Usage::default();
         let state = AppState::new(Parts {
+            health: Health::new(store.clone(), Arc::clone(&shared)),
             store: store.clone(),
             publisher: Arc::clone(&outbox) as Arc<dyn Publisher>,
             clock: shared,

@@ -15,6 +15,21 @@ use crate::support::rabbitmq::Broker;
 /// How long a test waits for what happens in the background.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The queue of the lane `work`.
+pub(super) fn work_queue(prefix: &str) -> String {
+    format!("{prefix}.work.2")
+}
+
+/// The queue of the lane `failed`.
+pub(super) fn failed_queue(prefix: &str) -> String {
+    format!("{prefix}.failed.2")
+}
+
+/// The queue for a delay of so many milliseconds.
+pub(super) fn retry_queue(prefix: &str, delay: u32) -> String {
+    format!("{prefix}.retry.{delay}.2")
+}
+
 /// A channel beside those of the program. The connection lives as long as it is kept.
 pub(crate) struct Stranger {
     pub(crate) channel: Channel,

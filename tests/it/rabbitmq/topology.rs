@@ -11,7 +11,7 @@ use lapin::{BasicProperties, ExchangeKind};
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 
-use super::rig::{Stranger, ids, message, take};
+use super::rig::{Stranger, ids, message, retry_queue, take, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
@@ -48,6 +48,7 @@ async fn what_differs_on_the_broker_is_named_with_what_to_do() {
             ("x-dead-letter-routing-key", text("failed")),
             ("x-dead-letter-strategy", text("at-least-once")),
             ("x-overflow", text("reject-publish")),
+            ("x-max-length-bytes", AMQPValue::LongLongInt(4 << 30)),
         ]);
         arguments.retain(|name, _| *name != argument);
         let mut table = FieldTable::default();
@@ -78,7 +79,7 @@ async fn what_differs_on_the_broker_is_named_with_what_to_do() {
     ];
     for (argument, value, expected) in cases {
         let prefix = prefix();
-        let name = format!("{prefix}.work");
+        let name = work_queue(&prefix);
         let declared = stranger.channel.queue_declare(
             name.as_str().into(),
             durable,
@@ -157,7 +158,7 @@ pub(crate) async fn an_unroutable_publish_is_an_error_and_the_route_is_made_anew
         .unwrap();
     let stranger = Stranger::at(shared()).await;
     let unbound = stranger.channel.queue_unbind(
-        format!("{prefix}.work").into(),
+        work_queue(&prefix).into(),
         format!("{prefix}.events").into(),
         "work".into(),
         FieldTable::default(),
@@ -211,7 +212,7 @@ async fn no_message_is_confirmed_in_the_place_of_another_that_was_returned() {
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let unbound = stranger.channel.queue_unbind(
-            format!("{prefix}.work").into(),
+            work_queue(&prefix).into(),
             format!("{prefix}.events").into(),
             "work".into(),
             FieldTable::default(),
@@ -256,7 +257,7 @@ async fn a_retry_whose_queue_is_gone_stays_in_hand_until_it_is_back() {
     let batch = take(&mut consumer).await;
     let stranger = Stranger::at(shared()).await;
     let gone = stranger.channel.queue_delete(
-        format!("{prefix}.retry.1000").into(),
+        retry_queue(&prefix, 1_000).into(),
         QueueDeleteOptions::default(),
     );
     gone.await.unwrap();
@@ -288,10 +289,9 @@ async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
     let waiting = tokio::time::timeout(Duration::from_millis(300), consumer.next_batch(1)).await;
     assert!(waiting.is_err(), "there is nothing yet");
     let stranger = Stranger::at(shared()).await;
-    let deleted = stranger.channel.queue_delete(
-        format!("{prefix}.work").into(),
-        QueueDeleteOptions::default(),
-    );
+    let deleted = stranger
+        .channel
+        .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
     deleted.await.unwrap();
     consumer.next_batch(1).await.unwrap_err();
     let taking = tokio::spawn(async move { ids(&take(&mut consumer).await) });
@@ -311,7 +311,7 @@ async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
         .await
         .unwrap();
     let stranger = Stranger::at(shared()).await;
-    let work = format!("{prefix}.work");
+    let work = work_queue(&prefix);
     stranger
         .publish(&work, BasicProperties::default(), b"hello")
         .await;
@@ -329,7 +329,7 @@ async fn a_foreign_message_is_dropped_and_a_later_version_waits() {
     assert_eq!(ids(&batch), ["evt_1"]);
     let done = batch.into_iter().map(|it| (it, Settlement::Ack)).collect();
     consumer.settle(done).await.unwrap();
-    let rests = stranger.get(&format!("{prefix}.retry.600000")).await;
+    let rests = stranger.get(&retry_queue(&prefix, 600_000)).await;
     assert_eq!(rests.data, b"a later form");
     let headers = rests.properties.headers().clone().unwrap();
     assert!(headers.contains_key("new"), "{headers:?}");

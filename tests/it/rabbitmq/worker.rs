@@ -16,7 +16,7 @@ use tollgate::queue::{Consumer, Delivery, Lane, Message, Publisher, QueueError, 
 use tollgate::store::Store;
 use tollgate::worker::Worker;
 
-use super::rig::{Stranger, message};
+use super::rig::{Stranger, failed_queue, message, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 use crate::support::stores::Engine;
 use crate::support::{
@@ -101,9 +101,9 @@ async fn a_message_dead_lettered_by_the_broker_is_tried_alone_then_recorded() {
         queue.publish(message).await.unwrap();
     }
     let stranger = Stranger::at(shared()).await;
-    stranger.crash(&format!("{prefix}.work"), 2, 21).await;
+    stranger.crash(&work_queue(&prefix), 2, 21).await;
     // Both are dead letters now, and the work queue is empty.
-    let dead = stranger.get(&format!("{prefix}.failed")).await;
+    let dead = stranger.get(&failed_queue(&prefix)).await;
     let headers = dead.properties.headers().clone().unwrap();
     let reason = headers.inner().get("x-first-death-reason").cloned();
     assert_eq!(

@@ -22,6 +22,7 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use tollgate::pipeline::health::Health;
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
@@ -199,7 +200,9 @@ impl Rig {
             .iter()
             .map(|net| net.parse().unwrap())
             .collect();
+        let publisher = Arc::clone(&recorder) as Arc<dyn Publisher>;
         let state = AppState::new(Parts {
+            health: Health::new(store.clone(), Arc::clone(&clock)).publishing(publisher, false),
             store: store.clone(),
             publisher: Arc::clone(&recorder) as Arc<dyn Publisher>,
             clock,

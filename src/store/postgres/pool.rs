@@ -1,0 +1,249 @@
+//! The connections to the server.
+//!
+//! Every wait has an end. A connection that did not answer in time, or that broke, is dropped, which
+//! closes its socket at once and asks the other side for nothing: over a link that swallows what is
+//! sent, an orderly end would wait for the system's time-out, a quarter of an hour.
+//! Refused: sqlx's pool. It awaits the answer to a rollback and to a ping without limit before it
+//! counts a connection as returned, so that over such a link all its places are lost one by one; it
+//! tries a refused connection again until the limit of the caller is used up; and its one error says
+//! neither whether the server is away nor whether all connections are in use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, Executor, PgConnection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::error::{failed, is_of_many_connections};
+use crate::store::StoreError;
+use crate::store::error::Trouble;
+use crate::store::gate::{Gate, Turn};
+
+/// Longest wait for a free connection. Less than a provider waits for its answer, so that a 503
+/// still reaches it.
+const FREE_TIME: Duration = Duration::from_secs(4);
+
+/// Longest time to connect and sign in, TLS included.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+
+/// Longest wait for the answer of a connection that has rested.
+const PING_TIME: Duration = Duration::from_millis(700);
+
+/// A connection that was used more lately than this is not asked whether it is still there.
+const RESTED: Duration = Duration::from_millis(100);
+
+/// How long a connection is kept without use, and how long at most: what the server keeps for a
+/// session grows with its age, and a balancer before several servers sees new ones.
+const KEPT: (Duration, Duration) = (Duration::from_mins(10), Duration::from_mins(30));
+
+/// Longest time for undoing a transaction that was not committed.
+const ROLLBACK_TIME: Duration = Duration::from_secs(2);
+
+/// Longest wait at the end for the transactions under way.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// A commit is on the disk when it returns, whatever the server's settings say: a 200 may rest
+/// on it. Where they ask for more, such as a standby's word, they stay.
+const DURABLE: &str = r"
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+";
+
+/// The connections of one process.
+pub(super) struct Pool {
+    options: PgConnectOptions,
+    gate: Gate,
+    shared: Arc<Shared>,
+    most: u32,
+}
+
+struct Shared {
+    /// A permit for each connection that may be in use.
+    places: Arc<Semaphore>,
+    /// Connections that nobody uses, the one that was used last at the end.
+    resting: Mutex<Vec<Resting>>,
+}
+
+struct Resting {
+    connection: PgConnection,
+    made: Instant,
+    since: Instant,
+}
+
+/// A connection in use. Dropped without [`give_back`](Self::give_back), it is closed at once.
+pub(super) struct Lease {
+    /// Only taken when it is given back or undone.
+    connection: Option<PgConnection>,
+    made: Instant,
+    shared: Arc<Shared>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Pool {
+    pub(super) fn new(options: PgConnectOptions, most: u32) -> Self {
+        let places = usize::try_from(most).unwrap_or(1);
+        Self {
+            options,
+            gate: Gate::default(),
+            shared: Arc::new(Shared {
+                places: Arc::new(Semaphore::new(places)),
+                resting: Mutex::default(),
+            }),
+            most,
+        }
+    }
+
+    /// Takes a connection that answers.
+    pub(super) async fn take(&self) -> Result<Lease, StoreError> {
+        let turn = self.gate.enter().await.map_err(|closed| {
+            let source = std::io::Error::other(closed);
+            failed(sqlx::Error::Io(source))
+        })?;
+        let places = Arc::clone(&self.shared.places);
+        let place = match timeout(FREE_TIME, places.acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_closed)) => return Err(failed(sqlx::Error::PoolClosed)),
+            Err(_elapsed) => return Err(failed(sqlx::Error::PoolTimedOut)),
+        };
+        if turn.is_over() {
+            return Err(away("the server was found to be away meanwhile"));
+        }
+        let lease = |connection, made| Lease {
+            connection: Some(connection),
+            made,
+            shared: Arc::clone(&self.shared),
+            place: Some(place),
+        };
+        if let Some(Resting {
+            connection, made, ..
+        }) = self.rested().await
+        {
+            turn.reached();
+            return Ok(lease(connection, made));
+        }
+        let connection = self.connect(turn).await?;
+        Ok(lease(connection, Instant::now()))
+    }
+
+    /// Returns a connection that has rested and answers. If one does not, those that have rested
+    /// longer will not either: all of them are dropped.
+    async fn rested(&self) -> Option<Resting> {
+        let mut resting = self.shared.next()?;
+        if resting.since.elapsed() < RESTED {
+            return Some(resting);
+        }
+        if let Ok(Ok(())) = timeout(PING_TIME, resting.connection.ping()).await {
+            return Some(resting);
+        }
+        self.shared.resting().clear();
+        None
+    }
+
+    async fn connect(&self, turn: Turn) -> Result<PgConnection, StoreError> {
+        let connected = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            connection.execute(DURABLE).await?;
+            Ok(connection)
+        };
+        match timeout(CONNECT_TIME, connected).await {
+            Ok(Ok(connection)) => {
+                turn.reached();
+                Ok(connection)
+            }
+            Ok(Err(error)) => {
+                // A server with too many connections is there, and ours may be free in a moment.
+                if !is_of_many_connections(&error) {
+                    turn.not_reached();
+                }
+                Err(failed(error))
+            }
+            Err(_elapsed) => {
+                turn.not_reached();
+                Err(away("connecting took too long"))
+            }
+        }
+    }
+
+    /// Ends all connections, after the transactions that are under way.
+    pub(super) async fn close(&self) {
+        let all = timeout(CLOSE_TIME, self.shared.places.acquire_many(self.most)).await;
+        drop(all);
+        self.shared.places.close();
+        let resting = std::mem::take(&mut *self.shared.resting());
+        for resting in resting {
+            // Whether the server is told or not, the socket is closed.
+            let _ = timeout(PING_TIME, resting.connection.close()).await;
+        }
+    }
+}
+
+impl Shared {
+    fn resting(&self) -> std::sync::MutexGuard<'_, Vec<Resting>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection that was used last, and drops those that are too old.
+    fn next(&self) -> Option<Resting> {
+        let mut resting = self.resting();
+        resting.retain(|it| it.since.elapsed() < KEPT.0 && it.made.elapsed() < KEPT.1);
+        resting.pop()
+    }
+}
+
+impl Lease {
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        let connection = self.connection.as_mut();
+        connection.ok_or_else(|| away("the connection was given up"))
+    }
+
+    /// Closes the connection at once, without a word to the server.
+    pub(super) fn discard(&mut self) {
+        self.connection = None;
+        self.place = None;
+    }
+
+    /// Gives the connection back, which is outside of any transaction.
+    pub(super) fn give_back(mut self) {
+        self.rest();
+    }
+
+    /// Undoes the transaction that the connection is in, and gives it back. In the background: the
+    /// caller has no use for the end.
+    pub(super) fn undo(mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            if let Some(connection) = &mut self.connection
+                && let Ok(Ok(_)) = timeout(ROLLBACK_TIME, connection.execute("ROLLBACK")).await
+            {
+                self.rest();
+            }
+        });
+    }
+
+    fn rest(&mut self) {
+        if self.shared.places.is_closed() {
+            return;
+        }
+        if let Some(connection) = self.connection.take() {
+            self.shared.resting().push(Resting {
+                connection,
+                made: self.made,
+                since: Instant::now(),
+            });
+        }
+        // Only now, so that whoever takes the place finds the connection.
+        self.place = None;
+    }
+}
+
+/// An error of a way that does not work.
+pub(super) fn away(what: &'static str) -> StoreError {
+    StoreError::Database {
+        source: sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)),
+        trouble: Trouble::Away,
+    }
+}

@@ -1,0 +1,224 @@
+//! A worker that nothing comes to, although something waits for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
+use tollgate::queue::rabbitmq::RabbitQueue;
+use tollgate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
+
+use super::peer::{Peer, Script, Then};
+use super::rig::{PATIENCE, Stranger, ids, message, take, work_queue};
+use crate::support::rabbitmq::{Broker, prefix, shared};
+
+fn script(first: usize, count: usize, then: Then) -> Script {
+    let events = (first..first + count).map(|n| format!("evt_{n}"));
+    Script {
+        events: events.collect(),
+        then,
+    }
+}
+
+async fn acknowledge(consumer: &mut dyn Consumer, batch: Vec<Delivery>) -> bool {
+    let done = batch.into_iter().map(|it| (it, Settlement::Ack)).collect();
+    consumer.settle(done).await.is_ok()
+}
+
+/// Takes and acknowledges until an event has come, as the worker does.
+async fn until_event(consumer: &mut dyn Consumer, last: &str) -> BTreeSet<String> {
+    let started = Instant::now();
+    let mut seen = BTreeSet::new();
+    while !seen.contains(last) {
+        assert!(started.elapsed() < PATIENCE, "{last} did not come");
+        let batch = take(consumer).await;
+        seen.extend(ids(&batch));
+        acknowledge(consumer, batch).await;
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_ends_a_consumer_behind_its_deliveries_the_next_connection_goes_on() {
+    let ends = [
+        Then::Cancels,
+        Then::ClosesChannel,
+        Then::FallsSilent,
+        Then::StandsStill,
+    ];
+    let cases = ends.map(|end| async move {
+        for most in [1, 7, 256] {
+            let next = script(100, 20, Then::Waits);
+            let peer = Peer::start(vec![script(0, 20, end), next]).await;
+            let queue = RabbitQueue::start(&peer.settings()).await.unwrap();
+            let mut consumer = queue.consumer(Lane::Work);
+            let first = consumer.next_batch(most).await;
+            if let Ok(batch) = first {
+                acknowledge(&mut consumer, batch).await;
+            }
+            let seen = until_event(&mut consumer, "evt_119").await;
+            assert!(seen.contains("evt_100"), "{end:?} {most}: {seen:?}");
+            let settled = Instant::now();
+            while !peer.acknowledged()[1].contains(&20) {
+                assert!(settled.elapsed() < PATIENCE, "{end:?} {most}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(peer.acknowledged().len(), 2, "{end:?} {most}");
+        }
+    });
+    futures::future::join_all(cases).await;
+}
+
+/// If the broker cancels a consumer because its queue was deleted, what was sent before exists
+/// nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_before_a_cancellation_is_handed_out() {
+    let scripts = vec![script(0, 50, Then::Cancels), script(100, 1, Then::Waits)];
+    let peer = Peer::start(scripts).await;
+    let queue = RabbitQueue::start(&peer.settings()).await.unwrap();
+    let mut consumer = queue.consumer(Lane::Work);
+    let seen = until_event(&mut consumer, "evt_100").await;
+    assert_eq!(seen.len(), 51, "{seen:?}");
+}
+
+/// Publishes all the time; the ids that were confirmed.
+fn publish_on(
+    queue: &RabbitQueue,
+    stop: &Arc<AtomicBool>,
+) -> tokio::task::JoinHandle<BTreeSet<String>> {
+    let (queue, stop) = (queue.clone(), Arc::clone(stop));
+    tokio::spawn(async move {
+        let mut confirmed = BTreeSet::new();
+        for n in 0.. {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let id = format!("evt_{n:06}");
+            if queue.publish(message(&id)).await.is_ok() {
+                confirmed.insert(id);
+            } else {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        confirmed
+    })
+}
+
+/// Works as slowly as it takes for deliveries to pile up; the ids that it saw.
+fn consume_on(
+    mut consumer: impl Consumer,
+    stop: &Arc<AtomicBool>,
+) -> tokio::task::JoinHandle<BTreeSet<String>> {
+    let stop = Arc::clone(stop);
+    tokio::spawn(async move {
+        let mut seen = BTreeSet::new();
+        while !stop.load(Ordering::SeqCst) {
+            let next = tokio::time::timeout(Duration::from_millis(200), consumer.next_batch(16));
+            match next.await {
+                Ok(Ok(batch)) => {
+                    seen.extend(ids(&batch));
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    acknowledge(&mut consumer, batch).await;
+                }
+                Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(_) => {}
+            }
+        }
+        seen
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing() {
+    let prefix = prefix();
+    let queue = RabbitQueue::start(&shared().settings(&prefix))
+        .await
+        .unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishing: Vec<_> = (0..4).map(|_| publish_on(&queue, &stop)).collect();
+    let consuming: Vec<_> = (0..2)
+        .map(|_| consume_on(queue.consumer(Lane::Work), &stop))
+        .collect();
+    let stranger = Stranger::at(shared()).await;
+    for round in 1..=5 {
+        // Enough for hundreds to be sent ahead.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let deleted = stranger
+            .channel
+            .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
+        deleted.await.unwrap();
+        // On a busy machine the next one would otherwise find nothing to delete.
+        let started = Instant::now();
+        while queue.watch().losses() < round {
+            let waited = started.elapsed();
+            assert!(waited < PATIENCE, "nobody noticed: {:?}", queue.watch());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    // What lies there now is not what this is about; what is published from here on is.
+    let purged = stranger
+        .channel
+        .queue_purge(work_queue(&prefix).into(), QueuePurgeOptions::default());
+    purged.await.unwrap();
+    let started = Instant::now();
+    let marked = loop {
+        let id = format!("evt_marked_{}", started.elapsed().as_millis());
+        if queue.publish(message(&id)).await.is_ok() {
+            break id;
+        }
+        assert!(started.elapsed() < PATIENCE, "the queue did not come back");
+    };
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stop.store(true, Ordering::SeqCst);
+    let mut confirmed = BTreeSet::new();
+    for task in publishing {
+        confirmed.extend(task.await.unwrap());
+    }
+    assert!(confirmed.len() > 100, "{}", confirmed.len());
+    let mut seen = BTreeSet::new();
+    for task in consuming {
+        let of_one = task.await.unwrap();
+        assert!(!of_one.is_empty());
+        seen.extend(of_one);
+    }
+    // The two consumers take what is left in turn with nobody.
+    let mut consumer = queue.consumer(Lane::Work);
+    while !seen.contains(&marked) {
+        let batch = take(&mut consumer).await;
+        seen.extend(ids(&batch));
+        acknowledge(&mut consumer, batch).await;
+    }
+}
+
+/// Up to RabbitMQ 4.2 the broker closes the channel of a consumer that keeps a message too long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_kept_a_message_too_long_for_the_broker_goes_on() {
+    let broker = tokio::task::block_in_place(|| {
+        let broker = Broker::start_with("consumer_timeout = 1000\n");
+        // How often channels look at the clock; by itself once a minute.
+        let often = "application:set_env(rabbit, channel_tick_interval, 500).";
+        broker.ctl(&["eval", often]);
+        broker
+    });
+    let queue = RabbitQueue::start(&broker.settings(&prefix()))
+        .await
+        .unwrap();
+    for n in 0..300 {
+        queue.publish(message(&format!("evt_{n}"))).await.unwrap();
+    }
+    let mut consumer = queue.consumer(Lane::Work);
+    let kept = take(&mut consumer).await;
+    let started = Instant::now();
+    // Settling fails once the broker has closed the channel.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut settled = acknowledge(&mut consumer, kept).await;
+    while settled && started.elapsed() < PATIENCE {
+        let kept = take(&mut consumer).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        settled = acknowledge(&mut consumer, kept).await;
+    }
+    assert!(!settled, "the broker closed no channel");
+    queue.publish(message("evt_last")).await.unwrap();
+    until_event(&mut consumer, "evt_last").await;
+}
