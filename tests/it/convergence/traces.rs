@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tollgate::domain::access::plan::{Plan, Plans};
 use tollgate::domain::billing::assessment::Standing;
-use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::billing::fact::{Fact, Occurrence};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::id::Provider;
@@ -57,10 +58,12 @@ fn one_end(name: &str, chain: &[Occurrence]) -> End {
     let now = chain.iter().map(|event| event.at).max().unwrap();
     // Long enough that what fails in a chain is still failing at its end.
     let policy = Policy {
+        suspend_after: "0d".parse().unwrap(),
         end_after: "60d".parse().unwrap(),
         ..Policy::default()
     };
-    let new = |documents| MemoryStore::new(policy.clone(), documents);
+    let plans = everything_buys(chain);
+    let new = |documents| MemoryStore::with_plans(policy.clone(), plans.clone(), documents);
     let alone = chain.iter().map(|event| vec![event.clone()]);
     let end = end_of(|| new(true), alone, now);
     let mut shuffle = Shuffle(9);
@@ -81,6 +84,25 @@ fn one_end(name: &str, chain: &[Occurrence]) -> End {
         check(&twice);
     }
     end
+}
+
+/// A plan for every price that a subscription of the chain has: what buys nothing counts nowhere.
+fn everything_buys(chain: &[Occurrence]) -> Plans {
+    let mut plans = Plans::new();
+    for fact in chain.iter().flat_map(|event| &event.facts) {
+        let Fact::Subscription(fact) = fact else {
+            continue;
+        };
+        for item in &fact.state.items {
+            let key = (fact.subscription.scope.provider, item.price.clone());
+            let plan = Plan {
+                counts: true,
+                ..Plan::default()
+            };
+            plans.insert(key, plan);
+        }
+    }
+    plans
 }
 
 fn load(folder: &Path, file: &str) -> Option<Occurrence> {
@@ -110,6 +132,7 @@ fn kinds(end: &End, account: &str) -> Vec<FlagKind> {
 }
 
 #[test]
+#[ignore = "reads recorded payloads: TOLLGATE_RECORDED_FIXTURES, and --include-ignored"]
 fn a_sign_up_renewal_and_failure_end_the_same_in_any_order() {
     let test = "a_sign_up_renewal_and_failure_end_the_same_in_any_order";
     let Some(folder) = recorded(test) else { return };
@@ -158,6 +181,7 @@ fn a_sign_up_renewal_and_failure_end_the_same_in_any_order() {
 }
 
 #[test]
+#[ignore = "reads recorded payloads: TOLLGATE_RECORDED_FIXTURES, and --include-ignored"]
 fn a_cancellation_undone_in_one_second_ends_the_same_in_any_order() {
     let test = "a_cancellation_undone_in_one_second_ends_the_same_in_any_order";
     let Some(folder) = recorded(test) else { return };
@@ -197,6 +221,7 @@ fn a_cancellation_undone_in_one_second_ends_the_same_in_any_order() {
 }
 
 #[test]
+#[ignore = "reads recorded payloads: TOLLGATE_RECORDED_FIXTURES, and --include-ignored"]
 fn other_recorded_chains_end_the_same_in_any_order() {
     let Some(folder) = recorded("other_recorded_chains_end_the_same_in_any_order") else {
         return;
@@ -259,6 +284,7 @@ fn other_recorded_chains_end_the_same_in_any_order() {
 }
 
 #[test]
+#[ignore = "reads recorded payloads: TOLLGATE_RECORDED_FIXTURES, and --include-ignored"]
 fn all_recorded_payloads_together_end_the_same_in_any_order() {
     let test = "all_recorded_payloads_together_end_the_same_in_any_order";
     let Some(folder) = recorded(test) else { return };
