@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::words::words;
+
 /// An identifier whose text is not of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
@@ -277,58 +279,21 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 13] = [
-        Self::Account,
-        Self::Subscription,
-        Self::Invoice,
-        Self::Charge,
-        Self::PaymentIntent,
-        Self::Session,
-        Self::Transaction,
-        Self::Dispute,
-        Self::Refund,
-        Self::Adjustment,
-        Self::Event,
-        Self::ApiKey,
-        Self::Other,
-    ];
-
-    /// The word in keys.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Account => "account",
-            Self::Subscription => "subscription",
-            Self::Invoice => "invoice",
-            Self::Charge => "charge",
-            Self::PaymentIntent => "payment_intent",
-            Self::Session => "session",
-            Self::Transaction => "transaction",
-            Self::Dispute => "dispute",
-            Self::Refund => "refund",
-            Self::Adjustment => "adjustment",
-            Self::Event => "event",
-            Self::ApiKey => "api_key",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl FromStr for Kind {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|kind| kind.as_str() == text)
-            .ok_or_else(|| IdError::new(text, "a kind of object"))
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+words!(Kind, or "a kind of object" {
+    Account = "account",
+    Subscription = "subscription",
+    Invoice = "invoice",
+    Charge = "charge",
+    PaymentIntent = "payment_intent",
+    Session = "session",
+    Transaction = "transaction",
+    Dispute = "dispute",
+    Refund = "refund",
+    Adjustment = "adjustment",
+    Event = "event",
+    ApiKey = "api_key",
+    Other = "other",
+});
 
 /// A provider's object: a billing account, a subscription, a dispute, a charge, a transaction.
 ///

@@ -64,16 +64,26 @@ pub struct Account {
     pub customer: Option<CustomerId>,
 }
 
-/// A subscription.
+/// An object that belongs to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
+pub struct Owned<H> {
     /// Provider's id.
     pub key: ObjectKey,
     /// The history.
-    pub history: SubscriptionHistory,
-    /// Derived: the account that pays.
+    pub history: H,
+    /// Derived: the account that pays or paid. It may not be among the working set's accounts, if no
+    /// event has named it as an account.
     pub account: Option<ObjectKey>,
 }
+
+/// A subscription.
+pub type Subscription = Owned<SubscriptionHistory>;
+
+/// A dispute. Its key is Stripe's dispute, or Paddle's transaction.
+pub type Dispute = Owned<DisputeHistory>;
+
+/// A refund, or a charge's count of its refunds, under the charge's key.
+pub type Refund = Owned<RefundHistory>;
 
 /// The document of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,29 +96,6 @@ pub struct Payment {
     pub account: Option<ObjectKey>,
     /// Derived: the subscription that it is about.
     pub subscription: Option<ObjectKey>,
-}
-
-/// A dispute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispute {
-    /// Stripe: the dispute's id. Paddle: the transaction's.
-    pub key: ObjectKey,
-    /// The history.
-    pub history: DisputeHistory,
-    /// Derived: the account that paid. It may not be among the working set's accounts, if no event
-    /// has named it as an account.
-    pub account: Option<ObjectKey>,
-}
-
-/// A refund, or a charge's count of its refunds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    /// The refund's id; of a count the charge's.
-    pub key: ObjectKey,
-    /// The history.
-    pub history: RefundHistory,
-    /// Derived: the account that paid, as for disputes.
-    pub account: Option<ObjectKey>,
 }
 
 /// Keys of what changed.

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod flag;
 mod holds;
 pub mod kept_flag;
+mod pin;
 pub mod profile;
 pub mod row;
 pub mod source;

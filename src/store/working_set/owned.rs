@@ -1,10 +1,12 @@
 //! Objects that belong to an account: subscriptions, payments, disputes and refunds. And those that
 //! were only named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
 
 use super::Wanted;
-use crate::domain::apply::working_set::{Dispute, Payment, Refund, Subscription, WorkingSet};
+use crate::domain::apply::working_set::{Owned, Payment, WorkingSet};
 use crate::domain::billing::history::{PaymentHistory, UnfetchedHistory};
 use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -18,6 +20,23 @@ record! {
         key: ObjectKey,
         account: Option<ObjectKey>,
         kept: Document,
+    }
+}
+
+impl OwnedRow {
+    /// Reads it into its place in a working set. `column` is named if it cannot be read.
+    fn put<H: DeserializeOwned>(
+        self,
+        all: &mut BTreeMap<ObjectKey, Owned<H>>,
+        column: &str,
+    ) -> Result<(), StoreError> {
+        let owned = Owned {
+            key: self.key.clone(),
+            history: self.kept.read(column)?,
+            account: self.account,
+        };
+        all.insert(self.key, owned);
+        Ok(())
     }
 }
 
@@ -89,45 +108,20 @@ impl Tx {
         ";
         let rows: Vec<OwnedRow> = self.fetch(sql, binds![wanted, app]).await?;
         for row in rows {
-            let (key, account) = (row.key.clone(), row.account);
             match row.kind.as_str() {
-                "subscription" => {
-                    let history = row.kept.read("subscriptions.kept")?;
-                    let it = Subscription {
-                        key: row.key,
-                        history,
-                        account,
-                    };
-                    working_set.subscriptions.insert(key, it);
-                }
-                "payment" => {
+                "subscription" => row.put(&mut working_set.subscriptions, "subscriptions.kept")?,
+                "dispute" => row.put(&mut working_set.disputes, "disputes.kept")?,
+                "refund" => row.put(&mut working_set.refunds, "refunds.kept")?,
+                _ => {
                     let history: PaymentHistory = row.kept.read("payments.kept")?;
                     let subscription = history.subscription.as_ref().map(|(_, it)| it.clone());
-                    let it = Payment {
-                        key: row.key,
+                    let payment = Payment {
+                        key: row.key.clone(),
                         history,
-                        account,
+                        account: row.account,
                         subscription,
                     };
-                    working_set.payments.insert(key, it);
-                }
-                "dispute" => {
-                    let history = row.kept.read("disputes.kept")?;
-                    let it = Dispute {
-                        key: row.key,
-                        history,
-                        account,
-                    };
-                    working_set.disputes.insert(key, it);
-                }
-                _ => {
-                    let history = row.kept.read("refunds.kept")?;
-                    let it = Refund {
-                        key: row.key,
-                        history,
-                        account,
-                    };
-                    working_set.refunds.insert(key, it);
+                    working_set.payments.insert(row.key, payment);
                 }
             }
         }

@@ -24,14 +24,18 @@ pub(super) fn sources(dossier: &Dossier<'_>, shown: &Derived, now: Timestamp) ->
             .iter()
             .filter(|it| it.source == place)
             .collect();
-        let subscription = dossier.subscriptions.get(place);
-        Some(match source.kind {
-            SourceKind::Subscription => {
-                of_subscription(dossier, shown, source, key, &acting, subscription?)
-            }
-            SourceKind::Purchase => of_purchase(dossier, shown, source, key, &acting),
-            SourceKind::Grant => return None,
-        })
+        let it = Billed {
+            dossier,
+            shown,
+            source,
+            key,
+            acting: &acting,
+        };
+        match source.kind {
+            SourceKind::Subscription => Some(it.subscription(dossier.subscriptions.get(place)?)),
+            SourceKind::Purchase => Some(it.purchase()),
+            SourceKind::Grant => None,
+        }
     });
     let mut grants: Vec<&HandGrant> = dossier.grants.clone();
     grants.sort();
@@ -40,101 +44,104 @@ pub(super) fn sources(dossier: &Dossier<'_>, shown: &Derived, now: Timestamp) ->
     billed.chain(by_hand).collect()
 }
 
-fn of_subscription(
-    dossier: &Dossier<'_>,
-    shown: &Derived,
-    source: &Source,
-    key: &ObjectKey,
-    acting: &[&Acting],
-    (subscription, assessment): &(&Subscription, Assessment),
-) -> SourceCause {
-    let uncounted = match (source.verdict, source.own) {
-        (Some(_), _) => None,
-        (None, Some(_)) => Some(Uncounted::NeverPaid),
-        (None, None) => Some(match assessment.standing {
-            Standing::Unknown => Uncounted::UnknownStatus,
-            Standing::Pending => Uncounted::Pending,
-            _ if assessment.is_foreign && source.unmapped.is_empty() => Uncounted::Foreign,
-            _ if assessment.is_foreign => Uncounted::UnmappedPrice,
-            _ => Uncounted::NeverBegan,
-        }),
-    };
-    let owner = |account: &&&Account| Some(&account.key) == subscription.account.as_ref();
-    let removed_at = dossier.accounts.iter().find(owner);
-    let removed_at = removed_at.and_then(|account| account.history.removed_at);
-    let paid_until = assessment.paid_until.iter();
-    let mut cause = billed(dossier, shown, source, key, acting);
-    cause.paid_until = paid_until
-        .map(|(price, until)| PaidUntil {
-            price: price.price.clone(),
-            until: *until,
-        })
-        .collect();
-    cause.never_paid = assessment.never_paid;
-    cause.uncounted = uncounted;
-    let told = source_words::subscription(&key.id, assessment, removed_at, source, dossier);
-    cause.because = told + &source_words::besides(source, acting, uncounted);
-    cause
+/// A subscription or purchase, with everything that its explanation rests on.
+struct Billed<'a> {
+    dossier: &'a Dossier<'a>,
+    shown: &'a Derived,
+    source: &'a Source,
+    key: &'a ObjectKey,
+    acting: &'a [&'a Acting],
 }
 
-fn of_purchase(
-    dossier: &Dossier<'_>,
-    shown: &Derived,
-    source: &Source,
-    key: &ObjectKey,
-    acting: &[&Acting],
-) -> SourceCause {
-    let mut cause = billed(dossier, shown, source, key, acting);
-    cause.uncounted = match (source.verdict, source.own) {
-        (Some(_), _) => None,
-        (None, Some(_)) => Some(Uncounted::Refunded),
-        (None, None) if source.unmapped.is_empty() => Some(Uncounted::Foreign),
-        (None, None) => Some(Uncounted::UnmappedPrice),
-    };
-    let told = source_words::purchase(&key.id, source);
-    cause.because = told + &source_words::besides(source, acting, cause.uncounted);
-    cause
-}
+impl Billed<'_> {
+    fn subscription(&self, it: &(&Subscription, Assessment)) -> SourceCause {
+        let (subscription, assessment) = it;
+        let (dossier, source) = (self.dossier, self.source);
+        let uncounted = match (source.verdict, source.own) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Uncounted::NeverPaid),
+            (None, None) => Some(match assessment.standing {
+                Standing::Unknown => Uncounted::UnknownStatus,
+                Standing::Pending => Uncounted::Pending,
+                _ if assessment.is_foreign && source.unmapped.is_empty() => Uncounted::Foreign,
+                _ if assessment.is_foreign => Uncounted::UnmappedPrice,
+                _ => Uncounted::NeverBegan,
+            }),
+        };
+        let owner = |account: &&&Account| Some(&account.key) == subscription.account.as_ref();
+        let removed_at = dossier.accounts.iter().find(owner);
+        let removed_at = removed_at.and_then(|account| account.history.removed_at);
+        let paid_until = assessment.paid_until.iter();
+        let mut cause = self.common();
+        cause.paid_until = paid_until
+            .map(|(price, until)| PaidUntil {
+                price: price.price.clone(),
+                until: *until,
+            })
+            .collect();
+        cause.never_paid = assessment.never_paid;
+        cause.uncounted = uncounted;
+        let told =
+            source_words::subscription(&self.key.id, assessment, removed_at, source, dossier);
+        cause.because = told + &source_words::besides(source, self.acting, uncounted);
+        cause
+    }
 
-/// Explains what subscriptions and purchases have in common.
-fn billed(
-    dossier: &Dossier<'_>,
-    shown: &Derived,
-    source: &Source,
-    key: &ObjectKey,
-    acting: &[&Acting],
-) -> SourceCause {
-    let deciding = match source.verdict {
-        Some(Verdict::Held) => acting.iter().min_by_key(|it| (it.since, it.reason)),
-        Some(Verdict::Ended) => {
-            let ending = acting.iter().filter(|it| it.expires());
-            ending.min_by_key(|it| (it.since, it.reason))
+    fn purchase(&self) -> SourceCause {
+        let source = self.source;
+        let mut cause = self.common();
+        cause.uncounted = match (source.verdict, source.own) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Uncounted::Refunded),
+            (None, None) if source.unmapped.is_empty() => Some(Uncounted::Foreign),
+            (None, None) => Some(Uncounted::UnmappedPrice),
+        };
+        let told = source_words::purchase(&self.key.id, source);
+        cause.because = told + &source_words::besides(source, self.acting, cause.uncounted);
+        cause
+    }
+
+    /// Explains what subscriptions and purchases have in common.
+    fn common(&self) -> SourceCause {
+        let Self {
+            dossier,
+            shown,
+            source,
+            key,
+            acting,
+        } = self;
+        let deciding = match source.verdict {
+            Some(Verdict::Held) => acting.iter().min_by_key(|it| (it.since, it.reason)),
+            Some(Verdict::Ended) => {
+                let ending = acting.iter().filter(|it| it.expires());
+                ending.min_by_key(|it| (it.since, it.reason))
+            }
+            _ => None,
+        };
+        let mut held_by: Vec<String> = acting.iter().map(|it| it.subject.id.clone()).collect();
+        held_by.sort();
+        held_by.dedup();
+        let reason = deciding.map(|it| it.reason).or(source.reason);
+        let since = deciding.map(|it| it.since).or(source.since);
+        SourceCause {
+            kind: source.kind,
+            provider: Some(key.scope.provider),
+            id: key.id.clone(),
+            livemode: Some(key.scope.livemode),
+            account: source.account.as_ref().map(|key| key.id.clone()),
+            verdict: source.verdict,
+            reason: reason.filter(|_| source.verdict.is_some()),
+            since: since.filter(|_| source.verdict.is_some()),
+            uncounted: None,
+            gives: given(dossier, shown, source, key),
+            paid_until: Vec::new(),
+            never_paid: false,
+            held_by,
+            billing: None,
+            expires_at: None,
+            due_at: source.due_at,
+            because: String::new(),
         }
-        _ => None,
-    };
-    let mut held_by: Vec<String> = acting.iter().map(|it| it.subject.id.clone()).collect();
-    held_by.sort();
-    held_by.dedup();
-    let reason = deciding.map(|it| it.reason).or(source.reason);
-    let since = deciding.map(|it| it.since).or(source.since);
-    SourceCause {
-        kind: source.kind,
-        provider: Some(key.scope.provider),
-        id: key.id.clone(),
-        livemode: Some(key.scope.livemode),
-        account: source.account.as_ref().map(|key| key.id.clone()),
-        verdict: source.verdict,
-        reason: reason.filter(|_| source.verdict.is_some()),
-        since: since.filter(|_| source.verdict.is_some()),
-        uncounted: None,
-        gives: given(dossier, shown, source, key),
-        paid_until: Vec::new(),
-        never_paid: false,
-        held_by,
-        billing: None,
-        expires_at: None,
-        due_at: source.due_at,
-        because: String::new(),
     }
 }
 
