@@ -18,8 +18,6 @@ type Periods = Vec<(Timestamp, Timestamp)>;
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     periods: BTreeMap<Price, Periods>,
-    /// True if the payments show any line with a period.
-    pub is_known: bool,
 }
 
 impl Coverage {
@@ -32,7 +30,6 @@ impl Coverage {
             let (Some(start), Some(end), false) = (line.start, line.end, line.once) else {
                 continue;
             };
-            coverage.is_known = true;
             let price = Price::from(*line);
             let new = || (price.clone(), BTreeMap::new());
             let (known, changes) = changes.entry(&line.price).or_insert_with(new);

@@ -38,7 +38,12 @@ impl Assessor<'_> {
         let never_paid = !is_paid && self.never_paid();
         let state = decided(self.history).map(|decided| decided.state);
         let bound = failing_since.map_or(at, |since| since.min(at));
-        let as_if_paid = !is_paid || !self.coverage.is_known;
+        let shows_lines = |it: &&&Payment<'_>| {
+            let mut lines = it.lines.iter();
+            lines.any(|line| !line.once && line.start.is_some() && line.end.is_some())
+        };
+        let mut paid = self.payments.iter().filter(counting);
+        let as_if_paid = !paid.any(|it| shows_lines(&it));
         let gives = if policy.on_end == OnEnd::Expire {
             Vec::new()
         } else if never_paid {

@@ -427,6 +427,21 @@ fn balance_renewal() {
 }
 
 #[test]
+fn a_free_trials_lines_do_not_stand_for_payments_that_show_none() {
+    let end = end_at(
+        LATE,
+        &[
+            sub("trialing").created().at(0),
+            invoice("in_1").line("A", 0, 0, day(14)).paid_with(0, 0, 0),
+            sub("active").at(day(14)),
+            invoice("in_2").paid_with(100, 100, day(14)),
+            sub("canceled").at(day(40)),
+        ],
+    );
+    assert_frozen(&end, &[("A", day(40))]);
+}
+
+#[test]
 fn refunded_and_ended() {
     let end = end_at(
         LATE,
