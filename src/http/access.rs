@@ -27,8 +27,10 @@ use super::error::ApiError;
 use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
+use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
+use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{self, Answer, Asker, Everything, Question};
 
 const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
@@ -79,6 +81,10 @@ pub(super) struct AccessAnswer {
     version: Option<String>,
     /// The token's scope, a word for the registry.
     scope: Option<String>,
+    /// Only for admins: what gives the customer this package now, each with its source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    grants: Option<Vec<PackageView>>,
 }
 
 impl AccessAnswer {
@@ -92,6 +98,7 @@ impl AccessAnswer {
             package: None,
             version: None,
             scope: None,
+            grants: None,
         }
     }
 
@@ -105,6 +112,17 @@ impl AccessAnswer {
             package: None,
             version: None,
             scope: asker.token.map(|token| token.scope),
+            grants: None,
+        }
+    }
+
+    /// The answer for an admin, who is told where each grant comes from.
+    pub(super) fn for_admin(mut answer: Answer) -> Self {
+        let live = std::mem::take(&mut answer.grants);
+        let grants = Some(views_of(live));
+        Self {
+            grants,
+            ..Self::from(answer)
         }
     }
 
@@ -239,10 +257,12 @@ struct ExtentView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     versions: Option<Vec<String>>,
+    /// What gives the package, each with its source and how far it reaches.
+    grants: Vec<PackageView>,
 }
 
-impl From<Extent> for ExtentView {
-    fn from(extent: Extent) -> Self {
+impl ExtentView {
+    fn new(extent: Extent, grants: Vec<PackageView>) -> Self {
         let Extent {
             constraints,
             versions,
@@ -251,6 +271,7 @@ impl From<Extent> for ExtentView {
         Self {
             versions: (constraints.is_empty() || !versions.is_empty()).then_some(versions),
             constraint: (!constraints.is_empty()).then(|| constraints.join(" || ")),
+            grants,
         }
     }
 }
@@ -274,18 +295,29 @@ async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<R
         return Ok(AccessAnswer::nobody().into_response());
     };
     let found = access::everything(&state.store, &hash, now).await?;
-    let Some(Everything { packages, asker }) = found else {
+    let Some(found) = found else {
         return Ok(AccessAnswer::nobody().into_response());
     };
+    let Everything {
+        packages,
+        grants,
+        asker,
+    } = found;
     note_use(&state, &asker, now);
     let packages = match packages {
         Ok(packages) => packages,
         Err(code) => return Ok(AccessAnswer::of(code, asker).into_response()),
     };
     let answer = AccessAnswer::of(AccessCode::Ok, asker);
-    let packages = packages
-        .into_iter()
-        .map(|(name, extent)| (name, extent.into()))
-        .collect();
+    let mut by_package: BTreeMap<String, Vec<LiveGrant>> = BTreeMap::new();
+    for live in grants {
+        let of_package = by_package.entry(live.grant.package.clone());
+        of_package.or_default().push(live);
+    }
+    let view = |(name, extent): (String, Extent)| {
+        let grants = by_package.remove(&name).unwrap_or_default();
+        (name, ExtentView::new(extent, views_of(grants)))
+    };
+    let packages = packages.into_iter().map(view).collect();
     Ok((answer.headers(), Json(PackagesAnswer { answer, packages })).into_response())
 }

@@ -54,6 +54,8 @@ pub struct Answer {
     pub package: String,
     /// The version that was asked for.
     pub version: Option<String>,
+    /// What gives the customer this package now, in any version.
+    pub grants: Vec<LiveGrant>,
     /// The one who asked.
     pub asker: Asker,
 }
@@ -63,6 +65,8 @@ pub struct Answer {
 pub struct Everything {
     /// By package, the versions; or the code that says why there is nothing at all.
     pub packages: Result<BTreeMap<String, Extent>, AccessCode>,
+    /// What gives the customer packages now.
+    pub grants: Vec<LiveGrant>,
     /// The one who asked.
     pub asker: Asker,
 }
@@ -123,7 +127,11 @@ pub async fn everything(
     let basis = Basis::load(&mut tx, &asker, now).await?;
     let holder = basis.holder(&asker);
     let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
-    Ok(Some(Everything { packages, asker }))
+    Ok(Some(Everything {
+        packages,
+        grants: basis.grants,
+        asker,
+    }))
 }
 
 async fn answer(
@@ -138,8 +146,13 @@ async fn answer(
     let version = question.version.filter(|version| !version.is_empty());
     let basis = Basis::load(tx, &asker, now).await?;
     let code = check::decide(basis.holder(&asker), &package, version, now);
+    // A customer who is let in nowhere has nothing, whatever would be given otherwise.
+    let is_open = check::check_holder(basis.holder(&asker), now).is_ok();
+    let mut grants = basis.grants;
+    grants.retain(|live| is_open && live.grant.package == package);
     Ok(Answer {
         code,
+        grants,
         package,
         version: version.map(str::to_owned),
         asker,

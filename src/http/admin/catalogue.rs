@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::packages::{PackageView, packages_of};
 use super::releases::package_of;
 use crate::domain::access::check::{Holder, decide};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{List, Paging, PagingQuery, map};
+use crate::http::api::package::{PackageView, packages_of};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::customers::CustomerPage;

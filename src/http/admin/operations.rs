@@ -236,5 +236,5 @@ async fn access(
     let app = admin.app_or_default();
     let (id, now) = (customer_id(&id)?, state.clock.now());
     let answer = check_customer(&state.store, &app, &id, query.question(), now).await?;
-    Ok(Json(answer.into()))
+    Ok(Json(AccessAnswer::for_admin(answer)))
 }

@@ -7,25 +7,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::access::constraint::Constraint;
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
-use crate::domain::access::live_grant::{GrantSource, LiveGrant};
 use crate::domain::access::plan::PackageGrant;
-use crate::domain::customer::row::Customer;
-use crate::domain::id::Kind;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{customer_id, order_of, time};
+use crate::http::api::package::{PackageView, packages_of};
+use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
-use crate::store::{GivenGrant, Granted};
 
 /// Most packages of one order.
 const MAX_PACKAGES: usize = 1_000;
@@ -51,130 +47,6 @@ impl From<GrantError> for ApiError {
             GrantError::Store(error) => error.into(),
         }
     }
-}
-
-/// The origin of a grant: by hand, or by a plan.
-fn grant_source() -> Object {
-    words::one_of(["manual", "plan"])
-}
-
-/// A package that a customer may have, and why.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CustomerPackage)]
-pub(super) struct PackageView {
-    pub(super) package: String,
-    constraint: String,
-    /// By hand, or by a plan.
-    #[schema(schema_with = grant_source)]
-    source: &'static str,
-    /// Only for grants of a plan.
-    #[schema(examples("stripe"))]
-    provider: Option<String>,
-    /// Only for grants of a plan.
-    price_id: Option<String>,
-    /// The subscription that pays for a plan.
-    subscription_id: Option<String>,
-    /// The invoice, transaction or Checkout session by which a plan was bought once.
-    payment_id: Option<String>,
-    /// Only what was released until then is included; null: every version.
-    #[schema(format = DateTime)]
-    until: Option<String>,
-    /// Only for grants by hand: what billing means for it.
-    #[schema(schema_with = words::grant_billing_or_null)]
-    billing: Option<&'static str>,
-    /// Only for grants by hand: the time at which it runs out; null: never.
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
-    /// Only for grants by hand: the time of the grant.
-    #[schema(format = DateTime)]
-    created_at: Option<String>,
-}
-
-impl PackageView {
-    fn by_hand(it: &GivenGrant) -> Self {
-        let HandGrant {
-            grant,
-            billing,
-            expires_at,
-        } = &it.grant;
-        Self {
-            package: grant.package.clone(),
-            constraint: grant.constraint.clone(),
-            source: "manual",
-            provider: None,
-            price_id: None,
-            subscription_id: None,
-            payment_id: None,
-            until: None,
-            billing: Some(billing.as_str()),
-            expires_at: time(*expires_at),
-            created_at: Some(it.created_at.to_string()),
-        }
-    }
-
-    fn key(&self) -> String {
-        let Self {
-            package,
-            constraint,
-            price_id,
-            subscription_id,
-            payment_id,
-            ..
-        } = self;
-        format!("{package} {constraint} {price_id:?} {subscription_id:?} {payment_id:?}")
-    }
-}
-
-impl From<LiveGrant> for PackageView {
-    fn from(live: LiveGrant) -> Self {
-        let mut view = Self {
-            package: live.grant.package,
-            constraint: live.grant.constraint,
-            source: "manual",
-            provider: None,
-            price_id: None,
-            subscription_id: None,
-            payment_id: None,
-            until: time(live.until),
-            billing: None,
-            expires_at: None,
-            created_at: None,
-        };
-        match live.source {
-            GrantSource::Hand {
-                billing,
-                expires_at,
-                created_at,
-            } => {
-                view.billing = Some(billing.as_str());
-                view.expires_at = time(expires_at);
-                view.created_at = Some(created_at.to_string());
-            }
-            GrantSource::Plan {
-                provider,
-                price,
-                source,
-            } => {
-                view.source = "plan";
-                view.provider = Some(provider.into());
-                view.price_id = Some(price);
-                if source.kind == Kind::Subscription {
-                    view.subscription_id = Some(source.id);
-                } else {
-                    view.payment_id = Some(source.id);
-                }
-            }
-        }
-        view
-    }
-}
-
-/// Everything that gives a customer packages now, by package.
-pub(super) fn packages_of(customer: &Customer, granted: &Granted) -> Vec<PackageView> {
-    let live = granted.of(customer).into_iter();
-    let mut packages: Vec<PackageView> = live.map(PackageView::from).collect();
-    packages.sort_by_key(PackageView::key);
-    packages
 }
 
 /// Lists the packages that a customer may have, by hand and by its plans.
@@ -349,7 +221,7 @@ async fn grant(
     } else {
         StatusCode::OK
     };
-    let package = PackageView::by_hand(&grant);
+    let package = PackageView::from(grant);
     Ok((status, Json(GrantedView { package, changed })))
 }
 

@@ -7,6 +7,7 @@ pub(super) mod customer;
 pub(super) mod flag;
 pub(super) mod license;
 pub(super) mod list;
+pub(super) mod package;
 pub(super) mod problem;
 
 use super::{Admin, ApiError, AppState};
