@@ -6,24 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::id_error::IdError;
 use crate::domain::words::words;
-
-/// An identifier whose text is not of the wanted form.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not {wanted}")]
-pub struct IdError {
-    text: String,
-    wanted: &'static str,
-}
-
-impl IdError {
-    pub(super) fn new(text: &str, wanted: &'static str) -> Self {
-        Self {
-            text: text.chars().take(80).collect(),
-            wanted,
-        }
-    }
-}
 
 /// Makes serde read and write a type by its text.
 macro_rules! text_form {

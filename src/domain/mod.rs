@@ -52,6 +52,7 @@ pub mod customer;
 pub mod email;
 pub mod event;
 pub mod id;
+pub mod id_error;
 pub mod identity;
 pub mod mode;
 pub mod policy;

@@ -62,11 +62,11 @@ macro_rules! words {
         $crate::domain::words::words!($name, all { $($variant = $word),+ });
 
         impl ::std::str::FromStr for $name {
-            type Err = $crate::domain::id::IdError;
+            type Err = $crate::domain::id_error::IdError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::domain::id::IdError::new(text, $wanted)),
+                    _ => Err($crate::domain::id_error::IdError::new(text, $wanted)),
                 }
             }
         }

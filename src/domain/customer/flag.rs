@@ -13,7 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
-use crate::domain::id::{CustomerId, IdError, ObjectKey};
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id_error::IdError;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 

@@ -308,6 +308,32 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
     ] {
         assert_eq!(access(&rig, &path, question).await, code, "{question}");
     }
+    let dated = |grants: &Value| -> Value {
+        let grants = grants.as_array().unwrap().iter();
+        let dated = grants.map(|it| json!([it["source"], it["subscription_id"], it["until"]]));
+        dated.collect()
+    };
+    let two = json!([
+        ["plan", "sub_1", "2025-12-26T12:00:00Z"],
+        ["plan", "sub_2", null],
+    ]);
+    let asked = rig
+        .get(&format!("{path}/access?package=a/basic"))
+        .await
+        .expect(200);
+    assert_eq!(dated(&asked["grants"]), two);
+    let token = json!({"name": "ci"});
+    let token = rig.post(&format!("{path}/tokens"), token).await.expect(201);
+    let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
+    let bearer = [("authorization", bearer.as_str())];
+    let all = rig.send("GET", "/access/packages", &bearer, None).await;
+    let all = all.expect(200);
+    let (basic, once) = (&all["packages"]["a/basic"], &all["packages"]["a/once"]);
+    assert_eq!(dated(&basic["grants"]), two);
+    assert_eq!(
+        (&basic["constraint"], &once["versions"]),
+        (&json!("*"), &json!(["1.0"]))
+    );
 }
 
 on_both_stores! {
