@@ -224,11 +224,15 @@ impl Assessor<'_> {
         it
     }
 
-    /// Returns the instants of the payments that count. A debit that was returned does not.
+    /// Returns the payments that count. A debit that was returned does not.
+    pub(super) fn counting(&self) -> impl Iterator<Item = &Payment<'_>> {
+        let payments = self.payments.iter().copied();
+        payments.filter(|it| it.counts(self.though_lost) && !self.debts.owe(it))
+    }
+
     fn paid_at(&self) -> Vec<Timestamp> {
-        let counting = self.payments.iter();
-        let counting = counting.filter(|it| it.counts(self.though_lost) && !self.debts.owe(it));
-        let mut paid_at: Vec<Timestamp> = counting.filter_map(|it| Some(it.paid()?.at)).collect();
+        let paid = self.counting().filter_map(Payment::paid);
+        let mut paid_at: Vec<Timestamp> = paid.map(|paid| paid.at).collect();
         paid_at.sort_unstable();
         paid_at
     }

@@ -33,26 +33,19 @@ impl Assessor<'_> {
     /// Returns what the subscription leaves if it ends at `at`.
     pub(super) fn left(&self, at: Timestamp, failing_since: Option<Timestamp>) -> Left {
         let policy = self.terms.policy;
-        let counting = |it: &&&Payment<'_>| it.counts(self.though_lost) && !self.debts.owe(it);
-        let is_paid = self.payments.iter().any(|it| counting(&it));
-        let never_paid = !is_paid && self.never_paid();
+        let never_paid = self.counting().next().is_none() && self.never_paid();
+        let as_if_paid = !self.counting().any(Payment::shows_periods);
         let state = decided(self.history).map(|decided| decided.state);
         let bound = failing_since.map_or(at, |since| since.min(at));
-        let shows_lines = |it: &&&Payment<'_>| {
-            let mut lines = it.lines.iter();
-            lines.any(|line| !line.once && line.start.is_some() && line.end.is_some())
-        };
-        let mut paid = self.payments.iter().filter(counting);
-        let as_if_paid = !paid.any(|it| shows_lines(&it));
         let gives = if policy.on_end == OnEnd::Expire {
             Vec::new()
         } else if never_paid {
-            let lost = |it: &&&Payment<'_>| {
+            let lost = |it: &&Payment<'_>| {
                 let had_money = it.paid().is_some_and(|paid| paid.money > 0);
                 had_money && !it.stands(self.though_lost)
             };
-            let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze
-                && !self.payments.iter().any(|it| lost(&it));
+            let kept =
+                policy.on_end_unpaid == OnEndUnpaid::Freeze && !self.payments.iter().any(lost);
             state
                 .filter(|_| kept)
                 .map(|state| items(&state, Some(at)))

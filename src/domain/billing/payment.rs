@@ -75,6 +75,12 @@ impl Payment<'_> {
         told.max(counted.fold(0, i64::saturating_add))
     }
 
+    /// True if a line says which period it pays for.
+    pub fn shows_periods(&self) -> bool {
+        let mut lines = self.lines.iter().filter(|line| !line.once);
+        lines.any(|line| line.start.is_some() && line.end.is_some())
+    }
+
     /// Returns the newest instant of a refund of it.
     pub fn given_back_at(&self) -> Option<Timestamp> {
         let standing = self.refunds.iter().filter(|it| it.history.stands());
