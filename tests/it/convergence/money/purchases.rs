@@ -1,0 +1,124 @@
+//! What is bought once.
+
+use tollgate::domain::customer::flag::FlagKind;
+use tollgate::domain::customer::row::Status;
+
+use crate::convergence::kinds;
+use crate::convergence::rig::{counted, invoice, pair, pay, stripe, sub};
+
+use super::{
+    LATE, assert_active, assert_frozen, assert_gives, assert_nothing, day, end_at, lifetime,
+    of_paddle, transaction,
+};
+
+#[test]
+fn lifetime_is_for_ever() {
+    assert_active(&end_at(LATE, &[lifetime()]), &["P"]);
+}
+
+#[test]
+fn purchase_with_code() {
+    let session = pay(&stripe("cs_1"), &stripe("cus_1")).session("plink_1", "cs_1", 0);
+    assert_active(&end_at(LATE, &[session.paid_with(0, 0, 5)]), &["plink_1"]);
+    let unmapped = pay(&stripe("cs_1"), &stripe("cus_1")).session("plink_9", "cs_1", 0);
+    let end = end_at(LATE, &[unmapped.paid_with(0, 0, 5)]);
+    assert_active(&end, &[]);
+    let flags: Vec<_> = end
+        .flags("cus_1")
+        .iter()
+        .map(|it| (it.kind, it.subject.as_str()))
+        .collect();
+    assert_eq!(flags, [(FlagKind::UnmappedPrice, "cs_1")]);
+}
+
+#[test]
+fn a_session_is_its_invoices_payment() {
+    let end = end_at(
+        LATE,
+        &[
+            pay(&stripe("pi_1"), &stripe("cus_1"))
+                .session("plink_9", "cs_1", 300)
+                .paid(5),
+            pair("pi_1", "in_9", 5),
+            lifetime(),
+        ],
+    );
+    assert_active(&end, &["P"]);
+    assert_eq!(kinds(&end, "cus_1"), []);
+}
+
+#[test]
+fn lifetime_and_lapsed_month() {
+    let end = end_at(
+        LATE,
+        &[
+            lifetime(),
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+            sub("canceled").at(day(30)),
+        ],
+    );
+    assert_gives(
+        &end,
+        "cus_1",
+        Status::Active,
+        &[("A", Some(day(30))), ("P", None)],
+    );
+}
+
+#[test]
+fn year_of_updates() {
+    let bought = pay(&stripe("in_9"), &stripe("cus_1"))
+        .once("U", 300)
+        .paid(0);
+    assert_active(&end_at(day(364), std::slice::from_ref(&bought)), &["U"]);
+    assert_frozen(&end_at(day(400), &[bought]), &[("U", day(365))]);
+}
+
+#[test]
+fn old_updates_and_failing() {
+    let end = end_at(
+        day(400),
+        &[
+            pay(&stripe("in_9"), &stripe("cus_1"))
+                .once("U", 300)
+                .paid(0),
+            sub("past_due").latest("in_2").at(day(399)),
+        ],
+    );
+    assert_frozen(&end, &[("U", day(365))]);
+}
+
+#[test]
+fn lifetime_refunded() {
+    let mut events = vec![
+        lifetime(),
+        pair("ch_9", "in_9", day(1)),
+        counted("ch_9", 300, day(9)),
+    ];
+    assert_nothing(&end_at(LATE, &events), Status::Expired);
+    events.push(sub("active").at(0));
+    assert_active(&end_at(LATE, &events), &["A"]);
+    let half = [
+        lifetime(),
+        pair("ch_9", "in_9", day(1)),
+        counted("ch_9", 299, day(9)),
+    ];
+    assert_active(&end_at(LATE, &half), &["P"]);
+}
+
+#[test]
+fn mixed_cart() {
+    let mut events = vec![
+        of_paddle("active").created().at(0),
+        transaction("txn_1")
+            .line("A", 100, 0, day(30))
+            .once("P", 300)
+            .paid(0),
+    ];
+    let both: &[_] = &[("A", None), ("P", None)];
+    assert_gives(&end_at(day(2), &events), "ctm_1", Status::Active, both);
+    events.push(of_paddle("canceled").at(day(30)));
+    let after: &[_] = &[("A", Some(day(30))), ("P", None)];
+    assert_gives(&end_at(LATE, &events), "ctm_1", Status::Active, after);
+}
