@@ -58,7 +58,7 @@ CREATE TABLE customers (
 -- list, and those of each status, be counted from the index alone: rows are wide, and there may be
 -- a million.
 CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at, status);
--- Which row an account was made for.
+-- The rows that go along with an account.
 CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
 -- Matching an account to an admin-made customer; get-or-create; 409.
 CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
@@ -82,6 +82,8 @@ CREATE TABLE accounts (
     id            word NOT NULL,
     customer_id   word,
     linking_email word,
+    changed_email word,
+    seller_id     word,
     kept          JSONB NOT NULL,
     PRIMARY KEY (app, key)
 );
@@ -90,6 +92,11 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+-- Whose current address is not their first: an address is shown of one customer only.
+CREATE INDEX accounts_by_changed_email ON accounts (app, changed_email)
+    WHERE changed_email IS NOT NULL;
+-- All accounts of one id of the seller's own.
+CREATE INDEX accounts_by_seller_id ON accounts (app, seller_id) WHERE seller_id IS NOT NULL;
 
 CREATE TABLE subscriptions (
     app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,

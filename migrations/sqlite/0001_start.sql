@@ -51,7 +51,7 @@ CREATE TABLE customers (
 -- list, and those of each status, be counted from the index alone: rows are wide, and there may be
 -- a million.
 CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at, status);
--- Which row an account was made for.
+-- The rows that go along with an account.
 CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
 -- Matching an account to an admin-made customer; get-or-create; 409.
 CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
@@ -75,6 +75,8 @@ CREATE TABLE accounts (
     id            TEXT NOT NULL,
     customer_id   TEXT,
     linking_email TEXT,
+    changed_email TEXT,
+    seller_id     TEXT,
     kept          TEXT NOT NULL,
     PRIMARY KEY (app, key)
 ) STRICT, WITHOUT ROWID;
@@ -83,6 +85,11 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+-- Whose current address is not their first: an address is shown of one customer only.
+CREATE INDEX accounts_by_changed_email ON accounts (app, changed_email)
+    WHERE changed_email IS NOT NULL;
+-- All accounts of one id of the seller's own.
+CREATE INDEX accounts_by_seller_id ON accounts (app, seller_id) WHERE seller_id IS NOT NULL;
 
 CREATE TABLE subscriptions (
     app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -400,6 +407,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('accounts', 'accounts', '1000000 1000000 1'),
     ('accounts', 'accounts_by_id', '1000000 1000000 1'),
     ('accounts', 'accounts_by_linking_email', '1000000 1000000 1'),
+    ('accounts', 'accounts_by_changed_email', '10000 10000 1'),
+    ('accounts', 'accounts_by_seller_id', '1000000 1000000 1'),
     ('accounts', 'accounts_by_customer', '1000000 1000000 2'),
     ('subscriptions', 'subscriptions', '1000000 1000000 1'),
     ('subscriptions', 'subscriptions_by_account', '1000000 1000000 2'),

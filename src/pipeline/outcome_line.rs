@@ -139,7 +139,8 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::Unlinked
         | FlagKind::RefundUnlinked
         | FlagKind::ApiKeyExposed
-        | FlagKind::AccountDeleted => true,
+        | FlagKind::AccountDeleted
+        | FlagKind::SameEmail => true,
         FlagKind::Ambiguous
         | FlagKind::UnknownStatus
         | FlagKind::ItemsIncomplete

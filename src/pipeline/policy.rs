@@ -87,7 +87,7 @@ pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> 
 }
 
 /// Sets some fields of an app's policy. Returns the policy as it is then, and whether anything
-/// changed. A change of `match_by_email` first pins the accounts that would follow another
+/// changed. A change of `on_same_email` first pins the accounts that would follow another
 /// customer.
 ///
 /// # Errors
@@ -107,7 +107,7 @@ pub async fn put(
         let pending = tx.app_walk(app).await?.is_some();
         return Ok((InForce { policy, pending }, false));
     }
-    if policy.match_by_email != before.match_by_email {
+    if policy.on_same_email != before.on_same_email {
         pin_accounts(&mut tx, order, &policy).await?;
     }
     tx.app_policy_put(app, &policy).await?;

@@ -19,6 +19,7 @@ mod event;
 mod fields;
 mod head;
 mod json;
+mod metadata;
 mod paddle;
 mod reading;
 mod signature;

@@ -24,6 +24,8 @@ use crate::domain::time::Timestamp;
 
 /// One customer with everything that belongs to it.
 pub struct Dossier<'a> {
+    pub(super) working_set: &'a WorkingSet,
+    pub(super) group: Group,
     pub(super) policy: &'a Policy,
     pub(super) plans: &'a Plans,
     /// The rows, the shown one first.
@@ -59,6 +61,8 @@ impl<'a> Dossier<'a> {
             .flatten()
             .collect();
         let mut dossier = Self {
+            working_set,
+            group: group.clone(),
             policy: &working_set.policy,
             plans: &working_set.plans,
             rows,

@@ -73,6 +73,8 @@ pub enum FlagKind {
     ReleasesUnknown,
     /// Billing goes on for an account whose customer was deleted here.
     AccountDeleted,
+    /// Another customer has the same e-mail address.
+    SameEmail,
 }
 
 words!(FlagKind, or "a kind of flags" {
@@ -92,6 +94,7 @@ words!(FlagKind, or "a kind of flags" {
     ApiKeyExposed = "api_key_exposed",
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
+    SameEmail = "same_email",
 });
 
 impl FlagKind {
@@ -113,7 +116,8 @@ impl FlagKind {
             | Self::RefundUnlinked
             | Self::ApiKeyNeeded
             | Self::ApiKeyExposed
-            | Self::AccountDeleted => false,
+            | Self::AccountDeleted
+            | Self::SameEmail => false,
         }
     }
 }

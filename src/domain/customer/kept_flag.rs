@@ -1,8 +1,9 @@
 //! The stored flags: those of the owners whose flags a working set can have changed.
 //!
-//! Most flags belong to a customer. A dispute or refund that cannot be traced to one, and an object
-//! that was only named, have flags of their own until their customer is found. All of this is a
-//! function of the histories, so flags come and go with the facts, whatever their order.
+//! Most flags belong to a customer. A dispute or refund that cannot be traced to one, an object that
+//! was only named, and an account whose customer was deleted for good have flags of their own. All
+//! of this is a function of the histories, so flags come and go with the facts, whatever their
+//! order.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +33,8 @@ impl WorkingSet {
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
             .chain(disputes)
-            .chain(refunds);
+            .chain(refunds)
+            .chain(&changed.accounts);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))
@@ -103,7 +105,13 @@ impl WorkingSet {
             | FlagKind::FullRefund
             | FlagKind::Overdue
             | FlagKind::ReleasesUnknown
-            | FlagKind::AccountDeleted => {}
+            | FlagKind::SameEmail => {}
+            FlagKind::AccountDeleted => {
+                if let Some(it) = self.accounts.get_mut(key) {
+                    it.history.ignored_cleared_at = flag.at;
+                    self.changed.accounts.insert(key.clone());
+                }
+            }
         }
         true
     }
@@ -134,9 +142,19 @@ impl WorkingSet {
             _ => FlagKind::ApiKeyNeeded,
         };
         let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
+        // Of a customer that was deleted for good no row is left to have the flag.
+        let deleted = self.accounts.get(key).filter(|it| {
+            let pin = it.history.pin.as_ref();
+            pin.is_some_and(|pin| !self.customers.contains_key(pin))
+        });
+        let deleted = deleted.map(|it| {
+            let (at, cleared_at) = (it.history.ignored_at, it.history.ignored_cleared_at);
+            (FlagKind::AccountDeleted, at, cleared_at)
+        });
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
+            .chain(deleted)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
     }

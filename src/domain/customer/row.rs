@@ -24,6 +24,10 @@ pub struct Customer {
     /// The billing account that the row was created for; `None` if an admin created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<ObjectKey>,
+    /// Admin act: the account that a row of an admin goes along with. It was this account's customer
+    /// when the account was linked to another one by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<ObjectKey>,
     /// The time of creation, by the local clock. Rows are sorted by it, then by id.
     pub made_at: Timestamp,
     /// The time of the last change, by the local clock.
@@ -63,6 +67,7 @@ impl Customer {
         Self {
             id,
             home,
+            bound_to: None,
             made_at: now,
             updated_at: now,
             deleted_at: None,
@@ -83,6 +88,11 @@ impl Customer {
         flags.retain(|flag| !self.cleared.contains(flag));
         flags.extend(self.derived.flags.iter().cloned());
         flags
+    }
+
+    /// Returns the account that the row follows, whatever customer that is in.
+    pub fn goes_with(&self) -> Option<&ObjectKey> {
+        self.bound_to.as_ref().or(self.home.as_ref())
     }
 
     /// True if an admin created it, not a webhook.

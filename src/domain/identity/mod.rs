@@ -1,4 +1,7 @@
 //! Identity: which billing accounts belong to one customer.
 
 pub mod account;
+pub mod addresses;
 pub mod links;
+pub mod register;
+pub mod seller_id;

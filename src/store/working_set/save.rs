@@ -17,7 +17,7 @@ record! {
     /// A customer's row. All columns but `kept` repeat what stands in it, for the indexes.
     struct CustomerColumns<'a> {
         id: &'a CustomerId,
-        home: &'a Option<ObjectKey>,
+        home: Option<&'a ObjectKey>,
         made_at: Timestamp,
         updated_at: Timestamp,
         deleted_at: Option<Timestamp>,
@@ -41,7 +41,7 @@ impl<'a> From<&'a Customer> for CustomerColumns<'a> {
         let (profile, shown) = (&customer.profile, &customer.derived);
         Self {
             id: &customer.id,
-            home: &customer.home,
+            home: customer.goes_with(),
             made_at: customer.made_at,
             updated_at: customer.updated_at,
             deleted_at: customer.deleted_at,
@@ -67,6 +67,8 @@ record! {
         id: &'a str,
         customer_id: &'a Option<CustomerId>,
         linking_email: &'a Option<String>,
+        changed_email: Option<&'a str>,
+        seller_id: Option<&'a str>,
         kept: &'a AccountHistory,
     }
 }
@@ -192,17 +194,24 @@ impl Tx {
             id: &account.key.id,
             customer_id: &account.customer,
             linking_email: &account.linking_email,
+            changed_email: (account.email.as_deref())
+                .filter(|email| account.linking_email.as_deref() != Some(email)),
+            seller_id: (account.history.seller_id.as_ref()).map(|(_, id)| id.as_str()),
             kept: &account.history,
         });
         let rows: Rows<AccountColumns<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO accounts (app, key, id, customer_id, linking_email, kept)
-            SELECT $2, key, id, customer_id, linking_email, kept
+            INSERT INTO accounts (
+                app, key, id, customer_id, linking_email, changed_email, seller_id, kept
+            )
+            SELECT $2, key, id, customer_id, linking_email, changed_email, seller_id, kept
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, key) DO UPDATE SET
                 customer_id = excluded.customer_id,
                 linking_email = excluded.linking_email,
+                changed_email = excluded.changed_email,
+                seller_id = excluded.seller_id,
                 kept = excluded.kept
         ";
         self.execute(sql, binds![rows, app]).await?;
