@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::access::plan::PackageGrant;
+use crate::domain::app_settings::ConnectedAccounts;
 use crate::domain::id::Provider;
 use ipnet::IpNet;
 use reqwest::Url;
@@ -53,6 +54,9 @@ pub struct Config {
     pub stripe: ProviderConfig,
     /// Paddle, for the app `default`.
     pub paddle: ProviderConfig,
+    /// `TOLLGATE_CONNECTED_ACCOUNTS`: the connected accounts whose events count for the app
+    /// `default`, separated by commas. Default `None`: those that the API names.
+    pub connected_accounts: Option<ConnectedAccounts>,
     /// Contents and format of the log.
     pub log: LogConfig,
 }

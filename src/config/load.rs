@@ -46,6 +46,8 @@ impl Config {
             },
             stripe: ProviderConfig::read(&mut reader, &STRIPE),
             paddle: ProviderConfig::read(&mut reader, &PADDLE),
+            connected_accounts: reader
+                .read_all(&setting::CONNECTED_ACCOUNTS, parse::connected_accounts),
             log: LogConfig::read(&mut reader),
         };
         config.check_together(&mut reader);

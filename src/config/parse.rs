@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
 use super::{Database, LogFormat};
+use crate::domain::app_settings::{ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
@@ -109,6 +110,18 @@ pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, ValueErro
             Ok(entry.into())
         }
     }))
+}
+
+/// Parses the names of connected accounts.
+pub(super) fn connected_accounts(text: &str) -> Result<ConnectedAccounts, ValueErrors> {
+    let accounts = every(entries(text).map(|entry| {
+        ConnectedAccount::from_str(entry)
+            .map_err(|_| format!("{} is not a connected account", quoted(entry)))
+    }))?;
+    if accounts.len() > MAX_CONNECTED_ACCOUNTS {
+        return Err(vec![format!("{} accounts", accounts.len())]);
+    }
+    Ok(accounts.into_iter().collect())
 }
 
 pub(super) fn api_key(text: &str) -> Result<SecretString, String> {

@@ -110,6 +110,11 @@ pub(super) const STRIPE_PRICE_MAPPING: Setting =
     Setting::plain("STRIPE_PRICE_MAPPING", Shape::Table, PRICES);
 pub(super) const PADDLE_PRICE_MAPPING: Setting =
     Setting::plain("PADDLE_PRICE_MAPPING", Shape::Table, PRICES);
+pub(super) const CONNECTED_ACCOUNTS: Setting = Setting::plain(
+    "TOLLGATE_CONNECTED_ACCOUNTS",
+    Shape::List,
+    "at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I",
+);
 pub(super) const STRIPE_API_KEY: Setting =
     Setting::secret("STRIPE_API_KEY", Shape::Scalar, API_KEY);
 pub(super) const PADDLE_API_KEY: Setting =
@@ -132,7 +137,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 21] = [
+pub(super) const ALL: [&Setting; 22] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -147,6 +152,7 @@ pub(super) const ALL: [&Setting; 21] = [
     &PADDLE_WEBHOOK_SECRET,
     &STRIPE_PRICE_MAPPING,
     &PADDLE_PRICE_MAPPING,
+    &CONNECTED_ACCOUNTS,
     &STRIPE_API_KEY,
     &PADDLE_API_KEY,
     &STRIPE_API_BASE,

@@ -21,6 +21,7 @@ use super::lock::{lock_key_of_object, lock_keys_of_account, lock_keys_of_loaded}
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::app_settings::KeptSettings;
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
@@ -62,6 +63,7 @@ record! {
         provider: Option<Provider>,
         price_id: Option<String>,
         policy: Option<Policy>,
+        settings: Option<KeptSettings>,
         packages: Option<Vec<PackageGrant>>,
         counts: Option<bool>,
         updates: Option<Span>,
@@ -134,16 +136,16 @@ impl Tx {
         Ok(working_set)
     }
 
-    /// Begins a working set with the app's policy and plans.
+    /// Begins a working set with the app's policy, settings and plans.
     async fn working_set_settings(&mut self, app: &AppSlug) -> Result<WorkingSet, StoreError> {
         let sql = r"
             SELECT
-                NULL AS provider, NULL AS price_id, policy, NULL AS packages, NULL AS counts,
-                NULL AS updates
+                NULL AS provider, NULL AS price_id, policy, settings, NULL AS packages,
+                NULL AS counts, NULL AS updates
             FROM apps
             WHERE slug = $1
             UNION ALL
-            SELECT provider, price_id, NULL, packages, counts, updates
+            SELECT provider, price_id, NULL, NULL, packages, counts, updates
             FROM plans
             WHERE app = $1
         ";
@@ -152,6 +154,9 @@ impl Tx {
         for row in rows {
             if let Some(policy) = row.policy {
                 working_set.policy = policy;
+            }
+            if let Some(settings) = row.settings {
+                working_set.settings = settings.in_force();
             }
             if let (Some(provider), Some(price_id), Some(packages)) =
                 (row.provider, row.price_id, row.packages)

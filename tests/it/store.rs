@@ -213,6 +213,7 @@ async fn what_is_not_committed_was_never_there(engine: Engine) {
         slug: other.clone(),
         name: "Other".to_owned(),
         policy: tollgate::domain::policy::Policy::default(),
+        settings: tollgate::domain::app_settings::KeptSettings::default(),
         created_at: now(),
     };
     assert!(tx.app_add(&new).await.unwrap());

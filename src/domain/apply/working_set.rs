@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans};
+use crate::domain::app_settings::AppSettings;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
@@ -25,6 +26,8 @@ use crate::domain::policy::Policy;
 pub struct WorkingSet {
     /// The app's policy.
     pub policy: Policy,
+    /// The app's settings.
+    pub settings: AppSettings,
     /// The app's plans.
     pub plans: Plans,
     /// Billing accounts.
