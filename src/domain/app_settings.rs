@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::customer::profile::Given;
 use crate::domain::id_error::IdError;
 
 /// The settings that are in force.
@@ -66,11 +67,11 @@ impl KeptSettings {
     }
 }
 
-/// A change of some settings. The outer `None`: not that one; the inner: back to the default.
+/// A change of some settings; null sets one back to its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SettingsChange {
     /// See [`AppSettings::connected_accounts`].
-    pub connected_accounts: Option<Option<ConnectedAccounts>>,
+    pub connected_accounts: Given<ConnectedAccounts>,
 }
 
 /// Names of connected accounts.

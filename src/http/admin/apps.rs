@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use crate::domain::app_settings::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS, SettingsChange,
 };
+use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
 use crate::domain::validate;
@@ -146,16 +147,7 @@ struct ChangeBody {
     /// The connected accounts (Stripe Connect) whose events count. The platform's own always do.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>, max_items = 1_000, examples("acct_1Q2w3e4R5t6Y7u8I"))]
-    connected_accounts: Option<Option<Vec<String>>>,
-}
-
-/// Tells a field that is null from one that is missing.
-fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+    connected_accounts: Given<Vec<String>>,
 }
 
 fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> ConnectedAccounts {
