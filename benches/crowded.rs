@@ -14,6 +14,7 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tollgate::domain::app_settings::KeptSettings;
 use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::process::{Disposition, process};
@@ -46,6 +47,7 @@ impl Rig {
             slug: AppSlug::default_app(),
             name: "Default".to_owned(),
             policy: serde_json::from_value(policy).unwrap(),
+            settings: KeptSettings::default(),
             created_at: at(NOW),
         };
         let mut tx = store.begin().await.unwrap();

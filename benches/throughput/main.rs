@@ -134,8 +134,8 @@ async fn durable_database() -> SecretString {
         .await
         .unwrap();
     assert_eq!(settings, "ononon");
-    let sql = "INSERT INTO apps (slug, name, policy, created_at) \
-               VALUES ('default', 'default', '{}', now())";
+    let sql = "INSERT INTO apps (slug, name, policy, settings, created_at) \
+               VALUES ('default', 'default', '{}', '{}', now())";
     sqlx::query(sql).execute(&mut connection).await.unwrap();
     url
 }

@@ -13,6 +13,7 @@ CREATE TABLE apps (
     slug         word PRIMARY KEY,
     name         TEXT NOT NULL,
     policy       JSONB NOT NULL,
+    settings     JSONB NOT NULL,
     -- After a change of the policy, the last customer who is shown as the new one says, in the
     -- order of ids; empty before the first. NULL when all are.
     derive_after word,

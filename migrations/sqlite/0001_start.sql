@@ -6,6 +6,7 @@ CREATE TABLE apps (
     slug         TEXT PRIMARY KEY,
     name         TEXT NOT NULL,
     policy       TEXT NOT NULL,
+    settings     TEXT NOT NULL,
     -- After a change of the policy, the last customer who is shown as the new one says, in the
     -- order of ids; empty before the first. NULL when all are.
     derive_after TEXT,

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
 use super::{Database, LogFormat};
+use crate::domain::app_settings::{ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
@@ -64,6 +65,14 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
     }
 }
 
+pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{} is neither", quoted(text))),
+    }
+}
+
 pub(super) fn broker_url(text: &str) -> Result<SecretString, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
     match url.scheme() {
@@ -109,6 +118,18 @@ pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, ValueErro
             Ok(entry.into())
         }
     }))
+}
+
+/// Parses the names of connected accounts.
+pub(super) fn connected_accounts(text: &str) -> Result<ConnectedAccounts, ValueErrors> {
+    let accounts = every(entries(text).map(|entry| {
+        ConnectedAccount::from_str(entry)
+            .map_err(|_| format!("{} is not a connected account", quoted(entry)))
+    }))?;
+    if accounts.len() > MAX_CONNECTED_ACCOUNTS {
+        return Err(vec![format!("{} accounts", accounts.len())]);
+    }
+    Ok(accounts.into_iter().collect())
 }
 
 pub(super) fn api_key(text: &str) -> Result<SecretString, String> {

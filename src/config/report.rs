@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::setting::{self, Setting};
 use super::{Config, ConfigErrors, Database, Loaded, LogFormat, ProviderConfig};
+use crate::domain::app_settings::{ConnectedAccount, ConnectedAccounts};
 
 /// Renders problems and warnings, one per line; without problems also the settings as they take
 /// effect. Of secrets it tells only whether they are set, and how many. Ends with a line break.
@@ -45,6 +46,8 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         webhooks,
         stripe,
         paddle,
+        connected_accounts,
+        identity,
         log,
     } = config;
     let tolerance = webhooks.signature_tolerance.as_secs();
@@ -69,6 +72,23 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         (&setting::PADDLE_WEBHOOK_SECRET, count(paddle)),
         (&setting::STRIPE_PRICE_MAPPING, prices(stripe)),
         (&setting::PADDLE_PRICE_MAPPING, prices(paddle)),
+        (
+            &setting::CONNECTED_ACCOUNTS,
+            accounts(connected_accounts.as_ref()),
+        ),
+        (
+            &setting::METADATA_KEY,
+            (identity.as_ref())
+                .and_then(|it| it.metadata_key.clone())
+                .unwrap_or_else(|| NOT_SET.to_owned()),
+        ),
+        (
+            &setting::CLIENT_REFERENCE_ID,
+            identity.as_ref().map_or_else(
+                || NOT_SET.to_owned(),
+                |it| if it.client_reference_id { "on" } else { "off" }.to_owned(),
+            ),
+        ),
         (&setting::STRIPE_API_KEY, set(stripe.api_key.is_some())),
         (&setting::PADDLE_API_KEY, set(paddle.api_key.is_some())),
         (
@@ -111,6 +131,14 @@ fn prices(provider: &ProviderConfig) -> String {
             format!("set (prices: {}, packages: {packages})", prices.len())
         }
     }
+}
+
+fn accounts(accounts: Option<&ConnectedAccounts>) -> String {
+    let Some(accounts) = accounts else {
+        return NOT_SET.to_owned();
+    };
+    let accounts: Vec<&str> = accounts.iter().map(ConnectedAccount::as_str).collect();
+    accounts.join(",")
 }
 
 fn networks(networks: &[IpNet]) -> String {

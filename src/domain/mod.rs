@@ -43,9 +43,10 @@
 //! - [`access`]: plans, releases, constraints, tokens, licences, the access check.
 //! - [`apply`]: applies events, acts and timers to a working set.
 //!
-//! Beside them are the words that all of these share: ids, time, policy, events, roles.
+//! Beside them are the words that all of these share: ids, time, policy, settings, events, roles.
 
 pub mod access;
+pub mod app_settings;
 pub mod apply;
 pub mod billing;
 pub mod customer;

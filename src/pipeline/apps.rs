@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use super::order::Order;
+use super::{pins, policy};
+use crate::domain::app_settings::{KeptSettings, SettingsChange, SettingsLayer};
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
-use crate::store::{App, Store, StoreError};
+use crate::store::{App, Store, StoreError, Tx};
 
-/// Why an app was not made, renamed or deleted.
+/// Why an app was not made, changed or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// There is no such app.
@@ -19,6 +21,9 @@ pub enum AppError {
     /// The app `default` always exists.
     #[error("the app `default` always exists")]
     Default,
+    /// The environment says this setting, and only it can be changed there.
+    #[error("`{0}` is set in the environment of the server and can be changed only there")]
+    ReadOnly(&'static str),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -50,6 +55,7 @@ pub async fn create(store: &Store, order: &Order, name: String) -> Result<App, A
         slug: order.app.clone(),
         name,
         policy: Policy::default(),
+        settings: KeptSettings::default(),
         created_at: order.now,
     };
     let mut tx = store.begin().await?;
@@ -62,19 +68,81 @@ pub async fn create(store: &Store, order: &Order, name: String) -> Result<App, A
     Ok(app)
 }
 
-/// Renames the app of the order.
+/// A change of an app.
+#[derive(Clone, Debug, Default)]
+pub struct AppChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Other settings.
+    pub settings: SettingsChange,
+}
+
+/// Changes the app of the order. Customers are derived anew if its settings change.
 ///
 /// # Errors
-/// When there is no such app.
-pub async fn rename(store: &Store, order: &Order, name: String) -> Result<App, AppError> {
-    let mut tx = store.begin().await?;
+/// When there is no such app, or the environment says a setting.
+pub async fn change(store: &Store, order: &Order, change: AppChange) -> Result<App, AppError> {
+    let mut tx = store.begin_in(&order.app).await?;
     let found = tx.app_find(&order.app).await?;
-    let app = found.ok_or(AppError::NotFound)?;
-    tx.app_rename(&app.slug, &name).await?;
-    let details = json!({"from": app.name, "to": name});
-    order.audit(&mut tx, None, "app_rename", details).await?;
+    let mut app = found.ok_or(AppError::NotFound)?;
+    if let Some(setting) = app.settings.fixed(&change.settings) {
+        return Err(AppError::ReadOnly(setting));
+    }
+    if let Some(name) = change.name {
+        tx.app_rename(&app.slug, &name).await?;
+        let details = json!({"from": app.name, "to": name});
+        order.audit(&mut tx, None, "app_rename", details).await?;
+        app.name = name;
+    }
+    let mut settings = app.settings.clone();
+    settings.change(change.settings);
+    let derives = put_settings(&mut tx, order, &mut app, settings).await?;
     tx.commit().await?;
-    Ok(App { name, ..app })
+    if derives {
+        policy::begin_walk(store, &order.app, order.now).await;
+    }
+    Ok(app)
+}
+
+/// Replaces what the environment says of the settings of an app. Part of the start of a server.
+/// Returns whether customers have to be derived anew, for which a walk has begun.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn put_environment(
+    tx: &mut Tx,
+    order: &Order,
+    environment: &SettingsLayer,
+) -> Result<bool, StoreError> {
+    let Some(mut app) = tx.app_find(&order.app).await? else {
+        return Ok(false);
+    };
+    let settings = KeptSettings {
+        environment: environment.clone(),
+        ..app.settings.clone()
+    };
+    put_settings(tx, order, &mut app, settings).await
+}
+
+/// Sets the settings of an app, if they are others.
+async fn put_settings(
+    tx: &mut Tx,
+    order: &Order,
+    app: &mut App,
+    settings: KeptSettings,
+) -> Result<bool, StoreError> {
+    if settings == app.settings {
+        return Ok(false);
+    }
+    let (before, after) = (app.settings.in_force(), settings.in_force());
+    if before.identity.is_on() != after.identity.is_on() {
+        pins::keep_seller_ids(tx, order, &after.identity).await?;
+    }
+    tx.app_settings_put(&app.slug, &settings).await?;
+    let details = json!({"from": app.settings, "to": settings});
+    order.audit(tx, None, "app_settings", details).await?;
+    app.settings = settings;
+    Ok(true)
 }
 
 /// Deletes the app of the order with everything in it. Its own audit goes with it, so the audit

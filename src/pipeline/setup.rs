@@ -1,19 +1,30 @@
-//! The start of a server: the app `default`, and the plans of the settings.
+//! The start of a server: the app `default`, and what the environment says of it.
 
 use serde_json::json;
 
+use super::apps::put_environment;
 use super::order::Order;
 use super::plans::put_settings;
 use super::policy;
 use crate::domain::access::plan::PackageGrant;
+use crate::domain::app_settings::SettingsLayer;
 use crate::domain::id::Provider;
 use crate::store::{Store, StoreError};
 
-/// Makes the app of the order unless it exists, and puts the plans of the settings in place where
-/// they are given: only workers have price mappings, and a process without must not take theirs
-/// away. Returns whether the app was made, which means that the store was empty.
+/// What the environment says of the app `default`.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Its plans.
+    pub plans: Vec<(Provider, String, Vec<PackageGrant>)>,
+    /// Its settings.
+    pub settings: SettingsLayer,
+}
+
+/// Makes the app of the order unless it exists, and puts in place what the environment says, where
+/// it is given: only workers have price mappings and the like, and a process without must not take
+/// theirs away. Returns whether the app was made, which means that the store was empty.
 ///
-/// If the plans changed, the first customers are derived anew before it returns, which is all of
+/// If plans or settings changed, the first customers are derived anew before it returns, which is all of
 /// them for most apps; the workers' timers do the rest.
 ///
 /// # Errors
@@ -21,7 +32,7 @@ use crate::store::{Store, StoreError};
 pub async fn prepare(
     store: &Store,
     order: &Order,
-    plans: Option<&[(Provider, String, Vec<PackageGrant>)]>,
+    environment: Option<&Environment>,
 ) -> Result<bool, StoreError> {
     let mut tx = store.begin_in(&order.app).await?;
     let first_start = tx.app_ensure_default(order.now).await?;
@@ -29,10 +40,11 @@ pub async fn prepare(
         let details = json!({"slug": order.app, "from": null, "to": order.app});
         order.audit(&mut tx, None, "app_create", details).await?;
     }
-    let derives = match plans {
-        Some(plans) => put_settings(&mut tx, order, plans).await?,
-        None => false,
-    };
+    let mut derives = false;
+    if let Some(environment) = environment {
+        derives |= put_settings(&mut tx, order, &environment.plans).await?;
+        derives |= put_environment(&mut tx, order, &environment.settings).await?;
+    }
     tx.commit().await?;
     if derives {
         policy::begin_walk(store, &order.app, order.now).await;

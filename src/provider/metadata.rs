@@ -124,7 +124,11 @@ mod tests {
         let kept: Vec<(&str, &str)> = kept.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(
             kept,
-            [("big", "18446744073709551615"), ("n", "7"), ("user_id", "42")]
+            [
+                ("big", "18446744073709551615"),
+                ("n", "7"),
+                ("user_id", "42")
+            ]
         );
         assert_eq!(read(&fields, "custom_data"), BTreeMap::new());
     }

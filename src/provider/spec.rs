@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::event::{EventType, Reader};
+use super::fields::MAX_ID;
 use super::head::{EventHead, PayloadError, object_text};
 use super::reading::{ReadError, Reading};
 use super::signature::{Secret, Signature, SignatureError};
@@ -23,6 +24,8 @@ pub struct Spec {
     pub header_form: &'static str,
     /// The field of a payload that holds the event's id, if one does.
     pub event_id: Option<&'static str>,
+    /// How the ids of its accounts begin.
+    pub account_prefixes: &'static [&'static str],
     /// The event types that are read, each with its reader and a sample.
     pub types: &'static [EventType],
     pub(super) signature: &'static dyn Signature,
@@ -97,6 +100,14 @@ impl Spec {
     /// See [`ReadError`]: only for payloads of types that are read.
     pub fn read(&self, event_type: &str, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
         (self.read)(object_text(body)?, event_type, mode)
+    }
+
+    /// Reports whether a text has the form of an account's id.
+    pub fn is_account(&self, id: &str) -> bool {
+        let rest = |prefix: &&str| id.strip_prefix(prefix);
+        let rest = self.account_prefixes.iter().find_map(rest);
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(good)) && id.len() <= MAX_ID
     }
 
     /// A sample payload of a type; `None` for types that are not read or have none.

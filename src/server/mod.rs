@@ -19,12 +19,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Database, ProviderConfig};
 use crate::data_dir::{self, DataDirError, DataDirLock};
 use crate::domain::access::token::TokenHash;
+use crate::domain::app_settings::SettingsLayer;
 use crate::domain::id::{AppSlug, Provider};
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::pipeline::health::Health;
 use crate::pipeline::order::Order;
-use crate::pipeline::setup;
+use crate::pipeline::setup::{self, Environment};
 use crate::pipeline::spool::Spooling;
 use crate::provider::{self, Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
@@ -292,9 +293,9 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
     Ok(store)
 }
 
-/// Makes the app `default`, and, for a worker, the plans of the settings; returns true if the store
-/// was empty. Other roles need no price mapping, and one that lacks it must not remove the workers'
-/// plans.
+/// Makes the app `default`, and, for a worker, puts its plans and settings in place; returns true if the store
+/// was empty. Other roles need no price mapping and the like, and one that lacks it must not remove the
+/// workers'.
 async fn prepare(
     store: &Store,
     config: &Config,
@@ -306,15 +307,22 @@ async fn prepare(
         actor: Actor::Operator,
         now: clock.now(),
     };
-    let mut plans = Vec::new();
+    let mut environment = Environment {
+        plans: Vec::new(),
+        settings: SettingsLayer {
+            connected_accounts: config.connected_accounts.clone(),
+            identity: config.identity.clone(),
+        },
+    };
     for provider in provider::names() {
         let settings = config.provider(provider);
         let prices = settings.and_then(|settings| settings.prices.as_ref());
         for (price, grants) in prices.into_iter().flatten() {
-            plans.push((provider, price.clone(), grants.clone()));
+            let plan = (provider, price.clone(), grants.clone());
+            environment.plans.push(plan);
         }
     }
-    setup::prepare(store, &order, roles.worker.then_some(&plans)).await
+    setup::prepare(store, &order, roles.worker.then_some(&environment)).await
 }
 
 /// Opens the vault with the key of the settings, or of the data folder, where it is made if it is

@@ -1,9 +1,10 @@
-//! Apps, and their policies.
+//! Apps, their policies and settings.
 
 use std::collections::BTreeSet;
 
 use super::record::{binds, keys, record};
 use super::{LockMode, StoreError, Tx};
+use crate::domain::app_settings::KeptSettings;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
@@ -17,12 +18,14 @@ pub struct App {
     pub name: String,
     /// How billing events affect its customers' access.
     pub policy: Policy,
+    /// Its settings.
+    pub settings: KeptSettings,
     /// Time of its creation, by the local clock.
     pub created_at: Timestamp,
 }
 
 record! {
-    impl App from "apps" { slug, name, policy, created_at }
+    impl App from "apps" { slug, name, policy, settings, created_at }
 }
 
 record! {
@@ -41,6 +44,7 @@ impl Tx {
             slug: AppSlug::default_app(),
             name: "Default".to_owned(),
             policy: Policy::default(),
+            settings: KeptSettings::default(),
             created_at: now,
         };
         self.app_add(&app).await
@@ -52,11 +56,17 @@ impl Tx {
     /// When the database does not answer.
     pub async fn app_add(&mut self, app: &App) -> Result<bool, StoreError> {
         let sql = r"
-            INSERT INTO apps (slug, name, policy, created_at)
-            VALUES ($1, $2, $3, $4)
+            INSERT INTO apps (slug, name, policy, settings, created_at)
+            VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (slug) DO NOTHING
         ";
-        let binds = binds![&app.slug, &app.name, &app.policy, app.created_at];
+        let binds = binds![
+            &app.slug,
+            &app.name,
+            &app.policy,
+            &app.settings,
+            app.created_at,
+        ];
         Ok(self.execute(sql, binds).await? > 0)
     }
 
@@ -66,7 +76,7 @@ impl Tx {
     /// When the database does not answer.
     pub async fn app_find(&mut self, slug: &AppSlug) -> Result<Option<App>, StoreError> {
         let sql = r"
-            SELECT slug, name, policy, created_at
+            SELECT slug, name, policy, settings, created_at
             FROM apps
             WHERE slug = $1
         ";
@@ -95,7 +105,7 @@ impl Tx {
     /// When the database does not answer.
     pub async fn app_list(&mut self) -> Result<Vec<App>, StoreError> {
         let sql = r"
-            SELECT slug, name, policy, created_at
+            SELECT slug, name, policy, settings, created_at
             FROM apps
             ORDER BY created_at DESC, slug
         ";
@@ -109,6 +119,20 @@ impl Tx {
     pub async fn app_rename(&mut self, slug: &AppSlug, name: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE apps SET name = $2 WHERE slug = $1";
         Ok(self.execute(sql, binds![slug, name]).await? > 0)
+    }
+
+    /// Sets an app's settings; `false` if there is no such app. Begins the walk that derives its
+    /// customers anew; see [`app_walk`](Self::app_walk).
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_settings_put(
+        &mut self,
+        slug: &AppSlug,
+        settings: &KeptSettings,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE apps SET settings = $2, derive_after = '' WHERE slug = $1";
+        Ok(self.execute(sql, binds![slug, settings]).await? > 0)
     }
 
     /// Removes an app with all that belongs to it; `false` if there was none. Its messages in the

@@ -14,6 +14,7 @@ use super::driver::{Cells, Column, Fault, Value};
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::token::TokenHash;
+use crate::domain::app_settings::KeptSettings;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
@@ -161,8 +162,8 @@ macro_rules! documents {
 pub(crate) use documents;
 
 documents! {
-    AccountHistory, Customer, DisputeHistory, Json, Map<String, Json>, PaymentHistory, Policy,
-    RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
+    AccountHistory, Customer, DisputeHistory, Json, KeptSettings, Map<String, Json>, PaymentHistory,
+    Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
 }
 
 impl IntoCell for &str {

@@ -139,6 +139,30 @@ impl Tx {
         Ok(found.rows.into_iter().next())
     }
 
+    /// Finds the holders of the open flags of a kind with some subjects.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn flag_holders_of(
+        &mut self,
+        app: &AppSlug,
+        kind: FlagKind,
+        subjects: impl IntoIterator<Item = &str> + Send,
+    ) -> Result<Vec<(String, FlagHolder)>, StoreError> {
+        let sql = r"
+            SELECT place, kind, subject, at, holder
+            FROM flags
+            WHERE app = $2 AND kind = $3 AND NOT cleared
+                AND subject IN (SELECT key FROM {rows} AS wanted)
+            ORDER BY place
+        ";
+        let rows: Vec<FlagRow> = self.fetch(sql, binds![keys(subjects), app, kind]).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.subject, row.holder))
+            .collect())
+    }
+
     async fn flags_in(
         &mut self,
         filter: Filter,

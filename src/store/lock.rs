@@ -190,7 +190,11 @@ pub(super) fn lock_keys_of_account(key: &ObjectKey) -> impl Iterator<Item = Stri
 fn lock_keys_of_words(account: &Account) -> impl Iterator<Item = String> + use<> {
     let seller_id = account.history.seller_id.as_ref();
     let seller_id = seller_id.map(|(_, id)| lock_key_of_external_id(id));
-    let words = [account.linking_email.clone(), account.email.clone(), seller_id];
+    let words = [
+        account.linking_email.clone(),
+        account.email.clone(),
+        seller_id,
+    ];
     words.into_iter().flatten()
 }
 

@@ -23,6 +23,7 @@ use super::lock::{
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::app_settings::KeptSettings;
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
@@ -78,6 +79,7 @@ record! {
         provider: Option<Provider>,
         price_id: Option<String>,
         policy: Option<Policy>,
+        settings: Option<KeptSettings>,
         packages: Option<Vec<PackageGrant>>,
         counts: Option<bool>,
         updates: Option<Span>,
@@ -155,7 +157,7 @@ impl Tx {
             seller_ids: lookup_keys.given_external_ids.clone(),
         };
         let told = lookup_keys.seller_ids.iter();
-        let told = told.filter_map(|fact| working_set.identity.seller_id(fact));
+        let told = told.filter_map(|fact| working_set.settings.identity.seller_id(fact));
         words.seller_ids.extend(told.map(str::to_owned));
         let mut looked_up = Words::default();
         loop {
@@ -182,16 +184,16 @@ impl Tx {
         }
     }
 
-    /// Begins a working set with the app's policy and plans.
+    /// Begins a working set with the app's policy, settings and plans.
     async fn working_set_settings(&mut self, app: &AppSlug) -> Result<WorkingSet, StoreError> {
         let sql = r"
             SELECT
-                NULL AS provider, NULL AS price_id, policy, NULL AS packages, NULL AS counts,
-                NULL AS updates
+                NULL AS provider, NULL AS price_id, policy, settings, NULL AS packages,
+                NULL AS counts, NULL AS updates
             FROM apps
             WHERE slug = $1
             UNION ALL
-            SELECT provider, price_id, NULL, packages, counts, updates
+            SELECT provider, price_id, NULL, NULL, packages, counts, updates
             FROM plans
             WHERE app = $1
         ";
@@ -200,6 +202,9 @@ impl Tx {
         for row in rows {
             if let Some(policy) = row.policy {
                 working_set.policy = policy;
+            }
+            if let Some(settings) = row.settings {
+                working_set.settings = settings.in_force();
             }
             if let (Some(provider), Some(price_id), Some(packages)) =
                 (row.provider, row.price_id, row.packages)

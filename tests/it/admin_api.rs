@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod app_settings;
 mod audit;
 mod audit_walk;
 mod catalogue;

@@ -389,23 +389,18 @@ fn a_changed_profile_leaves_accounts_where_they_are() {
 }
 
 #[test]
-fn a_pinned_account_moves_and_those_left_without_a_row_get_one() {
+fn a_linked_account_moves_and_the_row_stays_with_those_left() {
     let mut desk = Desk::with(&[contact("cus_2", X, 20), contact("cus_1", X, 10)]);
     let (old, new) = (desk.id("cus_1"), desk.make(Y));
-    let mut fresh = || CustomerId::from_uuid(Uuid::from_u128(99));
     let account = stripe("cus_2");
-    let changes = desk
-        .working_set
-        .pin_account(&account, &new, at(700), &mut fresh)
-        .unwrap();
-    assert!(names(&changes).contains(&"create".to_owned()));
-    assert_eq!(desk.id("cus_2"), new);
-    assert!(desk.id("cus_1") != new && desk.id("cus_1") != old);
+    let changes = desk.working_set.link_account(&account, &new, at(700));
     assert_eq!(
-        desk.working_set
-            .pin_account(&account, &new, at(701), &mut fresh),
-        Ok(Vec::new())
+        names(&changes.unwrap()),
+        ["pin_account", "link_account", "update_contact"]
     );
+    assert_eq!((desk.id("cus_1"), desk.id("cus_2")), (old, new.clone()));
+    let again = desk.working_set.link_account(&account, &new, at(701));
+    assert_eq!(again, Ok(Vec::new()));
 }
 
 // Deletion.

@@ -54,8 +54,7 @@ impl WorkingSet {
             disturbed.accounts.extend(self.owners_by_links());
         }
         let of_money = self.accounts_of_money(occurrence);
-        let of_deleted =
-            !gone.is_empty() || of_money.iter().any(|account| self.is_gone(account));
+        let of_deleted = !gone.is_empty() || of_money.iter().any(|account| self.is_gone(account));
         let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
         disturbed.accounts.extend(of_money);
         let mut changes = self.rederive_disturbed(&disturbed, now, fresh_id);

@@ -45,7 +45,7 @@ impl WorkingSet {
                 self.join_account(&contact.account, at, disturbed, join);
             }
             Fact::SellerId(fact) => {
-                let id = self.identity.seller_id(fact).map(str::to_owned);
+                let id = self.settings.identity.seller_id(fact).map(str::to_owned);
                 self.join_account(&fact.account, at, disturbed, |history| {
                     if let Some(id) = id {
                         history.join_seller_id(at, &id);
@@ -294,7 +294,8 @@ impl WorkingSet {
             // The first account of a seller's id leads the others.
             let seller_id = &account.history.seller_id;
             let first_at = account.history.first_at;
-            if *seller_id != before.seller_id || seller_id.is_some() && first_at != before.first_at {
+            if *seller_id != before.seller_id || seller_id.is_some() && first_at != before.first_at
+            {
                 relinked = true;
                 let ids = [&before.seller_id, seller_id].into_iter().flatten();
                 words.seller_ids.extend(ids.map(|(_, id)| id.clone()));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans};
+use crate::domain::app_settings::AppSettings;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
@@ -18,7 +19,6 @@ use crate::domain::customer::flag::{FlagHolder, KeptFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
-use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
@@ -27,10 +27,10 @@ use crate::domain::time::Timestamp;
 pub struct WorkingSet {
     /// The app's policy.
     pub policy: Policy,
+    /// The app's settings.
+    pub settings: AppSettings,
     /// The app's plans.
     pub plans: Plans,
-    /// Where the seller's own ids of accounts are found.
-    pub identity: Identity,
     /// Billing accounts.
     pub accounts: BTreeMap<ObjectKey, Account>,
     /// Subscriptions.

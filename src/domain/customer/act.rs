@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use crate::domain::apply::change::{Change, Operation};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
-use crate::domain::email::fold_email;
-use crate::domain::identity::account::PinnedBy;
-use crate::domain::identity::seller_id::Identity;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{AdminHold, Customer, PackageVersion, Profile, Status};
+use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
+use crate::domain::identity::account::PinnedBy;
 use crate::domain::identity::links::{Group, stored_groups};
+use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
@@ -219,7 +219,12 @@ impl WorkingSet {
             return Ok(Vec::new());
         }
         let words = |profile: &Profile| {
-            let Profile { email, external_id, user_id, .. } = profile;
+            let Profile {
+                email,
+                external_id,
+                user_id,
+                ..
+            } = profile;
             (email.clone(), external_id.clone(), user_id.clone())
         };
         let matters = words(&before) != words(&profile);
@@ -264,7 +269,10 @@ impl WorkingSet {
         // Other accounts that followed these stay with their customers too.
         let rows = group.rows.iter().filter_map(|id| self.customers.get(id));
         let mut emails = admin_emails(rows.map(|row| &row.profile));
-        let accounts = group.accounts.iter().filter_map(|key| self.accounts.get(key));
+        let accounts = group
+            .accounts
+            .iter()
+            .filter_map(|key| self.accounts.get(key));
         let of_accounts = accounts.flat_map(|it| [it.linking_email.clone(), it.email.clone()]);
         emails.extend(of_accounts.flatten());
         changes.extend(self.keeping_links(&BTreeSet::new(), |working_set| {
@@ -325,7 +333,7 @@ impl WorkingSet {
     /// customer because of it to their present one.
     pub fn adopt_identity(&mut self, identity: Identity) -> Vec<Change> {
         self.keeping_links(&BTreeSet::new(), |working_set| {
-            working_set.identity = identity;
+            working_set.settings.identity = identity;
         })
     }
 

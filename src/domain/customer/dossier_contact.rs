@@ -38,7 +38,7 @@ impl Dossier<'_> {
             let (_, id) = account.history.seller_id.as_ref()?;
             Some(id.clone())
         });
-        let mut seller_ids = seller_ids.filter(|_| self.working_set.identity.is_on());
+        let mut seller_ids = seller_ids.filter(|_| self.working_set.settings.identity.is_on());
         admins
             .or_else(|| seller_ids.next())
             .or_else(|| account.map(|[prefixed, _]| prefixed))

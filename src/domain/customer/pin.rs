@@ -119,12 +119,7 @@ impl WorkingSet {
     }
 
     /// Has the shown row of a group stay with the accounts that are left when some go.
-    fn leave_row_behind(
-        &mut self,
-        group: &Group,
-        leaving: &BTreeSet<ObjectKey>,
-        now: Timestamp,
-    ) {
+    fn leave_row_behind(&mut self, group: &Group, leaving: &BTreeSet<ObjectKey>, now: Timestamp) {
         let mut left = group.accounts.iter().filter(|key| !leaving.contains(*key));
         let heir = left.next().cloned();
         let Some(shown) = group.rows.first() else {
@@ -167,7 +162,7 @@ impl WorkingSet {
         let external_id = external_id.filter(|_| before.external_id != after.external_id);
         let user_id = after.user_id.as_ref();
         let user_id = user_id.filter(|_| before.user_id != after.user_id);
-        let is_on = self.identity.is_on();
+        let is_on = self.settings.identity.is_on();
         let is_claimed = |key: &ObjectKey, history: &AccountHistory| {
             let seller_id = history.seller_id.as_ref().filter(|_| is_on);
             let seller_id = seller_id.map(|(_, id)| id);
@@ -177,7 +172,11 @@ impl WorkingSet {
         let accounts = self.accounts.values();
         let claimed = accounts.filter(|account| is_claimed(&account.key, &account.history));
         let claimed: BTreeSet<ObjectKey> = claimed.map(|it| it.key.clone()).collect();
-        for group in claimed.iter().filter_map(|key| self.group_of(key)).collect::<Vec<_>>() {
+        for group in claimed
+            .iter()
+            .filter_map(|key| self.group_of(key))
+            .collect::<Vec<_>>()
+        {
             let stays = |key: &ObjectKey| !claimed.contains(key);
             if !group.gone && !group.rows.contains(id) && group.accounts.iter().any(stays) {
                 self.leave_row_behind(&group, &claimed, now);
@@ -240,6 +239,7 @@ impl WorkingSet {
         self.changed.accounts.insert(account.clone());
         let operation = Operation::PinAccount {
             account: account.clone(),
+            by,
         };
         Some(Change {
             customer: id.clone(),

@@ -184,7 +184,12 @@ fn owns(working_set: &WorkingSet, group: &Group, email: &str) -> bool {
     let place = |account: &&Account| {
         let since = account.history.address().map(|(_, since)| since);
         let is_first = account.linking_email.as_deref() == Some(email);
-        (!account.key.scope.livemode, !is_first, since, account.key.clone())
+        (
+            !account.key.scope.livemode,
+            !is_first,
+            since,
+            account.key.clone(),
+        )
     };
     claims
         .min_by_key(place)

@@ -128,7 +128,12 @@ impl Group {
             let row = working_set.customers.get(id);
             row.map(|row| {
                 let is_target = linked_to.contains(&row.id);
-                (!row.is_admin_made(), !is_target, row.made_at, row.id.clone())
+                (
+                    !row.is_admin_made(),
+                    !is_target,
+                    row.made_at,
+                    row.id.clone(),
+                )
             })
         };
         self.rows.sort_by_cached_key(sort_key);

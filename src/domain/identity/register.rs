@@ -106,7 +106,7 @@ impl<'a> Register<'a> {
     /// Returns the seller's own id of an account, if the app links by it.
     fn seller_id(&self, account: &'a Account) -> Option<&'a str> {
         let id = account.history.seller_id.as_ref();
-        id.filter(|_| self.working_set.identity.is_on())
+        id.filter(|_| self.working_set.settings.identity.is_on())
             .map(|(_, id)| id.as_str())
     }
 

@@ -92,6 +92,9 @@ mod tests {
             ..fact
         };
         assert_eq!(identity(Some("other"), false).seller_id(&bare), None);
-        assert_eq!(identity(Some("other"), true).seller_id(&bare), Some("typed"));
+        assert_eq!(
+            identity(Some("other"), true).seller_id(&bare),
+            Some("typed")
+        );
     }
 }

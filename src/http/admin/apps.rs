@@ -8,7 +8,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::app_settings::{
+    ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS, SettingsChange,
+};
+use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
+use crate::domain::identity::seller_id::Identity;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -16,13 +21,13 @@ use crate::http::api::{order_in, visible_app, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::apps;
+use crate::pipeline::apps::{self, AppChange};
 use crate::store::App;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, create))
-        .routes(routes!(show, rename, delete));
+        .routes(routes!(show, change, delete));
     openapi::resource("apps", "Tenants.", routes)
 }
 
@@ -34,16 +39,53 @@ struct AppView {
     slug: String,
     #[schema(examples("Acme Inc"))]
     name: String,
+    /// The connected accounts (Stripe Connect) whose events count.
+    #[schema(value_type = Vec<String>, examples("acct_1Q2w3e4R5t6Y7u8I"))]
+    connected_accounts: ConnectedAccounts,
+    /// Where the seller's own ids of billing accounts are found.
+    identity: IdentityView,
     #[schema(format = DateTime)]
     created_at: String,
 }
 
 impl From<App> for AppView {
     fn from(app: App) -> Self {
+        let settings = app.settings.in_force();
         Self {
             slug: app.slug.into(),
             name: app.name,
+            connected_accounts: settings.connected_accounts,
+            identity: settings.identity.into(),
             created_at: app.created_at.to_string(),
+        }
+    }
+}
+
+/// Where the seller's own ids of billing accounts are found: a customer with such an id as
+/// `external_id` or `user_id` gets the account.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Identity)]
+struct IdentityView {
+    /// The key in Stripe's `metadata` and Paddle's `custom_data`; null for none.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 255, examples("user_id"))]
+    metadata_key: Option<String>,
+    /// True to read the `client_reference_id` of Stripe's Checkout sessions, which anybody can write
+    /// into the address of a payment link.
+    #[serde(default)]
+    client_reference_id: bool,
+}
+
+impl From<Identity> for IdentityView {
+    fn from(identity: Identity) -> Self {
+        let Identity {
+            metadata_key,
+            client_reference_id,
+        } = identity;
+        Self {
+            metadata_key,
+            client_reference_id,
         }
     }
 }
@@ -127,33 +169,88 @@ async fn create(
     Ok((StatusCode::CREATED, Json(app.into())))
 }
 
-/// A new name of an app.
+/// A change of an app. Only the given fields change; null sets a setting back to its default.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NameBody {
+#[schema(as = AppChange)]
+struct ChangeBody {
     /// A name for people. One line.
     #[schema(min_length = 1, max_length = 255, examples("Acme Inc"))]
-    name: String,
+    name: Option<String>,
+    /// The connected accounts (Stripe Connect) whose events count. The platform's own always do.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>, max_items = 1_000, examples("acct_1Q2w3e4R5t6Y7u8I"))]
+    connected_accounts: Given<Vec<String>>,
+    /// Where the seller's own ids of billing accounts are found. Replaced as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<IdentityView>)]
+    identity: Given<IdentityView>,
 }
 
-/// Renames an app. Needs an owner.
+fn identity(given: IdentityView, field_errors: &mut FieldErrors) -> Identity {
+    let key = given.metadata_key.as_deref().map(validate::line);
+    let key = field_errors.note(checked("identity.metadata_key", key.transpose()));
+    Identity {
+        metadata_key: key.flatten(),
+        client_reference_id: given.client_reference_id,
+    }
+}
+
+fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> ConnectedAccounts {
+    if named.len() > MAX_CONNECTED_ACCOUNTS {
+        let message = format!("must be at most {MAX_CONNECTED_ACCOUNTS} accounts");
+        field_errors.add("connected_accounts", message);
+        return ConnectedAccounts::new();
+    }
+    let account = |(index, text): (usize, String)| {
+        let field = format!("connected_accounts[{index}]");
+        let account = text.parse::<ConnectedAccount>();
+        field_errors.note(checked(&field, account.map_err(|error| error.to_string())))
+    };
+    named.into_iter().enumerate().filter_map(account).collect()
+}
+
+/// Changes an app. Needs an owner.
+///
+/// Only the given fields change; null sets a setting back to its default. After a change of
+/// settings the workers update all customers.
 #[utoipa::path(
-    patch,
+    method(put, patch),
     path = "/apps/{slug}",
-    request_body = NameBody,
-    responses((status = 200, description = "The app.", body = AppView))
+    request_body = ChangeBody,
+    responses(
+        (status = 200, description = "The app.", body = AppView),
+        (status = 409, description = "`setting_read_only`: the environment of the server says it."),
+    )
 )]
-async fn rename(
+async fn change(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
-    ValidJson(body): ValidJson<NameBody>,
+    ValidJson(body): ValidJson<ChangeBody>,
 ) -> Result<Json<AppView>, ApiError> {
     admin.require(Role::Owner)?;
-    let name = checked("name", validate::line(&body.name));
-    let name = name.map_err(|fault| ApiError::invalid(vec![fault]))?;
+    let mut field_errors = FieldErrors::default();
+    let name = body.name.as_deref().map(validate::line).transpose();
+    let name = field_errors.note(checked("name", name));
+    let named = body.connected_accounts;
+    if body.name.is_none() && named.is_none() && body.identity.is_none() {
+        field_errors.add("name", "is missing, and so is everything else");
+    }
+    let connected_accounts =
+        named.map(|it| it.map(|named| connected_accounts(named, &mut field_errors)));
+    let identity = body.identity;
+    let identity = identity.map(|it| it.map(|given| self::identity(given, &mut field_errors)));
+    let name = field_errors.finish(name)?;
     let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
-    let app = apps::rename(&state.store, &order, name).await?;
+    let change = AppChange {
+        name,
+        settings: SettingsChange {
+            connected_accounts,
+            identity,
+        },
+    };
+    let app = apps::change(&state.store, &order, change).await?;
     Ok(Json(app.into()))
 }
 

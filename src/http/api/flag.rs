@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use super::time;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::customer::row::Customer;
+use crate::domain::id::Provider;
 use crate::http::openapi::words;
+use crate::pipeline::flags::{Link, OpenFlag};
 use crate::store::Granted;
 
 /// Something that a person should look at.
@@ -26,6 +28,51 @@ pub(in crate::http) struct FlagView {
     at: Option<String>,
     /// The customer whose flag it is; null where none was found.
     customer_id: Option<String>,
+    /// Of `same_email` in the list of flags: the call that makes the two customers one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkView>,
+}
+
+/// A call that links a billing account to a customer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FlagLink)]
+struct LinkView {
+    #[schema(examples("POST"))]
+    method: &'static str,
+    #[schema(examples("/api/v1/customers/cust_0198c5b0a7d07c0fb5a4e0a53d2ad6a1/accounts"))]
+    path: String,
+    body: LinkBody,
+}
+
+/// The body of such a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FlagLinkBody)]
+struct LinkBody {
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    account: String,
+}
+
+impl From<Link> for LinkView {
+    fn from(link: Link) -> Self {
+        Self {
+            method: "POST",
+            path: format!("/api/v1/customers/{}/accounts", link.customer),
+            body: LinkBody {
+                provider: link.provider,
+                account: link.account,
+            },
+        }
+    }
+}
+
+impl From<OpenFlag> for FlagView {
+    fn from(open: OpenFlag) -> Self {
+        Self {
+            link: open.link.map(Into::into),
+            ..Self::from(&open.held)
+        }
+    }
 }
 
 impl From<&HeldFlag> for FlagView {
@@ -37,6 +84,7 @@ impl From<&HeldFlag> for FlagView {
             subject: subject.clone(),
             at: time(*at),
             customer_id: held.holder.customer().map(ToString::to_string),
+            link: None,
         }
     }
 }

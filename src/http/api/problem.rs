@@ -56,6 +56,11 @@ impl From<CustomerError> for ApiError {
                 let detail = format!("the external id belongs to customer {by}");
                 Self::conflict("external_id_taken", detail)
             }
+            CustomerError::NoAccount { detail } => Self::not_found("account_not_found", detail),
+            CustomerError::AccountAmbiguous => Self::conflict(
+                "account_ambiguous",
+                "several billing accounts have this id: name `livemode` or `connected_account` too",
+            ),
             CustomerError::Act(error) => error.into(),
             CustomerError::Store(error) => error.into(),
             CustomerError::Random(error) => error.into(),
@@ -77,6 +82,7 @@ impl From<AppError> for ApiError {
         match error {
             AppError::NotFound => app_not_found(),
             AppError::Exists => Self::conflict("app_exists", "there is an app of this slug"),
+            AppError::ReadOnly(_) => Self::conflict("setting_read_only", error.to_string()),
             AppError::Default => Self::conflict("app_default", "the app `default` always exists"),
             AppError::Store(error) => error.into(),
         }

@@ -35,6 +35,7 @@ pub const PADDLE: &Spec = &Spec {
     header: "Paddle-Signature",
     header_form: "From Paddle: `ts=…;h1=…`.",
     event_id: Some("event_id"),
+    account_prefixes: &["ctm_"],
     // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`:
     // <https://developer.paddle.com/webhooks/signature-verification>
     signature: &TimedHmac {

@@ -42,6 +42,9 @@ pub const STRIPE: &Spec = &Spec {
     header: "Stripe-Signature",
     header_form: "From Stripe: `t=…,v1=…`.",
     event_id: Some("id"),
+    // `acct_…` where a connected account is the customer:
+    // <https://docs.stripe.com/connect/use-accounts-as-customers>
+    account_prefixes: &["cus_", "acct_"],
     // `t=<unix seconds>,v1=<64 hex>[,v1=…]`: <https://docs.stripe.com/webhooks#verify-manually>
     signature: &TimedHmac {
         separator: ',',

@@ -156,6 +156,9 @@ async fn tenants(walk: &mut Walk<'_>) {
     let body = json!({"name": "Acme Inc"});
     walk.call(("PATCH", "/apps/{slug}"), &["acme"], body, &["app_rename"])
         .await;
+    let body = json!({"connected_accounts": ["acct_1"]});
+    walk.call(("PUT", "/apps/{slug}"), &["acme"], body, &["app_settings"])
+        .await;
     let secrets = "/apps/{slug}/endpoints/{provider}/secrets";
     let at = ["acme", "stripe"];
     let body = json!({"secret": SECRET});

@@ -23,7 +23,7 @@ use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::replay::ReplayError;
-use tollgate::pipeline::setup::prepare;
+use tollgate::pipeline::setup::{Environment, prepare};
 use tollgate::provider::STRIPE;
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
@@ -197,7 +197,13 @@ impl Rig {
             now: self.now(),
         };
         let plan = (STRIPE.name, "price_basic".to_owned(), packages);
-        prepare(&self.store, &order, Some(&[plan])).await.unwrap();
+        let environment = Environment {
+            plans: vec![plan],
+            ..Environment::default()
+        };
+        prepare(&self.store, &order, Some(&environment))
+            .await
+            .unwrap();
     }
 
     pub(super) fn pass(&self, seconds: u64) {

@@ -12,7 +12,8 @@ async fn apps_are_made_named_and_removed(engine: Engine) {
         .post("/apps", json!({"slug": "acme", "name": "Acme"}))
         .await
         .expect(201);
-    let expected = json!({"slug": "acme", "name": "Acme", "created_at": "2026-01-05T12:00:00Z"});
+    let expected = json!({"slug": "acme", "name": "Acme", "connected_accounts": [],
+        "created_at": "2026-01-05T12:00:00Z"});
     assert_eq!(made, expected);
     rig.post("/apps", json!({"slug": "acme", "name": "B"}))
         .await

@@ -23,7 +23,7 @@ const QUESTIONS: [&str; 4] = [
 const OWNERS: [(&str, &[&str]); 3] = [
     ("/admin-tokens", &["POST", "DELETE"]),
     ("/apps/{slug}/endpoints", &["POST", "PATCH", "DELETE"]),
-    ("/apps", &["POST", "PATCH", "DELETE"]),
+    ("/apps", &["POST", "PUT", "PATCH", "DELETE"]),
 ];
 
 /// The other dialect below `/apps/{slug}`, whose roles are those of the first.

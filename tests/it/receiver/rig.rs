@@ -293,6 +293,7 @@ pub(crate) async fn fill(store: &Store, vault: &Vault) {
         slug: "acme".parse().unwrap(),
         name: "Acme".to_owned(),
         policy: Policy::default(),
+        settings: tollgate::domain::app_settings::KeptSettings::default(),
         created_at: at(NOW - 1000),
     };
     let mut tx = store.begin().await.unwrap();
