@@ -31,6 +31,7 @@ impl WorkingSet {
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
+            .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
@@ -86,6 +87,12 @@ impl WorkingSet {
                     self.changed.refunds.insert(key.clone());
                 }
             }
+            FlagKind::SameIdOtherBody => {
+                if let Some(it) = self.other_bodies.get_mut(key) {
+                    it.clear();
+                    self.changed.other_bodies.insert(key.clone());
+                }
+            }
             FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed => {
                 if let Some(it) = self.unfetched.get_mut(key) {
                     it.cleared_at = flag.at;
@@ -134,10 +141,14 @@ impl WorkingSet {
             _ => FlagKind::ApiKeyNeeded,
         };
         let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
+        let other_bodies = self.other_bodies.get(key).into_iter();
+        // One flag for each event, as a customer has it.
+        let other_bodies = other_bodies.filter_map(|it| it.flags(&key.id).max());
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
+            .chain(other_bodies)
     }
 }
