@@ -161,6 +161,14 @@ CREATE TABLE unfetched (
     PRIMARY KEY (app, key)
 );
 
+-- Events that nobody's customer was found for and that came again with another body.
+CREATE TABLE other_bodies (
+    app  word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key  word NOT NULL,
+    kept JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+
 -- Derived: what there is to look at, of customers and of objects that no customer was found for.
 -- Prices without plans and packages without releases are looked for when they are read; of these
 -- only those are here that an admin cleared. `place` is the order of the list and says all of a
@@ -172,6 +180,7 @@ CREATE TABLE flags (
     subject word NOT NULL,
     at      BIGINT,
     holder  word NOT NULL,
+    bodies  JSONB,
     cleared BOOLEAN NOT NULL,
     PRIMARY KEY (app, holder, place)
 );
@@ -309,7 +318,8 @@ CREATE TABLE idempotency_keys (
 -- What is a day old is removed every few minutes.
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
--- The ledger: one row an event for ever, so that no duplicate ever counts again.
+-- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
+-- payload says, and in which version, so that a duplicate that says something else is noticed.
 CREATE TABLE events (
     seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -331,6 +341,7 @@ CREATE TABLE events (
     customer_id  word,
     changes      JSONB NOT NULL,
     payload      TEXT NOT NULL,
+    digest       word NOT NULL,
     UNIQUE (app, id, provider)
 );
 -- The list of an app, newest first; the chain of a customer; what failed.

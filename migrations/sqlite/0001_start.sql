@@ -154,6 +154,14 @@ CREATE TABLE unfetched (
     PRIMARY KEY (app, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Events that nobody's customer was found for and that came again with another body.
+CREATE TABLE other_bodies (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key  TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+
 -- Derived: what there is to look at, of customers and of objects that no customer was found for.
 -- Prices without plans and packages without releases are looked for when they are read; of these
 -- only those are here that an admin cleared. `place` is the order of the list and says all of a
@@ -165,6 +173,7 @@ CREATE TABLE flags (
     subject TEXT NOT NULL,
     at      INTEGER,
     holder  TEXT NOT NULL,
+    bodies  TEXT,
     cleared INTEGER NOT NULL,
     PRIMARY KEY (app, holder, place)
 ) STRICT, WITHOUT ROWID;
@@ -302,7 +311,8 @@ CREATE TABLE idempotency_keys (
 -- What is a day old is removed every few minutes.
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
--- The ledger: one row an event for ever, so that no duplicate ever counts again.
+-- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
+-- payload says, and in which version, so that a duplicate that says something else is noticed.
 CREATE TABLE events (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -324,6 +334,7 @@ CREATE TABLE events (
     customer_id  TEXT,
     changes      TEXT NOT NULL,
     payload      TEXT NOT NULL,
+    digest       TEXT NOT NULL,
     UNIQUE (app, id, provider)
 ) STRICT;
 -- The list of an app, newest first; the chain of a customer; what failed.
@@ -422,6 +433,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('refunds', 'refunds_by_account', '10000 10000 1'),
     ('pairs', 'pairs', '10000000 10000000 3 1'),
     ('unfetched', 'unfetched', '1000 1000 1'),
+    ('other_bodies', 'other_bodies', '100 100 1'),
     ('flags', 'flags', '10000 10000 2 1'),
     ('flags', 'flags_by_kind', '10000 10000 1000 1'),
     ('entitlements', 'entitlements', '1000000 1 1 1 1'),

@@ -26,6 +26,10 @@ pub struct Spec {
     pub event_id: Option<&'static str>,
     /// How the ids of its accounts begin.
     pub account_prefixes: &'static [&'static str],
+    /// The fields of a payload that two deliveries of one event need not have in common.
+    pub per_delivery: &'static [&'static str],
+    /// The field of a payload that names the version of the API in which it is written, if one does.
+    pub version: Option<&'static str>,
     /// The event types that are read, each with its reader and a sample.
     pub types: &'static [EventType],
     pub(super) signature: &'static dyn Signature,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::cell::Nanos;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::event::{EventError, EventKey, EventOutcome};
+use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
@@ -21,6 +21,14 @@ pub struct LedgerState {
     /// The mode of the secret that it was verified with, if it was ignored because the event was
     /// of the other mode: the right secret may still bring it.
     pub wrong_mode: Option<Mode>,
+    /// The digest of the body that came first.
+    pub digest: BodyDigest,
+    /// The customer that the event belongs to.
+    pub customer: Option<CustomerId>,
+    /// The connected account (`acct_…`).
+    pub connected: Option<String>,
+    /// Live or test, where the payload or the secret says so.
+    pub livemode: Option<bool>,
 }
 
 /// A row to write.
@@ -56,6 +64,8 @@ pub struct LedgerEntry {
     pub changes: serde_json::Value,
     /// The signed bytes.
     pub payload: String,
+    /// Their digest.
+    pub digest: BodyDigest,
 }
 
 /// An event as the ledger keeps it, to be published again.
@@ -81,6 +91,10 @@ record! {
         receipt: String,
         outcome: EventOutcome,
         wrong_mode: Option<Mode>,
+        digest: BodyDigest,
+        customer_id: Option<CustomerId>,
+        account: Option<String>,
+        livemode: Option<bool>,
     }
 }
 
@@ -121,6 +135,7 @@ record! {
         customer_id: Option<&'a CustomerId>,
         changes: &'a serde_json::Value,
         payload: &'a str,
+        digest: &'a BodyDigest,
     }
 }
 
@@ -146,6 +161,7 @@ impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
             customer_id: entry.customer.as_ref(),
             changes: &entry.changes,
             payload: &entry.payload,
+            digest: &entry.digest,
         }
     }
 }
@@ -167,7 +183,8 @@ impl Tx {
                 events.app, events.provider, events.id, receipt, outcome,
                 CASE
                     WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' THEN mode
-                END AS wrong_mode
+                END AS wrong_mode,
+                digest, customer_id, account, livemode
             FROM {rows} AS wanted
             JOIN events
                 ON events.app = wanted.app
@@ -185,6 +202,10 @@ impl Tx {
                 receipt: row.receipt,
                 outcome: row.outcome,
                 wrong_mode: row.wrong_mode,
+                digest: row.digest,
+                customer: row.customer_id,
+                connected: row.account,
+                livemode: row.livemode,
             };
             (key, state)
         });
@@ -192,7 +213,8 @@ impl Tx {
     }
 
     /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
-    /// or ignored because of a secret's mode. When and how often an event came stays as it was.
+    /// or ignored because of a secret's mode. When and how often an event came stays as it was, and
+    /// so does its body.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         // A batch may hold an event and its replay. One row for each event, the last word on it: a
         // statement may not write a row twice.
@@ -208,12 +230,12 @@ impl Tx {
             INSERT INTO events (
                 app, provider, id, receipt, type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload
+                error_detail, customer_id, changes, payload, digest
             )
             SELECT
                 app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, 0, attempts, error_code,
-                error_detail, customer_id, changes, payload
+                error_detail, customer_id, changes, payload, digest
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, id) DO UPDATE SET

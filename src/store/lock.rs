@@ -266,6 +266,7 @@ fn lock_keys_of_changed(working_set: &WorkingSet) -> BTreeSet<String> {
         .chain(&changed.disputes)
         .chain(&changed.refunds)
         .chain(&changed.unfetched)
+        .chain(&changed.other_bodies)
         .chain(subscriptions.chain(disputes).chain(refunds))
         .chain(payments.map(lock_object_of_payment))
         .chain(links.flat_map(|(one, other)| [one, other]));

@@ -271,6 +271,9 @@ impl Tx {
         accounts.extend(working_set.owners().cloned());
         self.working_set_unfetched(app, working_set, &lookup_keys.unfetched)
             .await?;
+        // Both are flags of one holder, which are written together.
+        self.working_set_other_bodies(app, working_set, &lookup_keys.unfetched)
+            .await?;
         Ok(accounts)
     }
 }

@@ -22,7 +22,7 @@ pub struct LookupKeys {
     pub payments: BTreeSet<ObjectKey>,
     /// Other ids of money: charges, payment intents, invoices, transactions.
     pub payment_links: BTreeSet<ObjectKey>,
-    /// Objects that were only named.
+    /// Objects that were only named, and events that came with another body.
     pub unfetched: BTreeSet<ObjectKey>,
     /// Addresses, lower case, before and after changes.
     pub emails: BTreeSet<String>,

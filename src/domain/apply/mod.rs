@@ -5,6 +5,7 @@ pub mod change;
 pub mod event;
 mod join;
 pub mod lookup_keys;
+mod other_body;
 pub mod payments;
 mod rederive;
 pub mod working_set;

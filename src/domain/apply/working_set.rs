@@ -16,6 +16,7 @@ use crate::domain::billing::history::{
 };
 use crate::domain::billing::trace::PaymentLinks;
 use crate::domain::customer::flag::{FlagHolder, KeptFlag};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
@@ -45,6 +46,8 @@ pub struct WorkingSet {
     pub payment_links: PaymentLinks,
     /// Objects that events only named.
     pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
+    /// Events without a customer that came again with another body.
+    pub other_bodies: BTreeMap<ObjectKey, OtherBodies>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
     /// Grants by hand, by the row that they were given to.
@@ -135,6 +138,8 @@ pub struct Changed {
     pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
     /// Objects that events only named.
     pub unfetched: BTreeSet<ObjectKey>,
+    /// Events without a customer that came again with another body.
+    pub other_bodies: BTreeSet<ObjectKey>,
     /// Rows, including new ones.
     pub customers: BTreeSet<CustomerId>,
 }

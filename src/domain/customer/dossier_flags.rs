@@ -36,6 +36,8 @@ impl Dossier<'_> {
         for payment in self.payments.all.values() {
             flags.extend(self.payment_flags(payment));
         }
+        let events = self.rows.iter().flat_map(|row| &row.other_bodies);
+        flags.extend(events.flat_map(|(id, bodies)| bodies.flags(id)));
         newest(self.without_cleared(flags))
     }
 

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
+use crate::domain::event::Bodies;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::id_error::IdError;
 use crate::domain::time::Timestamp;
@@ -23,16 +24,20 @@ use crate::domain::words::words;
 pub struct Flag {
     /// The kind of problem.
     pub kind: FlagKind,
-    /// The provider's id of its subject: a subscription, price, dispute, refund or account.
+    /// The provider's id of its subject: a subscription, price, dispute, refund, account or event.
     pub subject: String,
     /// The provider's time of the deciding fact; `None` for set-up mistakes, which no event
-    /// decides.
+    /// decides. Of an event with another body, the receiver's time of that body.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "crate::domain::time::rfc3339::option"
     )]
     pub at: Option<Timestamp>,
+    /// Of [`SameIdOtherBody`](FlagKind::SameIdOtherBody), what the two bodies are; `None` for all
+    /// other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<Bodies>,
 }
 
 /// The kinds of flags.
@@ -75,6 +80,8 @@ pub enum FlagKind {
     AccountDeleted,
     /// Another customer has the same e-mail address.
     SameEmail,
+    /// An event came again with another body. What came first counts.
+    SameIdOtherBody,
 }
 
 words!(FlagKind, or "a kind of flags" {
@@ -95,6 +102,7 @@ words!(FlagKind, or "a kind of flags" {
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
     SameEmail = "same_email",
+    SameIdOtherBody = "same_id_other_body",
 });
 
 impl FlagKind {
@@ -117,7 +125,8 @@ impl FlagKind {
             | Self::ApiKeyNeeded
             | Self::ApiKeyExposed
             | Self::AccountDeleted
-            | Self::SameEmail => false,
+            | Self::SameEmail
+            | Self::SameIdOtherBody => false,
         }
     }
 }
@@ -129,6 +138,7 @@ impl Flag {
             kind,
             subject: subject.to_owned(),
             at: Some(at),
+            bodies: None,
         }
     }
 }
@@ -182,11 +192,13 @@ pub struct HeldFlag {
 
 impl HeldFlag {
     /// Returns its place in the list of all flags of an app: the newest deciding instant sorts
-    /// last, flags that no event decides first. The place contains all of the flag and nothing
-    /// else, so the same flag always has the same place. Statements build the places of set-up
+    /// last, flags that no event decides first. The place contains what tells the flag from all
+    /// others, so the same flag always has the same place. Statements build the places of set-up
     /// flags themselves, after [`SET_UP_PLACE`].
     pub fn place(&self) -> String {
-        let Flag { kind, subject, at } = &self.flag;
+        let Flag {
+            kind, subject, at, ..
+        } = &self.flag;
         let at = at.map_or(0, |at| at.nanos().cast_unsigned() ^ (1 << 63));
         format!("{at:016x}:{}:{}:{subject}", kind.as_str(), self.holder)
     }
@@ -259,6 +271,7 @@ pub fn unmapped(entitlements: &BTreeSet<Entitlement>) -> BTreeSet<Flag> {
             kind: FlagKind::UnmappedPrice,
             subject: entitlement.price.clone(),
             at: None,
+            bodies: None,
         })
         .collect()
 }
@@ -284,6 +297,7 @@ mod tests {
                 kind,
                 subject: subject.to_owned(),
                 at: at.map(Timestamp::from_nanos),
+                bodies: None,
             },
         }
     }

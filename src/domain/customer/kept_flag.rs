@@ -32,6 +32,7 @@ impl WorkingSet {
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
+            .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds)
             .chain(&changed.accounts);
@@ -86,6 +87,12 @@ impl WorkingSet {
                 if let Some(it) = refund.filter(|it| it.history.newest() == flag.at) {
                     it.history.cleared_at = flag.at;
                     self.changed.refunds.insert(key.clone());
+                }
+            }
+            FlagKind::SameIdOtherBody => {
+                if let Some(it) = self.other_bodies.get_mut(key) {
+                    it.clear();
+                    self.changed.other_bodies.insert(key.clone());
                 }
             }
             FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed => {
@@ -151,11 +158,15 @@ impl WorkingSet {
             let (at, cleared_at) = (it.history.ignored_at, it.history.ignored_cleared_at);
             (FlagKind::AccountDeleted, at, cleared_at)
         });
+        let other_bodies = self.other_bodies.get(key).into_iter();
+        // One flag for each event, as a customer has it.
+        let other_bodies = other_bodies.filter_map(|it| it.flags(&key.id).max());
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
             .chain(deleted)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
+            .chain(other_bodies)
     }
 }

@@ -4,7 +4,7 @@
 //! of their own turn out to be one customer, one row is shown and the others point to it. Rows are
 //! never destroyed by that, because late facts may separate them again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::domain::access::plan::Entitlement;
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::flag::{Flag, unmapped};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -50,6 +51,9 @@ pub struct Customer {
     /// Flags that an admin cleared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub cleared: BTreeSet<Flag>,
+    /// Its events that came again with another body, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_bodies: BTreeMap<String, OtherBodies>,
     /// Derived: the row that is shown instead of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CustomerId>,
@@ -76,6 +80,7 @@ impl Customer {
             courtesy: None,
             waivers: BTreeSet::new(),
             cleared: BTreeSet::new(),
+            other_bodies: BTreeMap::new(),
             merged_into: None,
             derived: Derived::default(),
             status_since: now,

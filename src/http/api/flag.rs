@@ -20,10 +20,11 @@ pub(in crate::http) struct FlagView {
     id: String,
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
-    /// The provider's id of the object that it is about, or a package.
+    /// The provider's id of the object or event that it is about, or a package.
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
-    /// The provider's time of the fact that decided it; null for mistakes of set-up.
+    /// The provider's time of the fact that decided it; null for mistakes of set-up. Of
+    /// `same_id_other_body`, when the other body came.
     #[schema(format = DateTime)]
     at: Option<String>,
     /// The customer whose flag it is; null where none was found.
@@ -31,6 +32,8 @@ pub(in crate::http) struct FlagView {
     /// Of `same_email` in the list of flags: the call that makes the two customers one.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<LinkView>,
+    /// Of `same_id_other_body`, the digests of both bodies; null for other kinds.
+    bodies: Option<BodiesView>,
 }
 
 /// A call that links a billing account to a customer.
@@ -75,9 +78,25 @@ impl From<OpenFlag> for FlagView {
     }
 }
 
+/// Two bodies of one event, by SHA-256 in hex. What may differ between deliveries of an event, such
+/// as links, the order of fields and the number of a delivery, is left out of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Bodies)]
+struct BodiesView {
+    /// The body that came first, which counts.
+    first: String,
+    /// The body that came later.
+    other: String,
+}
+
 impl From<&HeldFlag> for FlagView {
     fn from(held: &HeldFlag) -> Self {
-        let Flag { kind, subject, at } = &held.flag;
+        let Flag {
+            kind,
+            subject,
+            at,
+            bodies,
+        } = &held.flag;
         Self {
             id: held.id().to_string(),
             kind: kind.as_str(),
@@ -85,6 +104,10 @@ impl From<&HeldFlag> for FlagView {
             at: time(*at),
             customer_id: held.holder.customer().map(ToString::to_string),
             link: None,
+            bodies: bodies.as_ref().map(|bodies| BodiesView {
+                first: bodies.first.clone(),
+                other: bodies.other.clone(),
+            }),
         }
     }
 }
@@ -117,6 +140,7 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
                 kind: FlagKind::ReleasesUnknown,
                 subject: live.grant.package,
                 at: None,
+                bodies: None,
             });
         flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
     }

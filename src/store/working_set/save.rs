@@ -4,6 +4,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
@@ -121,6 +122,13 @@ record! {
     }
 }
 
+record! {
+    struct OtherBodiesColumns<'a> {
+        key: &'a ObjectKey,
+        kept: &'a OtherBodies,
+    }
+}
+
 impl Tx {
     /// Writes what has changed since loading.
     ///
@@ -139,7 +147,8 @@ impl Tx {
         self.working_set_save_owned(app, working_set).await?;
         self.working_set_save_payments(app, working_set).await?;
         self.working_set_save_links(app, working_set).await?;
-        self.working_set_save_unfetched(app, working_set).await
+        self.working_set_save_unfetched(app, working_set).await?;
+        self.working_set_save_other_bodies(app, working_set).await
     }
 
     async fn working_set_save_customers(
@@ -348,6 +357,28 @@ impl Tx {
             ON CONFLICT (app, key) DO UPDATE SET
                 at = excluded.at,
                 cleared_at = excluded.cleared_at
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    async fn working_set_save_other_bodies(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.other_bodies.iter();
+        let rows = changed.filter_map(|key| {
+            let kept = working_set.other_bodies.get(key)?;
+            Some(OtherBodiesColumns { key, kept })
+        });
+        let rows: Rows<OtherBodiesColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO other_bodies (app, key, kept)
+            SELECT $2, key, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET kept = excluded.kept
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())
