@@ -2,13 +2,14 @@
 //! (<https://docs.stripe.com/api/metadata>), Paddle's `custom_data`
 //! (<https://developer.paddle.com/build/transactions/custom-data>).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, MAX_ID};
+/// The longest id, status or price in bytes: such texts become keys, and a key of any length
+/// would break the store's indexes.
+pub(super) const MAX_ID: usize = 255;
 
 /// Most names that are kept of one object. Stripe allows 50.
 const MAX_NAMES: usize = 100;
@@ -86,14 +87,6 @@ impl<'de> Visitor<'de> for Metadata {
     }
 }
 
-/// Returns the texts and whole numbers at a place, as texts.
-pub(super) fn read(object: &Fields<'_>, place: &str) -> BTreeMap<String, String> {
-    let members = object.at(place).and_then(Value::as_object);
-    let members = members.into_iter().flatten();
-    let members = members.filter_map(|(name, value)| Some((name.clone(), id(value)?)));
-    members.collect()
-}
-
 /// Returns a text or whole number that can be an id of the seller's own.
 pub(super) fn id(value: &Value) -> Option<String> {
     let text = match value {
@@ -103,33 +96,4 @@ pub(super) fn id(value: &Value) -> Option<String> {
     };
     let good = !text.is_empty() && text.len() <= MAX_ID && !text.chars().any(char::is_control);
     good.then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::provider::json;
-
-    #[test]
-    fn texts_and_whole_numbers_are_kept_under_any_name() {
-        let long = "x".repeat(256);
-        let text = format!(
-            r#"{{"metadata": {{"user_id": " 42 ", "n": 7, "big": 18446744073709551615, "half": 1.5,
-                "yes": true, "no": null, "list": ["a"], "deep": {{"user_id": "43"}}, "empty": "",
-                "two\nlines": "a\nb", "long": "{long}"}}, "custom_data": ["user_id"]}}"#
-        );
-        let value = json::parse(&text).unwrap();
-        let fields = Fields::new(&value, "data");
-        let kept = read(&fields, "metadata");
-        let kept: Vec<(&str, &str)> = kept.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(
-            kept,
-            [
-                ("big", "18446744073709551615"),
-                ("n", "7"),
-                ("user_id", "42")
-            ]
-        );
-        assert_eq!(read(&fields, "custom_data"), BTreeMap::new());
-    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::event::{EventType, Reader};
-use super::fields::MAX_ID;
 use super::head::{EventHead, PayloadError, object_text};
+use super::metadata::MAX_ID;
 use super::reading::{ReadError, Reading};
 use super::signature::{Secret, Signature, SignatureError};
 use crate::domain::id::{Provider, SecretId};

@@ -157,7 +157,7 @@ impl Tx {
         subjects: impl IntoIterator<Item = &str> + Send,
     ) -> Result<Vec<(String, FlagHolder)>, StoreError> {
         let sql = r"
-            SELECT place, kind, subject, at, holder
+            SELECT place, kind, subject, at, holder, bodies
             FROM flags
             WHERE app = $2 AND kind = $3 AND NOT cleared
                 AND subject IN (SELECT key FROM {rows} AS wanted)

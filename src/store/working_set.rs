@@ -111,6 +111,13 @@ impl Tx {
         let homes = self
             .working_set_people(app, &mut working_set, lookup_keys, &mut accounts)
             .await?;
+        // The flags of an account are replaced as a whole, and that of a customer who was deleted for
+        // good is one of them.
+        let pinned = working_set.accounts.values();
+        let pinned = pinned.filter(|it| it.history.pin.is_some());
+        let pinned: BTreeSet<ObjectKey> = pinned.map(|it| it.key.clone()).collect();
+        self.working_set_unfetched(app, &mut working_set, &pinned)
+            .await?;
 
         // An account that no event has named as one can own disputes before it is there itself.
         let named = accounts.iter().chain(working_set.accounts.keys());
@@ -160,6 +167,7 @@ impl Tx {
         let told = told.filter_map(|fact| working_set.settings.identity.seller_id(fact));
         words.seller_ids.extend(told.map(str::to_owned));
         let mut looked_up = Words::default();
+        let (mut found, mut homes) = (0, BTreeSet::new());
         loop {
             add_words(&mut words, working_set);
             let emails = words.emails.difference(&looked_up.emails);
@@ -176,7 +184,11 @@ impl Tx {
             accounts.extend(working_set.accounts.keys().cloned());
             self.working_set_customers(app, working_set, lookup_keys, accounts, &words)
                 .await?;
-            let homes = self.working_set_accounts_of_rows(app, working_set).await?;
+            let rows = working_set.customers.len();
+            if rows != found {
+                found = rows;
+                homes = self.working_set_accounts_of_rows(app, working_set).await?;
+            }
             add_words(&mut words, working_set);
             if words == looked_up {
                 return Ok(homes);

@@ -11,7 +11,8 @@ use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::addresses::{admin_email, same_email, shown_address};
-use crate::domain::identity::links::{Group, groups_near, stored_groups};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::{groups_near, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {

@@ -14,7 +14,8 @@ use crate::domain::customer::row::{AdminHold, Customer, PackageVersion, Profile,
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
 use crate::domain::identity::account::PinnedBy;
-use crate::domain::identity::links::{Group, stored_groups};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::stored_groups;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;

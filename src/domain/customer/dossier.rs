@@ -18,7 +18,7 @@ use crate::domain::customer::row::{
 };
 use crate::domain::customer::source::Source;
 use crate::domain::id::ObjectKey;
-use crate::domain::identity::links::Group;
+use crate::domain::identity::group::Group;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 

@@ -29,13 +29,19 @@ impl WorkingSet {
         let refunds = self.refunds.values();
         let refunds = refunds.filter(|it| traced || named(&it.account));
         let refunds = refunds.map(|it| &it.key);
+        // Only of a customer that was deleted for good, and until an admin links it again.
+        let ignored = |key: &&ObjectKey| {
+            let account = self.accounts.get(*key);
+            account.is_some_and(|it| it.history.ignored_at.is_some())
+        };
+        let ignored = changed.accounts.iter().filter(ignored);
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
             .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds)
-            .chain(&changed.accounts);
+            .chain(ignored);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))

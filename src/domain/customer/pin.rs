@@ -9,7 +9,8 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::{AccountHistory, PinnedBy};
-use crate::domain::identity::links::{Group, groups, stored_groups};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::{groups, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {

@@ -1,15 +1,15 @@
 //! Addresses: whose one is when several say it is theirs.
 //!
-//! An account is linked by the first address that it ever had, by provider time, and never by one
-//! that it changed to: billing portals let anybody set any address, so linking by the current one
-//! would merge a stranger into the owner's customer. Which account was seen first here plays no
-//! part, because that is chance.
+//! An account is linked by the first address that it ever had, by provider time. Refused: the
+//! current one, because billing portals let anybody set any address, so linking by it would merge a
+//! stranger into the owner's customer. Refused too: deciding by which account was seen first here,
+//! because that is chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::{Linking, linking};
-use super::links::Group;
-use super::register::{Link, Scoped, leads, scoped};
+use super::group::Group;
+use super::link::{Link, Scoped, leads, scoped};
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::flag::{Flag, FlagKind};

@@ -2,6 +2,8 @@
 
 pub mod account;
 pub mod addresses;
+pub mod group;
+mod link;
 pub mod links;
 pub mod register;
 pub mod seller_id;

@@ -29,8 +29,7 @@ pub(in crate::http) struct FlagView {
     at: Option<String>,
     /// The customer whose flag it is; null where none was found.
     customer_id: Option<String>,
-    /// Of `same_email` in the list of flags: the call that makes the two customers one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of `same_email` in the list of flags: the call that makes the two customers one; null elsewhere.
     link: Option<LinkView>,
     /// Of `same_id_other_body`, the digests of both bodies; null for other kinds.
     bodies: Option<BodiesView>,

@@ -40,7 +40,7 @@ pub(super) fn seller_id(
 ) -> Option<Fact> {
     let fact = SellerIdFact {
         account,
-        metadata: metadata::read(&event.object, "custom_data"),
+        metadata: event.object.metadata("custom_data"),
         imported_as,
         client_reference: None,
     };

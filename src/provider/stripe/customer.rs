@@ -35,7 +35,7 @@ pub(super) fn seller_id(event: &Event<'_>, account: ObjectKey) -> Option<Fact> {
     let client_reference = event.object.at("client_reference_id");
     let fact = SellerIdFact {
         account,
-        metadata: metadata::read(&event.object, "metadata"),
+        metadata: event.object.metadata("metadata"),
         imported_as: None,
         client_reference: client_reference.and_then(metadata::id),
     };

@@ -143,9 +143,9 @@ async fn all_that_is_wrong_with_a_policy_is_named_at_once(engine: Engine) {
         let wanted = [
             "end_after",
             "grace",
-            "on_same_email",
             "on_end",
             "on_pause",
+            "on_same_email",
             "suspend_after",
         ];
         assert_eq!(fields, wanted, "{refused}");
@@ -337,10 +337,7 @@ async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
 }
 
 async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
-    let rig = Rig::selling(engine).await;
-    rig.put("/policy", json!({"on_same_email": "join"}))
-        .await
-        .expect(200);
+    let rig = Rig::selling(engine).await.joins().await;
     let signs_up = async |account: &str, at: i64| {
         let id = format!("evt_{account}");
         let contact = stripe_customer(account, "shared@example.com");

@@ -87,6 +87,7 @@ impl Things {
             (_, "provider") => "stripe",
             (_, "price_id") => "p",
             (_, "package") => "a%2Fb",
+            (_, "account") => "cus_1",
             (_, "vendor") => "a",
             (_, "name") => "b",
             _ => return None,

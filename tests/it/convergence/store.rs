@@ -140,6 +140,13 @@ impl MemoryStore {
         self.load_customers(&mut working_set, &mut accounts, lookup_keys);
         for key in &accounts {
             copy(&all.accounts, &mut working_set.accounts, key);
+            if all
+                .accounts
+                .get(key)
+                .is_some_and(|it| it.history.pin.is_some())
+            {
+                copy(&all.unfetched, &mut working_set.unfetched, key);
+            }
         }
         let named =
             |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
@@ -185,7 +192,13 @@ impl MemoryStore {
     /// Gives the customer of an account a package by hand.
     pub(crate) fn grant(&mut self, account: &ObjectKey, grant: HandGrant, now: Timestamp) {
         let row = self.customer(account);
-        self.all.hand_grants.entry(row).or_default().push(grant);
+        self.grant_row(&row, grant, now);
+    }
+
+    /// Gives a customer a package by hand.
+    pub(crate) fn grant_row(&mut self, row: &CustomerId, grant: HandGrant, now: Timestamp) {
+        let grants = self.all.hand_grants.entry(row.clone());
+        grants.or_default().push(grant);
         self.act(|working_set| working_set.tick(now));
     }
 
