@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::app_settings::ConnectedAccount;
 use crate::domain::billing::fact::{Item, Line};
+use crate::domain::connected_account::ConnectedAccount;
 use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::policy::Span;
 use crate::domain::time::Timestamp;
