@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
 use super::outcome_line;
+use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
@@ -23,7 +24,7 @@ use crate::provider::{self, ReadError, Reading};
 use crate::queue::Message;
 use crate::queue::message::HeadersV1;
 use crate::random::RandomError;
-use crate::store::{LockMode, Store, StoreError, Tx};
+use crate::store::{AppTerms, LockMode, Store, StoreError, Tx};
 
 /// The result of processing a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +109,11 @@ async fn process_in(
     let began = Instant::now();
     let mut tx = store.begin().await?;
     let (dispositions, result) = process_batch(&mut tx, messages, now, mode).await?;
-    result.write(&mut tx).await?;
+    let walks = result.write(&mut tx).await?;
     tx.commit().await?;
+    for app in &walks {
+        policy::begin_walk(store, app, now).await;
+    }
     let now = now.plus(began.elapsed());
     for (index, (message, disposition)) in messages.iter().zip(&dispositions).enumerate() {
         if let Some(outcome) = disposition.word() {
@@ -133,13 +137,13 @@ pub(super) async fn process_batch(
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
     tx.lock_apps(wanted.iter().copied(), mode).await?;
     tx.lock_events(&keys).await?;
-    let apps = tx.app_existing(wanted).await?;
+    let mut apps = tx.app_terms(wanted).await?;
     let mut admissions = Admissions::new(tx.ledger_find(&keys).await?);
 
     let mut dispositions = vec![Disposition::AppGone; messages.len()];
     let mut by_app: BTreeMap<&AppSlug, Vec<Task<'_>>> = BTreeMap::new();
     for (index, (&message, key)) in messages.iter().zip(&keys).enumerate() {
-        if !apps.contains(&key.app) {
+        if !apps.contains_key(&key.app) {
             continue;
         }
         let came_by_wrong_mode = admissions.came_by_wrong_mode(key);
@@ -173,11 +177,17 @@ pub(super) async fn process_batch(
     }
     let mut result = BatchResult::new(now);
     for (app, mut tasks) in by_app {
+        let terms = apps.entry(app.clone()).or_default();
+        if note_live(terms, &tasks, &mut result) && mode == LockMode::Shared {
+            // Another batch may be deriving a customer from test facts that count no more.
+            return Err(StoreError::Contended.into());
+        }
         for task in &mut tasks {
             task.forced = admissions.is_forced(task.key);
+            task.ignore_simulated(terms);
         }
         let others = other_bodies.get(app).map_or(&[][..], Vec::as_slice);
-        let outcomes = apply_tasks(tx, app, &tasks, others, &mut result).await?;
+        let outcomes = apply_tasks(tx, app, terms, &tasks, others, &mut result).await?;
         for (task, outcome) in tasks.iter().zip(outcomes) {
             dispositions[task.index] = Disposition::Done(outcome);
         }
@@ -217,23 +227,44 @@ fn admit(
     }
 }
 
+/// Notes which endpoints these messages show to be live; returns true if any was not known to be.
+fn note_live(terms: &mut AppTerms, tasks: &[Task<'_>], result: &mut BatchResult) -> bool {
+    let mut is_new = false;
+    for task in tasks.iter().filter(|task| task.shows_live()) {
+        let provider = task.key.provider;
+        if terms.live.insert(provider) {
+            is_new = true;
+            result.live.insert((task.key.app.clone(), provider));
+        }
+    }
+    is_new
+}
+
 /// Applies the messages of one app, in order, and notes those with another body than before. Saves
 /// its customers.
 async fn apply_tasks(
     tx: &mut Tx,
     app: &AppSlug,
+    terms: &AppTerms,
     tasks: &[Task<'_>],
     other_bodies: &[OtherBody],
     result: &mut BatchResult,
 ) -> Result<Vec<EventOutcome>, ProcessError> {
     let mut lookup_keys = LookupKeys::default();
-    for occurrence in tasks.iter().filter_map(Task::occurrence) {
-        lookup_keys.extend(occurrence);
+    for task in tasks {
+        if let Some(occurrence) = task.occurrence() {
+            lookup_keys.extend_under(&terms.settings, occurrence);
+        }
+        if let Some((livemode, _)) = task.wrong_mode() {
+            lookup_keys.extend_wrong_mode(task.key.provider, livemode);
+        }
     }
     for other in other_bodies {
         other.add_to(&mut lookup_keys, tasks);
     }
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
+    // The mark of this batch is not written yet.
+    working_set.live.clone_from(&terms.live);
     let outcomes = tasks
         .iter()
         .map(|task| result.apply(&mut working_set, task))

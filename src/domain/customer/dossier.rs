@@ -30,7 +30,7 @@ pub struct Dossier<'a> {
     pub(super) plans: &'a Plans,
     /// The rows, the shown one first.
     pub(super) rows: Vec<&'a Customer>,
-    /// The accounts, sorted by oldest provider time, then key.
+    /// The accounts that count, sorted by oldest provider time, then key.
     pub(super) accounts: Vec<&'a Account>,
     pub(super) subscriptions: Vec<(&'a Subscription, Assessment)>,
     pub(super) payments: Payments<'a>,
@@ -52,6 +52,7 @@ impl<'a> Dossier<'a> {
             .accounts
             .iter()
             .filter_map(|key| working_set.accounts.get(key))
+            .filter(|account| working_set.counts(account))
             .collect();
         let keys = accounts.iter().map(|account| &account.key).collect();
         let payments = Payments::of(working_set, &keys);
@@ -267,7 +268,7 @@ impl<'a> Dossier<'a> {
             let entitlement = |price: &Price, until| Entitlement {
                 provider: key.scope.provider,
                 price: price.price.clone(),
-                plan: (price.plan(key.scope.provider, self.plans)).map(|(id, _)| id.clone()),
+                plan: (price.plan(&key.scope, self.plans)).map(|(id, _)| id.clone()),
                 source: key.clone(),
                 until,
             };

@@ -29,19 +29,20 @@ impl WorkingSet {
         let refunds = self.refunds.values();
         let refunds = refunds.filter(|it| traced || named(&it.account));
         let refunds = refunds.map(|it| &it.key);
-        // Only of a customer that was deleted for good, and until an admin links it again.
-        let ignored = |key: &&ObjectKey| {
+        // Those of a customer that was deleted for good, until an admin links them again, and those
+        // of test mode at a live endpoint.
+        let accounts = |key: &&ObjectKey| {
             let account = self.accounts.get(*key);
-            account.is_some_and(|it| it.history.ignored_at.is_some())
+            account.is_some_and(|it| it.history.ignored_at.is_some()) || self.is_off(&key.scope)
         };
-        let ignored = changed.accounts.iter().filter(ignored);
+        let accounts = changed.accounts.iter().filter(accounts);
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
             .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds)
-            .chain(ignored);
+            .chain(accounts);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))
@@ -101,7 +102,16 @@ impl WorkingSet {
                     self.changed.other_bodies.insert(key.clone());
                 }
             }
-            FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed => {
+            FlagKind::WrongMode if key.kind == Kind::Account => {
+                if let Some(it) = self.accounts.get_mut(key) {
+                    it.history.test.cleared_at = flag.at;
+                    self.changed.accounts.insert(key.clone());
+                }
+            }
+            FlagKind::ApiKeyNeeded
+            | FlagKind::ApiKeyExposed
+            | FlagKind::UnknownConnectedAccount
+            | FlagKind::WrongMode => {
                 if let Some(it) = self.unfetched.get_mut(key) {
                     it.cleared_at = flag.at;
                     self.changed.unfetched.insert(key.clone());
@@ -130,14 +140,17 @@ impl WorkingSet {
     }
 
     fn flags_of_object(&self, key: &ObjectKey) -> impl Iterator<Item = Flag> {
+        let counts = |key: &ObjectKey| self.settings.names(&key.scope) && !self.is_off(&key.scope);
         let nobodys = |account: &Option<ObjectKey>| {
             let known = |key: &ObjectKey| self.accounts.contains_key(key);
             !account.as_ref().is_some_and(known)
         };
-        let dispute = self.disputes.get(key).filter(|it| nobodys(&it.account));
+        let dispute = self.disputes.get(key).filter(|_| counts(key));
+        let dispute = dispute.filter(|it| nobodys(&it.account));
         let dispute = dispute.filter(|it| it.history.needs_a_look());
         let dispute = dispute.map(|it| (Some(it.history.stage.0), it.history.cleared_at));
-        let refund = self.refunds.get(key).filter(|it| nobodys(&it.account));
+        let refund = self.refunds.get(key).filter(|_| counts(key));
+        let refund = refund.filter(|it| nobodys(&it.account));
         let is_traced = |refund: &&Refund| {
             let traced = self.trace(&refund.history.ids);
             matches!(traced.map(|it| it.to), Some(TracedTo::Payment(_)))
@@ -149,11 +162,25 @@ impl WorkingSet {
         });
         let dispute = dispute.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
         let unlinked = dispute.into_iter().chain(refund);
-        let unfetched = self.unfetched.get(key).into_iter();
-        let kind = match key.kind {
-            Kind::ApiKey => FlagKind::ApiKeyExposed,
-            _ => FlagKind::ApiKeyNeeded,
+        let unfetched = self.unfetched.get(key);
+        let (kind, is_open) = match key.kind {
+            Kind::ApiKey => (FlagKind::ApiKeyExposed, true),
+            Kind::Endpoint => (FlagKind::WrongMode, true),
+            Kind::ConnectedAccount => {
+                let named = self.settings.connected_accounts.contains(key.id.as_str());
+                (FlagKind::UnknownConnectedAccount, !named)
+            }
+            _ => (FlagKind::ApiKeyNeeded, counts(key)),
         };
+        let unfetched = unfetched.filter(|_| is_open);
+        let account = self.accounts.get(key).filter(|it| {
+            let is_off = self.is_off(&key.scope) && self.settings.names(&key.scope);
+            is_off && !self.counts(it) && !it.history.test.simulated
+        });
+        let account = account.map(|it| {
+            let test = &it.history.test;
+            (FlagKind::WrongMode, test.newest, test.cleared_at)
+        });
         let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
         // Of a customer that was deleted for good no row is left to have the flag.
         let deleted = self.accounts.get(key).filter(|it| {
@@ -171,6 +198,7 @@ impl WorkingSet {
         unlinked
             .chain(unfetched)
             .chain(deleted)
+            .chain(account)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
             .chain(other_bodies)

@@ -9,6 +9,7 @@ use crate::domain::billing::newest::Newest;
 use crate::domain::billing::tie_break::Observation;
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
+use crate::domain::identity::test_trace::TestTrace;
 use crate::domain::time::Timestamp;
 
 /// The history of a billing account: a join, like those in
@@ -48,6 +49,9 @@ pub struct AccountHistory {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_cleared_at: Option<Timestamp>,
+    /// What is remembered of an account in test mode.
+    #[serde(default, skip_serializing_if = "TestTrace::is_empty")]
+    pub test: TestTrace,
 }
 
 /// The act of an admin that pinned an account to a row.
@@ -110,6 +114,7 @@ impl AccountHistory {
             pinned_by: PinnedBy::Kept,
             ignored_at: None,
             ignored_cleared_at: None,
+            test: TestTrace::default(),
         }
     }
 

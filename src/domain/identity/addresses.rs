@@ -131,7 +131,9 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
     let book = AddressBook::new(working_set, others.iter().copied(), rows);
     // An admin has said where these belong.
     let undecided = |account: &&&Account| {
-        account.history.pinned_by.is_kept() && !working_set.is_gone(&account.key)
+        account.history.pinned_by.is_kept()
+            && !working_set.is_gone(&account.key)
+            && working_set.counts(account)
     };
     let mut shared = Vec::new();
     for account in others.iter().filter(undecided) {
@@ -179,7 +181,9 @@ fn owns(working_set: &WorkingSet, group: &Group, email: &str) -> bool {
     }
     let claims = working_set.accounts.values();
     let claims = claims.filter(|account| {
-        account.email.as_deref() == Some(email) && !working_set.is_gone(&account.key)
+        account.email.as_deref() == Some(email)
+            && !working_set.is_gone(&account.key)
+            && working_set.counts(account)
     });
     let place = |account: &&Account| {
         let since = account.history.address().map(|(_, since)| since);

@@ -21,8 +21,10 @@ pub(super) fn scoped<'a>(account: &'a ObjectKey, word: &'a str) -> Scoped<'a> {
     (scope.livemode, scope.connected.as_deref(), word)
 }
 
-/// Reports whether others can follow an account: those of a deleted customer are free again, and
-/// whom an admin parted leads nobody.
+/// Reports whether others can follow an account: those of a deleted customer are free again, whom
+/// an admin parted leads nobody, and neither does one that does not count.
 pub(super) fn leads(working_set: &WorkingSet, account: &Account) -> bool {
-    account.history.pinned_by != PinnedBy::Parted && !working_set.is_gone(&account.key)
+    account.history.pinned_by != PinnedBy::Parted
+        && !working_set.is_gone(&account.key)
+        && working_set.counts(account)
 }

@@ -7,3 +7,4 @@ mod link;
 pub mod links;
 pub mod register;
 pub mod seller_id;
+pub mod test_trace;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::app_settings::ConnectedAccount;
+use crate::domain::connected_account::ConnectedAccount;
 use crate::domain::id::Provider;
 use crate::domain::identity::register::Tie;
 use crate::domain::time::Timestamp;
