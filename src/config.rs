@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::access::plan::PackageGrant;
-use crate::domain::app_settings::ConnectedAccounts;
+use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use ipnet::IpNet;
 use reqwest::Url;

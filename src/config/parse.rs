@@ -15,7 +15,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
 use super::{Database, LogFormat};
-use crate::domain::app_settings::{ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS};
+use crate::domain::connected_account::{
+    ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
+};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;

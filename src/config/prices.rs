@@ -13,7 +13,7 @@ use super::PriceMapping;
 use super::parse::{every, quoted};
 use super::reader::ValueErrors;
 use crate::domain::access::constraint::Constraint;
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::plan::{PackageGrant, check_plan_id};
 use crate::domain::validate;
 
 pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
@@ -21,8 +21,8 @@ pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
     let mut mapping = PriceMapping::new();
     let mut errors = ValueErrors::new();
     for (price, packages) in entries {
-        if price.is_empty() || !price.chars().all(|c| c.is_ascii_graphic()) {
-            errors.push(format!("{} is no price id", quoted(&price)));
+        if let Err(error) = check_plan_id(&price) {
+            errors.push(format!("{} is no price id: {error}", quoted(&price)));
         }
         match grants(&price, &packages) {
             Ok(grants) => {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::setting::{self, Setting};
 use super::{Config, ConfigErrors, Database, Loaded, LogFormat, ProviderConfig};
-use crate::domain::app_settings::{ConnectedAccount, ConnectedAccounts};
+use crate::domain::connected_account::{ConnectedAccount, ConnectedAccounts};
 
 /// Renders problems and warnings, one per line; without problems also the settings as they take
 /// effect. Of secrets it tells only whether they are set, and how many. Ends with a line break.

@@ -49,6 +49,7 @@ pub mod access;
 pub mod app_settings;
 pub mod apply;
 pub mod billing;
+pub mod connected_account;
 pub mod customer;
 pub mod email;
 pub mod event;

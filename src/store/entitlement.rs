@@ -13,7 +13,7 @@ record! {
     struct Entitled<'a> {
         customer_id: &'a CustomerId,
         provider: Provider,
-        price: &'a str,
+        price: String,
         plan: &'a str,
     }
 }
@@ -52,7 +52,7 @@ impl Tx {
                 entitlements.insert(Entitled {
                     customer_id: &row.id,
                     provider: it.provider,
-                    price: &it.price,
+                    price: it.price_name(),
                     plan: it.plan.as_deref().unwrap_or_default(),
                 });
             }

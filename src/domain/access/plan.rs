@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::billing::fact::{Item, Line};
-use crate::domain::id::{ObjectKey, Provider};
+use crate::domain::connected_account::ConnectedAccount;
+use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::policy::Span;
 use crate::domain::time::Timestamp;
+
+/// The longest id of a plan, in bytes: a connected account and a price. Stripe's own limit for ids is
+/// 255.
+/// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
+const MAX_PLAN_ID: usize = 255;
 
 /// A package and a constraint on its versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,7 +44,7 @@ impl Plan {
 }
 
 /// All plans of one app, by provider and the id of a price or product, a payment link, or the
-/// seller's own name of a price. All of these share the map: their prefixes keep them apart.
+/// seller's own name of a price; of a connected account, behind its id and a slash. All of these share the map: their prefixes keep them apart.
 pub type Plans = BTreeMap<(Provider, String), Plan>;
 
 /// A price, with everything by which its plan can be found.
@@ -55,24 +61,67 @@ pub struct Price {
 }
 
 impl Price {
-    /// Returns the plan and its id: that of the price, else of the product, else of the lookup key. `None` if
-    /// none of them has one, which is a set-up mistake and raises a flag.
-    pub fn plan<'a>(&self, provider: Provider, plans: &'a Plans) -> Option<(&'a String, &'a Plan)> {
-        let ids = [
+    /// Returns the plan and its id: that of the price, else of the product, else of the lookup key.
+    /// `None` if none of them has one, which is a set-up mistake and raises a flag.
+    ///
+    /// At a connected account the plans that name the account come first, then that of the bare
+    /// price id. The bare ids of products and lookup keys stand for the platform's own alone: an
+    /// account's owner can choose them, and would choose what a price of the platform's buys.
+    pub fn plan<'a>(&self, scope: &Scope, plans: &'a Plans) -> Option<(&'a String, &'a Plan)> {
+        let own = [
             Some(&self.price),
             self.product.as_ref(),
             self.lookup_key.as_ref(),
         ];
-        let mut ids = ids.into_iter().flatten();
-        let ((_, id), plan) = ids.find_map(|id| plans.get_key_value(&(provider, id.clone())))?;
+        let own = own.into_iter().flatten();
+        let ids: Vec<String> = match &scope.connected {
+            None => own.cloned().collect(),
+            Some(account) => own
+                .map(|id| id_at(account, id))
+                .chain([self.price.clone()])
+                .collect(),
+        };
+        let find = |id: String| plans.get_key_value(&(scope.provider, id));
+        let ((_, id), plan) = ids.into_iter().find_map(find)?;
         Some((id, plan))
     }
 
     /// True if the price has a plan that has any effect here.
-    pub fn buys(&self, provider: Provider, plans: &Plans) -> bool {
-        let plan = self.plan(provider, plans);
+    pub fn buys(&self, scope: &Scope, plans: &Plans) -> bool {
+        let plan = self.plan(scope, plans);
         plan.is_some_and(|(_, plan)| plan.buys())
     }
+}
+
+/// The id of the plan of a price, product or lookup key of a connected account.
+fn id_at(account: &str, id: &str) -> String {
+    format!("{account}/{id}")
+}
+
+/// Checks the id of a plan: that of a price, a product or a payment link, or a lookup key, of a
+/// connected account behind `acct_…/`.
+///
+/// # Errors
+/// A sentence on what it must be.
+pub fn check_plan_id(id: &str) -> Result<(), String> {
+    if id.is_empty() || id.len() > MAX_PLAN_ID || !id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!(
+            "must be printable ASCII of at most {MAX_PLAN_ID} characters"
+        ));
+    }
+    let Some((account, rest)) = id.split_once('/') else {
+        return Ok(());
+    };
+    // In any other case it would be taken for a lookup key, and never found.
+    let is_meant = account.to_ascii_lowercase().starts_with("acct");
+    if is_meant && (account.parse::<ConnectedAccount>().is_err() || rest.is_empty()) {
+        return Err(
+            "must be `acct_…/price_…`: a connected account, `acct_` in lower case, then one of its \
+             prices"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 impl From<&Item> for Price {
@@ -115,9 +164,84 @@ pub struct Entitlement {
     pub until: Option<Timestamp>,
 }
 
+impl Entitlement {
+    /// The name of its price: the id by which it gets a plan of its own.
+    pub fn price_name(&self) -> String {
+        match &self.source.scope.connected {
+            None => self.price.clone(),
+            Some(account) => id_at(account, &self.price),
+        }
+    }
+}
+
 /// Returns the packages that an entitlement buys; `None` if its price has no plan.
 pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [PackageGrant]> {
     let id = entitlement.plan.clone()?;
     let plan = plans.get(&(entitlement.provider, id))?;
     Some(&plan.packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(account: Option<&str>, price: &Price, plans: &[&str]) -> Option<String> {
+        let provider = Provider::named("stripe");
+        let scope = Scope {
+            provider,
+            livemode: true,
+            connected: account.map(str::to_owned),
+        };
+        let plans: Plans = plans
+            .iter()
+            .map(|id| ((provider, (*id).to_owned()), Plan::default()))
+            .collect();
+        price.plan(&scope, &plans).map(|(id, _)| id.clone())
+    }
+
+    #[test]
+    fn a_plan_may_name_a_connected_account() {
+        let price = Price {
+            price: "price_1".to_owned(),
+            product: Some("prod_1".to_owned()),
+            lookup_key: Some("pro".to_owned()),
+        };
+        let all = ["pro", "prod_1", "price_1", "acct_1/pro", "acct_1/price_1"];
+        for (account, plans, expected) in [
+            (None, &all[..], Some("price_1")),
+            (None, &["acct_1/price_1"], None),
+            (Some("acct_1"), &all, Some("acct_1/price_1")),
+            (
+                Some("acct_1"),
+                &["price_1", "acct_1/pro"],
+                Some("acct_1/pro"),
+            ),
+            (Some("acct_2"), &all, Some("price_1")),
+            // Whoever has the account chooses these.
+            (Some("acct_2"), &["prod_1", "pro"], None),
+            (Some("acct_2"), &["acct_1/price_1"], None),
+        ] {
+            let found = found(account, &price, plans);
+            assert_eq!(found.as_deref(), expected, "{account:?} {plans:?}");
+        }
+    }
+
+    #[test]
+    fn the_account_of_a_plan_is_spelt_as_accounts_are() {
+        let long = "x".repeat(256);
+        for good in ["price_1", "acct_1/price_1", "our/key", "plink_1", "acct_1"] {
+            assert_eq!(check_plan_id(good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "",
+            "ACCT_1/price_1",
+            "acct_/price_1",
+            "acct_1/",
+            "acct/x",
+            "a b",
+            &long,
+        ] {
+            assert!(check_plan_id(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::domain::access::plan::{Plans, Price};
 use crate::domain::billing::fact::{Item, SubscriptionState};
 use crate::domain::billing::history::SubscriptionHistory;
 use crate::domain::billing::payment::Payment;
-use crate::domain::id::{ObjectKey, Provider};
+use crate::domain::id::{ObjectKey, Scope};
 use crate::domain::policy::{EarlyEnd, Policy};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -155,7 +155,7 @@ pub fn assessment(
         .iter()
         .filter(|it| it.stands(though_lost) && !debts.owe(it));
     let assessor = Assessor {
-        provider: key.scope.provider,
+        scope: &key.scope,
         history,
         payments,
         coverage: Coverage::new(standing.copied()),
@@ -168,7 +168,7 @@ pub fn assessment(
 
 /// A subscription under assessment.
 pub(super) struct Assessor<'a> {
-    provider: Provider,
+    scope: &'a Scope,
     pub(super) history: &'a SubscriptionHistory,
     pub(super) payments: &'a [&'a Payment<'a>],
     pub(super) coverage: Coverage,
@@ -302,7 +302,7 @@ impl Assessor<'_> {
     }
 
     pub(super) fn price_buys(&self, price: &Price) -> bool {
-        price.buys(self.provider, self.terms.plans)
+        price.buys(self.scope, self.terms.plans)
     }
 }
 

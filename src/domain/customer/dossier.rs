@@ -263,7 +263,7 @@ impl<'a> Dossier<'a> {
             let entitlement = |price: &Price, until| Entitlement {
                 provider: key.scope.provider,
                 price: price.price.clone(),
-                plan: (price.plan(key.scope.provider, self.plans)).map(|(id, _)| id.clone()),
+                plan: (price.plan(&key.scope, self.plans)).map(|(id, _)| id.clone()),
                 source: key.clone(),
                 until,
             };

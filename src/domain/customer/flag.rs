@@ -253,7 +253,7 @@ pub fn unmapped(entitlements: &BTreeSet<Entitlement>) -> BTreeSet<Flag> {
         .filter(|entitlement| entitlement.plan.is_none())
         .map(|entitlement| Flag {
             kind: FlagKind::UnmappedPrice,
-            subject: entitlement.price.clone(),
+            subject: entitlement.price_name(),
             at: None,
         })
         .collect()

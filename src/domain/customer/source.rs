@@ -78,7 +78,7 @@ impl Source {
         though_lost: Option<Verdict>,
         plans: &Plans,
     ) -> Self {
-        let provider = it.key.scope.provider;
+        let scope = &it.key.scope;
         let ended = assessment.standing == Standing::Ended;
         let shown: Vec<Gift> = if ended {
             assessment.gives.clone()
@@ -86,7 +86,7 @@ impl Source {
             assessment.as_if_good()
         };
         let unmapped = shown.into_iter().map(|gift| gift.price);
-        let unmapped = unmapped.filter(|price| price.plan(provider, plans).is_none());
+        let unmapped = unmapped.filter(|price| price.plan(scope, plans).is_none());
         Self {
             kind: SourceKind::Subscription,
             key: Some(it.key.clone()),
@@ -125,7 +125,7 @@ impl Source {
         let Some(paid) = payment.paid() else {
             return Vec::new();
         };
-        let provider = payment.key.scope.provider;
+        let scope = &payment.key.scope;
         let once = payment
             .lines
             .iter()
@@ -134,7 +134,7 @@ impl Source {
             .map(|line| (Price::from(*line), line.id.as_ref()))
             .collect();
         let lines = payment.lines.iter();
-        let mut mapped = lines.filter(|line| Price::from(**line).plan(provider, plans).is_some());
+        let mut mapped = lines.filter(|line| Price::from(**line).plan(scope, plans).is_some());
         let is_mapped = mapped.next().is_some();
         let mut seen = BTreeSet::new();
         let mut purchases = Vec::new();
@@ -142,7 +142,7 @@ impl Source {
             if !seen.insert(price.price.clone()) {
                 continue;
             }
-            let plan = price.plan(provider, plans).map(|(_, plan)| plan);
+            let plan = price.plan(scope, plans).map(|(_, plan)| plan);
             let unmapped = (plan.is_none() && !is_mapped).then(|| {
                 // Of a Checkout session that shows no lines the session is what to look at.
                 let of_session = matches!(payment.key.kind, Kind::Session | Kind::PaymentIntent);

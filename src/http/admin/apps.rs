@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::app_settings::{
-    ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS, SettingsChange,
+use crate::domain::app_settings::SettingsChange;
+use crate::domain::connected_account::{
+    ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;

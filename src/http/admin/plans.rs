@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::packages::{GrantBody, grants_of};
-use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::id::Provider;
 use crate::domain::policy::Span;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -20,14 +20,16 @@ use crate::pipeline::plans::{self, PlanError};
 use crate::provider::Spec;
 use crate::store::StoredPlan;
 
-/// Longest price id, in bytes. Stripe's own limit for ids is 255.
-/// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
-const MAX_PRICE_ID: usize = 255;
-
 pub(super) fn router() -> OpenApiRouter<AppState> {
+    // `acct_…%2Fprice_…` is one part of the path, `acct_…/price_…` two.
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
-        .routes(routes!(show, put, delete));
+        .routes(routes!(show, put, delete))
+        .routes(routes!(
+            show_in_two_parts,
+            put_in_two_parts,
+            delete_in_two_parts
+        ));
     openapi::resource("plans", "Plans: what a price buys.", routes)
 }
 
@@ -41,12 +43,7 @@ impl Price {
     fn of((provider, price_id): (String, String)) -> Result<Self, ApiError> {
         let spec: &Spec = provider.parse().map_err(|_| plan_not_found())?;
         let provider = spec.name;
-        if price_id.len() > MAX_PRICE_ID || !price_id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(ApiError::invalid_field(
-                "price_id",
-                "must be printable ASCII of at most 255 characters",
-            ));
-        }
+        check_plan_id(&price_id).map_err(|error| ApiError::invalid_field("price_id", error))?;
         Ok(Self { provider, price_id })
     }
 }
@@ -172,9 +169,11 @@ struct PutView {
 
 /// Sets what a price buys.
 ///
-/// `price_id` is the provider's id of a price, a product or a payment link, or a lookup key. The
-/// plan of a price counts before that of its product, and that before the lookup key's. The change
-/// takes effect at once for everybody who pays that price.
+/// `price_id` is the provider's id of a price, a product or a payment link, or a lookup key; of a
+/// connected account, `acct_…/` and one of these. The plan of a price counts before that of its
+/// product, and that before the lookup key's. What is bought at a connected account that the app
+/// names gets the plan that names the account too, else that of the price id alone. The change takes
+/// effect at once for everybody who pays that price.
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
@@ -236,4 +235,65 @@ async fn delete(
     let order = order_of(&admin, &state);
     plans::delete(&state.store, &order, provider, &price_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shows the plan of a connected account.
+#[utoipa::path(
+    get,
+    path = "/plans/{provider}/{account}/{price_id}",
+    responses(
+        (status = 200, description = "The plan.", body = PlanView),
+        (status = 422, description = "`body_invalid`: this is no price id of a connected account."),
+    )
+)]
+async fn show_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath(parts): ValidPath<(String, String, String)>,
+) -> Result<Json<PlanView>, ApiError> {
+    show(state, admin, joined(parts)).await
+}
+
+/// Sets what a price of a connected account buys.
+///
+/// See `PUT /plans/{provider}/{price_id}`; here the two parts of its id are two parts of the path.
+#[utoipa::path(
+    put,
+    path = "/plans/{provider}/{account}/{price_id}",
+    request_body = PlanBody,
+    responses(
+        (status = 200, description = "The plan.", body = PutView),
+        (status = 201, description = "The new plan.", body = PutView),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+    )
+)]
+async fn put_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath(parts): ValidPath<(String, String, String)>,
+    body: ValidJson<PlanBody>,
+) -> Result<(StatusCode, Json<PutView>), ApiError> {
+    put(state, admin, joined(parts), body).await
+}
+
+/// Deletes the plan of a connected account.
+#[utoipa::path(
+    delete,
+    path = "/plans/{provider}/{account}/{price_id}",
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+        (status = 422, description = "`body_invalid`: this is no price id of a connected account."),
+    )
+)]
+async fn delete_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath(parts): ValidPath<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    delete(state, admin, joined(parts)).await
+}
+
+fn joined((provider, account, price): (String, String, String)) -> ValidPath<(String, String)> {
+    ValidPath((provider, format!("{account}/{price}")))
 }

@@ -54,6 +54,11 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("{app}", "The slug of the app.", "default"),
     ("{provider}", "`stripe` or `paddle`.", "stripe"),
     (
+        "{provider}/{account}",
+        "The connected account of the price.",
+        "acct_1Q2w3e4R5t6Y7u8I",
+    ),
+    (
         "{price_id}",
         "The provider's id of the price or product.",
         "price_1Q2w3e4R5t6Y7u8I",

@@ -300,6 +300,12 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     walk.call(("PUT", plan), &value, body, &["plan_put"]).await;
     walk.call(("DELETE", plan), &value, none.clone(), &["plan_delete"])
         .await;
+    let plan = "/plans/{provider}/{account}/{price_id}";
+    let value = ["stripe", "acct_1", "price_1"];
+    let body = json!({"packages": [{"package": "acme/one"}]});
+    walk.call(("PUT", plan), &value, body, &["plan_put"]).await;
+    walk.call(("DELETE", plan), &value, none.clone(), &["plan_delete"])
+        .await;
     let flags = walk.rig.get("/flags").await.expect(200);
     let flag = id_of(&flags["data"][0]);
     let clear = ("DELETE", "/flags/{id}");

@@ -86,6 +86,7 @@ impl Things {
             ("apps", "slug") => self.slug,
             (_, "provider") => "stripe",
             (_, "price_id") => "p",
+            ("{provider}", "account") => "acct_1",
             (_, "package") => "a%2Fb",
             (_, "vendor") => "a",
             (_, "name") => "b",
@@ -206,9 +207,12 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
     let viewer = post("/admin-tokens", json!({"name": "v", "role": "viewer"})).await;
     post("/packages/a/b/releases", json!({"version": "1.0"})).await;
     let plan = Some(json!({"packages": [{"package": "a/b", "constraint": "*"}]}));
-    rig.as_admin(owner, "PUT", "/plans/stripe/p", plan)
-        .await
-        .expect(201);
+    for id in ["p", "acct_1/p"] {
+        let path = format!("/plans/stripe/{id}");
+        rig.as_admin(owner, "PUT", &path, plan.clone())
+            .await
+            .expect(201);
+    }
     let account = stripe_customer("cus_1", "ada@x.com");
     let event = stripe_event("evt_1", "customer.created", NOW - 9, account);
     rig.happens_in("one", &event).await;
