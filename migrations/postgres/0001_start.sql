@@ -35,6 +35,15 @@ CREATE TABLE endpoint_secrets (
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
 
+-- Endpoints whose secrets are of any mode and have verified a live event: test events count nowhere
+-- from then on.
+CREATE TABLE live_endpoints (
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider word NOT NULL,
+    since    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, provider)
+);
+
 CREATE TABLE customers (
     id                word PRIMARY KEY,
     app               word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -42,6 +51,8 @@ CREATE TABLE customers (
     made_at           TIMESTAMPTZ NOT NULL,
     updated_at        TIMESTAMPTZ NOT NULL,
     deleted_at        TIMESTAMPTZ,
+    -- The row that is shown instead. Of a row that nobody sees it is the row itself, and the row
+    -- counts as deleted.
     merged_into       word,
     admin_email       word,
     admin_external_id word,

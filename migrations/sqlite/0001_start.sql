@@ -28,6 +28,15 @@ CREATE TABLE endpoint_secrets (
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
 
+-- Endpoints whose secrets are of any mode and have verified a live event: test events count nowhere
+-- from then on.
+CREATE TABLE live_endpoints (
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    PRIMARY KEY (app, provider)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE customers (
     id                TEXT PRIMARY KEY,
     app               TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -35,6 +44,8 @@ CREATE TABLE customers (
     made_at           INTEGER NOT NULL,
     updated_at        INTEGER NOT NULL,
     deleted_at        INTEGER,
+    -- The row that is shown instead. Of a row that nobody sees it is the row itself, and the row
+    -- counts as deleted.
     merged_into       TEXT,
     admin_email       TEXT,
     admin_external_id TEXT,

@@ -259,6 +259,10 @@ pub enum Kind {
     Event,
     /// A secret key of the seller's.
     ApiKey,
+    /// An account of somebody else's that is connected to the seller's (Stripe Connect).
+    ConnectedAccount,
+    /// Where a provider's webhooks are received.
+    Endpoint,
     /// Anything else.
     Other,
 }
@@ -276,6 +280,8 @@ words!(Kind, or "a kind of object" {
     Adjustment = "adjustment",
     Event = "event",
     ApiKey = "api_key",
+    ConnectedAccount = "connected_account",
+    Endpoint = "endpoint",
     Other = "other",
 });
 

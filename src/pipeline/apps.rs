@@ -5,8 +5,10 @@ use serde_json::json;
 use super::order::Order;
 use super::policy;
 use crate::domain::app_settings::{KeptSettings, SettingsChange, SettingsLayer};
+use crate::domain::apply::counting::connected_account;
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
+use crate::provider;
 use crate::store::{App, Store, StoreError, Tx};
 
 /// Why an app was not made, changed or deleted.
@@ -135,6 +137,12 @@ async fn put_settings(
         return Ok(false);
     }
     tx.app_settings_put(&app.slug, &settings).await?;
+    let named = settings.in_force().connected_accounts;
+    let accounts = named.iter().flat_map(|account| {
+        provider::names().map(|provider| connected_account(provider, account.as_str()))
+    });
+    tx.flag_forget(&app.slug, &accounts.collect::<Vec<_>>())
+        .await?;
     let details = json!({"from": app.settings, "to": settings});
     order.audit(tx, None, "app_settings", details).await?;
     app.settings = settings;

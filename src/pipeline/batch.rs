@@ -1,6 +1,6 @@
 //! The result of a batch: the outcomes, duplicates and audit entries that are written with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -11,12 +11,14 @@ use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Occurrence;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
-use crate::domain::id::CustomerId;
+use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::identity::test_trace::Origin;
+use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 use crate::provider::{IgnoreReason, Meaning, Reading};
 use crate::queue::Message;
 use crate::random::{self, RandomError};
-use crate::store::{Actor, AuditEntry, LedgerEntry, StoreError, Tx};
+use crate::store::{Actor, AppTerms, AuditEntry, LedgerEntry, StoreError, Tx};
 
 /// A message that was admitted and read.
 pub(super) struct Task<'a> {
@@ -30,6 +32,37 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// True if it shows that its endpoint is live: a live event that a secret of any mode has
+    /// verified. Where payloads do not say their mode, each that is not simulated is live.
+    pub(super) fn shows_live(&self) -> bool {
+        let is_any = self.message.headers().mode == Mode::Any;
+        is_any && !self.reading.simulated && self.reading.livemode != Some(false)
+    }
+
+    /// Ignores what is only simulated at an endpoint that is live: it may carry real ids.
+    pub(super) fn ignore_simulated(&mut self, terms: &AppTerms) {
+        let is_any = self.message.headers().mode == Mode::Any;
+        let is_live = is_any && terms.live.contains(&self.key.provider);
+        if is_live && self.reading.simulated {
+            self.reading.meaning = Meaning::Ignored(IgnoreReason::Simulated);
+        }
+    }
+
+    /// The mode and the time of an event of another mode than its secret's.
+    pub(super) fn wrong_mode(&self) -> Option<(bool, Timestamp)> {
+        let is_wrong = self.reading.meaning == Meaning::Ignored(IgnoreReason::LivemodeMismatch);
+        let wrong = self.reading.livemode.zip(self.reading.occurred_at);
+        wrong.filter(|_| is_wrong)
+    }
+
+    fn origin(&self) -> Origin {
+        match self.message.headers().mode {
+            Mode::Test => Origin::TestSecret,
+            Mode::Any | Mode::Live if self.reading.simulated => Origin::Simulation,
+            Mode::Any | Mode::Live => Origin::Plain,
+        }
+    }
+
     pub(super) fn occurrence(&self) -> Option<&Occurrence> {
         match &self.reading.meaning {
             Meaning::Facts(occurrence) => Some(occurrence),
@@ -44,6 +77,8 @@ pub(super) struct BatchResult {
     pub(super) entries: Vec<LedgerEntry>,
     audit: Vec<AuditEntry>,
     pub(super) duplicates: BTreeMap<EventKey, u32>,
+    /// Endpoints that are live from now on.
+    pub(super) live: BTreeSet<(AppSlug, Provider)>,
     /// What the log tells of the events, by the positions of their messages in the batch.
     pub(super) told: BTreeMap<usize, Told>,
 }
@@ -55,6 +90,7 @@ impl BatchResult {
             entries: Vec::new(),
             audit: Vec::new(),
             duplicates: BTreeMap::new(),
+            live: BTreeSet::new(),
             told: BTreeMap::new(),
         }
     }
@@ -75,11 +111,14 @@ impl BatchResult {
         match &task.reading.meaning {
             Meaning::Ignored(reason) => {
                 entry.error = unread(*reason);
+                if let Some((livemode, at)) = task.wrong_mode() {
+                    working_set.note_wrong_mode(task.key.provider, livemode, at);
+                }
                 let told = Told::ignored(entry.error.as_ref());
                 self.told.insert(task.index, told);
             }
             Meaning::Facts(occurrence) => {
-                let effect = self.apply_facts(working_set, occurrence)?;
+                let effect = self.apply_facts(working_set, task.origin(), occurrence)?;
                 self.record_effect(&mut entry, task, effect);
             }
         }
@@ -96,6 +135,7 @@ impl BatchResult {
     fn apply_facts(
         &self,
         working_set: &mut WorkingSet,
+        origin: Origin,
         occurrence: &Occurrence,
     ) -> Result<Effect, RandomError> {
         let mut failure = None;
@@ -106,7 +146,7 @@ impl BatchResult {
             });
             CustomerId::from_uuid(id)
         };
-        let effect = working_set.apply(occurrence, self.now, &mut fresh_id);
+        let effect = working_set.apply_from(origin, occurrence, self.now, &mut fresh_id);
         failure.map_or(Ok(effect), Err)
     }
 
@@ -138,14 +178,24 @@ impl BatchResult {
         ));
     }
 
-    /// Writes outcomes, duplicates and audit entries.
+    /// Writes outcomes, duplicates, audit entries, and which endpoints are live. Returns the apps
+    /// whose customers have to be derived anew, for which a walk has begun.
     ///
     /// # Errors
     /// When the store fails.
-    pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, tx: &mut Tx) -> Result<BTreeSet<AppSlug>, StoreError> {
         tx.ledger_write(&self.entries).await?;
         tx.ledger_count_duplicates(&self.duplicates).await?;
-        tx.audit_add(&self.audit).await
+        tx.audit_add(&self.audit).await?;
+        let mut walks = BTreeSet::new();
+        for (app, provider) in &self.live {
+            tx.endpoint_mark_live(app, *provider, self.now).await?;
+            if tx.endpoint_has_test_accounts(app, *provider).await? {
+                tx.app_walk_begin(app).await?;
+                walks.insert(app.clone());
+            }
+        }
+        Ok(walks)
     }
 }
 
@@ -197,6 +247,15 @@ fn unapplied(code: IgnoreCode) -> Option<EventError> {
         IgnoreCode::CustomerDeleted => Some(event_error(
             code.as_str(),
             "the customer of this billing account was deleted here; nothing was applied",
+        )),
+        IgnoreCode::UnknownConnectedAccount => Some(event_error(
+            code.as_str(),
+            "of a connected account that the app does not name; nothing was applied. When the app \
+             names it, a replay applies the event",
+        )),
+        IgnoreCode::WrongMode => Some(event_error(
+            code.as_str(),
+            "a test event at an endpoint that has verified live ones; it counts for nothing",
         )),
         IgnoreCode::ApiKeyNeeded => Some(event_error(
             code.as_str(),

@@ -9,7 +9,7 @@ use super::order::audit_entries;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId, HeldFlag};
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, Kind};
 use crate::store::{FlagFilter, Listed, Store, StoreError, Window};
 
 /// Why a flag was not cleared.
@@ -78,6 +78,10 @@ fn lookup_keys_of(holder: &FlagHolder) -> LookupKeys {
     match holder {
         FlagHolder::Customer(id) => LookupKeys {
             customers: BTreeSet::from([id.clone()]),
+            ..LookupKeys::default()
+        },
+        FlagHolder::Object(key) if key.kind == Kind::Account => LookupKeys {
+            accounts: BTreeSet::from([key.clone()]),
             ..LookupKeys::default()
         },
         FlagHolder::Object(key) => LookupKeys {

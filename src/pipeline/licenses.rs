@@ -159,7 +159,7 @@ pub async fn issue(
 ) -> Result<OwnedLicense, LicenseError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = shown(&mut tx, &order.app, &wanted.customer).await?;
-    if customer.deleted_at.is_some() {
+    if customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
     let key = match wanted.key {
@@ -223,7 +223,7 @@ pub async fn reinstate(
 ) -> Result<Changed, LicenseError> {
     let mut tx = store.begin_in(&order.app).await?;
     let mut owned = known(&mut tx, &order.app, id).await?;
-    if owned.customer.deleted_at.is_some() {
+    if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
     let changed = owned.license.revoked.is_some();

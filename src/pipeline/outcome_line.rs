@@ -111,6 +111,8 @@ fn words(operation: &Operation) -> Vec<String> {
         Operation::PinAccount { .. } => word("pinned"),
         Operation::Merge { .. } => word("merged"),
         Operation::Split { .. } => word("split"),
+        Operation::Hide => word("hidden"),
+        Operation::Show => word("shown"),
         // They have a field of their own.
         Operation::Flag { .. } => Vec::new(),
         Operation::Unflag { .. } => word("unflagged"),
@@ -139,6 +141,8 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::Unlinked
         | FlagKind::RefundUnlinked
         | FlagKind::ApiKeyExposed
+        | FlagKind::UnknownConnectedAccount
+        | FlagKind::WrongMode
         | FlagKind::AccountDeleted => true,
         FlagKind::Ambiguous
         | FlagKind::UnknownStatus

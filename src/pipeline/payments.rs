@@ -74,6 +74,7 @@ pub async fn list_of(
     let working_set = tx.working_set_load(app, &lookup_keys).await?;
     let accounts = working_set.accounts.values();
     let own = accounts.filter(|account| account.customer.as_ref() == Some(&customer.id));
+    let own = own.filter(|account| working_set.counts(account));
     let own = own.map(|account| &account.key).collect();
     let payments = Payments::of(&working_set, &own);
     let mut all: Vec<ListedPayment> = payments.all.values().map(ListedPayment::from).collect();

@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, Task, ledger_entry};
 use super::outcome_line;
+use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
@@ -23,7 +24,7 @@ use crate::provider::{self, ReadError, Reading};
 use crate::queue::Message;
 use crate::queue::message::HeadersV1;
 use crate::random::RandomError;
-use crate::store::{LockMode, Store, StoreError, Tx};
+use crate::store::{AppTerms, LockMode, Store, StoreError, Tx};
 
 /// The result of processing a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +109,11 @@ async fn process_in(
     let began = Instant::now();
     let mut tx = store.begin().await?;
     let (dispositions, result) = process_batch(&mut tx, messages, now, mode).await?;
-    result.write(&mut tx).await?;
+    let walks = result.write(&mut tx).await?;
     tx.commit().await?;
+    for app in &walks {
+        policy::begin_walk(store, app, now).await;
+    }
     let now = now.plus(began.elapsed());
     for (index, (message, disposition)) in messages.iter().zip(&dispositions).enumerate() {
         if let Some(outcome) = disposition.word() {
@@ -133,16 +137,16 @@ pub(super) async fn process_batch(
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
     tx.lock_apps(wanted.iter().copied(), mode).await?;
     tx.lock_events(&keys).await?;
-    let apps = tx.app_existing(wanted).await?;
+    let mut apps = tx.app_terms(wanted).await?;
     let mut admissions = Admissions::new(tx.ledger_find(&keys).await?);
 
     let mut dispositions = vec![Disposition::AppGone; messages.len()];
     let mut by_app: BTreeMap<&AppSlug, Vec<Task<'_>>> = BTreeMap::new();
     for (index, (&message, key)) in messages.iter().zip(&keys).enumerate() {
-        if !apps.contains(&key.app) {
+        if !apps.contains_key(&key.app) {
             continue;
         }
-        let came_by_wrong_mode = admissions.came_by_wrong_mode(key);
+        let came_by_wrong_mode = admissions.came_by_wrong_mode(key, message.headers());
         let reading = match admit(&mut admissions, key, message) {
             Ok(reading) => reading,
             Err(disposition) => {
@@ -167,10 +171,16 @@ pub(super) async fn process_batch(
     }
     let mut result = BatchResult::new(now);
     for (app, mut tasks) in by_app {
+        let terms = apps.entry(app.clone()).or_default();
+        if note_live(terms, &tasks, &mut result) && mode == LockMode::Shared {
+            // Another batch may be deriving a customer from test facts that count no more.
+            return Err(StoreError::Contended.into());
+        }
         for task in &mut tasks {
             task.forced = admissions.is_forced(task.key);
+            task.ignore_simulated(terms);
         }
-        let outcomes = apply_tasks(tx, app, &tasks, &mut result).await?;
+        let outcomes = apply_tasks(tx, app, terms, &tasks, &mut result).await?;
         for (task, outcome) in tasks.iter().zip(outcomes) {
             dispositions[task.index] = Disposition::Done(outcome);
         }
@@ -208,18 +218,43 @@ fn admit(
     }
 }
 
+/// Notes which endpoints these messages show to be live; returns true if any was not known to be.
+fn note_live(terms: &mut AppTerms, tasks: &[Task<'_>], result: &mut BatchResult) -> bool {
+    let mut is_new = false;
+    for task in tasks.iter().filter(|task| task.shows_live()) {
+        let provider = task.key.provider;
+        if terms.live.insert(provider) {
+            is_new = true;
+            result.live.insert((task.key.app.clone(), provider));
+        }
+    }
+    is_new
+}
+
 /// Applies the messages of one app, in order, and saves its customers.
 async fn apply_tasks(
     tx: &mut Tx,
     app: &AppSlug,
+    terms: &AppTerms,
     tasks: &[Task<'_>],
     result: &mut BatchResult,
 ) -> Result<Vec<EventOutcome>, ProcessError> {
     let mut lookup_keys = LookupKeys::default();
-    for occurrence in tasks.iter().filter_map(Task::occurrence) {
-        lookup_keys.extend(occurrence);
+    for task in tasks {
+        match task.occurrence() {
+            Some(occurrence) if task.reading.connected.is_some() => {
+                lookup_keys.extend_under(&terms.settings, occurrence);
+            }
+            Some(occurrence) => lookup_keys.extend(occurrence),
+            None => {}
+        }
+        if let Some((livemode, _)) = task.wrong_mode() {
+            lookup_keys.extend_wrong_mode(task.key.provider, livemode);
+        }
     }
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
+    // The mark of this batch is not written yet.
+    working_set.live.clone_from(&terms.live);
     let outcomes = tasks
         .iter()
         .map(|task| result.apply(&mut working_set, task))

@@ -117,6 +117,7 @@ pub async fn add(
         expires_at: new.expires_at,
         uses: 0,
         last_used_at: None,
+        live_since: tx.endpoint_live_since(&order.app, provider).await?,
     };
     let place = SealedFor::Secret {
         app: &secret.app,

@@ -40,6 +40,7 @@ pub async fn list_of(
     let is_own = |subscription: &&Subscription| {
         let account = subscription.account.as_ref();
         let account = account.and_then(|key| working_set.accounts.get(key));
+        let account = account.filter(|account| working_set.counts(account));
         account.and_then(|account| account.customer.as_ref()) == Some(&customer.id)
     };
     let own = working_set.subscriptions.values().filter(is_own);

@@ -68,7 +68,7 @@ pub(super) const LIST: &str = r"
 ";
 
 impl Tx {
-    /// Finds a row by its id, be it merged or deleted.
+    /// Finds a row by its id, be it merged or deleted, unless it is hidden.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -79,7 +79,7 @@ impl Tx {
     ) -> Result<Option<Customer>, StoreError> {
         let sql = "SELECT kept FROM customers WHERE app = $1 AND id = $2";
         let found: Option<CustomerRow> = self.fetch_opt(sql, binds![app, id]).await?;
-        Ok(found.map(Customer::from))
+        Ok(found.map(Customer::from).filter(|row| !row.hidden))
     }
 
     /// Finds the customer with an external id: one that an admin set comes first, then billing
@@ -224,7 +224,7 @@ impl Tx {
         Ok(rows.into_iter().map(|row| (row.app, row.id)).collect())
     }
 
-    /// Lists the ids of customers in their order, deleted ones too, behind an id.
+    /// Lists the ids of customers in their order, deleted and hidden ones too, behind an id.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
@@ -237,7 +237,7 @@ impl Tx {
         let sql = r"
             SELECT id
             FROM customers
-            WHERE app = $1 AND id > $2 AND merged_into IS NULL
+            WHERE app = $1 AND id > $2 AND (merged_into IS NULL OR merged_into = id)
             ORDER BY id
             LIMIT $3
         ";

@@ -13,7 +13,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::flag::{
     Flag, FlagHolder, FlagId, FlagKind, HeldFlag, KeptFlag, SET_UP_PLACE,
 };
-use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 
 /// The flags that a list shows. All conditions must hold.
@@ -99,6 +99,28 @@ impl Tx {
             FROM {rows} AS new
         ";
         self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    /// Forgets that events named some objects without showing them, and their flags.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn flag_forget(
+        &mut self,
+        app: &AppSlug,
+        objects: &[ObjectKey],
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            DELETE FROM unfetched
+            WHERE app = $2 AND key IN (SELECT key FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![keys(objects), app]).await?;
+        let sql = r"
+            DELETE FROM flags
+            WHERE app = $2 AND holder IN (SELECT key FROM {rows} AS old)
+        ";
+        self.execute(sql, binds![keys(objects), app]).await?;
         Ok(())
     }
 

@@ -21,6 +21,9 @@ pub struct LedgerState {
     /// The mode of the secret that it was verified with, if it was ignored because the event was
     /// of the other mode: the right secret may still bring it.
     pub wrong_mode: Option<Mode>,
+    /// True for a test event that a secret of any mode has verified: only one for test events can
+    /// say that it is meant to count beside live ones.
+    pub test_by_any: bool,
 }
 
 /// A row to write.
@@ -81,6 +84,7 @@ record! {
         receipt: String,
         outcome: EventOutcome,
         wrong_mode: Option<Mode>,
+        test_by_any: bool,
     }
 }
 
@@ -167,7 +171,8 @@ impl Tx {
                 events.app, events.provider, events.id, receipt, outcome,
                 CASE
                     WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' THEN mode
-                END AS wrong_mode
+                END AS wrong_mode,
+                COALESCE(NOT livemode, FALSE) AND mode = 'any' AS test_by_any
             FROM {rows} AS wanted
             JOIN events
                 ON events.app = wanted.app
@@ -185,6 +190,7 @@ impl Tx {
                 receipt: row.receipt,
                 outcome: row.outcome,
                 wrong_mode: row.wrong_mode,
+                test_by_any: row.test_by_any,
             };
             (key, state)
         });

@@ -25,6 +25,8 @@ pub struct EndpointSecret {
     pub uses: i64,
     /// The time of the last of them, about.
     pub last_used_at: Option<Timestamp>,
+    /// The time since which its endpoint is live although its secrets are of any mode.
+    pub live_since: Option<Timestamp>,
 }
 
 /// A webhook secret as it lies in the store.
@@ -38,7 +40,7 @@ pub struct SealedSecret {
 
 record! {
     impl EndpointSecret from "endpoint_secrets" {
-        id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+        id, app, provider, mode, created_at, expires_at, uses, last_used_at, live_since,
     }
 }
 
@@ -88,7 +90,14 @@ impl Tx {
         provider: Provider,
     ) -> Result<Vec<EndpointSecret>, StoreError> {
         let sql = r"
-            SELECT id, app, provider, mode, created_at, expires_at, uses, last_used_at
+            SELECT
+                id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+                (
+                    SELECT since
+                    FROM live_endpoints AS live
+                    WHERE live.app = endpoint_secrets.app
+                        AND live.provider = endpoint_secrets.provider
+                ) AS live_since
             FROM endpoint_secrets
             WHERE app = $1 AND provider = $2
             ORDER BY id DESC
@@ -137,6 +146,12 @@ impl Tx {
         let sql = r"
             SELECT
                 id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+                (
+                    SELECT since
+                    FROM live_endpoints AS live
+                    WHERE live.app = endpoint_secrets.app
+                        AND live.provider = endpoint_secrets.provider
+                ) AS live_since,
                 sealed
             FROM endpoint_secrets
             WHERE expires_at IS NULL OR expires_at > $1

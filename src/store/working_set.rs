@@ -59,7 +59,7 @@ fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<Strin
 }
 
 record! {
-    struct SettingRow from "apps, plans" {
+    struct SettingRow from "apps, plans, live_endpoints" {
         provider: Option<Provider>,
         price_id: Option<String>,
         policy: Option<Policy>,
@@ -148,6 +148,10 @@ impl Tx {
             SELECT provider, price_id, NULL, NULL, packages, counts, updates
             FROM plans
             WHERE app = $1
+            UNION ALL
+            SELECT provider, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM live_endpoints
+            WHERE app = $1
         ";
         let rows: Vec<SettingRow> = self.fetch(sql, binds![app]).await?;
         let mut working_set = WorkingSet::default();
@@ -158,15 +162,16 @@ impl Tx {
             if let Some(settings) = row.settings {
                 working_set.settings = settings.in_force();
             }
-            if let (Some(provider), Some(price_id), Some(packages)) =
-                (row.provider, row.price_id, row.packages)
-            {
-                let plan = Plan {
-                    packages,
-                    counts: row.counts.unwrap_or_default(),
-                    updates: row.updates,
-                };
-                working_set.plans.insert((provider, price_id), plan);
+            match (row.provider, row.price_id, row.packages) {
+                (Some(provider), Some(price_id), Some(packages)) => {
+                    let plan = Plan {
+                        packages,
+                        counts: row.counts.unwrap_or_default(),
+                        updates: row.updates,
+                    };
+                    working_set.plans.insert((provider, price_id), plan);
+                }
+                (provider, _, _) => working_set.live.extend(provider),
             }
         }
         Ok(working_set)

@@ -143,7 +143,7 @@ impl License {
             LicenseStatus::Expired => return LicenseCode::LicenseExpired,
             LicenseStatus::Active => {}
         }
-        if customer.deleted_at.is_some() {
+        if customer.is_gone() {
             return LicenseCode::CustomerDeleted;
         }
         match customer.derived.status {

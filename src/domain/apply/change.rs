@@ -51,6 +51,10 @@ pub enum IgnoreCode {
     CustomerDeleted,
     /// It only names an object, and fetching that object requires an API key.
     ApiKeyNeeded,
+    /// It is of a connected account that the app does not name.
+    UnknownConnectedAccount,
+    /// It is a test event at an endpoint that is live.
+    WrongMode,
 }
 
 words!(IgnoreCode, all {
@@ -58,6 +62,8 @@ words!(IgnoreCode, all {
     ReferencesOnly = "references_only",
     CustomerDeleted = "customer_deleted",
     ApiKeyNeeded = "api_key_needed",
+    UnknownConnectedAccount = "unknown_connected_account",
+    WrongMode = "wrong_mode",
 });
 
 /// One change of one customer.
@@ -194,6 +200,10 @@ pub enum Operation {
         /// The row that was shown instead.
         from: CustomerId,
     },
+    /// This row is no longer shown: none of the facts about it count any more.
+    Hide,
+    /// This row is shown again: some of the facts about it count again.
+    Show,
     /// A flag was raised.
     Flag {
         /// The flag.
@@ -226,6 +236,12 @@ pub fn difference(before: Option<&Customer>, after: &Customer, plans: &Plans) ->
         }
         (Some(from), None) => operations.push(Operation::Split { from: from.clone() }),
         (None, None) => {}
+    }
+    match (before.is_some_and(|row| row.hidden), after.hidden) {
+        (true, true) => return Vec::new(),
+        (false, true) => return in_row(&after.id, vec![Operation::Hide]),
+        (true, false) => operations.push(Operation::Show),
+        (false, false) => {}
     }
     if before.is_none() {
         operations.push(Operation::Create {

@@ -10,6 +10,7 @@ use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::id::{CustomerId, Kind, ObjectKey};
 use crate::domain::identity::links::stored_groups;
+use crate::domain::identity::test_trace::Origin;
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
@@ -22,11 +23,29 @@ impl WorkingSet {
         now: Timestamp,
         fresh_id: &mut dyn FnMut() -> CustomerId,
     ) -> Effect {
+        self.apply_from(Origin::default(), occurrence, now, fresh_id)
+    }
+
+    /// Applies one event that came in some way, see [`apply`](Self::apply).
+    pub fn apply_from(
+        &mut self,
+        origin: Origin,
+        occurrence: &Occurrence,
+        now: Timestamp,
+        fresh_id: &mut dyn FnMut() -> CustomerId,
+    ) -> Effect {
         if occurrence.facts.is_empty() {
             return Effect::ignored(IgnoreCode::NoFacts);
         }
+        let lookup_keys = occurrence.lookup_keys();
+        if self.note_unnamed(&lookup_keys, occurrence.at) {
+            return Effect::ignored(IgnoreCode::UnknownConnectedAccount);
+        }
         let only_named = |fact: &Fact| matches!(fact, Fact::Unfetched { .. });
         if occurrence.facts.iter().all(only_named) {
+            if self.is_of_wrong_mode(&lookup_keys, origin) {
+                return Effect::ignored(IgnoreCode::WrongMode);
+            }
             for fact in &occurrence.facts {
                 self.join(occurrence.at, fact, &mut Disturbed::default());
             }
@@ -42,6 +61,7 @@ impl WorkingSet {
         for fact in &occurrence.facts {
             self.join(occurrence.at, fact, &mut disturbed);
         }
+        self.join_test(&lookup_keys.accounts, occurrence.at, origin, &mut disturbed);
         if disturbed.disputes {
             disturbed.accounts.extend(self.relink_disputes());
         }
@@ -60,6 +80,9 @@ impl WorkingSet {
         let shows = !changes.is_empty() || unlinked || exposed;
         let only_background = occurrence.facts.iter().all(Fact::is_background);
         let outcome = match (shows, only_background) {
+            _ if self.is_of_wrong_mode(&lookup_keys, origin) => {
+                Outcome::Ignored(IgnoreCode::WrongMode)
+            }
             _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),
             (true, _) => Outcome::Applied,
             (false, true) => Outcome::Ignored(IgnoreCode::ReferencesOnly),
@@ -187,7 +210,9 @@ impl WorkingSet {
             Fact::PaymentLink { ids } => ids.iter().find(|id| id.kind == Kind::Account).cloned(),
             Fact::Unfetched { .. } | Fact::KeyExposed { .. } => None,
         };
-        self.accounts.get(&account?)?.customer.clone()
+        let row = self.accounts.get(&account?)?.customer.clone()?;
+        let hidden = self.customers.get(&row).is_some_and(|row| row.hidden);
+        (!hidden).then_some(row)
     }
 
     /// Returns the views of the event's subscriptions.

@@ -14,6 +14,7 @@ use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::identity::account::linking;
+use crate::domain::identity::test_trace::Origin;
 use crate::domain::time::Timestamp;
 
 /// The things that joined facts have disturbed, which have to be rederived.
@@ -86,7 +87,7 @@ impl WorkingSet {
         }
     }
 
-    fn join_unfetched(&mut self, key: &ObjectKey, at: Timestamp) {
+    pub(super) fn join_unfetched(&mut self, key: &ObjectKey, at: Timestamp) {
         let known = self.unfetched.entry(key.clone());
         known.or_insert_with(|| UnfetchedHistory::new(at)).join(at);
         self.changed.unfetched.insert(key.clone());
@@ -286,6 +287,30 @@ impl WorkingSet {
             }
             account.linking_email = is.map(|linking| linking.email.to_owned());
             self.changed.accounts.insert(key.clone());
+        }
+    }
+
+    /// Merges an event in test mode into the traces of the accounts that it names.
+    pub(super) fn join_test(
+        &mut self,
+        named: &BTreeSet<ObjectKey>,
+        at: Timestamp,
+        origin: Origin,
+        disturbed: &mut Disturbed,
+    ) {
+        for key in named.iter().filter(|key| !key.scope.livemode) {
+            let Some(account) = self.accounts.get_mut(key) else {
+                continue;
+            };
+            let before = account.history.test.clone();
+            account.history.test.join(at, origin);
+            if account.history.test != before {
+                self.changed.accounts.insert(key.clone());
+            }
+            // It may count from now on, and have no customer yet.
+            if account.history.test.by_test_secret && !before.by_test_secret {
+                disturbed.relinked.insert(key.clone());
+            }
         }
     }
 

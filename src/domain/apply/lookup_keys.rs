@@ -131,6 +131,8 @@ impl LookupKeys {
                 | Kind::Adjustment
                 | Kind::Event
                 | Kind::ApiKey
+                | Kind::ConnectedAccount
+                | Kind::Endpoint
                 | Kind::Other => {
                     self.payment_links.insert(id.clone());
                 }

@@ -2,6 +2,7 @@
 
 mod assess;
 pub mod change;
+pub mod counting;
 pub mod event;
 mod join;
 pub mod lookup_keys;

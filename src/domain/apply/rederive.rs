@@ -7,7 +7,7 @@ use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Operation, difference};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
-use crate::domain::customer::row::Customer;
+use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::links::{Group, groups_near, stored_groups};
 use crate::domain::time::Timestamp;
@@ -85,8 +85,13 @@ impl WorkingSet {
         if group.gone {
             return self.rederive_deleted(&group, now);
         }
+        let hidden = self.is_hidden(&group);
         let mut made = None;
         if group.rows.is_empty() {
+            // What does not count has no customer.
+            if hidden {
+                return Vec::new();
+            }
             let Some(fresh_id) = fresh_id else {
                 return Vec::new();
             };
@@ -98,7 +103,11 @@ impl WorkingSet {
         let Some(shown_id) = group.rows.first().cloned() else {
             return Vec::new();
         };
-        let shown = Dossier::new(self, &group, now).derive();
+        let shown = if hidden {
+            Derived::default()
+        } else {
+            Dossier::new(self, &group, now).derive()
+        };
         let links = self.link_accounts(&group, &shown_id, made.as_ref());
         let mut changes = Vec::new();
         for id in group.rows {
@@ -106,11 +115,27 @@ impl WorkingSet {
             let is_new = made.as_ref() == Some(&id);
             changes.extend(self.write_row(&id, is_new, now, |row| {
                 row.merged_into = merged_into;
+                row.hidden = hidden;
                 row.derived = shown.clone();
             }));
         }
         changes.extend(links);
         changes
+    }
+
+    /// Reports whether nobody sees a customer: only facts made it, and none of them count. The flags
+    /// of accounts that do not count are written with them.
+    fn is_hidden(&mut self, group: &Group) -> bool {
+        let accounts = group.accounts.iter();
+        let accounts = accounts.filter_map(|key| self.accounts.get(key));
+        let off: Vec<ObjectKey> = accounts
+            .filter(|account| !self.counts(account))
+            .map(|account| account.key.clone())
+            .collect();
+        let none_counts = !off.is_empty() && off.len() == group.accounts.len();
+        self.changed.accounts.extend(off);
+        let mut rows = group.rows.iter().filter_map(|id| self.customers.get(id));
+        none_counts && !rows.any(Customer::is_admin_made)
     }
 
     /// Updates a deleted customer. It keeps the state that it had when it was deleted, except for

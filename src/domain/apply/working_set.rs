@@ -17,7 +17,7 @@ use crate::domain::billing::history::{
 use crate::domain::billing::trace::PaymentLinks;
 use crate::domain::customer::flag::{FlagHolder, KeptFlag};
 use crate::domain::customer::row::Customer;
-use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::id::{CustomerId, ObjectKey, Provider};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::policy::Policy;
 
@@ -28,6 +28,9 @@ pub struct WorkingSet {
     pub policy: Policy,
     /// The app's settings.
     pub settings: AppSettings,
+    /// The providers whose endpoints are live although their secrets are of any mode: test facts
+    /// count nowhere.
+    pub live: BTreeSet<Provider>,
     /// The app's plans.
     pub plans: Plans,
     /// Billing accounts.
@@ -160,7 +163,7 @@ impl WorkingSet {
         let row = self
             .customers
             .get(self.accounts.get(account)?.customer.as_ref()?)?;
-        row.deleted_at.is_none().then_some(row)
+        (!row.is_gone()).then_some(row)
     }
 
     /// Reports whether an admin pinned the account to a row that has been deleted since.

@@ -51,7 +51,8 @@ impl WorkingSet {
     /// # Errors
     /// When the row does not exist, was deleted, or was merged into another one.
     pub fn shown_row(&self, id: &CustomerId) -> Result<&Customer, ActError> {
-        let row = self.customers.get(id).ok_or(ActError::Unknown)?;
+        let row = self.customers.get(id).filter(|row| !row.hidden);
+        let row = row.ok_or(ActError::Unknown)?;
         match (&row.deleted_at, &row.merged_into) {
             (Some(_), _) => Err(ActError::Deleted),
             (None, Some(into)) => Err(ActError::Merged { into: into.clone() }),

@@ -28,7 +28,7 @@ pub struct Dossier<'a> {
     pub(super) plans: &'a Plans,
     /// The rows, the shown one first.
     pub(super) rows: Vec<&'a Customer>,
-    /// The accounts, sorted by oldest provider time, then key.
+    /// The accounts that count, sorted by oldest provider time, then key.
     pub(super) accounts: Vec<&'a Account>,
     pub(super) subscriptions: Vec<(&'a Subscription, Assessment)>,
     pub(super) payments: Payments<'a>,
@@ -50,6 +50,7 @@ impl<'a> Dossier<'a> {
             .accounts
             .iter()
             .filter_map(|key| working_set.accounts.get(key))
+            .filter(|account| working_set.counts(account))
             .collect();
         let keys = accounts.iter().map(|account| &account.key).collect();
         let payments = Payments::of(working_set, &keys);

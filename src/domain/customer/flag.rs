@@ -69,6 +69,11 @@ pub enum FlagKind {
     ApiKeyNeeded,
     /// A secret API key of the seller was found in public.
     ApiKeyExposed,
+    /// Events come from a connected account that the app does not name, and are ignored.
+    UnknownConnectedAccount,
+    /// A test account at an endpoint that is live, or events of the other mode than their secret's:
+    /// they count for nothing.
+    WrongMode,
     /// A customer is frozen whose packages have no known releases.
     ReleasesUnknown,
     /// Billing goes on for an account whose customer was deleted here.
@@ -90,6 +95,8 @@ words!(FlagKind, or "a kind of flags" {
     RefundUnlinked = "refund_unlinked",
     ApiKeyNeeded = "api_key_needed",
     ApiKeyExposed = "api_key_exposed",
+    UnknownConnectedAccount = "unknown_connected_account",
+    WrongMode = "wrong_mode",
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
 });
@@ -113,6 +120,8 @@ impl FlagKind {
             | Self::RefundUnlinked
             | Self::ApiKeyNeeded
             | Self::ApiKeyExposed
+            | Self::UnknownConnectedAccount
+            | Self::WrongMode
             | Self::AccountDeleted => false,
         }
     }

@@ -28,11 +28,14 @@ impl WorkingSet {
         let refunds = self.refunds.values();
         let refunds = refunds.filter(|it| traced || named(&it.account));
         let refunds = refunds.map(|it| &it.key);
+        let accounts = changed.accounts.iter();
+        let accounts = accounts.filter(|key| self.is_off(&key.scope));
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
             .chain(disputes)
-            .chain(refunds);
+            .chain(refunds)
+            .chain(accounts);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))
@@ -86,7 +89,16 @@ impl WorkingSet {
                     self.changed.refunds.insert(key.clone());
                 }
             }
-            FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed => {
+            FlagKind::WrongMode if key.kind == Kind::Account => {
+                if let Some(it) = self.accounts.get_mut(key) {
+                    it.history.test.cleared_at = flag.at;
+                    self.changed.accounts.insert(key.clone());
+                }
+            }
+            FlagKind::ApiKeyNeeded
+            | FlagKind::ApiKeyExposed
+            | FlagKind::UnknownConnectedAccount
+            | FlagKind::WrongMode => {
                 if let Some(it) = self.unfetched.get_mut(key) {
                     it.cleared_at = flag.at;
                     self.changed.unfetched.insert(key.clone());
@@ -109,14 +121,17 @@ impl WorkingSet {
     }
 
     fn flags_of_object(&self, key: &ObjectKey) -> impl Iterator<Item = Flag> {
+        let counts = |key: &ObjectKey| self.settings.names(&key.scope) && !self.is_off(&key.scope);
         let nobodys = |account: &Option<ObjectKey>| {
             let known = |key: &ObjectKey| self.accounts.contains_key(key);
             !account.as_ref().is_some_and(known)
         };
-        let dispute = self.disputes.get(key).filter(|it| nobodys(&it.account));
+        let dispute = self.disputes.get(key).filter(|_| counts(key));
+        let dispute = dispute.filter(|it| nobodys(&it.account));
         let dispute = dispute.filter(|it| it.history.needs_a_look());
         let dispute = dispute.map(|it| (Some(it.history.stage.0), it.history.cleared_at));
-        let refund = self.refunds.get(key).filter(|it| nobodys(&it.account));
+        let refund = self.refunds.get(key).filter(|_| counts(key));
+        let refund = refund.filter(|it| nobodys(&it.account));
         let is_traced = |refund: &&Refund| {
             let traced = self.trace(&refund.history.ids);
             matches!(traced.map(|it| it.to), Some(TracedTo::Payment(_)))
@@ -128,15 +143,30 @@ impl WorkingSet {
         });
         let dispute = dispute.map(|(at, cleared_at)| (FlagKind::Unlinked, at, cleared_at));
         let unlinked = dispute.into_iter().chain(refund);
-        let unfetched = self.unfetched.get(key).into_iter();
-        let kind = match key.kind {
-            Kind::ApiKey => FlagKind::ApiKeyExposed,
-            _ => FlagKind::ApiKeyNeeded,
+        let unfetched = self.unfetched.get(key);
+        let (kind, is_open) = match key.kind {
+            Kind::ApiKey => (FlagKind::ApiKeyExposed, true),
+            Kind::Endpoint => (FlagKind::WrongMode, true),
+            Kind::ConnectedAccount => {
+                let named = self.settings.connected_accounts.contains(key.id.as_str());
+                (FlagKind::UnknownConnectedAccount, !named)
+            }
+            _ => (FlagKind::ApiKeyNeeded, counts(key)),
         };
+        let unfetched = unfetched.filter(|_| is_open);
+        let account = self.accounts.get(key).filter(|it| {
+            let is_off = self.is_off(&key.scope) && self.settings.names(&key.scope);
+            is_off && !self.counts(it) && !it.history.test.simulated
+        });
+        let account = account.map(|it| {
+            let test = &it.history.test;
+            (FlagKind::WrongMode, test.newest, test.cleared_at)
+        });
         let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
+            .chain(account)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
     }

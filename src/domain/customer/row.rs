@@ -49,6 +49,9 @@ pub struct Customer {
     /// Derived: the row that is shown instead of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CustomerId>,
+    /// Derived: nobody sees this row, because none of the facts that made it count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// Derived: the state that is shown. Never an input of the derivation. A merged row has a copy
     /// of that of the shown row.
     #[serde(default)]
@@ -72,6 +75,7 @@ impl Customer {
             waivers: BTreeSet::new(),
             cleared: BTreeSet::new(),
             merged_into: None,
+            hidden: false,
             derived: Derived::default(),
             status_since: now,
         }
@@ -83,6 +87,11 @@ impl Customer {
         flags.retain(|flag| !self.cleared.contains(flag));
         flags.extend(self.derived.flags.iter().cloned());
         flags
+    }
+
+    /// True if nobody has access by it: it was deleted, or none of the facts that made it count.
+    pub const fn is_gone(&self) -> bool {
+        self.deleted_at.is_some() || self.hidden
     }
 
     /// True if an admin created it, not a webhook.

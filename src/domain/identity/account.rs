@@ -9,6 +9,7 @@ use crate::domain::billing::newest::Newest;
 use crate::domain::billing::tie_break::Observation;
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
+use crate::domain::identity::test_trace::TestTrace;
 use crate::domain::time::Timestamp;
 
 /// The history of a billing account: a join, like those in
@@ -38,6 +39,9 @@ pub struct AccountHistory {
     /// The newest event that came after the customer was deleted here, and so changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_at: Option<Timestamp>,
+    /// What is remembered of an account in test mode.
+    #[serde(default, skip_serializing_if = "TestTrace::is_empty")]
+    pub test: TestTrace,
 }
 
 /// The oldest instant at which an account is known to have had an address, and how it is known.
@@ -73,6 +77,7 @@ impl AccountHistory {
             removed_at: None,
             pin: None,
             ignored_at: None,
+            test: TestTrace::default(),
         }
     }
 

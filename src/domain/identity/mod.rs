@@ -2,3 +2,4 @@
 
 pub mod account;
 pub mod links;
+pub mod test_trace;

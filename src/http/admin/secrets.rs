@@ -84,6 +84,10 @@ struct SecretView {
     /// The approximate number of webhooks it has verified.
     uses: i64,
     last_used_at: Option<String>,
+    /// Of a secret of mode `any`: the time of the endpoint's first live event. From then on it
+    /// counts as `live`; null before.
+    #[schema(format = DateTime)]
+    live_since: Option<String>,
 }
 
 impl From<EndpointSecret> for SecretView {
@@ -97,6 +101,7 @@ impl From<EndpointSecret> for SecretView {
             expires_at: time(secret.expires_at),
             uses: secret.uses,
             last_used_at: time(secret.last_used_at),
+            live_since: time(secret.live_since.filter(|_| secret.mode == Mode::Any)),
         }
     }
 }
@@ -127,7 +132,7 @@ struct SecretBody {
     /// The text of the secret, as the provider shows it.
     #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_…"))]
     secret: SecretText,
-    /// The events that it accepts; `any` by default.
+    /// The events that it accepts; `any` by default, which is `live` from the first live event on.
     #[schema(schema_with = words::mode)]
     mode: Option<String>,
     /// The end of its life; without it, it never ends.

@@ -14,14 +14,14 @@ use crate::store::record::{Rows, binds, record};
 use crate::store::{StoreError, Tx};
 
 record! {
-    /// A customer's row. All columns but `kept` repeat what stands in it, for the indexes.
+    /// A customer's row. All columns but `kept` repeat what follows from it, for the indexes.
     struct CustomerColumns<'a> {
         id: &'a CustomerId,
         home: &'a Option<ObjectKey>,
         made_at: Timestamp,
         updated_at: Timestamp,
         deleted_at: Option<Timestamp>,
-        merged_into: &'a Option<CustomerId>,
+        merged_into: Option<&'a CustomerId>,
         admin_email: Option<String>,
         admin_external_id: &'a Option<String>,
         user_id: &'a Option<String>,
@@ -39,13 +39,16 @@ record! {
 impl<'a> From<&'a Customer> for CustomerColumns<'a> {
     fn from(customer: &'a Customer) -> Self {
         let (profile, shown) = (&customer.profile, &customer.derived);
+        // To every look-up a hidden row is a deleted one that another stands for, which is itself.
+        let itself = customer.hidden.then_some(&customer.id);
+        let gone_at = customer.hidden.then_some(customer.updated_at);
         Self {
             id: &customer.id,
             home: &customer.home,
             made_at: customer.made_at,
             updated_at: customer.updated_at,
-            deleted_at: customer.deleted_at,
-            merged_into: &customer.merged_into,
+            deleted_at: customer.deleted_at.or(gone_at),
+            merged_into: customer.merged_into.as_ref().or(itself),
             admin_email: profile.email.as_deref().and_then(fold_email),
             admin_external_id: &profile.external_id,
             user_id: &profile.user_id,

@@ -8,6 +8,7 @@ mod grants;
 mod holds;
 mod leaves;
 mod purchases;
+mod scopes;
 mod standing;
 
 use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};

@@ -8,16 +8,19 @@ use serde::de::DeserializeOwned;
 use tollgate::domain::access::hand_grant::HandGrant;
 use tollgate::domain::access::plan::Plans;
 use tollgate::domain::apply::change::Effect;
+use tollgate::domain::apply::counting::connected_account;
 use tollgate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use tollgate::domain::apply::working_set::WorkingSet;
 use tollgate::domain::billing::fact::Occurrence;
 use tollgate::domain::customer::explain::{Explanation, explain};
 use tollgate::domain::customer::flag::{FlagHolder, HeldFlag, KeptFlag};
 use tollgate::domain::customer::row::{Customer, Hold};
-use tollgate::domain::id::{CustomerId, Kind, ObjectKey};
+use tollgate::domain::id::{CustomerId, Kind, ObjectKey, Scope};
 use tollgate::domain::identity::links;
+use tollgate::domain::identity::test_trace::Origin;
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
+use tollgate::provider::{PADDLE, STRIPE};
 use uuid::Uuid;
 
 use crate::convergence::rig::{End, Seen, plans};
@@ -32,6 +35,9 @@ pub(crate) struct MemoryStore {
     next_id: u128,
     /// Whether what is stored goes through its document. Slow, so not in every order.
     documents: bool,
+    /// Whether all events come to endpoints whose secrets are of any mode: live ones make them
+    /// live. Test events of Paddle are simulated.
+    of_any_mode: bool,
 }
 
 impl MemoryStore {
@@ -40,28 +46,75 @@ impl MemoryStore {
     }
 
     pub(crate) fn with_plans(policy: Policy, plans: Plans, documents: bool) -> Self {
+        let mut all = WorkingSet::new(policy, plans);
+        let named = ["acct_1", "acct_2", "acct_1TgConnected0001"];
+        all.settings.connected_accounts = named.map(|account| account.parse().unwrap()).into();
         Self {
-            all: WorkingSet::new(policy, plans),
+            all,
             flags: BTreeMap::new(),
             next_id: 1,
             documents,
+            of_any_mode: false,
         }
+    }
+
+    /// Lets all events come to endpoints whose secrets are of any mode.
+    pub(crate) fn opens_to_any_mode(&mut self) {
+        self.of_any_mode = true;
+    }
+
+    /// Names other connected accounts, and derives all customers anew.
+    pub(crate) fn names(&mut self, accounts: &[&str], now: Timestamp) {
+        let accounts = accounts.iter().map(|account| account.parse().unwrap());
+        self.all.settings.connected_accounts = accounts.collect();
+        for account in &self.all.settings.connected_accounts {
+            let key = connected_account(STRIPE.name, account.as_str());
+            self.all.unfetched.remove(&key);
+            self.flags.remove(&FlagHolder::Object(key));
+        }
+        self.act(|working_set| working_set.tick(now));
+    }
+
+    /// The ways in which events came, and those that live endpoints let through. Notes which
+    /// endpoints are live; whether any is now that was not before.
+    fn admit<'e>(&mut self, events: &'e [Occurrence]) -> (Vec<(&'e Occurrence, Origin)>, bool) {
+        let mut became_live = false;
+        let scopes = events.iter().map(scope_of);
+        for scope in scopes.flatten().filter(|scope| scope.livemode) {
+            became_live |= self.of_any_mode && self.all.live.insert(scope.provider);
+        }
+        let admitted = events.iter().filter_map(|event| {
+            let scope = scope_of(event).filter(|scope| !scope.livemode && self.of_any_mode);
+            let simulated = scope.is_some_and(|scope| scope.provider == PADDLE.name);
+            let is_live = self.all.live.contains(&PADDLE.name);
+            let origin = if simulated {
+                Origin::Simulation
+            } else {
+                Origin::Plain
+            };
+            (!simulated || !is_live).then_some((event, origin))
+        });
+        (admitted.collect(), became_live)
     }
 
     /// Applies one batch.
     pub(crate) fn batch(&mut self, events: &[Occurrence], now: Timestamp) -> Vec<Effect> {
+        let (events, became_live) = self.admit(events);
         let mut lookup_keys = LookupKeys::default();
-        for event in events {
-            lookup_keys.extend(event);
+        for (event, _) in &events {
+            lookup_keys.extend_under(&self.all.settings, event);
         }
         let mut working_set = self.load(&lookup_keys);
         let next_id = &mut self.next_id;
         let mut fresh = || fresh_id(next_id);
         let effects = events
             .iter()
-            .map(|event| working_set.apply(event, now, &mut fresh))
+            .map(|(event, origin)| working_set.apply_from(*origin, event, now, &mut fresh))
             .collect();
         self.save(working_set);
+        if became_live {
+            self.act(|working_set| working_set.tick(now));
+        }
         effects
     }
 
@@ -86,6 +139,8 @@ impl MemoryStore {
     fn load(&self, lookup_keys: &LookupKeys) -> WorkingSet {
         let all = &self.all;
         let mut working_set = WorkingSet::new(all.policy.clone(), all.plans.clone());
+        working_set.settings.clone_from(&all.settings);
+        working_set.live.clone_from(&all.live);
         for key in &lookup_keys.unfetched {
             copy(&all.unfetched, &mut working_set.unfetched, key);
         }
@@ -322,7 +377,7 @@ impl MemoryStore {
         for row in working_set
             .customers
             .values()
-            .filter(|row| row.merged_into.is_none())
+            .filter(|row| row.merged_into.is_none() && !row.hidden)
         {
             let accounts = working_set
                 .accounts
@@ -340,8 +395,16 @@ impl MemoryStore {
             let other = seen.accounts.is_empty().then(|| format!("{seen:?}"));
             (seen.accounts.clone(), other)
         });
+        // What is simulated is kept until the endpoint is live, and counts nowhere then.
+        let simulated = |key: &ObjectKey| {
+            self.all.live.contains(&PADDLE.name)
+                && key.scope.provider == PADDLE.name
+                && !key.scope.livemode
+        };
         let stands = |key: &ObjectKey| (key.clone(), working_set.assessment(key, now).unwrap());
-        let subscriptions = working_set.subscriptions.keys().map(stands).collect();
+        let subscriptions = working_set.subscriptions.keys();
+        let subscriptions = subscriptions.filter(|key| !simulated(key));
+        let subscriptions = subscriptions.map(stands).collect();
         let disputes = working_set
             .disputes
             .values()
@@ -359,6 +422,8 @@ impl MemoryStore {
         for kept in accounts.values_mut() {
             kept.pin = None;
         }
+        accounts.retain(|key, _| !simulated(key));
+        working_set.subscriptions.retain(|key, _| !simulated(key));
         End {
             customers,
             subscriptions,
@@ -411,7 +476,8 @@ impl MemoryStore {
         let all = &self.all;
         let objects = (all.disputes.keys())
             .chain(all.refunds.keys())
-            .chain(all.unfetched.keys());
+            .chain(all.unfetched.keys())
+            .chain(all.accounts.keys());
         let objects = objects.cloned().map(FlagHolder::Object);
         let rows = all.customers.keys().cloned().map(FlagHolder::Customer);
         for holder in rows.chain(objects) {
@@ -441,7 +507,12 @@ fn explanation(working_set: &WorkingSet, row: &Customer, now: Timestamp) -> Opti
 /// What must hold of links and rows at any time.
 fn check_rows(working_set: &WorkingSet) {
     for group in links::groups(working_set) {
-        let shown = group.rows.first().unwrap();
+        let Some(shown) = group.rows.first() else {
+            let mut accounts = group.accounts.iter();
+            let counts = accounts.any(|key| working_set.counts(&working_set.accounts[key]));
+            assert!(!counts, "what counts has a customer");
+            continue;
+        };
         for id in &group.rows {
             let into = (id != shown).then(|| shown.clone());
             assert_eq!(
@@ -457,6 +528,13 @@ fn check_rows(working_set: &WorkingSet) {
             );
         }
     }
+}
+
+/// The scope of an event: that of all its ids.
+fn scope_of(event: &Occurrence) -> Option<Scope> {
+    let keys = event.lookup_keys();
+    let keys = (keys.accounts.iter()).chain(&keys.subscriptions).next();
+    keys.map(|key| key.scope.clone())
 }
 
 fn fresh_id(next: &mut u128) -> CustomerId {

@@ -321,6 +321,7 @@ pub(crate) async fn add_secret(
         expires_at,
         uses: 0,
         last_used_at: None,
+        live_since: None,
     };
     let what = SealedFor::Secret {
         app: &secret.app,
