@@ -30,6 +30,7 @@ use std::time::Duration;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
+use crate::domain::identity::seller_id::Identity;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -57,6 +58,9 @@ pub struct Config {
     /// `TOLLGATE_CONNECTED_ACCOUNTS`: the connected accounts whose events count for the app
     /// `default`, separated by commas. Default `None`: those that the API names.
     pub connected_accounts: Option<ConnectedAccounts>,
+    /// `TOLLGATE_IDENTITY_METADATA_KEY` and `TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID`: where the seller's own ids are
+    /// found for the app `default`. Default `None`: where the API says.
+    pub identity: Option<Identity>,
     /// Contents and format of the log.
     pub log: LogConfig,
 }

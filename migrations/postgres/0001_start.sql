@@ -70,7 +70,7 @@ CREATE TABLE customers (
 -- list, and those of each status, be counted from the index alone: rows are wide, and there may be
 -- a million.
 CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at, status);
--- Which row an account was made for.
+-- The rows that go along with an account.
 CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
 -- Matching an account to an admin-made customer; get-or-create; 409.
 CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
@@ -94,6 +94,8 @@ CREATE TABLE accounts (
     id            word NOT NULL,
     customer_id   word,
     linking_email word,
+    changed_email word,
+    seller_id     word,
     kept          JSONB NOT NULL,
     PRIMARY KEY (app, key)
 );
@@ -102,6 +104,11 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+-- Whose current address is not their first: an address is shown of one customer only.
+CREATE INDEX accounts_by_changed_email ON accounts (app, changed_email)
+    WHERE changed_email IS NOT NULL;
+-- All accounts of one id of the seller's own.
+CREATE INDEX accounts_by_seller_id ON accounts (app, seller_id) WHERE seller_id IS NOT NULL;
 
 CREATE TABLE subscriptions (
     app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -165,6 +172,14 @@ CREATE TABLE unfetched (
     PRIMARY KEY (app, key)
 );
 
+-- Events that nobody's customer was found for and that came again with another body.
+CREATE TABLE other_bodies (
+    app  word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key  word NOT NULL,
+    kept JSONB NOT NULL,
+    PRIMARY KEY (app, key)
+);
+
 -- Derived: what there is to look at, of customers and of objects that no customer was found for.
 -- Prices without plans and packages without releases are looked for when they are read; of these
 -- only those are here that an admin cleared. `place` is the order of the list and says all of a
@@ -176,6 +191,7 @@ CREATE TABLE flags (
     subject word NOT NULL,
     at      BIGINT,
     holder  word NOT NULL,
+    bodies  JSONB,
     cleared BOOLEAN NOT NULL,
     PRIMARY KEY (app, holder, place)
 );
@@ -313,7 +329,8 @@ CREATE TABLE idempotency_keys (
 -- What is a day old is removed every few minutes.
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
--- The ledger: one row an event for ever, so that no duplicate ever counts again.
+-- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
+-- payload says, and in which version, so that a duplicate that says something else is noticed.
 CREATE TABLE events (
     seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -335,6 +352,7 @@ CREATE TABLE events (
     customer_id  word,
     changes      JSONB NOT NULL,
     payload      TEXT NOT NULL,
+    digest       word NOT NULL,
     UNIQUE (app, id, provider)
 );
 -- The list of an app, newest first; the chain of a customer; what failed.

@@ -63,7 +63,7 @@ CREATE TABLE customers (
 -- list, and those of each status, be counted from the index alone: rows are wide, and there may be
 -- a million.
 CREATE INDEX customers_by_app ON customers (app, id, merged_into, deleted_at, status);
--- Which row an account was made for.
+-- The rows that go along with an account.
 CREATE INDEX customers_by_home ON customers (app, home) WHERE home IS NOT NULL;
 -- Matching an account to an admin-made customer; get-or-create; 409.
 CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admin_email IS NOT NULL;
@@ -87,6 +87,8 @@ CREATE TABLE accounts (
     id            TEXT NOT NULL,
     customer_id   TEXT,
     linking_email TEXT,
+    changed_email TEXT,
+    seller_id     TEXT,
     kept          TEXT NOT NULL,
     PRIMARY KEY (app, key)
 ) STRICT, WITHOUT ROWID;
@@ -95,6 +97,11 @@ CREATE TABLE accounts (
 CREATE INDEX accounts_by_customer ON accounts (app, customer_id) WHERE customer_id IS NOT NULL;
 CREATE INDEX accounts_by_id ON accounts (app, id);
 CREATE INDEX accounts_by_linking_email ON accounts (app, linking_email) WHERE linking_email IS NOT NULL;
+-- Whose current address is not their first: an address is shown of one customer only.
+CREATE INDEX accounts_by_changed_email ON accounts (app, changed_email)
+    WHERE changed_email IS NOT NULL;
+-- All accounts of one id of the seller's own.
+CREATE INDEX accounts_by_seller_id ON accounts (app, seller_id) WHERE seller_id IS NOT NULL;
 
 CREATE TABLE subscriptions (
     app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -158,6 +165,14 @@ CREATE TABLE unfetched (
     PRIMARY KEY (app, key)
 ) STRICT, WITHOUT ROWID;
 
+-- Events that nobody's customer was found for and that came again with another body.
+CREATE TABLE other_bodies (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    key  TEXT NOT NULL,
+    kept TEXT NOT NULL,
+    PRIMARY KEY (app, key)
+) STRICT, WITHOUT ROWID;
+
 -- Derived: what there is to look at, of customers and of objects that no customer was found for.
 -- Prices without plans and packages without releases are looked for when they are read; of these
 -- only those are here that an admin cleared. `place` is the order of the list and says all of a
@@ -169,6 +184,7 @@ CREATE TABLE flags (
     subject TEXT NOT NULL,
     at      INTEGER,
     holder  TEXT NOT NULL,
+    bodies  TEXT,
     cleared INTEGER NOT NULL,
     PRIMARY KEY (app, holder, place)
 ) STRICT, WITHOUT ROWID;
@@ -306,7 +322,8 @@ CREATE TABLE idempotency_keys (
 -- What is a day old is removed every few minutes.
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
--- The ledger: one row an event for ever, so that no duplicate ever counts again.
+-- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
+-- payload says, and in which version, so that a duplicate that says something else is noticed.
 CREATE TABLE events (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -328,6 +345,7 @@ CREATE TABLE events (
     customer_id  TEXT,
     changes      TEXT NOT NULL,
     payload      TEXT NOT NULL,
+    digest       TEXT NOT NULL,
     UNIQUE (app, id, provider)
 ) STRICT;
 -- The list of an app, newest first; the chain of a customer; what failed.
@@ -412,6 +430,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('accounts', 'accounts', '1000000 1000000 1'),
     ('accounts', 'accounts_by_id', '1000000 1000000 1'),
     ('accounts', 'accounts_by_linking_email', '1000000 1000000 1'),
+    ('accounts', 'accounts_by_changed_email', '10000 10000 1'),
+    ('accounts', 'accounts_by_seller_id', '1000000 1000000 1'),
     ('accounts', 'accounts_by_customer', '1000000 1000000 2'),
     ('subscriptions', 'subscriptions', '1000000 1000000 1'),
     ('subscriptions', 'subscriptions_by_account', '1000000 1000000 2'),
@@ -424,6 +444,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('refunds', 'refunds_by_account', '10000 10000 1'),
     ('pairs', 'pairs', '10000000 10000000 3 1'),
     ('unfetched', 'unfetched', '1000 1000 1'),
+    ('other_bodies', 'other_bodies', '100 100 1'),
     ('flags', 'flags', '10000 10000 2 1'),
     ('flags', 'flags_by_kind', '10000 10000 1000 1'),
     ('entitlements', 'entitlements', '1000000 1 1 1 1'),

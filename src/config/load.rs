@@ -15,6 +15,9 @@ use super::{
     Source, StoreConfig, WebhookConfig, parse, prices,
 };
 
+use crate::domain::identity::seller_id::Identity;
+use crate::domain::validate;
+
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
 const DEFAULT_AMQP_PREFIX: &str = "tollgate";
@@ -48,6 +51,7 @@ impl Config {
             paddle: ProviderConfig::read(&mut reader, &PADDLE),
             connected_accounts: reader
                 .read_all(&setting::CONNECTED_ACCOUNTS, parse::connected_accounts),
+            identity: identity(&mut reader),
             log: LogConfig::read(&mut reader),
         };
         config.check_together(&mut reader);
@@ -168,4 +172,14 @@ impl LogConfig {
             format: reader.read(&setting::LOG_FORMAT, parse::log_format),
         }
     }
+}
+
+/// Reads where the seller's own ids are found; `None` if nothing is said about it.
+fn identity(reader: &mut Reader<'_>) -> Option<Identity> {
+    let metadata_key = reader.read(&setting::METADATA_KEY, validate::line);
+    let client_reference_id = reader.read(&setting::CLIENT_REFERENCE_ID, parse::on_or_off);
+    (metadata_key.is_some() || client_reference_id.is_some()).then(|| Identity {
+        metadata_key,
+        client_reference_id: client_reference_id.unwrap_or_default(),
+    })
 }

@@ -67,6 +67,14 @@ pub(super) fn database(text: &str) -> Result<Database, String> {
     }
 }
 
+pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{} is neither", quoted(text))),
+    }
+}
+
 pub(super) fn broker_url(text: &str) -> Result<SecretString, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
     match url.scheme() {

@@ -47,6 +47,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         stripe,
         paddle,
         connected_accounts,
+        identity,
         log,
     } = config;
     let tolerance = webhooks.signature_tolerance.as_secs();
@@ -74,6 +75,19 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         (
             &setting::CONNECTED_ACCOUNTS,
             accounts(connected_accounts.as_ref()),
+        ),
+        (
+            &setting::METADATA_KEY,
+            (identity.as_ref())
+                .and_then(|it| it.metadata_key.clone())
+                .unwrap_or_else(|| NOT_SET.to_owned()),
+        ),
+        (
+            &setting::CLIENT_REFERENCE_ID,
+            identity.as_ref().map_or_else(
+                || NOT_SET.to_owned(),
+                |it| if it.client_reference_id { "on" } else { "off" }.to_owned(),
+            ),
         ),
         (&setting::STRIPE_API_KEY, set(stripe.api_key.is_some())),
         (&setting::PADDLE_API_KEY, set(paddle.api_key.is_some())),

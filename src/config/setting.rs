@@ -115,6 +115,16 @@ pub(super) const CONNECTED_ACCOUNTS: Setting = Setting::plain(
     Shape::List,
     "at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I",
 );
+pub(super) const METADATA_KEY: Setting = Setting::plain(
+    "TOLLGATE_IDENTITY_METADATA_KEY",
+    Shape::Scalar,
+    "a key of metadata of at most 255 bytes, such as user_id",
+);
+pub(super) const CLIENT_REFERENCE_ID: Setting = Setting::plain(
+    "TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID",
+    Shape::Scalar,
+    "`on` or `off`",
+);
 pub(super) const STRIPE_API_KEY: Setting =
     Setting::secret("STRIPE_API_KEY", Shape::Scalar, API_KEY);
 pub(super) const PADDLE_API_KEY: Setting =
@@ -137,7 +147,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 22] = [
+pub(super) const ALL: [&Setting; 24] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -153,6 +163,8 @@ pub(super) const ALL: [&Setting; 22] = [
     &STRIPE_PRICE_MAPPING,
     &PADDLE_PRICE_MAPPING,
     &CONNECTED_ACCOUNTS,
+    &METADATA_KEY,
+    &CLIENT_REFERENCE_ID,
     &STRIPE_API_KEY,
     &PADDLE_API_KEY,
     &STRIPE_API_BASE,

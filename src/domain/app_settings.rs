@@ -8,12 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::customer::profile::Given;
+use crate::domain::identity::seller_id::Identity;
 
 /// The settings that are in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppSettings {
     /// The connected accounts whose events count. The platform's own always do.
     pub connected_accounts: ConnectedAccounts,
+    /// Where the seller's own ids of accounts are found.
+    pub identity: Identity,
 }
 
 /// What one place says of the settings. `None`: nothing.
@@ -23,6 +26,9 @@ pub struct SettingsLayer {
     /// See [`AppSettings::connected_accounts`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected_accounts: Option<ConnectedAccounts>,
+    /// See [`AppSettings::identity`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 /// The settings as they are kept with an app.
@@ -41,8 +47,11 @@ impl KeptSettings {
         let Self { api, environment } = self;
         let connected_accounts = environment.connected_accounts.as_ref();
         let connected_accounts = connected_accounts.or(api.connected_accounts.as_ref());
+        let identity = environment.identity.as_ref();
+        let identity = identity.or(api.identity.as_ref());
         AppSettings {
             connected_accounts: connected_accounts.cloned().unwrap_or_default(),
+            identity: identity.cloned().unwrap_or_default(),
         }
     }
 
@@ -50,6 +59,9 @@ impl KeptSettings {
     pub const fn fixed(&self, change: &SettingsChange) -> Option<&'static str> {
         if change.connected_accounts.is_some() && self.environment.connected_accounts.is_some() {
             return Some("connected_accounts");
+        }
+        if change.identity.is_some() && self.environment.identity.is_some() {
+            return Some("identity");
         }
         None
     }
@@ -59,6 +71,9 @@ impl KeptSettings {
         if let Some(accounts) = change.connected_accounts {
             self.api.connected_accounts = accounts;
         }
+        if let Some(identity) = change.identity {
+            self.api.identity = identity;
+        }
     }
 }
 
@@ -67,6 +82,8 @@ impl KeptSettings {
 pub struct SettingsChange {
     /// See [`AppSettings::connected_accounts`].
     pub connected_accounts: Given<ConnectedAccounts>,
+    /// See [`AppSettings::identity`].
+    pub identity: Given<Identity>,
 }
 
 #[cfg(test)]
@@ -77,6 +94,7 @@ mod tests {
     fn named(accounts: &[&str]) -> SettingsLayer {
         SettingsLayer {
             connected_accounts: Some(accounts.iter().map(|it| it.parse().unwrap()).collect()),
+            identity: None,
         }
     }
 

@@ -51,8 +51,8 @@ pub struct Policy {
     pub on_silence: OnSilence,
     /// The time after the end of a period after which the silence counts.
     pub silence_after: Span,
-    /// True if accounts are linked to customers by the first e-mail address that they had.
-    pub match_by_email: bool,
+    /// The effect of an account whose address another customer has.
+    pub on_same_email: OnSameEmail,
 }
 
 impl Default for Policy {
@@ -72,7 +72,7 @@ impl Default for Policy {
             on_full_refund: OnFullRefund::Flag,
             on_silence: OnSilence::Keep,
             silence_after: Span::days(3),
-            match_by_email: true,
+            on_same_email: OnSameEmail::Flag,
         }
     }
 }
@@ -277,6 +277,25 @@ words!(OnFullRefund, all {
     Flag = "flag",
     Expire = "expire",
     Keep = "keep",
+});
+
+/// The effect of an account whose e-mail address another customer has. No provider proves that a
+/// buyer owns the address that he types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSameEmail {
+    /// They stay two customers, and both are flagged.
+    Flag,
+    /// They are one customer, if the address is the first that the account had.
+    Join,
+    /// They stay two customers.
+    Ignore,
+}
+
+words!(OnSameEmail, all {
+    Flag = "flag",
+    Join = "join",
+    Ignore = "ignore",
 });
 
 /// A length of time in whole seconds, written `30s`, `15m`, `36h` or `14d`.

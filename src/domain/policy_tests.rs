@@ -44,13 +44,13 @@ fn all_errors_in_new_fields_are_named_at_once() {
     };
     assert_eq!(after, Ok(wanted));
     let wrong = fields(
-        r#"{"on_end":"explode","grace":"3d","end_after":"two weeks","match_by_email":"yes",
+        r#"{"on_end":"explode","grace":"3d","end_after":"two weeks","on_same_email":"yes",
             "on_pause":null,"on_dispute_lost":"keep"}"#,
     );
     let errors = before.with(&wrong).unwrap_err();
     let mut named: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
     named.sort_unstable();
-    let wanted = ["end_after", "grace", "match_by_email", "on_end", "on_pause"];
+    let wanted = ["end_after", "grace", "on_end", "on_pause", "on_same_email"];
     assert_eq!(named, wanted, "{errors:?}");
 }
 

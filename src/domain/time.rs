@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last instant, which no event has.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// Returns the instant `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::event::{EventKey, EventOutcome};
+use super::batch::{OtherBody, event_key};
+use crate::domain::event::{BodyDigest, EventKey, EventOutcome};
+use crate::domain::id::AppSlug;
 use crate::domain::mode::Mode;
 use crate::provider::{IgnoreReason, Meaning, Reading};
 use crate::queue::message::HeadersV1;
@@ -25,6 +27,7 @@ pub(super) struct Admissions {
     ledger: BTreeMap<EventKey, LedgerState>,
     duplicates: BTreeMap<EventKey, u32>,
     forced: BTreeSet<EventKey>,
+    other_bodies: Vec<OtherBody>,
 }
 
 impl Admissions {
@@ -33,28 +36,51 @@ impl Admissions {
             ledger,
             duplicates: BTreeMap::new(),
             forced: BTreeSet::new(),
+            other_bodies: Vec::new(),
         }
     }
 
     /// Decides about a message. An admitted event is known from then on, so that the same event
     /// later in the batch is a duplicate.
-    pub(super) fn admit(&mut self, key: &EventKey, headers: &HeadersV1) -> Admission {
-        let admission = match self.ledger.get(key) {
-            None => Admission::Process,
-            Some(state) => admission(state, headers),
-        };
+    pub(super) fn admit(
+        &mut self,
+        index: usize,
+        key: &EventKey,
+        headers: &HeadersV1,
+        digest: &BodyDigest,
+    ) -> Admission {
+        let before = self.ledger.get(key);
+        let admission = before.map_or(Admission::Process, |state| admission(state, headers));
+        let other_body = before.and_then(|state| other_body(index, key, state, headers, digest));
+        self.other_bodies.extend(other_body);
         match admission {
             Admission::Process => {
-                let state = LedgerState {
+                if before.is_some_and(|state| had_effect(state.outcome)) {
+                    self.forced.insert(key.clone());
+                }
+                let before = self.ledger.remove(key);
+                let admitted = LedgerState {
                     receipt: headers.receipt.clone(),
                     outcome: EventOutcome::Unchanged,
                     wrong_mode: None,
                     test_by_any: false,
+                    digest: digest.clone(),
+                    customer: None,
+                    connected: None,
+                    livemode: None,
                 };
-                let before = self.ledger.insert(key.clone(), state);
-                if before.is_some_and(|state| had_effect(state.outcome)) {
-                    self.forced.insert(key.clone());
-                }
+                let state = match before {
+                    // What came first stays the first.
+                    Some(before) => LedgerState {
+                        receipt: admitted.receipt,
+                        outcome: admitted.outcome,
+                        wrong_mode: admitted.wrong_mode,
+                        test_by_any: false,
+                        ..before
+                    },
+                    None => admitted,
+                };
+                self.ledger.insert(key.clone(), state);
             }
             Admission::Duplicate => *self.duplicates.entry(key.clone()).or_default() += 1,
             Admission::Redelivered => {}
@@ -98,10 +124,41 @@ impl Admissions {
         self.forced.contains(key)
     }
 
+    /// Returns the deliveries of an app whose body was not that of the event's first one.
+    pub(super) fn other_bodies(&mut self) -> BTreeMap<AppSlug, Vec<OtherBody>> {
+        let mut by_app: BTreeMap<AppSlug, Vec<OtherBody>> = BTreeMap::new();
+        for other in std::mem::take(&mut self.other_bodies) {
+            by_app.entry(other.key.app.clone()).or_default().push(other);
+        }
+        by_app
+    }
+
     /// Returns how many duplicates of each event were counted.
     pub(super) fn into_duplicates(self) -> BTreeMap<EventKey, u32> {
         self.duplicates
     }
+}
+
+/// Returns what there is to note of a message of a known event. A replay of ours is made of the body
+/// that came first, and a message that comes again is itself.
+fn other_body(
+    index: usize,
+    key: &EventKey,
+    state: &LedgerState,
+    headers: &HeadersV1,
+    digest: &BodyDigest,
+) -> Option<OtherBody> {
+    if headers.replay.is_some() || state.receipt == headers.receipt {
+        return None;
+    }
+    Some(OtherBody {
+        index,
+        key: key.clone(),
+        bodies: state.digest.against(digest)?,
+        at: headers.received_at,
+        object: event_key(key, state.livemode, state.connected.clone()),
+        customer: state.customer.clone(),
+    })
 }
 
 /// True for the outcomes of events whose facts were compared with the stored state.
@@ -153,7 +210,6 @@ fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::AppSlug;
     use crate::domain::time::Timestamp;
     use crate::queue::message::Replay;
 
@@ -169,6 +225,19 @@ mod tests {
             attempt: 0,
             replay,
             error: None,
+        }
+    }
+
+    fn state(outcome: EventOutcome, receipt: &str, wrong_mode: Option<Mode>) -> LedgerState {
+        LedgerState {
+            receipt: receipt.to_owned(),
+            outcome,
+            wrong_mode,
+            test_by_any: false,
+            digest: crate::provider::digest(crate::provider::STRIPE.name, "{}"),
+            customer: None,
+            connected: None,
+            livemode: None,
         }
     }
 
@@ -191,12 +260,7 @@ mod tests {
             (Failed, "new", None, Process),
             (Failed, "same", Some(plain), Process),
         ] {
-            let state = LedgerState {
-                receipt: "same".to_owned(),
-                outcome,
-                wrong_mode: None,
-                test_by_any: false,
-            };
+            let state = state(outcome, "same", None);
             let found = admission(&state, &headers(receipt, replay));
             assert_eq!(found, expected, "{outcome}, {receipt}, {replay:?}");
         }
@@ -204,12 +268,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_wrong_mode_waits_for_the_right_one() {
-        let state = LedgerState {
-            receipt: "first".to_owned(),
-            outcome: EventOutcome::Ignored,
-            wrong_mode: Some(Mode::Test),
-            test_by_any: false,
-        };
+        let state = state(EventOutcome::Ignored, "first", Some(Mode::Test));
         assert_eq!(
             admission(&state, &headers("second", None)),
             Admission::Process

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::order::Order;
-use super::policy;
+use super::{pins, policy};
 use crate::domain::app_settings::{KeptSettings, SettingsChange, SettingsLayer};
 use crate::domain::apply::counting::connected_account;
 use crate::domain::id::AppSlug;
@@ -135,6 +135,10 @@ async fn put_settings(
 ) -> Result<bool, StoreError> {
     if settings == app.settings {
         return Ok(false);
+    }
+    let (before, after) = (app.settings.in_force(), settings.in_force());
+    if before.identity.is_on() != after.identity.is_on() {
+        pins::keep_seller_ids(tx, order, &after.identity).await?;
     }
     tx.app_settings_put(&app.slug, &settings).await?;
     let named = settings.in_force().connected_accounts;

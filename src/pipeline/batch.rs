@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::order::audit_entries;
 use super::outcome_line::Told;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
+use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Occurrence;
-use crate::domain::event::{EventError, EventKey, EventOutcome};
-use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::event::{Bodies, BodyDigest, EventError, EventKey, EventOutcome};
+use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
 use crate::domain::identity::test_trace::Origin;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
@@ -27,6 +28,7 @@ pub(super) struct Task<'a> {
     pub(super) key: &'a EventKey,
     pub(super) message: &'a Message,
     pub(super) reading: Reading,
+    pub(super) digest: BodyDigest,
     /// The event had its effect before and is applied again because `force` was ordered.
     pub(super) forced: bool,
 }
@@ -63,12 +65,64 @@ impl Task<'_> {
         }
     }
 
+    /// Returns the key of an object of this event: its own, for what is noted of it.
+    fn event_key(&self) -> ObjectKey {
+        let Reading {
+            livemode,
+            connected,
+            ..
+        } = &self.reading;
+        event_key(self.key, *livemode, connected.clone())
+    }
+
     pub(super) fn occurrence(&self) -> Option<&Occurrence> {
         match &self.reading.meaning {
             Meaning::Facts(occurrence) => Some(occurrence),
             Meaning::Ignored(_) => None,
         }
     }
+}
+
+/// A delivery of a known event that has another body than the first.
+pub(super) struct OtherBody {
+    /// Position of the message in the batch.
+    pub(super) index: usize,
+    pub(super) key: EventKey,
+    pub(super) bodies: Bodies,
+    /// When it was received.
+    pub(super) at: Timestamp,
+    /// The event as an object, as the ledger has it.
+    pub(super) object: ObjectKey,
+    /// The customer whose event it is, as the ledger has it.
+    pub(super) customer: Option<CustomerId>,
+}
+
+impl OtherBody {
+    /// Returns the keys of what noting it can touch.
+    pub(super) fn add_to(&self, lookup_keys: &mut LookupKeys, tasks: &[Task<'_>]) {
+        lookup_keys.unfetched.insert(self.object(tasks));
+        lookup_keys.customers.extend(self.customer.clone());
+    }
+
+    /// Returns the key of the event as an object. If it is in this batch, the ledger may know less.
+    fn object(&self, tasks: &[Task<'_>]) -> ObjectKey {
+        let in_batch = tasks.iter().find(|task| *task.key == self.key);
+        in_batch.map_or_else(|| self.object.clone(), Task::event_key)
+    }
+}
+
+/// The key of an event as an object that something is noted of.
+pub(super) fn event_key(
+    key: &EventKey,
+    livemode: Option<bool>,
+    connected: Option<String>,
+) -> ObjectKey {
+    let scope = Scope {
+        provider: key.provider,
+        livemode: livemode.unwrap_or(true),
+        connected,
+    };
+    scope.key(Kind::Event, &key.id)
 }
 
 /// The result of a batch, to be written in its transaction.
@@ -104,7 +158,13 @@ impl BatchResult {
         working_set: &mut WorkingSet,
         task: &Task<'_>,
     ) -> Result<EventOutcome, RandomError> {
-        let mut entry = ledger_entry(task.key, task.message, EventOutcome::Ignored, self.now);
+        let mut entry = ledger_entry(
+            task.key,
+            task.message,
+            task.digest.clone(),
+            EventOutcome::Ignored,
+            self.now,
+        );
         entry.occurred_at = task.reading.occurred_at;
         entry.livemode = task.reading.livemode;
         entry.connected.clone_from(&task.reading.connected);
@@ -129,6 +189,33 @@ impl BatchResult {
             self.entries.push(entry);
         }
         Ok(outcome)
+    }
+
+    /// Notes a delivery with another body. The events of the batch have been applied.
+    pub(super) fn note_other_body(
+        &mut self,
+        working_set: &mut WorkingSet,
+        other: &OtherBody,
+        tasks: &[Task<'_>],
+    ) {
+        let entries = self.entries.iter().rev();
+        let mut in_batch = entries.filter(|entry| entry.key == other.key);
+        let customer = in_batch.find_map(|entry| entry.customer.clone());
+        let customer = customer.or_else(|| other.customer.clone());
+        let object = other.object(tasks);
+        let was_noted = working_set.changed.other_bodies.contains(&object);
+        let OtherBody { bodies, at, .. } = other;
+        let changes =
+            working_set.note_other_body(&object, customer.as_ref(), bodies, *at, self.now);
+        let is_noted = working_set.changed.other_bodies.contains(&object);
+        let told = self.told.entry(other.index).or_default();
+        told.add_other_body(
+            customer.as_ref(),
+            !changes.is_empty() || is_noted && !was_noted,
+        );
+        let actor = Actor::Event(other.key.clone());
+        let audit = audit_entries(&other.key.app, &actor, &changes, self.now);
+        self.audit.extend(audit);
     }
 
     /// The domain cannot fail half-way, so a missing id is reported when it has finished.
@@ -203,6 +290,7 @@ impl BatchResult {
 pub(super) fn ledger_entry(
     key: &EventKey,
     message: &Message,
+    digest: BodyDigest,
     outcome: EventOutcome,
     now: Timestamp,
 ) -> LedgerEntry {
@@ -223,6 +311,7 @@ pub(super) fn ledger_entry(
         customer: None,
         changes: json!([]),
         payload: message.body.clone(),
+        digest,
     }
 }
 

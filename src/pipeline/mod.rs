@@ -34,6 +34,7 @@ pub mod order;
 pub(crate) mod outcome_line;
 pub mod packages;
 pub mod payments;
+mod pins;
 pub mod plans;
 pub mod policy;
 pub mod process;

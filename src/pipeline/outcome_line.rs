@@ -41,6 +41,13 @@ impl Told {
         }
     }
 
+    /// Adds that the body is another than the event's first one, and whether that was news.
+    pub(super) fn add_other_body(&mut self, customer: Option<&CustomerId>, is_news: bool) {
+        self.customer = self.customer.take().or_else(|| customer.cloned());
+        self.flags
+            .extend(is_news.then_some(FlagKind::SameIdOtherBody));
+    }
+
     /// Tells of an event whose facts were applied.
     pub(super) fn of(
         outcome: Outcome,
@@ -128,7 +135,8 @@ fn bought(sign: char, packages: &[PackageGrant], price: &str) -> Vec<String> {
     names.map(|name| format!("{sign}{name}")).collect()
 }
 
-/// True for flags about money that is wrong until somebody looks: they make the line a warning.
+/// True for flags about money that is or may be wrong until somebody looks: they make the line a
+/// warning.
 const fn is_urgent(kind: FlagKind) -> bool {
     match kind {
         FlagKind::UnmappedPrice
@@ -143,7 +151,9 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::ApiKeyExposed
         | FlagKind::UnknownConnectedAccount
         | FlagKind::WrongMode
-        | FlagKind::AccountDeleted => true,
+        | FlagKind::AccountDeleted
+        | FlagKind::SameEmail
+        | FlagKind::SameIdOtherBody => true,
         FlagKind::Ambiguous
         | FlagKind::UnknownStatus
         | FlagKind::ItemsIncomplete

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::order::Order;
-use super::order::audit_entries;
+use super::pins;
 use super::timers::{MOST, derive};
 use crate::causes::chain;
 use crate::domain::apply::lookup_keys::LookupKeys;
@@ -29,7 +29,7 @@ use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
-use crate::store::{Actor, Store, StoreError, Tx};
+use crate::store::{Actor, Store, StoreError};
 
 /// How many steps of the walk the request that sets a policy takes itself: a thousand customers,
 /// which is a second at most.
@@ -87,7 +87,7 @@ pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> 
 }
 
 /// Sets some fields of an app's policy. Returns the policy as it is then, and whether anything
-/// changed. A change of `match_by_email` first pins the accounts that would follow another
+/// changed. A change of `on_same_email` first pins the accounts that would follow another
 /// customer.
 ///
 /// # Errors
@@ -107,8 +107,8 @@ pub async fn put(
         let pending = tx.app_walk(app).await?.is_some();
         return Ok((InForce { policy, pending }, false));
     }
-    if policy.match_by_email != before.match_by_email {
-        pin_accounts(&mut tx, order, &policy).await?;
+    if policy.on_same_email != before.on_same_email {
+        pins::keep_addresses(&mut tx, order, &policy).await?;
     }
     tx.app_policy_put(app, &policy).await?;
     let details = json!({"from": before, "to": policy});
@@ -183,28 +183,6 @@ async fn step(store: &Store, app: &AppSlug, now: Timestamp) -> Result<bool, Stor
     tx.app_walked(app, last.as_ref()).await?;
     tx.commit().await?;
     Ok(last.is_some())
-}
-
-/// Pins the accounts that would follow another customer, or nobody, under a policy. All of them
-/// in the transaction that sets it: an event between would already move some.
-async fn pin_accounts(tx: &mut Tx, order: &Order, policy: &Policy) -> Result<(), StoreError> {
-    let mut after = String::new();
-    loop {
-        let accounts = tx.account_sharing(&order.app, &after, MOST.into()).await?;
-        let Some(last) = accounts.last() else {
-            return Ok(());
-        };
-        after = last.to_string();
-        let lookup_keys = LookupKeys {
-            accounts: accounts.into_iter().collect(),
-            ..LookupKeys::default()
-        };
-        let mut working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
-        let changes = working_set.adopt_policy(policy.clone());
-        tx.working_set_save(&order.app, &working_set).await?;
-        let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
-        tx.audit_add(&entries).await?;
-    }
 }
 
 /// The effect that a policy would have on the customers that were examined.

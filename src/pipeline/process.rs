@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
-use super::batch::{BatchResult, Task, ledger_entry};
+use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
 use super::outcome_line;
 use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
-use crate::domain::event::{EventError, EventKey, EventOutcome};
+use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::provider::{self, ReadError, Reading};
@@ -147,7 +147,8 @@ pub(super) async fn process_batch(
             continue;
         }
         let came_by_wrong_mode = admissions.came_by_wrong_mode(key, message.headers());
-        let reading = match admit(&mut admissions, key, message) {
+        let digest = provider::digest(key.provider, &message.body);
+        let reading = match admit(&mut admissions, index, key, message, &digest) {
             Ok(reading) => reading,
             Err(disposition) => {
                 dispositions[index] = disposition;
@@ -166,8 +167,13 @@ pub(super) async fn process_batch(
             key,
             message,
             reading,
+            digest,
             forced: false,
         });
+    }
+    let other_bodies = admissions.other_bodies();
+    for app in other_bodies.keys() {
+        by_app.entry(app).or_default();
     }
     let mut result = BatchResult::new(now);
     for (app, mut tasks) in by_app {
@@ -180,7 +186,8 @@ pub(super) async fn process_batch(
             task.forced = admissions.is_forced(task.key);
             task.ignore_simulated(terms);
         }
-        let outcomes = apply_tasks(tx, app, terms, &tasks, &mut result).await?;
+        let others = other_bodies.get(app).map_or(&[][..], Vec::as_slice);
+        let outcomes = apply_tasks(tx, app, terms, &tasks, others, &mut result).await?;
         for (task, outcome) in tasks.iter().zip(outcomes) {
             dispositions[task.index] = Disposition::Done(outcome);
         }
@@ -192,11 +199,13 @@ pub(super) async fn process_batch(
 /// Reads the payload of a message that is to be processed; returns the disposition of any other.
 fn admit(
     admissions: &mut Admissions,
+    index: usize,
     key: &EventKey,
     message: &Message,
+    digest: &BodyDigest,
 ) -> Result<Reading, Disposition> {
     let headers = message.headers();
-    match admissions.admit(key, headers) {
+    match admissions.admit(index, key, headers, digest) {
         Admission::Duplicate => return Err(Disposition::Duplicate),
         Admission::Redelivered => return Err(Disposition::Redelivered),
         Admission::Process => {}
@@ -231,12 +240,14 @@ fn note_live(terms: &mut AppTerms, tasks: &[Task<'_>], result: &mut BatchResult)
     is_new
 }
 
-/// Applies the messages of one app, in order, and saves its customers.
+/// Applies the messages of one app, in order, and notes those with another body than before. Saves
+/// its customers.
 async fn apply_tasks(
     tx: &mut Tx,
     app: &AppSlug,
     terms: &AppTerms,
     tasks: &[Task<'_>],
+    other_bodies: &[OtherBody],
     result: &mut BatchResult,
 ) -> Result<Vec<EventOutcome>, ProcessError> {
     let mut lookup_keys = LookupKeys::default();
@@ -252,6 +263,9 @@ async fn apply_tasks(
             lookup_keys.extend_wrong_mode(task.key.provider, livemode);
         }
     }
+    for other in other_bodies {
+        other.add_to(&mut lookup_keys, tasks);
+    }
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
     // The mark of this batch is not written yet.
     working_set.live.clone_from(&terms.live);
@@ -259,6 +273,9 @@ async fn apply_tasks(
         .iter()
         .map(|task| result.apply(&mut working_set, task))
         .collect::<Result<_, _>>()?;
+    for other in other_bodies {
+        result.note_other_body(&mut working_set, other, tasks);
+    }
     tx.working_set_save(app, &working_set).await?;
     Ok(outcomes)
 }
@@ -302,7 +319,8 @@ pub(super) async fn note(
     {
         return Ok(());
     }
-    let mut entry = ledger_entry(&key, message, outcome, now);
+    let digest = provider::digest(key.provider, &message.body);
+    let mut entry = ledger_entry(&key, message, digest, outcome, now);
     // The queue has counted the try that led here already, unless it is being settled just now.
     entry.attempts = message.headers().attempt.max(1);
     entry.error = Some(error.clone());

@@ -4,9 +4,12 @@
 //! `parent.subscription_details.subscription`, so that the code reads like the table of API
 //! versions it stands for, and an error can name it. Null and absent are the same everywhere.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::json::{MAX_MEMBERS, is_cut, is_read};
+use super::metadata::{self, MAX_ID};
 use super::reading::ReadError;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::time::Timestamp;
@@ -15,9 +18,6 @@ use crate::domain::time::Timestamp;
 /// show every one of them.
 const MAX_TEXT: usize = 1024;
 
-/// The longest id, status or price in bytes: such texts become keys, and a key of any length
-/// would break the store's indexes.
-pub(super) const MAX_ID: usize = 255;
 /// The longest e-mail address in bytes; Stripe accepts 512 characters, RFC 5321 some 320.
 const MAX_EMAIL: usize = 512;
 
@@ -185,6 +185,15 @@ impl<'a> Fields<'a> {
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// The texts and whole numbers of the seller's own data at a place, as texts.
+    pub(super) fn metadata(&self, place: &str) -> BTreeMap<String, String> {
+        let members = self.at(place).and_then(Value::as_object);
+        let members = members.into_iter().flatten();
+        let members =
+            members.filter_map(|(name, value)| Some((name.clone(), metadata::id(value)?)));
+        members.collect()
+    }
+
     /// An e-mail address as the provider wrote it, trimmed. `None` also for texts that are too
     /// long to be one.
     pub(super) fn email(&self, place: &str) -> Option<String> {
@@ -237,4 +246,33 @@ impl<'a> Fields<'a> {
 /// A contact that says something; `None` if all of it is empty.
 pub(super) fn said(contact: Contact) -> Option<Contact> {
     Some(contact).filter(|contact| *contact != Contact::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::provider::fields::Fields;
+    use crate::provider::json;
+
+    #[test]
+    fn texts_and_whole_numbers_are_kept_under_any_name() {
+        let long = "x".repeat(256);
+        let text = format!(
+            r#"{{"metadata": {{"user_id": " 42 ", "n": 7, "big": 18446744073709551615, "half": 1.5,
+                "yes": true, "no": null, "list": ["a"], "deep": {{"user_id": "43"}}, "empty": "",
+                "two\nlines": "a\nb", "long": "{long}"}}, "custom_data": ["user_id"]}}"#
+        );
+        let value = json::parse(&text).unwrap();
+        let fields = Fields::new(&value, "data");
+        let kept = fields.metadata("metadata");
+        let kept: Vec<(&str, &str)> = kept.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(
+            kept,
+            [
+                ("big", "18446744073709551615"),
+                ("n", "7"),
+                ("user_id", "42")
+            ]
+        );
+        assert!(fields.metadata("custom_data").is_empty());
+    }
 }

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::metadata::{Metadata, is_metadata};
+
 /// The most members of a list that are read. Stripe allows 20 items in a subscription
 /// (<https://docs.stripe.com/billing/subscriptions/multiple-products>) and shows ten of a list in an
 /// event; this leaves room for what providers may allow one day.
@@ -48,10 +50,12 @@ pub(super) fn is_read(name: &str) -> bool {
             | "charge"
             | "charges"
             | "city"
+            | "client_reference_id"
             | "country"
             | "created_at"
             | "current_billing_period"
             | "current_period_end"
+            | "custom_data"
             | "customer"
             | "customer_account"
             | "customer_address"
@@ -68,10 +72,12 @@ pub(super) fn is_read(name: &str) -> bool {
             | "end"
             | "ended_at"
             | "ends_at"
+            | "external_id"
             | "frequency"
             | "grand_total"
             | "has_more"
             | "id"
+            | "import_meta"
             | "interval"
             | "invoice"
             | "invoice_item_details"
@@ -83,6 +89,7 @@ pub(super) fn is_read(name: &str) -> bool {
             | "line_items"
             | "lines"
             | "lookup_key"
+            | "metadata"
             | "mode"
             | "name"
             | "next_payment_attempt"
@@ -239,7 +246,12 @@ impl<'de> Visitor<'de> for Kept<'_> {
         let mut fields = Map::new();
         while let Some(name) = map.next_key_seed(KeptName)? {
             if let Some(name) = name {
-                fields.insert(name, map.next_value_seed(self)?);
+                let value = if is_metadata(&name) {
+                    map.next_value_seed(Metadata::Whole)?
+                } else {
+                    map.next_value_seed(self)?
+                };
+                fields.insert(name, value);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -15,10 +15,12 @@
 //! (statuses) are kept as they are. What a fact cannot do without is named by its path when it
 //! is missing.
 
+mod digest;
 mod event;
 mod fields;
 mod head;
 mod json;
+mod metadata;
 mod paddle;
 mod reading;
 mod signature;
@@ -27,6 +29,7 @@ mod stripe;
 
 use std::str::FromStr;
 
+use crate::domain::event::BodyDigest;
 use crate::domain::id::Provider;
 
 pub use crate::domain::mode::Mode;
@@ -87,4 +90,13 @@ pub fn read(
 ) -> Result<Reading, ReadError> {
     let spec: &Spec = provider.as_str().parse()?;
     spec.read(event_type, body, mode)
+}
+
+/// Digests a body, so that it can be told from another of the same event, see [`Spec::digest`]. Of
+/// a provider that is not in [`ALL`], the bytes count as they are.
+pub fn digest(provider: Provider, body: &str) -> BodyDigest {
+    match provider.as_str().parse::<&Spec>() {
+        Ok(spec) => spec.digest(body),
+        Err(_) => digest::of_bytes(body),
+    }
 }

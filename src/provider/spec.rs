@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::event::{EventType, Reader};
 use super::head::{EventHead, PayloadError, object_text};
+use super::metadata::MAX_ID;
 use super::reading::{ReadError, Reading};
 use super::signature::{Secret, Signature, SignatureError};
 use crate::domain::id::{Provider, SecretId};
@@ -23,6 +24,12 @@ pub struct Spec {
     pub header_form: &'static str,
     /// The field of a payload that holds the event's id, if one does.
     pub event_id: Option<&'static str>,
+    /// How the ids of its accounts begin.
+    pub account_prefixes: &'static [&'static str],
+    /// The fields of a payload that two deliveries of one event need not have in common.
+    pub per_delivery: &'static [&'static str],
+    /// The field of a payload that names the version of the API in which it is written, if one does.
+    pub version: Option<&'static str>,
     /// The event types that are read, each with its reader and a sample.
     pub types: &'static [EventType],
     pub(super) signature: &'static dyn Signature,
@@ -97,6 +104,14 @@ impl Spec {
     /// See [`ReadError`]: only for payloads of types that are read.
     pub fn read(&self, event_type: &str, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
         (self.read)(object_text(body)?, event_type, mode)
+    }
+
+    /// Reports whether a text has the form of an account's id.
+    pub fn is_account(&self, id: &str) -> bool {
+        let rest = |prefix: &&str| id.strip_prefix(prefix);
+        let rest = self.account_prefixes.iter().find_map(rest);
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(good)) && id.len() <= MAX_ID
     }
 
     /// A sample payload of a type; `None` for types that are not read or have none.

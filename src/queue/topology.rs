@@ -22,6 +22,7 @@
 
 use std::time::Duration;
 
+use futures::future::join;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -73,13 +74,29 @@ pub struct Mismatch {
 pub(super) enum DeclareError {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// The work queue was expected and is not there.
+    #[error("the work queue is missing on the broker")]
+    WorkMissing,
     #[error("declaring {object} failed: {cause}")]
     Refused { object: String, cause: lapin::Error },
 }
 
+/// The way in which a work queue that is not there is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkQueue {
+    /// It has never been there, or is known to be gone: it is made.
+    Made,
+    /// It has been there, so what it held is gone with it: declaring fails.
+    Expected,
+}
+
 /// Declares everything, and returns what the work queue tells of itself. The broker closes the
 /// channel when something does not fit.
-pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<Sight, DeclareError> {
+pub(super) async fn declare(
+    channel: &Channel,
+    names: &Names,
+    work: WorkQueue,
+) -> Result<Sight, DeclareError> {
     // Ours alone: a user's queue bound here would satisfy `mandatory`, and could refuse what we
     // publish. Direct, because there is only one route.
     exchange(channel, names.events(), ExchangeKind::Direct).await?;
@@ -89,7 +106,17 @@ pub(super) async fn declare(channel: &Channel, names: &Names) -> Result<Sight, D
     // For users' own queues: topic, so that they choose by app and by kind of change.
     exchange(channel, names.changes(), ExchangeKind::Topic).await?;
 
-    let work = queue(channel, names.work(), work_arguments(names)).await?;
+    let declared = queue(channel, names.work(), work_arguments(names));
+    let work = match work {
+        WorkQueue::Made => declared.await?,
+        WorkQueue::Expected => {
+            // Both are sent at once, in this order. With the answer in between, the queue could be
+            // deleted after the look and made by the declaration, and nobody would know.
+            let (found, declared) = join(look(channel, names.work()), declared).await;
+            found?.ok_or(DeclareError::WorkMissing)?;
+            declared?
+        }
+    };
     bind(channel, names.work(), names.events(), WORK_KEY).await?;
     queue(channel, names.failed(), failed_arguments()).await?;
     bind(channel, names.failed(), names.dead_letters(), FAILED_KEY).await?;

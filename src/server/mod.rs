@@ -311,6 +311,7 @@ async fn prepare(
         plans: Vec::new(),
         settings: SettingsLayer {
             connected_accounts: config.connected_accounts.clone(),
+            identity: config.identity.clone(),
         },
     };
     for provider in provider::names() {

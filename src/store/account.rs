@@ -1,8 +1,15 @@
 //! Billing accounts, one by one. They are written with their working set.
 
-use super::record::binds;
+use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
-use crate::domain::id::{AppSlug, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+
+record! {
+    struct OwnerRow from "accounts" {
+        key: ObjectKey,
+        customer_id: Option<CustomerId>,
+    }
+}
 
 impl Tx {
     /// Lists billing accounts that an address may link to others or to an admin-made row, and that
@@ -41,5 +48,47 @@ impl Tx {
         ";
         self.fetch_values("accounts", sql, binds![app, after, most])
             .await
+    }
+
+    /// Lists billing accounts that have an id of the seller's own, and that no admin has linked by
+    /// hand; in the order of their keys, behind a key.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn account_with_seller_id(
+        &mut self,
+        app: &AppSlug,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<ObjectKey>, StoreError> {
+        let sql = r"
+            SELECT key
+            FROM accounts
+            WHERE app = $1 AND key > $2 AND seller_id IS NOT NULL AND kept ->> 'pin' IS NULL
+            ORDER BY key
+            LIMIT $3
+        ";
+        self.fetch_values("accounts", sql, binds![app, after, most])
+            .await
+    }
+
+    /// Finds the billing accounts with some provider's ids, of both modes and all connected accounts, each with the row that is shown for it.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub(crate) async fn account_owners(
+        &mut self,
+        app: &AppSlug,
+        ids: impl IntoIterator<Item = &str> + Send,
+    ) -> Result<Vec<(ObjectKey, Option<CustomerId>)>, StoreError> {
+        let sql = r"
+            SELECT key, customer_id
+            FROM accounts
+            WHERE app = $2 AND id IN (SELECT key FROM {rows} AS wanted)
+            ORDER BY key
+        ";
+        let rows: Vec<OwnerRow> = self.fetch(sql, binds![keys(ids), app]).await?;
+        let rows = rows.into_iter();
+        Ok(rows.map(|row| (row.key, row.customer_id)).collect())
     }
 }

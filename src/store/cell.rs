@@ -19,8 +19,9 @@ use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
 use crate::domain::customer::flag::{FlagHolder, FlagKind};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
-use crate::domain::event::EventOutcome;
+use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
 use crate::domain::id::{
     AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReplayId, SecretId, TokenId,
 };
@@ -137,8 +138,8 @@ macro_rules! texts {
 pub(crate) use texts;
 
 texts! {
-    AdminTokenId, AppSlug, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId, Mode,
-    GrantBilling, ObjectKey, Provider, ReplayId, Role, SecretId, Span, TokenId,
+    AdminTokenId, AppSlug, BodyDigest, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId,
+    Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.
@@ -162,8 +163,8 @@ macro_rules! documents {
 pub(crate) use documents;
 
 documents! {
-    AccountHistory, Customer, DisputeHistory, Json, KeptSettings, Map<String, Json>, PaymentHistory,
-    Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
+    AccountHistory, Bodies, Customer, DisputeHistory, Json, KeptSettings, Map<String, Json>,
+    OtherBodies, PaymentHistory, Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
 }
 
 impl IntoCell for &str {

@@ -31,16 +31,6 @@ pub struct CustomerFilter {
     pub include_deleted: bool,
 }
 
-/// How a customer is looked up by a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Match {
-    /// By words that must be unique: those that admins set, those that accounts link by, and the
-    /// ids of accounts.
-    Unique,
-    /// Also by words that are merely shown, and in other spellings.
-    Loose,
-}
-
 record! {
     /// A row as its document says it.
     pub(super) struct CustomerRow from "customers" {
@@ -84,7 +74,8 @@ impl Tx {
 
     /// Finds the customer with an external id: one that an admin set comes first, then billing
     /// accounts of that id, with or without the provider and `_` before it, then the external id
-    /// shown, and last the same under `other_spellings`. For a merged row, the row shown instead
+    /// shown, then accounts with that id of the seller's own, and last the first and the third under
+    /// `other_spellings`. For a merged row, the row shown instead
     /// is found; deleted customers are not. Accounts of connected accounts are found by the
     /// external id shown for them.
     ///
@@ -111,13 +102,16 @@ impl Tx {
             UNION ALL
             SELECT id, 2 FROM customers
             WHERE app = $1 AND external_id = $2
+            UNION ALL
+            SELECT customer_id, 3 FROM accounts
+            WHERE app = $1 AND seller_id = $2
         ";
         let other_spelling = r"
             UNION ALL
-            SELECT id, 3 FROM customers
+            SELECT id, 4 FROM customers
             WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other)
             UNION ALL
-            SELECT id, 4 FROM customers
+            SELECT id, 5 FROM customers
             WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)
         ";
         let prefixed = prefixed_account(external_id);
@@ -134,9 +128,45 @@ impl Tx {
         self.customer_best(&found, binds).await
     }
 
-    /// Finds the customer with an e-mail address, in whatever case: one that an admin set comes
-    /// first, then the address by which billing accounts are linked, then the address shown. For
-    /// a merged row, the row shown instead is found; deleted customers are not.
+    /// Finds the customer who has an external id for good, so that nobody else can get it: one that
+    /// an admin gave it, in this or another spelling, or the one of a billing account of that id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_holding_external_id(
+        &mut self,
+        app: &AppSlug,
+        external_id: &str,
+        other_spellings: &[String],
+        own: Option<&CustomerId>,
+    ) -> Result<Option<Customer>, StoreError> {
+        let found = r"
+            SELECT id, 0 AS rank FROM customers
+            WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS spelling)
+                AND COALESCE(merged_into, id) <> $6
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $3 AND customer_id <> $6
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            UNION ALL
+            SELECT customer_id, 1 FROM accounts
+            WHERE app = $1 AND id = $4 AND key LIKE $5 AND customer_id <> $6
+                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+        ";
+        let own = own.map(CustomerId::as_str).unwrap_or_default();
+        let spellings = other_spellings.iter().map(String::as_str);
+        let spellings = keys(spellings.chain([external_id]));
+        let prefixed = prefixed_account(external_id);
+        let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
+            (id, format!("account:{provider}:%"))
+        });
+        let binds = binds![app, spellings, external_id, id, of_provider, own];
+        self.customer_best(found, binds).await
+    }
+
+    /// Finds the customer with an e-mail address, in whatever case: one that an admin gave it, else
+    /// one with a billing account whose first address it is, before all the one that shows it. An
+    /// address that an account changed to is never looked at: its owner may be somebody else.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -144,7 +174,6 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         email: &str,
-        which: Match,
     ) -> Result<Option<Customer>, StoreError> {
         let Some(email) = fold_email(email) else {
             return Ok(None);
@@ -153,19 +182,33 @@ impl Tx {
             SELECT id, 0 AS rank FROM customers
             WHERE app = $1 AND admin_email = $2
             UNION ALL
-            SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND linking_email = $2
+            SELECT accounts.customer_id, CASE WHEN customers.email = $2 THEN 1 ELSE 2 END
+            FROM accounts
+            JOIN customers ON customers.id = accounts.customer_id
+            WHERE accounts.app = $1 AND accounts.linking_email = $2
         ";
-        let shown = r"
-            UNION ALL
-            SELECT id, 2 FROM customers
-            WHERE app = $1 AND email = $2
-        ";
-        let found = match which {
-            Match::Unique => found.to_owned(),
-            Match::Loose => format!("{found}{shown}"),
+        self.customer_best(found, binds![app, email]).await
+    }
+
+    /// Finds the customer to whom an admin gave an e-mail address, in whatever case.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customer_given_email(
+        &mut self,
+        app: &AppSlug,
+        email: &str,
+        own: Option<&CustomerId>,
+    ) -> Result<Option<Customer>, StoreError> {
+        let Some(email) = fold_email(email) else {
+            return Ok(None);
         };
-        self.customer_best(&found, binds![app, email]).await
+        let found = r"
+            SELECT id, 0 AS rank FROM customers
+            WHERE app = $1 AND admin_email = $2 AND COALESCE(merged_into, id) <> $3
+        ";
+        let own = own.map(CustomerId::as_str).unwrap_or_default();
+        self.customer_best(found, binds![app, email, own]).await
     }
 
     /// Returns the customer shown for the best of some rows: the lowest rank, then the first made.

@@ -13,6 +13,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::flag::{
     Flag, FlagHolder, FlagId, FlagKind, HeldFlag, KeptFlag, SET_UP_PLACE,
 };
+use crate::domain::event::Bodies;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 
@@ -32,16 +33,18 @@ record! {
         subject: String,
         at: Option<Timestamp>,
         holder: FlagHolder,
+        bodies: Option<Bodies>,
     }
 }
 
 record! {
-    struct NewFlag {
+    struct NewFlag<'a> {
         place: String,
         kind: FlagKind,
-        subject: String,
+        subject: &'a str,
         at: Option<Nanos>,
-        holder: FlagHolder,
+        holder: &'a FlagHolder,
+        bodies: &'a Option<Bodies>,
         cleared: bool,
     }
 }
@@ -54,6 +57,7 @@ impl From<FlagRow> for HeldFlag {
                 kind: row.kind,
                 subject: row.subject,
                 at: row.at,
+                bodies: row.bodies,
             },
         }
     }
@@ -83,19 +87,22 @@ impl Tx {
                 (HeldFlag { holder, flag }, cleared)
             })
         });
-        let rows: Rows<NewFlag> = flags
+        let flags: Vec<(HeldFlag, bool)> = flags.collect();
+        let rows: Rows<NewFlag<'_>> = flags
+            .iter()
             .map(|(held, cleared)| NewFlag {
                 place: held.place(),
                 kind: held.flag.kind,
-                subject: held.flag.subject,
+                subject: &held.flag.subject,
                 at: held.flag.at.map(Nanos),
-                holder: held.holder,
-                cleared,
+                holder: &held.holder,
+                bodies: &held.flag.bodies,
+                cleared: *cleared,
             })
             .collect();
         let sql = r"
-            INSERT INTO flags (app, place, kind, subject, at, holder, cleared)
-            SELECT $2, place, kind, subject, at, holder, cleared
+            INSERT INTO flags (app, place, kind, subject, at, holder, bodies, cleared)
+            SELECT $2, place, kind, subject, at, holder, bodies, cleared
             FROM {rows} AS new
         ";
         self.execute(sql, binds![rows, app]).await?;
@@ -161,13 +168,37 @@ impl Tx {
         Ok(found.rows.into_iter().next())
     }
 
+    /// Finds the holders of the open flags of a kind with some subjects.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn flag_holders_of(
+        &mut self,
+        app: &AppSlug,
+        kind: FlagKind,
+        subjects: impl IntoIterator<Item = &str> + Send,
+    ) -> Result<Vec<(String, FlagHolder)>, StoreError> {
+        let sql = r"
+            SELECT place, kind, subject, at, holder, bodies
+            FROM flags
+            WHERE app = $2 AND kind = $3 AND NOT cleared
+                AND subject IN (SELECT key FROM {rows} AS wanted)
+            ORDER BY place
+        ";
+        let rows: Vec<FlagRow> = self.fetch(sql, binds![keys(subjects), app, kind]).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.subject, row.holder))
+            .collect())
+    }
+
     async fn flags_in(
         &mut self,
         filter: Filter,
         window: &Window,
     ) -> Result<Listed<HeldFlag>, StoreError> {
         let select = format!(
-            "SELECT place, kind, subject, at, holder FROM ({}) AS open",
+            "SELECT place, kind, subject, at, holder, bodies FROM ({}) AS open",
             open()
         );
         let place = |row: &FlagRow| row.place.clone();
@@ -234,7 +265,7 @@ fn open() -> String {
     );
     format!(
         r"
-        SELECT app, place, kind, subject, at, holder FROM flags WHERE NOT cleared
+        SELECT app, place, kind, subject, at, holder, bodies FROM flags WHERE NOT cleared
         UNION ALL {unmapped}
         UNION ALL {unreleased}
         "
@@ -249,7 +280,8 @@ fn of_set_up(kind: FlagKind, about: &str, found: &str) -> String {
     format!(
         r"
         SELECT DISTINCT
-            found.app, {place}, '{kind}', found.{about}, CAST(NULL AS BIGINT), found.customer_id
+            found.app, {place}, '{kind}', found.{about}, CAST(NULL AS BIGINT), found.customer_id,
+            CAST(NULL AS JSONB)
         FROM {found} AS found
         WHERE NOT EXISTS (
             SELECT 1 FROM flags

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::cell::Nanos;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::event::{EventError, EventKey, EventOutcome};
+use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
@@ -24,6 +24,14 @@ pub struct LedgerState {
     /// True for a test event that a secret of any mode has verified: only one for test events can
     /// say that it is meant to count beside live ones.
     pub test_by_any: bool,
+    /// The digest of the body that came first.
+    pub digest: BodyDigest,
+    /// The customer that the event belongs to.
+    pub customer: Option<CustomerId>,
+    /// The connected account (`acct_…`).
+    pub connected: Option<String>,
+    /// Live or test, where the payload or the secret says so.
+    pub livemode: Option<bool>,
 }
 
 /// A row to write.
@@ -59,6 +67,8 @@ pub struct LedgerEntry {
     pub changes: serde_json::Value,
     /// The signed bytes.
     pub payload: String,
+    /// Their digest.
+    pub digest: BodyDigest,
 }
 
 /// An event as the ledger keeps it, to be published again.
@@ -85,6 +95,10 @@ record! {
         outcome: EventOutcome,
         wrong_mode: Option<Mode>,
         test_by_any: bool,
+        digest: BodyDigest,
+        customer_id: Option<CustomerId>,
+        account: Option<String>,
+        livemode: Option<bool>,
     }
 }
 
@@ -125,6 +139,7 @@ record! {
         customer_id: Option<&'a CustomerId>,
         changes: &'a serde_json::Value,
         payload: &'a str,
+        digest: &'a BodyDigest,
     }
 }
 
@@ -150,6 +165,7 @@ impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
             customer_id: entry.customer.as_ref(),
             changes: &entry.changes,
             payload: &entry.payload,
+            digest: &entry.digest,
         }
     }
 }
@@ -172,7 +188,8 @@ impl Tx {
                 CASE
                     WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' THEN mode
                 END AS wrong_mode,
-                COALESCE(NOT livemode, FALSE) AND mode = 'any' AS test_by_any
+                COALESCE(NOT livemode, FALSE) AND mode = 'any' AS test_by_any,
+                digest, customer_id, account, livemode
             FROM {rows} AS wanted
             JOIN events
                 ON events.app = wanted.app
@@ -191,6 +208,10 @@ impl Tx {
                 outcome: row.outcome,
                 wrong_mode: row.wrong_mode,
                 test_by_any: row.test_by_any,
+                digest: row.digest,
+                customer: row.customer_id,
+                connected: row.account,
+                livemode: row.livemode,
             };
             (key, state)
         });
@@ -198,7 +219,8 @@ impl Tx {
     }
 
     /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
-    /// or ignored because of a secret's mode. When and how often an event came stays as it was.
+    /// or ignored because of a secret's mode. When and how often an event came stays as it was, and
+    /// so does its body.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         // A batch may hold an event and its replay. One row for each event, the last word on it: a
         // statement may not write a row twice.
@@ -214,12 +236,12 @@ impl Tx {
             INSERT INTO events (
                 app, provider, id, receipt, type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload
+                error_detail, customer_id, changes, payload, digest
             )
             SELECT
                 app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, 0, attempts, error_code,
-                error_detail, customer_id, changes, payload
+                error_detail, customer_id, changes, payload, digest
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, id) DO UPDATE SET

@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 use super::held::{LockMode, number};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
-use crate::domain::apply::working_set::{Payment, WorkingSet};
+use crate::domain::apply::working_set::{Account, Payment, WorkingSet};
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
@@ -186,13 +186,27 @@ pub(super) fn lock_keys_of_account(key: &ObjectKey) -> impl Iterator<Item = Stri
     forms.into_iter().chain([lock_key_of_object(key)])
 }
 
+/// The keys of the words by which an account can share a customer with others.
+fn lock_keys_of_words(account: &Account) -> impl Iterator<Item = String> + use<> {
+    let seller_id = account.history.seller_id.as_ref();
+    let seller_id = seller_id.map(|(_, id)| lock_key_of_external_id(id));
+    let words = [
+        account.linking_email.clone(),
+        account.email.clone(),
+        seller_id,
+    ];
+    words.into_iter().flatten()
+}
+
 /// The keys of a row, but for its id.
 fn lock_keys_of_customer(row: &Customer) -> impl Iterator<Item = String> + use<> {
     let email = row.profile.email.as_deref().and_then(fold_email);
-    let external_id = row.profile.external_id.as_deref();
-    let external_id = external_id.map(lock_key_of_external_id);
-    let home = row.home.as_ref().map(lock_key_of_object);
-    [email, external_id, home].into_iter().flatten()
+    let ids = [&row.profile.external_id, &row.profile.user_id];
+    let ids = ids.map(|id| id.as_deref().map(lock_key_of_external_id));
+    let goes_with = [&row.home, &row.bound_to];
+    let goes_with = goes_with.map(|key| key.as_ref().map(lock_key_of_object));
+    let keys = [email].into_iter().chain(ids).chain(goes_with);
+    keys.flatten()
 }
 
 /// The keys of the rows that were loaded, and of the rows that are shown for them.
@@ -208,14 +222,14 @@ pub(super) fn lock_keys_of_rows(working_set: &WorkingSet) -> impl Iterator<Item 
 /// The keys of everything that was loaded.
 pub(super) fn lock_keys_of_loaded(working_set: &WorkingSet) -> Vec<String> {
     let accounts = working_set.accounts.values();
-    let emails = accounts.filter_map(|it| it.linking_email.clone());
+    let words = accounts.flat_map(lock_keys_of_words);
     let objects = (working_set.subscriptions.keys())
         .chain(working_set.disputes.keys())
         .chain(working_set.refunds.keys())
         .chain(working_set.payments.values().map(lock_object_of_payment))
         .chain(working_set.owners());
     let linked = working_set.linked_rows().map(ToString::to_string);
-    emails
+    words
         .chain(objects.map(lock_key_of_object))
         .chain(linked)
         .chain(lock_keys_of_rows(working_set))
@@ -236,7 +250,7 @@ fn lock_keys_of_changed(working_set: &WorkingSet) -> BTreeSet<String> {
     let accounts = changed.accounts.iter();
     for account in accounts.filter_map(|it| working_set.accounts.get(it)) {
         keys.insert(lock_key_of_object(&account.key));
-        keys.extend(account.linking_email.clone());
+        keys.extend(lock_keys_of_words(account));
     }
     let subscriptions = changed.subscriptions.iter();
     let subscriptions =
@@ -252,6 +266,7 @@ fn lock_keys_of_changed(working_set: &WorkingSet) -> BTreeSet<String> {
         .chain(&changed.disputes)
         .chain(&changed.refunds)
         .chain(&changed.unfetched)
+        .chain(&changed.other_bodies)
         .chain(subscriptions.chain(disputes).chain(refunds))
         .chain(payments.map(lock_object_of_payment))
         .chain(links.flat_map(|(one, other)| [one, other]));

@@ -58,7 +58,7 @@ use secrecy::SecretString;
 pub use access::{Granted, TokenHolder};
 pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
-pub use customer::{CustomerFilter, Match};
+pub use customer::CustomerFilter;
 pub(crate) use endpoint::AppTerms;
 pub use event::{EventFilter, EventRecord};
 pub use flag::FlagFilter;

@@ -36,7 +36,7 @@ pub struct Listed<T> {
 
 impl<T> Listed<T> {
     /// The same part of a list of something else.
-    pub(super) fn map<U>(self, into: impl FnMut(T) -> U) -> Listed<U> {
+    pub(crate) fn map<U>(self, into: impl FnMut(T) -> U) -> Listed<U> {
         Listed {
             rows: self.rows.into_iter().map(into).collect(),
             total: self.total,

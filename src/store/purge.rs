@@ -21,7 +21,7 @@ record! {
 
 impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
-    /// grants, tokens, licences, subscriptions, disputes, refunds. Of its billing accounts nothing
+    /// grants, tokens, licences, subscriptions, payments, disputes, refunds. Of its billing accounts nothing
     /// stays but that they belong to a customer who was deleted, so that later webhooks of theirs
     /// make nobody new.
     ///
@@ -36,6 +36,7 @@ impl Tx {
         let mut accounts: Vec<AccountRow> = self.fetch(sql, binds![app, id]).await?;
         for sql in [
             "DELETE FROM subscriptions WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
+            "DELETE FROM payments WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
             "DELETE FROM disputes WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
             "DELETE FROM refunds WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
         ] {
@@ -52,7 +53,7 @@ impl Tx {
         let stubs: Rows<Stub<'_>> = stubs.collect();
         let sql = r"
             UPDATE accounts
-            SET linking_email = NULL, kept = stub.kept
+            SET linking_email = NULL, changed_email = NULL, seller_id = NULL, kept = stub.kept
             FROM {rows} AS stub
             WHERE accounts.app = $2 AND accounts.key = stub.key
         ";

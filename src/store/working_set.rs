@@ -17,7 +17,9 @@ mod save;
 
 use std::collections::BTreeSet;
 
-use super::lock::{lock_key_of_object, lock_keys_of_account, lock_keys_of_loaded};
+use super::lock::{
+    lock_key_of_external_id, lock_key_of_object, lock_keys_of_account, lock_keys_of_loaded,
+};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan};
@@ -25,6 +27,8 @@ use crate::domain::app_settings::KeptSettings;
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
+use crate::domain::identity::addresses::admin_email;
+use crate::domain::identity::links::Words;
 use crate::domain::policy::{Policy, Span};
 
 record! {
@@ -56,6 +60,18 @@ fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<Strin
         .chain(wanted("id", external_ids))
         .chain(wanted("id", bare))
         .collect()
+}
+
+/// Adds the words by which accounts and rows of a working set can share a customer with others.
+fn add_words(words: &mut Words, working_set: &WorkingSet) {
+    for account in working_set.accounts.values() {
+        words.emails.extend(account.linking_email.clone());
+        words.emails.extend(account.email.clone());
+        let seller_id = account.history.seller_id.as_ref();
+        words.seller_ids.extend(seller_id.map(|(_, id)| id.clone()));
+    }
+    let rows = working_set.customers.values();
+    words.emails.extend(rows.filter_map(admin_email));
 }
 
 record! {
@@ -91,20 +107,16 @@ impl Tx {
         let named = wanted_accounts(&accounts, &lookup_keys.given_external_ids);
         self.working_set_accounts(app, &mut working_set, named.into_iter())
             .await?;
-        let mut emails = lookup_keys.emails.clone();
-        for account in working_set.accounts.values() {
-            emails.extend(account.history.emails.keys().cloned());
-            emails.extend(account.history.secondary_emails.keys().cloned());
-        }
-        self.lock_found(app, emails.iter().cloned()).await?;
-        self.working_set_accounts(app, &mut working_set, wanted("linking_email", &emails))
-            .await?;
-
         accounts.extend(working_set.accounts.keys().cloned());
-        self.working_set_customers(app, &mut working_set, lookup_keys, &accounts, &emails)
-            .await?;
         let homes = self
-            .working_set_accounts_of_rows(app, &mut working_set)
+            .working_set_people(app, &mut working_set, lookup_keys, &mut accounts)
+            .await?;
+        // The flags of an account are replaced as a whole, and that of a customer who was deleted for
+        // good is one of them.
+        let pinned = working_set.accounts.values();
+        let pinned = pinned.filter(|it| it.history.pin.is_some());
+        let pinned: BTreeSet<ObjectKey> = pinned.map(|it| it.key.clone()).collect();
+        self.working_set_unfetched(app, &mut working_set, &pinned)
             .await?;
 
         // An account that no event has named as one can own disputes before it is there itself.
@@ -134,6 +146,54 @@ impl Tx {
             .map(|id| (id.clone(), working_set.derived_rows(id)))
             .collect();
         Ok(working_set)
+    }
+
+    /// Loads the accounts that share an address or a seller's id, and the rows that these, addresses
+    /// and external ids lead to. Customers are found as wholes: any of their accounts can share an
+    /// address with another customer, so this goes on until nothing new is found. Returns the
+    /// accounts that the rows go along with.
+    async fn working_set_people(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        lookup_keys: &LookupKeys,
+        accounts: &mut BTreeSet<ObjectKey>,
+    ) -> Result<BTreeSet<ObjectKey>, StoreError> {
+        let mut words = Words {
+            emails: lookup_keys.emails.clone(),
+            seller_ids: lookup_keys.given_external_ids.clone(),
+        };
+        let told = lookup_keys.seller_ids.iter();
+        let told = told.filter_map(|fact| working_set.settings.identity.seller_id(fact));
+        words.seller_ids.extend(told.map(str::to_owned));
+        let mut looked_up = Words::default();
+        let (mut found, mut homes) = (0, BTreeSet::new());
+        loop {
+            add_words(&mut words, working_set);
+            let emails = words.emails.difference(&looked_up.emails);
+            let seller_ids = words.seller_ids.difference(&looked_up.seller_ids);
+            let keys = emails.clone().cloned();
+            let keys = keys.chain(seller_ids.clone().map(|id| lock_key_of_external_id(id)));
+            self.lock_found(app, keys.collect::<Vec<_>>()).await?;
+            let sharing: Vec<Wanted> = wanted("email", emails)
+                .chain(wanted("seller_id", seller_ids))
+                .collect();
+            looked_up = words.clone();
+            self.working_set_accounts(app, working_set, sharing.into_iter())
+                .await?;
+            accounts.extend(working_set.accounts.keys().cloned());
+            self.working_set_customers(app, working_set, lookup_keys, accounts, &words)
+                .await?;
+            let rows = working_set.customers.len();
+            if rows != found {
+                found = rows;
+                homes = self.working_set_accounts_of_rows(app, working_set).await?;
+            }
+            add_words(&mut words, working_set);
+            if words == looked_up {
+                return Ok(homes);
+            }
+        }
     }
 
     /// Begins a working set with the app's policy, settings and plans.
@@ -227,6 +287,9 @@ impl Tx {
             .await?;
         accounts.extend(working_set.owners().cloned());
         self.working_set_unfetched(app, working_set, &lookup_keys.unfetched)
+            .await?;
+        // Both are flags of one holder, which are written together.
+        self.working_set_other_bodies(app, working_set, &lookup_keys.unfetched)
             .await?;
         Ok(accounts)
     }

@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod accounts;
 mod app_settings;
 mod audit;
 mod audit_walk;
@@ -26,6 +27,7 @@ mod query;
 mod replays;
 mod rig;
 mod stats;
+mod strangers;
 mod subscriptions;
 pub(crate) mod tenants;
 mod tokens;

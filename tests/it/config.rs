@@ -66,6 +66,8 @@ fn nothing_set_gives_the_defaults() {
     STRIPE_PRICE_MAPPING = not set
     PADDLE_PRICE_MAPPING = not set
     TOLLGATE_CONNECTED_ACCOUNTS = not set
+    TOLLGATE_IDENTITY_METADATA_KEY = not set
+    TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID = not set
     STRIPE_API_KEY = not set
     PADDLE_API_KEY = not set
     TOLLGATE_STRIPE_API_BASE = the provider's own
@@ -96,6 +98,8 @@ fn everything_set_is_shown_without_its_secrets() {
         ),
         ("PADDLE_PRICE_MAPPING", r#"{"pri_1": [], "pri_2": ["a/b"]}"#),
         ("TOLLGATE_CONNECTED_ACCOUNTS", "acct_2, acct_1"),
+        ("TOLLGATE_IDENTITY_METADATA_KEY", "user_id"),
+        ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "on"),
         ("STRIPE_API_KEY", "sk_hush"),
         ("PADDLE_API_KEY", "pdl_hush"),
         ("TOLLGATE_STRIPE_API_BASE", "http://127.0.0.1:1234/"),
@@ -124,6 +128,8 @@ fn everything_set_is_shown_without_its_secrets() {
     STRIPE_PRICE_MAPPING = set (prices: 1, packages: 2)
     PADDLE_PRICE_MAPPING = set (prices: 2, packages: 1)
     TOLLGATE_CONNECTED_ACCOUNTS = acct_1,acct_2
+    TOLLGATE_IDENTITY_METADATA_KEY = user_id
+    TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID = on
     STRIPE_API_KEY = set
     PADDLE_API_KEY = set
     TOLLGATE_STRIPE_API_BASE = http://127.0.0.1:1234/
@@ -165,6 +171,7 @@ fn every_problem_is_reported_at_once() {
         ("STRIPE_WEBHOOK_SECRET", "whsec_hush,,"),
         ("STRIPE_PRICE_MAPPING", r#"{"price_1": ["Acme/App", 7]}"#),
         ("TOLLGATE_CONNECTED_ACCOUNTS", "acct_1,ACCT_2,cus_3"),
+        ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "yes"),
         ("STRIPE_API_KEY_FILE", "/nonexistent/key"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0"),
         ("TOLLGATE_LOG", "info,tollgate=loud"),
@@ -200,6 +207,7 @@ fn every_problem_is_reported_at_once() {
     problem: PADDLE_API_KEY: not Unicode text; expected the key as the provider shows it, without spaces
     problem: TOLLGATE_CONNECTED_ACCOUNTS: malformed: "ACCT_2" is not a connected account; expected at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I
     problem: TOLLGATE_CONNECTED_ACCOUNTS: malformed: "cus_3" is not a connected account; expected at most 1000 accounts separated by commas, such as acct_1Q2w3e4R5t6Y7u8I
+    problem: TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID: malformed: "yes" is neither; expected `on` or `off`
     problem: TOLLGATE_LOG: malformed: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5; expected a tracing filter such as `info` or `warn,tollgate=debug`
     problem: TOLLGATE_LOG_FORMAT: malformed: "xml" is no log format; expected `text` or `json`
     problem: TOLLGATE_SECRET_KEY: missing: required with PostgreSQL; expected 32 bytes in base64, as `openssl rand -base64 32` prints them

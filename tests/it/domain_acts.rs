@@ -376,6 +376,8 @@ fn a_changed_profile_leaves_accounts_where_they_are() {
             "update_profile",
             "pin_account",
             "pin_account",
+            "update_contact",
+            // The other's address is this customer's now.
             "update_contact"
         ]
     );
@@ -389,23 +391,18 @@ fn a_changed_profile_leaves_accounts_where_they_are() {
 }
 
 #[test]
-fn a_pinned_account_moves_and_those_left_without_a_row_get_one() {
+fn a_linked_account_moves_and_the_row_stays_with_those_left() {
     let mut desk = Desk::with(&[contact("cus_2", X, 20), contact("cus_1", X, 10)]);
     let (old, new) = (desk.id("cus_1"), desk.make(Y));
-    let mut fresh = || CustomerId::from_uuid(Uuid::from_u128(99));
     let account = stripe("cus_2");
-    let changes = desk
-        .working_set
-        .pin_account(&account, &new, at(700), &mut fresh)
-        .unwrap();
-    assert!(names(&changes).contains(&"create".to_owned()));
-    assert_eq!(desk.id("cus_2"), new);
-    assert!(desk.id("cus_1") != new && desk.id("cus_1") != old);
+    let changes = desk.working_set.link_account(&account, &new, at(700));
     assert_eq!(
-        desk.working_set
-            .pin_account(&account, &new, at(701), &mut fresh),
-        Ok(Vec::new())
+        names(&changes.unwrap()),
+        ["pin_account", "update_external_id", "link_account"]
     );
+    assert_eq!((desk.id("cus_1"), desk.id("cus_2")), (old, new.clone()));
+    let again = desk.working_set.link_account(&account, &new, at(701));
+    assert_eq!(again, Ok(Vec::new()));
 }
 
 // Deletion.
@@ -433,8 +430,8 @@ fn events_of_a_deleted_customer_are_flagged_and_change_nothing() {
         );
         assert_eq!(effect.customer.as_ref(), Some(&id));
     }
-    assert_eq!(desk.working_set.subscriptions, kept);
-    assert!(desk.working_set.payments.is_empty());
+    // It is kept for whoever links the account again.
+    assert_ne!(desk.working_set.subscriptions, kept);
     let row = &desk.working_set.customers[&id];
     let kinds: Vec<_> = row.derived.flags.iter().map(|flag| flag.kind).collect();
     assert_eq!(

@@ -8,7 +8,7 @@ use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
-    OnPaymentFailed, Policy, Span,
+    OnPaymentFailed, OnSameEmail, Policy, Span,
 };
 
 use crate::convergence::rig::{
@@ -200,10 +200,10 @@ fn the_policy_decides_what_disputes_and_refunds_do() {
 }
 
 #[test]
-fn accounts_stay_where_they_are_when_matching_by_email_is_turned_off() {
+fn accounts_stay_where_they_are_when_a_shared_address_no_longer_joins() {
     let mut desk = Desk::with(&[contact("cus_1", X, 10), contact("cus_2", X, 20)]);
     let off = Policy {
-        match_by_email: false,
+        on_same_email: OnSameEmail::Ignore,
         ..rig::policy()
     };
     desk.working_set.set_policy(off, at(800));

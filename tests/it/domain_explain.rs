@@ -691,12 +691,9 @@ fn each_account_is_explained_with_how_it_was_linked() {
 
     followed.post(&contact("cus_3", "y@example.com", 30));
     let (one, three) = (followed.id("cus_1"), stripe("cus_3"));
-    let mut no_id = || unreachable!("both customers have rows");
-    followed
-        .working_set
-        .pin_account(&three, &one, at(700), &mut no_id)
-        .unwrap();
-    let pinned = "Account cus_3 is tied to the customer by an admin.";
+    let linked = followed.working_set.link_account(&three, &one, at(700));
+    linked.unwrap();
+    let pinned = "Account cus_3 was linked to the customer by an admin.";
     assert_eq!(told(&followed), [OWN, second, pinned]);
 }
 

@@ -29,6 +29,7 @@ mod invented_provider;
 mod life_cycles;
 mod logs;
 mod openapi;
+mod other_body;
 mod outcomes;
 mod payload;
 mod postgres;

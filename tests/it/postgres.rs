@@ -27,8 +27,8 @@ use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{
-    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, Match, PlanSource,
-    Store, StoreError, StoredPlan, Window,
+    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, PlanSource, Store,
+    StoreError, StoredPlan, Window,
 };
 
 use crate::process::message;
@@ -330,7 +330,7 @@ async fn use_everything(store: &Store) {
         .await
         .unwrap()
         .unwrap();
-    tx.customer_find_by_email(&app, "ada@example.com", Match::Loose)
+    tx.customer_find_by_email(&app, "ada@example.com")
         .await
         .unwrap()
         .unwrap();

@@ -12,7 +12,7 @@ use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::timers::run_due;
 use tollgate::provider::{PADDLE, other_spellings};
 use tollgate::queue::Message;
-use tollgate::store::{Actor, CustomerFilter, EventRecord, Match, Store, Window};
+use tollgate::store::{Actor, CustomerFilter, EventRecord, Store, Window};
 
 use crate::process::message;
 use crate::support::stores::{Engine, TestStore, on_both_stores};
@@ -196,7 +196,7 @@ async fn a_look_up_by_an_impossible_value_finds_nothing(engine: Engine) {
             .customer_find_by_external(&app(), text, &other_spellings(text))
             .await;
         assert_eq!(by_id.unwrap(), None, "{text:?}");
-        let by_email = tx.customer_find_by_email(&app(), text, Match::Loose).await;
+        let by_email = tx.customer_find_by_email(&app(), text).await;
         assert_eq!(by_email.unwrap(), None, "{text:?}");
         assert!(
             tx.event_find(&app(), text).await.unwrap().is_none(),

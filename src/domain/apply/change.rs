@@ -11,6 +11,7 @@ use crate::domain::billing::subscription_view::SubscriptionView;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{Customer, Derived, Hold, PackageVersion, Profile, Status};
 use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::account::PinnedBy;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
@@ -184,11 +185,13 @@ pub enum Operation {
         /// The row that was shown for it before.
         from: Option<CustomerId>,
     },
-    /// An admin pinned a billing account to this customer, or an admin act did so to keep it with
-    /// its customer.
+    /// An admin linked a billing account to this customer or parted it from another one, or an act
+    /// about something else kept it with its customer.
     PinAccount {
         /// The account.
         account: ObjectKey,
+        /// The act.
+        by: PinnedBy,
     },
     /// This row was merged into another one.
     Merge {

@@ -51,17 +51,22 @@ impl WorkingSet {
             }
             return Effect::ignored(IgnoreCode::ApiKeyNeeded);
         }
-        let named = self.named_accounts(occurrence);
-        if named.iter().any(|account| self.is_gone(account)) {
-            return self.ignore(&named, occurrence.at, now);
-        }
+        let mut gone = self.named_accounts(occurrence);
+        gone.retain(|account| self.is_gone(account));
         let known_newest = self.newest_of_main(occurrence);
         let before = self.subscription_views(occurrence, now);
         let mut disturbed = Disturbed::default();
         for fact in &occurrence.facts {
-            self.join(occurrence.at, fact, &mut disturbed);
+            if !self.is_forgotten(fact) {
+                self.join(occurrence.at, fact, &mut disturbed);
+            }
         }
-        self.join_test(&lookup_keys.accounts, occurrence.at, origin, &mut disturbed);
+        for account in &gone {
+            self.join_account(account, occurrence.at, &mut disturbed, |history| {
+                history.join_ignored(occurrence.at);
+            });
+        }
+        self.join_test(occurrence.at, origin, &mut disturbed);
         if disturbed.disputes {
             disturbed.accounts.extend(self.relink_disputes());
         }
@@ -69,7 +74,7 @@ impl WorkingSet {
             disturbed.accounts.extend(self.owners_by_links());
         }
         let of_money = self.accounts_of_money(occurrence);
-        let of_deleted = of_money.iter().any(|account| self.is_gone(account));
+        let of_deleted = !gone.is_empty() || of_money.iter().any(|account| self.is_gone(account));
         let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
         disturbed.accounts.extend(of_money);
         let mut changes = self.rederive_disturbed(&disturbed, now, fresh_id);
@@ -110,29 +115,15 @@ impl WorkingSet {
         changes
     }
 
-    /// Notes an event whose customer was deleted here, without any other effect.
-    fn ignore(&mut self, named: &BTreeSet<ObjectKey>, at: Timestamp, now: Timestamp) -> Effect {
-        let mut effect = Effect::ignored(IgnoreCode::CustomerDeleted);
-        for key in named
-            .iter()
-            .filter(|key| self.is_gone(key))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.join_account(&key, at, &mut Disturbed::default(), |kept| {
-                kept.join_ignored(at);
-            });
-            let row = self
-                .accounts
-                .get(&key)
-                .and_then(|account| account.customer.clone());
-            let row = row.filter(|row| self.customers.contains_key(row));
-            for group in stored_groups(self, &row.iter().cloned().collect()) {
-                effect.changes.extend(self.rederive(group, now, None));
-            }
-            effect.customer = effect.customer.or(row);
-        }
-        effect
+    /// Reports whether a fact says who somebody is whose customer was deleted here for good: that
+    /// was to be forgotten. What was bought is kept, for an admin can link the account again.
+    fn is_forgotten(&self, fact: &Fact) -> bool {
+        let account = match fact {
+            Fact::Contact(contact) => &contact.account,
+            Fact::SellerId(fact) => &fact.account,
+            _ => return false,
+        };
+        self.is_gone(account) && self.pinned_row(account).is_none()
     }
 
     /// Returns the accounts that the event names, directly or through a known subscription.
@@ -176,6 +167,7 @@ impl WorkingSet {
     fn newest_of_main(&self, occurrence: &Occurrence) -> Option<Timestamp> {
         let newest = |fact: &Fact| match fact {
             Fact::Contact(contact) => self.accounts.get(&contact.account)?.history.newest(),
+            Fact::SellerId(fact) => self.accounts.get(&fact.account)?.history.newest(),
             Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
                 self.accounts.get(account)?.history.newest()
             }
@@ -197,6 +189,7 @@ impl WorkingSet {
         let of_subscription = |key| self.subscriptions.get(key)?.account.clone();
         let account = match main_fact(occurrence)? {
             Fact::Contact(contact) => Some(contact.account.clone()),
+            Fact::SellerId(fact) => Some(fact.account.clone()),
             Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
                 Some(account.clone())
             }
@@ -265,6 +258,7 @@ const fn refund_of(fact: &Fact) -> Option<&ObjectKey> {
         Fact::Refunded(fact) => Some(&fact.refund),
         Fact::ChargeRefunded { charge, .. } => Some(charge),
         Fact::Contact(_)
+        | Fact::SellerId(_)
         | Fact::AccountNamed { .. }
         | Fact::AccountRemoved { .. }
         | Fact::Subscription(_)

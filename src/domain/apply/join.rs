@@ -14,18 +14,22 @@ use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::identity::account::linking;
+use crate::domain::identity::links::Words;
 use crate::domain::identity::test_trace::Origin;
 use crate::domain::time::Timestamp;
 
 /// The things that joined facts have disturbed, which have to be rederived.
 #[derive(Default)]
 pub(super) struct Disturbed {
+    /// Accounts that the facts of the event name, whatever was known of them.
+    pub(super) named: BTreeSet<ObjectKey>,
     /// Accounts whose customers must be rederived.
     pub(super) accounts: BTreeSet<ObjectKey>,
-    /// Accounts that are new or have a different linking address, and these addresses before and
-    /// after: accounts may belong to other customers now.
+    /// Accounts that are new or follow others by other words: accounts may belong to other
+    /// customers now.
     pub(super) relinked: BTreeSet<ObjectKey>,
-    pub(super) emails: BTreeSet<String>,
+    /// These words before and after, and the addresses that changed hands.
+    pub(super) words: Words,
     /// Disputes and refunds may belong to other accounts now.
     pub(super) disputes: bool,
     /// True if a dispute or refund itself changed.
@@ -42,6 +46,14 @@ impl WorkingSet {
             Fact::Contact(contact) => {
                 let join = |history: &mut AccountHistory| history.join_contact(at, contact);
                 self.join_account(&contact.account, at, disturbed, join);
+            }
+            Fact::SellerId(fact) => {
+                let id = self.settings.identity.seller_id(fact).map(str::to_owned);
+                self.join_account(&fact.account, at, disturbed, |history| {
+                    if let Some(id) = id {
+                        history.join_seller_id(at, &id);
+                    }
+                });
             }
             Fact::AccountNamed { account } => self.join_account(account, at, disturbed, |_| {}),
             Fact::AccountRemoved { account } => {
@@ -268,37 +280,48 @@ impl WorkingSet {
         join: impl FnOnce(&mut AccountHistory),
     ) {
         let is_new = !self.accounts.contains_key(key);
-        let account = self.accounts.entry(key.clone()).or_insert_with(|| Account {
-            key: key.clone(),
-            history: AccountHistory::new(at),
-            linking_email: None,
-            customer: None,
-        });
+        let account = self.accounts.entry(key.clone());
+        let account = account.or_insert_with(|| Account::new(key, at));
         let before = account.history.clone();
         account.history.join_named(at);
         join(&mut account.history);
         disturbed.accounts.insert(key.clone());
+        disturbed.named.insert(key.clone());
         if is_new || account.history != before {
             let (was, is) = (linking(&before), linking(&account.history));
-            if is_new || was != is {
+            let mut relinked = is_new || was != is;
+            let words = &mut disturbed.words;
+            if relinked {
                 let emails = [was, is].into_iter().flatten().map(|l| l.email.to_owned());
-                disturbed.emails.extend(emails);
+                words.emails.extend(emails);
+            }
+            // The first account of a seller's id leads the others.
+            let seller_id = &account.history.seller_id;
+            let first_at = account.history.first_at;
+            if *seller_id != before.seller_id || seller_id.is_some() && first_at != before.first_at
+            {
+                relinked = true;
+                let ids = [&before.seller_id, seller_id].into_iter().flatten();
+                words.seller_ids.extend(ids.map(|(_, id)| id.clone()));
+            }
+            if relinked {
                 disturbed.relinked.insert(key.clone());
             }
             account.linking_email = is.map(|linking| linking.email.to_owned());
+            let (was, is) = (before.address(), account.history.address());
+            account.email = is.as_ref().map(|(email, _)| email.clone());
+            if was != is {
+                let emails = [was, is].into_iter().flatten();
+                words.emails.extend(emails.map(|(email, _)| email));
+            }
             self.changed.accounts.insert(key.clone());
         }
     }
 
-    /// Merges an event in test mode into the traces of the accounts that it names.
-    pub(super) fn join_test(
-        &mut self,
-        named: &BTreeSet<ObjectKey>,
-        at: Timestamp,
-        origin: Origin,
-        disturbed: &mut Disturbed,
-    ) {
-        for key in named.iter().filter(|key| !key.scope.livemode) {
+    /// Merges an event in test mode into the traces of the accounts that it names. Links name
+    /// accounts too, but of those only the known ones, which depends on the order.
+    pub(super) fn join_test(&mut self, at: Timestamp, origin: Origin, disturbed: &mut Disturbed) {
+        for key in disturbed.named.iter().filter(|key| !key.scope.livemode) {
             let Some(account) = self.accounts.get_mut(key) else {
                 continue;
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::billing::fact::{Fact, Occurrence};
 use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, Kind, ObjectKey, Provider};
+use crate::domain::identity::seller_id::SellerIdFact;
 
 /// Everything that the facts of a batch name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +22,12 @@ pub struct LookupKeys {
     pub payments: BTreeSet<ObjectKey>,
     /// Other ids of money: charges, payment intents, invoices, transactions.
     pub payment_links: BTreeSet<ObjectKey>,
-    /// Objects that were only named.
+    /// Objects that were only named, and events that came with another body.
     pub unfetched: BTreeSet<ObjectKey>,
     /// Addresses, lower case, before and after changes.
     pub emails: BTreeSet<String>,
+    /// What the events say that can be the seller's own ids of accounts.
+    pub seller_ids: Vec<SellerIdFact>,
     /// The forms of the accounts' ids that an admin may have given a customer as `external_id`:
     /// `stripe_cus_1` and `cus_1`.
     pub external_ids: BTreeSet<String>,
@@ -73,6 +76,10 @@ impl LookupKeys {
                 let emails = [contact.contact.email.as_deref(), before];
                 self.emails
                     .extend(emails.into_iter().flatten().filter_map(fold_email));
+            }
+            Fact::SellerId(fact) => {
+                self.account(&fact.account);
+                self.seller_ids.push(fact.clone());
             }
             Fact::AccountNamed { account } | Fact::AccountRemoved { account } => {
                 self.account(account);

@@ -6,6 +6,7 @@ pub mod counting;
 pub mod event;
 mod join;
 pub mod lookup_keys;
+mod other_body;
 pub mod payments;
 mod rederive;
 pub mod working_set;

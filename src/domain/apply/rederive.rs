@@ -7,9 +7,12 @@ use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Operation, difference};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
+use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
-use crate::domain::identity::links::{Group, groups_near, stored_groups};
+use crate::domain::identity::addresses::{admin_email, same_email, shown_address};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::{groups_near, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
@@ -24,7 +27,7 @@ impl WorkingSet {
         let disturbed_rows: BTreeSet<_> = disturbed.accounts.iter().filter_map(shown_for).collect();
         let mut groups = Vec::new();
         if !disturbed.relinked.is_empty() {
-            let near = groups_near(self, &disturbed.relinked, &disturbed.emails);
+            let near = groups_near(self, &disturbed.relinked, &disturbed.words);
             groups = self.changed_groups(near, disturbed_rows.clone());
         }
         // Customers that are not near the relinked accounts keep their stored links.
@@ -39,7 +42,46 @@ impl WorkingSet {
         for group in groups {
             changes.extend(self.rederive(group, now, Some(fresh_id)));
         }
+        changes.extend(self.rederive_sharing(&disturbed.words.emails, now));
         changes
+    }
+
+    /// Rederives the customers who have some of these addresses, if they are shown with another
+    /// address now or share theirs with others.
+    pub(crate) fn rederive_sharing(
+        &mut self,
+        emails: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let is_one = |email: &Option<String>| email.as_ref().is_some_and(|it| emails.contains(it));
+        let accounts = self.accounts.values();
+        let accounts = accounts.filter(|it| is_one(&it.linking_email) || is_one(&it.email));
+        let rows = self.customers.values();
+        let rows = rows.filter(|row| is_one(&admin_email(row)));
+        let rows = rows.map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
+        let accounts = accounts.filter_map(|account| account.customer.as_ref());
+        let sharing: BTreeSet<CustomerId> = accounts.chain(rows).cloned().collect();
+        let mut changes = Vec::new();
+        for group in stored_groups(self, &sharing) {
+            if !group.gone && self.shares_differently(&group) {
+                changes.extend(self.rederive(group, now, None));
+            }
+        }
+        changes
+    }
+
+    fn shares_differently(&self, group: &Group) -> bool {
+        let shown = group.rows.first().and_then(|id| self.customers.get(id));
+        let Some(shown) = shown else { return false };
+        let rows = group.rows.iter();
+        let rows: Vec<&Customer> = rows.filter_map(|id| self.customers.get(id)).collect();
+        let by_admin = rows.iter().any(|row| row.profile.email.is_some());
+        let mut flags = same_email(self, group);
+        flags.retain(|flag| !rows.iter().any(|row| row.cleared.contains(flag)));
+        let flagged = shown.derived.flags.iter();
+        let flagged = flagged.filter(|flag| flag.kind == FlagKind::SameEmail);
+        !flagged.eq(&flags)
+            || !by_admin && shown.derived.contact.email != shown_address(self, group)
     }
 
     /// Returns, of these customers, those with a disturbed row and those that gained or lost an
@@ -85,11 +127,10 @@ impl WorkingSet {
         if group.gone {
             return self.rederive_deleted(&group, now);
         }
-        let hidden = self.is_hidden(&group);
         let mut made = None;
         if group.rows.is_empty() {
             // What does not count has no customer.
-            if hidden {
+            if self.is_hidden(&group) {
                 return Vec::new();
             }
             let Some(fresh_id) = fresh_id else {
@@ -100,19 +141,33 @@ impl WorkingSet {
             made = Some(row.id.clone());
             self.customers.insert(row.id.clone(), row);
         }
+        self.rederive_rows(group, now, made.as_ref())
+    }
+
+    /// Rederives a customer that has rows, of which `made` is new.
+    pub(crate) fn rederive_rows(
+        &mut self,
+        group: Group,
+        now: Timestamp,
+        made: Option<&CustomerId>,
+    ) -> Vec<Change> {
+        if group.gone {
+            return self.rederive_deleted(&group, now);
+        }
         let Some(shown_id) = group.rows.first().cloned() else {
             return Vec::new();
         };
+        let hidden = self.is_hidden(&group);
         let shown = if hidden {
             Derived::default()
         } else {
             Dossier::new(self, &group, now).derive()
         };
-        let links = self.link_accounts(&group, &shown_id, made.as_ref());
+        let links = self.link_accounts(&group, &shown_id, made);
         let mut changes = Vec::new();
         for id in group.rows {
             let merged_into = (id != shown_id).then(|| shown_id.clone());
-            let is_new = made.as_ref() == Some(&id);
+            let is_new = made == Some(&id);
             changes.extend(self.write_row(&id, is_new, now, |row| {
                 row.merged_into = merged_into;
                 row.hidden = hidden;

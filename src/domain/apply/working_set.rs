@@ -16,10 +16,12 @@ use crate::domain::billing::history::{
 };
 use crate::domain::billing::trace::PaymentLinks;
 use crate::domain::customer::flag::{FlagHolder, KeptFlag};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey, Provider};
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::policy::Policy;
+use crate::domain::time::Timestamp;
 
 /// Everything of one app that a batch can touch.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +49,8 @@ pub struct WorkingSet {
     pub payment_links: PaymentLinks,
     /// Objects that events only named.
     pub unfetched: BTreeMap<ObjectKey, UnfetchedHistory>,
+    /// Events without a customer that came again with another body.
+    pub other_bodies: BTreeMap<ObjectKey, OtherBodies>,
     /// Rows.
     pub customers: BTreeMap<CustomerId, Customer>,
     /// Grants by hand, by the row that they were given to.
@@ -66,8 +70,24 @@ pub struct Account {
     pub history: AccountHistory,
     /// Derived: the address by which it is linked to its customer, lower case.
     pub linking_email: Option<String>,
+    /// Derived: its current address, lower case.
+    pub email: Option<String>,
     /// Derived: the row that is shown for it. Of a deleted customer, the deleted row.
     pub customer: Option<CustomerId>,
+}
+
+impl Account {
+    /// Creates an account that a fact of this instant names, or that nothing has named yet
+    /// ([`Timestamp::MAX`]).
+    pub fn new(key: &ObjectKey, first_at: Timestamp) -> Self {
+        Self {
+            key: key.clone(),
+            history: AccountHistory::new(first_at),
+            linking_email: None,
+            email: None,
+            customer: None,
+        }
+    }
 }
 
 /// An object that belongs to an account.
@@ -121,6 +141,8 @@ pub struct Changed {
     pub payment_links: BTreeSet<(ObjectKey, ObjectKey)>,
     /// Objects that events only named.
     pub unfetched: BTreeSet<ObjectKey>,
+    /// Events without a customer that came again with another body.
+    pub other_bodies: BTreeSet<ObjectKey>,
     /// Rows, including new ones.
     pub customers: BTreeSet<CustomerId>,
 }
@@ -168,15 +190,17 @@ impl WorkingSet {
 
     /// Reports whether an admin pinned the account to a row that has been deleted since.
     pub(crate) fn is_gone(&self, account: &ObjectKey) -> bool {
-        let pin = self
-            .accounts
-            .get(account)
-            .and_then(|account| account.history.pin.as_ref());
-        pin.is_some_and(|pin| {
-            self.customers
-                .get(pin)
+        let known = self.accounts.get(account);
+        known.is_some_and(|account| account.history.pin.is_some())
+            && self
+                .pinned_row(account)
                 .is_none_or(|row| row.deleted_at.is_some())
-        })
+    }
+
+    /// Returns the row that an account is pinned to; `None` also if it was deleted for good.
+    pub(crate) fn pinned_row(&self, account: &ObjectKey) -> Option<&Customer> {
+        let pin = self.accounts.get(account)?.history.pin.as_ref()?;
+        self.customers.get(pin)
     }
 
     /// The rows that accounts are linked to, now or by an admin's pin.

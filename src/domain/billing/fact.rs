@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::ObjectKey;
+use crate::domain::identity::seller_id::SellerIdFact;
 use crate::domain::time::Timestamp;
 
 /// All facts of one event, with the provider's time of the event.
@@ -26,6 +27,8 @@ pub struct Occurrence {
 pub enum Fact {
     /// A billing account and how to reach its owner.
     Contact(ContactFact),
+    /// The seller's own id of a billing account, as it may stand in the payload.
+    SellerId(SellerIdFact),
     /// Something else (a payment, a session) names a billing account, so it exists.
     AccountNamed {
         /// The account.
@@ -86,7 +89,7 @@ pub enum Fact {
 impl Fact {
     /// True if the fact only helps to interpret other facts, without affecting access by itself.
     pub const fn is_background(&self) -> bool {
-        matches!(self, Self::PaymentLink { .. })
+        matches!(self, Self::PaymentLink { .. } | Self::SellerId(_))
     }
 }
 

@@ -11,8 +11,12 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{AdminHold, Customer, PackageVersion, Profile, Status};
+use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
-use crate::domain::identity::links::{Group, stored_groups};
+use crate::domain::identity::account::PinnedBy;
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::stored_groups;
+use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
@@ -60,8 +64,9 @@ impl WorkingSet {
         }
     }
 
-    /// Creates a customer by hand. Accounts that would follow it stay with their customers. An id
-    /// that exists already changes nothing.
+    /// Creates a customer by hand. Accounts whose id or seller's id is its `external_id` become its
+    /// own; others that would follow it stay with their customers. An id that exists already changes
+    /// nothing.
     pub fn create_customer(
         &mut self,
         id: CustomerId,
@@ -73,20 +78,17 @@ impl WorkingSet {
         }
         let mut row = Customer::new(id.clone(), None, now);
         row.profile = profile;
-        let pins = self.keeping_links(|working_set| {
+        let profile = row.profile.clone();
+        let (claimed, mut changes) = self.claim(&id, &Profile::default(), &profile, now);
+        let insert = |working_set: &mut Self| {
             working_set.customers.insert(row.id.clone(), row);
-        });
-        let group = Group {
-            rows: vec![id],
-            ..Group::default()
         };
-        let shown = Dossier::new(self, &group, now).derive();
-        let mut changes = Vec::new();
-        for id in &group.rows {
-            changes.extend(self.write_row(id, true, now, |row| row.derived = shown.clone()));
-        }
-        changes.extend(pins);
-        changes
+        changes.extend(self.keeping_links(&claimed, insert));
+        let rows = BTreeSet::from([id.clone()]);
+        let mut created = self.rederive_moved(rows, Some(&id), &claimed, now);
+        created.extend(changes);
+        created.extend(self.rederive_sharing(&admin_emails([&profile]), now));
+        created
     }
 
     /// Suspends a customer until an admin lifts the hold.
@@ -201,8 +203,9 @@ impl WorkingSet {
         Ok(self.rederive(group, now, None))
     }
 
-    /// Replaces the profile that an admin set. Accounts that would follow another customer because
-    /// of it stay with theirs.
+    /// Replaces the profile that an admin set. Accounts whose id or seller's id is the new
+    /// `external_id` become the customer's; others that would follow another customer because of the
+    /// change stay with theirs.
     ///
     /// # Errors
     /// As [`WorkingSet::shown_row`].
@@ -217,25 +220,37 @@ impl WorkingSet {
         if before == profile {
             return Ok(Vec::new());
         }
-        let matters = row.is_admin_made()
-            && (before.email != profile.email || before.external_id != profile.external_id);
+        let words = |profile: &Profile| {
+            let Profile {
+                email,
+                external_id,
+                user_id,
+                ..
+            } = profile;
+            (email.clone(), external_id.clone(), user_id.clone())
+        };
+        let matters = words(&before) != words(&profile);
+        let emails = admin_emails([&before, &profile]);
         let operation = Operation::UpdateProfile {
-            from: Box::new(before),
+            from: Box::new(before.clone()),
             to: Box::new(profile.clone()),
         };
         let mut changes = vec![Change {
             customer: id.clone(),
             operation,
         }];
-        let write = |working_set: &mut Self| {
-            working_set.write_row(id, false, now, |row| row.profile = profile);
-        };
-        if matters {
-            changes.extend(self.keeping_links(write));
-        } else {
-            write(self);
+        if !matters {
+            self.write_row(id, false, now, |row| row.profile = profile);
+            changes.extend(self.rederive(group, now, None));
+            return Ok(changes);
         }
-        changes.extend(self.rederive(group, now, None));
+        let (claimed, pins) = self.claim(id, &before, &profile, now);
+        changes.extend(pins);
+        changes.extend(self.keeping_links(&claimed, |working_set| {
+            working_set.write_row(id, false, now, |row| row.profile = profile);
+        }));
+        changes.extend(self.rederive_moved(BTreeSet::from([id.clone()]), None, &claimed, now));
+        changes.extend(self.rederive_sharing(&emails, now));
         Ok(changes)
     }
 
@@ -247,19 +262,31 @@ impl WorkingSet {
     pub fn delete(&mut self, id: &CustomerId, now: Timestamp) -> Result<Vec<Change>, ActError> {
         let (_, group) = self.shown_group(id)?;
         for key in &group.accounts {
-            self.set_pin(key, id);
+            self.set_pin(key, id, PinnedBy::Kept);
         }
         let mut changes = vec![Change {
             customer: id.clone(),
             operation: Operation::Delete,
         }];
         // Other accounts that followed these stay with their customers too.
-        changes.extend(self.keeping_links(|working_set| {
-            working_set.write_row(id, false, now, |row| {
-                row.deleted_at = Some(now);
-                row.derived.due_at = None;
-            });
+        let rows = group.rows.iter().filter_map(|id| self.customers.get(id));
+        let mut emails = admin_emails(rows.map(|row| &row.profile));
+        let accounts = group
+            .accounts
+            .iter()
+            .filter_map(|key| self.accounts.get(key));
+        let of_accounts = accounts.flat_map(|it| [it.linking_email.clone(), it.email.clone()]);
+        emails.extend(of_accounts.flatten());
+        changes.extend(self.keeping_links(&BTreeSet::new(), |working_set| {
+            // Merged rows too: an account that is linked again later brings no tokens back.
+            for id in &group.rows {
+                working_set.write_row(id, false, now, |row| {
+                    row.deleted_at = Some(now);
+                    row.derived.due_at = None;
+                });
+            }
         }));
+        changes.extend(self.rederive_sharing(&emails, now));
         Ok(changes)
     }
 
@@ -297,11 +324,19 @@ impl WorkingSet {
     /// Sets the policy without rederiving anybody, and pins accounts that would follow another
     /// customer under it to their present one.
     pub fn adopt_policy(&mut self, policy: Policy) -> Vec<Change> {
-        if self.policy.match_by_email == policy.match_by_email {
+        if self.policy.on_same_email == policy.on_same_email {
             self.policy = policy;
             return Vec::new();
         }
-        self.keeping_links(|working_set| working_set.policy = policy)
+        self.keeping_links(&BTreeSet::new(), |working_set| working_set.policy = policy)
+    }
+
+    /// Sets where the seller's own ids are found, and pins accounts that would follow another
+    /// customer because of it to their present one.
+    pub fn adopt_identity(&mut self, identity: Identity) -> Vec<Change> {
+        self.keeping_links(&BTreeSet::new(), |working_set| {
+            working_set.settings.identity = identity;
+        })
     }
 
     fn shown_group(&self, id: &CustomerId) -> Result<(&Customer, Group), ActError> {
@@ -333,4 +368,10 @@ impl WorkingSet {
             self.write_row(id, false, now, |row| row.hold = None);
         }
     }
+}
+
+/// Returns the addresses in profiles, lower case.
+fn admin_emails<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> BTreeSet<String> {
+    let emails = profiles.into_iter().filter_map(|it| it.email.as_deref());
+    emails.filter_map(fold_email).collect()
 }

@@ -18,12 +18,14 @@ use crate::domain::customer::row::{
 };
 use crate::domain::customer::source::Source;
 use crate::domain::id::ObjectKey;
-use crate::domain::identity::links::Group;
+use crate::domain::identity::group::Group;
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
 /// One customer with everything that belongs to it.
 pub struct Dossier<'a> {
+    pub(super) working_set: &'a WorkingSet,
+    pub(super) group: Group,
     pub(super) policy: &'a Policy,
     pub(super) plans: &'a Plans,
     /// The rows, the shown one first.
@@ -60,6 +62,8 @@ impl<'a> Dossier<'a> {
             .flatten()
             .collect();
         let mut dossier = Self {
+            working_set,
+            group: group.clone(),
             policy: &working_set.policy,
             plans: &working_set.plans,
             rows,

@@ -9,11 +9,13 @@ use crate::domain::billing::payment::Payment;
 use crate::domain::billing::trace::{Traced, TracedTo};
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::{Flag, FlagKind};
+use crate::domain::identity::addresses::same_email;
 use crate::domain::policy::{OnDisputeLost, OnDisputeOpened, OnFullRefund};
 
 impl Dossier<'_> {
     pub(super) fn flags(&self) -> BTreeSet<Flag> {
         let mut flags = self.actions.flags.clone();
+        flags.extend(same_email(self.working_set, &self.group));
         for (subscription, assessment) in &self.subscriptions {
             flags.extend(subscription_flags(subscription, assessment));
         }
@@ -34,6 +36,8 @@ impl Dossier<'_> {
         for payment in self.payments.all.values() {
             flags.extend(self.payment_flags(payment));
         }
+        let events = self.rows.iter().flat_map(|row| &row.other_bodies);
+        flags.extend(events.flat_map(|(id, bodies)| bodies.flags(id)));
         newest(self.without_cleared(flags))
     }
 
@@ -77,6 +81,8 @@ impl Dossier<'_> {
         let deleted = self.accounts.iter().filter_map(flag).collect();
         let mut flags = self.without_cleared(deleted);
         flags.extend(self.flags());
+        // It shares its address with nobody any more.
+        flags.retain(|flag| flag.kind != FlagKind::SameEmail);
         newest(flags)
     }
 

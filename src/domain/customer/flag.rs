@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::plan::Entitlement;
+use crate::domain::event::Bodies;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::id_error::IdError;
 use crate::domain::time::Timestamp;
@@ -23,16 +24,20 @@ use crate::domain::words::words;
 pub struct Flag {
     /// The kind of problem.
     pub kind: FlagKind,
-    /// The provider's id of its subject: a subscription, price, dispute, refund or account.
+    /// The provider's id of its subject: a subscription, price, dispute, refund, account or event.
     pub subject: String,
     /// The provider's time of the deciding fact; `None` for set-up mistakes, which no event
-    /// decides.
+    /// decides. Of an event with another body, the receiver's time of that body.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "crate::domain::time::rfc3339::option"
     )]
     pub at: Option<Timestamp>,
+    /// Of [`SameIdOtherBody`](FlagKind::SameIdOtherBody), what the two bodies are; `None` for all
+    /// other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bodies: Option<Bodies>,
 }
 
 /// The kinds of flags.
@@ -78,6 +83,10 @@ pub enum FlagKind {
     ReleasesUnknown,
     /// Billing goes on for an account whose customer was deleted here.
     AccountDeleted,
+    /// Another customer has the same e-mail address.
+    SameEmail,
+    /// An event came again with another body. What came first counts.
+    SameIdOtherBody,
 }
 
 words!(FlagKind, or "a kind of flags" {
@@ -99,6 +108,8 @@ words!(FlagKind, or "a kind of flags" {
     WrongMode = "wrong_mode",
     ReleasesUnknown = "releases_unknown",
     AccountDeleted = "account_deleted",
+    SameEmail = "same_email",
+    SameIdOtherBody = "same_id_other_body",
 });
 
 impl FlagKind {
@@ -122,7 +133,9 @@ impl FlagKind {
             | Self::ApiKeyExposed
             | Self::UnknownConnectedAccount
             | Self::WrongMode
-            | Self::AccountDeleted => false,
+            | Self::AccountDeleted
+            | Self::SameEmail
+            | Self::SameIdOtherBody => false,
         }
     }
 }
@@ -134,6 +147,7 @@ impl Flag {
             kind,
             subject: subject.to_owned(),
             at: Some(at),
+            bodies: None,
         }
     }
 }
@@ -187,11 +201,13 @@ pub struct HeldFlag {
 
 impl HeldFlag {
     /// Returns its place in the list of all flags of an app: the newest deciding instant sorts
-    /// last, flags that no event decides first. The place contains all of the flag and nothing
-    /// else, so the same flag always has the same place. Statements build the places of set-up
+    /// last, flags that no event decides first. The place contains what tells the flag from all
+    /// others, so the same flag always has the same place. Statements build the places of set-up
     /// flags themselves, after [`SET_UP_PLACE`].
     pub fn place(&self) -> String {
-        let Flag { kind, subject, at } = &self.flag;
+        let Flag {
+            kind, subject, at, ..
+        } = &self.flag;
         let at = at.map_or(0, |at| at.nanos().cast_unsigned() ^ (1 << 63));
         format!("{at:016x}:{}:{}:{subject}", kind.as_str(), self.holder)
     }
@@ -264,6 +280,7 @@ pub fn unmapped(entitlements: &BTreeSet<Entitlement>) -> BTreeSet<Flag> {
             kind: FlagKind::UnmappedPrice,
             subject: entitlement.price_name(),
             at: None,
+            bodies: None,
         })
         .collect()
 }
@@ -289,6 +306,7 @@ mod tests {
                 kind,
                 subject: subject.to_owned(),
                 at: at.map(Timestamp::from_nanos),
+                bodies: None,
             },
         }
     }

@@ -1,8 +1,9 @@
 //! The stored flags: those of the owners whose flags a working set can have changed.
 //!
-//! Most flags belong to a customer. A dispute or refund that cannot be traced to one, and an object
-//! that was only named, have flags of their own until their customer is found. All of this is a
-//! function of the histories, so flags come and go with the facts, whatever their order.
+//! Most flags belong to a customer. A dispute or refund that cannot be traced to one, an object that
+//! was only named, and an account whose customer was deleted for good have flags of their own. All
+//! of this is a function of the histories, so flags come and go with the facts, whatever their
+//! order.
 
 use std::collections::BTreeSet;
 
@@ -30,12 +31,20 @@ impl WorkingSet {
         let refunds = refunds.map(|it| &it.key);
         let accounts = changed.accounts.iter();
         let accounts = accounts.filter(|key| self.is_off(&key.scope));
+        // Only of a customer that was deleted for good, and until an admin links it again.
+        let ignored = |key: &&ObjectKey| {
+            let account = self.accounts.get(*key);
+            account.is_some_and(|it| it.history.ignored_at.is_some())
+        };
+        let ignored = changed.accounts.iter().filter(ignored);
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
+            .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds)
-            .chain(accounts);
+            .chain(accounts)
+            .chain(ignored);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))
@@ -89,6 +98,12 @@ impl WorkingSet {
                     self.changed.refunds.insert(key.clone());
                 }
             }
+            FlagKind::SameIdOtherBody => {
+                if let Some(it) = self.other_bodies.get_mut(key) {
+                    it.clear();
+                    self.changed.other_bodies.insert(key.clone());
+                }
+            }
             FlagKind::WrongMode if key.kind == Kind::Account => {
                 if let Some(it) = self.accounts.get_mut(key) {
                     it.history.test.cleared_at = flag.at;
@@ -115,7 +130,13 @@ impl WorkingSet {
             | FlagKind::FullRefund
             | FlagKind::Overdue
             | FlagKind::ReleasesUnknown
-            | FlagKind::AccountDeleted => {}
+            | FlagKind::SameEmail => {}
+            FlagKind::AccountDeleted => {
+                if let Some(it) = self.accounts.get_mut(key) {
+                    it.history.ignored_cleared_at = flag.at;
+                    self.changed.accounts.insert(key.clone());
+                }
+            }
         }
         true
     }
@@ -163,11 +184,25 @@ impl WorkingSet {
             (FlagKind::WrongMode, test.newest, test.cleared_at)
         });
         let unfetched = unfetched.map(move |it| (kind, Some(it.at), it.cleared_at));
+        // Of a customer that was deleted for good no row is left to have the flag.
+        let deleted = self.accounts.get(key).filter(|it| {
+            let pin = it.history.pin.as_ref();
+            pin.is_some_and(|pin| !self.customers.contains_key(pin))
+        });
+        let deleted = deleted.map(|it| {
+            let (at, cleared_at) = (it.history.ignored_at, it.history.ignored_cleared_at);
+            (FlagKind::AccountDeleted, at, cleared_at)
+        });
+        let other_bodies = self.other_bodies.get(key).into_iter();
+        // One flag for each event, as a customer has it.
+        let other_bodies = other_bodies.filter_map(|it| it.flags(&key.id).max());
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
             .chain(account)
+            .chain(deleted)
             .filter(|(_, at, cleared_at)| cleared_at < at)
             .filter_map(move |(kind, at, _)| Some(Flag::new(kind, &id, at?)))
+            .chain(other_bodies)
     }
 }

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod flag;
 mod holds;
 pub mod kept_flag;
+pub mod other_body;
 mod pin;
 pub mod profile;
 pub mod row;

@@ -1,21 +1,57 @@
 //! Pins: accounts that an admin, or an admin act that must move nobody, tied to a customer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::apply::change::{Change, Operation};
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::lookup_keys::external_ids;
+use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::act::ActError;
+use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::id::{CustomerId, ObjectKey};
-use crate::domain::identity::links::groups;
+use crate::domain::identity::account::{AccountHistory, PinnedBy};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::links::{groups, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
-    /// Pins a billing account to a customer, regardless of the facts. Accounts that it leaves
-    /// behind without a row get one, with an id from `fresh_id`.
+    /// Links a billing account to a customer by hand, whatever the facts say and whatever customer
+    /// it has, a deleted one too. An account that no event has named yet is known from now on.
+    ///
+    /// If it was the only account of its customer, that one's rows come along, with everything that
+    /// was given to them; else they stay with the other accounts.
     ///
     /// # Errors
-    /// As [`WorkingSet::shown_row`], and when the account does not exist.
-    pub fn pin_account(
+    /// As [`WorkingSet::shown_row`].
+    pub fn link_account(
+        &mut self,
+        account: &ObjectKey,
+        id: &CustomerId,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, ActError> {
+        self.shown_row(id)?;
+        let known = self.accounts.entry(account.clone());
+        let known = known.or_insert_with(|| Account::new(account, Timestamp::MAX));
+        let linked = known.history.pinned_by == PinnedBy::Linked;
+        if linked && known.history.pin.as_ref() == Some(id) {
+            return Ok(Vec::new());
+        }
+        let before = self.group_of(account);
+        if let Some(before) = before.filter(|it| !it.rows.contains(id) && !it.gone) {
+            if before.accounts.len() > 1 {
+                self.leave_row_behind(&before, &BTreeSet::from([account.clone()]), now);
+            } else {
+                self.bind_rows(&before, account, now);
+            }
+        }
+        Ok(self.move_account(account, (id, PinnedBy::Linked), None, now))
+    }
+
+    /// Parts a billing account from a customer. It gets the rows back that it brought along, else a
+    /// row of its own, with the id from `fresh_id`; no link of the facts brings it back.
+    ///
+    /// # Errors
+    /// As [`WorkingSet::shown_row`], and when the account is not one of the customer's.
+    pub fn part_account(
         &mut self,
         account: &ObjectKey,
         id: &CustomerId,
@@ -23,21 +59,148 @@ impl WorkingSet {
         fresh_id: &mut dyn FnMut() -> CustomerId,
     ) -> Result<Vec<Change>, ActError> {
         self.shown_row(id)?;
-        let known = self.accounts.get(account).ok_or(ActError::UnknownAccount)?;
-        if known.history.pin.as_ref() == Some(id) {
-            return Ok(Vec::new());
+        let group = self.group_of(account);
+        let group = group.filter(|group| group.rows.first() == Some(id));
+        let group = group.ok_or(ActError::UnknownAccount)?;
+        let own = group.rows.iter().skip(1);
+        let mut own = own.filter_map(|row| self.customers.get(row));
+        let own = own.find(|row| row.goes_with() == Some(account));
+        let own = own.map(|row| row.id.clone());
+        let made = own.is_none().then(fresh_id);
+        if let Some(id) = &made {
+            let row = Customer::new(id.clone(), Some(account.clone()), now);
+            self.customers.insert(id.clone(), row);
         }
-        let rows = known.customer.iter().chain([id]).cloned().collect();
-        let mut changes: Vec<_> = self.set_pin(account, id).into_iter().collect();
+        self.leave_row_behind(&group, &BTreeSet::from([account.clone()]), now);
+        let own = own.or(made.clone()).ok_or(ActError::Unknown)?;
+        let pin = (&own, PinnedBy::Parted);
+        Ok(self.move_account(account, pin, made.as_ref(), now))
+    }
+
+    /// Pins an account, keeps all others where they are, and rederives whom that concerns. `made` is
+    /// a row that is new.
+    fn move_account(
+        &mut self,
+        account: &ObjectKey,
+        (id, by): (&CustomerId, PinnedBy),
+        made: Option<&CustomerId>,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let known = self.accounts.get(account);
+        let rows = known.and_then(|known| known.customer.clone());
+        let rows = rows.into_iter().chain([id.clone()]).collect();
+        let moved = BTreeSet::from([account.clone()]);
+        let mut changes = Vec::new();
+        let pins = self.keeping_links(&moved, |working_set| {
+            changes.extend(working_set.set_pin(account, id, by));
+        });
+        changes.extend(pins);
+        changes.extend(self.rederive_moved(rows, made, &moved, now));
+        changes
+    }
+
+    /// Rederives the customers of some rows, those that gained or lost an account, and those that
+    /// have an address of the accounts that moved.
+    pub(super) fn rederive_moved(
+        &mut self,
+        rows: BTreeSet<CustomerId>,
+        made: Option<&CustomerId>,
+        moved: &BTreeSet<ObjectKey>,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
         for group in self.changed_groups(groups(self), rows) {
-            changes.extend(self.rederive(group, now, Some(&mut *fresh_id)));
+            changes.extend(self.rederive_rows(group, now, made));
         }
-        Ok(changes)
+        let moved = moved.iter().filter_map(|key| self.accounts.get(key));
+        let emails = moved.flat_map(|it| [it.linking_email.clone(), it.email.clone()]);
+        let emails = emails.flatten().collect();
+        changes.extend(self.rederive_sharing(&emails, now));
+        changes
+    }
+
+    /// Has the shown row of a group stay with the accounts that are left when some go.
+    fn leave_row_behind(&mut self, group: &Group, leaving: &BTreeSet<ObjectKey>, now: Timestamp) {
+        let mut left = group.accounts.iter().filter(|key| !leaving.contains(*key));
+        let heir = left.next().cloned();
+        let Some(shown) = group.rows.first() else {
+            return;
+        };
+        self.write_row(shown, false, now, |row| {
+            row.bound_to.take_if(|key| leaving.contains(key));
+            if row.home.as_ref().is_some_and(|key| leaving.contains(key)) {
+                row.home = heir;
+            }
+        });
+    }
+
+    /// Has the rows of an admin go along with the last account of their customer.
+    fn bind_rows(&mut self, group: &Group, account: &ObjectKey, now: Timestamp) {
+        for id in &group.rows {
+            self.write_row(id, false, now, |row| {
+                if row.is_admin_made() {
+                    row.bound_to = Some(account.clone());
+                }
+            });
+        }
+    }
+
+    fn group_of(&self, account: &ObjectKey) -> Option<Group> {
+        let shown = self.accounts.get(account)?.customer.clone()?;
+        stored_groups(self, &BTreeSet::from([shown])).pop()
+    }
+
+    /// Returns the accounts that a new `external_id` or `user_id` of a row claims: those whose id or
+    /// seller's id it is. Pins of theirs no longer count: the later act does.
+    pub(super) fn claim(
+        &mut self,
+        id: &CustomerId,
+        before: &Profile,
+        after: &Profile,
+        now: Timestamp,
+    ) -> (BTreeSet<ObjectKey>, Vec<Change>) {
+        let external_id = after.external_id.as_ref();
+        let external_id = external_id.filter(|_| before.external_id != after.external_id);
+        let user_id = after.user_id.as_ref();
+        let user_id = user_id.filter(|_| before.user_id != after.user_id);
+        let is_on = self.settings.identity.is_on();
+        let is_claimed = |key: &ObjectKey, history: &AccountHistory| {
+            let seller_id = history.seller_id.as_ref().filter(|_| is_on);
+            let seller_id = seller_id.map(|(_, id)| id);
+            let by_own_id = external_id.is_some_and(|id| external_ids(key).contains(id));
+            by_own_id || seller_id.is_some() && (seller_id == external_id || seller_id == user_id)
+        };
+        let accounts = self.accounts.values();
+        let claimed = accounts.filter(|account| is_claimed(&account.key, &account.history));
+        let claimed: BTreeSet<ObjectKey> = claimed.map(|it| it.key.clone()).collect();
+        for group in claimed
+            .iter()
+            .filter_map(|key| self.group_of(key))
+            .collect::<Vec<_>>()
+        {
+            let stays = |key: &ObjectKey| !claimed.contains(key);
+            if !group.gone && !group.rows.contains(id) && group.accounts.iter().any(stays) {
+                self.leave_row_behind(&group, &claimed, now);
+            }
+        }
+        let pinned = |key: &&ObjectKey| {
+            let known = self.accounts.get(*key);
+            known.is_some_and(|it| it.history.pin.is_some())
+        };
+        let pinned: Vec<ObjectKey> = claimed.iter().filter(pinned).cloned().collect();
+        let pins = pinned.iter();
+        let changes = pins.filter_map(|key| self.set_pin(key, id, PinnedBy::Kept));
+        let changes = changes.collect();
+        (claimed, changes)
     }
 
     /// Makes a change that affects linking, and pins accounts that would then follow another
-    /// customer, or nothing, to their present one.
-    pub(super) fn keeping_links(&mut self, change: impl FnOnce(&mut Self)) -> Vec<Change> {
+    /// customer, or nothing, to their present one; but not those that are meant to move.
+    pub(super) fn keeping_links(
+        &mut self,
+        moved: &BTreeSet<ObjectKey>,
+        change: impl FnOnce(&mut Self),
+    ) -> Vec<Change> {
         change(self);
         let mut shown_for: BTreeMap<ObjectKey, CustomerId> = BTreeMap::new();
         for group in groups(self) {
@@ -51,24 +214,33 @@ impl WorkingSet {
             (shown_for.get(key) != Some(customer)).then(|| (key.clone(), customer.clone()))
         };
         let linked = self.accounts.values();
+        let linked = linked.filter(|account| !moved.contains(&account.key));
         let linked = linked.filter_map(|a| a.customer.as_ref().map(|c| (&a.key, c)));
         let relinked: Vec<_> = linked.filter_map(relinked).collect();
         relinked
             .iter()
-            .filter_map(|(key, customer)| self.set_pin(key, customer))
+            .filter_map(|(key, customer)| self.set_pin(key, customer, PinnedBy::Kept))
             .collect()
     }
 
     /// Pins an account. Returns the change unless it was pinned to this customer already.
-    pub(super) fn set_pin(&mut self, account: &ObjectKey, id: &CustomerId) -> Option<Change> {
+    pub(super) fn set_pin(
+        &mut self,
+        account: &ObjectKey,
+        id: &CustomerId,
+        by: PinnedBy,
+    ) -> Option<Change> {
         let known = self.accounts.get_mut(account)?;
-        if known.history.pin.as_ref() == Some(id) {
+        let kept = &mut known.history;
+        if kept.pin.as_ref() == Some(id) && kept.pinned_by == by {
             return None;
         }
-        known.history.pin = Some(id.clone());
+        kept.pin = Some(id.clone());
+        kept.pinned_by = by;
         self.changed.accounts.insert(account.clone());
         let operation = Operation::PinAccount {
             account: account.clone(),
+            by,
         };
         Some(Change {
             customer: id.clone(),

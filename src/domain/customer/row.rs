@@ -4,7 +4,7 @@
 //! of their own turn out to be one customer, one row is shown and the others point to it. Rows are
 //! never destroyed by that, because late facts may separate them again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::domain::access::plan::Entitlement;
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::flag::{Flag, unmapped};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -24,6 +25,10 @@ pub struct Customer {
     /// The billing account that the row was created for; `None` if an admin created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<ObjectKey>,
+    /// Admin act: the account that a row of an admin goes along with. It was this account's customer
+    /// when the account was linked to another one by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<ObjectKey>,
     /// The time of creation, by the local clock. Rows are sorted by it, then by id.
     pub made_at: Timestamp,
     /// The time of the last change, by the local clock.
@@ -46,6 +51,9 @@ pub struct Customer {
     /// Flags that an admin cleared.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub cleared: BTreeSet<Flag>,
+    /// Its events that came again with another body, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_bodies: BTreeMap<String, OtherBodies>,
     /// Derived: the row that is shown instead of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<CustomerId>,
@@ -66,6 +74,7 @@ impl Customer {
         Self {
             id,
             home,
+            bound_to: None,
             made_at: now,
             updated_at: now,
             deleted_at: None,
@@ -74,6 +83,7 @@ impl Customer {
             courtesy: None,
             waivers: BTreeSet::new(),
             cleared: BTreeSet::new(),
+            other_bodies: BTreeMap::new(),
             merged_into: None,
             hidden: false,
             derived: Derived::default(),
@@ -92,6 +102,11 @@ impl Customer {
     /// True if nobody has access by it: it was deleted, or none of the facts that made it count.
     pub const fn is_gone(&self) -> bool {
         self.deleted_at.is_some() || self.hidden
+    }
+
+    /// Returns the account that the row follows, whatever customer that is in.
+    pub fn goes_with(&self) -> Option<&ObjectKey> {
+        self.bound_to.as_ref().or(self.home.as_ref())
     }
 
     /// True if an admin created it, not a webhook.

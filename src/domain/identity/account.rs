@@ -33,15 +33,49 @@ pub struct AccountHistory {
     /// The oldest instant at which the provider deleted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<Timestamp>,
+    /// The seller's own id of it: of the newest instant that showed one, the greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seller_id: Option<(Timestamp, String)>,
     /// Admin act: the row that the account belongs to, whatever the facts say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<CustomerId>,
+    /// The act that pinned it.
+    #[serde(default, skip_serializing_if = "PinnedBy::is_kept")]
+    pub pinned_by: PinnedBy,
     /// The newest event that came after the customer was deleted here, and so changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored_at: Option<Timestamp>,
+    /// The newest such event that an admin has cleared the flag of, where no row is left to remember
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_cleared_at: Option<Timestamp>,
     /// What is remembered of an account in test mode.
     #[serde(default, skip_serializing_if = "TestTrace::is_empty")]
     pub test: TestTrace,
+}
+
+/// The act of an admin that pinned an account to a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinnedBy {
+    /// An act about something else, which was to move nobody, or the deletion of the customer.
+    #[default]
+    Kept,
+    /// It was linked to the row by hand.
+    Linked,
+    /// It was parted from another customer by hand: it leads no other account to its own either.
+    Parted,
+}
+
+impl PinnedBy {
+    /// True for a pin that nobody asked for.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    pub const fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept)
+    }
 }
 
 /// The oldest instant at which an account is known to have had an address, and how it is known.
@@ -75,9 +109,12 @@ impl AccountHistory {
             emails: BTreeMap::new(),
             secondary_emails: BTreeMap::new(),
             removed_at: None,
+            seller_id: None,
             pin: None,
+            pinned_by: PinnedBy::Kept,
             ignored_at: None,
             test: TestTrace::default(),
+            ignored_cleared_at: None,
         }
     }
 
@@ -94,6 +131,14 @@ impl AccountHistory {
     /// Merges an event that came after the customer was deleted here.
     pub fn join_ignored(&mut self, at: Timestamp) {
         self.ignored_at = self.ignored_at.max(Some(at));
+    }
+
+    /// Merges an event that shows the seller's own id.
+    pub fn join_seller_id(&mut self, at: Timestamp, id: &str) {
+        let shown = Some((at, id.to_owned()));
+        if shown > self.seller_id {
+            self.seller_id = shown;
+        }
     }
 
     /// Merges an event that shows a contact.
@@ -143,6 +188,15 @@ impl AccountHistory {
             phone: own.phone.or(other.phone),
             address: own.address.or(other.address),
         }
+    }
+
+    /// Returns the current address, lower case, and since when the account has had it.
+    pub fn address(&self) -> Option<(String, HeldSince)> {
+        let email = self.contact().email.as_deref().and_then(fold_email)?;
+        let since = self.emails.get(&email);
+        let since = since.or_else(|| self.secondary_emails.get(&email)).copied();
+        // Whatever is shown has been noted.
+        Some((email, since?))
     }
 }
 

@@ -1,5 +1,10 @@
 //! Identity: which billing accounts belong to one customer.
 
 pub mod account;
+pub mod addresses;
+pub mod group;
+mod link;
 pub mod links;
+pub mod register;
+pub mod seller_id;
 pub mod test_trace;

@@ -14,6 +14,7 @@ use crate::domain::connected_account::{
 };
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
+use crate::domain::identity::seller_id::Identity;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -42,6 +43,8 @@ struct AppView {
     /// The connected accounts (Stripe Connect) whose events count.
     #[schema(value_type = Vec<String>, examples("acct_1Q2w3e4R5t6Y7u8I"))]
     connected_accounts: ConnectedAccounts,
+    /// Where the seller's own ids of billing accounts are found.
+    identity: IdentityView,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -53,7 +56,37 @@ impl From<App> for AppView {
             slug: app.slug.into(),
             name: app.name,
             connected_accounts: settings.connected_accounts,
+            identity: settings.identity.into(),
             created_at: app.created_at.to_string(),
+        }
+    }
+}
+
+/// Where the seller's own ids of billing accounts are found: a customer with such an id as
+/// `external_id` or `user_id` gets the account.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Identity)]
+struct IdentityView {
+    /// The key in Stripe's `metadata` and Paddle's `custom_data`; null for none.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 255, examples("user_id"))]
+    metadata_key: Option<String>,
+    /// True to read the `client_reference_id` of Stripe's Checkout sessions, which anybody can write
+    /// into the address of a payment link.
+    #[serde(default)]
+    client_reference_id: bool,
+}
+
+impl From<Identity> for IdentityView {
+    fn from(identity: Identity) -> Self {
+        let Identity {
+            metadata_key,
+            client_reference_id,
+        } = identity;
+        Self {
+            metadata_key,
+            client_reference_id,
         }
     }
 }
@@ -149,6 +182,19 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>, max_items = 1_000, examples("acct_1Q2w3e4R5t6Y7u8I"))]
     connected_accounts: Given<Vec<String>>,
+    /// Where the seller's own ids of billing accounts are found. Replaced as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<IdentityView>)]
+    identity: Given<IdentityView>,
+}
+
+fn identity(given: IdentityView, field_errors: &mut FieldErrors) -> Identity {
+    let key = given.metadata_key.as_deref().map(validate::line);
+    let key = field_errors.note(checked("identity.metadata_key", key.transpose()));
+    Identity {
+        metadata_key: key.flatten(),
+        client_reference_id: given.client_reference_id,
+    }
 }
 
 fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> ConnectedAccounts {
@@ -189,16 +235,21 @@ async fn change(
     let name = body.name.as_deref().map(validate::line).transpose();
     let name = field_errors.note(checked("name", name));
     let named = body.connected_accounts;
-    if body.name.is_none() && named.is_none() {
+    if body.name.is_none() && named.is_none() && body.identity.is_none() {
         field_errors.add("name", "is missing, and so is everything else");
     }
     let connected_accounts =
         named.map(|it| it.map(|named| connected_accounts(named, &mut field_errors)));
+    let identity = body.identity;
+    let identity = identity.map(|it| it.map(|given| self::identity(given, &mut field_errors)));
     let name = field_errors.finish(name)?;
     let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
     let change = AppChange {
         name,
-        settings: SettingsChange { connected_accounts },
+        settings: SettingsChange {
+            connected_accounts,
+            identity,
+        },
     };
     let app = apps::change(&state.store, &order, change).await?;
     Ok(Json(app.into()))

@@ -80,7 +80,7 @@ async fn list(
     Listing { paging, filter }: Listing<FlagQuery>,
 ) -> Result<Json<List<FlagView>>, ApiError> {
     let part = flags::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
-    Ok(paging.answer(list::map(part, |held| FlagView::from(&held))))
+    Ok(paging.answer(list::map(part, FlagView::from)))
 }
 
 /// Clears a flag.

@@ -5,6 +5,7 @@
 //! token's own app, or `default` for tokens of all
 //! apps. What a token may not see answers as if it did not exist.
 
+mod accounts;
 mod admin_tokens;
 mod apps;
 mod audit;
@@ -38,6 +39,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .merge(customers::router())
         .merge(operations::router())
+        .merge(accounts::router())
         .merge(explain::router())
         .merge(subscriptions::router())
         .merge(timeline::router())

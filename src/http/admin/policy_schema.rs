@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::policy::PolicyBody;
 use crate::domain::policy::{
     EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
-    OnPause, OnPaymentFailed, OnSilence, Policy,
+    OnPause, OnPaymentFailed, OnSameEmail, OnSilence, Policy,
 };
 use crate::http::openapi::words::one_of;
 
@@ -21,7 +21,6 @@ fn span() -> Object {
 }
 
 fn fields() -> [(&'static str, ObjectBuilder); 15] {
-    let yes_or_no = ObjectBuilder::new().schema_type(Type::Boolean).build();
     [
         (
             "on_payment_failed",
@@ -95,9 +94,9 @@ fn fields() -> [(&'static str, ObjectBuilder); 15] {
             "The time after the end of a period after which the silence counts.",
         ),
         (
-            "match_by_email",
-            yes_or_no,
-            "Links billing accounts to customers by their first e-mail address.",
+            "on_same_email",
+            one_of(OnSameEmail::WORDS),
+            "The effect of a billing account whose e-mail address another customer has.",
         ),
     ]
     .map(|(name, schema, about)| {

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use super::time;
 use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::customer::row::Customer;
+use crate::domain::id::Provider;
 use crate::http::openapi::words;
+use crate::pipeline::flags::{Link, OpenFlag};
 use crate::store::Granted;
 
 /// Something that a person should look at.
@@ -18,25 +20,93 @@ pub(in crate::http) struct FlagView {
     id: String,
     #[schema(schema_with = words::flag_kind)]
     kind: &'static str,
-    /// The provider's id of the object that it is about, or a package.
+    /// The provider's id of the object or event that it is about, or a package.
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     subject: String,
-    /// The provider's time of the fact that decided it; null for mistakes of set-up.
+    /// The provider's time of the fact that decided it; null for mistakes of set-up. Of
+    /// `same_id_other_body`, when the other body came.
     #[schema(format = DateTime)]
     at: Option<String>,
     /// The customer whose flag it is; null where none was found.
     customer_id: Option<String>,
+    /// Of `same_email` in the list of flags: the call that makes the two customers one; null elsewhere.
+    link: Option<LinkView>,
+    /// Of `same_id_other_body`, the digests of both bodies; null for other kinds.
+    bodies: Option<BodiesView>,
+}
+
+/// A call that links a billing account to a customer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FlagLink)]
+struct LinkView {
+    #[schema(examples("POST"))]
+    method: &'static str,
+    #[schema(examples("/api/v1/customers/cust_0198c5b0a7d07c0fb5a4e0a53d2ad6a1/accounts"))]
+    path: String,
+    body: LinkBody,
+}
+
+/// The body of such a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FlagLinkBody)]
+struct LinkBody {
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    account: String,
+}
+
+impl From<Link> for LinkView {
+    fn from(link: Link) -> Self {
+        Self {
+            method: "POST",
+            path: format!("/api/v1/customers/{}/accounts", link.customer),
+            body: LinkBody {
+                provider: link.provider,
+                account: link.account,
+            },
+        }
+    }
+}
+
+impl From<OpenFlag> for FlagView {
+    fn from(open: OpenFlag) -> Self {
+        Self {
+            link: open.link.map(Into::into),
+            ..Self::from(&open.held)
+        }
+    }
+}
+
+/// Two bodies of one event, by SHA-256 in hex. What may differ between deliveries of an event, such
+/// as links, the order of fields and the number of a delivery, is left out of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Bodies)]
+struct BodiesView {
+    /// The body that came first, which counts.
+    first: String,
+    /// The body that came later.
+    other: String,
 }
 
 impl From<&HeldFlag> for FlagView {
     fn from(held: &HeldFlag) -> Self {
-        let Flag { kind, subject, at } = &held.flag;
+        let Flag {
+            kind,
+            subject,
+            at,
+            bodies,
+        } = &held.flag;
         Self {
             id: held.id().to_string(),
             kind: kind.as_str(),
             subject: subject.clone(),
             at: time(*at),
             customer_id: held.holder.customer().map(ToString::to_string),
+            link: None,
+            bodies: bodies.as_ref().map(|bodies| BodiesView {
+                first: bodies.first.clone(),
+                other: bodies.other.clone(),
+            }),
         }
     }
 }
@@ -69,6 +139,7 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
                 kind: FlagKind::ReleasesUnknown,
                 subject: live.grant.package,
                 at: None,
+                bodies: None,
             });
         flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
     }

@@ -56,6 +56,11 @@ impl From<CustomerError> for ApiError {
                 let detail = format!("the external id belongs to customer {by}");
                 Self::conflict("external_id_taken", detail)
             }
+            CustomerError::NoAccount { detail } => Self::not_found("account_not_found", detail),
+            CustomerError::AccountAmbiguous => Self::conflict(
+                "account_ambiguous",
+                "several billing accounts have this id: name `livemode` or `connected_account` too",
+            ),
             CustomerError::Act(error) => error.into(),
             CustomerError::Store(error) => error.into(),
             CustomerError::Random(error) => error.into(),

@@ -79,6 +79,8 @@ fn refused(error: CustomerError, taken: &'static str) -> ApiError {
         // What is invalid was refused when the body was read.
         CustomerError::Invalid { .. }
         | CustomerError::ExternalIdTaken { .. }
+        | CustomerError::NoAccount { .. }
+        | CustomerError::AccountAmbiguous
         | CustomerError::Store(_)
         | CustomerError::Random(_) => error.into(),
     }

@@ -13,7 +13,7 @@ use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Hold, Status};
 use crate::domain::customer::source::SourceKind;
 use crate::domain::event::EventOutcome;
-use crate::domain::identity::links::Tie;
+use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::provider;

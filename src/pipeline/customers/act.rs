@@ -37,7 +37,11 @@ pub(super) async fn act_in(
         entries.push(order.entry(Some(id), name, details));
     }
     tx.audit_add(&entries).await?;
-    let customer = working_set.customers.remove(id).ok_or(ActError::Unknown)?;
+    let row = working_set.customers.get(id).ok_or(ActError::Unknown)?;
+    // A row of an admin's is shown before others that it is merged with.
+    let shown = row.merged_into.clone().unwrap_or_else(|| id.clone());
+    let customer = working_set.customers.remove(&shown);
+    let customer = customer.ok_or(ActError::Unknown)?;
     let granted = granted_now(tx, &order.app, &customer, working_set.plans, order.now).await?;
     Ok(Acted {
         customer,
@@ -97,6 +101,9 @@ pub(super) fn lookup_keys_of<'a>(
             lookup_keys.given_external_ids.insert(external_id.clone());
             lookup_keys.external_ids.insert(external_id.clone());
         }
+        lookup_keys
+            .given_external_ids
+            .extend(profile.user_id.clone());
     }
     lookup_keys
 }

@@ -10,6 +10,7 @@ use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Profile;
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
+use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
 use crate::store::Store;
 
@@ -27,7 +28,7 @@ pub async fn update(
 ) -> Result<Acted, CustomerError> {
     refuse_wrong(change)?;
     let mut tx = store.begin_in(&order.app).await?;
-    let (before, profile) = {
+    let (before, profile, shown) = {
         let row = tx
             .customer_find(&order.app, id)
             .await?
@@ -42,6 +43,7 @@ pub async fn update(
         (
             row.profile.clone(),
             change.apply(&row.profile, &row.derived.contact),
+            row.derived.external_id,
         )
     };
     let news = Profile {
@@ -66,6 +68,15 @@ pub async fn update(
         |working_set| working_set.update_profile(id, profile, order.now),
     )
     .await?;
+    let cleared = change.external_id == Some(None);
+    if let Some(stays) = shown.filter(|it| cleared && acted.external_id() == Some(it)) {
+        let message = format!(
+            "cannot be cleared: `{stays}` comes from a billing account; part the account from the \
+             customer, or set another external id"
+        );
+        let errors = vec![FieldError::new("external_id", message)];
+        return Err(CustomerError::Invalid { errors });
+    }
     tx.commit().await?;
     Ok(acted)
 }

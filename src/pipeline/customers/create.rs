@@ -13,7 +13,7 @@ use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
 use crate::pipeline::tokens::{self, TokenOrder};
 use crate::random;
-use crate::store::{Match, Store, Tx};
+use crate::store::{Store, Tx};
 
 /// Makes a customer with an access token.
 ///
@@ -53,9 +53,7 @@ pub async fn get_or_create(
             .await?;
     }
     if let (None, Some(email)) = (&found, &profile.email) {
-        found = tx
-            .customer_find_by_email(&order.app, email, Match::Unique)
-            .await?;
+        found = tx.customer_find_by_email(&order.app, email).await?;
     }
     if let Some(customer) = found {
         let found = details(&mut tx, &order.app, customer, order.now).await?;

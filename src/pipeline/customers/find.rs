@@ -5,7 +5,7 @@ use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::provider;
-use crate::store::{CustomerFilter, Granted, Listed, Match, Store, StoreError, Tx, Window};
+use crate::store::{CustomerFilter, Granted, Listed, Store, StoreError, Tx, Window};
 
 /// Why a customer cannot be shown, or takes no changes.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub async fn find(
             tx.customer_find_by_external(app, external_id, &others)
                 .await?
         }
-        Named::Email(email) => tx.customer_find_by_email(app, email, Match::Loose).await?,
+        Named::Email(email) => tx.customer_find_by_email(app, email).await?,
     };
     let customer = found.ok_or(ActError::Unknown)?;
     Ok(details(&mut tx, app, customer, now).await?)

@@ -5,6 +5,7 @@
 //! change the app, so that of two who want the same e-mail address or external id one gets it.
 //! No index keeps addresses unique: the rule has exceptions.
 
+mod accounts;
 mod act;
 mod change;
 mod create;
@@ -12,6 +13,7 @@ mod find;
 mod orders;
 mod taken;
 
+pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account};
 pub use change::{act, delete, update};
 pub use create::{create, get_or_create};
 pub use find::{

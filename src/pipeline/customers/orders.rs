@@ -31,6 +31,15 @@ pub enum CustomerError {
         /// Which one.
         by: CustomerId,
     },
+    /// No billing account of this customer, or none at all, has the id.
+    #[error("there is no such billing account")]
+    NoAccount {
+        /// Why that is, and what would help.
+        detail: &'static str,
+    },
+    /// Several billing accounts have the id.
+    #[error("several billing accounts have this id")]
+    AccountAmbiguous,
     /// The customer cannot be worked on.
     #[error(transparent)]
     Act(#[from] ActError),
@@ -80,6 +89,13 @@ pub struct Acted {
     pub granted: Granted,
     /// The act changed something.
     pub changed: bool,
+}
+
+impl Acted {
+    /// Returns the external id that is shown.
+    pub const fn external_id(&self) -> Option<&String> {
+        self.customer.derived.external_id.as_ref()
+    }
 }
 
 /// An act of an admin on a customer's access.

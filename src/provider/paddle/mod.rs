@@ -35,6 +35,11 @@ pub const PADDLE: &Spec = &Spec {
     header: "Paddle-Signature",
     header_form: "From Paddle: `ts=…;h1=…`.",
     event_id: Some("event_id"),
+    account_prefixes: &["ctm_"],
+    // Each destination and each replay has a notification of its own:
+    // <https://developer.paddle.com/api-reference/notifications/replay-notification>
+    per_delivery: &["notification_id"],
+    version: None,
     // `ts=<unix seconds>;h1=<64 hex>[;h1=…]`:
     // <https://developer.paddle.com/webhooks/signature-verification>
     signature: &TimedHmac {

@@ -6,6 +6,7 @@
 use super::super::event::Event;
 use super::super::fields::Fields;
 use super::super::reading::ReadError;
+use super::customer;
 use crate::domain::billing::fact::{
     Fact, Item, PaymentFact, PaymentStep, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
@@ -49,6 +50,9 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     if created {
         facts.extend(first_payment(event)?);
     }
+    // The subscription's own `import_meta` names a subscription of the system before.
+    let account = event.need_key(Kind::Account, "customer_id")?;
+    facts.extend(customer::seller_id(event, account, None));
     Ok(facts)
 }
 

@@ -6,6 +6,7 @@
 
 use super::super::event::Event;
 use super::super::reading::ReadError;
+use super::customer;
 use super::line;
 use crate::domain::billing::fact::{Fact, PaymentFact, PaymentStep};
 use crate::domain::id::Kind;
@@ -56,5 +57,9 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
         lines: line::all(event, step)?,
         lines_incomplete: false,
     });
-    Ok([payment].into_iter().chain(named(event)?).collect())
+    let account = event.key(Kind::Account, "customer_id")?;
+    // Of what is bought once, this is the only object.
+    let seller_id = account.and_then(|account| customer::seller_id(event, account, None));
+    let facts = [payment].into_iter().chain(named(event)?);
+    Ok(facts.chain(seller_id).collect())
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::super::event::Event;
 use super::super::fields::said;
 use super::super::reading::ReadError;
+use super::customer;
 use super::line;
 use super::links::{keys, link};
 use crate::domain::billing::fact::{
@@ -122,6 +123,7 @@ fn buyer(event: &Event<'_>, account: &ObjectKey) -> Vec<Fact> {
             request: event.request.clone(),
         })
     }));
+    facts.extend(customer::seller_id(event, account.clone()));
     facts
 }
 

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::fields::{Fields, MAX_ID};
+use super::super::fields::Fields;
 use super::super::json::{self, Pruned};
+use super::super::metadata::MAX_ID;
 use super::super::reading::ReadError;
 use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
 use crate::domain::time::Timestamp;

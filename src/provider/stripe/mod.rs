@@ -42,6 +42,14 @@ pub const STRIPE: &Spec = &Spec {
     header: "Stripe-Signature",
     header_form: "From Stripe: `t=…,v1=…`.",
     event_id: Some("id"),
+    // `acct_…` where a connected account is the customer:
+    // <https://docs.stripe.com/connect/use-accounts-as-customers>
+    account_prefixes: &["cus_", "acct_"],
+    // The number of deliveries that are still open: <https://docs.stripe.com/api/events/object>
+    per_delivery: &["pending_webhooks"],
+    // An endpoint has a version of its own, and while it is upgraded there are two:
+    // <https://docs.stripe.com/webhooks/versioning>
+    version: Some("api_version"),
     // `t=<unix seconds>,v1=<64 hex>[,v1=…]`: <https://docs.stripe.com/webhooks#verify-manually>
     signature: &TimedHmac {
         separator: ',',

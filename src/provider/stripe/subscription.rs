@@ -3,6 +3,7 @@
 use super::super::event::Event;
 use super::super::fields::Fields;
 use super::super::reading::ReadError;
+use super::customer;
 use crate::domain::billing::fact::{
     Fact, Item, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
@@ -15,7 +16,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let subscription = event
         .scope
         .key(Kind::Subscription, object.need_id(&["id"])?);
-    event.need_account()?;
+    let account = event.need_account()?;
     let mut status = SubscriptionStatus::parse(object.need_word("status")?);
     if event.type_name == "customer.subscription.deleted" && !status.is_terminal() {
         status = SubscriptionStatus::Canceled;
@@ -25,7 +26,7 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     } else {
         None
     };
-    Ok(vec![Fact::Subscription(SubscriptionFact {
+    let mut facts = vec![Fact::Subscription(SubscriptionFact {
         subscription,
         state: read(&event.scope, object, status)?,
         before: before(event),
@@ -33,7 +34,9 @@ pub(super) fn changed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
         imported: false,
         request: event.request.clone(),
         ended_at,
-    })])
+    })];
+    facts.extend(customer::seller_id(event, account));
+    Ok(facts)
 }
 
 /// The values before the change. They only order events of one second; if it cannot be read, the

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use super::watch::QueueWatch;
 use super::{RabbitSettings, transport};
 use crate::queue::names::Names;
-use crate::queue::topology::{self, DeclareError, Mismatch, Sight};
+use crate::queue::topology::{self, DeclareError, Mismatch, Sight, WorkQueue};
 
 /// The time limit for connecting and for anything else that the broker must answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -123,6 +123,7 @@ impl From<DeclareError> for BrokerError {
     fn from(error: DeclareError) -> Self {
         match error {
             DeclareError::Mismatch(mismatch) => Self::Mismatch(Arc::new(mismatch)),
+            DeclareError::WorkMissing => Self::Missing,
             DeclareError::Refused { object, cause } => Self::Amqp {
                 doing: format!("declaring {object}"),
                 cause,
@@ -160,25 +161,29 @@ impl Broker {
         })
     }
 
-    /// Declares everything on a channel of `connection`. If the work queue had been there before
-    /// and is gone, this is the moment to say what may be lost with it.
-    pub(super) async fn declare(
-        &self,
-        connection: &Connection,
-        channel: &Channel,
-    ) -> Result<(), BrokerError> {
-        let work = self.names.work();
+    /// Declares everything on a new channel, and returns the channel. If the work queue had been
+    /// there before and is gone, this is the moment to say what may be lost with it.
+    pub(super) async fn declare(&self, connection: &Connection) -> Result<Channel, BrokerError> {
         let _declaring = self.declaring.lock().await;
-        if self.watch.has_seen_work() && look(connection, work.clone()).await?.is_none() {
-            self.watch.miss_work();
+        if self.watch.expects_work() {
+            let channel = open_channel(connection).await?;
+            match topology::declare(&channel, &self.names, WorkQueue::Expected).await {
+                Ok(work) => {
+                    self.watch.see_work(work.ready);
+                    return Ok(channel);
+                }
+                Err(DeclareError::WorkMissing) => self.watch.miss_work(),
+                Err(error) => return Err(error.into()),
+            }
         }
-        let sight = topology::declare(channel, &self.names).await?;
+        let channel = open_channel(connection).await?;
+        let work = topology::declare(&channel, &self.names, WorkQueue::Made).await?;
         // The try that found it gone may have failed to declare all of it.
         if self.watch.has_missed_work() {
-            self.watch.report_loss(&work);
+            self.watch.report_loss(&self.names.work());
         }
-        self.watch.see_work(sight.ready);
-        Ok(())
+        self.watch.see_work(work.ready);
+        Ok(channel)
     }
 
     /// Opens a connection. The broker's own tools show `purpose`.
@@ -201,8 +206,7 @@ impl Link {
     pub(super) async fn open(broker: &Broker) -> Result<Self, BrokerError> {
         let connection = broker.connect("publisher").await?;
         let declared = in_time(async {
-            let channel = open_channel(&connection).await?;
-            broker.declare(&connection, &channel).await?;
+            let channel = broker.declare(&connection).await?;
             channel
                 .confirm_select(ConfirmSelectOptions::default())
                 .await

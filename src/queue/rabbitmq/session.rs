@@ -29,7 +29,7 @@ use lapin::{Channel, Connection};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::connection::{Broker, BrokerError, close, in_time, look, open_channel};
+use super::connection::{Broker, BrokerError, close, in_time, look};
 use crate::queue::Lane;
 use crate::queue::names::short;
 use crate::queue::topology::Sight;
@@ -93,9 +93,8 @@ impl Session {
         };
         let connection = broker.connect(purpose).await?;
         let consuming = in_time(async {
-            let channel = open_channel(&connection).await?;
             // Declared here too: a worker may be the first to see that a queue is gone.
-            broker.declare(&connection, &channel).await?;
+            let channel = broker.declare(&connection).await?;
             channel
                 .basic_qos(prefetch(lane), BasicQosOptions::default())
                 .await

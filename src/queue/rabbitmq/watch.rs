@@ -59,8 +59,9 @@ impl QueueWatch {
         self.missed.swap(false, Ordering::Relaxed)
     }
 
-    pub(super) fn has_seen_work(&self) -> bool {
-        self.work().is_some()
+    /// Returns true if the work queue has been there and has not been missed since.
+    pub(super) fn expects_work(&self) -> bool {
+        self.work().is_some() && !self.missed.load(Ordering::Relaxed)
     }
 
     /// Notes how many messages lie in the work queue.

@@ -20,7 +20,8 @@ record! {
 }
 
 impl Tx {
-    /// Loads accounts by `key`, the provider's `id`, `linking_email` or `customer_id`.
+    /// Loads accounts by `key`, the provider's `id`, `email` (the first one or the current one),
+    /// `seller_id` or `customer_id`.
     pub(super) async fn working_set_accounts(
         &mut self,
         app: &AppSlug,
@@ -44,7 +45,17 @@ impl Tx {
             SELECT it.key, it.customer_id, it.linking_email, it.kept
             FROM wanted
             JOIN accounts AS it ON it.app = $2 AND it.linking_email = wanted.value
-            WHERE wanted.kind = 'linking_email'
+            WHERE wanted.kind = 'email'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.changed_email = wanted.value
+            WHERE wanted.kind = 'email'
+            UNION ALL
+            SELECT it.key, it.customer_id, it.linking_email, it.kept
+            FROM wanted
+            JOIN accounts AS it ON it.app = $2 AND it.seller_id = wanted.value
+            WHERE wanted.kind = 'seller_id'
             UNION ALL
             SELECT it.key, it.customer_id, it.linking_email, it.kept
             FROM wanted
@@ -53,10 +64,12 @@ impl Tx {
         ";
         let rows: Vec<AccountRow> = self.fetch(sql, binds![wanted, app]).await?;
         for row in rows {
+            let email = row.kept.address().map(|(email, _)| email);
             let account = Account {
                 key: row.key.clone(),
                 history: row.kept,
                 linking_email: row.linking_email,
+                email,
                 customer: row.customer_id,
             };
             working_set.accounts.insert(row.key, account);
@@ -73,7 +86,8 @@ impl Tx {
     ) -> Result<BTreeSet<ObjectKey>, StoreError> {
         let rows: Vec<CustomerId> = working_set.customers.keys().cloned().collect();
         let homes = working_set.customers.values();
-        let homes: BTreeSet<ObjectKey> = homes.filter_map(|row| row.home.clone()).collect();
+        let homes = homes.flat_map(|row| [row.home.clone(), row.bound_to.clone()]);
+        let homes: BTreeSet<ObjectKey> = homes.flatten().collect();
         self.lock_found(app, homes.iter().flat_map(lock_keys_of_account))
             .await?;
         let missing = homes

@@ -8,6 +8,7 @@ use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::identity::links::Words;
 use crate::store::customer::CustomerRow;
 use crate::store::lock::lock_keys_of_rows;
 use crate::store::record::{Rows, binds};
@@ -22,7 +23,7 @@ impl Tx {
         working_set: &mut WorkingSet,
         lookup_keys: &LookupKeys,
         accounts: &BTreeSet<ObjectKey>,
-        emails: &BTreeSet<String>,
+        words: &Words,
     ) -> Result<(), StoreError> {
         let linked = working_set.linked_rows();
         let ids: BTreeSet<CustomerId> = lookup_keys
@@ -39,7 +40,9 @@ impl Tx {
             .chain(wanted("home", accounts))
             .chain(wanted("external_id", forms))
             .chain(wanted("external_id", &lookup_keys.external_ids))
-            .chain(wanted("email", emails))
+            .chain(wanted("external_id", &words.seller_ids))
+            .chain(wanted("user_id", &words.seller_ids))
+            .chain(wanted("email", &words.emails))
             .collect();
         loop {
             working_set.customers = self.working_set_rows(app, &wanted).await?;
@@ -76,6 +79,11 @@ impl Tx {
                 FROM wanted
                 JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
                 WHERE wanted.kind = 'external_id'
+                UNION
+                SELECT COALESCE(customers.merged_into, customers.id)
+                FROM wanted
+                JOIN customers ON customers.app = $2 AND customers.user_id = wanted.value
+                WHERE wanted.kind = 'user_id'
                 UNION
                 SELECT COALESCE(customers.merged_into, customers.id)
                 FROM wanted

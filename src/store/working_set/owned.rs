@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Wanted;
 use crate::domain::apply::working_set::{Owned, Payment, WorkingSet};
 use crate::domain::billing::history::{PaymentHistory, UnfetchedHistory};
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::cell::Document;
@@ -45,6 +46,13 @@ record! {
         key: ObjectKey,
         at: Timestamp,
         cleared_at: Option<Timestamp>,
+    }
+}
+
+record! {
+    struct OtherBodiesRow from "other_bodies" {
+        key: ObjectKey,
+        kept: OtherBodies,
     }
 }
 
@@ -148,6 +156,24 @@ impl Tx {
             };
             working_set.unfetched.insert(row.key, history);
         }
+        Ok(())
+    }
+
+    /// Loads events without a customer that came again with another body.
+    pub(super) async fn working_set_other_bodies(
+        &mut self,
+        app: &AppSlug,
+        working_set: &mut WorkingSet,
+        events: &BTreeSet<ObjectKey>,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            SELECT other_bodies.key, kept
+            FROM {rows} AS wanted
+            JOIN other_bodies ON other_bodies.app = $2 AND other_bodies.key = wanted.key
+        ";
+        let rows: Vec<OtherBodiesRow> = self.fetch(sql, binds![keys(events), app]).await?;
+        let rows = rows.into_iter().map(|row| (row.key, row.kept));
+        working_set.other_bodies.extend(rows);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
+use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
@@ -17,7 +18,7 @@ record! {
     /// A customer's row. All columns but `kept` repeat what follows from it, for the indexes.
     struct CustomerColumns<'a> {
         id: &'a CustomerId,
-        home: &'a Option<ObjectKey>,
+        home: Option<&'a ObjectKey>,
         made_at: Timestamp,
         updated_at: Timestamp,
         deleted_at: Option<Timestamp>,
@@ -44,7 +45,7 @@ impl<'a> From<&'a Customer> for CustomerColumns<'a> {
         let gone_at = customer.hidden.then_some(customer.updated_at);
         Self {
             id: &customer.id,
-            home: &customer.home,
+            home: customer.goes_with(),
             made_at: customer.made_at,
             updated_at: customer.updated_at,
             deleted_at: customer.deleted_at.or(gone_at),
@@ -70,6 +71,8 @@ record! {
         id: &'a str,
         customer_id: &'a Option<CustomerId>,
         linking_email: &'a Option<String>,
+        changed_email: Option<&'a str>,
+        seller_id: Option<&'a str>,
         kept: &'a AccountHistory,
     }
 }
@@ -122,6 +125,13 @@ record! {
     }
 }
 
+record! {
+    struct OtherBodiesColumns<'a> {
+        key: &'a ObjectKey,
+        kept: &'a OtherBodies,
+    }
+}
+
 impl Tx {
     /// Writes what has changed since loading.
     ///
@@ -140,7 +150,8 @@ impl Tx {
         self.working_set_save_owned(app, working_set).await?;
         self.working_set_save_payments(app, working_set).await?;
         self.working_set_save_links(app, working_set).await?;
-        self.working_set_save_unfetched(app, working_set).await
+        self.working_set_save_unfetched(app, working_set).await?;
+        self.working_set_save_other_bodies(app, working_set).await
     }
 
     async fn working_set_save_customers(
@@ -195,17 +206,24 @@ impl Tx {
             id: &account.key.id,
             customer_id: &account.customer,
             linking_email: &account.linking_email,
+            changed_email: (account.email.as_deref())
+                .filter(|email| account.linking_email.as_deref() != Some(email)),
+            seller_id: (account.history.seller_id.as_ref()).map(|(_, id)| id.as_str()),
             kept: &account.history,
         });
         let rows: Rows<AccountColumns<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO accounts (app, key, id, customer_id, linking_email, kept)
-            SELECT $2, key, id, customer_id, linking_email, kept
+            INSERT INTO accounts (
+                app, key, id, customer_id, linking_email, changed_email, seller_id, kept
+            )
+            SELECT $2, key, id, customer_id, linking_email, changed_email, seller_id, kept
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, key) DO UPDATE SET
                 customer_id = excluded.customer_id,
                 linking_email = excluded.linking_email,
+                changed_email = excluded.changed_email,
+                seller_id = excluded.seller_id,
                 kept = excluded.kept
         ";
         self.execute(sql, binds![rows, app]).await?;
@@ -342,6 +360,28 @@ impl Tx {
             ON CONFLICT (app, key) DO UPDATE SET
                 at = excluded.at,
                 cleared_at = excluded.cleared_at
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
+    }
+
+    async fn working_set_save_other_bodies(
+        &mut self,
+        app: &AppSlug,
+        working_set: &WorkingSet,
+    ) -> Result<(), StoreError> {
+        let changed = working_set.changed.other_bodies.iter();
+        let rows = changed.filter_map(|key| {
+            let kept = working_set.other_bodies.get(key)?;
+            Some(OtherBodiesColumns { key, kept })
+        });
+        let rows: Rows<OtherBodiesColumns<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO other_bodies (app, key, kept)
+            SELECT $2, key, kept
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key) DO UPDATE SET kept = excluded.kept
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())

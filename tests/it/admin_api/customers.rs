@@ -135,7 +135,7 @@ async fn an_address_or_external_id_belongs_to_one_customer(engine: Engine) {
 }
 
 async fn a_known_billing_account_is_taken_in_either_spelling(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::start(engine).await.joins().await;
     let account = stripe_customer("cus_1", "first@x.com");
     rig.happens(&stripe_event(
         "evt_1",
@@ -388,7 +388,7 @@ async fn a_deleted_customer_is_not_revived_by_its_accounts(engine: Engine) {
 }
 
 async fn a_merged_customer_names_the_one_that_is_shown(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::start(engine).await.joins().await;
     let first = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event("evt_1", "customer.created", NOW - 50, first))
         .await;

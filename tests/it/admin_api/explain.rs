@@ -60,7 +60,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
     assert_eq!(told["next"][0], suspended);
     assert_eq!(told["next"][1]["status"], "frozen");
     let own = json!({"provider": "stripe", "id": "cus_1", "livemode": true, "linked_by": "own",
-        "email": null, "follows": null,
+        "seller_id": null, "email": null, "follows": null,
         "removed_at": null});
     assert_eq!(told["accounts"], json!([own]));
     let foretold = "On 2026-01-08T11:00:00Z the customer becomes suspended (payment_failed), \
@@ -149,7 +149,7 @@ async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
 }
 
 async fn merged_and_deleted_customers_are_explained_too(engine: Engine) {
-    let rig = Rig::selling(engine).await;
+    let rig = Rig::selling(engine).await.joins().await;
     let signs_up = async |account: &str, at: i64| {
         let contact = stripe_customer(account, "One@X.com");
         let id = format!("evt_{account}");

@@ -258,7 +258,7 @@ async fn licenses_go_with_their_customer(engine: Engine) {
 }
 
 async fn a_merged_customers_licenses_count_for_the_one_that_is_shown(engine: Engine) {
-    let rig = Rig::start(engine).await;
+    let rig = Rig::start(engine).await.joins().await;
     let first = stripe_customer("cus_1", "one@x.com");
     rig.happens(&stripe_event("evt_1", "customer.created", NOW - 50, first))
         .await;

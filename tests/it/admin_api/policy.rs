@@ -22,7 +22,7 @@ fn first() -> Value {
         "on_end": "freeze", "on_end_unpaid": "expire", "early_end": "now", "freeze_after": "0d",
         "on_pause": "suspend", "on_collection_pause": "keep",
         "on_dispute_opened": "flag", "on_dispute_lost": "suspend", "on_full_refund": "flag",
-        "on_silence": "keep", "silence_after": "3d", "match_by_email": true,
+        "on_silence": "keep", "silence_after": "3d", "on_same_email": "flag",
     })
 }
 
@@ -127,7 +127,7 @@ async fn all_that_is_wrong_with_a_policy_is_named_at_once(engine: Engine) {
     let rig = Rig::selling(engine).await;
     let wrong = json!({
         "on_end": "explode", "grace": "3d", "end_after": "two weeks", "suspend_after": 3,
-        "match_by_email": "yes", "on_pause": null, "on_dispute_lost": "keep",
+        "on_same_email": "yes", "on_pause": null, "on_dispute_lost": "keep",
     });
     for refused in [
         rig.put("/policy", wrong.clone()).await,
@@ -143,9 +143,9 @@ async fn all_that_is_wrong_with_a_policy_is_named_at_once(engine: Engine) {
         let wanted = [
             "end_after",
             "grace",
-            "match_by_email",
             "on_end",
             "on_pause",
+            "on_same_email",
             "suspend_after",
         ];
         assert_eq!(fields, wanted, "{refused}");
@@ -337,7 +337,7 @@ async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
 }
 
 async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
-    let rig = Rig::selling(engine).await;
+    let rig = Rig::selling(engine).await.joins().await;
     let signs_up = async |account: &str, at: i64| {
         let id = format!("evt_{account}");
         let contact = stripe_customer(account, "shared@example.com");
@@ -353,7 +353,7 @@ async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
     let both = customer_of("cus_1").await;
     assert_eq!(customer_of("cus_2").await, both);
 
-    rig.put("/policy", json!({"match_by_email": false}))
+    rig.put("/policy", json!({"on_same_email": "ignore"}))
         .await
         .expect(200);
     signs_up("cus_3", 80).await;
@@ -361,7 +361,7 @@ async fn a_policy_keeps_accounts_where_they_are(engine: Engine) {
     let third = customer_of("cus_3").await;
     assert_ne!(third, both, "is not matched");
 
-    rig.put("/policy", json!({"match_by_email": true}))
+    rig.put("/policy", json!({"on_same_email": "join"}))
         .await
         .expect(200);
     assert_eq!(customer_of("cus_3").await, third, "stays");

@@ -184,6 +184,14 @@ impl Rig {
         rig
     }
 
+    /// Has accounts of one address join.
+    pub(super) async fn joins(self) -> Self {
+        self.put("/policy", json!({"on_same_email": "join"}))
+            .await
+            .expect(200);
+        self
+    }
+
     /// Starts a server anew whose settings say what `price_basic` buys.
     pub(super) async fn restarts_with_plan(&self, packages: &[&str]) {
         let grant = |package: &&str| PackageGrant {

@@ -123,7 +123,7 @@ async fn each_class_has_its_word(engine: Engine) {
 }
 
 async fn only_the_row_that_is_shown_has_subscriptions(engine: Engine) {
-    let rig = Rig::selling(engine).await;
+    let rig = Rig::selling(engine).await.joins().await;
     let shown = rig.billed("cus_2").await;
     let contact = |event: &str, created, email: &str| {
         stripe_event(

@@ -13,6 +13,7 @@ async fn apps_are_made_named_and_removed(engine: Engine) {
         .await
         .expect(201);
     let expected = json!({"slug": "acme", "name": "Acme", "connected_accounts": [],
+        "identity": {"metadata_key": null, "client_reference_id": false},
         "created_at": "2026-01-05T12:00:00Z"});
     assert_eq!(made, expected);
     rig.post("/apps", json!({"slug": "acme", "name": "B"}))

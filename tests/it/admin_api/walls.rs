@@ -88,6 +88,7 @@ impl Things {
             (_, "price_id") => "p",
             ("{provider}", "account") => "acct_1",
             (_, "package") => "a%2Fb",
+            (_, "account") => "cus_1",
             (_, "vendor") => "a",
             (_, "name") => "b",
             _ => return None,

@@ -3,6 +3,7 @@
 //! Each case runs in every permutation of its events with each event once, and in permutations
 //! with each event twice, cut into batches in all ways in turn.
 
+mod identity;
 mod money;
 pub(crate) mod orders;
 mod random;

@@ -45,7 +45,7 @@ fn end_in(policy: Policy, now: i64, events: &[Occurrence]) -> End {
     .end()
 }
 
-fn by_hand(billing: GrantBilling, expires_at: Option<Timestamp>) -> HandGrant {
+pub(super) fn by_hand(billing: GrantBilling, expires_at: Option<Timestamp>) -> HandGrant {
     HandGrant {
         grant: PackageGrant {
             package: "acme/hand".to_owned(),

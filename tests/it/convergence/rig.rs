@@ -17,7 +17,7 @@ use tollgate::domain::customer::flag::{Flag, HeldFlag};
 use tollgate::domain::customer::row::Derived;
 use tollgate::domain::id::{Kind, ObjectKey, Scope};
 use tollgate::domain::identity::account::AccountHistory;
-use tollgate::domain::policy::Policy;
+use tollgate::domain::policy::{OnSameEmail, Policy};
 use tollgate::domain::time::Timestamp;
 use tollgate::provider::{self, PADDLE, STRIPE};
 
@@ -86,11 +86,13 @@ pub(crate) fn plans() -> Plans {
         .collect()
 }
 
-/// The policy of the named cases: no grace, and two weeks until a failure ends.
+/// The policy of the named cases: no grace, two weeks until a failure ends, and a shared address
+/// joins.
 pub(crate) fn policy() -> Policy {
     Policy {
         suspend_after: "0d".parse().unwrap(),
         end_after: "14d".parse().unwrap(),
+        on_same_email: OnSameEmail::Join,
         ..Policy::default()
     }
 }

@@ -194,6 +194,13 @@ impl MemoryStore {
         self.load_customers(&mut working_set, &mut accounts, lookup_keys);
         for key in &accounts {
             copy(&all.accounts, &mut working_set.accounts, key);
+            if all
+                .accounts
+                .get(key)
+                .is_some_and(|it| it.history.pin.is_some())
+            {
+                copy(&all.unfetched, &mut working_set.unfetched, key);
+            }
         }
         let named =
             |account: &Option<ObjectKey>| account.as_ref().is_some_and(|a| accounts.contains(a));
@@ -239,11 +246,18 @@ impl MemoryStore {
     /// Gives the customer of an account a package by hand.
     pub(crate) fn grant(&mut self, account: &ObjectKey, grant: HandGrant, now: Timestamp) {
         let row = self.customer(account);
-        self.all.hand_grants.entry(row).or_default().push(grant);
+        self.grant_row(&row, grant, now);
+    }
+
+    /// Gives a customer a package by hand.
+    pub(crate) fn grant_row(&mut self, row: &CustomerId, grant: HandGrant, now: Timestamp) {
+        let grants = self.all.hand_grants.entry(row.clone());
+        grants.or_default().push(grant);
         self.act(|working_set| working_set.tick(now));
     }
 
-    /// Rows that can matter to these accounts, and the accounts of those rows.
+    /// Rows that can matter to these accounts, and the accounts of those rows. Whoever shares an
+    /// address or a seller's id matters, and so do those with whom these share another.
     fn load_customers(
         &self,
         working_set: &mut WorkingSet,
@@ -252,67 +266,77 @@ impl MemoryStore {
     ) {
         let all = &self.all;
         let mut emails = lookup_keys.emails.clone();
-        let known = all.accounts.values().filter(|a| accounts.contains(&a.key));
-        emails.extend(known.flat_map(|a| {
-            a.history
-                .emails
-                .keys()
-                .chain(a.history.secondary_emails.keys())
-                .cloned()
-        }));
-        let linked = all.accounts.values();
-        let linked =
-            linked.filter(|a| a.linking_email.as_ref().is_some_and(|e| emails.contains(e)));
-        accounts.extend(linked.map(|a| a.key.clone()));
-        let mut names = lookup_keys.external_ids.clone();
-        names.extend(accounts.iter().flat_map(external_ids));
+        let told = lookup_keys.seller_ids.iter();
+        let told = told.filter_map(|fact| all.settings.identity.seller_id(fact));
+        let mut seller_ids: BTreeSet<String> = told.map(str::to_owned).collect();
         let mut rows = BTreeSet::new();
-        for row in all.customers.values() {
-            let email = row.profile.email.as_ref().map(|email| email.to_lowercase());
-            let by_profile = email.is_some_and(|e| emails.contains(&e))
-                || row
-                    .profile
-                    .external_id
-                    .as_ref()
-                    .is_some_and(|id| names.contains(id));
-            let is_home = row
-                .home
-                .as_ref()
-                .is_some_and(|home| accounts.contains(home));
-            let shown = |a: &ObjectKey| {
-                all.accounts
-                    .get(a)
-                    .is_some_and(|a| a.customer.as_ref() == Some(&row.id))
-            };
-            if by_profile && row.home.is_none() || is_home || accounts.iter().any(shown) {
-                rows.insert(row.id.clone());
+        loop {
+            let before = (accounts.len(), rows.len());
+            for account in all.accounts.values().filter(|a| accounts.contains(&a.key)) {
+                emails.extend(account.linking_email.clone());
+                emails.extend(account.email.clone());
+                let seller_id = account.history.seller_id.as_ref();
+                seller_ids.extend(seller_id.map(|(_, id)| id.clone()));
+            }
+            let is_one =
+                |email: &Option<String>| email.as_ref().is_some_and(|e| emails.contains(e));
+            let sharing = all.accounts.values().filter(|a| {
+                let seller_id = a.history.seller_id.as_ref();
+                is_one(&a.linking_email)
+                    || is_one(&a.email)
+                    || seller_id.is_some_and(|(_, id)| seller_ids.contains(id))
+            });
+            accounts.extend(sharing.map(|a| a.key.clone()));
+            let mut names = lookup_keys.external_ids.clone();
+            names.extend(accounts.iter().flat_map(external_ids));
+            names.extend(seller_ids.clone());
+            for row in all.customers.values() {
+                let profile = &row.profile;
+                let is_named =
+                    |id: &Option<String>| id.as_ref().is_some_and(|id| names.contains(id));
+                let by_profile = is_one(&profile.email.as_ref().map(|email| email.to_lowercase()))
+                    || is_named(&profile.external_id)
+                    || is_named(&profile.user_id);
+                let goes_with = [&row.home, &row.bound_to];
+                let goes_with = goes_with
+                    .into_iter()
+                    .flatten()
+                    .any(|key| accounts.contains(key));
+                let linked = |a: &ObjectKey| {
+                    let account = all.accounts.get(a);
+                    account.is_some_and(|a| {
+                        [&a.customer, &a.history.pin].contains(&&Some(row.id.clone()))
+                    })
+                };
+                if by_profile || goes_with || accounts.iter().any(linked) {
+                    rows.insert(row.id.clone());
+                    rows.extend(row.merged_into.clone());
+                }
+            }
+            let into = |id: &CustomerId| all.customers[id].merged_into.clone();
+            let merged = all.customers.values();
+            let merged =
+                merged.filter(|r| r.merged_into.as_ref().is_some_and(|i| rows.contains(i)));
+            let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
+            let into: Vec<_> = rows.iter().filter_map(into).collect();
+            rows.extend(merged.into_iter().chain(into));
+            for id in &rows {
+                let row = &all.customers[id];
+                accounts.extend(row.home.clone());
+                accounts.extend(row.bound_to.clone());
+                emails.extend(row.profile.email.as_ref().map(|email| email.to_lowercase()));
+            }
+            let theirs = all.accounts.values();
+            let theirs = theirs.filter(|a| a.customer.as_ref().is_some_and(|c| rows.contains(c)));
+            accounts.extend(theirs.map(|a| a.key.clone()));
+            if before == (accounts.len(), rows.len()) {
+                break;
             }
         }
-        let into: Vec<_> = rows
-            .iter()
-            .filter_map(|id| all.customers[id].merged_into.clone())
-            .collect();
-        rows.extend(into);
-        let merged = all
-            .customers
-            .values()
-            .filter(|r| r.merged_into.as_ref().is_some_and(|i| rows.contains(i)));
-        let merged: Vec<_> = merged.map(|r| r.id.clone()).collect();
-        rows.extend(merged);
         for id in &rows {
             copy(&all.customers, &mut working_set.customers, id);
             copy(&all.hand_grants, &mut working_set.hand_grants, id);
         }
-        let homes = working_set
-            .customers
-            .values()
-            .filter_map(|row| row.home.clone());
-        accounts.extend(homes);
-        let theirs = all
-            .accounts
-            .values()
-            .filter(|a| a.customer.as_ref().is_some_and(|c| rows.contains(c)));
-        accounts.extend(theirs.map(|a| a.key.clone()));
     }
 
     /// Writes what was touched.

@@ -1,11 +1,12 @@
 //! A worker that nothing comes to, although something waits for it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lapin::options::{QueueDeleteOptions, QueuePurgeOptions};
+use tokio_util::sync::CancellationToken;
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 
@@ -105,28 +106,51 @@ fn publish_on(
     })
 }
 
-/// Works as slowly as it takes for deliveries to pile up; the ids that it saw.
+/// What a consumer has seen.
+#[derive(Default)]
+struct Consumed {
+    ids: Mutex<BTreeSet<String>>,
+}
+
+impl Consumed {
+    fn len(&self) -> usize {
+        self.ids.lock().unwrap().len()
+    }
+}
+
+/// Works as slowly as it takes for deliveries to pile up, until the shutdown, which alone
+/// interrupts its wait, as in the worker: to give up a connection that is being made and begin
+/// another keeps a busy machine from ever having one.
 fn consume_on(
     mut consumer: impl Consumer,
-    stop: &Arc<AtomicBool>,
-) -> tokio::task::JoinHandle<BTreeSet<String>> {
-    let stop = Arc::clone(stop);
-    tokio::spawn(async move {
-        let mut seen = BTreeSet::new();
-        while !stop.load(Ordering::SeqCst) {
-            let next = tokio::time::timeout(Duration::from_millis(200), consumer.next_batch(16));
+    shutdown: &CancellationToken,
+) -> (Arc<Consumed>, tokio::task::JoinHandle<()>) {
+    let consumed = Arc::new(Consumed::default());
+    let (seen, shutdown) = (Arc::clone(&consumed), shutdown.clone());
+    let task = tokio::spawn(async move {
+        loop {
+            let next = shutdown.run_until_cancelled(consumer.next_batch(16));
             match next.await {
-                Ok(Ok(batch)) => {
-                    seen.extend(ids(&batch));
+                Some(Ok(batch)) => {
+                    seen.ids.lock().unwrap().extend(ids(&batch));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     acknowledge(&mut consumer, batch).await;
                 }
-                Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
-                Err(_) => {}
+                Some(Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                None => return,
             }
         }
-        seen
-    })
+    });
+    (consumed, task)
+}
+
+/// Waits for what must happen, however slow the machine is.
+async fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,13 +159,19 @@ async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing(
     let queue = RabbitQueue::start(&shared().settings(&prefix))
         .await
         .unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, shutdown) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
     let publishing: Vec<_> = (0..4).map(|_| publish_on(&queue, &stop)).collect();
     let consuming: Vec<_> = (0..2)
-        .map(|_| consume_on(queue.consumer(Lane::Work), &stop))
+        .map(|_| consume_on(queue.consumer(Lane::Work), &shutdown))
         .collect();
     let stranger = Stranger::at(shared()).await;
     for round in 1..=5 {
+        let before: Vec<_> = consuming.iter().map(|(it, _)| it.len()).collect();
+        until("a consumer stands still", || {
+            let now = consuming.iter().map(|(it, _)| it.len());
+            now.zip(&before).all(|(now, before)| now > *before)
+        })
+        .await;
         // Enough for hundreds to be sent ahead.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let deleted = stranger
@@ -149,45 +179,38 @@ async fn a_work_queue_deleted_five_times_under_load_leaves_no_consumer_standing(
             .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
         deleted.await.unwrap();
         // On a busy machine the next one would otherwise find nothing to delete.
-        let started = Instant::now();
-        while queue.watch().losses() < round {
-            let waited = started.elapsed();
-            assert!(waited < PATIENCE, "nobody noticed: {:?}", queue.watch());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("nobody noticed", || queue.watch().losses() >= round).await;
     }
     // What lies there now is not what this is about; what is published from here on is.
-    let purged = stranger
-        .channel
-        .queue_purge(work_queue(&prefix).into(), QueuePurgeOptions::default());
-    purged.await.unwrap();
-    let started = Instant::now();
-    let marked = loop {
-        let id = format!("evt_marked_{}", started.elapsed().as_millis());
-        if queue.publish(message(&id)).await.is_ok() {
-            break id;
-        }
-        assert!(started.elapsed() < PATIENCE, "the queue did not come back");
-    };
-    tokio::time::sleep(Duration::from_secs(3)).await;
     stop.store(true, Ordering::SeqCst);
     let mut confirmed = BTreeSet::new();
     for task in publishing {
         confirmed.extend(task.await.unwrap());
     }
     assert!(confirmed.len() > 100, "{}", confirmed.len());
-    let mut seen = BTreeSet::new();
-    for task in consuming {
-        let of_one = task.await.unwrap();
-        assert!(!of_one.is_empty());
-        seen.extend(of_one);
+    let purged = stranger
+        .channel
+        .queue_purge(work_queue(&prefix).into(), QueuePurgeOptions::default());
+    purged.await.unwrap();
+    let (mut marked, started) = (0, Instant::now());
+    while marked < 100 {
+        let id = format!("evt_marked_{marked}");
+        if queue.publish(message(&id)).await.is_ok() {
+            marked += 1;
+        }
+        assert!(started.elapsed() < PATIENCE, "the queue did not come back");
     }
-    // The two consumers take what is left in turn with nobody.
-    let mut consumer = queue.consumer(Lane::Work);
-    while !seen.contains(&marked) {
-        let batch = take(&mut consumer).await;
-        seen.extend(ids(&batch));
-        acknowledge(&mut consumer, batch).await;
+    until("what was published last did not come", || {
+        let seen = |id: String| {
+            let mut all = consuming.iter();
+            all.any(|(it, _)| it.ids.lock().unwrap().contains(&id))
+        };
+        (0..marked).all(|n| seen(format!("evt_marked_{n}")))
+    })
+    .await;
+    shutdown.cancel();
+    for (_, task) in consuming {
+        task.await.unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::domain::billing::assessment::{Standing, Verdict};
 use crate::domain::customer::row::Hold;
 use crate::domain::customer::source::SourceKind;
 use crate::domain::id::Provider;
-use crate::domain::identity::links::Tie;
+use crate::domain::identity::register::Tie;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 

@@ -15,7 +15,8 @@ use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::Hold;
 use crate::domain::customer::source::{Source, SourceKind};
 use crate::domain::id::ObjectKey;
-use crate::domain::identity::links::{Group, Tie, ties};
+use crate::domain::identity::group::Group;
+use crate::domain::identity::register::{Tie, ties};
 use crate::domain::time::Timestamp;
 
 mod explanation;

@@ -4,7 +4,7 @@ use super::explanation::{AccountCause, CourtesyCause, Explanation, HoldCause, So
 use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::row::{Hold, Status};
 use crate::domain::customer::source::SourceKind;
-use crate::domain::identity::links::Tie;
+use crate::domain::identity::register::Tie;
 use crate::domain::time::Timestamp;
 
 /// Maximum number of sources, accounts, steps and ids told one by one; the data has all of them.
@@ -195,8 +195,17 @@ fn kept_access(status: Status, by_list: bool) -> Option<String> {
 fn account(it: &AccountCause) -> String {
     let id = &it.id;
     let linked = match &it.tie {
-        Tie::Pin => "is tied to the customer by an admin".to_owned(),
+        Tie::Admin => "was linked to the customer by an admin".to_owned(),
         Tie::ExternalId => "belongs to the customer by its external id".to_owned(),
+        Tie::SellerId { id, follows: None } => {
+            format!("belongs to the customer by the seller's own id, {id}")
+        }
+        Tie::SellerId {
+            id,
+            follows: Some(other),
+        } => {
+            format!("belongs to the customer by the seller's own id, {id}, which {other} has too")
+        }
         Tie::Email {
             email,
             follows: None,

@@ -11,7 +11,7 @@ use crate::domain::billing::assessment::Verdict;
 use crate::domain::customer::explain::{AccountCause, CourtesyCause, HoldCause, Step};
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::Provider;
-use crate::domain::identity::links::Tie;
+use crate::domain::identity::register::Tie;
 use crate::http::api::flag::FlagView;
 use crate::http::api::{cut, is_whole, time};
 use crate::http::openapi::words;
@@ -163,9 +163,12 @@ struct AccountView {
     livemode: bool,
     #[schema(schema_with = words::linked_by)]
     linked_by: &'static str,
+    /// The seller's own id of the account, if that linked it.
+    seller_id: Option<String>,
     /// The first e-mail address that the account held, if that linked it.
     email: Option<String>,
-    /// The account that held the address before it; null if an admin gave it to the customer.
+    /// The account that had the seller's id or the address before it; null if an admin gave it to the
+    /// customer.
     follows: Option<String>,
     /// The time at which the provider deleted it.
     #[schema(format = DateTime)]
@@ -335,15 +338,17 @@ impl From<CourtesyCause> for CourtesyView {
 impl From<AccountCause> for AccountView {
     fn from(it: AccountCause) -> Self {
         let linked_by = it.tie.as_str();
-        let (email, follows) = match it.tie {
-            Tie::Email { email, follows } => (Some(email), follows),
-            Tie::Pin | Tie::ExternalId | Tie::Own => (None, None),
+        let (seller_id, email, follows) = match it.tie {
+            Tie::SellerId { id, follows } => (Some(id), None, follows),
+            Tie::Email { email, follows } => (None, Some(email), follows),
+            Tie::Admin | Tie::ExternalId | Tie::Own => (None, None, None),
         };
         Self {
             provider: it.provider,
             id: it.id,
             livemode: it.livemode,
             linked_by,
+            seller_id,
             email,
             follows,
             removed_at: time(it.removed_at),

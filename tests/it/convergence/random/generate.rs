@@ -12,7 +12,7 @@ use tollgate::domain::customer::row::Profile;
 use tollgate::domain::id::{ObjectKey, Scope};
 use tollgate::domain::policy::{
     EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
-    OnPause, OnPaymentFailed, OnSilence, Policy, Span,
+    OnPause, OnPaymentFailed, OnSameEmail, OnSilence, Policy, Span,
 };
 use tollgate::provider::STRIPE;
 
@@ -405,7 +405,7 @@ pub(super) fn walked(states: &[SubscriptionState]) -> Vec<Occurrence> {
 pub(super) fn policies() -> impl Strategy<Value = Policy> {
     let spans = || select(&["0d", "1s", "3s", "14d"][..]).prop_map(|s| s.parse::<Span>().unwrap());
     let spans = (spans(), spans(), spans(), spans());
-    (vec(0..12_usize, 10), spans).prop_map(|(on, spans)| {
+    (vec(0..12_usize, 11), spans).prop_map(|(on, spans)| {
         let (suspend_after, end_after, freeze_after, silence_after) = spans;
         Policy {
             on_payment_failed: one(&OnPaymentFailed::ALL, on[0]),
@@ -422,7 +422,7 @@ pub(super) fn policies() -> impl Strategy<Value = Policy> {
             on_full_refund: one(&OnFullRefund::ALL, on[8]),
             on_silence: one(&OnSilence::ALL, on[9]),
             silence_after,
-            match_by_email: on[9] > 3,
+            on_same_email: one(&OnSameEmail::ALL, on[10]),
         }
     })
 }

@@ -1,0 +1,28 @@
+//! The link of an account, and who can lead others.
+
+use crate::domain::apply::working_set::{Account, WorkingSet};
+use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::identity::account::PinnedBy;
+
+/// The row or account that an account follows.
+pub(super) enum Link<'a> {
+    Row(&'a CustomerId),
+    Account(&'a ObjectKey),
+    Nobody,
+}
+
+/// A word of accounts, and the scope in which it is theirs: accounts of live and test mode, or of
+/// two connected accounts, are never one customer because they say the same. Providers are not
+/// separated.
+pub(super) type Scoped<'a> = (bool, Option<&'a str>, &'a str);
+
+pub(super) fn scoped<'a>(account: &'a ObjectKey, word: &'a str) -> Scoped<'a> {
+    let scope = &account.scope;
+    (scope.livemode, scope.connected.as_deref(), word)
+}
+
+/// Reports whether others can follow an account: those of a deleted customer are free again, and
+/// whom an admin parted leads nobody.
+pub(super) fn leads(working_set: &WorkingSet, account: &Account) -> bool {
+    account.history.pinned_by != PinnedBy::Parted && !working_set.is_gone(&account.key)
+}
