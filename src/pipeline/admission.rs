@@ -63,6 +63,7 @@ impl Admissions {
                     receipt: headers.receipt.clone(),
                     outcome: EventOutcome::Unchanged,
                     wrong_mode: None,
+                    test_by_any: false,
                     digest: digest.clone(),
                     customer: None,
                     connected: None,
@@ -74,6 +75,7 @@ impl Admissions {
                         receipt: admitted.receipt,
                         outcome: admitted.outcome,
                         wrong_mode: admitted.wrong_mode,
+                        test_by_any: false,
                         ..before
                     },
                     None => admitted,
@@ -92,21 +94,28 @@ impl Admissions {
         self.ledger.remove(key);
     }
 
-    /// True if the event has arrived so far only with a secret of the wrong mode.
-    pub(super) fn came_by_wrong_mode(&self, key: &EventKey) -> bool {
-        self.ledger
-            .get(key)
-            .is_some_and(|state| state.wrong_mode.is_some())
+    /// True if the event has arrived so far only with a secret of the wrong mode, or as a test event
+    /// with none for test events, which this message's is.
+    pub(super) fn came_by_wrong_mode(&self, key: &EventKey, headers: &HeadersV1) -> bool {
+        let state = self.ledger.get(key);
+        state.is_some_and(|state| state.wrong_mode.is_some() || is_meant(state, headers))
     }
 
-    /// Remembers that an event was signed with a secret of the wrong mode, so that a later message
-    /// with the right one is processed.
+    /// Remembers that an event was signed with a secret of the wrong mode, or of any mode in test mode,
+    /// so that a later message with the right one is processed.
     pub(super) fn note_mode(&mut self, key: &EventKey, mode: Mode, reading: &Reading) {
         if reading.meaning == Meaning::Ignored(IgnoreReason::LivemodeMismatch)
             && let Some(state) = self.ledger.get_mut(key)
         {
             state.outcome = EventOutcome::Ignored;
             state.wrong_mode = Some(mode);
+        }
+        if mode == Mode::Any
+            && reading.livemode == Some(false)
+            && let Some(state) = self.ledger.get_mut(key)
+        {
+            state.outcome = EventOutcome::Ignored;
+            state.test_by_any = true;
         }
     }
 
@@ -160,6 +169,11 @@ const fn had_effect(outcome: EventOutcome) -> bool {
     }
 }
 
+/// True if a test event came by a secret of any mode before, and comes now by one for test events.
+fn is_meant(state: &LedgerState, headers: &HeadersV1) -> bool {
+    state.test_by_any && headers.mode == Mode::Test
+}
+
 fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
     let same_message = state.receipt == headers.receipt;
     let outcome = state.outcome;
@@ -184,7 +198,7 @@ fn admission(state: &LedgerState, headers: &HeadersV1) -> Admission {
             let by_wrong_mode = state.wrong_mode.is_some_and(|mode| mode != headers.mode);
             if same_message {
                 Admission::Redelivered
-            } else if by_wrong_mode {
+            } else if by_wrong_mode || is_meant(state, headers) {
                 Admission::Process
             } else {
                 Admission::Duplicate
@@ -219,6 +233,7 @@ mod tests {
             receipt: receipt.to_owned(),
             outcome,
             wrong_mode,
+            test_by_any: false,
             digest: crate::provider::digest(crate::provider::STRIPE.name, "{}"),
             customer: None,
             connected: None,

@@ -34,16 +34,6 @@ pub(super) struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Returns the key of an object of this event: its own, for what is noted of it.
-    fn event_key(&self) -> ObjectKey {
-        let Reading {
-            livemode,
-            connected,
-            ..
-        } = &self.reading;
-        event_key(self.key, *livemode, connected.clone())
-    }
-
     /// True if it shows that its endpoint is live: a live event that a secret of any mode has
     /// verified. Where payloads do not say their mode, each that is not simulated is live.
     pub(super) fn shows_live(&self) -> bool {
@@ -73,6 +63,16 @@ impl Task<'_> {
             Mode::Any | Mode::Live if self.reading.simulated => Origin::Simulation,
             Mode::Any | Mode::Live => Origin::Plain,
         }
+    }
+
+    /// Returns the key of an object of this event: its own, for what is noted of it.
+    fn event_key(&self) -> ObjectKey {
+        let Reading {
+            livemode,
+            connected,
+            ..
+        } = &self.reading;
+        event_key(self.key, *livemode, connected.clone())
     }
 
     pub(super) fn occurrence(&self) -> Option<&Occurrence> {

@@ -147,10 +147,6 @@ fn lookup_keys_of(holder: &FlagHolder) -> LookupKeys {
             customers: BTreeSet::from([id.clone()]),
             ..LookupKeys::default()
         },
-        FlagHolder::Object(key) if key.kind == Kind::Account => LookupKeys {
-            accounts: BTreeSet::from([key.clone()]),
-            ..LookupKeys::default()
-        },
         FlagHolder::Object(key) => LookupKeys {
             accounts: (key.kind == Kind::Account)
                 .then(|| key.clone())

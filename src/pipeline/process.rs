@@ -146,7 +146,7 @@ pub(super) async fn process_batch(
         if !apps.contains_key(&key.app) {
             continue;
         }
-        let came_by_wrong_mode = admissions.came_by_wrong_mode(key);
+        let came_by_wrong_mode = admissions.came_by_wrong_mode(key, message.headers());
         let digest = provider::digest(key.provider, &message.body);
         let reading = match admit(&mut admissions, index, key, message, &digest) {
             Ok(reading) => reading,
@@ -252,8 +252,12 @@ async fn apply_tasks(
 ) -> Result<Vec<EventOutcome>, ProcessError> {
     let mut lookup_keys = LookupKeys::default();
     for task in tasks {
-        if let Some(occurrence) = task.occurrence() {
-            lookup_keys.extend_under(&terms.settings, occurrence);
+        match task.occurrence() {
+            Some(occurrence) if task.reading.connected.is_some() => {
+                lookup_keys.extend_under(&terms.settings, occurrence);
+            }
+            Some(occurrence) => lookup_keys.extend(occurrence),
+            None => {}
         }
         if let Some((livemode, _)) = task.wrong_mode() {
             lookup_keys.extend_wrong_mode(task.key.provider, livemode);

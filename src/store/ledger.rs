@@ -21,6 +21,9 @@ pub struct LedgerState {
     /// The mode of the secret that it was verified with, if it was ignored because the event was
     /// of the other mode: the right secret may still bring it.
     pub wrong_mode: Option<Mode>,
+    /// True for a test event that a secret of any mode has verified: only one for test events can
+    /// say that it is meant to count beside live ones.
+    pub test_by_any: bool,
     /// The digest of the body that came first.
     pub digest: BodyDigest,
     /// The customer that the event belongs to.
@@ -91,6 +94,7 @@ record! {
         receipt: String,
         outcome: EventOutcome,
         wrong_mode: Option<Mode>,
+        test_by_any: bool,
         digest: BodyDigest,
         customer_id: Option<CustomerId>,
         account: Option<String>,
@@ -184,6 +188,7 @@ impl Tx {
                 CASE
                     WHEN outcome = 'ignored' AND error_code = 'livemode_mismatch' THEN mode
                 END AS wrong_mode,
+                COALESCE(NOT livemode, FALSE) AND mode = 'any' AS test_by_any,
                 digest, customer_id, account, livemode
             FROM {rows} AS wanted
             JOIN events
@@ -202,6 +207,7 @@ impl Tx {
                 receipt: row.receipt,
                 outcome: row.outcome,
                 wrong_mode: row.wrong_mode,
+                test_by_any: row.test_by_any,
                 digest: row.digest,
                 customer: row.customer_id,
                 connected: row.account,

@@ -53,6 +53,10 @@ fn check_folder(folder: &Path, rows: &[Row]) {
         assert!(reading.occurred_at.is_some(), "{}: no time", row.file);
         let (outcomes, code): (&[&str], _) = match &reading.meaning {
             Meaning::Ignored(reason) => (&["ignored"], reason.code()),
+            // No app names the account.
+            Meaning::Facts(_) if reading.connected.is_some() => {
+                (&["ignored"], Some("unknown_connected_account"))
+            }
             Meaning::Facts(occurrence) if only_references(occurrence) => (&["ignored"], None),
             Meaning::Facts(occurrence) if only_names(occurrence) => {
                 (&["ignored"], Some("api_key_needed"))

@@ -101,18 +101,17 @@ impl WorkingSet {
 
     /// Notes an event of a connected account that the app does not name. Returns false if it is of
     /// no such account.
-    pub(super) fn note_unnamed(&mut self, occurrence: &Occurrence) -> bool {
-        let account = self.settings.unnamed(&occurrence.lookup_keys());
+    pub(super) fn note_unnamed(&mut self, lookup_keys: &LookupKeys, at: Timestamp) -> bool {
+        let account = self.settings.unnamed(lookup_keys);
         if let Some(account) = &account {
-            self.join_unfetched(account, occurrence.at);
+            self.join_unfetched(account, at);
         }
         account.is_some()
     }
 
     /// True if an event says nothing that counts, because it is of test mode at an endpoint that is
     /// live.
-    pub(super) fn is_of_wrong_mode(&self, occurrence: &Occurrence, origin: Origin) -> bool {
-        let lookup_keys = occurrence.lookup_keys();
+    pub(super) fn is_of_wrong_mode(&self, lookup_keys: &LookupKeys, origin: Origin) -> bool {
         let off = lookup_keys.scope().is_some_and(|scope| self.is_off(scope));
         let meant = |key: &ObjectKey| {
             let account = self.accounts.get(key);

@@ -37,12 +37,13 @@ impl WorkingSet {
         if occurrence.facts.is_empty() {
             return Effect::ignored(IgnoreCode::NoFacts);
         }
-        if self.note_unnamed(occurrence) {
+        let lookup_keys = occurrence.lookup_keys();
+        if self.note_unnamed(&lookup_keys, occurrence.at) {
             return Effect::ignored(IgnoreCode::UnknownConnectedAccount);
         }
         let only_named = |fact: &Fact| matches!(fact, Fact::Unfetched { .. });
         if occurrence.facts.iter().all(only_named) {
-            if self.is_of_wrong_mode(occurrence, origin) {
+            if self.is_of_wrong_mode(&lookup_keys, origin) {
                 return Effect::ignored(IgnoreCode::WrongMode);
             }
             for fact in &occurrence.facts {
@@ -65,8 +66,7 @@ impl WorkingSet {
                 history.join_ignored(occurrence.at);
             });
         }
-        let accounts = occurrence.lookup_keys().accounts;
-        self.join_test(&accounts, occurrence.at, origin, &mut disturbed);
+        self.join_test(occurrence.at, origin, &mut disturbed);
         if disturbed.disputes {
             disturbed.accounts.extend(self.relink_disputes());
         }
@@ -85,7 +85,7 @@ impl WorkingSet {
         let shows = !changes.is_empty() || unlinked || exposed;
         let only_background = occurrence.facts.iter().all(Fact::is_background);
         let outcome = match (shows, only_background) {
-            _ if self.is_of_wrong_mode(occurrence, origin) => {
+            _ if self.is_of_wrong_mode(&lookup_keys, origin) => {
                 Outcome::Ignored(IgnoreCode::WrongMode)
             }
             _ if of_deleted => Outcome::Ignored(IgnoreCode::CustomerDeleted),

@@ -21,6 +21,8 @@ use crate::domain::time::Timestamp;
 /// The things that joined facts have disturbed, which have to be rederived.
 #[derive(Default)]
 pub(super) struct Disturbed {
+    /// Accounts that the facts of the event name, whatever was known of them.
+    pub(super) named: BTreeSet<ObjectKey>,
     /// Accounts whose customers must be rederived.
     pub(super) accounts: BTreeSet<ObjectKey>,
     /// Accounts that are new or follow others by other words: accounts may belong to other
@@ -284,6 +286,7 @@ impl WorkingSet {
         account.history.join_named(at);
         join(&mut account.history);
         disturbed.accounts.insert(key.clone());
+        disturbed.named.insert(key.clone());
         if is_new || account.history != before {
             let (was, is) = (linking(&before), linking(&account.history));
             let mut relinked = is_new || was != is;
@@ -315,15 +318,10 @@ impl WorkingSet {
         }
     }
 
-    /// Merges an event in test mode into the traces of the accounts that it names.
-    pub(super) fn join_test(
-        &mut self,
-        named: &BTreeSet<ObjectKey>,
-        at: Timestamp,
-        origin: Origin,
-        disturbed: &mut Disturbed,
-    ) {
-        for key in named.iter().filter(|key| !key.scope.livemode) {
+    /// Merges an event in test mode into the traces of the accounts that it names. Links name
+    /// accounts too, but of those only the known ones, which depends on the order.
+    pub(super) fn join_test(&mut self, at: Timestamp, origin: Origin, disturbed: &mut Disturbed) {
+        for key in disturbed.named.iter().filter(|key| !key.scope.livemode) {
             let Some(account) = self.accounts.get_mut(key) else {
                 continue;
             };

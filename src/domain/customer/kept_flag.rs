@@ -29,20 +29,22 @@ impl WorkingSet {
         let refunds = self.refunds.values();
         let refunds = refunds.filter(|it| traced || named(&it.account));
         let refunds = refunds.map(|it| &it.key);
-        // Those of a customer that was deleted for good, until an admin links them again, and those
-        // of test mode at a live endpoint.
-        let accounts = |key: &&ObjectKey| {
+        let accounts = changed.accounts.iter();
+        let accounts = accounts.filter(|key| self.is_off(&key.scope));
+        // Only of a customer that was deleted for good, and until an admin links it again.
+        let ignored = |key: &&ObjectKey| {
             let account = self.accounts.get(*key);
-            account.is_some_and(|it| it.history.ignored_at.is_some()) || self.is_off(&key.scope)
+            account.is_some_and(|it| it.history.ignored_at.is_some())
         };
-        let accounts = changed.accounts.iter().filter(accounts);
+        let ignored = changed.accounts.iter().filter(ignored);
         let objects = (changed.disputes.iter())
             .chain(&changed.refunds)
             .chain(&changed.unfetched)
             .chain(&changed.other_bodies)
             .chain(disputes)
             .chain(refunds)
-            .chain(accounts);
+            .chain(accounts)
+            .chain(ignored);
         let customers = changed.customers.iter().cloned().map(FlagHolder::Customer);
         customers
             .chain(objects.cloned().map(FlagHolder::Object))
@@ -197,6 +199,7 @@ impl WorkingSet {
         let id = key.id.clone();
         unlinked
             .chain(unfetched)
+            .chain(account)
             .chain(deleted)
             .chain(account)
             .filter(|(_, at, cleared_at)| cleared_at < at)

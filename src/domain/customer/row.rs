@@ -99,14 +99,14 @@ impl Customer {
         flags
     }
 
-    /// Returns the account that the row follows, whatever customer that is in.
-    pub fn goes_with(&self) -> Option<&ObjectKey> {
-        self.bound_to.as_ref().or(self.home.as_ref())
-    }
-
     /// True if nobody has access by it: it was deleted, or none of the facts that made it count.
     pub const fn is_gone(&self) -> bool {
         self.deleted_at.is_some() || self.hidden
+    }
+
+    /// Returns the account that the row follows, whatever customer that is in.
+    pub fn goes_with(&self) -> Option<&ObjectKey> {
+        self.bound_to.as_ref().or(self.home.as_ref())
     }
 
     /// True if an admin created it, not a webhook.

@@ -113,8 +113,8 @@ impl AccountHistory {
             pin: None,
             pinned_by: PinnedBy::Kept,
             ignored_at: None,
-            ignored_cleared_at: None,
             test: TestTrace::default(),
+            ignored_cleared_at: None,
         }
     }
 

@@ -111,7 +111,8 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
     if working_set.policy.on_same_email != OnSameEmail::Flag {
         return BTreeSet::new();
     }
-    let own = |key: &ObjectKey| working_set.accounts.get(key);
+    let counts = |account: &&Account| working_set.counts(account);
+    let own = |key: &ObjectKey| working_set.accounts.get(key).filter(counts);
     let mut emails: BTreeSet<String> = group
         .accounts
         .iter()
@@ -125,6 +126,7 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
         email.is_some_and(|email| emails.contains(email))
     };
     let others = working_set.accounts.values().filter(has_one);
+    let others = others.filter(counts);
     let others: Vec<&Account> = others.collect();
     let rows = working_set.customers.values();
     let rows = rows.filter(|row| admin_email(row).is_some_and(|email| emails.contains(&email)));

@@ -54,9 +54,19 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("{app}", "The slug of the app.", "default"),
     ("{provider}", "`stripe` or `paddle`.", "stripe"),
     (
+        "{provider}/{account}",
+        "The connected account of the price.",
+        "acct_1Q2w3e4R5t6Y7u8I",
+    ),
+    (
         "{price_id}",
         "The provider's id of the price or product.",
         "price_1Q2w3e4R5t6Y7u8I",
+    ),
+    (
+        "{account}",
+        "The provider's id of a billing account, with or without `stripe_` or `paddle_` before it.",
+        "cus_QwErTy123456",
     ),
     ("{vendor}", "The package's vendor.", "acme"),
     ("{name}", "The package's name after its vendor.", "tool"),

@@ -151,7 +151,9 @@ fn lookup_keys_of(id: &CustomerId, account: &ObjectKey) -> LookupKeys {
 
 /// The provider and its id, where the name says both.
 fn parts(name: &AccountName) -> (Option<Provider>, &str) {
-    match prefixed_account(&name.id) {
+    let prefixed = prefixed_account(&name.id);
+    let known = prefixed.filter(|(provider, _)| provider::names().any(|it| it == *provider));
+    match known {
         Some((provider, id)) if name.provider.is_none_or(|it| it == provider) => {
             (Some(provider), id)
         }

@@ -184,6 +184,12 @@ async fn what_a_test_secret_brings_counts_beside_live_events(engine: Engine) {
         .await;
     assert_eq!(rig.all().await.len(), 4);
     assert_eq!(rig.wrong().await, Vec::<Value>::new());
+    // The very same event by both.
+    let twice = subscribed(5, false, NOW - 40);
+    rig.happens(&twice).await;
+    rig.comes(STRIPE.name, Mode::Test, &twice).await;
+    assert_eq!(rig.all().await.len(), 5);
+    assert_eq!(rig.came_to(&twice).await, (json!("applied"), Value::Null));
 }
 
 async fn a_secret_of_one_mode_refuses_the_other_and_flags_it(engine: Engine) {

@@ -160,6 +160,7 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
           "expires_at": "2026-02-01T00:00:00Z",
           "id": "[id]",
           "last_used_at": null,
+          "live_since": null,
           "mode": "live",
           "provider": "paddle",
           "uses": 0

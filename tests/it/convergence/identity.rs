@@ -57,12 +57,10 @@ fn seller_id(account: &str, id: &str, second: i64) -> Occurrence {
 }
 
 fn links_by_seller_id(store: &mut MemoryStore) {
-    store.act(|working_set| {
-        working_set.settings.identity = Identity {
-            metadata_key: Some("user_id".to_owned()),
-            client_reference_id: false,
-        };
-    });
+    store.all.settings.identity = Identity {
+        metadata_key: Some("user_id".to_owned()),
+        client_reference_id: false,
+    };
 }
 
 fn make(store: &mut MemoryStore, email: &str, external_id: Option<&str>) -> CustomerId {

@@ -29,7 +29,7 @@ use crate::convergence::rig::{End, Seen, plans};
 /// that what a working set does not say it touched, or cannot reach, is missing at the end.
 #[derive(Clone)]
 pub(crate) struct MemoryStore {
-    all: WorkingSet,
+    pub(crate) all: WorkingSet,
     /// The flags that are kept, by whose they are.
     flags: BTreeMap<FlagHolder, BTreeSet<KeptFlag>>,
     next_id: u128,
