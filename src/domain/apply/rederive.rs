@@ -7,7 +7,7 @@ use super::join::Disturbed;
 use crate::domain::apply::change::{Change, Operation, difference};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::dossier::Dossier;
-use crate::domain::customer::row::Customer;
+use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::links::{Group, groups_near, stored_groups};
 use crate::domain::time::Timestamp;
@@ -104,10 +104,7 @@ impl WorkingSet {
         for id in group.rows {
             let merged_into = (id != shown_id).then(|| shown_id.clone());
             let is_new = made.as_ref() == Some(&id);
-            changes.extend(self.write_row(&id, is_new, now, |row| {
-                row.merged_into = merged_into;
-                row.derived = shown.clone();
-            }));
+            changes.extend(self.show(&id, is_new, now, merged_into, &shown));
         }
         changes.extend(links);
         changes
@@ -158,6 +155,30 @@ impl WorkingSet {
         changes
     }
 
+    /// Sets what is shown of a row. Compares before it copies: a customer can have thousands of
+    /// entitlements, and most events change none.
+    fn show(
+        &mut self,
+        id: &CustomerId,
+        is_new: bool,
+        now: Timestamp,
+        merged_into: Option<CustomerId>,
+        shown: &Derived,
+    ) -> Vec<Change> {
+        let Some(row) = self.customers.get_mut(id) else {
+            return Vec::new();
+        };
+        if row.merged_into == merged_into && row.derived == *shown && !is_new {
+            return Vec::new();
+        }
+        let derived = std::mem::take(&mut row.derived);
+        let mut before = row.clone();
+        before.derived = derived;
+        row.merged_into = merged_into;
+        row.derived = shown.clone();
+        self.note_row(id, &before, is_new, now)
+    }
+
     /// Changes a row, notes the change and its time, and returns the changes that are shown.
     pub(crate) fn write_row(
         &mut self,
@@ -174,12 +195,26 @@ impl WorkingSet {
         if *row == before && !is_new {
             return Vec::new();
         }
+        self.note_row(id, &before, is_new, now)
+    }
+
+    /// Notes that a row changed, and when, and returns the changes that are shown.
+    fn note_row(
+        &mut self,
+        id: &CustomerId,
+        before: &Customer,
+        is_new: bool,
+        now: Timestamp,
+    ) -> Vec<Change> {
+        let Some(row) = self.customers.get_mut(id) else {
+            return Vec::new();
+        };
         row.updated_at = now;
         if row.derived.status.as_str() != before.derived.status.as_str() {
             row.status_since = now;
         }
         self.changed.customers.insert(id.clone());
-        let before = (!is_new).then_some(&before);
+        let before = (!is_new).then_some(before);
         difference(before, row, &self.plans)
     }
 }
