@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::info;
 
 use super::message::Headers;
 use super::{
@@ -43,6 +44,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     work: LaneState,
     failed: LaneState,
+    /// What the clock showed at the last look at the lane `work`.
+    looked_at: tokio::sync::Mutex<Option<Timestamp>>,
 }
 
 #[derive(Default)]
@@ -70,6 +73,7 @@ impl EmbeddedQueue {
             clock,
             work: LaneState::default(),
             failed: LaneState::default(),
+            looked_at: tokio::sync::Mutex::default(),
         });
         tokio::spawn(commit_groups(Arc::clone(&shared), inbox));
         Self { shared, publishes }
@@ -178,6 +182,28 @@ impl Shared {
         }
     }
 
+    /// Makes due what rests for longer than its own delay, because the clock was ahead when it was
+    /// given its time. That is looked for only at the start and when the clock has gone back: in
+    /// an outage many messages rest.
+    async fn recall(&self) -> Result<(), StoreError> {
+        let mut looked_at = self.looked_at.lock().await;
+        let now = self.clock.now();
+        if looked_at.is_none_or(|before| now < before) {
+            let mut tx = self.store.begin().await?;
+            let longest = (1_u32..).zip(retry::delays());
+            let recalled = tx.message_recall(Lane::Work.name(), now, longest).await?;
+            tx.commit().await?;
+            if recalled > 0 {
+                info!(
+                    messages = recalled,
+                    "the clock was set back; retries that would rest too long are due now"
+                );
+            }
+        }
+        *looked_at = Some(now);
+        Ok(())
+    }
+
     const fn lane(&self, lane: Lane) -> &LaneState {
         match lane {
             Lane::Work => &self.work,
@@ -245,6 +271,9 @@ impl EmbeddedConsumer {
         let shared = Arc::clone(&self.shared);
         let state = shared.lane(self.lane);
         let _choosing = state.choosing.lock().await;
+        if self.lane == Lane::Work {
+            shared.recall().await?;
+        }
         let taken = state.taken(|rows| rows.clone());
         let mut tx = shared.store.read().await?;
         let due = tx

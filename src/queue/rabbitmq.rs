@@ -31,6 +31,7 @@ pub use connection::BrokerError;
 use connection::{Broker, Link, close};
 pub use consumer::RabbitConsumer;
 use drain::Drain;
+pub use drain::Quiet;
 use outgoing::Outgoing;
 use publisher::PublishHandle;
 pub use settings::RabbitSettings;
@@ -78,8 +79,8 @@ impl RabbitQueue {
 
     /// Moves what the queues of the version before hold into those of this version, and deletes them
     /// when they are empty and unused. Runs until shutdown.
-    pub async fn empty_older_queues(self, shutdown: CancellationToken) {
-        Drain::new(self.broker, self.publishing, shutdown)
+    pub async fn empty_older_queues(self, patience: Quiet, shutdown: CancellationToken) {
+        Drain::new(self.broker, self.publishing, patience, shutdown)
             .run()
             .await;
     }

@@ -29,7 +29,7 @@ use crate::pipeline::setup::{self, Environment};
 use crate::pipeline::spool::Spooling;
 use crate::provider::{self, Mode, Secret};
 use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::rabbitmq::{BrokerError, RabbitQueue, RabbitSettings};
+use crate::queue::rabbitmq::{BrokerError, Quiet, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
 use crate::store::{Actor, Claim, Store, StoreError};
 use crate::vault::{Vault, VaultError};
@@ -232,7 +232,11 @@ async fn start_queue(
     let queue = RabbitQueue::start(&settings).await?;
     let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
     if worker.is_some() {
-        tasks.spawn(queue.clone().empty_older_queues(shutdown.clone()));
+        tasks.spawn(
+            queue
+                .clone()
+                .empty_older_queues(Quiet::default(), shutdown.clone()),
+        );
     }
     let queue = health.confirming(Arc::new(queue));
     let mut health = health.publishing(Arc::clone(&queue), true);

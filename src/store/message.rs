@@ -97,6 +97,13 @@ record! {
 }
 
 record! {
+    struct LatestRow {
+        tries: i64,
+        latest: Timestamp,
+    }
+}
+
+record! {
     struct RestingRow from "messages" {
         tries: u32,
         n: u64,
@@ -195,6 +202,30 @@ impl Tx {
     ) -> Result<Vec<StoredMessage>, StoreError> {
         let rows: Vec<MessageRow> = self.fetch(sql, binds).await?;
         Ok(rows.into_iter().map(StoredMessage::from).collect())
+    }
+
+    /// Makes due at once what rests longer than it was meant to: `longest` says for how long at
+    /// most, by the number of tries so far.
+    pub(crate) async fn message_recall(
+        &mut self,
+        lane: &'static str,
+        now: Timestamp,
+        longest: impl IntoIterator<Item = (u32, Duration)> + Send,
+    ) -> Result<u64, StoreError> {
+        let rows = longest.into_iter().map(|(tries, delay)| LatestRow {
+            tries: tries.into(),
+            latest: now.plus(delay),
+        });
+        let rows: Rows<LatestRow> = rows.collect();
+        let sql = r"
+            UPDATE messages
+            SET due_at = $3
+            FROM {rows} AS rest
+            WHERE messages.lane = $2
+                AND messages.due_at > rest.latest
+                AND CAST(messages.headers ->> 'attempt' AS BIGINT) = rest.tries
+        ";
+        self.execute(sql, binds![rows, lane, AT_ONCE]).await
     }
 
     /// Returns the due time of the next message of a lane that nobody is working on.

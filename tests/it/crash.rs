@@ -86,13 +86,32 @@ impl Drop for Process {
     }
 }
 
+/// Numbers of events, of all senders together.
+#[derive(Default)]
+struct Counts {
+    sent: AtomicUsize,
+    taken: AtomicUsize,
+}
+
+impl Counts {
+    /// Waits until so many more events got 200, however slow the machine is.
+    async fn until_taken(&self, more: usize) {
+        let (started, before) = (Instant::now(), self.taken.load(Ordering::SeqCst));
+        while self.taken.load(Ordering::SeqCst) < before + more {
+            let waited = started.elapsed();
+            assert!(waited < Duration::from_secs(60), "nothing more got 200");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 /// Posts events of new customers until told to stop, each once; answers the numbers of those
 /// that got 200.
-async fn send(port: u16, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<usize> {
+async fn send(port: u16, counts: Arc<Counts>, stop: Arc<AtomicBool>) -> Vec<usize> {
     let (client, url) = (client(), format!("http://127.0.0.1:{port}/webhooks/stripe"));
     let mut taken = Vec::new();
     while !stop.load(Ordering::SeqCst) {
-        let n = next.fetch_add(1, Ordering::SeqCst);
+        let n = counts.sent.fetch_add(1, Ordering::SeqCst);
         let now = SystemClock.now();
         let customer = stripe_customer(&format!("cus_{n}"), &format!("c{n}@example.com"));
         let event = stripe_event(
@@ -112,6 +131,7 @@ async fn send(port: u16, next: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Vec<u
             .await;
         if answer.is_ok_and(|answer| answer.status() == 200) {
             taken.push(n);
+            counts.taken.fetch_add(1, Ordering::SeqCst);
         } else {
             // A real provider would send it again; here the gap must simply do no harm.
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -153,20 +173,20 @@ async fn check(port: u16, taken: &[usize]) {
 async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port();
-    let (next, stop) = (
-        Arc::new(AtomicUsize::new(0)),
+    let (counts, stop) = (
+        Arc::new(Counts::default()),
         Arc::new(AtomicBool::new(false)),
     );
     let mut server = Process::start(dir.path(), port).await;
     let senders: Vec<_> = (0..SENDERS)
-        .map(|_| tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop))))
+        .map(|_| tokio::spawn(send(port, Arc::clone(&counts), Arc::clone(&stop))))
         .collect();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        counts.until_taken(25).await;
         server.kill();
         server = Process::start(dir.path(), port).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    counts.until_taken(10).await;
     stop.store(true, Ordering::SeqCst);
     let mut taken = Vec::new();
     for sender in senders {
@@ -181,13 +201,13 @@ async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
 async fn sigterm_ends_the_server_cleanly_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let port = quiet_port() + 1;
-    let (next, stop) = (
-        Arc::new(AtomicUsize::new(0)),
+    let (counts, stop) = (
+        Arc::new(Counts::default()),
         Arc::new(AtomicBool::new(false)),
     );
     let server = Process::start(dir.path(), port).await;
-    let sender = tokio::spawn(send(port, Arc::clone(&next), Arc::clone(&stop)));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let sender = tokio::spawn(send(port, Arc::clone(&counts), Arc::clone(&stop)));
+    counts.until_taken(10).await;
     assert!(
         server.terminate().success(),
         "the exit code says that it ended well"

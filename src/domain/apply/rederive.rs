@@ -168,11 +168,18 @@ impl WorkingSet {
         for id in group.rows {
             let merged_into = (id != shown_id).then(|| shown_id.clone());
             let is_new = made == Some(&id);
-            changes.extend(self.write_row(&id, is_new, now, |row| {
-                row.merged_into = merged_into;
-                row.hidden = hidden;
-                row.derived = shown.clone();
-            }));
+            // Compared before it is copied: a customer can have thousands of entitlements, and most
+            // events change none.
+            let same = self.customers.get(&id).is_some_and(|row| {
+                row.merged_into == merged_into && row.hidden == hidden && row.derived == shown
+            });
+            if is_new || !same {
+                changes.extend(self.write_row(&id, is_new, now, |row| {
+                    row.merged_into = merged_into;
+                    row.hidden = hidden;
+                    row.derived = shown.clone();
+                }));
+            }
         }
         changes.extend(links);
         changes

@@ -80,13 +80,15 @@ impl Source {
     ) -> Self {
         let scope = &it.key.scope;
         let ended = assessment.standing == Standing::Ended;
-        let shown: Vec<Gift> = if ended {
-            assessment.gives.clone()
+        let as_if_good = assessment.as_if_good();
+        let shown = if ended {
+            &assessment.gives
         } else {
-            assessment.as_if_good()
+            &as_if_good
         };
-        let unmapped = shown.into_iter().map(|gift| gift.price);
+        let unmapped = shown.iter().map(|gift| &gift.price);
         let unmapped = unmapped.filter(|price| price.plan(scope, plans).is_none());
+        let unmapped = unmapped.cloned().collect();
         Self {
             kind: SourceKind::Subscription,
             key: Some(it.key.clone()),
@@ -103,9 +105,9 @@ impl Source {
             began: it.history.began,
             as_if_good: match assessment.verdict {
                 Some(Verdict::Kept) => without_dates(&assessment.gives),
-                _ => assessment.as_if_good(),
+                _ => as_if_good,
             },
-            unmapped: unmapped.collect(),
+            unmapped,
             gives: assessment.gives.clone(),
             spares_grants: assessment.spares_grants,
             can_be_held: matches!(though_lost, Some(verdict) if verdict != Verdict::Ended),

@@ -14,7 +14,7 @@ use super::connection::{Broker, BrokerError, in_time};
 use super::outgoing::Outgoing;
 use super::publisher::PublishHandle;
 use super::reception::RabbitReception;
-use super::session::Session;
+use super::session::{Opening, Session};
 use crate::causes::chain;
 use crate::queue::{
     Consumer, Delivery, GROUP_BYTES, Lane, Message, QueueError, Reception, Settlement,
@@ -32,6 +32,9 @@ pub struct RabbitConsumer {
     publishing: PublishHandle,
     lane: Lane,
     session: Option<Session>,
+    /// Kept here, because the wait for a batch may be given up and begun anew meanwhile: on a busy
+    /// machine a session that is opened from the beginning each time might never be open.
+    opening: Option<Opening>,
     reception: Arc<RabbitReception>,
     /// The number of the session. It is part of every tag, because the broker's own tags begin anew
     /// on every channel, and settling by an old one would settle another message.
@@ -58,6 +61,7 @@ impl RabbitConsumer {
             publishing,
             lane,
             session: None,
+            opening: None,
             reception: Arc::default(),
             epoch: 0,
             unsettled: BTreeSet::new(),
@@ -72,6 +76,7 @@ impl RabbitConsumer {
 
     /// Ends the session. The broker puts back what is unsettled when it sees the connection end.
     fn leave(&mut self) {
+        self.opening = None;
         let cancelled = self.session.take().is_some_and(|it| it.is_cancelled());
         self.reception.lose();
         self.epoch = self.epoch.wrapping_add(1);
@@ -92,8 +97,11 @@ impl RabbitConsumer {
     /// The next delivery, or `None` when it is time to try what is parked.
     async fn next(&mut self) -> Result<Option<lapin::message::Delivery>, BrokerError> {
         if self.session.is_none() {
-            let made = Session::make(Arc::clone(&self.broker), self.lane);
-            let session = made.await?;
+            let begin = || Session::begin(Arc::clone(&self.broker), self.lane);
+            let opening = self.opening.get_or_insert_with(begin);
+            let opened = opening.await;
+            self.opening = None;
+            let session = opened.unwrap_or(Err(BrokerError::Lost))?;
             let queue = self.broker.names.lane(self.lane);
             self.reception.begin(session.channel().clone(), queue);
             self.session = Some(session);

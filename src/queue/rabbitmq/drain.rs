@@ -49,12 +49,24 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// declare its queues again.
 const RARE_LOOK_INTERVAL: Duration = Duration::from_mins(10);
 
-/// The time for which a queue must be empty and unused before it is deleted.
-const QUIET: Duration = Duration::from_secs(10);
+/// The time for which a queue of the version before must be empty and unused before it is deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet {
+    /// Of the queue of a lane. Default 10 s.
+    pub lane: Duration,
+    /// Of a queue for delays. Default 10 min: a message that leaves one for a full work queue is in
+    /// neither count, and the broker offers it again only after three minutes.
+    pub delays: Duration,
+}
 
-/// The same for a queue for delays. A message that leaves one for a full work queue is in neither
-/// count, and the broker offers it again only after three minutes.
-const QUIET_DELAYS: Duration = Duration::from_mins(10);
+impl Default for Quiet {
+    fn default() -> Self {
+        Self {
+            lane: Duration::from_secs(10),
+            delays: Duration::from_mins(10),
+        }
+    }
+}
 
 /// The time after which a queue has sent everything that it had.
 const RUN_DRY: Duration = Duration::from_secs(2);
@@ -81,6 +93,7 @@ pub(super) struct Drain {
     broker: Arc<Broker>,
     publishing: PublishHandle,
     shutdown: CancellationToken,
+    patience: Quiet,
     /// Since when a queue has been seen empty and unused.
     quiet: BTreeMap<ShortString, Instant>,
 }
@@ -89,12 +102,14 @@ impl Drain {
     pub(super) fn new(
         broker: Arc<Broker>,
         publishing: PublishHandle,
+        patience: Quiet,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
             broker,
             publishing,
             shutdown,
+            patience,
             quiet: BTreeMap::new(),
         }
     }
@@ -169,7 +184,7 @@ impl Drain {
         if seen.ready > 0 {
             self.empty(connection, lane).await?;
         }
-        if !seen.is_idle() || !self.is_quiet(&lane.queue, QUIET) {
+        if !seen.is_idle() || !self.is_quiet(&lane.queue, self.patience.lane) {
             if !seen.is_idle() {
                 self.quiet.remove(&lane.queue);
             }
@@ -210,7 +225,7 @@ impl Drain {
                 left = true;
             } else if !may_begin && !self.quiet.contains_key(queue) {
                 left = true;
-            } else if self.is_quiet(queue, QUIET_DELAYS) {
+            } else if self.is_quiet(queue, self.patience.delays) {
                 left |= self.delete(connection, queue).await?;
             } else {
                 left = true;

@@ -52,6 +52,9 @@ const LOOK_TIME: Duration = Duration::from_secs(3);
 /// The time for which nothing comes although messages wait, before the link counts as stuck.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
+/// A session that is being opened.
+pub(super) type Opening = oneshot::Receiver<Result<Session, BrokerError>>;
+
 /// A look at the lane, under way.
 type Looking = BoxFuture<'static, Result<Option<Sight>, BrokerError>>;
 
@@ -74,16 +77,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a session in a task of its own. The caller may be cancelled while it waits, and a
-    /// half-open connection that is dropped could live on, with messages that nobody reads.
-    pub(super) async fn make(broker: Arc<Broker>, lane: Lane) -> Result<Self, BrokerError> {
+    /// Opens a session in a task of its own: a connection that is dropped before it is open could
+    /// live on, with messages that nobody reads. What nobody waits for any more is closed.
+    pub(super) fn begin(broker: Arc<Broker>, lane: Lane) -> Opening {
         let (made, session) = oneshot::channel();
         tokio::spawn(async move {
             if let Err(Ok(unwanted)) = made.send(Self::open(broker, lane).await) {
                 close(&unwanted.connection).await;
             }
         });
-        session.await.unwrap_or(Err(BrokerError::Lost))
+        session
     }
 
     async fn open(broker: Arc<Broker>, lane: Lane) -> Result<Self, BrokerError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -98,8 +98,10 @@ pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_
         .await
         .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
+    let so_far = Arc::new(AtomicUsize::new(0));
     let publishing = {
         let (queue, stop) = (queue.clone(), Arc::clone(&stop));
+        let so_far = Arc::clone(&so_far);
         tokio::spawn(async move {
             let (mut confirmed, mut refused) = (BTreeSet::new(), 0);
             for n in 0.. {
@@ -109,6 +111,7 @@ pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_
                 let id = format!("evt_{n}");
                 if queue.publish(message(&id)).await.is_ok() {
                     confirmed.insert(id);
+                    so_far.store(confirmed.len(), Ordering::SeqCst);
                 } else {
                     refused += 1;
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -137,7 +140,15 @@ pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_
             seen
         })
     };
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // However slow the machine is, something is under way when the broker dies.
+    let until_confirmed = async |more: usize| {
+        let (started, before) = (Instant::now(), so_far.load(Ordering::SeqCst));
+        while so_far.load(Ordering::SeqCst) < before + more {
+            assert!(started.elapsed() < PATIENCE, "nothing more was confirmed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until_confirmed(40).await;
     for _ in 0..2 {
         tokio::task::block_in_place(|| {
             broker.kill();
@@ -149,7 +160,7 @@ pub(crate) async fn after_a_broker_crash_both_sides_go_on_and_nothing_confirmed_
             assert!(back.elapsed() < PATIENCE, "the publisher did not come back");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        until_confirmed(40).await;
     }
     stop.store(true, Ordering::SeqCst);
     let (mut confirmed, refused) = publishing.await.unwrap();

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions};
+use lapin::options::{BasicGetOptions, BasicNackOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
@@ -55,6 +56,18 @@ impl Stranger {
             .unwrap()
             .await
             .unwrap();
+    }
+
+    /// The number of consumers of a queue.
+    pub(crate) async fn consumers(&self, queue: &str) -> u32 {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let seen = self
+            .channel
+            .queue_declare(queue.into(), passive, FieldTable::default());
+        seen.await.unwrap().consumer_count()
     }
 
     /// Takes a message out of a queue, whenever one comes.

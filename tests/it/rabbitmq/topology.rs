@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -11,7 +11,7 @@ use lapin::{BasicProperties, ExchangeKind};
 use tollgate::queue::rabbitmq::RabbitQueue;
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 
-use super::rig::{Stranger, ids, message, retry_queue, take, work_queue};
+use super::rig::{PATIENCE, Stranger, ids, message, retry_queue, take, work_queue};
 use crate::support::rabbitmq::{prefix, shared};
 
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
@@ -286,9 +286,14 @@ async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
         .await
         .unwrap();
     let mut consumer = queue.consumer(Lane::Work);
-    let waiting = tokio::time::timeout(Duration::from_millis(300), consumer.next_batch(1)).await;
-    assert!(waiting.is_err(), "there is nothing yet");
     let stranger = Stranger::at(shared()).await;
+    let started = Instant::now();
+    // A deletion before it consumes would be none of its business.
+    while stranger.consumers(&work_queue(&prefix)).await == 0 {
+        assert!(started.elapsed() < PATIENCE, "it does not consume");
+        let next = tokio::time::timeout(Duration::from_millis(100), consumer.next_batch(1)).await;
+        assert!(next.is_err(), "there is nothing yet");
+    }
     let deleted = stranger
         .channel
         .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());

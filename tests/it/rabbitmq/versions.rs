@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, ExchangeDeclareOptions,
-    QueueBindOptions, QueueDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, ExchangeKind};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate::config::Config;
 use tollgate::http::Roles;
 use tollgate::provider::STRIPE;
-use tollgate::queue::rabbitmq::RabbitQueue;
+use tollgate::queue::rabbitmq::{Quiet, RabbitQueue};
 use tollgate::queue::{Consumer, Lane, Publisher, Settlement};
 use tollgate::server::Server;
 
@@ -205,7 +205,11 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
         .await
         .unwrap();
     let shutdown = CancellationToken::new();
-    let draining = tokio::spawn(queue.clone().empty_older_queues(shutdown.clone()));
+    let draining = tokio::spawn(
+        queue
+            .clone()
+            .empty_older_queues(Quiet::default(), shutdown.clone()),
+    );
     let mut consumer = queue.consumer(Lane::Work);
     let template = messages(1).await.remove(0);
 
@@ -242,6 +246,38 @@ async fn a_worker_of_the_version_before_goes_on_beside_this_one() {
     until_gone(&older).await;
     let done = batch.into_iter().map(|it| (it, Settlement::Ack)).collect();
     consumer.settle(done).await.unwrap();
+    shutdown.cancel();
+    draining.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_queues_for_delays_are_deleted_once_nothing_rests_in_them() {
+    let prefix = prefix();
+    let delay = |millis: u32| format!("{prefix}.retry.{millis}");
+    let stranger = Stranger::at(shared()).await;
+    declare_older(&stranger, &prefix).await;
+    let resting = BasicProperties::default().with_delivery_mode(2);
+    stranger.publish(&delay(600_000), resting, b"rests").await;
+    let queue = RabbitQueue::start(&shared().settings(&prefix))
+        .await
+        .unwrap();
+    let shutdown = CancellationToken::new();
+    let patience = Quiet {
+        lane: Duration::from_secs(1),
+        delays: Duration::from_secs(1),
+    };
+    let draining = tokio::spawn(queue.empty_older_queues(patience, shutdown.clone()));
+
+    for millis in [1_000, 5_000, 30_000, 120_000] {
+        until_gone(&delay(millis)).await;
+    }
+    let left = stranger
+        .channel
+        .queue_purge(delay(600_000).into(), QueuePurgeOptions::default());
+    assert_eq!(left.await.unwrap(), 1, "what rests keeps its queue");
+    for millis in [600_000, 3_600_000] {
+        until_gone(&delay(millis)).await;
+    }
     shutdown.cancel();
     draining.await.unwrap();
 }
