@@ -7,7 +7,7 @@ use super::customers::{CustomerDetails, FindError, details, shown};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::explain::{self, Explanation};
 use crate::domain::customer::row::{Customer, Hold};
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
 use crate::store::{EventRecord, Store, StoreError, Tx};
@@ -63,17 +63,10 @@ async fn explained(
     customer: &Customer,
     now: Timestamp,
 ) -> Result<Option<Explained>, StoreError> {
-    let mut lookup_keys = LookupKeys {
+    let lookup_keys = LookupKeys {
         customers: BTreeSet::from([customer.id.clone()]),
         ..LookupKeys::default()
     };
-    let working_set = tx.working_set_load(app, &lookup_keys).await?;
-    let known = working_set.accounts.values();
-    let own = known.filter(|account| account.customer.as_ref() == Some(&customer.id));
-    lookup_keys.accounts = own
-        .map(|account| account.key.clone())
-        .collect::<BTreeSet<ObjectKey>>();
-    // Once more by the accounts, which brings all others of the same addresses.
     let working_set = tx.working_set_load(app, &lookup_keys).await?;
     let Some(group) = stored_groups(&working_set, &lookup_keys.customers).pop() else {
         return Ok(None);
