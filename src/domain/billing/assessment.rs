@@ -150,6 +150,10 @@ pub fn assessment(
     terms: Terms<'_>,
     though_lost: bool,
 ) -> Assessment {
+    // Something that was bought once pays for no period, whoever it was charged to.
+    let payments = payments.iter().copied();
+    let payments: Vec<_> = payments.filter(|it| it.pays_for_subscription()).collect();
+    let payments = payments.as_slice();
     let debts = Debts::new(history, payments);
     let standing = payments
         .iter()

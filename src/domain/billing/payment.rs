@@ -46,6 +46,13 @@ impl Payment<'_> {
         self.history.subscription.as_ref().map(|(_, key)| key)
     }
 
+    /// True unless everything that it is for was bought once: such a purchase is a source of its own,
+    /// also if it was charged to a subscription.
+    pub fn pays_for_subscription(&self) -> bool {
+        let is_empty = self.lines.is_empty();
+        self.subscription().is_some() && (is_empty || self.lines.iter().any(|line| !line.once))
+    }
+
     /// The first time at which it was paid, with the amounts.
     pub const fn paid(&self) -> Option<Paid> {
         self.history.paid

@@ -222,8 +222,9 @@ impl<'a> Dossier<'a> {
 
     /// Returns the admin's courtesy that is in effect against a verdict.
     pub(super) fn courtesy_against(&self, verdict: Verdict) -> Option<&'a Courtesy> {
-        let sources = self.sources.iter();
-        let good_moment = sources.filter_map(|source| source.good_moment).max();
+        // What buys nothing here takes no courtesy away either.
+        let counting = self.sources.iter().filter(|source| source.own.is_some());
+        let good_moment = counting.filter_map(|source| source.good_moment).max();
         let in_effect = |courtesy: &&Courtesy| {
             courtesy.verdict == verdict && good_moment <= Some(courtesy.newest)
         };

@@ -189,7 +189,7 @@ fn about(
         Some(TracedTo::Payment(key)) => match source.kind {
             SourceKind::Purchase => source.key.as_ref() == Some(key),
             SourceKind::Subscription => payments.all.get(key).is_some_and(|payment| {
-                pays_for_subscription(payment) && payment.subscription() == source.key.as_ref()
+                payment.pays_for_subscription() && payment.subscription() == source.key.as_ref()
             }),
             SourceKind::Grant => false,
         },
@@ -203,10 +203,4 @@ fn about(
     all.filter(|(_, source)| is_about(source) && source.key.is_some())
         .map(|(place, _)| place)
         .collect()
-}
-
-/// True unless everything that the payment is for was bought once.
-fn pays_for_subscription(payment: &Payment<'_>) -> bool {
-    payment.subscription().is_some()
-        && (payment.lines.is_empty() || payment.lines.iter().any(|line| !line.once))
 }

@@ -375,6 +375,25 @@ fn courtesy_and_retry() {
     assert!(end.of("cus_1").courtesy);
 }
 
+#[test]
+fn what_buys_nothing_ends_no_courtesy() {
+    let foreign = stripe("sub_2");
+    let account = stripe("cus_1");
+    let end = History {
+        policy: policy(),
+        now: NOW,
+        before: vec![sub("past_due").at(10)],
+        act: &reactivate,
+        after: vec![
+            sub_of(&foreign, &account, "active").price("F").at(40),
+            pay(&stripe("in_9"), &account).once("X", 100).paid(50),
+        ],
+    }
+    .end();
+    assert!(end.of("cus_1").courtesy);
+    assert_eq!(end.of("cus_1").status, Status::Active);
+}
+
 // Disputes and refunds.
 
 fn assert_lost_dispute(end: &End) {

@@ -5,6 +5,7 @@
 //! matter.
 
 mod generate;
+mod lives;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,5 +1,6 @@
 //! What is bought once.
 
+use tollgate::domain::billing::assessment::Verdict;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 
@@ -121,4 +122,28 @@ fn mixed_cart() {
     events.push(of_paddle("canceled").at(day(30)));
     let after: &[_] = &[("A", Some(day(30))), ("P", None)];
     assert_gives(&end_at(LATE, &events), "ctm_1", Status::Active, after);
+}
+
+#[test]
+fn a_purchase_charged_to_a_trial_pays_for_no_period() {
+    let end = end_at(
+        day(30),
+        &[
+            of_paddle("trialing").created().at(0),
+            of_paddle("active").at(day(14)),
+            transaction("txn_2")
+                .reason("subscription_recurring")
+                .line("A", 100, day(14), day(44))
+                .failed(day(15)),
+            of_paddle("past_due").at(day(15)),
+            transaction("txn_1")
+                .reason("subscription_charge")
+                .once("P", 300)
+                .paid(day(16)),
+            of_paddle("canceled").at(day(17)),
+        ],
+    );
+    assert_gives(&end, "ctm_1", Status::Active, &[("P", None)]);
+    let ended = end.assessment("sub_1");
+    assert_eq!(ended.verdict, Some(Verdict::Ended), "{:?}", ended.gives);
 }
