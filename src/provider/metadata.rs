@@ -63,7 +63,7 @@ impl<'de> Visitor<'de> for Metadata {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
         let is_id = value.len() <= MAX_ID;
-        Ok(is_id.then(|| Value::from(value)).unwrap_or_default())
+        Ok(if is_id { value.into() } else { Value::Null })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {

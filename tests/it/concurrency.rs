@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection, Row};
 use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
+use tollgate::domain::policy::{OnSameEmail, Policy};
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, Act, GotOrCreated, SameEmail};
 use tollgate::pipeline::order::Order;
@@ -40,6 +41,17 @@ fn order() -> Order {
 
 async fn test_store() -> TestStore {
     TestStore::new(Engine::Postgres, now()).await
+}
+
+async fn set_policy(store: &Store, on_same_email: OnSameEmail) {
+    let policy = Policy {
+        on_same_email,
+        ..Policy::default()
+    };
+    let app = AppSlug::default_app();
+    let mut tx = store.begin_in(&app).await.unwrap();
+    tx.app_policy_put(&app, &policy).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// A generator of numbers that look random and are the same every time.
@@ -159,18 +171,27 @@ async fn deadlocks(place: &Place) -> i64 {
         .get(0)
 }
 
+/// Both ways of living with a shared address.
 async fn as_by_one_worker(largest: usize) {
+    for on_same_email in [OnSameEmail::Join, OnSameEmail::Flag] {
+        as_by_one_worker_under(on_same_email, largest).await;
+    }
+}
+
+async fn as_by_one_worker_under(on_same_email: OnSameEmail, largest: usize) {
     let history = history();
     let alone = test_store().await;
+    set_policy(&alone.store, on_same_email).await;
     let in_order: Vec<Message> = history.iter().map(|it| message(it, "alone")).collect();
     work_off(&alone.store, &[in_order]).await;
     let expected = shown(&alone.store).await;
-    assert!(
-        expected.len() < ACCOUNTS,
-        "shared addresses make one customer"
-    );
+    let joins = on_same_email == OnSameEmail::Join;
+    assert_eq!(expected.len() < ACCOUNTS, joins, "{on_same_email:?}");
+    let flagged = json!(expected).to_string().contains("same_email");
+    assert_eq!(flagged, !joins, "{on_same_email:?}");
 
     let bench = test_store().await;
+    set_policy(&bench.store, on_same_email).await;
     let workers = join_all((0..WORKERS).map(|worker| {
         let batches = share(&history, worker, largest);
         let (place, history) = (&bench.place, &history);
@@ -185,7 +206,7 @@ async fn as_by_one_worker(largest: usize) {
     assert_eq!(
         shown(&bench.store).await,
         expected,
-        "batches up to {largest}"
+        "batches up to {largest}, {on_same_email:?}"
     );
     assert_eq!(deadlocks(&bench.place).await, 0);
 
@@ -294,6 +315,7 @@ async fn fifty_concurrent_get_or_create_calls_get_the_same_customer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_webhook_and_an_admin_creating_one_customer_at_once_create_one() {
     let bench = test_store().await;
+    set_policy(&bench.store, OnSameEmail::Join).await;
     for round in 0..10 {
         let email = format!("c{round}@example.com");
         let customer = stripe_customer(&format!("cus_{round}"), &email);

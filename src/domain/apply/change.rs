@@ -192,6 +192,8 @@ pub enum Operation {
         account: ObjectKey,
         /// The act.
         by: PinnedBy,
+        /// The row that was shown for it before.
+        from: Option<CustomerId>,
     },
     /// This row was merged into another one.
     Merge {

@@ -76,8 +76,9 @@ impl WorkingSet {
         if self.customers.contains_key(&id) {
             return Vec::new();
         }
-        let mut row = Customer::new(id.clone(), None, now);
+        let mut row = Customer::new(id, None, now);
         row.profile = profile;
+        let id = row.id.clone();
         let profile = row.profile.clone();
         let (claimed, mut changes) = self.claim(&id, &Profile::default(), &profile, now);
         let insert = |working_set: &mut Self| {

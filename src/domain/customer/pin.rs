@@ -241,6 +241,7 @@ impl WorkingSet {
         let operation = Operation::PinAccount {
             account: account.clone(),
             by,
+            from: known.customer.clone(),
         };
         Some(Change {
             customer: id.clone(),

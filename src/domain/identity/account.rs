@@ -69,10 +69,6 @@ pub enum PinnedBy {
 
 impl PinnedBy {
     /// True for a pin that nobody asked for.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     pub const fn is_kept(&self) -> bool {
         matches!(self, Self::Kept)
     }

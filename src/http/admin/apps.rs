@@ -188,7 +188,7 @@ struct ChangeBody {
     identity: Given<IdentityView>,
 }
 
-fn identity(given: IdentityView, field_errors: &mut FieldErrors) -> Identity {
+fn identity(given: &IdentityView, field_errors: &mut FieldErrors) -> Identity {
     let key = given.metadata_key.as_deref().map(validate::line);
     let key = field_errors.note(checked("identity.metadata_key", key.transpose()));
     Identity {
@@ -241,7 +241,7 @@ async fn change(
     let connected_accounts =
         named.map(|it| it.map(|named| connected_accounts(named, &mut field_errors)));
     let identity = body.identity;
-    let identity = identity.map(|it| it.map(|given| self::identity(given, &mut field_errors)));
+    let identity = identity.map(|it| it.map(|given| self::identity(&given, &mut field_errors)));
     let name = field_errors.finish(name)?;
     let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
     let change = AppChange {

@@ -240,6 +240,21 @@ async fn customers(walk: &mut Walk<'_>) {
         walk.call(("POST", &route), &at, json!({}), &[act]).await;
     }
 
+    let accounts = "/customers/{id}/accounts";
+    let body = json!({"account": "stripe_cus_9"});
+    let linked = ["pin_account", "update_external_id", "link_account"];
+    walk.call(("POST", accounts), &at, body, &linked).await;
+    let account = format!("{accounts}/{{account}}");
+    let value = [id.as_str(), "cus_9"];
+    let parted = [
+        "pin_account",
+        "update_external_id",
+        "create",
+        "link_account",
+    ];
+    walk.call(("DELETE", &account), &value, none.clone(), &parted)
+        .await;
+
     let packages = "/customers/{id}/packages";
     let body = json!({"package": "acme/one", "constraint": "^1.0"});
     walk.call(("POST", packages), &at, body, &["grant"]).await;

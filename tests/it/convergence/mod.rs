@@ -221,6 +221,18 @@ fn third_resolves_ambiguity() {
     assert_eq!(end.assessment("sub_1").state, Some(sub("unpaid").0.state));
 }
 
+/// Of several ends that remain, that in which the subscription was created is the least likely.
+#[test]
+fn a_birth_is_no_end_while_others_remain() {
+    let end = end_of(&[
+        sub("past_due").created().at(10),
+        sub("past_due").before_status("trialing").at(10),
+        sub("active").before_status("trialing").at(10),
+    ]);
+    assert_active(&end, "cus_1");
+    assert_eq!(kinds(&end, "cus_1"), [FlagKind::Ambiguous]);
+}
+
 #[test]
 fn old_second_is_no_flag() {
     let of_paddle = |price| sub_of(&paddle("sub_1"), &paddle("ctm_1"), "active").price(price);

@@ -125,8 +125,8 @@ fn consume_on(
     mut consumer: impl Consumer,
     shutdown: &CancellationToken,
 ) -> (Arc<Consumed>, tokio::task::JoinHandle<()>) {
-    let consumed = Arc::new(Consumed::default());
-    let (seen, shutdown) = (Arc::clone(&consumed), shutdown.clone());
+    let told = Arc::new(Consumed::default());
+    let (seen, shutdown) = (Arc::clone(&told), shutdown.clone());
     let task = tokio::spawn(async move {
         loop {
             let next = shutdown.run_until_cancelled(consumer.next_batch(16));
@@ -141,7 +141,7 @@ fn consume_on(
             }
         }
     });
-    (consumed, task)
+    (told, task)
 }
 
 /// Waits for what must happen, however slow the machine is.
