@@ -77,7 +77,6 @@ CREATE INDEX customers_by_admin_email ON customers (app, admin_email) WHERE admi
 CREATE INDEX customers_by_admin_external_id ON customers (app, admin_external_id)
     WHERE admin_external_id IS NOT NULL;
 -- Look-ups by what is shown.
-CREATE INDEX customers_by_email ON customers (app, email) WHERE email IS NOT NULL;
 CREATE INDEX customers_by_external_id ON customers (app, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX customers_by_user_id ON customers (app, user_id) WHERE user_id IS NOT NULL;
 -- The rows that stand for a customer: the one that is shown, and those merged into it.

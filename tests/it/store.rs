@@ -234,6 +234,8 @@ async fn sqlite_finds_keys_by_their_indexes() {
     for (table, column, found) in [
         ("accounts", "key", "(app=? AND key=?)"),
         ("accounts", "linking_email", "(app=? AND linking_email=?)"),
+        ("accounts", "changed_email", "(app=? AND changed_email=?)"),
+        ("accounts", "seller_id", "(app=? AND seller_id=?)"),
         ("accounts", "customer_id", "(app=? AND customer_id=?)"),
         ("subscriptions", "account", "(app=? AND account=?)"),
         ("customers", "home", "(app=? AND home=?)"),
