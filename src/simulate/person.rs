@@ -3,6 +3,8 @@
 //! This is the whole memory of the model. It is written by the lives as they go, in the true
 //! order of things, and knows nothing of how Tollgate keeps or derives anything.
 
+use std::collections::BTreeMap;
+
 use crate::domain::time::Timestamp;
 use crate::simulate::provider::Provider;
 use crate::simulate::shop::Price;
@@ -43,6 +45,8 @@ pub(super) struct Account {
     pub(super) is_open: bool,
     pub(super) first_email: String,
     pub(super) email: String,
+    /// Its addresses, lower case, and the second in which it first had each.
+    pub(super) addresses: BTreeMap<String, i64>,
     pub(super) name: String,
     pub(super) street: Option<String>,
     /// True if it has had an address other than its first.
@@ -52,6 +56,34 @@ pub(super) struct Account {
     pub(super) is_removed: bool,
     /// What the seller owes the account, in cents: it pays a part of the next invoice (Stripe).
     pub(super) credit: i64,
+}
+
+/// What an app does about two accounts of one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SameEmail {
+    Flag,
+    Join,
+    Ignore,
+}
+
+impl SameEmail {
+    /// Draws one: each has its turn.
+    pub(super) const fn of(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Self::Flag,
+            1 => Self::Join,
+            _ => Self::Ignore,
+        }
+    }
+
+    /// The word in the policy.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Join => "join",
+            Self::Ignore => "ignore",
+        }
+    }
 }
 
 /// The API version of a Stripe account's payloads.

@@ -166,6 +166,10 @@ impl Run {
             .map(|(kind, count)| format!("{count} {kind}"))
             .collect();
         line(&format!(
+            "accounts of one address: {}",
+            traffic.same_email.word()
+        ));
+        line(&format!(
             "{} customers, {} months: {} events ({}), {} posts, {} events lost on the way",
             order.customers,
             order.months,
@@ -193,7 +197,7 @@ impl Run {
             owner: server.owner_token().into(),
             clock: shared,
         };
-        let target = Target::fresh(address, self.app()).await?;
+        let target = Target::fresh(address, self.app(), self.traffic.same_email).await?;
         self.post(&target).await?;
         clock.set(end);
         let verdict = self.judge(&target, true).await;
@@ -206,7 +210,7 @@ impl Run {
         let target = if check_only {
             Target::again(address, self.app()).await?
         } else {
-            let target = Target::fresh(address, self.app()).await?;
+            let target = Target::fresh(address, self.app(), self.traffic.same_email).await?;
             self.post(&target).await?;
             target
         };

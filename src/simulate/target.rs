@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::error::SimulateError;
 use super::person::AdminMade;
+use super::person::SameEmail;
 use super::provider::Provider;
 use super::shop;
 use crate::client::{RequestError, client};
@@ -54,8 +55,12 @@ pub(super) struct Posted {
 }
 
 impl Target {
-    /// Creates the app with secrets, plans and releases. An older app of that name is deleted.
-    pub(super) async fn fresh(address: Address, app: String) -> Result<Self, SimulateError> {
+    /// Creates the app with secrets, a policy, plans and releases. An older app of that name is deleted.
+    pub(super) async fn fresh(
+        address: Address,
+        app: String,
+        same_email: SameEmail,
+    ) -> Result<Self, SimulateError> {
         let mut target = Self::plain(address, app)?;
         let path = format!("/api/v1/apps/{}", target.app);
         let (status, answer) = target.as_owner("DELETE", &path, None).await?;
@@ -78,6 +83,8 @@ impl Target {
             target.secrets.insert(provider, secret.into());
         }
         target.sign_in().await?;
+        let policy = json!({ "on_same_email": same_email.word() });
+        target.changed("PUT", "/api/v1/policy", policy).await?;
         target.stock().await?;
         Ok(target)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::delivery::Delivery;
 use super::life::{MONTH, Span, Webhook, live};
 use super::model::{self, Picture};
-use super::person::{Form, Person};
+use super::person::{Form, Person, SameEmail};
 use super::provider::Provider;
 use crate::domain::time::Timestamp;
 
@@ -13,6 +13,8 @@ use crate::domain::time::Timestamp;
 pub(super) struct Traffic {
     pub(super) people: Vec<Person>,
     pub(super) webhooks: Vec<Webhook>,
+    /// What the app does about accounts of one address.
+    pub(super) same_email: SameEmail,
 }
 
 impl Traffic {
@@ -27,7 +29,11 @@ impl Traffic {
         let mut webhooks: Vec<Webhook> = webhooks.into_iter().flatten().collect();
         // Stable: what happened to one person in one instant stays in its order.
         webhooks.sort_by_key(|webhook| webhook.at);
-        Self { people, webhooks }
+        Self {
+            people,
+            webhooks,
+            same_email: SameEmail::of(seed),
+        }
     }
 
     /// Counts the webhooks by kind.
@@ -50,7 +56,9 @@ impl Traffic {
 
     /// Returns the expected state of all customers, by external id.
     pub(super) fn expected(&self, now: Timestamp) -> BTreeMap<String, Picture> {
-        let pictures = self.people.iter().flat_map(|it| model::expect(it, now));
+        let people = self.people.iter();
+        let expect = |it| model::expect(&self.people, it, self.same_email, now);
+        let pictures = people.flat_map(expect);
         pictures.map(|it| (it.external_id.clone(), it)).collect()
     }
 

@@ -1,5 +1,7 @@
 //! How people come: their accounts, and the beginnings of their subscriptions.
 
+use std::collections::BTreeMap;
+
 use super::{DAY, HOUR, Life, MONTH, Step};
 use crate::domain::time::Timestamp;
 use crate::simulate::person::{Account, AdminMade, Document, Form, Item, Phase, Subscription};
@@ -57,6 +59,7 @@ impl Life {
             street: None,
             has_left_first_email: false,
             follows: None,
+            addresses: BTreeMap::new(),
             is_removed: false,
             credit: 0,
         });
@@ -86,7 +89,10 @@ impl Life {
             other.first_email.to_lowercase() == first_email && !other.has_left_first_email
         });
         self.person.accounts[account].follows = follows;
-        self.person.accounts[account].is_open = true;
+        let second = self.second();
+        let opened = &mut self.person.accounts[account];
+        opened.is_open = true;
+        opened.addresses.insert(first_email, second);
         let imported = self.provider(account) == Provider::Paddle && self.draw.chance(0.15);
         let shown = &self.person.accounts[account];
         let entry = match shown.provider {

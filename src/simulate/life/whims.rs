@@ -195,9 +195,13 @@ impl Life {
     }
 
     fn change_account(&mut self, account: usize, change: impl FnOnce(&mut Account)) {
+        let second = self.second();
         let it = &mut self.person.accounts[account];
         let before = stripe::customer(it);
         change(it);
+        it.addresses
+            .entry(it.email.to_lowercase())
+            .or_insert(second);
         let has_moved = it.email.to_lowercase() != it.first_email.to_lowercase();
         it.has_left_first_email |= has_moved;
         let entry = match it.provider {

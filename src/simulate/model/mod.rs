@@ -1,7 +1,8 @@
 //! The expected state: a deliberately simple model that saw everything happen in order.
 //!
 //! The lives recorded what was done to whom, what was billed, and what became of the money. The
-//! model evaluates that as a person would, under the default policy: the best that a customer has
+//! model evaluates that as a person would, under the default policy, but for accounts of one
+//! address: the best that a customer has
 //! decides; a failure suspends after a week, and ends the subscription after thirty days; a pause
 //! suspends; what has ended leaves what was paid for, price by price ([`worth`]); a lost dispute
 //! holds what it is about, until that is paid again. The model uses no code of the domain, or the
@@ -12,7 +13,7 @@ mod worth;
 use std::collections::BTreeSet;
 
 use self::worth::{Eyes, Source, Worth};
-use super::person::{DisputeStage, Person};
+use super::person::{DisputeStage, Person, SameEmail};
 use crate::domain::time::Timestamp;
 
 /// The expected or actual state of a customer.
@@ -56,16 +57,14 @@ impl std::fmt::Display for Bought {
 }
 
 /// Returns the customers that a person should have become: one, or several if an address changed
-/// hands; none if nothing was posted about the person and no admin made one.
-pub(super) fn expect(person: &Person, now: Timestamp) -> Vec<Picture> {
+/// hands or does not join; none if nothing was posted about the person and no admin made one.
+pub(super) fn expect(
+    people: &[Person],
+    person: &Person,
+    same_email: SameEmail,
+    now: Timestamp,
+) -> Vec<Picture> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    let joins_admin = |account: usize| {
-        let email = |text: &str| text.to_lowercase();
-        person.admin_made.as_ref().is_some_and(|admin| {
-            let first = &person.accounts[account];
-            account == 0 || email(&first.first_email) == email(&admin.email)
-        })
-    };
     if person.admin_made.is_some() {
         groups.push(Vec::new());
     }
@@ -73,21 +72,93 @@ pub(super) fn expect(person: &Person, now: Timestamp) -> Vec<Picture> {
         if !account.is_open {
             continue;
         }
-        let follows = account.follows;
-        let known = |group: &&mut Vec<usize>| follows.is_some_and(|it| group.contains(&it));
-        if joins_admin(index) {
-            groups[0].push(index);
-        } else if let Some(group) = groups.iter_mut().find(known) {
-            group.push(index);
-        } else {
-            groups.push(vec![index]);
+        // The admin named the first account.
+        let is_named = index == 0 && person.admin_made.is_some();
+        let leader = leader(person, index).filter(|_| same_email == SameEmail::Join);
+        let group = match leader {
+            _ if is_named => Some(0),
+            Some(Leader::Admin) => Some(0),
+            Some(Leader::Account(it)) => groups.iter().position(|group| group.contains(&it)),
+            None => None,
+        };
+        match group {
+            Some(group) => groups[group].push(index),
+            None => groups.push(vec![index]),
         }
     }
     let is_made_by_admin = |index: usize| index == 0 && person.admin_made.is_some();
     let picture = |(index, accounts): (usize, &Vec<usize>)| {
-        picture(person, accounts, is_made_by_admin(index), now)
+        let by_admin = is_made_by_admin(index);
+        let mut picture = picture(person, accounts, by_admin, now);
+        picture.email = picture.email.or_else(|| address(people, person, accounts));
+        if same_email == SameEmail::Flag {
+            let shared = shared(person, accounts, by_admin).into_iter();
+            let flag = |subject| ("same_email".to_owned(), subject);
+            picture.flags.extend(shared.map(flag));
+        }
+        picture
     };
     groups.iter().enumerate().map(picture).collect()
+}
+
+/// Who had the first address of an account before it.
+enum Leader {
+    Admin,
+    Account(usize),
+}
+
+fn leader(person: &Person, account: usize) -> Option<Leader> {
+    let it = &person.accounts[account];
+    let admin = person.admin_made.as_ref();
+    if admin.is_some_and(|admin| is_same(&admin.email, &it.first_email)) {
+        return Some(Leader::Admin);
+    }
+    it.follows.map(Leader::Account)
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// Returns the accounts that share their address with a customer and do not belong to it, or
+/// belong to it and share theirs with another.
+fn shared(person: &Person, accounts: &[usize], by_admin: bool) -> Vec<String> {
+    let open = (0..person.accounts.len()).filter(|index| person.accounts[*index].is_open);
+    let is_split = |index: &usize| {
+        let leads = match leader(person, *index) {
+            Some(Leader::Admin) => by_admin,
+            Some(Leader::Account(it)) => accounts.contains(&it),
+            None => return false,
+        };
+        leads != accounts.contains(index)
+    };
+    let name = |index: usize| {
+        let account = &person.accounts[index];
+        format!("{}_{}", account.provider, account.id)
+    };
+    open.filter(is_split).map(name).collect()
+}
+
+/// Returns the address that is shown of accounts: one that is nobody else's, whether an admin gave
+/// it to him, he had it first, or he changed to it before.
+fn address(people: &[Person], person: &Person, accounts: &[usize]) -> Option<String> {
+    let own = |index: &usize| {
+        let email = &person.accounts[*index].email;
+        let mut admins = people.iter().filter_map(|it| it.admin_made.as_ref());
+        if admins.any(|admin| is_same(&admin.email, email)) {
+            return false;
+        }
+        let open = people.iter().flat_map(|it| &it.accounts);
+        let open = open.filter(|it| it.is_open && is_same(&it.email, email));
+        let owner = open.min_by_key(|it| {
+            let since = it.addresses.get(&email.to_lowercase());
+            (!is_same(&it.first_email, email), since, &it.id)
+        });
+        let mut accounts = accounts.iter().map(|index| &person.accounts[*index].id);
+        owner.is_some_and(|owner| accounts.any(|id| *id == owner.id))
+    };
+    let shown = accounts.iter().find(|account| own(account))?;
+    Some(person.accounts[*shown].email.clone())
 }
 
 fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) -> Picture {
@@ -133,10 +204,7 @@ fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) 
             (None, Some(first)) => format!("{}_{}", first.provider, first.id),
             (None, None) => String::new(),
         },
-        email: admin
-            .map(|it| &it.email)
-            .or(first.map(|it| &it.email))
-            .cloned(),
+        email: admin.map(|it| it.email.clone()),
         name: admin
             .map(|it| &it.name)
             .or(first.map(|it| &it.name))

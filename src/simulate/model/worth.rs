@@ -205,9 +205,13 @@ impl<'a> Eyes<'a> {
         all.map(|price| (price, Some(until))).collect()
     }
 
+    /// Returns the bills of a subscription, without those for something bought once.
     fn bills(self, subscription: usize) -> impl Iterator<Item = &'a Bill> {
         let bills = self.person.bills.iter();
-        bills.filter(move |bill| bill.subscription == Some(subscription))
+        bills.filter(move |bill| {
+            let is_once = !bill.lines.is_empty() && !pays_period(bill);
+            bill.subscription == Some(subscription) && !is_once
+        })
     }
 
     /// Returns the bills of a subscription that were paid for anything, and stayed so.
