@@ -367,10 +367,39 @@ fn a_parted_account_keeps_no_link() {
     ];
     let end = end_with(policy(), before, &part, later);
     assert_eq!(accounts_of(&end, "cus_2"), ["cus_2"]);
+    let shown = end.of("cus_2").contact.email.as_deref();
+    assert_eq!(shown, None, "the address is that of the customer it left");
     assert!(
         accounts_of(&end, "cus_3").contains(&"cus_1"),
         "it leads nobody"
     );
+}
+
+#[test]
+fn an_account_that_was_parted_from_others_of_its_seller_id_stays_apart() {
+    let both = [
+        seller_id("cus_1", "user_42", 10),
+        seller_id("cus_2", "user_42", 11),
+    ];
+    let part = |store: &mut MemoryStore| {
+        links_by_seller_id(store);
+        store.batch(&both, at(NOW));
+        let id = store.customer(&stripe("cus_2"));
+        assert_eq!(id, store.customer(&stripe("cus_1")));
+        let fresh = store.new_id();
+        let parted = store.act(|working_set| {
+            working_set.part_account(&stripe("cus_2"), &id, at(601), &mut || fresh.clone())
+        });
+        parted.unwrap();
+    };
+    let later = vec![
+        seller_id("cus_2", "user_42", 20),
+        seller_id("cus_3", "user_42", 21),
+        contact("cus_1", X, 22),
+    ];
+    let end = end_with(flagging(), Vec::new(), &part, later);
+    assert_eq!(accounts_of(&end, "cus_2"), ["cus_2"]);
+    assert_eq!(accounts_of(&end, "cus_1"), ["cus_1", "cus_3"]);
 }
 
 #[test]
