@@ -72,7 +72,8 @@ impl Tx {
             .await
     }
 
-    /// Finds the billing accounts with some provider's ids, of both modes and all connected accounts, each with the row that is shown for it.
+    /// Finds the billing accounts with some provider's ids, of both modes and all connected accounts,
+    /// each with the row that is shown for it.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
