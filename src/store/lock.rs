@@ -32,7 +32,6 @@ use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{LookupKeys, external_ids};
 use crate::domain::apply::working_set::{Account, Payment, WorkingSet};
 use crate::domain::customer::row::Customer;
-use crate::domain::email::fold_email;
 use crate::domain::event::EventKey;
 use crate::domain::id::{AppSlug, ObjectKey};
 
@@ -187,20 +186,15 @@ pub(super) fn lock_keys_of_account(key: &ObjectKey) -> impl Iterator<Item = Stri
 }
 
 /// The keys of the words by which an account can share a customer with others.
-fn lock_keys_of_words(account: &Account) -> impl Iterator<Item = String> + use<> {
+fn lock_keys_of_words(account: &Account) -> impl Iterator<Item = String> {
     let seller_id = account.history.seller_id.as_ref();
     let seller_id = seller_id.map(|(_, id)| lock_key_of_external_id(id));
-    let words = [
-        account.linking_email.clone(),
-        account.email.clone(),
-        seller_id,
-    ];
-    words.into_iter().flatten()
+    account.addresses().cloned().chain(seller_id)
 }
 
 /// The keys of a row, but for its id.
 fn lock_keys_of_customer(row: &Customer) -> impl Iterator<Item = String> + use<> {
-    let email = row.profile.email.as_deref().and_then(fold_email);
+    let email = row.profile.folded_email();
     let ids = [&row.profile.external_id, &row.profile.user_id];
     let ids = ids.map(|id| id.as_deref().map(lock_key_of_external_id));
     let goes_with = [&row.home, &row.bound_to];

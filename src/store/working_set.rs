@@ -27,7 +27,6 @@ use crate::domain::app_settings::KeptSettings;
 use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
-use crate::domain::identity::addresses::admin_email;
 use crate::domain::identity::links::Words;
 use crate::domain::policy::{Policy, Span};
 
@@ -65,13 +64,14 @@ fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<Strin
 /// Adds the words by which accounts and rows of a working set can share a customer with others.
 fn add_words(words: &mut Words, working_set: &WorkingSet) {
     for account in working_set.accounts.values() {
-        words.emails.extend(account.linking_email.clone());
-        words.emails.extend(account.email.clone());
+        words.emails.extend(account.addresses().cloned());
         let seller_id = account.history.seller_id.as_ref();
         words.seller_ids.extend(seller_id.map(|(_, id)| id.clone()));
     }
     let rows = working_set.customers.values();
-    words.emails.extend(rows.filter_map(admin_email));
+    words
+        .emails
+        .extend(rows.filter_map(|row| row.profile.folded_email()));
 }
 
 record! {

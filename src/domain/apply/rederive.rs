@@ -10,7 +10,7 @@ use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::customer::row::{Customer, Derived};
 use crate::domain::id::{CustomerId, ObjectKey};
-use crate::domain::identity::addresses::{admin_email, same_email, shown_address};
+use crate::domain::identity::addresses::{same_email, shown_address};
 use crate::domain::identity::group::Group;
 use crate::domain::identity::links::{groups_near, stored_groups};
 use crate::domain::time::Timestamp;
@@ -53,11 +53,15 @@ impl WorkingSet {
         emails: &BTreeSet<String>,
         now: Timestamp,
     ) -> Vec<Change> {
-        let is_one = |email: &Option<String>| email.as_ref().is_some_and(|it| emails.contains(it));
+        let is_one = |row: &Customer| {
+            row.profile
+                .folded_email()
+                .is_some_and(|it| emails.contains(&it))
+        };
         let accounts = self.accounts.values();
-        let accounts = accounts.filter(|it| is_one(&it.linking_email) || is_one(&it.email));
+        let accounts = accounts.filter(|it| it.addresses().any(|email| emails.contains(email)));
         let rows = self.customers.values();
-        let rows = rows.filter(|row| is_one(&admin_email(row)));
+        let rows = rows.filter(|row| is_one(row));
         let rows = rows.map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
         let accounts = accounts.filter_map(|account| account.customer.as_ref());
         let sharing: BTreeSet<CustomerId> = accounts.chain(rows).cloned().collect();

@@ -88,6 +88,11 @@ impl Account {
             customer: None,
         }
     }
+
+    /// Returns its first and its current address, by which customers can share one.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &String> {
+        [&self.linking_email, &self.email].into_iter().flatten()
+    }
 }
 
 /// An object that belongs to an account.

@@ -7,11 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::apply::change::{Change, Operation};
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::flag::Flag;
 use crate::domain::customer::row::{AdminHold, Customer, PackageVersion, Profile, Status};
-use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
 use crate::domain::identity::account::PinnedBy;
 use crate::domain::identity::group::Group;
@@ -276,8 +275,7 @@ impl WorkingSet {
             .accounts
             .iter()
             .filter_map(|key| self.accounts.get(key));
-        let of_accounts = accounts.flat_map(|it| [it.linking_email.clone(), it.email.clone()]);
-        emails.extend(of_accounts.flatten());
+        emails.extend(accounts.flat_map(Account::addresses).cloned());
         changes.extend(self.keeping_links(&BTreeSet::new(), |working_set| {
             // Merged rows too: an account that is linked again later brings no tokens back.
             for id in &group.rows {
@@ -373,6 +371,8 @@ impl WorkingSet {
 
 /// Returns the addresses in profiles, lower case.
 fn admin_emails<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> BTreeSet<String> {
-    let emails = profiles.into_iter().filter_map(|it| it.email.as_deref());
-    emails.filter_map(fold_email).collect()
+    profiles
+        .into_iter()
+        .filter_map(Profile::folded_email)
+        .collect()
 }

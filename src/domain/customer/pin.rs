@@ -113,8 +113,7 @@ impl WorkingSet {
             changes.extend(self.rederive_rows(group, now, made));
         }
         let moved = moved.iter().filter_map(|key| self.accounts.get(key));
-        let emails = moved.flat_map(|it| [it.linking_email.clone(), it.email.clone()]);
-        let emails = emails.flatten().collect();
+        let emails = moved.flat_map(Account::addresses).cloned().collect();
         changes.extend(self.rederive_sharing(&emails, now));
         changes
     }

@@ -13,6 +13,7 @@ use crate::domain::billing::assessment::Verdict;
 use crate::domain::billing::fact::{Address, Contact};
 use crate::domain::customer::flag::{Flag, unmapped};
 use crate::domain::customer::other_body::OtherBodies;
+use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -144,6 +145,13 @@ pub struct Profile {
     /// Any data of the admin's; stored but not interpreted.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Profile {
+    /// Returns the e-mail address as addresses are compared: in lower case.
+    pub fn folded_email(&self) -> Option<String> {
+        self.email.as_deref().and_then(fold_email)
+    }
 }
 
 /// A hold set by an admin.

@@ -14,7 +14,6 @@ use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::flag::{Flag, FlagKind};
 use crate::domain::customer::row::Customer;
-use crate::domain::email::fold_email;
 use crate::domain::id::ObjectKey;
 use crate::domain::policy::OnSameEmail;
 
@@ -43,7 +42,7 @@ impl<'a> AddressBook<'a> {
             ..Self::default()
         };
         for row in rows.filter(|row| row.deleted_at.is_none()) {
-            if let Some(email) = admin_email(row) {
+            if let Some(email) = row.profile.folded_email() {
                 let first = book.rows.entry(email).or_insert(row);
                 if (row.made_at, &row.id) < (first.made_at, &first.id) {
                     *first = row;
@@ -99,11 +98,6 @@ impl<'a> AddressBook<'a> {
     }
 }
 
-/// The address that an admin gave a row, lower case.
-pub(crate) fn admin_email(row: &Customer) -> Option<String> {
-    row.profile.email.as_deref().and_then(fold_email)
-}
-
 /// Returns the flags of a customer about others who have an address of its accounts or rows, and
 /// would be one customer with it under a policy that joins. The subject is the account that came
 /// later, and the instant that at which it took the address.
@@ -120,7 +114,7 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
         .collect();
     let rows = group.rows.iter();
     let rows = rows.filter_map(|id| working_set.customers.get(id));
-    emails.extend(rows.filter_map(admin_email));
+    emails.extend(rows.filter_map(|row| row.profile.folded_email()));
     let has_one = |account: &&Account| {
         let email = account.linking_email.as_ref();
         email.is_some_and(|email| emails.contains(email))
@@ -129,7 +123,11 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
     let others = others.filter(counts);
     let others: Vec<&Account> = others.collect();
     let rows = working_set.customers.values();
-    let rows = rows.filter(|row| admin_email(row).is_some_and(|email| emails.contains(&email)));
+    let rows = rows.filter(|row| {
+        row.profile
+            .folded_email()
+            .is_some_and(|email| emails.contains(&email))
+    });
     let book = AddressBook::new(working_set, others.iter().copied(), rows);
     // An admin has said where these belong.
     let undecided = |account: &&&Account| {
@@ -176,7 +174,7 @@ fn owns(working_set: &WorkingSet, group: &Group, email: &str) -> bool {
     let taken = rows.any(|row| {
         row.deleted_at.is_none()
             && !group.rows.contains(&row.id)
-            && admin_email(row).as_deref() == Some(email)
+            && row.profile.folded_email().as_deref() == Some(email)
     });
     if taken {
         return false;

@@ -9,7 +9,6 @@ use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::{AdminHold, Customer, Profile};
-use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::{Order, audit_entries};
@@ -94,9 +93,7 @@ pub(super) fn lookup_keys_of<'a>(
         ..LookupKeys::default()
     };
     for profile in profiles {
-        lookup_keys
-            .emails
-            .extend(profile.email.as_deref().and_then(fold_email));
+        lookup_keys.emails.extend(profile.folded_email());
         if let Some(external_id) = &profile.external_id {
             lookup_keys.given_external_ids.insert(external_id.clone());
             lookup_keys.external_ids.insert(external_id.clone());

@@ -8,7 +8,6 @@ use super::taken::refuse_taken;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Profile;
-use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
@@ -47,10 +46,10 @@ pub async fn update(
         )
     };
     let news = Profile {
-        email: profile.email.clone().filter(|_| {
-            let fold = |profile: &Profile| profile.email.as_deref().and_then(fold_email);
-            fold(&profile) != fold(&before)
-        }),
+        email: profile
+            .email
+            .clone()
+            .filter(|_| profile.folded_email() != before.folded_email()),
         external_id: profile
             .external_id
             .clone()

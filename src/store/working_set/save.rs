@@ -50,7 +50,7 @@ impl<'a> From<&'a Customer> for CustomerColumns<'a> {
             updated_at: customer.updated_at,
             deleted_at: customer.deleted_at.or(gone_at),
             merged_into: customer.merged_into.as_ref().or(itself),
-            admin_email: profile.email.as_deref().and_then(fold_email),
+            admin_email: profile.folded_email(),
             admin_external_id: &profile.external_id,
             user_id: &profile.user_id,
             email: shown.contact.email.as_deref().and_then(fold_email),
