@@ -58,8 +58,8 @@ pub struct Config {
     /// `TOLLGATE_CONNECTED_ACCOUNTS`: the connected accounts whose events count for the app
     /// `default`, separated by commas. Default `None`: those that the API names.
     pub connected_accounts: Option<ConnectedAccounts>,
-    /// `TOLLGATE_IDENTITY_METADATA_KEY` and `TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID`: where the seller's own ids are
-    /// found for the app `default`. Default `None`: where the API says.
+    /// `TOLLGATE_IDENTITY_METADATA_KEY` and `TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID`: where the
+    /// seller's own ids are found for the app `default`. Default `None`: where the API says.
     pub identity: Option<Identity>,
     /// Contents and format of the log.
     pub log: LogConfig,

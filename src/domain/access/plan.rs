@@ -44,7 +44,8 @@ impl Plan {
 }
 
 /// All plans of one app, by provider and the id of a price or product, a payment link, or the
-/// seller's own name of a price; of a connected account, behind its id and a slash. All of these share the map: their prefixes keep them apart.
+/// seller's own name of a price; of a connected account, behind its id and a slash. All of these
+/// share the map: their prefixes keep them apart.
 pub type Plans = BTreeMap<(Provider, String), Plan>;
 
 /// A price, with everything by which its plan can be found.
