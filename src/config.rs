@@ -31,6 +31,7 @@ use crate::domain::access::plan::PackageGrant;
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::policy::Span;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -91,6 +92,10 @@ pub struct StoreConfig {
     /// webhook secrets. Required with PostgreSQL. Default `None`: made once and kept in the data
     /// folder.
     pub secret_key: Option<SecretKey>,
+    /// `TOLLGATE_PAYLOAD_RETENTION`: how long payloads of settled events are kept, at least an hour;
+    /// `None` (`forever`) keeps all. Default 90 days. Payloads of failed and pending events stay,
+    /// because they may be replayed.
+    pub payload_retention: Option<Span>,
 }
 
 /// The database in which the store lives.

@@ -329,7 +329,8 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
--- payload says, and in which version, so that a duplicate that says something else is noticed.
+-- payload says, and in which version, so that a duplicate that says something else is noticed. The
+-- payload itself goes after a time: then it is NULL, and `payload_removed_at` says since when.
 CREATE TABLE events (
     seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -350,7 +351,8 @@ CREATE TABLE events (
     error_detail TEXT,
     customer_id  word,
     changes      JSONB NOT NULL,
-    payload      TEXT NOT NULL,
+    payload      TEXT,
+    payload_removed_at TIMESTAMPTZ,
     digest       word NOT NULL,
     UNIQUE (app, id, provider)
 );
@@ -358,9 +360,13 @@ CREATE TABLE events (
 CREATE INDEX events_by_app ON events (app, seq);
 CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
 CREATE INDEX events_by_outcome ON events (app, outcome, seq);
+-- The settled events whose payloads are removed next, oldest first, of all apps. Without it each
+-- look would walk the whole ledger, most of which has no payload any more.
+CREATE INDEX events_by_payload ON events (processed_at)
+    WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
 
--- Replays of many events: what was ordered, and how far it is. `leased_until` says until when a
--- worker has it in hand.
+-- Replays of many events: what was ordered, and how far it is. `skipped`: how many of the events had
+-- no payload any more. `leased_until` says until when a worker has it in hand.
 CREATE TABLE replays (
     id           word PRIMARY KEY,
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -371,6 +377,7 @@ CREATE TABLE replays (
     cursor       BIGINT NOT NULL,
     matched      BIGINT NOT NULL,
     published    BIGINT NOT NULL,
+    skipped      BIGINT NOT NULL,
     leased_until TIMESTAMPTZ NOT NULL,
     finished_at  TIMESTAMPTZ
 );

@@ -322,7 +322,8 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
--- payload says, and in which version, so that a duplicate that says something else is noticed.
+-- payload says, and in which version, so that a duplicate that says something else is noticed. The
+-- payload itself goes after a time: then it is NULL, and `payload_removed_at` says since when.
 CREATE TABLE events (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -343,7 +344,8 @@ CREATE TABLE events (
     error_detail TEXT,
     customer_id  TEXT,
     changes      TEXT NOT NULL,
-    payload      TEXT NOT NULL,
+    payload      TEXT,
+    payload_removed_at INTEGER,
     digest       TEXT NOT NULL,
     UNIQUE (app, id, provider)
 ) STRICT;
@@ -351,9 +353,13 @@ CREATE TABLE events (
 CREATE INDEX events_by_app ON events (app, seq);
 CREATE INDEX events_by_customer ON events (app, customer_id, seq) WHERE customer_id IS NOT NULL;
 CREATE INDEX events_by_outcome ON events (app, outcome, seq);
+-- The settled events whose payloads are removed next, oldest first, of all apps. Without it each
+-- look would walk the whole ledger, most of which has no payload any more.
+CREATE INDEX events_by_payload ON events (processed_at)
+    WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
 
--- Replays of many events: what was ordered, and how far it is. `leased_until` says until when a
--- worker has it in hand.
+-- Replays of many events: what was ordered, and how far it is. `skipped`: how many of the events had
+-- no payload any more. `leased_until` says until when a worker has it in hand.
 CREATE TABLE replays (
     id           TEXT PRIMARY KEY,
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -364,6 +370,7 @@ CREATE TABLE replays (
     cursor       INTEGER NOT NULL,
     matched      INTEGER NOT NULL,
     published    INTEGER NOT NULL,
+    skipped      INTEGER NOT NULL,
     leased_until INTEGER NOT NULL,
     finished_at  INTEGER
 ) STRICT;
@@ -462,6 +469,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('events', 'events_by_app', '10000000 10000000 1'),
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),
+    ('events', 'events_by_payload', '2000000 1'),
     ('events', 'sqlite_autoindex_events_1', '10000000 10000000 1 1'),
     ('audit', 'audit_by_app', '10000000 10000000 1'),
     ('audit', 'audit_by_customer', '10000000 10000000 20 1'),

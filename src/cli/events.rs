@@ -135,7 +135,11 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
                 event.duplicates, event.attempts
             ));
             output::line(&format!("changes {}", event.changes));
-            output::line(event.payload.as_deref().unwrap_or_default());
+            match (&event.payload, event.payload_removed_at) {
+                (Some(payload), _) => output::line(payload),
+                (None, Some(at)) => output::line(&format!("its payload was removed at {at}")),
+                (None, None) => output::line("its payload was removed"),
+            }
         }
         EventsCommand::Replay(args) => replay(args, &store, &loaded.config).await?,
     }
@@ -167,7 +171,11 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
         }
         None if args.dry_run => {
             let about = bulk_replay::preview(store, &order.app, &args.filter.into(), force).await?;
-            output::line(&format!("{} events would be replayed", about.count));
+            let replayed = about.count - about.skipped;
+            output::line(&format!("{replayed} events would be replayed"));
+            if about.skipped > 0 {
+                output::line(&format!("{} more have no payload any more", about.skipped));
+            }
             about.first.iter().for_each(|id| output::line(id));
         }
         None => {

@@ -16,12 +16,14 @@ use super::{
 };
 
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::policy::Span;
 use crate::domain::validate;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
 const DEFAULT_AMQP_PREFIX: &str = "tollgate";
 const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
+const DEFAULT_PAYLOAD_RETENTION: Span = Span::days(90);
 const DEFAULT_LOG_FILTER: &str = "info";
 
 /// The name of the embedded store in the data folder.
@@ -112,6 +114,9 @@ impl StoreConfig {
             secret_key: reader.read(&setting::SECRET_KEY, |text| {
                 SecretKey::from_base64(text).map_err(|error| error.to_string())
             }),
+            payload_retention: reader
+                .read(&setting::PAYLOAD_RETENTION, parse::retention)
+                .unwrap_or(Some(DEFAULT_PAYLOAD_RETENTION)),
         }
     }
 }

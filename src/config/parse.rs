@@ -18,12 +18,16 @@ use super::{Database, LogFormat};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
+use crate::domain::policy::{Span, SpanError};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
 
 /// AMQP names end at 255 bytes, and ours append to the prefix.
 const AMQP_PREFIX_MAX: usize = 100;
+
+/// The shortest time for which payloads are kept.
+const RETENTION_MIN: Duration = Duration::from_hours(1);
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -161,6 +165,24 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
         Err(_) => Err(format!("{} is not a number of seconds", quoted(text))),
     }
+}
+
+/// Parses how long payloads are kept; `None` for ever. Words and numbers that could mean both "keep
+/// none" and "remove none" are refused: what is removed cannot be brought back.
+pub(super) fn retention(text: &str) -> Result<Option<Span>, String> {
+    if text == "forever" {
+        return Ok(None);
+    }
+    if ["0", "off", "on", "never", "none"].contains(&text) {
+        let both = "could mean to keep nothing or to keep everything";
+        return Err(format!("{} {both}", quoted(text)));
+    }
+    let span: Span = text.parse().map_err(|error: SpanError| error.to_string())?;
+    if span.duration() < RETENTION_MIN {
+        // A payload is what a replay needs.
+        return Err(format!("{} is too short to look at an event", quoted(text)));
+    }
+    Ok(Some(span))
 }
 
 /// Checks that the filter parses. It stays text, because a parsed one cannot be cloned.

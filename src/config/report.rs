@@ -100,6 +100,10 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
             shown(paddle.api_base.as_ref(), PROVIDERS_OWN),
         ),
         (&setting::SIGNATURE_TOLERANCE, format!("{tolerance} s")),
+        (
+            &setting::PAYLOAD_RETENTION,
+            shown(store.payload_retention, "forever"),
+        ),
         (&setting::LOG, log.filter.clone()),
         (&setting::LOG_FORMAT, log_format(log.format).to_owned()),
     ]

@@ -138,6 +138,11 @@ pub(super) const SIGNATURE_TOLERANCE: Setting = Setting::plain(
     Shape::Scalar,
     "whole seconds, at least 1",
 );
+pub(super) const PAYLOAD_RETENTION: Setting = Setting::plain(
+    "TOLLGATE_PAYLOAD_RETENTION",
+    Shape::Scalar,
+    "a length of time of at least 1h, such as 90d, or `forever`",
+);
 pub(super) const LOG: Setting = Setting::plain(
     "TOLLGATE_LOG",
     Shape::Scalar,
@@ -147,7 +152,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 24] = [
+pub(super) const ALL: [&Setting; 25] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -170,6 +175,7 @@ pub(super) const ALL: [&Setting; 24] = [
     &STRIPE_API_BASE,
     &PADDLE_API_BASE,
     &SIGNATURE_TOLERANCE,
+    &PAYLOAD_RETENTION,
     &LOG,
     &LOG_FORMAT,
 ];

@@ -18,7 +18,7 @@ use crate::domain::id::{AppSlug, ReplayId};
 use crate::domain::time::Timestamp;
 use crate::queue::Publisher;
 use crate::random;
-use crate::store::replay::{BulkReplay, Replayable};
+use crate::store::replay::{BulkReplay, ReplayStep, Replayable};
 use crate::store::{EventFilter, Store, StoreError};
 
 /// Most events of one batch: as many as one of the worker's, since their payloads are in memory.
@@ -70,6 +70,7 @@ pub async fn order(
         cursor: 0,
         matched: i64::try_from(about.count).unwrap_or(i64::MAX),
         published: 0,
+        skipped: 0,
         finished_at: None,
     };
     let mut tx = store.begin().await?;
@@ -107,10 +108,11 @@ pub async fn find(
     store.read().await?.replay_find(app, id).await
 }
 
-/// Publishes the next events of a replay that is open; whether there was one.
+/// Publishes the next events of a replay that is open; whether there was one. Events whose payloads
+/// were removed are skipped, and counted.
 ///
 /// # Errors
-/// When the store or the queue failed. Nothing is skipped: the same events are published again.
+/// When the store or the queue failed. Nothing is lost: the same events are published again.
 pub async fn carry_on(
     store: &Store,
     publisher: &dyn Publisher,
@@ -130,15 +132,21 @@ pub async fn carry_on(
     let events = store.read().await?.replay_events(&replay, BATCH).await?;
     let count = i64::try_from(events.len()).unwrap_or_default();
     let cursor = events.last().map_or(replay.last_seq, |event| event.seq);
-    let messages = events.into_iter().map(|event| {
+    let messages = events.into_iter().filter_map(|event| {
         let receipt = format!("{}-{}", replay.id, event.seq);
         message_of(&replay.app, event.id, event.stored, receipt, replay.force)
     });
-    try_join_all(messages.map(|message| publisher.publish(message))).await?;
-    let finished_at = (count < i64::from(BATCH)).then_some(now);
+    let publishing = messages.map(|message| publisher.publish(message));
+    let sent = try_join_all(publishing).await?.len();
+    let sent = i64::try_from(sent).unwrap_or_default();
+    let step = ReplayStep {
+        cursor,
+        published: sent,
+        skipped: count - sent,
+        finished_at: (count < i64::from(BATCH)).then_some(now),
+    };
     let mut tx = store.begin().await?;
-    tx.replay_advance(&replay, (cursor, count), finished_at, now)
-        .await?;
+    tx.replay_advance(&replay, step, now).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -4,7 +4,7 @@
 //! from a batch of messages, applies them to the stored state, and commits the batch with its
 //! outcomes. [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
 //! [`record`] moves dead letters into the ledger, [`replay`] publishes an event of the ledger again
-//! and [`bulk_replay`] many, [`timers`] acts on due times.
+//! and [`bulk_replay`] many, [`timers`] acts on due times, [`retention`] removes old payloads.
 //!
 //! The requests of admins, customers and registries: a file for each noun, such as [`customers`],
 //! [`grants`] and [`access`]. An act takes the store and an [`Order`](order::Order), is one
@@ -42,6 +42,7 @@ pub mod record;
 pub mod relay;
 pub mod releases;
 pub mod replay;
+pub mod retention;
 pub mod secrets;
 pub mod setup;
 pub mod spool;

@@ -26,6 +26,12 @@ pub enum ReplayError {
         /// Its outcome.
         outcome: EventOutcome,
     },
+    /// Its payload was removed, so there is nothing left to replay.
+    #[error("its payload was removed{}, and without it the event cannot be replayed", since(*.at))]
+    PayloadRemoved {
+        /// When that was.
+        at: Option<Timestamp>,
+    },
     /// The store failed.
     #[error("the ledger could not be read")]
     Store(#[from] StoreError),
@@ -35,6 +41,10 @@ pub enum ReplayError {
     /// The system gave no randomness for a receipt or an id.
     #[error("no id could be made for the replay")]
     Random(#[from] RandomError),
+}
+
+fn since(at: Option<Timestamp>) -> String {
+    at.map_or_else(String::new, |at| format!(" at {at}"))
 }
 
 impl From<ProcessError> for ReplayError {
@@ -161,6 +171,11 @@ async fn order(
 ) -> Result<Message, ReplayError> {
     let stored = store.read().await?.event_message(app, event_id).await?;
     let stored = stored.ok_or(ReplayError::NotFound)?;
+    let at = stored.payload_removed_at;
+    // Before its outcome, which `force` would overrule: nothing overrules this.
+    if stored.payload.is_none() {
+        return Err(ReplayError::PayloadRemoved { at });
+    }
     match stored.outcome {
         EventOutcome::Applied | EventOutcome::Unchanged | EventOutcome::Superseded if !force => {
             return Err(ReplayError::AlreadyApplied {
@@ -175,17 +190,19 @@ async fn order(
         | EventOutcome::Failed => {}
     }
     let receipt = random::uuid(now)?.simple().to_string();
-    Ok(message_of(app, event_id.to_owned(), stored, receipt, force))
+    message_of(app, event_id.to_owned(), stored, receipt, force)
+        .ok_or(ReplayError::PayloadRemoved { at })
 }
 
-/// Turns an event of the ledger into a message with a receipt of its own.
+/// Turns an event of the ledger into a message with a receipt of its own; `None` if its payload was
+/// removed.
 pub(super) fn message_of(
     app: &AppSlug,
     event_id: String,
     stored: StoredEvent,
     receipt: String,
     force: bool,
-) -> Message {
+) -> Option<Message> {
     let headers = HeadersV1 {
         app: app.clone(),
         provider: stored.provider,
@@ -198,8 +215,8 @@ pub(super) fn message_of(
         replay: Some(Replay { force }),
         error: None,
     };
-    Message {
+    Some(Message {
         headers: Headers::V1(headers),
-        body: stored.payload,
-    }
+        body: stored.payload?,
+    })
 }

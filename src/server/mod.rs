@@ -136,7 +136,8 @@ impl Server {
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone());
+        let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
+            .with_payload_retention(config.store.payload_retention);
         let worker = roles.worker.then_some(worker);
         let running = (&shutdown, &tasks);
         let (publisher, health) = start_queue(config, &store, &clock, worker, running).await?;

@@ -40,8 +40,10 @@ pub struct EventRecord {
     pub customer: Option<CustomerId>,
     /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
-    /// The signed bytes; only where one event is read.
+    /// The signed bytes; only where one event is read, and until they are removed.
     pub payload: Option<String>,
+    /// Time at which the payload was removed.
+    pub payload_removed_at: Option<Timestamp>,
 }
 
 /// The events that a list shows. All conditions must hold.
@@ -85,12 +87,13 @@ record! {
         error_detail: Option<String>,
         customer_id: Option<CustomerId>,
         changes: serde_json::Value,
+        payload_removed_at: Option<Timestamp>,
     }
 }
 
 record! {
     struct PayloadRow from "events" {
-        payload: String,
+        payload: Option<String>,
     }
 }
 
@@ -116,6 +119,7 @@ impl From<EventRow> for EventRecord {
             customer: row.customer_id,
             changes: row.changes,
             payload: None,
+            payload_removed_at: row.payload_removed_at,
         }
     }
 }
@@ -135,7 +139,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes,
+                error_detail, customer_id, changes, payload_removed_at,
                 payload
             FROM events
             WHERE app = $1 AND id = $2
@@ -144,7 +148,7 @@ impl Tx {
         ";
         let found: Option<(EventRow, PayloadRow)> = self.fetch_opt(sql, binds![app, id]).await?;
         Ok(found.map(|(event, PayloadRow { payload })| EventRecord {
-            payload: Some(payload),
+            payload,
             ..event.into()
         }))
     }
@@ -166,7 +170,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes
+                error_detail, customer_id, changes, payload_removed_at
             FROM events
             WHERE seq IN (
                     SELECT seq FROM events
@@ -201,7 +205,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes
+                error_detail, customer_id, changes, payload_removed_at
             FROM events
         ";
         let filter = filter_of(app, wanted);

@@ -79,11 +79,15 @@ pub(crate) struct StoredEvent {
     pub(crate) received_at: Timestamp,
     pub(crate) mode: Mode,
     pub(crate) outcome: EventOutcome,
-    pub(crate) payload: String,
+    /// `None` once it was removed.
+    pub(crate) payload: Option<String>,
+    pub(crate) payload_removed_at: Option<Timestamp>,
 }
 
 record! {
-    impl StoredEvent from "events" { provider, event_type, received_at, mode, outcome, payload }
+    impl StoredEvent from "events" {
+        provider, event_type, received_at, mode, outcome, payload, payload_removed_at,
+    }
 }
 
 record! {
@@ -220,7 +224,7 @@ impl Tx {
 
     /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
     /// or ignored because of a secret's mode. When and how often an event came stays as it was, and
-    /// so does its body.
+    /// so does its body, as long as it is kept: a failed event can only be replayed with one.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         // A batch may hold an event and its replay. One row for each event, the last word on it: a
         // statement may not write a row twice.
@@ -256,7 +260,12 @@ impl Tx {
                 error_code = excluded.error_code,
                 error_detail = excluded.error_detail,
                 customer_id = excluded.customer_id,
-                changes = excluded.changes
+                changes = excluded.changes,
+                payload = COALESCE(events.payload, excluded.payload),
+                payload_removed_at = CASE
+                    WHEN COALESCE(events.payload, excluded.payload) IS NULL
+                        THEN events.payload_removed_at
+                END
         ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
@@ -269,7 +278,9 @@ impl Tx {
         id: &str,
     ) -> Result<Option<StoredEvent>, StoreError> {
         let sql = r"
-            SELECT provider, type AS event_type, received_at, mode, outcome, payload
+            SELECT
+                provider, type AS event_type, received_at, mode, outcome, payload,
+                payload_removed_at
             FROM events
             WHERE app = $1 AND id = $2
             ORDER BY received_at DESC

@@ -62,6 +62,15 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes the lock of a kind of upkeep without waiting. Returns false if another worker has it.
+    pub(crate) async fn lock_upkeep(&mut self, kind: &str) -> Result<bool, StoreError> {
+        if self.held.is_none() {
+            return Ok(true);
+        }
+        let key = number("upkeep", &AppSlug::default_app(), kind);
+        self.session.lock_if_free(&[key]).await
+    }
+
     /// Locks events, so that of two workers with the same event the second finds the first one's
     /// outcome.
     pub(crate) async fn lock_events(

@@ -39,6 +39,7 @@ mod record;
 mod release;
 pub mod replay;
 mod reservation;
+mod retention;
 mod schema;
 pub mod secret;
 mod sqlite;

@@ -32,13 +32,16 @@ pub struct BulkReplay {
     pub matched: i64,
     /// The number of events published so far.
     pub published: i64,
+    /// The number of events that were not published, because their payloads were removed.
+    pub skipped: i64,
     /// Time at which the last of them was published.
     pub finished_at: Option<Timestamp>,
 }
 
 record! {
     impl BulkReplay from "replays" {
-        id, app, filter, force, created_at, last_seq, cursor, matched, published, finished_at,
+        id, app, filter, force, created_at, last_seq, cursor, matched, published, skipped,
+        finished_at,
     }
 }
 
@@ -47,10 +50,25 @@ record! {
 pub struct Replayable {
     /// Their number.
     pub count: u64,
-    /// The ids of the first of them, oldest first.
+    /// The number of those among them whose payloads were removed, which would be skipped.
+    pub skipped: u64,
+    /// The ids of the first of the others, oldest first.
     pub first: Vec<String>,
     /// The last row of the app's ledger, whatever the filter.
     pub last_seq: i64,
+}
+
+/// The progress that one batch of a replay made.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayStep {
+    /// The last row that was looked at.
+    pub cursor: i64,
+    /// The number of events published.
+    pub published: i64,
+    /// The number of events whose payloads were removed.
+    pub skipped: i64,
+    /// Time of the end, if there are no more.
+    pub finished_at: Option<Timestamp>,
 }
 
 /// An event of the ledger that is to be published again.
@@ -92,12 +110,17 @@ impl Tx {
         let select = "SELECT seq, id FROM events";
         let filter = replayable(app, wanted, force);
         let count = self.count_all(select, filter).await?;
-        let filter = replayable(app, wanted, force);
+        let mut filter = replayable(app, wanted, force);
+        filter.and_plain("payload IS NULL");
+        let skipped = self.count_all(select, filter).await?;
+        let mut filter = replayable(app, wanted, force);
+        filter.and_plain("payload IS NOT NULL");
         let first: Vec<PlaceRow> = self.first(select, filter, "seq", most).await?;
         let sql = "SELECT MAX(seq) AS seq FROM events WHERE app = $1";
         let last_seq: Option<Option<i64>> = self.fetch_value("events", sql, binds![app]).await?;
         Ok(Replayable {
             count,
+            skipped,
             first: first.into_iter().map(|row| row.id).collect(),
             last_seq: last_seq.flatten().unwrap_or_default(),
         })
@@ -111,9 +134,9 @@ impl Tx {
         let sql = r"
             INSERT INTO replays (
                 id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                leased_until
+                skipped, leased_until
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $5)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $5)
         ";
         let binds = binds![
             &replay.id,
@@ -125,6 +148,7 @@ impl Tx {
             replay.cursor,
             replay.matched,
             replay.published,
+            replay.skipped,
         ];
         self.execute(sql, binds).await?;
         Ok(())
@@ -142,7 +166,7 @@ impl Tx {
         let sql = r"
             SELECT
                 id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                finished_at
+                skipped, finished_at
             FROM replays
             WHERE app = $1 AND id = $2
         ";
@@ -189,7 +213,7 @@ impl Tx {
                 )
             RETURNING
                 id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                finished_at
+                skipped, finished_at
         ";
         self.fetch_opt(sql, binds![now, until]).await
     }
@@ -206,7 +230,8 @@ impl Tx {
         let select = r"
             SELECT
                 seq, id,
-                provider, type AS event_type, received_at, mode, outcome, payload
+                provider, type AS event_type, received_at, mode, outcome, payload,
+                payload_removed_at
             FROM events
         ";
         let rows: Vec<(PlaceRow, StoredEvent)> = self.first(select, filter, "seq", most).await?;
@@ -218,24 +243,33 @@ impl Tx {
         Ok(events.collect())
     }
 
-    /// Moves the cursor of a replay behind what was published, and gives it back. Nothing happens
-    /// if another has moved it in the meantime.
+    /// Moves the cursor of a replay behind what was published or skipped, and gives it back.
+    /// Nothing happens if another has moved it in the meantime.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn replay_advance(
         &mut self,
         replay: &BulkReplay,
-        (cursor, more): (i64, i64),
-        finished_at: Option<Timestamp>,
+        step: ReplayStep,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = r"
             UPDATE replays
-            SET cursor = $3, published = published + $4, finished_at = $5, leased_until = $6
+            SET
+                cursor = $3, published = published + $4, skipped = skipped + $5,
+                finished_at = $6, leased_until = $7
             WHERE id = $1 AND cursor = $2 AND finished_at IS NULL
         ";
-        let binds = binds![&replay.id, replay.cursor, cursor, more, finished_at, now];
+        let binds = binds![
+            &replay.id,
+            replay.cursor,
+            step.cursor,
+            step.published,
+            step.skipped,
+            step.finished_at,
+            now,
+        ];
         self.execute(sql, binds).await?;
         Ok(())
     }

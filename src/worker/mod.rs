@@ -15,6 +15,7 @@ mod attempts;
 mod outages;
 mod pause;
 mod stop;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
+use crate::domain::policy::Span;
 use crate::pipeline::health::Progress;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, policy, relay, timers};
@@ -40,9 +42,6 @@ const BATCH: usize = 128;
 
 /// The time between looks for due times, which must be exact to the minute.
 const TIMER_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The time between removals of idempotency keys that are older than a day.
-const UPKEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The time between tries to publish the spooled messages.
 const RELAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,6 +63,7 @@ pub struct Worker {
     shutdown: CancellationToken,
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
+    payload_retention: Option<Span>,
     outages: Arc<Outages>,
     progress: Progress,
 }
@@ -81,7 +81,6 @@ const EVENTS: &str = "events";
 const DEAD_LETTERS: &str = "dead letters";
 const RELAY: &str = "relay";
 const REPLAYS: &str = "replays";
-const UPKEEP: &str = "upkeep";
 const TIMERS: &str = "timers";
 
 impl Worker {
@@ -93,6 +92,7 @@ impl Worker {
             shutdown,
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
+            payload_retention: None,
             outages: Arc::default(),
             progress: Progress::default(),
         }
@@ -114,6 +114,13 @@ impl Worker {
     #[must_use]
     pub fn replaying_to(mut self, publisher: Arc<dyn Publisher>) -> Self {
         self.replay_to = Some(publisher);
+        self
+    }
+
+    /// Removes the payloads of events that were settled this long ago. Default: keeps them.
+    #[must_use]
+    pub fn with_payload_retention(mut self, retention: Option<Span>) -> Self {
+        self.payload_retention = retention;
         self
     }
 
@@ -237,34 +244,6 @@ impl Worker {
                         error = chain(&error),
                         "a bulk replay could not continue; trying again"
                     );
-                    pause.next()
-                }
-            };
-            if self.shut_down_within(delay).await {
-                return;
-            }
-        }
-    }
-
-    /// Removes expired idempotency keys.
-    async fn run_upkeep(self) {
-        let mut pause = Pause::new();
-        loop {
-            let purged = async {
-                let mut tx = self.store.begin().await?;
-                tx.idempotency_purge(self.clock.now()).await?;
-                tx.commit().await
-            };
-            let purged: Result<(), StoreError> = purged.await;
-            let delay = match purged {
-                Ok(()) => {
-                    self.outages.store_answered(UPKEEP);
-                    pause = Pause::new();
-                    UPKEEP_INTERVAL
-                }
-                Err(error) => {
-                    let failed = "removing old idempotency keys failed; trying again";
-                    self.store_failed(UPKEEP, &error, failed);
                     pause.next()
                 }
             };

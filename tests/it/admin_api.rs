@@ -25,6 +25,7 @@ mod payments;
 mod policy;
 mod query;
 mod replays;
+mod retention;
 mod rig;
 mod stats;
 mod strangers;

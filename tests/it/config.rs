@@ -73,6 +73,7 @@ fn nothing_set_gives_the_defaults() {
     TOLLGATE_STRIPE_API_BASE = the provider's own
     TOLLGATE_PADDLE_API_BASE = the provider's own
     TOLLGATE_SIGNATURE_TOLERANCE = 300 s
+    TOLLGATE_PAYLOAD_RETENTION = 90d
     TOLLGATE_LOG = info
     TOLLGATE_LOG_FORMAT = text on a terminal, else json
     ");
@@ -105,6 +106,7 @@ fn everything_set_is_shown_without_its_secrets() {
         ("TOLLGATE_STRIPE_API_BASE", "http://127.0.0.1:1234/"),
         ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "forever"),
         ("TOLLGATE_LOG", "warn,tollgate=debug"),
         ("TOLLGATE_LOG_FORMAT", "json"),
         ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
@@ -135,6 +137,7 @@ fn everything_set_is_shown_without_its_secrets() {
     TOLLGATE_STRIPE_API_BASE = http://127.0.0.1:1234/
     TOLLGATE_PADDLE_API_BASE = https://sandbox.example/v1
     TOLLGATE_SIGNATURE_TOLERANCE = 5 s
+    TOLLGATE_PAYLOAD_RETENTION = forever
     TOLLGATE_LOG = warn,tollgate=debug
     TOLLGATE_LOG_FORMAT = json
     ");
@@ -153,6 +156,7 @@ fn everything_set_is_shown_without_its_secrets() {
     assert_eq!(secrets, ["whsec_hush_1", "whsec_hush_2"]);
     assert_eq!(config.store.secret_key.unwrap().expose(), &[0; 32]);
     assert_eq!(config.webhooks.signature_tolerance, Duration::from_secs(5));
+    assert_eq!(config.store.payload_retention, None);
     assert_eq!(config.log.format, Some(LogFormat::Json));
     assert!(
         matches!(&config.store.database, Database::Sqlite(path) if path == Path::new("/srv/store.db"))
@@ -296,6 +300,18 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "5m",
             "not a number of seconds",
         ),
+        ("TOLLGATE_PAYLOAD_RETENTION", "0", "could mean"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "never", "could mean"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "off", "could mean"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "0d", "too short"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "59m", "too short"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "90", "not a length of time"),
+        ("TOLLGATE_PAYLOAD_RETENTION", "-1d", "not a length of time"),
+        (
+            "TOLLGATE_PAYLOAD_RETENTION",
+            "9999999d",
+            "not a length of time",
+        ),
         ("TOLLGATE_LOG", "tollgate=loud", "malformed"),
         ("TOLLGATE_LOG_FORMAT", "JSON", "is no log format"),
     ];
@@ -402,6 +418,7 @@ fn the_environment_wins_over_the_file() {
         r#"
         tollgate_listen = "127.0.0.1:1"
         tollgate_signature_tolerance = 60
+        tollgate_payload_retention = "36h"
         tollgate_trusted_proxies = ["10.0.0.0/8", "192.0.2.1"]
         stripe_webhook_secret = ["a", "b"]
         paddle_webhook_secret_file = "{}"
@@ -419,6 +436,8 @@ fn the_environment_wins_over_the_file() {
 
     assert_eq!(config.http.listen.port(), 2);
     assert_eq!(config.webhooks.signature_tolerance, Duration::from_mins(1));
+    let kept = config.store.payload_retention.unwrap();
+    assert_eq!(kept.duration(), Duration::from_hours(36));
     assert_eq!(config.http.trusted_proxies.len(), 2);
     assert_eq!(config.stripe.webhook_secrets.len(), 1);
     assert_eq!(config.stripe.webhook_secrets[0].expose_secret(), "c");

@@ -57,10 +57,13 @@ pub(super) struct EventView {
     customer_id: Option<String>,
     /// The state before and after.
     changes: Value,
-    /// The body as it was received. Only shown for a single event.
+    /// The body as it was received. Only shown for a single event; null once it was removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     payload: Option<Value>,
+    /// The time at which the payload was removed, which is some time after the event was settled.
+    /// Without a payload an event cannot be replayed.
+    #[schema(format = DateTime)]
+    payload_removed_at: Option<String>,
 }
 
 /// The reason why an event was not applied.
@@ -103,6 +106,7 @@ impl From<EventRecord> for EventView {
             customer_id: record.customer.map(Into::into),
             changes: record.changes,
             payload,
+            payload_removed_at: time(record.payload_removed_at),
         }
     }
 }
@@ -186,5 +190,8 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<EventView>, ApiError> {
     let found = events::find(&state.store, &admin.app_or_default(), &id).await?;
-    Ok(Json(found.ok_or_else(problem::event_not_found)?.into()))
+    let mut view = EventView::from(found.ok_or_else(problem::event_not_found)?);
+    // Said to be missing rather than left out.
+    view.payload.get_or_insert(Value::Null);
+    Ok(Json(view))
 }

@@ -83,7 +83,7 @@ impl PreviewView {
     responses(
         (status = 200, description = "With `dry_run`: a preview.", body = PreviewView),
         (status = 202, description = "It is in the queue.", body = ReplayView),
-        (status = 409, description = "`already_applied`: it was, and `force` is not given."),
+        (status = 409, description = "`already_applied`: it was, and `force` is not given. `payload_removed`: its payload is not kept any more."),
     )
 )]
 async fn replay(
@@ -163,7 +163,9 @@ impl From<FilterBody> for EventQuery {
 struct BulkPreviewView {
     dry_run: bool,
     matched: u64,
-    /// The first of the ids, oldest first.
+    /// The number of those whose payloads were removed, which would be skipped.
+    skipped: u64,
+    /// The first ids of the others, oldest first.
     first: Vec<String>,
 }
 
@@ -172,6 +174,7 @@ impl From<Replayable> for BulkPreviewView {
         Self {
             dry_run: true,
             matched: about.count,
+            skipped: about.skipped,
             first: about.first,
         }
     }
@@ -185,9 +188,11 @@ struct BulkReplayView {
     force: bool,
     /// The number of events that matched when it was ordered.
     matched: i64,
-    /// The number of events that have been published. At the end it may be less than `matched`,
-    /// if some had their effect in the meantime.
+    /// The number of events that have been published. At the end it and `skipped` together may be
+    /// less than `matched`, if some events had their effect in the meantime.
     published: i64,
+    /// The number of events that were skipped, because their payloads were removed.
+    skipped: i64,
     #[schema(format = DateTime)]
     created_at: String,
     #[schema(format = DateTime)]
@@ -201,6 +206,7 @@ impl From<BulkReplay> for BulkReplayView {
             force: replay.force,
             matched: replay.matched,
             published: replay.published,
+            skipped: replay.skipped,
             created_at: replay.created_at.to_string(),
             finished_at: time(replay.finished_at),
         }

@@ -120,6 +120,9 @@ impl From<ReplayError> for ApiError {
             ReplayError::AlreadyApplied { .. } => {
                 Self::conflict("already_applied", error.to_string())
             }
+            ReplayError::PayloadRemoved { .. } => {
+                Self::conflict("payload_removed", error.to_string())
+            }
             ReplayError::Store(error) => error.into(),
             ReplayError::Queue(error) => error.into(),
             ReplayError::Random(error) => error.into(),

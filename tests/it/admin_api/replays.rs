@@ -14,6 +14,7 @@ use tollgate::pipeline::record::record;
 use tollgate::provider::STRIPE;
 use tollgate::queue::Message;
 use tollgate::queue::message::{Headers, HeadersV1};
+use tollgate::store::replay::ReplayStep;
 use tollgate::store::{Actor, EventFilter};
 
 use super::rig::{NOW, ROOT, Rig, id_of};
@@ -185,7 +186,9 @@ async fn a_bulk_replay_covers_exactly_what_its_filter_matches(engine: Engine) {
     for (description, filter, force, expected) in cases {
         let ask = |dry_run| json!({"filter": filter, "force": force, "dry_run": dry_run});
         let shown = rig.post("/events/replay", ask(true)).await.expect(200);
-        let about = json!({"dry_run": true, "matched": expected.len(), "first": expected});
+        let about = json!({
+            "dry_run": true, "matched": expected.len(), "skipped": 0, "first": expected,
+        });
         assert_eq!(shown, about, "{description}");
         assert!(rig.published().is_empty(), "{description}");
 
@@ -271,9 +274,13 @@ async fn a_batch_that_is_published_twice_is_applied_once(engine: Engine) {
     let first = rig.published().remove(0);
     // The one that was taken for dead comes too late to move the cursor a second time.
     let mut tx = rig.store.begin().await.unwrap();
-    tx.replay_advance(&leased, (leased.last_seq, 1), None, rig.now())
-        .await
-        .unwrap();
+    let late = ReplayStep {
+        cursor: leased.last_seq,
+        published: 1,
+        skipped: 0,
+        finished_at: None,
+    };
+    tx.replay_advance(&leased, late, rig.now()).await.unwrap();
     tx.commit().await.unwrap();
     let shown = rig
         .get(&format!("/replays/{}", leased.id))

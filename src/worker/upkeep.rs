@@ -1,0 +1,65 @@
+//! Removing what has been kept long enough: idempotency keys, and payloads of settled events.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::Worker;
+use super::pause::Pause;
+use crate::pipeline::retention;
+use crate::store::StoreError;
+
+/// The time between looks for what is to be removed.
+const INTERVAL: Duration = Duration::from_mins(5);
+
+/// The pause between two batches of payloads, so that webhooks need not wait behind all of them.
+const BATCH_PAUSE: Duration = Duration::from_millis(20);
+
+/// The name of the loop in the log.
+const UPKEEP: &str = "upkeep";
+
+impl Worker {
+    /// Removes what has been kept long enough, until shutdown.
+    pub(super) async fn run_upkeep(self) {
+        let mut pause = Pause::new();
+        loop {
+            let delay = match self.remove_expired().await {
+                Ok(()) => {
+                    self.outages.store_answered(UPKEEP);
+                    pause = Pause::new();
+                    INTERVAL
+                }
+                Err(error) => {
+                    let failed = "removing what has been kept long enough failed; trying again";
+                    self.store_failed(UPKEEP, &error, failed);
+                    pause.next()
+                }
+            };
+            if self.shut_down_within(delay).await {
+                return;
+            }
+        }
+    }
+
+    async fn remove_expired(&self) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.idempotency_purge(self.clock.now()).await?;
+        tx.commit().await?;
+        let Some(payloads_kept) = self.payload_retention else {
+            return Ok(());
+        };
+        let mut payloads = 0;
+        loop {
+            let now = self.clock.now();
+            let removed = retention::remove_payloads(&self.store, payloads_kept, now).await?;
+            payloads += removed;
+            if removed < retention::BATCH.into() || self.shut_down_within(BATCH_PAUSE).await {
+                break;
+            }
+        }
+        if payloads > 0 {
+            info!(payloads, "old payloads removed");
+        }
+        Ok(())
+    }
+}
