@@ -350,6 +350,7 @@ CREATE TABLE events (
     error_code   word,
     error_detail TEXT,
     customer_id  word,
+    billing_account word,
     changes      JSONB NOT NULL,
     payload      TEXT,
     payload_removed_at TIMESTAMPTZ,
@@ -364,6 +365,21 @@ CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 -- look would walk the whole ledger, most of which has no payload any more.
 CREATE INDEX events_by_payload ON events (processed_at)
     WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
+-- Those that were not processed, by the account that their payload names: it leads to the customer,
+-- whoever that is by now. NULL once an event is processed.
+CREATE INDEX events_by_billing_account ON events (app, billing_account, seq)
+    WHERE billing_account IS NOT NULL;
+-- Those with one error. Most events have none.
+CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
+
+-- Which events name an object: `hash` is the first eight bytes of the SHA-256 of its id, which is a
+-- third of what the id itself would take.
+CREATE TABLE event_objects (
+    app  word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash BIGINT NOT NULL,
+    seq  BIGINT NOT NULL,
+    PRIMARY KEY (app, hash, seq)
+);
 
 -- Replays of many events: what was ordered, and how far it is. `skipped`: how many of the events had
 -- no payload any more. `leased_until` says until when a worker has it in hand.

@@ -343,6 +343,7 @@ CREATE TABLE events (
     error_code   TEXT,
     error_detail TEXT,
     customer_id  TEXT,
+    billing_account TEXT,
     changes      TEXT NOT NULL,
     payload      TEXT,
     payload_removed_at INTEGER,
@@ -357,6 +358,21 @@ CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 -- look would walk the whole ledger, most of which has no payload any more.
 CREATE INDEX events_by_payload ON events (processed_at)
     WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
+-- Those that were not processed, by the account that their payload names: it leads to the customer,
+-- whoever that is by now. NULL once an event is processed.
+CREATE INDEX events_by_billing_account ON events (app, billing_account, seq)
+    WHERE billing_account IS NOT NULL;
+-- Those with one error. Most events have none.
+CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
+
+-- Which events name an object: `hash` is the first eight bytes of the SHA-256 of its id, which is a
+-- third of what the id itself would take.
+CREATE TABLE event_objects (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash INTEGER NOT NULL,
+    seq  INTEGER NOT NULL,
+    PRIMARY KEY (app, hash, seq)
+) STRICT, WITHOUT ROWID;
 
 -- Replays of many events: what was ordered, and how far it is. `skipped`: how many of the events had
 -- no payload any more. `leased_until` says until when a worker has it in hand.
@@ -470,7 +486,10 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),
     ('events', 'events_by_payload', '2000000 1'),
+    ('events', 'events_by_billing_account', '10000 10000 10 1'),
+    ('events', 'events_by_error', '100000 100000 1000 1'),
     ('events', 'sqlite_autoindex_events_1', '10000000 10000000 1 1'),
+    ('event_objects', 'event_objects', '50000000 50000000 2 1'),
     ('audit', 'audit_by_app', '10000000 10000000 1'),
     ('audit', 'audit_by_customer', '10000000 10000000 20 1'),
     ('audit', 'audit_by_actor', '10000000 10000000 10000 1'),

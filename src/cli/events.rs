@@ -16,12 +16,14 @@ use crate::pipeline::replay::{Place, preview_one, replay_in_store};
 use crate::pipeline::{bulk_replay, events};
 use crate::provider::Spec;
 use crate::server::open_store;
-use crate::store::{Actor, EventFilter, EventRecord, Store, Window};
+use crate::store::{Actor, EventFilter, EventRecord, ExternalFilter, FailureGroup, Store, Window};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventsCommand {
     /// Lists events, newest first.
     List(ListArgs),
+    /// Groups failed events by reason and type, the largest group first.
+    Failures(FailuresArgs),
     /// Shows one event with its payload.
     Show {
         #[command(flatten)]
@@ -56,6 +58,16 @@ struct FilterArgs {
     /// Only events of this customer.
     #[arg(long, value_name = "ID")]
     customer: Option<CustomerId>,
+    /// Only events of the customer with this billing account or external id, and of an account that
+    /// has no customer yet.
+    #[arg(long, visible_alias = "external-id", value_name = "ID")]
+    account: Option<String>,
+    /// Only events whose payload names this object, such as in_…, ch_…, cs_…, sub_… or txn_….
+    #[arg(long, value_name = "ID")]
+    object: Option<String>,
+    /// Only events that failed, or were ignored, for this reason.
+    #[arg(long, value_name = "CODE")]
+    error_code: Option<String>,
     /// Only events received at this time or later, such as 2026-01-31T09:30:00Z.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<Timestamp>,
@@ -71,6 +83,9 @@ impl From<FilterArgs> for EventFilter {
             provider: args.provider.map(|spec| spec.name),
             event_type: args.event_type,
             customer: args.customer,
+            external: args.account.map(|id| ExternalFilter { id, customer: None }),
+            object: args.object,
+            error_code: args.error_code,
             since: args.since,
             until: args.until,
         }
@@ -90,6 +105,14 @@ pub(super) struct ListArgs {
     /// Maximum number of events.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
     limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FailuresArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +147,12 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             let listed = events::list(&store, &args.app.app, &filter, &window).await?;
             for event in &listed.rows {
                 output::line(&row(event));
+            }
+        }
+        EventsCommand::Failures(args) => {
+            let groups = events::failures(&store, &args.app.app, &args.filter.into()).await?;
+            for group in &groups {
+                output::line(&group_row(group));
             }
         }
         EventsCommand::Show { app, id } => {
@@ -179,7 +208,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
             about.first.iter().for_each(|id| output::line(id));
         }
         None => {
-            let replay = bulk_replay::order(store, &order, args.filter.into(), force).await?;
+            let replay = bulk_replay::order(store, &order, &args.filter.into(), force).await?;
             output::line(&format!(
                 "{}: {} events; the running server will process them",
                 replay.id, replay.matched
@@ -205,6 +234,19 @@ fn row(event: &EventRecord) -> String {
         event.outcome.as_str(),
         event.event_type,
         event.key.id,
+    )
+}
+
+fn group_row(group: &FailureGroup) -> String {
+    format!(
+        "{:>7}  {:<7} {:<40} {:<24} {} to {}  such as {}",
+        group.count,
+        group.provider.as_str(),
+        group.event_type,
+        group.error_code,
+        group.oldest,
+        group.newest,
+        group.sample,
     )
 }
 

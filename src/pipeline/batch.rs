@@ -16,7 +16,7 @@ use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
 use crate::domain::identity::test_trace::Origin;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
-use crate::provider::{IgnoreReason, Meaning, Reading};
+use crate::provider::{self, IgnoreReason, Meaning, Reading};
 use crate::queue::Message;
 use crate::random::{self, RandomError};
 use crate::store::{Actor, AppTerms, AuditEntry, LedgerEntry, StoreError, Tx};
@@ -165,6 +165,8 @@ impl BatchResult {
             EventOutcome::Ignored,
             self.now,
         );
+        // Its customer is known now, or it has none.
+        entry.account = None;
         entry.occurred_at = task.reading.occurred_at;
         entry.livemode = task.reading.livemode;
         entry.connected.clone_from(&task.reading.connected);
@@ -295,6 +297,12 @@ pub(super) fn ledger_entry(
     now: Timestamp,
 ) -> LedgerEntry {
     let headers = message.headers();
+    let named = provider::named(
+        key.provider,
+        &headers.event_type,
+        &message.body,
+        headers.mode,
+    );
     LedgerEntry {
         key: key.clone(),
         receipt: headers.receipt.clone(),
@@ -309,6 +317,8 @@ pub(super) fn ledger_entry(
         attempts: headers.attempt + 1,
         error: None,
         customer: None,
+        account: named.account,
+        named: named.ids,
         changes: json!([]),
         payload: message.body.clone(),
         digest,

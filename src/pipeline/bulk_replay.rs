@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use serde_json::json;
 
+use super::events::resolved;
 use super::order::Order;
 use super::replay::{ReplayError, message_of};
 use crate::domain::event::EventOutcome;
@@ -42,7 +43,8 @@ pub async fn preview(
 ) -> Result<Replayable, ReplayError> {
     check(filter, force)?;
     let mut tx = store.read().await?;
-    Ok(tx.replay_preview(app, filter, force, SHOWN).await?)
+    let filter = resolved(&mut tx, app, filter).await?;
+    Ok(tx.replay_preview(app, &filter, force, SHOWN).await?)
 }
 
 /// Orders a replay, which the workers then carry out.
@@ -52,12 +54,13 @@ pub async fn preview(
 pub async fn order(
     store: &Store,
     order: &Order,
-    filter: EventFilter,
+    filter: &EventFilter,
     force: bool,
 ) -> Result<BulkReplay, ReplayError> {
-    check(&filter, force)?;
+    check(filter, force)?;
     // Counted before the transaction that writes, which would keep others waiting.
     let mut tx = store.read().await?;
+    let filter = resolved(&mut tx, &order.app, filter).await?;
     let about = tx.replay_preview(&order.app, &filter, force, 1).await?;
     drop(tx);
     let replay = BulkReplay {

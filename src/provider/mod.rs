@@ -21,6 +21,7 @@ mod fields;
 mod head;
 mod json;
 mod metadata;
+mod named;
 mod paddle;
 mod reading;
 mod signature;
@@ -35,6 +36,7 @@ use crate::domain::id::Provider;
 pub use crate::domain::mode::Mode;
 pub use event::EventType;
 pub use head::{EventHead, PayloadError};
+pub use named::{MAX_NAMED, Named};
 pub use paddle::PADDLE;
 pub use reading::{IgnoreReason, Meaning, ReadError, Reading, UnknownProvider};
 pub use signature::{Secret, SignatureError};
@@ -90,6 +92,14 @@ pub fn read(
 ) -> Result<Reading, ReadError> {
     let spec: &Spec = provider.as_str().parse()?;
     spec.read(event_type, body, mode)
+}
+
+/// Finds the ids that a payload names, see [`Spec::named`]. Of a provider that is not in [`ALL`], none.
+pub fn named(provider: Provider, event_type: &str, body: &str, mode: Mode) -> Named {
+    match provider.as_str().parse::<&Spec>() {
+        Ok(spec) => spec.named(event_type, body, mode),
+        Err(_) => Named::default(),
+    }
 }
 
 /// Digests a body, so that it can be told from another of the same event, see [`Spec::digest`]. Of

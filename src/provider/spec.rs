@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::event::{EventType, Reader};
 use super::head::{EventHead, PayloadError, object_text};
 use super::metadata::MAX_ID;
+use super::named::Named;
 use super::reading::{ReadError, Reading};
 use super::signature::{Secret, Signature, SignatureError};
 use crate::domain::id::{Provider, SecretId};
@@ -35,6 +36,7 @@ pub struct Spec {
     pub(super) signature: &'static dyn Signature,
     pub(super) head: fn(&str) -> Result<EventHead, PayloadError>,
     pub(super) read: fn(&str, &str, Mode) -> Result<Reading, ReadError>,
+    pub(super) named: fn(&str, &str, Mode) -> Named,
 }
 
 impl fmt::Debug for Spec {
@@ -104,6 +106,15 @@ impl Spec {
     /// See [`ReadError`]: only for payloads of types that are read.
     pub fn read(&self, event_type: &str, body: &[u8], mode: Mode) -> Result<Reading, ReadError> {
         (self.read)(object_text(body)?, event_type, mode)
+    }
+
+    /// Finds the ids that a payload names and the billing account that it is about, also where
+    /// [`read`](Self::read) fails or has nothing to say.
+    pub fn named(&self, event_type: &str, body: &str, mode: Mode) -> Named {
+        match object_text(body.as_bytes()) {
+            Ok(text) => (self.named)(text, event_type, mode),
+            Err(_) => Named::default(),
+        }
     }
 
     /// Reports whether a text has the form of an account's id.

@@ -343,11 +343,14 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
 
 /// A `LIKE` pattern for texts that contain this one.
 pub(super) fn part(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
+    format!("%{}%", literal(text))
+}
+
+/// The part of a `LIKE` pattern that stands for exactly this text.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\")
         .replace('%', "\\%")
-        .replace('_', "\\_");
-    format!("%{escaped}%")
+        .replace('_', "\\_")
 }
 
 /// A subquery of the rows that stand for a customer of the app `$1`: its own, and those merged

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::documents;
-use super::customer::{part, rows_of};
+use super::customer::{literal, rows_of};
+use super::event_object::hash;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
+use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
-use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
 use crate::domain::time::{Timestamp, rfc3339};
 
 /// An event as the ledger has it.
@@ -38,6 +40,8 @@ pub struct EventRecord {
     pub error: Option<EventError>,
     /// The customer that it concerns.
     pub customer: Option<CustomerId>,
+    /// The billing account that it names, of one that was not processed.
+    pub billing_account: Option<ObjectKey>,
     /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
     /// The signed bytes; only where one event is read, and until they are removed.
@@ -56,8 +60,15 @@ pub struct EventFilter {
     pub provider: Option<Provider>,
     /// The provider's event type.
     pub event_type: Option<String>,
-    /// The customer that they concern; rows merged into it count.
+    /// The customer that they concern; rows merged into it count, and so do events of its accounts
+    /// that were not processed.
     pub customer: Option<CustomerId>,
+    /// Whose they are, by an id of theirs.
+    pub external: Option<ExternalFilter>,
+    /// The provider's id of an object that their payloads name.
+    pub object: Option<String>,
+    /// The code of the reason why they failed or were ignored.
+    pub error_code: Option<String>,
     /// Received at this instant or later.
     #[serde(with = "rfc3339::option")]
     pub since: Option<Timestamp>,
@@ -67,6 +78,15 @@ pub struct EventFilter {
 }
 
 documents!(EventFilter);
+
+/// The events of whoever has an external id, or a billing account of this id, in any spelling.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExternalFilter {
+    /// The id as it was asked for.
+    pub id: String,
+    /// The customer that was found by it.
+    pub customer: Option<CustomerId>,
+}
 
 record! {
     struct EventRow from "events" {
@@ -86,6 +106,7 @@ record! {
         error_code: Option<String>,
         error_detail: Option<String>,
         customer_id: Option<CustomerId>,
+        billing_account: Option<ObjectKey>,
         changes: serde_json::Value,
         payload_removed_at: Option<Timestamp>,
     }
@@ -117,6 +138,7 @@ impl From<EventRow> for EventRecord {
             attempts: row.attempts,
             error: row.error_code.map(|code| EventError { code, detail }),
             customer: row.customer_id,
+            billing_account: row.billing_account,
             changes: row.changes,
             payload: None,
             payload_removed_at: row.payload_removed_at,
@@ -139,7 +161,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload_removed_at,
+                error_detail, customer_id, billing_account, changes, payload_removed_at,
                 payload
             FROM events
             WHERE app = $1 AND id = $2
@@ -170,7 +192,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload_removed_at
+                error_detail, customer_id, billing_account, changes, payload_removed_at
             FROM events
             WHERE seq IN (
                     SELECT seq FROM events
@@ -181,13 +203,12 @@ impl Tx {
                     )
                 )
                 AND outcome = 'applied'
-                AND payload LIKE $3 ESCAPE '\'
+                AND seq IN (SELECT seq FROM event_objects WHERE app = $1 AND hash = $3)
             ORDER BY occurred_at DESC, seq DESC
             LIMIT $4
         ";
-        // In quotes, so that no other id which begins so is found.
-        let named = part(&format!("\"{object}\""));
-        let rows: Vec<EventRow> = self.fetch(sql, binds![app, customer, named, most]).await?;
+        let binds = binds![app, customer, hash(object), most];
+        let rows: Vec<EventRow> = self.fetch(sql, binds).await?;
         Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 
@@ -205,7 +226,7 @@ impl Tx {
             SELECT
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload_removed_at
+                error_detail, customer_id, billing_account, changes, payload_removed_at
             FROM events
         ";
         let filter = filter_of(app, wanted);
@@ -228,11 +249,24 @@ pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
         filter.and("type = ?", event_type);
     }
     if let Some(customer) = &wanted.customer {
+        let customer = filter.place(customer);
         // By way of `seq`, or an engine may walk the whole app in the list's order.
-        let rows = rows_of("?");
-        let chain =
-            format!("seq IN (SELECT seq FROM events WHERE app = $1 AND customer_id IN ({rows}))");
-        filter.and(&chain, customer);
+        filter.and_plain(&format!("seq IN ({})", chain_of(&customer)));
+    }
+    if let Some(external) = &wanted.external {
+        let mut found = unprocessed_of(&mut filter, &external.id);
+        if let Some(customer) = &external.customer {
+            let customer = filter.place(customer);
+            found = format!("{found} UNION ALL {}", chain_of(&customer));
+        }
+        filter.and_plain(&format!("seq IN ({found})"));
+    }
+    if let Some(object) = &wanted.object {
+        let named = "seq IN (SELECT seq FROM event_objects WHERE app = $1 AND hash = ?)";
+        filter.and(named, hash(object));
+    }
+    if let Some(error_code) = &wanted.error_code {
+        filter.and("error_code = ?", error_code);
     }
     if let Some(since) = wanted.since {
         filter.and("received_at >= ?", since);
@@ -241,4 +275,46 @@ pub(super) fn filter_of(app: &AppSlug, wanted: &EventFilter) -> Filter {
         filter.and("received_at < ?", until);
     }
     filter
+}
+
+/// A subquery of the events of a customer: those that were applied to it, and those of its accounts
+/// that were not processed. `id` is a parameter such as `$2`.
+fn chain_of(id: &str) -> String {
+    let rows = rows_of(id);
+    format!(
+        r"
+        SELECT seq FROM events WHERE app = $1 AND customer_id IN ({rows})
+        UNION ALL
+        SELECT events.seq
+        FROM accounts
+        JOIN events ON events.app = $1 AND events.billing_account = accounts.key
+        WHERE accounts.app = $1 AND accounts.customer_id IN ({rows})
+        "
+    )
+}
+
+/// A subquery of the events that were not processed and name an account of this id, whether or not
+/// there is a customer for it.
+fn unprocessed_of(filter: &mut Filter, external_id: &str) -> String {
+    // The index of objects finds the few that name the id at all.
+    let whole = filter.place(hash(external_id));
+    let of_any = filter.place(format!("account:%:{}", literal(external_id)));
+    let prefixed = prefixed_account(external_id);
+    let (rest, of_one) = prefixed.map_or((whole.clone(), of_any.clone()), |(provider, id)| {
+        let of_one = format!("account:{provider}:%:{}", literal(id));
+        (filter.place(hash(id)), filter.place(of_one))
+    });
+    format!(
+        r"
+        SELECT events.seq
+        FROM event_objects AS named
+        JOIN events ON events.seq = named.seq
+        WHERE named.app = $1
+            AND named.hash IN ({whole}, {rest})
+            AND (
+                events.billing_account LIKE {of_any} ESCAPE '\'
+                OR events.billing_account LIKE {of_one} ESCAPE '\'
+            )
+        "
+    )
 }

@@ -7,7 +7,7 @@ use super::cell::Nanos;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
-use crate::domain::id::{AppSlug, CustomerId, Provider};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
@@ -63,6 +63,11 @@ pub struct LedgerEntry {
     pub error: Option<EventError>,
     /// The customer that it concerns.
     pub customer: Option<CustomerId>,
+    /// The billing account that it names, of one that was not processed: its customer's events
+    /// are found by it.
+    pub account: Option<ObjectKey>,
+    /// The ids of objects that its payload names.
+    pub named: Vec<String>,
     /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
     /// The signed bytes.
@@ -107,6 +112,15 @@ record! {
 }
 
 record! {
+    struct PlaceRow from "events" {
+        seq: i64,
+        app: AppSlug,
+        provider: Provider,
+        id: String,
+    }
+}
+
+record! {
     struct WantedEvent<'a> {
         app: &'a AppSlug,
         provider: Provider,
@@ -141,6 +155,7 @@ record! {
         error_code: Option<&'a str>,
         error_detail: Option<&'a str>,
         customer_id: Option<&'a CustomerId>,
+        billing_account: Option<&'a ObjectKey>,
         changes: &'a serde_json::Value,
         payload: &'a str,
         digest: &'a BodyDigest,
@@ -167,6 +182,7 @@ impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
             error_code: error.map(|error| error.code.as_str()),
             error_detail: error.map(|error| error.detail.as_str()),
             customer_id: entry.customer.as_ref(),
+            billing_account: entry.account.as_ref(),
             changes: &entry.changes,
             payload: &entry.payload,
             digest: &entry.digest,
@@ -240,12 +256,12 @@ impl Tx {
             INSERT INTO events (
                 app, provider, id, receipt, type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, changes, payload, digest
+                error_detail, customer_id, billing_account, changes, payload, digest
             )
             SELECT
                 app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, 0, attempts, error_code,
-                error_detail, customer_id, changes, payload, digest
+                error_detail, customer_id, billing_account, changes, payload, digest
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, id) DO UPDATE SET
@@ -260,15 +276,25 @@ impl Tx {
                 error_code = excluded.error_code,
                 error_detail = excluded.error_detail,
                 customer_id = excluded.customer_id,
+                billing_account = excluded.billing_account,
                 changes = excluded.changes,
                 payload = COALESCE(events.payload, excluded.payload),
                 payload_removed_at = CASE
                     WHEN COALESCE(events.payload, excluded.payload) IS NULL
                         THEN events.payload_removed_at
                 END
+            RETURNING seq, app, provider, id
         ";
-        self.execute(sql, binds![rows]).await?;
-        Ok(())
+        let written: Vec<PlaceRow> = self.fetch(sql, binds![rows]).await?;
+        let places = written.into_iter().map(|row| {
+            let key = EventKey {
+                app: row.app,
+                provider: row.provider,
+                id: row.id,
+            };
+            (key, row.seq)
+        });
+        self.event_objects_add(entries, &places.collect()).await
     }
 
     /// Reads an event to be published again.

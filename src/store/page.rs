@@ -118,6 +118,16 @@ impl Filter {
         self.conditions.push(condition.to_owned());
     }
 
+    /// Adds a value for conditions without one, and says which parameter it is.
+    pub(super) fn place(&mut self, value: impl Bind) -> String {
+        self.bind(value.bind())
+    }
+
+    /// The condition as a text, and the values in it.
+    pub(super) fn into_parts(self) -> (String, Binds) {
+        (self.sql(), self.binds)
+    }
+
     /// Adds a value, and says which parameter it is.
     fn bind(&mut self, value: Result<Value, StoreError>) -> String {
         match (&mut self.binds, value) {

@@ -12,6 +12,7 @@ mod customers;
 mod description;
 pub(crate) mod events;
 mod explain;
+mod finding;
 mod flags;
 mod freeze;
 mod grants;

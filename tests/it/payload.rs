@@ -2,6 +2,7 @@
 
 mod account;
 mod money;
+mod named;
 mod payment;
 mod purchase;
 mod refused;

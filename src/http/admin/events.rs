@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::event::EventError;
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
@@ -18,11 +19,12 @@ use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::events;
 use crate::provider::Spec;
-use crate::store::{EventFilter, EventRecord};
+use crate::store::{EventFilter, EventRecord, ExternalFilter, FailureGroup};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
+        .routes(routes!(failures))
         .routes(routes!(show));
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }
@@ -55,6 +57,10 @@ pub(super) struct EventView {
     error: Option<EventErrorView>,
     #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     customer_id: Option<String>,
+    /// Of an event that was not processed, the billing account that its payload names, as
+    /// `/customers/by-external` takes it. It belongs to whoever this account is linked to.
+    #[schema(examples("stripe_cus_9s6XKzkNRiz8i3"))]
+    billing_account: Option<String>,
     /// The state before and after.
     changes: Value,
     /// The body as it was received. Only shown for a single event; null once it was removed.
@@ -104,6 +110,10 @@ impl From<EventRecord> for EventView {
             attempts: record.attempts,
             error: record.error.map(EventErrorView::from),
             customer_id: record.customer.map(Into::into),
+            billing_account: record.billing_account.map(|key| {
+                let [external_id, _] = external_ids(&key);
+                external_id
+            }),
             changes: record.changes,
             payload,
             payload_removed_at: time(record.payload_removed_at),
@@ -126,8 +136,23 @@ pub(super) struct EventQuery {
     #[serde(rename = "type")]
     #[param(example = "invoice.paid")]
     pub(super) event_type: Option<String>,
-    /// Only events that concerned this customer.
+    /// Only events that concerned this customer, and those of its billing accounts that were not
+    /// processed.
     pub(super) customer_id: Option<String>,
+    /// Only events of the customer that has this external id or billing account, in any spelling that
+    /// `/customers/by-external` takes. Of an account without a customer, those that were not
+    /// processed.
+    #[param(example = "cus_9s6XKzkNRiz8i3")]
+    pub(super) external_id: Option<String>,
+    /// The same as `external_id`.
+    pub(super) account: Option<String>,
+    /// Only events whose payload names this object, by its id: an invoice, a charge, a payment
+    /// intent, a Checkout session, a subscription, a transaction, a customer of the provider.
+    #[param(example = "in_1MtHbELkdIwHu7ixl4OzzPMv")]
+    pub(super) object: Option<String>,
+    /// Only events that failed, or were ignored, for this reason.
+    #[param(example = "payload_field_missing")]
+    pub(super) error_code: Option<String>,
     /// Received at this time or later.
     #[param(format = DateTime)]
     pub(super) since: Option<String>,
@@ -156,6 +181,12 @@ impl Filters for EventQuery {
             customer: field_errors
                 .note(word_of("customer_id", self.customer_id))
                 .flatten(),
+            external: self
+                .external_id
+                .or(self.account)
+                .map(|id| ExternalFilter { id, customer: None }),
+            object: self.object,
+            error_code: self.error_code,
             since: since.and_then(|it| field_errors.note(it)),
             until: until.and_then(|it| field_errors.note(it)),
         }
@@ -176,6 +207,72 @@ async fn list(
 ) -> Result<Json<List<EventView>>, ApiError> {
     let part = events::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
     Ok(paging.answer(list::map(part, EventView::from)))
+}
+
+/// Failed events of one type that failed for one reason.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailureGroup)]
+struct FailureView {
+    #[schema(examples("payload_field_missing"))]
+    error_code: String,
+    #[schema(schema_with = words::provider)]
+    provider: Provider,
+    #[schema(examples("invoice.paid"))]
+    #[serde(rename = "type")]
+    event_type: String,
+    count: u64,
+    /// When the first of them was received.
+    #[schema(format = DateTime)]
+    oldest: String,
+    /// When the last of them was received.
+    #[schema(format = DateTime)]
+    newest: String,
+    /// The last one's id.
+    #[schema(examples("evt_1Q2w3e4R5t6Y7u8I"))]
+    sample_event_id: String,
+    /// What is wrong with that one.
+    sample_detail: Option<String>,
+}
+
+impl From<FailureGroup> for FailureView {
+    fn from(group: FailureGroup) -> Self {
+        Self {
+            error_code: group.error_code,
+            provider: group.provider,
+            event_type: group.event_type,
+            count: group.count,
+            oldest: group.oldest.to_string(),
+            newest: group.newest.to_string(),
+            sample_event_id: group.sample,
+            sample_detail: group.sample_detail,
+        }
+    }
+}
+
+impl FailureView {
+    /// Names it in a walk.
+    fn key(&self) -> String {
+        format!("{}:{}:{}", self.provider, self.event_type, self.error_code)
+    }
+}
+
+/// Groups failed events by reason and type, the largest group first.
+///
+/// Takes the filters of the list. With `outcome`, events of another outcome are grouped.
+#[utoipa::path(
+    get,
+    path = "/events/failures",
+    params(PagingQuery, EventQuery),
+    responses((status = 200, description = "The groups.", body = List<FailureView>))
+)]
+async fn failures(
+    State(state): State<AppState>,
+    admin: Admin,
+    Listing { paging, filter }: Listing<EventQuery>,
+) -> Result<Json<List<FailureView>>, ApiError> {
+    let groups = events::failures(&state.store, &admin.app_or_default(), &filter).await?;
+    let views = groups.into_iter().map(FailureView::from).collect();
+    Ok(paging.cut(views, FailureView::key))
 }
 
 /// Shows an event with its payload.

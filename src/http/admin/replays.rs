@@ -133,8 +133,17 @@ struct FilterBody {
     /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
     event_type: Option<String>,
-    /// Only events that concerned this customer.
+    /// Only events that concerned this customer, and those of its billing accounts that were not
+    /// processed.
     customer_id: Option<String>,
+    /// Only events of the customer that has this external id or billing account.
+    external_id: Option<String>,
+    /// The same as `external_id`.
+    account: Option<String>,
+    /// Only events whose payload names this object.
+    object: Option<String>,
+    /// Only events that failed, or were ignored, for this reason.
+    error_code: Option<String>,
     /// Received at this time or later.
     #[schema(format = DateTime)]
     since: Option<String>,
@@ -151,6 +160,10 @@ impl From<FilterBody> for EventQuery {
             provider: body.provider,
             event_type: body.event_type,
             customer_id: body.customer_id,
+            external_id: body.external_id,
+            account: body.account,
+            object: body.object,
+            error_code: body.error_code,
             since: body.since,
             until: body.until,
         }
@@ -237,7 +250,7 @@ async fn replay_many(
         let about = bulk_replay::preview(&state.store, &order.app, &filter, body.force).await?;
         return Ok(Json(BulkPreviewView::from(about)).into_response());
     }
-    let replay = bulk_replay::order(&state.store, &order, filter, body.force).await?;
+    let replay = bulk_replay::order(&state.store, &order, &filter, body.force).await?;
     let view = BulkReplayView::from(replay);
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }

@@ -9,29 +9,29 @@
 
 mod adjustment;
 mod customer;
+mod envelope;
 mod line;
+mod named;
 mod security;
 mod subscription;
 mod transaction;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use self::envelope::Envelope;
 use super::event::{Event, EventType, event_types};
 use super::fields::Fields;
 use super::head::{self, EventHead, PayloadError};
-use super::json::{self, Pruned};
 use super::reading::{IgnoreReason, Meaning, ReadError, Reading};
 use super::signature::TimedHmac;
 use super::spec::Spec;
-use crate::domain::id::{Kind, ObjectKey, Provider, Scope};
+use crate::domain::id::{Kind, ObjectKey, Scope};
 use crate::domain::mode::Mode;
-use crate::domain::time::Timestamp;
 
 /// Paddle Billing (not Paddle Classic).
 pub const PADDLE: &Spec = &Spec {
-    name: Provider::named("paddle"),
+    name: envelope::NAME,
     header: "Paddle-Signature",
     header_form: "From Paddle: `ts=…;h1=…`.",
     event_id: Some("event_id"),
@@ -51,6 +51,7 @@ pub const PADDLE: &Spec = &Spec {
     types: TYPES,
     head: head_of,
     read,
+    named: named::named,
 };
 
 /// The types that are read, the most telling first.
@@ -151,55 +152,5 @@ impl Event<'_> {
     /// Like [`key`](Self::key), of a field that has to be there.
     fn need_key(&self, kind: Kind, place: &str) -> Result<ObjectKey, ReadError> {
         Ok(self.scope.key(kind, self.object.need_id(&[place])?))
-    }
-}
-
-/// The envelope of the entity: <https://developer.paddle.com/webhooks/how-webhooks-work>.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    event_id: Option<Pruned>,
-    notification_id: Option<Pruned>,
-    occurred_at: Option<Pruned>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
-impl Envelope<'_> {
-    /// True for what the webhook simulator sends: <https://developer.paddle.com/webhooks/test-webhooks>.
-    fn is_simulated(&self) -> bool {
-        let begins = |id: &Option<Pruned>, with: &str| {
-            let id = id.as_ref().and_then(|id| id.0.as_str());
-            id.is_some_and(|id| id.starts_with(with))
-        };
-        begins(&self.event_id, "ntfsimevt_") || begins(&self.notification_id, "ntfsim")
-    }
-
-    fn occurred_at(&self) -> Option<Timestamp> {
-        Timestamp::parse(self.occurred_at.as_ref()?.0.as_str()?)
-    }
-
-    fn need_time(&self) -> Result<Timestamp, ReadError> {
-        let path = || "occurred_at".to_owned();
-        match &self.occurred_at {
-            None => Err(ReadError::FieldMissing { path: path() }),
-            Some(_) => self.occurred_at().ok_or_else(|| ReadError::FieldMalformed {
-                path: path(),
-                wanted: "an RFC 3339 time",
-            }),
-        }
-    }
-
-    fn data(&self) -> Result<Value, ReadError> {
-        let path = || "data".to_owned();
-        let data = self
-            .data
-            .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
-        match json::parse(data.get()) {
-            Ok(data @ Value::Object(_)) => Ok(data),
-            _ => Err(ReadError::FieldMalformed {
-                path: path(),
-                wanted: "an object",
-            }),
-        }
     }
 }

@@ -122,6 +122,11 @@ impl Envelope<'_> {
         (id.len() <= MAX_ID).then(|| id.to_owned())
     }
 
+    /// What is around the object, unread.
+    pub(super) fn raw_data(&self) -> Option<&RawValue> {
+        self.data
+    }
+
     pub(super) fn data(&self) -> Result<Value, ReadError> {
         let path = || "data.object".to_owned();
         let data = self

@@ -16,6 +16,7 @@ mod envelope;
 mod invoice;
 mod line;
 mod links;
+mod named;
 mod subscription;
 mod thin;
 
@@ -60,6 +61,7 @@ pub const STRIPE: &Spec = &Spec {
     types: TYPES,
     head: head_of,
     read,
+    named: named::named,
 };
 
 /// The types that are read, the most telling first.

@@ -55,7 +55,7 @@ fn ids(numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
 }
 
 /// A message that the broker gave up on.
-fn dead_letter(event: &Value) -> Message {
+pub(super) fn dead_letter(event: &Value) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,
@@ -365,7 +365,7 @@ async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: 
         actor: Actor::Operator,
         now: tollgate::clock::Clock::now(&tollgate::clock::SystemClock),
     };
-    let ordered = bulk_replay::order(&store, &order, EventFilter::default(), false).await;
+    let ordered = bulk_replay::order(&store, &order, &EventFilter::default(), false).await;
     let ordered = ordered.unwrap();
     assert_eq!(ordered.matched, 3);
     store.close().await;
