@@ -1,6 +1,11 @@
 -- Instants are whole nanoseconds since 1970 in UTC (INTEGER). Documents are JSON text.
 -- Every table but `apps`, `admin_tokens`, `idempotency_keys` and `messages` is of one app: apps are
 -- walls.
+--
+-- A table WITHOUT ROWID begins with the columns of its key, in their order. `PRAGMA integrity_check`
+-- of SQLite 3.40, which Debian 12 has, looks for NULLs in such a table by the place of a column in
+-- its declaration, but rows are kept with the key in front: with any other order it reports NULLs
+-- that are not there.
 
 CREATE TABLE apps (
     slug         TEXT PRIMARY KEY,
@@ -178,11 +183,11 @@ CREATE TABLE other_bodies (
 -- flag.
 CREATE TABLE flags (
     app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    holder  TEXT NOT NULL,
     place   TEXT NOT NULL,
     kind    TEXT NOT NULL,
     subject TEXT NOT NULL,
     at      INTEGER,
-    holder  TEXT NOT NULL,
     bodies  TEXT,
     cleared INTEGER NOT NULL,
     PRIMARY KEY (app, holder, place)
@@ -193,11 +198,11 @@ CREATE INDEX flags_by_kind ON flags (app, kind, place) WHERE NOT cleared;
 -- Derived: the prices that give something to the customers that are shown. `plan`: the id of the
 -- plan of the price; empty if it has none.
 CREATE TABLE entitlements (
-    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
     price       TEXT NOT NULL,
     plan        TEXT NOT NULL,
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     PRIMARY KEY (customer_id, provider, price, plan)
 ) STRICT, WITHOUT ROWID;
 -- Who has what a plan buys.
@@ -252,8 +257,8 @@ CREATE INDEX grants_by_package ON grants (app, package);
 CREATE TABLE releases (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     package     TEXT NOT NULL,
-    version     TEXT NOT NULL,
     normalized  TEXT NOT NULL,
+    version     TEXT NOT NULL,
     released_at INTEGER NOT NULL,
     PRIMARY KEY (app, package, normalized)
 ) STRICT, WITHOUT ROWID;

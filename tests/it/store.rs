@@ -274,3 +274,27 @@ on_both_stores! {
     a_look_up_by_an_impossible_value_finds_nothing,
     what_is_not_committed_was_never_there,
 }
+
+/// The integrity check of SQLite 3.40 reports NULLs that are not there in tables of any other form.
+#[tokio::test]
+async fn tables_without_rowid_begin_with_the_columns_of_their_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.db");
+    let store = Store::open_sqlite(&file).await.unwrap();
+    store.migrate().await.unwrap();
+    let url = format!("sqlite://{}", file.display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let sql = r"
+        SELECT tables.name || '.' || columns.name
+        FROM sqlite_schema AS tables
+        JOIN pragma_table_info(tables.name) AS columns
+        WHERE tables.type = 'table'
+            AND tables.sql LIKE '%WITHOUT ROWID%'
+            AND columns.pk > 0 AND columns.pk <> columns.cid + 1
+    ";
+    let misplaced: Vec<String> = sqlx::query_scalar(sql)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(misplaced, Vec::<String>::new());
+}
