@@ -49,6 +49,7 @@ mod data_dir;
 mod demo;
 pub mod domain;
 pub mod http;
+mod offload;
 mod outage;
 mod output;
 pub mod pipeline;

@@ -62,8 +62,23 @@ impl EventOutcome {
 pub struct EventError {
     /// A stable word, such as `payload_field_missing`.
     pub code: String,
-    /// A sentence for people, without the payload's contents.
+    /// A sentence for people, without the payload's contents. At most [`MAX_DETAIL`].
     pub detail: String,
+}
+
+/// Maximum number of bytes of the detail of an error: it travels in a header of each retry and stays
+/// in the ledger, and a database says a lot in one error.
+pub const MAX_DETAIL: usize = 2_000;
+
+impl EventError {
+    /// Makes an error, with the beginning of a long detail.
+    pub fn new(code: &str, mut detail: String) -> Self {
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        Self {
+            code: code.to_owned(),
+            detail,
+        }
+    }
 }
 
 /// The digest of a body, over what two deliveries of one event have in common.

@@ -51,6 +51,17 @@ pub fn line(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Checks the length of a text whose form somebody else checks: at most [`MAX_TEXT`] bytes.
+///
+/// # Errors
+/// When it is longer, with the end of a sentence about it.
+pub fn short(text: &str) -> Result<&str, String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("must be at most {MAX_TEXT} bytes long"));
+    }
+    Ok(text)
+}
+
 /// Checks an e-mail address: something without white space on both sides of an `@`. No finer rule
 /// is tried, because only sending mail can tell whether it arrives.
 ///

@@ -4,9 +4,9 @@
 //! bodies (nginx's `auth_request`). 401 means that another token may help, 403 that none of this
 //! customer's tokens will.
 //!
-//! Failed look-ups are not limited by address: a registry asks for all its users from one
-//! address, so one stale token in somebody's build would lock out everybody, and 256 random bits
-//! are not found by trying.
+//! Failed look-ups are never refused by address: a registry asks for all its users from one
+//! address, so one stale token in somebody's build would lock out everybody. They only wait, once
+//! there were many: see `wrong_tokens.rs`.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::credentials;
+use super::client_addr::ClientAddr;
 use super::error::ApiError;
 use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
@@ -192,7 +193,7 @@ const fn status_of(code: AccessCode) -> StatusCode {
     security(("customer_token" = []), ("customer_basic" = [])),
     responses(
         (status = 200, description = "The token may have it.", body = AccessAnswer),
-        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = AccessAnswer),
+        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`. After a hundred a minute from one address, a second late.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
         (status = 422, description = "`query_invalid`: no package is named."),
         (status = 500, description = "`internal`."),
@@ -201,6 +202,7 @@ const fn status_of(code: AccessCode) -> StatusCode {
 )]
 async fn check(
     State(state): State<AppState>,
+    client: ClientAddr,
     headers: HeaderMap,
     ValidQuery(query): ValidQuery<AccessQuery>,
 ) -> Result<AccessAnswer, ApiError> {
@@ -209,13 +211,22 @@ async fn check(
         return Ok(AccessAnswer::nobody());
     };
     let answer = access::check(&state.store, &hash, query.question(), now).await?;
-    Ok(match answer {
+    let answer = match answer {
         Some(answer) => {
             note_use(&state, &answer.asker, now);
             answer.into()
         }
         None => AccessAnswer::nobody(),
-    })
+    };
+    note_wrong(&state, client, answer.code).await;
+    Ok(answer)
+}
+
+/// Counts a token that opens nothing, and delays its answer if there were many.
+async fn note_wrong(state: &AppState, client: ClientAddr, code: AccessCode) {
+    if status_of(code) == StatusCode::UNAUTHORIZED {
+        state.wrong_tokens().note(client.0).await;
+    }
 }
 
 /// Notes that a token was used, unless it has run out.
@@ -289,14 +300,20 @@ impl ExtentView {
         (status = 503, description = "`unavailable`."),
     )
 )]
-async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn packages(
+    State(state): State<AppState>,
+    client: ClientAddr,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let now = state.clock.now();
     let Some(hash) = presented(&headers) else {
         return Ok(AccessAnswer::nobody().into_response());
     };
     let found = access::everything(&state.store, &hash, now).await?;
     let Some(found) = found else {
-        return Ok(AccessAnswer::nobody().into_response());
+        let answer = AccessAnswer::nobody();
+        note_wrong(&state, client, answer.code).await;
+        return Ok(answer.into_response());
     };
     let Everything {
         packages,
@@ -306,7 +323,10 @@ async fn packages(State(state): State<AppState>, headers: HeaderMap) -> Result<R
     note_use(&state, &asker, now);
     let packages = match packages {
         Ok(packages) => packages,
-        Err(code) => return Ok(AccessAnswer::of(code, asker).into_response()),
+        Err(code) => {
+            note_wrong(&state, client, code).await;
+            return Ok(AccessAnswer::of(code, asker).into_response());
+        }
     };
     let answer = AccessAnswer::of(AccessCode::Ok, asker);
     let mut by_package: BTreeMap<String, Vec<LiveGrant>> = BTreeMap::new();

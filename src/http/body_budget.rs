@@ -1,12 +1,15 @@
-//! The memory for the bodies of webhooks under way, in the whole process.
+//! The memory for the bodies of requests under way, in the whole process.
 //!
-//! Whether a body is signed shows when all of it is there, so strangers can make the receiver hold
+//! Of webhooks: whether a body is signed shows when all of it is there, so strangers can make the receiver hold
 //! bodies; the budget bounds how much. A body takes its share as its bytes arrive: one that is only
 //! announced costs nothing, and a slow sender holds what it has sent, for as long as bodies may
 //! take. What does not fit is refused, and the provider sends it again.
 //!
 //! A body over [`limits::SMALL_BODY`] needs a permit besides, of which there are few: providers'
 //! events are small, and these must find room while somebody fills what there is with large ones.
+//!
+//! The bodies of other requests have a budget of their own, without any rule for large ones: they
+//! are read only for those who have a token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,37 +19,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::ApiError;
 use super::limits::{self, Limits};
 
-/// The part of a body's memory that is accounted for.
-pub(super) trait Share {
-    /// Accounts for a body that takes this many bytes by now.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    async fn grow(&mut self, size: usize) -> Result<(), ApiError>;
-}
-
-/// The share of those who are trusted with memory.
-pub(super) struct Unlimited;
-
-impl Share for Unlimited {
-    async fn grow(&mut self, _size: usize) -> Result<(), ApiError> {
-        Ok(())
-    }
-}
-
 /// The budget. All bodies under way take their shares of it.
 pub(super) struct BodyBudget {
     bytes: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    large_wait: Duration,
+    /// The permits for large bodies, and the time to wait for one; `None`: they need none.
+    large: Option<(Arc<Semaphore>, Duration)>,
 }
 
 impl BodyBudget {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// Makes the budget of webhooks.
+    pub(super) fn of_webhooks(limits: &Limits) -> Self {
+        let large = Arc::new(Semaphore::new(limits.large_bodies));
         Self {
             bytes: Arc::new(Semaphore::new(limits.webhook_bytes)),
-            large: Arc::new(Semaphore::new(limits.large_bodies)),
-            large_wait: limits.large_body_wait,
+            large: Some((large, limits.large_body_wait)),
+        }
+    }
+
+    /// Makes the budget of all other requests.
+    pub(super) fn of_api(limits: &Limits) -> Self {
+        Self {
+            bytes: Arc::new(Semaphore::new(limits.api_bytes)),
+            large: None,
         }
     }
 
@@ -70,21 +64,26 @@ pub(super) struct BodyShare<'a> {
 impl BodyShare<'_> {
     /// Takes a permit for a large body; waits a moment for one that another body gives back.
     async fn take_large(&mut self) -> Result<(), ApiError> {
+        let Some((permits, wait)) = self.budget.large.as_ref() else {
+            return Ok(());
+        };
         if self.large.is_some() {
             return Ok(());
         }
-        let permit = Arc::clone(&self.budget.large).acquire_owned();
+        let permit = Arc::clone(permits).acquire_owned();
         // The semaphore is never closed.
-        let Ok(Ok(permit)) = tokio::time::timeout(self.budget.large_wait, permit).await else {
+        let Ok(Ok(permit)) = tokio::time::timeout(*wait, permit).await else {
             return Err(ApiError::TooManyBodies);
         };
         self.large = Some(permit);
         Ok(())
     }
-}
 
-impl Share for BodyShare<'_> {
-    async fn grow(&mut self, size: usize) -> Result<(), ApiError> {
+    /// Accounts for a body that takes this many bytes by now.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) async fn grow(&mut self, size: usize) -> Result<(), ApiError> {
         if size > limits::SMALL_BODY {
             self.take_large().await?;
         }

@@ -18,11 +18,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::request_id;
+use super::{limits, request_id};
 use crate::causes::chain;
 use crate::domain::validate::FieldError;
-use crate::queue::QueueError;
-use crate::store::StoreError;
 
 /// `Retry-After` of a 503. The store and the queue are retried continuously, so the next try may
 /// succeed as soon as they are back; endpoints are read again every five seconds.
@@ -80,7 +78,9 @@ pub enum ApiError {
         /// The maximum size, in bytes.
         limit: usize,
     },
-    /// 415: the content type of the body is not JSON.
+    /// 414: the path and the query are longer than [`limits::URI`](super::limits::URI).
+    UriTooLong,
+    /// 415: the body is not said to be JSON, or is compressed.
     UnsupportedMediaType,
     /// 422: the request can be parsed but is wrong.
     Invalid {
@@ -96,6 +96,8 @@ pub enum ApiError {
         /// The time until the next attempt is allowed.
         retry_after: Duration,
     },
+    /// 431: the headers are larger than [`limits::HEADERS`](super::limits::HEADERS).
+    HeadersTooLarge,
     /// 500: the fault is ours, and retrying alone will not help.
     Internal {
         /// The cause, for the log; `None` if it has been logged.
@@ -175,9 +177,11 @@ impl ApiError {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooManyBodies | Self::NotReady { .. } | Self::Unavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -198,8 +202,10 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooSlow => "body_too_slow",
             Self::PayloadTooLarge { .. } => "payload_too_large",
+            Self::UriTooLong => "uri_too_long",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooManyFailures { .. } => "too_many_failures",
+            Self::HeadersTooLarge => "headers_too_large",
             Self::Internal { .. } => "internal",
             Self::TooManyBodies => "too_many_bodies",
             Self::Unavailable { .. } => "unavailable",
@@ -221,8 +227,14 @@ impl ApiError {
             Self::PayloadTooLarge { limit } => {
                 format!("the body is larger than {limit} bytes").into()
             }
-            Self::UnsupportedMediaType => "the body must be of type application/json".into(),
+            Self::UriTooLong => format!("the address has more than {} bytes", limits::URI).into(),
+            Self::UnsupportedMediaType => {
+                "the body must be of type application/json, and not compressed".into()
+            }
             Self::TooManyFailures { .. } => "too many failures from this address".into(),
+            Self::HeadersTooLarge => {
+                format!("the headers have more than {} bytes", limits::HEADERS).into()
+            }
             Self::Internal { .. } => "something went wrong here; the log knows what".into(),
             Self::TooManyBodies => "too many requests are being read; try again later".into(),
             Self::Unavailable { .. } => "something that is needed is away; try again later".into(),
@@ -241,9 +253,11 @@ impl ApiError {
             | Self::BodyTooSlow
             | Self::Conflict { .. }
             | Self::PayloadTooLarge { .. }
+            | Self::UriTooLong
             | Self::UnsupportedMediaType
             | Self::Invalid { .. }
             | Self::TooManyFailures { .. }
+            | Self::HeadersTooLarge
             | Self::TooManyBodies
             | Self::NotReady { .. } => None,
         }
@@ -272,8 +286,10 @@ impl ApiError {
             | Self::BodyTooSlow
             | Self::Conflict { .. }
             | Self::PayloadTooLarge { .. }
+            | Self::UriTooLong
             | Self::UnsupportedMediaType
             | Self::Invalid { .. }
+            | Self::HeadersTooLarge
             | Self::Internal { .. } => {}
         }
         headers
@@ -373,27 +389,5 @@ fn log_cause(error: &ApiError, cause: &dyn Error) {
         );
     } else {
         tracing::error!(error.code = code, error = chain(cause), "request failed");
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        let passing = error.is_passing();
-        let cause = Some(error.into());
-        if passing {
-            Self::Unavailable { cause }
-        } else {
-            Self::Internal { cause }
-        }
-    }
-}
-
-impl From<QueueError> for ApiError {
-    fn from(error: QueueError) -> Self {
-        match error {
-            QueueError::Unavailable { .. } | QueueError::Closed => Self::Unavailable {
-                cause: Some(error.into()),
-            },
-        }
     }
 }

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::error::ApiError;
 use super::request_id::{REQUEST_ID, RequestId, X_REQUEST_ID};
+use super::{head, input};
 
 /// Puts the layers of this file around everything that is served.
 pub(super) fn around(router: Router) -> Router {
@@ -36,8 +37,18 @@ async fn surround(request: Request, next: Next) -> Response {
         http.method = %request.method(),
         http.route = route,
     );
+    let answered = async {
+        match head::check(&request) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => {
+                let (parts, body) = request.into_parts();
+                input::discard(&parts.headers, body);
+                refusal.into_response()
+            }
+        }
+    };
     let mut response = REQUEST_ID
-        .scope(id.clone(), next.run(request))
+        .scope(id.clone(), answered)
         .instrument(span)
         .await;
     let headers = response.headers_mut();

@@ -66,7 +66,11 @@ pub(super) async fn once(
     }
     let key = key_of(&parts.headers)?;
     let time = state.settings.limits.body_time;
-    let body = input::read_body(&parts.headers, body, limits::API_BODY, time).await?;
+    let body = {
+        // What reads it next accounts for it anew.
+        let mut share = state.api_bodies().share();
+        input::read_body(&parts.headers, body, limits::API_BODY, time, &mut share).await?
+    };
     let id = digest(&[admin.actor.to_string().as_bytes(), key.as_bytes()]);
     let fingerprint = fingerprint(&parts, &body);
     let now = state.clock.now();

@@ -14,14 +14,14 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{
     FromRequest, FromRequestParts, OptionalFromRequest, Path, RawPathParams, Request,
 };
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::AppState;
-use super::body_budget::{Share, Unlimited};
+use super::body_budget::BodyShare;
 use super::error::ApiError;
 use super::limits;
 pub(super) use json::Check;
@@ -29,28 +29,18 @@ use json::{parse_checked, parse_json};
 use query::parse_query;
 pub(super) use query::{read_query, refuse_unknown};
 
-/// Reads a whole body, within a size and a time.
+/// Reads a whole body, within a size and a time. Its memory is accounted for in `share`.
 ///
 /// # Errors
 /// 413 when it is larger than `limit` bytes, 408 when it takes longer than `time`, 400
-/// `body_incomplete` when the sender stops in the middle.
+/// `body_incomplete` when the sender stops in the middle, 503 `too_many_bodies` when there is no
+/// memory for it.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
     time: Duration,
-) -> Result<Vec<u8>, ApiError> {
-    let mut share = Unlimited;
-    read_shared(headers, body, limit, time, &mut share).await
-}
-
-/// Like [`read_body`], of a body whose memory is accounted for in `share`.
-pub(super) async fn read_shared(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    time: Duration,
-    share: &mut impl Share,
+    share: &mut BodyShare<'_>,
 ) -> Result<Vec<u8>, ApiError> {
     tokio::time::timeout(time, read_within(headers, body, limit, share))
         .await
@@ -86,7 +76,7 @@ async fn read_within(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    share: &mut impl Share,
+    share: &mut BodyShare<'_>,
 ) -> Result<Vec<u8>, ApiError> {
     let body = refuse_announced(headers, body, limit).await?;
     let announced = announced(headers);
@@ -159,7 +149,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ValidJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        parse_json(&json_body(request, state).await?).map(Self)
+        let mut share = state.api_bodies().share();
+        parse_json(&json_body(request, state, &mut share).await?).map(Self)
     }
 }
 
@@ -172,17 +163,22 @@ impl<T: DeserializeOwned + Check> FromRequest<AppState> for CheckedJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        parse_checked(&json_body(request, state).await?).map(Self)
+        let mut share = state.api_bodies().share();
+        parse_checked(&json_body(request, state, &mut share).await?).map(Self)
     }
 }
 
-async fn json_body(request: Request, state: &AppState) -> Result<Vec<u8>, ApiError> {
+async fn json_body(
+    request: Request,
+    state: &AppState,
+    share: &mut BodyShare<'_>,
+) -> Result<Vec<u8>, ApiError> {
     let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers) {
+    if !is_json(&parts.headers) || is_compressed(&parts.headers) {
         return Err(ApiError::UnsupportedMediaType);
     }
     let time = state.settings.limits.body_time;
-    read_body(&parts.headers, body, limits::API_BODY, time).await
+    read_body(&parts.headers, body, limits::API_BODY, time, share).await
 }
 
 impl<T: DeserializeOwned> OptionalFromRequest<AppState> for ValidJson<T> {
@@ -191,11 +187,13 @@ impl<T: DeserializeOwned> OptionalFromRequest<AppState> for ValidJson<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Option<Self>, ApiError> {
         let (parts, body) = request.into_parts();
         let time = state.settings.limits.body_time;
-        let bytes = read_body(&parts.headers, body, limits::API_BODY, time).await?;
+        let mut share = state.api_bodies().share();
+        let limit = limits::API_BODY;
+        let bytes = read_body(&parts.headers, body, limit, time, &mut share).await?;
         if bytes.is_empty() {
             return Ok(None);
         }
-        if !is_json(&parts.headers) {
+        if !is_json(&parts.headers) || is_compressed(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }
         parse_json(&bytes).map(|value| Some(Self(value)))
@@ -215,6 +213,17 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let essence = essence.trim_ascii().to_ascii_lowercase();
     essence == b"application/json"
         || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+}
+
+/// Reports whether a body is compressed, which none may be: a kilobyte can become a gigabyte.
+fn is_compressed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|coding| {
+        !coding
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"identity")
+    })
 }
 
 /// A query string, parsed as `T`. Refuses with 422 `query_invalid`.

@@ -1,4 +1,5 @@
-//! Limits on the resources that one sender can use, and for how long.
+//! Limits on the resources that one sender can use, and for how long. `docs/limits.md` lists them all,
+//! with those of other places.
 
 use std::time::Duration;
 
@@ -27,8 +28,12 @@ const LARGE_BODY_WAIT: Duration = Duration::from_secs(1);
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// The largest body of any other request, in bytes: a thousand releases at once fit. It is read
-/// only for a caller whose token is valid, so these bodies need no budget.
+/// only for a caller whose token is valid.
 pub const API_BODY: usize = 1024 * 1024;
+
+/// The memory for the bodies of all other requests under way, in bytes: a body is read for any valid
+/// token, and a parsed one takes several times its size.
+const API_BYTES: usize = 32 * 1024 * 1024;
 
 /// The number of bytes of an oversized body that are read and discarded. A sender that is cut off
 /// while still writing usually sees a reset connection instead of the 413, so a moderate excess is
@@ -36,8 +41,16 @@ pub const API_BODY: usize = 1024 * 1024;
 pub(super) const MAX_DISCARDED: usize = 8 * 1024 * 1024;
 
 /// The largest head of a request (its line and its headers), in bytes. Far above what providers,
-/// browsers and proxies send; hyper's own limit is six times this.
+/// browsers and proxies send; hyper's own limit is six times this. Beyond it, or beyond the hundred
+/// headers that hyper reads, the answer is hyper's: 431 without a body, and the connection is closed.
+/// What is smaller than that and still too large gets a proper answer, by the next two.
 pub(super) const HEAD: usize = 64 * 1024;
+
+/// The largest sum of a request's headers, in bytes: what common servers allow.
+pub(super) const HEADERS: usize = 32 * 1024;
+
+/// The longest path and query of a request, in bytes: what common servers allow.
+pub(super) const URI: usize = 8 * 1024;
 
 /// The time from the first wait for a request until its head is complete. hyper includes the idle
 /// time of a kept-alive connection, so this is the idle limit as well.
@@ -64,6 +77,13 @@ const CONNECTIONS: usize = 900;
 /// others, and far more than a provider, a registry or a browser uses. A trusted proxy is exempt.
 const CONNECTIONS_OF_ONE: usize = 600;
 
+/// The time for which the refusal of a wrong customer token waits, once an address has shown many.
+const WRONG_TOKEN_WAIT: Duration = Duration::from_secs(1);
+
+/// The number of such refusals that wait at once. Each occupies a connection, so they may have less
+/// than a third of those; beyond it they are answered at once.
+const WRONG_TOKENS_WAITING: usize = 256;
+
 /// The time for running requests to finish after the signal to stop. Less than the ten seconds
 /// after which container runtimes kill; a webhook that is cut off then was not acknowledged and
 /// comes again.
@@ -88,6 +108,12 @@ pub struct Limits {
     pub drain_time: Duration,
     /// The memory for the bodies of all webhooks under way, in bytes. Default 64 MiB.
     pub webhook_bytes: usize,
+    /// The memory for the bodies of all other requests under way, in bytes. Default 32 MiB.
+    pub api_bytes: usize,
+    /// The time for which refusals of wrong customer tokens wait, once there were many. Default 1 s.
+    pub wrong_token_wait: Duration,
+    /// The number of refusals that wait at once. Default 256.
+    pub wrong_tokens_waiting: usize,
     /// The number of webhooks under way with a body over 64 KiB. Default 32.
     pub large_bodies: usize,
     /// The time for which a body over 64 KiB waits for its turn. Default 1 s.
@@ -105,6 +131,9 @@ impl Default for Limits {
             connections_of_one: CONNECTIONS_OF_ONE,
             drain_time: DRAIN_TIME,
             webhook_bytes: WEBHOOK_BYTES,
+            api_bytes: API_BYTES,
+            wrong_token_wait: WRONG_TOKEN_WAIT,
+            wrong_tokens_waiting: WRONG_TOKENS_WAITING,
             large_bodies: LARGE_BODIES,
             large_body_wait: LARGE_BODY_WAIT,
         }

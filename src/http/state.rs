@@ -11,6 +11,7 @@ use super::endpoints::Endpoints;
 use super::limits::Limits;
 use super::throttle::Throttle;
 use super::usage::Usage;
+use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::pipeline::health::Health;
@@ -84,18 +85,35 @@ pub struct AppState(Arc<Shared>);
 struct Shared {
     parts: Parts,
     bodies: BodyBudget,
+    api_bodies: BodyBudget,
+    wrong_tokens: WrongTokens,
 }
 
 impl AppState {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        let bodies = BodyBudget::new(&parts.settings.limits);
-        Self(Arc::new(Shared { parts, bodies }))
+        let limits = &parts.settings.limits;
+        Self(Arc::new(Shared {
+            bodies: BodyBudget::of_webhooks(limits),
+            api_bodies: BodyBudget::of_api(limits),
+            wrong_tokens: WrongTokens::new(limits),
+            parts,
+        }))
     }
 
     /// Returns the budget for the bodies of webhooks.
     pub(super) fn bodies(&self) -> &BodyBudget {
         &self.0.bodies
+    }
+
+    /// Returns the budget for the bodies of all other requests.
+    pub(super) fn api_bodies(&self) -> &BodyBudget {
+        &self.0.api_bodies
+    }
+
+    /// Returns what slows down those who show wrong tokens.
+    pub(super) fn wrong_tokens(&self) -> &WrongTokens {
+        &self.0.wrong_tokens
     }
 }
 

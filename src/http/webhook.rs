@@ -226,7 +226,7 @@ async fn accept(
     // Held until the webhook is handed over.
     let mut share = state.bodies().share();
     let time = limits.body_time;
-    let body = input::read_shared(headers, body, limits::WEBHOOK_BODY, time, &mut share).await?;
+    let body = input::read_body(headers, body, limits::WEBHOOK_BODY, time, &mut share).await?;
 
     // The age of a signature is judged by the moment at which the webhook was complete, and so are
     // the secrets.

@@ -9,6 +9,7 @@ use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
+use crate::offload;
 use crate::store::{Granted, Store, StoreError, TokenHolder, Tx};
 
 /// Why a question got no answer.
@@ -125,13 +126,19 @@ pub async fn everything(
     };
     let asker = Asker::from(holder);
     let basis = Basis::load(&mut tx, &asker, now).await?;
-    let holder = basis.holder(&asker);
-    let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
-    Ok(Some(Everything {
-        packages,
-        grants: basis.grants,
-        asker,
-    }))
+    drop(tx);
+    let comparisons = basis.comparisons();
+    let everything = move || {
+        basis.report_unreadable(&asker);
+        let holder = basis.holder(&asker);
+        let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
+        Everything {
+            packages,
+            grants: basis.grants,
+            asker,
+        }
+    };
+    Ok(Some(offload::run(comparisons, everything).await))
 }
 
 async fn answer(
@@ -144,19 +151,25 @@ async fn answer(
     // Composer's names are in lower case; older clients may ask in another.
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
     let version = question.version.filter(|version| !version.is_empty());
+    let version = version.map(str::to_owned);
     let basis = Basis::load(tx, &asker, now).await?;
-    let code = check::decide(basis.holder(&asker), &package, version, now);
-    // A customer who is let in nowhere has nothing, whatever would be given otherwise.
-    let is_open = check::check_holder(basis.holder(&asker), now).is_ok();
-    let mut grants = basis.grants;
-    grants.retain(|live| is_open && live.grant.package == package);
-    Ok(Answer {
-        code,
-        grants,
-        package,
-        version: version.map(str::to_owned),
-        asker,
-    })
+    let comparisons = basis.comparisons();
+    let decided = move || {
+        basis.report_unreadable(&asker);
+        let code = check::decide(basis.holder(&asker), &package, version.as_deref(), now);
+        // A customer who is let in nowhere has nothing, whatever would be given otherwise.
+        let is_open = check::check_holder(basis.holder(&asker), now).is_ok();
+        let mut grants = basis.grants;
+        grants.retain(|live| is_open && live.grant.package == package);
+        Answer {
+            code,
+            grants,
+            package,
+            version,
+            asker,
+        }
+    };
+    Ok(offload::run(comparisons, decided).await)
 }
 
 impl From<TokenHolder> for Asker {
@@ -181,14 +194,23 @@ impl Basis {
         let only = std::slice::from_ref(customer);
         let granted = tx.access_granted(&asker.app, only, now).await?;
         let grants = granted.of(customer);
-        for grant in check::unreadable(&grants) {
+        Ok(Self { grants, granted })
+    }
+
+    /// Returns how many comparisons of versions an answer takes at most, for `offload`.
+    fn comparisons(&self) -> usize {
+        // A constraint takes as long to read as some versions.
+        self.granted.releases.len() + 4 * self.grants.len()
+    }
+
+    fn report_unreadable(&self, asker: &Asker) {
+        for grant in check::unreadable(&self.grants) {
             tracing::error!(
-                customer.id = %customer.id,
+                customer.id = %asker.customer.id,
                 package = grant.grant.package,
                 "a stored grant has a constraint that cannot be read, and allows nothing"
             );
         }
-        Ok(Self { grants, granted })
     }
 
     fn holder<'a>(&'a self, asker: &'a Asker) -> Holder<'a> {

@@ -15,6 +15,9 @@ use crate::store::{Listed, Store, StoreError, Window};
 /// Longest life of an admin token that ends, in days: a hundred years.
 pub const MAX_DAYS: u32 = 36_525;
 
+/// Most admin tokens of one store.
+const MAX_TOKENS: u64 = 1_000;
+
 /// Why no admin token was issued or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminTokenError {
@@ -24,6 +27,9 @@ pub enum AdminTokenError {
     /// There is no such admin token.
     #[error("there is no such admin token")]
     NotFound,
+    /// There are as many admin tokens as there may be.
+    #[error("there are {MAX_TOKENS} admin tokens; revoke one first")]
+    TooMany,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -85,7 +91,7 @@ pub async fn list(
 /// Issues an admin token. This is audited in the app that it is bound to.
 ///
 /// # Errors
-/// When it is bound to an app that does not exist, or there is no randomness.
+/// When it is bound to an app that does not exist, there are too many, or there is no randomness.
 pub async fn issue(
     store: &Store,
     order: &Order,
@@ -96,6 +102,9 @@ pub async fn issue(
         && tx.app_find(app).await?.is_none()
     {
         return Err(AdminTokenError::NoApp);
+    }
+    if tx.admin_token_count().await? >= MAX_TOKENS {
+        return Err(AdminTokenError::TooMany);
     }
     let text = TokenText::for_admin(random::bytes()?);
     let expires_in = wanted

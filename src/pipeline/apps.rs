@@ -11,6 +11,9 @@ use crate::domain::policy::Policy;
 use crate::provider;
 use crate::store::{App, Store, StoreError, Tx};
 
+/// Most apps of one store. Every receiver keeps the secrets of all of them in memory.
+const MAX_APPS: u64 = 10_000;
+
 /// Why an app was not made, changed or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -20,6 +23,9 @@ pub enum AppError {
     /// There is one of this slug.
     #[error("there is an app of this slug")]
     Exists,
+    /// There are as many apps as there may be.
+    #[error("there are {MAX_APPS} apps; delete one first")]
+    TooMany,
     /// The app `default` always exists.
     #[error("the app `default` always exists")]
     Default,
@@ -51,7 +57,7 @@ pub async fn find(store: &Store, slug: &AppSlug) -> Result<App, AppError> {
 /// Makes the app of the order.
 ///
 /// # Errors
-/// When there is one of its slug.
+/// When there is one of its slug, or there are too many.
 pub async fn create(store: &Store, order: &Order, name: String) -> Result<App, AppError> {
     let app = App {
         slug: order.app.clone(),
@@ -63,6 +69,9 @@ pub async fn create(store: &Store, order: &Order, name: String) -> Result<App, A
     let mut tx = store.begin().await?;
     if !tx.app_add(&app).await? {
         return Err(AppError::Exists);
+    }
+    if tx.app_count().await? > MAX_APPS {
+        return Err(AppError::TooMany);
     }
     let details = json!({"slug": app.slug, "from": null, "to": app.name});
     order.audit(&mut tx, None, "app_create", details).await?;

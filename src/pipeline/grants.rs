@@ -12,6 +12,9 @@ use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::store::{GivenGrant, Store, StoreError, Tx};
 
+/// Most packages that are granted by hand to one customer. All of them are read for each access check.
+pub const MAX_GRANTS: usize = 1_000;
+
 /// Why packages were not granted or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
@@ -21,6 +24,9 @@ pub enum GrantError {
     /// The customer has no grant by hand for this package.
     #[error("the customer has no grant by hand for this package")]
     NotFound,
+    /// The customer has as many grants by hand as it may have.
+    #[error("the customer has {MAX_GRANTS} packages by hand; revoke one first")]
+    TooMany,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -64,7 +70,7 @@ pub async fn list(
 /// Grants a package by hand, in place of what was granted by hand for the same package.
 ///
 /// # Errors
-/// When there is no such customer, or it was deleted.
+/// When there is no such customer, it was deleted, or it has too many grants.
 pub async fn grant(
     store: &Store,
     order: &Order,
@@ -73,8 +79,13 @@ pub async fn grant(
 ) -> Result<Given, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
-    let known = for_package(&mut tx, &order.app, &customer.id, &grant.grant.package).await?;
+    let mut known = by_hand(&mut tx, &order.app, &customer.id).await?;
+    let number = known.len();
+    known.retain(|it| it.grant.grant.package == grant.grant.package);
     let is_new = known.is_empty();
+    if is_new && number >= MAX_GRANTS {
+        return Err(GrantError::TooMany);
+    }
     let given = match known.as_slice() {
         [only] if only.grant == grant => Given {
             grant: only.clone(),
@@ -138,8 +149,7 @@ pub async fn replace(
 ) -> Result<Replaced, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
-    let known = tx.grant_list(&order.app, [&customer.id]).await?;
-    let known = known.get(&customer.id).cloned().unwrap_or_default();
+    let known = by_hand(&mut tx, &order.app, &customer.id).await?;
     let before: BTreeSet<&HandGrant> = known.iter().map(|it| &it.grant).collect();
     let after: BTreeSet<&HandGrant> = wanted.iter().collect();
     let changed = before != after || known.len() != wanted.len();
@@ -176,7 +186,8 @@ pub async fn revoke(
 ) -> Result<(), GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
-    let known = for_package(&mut tx, &order.app, &customer.id, package).await?;
+    let mut known = by_hand(&mut tx, &order.app, &customer.id).await?;
+    known.retain(|it| it.grant.grant.package == package);
     if known.is_empty() {
         return Err(GrantError::NotFound);
     }
@@ -190,17 +201,14 @@ pub async fn revoke(
     Ok(tx.commit().await?)
 }
 
-/// The grants by hand for a package.
-async fn for_package(
+/// All grants by hand of a customer.
+async fn by_hand(
     tx: &mut Tx,
     app: &AppSlug,
     id: &CustomerId,
-    package: &str,
 ) -> Result<Vec<GivenGrant>, StoreError> {
     let mut known = tx.grant_list(app, [id]).await?;
-    let mut known = known.remove(id).unwrap_or_default();
-    known.retain(|it| it.grant.grant.package == package);
-    Ok(known)
+    Ok(known.remove(id).unwrap_or_default())
 }
 
 fn terms(grants: &[GivenGrant]) -> Vec<&HandGrant> {

@@ -14,6 +14,9 @@ use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::{LicenseFilter, Listed, Store, StoreError, Tx, Window};
 
+/// Most licences of one customer.
+const MAX_LICENSES: u64 = 10_000;
+
 /// Why no licence was issued, revoked or reinstated.
 #[derive(Debug, thiserror::Error)]
 pub enum LicenseError {
@@ -29,6 +32,9 @@ pub enum LicenseError {
     /// The customer was deleted: the licence would be valid for nobody.
     #[error("the customer was deleted")]
     CustomerDeleted,
+    /// The customer has as many licences as it may have.
+    #[error("the customer has {MAX_LICENSES} licences")]
+    TooMany,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -151,7 +157,8 @@ pub async fn find_holder(
 /// Issues a licence to a customer.
 ///
 /// # Errors
-/// When there is no such customer, it was deleted, the key is taken, or there is no randomness.
+/// When there is no such customer, it was deleted, it has too many licences, the key is taken, or there
+/// is no randomness.
 pub async fn issue(
     store: &Store,
     order: &Order,
@@ -161,6 +168,9 @@ pub async fn issue(
     let customer = shown(&mut tx, &order.app, &wanted.customer).await?;
     if customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
+    }
+    if tx.license_count(&order.app, &customer.id).await? >= MAX_LICENSES {
+        return Err(LicenseError::TooMany);
     }
     let key = match wanted.key {
         Some(key) => key,

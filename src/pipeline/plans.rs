@@ -14,6 +14,9 @@ use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
 use crate::store::{PlanSource, Store, StoreError, StoredPlan, Tx};
 
+/// Most plans that an app has besides those of the settings.
+const MAX_PLANS: u64 = 5_000;
+
 /// Why a plan was not set or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -23,6 +26,9 @@ pub enum PlanError {
     /// It comes from the settings of the server and can be changed only there.
     #[error("the plan comes from the settings of the server")]
     ReadOnly,
+    /// The app has as many plans as it may have.
+    #[error("the app has {MAX_PLANS} plans; delete one first")]
+    TooMany,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -65,7 +71,7 @@ pub async fn find(
 /// Sets what a price buys.
 ///
 /// # Errors
-/// When the plan comes from the settings.
+/// When the plan comes from the settings, or it is new and there are too many.
 pub async fn put(
     store: &Store,
     order: &Order,
@@ -84,6 +90,9 @@ pub async fn put(
             is_new,
             changed: false,
         });
+    }
+    if is_new && tx.plan_count(&order.app, PlanSource::Api).await? >= MAX_PLANS {
+        return Err(PlanError::TooMany);
     }
     let derives = decides(before.as_ref()) != decides(Some(&wanted));
     let details = json!({"provider": provider, "price_id": price_id, "from": before,

@@ -337,8 +337,5 @@ fn key_of(headers: &HeadersV1) -> EventKey {
 }
 
 fn read_error(error: &ReadError) -> EventError {
-    EventError {
-        code: error.code().to_owned(),
-        detail: error.to_string(),
-    }
+    EventError::new(error.code(), error.to_string())
 }

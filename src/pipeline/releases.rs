@@ -10,6 +10,20 @@ use crate::domain::access::release::Release;
 use crate::domain::id::AppSlug;
 use crate::store::{Store, StoreError};
 
+/// Most releases of one package. All of them are read to see what a frozen customer keeps.
+const MAX_RELEASES: usize = 10_000;
+
+/// Why releases were not announced.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The package would have more releases than it may have.
+    #[error("a package has at most {MAX_RELEASES} releases")]
+    TooMany,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
 /// A release of an order.
 #[derive(Clone, Debug)]
 pub struct Announced {
@@ -46,18 +60,22 @@ pub async fn list(
 /// Announces releases of a package. A version that is known keeps its time if none is given.
 ///
 /// # Errors
-/// When the store failed.
+/// When the package would have too many releases.
 pub async fn add(
     store: &Store,
     order: &Order,
     package: String,
     releases: Vec<Announced>,
-) -> Result<Added, StoreError> {
+) -> Result<Added, ReleaseError> {
     let mut tx = store.begin_in(&order.app).await?;
     let known = tx
         .release_list(&order.app, &BTreeSet::from([package.clone()]))
         .await?;
+    let number = known.len();
     let comparison = compare(known, releases);
+    if number + comparison.number_new > MAX_RELEASES {
+        return Err(ReleaseError::TooMany);
+    }
     tx.release_put(&order.app, &comparison.write).await?;
     let changed = !comparison.write.is_empty();
     if changed {
@@ -68,7 +86,7 @@ pub async fn add(
     tx.commit().await?;
     Ok(Added {
         releases: comparison.after,
-        any_new: comparison.any_new,
+        any_new: comparison.number_new > 0,
         changed,
     })
 }
@@ -90,8 +108,8 @@ struct Comparison {
     write: Vec<Release>,
     /// All versions of the order as they are afterwards.
     after: Vec<Release>,
-    /// A version was not known in any spelling.
-    any_new: bool,
+    /// The number of versions that were not known in any spelling.
+    number_new: usize,
 }
 
 /// Versions are the same by value, whatever their spelling: one that is known keeps its key, and,
@@ -108,7 +126,7 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
         before: Vec::new(),
         write: Vec::new(),
         after: Vec::new(),
-        any_new: false,
+        number_new: 0,
     };
     for Announced {
         mut release,
@@ -125,7 +143,7 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
                     release.released_at = known.released_at;
                 }
             }
-            None => comparison.any_new = true,
+            None => comparison.number_new += 1,
         }
         comparison.after.push(release.clone());
         let before = by_version.insert(version, release.clone());

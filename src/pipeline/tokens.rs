@@ -18,6 +18,9 @@ const FIRST_NAME: &str = "default";
 /// The scope of a token that was ordered without one.
 const DEFAULT_SCOPE: &str = "read";
 
+/// Most access tokens of one customer: one for each of its machines.
+const MAX_TOKENS: usize = 100;
+
 /// Why a token was not issued, rotated or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -27,6 +30,9 @@ pub enum TokenError {
     /// The customer has no such token.
     #[error("the customer has no such token")]
     NotFound,
+    /// The customer has as many tokens as it may have.
+    #[error("the customer has {MAX_TOKENS} access tokens; revoke one first")]
+    TooMany,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -113,7 +119,7 @@ pub async fn list(
 /// Issues an access token to a customer.
 ///
 /// # Errors
-/// When there is no such customer, it was deleted, or there is no randomness.
+/// When there is no such customer, it was deleted, it has too many tokens, or there is no randomness.
 pub async fn issue(
     store: &Store,
     order: &Order,
@@ -122,6 +128,9 @@ pub async fn issue(
 ) -> Result<Issued, TokenError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, customer).await?;
+    if tx.token_list(&order.app, &customer.id).await?.len() >= MAX_TOKENS {
+        return Err(TokenError::TooMany);
+    }
     let issued = issue_in(&mut tx, order, &customer.id, wanted).await?;
     tx.commit().await?;
     Ok(issued)

@@ -78,7 +78,16 @@ impl Tx {
             FROM admin_tokens
         ";
         let id = |token: &AdminToken| token.id.to_string();
-        self.list(select, filter, Key::Text("id"), window, id).await
+        self.list(select, filter, Key::Id("id"), window, id).await
+    }
+
+    /// Counts all admin tokens.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn admin_token_count(&mut self) -> Result<u64, StoreError> {
+        let select = "SELECT id FROM admin_tokens";
+        self.count_all(select, Filter::all()).await
     }
 
     /// Removes a token, of this app alone if one is named. Returns the token, if there was one.

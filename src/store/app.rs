@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::page::Filter;
 use super::record::{binds, keys, record};
 use super::{LockMode, StoreError, Tx};
 use crate::domain::app_settings::KeptSettings;
@@ -97,6 +98,14 @@ impl Tx {
             WHERE slug IN (SELECT key FROM {rows} AS wanted)
         ";
         self.fetch_values("apps", sql, binds![keys(slugs)]).await
+    }
+
+    /// Counts all apps.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn app_count(&mut self) -> Result<u64, StoreError> {
+        self.count_all("SELECT slug FROM apps", Filter::all()).await
     }
 
     /// Lists all apps, newest first.

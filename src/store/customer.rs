@@ -243,7 +243,7 @@ impl Tx {
         window: &Window,
     ) -> Result<Listed<Customer>, StoreError> {
         let filter = filter_of(app, wanted);
-        let list = self.list(LIST, filter, Key::Text("id"), window, cursor_of);
+        let list = self.list(LIST, filter, Key::Id("id"), window, cursor_of);
         Ok(list.await?.map(Customer::from))
     }
 

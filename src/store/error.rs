@@ -46,6 +46,9 @@ pub enum StoreError {
         /// The fault.
         detail: String,
     },
+    /// A list is to go on behind a row that it cannot have.
+    #[error("the cursor is none of this list")]
+    Cursor,
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
@@ -141,6 +144,7 @@ impl StoreError {
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
+            | Self::Cursor
             | Self::Document { .. } => None,
         }
     }
@@ -153,6 +157,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::CorruptRow { .. }
+            | Self::Cursor
             | Self::Document { .. } => false,
         }
     }

@@ -134,6 +134,20 @@ impl Tx {
         Ok(found.map(License::from))
     }
 
+    /// Counts the licences of a customer, those of the rows that were merged into its row included.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn license_count(
+        &mut self,
+        app: &AppSlug,
+        customer: &CustomerId,
+    ) -> Result<u64, StoreError> {
+        let mut filter = Filter::new("app = ?", app);
+        filter.and(&format!("customer_id IN ({})", rows_of("?")), customer);
+        self.count_all("SELECT id FROM licenses", filter).await
+    }
+
     /// Lists licences of an app, newest first.
     ///
     /// # Errors
@@ -172,7 +186,7 @@ impl Tx {
             FROM licenses
         ";
         let id = |row: &LicenseRow| row.id.to_string();
-        let list = self.list(select, filter, Key::Text("id"), window, id);
+        let list = self.list(select, filter, Key::Id("id"), window, id);
         Ok(list.await?.map(License::from))
     }
 

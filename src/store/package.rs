@@ -88,7 +88,7 @@ impl Tx {
                 AND paid.plan <> ''
         )";
         filter.and(holders, package);
-        let list = self.list(LIST, filter, Key::Text("id"), window, cursor_of);
+        let list = self.list(LIST, filter, Key::Id("id"), window, cursor_of);
         Ok(list.await?.map(Customer::from))
     }
 }

@@ -152,7 +152,9 @@ impl Filter {
 /// The column that a list's order and its cursor rest on: unique, newest last.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
-    /// A text column.
+    /// A column of ids that are made here, such as `cust_` and 32 hex digits.
+    Id(&'static str),
+    /// Any other text column.
     Text(&'static str),
     /// A whole number.
     Number(&'static str),
@@ -161,17 +163,28 @@ pub(super) enum Key {
 impl Key {
     const fn column(self) -> &'static str {
         match self {
-            Self::Text(column) | Self::Number(column) => column,
+            Self::Id(column) | Self::Text(column) | Self::Number(column) => column,
         }
     }
 
     fn bind(self, cursor: &str) -> Result<Value, StoreError> {
         match self {
-            Self::Text(_) => cursor.bind(),
-            // A cursor that was not ours: nothing follows it.
-            Self::Number(_) => cursor.parse().unwrap_or(i64::MIN).bind(),
+            Self::Id(_) if !is_id(cursor) => Err(StoreError::Cursor),
+            Self::Id(_) | Self::Text(_) => cursor.bind(),
+            Self::Number(_) => {
+                let number: Result<i64, _> = cursor.parse();
+                number.map_err(|_| StoreError::Cursor)?.bind()
+            }
         }
     }
+}
+
+/// Reports whether a text has the form of the ids that are made here.
+fn is_id(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(_, digits)| {
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        digits.len() == 32 && digits.bytes().all(is_hex)
+    })
 }
 
 impl Tx {

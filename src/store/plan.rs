@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cell::texts;
+use super::page::Filter;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan, Plans};
@@ -96,6 +97,20 @@ record! {
 }
 
 impl Tx {
+    /// Counts the plans of one source.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn plan_count(
+        &mut self,
+        app: &AppSlug,
+        source: PlanSource,
+    ) -> Result<u64, StoreError> {
+        let mut filter = Filter::new("app = ?", app);
+        filter.and("source = ?", source);
+        self.count_all("SELECT price_id FROM plans", filter).await
+    }
+
     /// Finds a plan.
     ///
     /// # Errors

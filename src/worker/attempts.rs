@@ -104,10 +104,10 @@ impl Worker {
         match AssertUnwindSafe(processing).catch_unwind().await {
             Ok(Ok(dispositions)) => Ok(dispositions),
             Ok(Err(error)) if error.is_passing() => Err(TryError::StoreAway(error)),
-            Ok(Err(error)) => Err(TryError::Failed(EventError {
-                code: "store_refused".to_owned(),
-                detail: chain(&error),
-            })),
+            Ok(Err(error)) => Err(TryError::Failed(EventError::new(
+                "store_refused",
+                chain(&error),
+            ))),
             Err(_panic) => Err(TryError::Failed(EventError {
                 code: "defect".to_owned(),
                 detail: "processing the event ended in a panic".to_owned(),

@@ -27,6 +27,7 @@ mod habits;
 mod health;
 mod invented_provider;
 mod life_cycles;
+mod limits;
 mod logs;
 mod openapi;
 mod other_body;

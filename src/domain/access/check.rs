@@ -280,12 +280,7 @@ fn dated_versions(holder: Holder<'_>) -> Vec<PackageVersion> {
         .filter(is_reachable)
         .map(version)
         .collect();
-    versions.sort_by(|one, other| {
-        let parsed = |it: &PackageVersion| Version::parse(&it.version).ok();
-        one.package
-            .cmp(&other.package)
-            .then_with(|| parsed(one).cmp(&parsed(other)))
-    });
+    versions.sort_by_cached_key(|it| (it.package.clone(), Version::parse(&it.version).ok()));
     versions
 }
 

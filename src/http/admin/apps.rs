@@ -142,7 +142,7 @@ struct AppBody {
     request_body = AppBody,
     responses(
         (status = 201, description = "The app.", body = AppView),
-        (status = 409, description = "`app_exists`: there is one of this slug."),
+        (status = 409, description = "`app_exists`: there is one of this slug; `apps_too_many`: there are ten thousand."),
     )
 )]
 async fn create(

@@ -10,6 +10,7 @@ use crate::domain::access::constraint::{Constraint, Version};
 use crate::domain::validate::FieldError;
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, Reading, ValidJson};
+use crate::offload;
 
 /// Most versions of one question.
 const MAX_VERSIONS: usize = 10_000;
@@ -75,6 +76,14 @@ async fn evaluate(
         let message = format!("must be at most {MAX_VERSIONS} versions");
         return Err(ApiError::invalid_field("versions", message));
     }
+    // A bound takes four bytes at least: `>1 `.
+    let comparisons = body.versions.len() * (1 + body.constraint.len() / 4);
+    offload::run(comparisons, move || evaluated(body))
+        .await
+        .map(Json)
+}
+
+fn evaluated(body: EvaluateBody) -> Result<EvaluateView, ApiError> {
     let constraint = Constraint::parse(&body.constraint).map_err(|error| ApiError::Invalid {
         code: "constraint_invalid",
         detail: "the constraint cannot be read".into(),
@@ -93,9 +102,9 @@ async fn evaluate(
         },
     };
     let results = body.versions.into_iter().map(result).collect();
-    Ok(Json(EvaluateView {
+    Ok(EvaluateView {
         valid: true,
         meaning: constraint.meaning(),
         results,
-    }))
+    })
 }

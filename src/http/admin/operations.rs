@@ -183,7 +183,8 @@ fn package_version(
 ) -> Option<PackageVersion> {
     let field = |name: &str| format!("versions[{index}].{name}");
     let package = field_errors.note(checked(&field("package"), validate::package(&package)));
-    let parsed = Version::parse(&version).map_err(|error| error.to_string());
+    let parsed = validate::short(&version)
+        .and_then(|version| Version::parse(version).map_err(|error| error.to_string()));
     let parsed = field_errors.note(checked(&field("version"), parsed));
     parsed.and(package).map(|package| PackageVersion {
         package,

@@ -21,10 +21,7 @@ use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::grants::{self as hand_grants, Given, GrantError};
-
-/// Most packages of one order.
-const MAX_PACKAGES: usize = 1_000;
+use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     // `vendor%2Fname` is one part of the path, `vendor/name` two.
@@ -44,6 +41,7 @@ impl From<GrantError> for ApiError {
                               give ends with them";
                 Self::not_found("grant_not_found", detail)
             }
+            GrantError::TooMany => Self::conflict("packages_too_many", error.to_string()),
             GrantError::Store(error) => error.into(),
         }
     }
@@ -84,12 +82,22 @@ pub(super) struct GrantBody {
     constraint: Option<String>,
 }
 
+/// Longest constraint that is granted, in bytes: each access check of its customer reads it.
+const MAX_CONSTRAINT: usize = 1_024;
+
+fn read_constraint(text: &str) -> Result<Constraint, String> {
+    if text.len() > MAX_CONSTRAINT {
+        return Err(format!("must be at most {MAX_CONSTRAINT} bytes long"));
+    }
+    Constraint::parse(text).map_err(|error| error.to_string())
+}
+
 impl GrantBody {
     /// The grant, its faults noted under `at`, the path of this object with its dot.
     fn check(self, field_errors: &mut FieldErrors, at: &str) -> Option<PackageGrant> {
         let package = checked(&format!("{at}package"), validate::package(&self.package));
         let constraint = self.constraint.unwrap_or_else(|| "*".to_owned());
-        let parsed = Constraint::parse(&constraint).map_err(|error| error.to_string());
+        let parsed = read_constraint(&constraint);
         let parsed = checked(&format!("{at}constraint"), parsed);
         let (package, parsed) = (field_errors.note(package), field_errors.note(parsed));
         Some(PackageGrant {
@@ -158,8 +166,8 @@ fn read_all<B, T>(
     check: impl Fn(B, &mut FieldErrors, &str) -> Option<T>,
     package: impl Fn(&T) -> &String,
 ) -> Result<Vec<T>, ApiError> {
-    if bodies.len() > MAX_PACKAGES {
-        let message = format!("must be at most {MAX_PACKAGES} packages");
+    if bodies.len() > MAX_GRANTS {
+        let message = format!("must be at most {MAX_GRANTS} packages");
         return Err(ApiError::invalid_field("packages", message));
     }
     let mut field_errors = FieldErrors::default();
@@ -197,7 +205,7 @@ struct GrantedView {
     responses(
         (status = 200, description = "The grant, which was there before or had another constraint.", body = GrantedView),
         (status = 201, description = "The new grant.", body = GrantedView),
-        (status = 409, description = "`customer_deleted`: it takes no changes."),
+        (status = 409, description = "`customer_deleted`: it takes no changes; `packages_too_many`: it has a thousand."),
     )
 )]
 async fn grant(

@@ -60,6 +60,7 @@ impl From<PlanError> for ApiError {
                 "plan_read_only",
                 "this plan comes from the settings of the server and can be changed only there",
             ),
+            PlanError::TooMany => Self::conflict("plans_too_many", error.to_string()),
             PlanError::Store(error) => error.into(),
         }
     }
@@ -181,7 +182,7 @@ struct PutView {
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
-        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server; `plans_too_many`: there are five thousand."),
     )
 )]
 async fn put(
@@ -264,7 +265,7 @@ async fn show_in_two_parts(
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
-        (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
+        (status = 409, description = "`plan_read_only`: it comes from the settings of the server; `plans_too_many`: there are five thousand."),
     )
 )]
 async fn put_in_two_parts(

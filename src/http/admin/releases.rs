@@ -16,7 +16,7 @@ use crate::http::api::order_of;
 use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::releases::{self, Announced};
+use crate::pipeline::releases::{self, Announced, ReleaseError};
 
 /// Most releases of one order.
 const MAX_RELEASES: usize = 1_000;
@@ -28,6 +28,15 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         "Versions of packages, and when they were released.",
         routes,
     )
+}
+
+impl From<ReleaseError> for ApiError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::TooMany => Self::conflict("releases_too_many", error.to_string()),
+            ReleaseError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// A package's name from a path. What is no name names nothing.
@@ -118,8 +127,11 @@ impl ReleaseBody {
             .as_ref()
             .map(|text| field_errors.note(instant(&format!("{at}released_at"), text)));
         let at_or_now = released_at.flatten().unwrap_or(wanted.now);
-        let release = Release::new(wanted.package, &self.version, at_or_now);
-        let release = release.map_err(|error| error.to_string());
+        let version = validate::short(&self.version);
+        let release = version.and_then(|version| {
+            let release = Release::new(wanted.package, version, at_or_now);
+            release.map_err(|error| error.to_string())
+        });
         let release = field_errors.note(checked(&format!("{at}version"), release))?;
         Some(Announced {
             release,
@@ -170,6 +182,7 @@ struct SeveralView {
     responses(
         (status = 200, description = "The releases, all of them known before.", body = AddedView),
         (status = 201, description = "The releases, some of them new.", body = AddedView),
+        (status = 409, description = "`releases_too_many`: the package has ten thousand."),
     )
 )]
 async fn add(

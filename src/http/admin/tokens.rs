@@ -49,6 +49,7 @@ impl From<TokenError> for ApiError {
         match error {
             TokenError::Customer(error) => error.into(),
             TokenError::NotFound => token_not_found(),
+            TokenError::TooMany => Self::conflict("tokens_too_many", error.to_string()),
             TokenError::Store(error) => error.into(),
             TokenError::Random(error) => error.into(),
         }
@@ -190,7 +191,7 @@ impl NewTokenView {
     request_body = TokenBody,
     responses(
         (status = 201, description = "The token, with its text.", body = NewTokenView),
-        (status = 409, description = "`customer_deleted`: it takes no changes."),
+        (status = 409, description = "`customer_deleted`: it takes no changes; `tokens_too_many`: it has a hundred."),
     )
 )]
 async fn create(

@@ -19,6 +19,7 @@ use crate::domain::validate::FieldError;
 use crate::http::field_errors::{FieldErrors, instant, yes_or_no};
 use crate::http::openapi::words;
 use crate::http::{ApiError, AppState};
+use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
 use crate::pipeline::order::Order;
 use crate::store::{CustomerFilter, Granted, Listed};
@@ -230,8 +231,10 @@ pub(in crate::http) async fn found(
     named: Named<'_>,
 ) -> Result<Json<CustomerView>, ApiError> {
     let found = customers::find(&state.store, app, named, state.clock.now()).await?;
-    let view = CustomerView::of(app, found.customer, &found.granted);
-    Ok(Json(view))
+    let app = app.clone();
+    let comparisons = found.granted.releases.len();
+    let view = move || CustomerView::of(&app, found.customer, &found.granted);
+    Ok(Json(offload::run(comparisons, view).await))
 }
 
 /// Lists part of an app's customers.
@@ -243,8 +246,13 @@ pub(in crate::http) async fn listed(
 ) -> Result<Listed<CustomerView>, ApiError> {
     let page = customers::list(&state.store, app, filter, &paging.0, state.clock.now()).await?;
     let CustomerPage { part, granted } = page;
-    let view = |customer| CustomerView::of(app, customer, &granted);
-    Ok(super::list::map(part, view))
+    let app = app.clone();
+    let comparisons = part.rows.len() * granted.releases.len();
+    let views = move || {
+        let view = |customer| CustomerView::of(&app, customer, &granted);
+        super::list::map(part, view)
+    };
+    Ok(offload::run(comparisons, views).await)
 }
 
 /// The external id to look up.

@@ -260,6 +260,7 @@ impl From<LicenseError> for ApiError {
             }
             LicenseError::NoCustomer(error) => Self::invalid(vec![no_customer(&error)]),
             LicenseError::CustomerDeleted => problem::customer_deleted(),
+            LicenseError::TooMany => Self::conflict("licenses_too_many", error.to_string()),
             LicenseError::Store(error) => error.into(),
             LicenseError::Random(error) => error.into(),
         }

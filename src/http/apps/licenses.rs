@@ -51,7 +51,7 @@ async fn list(
     request_body = LicenseBody,
     responses(
         (status = 201, description = "The licence.", body = Data<LicenseView>),
-        (status = 409, description = "`license_key_taken` or `customer_deleted`."),
+        (status = 409, description = "`license_key_taken`, `customer_deleted`, or `licenses_too_many`: the customer has ten thousand."),
     )
 )]
 async fn create(

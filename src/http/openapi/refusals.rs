@@ -83,7 +83,7 @@ const SHARED: [Refusal; 12] = [
         status: "415",
         name: "UnsupportedMediaType",
         title: "Unsupported Media Type",
-        about: "`unsupported_media_type`: the body is not said to be JSON.",
+        about: "`unsupported_media_type`: the body is not said to be JSON, or is compressed.",
         code: "unsupported_media_type",
     },
     Refusal {

@@ -60,7 +60,7 @@ async fn the_list_is_filtered_and_newest_first(engine: Engine) {
         "page=0",
         "page_size=101",
         &format!("q={}", "a".repeat(513)),
-        &format!("email={}", "a".repeat(60_000)),
+        &format!("email={}", "a".repeat(7_000)),
     ] {
         rig.get(&format!("/customers?{query}"))
             .await

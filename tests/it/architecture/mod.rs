@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("causes", &[]),
     ("outage", &[]),
+    ("offload", &[]),
     ("random", &["domain"]),
     ("clock", &["domain"]),
     ("provider", &["domain"]),
@@ -20,7 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "causes", "domain", "outage", "provider", "store", "queue", "random", "clock", "vault",
+            "causes", "domain", "offload", "outage", "provider", "store", "queue", "random",
+            "clock", "vault",
         ],
     ),
     (
@@ -32,8 +34,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "causes", "domain", "pipeline", "provider", "store", "queue", "random", "clock",
-            "vault",
+            "causes", "domain", "offload", "pipeline", "provider", "store", "queue", "random",
+            "clock", "vault",
         ],
     ),
     ("config", &["domain"]),

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tollgate::clock::Clock;
+use tollgate::domain::access::token::TokenHash;
 use tollgate::domain::id::{Provider, SecretId};
 use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
@@ -34,6 +35,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::support::SetClock;
 use crate::support::spec::sign;
 
+/// The owner of everything.
+pub(crate) const ROOT: &str = "owner-of-everything-in-tests";
 pub(crate) const STRIPE_SECRET: &str = "whsec_test_receiver_one";
 pub(crate) const STRIPE_NEXT_SECRET: &str = "whsec_test_receiver_two";
 pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01test_receiver";
@@ -212,7 +215,7 @@ impl Rig {
                 roles: Roles::ALL,
                 signature_tolerance: Duration::from_mins(5),
                 trusted_proxies: trusted.clone(),
-                root_token: None,
+                root_token: Some(TokenHash::of(ROOT)),
                 limits,
             },
             bad_signatures: Throttle::default(),
@@ -297,6 +300,7 @@ pub(crate) async fn fill(store: &Store, vault: &Vault) {
         created_at: at(NOW - 1000),
     };
     let mut tx = store.begin().await.unwrap();
+    tx.app_ensure_default(at(NOW - 1000)).await.unwrap();
     assert!(tx.app_add(&app).await.unwrap());
     tx.commit().await.unwrap();
     add_secret(store, vault, 1, STRIPE.name, None).await;

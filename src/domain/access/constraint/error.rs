@@ -88,6 +88,9 @@ pub enum ConstraintProblem {
     /// More alternatives than [`MAX_ALTERNATIVES`](super::limits::MAX_ALTERNATIVES).
     #[error("more than {} alternatives", super::limits::MAX_ALTERNATIVES)]
     TooManyAlternatives,
+    /// More bounds than [`MAX_BOUNDS`](super::limits::MAX_BOUNDS).
+    #[error("more than {} bounds", super::limits::MAX_BOUNDS)]
+    TooManyBounds,
     /// `^1.0 ||`.
     #[error("nothing stands on one side of `||`")]
     EmptyAlternative,
@@ -134,6 +137,7 @@ impl ConstraintProblem {
         match self {
             Self::Empty => "empty",
             Self::TooManyAlternatives => "too_many_alternatives",
+            Self::TooManyBounds => "too_many_bounds",
             Self::EmptyAlternative => "empty_alternative",
             Self::StrayComma => "stray_comma",
             Self::UnknownOperator { .. } => "unknown_operator",

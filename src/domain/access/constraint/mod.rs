@@ -34,7 +34,7 @@ use std::str::FromStr;
 
 pub use bound::{Bound, Op};
 pub use error::{ConstraintError, ConstraintProblem, VersionError, VersionProblem};
-pub use limits::{MAX_ALTERNATIVES, MAX_BYTES};
+pub use limits::{MAX_ALTERNATIVES, MAX_BOUNDS, MAX_BYTES};
 pub use version::{Stability, Version};
 
 use normalise::Refusal;
@@ -72,6 +72,7 @@ impl Constraint {
             return Err(ConstraintError::new(problem, rest, whole.at + at));
         }
         let mut any_of = Vec::new();
+        let mut left = MAX_BOUNDS;
         for alternative in split::alternatives(whole) {
             if any_of.len() == MAX_ALTERNATIVES {
                 let problem = ConstraintProblem::TooManyAlternatives;
@@ -81,7 +82,9 @@ impl Constraint {
                     alternative.at,
                 ));
             }
-            any_of.push(bounds(alternative)?);
+            let all_of = bounds(alternative, left)?;
+            left -= all_of.len();
+            any_of.push(all_of);
         }
         Ok(Self {
             text: text.into(),
@@ -134,8 +137,8 @@ impl Constraint {
     }
 }
 
-/// Returns the bounds of one alternative: those of all its atoms.
-fn bounds(alternative: Piece<'_>) -> Result<Vec<Bound>, ConstraintError> {
+/// Returns the bounds of one alternative: those of all its atoms, at most `most`.
+fn bounds(alternative: Piece<'_>, most: usize) -> Result<Vec<Bound>, ConstraintError> {
     if alternative.text.is_empty() {
         return Err(ConstraintError::new(
             ConstraintProblem::EmptyAlternative,
@@ -154,6 +157,10 @@ fn bounds(alternative: Piece<'_>) -> Result<Vec<Bound>, ConstraintError> {
             ConstraintError::new(problem, piece.text, piece.at)
         })?;
         bounds.extend(read);
+        if bounds.len() > most {
+            let problem = ConstraintProblem::TooManyBounds;
+            return Err(ConstraintError::new(problem, piece.text, piece.at));
+        }
     }
     Ok(bounds)
 }

@@ -1,0 +1,32 @@
+//! What failures of the store and of the queue are over HTTP.
+
+use super::error::ApiError;
+use crate::domain::validate::FieldError;
+use crate::queue::QueueError;
+use crate::store::StoreError;
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Cursor) {
+            let message = "must be `next_cursor` of an answer of the same list";
+            return Self::invalid_query(vec![FieldError::new("cursor", message)]);
+        }
+        let passing = error.is_passing();
+        let cause = Some(error.into());
+        if passing {
+            Self::Unavailable { cause }
+        } else {
+            Self::Internal { cause }
+        }
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Unavailable { .. } | QueueError::Closed => Self::Unavailable {
+                cause: Some(error.into()),
+            },
+        }
+    }
+}
