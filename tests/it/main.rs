@@ -8,6 +8,7 @@
 
 mod admin_api;
 mod architecture;
+mod bad_input;
 mod bounds;
 mod cli;
 mod concurrency;
