@@ -24,6 +24,7 @@ mod domain_explain;
 mod fault_rig;
 mod faults;
 mod flow;
+mod fuzz;
 mod habits;
 mod health;
 mod invented_provider;

@@ -1,0 +1,14 @@
+//! Payloads of Stripe.
+
+use tollgate::provider::STRIPE;
+
+#[cfg(test)]
+use super::payload;
+#[cfg(not(test))]
+#[path = "payload.rs"]
+mod payload;
+
+/// The data are a body.
+pub(crate) fn target(data: &[u8]) {
+    payload::check(STRIPE, data);
+}
