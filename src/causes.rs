@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-/// Returns the texts of the error and all its sources on one line, outermost first.
+/// Maximum number of bytes of the text. A database quotes whole statements.
+const LONGEST: usize = 4_096;
+
+/// Returns the texts of the error and all its sources on one line, outermost first, cut if it is long.
 ///
 /// The log gets this text instead of the error value, because tracing-subscriber writes the sources
 /// of an error only in its text format: its JSON keeps the outermost message and drops the sources,
@@ -15,6 +18,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
+    text.truncate(text.floor_char_boundary(LONGEST));
     text
 }
 
@@ -34,5 +38,11 @@ mod tests {
     fn every_cause_is_named_outermost_first() {
         assert_eq!(chain(&Outer(Inner)), "outer: inner");
         assert_eq!(chain(&Inner), "inner");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let long = std::io::Error::other("é".repeat(10_000));
+        assert_eq!(chain(&long), "é".repeat(LONGEST / 2));
     }
 }
