@@ -316,6 +316,7 @@ CREATE TABLE admin_tokens (
 -- Requests of the admin API that carry an Idempotency-Key, for a day. `id` is the SHA-256 of who
 -- asks and the key. The row is there before the request does anything; `took_effect` is set by the
 -- transaction that changes something, so that the two cannot disagree.
+-- `about`: the customers that the answer tells of, with whom it goes.
 CREATE TABLE idempotency_keys (
     id          word PRIMARY KEY,
     fingerprint word NOT NULL,
@@ -323,6 +324,7 @@ CREATE TABLE idempotency_keys (
     held_until  TIMESTAMPTZ NOT NULL,
     took_effect BOOLEAN NOT NULL,
     answer      BYTEA,
+    about       TEXT,
     expires_at  TIMESTAMPTZ NOT NULL
 );
 -- What is a day old is removed every few minutes.
@@ -400,6 +402,22 @@ CREATE TABLE replays (
 -- Workers ask every second whether one is open.
 CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
 
+-- Customers who were deleted for good, by their rows, and how far the search for what else is kept
+-- of them is. Of one that is finished the row says by id that there was an erasure, and when.
+CREATE TABLE erasures (
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id word NOT NULL,
+    objects     JSONB NOT NULL,
+    last_seq    BIGINT NOT NULL,
+    stage       word NOT NULL,
+    cursor      BIGINT NOT NULL,
+    ordered_at  TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ,
+    PRIMARY KEY (app, customer_id)
+);
+-- Workers ask every few seconds whether one is under way.
+CREATE INDEX erasures_open ON erasures (ordered_at) WHERE finished_at IS NULL;
+
 CREATE TABLE audit (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -416,12 +434,23 @@ CREATE INDEX audit_by_customer ON audit (app, customer_id, seq) WHERE customer_i
 CREATE INDEX audit_by_event ON audit (app, event) WHERE event IS NOT NULL;
 -- What one admin did. Most entries are of events, and cost this index nothing.
 CREATE INDEX audit_by_actor ON audit (app, actor, seq) WHERE event IS NULL;
--- Append-only: an entry is never changed, and goes only when its app is gone, because nothing of a
--- deleted tenant may stay. That the app was deleted is an entry of the app `default`.
+-- Append-only: an entry goes only when its app is gone, because nothing of a deleted tenant may
+-- stay; that the app was deleted is an entry of the app `default`. Its details change only while its
+-- customer is being erased, because nothing about that person may stay either; all else never does.
 CREATE FUNCTION refuse_audit_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM apps WHERE slug = OLD.app) THEN
         RETURN OLD;
+    END IF;
+    IF TG_OP = 'UPDATE'
+        AND to_jsonb(NEW) - 'details' = to_jsonb(OLD) - 'details'
+        AND EXISTS (
+            SELECT 1
+            FROM erasures
+            WHERE app = OLD.app AND customer_id = OLD.customer_id AND finished_at IS NULL
+        )
+    THEN
+        RETURN NEW;
     END IF;
     RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'restrict_violation';
 END $$;

@@ -314,6 +314,7 @@ CREATE TABLE admin_tokens (
 -- Requests of the admin API that carry an Idempotency-Key, for a day. `id` is the SHA-256 of who
 -- asks and the key. The row is there before the request does anything; `took_effect` is set by the
 -- transaction that changes something, so that the two cannot disagree.
+-- `about`: the customers that the answer tells of, with whom it goes.
 CREATE TABLE idempotency_keys (
     id          TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
@@ -321,6 +322,7 @@ CREATE TABLE idempotency_keys (
     held_until  INTEGER NOT NULL,
     took_effect INTEGER NOT NULL,
     answer      BLOB,
+    about       TEXT,
     expires_at  INTEGER NOT NULL
 ) STRICT;
 -- What is a day old is removed every few minutes.
@@ -398,6 +400,22 @@ CREATE TABLE replays (
 -- Workers ask every second whether one is open.
 CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
 
+-- Customers who were deleted for good, by their rows, and how far the search for what else is kept
+-- of them is. Of one that is finished the row says by id that there was an erasure, and when.
+CREATE TABLE erasures (
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id TEXT NOT NULL,
+    objects     TEXT NOT NULL,
+    last_seq    INTEGER NOT NULL,
+    stage       TEXT NOT NULL,
+    cursor      INTEGER NOT NULL,
+    ordered_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (app, customer_id)
+) STRICT, WITHOUT ROWID;
+-- Workers ask every few seconds whether one is under way.
+CREATE INDEX erasures_open ON erasures (ordered_at) WHERE finished_at IS NULL;
+
 CREATE TABLE audit (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -414,9 +432,24 @@ CREATE INDEX audit_by_customer ON audit (app, customer_id, seq) WHERE customer_i
 CREATE INDEX audit_by_event ON audit (app, event) WHERE event IS NOT NULL;
 -- What one admin did. Most entries are of events, and cost this index nothing.
 CREATE INDEX audit_by_actor ON audit (app, actor, seq) WHERE event IS NULL;
--- Append-only: an entry is never changed, and goes only when its app is gone, because nothing of a
--- deleted tenant may stay. That the app was deleted is an entry of the app `default`.
+-- Append-only: an entry goes only when its app is gone, because nothing of a deleted tenant may
+-- stay; that the app was deleted is an entry of the app `default`. Its details change only while its
+-- customer is being erased, because nothing about that person may stay either; all else never does.
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+    WHEN NOT EXISTS (
+        SELECT 1
+        FROM erasures
+        WHERE erasures.app = OLD.app
+            AND erasures.customer_id = OLD.customer_id
+            AND erasures.finished_at IS NULL
+            AND NEW.seq = OLD.seq
+            AND NEW.app = OLD.app
+            AND NEW.at = OLD.at
+            AND NEW.actor = OLD.actor
+            AND NEW.event IS OLD.event
+            AND NEW.customer_id = OLD.customer_id
+            AND NEW.operation = OLD.operation
+    )
 BEGIN
     SELECT RAISE(ABORT, 'the audit is append-only');
 END;
@@ -502,6 +535,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('messages', 'messages_by_due', '10000 5000 1 1'),
     ('endpoint_secrets', 'endpoint_secrets_by_endpoint', '100 10 2'),
     ('idempotency_keys', 'idempotency_keys_by_expiry', '10000 1'),
-    ('replays', 'replays_open', '1 1');
+    ('replays', 'replays_open', '1 1'),
+    ('erasures', 'erasures', '100000 100000 1'),
+    ('erasures', 'erasures_open', '1 1');
 -- Reads it anew.
 ANALYZE sqlite_schema;

@@ -21,6 +21,8 @@
 //! finished even if its sender hangs up. Refused: letting the second request wait for the first,
 //! which would occupy connections for senders that have often given up already.
 
+use std::collections::BTreeSet;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
@@ -35,6 +37,7 @@ use sha2::{Digest, Sha256};
 use super::error::{ApiError, Cause};
 use super::{AppState, auth, input, limits, request_id};
 use crate::causes::chain;
+use crate::domain::id::CustomerId;
 use crate::domain::role::Role;
 use crate::pipeline::idempotency::{self, ReserveError};
 use crate::store::idempotency::{Attempt, Reservation, on_behalf_of};
@@ -201,7 +204,20 @@ async fn store_answer(
 ) -> Result<(), Cause> {
     let text = serde_json::to_string(answer)?;
     let sealed = state.vault.seal(SealedFor::Answer { id }, &text)?;
-    Ok(idempotency::keep_answer(&state.store, reservation, sealed).await?)
+    let about = customers_in(&answer.body);
+    Ok(idempotency::keep_answer(&state.store, reservation, sealed, &about).await?)
+}
+
+/// Finds the ids of customers in an answer, each once.
+fn customers_in(body: &str) -> String {
+    let ids = body.match_indices("cust_").filter_map(|(at, _)| {
+        let rest = &body[at..];
+        let end = rest.find(|it: char| it != '_' && !it.is_ascii_alphanumeric());
+        rest[..end.unwrap_or(rest.len())].parse().ok()
+    });
+    let ids: BTreeSet<CustomerId> = ids.collect();
+    let ids: Vec<&str> = ids.iter().map(CustomerId::as_str).collect();
+    ids.join(" ")
 }
 
 async fn release(state: &AppState, reservation: &Reservation) {
@@ -312,6 +328,16 @@ mod tests {
         let opaque = HeaderValue::from_bytes(b"k\xff").unwrap();
         headers.append(IDEMPOTENCY_KEY, opaque);
         assert!(key_of(&headers).is_err(), "no ASCII");
+    }
+
+    #[test]
+    fn the_customers_of_an_answer_are_found() {
+        let one = "cust_01939f1bf0007cc8a4d0b1c2d3e4f506";
+        let two = "cust_01939f1bf0007cc8a4d0b1c2d3e4f507";
+        let body =
+            format!(r#"{{"id":"{two}","by":"{one}","path":"/{one}/x","odd":"cust_ cust_1"}}"#);
+        assert_eq!(customers_in(&body), format!("{one} {two}"));
+        assert_eq!(customers_in("{}"), "");
     }
 
     #[test]

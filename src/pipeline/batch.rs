@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::erasure::{customer_deleted, without_persons};
 use super::order::audit_entries;
 use super::outcome_line::Told;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
@@ -256,6 +257,9 @@ impl BatchResult {
             entry.error.as_ref(),
         );
         self.told.insert(task.index, told);
+        if effect.forgotten {
+            entry.payload = None;
+        }
         entry.customer = effect.customer;
         entry.changes = json!(effect.changes);
         let actor = Actor::Event(task.key.clone());
@@ -273,7 +277,9 @@ impl BatchResult {
     /// # Errors
     /// When the store fails.
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<BTreeSet<AppSlug>, StoreError> {
-        tx.ledger_write(&self.entries).await?;
+        let mut entries = self.entries.clone();
+        without_persons(tx, &mut entries).await?;
+        tx.ledger_write(&entries).await?;
         tx.ledger_count_duplicates(&self.duplicates).await?;
         tx.audit_add(&self.audit).await?;
         let mut walks = BTreeSet::new();
@@ -320,7 +326,7 @@ pub(super) fn ledger_entry(
         account: named.account,
         named: named.ids,
         changes: json!([]),
-        payload: message.body.clone(),
+        payload: Some(message.body.clone()),
         digest,
     }
 }
@@ -343,10 +349,7 @@ fn unread(reason: IgnoreReason) -> Option<EventError> {
 fn unapplied(code: IgnoreCode) -> Option<EventError> {
     match code {
         IgnoreCode::NoFacts | IgnoreCode::ReferencesOnly => None,
-        IgnoreCode::CustomerDeleted => Some(event_error(
-            code.as_str(),
-            "the customer of this billing account was deleted here; nothing was applied",
-        )),
+        IgnoreCode::CustomerDeleted => Some(customer_deleted()),
         IgnoreCode::UnknownConnectedAccount => Some(event_error(
             code.as_str(),
             "of a connected account that the app does not name; nothing was applied. When the app \

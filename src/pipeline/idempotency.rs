@@ -37,7 +37,8 @@ pub async fn reserve(
     Ok(attempt)
 }
 
-/// Keeps the sealed answer of a reserved request.
+/// Keeps the sealed answer of a reserved request. `about` names the customers that it tells of, with
+/// whom it goes.
 ///
 /// # Errors
 /// When the store failed.
@@ -45,9 +46,10 @@ pub async fn keep_answer(
     store: &Store,
     reservation: &Reservation,
     sealed: Vec<u8>,
+    about: &str,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    tx.idempotency_answer(reservation, sealed).await?;
+    tx.idempotency_answer(reservation, sealed, about).await?;
     tx.commit().await
 }
 

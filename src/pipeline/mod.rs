@@ -4,7 +4,8 @@
 //! from a batch of messages, applies them to the stored state, and commits the batch with its
 //! outcomes. [`spool`] keeps what the queue did not take, and [`relay`] publishes it later.
 //! [`record`] moves dead letters into the ledger, [`replay`] publishes an event of the ledger again
-//! and [`bulk_replay`] many, [`timers`] acts on due times, [`retention`] removes old payloads.
+//! and [`bulk_replay`] many, [`timers`] acts on due times, [`retention`] removes old payloads,
+//! [`erasure`] what is kept of customers who were deleted.
 //!
 //! The requests of admins, customers and registries: a file for each noun, such as [`customers`],
 //! [`grants`] and [`access`]. An act takes the store and an [`Order`](order::Order), is one
@@ -22,6 +23,7 @@ pub mod audit;
 mod batch;
 pub mod bulk_replay;
 pub mod customers;
+pub mod erasure;
 pub mod events;
 pub mod explain;
 pub mod flags;

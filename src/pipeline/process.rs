@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
+use super::erasure::without_persons;
 use super::outcome_line;
 use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
@@ -324,7 +325,9 @@ pub(super) async fn note(
     // The queue has counted the try that led here already, unless it is being settled just now.
     entry.attempts = message.headers().attempt.max(1);
     entry.error = Some(error.clone());
-    tx.ledger_write(&[entry]).await?;
+    let mut entries = [entry];
+    without_persons(&mut tx, &mut entries).await?;
+    tx.ledger_write(&entries).await?;
     tx.commit().await
 }
 

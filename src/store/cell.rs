@@ -18,6 +18,7 @@ use crate::domain::app_settings::KeptSettings;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
+use crate::domain::customer::erased::ErasureStage;
 use crate::domain::customer::flag::{FlagHolder, FlagKind};
 use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
@@ -138,7 +139,7 @@ macro_rules! texts {
 pub(crate) use texts;
 
 texts! {
-    AdminTokenId, AppSlug, BodyDigest, CustomerId, EventOutcome, FlagHolder, FlagKind, LicenseId,
+    AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
     Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, SecretId, Span, TokenId,
 }
 

@@ -130,6 +130,9 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// Returns true if transactions that write run beside each other, so that they need locks. An
     /// engine with one writer at a time is asked for none.
     fn has_many_writers(&self) -> bool;
+    /// Removes copies that the engine keeps of what was removed or changed, as far as it can. Returns
+    /// false if it could not, because somebody still reads the state before.
+    async fn remove_traces(&self) -> Result<bool, StoreError>;
     /// Ends all connections.
     async fn close(&self);
 }

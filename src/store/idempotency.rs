@@ -16,9 +16,10 @@
 
 use std::time::Duration;
 
-use super::record::{binds, record};
+use super::record::{binds, keys, record};
 pub use super::reservation::{Reservation, on_behalf_of};
 use super::{StoreError, Tx};
+use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 
 /// How long a key and its answer are kept.
@@ -77,6 +78,7 @@ impl Tx {
                 held_until = excluded.held_until,
                 took_effect = excluded.took_effect,
                 answer = NULL,
+                about = NULL,
                 expires_at = excluded.expires_at
             WHERE idempotency_keys.expires_at <= $7
                 OR (
@@ -118,7 +120,7 @@ impl Tx {
         })
     }
 
-    /// Keeps the answer of a reserved request.
+    /// Keeps the answer of a reserved request. `about` names the customers that it tells of.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -126,10 +128,33 @@ impl Tx {
         &mut self,
         reservation: &Reservation,
         sealed: Vec<u8>,
+        about: &str,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE idempotency_keys SET answer = $3 WHERE id = $1 AND holder = $2";
-        self.execute(sql, binds![&reservation.id, &reservation.holder, sealed])
-            .await?;
+        let sql = r"
+            UPDATE idempotency_keys
+            SET answer = $3, about = $4
+            WHERE id = $1 AND holder = $2
+        ";
+        let binds = binds![&reservation.id, &reservation.holder, sealed, about];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Removes the answers that tell of customers who are erased. That their requests took effect
+    /// stays known.
+    pub(super) async fn idempotency_forget(
+        &mut self,
+        customers: &[CustomerId],
+    ) -> Result<(), StoreError> {
+        // The answers of one day, so no index is worth its room.
+        let sql = r"
+            UPDATE idempotency_keys
+            SET answer = NULL, about = NULL
+            WHERE EXISTS (
+                SELECT 1 FROM {rows} AS gone WHERE about LIKE '%' || gone.key || '%'
+            )
+        ";
+        self.execute(sql, binds![keys(customers)]).await?;
         Ok(())
     }
 

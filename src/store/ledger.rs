@@ -70,8 +70,8 @@ pub struct LedgerEntry {
     pub named: Vec<String>,
     /// Its changes, as a JSON list.
     pub changes: serde_json::Value,
-    /// The signed bytes.
-    pub payload: String,
+    /// The signed bytes; `None` where nothing about a person may be kept.
+    pub payload: Option<String>,
     /// Their digest.
     pub digest: BodyDigest,
 }
@@ -157,7 +157,7 @@ record! {
         customer_id: Option<&'a CustomerId>,
         billing_account: Option<&'a ObjectKey>,
         changes: &'a serde_json::Value,
-        payload: &'a str,
+        payload: Option<&'a str>,
         digest: &'a BodyDigest,
     }
 }
@@ -184,7 +184,7 @@ impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
             customer_id: entry.customer.as_ref(),
             billing_account: entry.account.as_ref(),
             changes: &entry.changes,
-            payload: &entry.payload,
+            payload: entry.payload.as_deref(),
             digest: &entry.digest,
         }
     }
@@ -256,12 +256,14 @@ impl Tx {
             INSERT INTO events (
                 app, provider, id, receipt, type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload, digest
+                error_detail, customer_id, billing_account, changes, payload, payload_removed_at,
+                digest
             )
             SELECT
                 app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, 0, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload, digest
+                error_detail, customer_id, billing_account, changes, payload,
+                CASE WHEN payload IS NULL THEN processed_at END, digest
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, id) DO UPDATE SET
@@ -281,7 +283,7 @@ impl Tx {
                 payload = COALESCE(events.payload, excluded.payload),
                 payload_removed_at = CASE
                     WHEN COALESCE(events.payload, excluded.payload) IS NULL
-                        THEN events.payload_removed_at
+                        THEN COALESCE(events.payload_removed_at, excluded.payload_removed_at)
                 END
             RETURNING seq, app, provider, id
         ";

@@ -18,6 +18,8 @@ mod customer;
 mod driver;
 mod endpoint;
 mod entitlement;
+mod erasure;
+mod erasure_step;
 mod error;
 mod event;
 mod event_object;
@@ -63,6 +65,8 @@ pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
 pub use customer::CustomerFilter;
 pub(crate) use endpoint::AppTerms;
+pub(crate) use erasure::Erasure;
+pub(crate) use erasure_step::{ErasableEntry, ErasableEvent, ErasedEvent};
 pub use event::{EventFilter, EventRecord, ExternalFilter};
 pub use failure::FailureGroup;
 pub use flag::FlagFilter;
@@ -206,6 +210,15 @@ impl Store {
         }
         tx.probe_clear().await?;
         tx.commit().await
+    }
+
+    /// Removes copies that the engine keeps of what was removed or changed, as far as it can. Returns
+    /// false if it has to be tried again.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn remove_traces(&self) -> Result<bool, StoreError> {
+        self.driver.remove_traces().await
     }
 
     fn handle(&self, session: Box<dyn Session>, held: Option<Held>) -> Tx {

@@ -1,9 +1,11 @@
-//! Permanent deletion of a customer.
+//! Permanent deletion of a customer: its rows. The rest of the store is searched afterwards, see
+//! `store/erasure.rs`.
 
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
+use crate::domain::time::Timestamp;
 
 record! {
     struct AccountRow from "accounts" {
@@ -23,7 +25,7 @@ impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
     /// grants, tokens, licences, subscriptions, payments, disputes, refunds. Of its billing accounts nothing
     /// stays but that they belong to a customer who was deleted, so that later webhooks of theirs
-    /// make nobody new.
+    /// make nobody new. Orders the erasure of what else is kept of it.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
@@ -31,9 +33,20 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         id: &CustomerId,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = "SELECT key, kept FROM accounts WHERE app = $1 AND customer_id = $2";
         let mut accounts: Vec<AccountRow> = self.fetch(sql, binds![app, id]).await?;
+        let sql = r"
+            SELECT id FROM customers
+            WHERE app = $1 AND COALESCE(merged_into, id) = $2 AND id <> $2
+        ";
+        let merged: Vec<CustomerId> = self.fetch_values("customers", sql, binds![app, id]).await?;
+        let rows: Vec<CustomerId> = [id.clone()].into_iter().chain(merged).collect();
+        let found = accounts.iter().map(|it| &it.key);
+        let objects = self.erasure_objects(app, found).await?;
+        self.erasure_add(app, &rows, &objects, now).await?;
+        self.idempotency_forget(&rows).await?;
         for sql in [
             "DELETE FROM subscriptions WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
             "DELETE FROM payments WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",

@@ -51,6 +51,9 @@ impl SqliteDriver {
             // A commit is on the disk when it returns: a 200 may rest on it.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is removed is overwritten with zeros: people have a right to be forgotten, also
+            // by the free pages of the file.
+            .pragma("secure_delete", "ON")
             // Another process (the `events` command beside a server) may hold the write lock
             // for one batch; five seconds is far longer than any batch takes.
             .busy_timeout(Duration::from_secs(5));
@@ -123,6 +126,18 @@ impl Driver for SqliteDriver {
 
     fn has_many_writers(&self) -> bool {
         false
+    }
+
+    async fn remove_traces(&self) -> Result<bool, StoreError> {
+        // The log still has pages from before. Emptied, nothing of them is left: in the file itself
+        // they were overwritten (`secure_delete`).
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let checkpoint = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)");
+        let busy: i64 = checkpoint
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed)?;
+        Ok(busy == 0)
     }
 
     async fn close(&self) {

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::domain::policy::Span;
 use crate::pipeline::health::Progress;
 use crate::pipeline::replay::ReplayError;
-use crate::pipeline::{bulk_replay, policy, relay, timers};
+use crate::pipeline::{bulk_replay, erasure, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use outages::Outages;
@@ -273,15 +273,17 @@ impl Worker {
         }
     }
 
-    /// Acts on due times, then rederives some customers of each app with a new policy. Returns true
-    /// if more customers remain. Due times come between any two such steps, because an app may have
+    /// Acts on due times, then rederives some customers of each app with a new policy and makes a step
+    /// of an erasure. Returns true if more of either remains. Due times come between any two such steps, because an app may have
     /// many customers.
     async fn act_on_time(&self) -> Result<bool, StoreError> {
         let customers = timers::run_due(&self.store, self.clock.now()).await?;
         if customers > 0 {
             info!(customers, "due times acted on");
         }
-        policy::walk_on(&self.store, self.clock.now()).await
+        let more = policy::walk_on(&self.store, self.clock.now()).await?;
+        let erased = erasure::carry_on(&self.store, self.clock.now()).await?;
+        Ok(more || erased == erasure::Progress::More)
     }
 
     /// Returns the next batch, or `None` at shutdown. A queue that does not answer is asked again.

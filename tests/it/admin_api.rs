@@ -10,6 +10,7 @@ mod connected_accounts;
 mod customer_list;
 mod customers;
 mod description;
+mod erasure;
 pub(crate) mod events;
 mod explain;
 mod finding;

@@ -24,6 +24,9 @@ pub struct Effect {
     pub customer: Option<CustomerId>,
     /// The changes, in the order in which they were made.
     pub changes: Vec<Change>,
+    /// True if it is about an account whose customer was deleted for good: nothing about a person
+    /// may be kept of it.
+    pub forgotten: bool,
 }
 
 /// The outcome of an event that was understood.

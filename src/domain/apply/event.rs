@@ -74,6 +74,7 @@ impl WorkingSet {
             disturbed.accounts.extend(self.owners_by_links());
         }
         let of_money = self.accounts_of_money(occurrence);
+        let forgotten = gone.iter().chain(&of_money).any(|it| self.is_erased(it));
         let of_deleted = !gone.is_empty() || of_money.iter().any(|account| self.is_gone(account));
         let unlinked = disturbed.money && of_money.is_empty() && self.needs_a_look(occurrence);
         disturbed.accounts.extend(of_money);
@@ -98,6 +99,7 @@ impl WorkingSet {
             outcome,
             customer: self.main_customer(occurrence),
             changes,
+            forgotten,
         }
     }
 
@@ -123,7 +125,7 @@ impl WorkingSet {
             Fact::SellerId(fact) => &fact.account,
             _ => return false,
         };
-        self.is_gone(account) && self.pinned_row(account).is_none()
+        self.is_erased(account)
     }
 
     /// Returns the accounts that the event names, directly or through a known subscription.
@@ -276,6 +278,7 @@ impl Effect {
             outcome: Outcome::Ignored(code),
             customer: None,
             changes: Vec::new(),
+            forgotten: false,
         }
     }
 }

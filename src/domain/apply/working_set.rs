@@ -202,6 +202,12 @@ impl WorkingSet {
                 .is_none_or(|row| row.deleted_at.is_some())
     }
 
+    /// Reports whether the customer of an account was deleted for good, and nobody has claimed the
+    /// account since.
+    pub(crate) fn is_erased(&self, account: &ObjectKey) -> bool {
+        self.is_gone(account) && self.pinned_row(account).is_none()
+    }
+
     /// Returns the row that an account is pinned to; `None` also if it was deleted for good.
     pub(crate) fn pinned_row(&self, account: &ObjectKey) -> Option<&Customer> {
         let pin = self.accounts.get(account)?.history.pin.as_ref()?;

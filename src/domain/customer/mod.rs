@@ -5,6 +5,7 @@ pub mod dossier;
 mod dossier_contact;
 mod dossier_flags;
 mod dossier_holds;
+pub mod erased;
 pub mod explain;
 pub mod flag;
 mod holds;

@@ -116,7 +116,9 @@ pub async fn act(
     Ok(acted)
 }
 
-/// Deletes a customer. Later events of its billing accounts are recorded and change nothing.
+/// Deletes a customer. Later events of its billing accounts are recorded and change nothing. After
+/// a permanent deletion the workers remove what else is kept of it, see
+/// [`erasure`](crate::pipeline::erasure).
 ///
 /// Returns whether there was anything left to delete: a customer that was deleted softly is not
 /// deleted softly again, but can still be deleted for good.
@@ -151,7 +153,7 @@ pub async fn delete(
         .await?;
     }
     if deletion == Deletion::Permanent {
-        tx.customer_purge(&order.app, id).await?;
+        tx.customer_purge(&order.app, id, order.now).await?;
         order.audit(&mut tx, Some(id), "purge", json!({})).await?;
     }
     tx.commit().await?;

@@ -127,6 +127,58 @@ impl Place {
         }
     }
 
+    /// Everything that stands in any column of any table, with its place.
+    pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let mut contents = Vec::new();
+        match self {
+            Self::Folder(_) => {
+                let columns = "SELECT tables.name || '.' || columns.name \
+                               FROM sqlite_schema AS tables \
+                               JOIN pragma_table_info(tables.name) AS columns \
+                               WHERE tables.type = 'table'";
+                let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
+                for place in self.texts(columns).await {
+                    let (table, column) = place.split_once('.').unwrap();
+                    let sql = format!(
+                        "SELECT CAST(\"{column}\" AS BLOB) FROM \"{table}\" \
+                         WHERE \"{column}\" IS NOT NULL"
+                    );
+                    let cells = sqlx::query_scalar(AssertSqlSafe(sql));
+                    let cells: Vec<Vec<u8>> = cells.fetch_all(&mut connection).await.unwrap();
+                    contents.extend(cells.into_iter().map(|cell| (place.clone(), cell)));
+                }
+            }
+            Self::Server(_) => {
+                let columns = "SELECT table_name || '.' || column_name \
+                               FROM information_schema.columns WHERE table_schema = 'public'";
+                let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+                for place in self.texts(columns).await {
+                    let (table, column) = place.split_once('.').unwrap();
+                    let sql = format!(
+                        "SELECT CASE WHEN pg_typeof(\"{column}\")::text = 'bytea' \
+                         THEN decode(substr(\"{column}\"::text, 3), 'hex') \
+                         ELSE convert_to(\"{column}\"::text, 'UTF8') END \
+                         FROM \"{table}\" WHERE \"{column}\" IS NOT NULL"
+                    );
+                    let cells = sqlx::query_scalar(AssertSqlSafe(sql));
+                    let cells: Vec<Vec<u8>> = cells.fetch_all(&mut connection).await.unwrap();
+                    contents.extend(cells.into_iter().map(|cell| (place.clone(), cell)));
+                }
+            }
+        }
+        contents
+    }
+
+    /// The bytes of the files of an embedded store; none of a server's, which are its own.
+    pub(crate) fn file_bytes(&self) -> Vec<u8> {
+        let Self::Folder(folder) = self else {
+            return Vec::new();
+        };
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        bytes.flatten().collect()
+    }
+
     /// Runs a statement behind the store's back.
     pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
         let sql = match self {

@@ -1,0 +1,212 @@
+//! Erasures: what is still to be done about customers who were deleted for good.
+//!
+//! The rows of a customer go in the transaction that deletes it. Its events, its entries of the audit
+//! and messages under way may be many, so they are searched in small steps afterwards; how far that is
+//! stands here, and what the steps read and write in `erasure_step.rs`. The row stays when all is done: that somebody was erased, by id, and when.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::documents;
+use super::event_object::hash;
+use super::record::{Rows, binds, keys, record};
+use super::{StoreError, Tx};
+use crate::domain::customer::erased::ErasureStage;
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::time::Timestamp;
+
+/// The objects by which a customer's events and messages are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ErasedObjects {
+    /// The provider's ids of its accounts.
+    pub(crate) accounts: Vec<String>,
+    /// Accounts, subscriptions and everything about payments, in the form in which the ledger's
+    /// index has them.
+    pub(crate) hashes: Vec<i64>,
+}
+
+documents!(ErasedObjects);
+
+/// An erasure that is under way: of one row, since events and the audit name rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Erasure {
+    /// The app.
+    pub(crate) app: AppSlug,
+    /// The row that was deleted.
+    pub(crate) customer: CustomerId,
+    /// What it had.
+    pub(crate) objects: ErasedObjects,
+    /// The last row of the ledger when it was deleted. What comes later keeps nothing of it, or is
+    /// of somebody who claimed an account since.
+    pub(crate) last_seq: i64,
+    /// What is looked through.
+    pub(crate) stage: ErasureStage,
+    /// The last row of that which was looked at.
+    pub(crate) cursor: i64,
+}
+
+record! {
+    impl Erasure from "erasures" { app, customer, objects, last_seq, stage, cursor }
+}
+
+record! {
+    struct NewErasure<'a> {
+        customer: &'a CustomerId,
+        objects: &'a ErasedObjects,
+    }
+}
+
+record! {
+    struct KeyRow from "subscriptions, payments, disputes, refunds, pairs" {
+        key: ObjectKey,
+    }
+}
+
+impl Tx {
+    /// Finds everything by which the events of some accounts are found: their own ids, and those of
+    /// what was bought and paid through them.
+    pub(super) async fn erasure_objects(
+        &mut self,
+        app: &AppSlug,
+        accounts: impl IntoIterator<Item = &ObjectKey> + Clone + Send,
+    ) -> Result<ErasedObjects, StoreError> {
+        let sql = r"
+            WITH gone AS (SELECT key FROM {rows} AS given),
+            owned AS (
+                SELECT key FROM subscriptions
+                WHERE app = $2 AND account IN (SELECT key FROM gone)
+                UNION
+                SELECT key FROM payments
+                WHERE app = $2 AND account IN (SELECT key FROM gone)
+                UNION
+                SELECT key FROM disputes
+                WHERE app = $2 AND account IN (SELECT key FROM gone)
+                UNION
+                SELECT key FROM refunds
+                WHERE app = $2 AND account IN (SELECT key FROM gone)
+            )
+            SELECT key FROM gone
+            UNION
+            SELECT key FROM owned
+            UNION
+            SELECT pairs.other
+            FROM owned
+            JOIN pairs ON pairs.app = $2 AND pairs.key = owned.key
+        ";
+        let given = keys(accounts.clone());
+        let owned: Vec<KeyRow> = self.fetch(sql, binds![given, app]).await?;
+        Ok(ErasedObjects {
+            accounts: accounts.into_iter().map(|key| key.id.clone()).collect(),
+            hashes: owned.iter().map(|row| hash(&row.key.id)).collect(),
+        })
+    }
+
+    /// Keeps that rows of a customer are to be erased. `objects` are found through the first of
+    /// them.
+    pub(super) async fn erasure_add(
+        &mut self,
+        app: &AppSlug,
+        rows: &[CustomerId],
+        objects: &ErasedObjects,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let none = ErasedObjects::default();
+        let new = rows.iter().enumerate().map(|(index, customer)| NewErasure {
+            customer,
+            objects: if index == 0 { objects } else { &none },
+        });
+        let new: Rows<NewErasure<'_>> = new.collect();
+        let sql = r"
+            INSERT INTO erasures (
+                app, customer_id, objects, last_seq, stage, cursor, ordered_at
+            )
+            SELECT
+                $2, customer, objects,
+                (SELECT COALESCE(MAX(seq), 0) FROM events WHERE app = $2),
+                $3, 0, $4
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT DO NOTHING
+        ";
+        let binds = binds![new, app, ErasureStage::Events, now];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Returns true if an erasure is under way. Cheaper than to ask for it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn erasure_is_open(&mut self) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM erasures WHERE finished_at IS NULL LIMIT 1";
+        let found: Option<i64> = self.fetch_value("erasures", sql, binds![]).await?;
+        Ok(found.is_some())
+    }
+
+    /// Finds the oldest erasure that is under way.
+    pub(crate) async fn erasure_next(&mut self) -> Result<Option<Erasure>, StoreError> {
+        let sql = r"
+            SELECT app, customer_id AS customer, objects, last_seq, stage, cursor
+            FROM erasures
+            WHERE finished_at IS NULL
+            ORDER BY ordered_at, customer_id
+            LIMIT 1
+        ";
+        self.fetch_opt(sql, binds![]).await
+    }
+
+    /// Notes how far an erasure is.
+    pub(crate) async fn erasure_advance(
+        &mut self,
+        erasure: &Erasure,
+        stage: ErasureStage,
+        cursor: i64,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE erasures
+            SET stage = $3, cursor = $4
+            WHERE app = $1 AND customer_id = $2
+        ";
+        let binds = binds![&erasure.app, &erasure.customer, stage, cursor];
+        self.execute(sql, binds).await?;
+        Ok(())
+    }
+
+    /// Notes that nothing of a customer is left.
+    pub(crate) async fn erasure_finish(
+        &mut self,
+        erasure: &Erasure,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE erasures
+            SET finished_at = $3, objects = $4
+            WHERE app = $1 AND customer_id = $2
+        ";
+        let none = ErasedObjects::default();
+        self.execute(sql, binds![&erasure.app, &erasure.customer, now, &none])
+            .await?;
+        Ok(())
+    }
+
+    /// Returns those of some accounts, by the provider's id, whose customers were deleted for good
+    /// and which nobody has claimed since: nothing about a person is kept of them.
+    pub(crate) async fn accounts_erased(
+        &mut self,
+        app: &AppSlug,
+        ids: impl IntoIterator<Item = &str> + Send,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let sql = r"
+            SELECT accounts.id
+            FROM {rows} AS named
+            JOIN accounts ON accounts.app = $2 AND accounts.id = named.key
+            WHERE accounts.kept ->> 'pin' IS NOT NULL
+                AND NOT EXISTS (
+                    SELECT 1 FROM customers WHERE customers.id = accounts.kept ->> 'pin'
+                )
+        ";
+        self.fetch_values("accounts", sql, binds![keys(ids), app])
+            .await
+    }
+}

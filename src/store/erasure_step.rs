@@ -1,0 +1,285 @@
+//! What the steps of an erasure read and write; see `store/erasure.rs`.
+
+use serde_json::Value;
+
+use super::erasure::Erasure;
+use super::message::AT_ONCE;
+use super::record::{Rows, binds, keys, record};
+use super::{StoreError, Tx};
+use crate::domain::event::{EventError, EventKey, EventOutcome};
+use crate::domain::id::{AppSlug, Provider};
+use crate::domain::time::Timestamp;
+
+record! {
+    /// An event that an erasure may change.
+    pub(crate) struct ErasableEvent from "events" {
+        pub(crate) seq: i64,
+        pub(crate) provider: Provider,
+        pub(crate) id: String,
+        pub(crate) outcome: EventOutcome,
+        pub(crate) changes: Value,
+    }
+}
+
+/// An event after an erasure.
+pub(crate) struct ErasedEvent {
+    pub(crate) seq: i64,
+    pub(crate) outcome: EventOutcome,
+    pub(crate) changes: Value,
+    /// What its outcome is due to from now on, if that is another than before.
+    pub(crate) error: Option<EventError>,
+}
+
+record! {
+    struct ErasedRow<'a> {
+        seq: i64,
+        outcome: EventOutcome,
+        changes: &'a Value,
+        error_code: Option<&'a str>,
+        error_detail: Option<&'a str>,
+    }
+}
+
+record! {
+    struct ChangesRow<'a> {
+        seq: i64,
+        changes: &'a Value,
+    }
+}
+
+record! {
+    /// An entry of the audit that an erasure may change.
+    pub(crate) struct ErasableEntry from "audit" {
+        pub(crate) seq: i64,
+        pub(crate) actor: String,
+        pub(crate) event: Option<String>,
+        pub(crate) operation: String,
+        pub(crate) details: Value,
+    }
+}
+
+record! {
+    struct DetailsRow<'a> {
+        seq: i64,
+        details: &'a Value,
+    }
+}
+
+record! {
+    struct KeyOfEvent<'a> {
+        provider: Provider,
+        id: &'a str,
+    }
+}
+
+record! {
+    struct SpanRow from "messages" {
+        last: Option<i64>,
+        n: i64,
+    }
+}
+
+record! {
+    struct NamedRow {
+        pattern: String,
+    }
+}
+
+impl Tx {
+    /// Finds the next events of an erased customer: those that concerned its row, and those that name
+    /// anything of it. Their rows must be read again once they are locked.
+    pub(crate) async fn erasure_events(
+        &mut self,
+        erasure: &Erasure,
+        most: u32,
+    ) -> Result<Vec<ErasableEvent>, StoreError> {
+        let hashes = keys(erasure.objects.hashes.iter().copied()).sent_when_empty();
+        let sql = r"
+            SELECT seq, provider, id, outcome, changes
+            FROM events
+            WHERE seq IN (
+                SELECT seq FROM events
+                WHERE app = $2 AND customer_id = $3 AND seq > $4 AND seq <= $5
+                UNION
+                SELECT seq FROM event_objects
+                WHERE app = $2
+                    AND hash IN (SELECT key FROM {rows} AS named)
+                    AND seq > $4 AND seq <= $5
+            )
+            ORDER BY seq
+            LIMIT $6
+        ";
+        let binds = binds![
+            hashes,
+            &erasure.app,
+            &erasure.customer,
+            erasure.cursor,
+            erasure.last_seq,
+            most,
+        ];
+        self.fetch(sql, binds).await
+    }
+
+    /// Reads events by their places, as they are now.
+    pub(crate) async fn erasure_events_again(
+        &mut self,
+        places: impl IntoIterator<Item = i64> + Send,
+    ) -> Result<Vec<ErasableEvent>, StoreError> {
+        let sql = r"
+            SELECT events.seq, provider, id, outcome, changes
+            FROM {rows} AS wanted
+            JOIN events ON events.seq = wanted.key
+        ";
+        self.fetch(sql, binds![keys(places)]).await
+    }
+
+    /// Reads the events of these keys.
+    pub(crate) async fn erasure_events_of(
+        &mut self,
+        app: &AppSlug,
+        events: &[EventKey],
+    ) -> Result<Vec<ErasableEvent>, StoreError> {
+        let rows = events.iter().map(|key| KeyOfEvent {
+            provider: key.provider,
+            id: &key.id,
+        });
+        let rows: Rows<KeyOfEvent<'_>> = rows.collect();
+        let sql = r"
+            SELECT seq, events.provider, events.id, outcome, changes
+            FROM {rows} AS wanted
+            JOIN events
+                ON events.app = $2
+                AND events.provider = wanted.provider
+                AND events.id = wanted.id
+        ";
+        self.fetch(sql, binds![rows, app]).await
+    }
+
+    /// Removes the payloads of events, and writes what is left of the rest.
+    pub(crate) async fn erasure_events_put(
+        &mut self,
+        events: &[ErasedEvent],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let rows = events.iter().map(|event| ErasedRow {
+            seq: event.seq,
+            outcome: event.outcome,
+            changes: &event.changes,
+            error_code: event.error.as_ref().map(|error| error.code.as_str()),
+            error_detail: event.error.as_ref().map(|error| error.detail.as_str()),
+        });
+        let rows: Rows<ErasedRow<'_>> = rows.collect();
+        let sql = r"
+            UPDATE events
+            SET
+                outcome = new.outcome,
+                changes = new.changes,
+                error_code = COALESCE(new.error_code, events.error_code),
+                error_detail = COALESCE(new.error_detail, events.error_detail),
+                billing_account = CASE
+                    WHEN new.error_code IS NULL THEN events.billing_account
+                END,
+                payload = NULL,
+                payload_removed_at = COALESCE(payload_removed_at, $2)
+            FROM {rows} AS new
+            WHERE events.seq = new.seq
+        ";
+        self.execute(sql, binds![rows, now]).await?;
+        Ok(())
+    }
+
+    /// Writes what is left of the changes of events.
+    pub(crate) async fn erasure_changes_put(
+        &mut self,
+        changes: &[(i64, Value)],
+    ) -> Result<(), StoreError> {
+        let rows = changes.iter();
+        let rows: Rows<ChangesRow<'_>> = rows
+            .map(|(seq, changes)| ChangesRow { seq: *seq, changes })
+            .collect();
+        let sql = r"
+            UPDATE events
+            SET changes = new.changes
+            FROM {rows} AS new
+            WHERE events.seq = new.seq
+        ";
+        self.execute(sql, binds![rows]).await?;
+        Ok(())
+    }
+
+    /// Reads the next entries of the audit about an erased customer.
+    pub(crate) async fn erasure_audit(
+        &mut self,
+        erasure: &Erasure,
+        most: u32,
+    ) -> Result<Vec<ErasableEntry>, StoreError> {
+        let sql = r"
+            SELECT seq, actor, event, operation, details
+            FROM audit
+            WHERE app = $1 AND customer_id = $2 AND seq > $3
+            ORDER BY seq
+            LIMIT $4
+        ";
+        let binds = binds![&erasure.app, &erasure.customer, erasure.cursor, most];
+        self.fetch(sql, binds).await
+    }
+
+    /// Writes what is left of entries of the audit. The database takes it only for a customer whose
+    /// erasure is under way.
+    pub(crate) async fn erasure_audit_put(
+        &mut self,
+        entries: &[(i64, Value)],
+    ) -> Result<(), StoreError> {
+        let rows = entries.iter();
+        let rows: Rows<DetailsRow<'_>> = rows
+            .map(|(seq, details)| DetailsRow { seq: *seq, details })
+            .collect();
+        let sql = r"
+            UPDATE audit
+            SET details = new.details
+            FROM {rows} AS new
+            WHERE audit.seq = new.seq
+        ";
+        self.execute(sql, binds![rows]).await?;
+        Ok(())
+    }
+
+    /// Looks at the next messages at rest, and makes those that name an account of the erased
+    /// customer due at once: when they are processed, nothing of them is kept. Returns the last
+    /// message that was looked at, `None` at the end, and how many name one.
+    pub(crate) async fn erasure_messages(
+        &mut self,
+        erasure: &Erasure,
+        most: i64,
+    ) -> Result<(Option<i64>, i64), StoreError> {
+        let sql = r"
+            SELECT MAX(seq) AS last, COUNT(*) AS n
+            FROM (SELECT seq FROM messages WHERE seq > $1 ORDER BY seq LIMIT $2) AS next
+        ";
+        let span: Option<SpanRow> = self.fetch_opt(sql, binds![erasure.cursor, most]).await?;
+        let Some(SpanRow {
+            last: Some(last),
+            n,
+        }) = span
+        else {
+            return Ok((None, 0));
+        };
+        let patterns = erasure.objects.accounts.iter().map(|id| NamedRow {
+            pattern: super::customer::part(&format!("\"{id}\"")),
+        });
+        let patterns: Rows<NamedRow> = patterns.collect();
+        let sql = r"
+            UPDATE messages
+            SET due_at = $5
+            WHERE seq > $2 AND seq <= $3
+                AND CAST(headers ->> 'app' AS TEXT) = $4
+                AND EXISTS (
+                    SELECT 1 FROM {rows} AS named WHERE body LIKE named.pattern ESCAPE '\'
+                )
+        ";
+        let binds = binds![patterns, erasure.cursor, last, &erasure.app, AT_ONCE];
+        let named = self.execute(sql, binds).await?;
+        let named = i64::try_from(named).unwrap_or(i64::MAX);
+        Ok(((n == most).then_some(last), named))
+    }
+}
