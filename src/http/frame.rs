@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn the_log_names_no_method_that_a_sender_made_up() {
         assert_eq!(name_of(&Method::PATCH), "PATCH");
-        let long = Method::from_bytes(&[b'X'; 60_000]).unwrap();
+        let long = Method::from_bytes(&vec![b'X'; 60_000]).unwrap();
         assert_eq!(name_of(&long), "other");
     }
 

@@ -163,9 +163,9 @@ async fn answer(
         grants.retain(|live| is_open && live.grant.package == package);
         Answer {
             code,
-            grants,
             package,
             version,
+            grants,
             asker,
         }
     };

@@ -157,7 +157,7 @@ impl Walk<'_> {
         } else {
             references.iter().find(|known| field(known)).copied()
         };
-        let follows = via.is_some() || self.places.containers.iter().any(|known| field(known));
+        let follows = via.is_some() || self.places.containers.iter().any(field);
         follows.then_some(Self { via, ..self })
     }
 }
