@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::composer::location::Location;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
@@ -62,8 +63,24 @@ pub struct Config {
     /// `TOLLGATE_IDENTITY_METADATA_KEY` and `TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID`: where the
     /// seller's own ids are found for the app `default`. Default `None`: where the API says.
     pub identity: Option<Identity>,
+    /// The Composer repository of the app `default`.
+    pub registry: RegistryConfig,
     /// Contents and format of the log.
     pub log: LogConfig,
+}
+
+/// Settings of the Composer repository that customers see filtered, of the app `default`.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// `TOLLGATE_REPOSITORY`: a folder, or the base URL of a Composer repository. Default `None`:
+    /// what the API names.
+    pub repository: Option<Location>,
+    /// `TOLLGATE_REPOSITORY_TOKEN` (or `TOLLGATE_REPOSITORY_TOKEN_FILE`): what opens the repository,
+    /// `user:password` or a bearer token. Default `None`.
+    pub token: Option<SecretString>,
+    /// `TOLLGATE_ACCEL_PREFIX`: the path below which nginx has the files of the repository, with a
+    /// slash at its end. Default `None`: archives are sent from here.
+    pub accel_prefix: Option<String>,
 }
 
 /// Settings of HTTP.

@@ -44,6 +44,7 @@ mod causes;
 pub mod cli;
 mod client;
 pub mod clock;
+pub mod composer;
 pub mod config;
 mod data_dir;
 mod demo;

@@ -77,6 +77,11 @@ pub enum SealedFor<'a> {
         /// The secret.
         id: &'a SecretId,
     },
+    /// The token of an app's Composer repository.
+    Repository {
+        /// Of which app.
+        app: &'a AppSlug,
+    },
     /// The answer of a request with an `Idempotency-Key`.
     Answer {
         /// Names the request, without a blank.
@@ -89,6 +94,7 @@ impl SealedFor<'_> {
     fn text(self) -> String {
         match self {
             Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
+            Self::Repository { app } => format!("repository {app}"),
             Self::Answer { id } => format!("answer {id}"),
         }
     }

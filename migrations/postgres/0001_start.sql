@@ -20,6 +20,16 @@ CREATE TABLE apps (
     created_at   TIMESTAMPTZ NOT NULL
 );
 
+-- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
+-- customers are told who are held.
+CREATE TABLE registries (
+    app       word PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    url       TEXT,
+    sealed    BYTEA,
+    held_text TEXT,
+    held_url  TEXT
+);
+
 -- A provider's endpoint of an app exists while it has a current secret.
 CREATE TABLE endpoint_secrets (
     id         word PRIMARY KEY,

@@ -18,6 +18,16 @@ CREATE TABLE apps (
     created_at   INTEGER NOT NULL
 ) STRICT;
 
+-- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
+-- customers are told who are held.
+CREATE TABLE registries (
+    app       TEXT PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    url       TEXT,
+    sealed    BLOB,
+    held_text TEXT,
+    held_url  TEXT
+) STRICT;
+
 -- A provider's endpoint of an app exists while it has a current secret.
 CREATE TABLE endpoint_secrets (
     id         TEXT PRIMARY KEY,

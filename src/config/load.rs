@@ -12,9 +12,10 @@ use super::secret_key::SecretKey;
 use super::setting::{self, Setting};
 use super::{
     AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
-    Source, StoreConfig, WebhookConfig, parse, prices,
+    RegistryConfig, Source, StoreConfig, WebhookConfig, parse, prices,
 };
 
+use crate::composer::location::Location;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Span;
 use crate::domain::validate;
@@ -54,6 +55,11 @@ impl Config {
             connected_accounts: reader
                 .read_all(&setting::CONNECTED_ACCOUNTS, parse::connected_accounts),
             identity: identity(&mut reader),
+            registry: RegistryConfig {
+                repository: reader.read(&setting::REPOSITORY, Location::parse),
+                token: reader.read(&setting::REPOSITORY_TOKEN, parse::repository_token),
+                accel_prefix: reader.read(&setting::ACCEL_PREFIX, parse::accel_prefix),
+            },
             log: LogConfig::read(&mut reader),
         };
         config.check_together(&mut reader);
@@ -68,6 +74,12 @@ impl Config {
             // Kept in a folder of one machine, the key would be missing on the next.
             let kind = ProblemKind::Missing("required with PostgreSQL");
             reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
+        }
+        let registry = &self.registry;
+        let is_named = registry.repository.is_some() || reader.is_wrong(&setting::REPOSITORY);
+        if registry.token.is_some() && !is_named {
+            let message = "no effect without TOLLGATE_REPOSITORY";
+            reader.warn(&setting::REPOSITORY_TOKEN, message);
         }
         let encrypted = self
             .queue

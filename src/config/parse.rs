@@ -146,6 +146,27 @@ pub(super) fn api_key(text: &str) -> Result<SecretString, String> {
     }
 }
 
+/// Parses what opens a repository: blanks can be in a password.
+pub(super) fn repository_token(text: &str) -> Result<SecretString, String> {
+    if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        Ok(text.into())
+    } else {
+        Err("has characters that an HTTP header cannot carry".to_owned())
+    }
+}
+
+/// Parses a path of nginx, and ends it with a slash.
+pub(super) fn accel_prefix(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    if !text.starts_with('/') {
+        Err(format!("{} does not begin with a slash", quoted(text)))
+    } else if !text.chars().all(is_plain) || text.contains("..") || text.contains("//") {
+        Err(format!("{} is no plain path", quoted(text)))
+    } else {
+        Ok(format!("{}/", text.trim_end_matches('/')))
+    }
+}
+
 pub(super) fn api_base(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -48,6 +48,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         paddle,
         connected_accounts,
         identity,
+        registry,
         log,
     } = config;
     let tolerance = webhooks.signature_tolerance.as_secs();
@@ -103,6 +104,15 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         (
             &setting::PAYLOAD_RETENTION,
             shown(store.payload_retention, "forever"),
+        ),
+        (
+            &setting::REPOSITORY,
+            shown(registry.repository.as_ref(), NOT_SET),
+        ),
+        (&setting::REPOSITORY_TOKEN, set(registry.token.is_some())),
+        (
+            &setting::ACCEL_PREFIX,
+            shown(registry.accel_prefix.as_ref(), NOT_SET),
         ),
         (&setting::LOG, log.filter.clone()),
         (&setting::LOG_FORMAT, log_format(log.format).to_owned()),

@@ -143,6 +143,21 @@ pub(super) const PAYLOAD_RETENTION: Setting = Setting::plain(
     Shape::Scalar,
     "a length of time of at least 1h, such as 90d, or `forever`",
 );
+pub(super) const REPOSITORY: Setting = Setting::plain(
+    "TOLLGATE_REPOSITORY",
+    Shape::Scalar,
+    "a folder, or an http:// or https:// address without user, query and fragment",
+);
+pub(super) const REPOSITORY_TOKEN: Setting = Setting::secret(
+    "TOLLGATE_REPOSITORY_TOKEN",
+    Shape::Scalar,
+    "USER:PASSWORD, or a bearer token",
+);
+pub(super) const ACCEL_PREFIX: Setting = Setting::plain(
+    "TOLLGATE_ACCEL_PREFIX",
+    Shape::Scalar,
+    "a path of nginx such as /repository/",
+);
 pub(super) const LOG: Setting = Setting::plain(
     "TOLLGATE_LOG",
     Shape::Scalar,
@@ -152,7 +167,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 25] = [
+pub(super) const ALL: [&Setting; 28] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -176,6 +191,9 @@ pub(super) const ALL: [&Setting; 25] = [
     &PADDLE_API_BASE,
     &SIGNATURE_TOLERANCE,
     &PAYLOAD_RETENTION,
+    &REPOSITORY,
+    &REPOSITORY_TOKEN,
+    &ACCEL_PREFIX,
     &LOG,
     &LOG_FORMAT,
 ];

@@ -116,6 +116,22 @@ fn is_package_name(name: &str) -> bool {
         .is_some_and(|(vendor, package)| is_name(vendor) && is_name(&package.replace("--", "-")))
 }
 
+/// Checks the address of a page, which people will follow: of `https` or `http`, on one line.
+///
+/// # Errors
+/// When the value is wrong, with the end of a sentence about it.
+pub fn web_address(text: &str) -> Result<String, String> {
+    let is_plain = text.len() <= 2_000 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    if is_plain && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be an address that begins with https://, without blanks".to_owned())
+    }
+}
+
 /// Checks a pattern of package names, as tokens have them: `acme/*`, `acme/tool-*`, `*`.
 ///
 /// # Errors

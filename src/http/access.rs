@@ -29,13 +29,13 @@ use super::openapi::{self, words};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::token::TokenHash;
+use crate::domain::access::token::{CUSTOMER_PREFIX, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{self, Answer, Asker, Everything, Question};
 
 const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
-const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
+pub(super) const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
 const X_CUSTOMER: HeaderName = HeaderName::from_static("x-tollgate-customer-id");
 const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
 
@@ -169,7 +169,8 @@ impl IntoResponse for AccessAnswer {
     }
 }
 
-const fn status_of(code: AccessCode) -> StatusCode {
+/// The status of an answer with this code.
+pub(super) const fn status_of(code: AccessCode) -> StatusCode {
     match code {
         AccessCode::Ok => StatusCode::OK,
         AccessCode::TokenUnknown | AccessCode::TokenExpired => StatusCode::UNAUTHORIZED,
@@ -223,29 +224,35 @@ async fn check(
 }
 
 /// Counts a token that opens nothing, and delays its answer if there were many.
-async fn note_wrong(state: &AppState, client: ClientAddr, code: AccessCode) {
+pub(super) async fn note_wrong(state: &AppState, client: ClientAddr, code: AccessCode) {
     if status_of(code) == StatusCode::UNAUTHORIZED {
         state.wrong_tokens().note(client.0).await;
     }
 }
 
 /// Notes that a token was used, unless it has run out.
-fn note_use(state: &AppState, asker: &Asker, now: Timestamp) {
+pub(super) fn note_use(state: &AppState, asker: &Asker, now: Timestamp) {
     let token = asker.token.as_ref();
     if let Some(token) = token.filter(|token| !token.is_expired(now)) {
         state.usage.note_token(token, now);
     }
 }
 
-/// The token of a request: a bearer token (RFC 6750), or the password of HTTP Basic (RFC 7617),
-/// whose user is `token` by custom and not looked at.
-fn presented(headers: &HeaderMap) -> Option<TokenHash> {
+/// The token of a request: a bearer token (RFC 6750), or one of HTTP Basic (RFC 7617). There it is
+/// the password, and the user `token` by custom; some clients know only a user, so that may be the
+/// token where there is no password, or where only it looks like one.
+pub(super) fn presented(headers: &HeaderMap) -> Option<TokenHash> {
     if let Some(token) = credentials(headers, "bearer") {
         return Some(TokenHash::of(token));
     }
+    // Bytes: a name in Latin-1 before the colon makes a token no less right.
     let pair = STANDARD.decode(credentials(headers, "basic")?).ok()?;
-    let pair = String::from_utf8(pair).ok()?;
-    pair.split_once(':').map(|(_, token)| TokenHash::of(token))
+    let at = pair.iter().position(|&byte| byte == b':')?;
+    let (user, password) = (&pair[..at], &pair[at + 1..]);
+    let is_ours = |text: &[u8]| text.starts_with(CUSTOMER_PREFIX.as_bytes());
+    let is_user = password.is_empty() || is_ours(user) && !is_ours(password);
+    let token = if is_user { user } else { password };
+    Some(TokenHash::of_bytes(token))
 }
 
 /// Everything that a token may have.

@@ -19,11 +19,13 @@ use super::{
     framed,
 };
 use crate::clock::Clock;
+use crate::composer::upstream::Upstream;
 use crate::domain::access::token::{AdminToken, TokenHash};
 use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::pipeline::health::Health;
+use crate::pipeline::registries::Repositories;
 use crate::queue::{Depths, Message, Publisher, QueueError};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -85,6 +87,7 @@ impl Rig {
             store: store.clone(),
             publisher: Arc::new(Nowhere),
             clock,
+            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,
@@ -92,6 +95,7 @@ impl Rig {
                 trusted_proxies: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
+                accel_prefix: None,
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),

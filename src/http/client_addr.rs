@@ -45,6 +45,16 @@ impl ClientAddr {
     }
 }
 
+/// Reports whether a request comes from a trusted proxy, so that what it says of the original request
+/// is believed.
+pub(super) fn is_proxy(extensions: &Extensions, trusted: &[IpNet]) -> bool {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.is_some_and(|peer| {
+        let peer = peer.0.ip().to_canonical();
+        trusted.iter().any(|network| network.contains(&peer))
+    })
+}
+
 /// Parses an address, bare or with a port, which some proxies add: `192.0.2.1`, `192.0.2.1:4711`,
 /// `2001:db8::1`, `[2001:db8::1]:4711`.
 fn parse(entry: &[u8]) -> Option<IpAddr> {

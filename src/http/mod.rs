@@ -15,6 +15,7 @@ pub mod auth;
 mod auth_tests;
 mod body_budget;
 pub mod client_addr;
+mod composer;
 mod connection_limit;
 pub mod description;
 mod docs;

@@ -3,7 +3,7 @@
 use utoipa_axum::router::OpenApiRouter;
 
 use super::state::{AppState, Roles};
-use super::{access, admin, apps, docs, webhook};
+use super::{access, admin, apps, composer, docs, webhook};
 
 /// Returns the routes of the admin API and of those with the same form.
 pub(super) fn admin() -> OpenApiRouter<AppState> {
@@ -26,6 +26,7 @@ pub(super) fn described(
         routes = routes
             .merge(admin)
             .merge(access::router())
+            .merge(composer::router())
             .merge(docs::router(description));
     }
     routes

@@ -15,6 +15,7 @@ use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::pipeline::health::Health;
+use crate::pipeline::registries::Repositories;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -52,6 +53,9 @@ pub struct HttpSettings {
     pub root_token: Option<TokenHash>,
     /// Limits of sizes and times.
     pub limits: Limits,
+    /// The path below which nginx has the files of the Composer repository, with a slash at its end;
+    /// `None`: they are sent from here.
+    pub accel_prefix: Option<String>,
 }
 
 /// Everything that handlers need.
@@ -76,6 +80,8 @@ pub struct Parts {
     pub usage: Usage,
     /// What is known of the health of this process.
     pub health: Health,
+    /// The Composer repositories of apps.
+    pub repositories: Repositories,
 }
 
 /// [`Parts`], shared by all requests. Cheap to clone.

@@ -183,13 +183,17 @@ impl From<TokenHolder> for Asker {
 }
 
 /// The grants and releases that an answer rests on.
-struct Basis {
+pub(super) struct Basis {
     grants: Vec<LiveGrant>,
     granted: Granted,
 }
 
 impl Basis {
-    async fn load(tx: &mut Tx, asker: &Asker, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) async fn load(
+        tx: &mut Tx,
+        asker: &Asker,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let customer = &asker.customer;
         let only = std::slice::from_ref(customer);
         let granted = tx.access_granted(&asker.app, only, now).await?;
@@ -213,7 +217,7 @@ impl Basis {
         }
     }
 
-    fn holder<'a>(&'a self, asker: &'a Asker) -> Holder<'a> {
+    pub(super) fn holder<'a>(&'a self, asker: &'a Asker) -> Holder<'a> {
         Holder {
             token: asker.token.as_ref(),
             derived: &asker.customer.derived,

@@ -3,13 +3,15 @@
 use serde_json::json;
 
 use super::order::Order;
+use super::registries::{self, ChangeError, RegistryChange, Repositories};
 use super::{pins, policy};
 use crate::domain::app_settings::{KeptSettings, SettingsChange, SettingsLayer};
 use crate::domain::apply::counting::connected_account;
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
 use crate::provider;
-use crate::store::{App, Store, StoreError, Tx};
+use crate::store::{App, Registry, Store, StoreError, Tx};
+use crate::vault::VaultError;
 
 /// Most apps of one store. Every receiver keeps the secrets of all of them in memory.
 const MAX_APPS: u64 = 10_000;
@@ -35,14 +37,54 @@ pub enum AppError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
+    /// The token of a repository could not be sealed.
+    #[error("the token could not be sealed")]
+    Vault(#[from] VaultError),
+}
+
+impl From<ChangeError> for AppError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Fixed => Self::ReadOnly("repository"),
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Vault(error) => error.into(),
+        }
+    }
+}
+
+/// An app with its registry.
+#[derive(Clone, Debug)]
+pub struct AppWithRegistry {
+    /// The app.
+    pub app: App,
+    /// Its registry.
+    pub registry: Registry,
 }
 
 /// Lists all apps, the newest first.
 ///
 /// # Errors
 /// When the store failed.
-pub async fn list(store: &Store) -> Result<Vec<App>, StoreError> {
-    store.read().await?.app_list().await
+pub async fn list(store: &Store) -> Result<Vec<AppWithRegistry>, StoreError> {
+    let mut tx = store.read().await?;
+    let mut registries = tx.registry_list().await?;
+    let apps = tx.app_list().await?.into_iter();
+    let with_registry = |app: App| AppWithRegistry {
+        registry: registries.remove(&app.slug).unwrap_or_default(),
+        app,
+    };
+    Ok(apps.map(with_registry).collect())
+}
+
+/// Finds an app with its registry.
+///
+/// # Errors
+/// When there is no such app.
+pub async fn show(store: &Store, slug: &AppSlug) -> Result<AppWithRegistry, AppError> {
+    let mut tx = store.read().await?;
+    let app = tx.app_find(slug).await?.ok_or(AppError::NotFound)?;
+    let registry = tx.registry_find(slug).await?;
+    Ok(AppWithRegistry { app, registry })
 }
 
 /// Finds an app.
@@ -86,13 +128,20 @@ pub struct AppChange {
     pub name: Option<String>,
     /// Other settings.
     pub settings: SettingsChange,
+    /// Another registry.
+    pub registry: RegistryChange,
 }
 
 /// Changes the app of the order. Customers are derived anew if its settings change.
 ///
 /// # Errors
 /// When there is no such app, or the environment says a setting.
-pub async fn change(store: &Store, order: &Order, change: AppChange) -> Result<App, AppError> {
+pub async fn change(
+    store: &Store,
+    repositories: &Repositories,
+    order: &Order,
+    change: AppChange,
+) -> Result<AppWithRegistry, AppError> {
     let mut tx = store.begin_in(&order.app).await?;
     let found = tx.app_find(&order.app).await?;
     let mut app = found.ok_or(AppError::NotFound)?;
@@ -105,6 +154,7 @@ pub async fn change(store: &Store, order: &Order, change: AppChange) -> Result<A
         order.audit(&mut tx, None, "app_rename", details).await?;
         app.name = name;
     }
+    let registry = registries::change(&mut tx, repositories, order, change.registry).await?;
     let mut settings = app.settings.clone();
     settings.change(change.settings);
     let derives = put_settings(&mut tx, order, &mut app, settings).await?;
@@ -112,7 +162,7 @@ pub async fn change(store: &Store, order: &Order, change: AppChange) -> Result<A
     if derives {
         policy::begin_walk(store, &order.app, order.now).await;
     }
-    Ok(app)
+    Ok(AppWithRegistry { app, registry })
 }
 
 /// Replaces what the environment says of the settings of an app. Part of the start of a server.

@@ -91,6 +91,49 @@ pub async fn add(
     })
 }
 
+/// Records releases of a package that a repository has. What is known already, in whatever spelling,
+/// stays as it is: an admin's word counts more. Returns how many were new.
+///
+/// # Errors
+/// When the store failed.
+pub async fn note(
+    store: &Store,
+    order: &Order,
+    package: &str,
+    seen: Vec<Release>,
+) -> Result<usize, StoreError> {
+    let wanted = BTreeSet::from([package.to_owned()]);
+    let known = store
+        .read()
+        .await?
+        .release_list(&order.app, &wanted)
+        .await?;
+    // Mostly there is nothing new, and then nobody waits for a lock.
+    if unknown(&known, &seen).is_empty() {
+        return Ok(0);
+    }
+    let mut tx = store.begin_in(&order.app).await?;
+    let known = tx.release_list(&order.app, &wanted).await?;
+    let new = unknown(&known, &seen);
+    if new.is_empty() {
+        return Ok(0);
+    }
+    tx.release_note(&order.app, &new).await?;
+    let details = json!({"package": package, "from": {}, "to": dates(&new)});
+    order.audit(&mut tx, None, "release_add", details).await?;
+    tx.commit().await?;
+    Ok(new.len())
+}
+
+/// The releases of versions that are not known in any spelling.
+fn unknown(known: &[Release], seen: &[Release]) -> Vec<Release> {
+    let version = |release: &Release| Version::parse(&release.version).ok();
+    let mut known: BTreeSet<Version> = known.iter().filter_map(version).collect();
+    let mut new = seen.to_vec();
+    new.retain(|release| version(release).is_some_and(|it| known.insert(it)));
+    new
+}
+
 /// The times of releases by version, for the audit.
 fn dates(releases: &[Release]) -> BTreeMap<&str, String> {
     let date = |it: &Release| it.released_at.to_string();

@@ -5,6 +5,8 @@
 //! `demo`, `simulate` and the tests start the same server.
 
 pub(crate) mod embedded;
+mod endpoint_secrets;
+mod repositories;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,18 +18,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Database, ProviderConfig};
+use crate::config::{Config, Database};
 use crate::data_dir::{self, DataDirError, DataDirLock};
 use crate::domain::access::token::TokenHash;
 use crate::domain::app_settings::SettingsLayer;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::AppSlug;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::pipeline::health::Health;
 use crate::pipeline::order::Order;
 use crate::pipeline::setup::{self, Environment};
 use crate::pipeline::spool::Spooling;
-use crate::provider::{self, Mode, Secret};
+use crate::provider;
 use crate::queue::embedded::EmbeddedQueue;
 use crate::queue::rabbitmq::{BrokerError, Quiet, RabbitQueue, RabbitSettings};
 use crate::queue::{Lane, Publisher};
@@ -72,6 +74,9 @@ pub enum StartError {
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),
+    /// No client for Composer repositories could be made.
+    #[error("TLS cannot be set up")]
+    Client(#[from] reqwest::Error),
     /// The broker cannot be used with these settings.
     #[error("RabbitMQ cannot be used")]
     Broker(#[from] BrokerError),
@@ -142,13 +147,16 @@ impl Server {
         let running = (&shutdown, &tasks);
         let (publisher, health) = start_queue(config, &store, &clock, worker, running).await?;
 
-        let fixed = provider::names()
-            .filter_map(|name| Some(secrets(name, config.provider(name)?)))
-            .flatten()
-            .collect();
+        let fixed = endpoint_secrets::of(config);
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await?;
         tasks.spawn(endpoints.clone().run(shutdown.clone()));
+
+        let repositories = repositories::of(config, &vault)?;
+        if roles.api {
+            let reader = repositories::Reader::new(&store, &repositories, &clock);
+            tasks.spawn(reader.run(shutdown.clone()));
+        }
 
         let usage = Usage::default();
         tasks.spawn(usage.clone().run(store.clone(), shutdown.clone()));
@@ -163,6 +171,7 @@ impl Server {
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
             health,
+            repositories,
         });
         let address = listen(config, &state, &shutdown, &tasks).await?;
         tasks.close();
@@ -342,19 +351,6 @@ pub fn open_vault(config: &Config) -> Result<Vault, VaultError> {
     }
 }
 
-fn secrets(provider: Provider, settings: &ProviderConfig) -> Vec<(Provider, Secret)> {
-    let secret = |key: &secrecy::SecretString| Secret {
-        id: None,
-        mode: Mode::Any,
-        key: key.clone(),
-    };
-    settings
-        .webhook_secrets
-        .iter()
-        .map(|key| (provider, secret(key)))
-        .collect()
-}
-
 fn settings(config: &Config, roles: Roles) -> HttpSettings {
     let token = config.admin.token.as_ref();
     HttpSettings {
@@ -363,6 +359,7 @@ fn settings(config: &Config, roles: Roles) -> HttpSettings {
         trusted_proxies: config.http.trusted_proxies.clone(),
         root_token: token.map(|token| TokenHash::of(token.expose_secret())),
         limits: Limits::default(),
+        accel_prefix: config.registry.accel_prefix.clone(),
     }
 }
 

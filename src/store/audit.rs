@@ -28,6 +28,8 @@ pub enum Actor {
     Policy,
     /// Somebody at the machine: a command, or the start of the server.
     Operator,
+    /// A Composer repository that was read.
+    Repository,
 }
 
 impl fmt::Display for Actor {
@@ -39,6 +41,7 @@ impl fmt::Display for Actor {
             Self::Timer => f.write_str("timer"),
             Self::Policy => f.write_str("policy"),
             Self::Operator => f.write_str("operator"),
+            Self::Repository => f.write_str("repository"),
         }
     }
 }
@@ -99,7 +102,12 @@ impl<'a> From<&'a AuditEntry> for NewEntry<'a> {
     fn from(entry: &'a AuditEntry) -> Self {
         let event = match &entry.actor {
             Actor::Event(key) => Some(key.id.as_str()),
-            Actor::Admin(_) | Actor::Root | Actor::Timer | Actor::Policy | Actor::Operator => None,
+            Actor::Admin(_)
+            | Actor::Root
+            | Actor::Timer
+            | Actor::Policy
+            | Actor::Operator
+            | Actor::Repository => None,
         };
         Self {
             app: &entry.app,
@@ -126,7 +134,7 @@ pub enum ActorFilter {
 
 /// A word that names no actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be event, admin, root, timer, operator or the id of an admin token")]
+#[error("must be event, admin, root, timer, operator, repository or the id of an admin token")]
 pub struct ActorError;
 
 impl FromStr for ActorFilter {
@@ -138,6 +146,7 @@ impl FromStr for ActorFilter {
             "root" | "admin:root" => Actor::Root,
             "timer" => Actor::Timer,
             "operator" => Actor::Operator,
+            "repository" => Actor::Repository,
             _ => {
                 let id = text.strip_prefix("admin:").unwrap_or(text);
                 Actor::Admin(id.parse().map_err(|_| ActorError)?)

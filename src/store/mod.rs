@@ -40,6 +40,7 @@ mod postgres;
 mod probe;
 mod purge;
 mod record;
+mod registry;
 mod release;
 pub mod replay;
 mod reservation;
@@ -81,6 +82,7 @@ pub use package::NamedPackage;
 pub use page::{Listed, Window};
 pub use plan::{PlanSource, StoredPlan};
 pub use probe::Trial;
+pub use registry::Registry;
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;

@@ -32,20 +32,7 @@ impl Tx {
         app: &AppSlug,
         releases: &[Release],
     ) -> Result<(), StoreError> {
-        // One row for each version, the last word on it: a statement may not write a row twice.
-        let last: BTreeMap<(&str, &str), &Release> = releases
-            .iter()
-            .map(|it| ((it.package.as_str(), it.normalized.as_str()), it))
-            .collect();
-        let rows: Rows<NewRelease<'_>> = last
-            .into_values()
-            .map(|release| NewRelease {
-                package: &release.package,
-                version: &release.version,
-                normalized: &release.normalized,
-                released_at: Nanos(release.released_at),
-            })
-            .collect();
+        let rows = rows_of(releases);
         let sql = r"
             INSERT INTO releases (app, package, version, normalized, released_at)
             SELECT $2, package, version, normalized, released_at
@@ -57,6 +44,27 @@ impl Tx {
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())
+    }
+
+    /// Records releases that are not known yet; those that are stay as they are. Returns how many
+    /// were new.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_note(
+        &mut self,
+        app: &AppSlug,
+        releases: &[Release],
+    ) -> Result<u64, StoreError> {
+        let rows = rows_of(releases);
+        let sql = r"
+            INSERT INTO releases (app, package, version, normalized, released_at)
+            SELECT $2, package, version, normalized, released_at
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, package, normalized) DO NOTHING
+        ";
+        self.execute(sql, binds![rows, app]).await
     }
 
     /// Lists the releases of some packages, newest first.
@@ -76,4 +84,20 @@ impl Tx {
         ";
         self.fetch(sql, binds![keys(packages), app]).await
     }
+}
+
+/// One row for each version, the last word on it: a statement may not write a row twice.
+fn rows_of(releases: &[Release]) -> Rows<NewRelease<'_>> {
+    let last: BTreeMap<(&str, &str), &Release> = releases
+        .iter()
+        .map(|it| ((it.package.as_str(), it.normalized.as_str()), it))
+        .collect();
+    last.into_values()
+        .map(|release| NewRelease {
+            package: &release.package,
+            version: &release.version,
+            normalized: &release.normalized,
+            released_at: Nanos(release.released_at),
+        })
+        .collect()
 }

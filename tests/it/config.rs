@@ -74,6 +74,9 @@ fn nothing_set_gives_the_defaults() {
     TOLLGATE_PADDLE_API_BASE = the provider's own
     TOLLGATE_SIGNATURE_TOLERANCE = 300 s
     TOLLGATE_PAYLOAD_RETENTION = 90d
+    TOLLGATE_REPOSITORY = not set
+    TOLLGATE_REPOSITORY_TOKEN = not set
+    TOLLGATE_ACCEL_PREFIX = not set
     TOLLGATE_LOG = info
     TOLLGATE_LOG_FORMAT = text on a terminal, else json
     ");
@@ -107,6 +110,9 @@ fn everything_set_is_shown_without_its_secrets() {
         ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
         ("TOLLGATE_PAYLOAD_RETENTION", "forever"),
+        ("TOLLGATE_REPOSITORY", "https://repo.example/composer"),
+        ("TOLLGATE_REPOSITORY_TOKEN", "user:hush"),
+        ("TOLLGATE_ACCEL_PREFIX", "/files"),
         ("TOLLGATE_LOG", "warn,tollgate=debug"),
         ("TOLLGATE_LOG_FORMAT", "json"),
         ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
@@ -138,6 +144,9 @@ fn everything_set_is_shown_without_its_secrets() {
     TOLLGATE_PADDLE_API_BASE = https://sandbox.example/v1
     TOLLGATE_SIGNATURE_TOLERANCE = 5 s
     TOLLGATE_PAYLOAD_RETENTION = forever
+    TOLLGATE_REPOSITORY = https://repo.example/composer/
+    TOLLGATE_REPOSITORY_TOKEN = set
+    TOLLGATE_ACCEL_PREFIX = /files/
     TOLLGATE_LOG = warn,tollgate=debug
     TOLLGATE_LOG_FORMAT = json
     ");
@@ -289,6 +298,22 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "neither",
         ),
         ("TOLLGATE_STRIPE_API_BASE", "https://h/?a=b", "has a query"),
+        (
+            "TOLLGATE_REPOSITORY",
+            "ftp://repo.example/",
+            "neither http:// nor https://",
+        ),
+        (
+            "TOLLGATE_REPOSITORY",
+            "https://user:pw@repo.example/",
+            "belong into the token",
+        ),
+        (
+            "TOLLGATE_ACCEL_PREFIX",
+            "files",
+            "does not begin with a slash",
+        ),
+        ("TOLLGATE_ACCEL_PREFIX", "/a/../b", "no plain path"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0", "refuse every delivery"),
         (
             "TOLLGATE_SIGNATURE_TOLERANCE",

@@ -3,6 +3,7 @@
 //! Each target is one function of bytes that ends in a panic if a property does not hold. It stands in
 //! a file of its own that uses nothing else of the tests, so that the fuzzer can build it alone.
 
+mod composer;
 mod constraint;
 mod cursor;
 mod paddle;
@@ -120,6 +121,7 @@ targets! {
     version from "fixtures/fuzz/version";
     settings from "fixtures/fuzz/settings";
     cursor from "fixtures/fuzz/cursor";
+    composer from "fixtures/fuzz/composer";
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod architecture;
 mod bad_input;
 mod bounds;
 mod cli;
+mod composer;
 mod concurrency;
 mod config;
 mod constraint;

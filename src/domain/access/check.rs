@@ -97,107 +97,152 @@ pub fn decide(
     version: Option<&str>,
     now: Timestamp,
 ) -> AccessCode {
+    let package = PackageAccess::new(holder, package, now);
+    match version {
+        None => package.any_version(),
+        Some(text) => package.version(Version::parse(text).ok().as_ref()),
+    }
+}
+
+/// What a holder may have of one package, prepared so that many versions can be asked about:
+/// constraints and known versions are parsed once.
+#[derive(Clone, Debug)]
+pub struct PackageAccess(Basis);
+
+#[derive(Clone, Debug)]
+enum Basis {
+    /// Every version is refused with this code.
+    Refused(AccessCode),
+    /// The customer is frozen to these versions.
+    Exactly(BTreeSet<Version>),
+    /// Whatever one of these grants allows and reaches.
+    Granted {
+        allowing: Vec<(Constraint, Option<Timestamp>)>,
+        /// The first release of each version; empty unless a grant reaches to a date.
+        released: BTreeMap<Version, Timestamp>,
+    },
+}
+
+impl PackageAccess {
+    /// Prepares what the holder may have of a package.
+    pub fn new(holder: Holder<'_>, package: &str, now: Timestamp) -> Self {
+        let basis = obstacle(holder, package, now)
+            .map_or_else(|| basis_of(holder, package), Basis::Refused);
+        Self(basis)
+    }
+
+    /// Decides whether some version may be had.
+    pub fn any_version(&self) -> AccessCode {
+        match &self.0 {
+            Basis::Refused(code) => *code,
+            Basis::Exactly(_) => AccessCode::Ok,
+            Basis::Granted { allowing, .. } if allowing.is_empty() => AccessCode::VersionNotAllowed,
+            Basis::Granted { allowing, released } => {
+                let reaches = |(constraint, until): &(Constraint, Option<Timestamp>)| {
+                    until.is_none_or(|until| {
+                        let mut released = released.iter();
+                        released.any(|(version, at)| *at <= until && constraint.allows(version))
+                    })
+                };
+                allowed_or(allowing.iter().any(reaches), AccessCode::VersionNotFrozen)
+            }
+        }
+    }
+
+    /// Decides whether a version may be had; `None` stands for a text that is no version.
+    pub fn version(&self, version: Option<&Version>) -> AccessCode {
+        match &self.0 {
+            Basis::Refused(code) => *code,
+            Basis::Exactly(versions) => allowed_or(
+                version.is_some_and(|version| versions.contains(version)),
+                AccessCode::VersionNotFrozen,
+            ),
+            Basis::Granted { allowing, released } => {
+                let Some(version) = version else {
+                    return AccessCode::VersionNotAllowed;
+                };
+                let in_range = allowing.iter().filter(|(it, _)| it.allows(version));
+                let mut in_range = in_range.peekable();
+                if in_range.peek().is_none() {
+                    return AccessCode::VersionNotAllowed;
+                }
+                let released = released.get(version);
+                let reaches = |(_, until): &(Constraint, Option<Timestamp>)| {
+                    until.is_none_or(|until| released.is_some_and(|at| *at <= until))
+                };
+                allowed_or(in_range.any(reaches), AccessCode::VersionNotFrozen)
+            }
+        }
+    }
+}
+
+const fn allowed_or(allowed: bool, otherwise: AccessCode) -> AccessCode {
+    if allowed { AccessCode::Ok } else { otherwise }
+}
+
+/// Returns why the holder may have no version of a package at all, whatever is granted.
+fn obstacle(holder: Holder<'_>, package: &str, now: Timestamp) -> Option<AccessCode> {
     if holder.token.is_some_and(|token| token.is_expired(now)) {
-        return AccessCode::TokenExpired;
+        return Some(AccessCode::TokenExpired);
     }
     if holder.token.is_some_and(|token| !token.opens(package)) {
-        return AccessCode::TokenScope;
+        return Some(AccessCode::TokenScope);
     }
-    if let Err(code) = check_holder(holder, now) {
-        return code;
-    }
-    let found = match &holder.derived.frozen_versions {
-        Some(versions) if is_frozen(holder.derived) => {
-            among(versions, holder.grants, package, version)
-        }
-        Some(_) | None => granted(holder, package, version),
+    check_holder(holder, now).err()
+}
+
+fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
+    let of_package = || {
+        holder
+            .grants
+            .iter()
+            .filter(|it| it.grant.package == package)
     };
-    found.err().unwrap_or(AccessCode::Ok)
+    if let Some(versions) = exact_versions(holder) {
+        let listed = versions.iter().filter(|listed| listed.package == package);
+        let mut listed = listed.peekable();
+        return if listed.peek().is_some() {
+            let parsed = |listed: &PackageVersion| Version::parse(&listed.version).ok();
+            Basis::Exactly(listed.filter_map(parsed).collect())
+        } else if of_package().next().is_some() {
+            Basis::Refused(AccessCode::VersionNotFrozen)
+        } else {
+            Basis::Refused(AccessCode::PackageNotGranted)
+        };
+    }
+    if of_package().next().is_none() {
+        return Basis::Refused(AccessCode::PackageNotGranted);
+    }
+    let allowing = of_package().filter_map(|it| {
+        let constraint = Constraint::parse(&it.grant.constraint).ok()?;
+        Some((constraint, it.until))
+    });
+    let allowing: Vec<_> = allowing.collect();
+    let mut released = BTreeMap::new();
+    if allowing.iter().any(|(_, until)| until.is_some()) {
+        for release in holder.releases.iter().filter(|it| it.package == package) {
+            if let Ok(version) = Version::parse(&release.version) {
+                let first = released.entry(version).or_insert(release.released_at);
+                *first = release.released_at.min(*first);
+            }
+        }
+    }
+    Basis::Granted { allowing, released }
+}
+
+/// Returns the packages of which the holder has some version, or had if it were let in: those that
+/// are granted or that it is frozen to, as far as its token opens them.
+pub fn packages(holder: Holder<'_>) -> BTreeSet<&str> {
+    let granted = holder.grants.iter().map(|it| it.grant.package.as_str());
+    let exact = exact_versions(holder).into_iter().flatten();
+    granted
+        .chain(exact.map(|it| it.package.as_str()))
+        .filter(|package| holder.token.is_none_or(|token| token.opens(package)))
+        .collect()
 }
 
 const fn is_frozen(derived: &Derived) -> bool {
     matches!(derived.status, Status::Frozen { .. })
-}
-
-/// Decides for a customer that is frozen to exact versions: it has those and nothing else.
-fn among(
-    versions: &[PackageVersion],
-    grants: &[LiveGrant],
-    package: &str,
-    version: Option<&str>,
-) -> Result<(), AccessCode> {
-    let mut listed = versions
-        .iter()
-        .filter(|listed| listed.package == package)
-        .peekable();
-    if listed.peek().is_none() {
-        let granted = grants.iter().any(|it| it.grant.package == package);
-        return Err(if granted {
-            AccessCode::VersionNotFrozen
-        } else {
-            AccessCode::PackageNotGranted
-        });
-    }
-    let Some(version) = version else {
-        return Ok(());
-    };
-    let wanted = Version::parse(version).map_err(|_| AccessCode::VersionNotFrozen)?;
-    let is_wanted = |listed: &PackageVersion| {
-        Version::parse(&listed.version).is_ok_and(|version| version == wanted)
-    };
-    if listed.any(is_wanted) {
-        Ok(())
-    } else {
-        Err(AccessCode::VersionNotFrozen)
-    }
-}
-
-fn granted(holder: Holder<'_>, package: &str, version: Option<&str>) -> Result<(), AccessCode> {
-    let of_package = holder
-        .grants
-        .iter()
-        .filter(|it| it.grant.package == package);
-    let of_package: Vec<&LiveGrant> = of_package.collect();
-    if of_package.is_empty() {
-        return Err(AccessCode::PackageNotGranted);
-    }
-    let allowing = of_package.iter().filter_map(|it| {
-        let constraint = Constraint::parse(&it.grant.constraint).ok()?;
-        Some((constraint, it.until))
-    });
-    let allowing: Vec<(Constraint, Option<Timestamp>)> = allowing.collect();
-    let wanted = match version {
-        None => None,
-        Some(version) => {
-            let parsed = Version::parse(version);
-            Some(parsed.map_err(|_| AccessCode::VersionNotAllowed)?)
-        }
-    };
-    let in_range = |constraint: &Constraint| {
-        let wanted = wanted.as_ref();
-        wanted.is_none_or(|wanted| constraint.allows(wanted))
-    };
-    let reaches = |until: Option<Timestamp>, constraint: &Constraint| match (until, &wanted) {
-        (None, _) => true,
-        (Some(until), None) => {
-            let mut releases = holder.releases.iter();
-            releases.any(|it| reachable(it, package, until, constraint))
-        }
-        (Some(until), Some(wanted)) => holder.releases.iter().any(|it| {
-            it.package == package
-                && it.released_at <= until
-                && Version::parse(&it.version).is_ok_and(|version| version == *wanted)
-        }),
-    };
-    let mut in_range = allowing.iter().filter(|(it, _)| in_range(it)).peekable();
-    if in_range.peek().is_none() {
-        return Err(AccessCode::VersionNotAllowed);
-    }
-    if in_range.any(|(constraint, until)| reaches(*until, constraint)) {
-        Ok(())
-    } else {
-        Err(AccessCode::VersionNotFrozen)
-    }
 }
 
 /// Reports whether a grant that reaches to an instant covers this release.

@@ -7,5 +7,6 @@ pub mod hand_grant;
 pub mod license;
 pub mod live_grant;
 pub mod plan;
+pub mod refusal;
 pub mod release;
 pub mod token;

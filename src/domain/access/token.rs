@@ -16,7 +16,7 @@ use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
 /// The prefix of customers' tokens.
-const CUSTOMER_PREFIX: &str = "tok_";
+pub const CUSTOMER_PREFIX: &str = "tok_";
 /// The prefix of admins' tokens.
 const ADMIN_PREFIX: &str = "tga_";
 /// The number of characters stored in plain text, so that people can tell their tokens apart. Six
@@ -71,7 +71,12 @@ pub struct TokenHash([u8; 32]);
 impl TokenHash {
     /// Hashes any presented text.
     pub fn of(text: &str) -> Self {
-        Self(Sha256::digest(text.as_bytes()).into())
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// Hashes what was presented as bytes, which need be no text.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
 
     /// Returns the bytes, for the store.

@@ -8,6 +8,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::registry::{
+    HeldMessageView, RepositoryBody, RepositoryView, registry_change, registry_views,
+};
 use crate::domain::app_settings::SettingsChange;
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
@@ -18,12 +21,12 @@ use crate::domain::identity::seller_id::Identity;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
-use crate::http::api::{order_in, visible_app, visible_slug};
+use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::apps::{self, AppChange};
-use crate::store::App;
+use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
+use crate::store::Registry;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -45,18 +48,26 @@ struct AppView {
     connected_accounts: ConnectedAccounts,
     /// Where the seller's own ids of billing accounts are found.
     identity: IdentityView,
+    /// The Composer repository that `/composer` serves filtered; null for none.
+    repository: Option<RepositoryView>,
+    /// What customers are told who are held; null for our own words.
+    held_message: Option<HeldMessageView>,
     #[schema(format = DateTime)]
     created_at: String,
 }
 
-impl From<App> for AppView {
-    fn from(app: App) -> Self {
+impl AppView {
+    fn new(shown: AppWithRegistry, state: &AppState) -> Self {
+        let AppWithRegistry { app, registry } = shown;
         let settings = app.settings.in_force();
+        let (repository, held_message) = registry_views(&app.slug, registry, state);
         Self {
             slug: app.slug.into(),
             name: app.name,
             connected_accounts: settings.connected_accounts,
             identity: settings.identity.into(),
+            repository,
+            held_message,
             created_at: app.created_at.to_string(),
         }
     }
@@ -104,9 +115,9 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<AppView>>, ApiError> {
     let mut all = apps::list(&state.store).await?;
-    all.retain(|app| admin.may_see(&app.slug));
-    let all: Vec<AppView> = all.into_iter().map(AppView::from).collect();
-    Ok(paging.cut(all, |app| app.slug.clone()))
+    all.retain(|it| admin.may_see(&it.app.slug));
+    let all = all.into_iter().map(|app| AppView::new(app, &state));
+    Ok(paging.cut(all.collect(), |app: &AppView| app.slug.clone()))
 }
 
 /// Shows an app.
@@ -120,7 +131,9 @@ async fn show(
     admin: Admin,
     ValidPath(slug): ValidPath<String>,
 ) -> Result<Json<AppView>, ApiError> {
-    Ok(Json(visible_app(&state, &admin, &slug).await?.into()))
+    let slug = visible_slug(&admin, &slug)?;
+    let shown = apps::show(&state.store, &slug).await?;
+    Ok(Json(AppView::new(shown, &state)))
 }
 
 /// An app to create.
@@ -167,7 +180,9 @@ async fn create(
     let (slug, name) = field_errors.finish(slug.zip(name))?;
     let order = order_in(&admin, &state, slug);
     let app = apps::create(&state.store, &order, name).await?;
-    Ok((StatusCode::CREATED, Json(app.into())))
+    let registry = Registry::default();
+    let view = AppView::new(AppWithRegistry { app, registry }, &state);
+    Ok((StatusCode::CREATED, Json(view)))
 }
 
 /// A change of an app. Only the given fields change; null sets a setting back to its default.
@@ -186,6 +201,15 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<IdentityView>)]
     identity: Given<IdentityView>,
+    /// The Composer repository that `/composer` serves filtered. Needs an owner of all apps, because
+    /// this server will ask whatever it names.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<RepositoryBody>)]
+    repository: Given<RepositoryBody>,
+    /// What customers are told who are held. Replaced as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<HeldMessageView>)]
+    held_message: Given<HeldMessageView>,
 }
 
 fn identity(given: &IdentityView, field_errors: &mut FieldErrors) -> Identity {
@@ -235,7 +259,15 @@ async fn change(
     let name = body.name.as_deref().map(validate::line).transpose();
     let name = field_errors.note(checked("name", name));
     let named = body.connected_accounts;
-    if body.name.is_none() && named.is_none() && body.identity.is_none() {
+    let registry = registry_change(body.repository, body.held_message, &mut field_errors);
+    if registry.repository.is_some() && admin.app.is_some() {
+        return Err(ApiError::Forbidden {
+            code: "token_bound",
+            detail: "only an owner of all apps may name a repository".into(),
+        });
+    }
+    let is_same = named.is_none() && body.identity.is_none() && registry.is_empty();
+    if body.name.is_none() && is_same {
         field_errors.add("name", "is missing, and so is everything else");
     }
     let connected_accounts =
@@ -250,9 +282,10 @@ async fn change(
             connected_accounts,
             identity,
         },
+        registry,
     };
-    let app = apps::change(&state.store, &order, change).await?;
-    Ok(Json(app.into()))
+    let shown = apps::change(&state.store, &state.repositories, &order, change).await?;
+    Ok(Json(AppView::new(shown, &state)))
 }
 
 /// Deletes an app with all that is in it. Needs an owner.

@@ -22,6 +22,7 @@ mod payments;
 mod plans;
 mod policy;
 mod policy_schema;
+mod registry;
 mod releases;
 mod replays;
 mod secrets;
@@ -49,6 +50,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(flags::router())
         .merge(tokens::router())
         .merge(licenses::router())
+        .merge(registry::router())
         .merge(releases::router())
         .merge(plans::router())
         .merge(policy::router())

@@ -1,11 +1,13 @@
 //! Refusals that several resources share, with their stable codes.
 
+use crate::causes::chain;
 use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
 use crate::http::ApiError;
 use crate::pipeline::access::AccessError;
 use crate::pipeline::apps::AppError;
+use crate::pipeline::composer::ComposerError;
 use crate::pipeline::customers::{CustomerError, FindError};
 use crate::pipeline::replay::ReplayError;
 use crate::random::RandomError;
@@ -86,6 +88,7 @@ impl From<AppError> for ApiError {
             AppError::Default => Self::conflict("app_default", "the app `default` always exists"),
             AppError::TooMany => Self::conflict("apps_too_many", error.to_string()),
             AppError::Store(error) => error.into(),
+            AppError::Vault(error) => error.into(),
         }
     }
 }
@@ -99,6 +102,42 @@ impl From<AccessError> for ApiError {
             AccessError::Customer(error) => error.into(),
             AccessError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<ComposerError> for ApiError {
+    fn from(error: ComposerError) -> Self {
+        match error {
+            ComposerError::NoRepository => Self::not_found(
+                "repository_missing",
+                "the app has no Composer repository: TOLLGATE_REPOSITORY or the API names one",
+            ),
+            ComposerError::Repository { .. } => {
+                // Somebody must see to it: it does not pass by itself.
+                tracing::error!(
+                    error = chain(&error),
+                    "a Composer repository cannot be used"
+                );
+                repository_unavailable()
+            }
+            ComposerError::Upstream { .. } => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "a Composer repository does not answer"
+                );
+                repository_unavailable()
+            }
+            ComposerError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The refusal while an app's Composer repository gives nothing.
+pub(in crate::http) fn repository_unavailable() -> ApiError {
+    ApiError::NotReady {
+        code: "repository_unavailable",
+        detail: "the app's Composer repository does not give what is needed; the log knows why"
+            .into(),
     }
 }
 

@@ -69,6 +69,16 @@ const PARTS: &[(&str, &str, &str)] = &[
         "cus_QwErTy123456",
     ),
     ("{vendor}", "The package's vendor.", "acme"),
+    (
+        "{file}",
+        "The package's name after its vendor, with `.json`, or `~dev.json` for its branches.",
+        "tool.json",
+    ),
+    (
+        "{archive}",
+        "The name of an archive, as the metadata has it.",
+        "1.0.0-0123456789abcdef.zip",
+    ),
     ("{name}", "The package's name after its vendor.", "tool"),
     (
         "{package}",

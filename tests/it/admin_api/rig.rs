@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 use tollgate::clock::Clock;
+use tollgate::composer::upstream::Upstream;
 use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::access::token::TokenHash;
 use tollgate::domain::id::AppSlug;
@@ -22,6 +23,7 @@ use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
+use tollgate::pipeline::registries::Repositories;
 use tollgate::pipeline::replay::ReplayError;
 use tollgate::pipeline::setup::{Environment, prepare};
 use tollgate::provider::STRIPE;
@@ -140,6 +142,7 @@ impl Rig {
             publisher: Arc::clone(&outbox) as Arc<dyn Publisher>,
             clock: shared,
             endpoints,
+            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,
@@ -147,6 +150,7 @@ impl Rig {
                 trusted_proxies: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
+                accel_prefix: None,
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),

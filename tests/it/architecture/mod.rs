@@ -16,13 +16,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider", &["domain"]),
     ("store", &["domain"]),
     ("vault", &["domain", "random"]),
+    ("composer", &["causes", "domain"]),
     ("queue", &["causes", "domain", "outage"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
     (
         "pipeline",
         &[
-            "causes", "domain", "offload", "outage", "provider", "store", "queue", "random",
-            "clock", "vault",
+            "causes", "clock", "composer", "domain", "offload", "outage", "provider", "queue",
+            "random", "store", "vault",
         ],
     ),
     (
@@ -34,11 +35,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "causes", "domain", "offload", "pipeline", "provider", "store", "queue", "random",
-            "clock", "vault",
+            "causes", "clock", "composer", "domain", "offload", "pipeline", "provider", "queue",
+            "random", "store", "vault",
         ],
     ),
-    ("config", &["domain"]),
+    ("config", &["composer", "domain"]),
     ("telemetry", &["config"]),
     ("client", &[]),
     ("data_dir", &[]),
@@ -46,8 +47,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "clock", "config", "data_dir", "domain", "http", "pipeline", "provider", "queue",
-            "random", "store", "vault", "worker",
+            "clock", "composer", "config", "data_dir", "domain", "http", "pipeline", "provider",
+            "queue", "random", "store", "vault", "worker",
         ],
     ),
     ("demo", PLAYED),

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tollgate::clock::Clock;
+use tollgate::composer::upstream::Upstream;
 use tollgate::domain::access::token::TokenHash;
 use tollgate::domain::id::{Provider, SecretId};
 use tollgate::domain::policy::Policy;
@@ -24,6 +25,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::pipeline::health::Health;
+use tollgate::pipeline::registries::Repositories;
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
 use tollgate::store::secret::EndpointSecret;
@@ -210,6 +212,7 @@ impl Rig {
             publisher: Arc::clone(&recorder) as Arc<dyn Publisher>,
             clock,
             endpoints: endpoints.clone(),
+            repositories: Repositories::new(Upstream::new().unwrap(), vault.clone(), None),
             vault,
             settings: HttpSettings {
                 roles: Roles::ALL,
@@ -217,6 +220,7 @@ impl Rig {
                 trusted_proxies: trusted.clone(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits,
+                accel_prefix: None,
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),

@@ -1,0 +1,319 @@
+//! Reads the metadata of a Composer repository: `packages.json`, what it includes, and the file of
+//! one package. All have one form, so one function reads them.
+//!
+//! Versions are kept as Composer's minified form has them, as differences to the version before:
+//! two thousand versions of a package share most of their texts, and a file that unfolds to a
+//! thousand times its size costs its own size here. What is in a version is not understood, except
+//! for its name, its time and its archive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::object::{Members, Object};
+use crate::domain::access::constraint::{Stability, Version};
+use crate::domain::time::Timestamp;
+
+/// Most versions in one file. Packagist's largest packages have some thousands.
+const MAX_VERSIONS: usize = 100_000;
+/// Most fields of one version. Composer's schema has about forty.
+const MAX_FIELDS: usize = 256;
+
+/// The value that takes a field away in the minified form.
+const UNSET: &str = "\"__unset\"";
+
+/// The file is no metadata of a Composer repository.
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// It is no JSON, or a part of it has another type.
+    #[error("it is not the JSON of a Composer repository")]
+    Json(#[from] serde_json::Error),
+    /// It has too many versions.
+    #[error("it has more than {MAX_VERSIONS} versions")]
+    TooManyVersions,
+    /// A version has too many fields.
+    #[error("a version has more than {MAX_FIELDS} fields")]
+    TooManyFields,
+}
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub struct Metadata {
+    /// The packages, by their names in lower case.
+    pub packages: BTreeMap<String, Package>,
+    /// Where the file of a package is, with `%package%` for its name.
+    pub metadata_url: Option<String>,
+    /// The names of further files.
+    pub includes: Vec<String>,
+    /// All packages of the repository, in lower case, if it lists them.
+    pub available: Option<BTreeSet<String>>,
+}
+
+/// A package.
+#[derive(Debug, Default)]
+pub struct Package {
+    /// Its versions, in the order of the file.
+    pub versions: Vec<Listed>,
+}
+
+/// A version of a package.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The fields that differ from those of the version before; `None` for one that it has not.
+    pub(super) changes: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// The version; `None` if it does not say, and then nobody can have it.
+    pub version: Option<Named>,
+    /// When it was released, if it says so.
+    pub time: Option<Timestamp>,
+    /// Its archive, if it has one.
+    pub dist: Option<Arc<Dist>>,
+}
+
+/// The name of a version.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// As it is written.
+    pub text: String,
+    /// What Composer makes of it; `None` if it is no version.
+    pub parsed: Option<Version>,
+}
+
+impl Named {
+    /// True for branches, and for what else moves on under its name.
+    pub fn is_dev(&self) -> bool {
+        self.parsed.as_ref().map_or_else(
+            || Stability::of_text(&self.text) == Stability::Dev,
+            |version| version.stability() == Stability::Dev,
+        )
+    }
+}
+
+/// The archive of a version.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dist {
+    /// Its address at the repository.
+    pub url: String,
+    /// Its name here: made of the version and its reference, so that it stays when the repository
+    /// moves, and is another one when a branch moves on.
+    pub file: String,
+    /// The other fields, except for mirrors, which are further addresses.
+    pub(super) rest: Vec<(String, Box<str>)>,
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow, default)]
+    packages: Object<'a>,
+    #[serde(borrow, default)]
+    minified: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "metadata-url")]
+    metadata_url: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "available-packages")]
+    available: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    includes: Object<'a>,
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// When it is something else, or larger than anything that is honestly meant.
+pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
+    let file: File<'_> = serde_json::from_slice(bytes)?;
+    let is_minified = file.minified.and_then(text).as_deref() == Some("composer/2.0");
+    let mut names = Names::default();
+    let mut count = 0;
+    let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+    for (name, listed) in file.packages.0 {
+        let listed = Members::read(listed)?.0;
+        count += listed.len();
+        if count > MAX_VERSIONS {
+            return Err(MetadataError::TooManyVersions);
+        }
+        let versions = versions(&listed, is_minified, &mut names)?;
+        packages.insert(name.to_lowercase(), Package { versions });
+    }
+    let available = file.available.map(|listed| -> Result<_, MetadataError> {
+        let listed = Members::read(listed)?.0;
+        let names = listed.into_iter().filter_map(text);
+        Ok(names.map(|name| name.to_lowercase()).collect())
+    });
+    Ok(Metadata {
+        packages,
+        // PHP takes an empty text for none.
+        metadata_url: file.metadata_url.and_then(text).filter(|it| !it.is_empty()),
+        includes: file.includes.0.into_iter().map(|(name, _)| name).collect(),
+        available: available.transpose()?,
+    })
+}
+
+/// The names of fields, each once.
+#[derive(Default)]
+struct Names(BTreeSet<Arc<str>>);
+
+impl Names {
+    fn get(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.0.insert(Arc::clone(&name));
+        name
+    }
+}
+
+/// All fields of a version.
+pub(super) type Fields = BTreeMap<Arc<str>, Arc<str>>;
+
+fn versions(
+    listed: &[&RawValue],
+    is_minified: bool,
+    names: &mut Names,
+) -> Result<Vec<Listed>, MetadataError> {
+    let mut fields = Fields::new();
+    let mut versions: Vec<Listed> = Vec::with_capacity(listed.len());
+    for raw in listed {
+        let given = Object::read(raw)?.0;
+        let mut changes = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (name, value) in given {
+            let value = value.get();
+            let name = names.get(&name);
+            if value == UNSET {
+                if fields.remove(&name).is_some() {
+                    changes.push((name, None));
+                }
+                continue;
+            }
+            seen.insert(Arc::clone(&name));
+            if fields.get(&name).is_some_and(|known| **known == *value) {
+                continue;
+            }
+            let value: Arc<str> = value.into();
+            fields.insert(Arc::clone(&name), Arc::clone(&value));
+            changes.push((name, Some(value)));
+        }
+        if !is_minified {
+            let gone: Vec<Arc<str>> = fields
+                .keys()
+                .filter(|it| !seen.contains(*it))
+                .cloned()
+                .collect();
+            for name in gone {
+                fields.remove(&name);
+                changes.push((name, None));
+            }
+        }
+        if fields.len() > MAX_FIELDS {
+            return Err(MetadataError::TooManyFields);
+        }
+        versions.push(listed_of(changes, &fields, versions.last()));
+    }
+    Ok(versions)
+}
+
+/// Makes a version of its fields, or of the version before where nothing changed.
+fn listed_of(
+    changes: Vec<(Arc<str>, Option<Arc<str>>)>,
+    fields: &Fields,
+    before: Option<&Listed>,
+) -> Listed {
+    let changed = |name: &str| changes.iter().any(|(changed, _)| **changed == *name);
+    let field = |name: &str| fields.get(name).map(|text| &**text);
+    let version = match before {
+        Some(before) if !changed("version") => before.version.clone(),
+        _ => field("version").and_then(string).map(|text| Named {
+            parsed: Version::parse(&text).ok(),
+            text,
+        }),
+    };
+    let time = match before {
+        Some(before) if !changed("time") => before.time,
+        _ => field("time")
+            .and_then(string)
+            .and_then(|text| instant(&text)),
+    };
+    let dist = match before {
+        Some(before) if !changed("version") && !changed("dist") => before.dist.clone(),
+        _ => field("dist")
+            .zip(version.as_ref())
+            .and_then(|(raw, version)| dist(raw, version))
+            .map(Arc::new),
+    };
+    Listed {
+        changes,
+        version,
+        time,
+        dist,
+    }
+}
+
+/// Composer writes times in RFC 3339; Satis and older tools without a zone, which means UTC.
+fn instant(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{}Z", text.replacen(' ', "T", 1))))
+}
+
+fn dist(raw: &str, version: &Named) -> Option<Dist> {
+    let fields: Object<'_> = serde_json::from_str(raw).ok()?;
+    let find = |wanted: &str| {
+        let found = fields.0.iter().rfind(|(name, _)| name == wanted);
+        found.and_then(|(_, value)| text(value))
+    };
+    let url = find("url").filter(|url| !url.is_empty())?;
+    let reference = find("reference").unwrap_or_default();
+    let file = file_name(version, &reference, &url, &find("type").unwrap_or_default());
+    let rest = fields.0.iter();
+    let rest = rest.filter(|(name, _)| name != "url" && name != "mirrors");
+    let rest = rest.map(|(name, value)| (name.clone(), value.get().into()));
+    Some(Dist {
+        rest: rest.collect(),
+        url,
+        file,
+    })
+}
+
+/// Names an archive: for people by the version, for us by a digest of version and reference.
+fn file_name(version: &Named, reference: &str, url: &str, kind: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let shown = version.text.chars().take(60);
+    let shown: String = shown.map(|c| if is_plain(c) { c } else { '-' }).collect();
+    let normalised = version.parsed.as_ref();
+    let normalised = normalised.map_or(version.text.as_str(), Version::as_str);
+    let digest = Sha256::digest([normalised, "\0", reference].concat().as_bytes());
+    let digest = hex::encode(&digest[..8]);
+    format!("{shown}-{digest}.{}", extension(url, kind))
+}
+
+/// The end of an archive's name, by which PHP tells how it is packed.
+fn extension<'a>(url: &'a str, kind: &'a str) -> &'a str {
+    const KNOWN: [&str; 9] = [
+        "tar.gz", "tar.bz2", "tar.xz", "tgz", "tar", "zip", "gz", "xz", "rar",
+    ];
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let has = |end: &&&str| {
+        path.strip_suffix(**end)
+            .is_some_and(|rest| rest.ends_with('.'))
+    };
+    let is_plain =
+        !kind.is_empty() && kind.len() <= 10 && kind.bytes().all(|b| b.is_ascii_lowercase());
+    match KNOWN.iter().find(has) {
+        Some(end) => end,
+        None if is_plain => kind,
+        None => "zip",
+    }
+}
+
+fn text(raw: &RawValue) -> Option<String> {
+    string(raw.get())
+}
+
+fn string(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
+}
+
+#[cfg(test)]
+#[path = "metadata_tests.rs"]
+mod tests;

@@ -1,0 +1,87 @@
+//! The sentences with which a registry refuses. Composer prints them to whoever installs.
+
+use super::check::AccessCode;
+
+/// What an app tells customers who are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldMessage<'a> {
+    /// The app's own words, in place of ours.
+    pub text: Option<&'a str>,
+    /// Where they find more.
+    pub url: Option<&'a str>,
+}
+
+/// Says why a version of a package cannot be had. Only what a customer may know: the reason that an
+/// admin gave for a suspension is the admin's.
+pub fn sentence(
+    code: AccessCode,
+    held: HeldMessage<'_>,
+    package: Option<&str>,
+    version: Option<&str>,
+) -> String {
+    let package = package.unwrap_or("this package");
+    let wanted = version.map_or_else(|| package.to_owned(), |it| format!("{package} {it}"));
+    match code {
+        AccessCode::Ok => String::new(),
+        AccessCode::TokenUnknown => {
+            "This access token is not known here: check the credentials of this repository.".into()
+        }
+        AccessCode::TokenExpired => "This access token has expired: it needs a new one.".into(),
+        AccessCode::TokenScope => format!("This access token is not for {package}."),
+        AccessCode::PackageNotGranted => format!("Your subscription does not include {package}."),
+        AccessCode::VersionNotAllowed => format!("Your subscription does not cover {wanted}."),
+        AccessCode::VersionNotFrozen => {
+            format!("{wanted} is not among the versions that your subscription has left you.")
+        }
+        AccessCode::CustomerSuspended => told(
+            "Your subscription is suspended",
+            "its packages can be installed again when that is settled.",
+            held,
+        ),
+        AccessCode::CustomerExpired => told(
+            "Your subscription has ended",
+            "its packages can be installed again when it is renewed.",
+            held,
+        ),
+    }
+}
+
+fn told(state: &str, otherwise: &str, held: HeldMessage<'_>) -> String {
+    let text = held.text.unwrap_or(otherwise);
+    let url = held.url.map(|url| format!(" {url}"));
+    format!("{state}: {text}{}", url.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_speaks_to_held_customers_in_its_own_words() {
+        let own = HeldMessage {
+            text: Some("please pay."),
+            url: Some("https://acme.example/pay"),
+        };
+        for (code, held, expected) in [
+            (
+                AccessCode::CustomerSuspended,
+                own,
+                "Your subscription is suspended: please pay. https://acme.example/pay",
+            ),
+            (
+                AccessCode::CustomerExpired,
+                HeldMessage::default(),
+                "Your subscription has ended: its packages can be installed again when it is \
+                 renewed.",
+            ),
+            (
+                AccessCode::VersionNotAllowed,
+                own,
+                "Your subscription does not cover acme/tool 2.0.0.",
+            ),
+        ] {
+            let said = sentence(code, held, Some("acme/tool"), Some("2.0.0"));
+            assert_eq!(said, expected);
+        }
+    }
+}

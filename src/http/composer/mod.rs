@@ -1,0 +1,178 @@
+//! A Composer repository for each customer.
+//!
+//! The same as the access check, asked by the customer's own Composer: what may not be had is not
+//! listed. What is not granted at all is 404, so that Composer looks for public packages elsewhere.
+//! Answers differ by token, so they are `private`, and metadata has no `Last-Modified`: Composer
+//! would ask with it whether a file is newer, when it is the customer who has changed.
+
+mod archive;
+mod caller;
+mod refusal;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::caller::Caller;
+use self::refusal::{Refusal, RefusalView, not_found};
+use super::access::note_use;
+use super::{ApiError, AppState, ValidPath, openapi};
+use crate::domain::validate;
+use crate::pipeline::composer;
+
+/// Everything below `/composer`.
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(packages))
+        .routes(routes!(metadata))
+        .routes(routes!(archive::archive));
+    openapi::resource(
+        "composer",
+        "A Composer repository for each customer.",
+        routes,
+    )
+}
+
+/// What a Composer repository says of itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ComposerRepository)]
+struct RootView {
+    /// No package is described here.
+    packages: Vec<String>,
+    /// The address of the metadata of a package.
+    #[serde(rename = "metadata-url")]
+    #[schema(examples("/composer/p2/%package%.json"))]
+    metadata_url: &'static str,
+    /// The packages of this customer, as far as the repository has them.
+    #[serde(rename = "available-packages")]
+    #[schema(value_type = Vec<String>, examples(json!(["acme/tool"])))]
+    available_packages: std::collections::BTreeSet<String>,
+}
+
+/// Shows the customer's packages to Composer.
+#[utoipa::path(
+    get,
+    path = "/composer/packages.json",
+    security(("customer_token" = []), ("customer_basic" = [])),
+    responses(
+        (status = 200, description = "The repository's `packages.json`.", body = RootView),
+        (status = 304, description = "It is the same as before."),
+        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = RefusalView),
+        (status = 403, description = "The customer is held; Composer prints the warning.", body = RefusalView),
+        (status = 404, description = "`repository_missing`: the app has no repository."),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`, or `repository_unavailable`: the app's repository does not answer."),
+    )
+)]
+async fn packages(
+    State(state): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let answer = composer::packages(caller.request(&state)).await?;
+    let granted = match answer {
+        Ok(granted) => granted,
+        Err(refused) => return Err(Refusal::of(&state, refused, &caller).await),
+    };
+    note_use(&state, &granted.asker, caller.now);
+    let root = RootView {
+        packages: Vec::new(),
+        metadata_url: "/composer/p2/%package%.json",
+        available_packages: granted.found.unwrap_or_default(),
+    };
+    let body = serde_json::to_string(&root).map_err(ApiError::internal)?;
+    Ok(document(&headers, body))
+}
+
+/// Shows the versions of a package that the customer may have.
+///
+/// In Composer's minified form. The names of archives lead to `/composer/dist`. Branches are in a
+/// file of their own, `~dev.json`.
+#[utoipa::path(
+    get,
+    path = "/composer/p2/{vendor}/{file}",
+    security(("customer_token" = []), ("customer_basic" = [])),
+    responses(
+        (status = 200, description = "The versions.", body = serde_json::Value),
+        (status = 304, description = "They are the same as before."),
+        (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = RefusalView),
+        (status = 403, description = "The customer is held; Composer prints the warning.", body = RefusalView),
+        (status = 404, description = "The package is not granted, or the repository does not have it."),
+        (status = 500, description = "`internal`."),
+        (status = 503, description = "`unavailable`, or `repository_unavailable`: the app's repository does not answer."),
+    )
+)]
+async fn metadata(
+    State(state): State<AppState>,
+    caller: Caller,
+    ValidPath((vendor, file)): ValidPath<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let named = file.strip_suffix(".json").unwrap_or_default();
+    let (name, dev) = match named.strip_suffix("~dev") {
+        Some(name) => (name, true),
+        None => (named, false),
+    };
+    // Composer's names are in lower case; older clients may ask in another.
+    let package = validate::package(&format!("{vendor}/{name}").to_lowercase());
+    let package = package.map_err(|_| not_found("there is no such package"))?;
+    let dists = format!("{}/composer/dist/{package}/", caller.here);
+    let answer = composer::metadata(caller.request(&state), &package, dev, &dists).await?;
+    let granted = match answer {
+        Ok(granted) => granted,
+        Err(refused) => return Err(Refusal::of_metadata(&state, refused, &caller).await),
+    };
+    note_use(&state, &granted.asker, caller.now);
+    match granted.found {
+        Some(body) => Ok(document(&headers, body)),
+        None => Err(not_found("the repository does not have this package")),
+    }
+}
+
+/// Sends a document, or says that it is the one that the client has.
+fn document(headers: &HeaderMap, body: String) -> Response {
+    let tag = format!(
+        "\"{}\"",
+        hex::encode(&Sha256::digest(body.as_bytes())[..16])
+    );
+    let is_known = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
+    let mut response = if is_known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    private(response)
+}
+
+/// Lets only the client keep an answer, because another token gets another one.
+fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    response
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Told(status, headers, view) => (status, headers, Json(view)).into_response(),
+            Self::Problem(error, headers) => (headers, *error).into_response(),
+        }
+    }
+}

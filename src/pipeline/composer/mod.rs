@@ -1,0 +1,161 @@
+//! The Composer repository of a customer: what the access check would let through of the app's own
+//! repository.
+//!
+//! Each version is decided by [`PackageAccess`], which is the access check itself, so what is listed
+//! here and what `/access` says cannot differ. Releases that the repository has are recorded before
+//! anything is decided, with the times that it gives: a customer whose access reaches to a date keeps
+//! what was released until then, whether or not anybody told us of it. Branches are not recorded,
+//! because they move on under their names.
+
+mod error;
+mod refresh;
+mod visitor;
+
+use std::collections::BTreeSet;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Response, Url};
+
+use crate::composer::answer;
+use crate::composer::location::{Repository, Target};
+use crate::composer::metadata::Listed;
+use crate::composer::upstream::{Found, Freshness, UpstreamError};
+use crate::domain::access::check;
+use crate::pipeline::registries::Repositories;
+
+pub use error::ComposerError;
+pub use refresh::{Refreshed, refresh, refresh_all};
+use visitor::Visitor;
+pub use visitor::{Answer, Granted, Refused, Request};
+
+/// The archive of a version.
+#[derive(Debug)]
+pub struct Archive {
+    /// Where it is.
+    pub target: Target,
+    repository: Repository,
+    repositories: Repositories,
+}
+
+impl Archive {
+    /// Asks the repository for the archive at this URL, its own or not.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn request(
+        &self,
+        (url, is_own): (&Url, bool),
+        method: Method,
+        headers: HeaderMap,
+    ) -> Result<Response, UpstreamError> {
+        let upstream = self.repositories.upstream();
+        let from = (url, is_own);
+        upstream
+            .archive(&self.repository, from, method, headers)
+            .await
+    }
+}
+
+/// Lists the packages of a customer.
+///
+/// # Errors
+/// When the store or the repository does not answer.
+pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
+    let visitor = match Visitor::find(request).await? {
+        Ok(visitor) => visitor,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let holder = visitor.holder();
+    if let Err(code) = check::check_holder(holder, request.now) {
+        return Ok(Err(visitor.refused(code, None, None)));
+    }
+    let repository = visitor.repository(request)?;
+    let upstream = request.repositories.upstream();
+    let listed = upstream.available(&repository).await;
+    let listed = listed.map_err(|source| visitor.failed(source))?;
+    let packages = check::packages(holder).into_iter();
+    let packages = packages.filter(|it| listed.as_ref().is_none_or(|all| all.contains(*it)));
+    let packages = packages.map(str::to_owned).collect();
+    Ok(Ok(visitor.granted(Some(packages))))
+}
+
+/// Writes the metadata of a package. `dists` is the address below which its archives are here.
+///
+/// # Errors
+/// When the store or the repository does not answer.
+pub async fn metadata(
+    request: Request<'_>,
+    package: &str,
+    dev: bool,
+    dists: &str,
+) -> Answer<String> {
+    let (visitor, repository) = match Visitor::enter(request, package).await? {
+        Ok(entered) => entered,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let upstream = request.repositories.upstream();
+    let found = upstream.package(&repository, package, dev, Freshness::Cached);
+    let found = found.await.map_err(|source| visitor.failed(source))?;
+    if found.files.is_empty() {
+        return Ok(Ok(visitor.granted(None)));
+    }
+    let visitor = visitor.recording(request, package, &found).await?;
+    let access = visitor.access(package, request.now);
+    let allows = |listed: &Listed| {
+        listed.version.as_ref().is_some_and(|version| {
+            let is_asked_for = !found.is_mixed || version.is_dev() == dev;
+            is_asked_for && access.version(version.parsed.as_ref()).is_allowed()
+        })
+    };
+    let files = found.files.iter();
+    let packages = files.filter_map(|file| file.metadata.packages.get(package));
+    let text = answer::package(package, packages, dists, allows);
+    Ok(Ok(visitor.granted(Some(text))))
+}
+
+/// Finds the archive of a version by its name here.
+///
+/// # Errors
+/// When the store or the repository does not answer.
+pub async fn archive(request: Request<'_>, package: &str, file: &str) -> Answer<Archive> {
+    let (mut visitor, repository) = match Visitor::enter(request, package).await? {
+        Ok(entered) => entered,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let upstream = request.repositories.upstream();
+    // What is not there may be new: another process may have listed it a moment ago.
+    for freshness in [Freshness::Cached, Freshness::Recent] {
+        for dev in [false, true] {
+            let found = upstream.package(&repository, package, dev, freshness);
+            let found = found.await.map_err(|source| visitor.failed(source))?;
+            let Some(listed) = listed_as(&found, package, file) else {
+                continue;
+            };
+            visitor = visitor.recording(request, package, &found).await?;
+            let version = listed.version.as_ref();
+            let access = visitor.access(package, request.now);
+            let code = access.version(version.and_then(|it| it.parsed.as_ref()));
+            if !code.is_allowed() {
+                let version = version.map(|version| version.text.as_str());
+                return Ok(Err(visitor.refused(code, Some(package), version)));
+            }
+            let address = listed.dist.as_ref().map_or("", |dist| dist.url.as_str());
+            let target = repository.location.resolve(address).await;
+            let archive = target.map(|target| Archive {
+                target,
+                repository: repository.clone(),
+                repositories: request.repositories.clone(),
+            });
+            return Ok(Ok(visitor.granted(archive)));
+        }
+    }
+    Ok(Ok(visitor.granted(None)))
+}
+
+/// The version whose archive has this name here.
+fn listed_as<'a>(found: &'a Found, package: &str, file: &str) -> Option<&'a Listed> {
+    let files = found.files.iter();
+    let packages = files.filter_map(|file| file.metadata.packages.get(package));
+    let mut versions = packages.flat_map(|package| &package.versions);
+    versions.find(|listed| listed.dist.as_ref().is_some_and(|dist| dist.file == file))
+}

@@ -1,0 +1,175 @@
+//! Who asks, and what is granted to them.
+
+use super::error::{ComposerError, failed, repository_of};
+use super::refresh::{record, seen_by_repository};
+use crate::composer::location::Repository;
+use crate::composer::upstream::{Found, UpstreamError};
+use crate::domain::access::check::{AccessCode, Holder, PackageAccess};
+use crate::domain::access::refusal::{self, HeldMessage};
+use crate::domain::access::token::TokenHash;
+use crate::domain::time::Timestamp;
+use crate::pipeline::access::{Asker, Basis};
+use crate::pipeline::registries::Repositories;
+use crate::store::{Registry, Store, StoreError};
+
+/// A customer's Composer asks.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The repositories.
+    pub repositories: &'a Repositories,
+    /// The token that was shown.
+    pub token: Option<&'a TokenHash>,
+    /// Now, by the local clock.
+    pub now: Timestamp,
+}
+
+/// What somebody may not have, and why.
+#[derive(Debug)]
+pub struct Refused {
+    /// The code of the access check.
+    pub code: AccessCode,
+    /// The sentence for whoever installs.
+    pub warning: String,
+    /// Who asked; `None` if nobody has the token.
+    pub asker: Option<Box<Asker>>,
+}
+
+/// The answer to a question: what was asked for, or a refusal.
+pub type Answer<T> = Result<Result<Granted<T>, Refused>, ComposerError>;
+
+/// Something for somebody.
+#[derive(Debug)]
+pub struct Granted<T> {
+    /// What was asked for; `None` if the repository does not have it.
+    pub found: Option<T>,
+    /// Who asked.
+    pub asker: Asker,
+}
+
+/// A customer, and what it is granted.
+pub(super) struct Visitor {
+    asker: Asker,
+    basis: Basis,
+    registry: Registry,
+}
+
+impl Visitor {
+    /// Finds the customer of a token.
+    pub(super) async fn find(request: Request<'_>) -> Result<Result<Self, Refused>, StoreError> {
+        let mut tx = request.store.read().await?;
+        let holder = match request.token {
+            Some(token) => tx.access_find(token).await?,
+            None => None,
+        };
+        let Some(holder) = holder else {
+            let code = AccessCode::TokenUnknown;
+            return Ok(Err(Refused {
+                code,
+                warning: refusal::sentence(code, HeldMessage::default(), None, None),
+                asker: None,
+            }));
+        };
+        let asker = Asker::from(holder);
+        let basis = Basis::load(&mut tx, &asker, request.now).await?;
+        let registry = tx.registry_find(&asker.app).await?;
+        Ok(Ok(Self {
+            asker,
+            basis,
+            registry,
+        }))
+    }
+
+    /// Lets in who is granted a package, in whatever version.
+    pub(super) async fn enter(
+        request: Request<'_>,
+        package: &str,
+    ) -> Result<Result<(Self, Repository), Refused>, ComposerError> {
+        let visitor = match Self::find(request).await? {
+            Ok(visitor) => visitor,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        match visitor.access(package, request.now).any_version() {
+            // Which versions, if any, is decided one by one.
+            AccessCode::Ok | AccessCode::VersionNotAllowed | AccessCode::VersionNotFrozen => {}
+            code @ (AccessCode::TokenUnknown
+            | AccessCode::TokenExpired
+            | AccessCode::TokenScope
+            | AccessCode::PackageNotGranted
+            | AccessCode::CustomerSuspended
+            | AccessCode::CustomerExpired) => {
+                return Ok(Err(visitor.refused(code, Some(package), None)));
+            }
+        }
+        let repository = visitor.repository(request)?;
+        Ok(Ok((visitor, repository)))
+    }
+
+    /// Everything that the access check looks at.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        self.basis.holder(&self.asker)
+    }
+
+    /// What may be had of a package.
+    pub(super) fn access(&self, package: &str, now: Timestamp) -> PackageAccess {
+        PackageAccess::new(self.holder(), package, now)
+    }
+
+    /// The repository of the customer's app.
+    pub(super) fn repository(&self, request: Request<'_>) -> Result<Repository, ComposerError> {
+        repository_of(request.repositories, &self.asker.app, &self.registry)
+    }
+
+    /// Records releases that are not recorded yet; what may be had can depend on them.
+    pub(super) async fn recording(
+        self,
+        request: Request<'_>,
+        package: &str,
+        found: &Found,
+    ) -> Result<Self, ComposerError> {
+        let app = &self.asker.app;
+        if found
+            .files
+            .iter()
+            .all(|file| file.is_recorded(app, package))
+        {
+            return Ok(self);
+        }
+        let order = seen_by_repository(app.clone(), request.now);
+        if record(request.store, &order, package, found).await? == 0 {
+            return Ok(self);
+        }
+        let mut tx = request.store.read().await?;
+        let basis = Basis::load(&mut tx, &self.asker, request.now).await?;
+        Ok(Self { basis, ..self })
+    }
+
+    pub(super) fn granted<T>(self, found: Option<T>) -> Granted<T> {
+        Granted {
+            found,
+            asker: self.asker,
+        }
+    }
+
+    pub(super) fn refused(
+        self,
+        code: AccessCode,
+        package: Option<&str>,
+        version: Option<&str>,
+    ) -> Refused {
+        let held = HeldMessage {
+            text: self.registry.held_text.as_deref(),
+            url: self.registry.held_url.as_deref(),
+        };
+        Refused {
+            code,
+            warning: refusal::sentence(code, held, package, version),
+            asker: Some(Box::new(self.asker)),
+        }
+    }
+
+    pub(super) fn failed(&self, source: UpstreamError) -> ComposerError {
+        failed(&self.asker.app, source)
+    }
+}

@@ -1,0 +1,37 @@
+//! The metadata of Composer repositories.
+
+use tollgate::composer::answer;
+use tollgate::composer::metadata::{Metadata, Package, read};
+
+fn written(name: &str, package: &Package, every: usize) -> (String, usize) {
+    let mut seen = 0;
+    let mut kept = 0;
+    let text = answer::package(name, [package], "https://here.example/", |_| {
+        seen += 1;
+        let is_kept = seen % every == 0;
+        kept += usize::from(is_kept);
+        is_kept
+    });
+    (text, kept)
+}
+
+fn only(metadata: &Metadata) -> &Package {
+    assert_eq!(metadata.packages.len(), 1);
+    metadata.packages.values().next().unwrap()
+}
+
+/// A file of a repository.
+pub(crate) fn target(data: &[u8]) {
+    let Ok(metadata) = read(data) else {
+        return;
+    };
+    for (name, package) in &metadata.packages {
+        for every in [1, 2] {
+            let (text, kept) = written(name, package, every);
+            let again = read(text.as_bytes()).unwrap();
+            assert_eq!(only(&again).versions.len(), kept, "{text}");
+            // What was written is read as it was, and nothing comes back that was left out.
+            assert_eq!(written(name, only(&again), 1), (text, kept));
+        }
+    }
+}
