@@ -50,6 +50,7 @@ mod data_dir;
 mod demo;
 pub mod domain;
 pub mod http;
+pub mod metrics;
 mod offload;
 mod outage;
 mod output;

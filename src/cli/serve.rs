@@ -111,7 +111,7 @@ fn say_what_is_served(config: &Config, roles: Roles, server: &Server) {
         store,
         queue,
         address = %server.address(),
-        ops.address = config.http.ops_listen.map(tracing::field::display),
+        ops.address = server.ops_address().map(tracing::field::display),
         webhook.secrets = %secrets.collect::<Vec<_>>().join(","),
         signature.tolerance_s = config.webhooks.signature_tolerance.as_secs(),
         trusted.proxies = config.http.trusted_proxies.len(),

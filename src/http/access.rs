@@ -209,7 +209,7 @@ async fn check(
 ) -> Result<AccessAnswer, ApiError> {
     let now = state.clock.now();
     let Some(hash) = presented(&headers) else {
-        return Ok(AccessAnswer::nobody());
+        return Ok(counted(&state, AccessAnswer::nobody()));
     };
     let answer = access::check(&state.store, &hash, query.question(), now).await?;
     let answer = match answer {
@@ -220,7 +220,13 @@ async fn check(
         None => AccessAnswer::nobody(),
     };
     note_wrong(&state, client, answer.code).await;
-    Ok(answer)
+    Ok(counted(&state, answer))
+}
+
+/// Counts an answer.
+fn counted(state: &AppState, answer: AccessAnswer) -> AccessAnswer {
+    state.metrics.access.answered(answer.code);
+    answer
 }
 
 /// Counts a token that opens nothing, and delays its answer if there were many.
@@ -314,11 +320,11 @@ async fn packages(
 ) -> Result<Response, ApiError> {
     let now = state.clock.now();
     let Some(hash) = presented(&headers) else {
-        return Ok(AccessAnswer::nobody().into_response());
+        return Ok(counted(&state, AccessAnswer::nobody()).into_response());
     };
     let found = access::everything(&state.store, &hash, now).await?;
     let Some(found) = found else {
-        let answer = AccessAnswer::nobody();
+        let answer = counted(&state, AccessAnswer::nobody());
         note_wrong(&state, client, answer.code).await;
         return Ok(answer.into_response());
     };
@@ -332,10 +338,10 @@ async fn packages(
         Ok(packages) => packages,
         Err(code) => {
             note_wrong(&state, client, code).await;
-            return Ok(AccessAnswer::of(code, asker).into_response());
+            return Ok(counted(&state, AccessAnswer::of(code, asker)).into_response());
         }
     };
-    let answer = AccessAnswer::of(AccessCode::Ok, asker);
+    let answer = counted(&state, AccessAnswer::of(AccessCode::Ok, asker));
     let mut by_package: BTreeMap<String, Vec<LiveGrant>> = BTreeMap::new();
     for live in grants {
         let of_package = by_package.entry(live.grant.package.clone());

@@ -91,7 +91,13 @@ impl FromRequestParts<AppState> for Reading {
     }
 }
 
-async fn sign_in(parts: &Parts, state: &AppState) -> Result<Admin, ApiError> {
+/// Returns the hash of the presented token, valid or not.
+pub(super) fn presented(headers: &HeaderMap) -> Option<TokenHash> {
+    Presented::find(headers).map(|it| it.hash)
+}
+
+/// Identifies the caller, whatever the role.
+pub(super) async fn sign_in(parts: &Parts, state: &AppState) -> Result<Admin, ApiError> {
     let Some(presented) = Presented::find(&parts.headers) else {
         return Err(ApiError::Unauthorized {
             code: "token_missing",

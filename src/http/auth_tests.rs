@@ -24,6 +24,8 @@ use crate::domain::access::token::{AdminToken, TokenHash};
 use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
+use crate::metrics::Metrics;
+use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
 use crate::pipeline::registries::Repositories;
 use crate::queue::{Depths, Message, Publisher, QueueError};
@@ -81,6 +83,7 @@ impl Rig {
         }
         let vault = Vault::new(&[7; 32]);
         let clock: Arc<dyn Clock> = Arc::new(Stopped);
+        let figures = Figures::new(store.clone(), Arc::clone(&clock));
         let state = AppState::new(Parts {
             health: Health::new(store.clone(), Arc::clone(&clock)),
             endpoints: Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), Vec::new()),
@@ -100,6 +103,8 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: Usage::default(),
+            metrics: Metrics::default(),
+            figures,
         });
         let routes = Router::new()
             .route("/thing", get(who).post(who).delete(who))

@@ -8,7 +8,7 @@ use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, RefOr};
 
 use super::openapi::{self, ADMIN_BEARER, ADMIN_COOKIE};
 use super::state::Roles;
-use super::{health, merchant, routes};
+use super::{health, merchant, metrics, routes};
 
 /// A customer's token in the header. Named by `security(…)` of the access check.
 const CUSTOMER_BEARER: &str = "customer_token";
@@ -20,7 +20,8 @@ pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let described = routes::described(Roles::ALL, routes::admin(), document)
             .merge(merchant::described())
-            .merge(health::router());
+            .merge(health::router())
+            .merge(metrics::router());
         // Texts, lists and maps always become JSON.
         let described = serde_json::to_value(complete(described.into_openapi()));
         let mut described = described.unwrap_or_default();

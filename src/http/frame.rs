@@ -1,9 +1,10 @@
-//! The layers around every request: its id, its span, and the handling of panics.
+//! The layers around every request: its id, its span, its figures, and the handling of panics.
 
 use std::any::Any;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{self, Next};
@@ -14,17 +15,20 @@ use tracing::Instrument;
 use super::error::ApiError;
 use super::request_id::{REQUEST_ID, RequestId, X_REQUEST_ID};
 use super::{head, input};
+use crate::metrics::RequestMetrics;
 
 /// Puts the layers of this file around everything that is served.
-pub(super) fn around(router: Router) -> Router {
+pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
     // The last layer is the outermost, so the answer to a panic gets its request id too.
     router
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(surround))
+        .layer(middleware::from_fn_with_state(metrics, surround))
 }
 
-/// The outermost layer: gives the request its id and its span.
-async fn surround(request: Request, next: Next) -> Response {
+/// The outermost layer: gives the request its id and its span, and counts it.
+async fn surround(State(metrics): State<RequestMetrics>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = name_of(request.method());
     let id = RequestId::of(request.headers());
     // The route as declared, because a path can contain an e-mail address.
     let route = request
@@ -34,7 +38,7 @@ async fn surround(request: Request, next: Next) -> Response {
     let span = tracing::info_span!(
         "http.request.serve",
         request.id = %id,
-        http.method = name_of(request.method()),
+        http.method = method,
         http.route = route,
     );
     let answered = async {
@@ -51,6 +55,8 @@ async fn surround(request: Request, next: Next) -> Response {
         .scope(id.clone(), answered)
         .instrument(span)
         .await;
+    let status = response.status().as_u16();
+    metrics.served(method, route.as_deref(), status, began.elapsed());
     let headers = response.headers_mut();
     if let Some(id) = id.header() {
         headers.insert(X_REQUEST_ID, id);
@@ -64,7 +70,7 @@ async fn surround(request: Request, next: Next) -> Response {
     response
 }
 
-/// The name of a method for the log. A sender can make up any, as long as a head.
+/// The name of a method for the log and for figures. A sender can make up any, as long as a head.
 fn name_of(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -109,7 +115,8 @@ mod tests {
         async fn panics() {
             panic!("what the request held");
         }
-        let router = around(Router::new().route("/", get(panics)));
+        let metrics = crate::metrics::Metrics::default();
+        let router = around(Router::new().route("/", get(panics)), metrics.requests);
         let request = Request::builder()
             .header(X_REQUEST_ID, "abc")
             .body(Body::empty());

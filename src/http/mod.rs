@@ -1,4 +1,5 @@
-//! HTTP: the receiver of webhooks, the admin API and its two dialects, the access check, and health.
+//! HTTP: the receiver of webhooks, the admin API and its two dialects, the access check, health and
+//! figures.
 //!
 //! [`router`] assembles the routes, [`serve`] listens. State is assembled once, by
 //! [`Server`](crate::server::Server), and passed in as an [`AppState`]; handlers get everything
@@ -31,9 +32,12 @@ mod idempotency;
 pub mod input;
 pub mod limits;
 mod merchant;
+mod metrics;
 pub mod openapi;
 mod request_id;
 mod routes;
+mod scraper;
+mod scrapers;
 mod server;
 mod state;
 mod subscriber;
@@ -58,7 +62,8 @@ pub use usage::Usage;
 
 /// Returns all routes of this process, for one address.
 pub fn router(state: AppState) -> Router {
-    framed(routes_of(&state).merge(health::router()).into(), state)
+    let ops = health::router().merge(metrics::router());
+    framed(routes_of(&state).merge(ops).into(), state)
 }
 
 /// Returns all routes except those of [`ops_router`], for a process with two addresses.
@@ -66,9 +71,11 @@ pub fn service_router(state: AppState) -> Router {
     framed(routes_of(&state).into(), state)
 }
 
-/// Returns the routes for operators' tools: the health checks.
+/// Returns the routes for operators' tools: the health checks and the figures. Who reaches their
+/// address needs no token.
 pub fn ops_router(state: AppState) -> Router {
-    framed(health::router().into(), state)
+    let routes = health::router().merge(metrics::open_router());
+    framed(routes.into(), state)
 }
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
@@ -83,9 +90,10 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
 }
 
 fn framed(routes: Router<AppState>, state: AppState) -> Router {
+    let metrics = state.metrics.requests.clone();
     let served = routes
         .fallback(fallback::no_such_path)
         .method_not_allowed_fallback(fallback::no_such_method)
         .with_state(state);
-    frame::around(served)
+    frame::around(served, metrics)
 }

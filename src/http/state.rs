@@ -9,11 +9,14 @@ use ipnet::IpNet;
 use super::body_budget::BodyBudget;
 use super::endpoints::Endpoints;
 use super::limits::Limits;
+use super::scrapers::Scrapers;
 use super::throttle::Throttle;
 use super::usage::Usage;
 use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
+use crate::metrics::Metrics;
+use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
 use crate::pipeline::registries::Repositories;
 use crate::queue::Publisher;
@@ -82,6 +85,10 @@ pub struct Parts {
     pub health: Health,
     /// The Composer repositories of apps.
     pub repositories: Repositories,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is read when somebody asks for figures.
+    pub figures: Figures,
 }
 
 /// [`Parts`], shared by all requests. Cheap to clone.
@@ -93,6 +100,7 @@ struct Shared {
     bodies: BodyBudget,
     api_bodies: BodyBudget,
     wrong_tokens: WrongTokens,
+    scrapers: Scrapers,
 }
 
 impl AppState {
@@ -104,6 +112,7 @@ impl AppState {
             api_bodies: BodyBudget::of_api(limits),
             wrong_tokens: WrongTokens::new(limits),
             parts,
+            scrapers: Scrapers::default(),
         }))
     }
 
@@ -120,6 +129,11 @@ impl AppState {
     /// Returns what slows down those who show wrong tokens.
     pub(super) fn wrong_tokens(&self) -> &WrongTokens {
         &self.0.wrong_tokens
+    }
+
+    /// Returns the tokens with which figures were read.
+    pub(super) fn scrapers(&self) -> &Scrapers {
+        &self.0.scrapers
     }
 }
 

@@ -28,6 +28,7 @@
 //! | 503 | `unavailable` | it could not be made durable: retry, as both providers do |
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -180,6 +181,7 @@ async fn receive_for_app(
 }
 
 async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Request) -> Response {
+    let began = Instant::now();
     let span = tracing::info_span!(
         "http.webhook.receive",
         app = target.app.as_ref().map(AppSlug::as_str),
@@ -192,6 +194,13 @@ async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Req
         .await;
     match accepted {
         Ok(head) => {
+            if let Some(spec) = target.provider {
+                let took = began.elapsed();
+                state
+                    .metrics
+                    .webhooks
+                    .acknowledged(spec.name.as_str(), took);
+            }
             span.record("event.id", &head.id);
             span.record("event.type", &head.event_type);
             span.in_scope(|| tracing::debug!("webhook received"));
@@ -242,8 +251,12 @@ async fn accept(
             SignatureError::Mismatch if state.endpoints.has_unreadable(app, provider.name, now) => {
                 endpoint_unreadable()
             }
-            error => not_signed(error, state, client),
+            error => not_signed(error, provider, state, client),
         })?;
+    // Those of the settings come first.
+    let place = webhook.secret().is_none().then(|| webhook.place());
+    let metrics = &state.metrics.webhooks;
+    metrics.verified(provider.name.as_str(), place);
     if let Some(id) = webhook.secret() {
         state.usage.note_secret(id, now);
     }
@@ -271,7 +284,7 @@ fn expected<'a>(
     secrets.map_err(no_endpoint)?;
     provider
         .check_header(signature_header(provider, headers))
-        .map_err(|error| not_signed(error, state, client))?;
+        .map_err(|error| not_signed(error, provider, state, client))?;
     Ok((app, provider))
 }
 
@@ -301,7 +314,14 @@ fn endpoint_unreadable() -> ApiError {
 }
 
 /// Counts a failed signature. Valid webhooks are not counted, so they are never limited.
-fn not_signed(error: SignatureError, state: &AppState, client: IpAddr) -> ApiError {
+fn not_signed(
+    error: SignatureError,
+    provider: &'static Spec,
+    state: &AppState,
+    client: IpAddr,
+) -> ApiError {
+    let metrics = &state.metrics.webhooks;
+    metrics.signature_refused(provider.name.as_str(), error.code());
     match state.bad_signatures.fail(client) {
         Ok(()) => ApiError::BadRequest {
             code: error.code(),

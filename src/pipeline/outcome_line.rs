@@ -5,6 +5,7 @@
 //! or a name changed, not from what or to what.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -202,7 +203,13 @@ pub(super) fn write(message: &Message, outcome: &str, told: Option<&Told>, now: 
 }
 
 /// Returns the time since a receipt; 0 where the receiver's clock is ahead of the worker's.
-pub(crate) fn millis_since(received_at: Timestamp, now: Timestamp) -> u64 {
+pub(crate) fn since_receipt(received_at: Timestamp, now: Timestamp) -> Duration {
     let nanos = now.nanos().saturating_sub(received_at.nanos());
-    u64::try_from(nanos / 1_000_000).unwrap_or_default()
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}
+
+/// The same in whole milliseconds.
+pub(crate) fn millis_since(received_at: Timestamp, now: Timestamp) -> u64 {
+    let since = since_receipt(received_at, now).as_millis();
+    u64::try_from(since).unwrap_or(u64::MAX)
 }

@@ -44,7 +44,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// Returns the outcome as the log has it; `None` for what the worker reports.
-    const fn word(&self) -> Option<&'static str> {
+    pub(crate) const fn word(&self) -> Option<&'static str> {
         match self {
             Self::Done(outcome) => Some(outcome.as_str()),
             Self::Duplicate => Some("duplicate"),

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::causes::chain;
 use crate::domain::time::Timestamp;
+use crate::metrics::QueueMetrics;
 use crate::outage::Outage;
 use crate::queue::message::Headers;
 use crate::queue::{Depths, Message, Publisher, QueueError};
@@ -24,6 +25,7 @@ pub struct Spooling {
     publisher: Arc<dyn Publisher>,
     store: Store,
     outage: Outage,
+    metrics: Option<QueueMetrics>,
 }
 
 /// The time without a refusal after which the queue counts as back: one that is full refuses some
@@ -40,7 +42,15 @@ impl Spooling {
             publisher,
             store,
             outage: Outage::with_quiet_time(QUIET),
+            metrics: None,
         }
+    }
+
+    /// Counts what goes into the store.
+    #[must_use]
+    pub fn counted(mut self, metrics: QueueMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     async fn spool(&self, message: &Message) -> Result<(), StoreError> {
@@ -65,6 +75,9 @@ impl Publisher for Spooling {
             return Ok(());
         };
         let spooled = self.spool(&message).await;
+        if let (Ok(()), Some(metrics)) = (&spooled, &self.metrics) {
+            metrics.spooled();
+        }
         if self.outage.fail(PUBLISH, usize::from(spooled.is_ok())) {
             warn!(
                 error = chain(&refused),

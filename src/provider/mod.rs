@@ -65,6 +65,21 @@ pub fn names() -> impl Iterator<Item = Provider> {
     ALL.iter().map(|spec| spec.name)
 }
 
+/// What figures call the providers and types that are not known here.
+const OTHER: &str = "other";
+
+/// The names of a provider and of an event type for figures: a bounded number of pairs, whatever a
+/// sender invents.
+pub fn known_names(provider: Provider, event_type: &str) -> (&'static str, &'static str) {
+    match ALL.iter().find(|spec| spec.name == provider) {
+        Some(spec) => {
+            let known = spec.known_type(event_type);
+            (spec.name.as_str(), known.unwrap_or(OTHER))
+        }
+        None => (OTHER, OTHER),
+    }
+}
+
 /// The other forms in which an external id may be written: `cus_1` for `stripe_cus_1`, and the
 /// reverse. Which provider an id without prefix belongs to it does not say; all are given.
 pub fn other_spellings(external_id: &str) -> Vec<String> {

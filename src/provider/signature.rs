@@ -73,6 +73,15 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
+    /// All codes.
+    pub const CODES: [&'static str; 5] = [
+        Self::Missing.code(),
+        Self::Malformed("").code(),
+        Self::Mismatch.code(),
+        Self::TooOld.code(),
+        Self::InFuture.code(),
+    ];
+
     /// The stable code in answers and the log.
     pub const fn code(self) -> &'static str {
         match self {

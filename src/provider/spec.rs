@@ -76,9 +76,11 @@ impl Spec {
     ) -> Result<VerifiedWebhook<B>, SignatureError> {
         let header = header.ok_or(SignatureError::Missing)?;
         let secret = (self.signature).check(header, body.as_ref(), secrets, now, tolerance)?;
+        let place = secrets.iter().position(|it| std::ptr::eq(it, secret));
         Ok(VerifiedWebhook {
             spec: self,
             body,
+            place: place.unwrap_or_default(),
             mode: secret.mode,
             secret: secret.id.clone(),
         })
@@ -117,6 +119,11 @@ impl Spec {
         }
     }
 
+    /// The name of a type, if it is read: what strangers invent has none.
+    pub fn known_type(&self, event_type: &str) -> Option<&'static str> {
+        Some(self.row(event_type)?.name)
+    }
+
     /// Reports whether a text has the form of an account's id.
     pub fn is_account(&self, id: &str) -> bool {
         let rest = |prefix: &&str| id.strip_prefix(prefix);
@@ -147,6 +154,7 @@ pub struct VerifiedWebhook<B> {
     body: B,
     mode: Mode,
     secret: Option<SecretId>,
+    place: usize,
 }
 
 impl<B: AsRef<[u8]>> VerifiedWebhook<B> {
@@ -176,6 +184,11 @@ impl<B: AsRef<[u8]>> VerifiedWebhook<B> {
     /// The secret that matched, if it has an id.
     pub const fn secret(&self) -> Option<&SecretId> {
         self.secret.as_ref()
+    }
+
+    /// The place of the secret that matched in the list that was tried, from 0.
+    pub const fn place(&self) -> usize {
+        self.place
     }
 
     /// Gives the signed bytes away, uncopied.

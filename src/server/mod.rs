@@ -6,6 +6,7 @@
 
 pub(crate) mod embedded;
 mod endpoint_secrets;
+mod queue;
 mod repositories;
 
 use std::net::SocketAddr;
@@ -25,17 +26,17 @@ use crate::domain::app_settings::SettingsLayer;
 use crate::domain::id::AppSlug;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
-use crate::pipeline::health::Health;
+use crate::metrics::Metrics;
 use crate::pipeline::order::Order;
 use crate::pipeline::setup::{self, Environment};
-use crate::pipeline::spool::Spooling;
-use crate::provider;
-use crate::queue::embedded::EmbeddedQueue;
-use crate::queue::rabbitmq::{BrokerError, Quiet, RabbitQueue, RabbitSettings};
-use crate::queue::{Lane, Publisher};
+use crate::provider::{self, SignatureError};
+use crate::queue::rabbitmq::BrokerError;
 use crate::store::{Actor, Claim, Store, StoreError};
 use crate::vault::{Vault, VaultError};
 use crate::worker::Worker;
+
+pub use queue::rabbit_settings;
+use queue::{Started, start_queue};
 
 /// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker
 /// takes a fraction of a second.
@@ -91,6 +92,7 @@ impl StartError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    ops_address: Option<SocketAddr>,
     store: Store,
     first_start: bool,
     shutdown: CancellationToken,
@@ -141,11 +143,23 @@ impl Server {
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let metrics = Metrics::default();
+        for spec in provider::ALL {
+            let name = spec.name.as_str();
+            metrics.webhooks.expect(name, SignatureError::CODES);
+            metrics.worker.expect(name);
+        }
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
-            .with_payload_retention(config.store.payload_retention);
+            .with_payload_retention(config.store.payload_retention)
+            .counted(metrics.worker.clone());
         let worker = roles.worker.then_some(worker);
+        let parts = (&store, &clock, &metrics.queue);
         let running = (&shutdown, &tasks);
-        let (publisher, health) = start_queue(config, &store, &clock, worker, running).await?;
+        let Started {
+            publisher,
+            health,
+            figures,
+        } = start_queue(config, parts, worker, running).await?;
 
         let fixed = endpoint_secrets::of(config);
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
@@ -172,11 +186,14 @@ impl Server {
             usage: usage.clone(),
             health,
             repositories,
+            metrics,
+            figures,
         });
-        let address = listen(config, &state, &shutdown, &tasks).await?;
+        let (address, ops_address) = listen(config, &state, &shutdown, &tasks).await?;
         tasks.close();
         Ok(Self {
             address,
+            ops_address,
             store,
             first_start,
             shutdown,
@@ -189,6 +206,11 @@ impl Server {
     /// Returns the address on which HTTP listens; with the real port if the settings said 0.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address for operators, if there is one of its own.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops_address
     }
 
     /// Returns the store.
@@ -215,58 +237,6 @@ impl Server {
         self.usage.finish(&self.store).await;
         self.store.close().await;
     }
-}
-
-/// Starts the queue of the settings, and the worker on it if there is one; returns the publisher of
-/// webhooks and replays, and what is known of the health of all of them.
-async fn start_queue(
-    config: &Config,
-    store: &Store,
-    clock: &Arc<dyn Clock>,
-    worker: Option<Worker>,
-    (shutdown, tasks): (&CancellationToken, &TaskTracker),
-) -> Result<(Arc<dyn Publisher>, Health), StartError> {
-    let health = Health::new(store.clone(), Arc::clone(clock));
-    let Some(settings) = rabbit_settings(config) else {
-        let queue = EmbeddedQueue::new(store.clone(), Arc::clone(clock));
-        let publisher = health.confirming(Arc::new(queue.clone()));
-        let Some(worker) = worker else {
-            return Ok((publisher, health));
-        };
-        let health = health.working(worker.progress(), Vec::new());
-        let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
-        let worker = worker.replaying_to(Arc::clone(&publisher));
-        tasks.spawn(worker.run(work, failed, None));
-        return Ok((publisher, health));
-    };
-    let queue = RabbitQueue::start(&settings).await?;
-    let (work, failed) = (queue.consumer(Lane::Work), queue.consumer(Lane::Failed));
-    if worker.is_some() {
-        tasks.spawn(
-            queue
-                .clone()
-                .empty_older_queues(Quiet::default(), shutdown.clone()),
-        );
-    }
-    let queue = health.confirming(Arc::new(queue));
-    let mut health = health.publishing(Arc::clone(&queue), true);
-    if let Some(worker) = worker {
-        let receptions = vec![work.reception(), failed.reception()];
-        health = health.working(worker.progress(), receptions);
-        let worker = worker.replaying_to(Arc::clone(&queue));
-        tasks.spawn(worker.run(work, failed, Some(Arc::clone(&queue))));
-    }
-    let spooling = Spooling::new(queue, store.clone());
-    Ok((Arc::new(spooling), health))
-}
-
-/// Returns the settings of the broker; `None` for the built-in queue.
-pub fn rabbit_settings(config: &Config) -> Option<RabbitSettings> {
-    Some(RabbitSettings {
-        url: config.queue.amqp_url.clone()?,
-        ca_file: config.queue.amqp_ca_file.clone(),
-        prefix: config.queue.amqp_prefix.clone(),
-    })
 }
 
 /// Opens the store of the settings, with a schema of this version. The embedded store is migrated
@@ -368,21 +338,25 @@ async fn listen(
     state: &AppState,
     shutdown: &CancellationToken,
     tasks: &TaskTracker,
-) -> Result<SocketAddr, StartError> {
+) -> Result<(SocketAddr, Option<SocketAddr>), StartError> {
     let limits = state.settings.limits;
     let bind = async |address: SocketAddr| {
         let what = StartError::io(format!("listening on {address}"));
         TcpListener::bind(address).await.map_err(what)
     };
+    let address_of = |listener: &TcpListener| {
+        let what = StartError::io("asking for the address".to_owned());
+        listener.local_addr().map_err(what)
+    };
     let listener = bind(config.http.listen).await?;
-    let address = listener
-        .local_addr()
-        .map_err(StartError::io("asking for the address".to_owned()))?;
+    let address = address_of(&listener)?;
+    let mut ops_address = None;
     let trusted = config.http.trusted_proxies.clone();
     let router = match config.http.ops_listen {
         None => http::router(state.clone()),
         Some(ops) => {
             let ops = bind(ops).await?;
+            ops_address = Some(address_of(&ops)?);
             let router = http::ops_router(state.clone());
             let proxies = trusted.clone();
             tasks.spawn(http::serve(ops, router, limits, proxies, shutdown.clone()));
@@ -391,5 +365,5 @@ async fn listen(
     };
     let serving = http::serve(listener, router, limits, trusted, shutdown.clone());
     tasks.spawn(serving);
-    Ok(address)
+    Ok((address, ops_address))
 }

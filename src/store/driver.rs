@@ -113,6 +113,21 @@ impl Claim {
     }
 }
 
+/// The use of a pool of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The pool.
+    pub name: &'static str,
+    /// Connections that somebody uses, or is making.
+    pub in_use: u32,
+    /// Connections that nobody uses.
+    pub idle: u32,
+    /// The most that it opens.
+    pub most: u32,
+    /// How many were made so far, if making one means to reach for a server.
+    pub opened: Option<u64>,
+}
+
 /// An engine.
 #[async_trait]
 pub(crate) trait Driver: Send + Sync + 'static {
@@ -133,6 +148,8 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// Removes copies that the engine keeps of what was removed or changed, as far as it can. Returns
     /// false if it could not, because somebody still reads the state before.
     async fn remove_traces(&self) -> Result<bool, StoreError>;
+    /// Returns the use of each pool.
+    fn pools(&self) -> Vec<PoolUse>;
     /// Ends all connections.
     async fn close(&self);
 }

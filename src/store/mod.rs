@@ -13,6 +13,7 @@ mod account;
 mod admin_token;
 mod app;
 mod audit;
+mod backlog;
 mod cell;
 mod customer;
 mod driver;
@@ -64,6 +65,7 @@ use secrecy::SecretString;
 pub use access::{Granted, TokenHolder};
 pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
+pub use backlog::{DueTimers, LaneBacklog};
 pub use customer::CustomerFilter;
 pub(crate) use endpoint::AppTerms;
 pub(crate) use erasure::Erasure;
@@ -86,7 +88,7 @@ pub use registry::Registry;
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-pub use driver::Claim;
+pub use driver::{Claim, PoolUse};
 use driver::{Driver, Session};
 pub use error::{StoreError, Trouble};
 use held::Held;
@@ -243,6 +245,11 @@ impl Store {
     /// statements, whatever its size.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Returns what each pool of connections is used for at this moment.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        self.driver.pools()
     }
 
     /// Ends all connections, after the transactions that are under way.

@@ -28,7 +28,7 @@ use self::error::{failed, is_missing_table};
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
 use super::StoreError;
-use super::driver::{Claim, Driver, Session};
+use super::driver::{Claim, Driver, PoolUse, Session};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -152,6 +152,10 @@ impl Driver for PostgresDriver {
     async fn remove_traces(&self) -> Result<bool, StoreError> {
         // Versions of rows from before are the server's, which removes them by VACUUM.
         Ok(true)
+    }
+
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![self.pool.usage()]
     }
 
     async fn close(&self) {

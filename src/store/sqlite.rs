@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlitePool, Transaction};
 
 use self::error::{failed, is_missing_table};
 use super::StoreError;
-use super::driver::{Claim, Driver, Row, Session, Value};
+use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::error::Trouble;
 use super::gate::{Closed, Gate};
 use super::schema::{self, Text};
@@ -138,6 +138,21 @@ impl Driver for SqliteDriver {
             .await
             .map_err(failed)?;
         Ok(busy == 0)
+    }
+
+    fn pools(&self) -> Vec<PoolUse> {
+        let usage = |(name, pool): (&'static str, &SqlitePool)| {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or_default();
+            PoolUse {
+                name,
+                in_use: pool.size().saturating_sub(idle),
+                idle,
+                most: pool.options().get_max_connections(),
+                opened: None,
+            }
+        };
+        let pools = [("writer", &self.writer), ("readers", &self.readers)];
+        pools.map(usage).into()
     }
 
     async fn close(&self) {

@@ -7,15 +7,17 @@ use std::time::Instant;
 use futures::FutureExt;
 use tracing::{error, warn};
 
+use super::Worker;
+use super::part::EVENTS;
 use super::pause::Pause;
 use super::stop::Stop;
-use super::{EVENTS, Worker};
 use crate::causes::chain;
 use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::retry::delay_after;
-use crate::pipeline::outcome_line::millis_since;
+use crate::pipeline::outcome_line::{millis_since, since_receipt};
 use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
+use crate::provider::known_names;
 use crate::queue::{Delivery, Message, Settlement};
 
 /// How often a message that the broker dead-lettered is tried alone. One that kills the process
@@ -86,6 +88,9 @@ impl Worker {
             match self.attempt(messages).await {
                 Ok(dispositions) => {
                     self.outages.store_answered(EVENTS);
+                    for (message, disposition) in messages.iter().zip(&dispositions) {
+                        self.count_done(message, disposition);
+                    }
                     return Ok(Ok(dispositions));
                 }
                 Err(TryError::Failed(error)) => return Ok(Err(error)),
@@ -94,6 +99,20 @@ impl Worker {
                     self.wait_out_outage(&mut outage, &error, held).await?;
                 }
             }
+        }
+    }
+
+    /// Counts a message whose batch was committed. One that cannot be processed is counted when its
+    /// dead letter is recorded.
+    fn count_done(&self, message: &Message, disposition: &Disposition) {
+        let headers = message.headers();
+        let names = known_names(headers.provider, &headers.event_type);
+        if let Some(outcome) = disposition.word() {
+            self.metrics.done(names, outcome);
+        }
+        if matches!(disposition, Disposition::Done(_)) && headers.replay.is_none() {
+            let since = since_receipt(headers.received_at, self.clock.now());
+            self.metrics.delayed(names.0, since);
         }
     }
 
@@ -161,8 +180,9 @@ impl Worker {
             message.headers_mut().error = Some(error);
         }
         if by_broker {
-            // One that a worker gave up has its line already.
+            // One that a worker gave up has its line already, and was counted.
             let headers = message.headers();
+            self.metrics.queue_gave_up();
             error!(app = %headers.app, provider = %headers.provider,
                 event.id = %headers.event_id, event.r#type = %headers.event_type,
                 outcome = EventOutcome::Failed.as_str(), came_back = delivery.came_back,
@@ -180,6 +200,8 @@ impl Worker {
             match record::record(&self.store, message, self.clock.now()).await {
                 Ok(()) => {
                     self.outages.store_answered(EVENTS);
+                    let names = known_names(headers.provider, &headers.event_type);
+                    self.metrics.done(names, EventOutcome::Failed.as_str());
                     return Ok(());
                 }
                 Err(error) if error.is_passing() => {

@@ -12,13 +12,15 @@
 //! channel of a consumer that leaves one unsettled for half an hour.
 
 mod attempts;
+mod failure;
 mod outages;
+mod part;
 mod pause;
 mod stop;
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,12 +29,15 @@ use tracing::{error, info, warn};
 use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::policy::Span;
+use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::health::Progress;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::{bulk_replay, erasure, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
+use failure::failures_in;
 use outages::Outages;
+use part::{RELAY, REPLAYS, TIMERS, part_of};
 use pause::Pause;
 use stop::Stop;
 
@@ -66,22 +71,8 @@ pub struct Worker {
     payload_retention: Option<Span>,
     outages: Arc<Outages>,
     progress: Progress,
+    metrics: WorkerMetrics,
 }
-
-/// Returns the name of the loop of a lane in the log.
-const fn part_of(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Work => EVENTS,
-        Lane::Failed => DEAD_LETTERS,
-    }
-}
-
-/// The names of the loops in the log.
-const EVENTS: &str = "events";
-const DEAD_LETTERS: &str = "dead letters";
-const RELAY: &str = "relay";
-const REPLAYS: &str = "replays";
-const TIMERS: &str = "timers";
 
 impl Worker {
     /// Creates a worker that ends when `shutdown` is cancelled.
@@ -95,7 +86,15 @@ impl Worker {
             payload_retention: None,
             outages: Arc::default(),
             progress: Progress::default(),
+            metrics: Metrics::default().worker,
         }
+    }
+
+    /// Counts what it does here.
+    #[must_use]
+    pub fn counted(mut self, metrics: WorkerMetrics) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Returns what its loops have in hand, for those who watch it.
@@ -154,10 +153,12 @@ impl Worker {
     async fn run_events(self, mut consumer: impl Consumer) {
         let lane = Lane::Work;
         while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
+            let (began, messages) = (Instant::now(), deliveries.len());
             match self.process_batch(&deliveries).await {
                 Ok(settlements) => {
                     let settled = deliveries.into_iter().zip(settlements).collect();
                     self.settle(&mut consumer, lane, settled).await;
+                    self.metrics.batch(messages, began.elapsed());
                 }
                 Err(stop) => {
                     if !self.give_back(&mut consumer, lane, deliveries, stop).await {
@@ -278,6 +279,7 @@ impl Worker {
     /// many customers.
     async fn act_on_time(&self) -> Result<bool, StoreError> {
         let customers = timers::run_due(&self.store, self.clock.now()).await?;
+        self.metrics.timers_fired(customers);
         if customers > 0 {
             info!(customers, "due times acted on");
         }
@@ -316,8 +318,14 @@ impl Worker {
         lane: Lane,
         settled: Vec<(Delivery, Settlement)>,
     ) {
+        let failures = failures_in(&settled);
         match consumer.settle(settled).await {
-            Ok(()) => self.progress.settled(lane),
+            Ok(()) => {
+                self.progress.settled(lane);
+                for failure in failures {
+                    failure.count(&self.metrics);
+                }
+            }
             Err(error) => {
                 self.progress.let_go(lane);
                 warn!(

@@ -32,6 +32,7 @@ mod invented_provider;
 mod life_cycles;
 mod limits;
 mod logs;
+mod metrics;
 mod openapi;
 mod other_body;
 mod outcomes;

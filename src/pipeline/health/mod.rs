@@ -27,9 +27,10 @@ use transitions::Transitions;
 use trial::Trials;
 
 use super::spool;
+use super::waiting::waiting_since;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::queue::{Lane, Publisher, Reception};
+use crate::queue::{Publisher, Reception};
 use crate::store::{Store, StoreError};
 
 /// The longest wait for one answer. Usual probes wait a second, and connections, scheduling and two
@@ -155,7 +156,16 @@ impl Health {
             return Ok(());
         };
         worker.progress.check()?;
-        let asked = worker.receptions.iter().map(|it| it.ready());
+        self.check_receptions().await
+    }
+
+    /// Checks that messages would reach the worker.
+    ///
+    /// # Errors
+    /// When it is cut off from its queue.
+    pub async fn check_receptions(&self) -> Result<(), Fault> {
+        let receptions = self.worker.iter().flat_map(|it| &it.receptions);
+        let asked = receptions.map(|it| it.ready());
         match timeout(ANSWER_TIME, try_join_all(asked)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Fault::broker_away()),
@@ -182,20 +192,19 @@ impl Health {
     pub async fn oldest_message(&self) -> Option<Duration> {
         let waiting = timeout(ANSWER_TIME, self.oldest_in_store()).await;
         let waiting = waiting.ok().and_then(Result::ok).flatten();
+        let now = self.clock.now();
         let progress = self.worker.as_ref().map(|it| &it.progress);
-        let in_hand = progress.and_then(Progress::oldest);
+        let in_hand = progress.and_then(|it| it.oldest(now));
         let oldest = waiting.into_iter().chain(in_hand).min()?;
-        let age = self.clock.now().nanos().saturating_sub(oldest.nanos());
+        let age = now.nanos().saturating_sub(oldest.nanos());
         u64::try_from(age).ok().map(Duration::from_nanos)
     }
 
     async fn oldest_in_store(&self) -> Result<Option<Timestamp>, StoreError> {
         match self.queue {
             Queue::Store => {
-                let (lane, mut tx) = (Lane::Work.name(), self.store.read().await?);
-                // What rests until its next try has been worked on.
-                let due = tx.message_next_due(lane, []).await?;
-                Ok(due.filter(|due| *due <= self.clock.now()))
+                let mut tx = self.store.read().await?;
+                waiting_since(&mut tx, self.clock.now()).await
             }
             Queue::Broker { spools: true, .. } => {
                 spool::oldest(&mut self.store.read().await?).await

@@ -29,14 +29,17 @@ struct Shared {
 #[derive(Clone, Copy, Debug)]
 struct InHand {
     since: Instant,
-    /// When the oldest of its messages was received.
+    /// When the oldest of its messages was received that are tried for the first time.
     oldest: Option<Timestamp>,
 }
 
 impl Progress {
     /// Notes that a loop has taken a batch.
     pub fn took(&self, lane: Lane, batch: &[Delivery]) {
-        let received = batch.iter().map(|it| it.message.headers().received_at);
+        // What is tried or processed again did not wait since its receipt.
+        let headers = batch.iter().map(|it| it.message.headers());
+        let first = headers.filter(|it| it.attempt == 0 && it.replay.is_none());
+        let received = first.map(|it| it.received_at);
         let in_hand = InHand {
             since: Instant::now(),
             oldest: received.min(),
@@ -65,10 +68,14 @@ impl Progress {
         self.0.settled.age()
     }
 
-    /// Returns when the oldest message in hand was received.
-    pub(super) fn oldest(&self) -> Option<Timestamp> {
+    /// Returns since when the oldest message in hand waits: since its receipt or, if it is tried or
+    /// processed again, since it was taken.
+    pub fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
         let in_hand = [Lane::Work, Lane::Failed].map(|lane| self.in_hand(lane));
-        let oldest = in_hand.into_iter().flatten().filter_map(|it| it.oldest);
+        let oldest = in_hand.into_iter().flatten().map(|it| {
+            let taken = now.minus(it.since.elapsed());
+            it.oldest.map_or(taken, |received| received.min(taken))
+        });
         oldest.min()
     }
 

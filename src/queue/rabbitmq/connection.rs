@@ -187,12 +187,15 @@ impl Broker {
     }
 
     /// Opens a connection. The broker's own tools show `purpose`.
-    pub(super) async fn connect(&self, purpose: &str) -> Result<Connection, BrokerError> {
+    pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, BrokerError> {
         let name = LongString::from(format!("tollgate {purpose}"));
         let properties = ConnectionProperties::default().with_connection_name(name);
         let connecting = transport::connect(self.uri.clone(), properties, self.tls.clone());
         let doing = "connecting to the broker";
-        in_time(async { connecting.await.map_err(BrokerError::amqp(doing)) }).await
+        let connected = in_time(async { connecting.await.map_err(BrokerError::amqp(doing)) });
+        let connection = connected.await?;
+        self.watch.count_connected(purpose);
+        Ok(connection)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a process has seen of the work queue: how much lay in it, and when it stood still.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -8,6 +9,9 @@ use lapin::types::ShortString;
 use tracing::{error, warn};
 
 use crate::queue::Lane;
+
+/// The connections that are made for a question and closed again.
+pub(super) const STATISTICS: &str = "statistics";
 
 /// What is known of the queue, for monitoring and for error messages.
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ pub struct QueueWatch {
     missed: AtomicBool,
     /// Messages that this process published to the work queue since it was last seen.
     published: AtomicU64,
+    /// How many connections were made so far, by what they are for.
+    connected: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +43,21 @@ impl QueueWatch {
     /// Counts how often the work queue had gone and was declared anew by this process.
     pub fn losses(&self) -> u64 {
         self.losses.load(Ordering::Relaxed)
+    }
+
+    /// Counts the connections that were made anew after one was lost, by what they are for.
+    pub fn remade(&self) -> Vec<(&'static str, u64)> {
+        let connected = self.connected.lock();
+        let connected = connected.unwrap_or_else(PoisonError::into_inner);
+        let lasting = connected.iter().filter(|(link, _)| **link != STATISTICS);
+        let remade = lasting.map(|(link, count)| (*link, count.saturating_sub(1)));
+        remade.collect()
+    }
+
+    pub(super) fn count_connected(&self, link: &'static str) {
+        let connected = self.connected.lock();
+        let mut connected = connected.unwrap_or_else(PoisonError::into_inner);
+        *connected.entry(link).or_default() += 1;
     }
 
     pub(super) fn count_standstill(&self, lane: Lane, seconds: u64, messages: u64) {

@@ -8,6 +8,7 @@
 //! tries a refused connection again until the limit of the caller is used up; and its one error says
 //! neither whether the server is away nor whether all connections are in use.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 use super::error::{failed, is_of_many_connections};
 use crate::store::StoreError;
+use crate::store::driver::PoolUse;
 use crate::store::error::Trouble;
 use crate::store::gate::{Gate, Turn};
 
@@ -57,6 +59,7 @@ pub(super) struct Pool {
     gate: Gate,
     shared: Arc<Shared>,
     most: u32,
+    opened: AtomicU64,
 }
 
 struct Shared {
@@ -92,6 +95,21 @@ impl Pool {
                 resting: Mutex::default(),
             }),
             most,
+            opened: AtomicU64::default(),
+        }
+    }
+
+    /// Returns how many connections are used, and how many there are.
+    pub(super) fn usage(&self) -> PoolUse {
+        let idle = self.shared.resting().len();
+        let free = self.shared.places.available_permits();
+        let free = u32::try_from(free).unwrap_or(u32::MAX);
+        PoolUse {
+            name: "postgres",
+            in_use: self.most.saturating_sub(free),
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+            most: self.most,
+            opened: Some(self.opened.load(Ordering::Relaxed)),
         }
     }
 
@@ -150,6 +168,7 @@ impl Pool {
         match timeout(CONNECT_TIME, connected).await {
             Ok(Ok(connection)) => {
                 turn.reached();
+                self.opened.fetch_add(1, Ordering::Relaxed);
                 Ok(connection)
             }
             Ok(Err(error)) => {

@@ -19,7 +19,9 @@ use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use tollgate::metrics::Metrics;
 use tollgate::pipeline::bulk_replay::carry_on;
+use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
@@ -136,6 +138,7 @@ impl Rig {
         );
         let outbox = Arc::new(Outbox::default());
         let usage = Usage::default();
+        let figures = Figures::new(store.clone(), Arc::clone(&shared));
         let state = AppState::new(Parts {
             health: Health::new(store.clone(), Arc::clone(&shared)),
             store: store.clone(),
@@ -155,6 +158,8 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
+            metrics: Metrics::default(),
+            figures,
         });
         let router = http::router(state);
         let receipts = AtomicUsize::new(0);

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("provider", &["domain"]),
     ("store", &["domain"]),
+    ("metrics", &["domain"]),
     ("vault", &["domain", "random"]),
     ("composer", &["causes", "domain"]),
     ("queue", &["causes", "domain", "outage"]),
@@ -22,21 +23,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
-            "causes", "clock", "composer", "domain", "offload", "outage", "provider", "queue",
-            "random", "store", "vault",
+            "causes", "clock", "composer", "domain", "metrics", "offload", "outage", "provider",
+            "queue", "random", "store", "vault",
         ],
     ),
     (
         "worker",
         &[
-            "causes", "domain", "outage", "pipeline", "store", "queue", "clock",
+            "causes", "domain", "metrics", "outage", "pipeline", "provider", "store", "queue",
+            "clock",
         ],
     ),
     (
         "http",
         &[
-            "causes", "clock", "composer", "domain", "offload", "pipeline", "provider", "queue",
-            "random", "store", "vault",
+            "causes", "clock", "composer", "domain", "metrics", "offload", "pipeline", "provider",
+            "queue", "random", "store", "vault",
         ],
     ),
     ("config", &["composer", "domain"]),
@@ -47,8 +49,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "clock", "composer", "config", "data_dir", "domain", "http", "pipeline", "provider",
-            "queue", "random", "store", "vault", "worker",
+            "clock", "composer", "config", "data_dir", "domain", "http", "metrics", "pipeline",
+            "provider", "queue", "random", "store", "vault", "worker",
         ],
     ),
     ("demo", PLAYED),
@@ -67,6 +69,7 @@ const HOMES: &[(&str, &str)] = &[
     ("axum", "http"),
     ("backoff", "worker"),
     ("chacha20poly1305", "vault"),
+    ("prometheus_client", "metrics"),
 ];
 
 pub(crate) fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -24,6 +24,8 @@ use tollgate::domain::policy::Policy;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use tollgate::metrics::Metrics;
+use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::registries::Repositories;
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
@@ -206,6 +208,7 @@ impl Rig {
             .map(|net| net.parse().unwrap())
             .collect();
         let publisher = Arc::clone(&recorder) as Arc<dyn Publisher>;
+        let figures = Figures::new(store.clone(), Arc::clone(&clock));
         let state = AppState::new(Parts {
             health: Health::new(store.clone(), Arc::clone(&clock)).publishing(publisher, false),
             store: store.clone(),
@@ -225,6 +228,8 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: Usage::default(),
+            metrics: Metrics::default(),
+            figures,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();

@@ -1,0 +1,82 @@
+//! What each figure that is read is called, and what it says.
+
+use crate::metrics::Figure;
+
+pub(super) const STORE_UP: &Figure = &Figure::gauge(
+    "store_up",
+    "1 if the store takes writes now, as `/readyz` has it",
+);
+
+pub(super) const BROKER_UP: &Figure = &Figure::gauge(
+    "broker_up",
+    "1 if messages can be published to the broker, and if the worker's consumers are connected",
+);
+
+pub(super) const QUEUE: &Figure = &Figure::gauge(
+    "queue_messages",
+    "Messages in the queue, the same in every process: due ones, those that wait for another try, \
+     and dead letters on their way into the ledger. The built-in queue is counted up to 100000",
+);
+
+pub(super) const QUEUE_AGE: &Figure = &Figure::gauge(
+    "queue_oldest_message_age_seconds",
+    "Age of the oldest message that can be processed: of the built-in queue, or in this worker's hands",
+);
+
+pub(super) const SPOOL: &Figure = &Figure::gauge(
+    "spool_messages",
+    "Messages in the store that wait for the broker, up to 100000, the same in every process",
+);
+
+pub(super) const SPOOL_AGE: &Figure = &Figure::gauge(
+    "spool_oldest_message_age_seconds",
+    "Age of the oldest message in the store that waits for the broker",
+);
+
+pub(super) const TIMERS_DUE: &Figure = &Figure::gauge(
+    "timers_due",
+    "Customers whose due time has come and was not acted on, up to 100000",
+);
+
+pub(super) const TIMERS_LATE: &Figure = &Figure::gauge(
+    "timers_late_seconds",
+    "How long ago the first of these due times came; a worker looks every ten seconds",
+);
+
+pub(super) const REPLAYS: &Figure = &Figure::gauge(
+    "replays_open",
+    "Replays of many events that are not finished",
+);
+
+pub(super) const CONNECTIONS: &Figure = &Figure::gauge(
+    "store_connections",
+    "Connections to the store by pool, and whether they are in use",
+);
+
+pub(super) const MOST_CONNECTIONS: &Figure = &Figure::gauge(
+    "store_connections_max",
+    "The most connections that a pool opens",
+);
+
+pub(super) const OPENED: &Figure = &Figure::counter(
+    "store_connections_opened",
+    "Connections to the database server that were made, the first ones too",
+);
+
+pub(super) const STATEMENTS: &Figure =
+    &Figure::counter("store_statements", "Statements that were run");
+
+pub(super) const REMADE: &Figure = &Figure::counter(
+    "broker_connections_remade",
+    "Connections to the broker that were made anew after one was lost, by what they are for",
+);
+
+pub(super) const STANDSTILLS: &Figure = &Figure::counter(
+    "broker_standstills",
+    "Times that messages waited, none came, and the consumer connected anew",
+);
+
+pub(super) const LOSSES: &Figure = &Figure::counter(
+    "work_queue_losses",
+    "Times that the work queue was gone and this process declared it anew",
+);

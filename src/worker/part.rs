@@ -1,0 +1,17 @@
+//! The names of the loops in the log.
+
+use crate::queue::Lane;
+
+/// Returns the name of the loop of a lane in the log.
+pub(super) const fn part_of(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Work => EVENTS,
+        Lane::Failed => DEAD_LETTERS,
+    }
+}
+
+pub(super) const EVENTS: &str = "events";
+pub(super) const DEAD_LETTERS: &str = "dead letters";
+pub(super) const RELAY: &str = "relay";
+pub(super) const REPLAYS: &str = "replays";
+pub(super) const TIMERS: &str = "timers";
