@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeFile;
 
 use super::caller::Caller;
+use super::document::private;
 use super::refusal::{Refusal, RefusalView, not_found};
-use super::{note_use, private};
 use crate::causes::chain;
 use crate::composer::location::Target;
+use crate::http::access::note_use;
 use crate::http::api::problem::repository_unavailable;
 use crate::http::{ApiError, AppState, ValidPath};
 use crate::pipeline::composer::{self, Archive};

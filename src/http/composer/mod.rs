@@ -7,20 +7,19 @@
 
 mod archive;
 mod caller;
+mod document;
 mod refusal;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::caller::Caller;
+use self::document::document;
 use self::refusal::{Refusal, RefusalView, not_found};
 use super::access::note_use;
 use super::{ApiError, AppState, ValidPath, openapi};
@@ -52,7 +51,7 @@ struct RootView {
     metadata_url: &'static str,
     /// The packages of this customer, as far as the repository has them.
     #[serde(rename = "available-packages")]
-    #[schema(value_type = Vec<String>, examples(json!(["acme/tool"])))]
+    #[schema(value_type = Vec<String>, examples("acme/tool"))]
     available_packages: std::collections::BTreeSet<String>,
 }
 
@@ -133,46 +132,5 @@ async fn metadata(
     match granted.found {
         Some(body) => Ok(document(&headers, body)),
         None => Err(not_found("the repository does not have this package")),
-    }
-}
-
-/// Sends a document, or says that it is the one that the client has.
-fn document(headers: &HeaderMap, body: String) -> Response {
-    let tag = format!(
-        "\"{}\"",
-        hex::encode(&Sha256::digest(body.as_bytes())[..16])
-    );
-    let is_known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    private(response)
-}
-
-/// Lets only the client keep an answer, because another token gets another one.
-fn private(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
-    headers.insert(VARY, HeaderValue::from_static("Authorization"));
-    response
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Told(status, headers, view) => (status, headers, Json(view)).into_response(),
-            Self::Problem(error, headers) => (headers, *error).into_response(),
-        }
     }
 }

@@ -3,8 +3,10 @@
 //! Of an answer of 400 and above Composer prints what its body says under `warning`, if it is exactly
 //! of the type `application/json` (2.5's `CurlDownloader`). So people learn why, whatever else fails.
 
+use axum::Json;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -74,6 +76,15 @@ impl Refusal {
                 Self::Problem(Box::new(error), headers)
             }
             told => told,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Told(status, headers, view) => (status, headers, Json(view)).into_response(),
+            Self::Problem(error, headers) => (headers, *error).into_response(),
         }
     }
 }

@@ -10,6 +10,7 @@ use tollgate::store::{AuditFilter, AuditRecord, Window};
 
 use super::rig::{NOW, Rig, id_of};
 use super::tenants::routes;
+use crate::composer::repository::{Repository, Served, Shape};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
@@ -329,6 +330,16 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let body = json!({"version": "1.0.0"});
     walk.call(releases, &["acme", "one"], body, &["release_add"])
         .await;
+    let has = [("acme/one", "1.1.0", "2026-01-01T00:00:00Z")];
+    let repository = Repository::new(Shape::Inline, &has);
+    let served = Served::start(&repository, Some("Bearer rep_of_nobody_else")).await;
+    walk.secrets.push("rep_of_nobody_else".to_owned());
+    let body = json!({"repository": {"url": served.base, "token": "rep_of_nobody_else"}});
+    let change = ("PATCH", "/apps/{slug}");
+    walk.call(change, &["default"], body, &["app_registry"])
+        .await;
+    let refresh = ("POST", "/packages/refresh");
+    walk.call(refresh, &[], Value::Null, &["release_add"]).await;
     let body = json!({"force": true});
     walk.call(
         ("POST", "/events/{id}/replay"),
