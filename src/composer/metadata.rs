@@ -221,23 +221,23 @@ fn listed_of(
     fields: &Fields,
     before: Option<&Listed>,
 ) -> Listed {
-    let changed = |name: &str| changes.iter().any(|(changed, _)| **changed == *name);
+    let is_new = |name: &str| changes.iter().any(|(field, _)| **field == *name);
     let field = |name: &str| fields.get(name).map(|text| &**text);
     let version = match before {
-        Some(before) if !changed("version") => before.version.clone(),
+        Some(before) if !is_new("version") => before.version.clone(),
         _ => field("version").and_then(string).map(|text| Named {
             parsed: Version::parse(&text).ok(),
             text,
         }),
     };
     let time = match before {
-        Some(before) if !changed("time") => before.time,
+        Some(before) if !is_new("time") => before.time,
         _ => field("time")
             .and_then(string)
             .and_then(|text| instant(&text)),
     };
     let dist = match before {
-        Some(before) if !changed("version") && !changed("dist") => before.dist.clone(),
+        Some(before) if !is_new("version") && !is_new("dist") => before.dist.clone(),
         _ => field("dist")
             .zip(version.as_ref())
             .and_then(|(raw, version)| dist(raw, version))

@@ -85,7 +85,7 @@ pub fn erased(operation: &str, details: &Value) -> Value {
 /// Erases those of an event's changes that are changes of some customers. Returns true if any was
 /// changed by that.
 pub fn erase_changes(changes: &mut Value, is_erased: impl Fn(&str) -> bool) -> bool {
-    let mut changed = false;
+    let mut any = false;
     for change in changes.as_array_mut().into_iter().flatten() {
         let text = |name: &str| change.get(name).and_then(Value::as_str);
         let (customer, operation) = (text("customer"), text("operation"));
@@ -93,10 +93,10 @@ pub fn erase_changes(changes: &mut Value, is_erased: impl Fn(&str) -> bool) -> b
             continue;
         }
         let after = erased(operation.unwrap_or_default(), change);
-        changed |= after != *change;
+        any |= after != *change;
         *change = after;
     }
-    changed
+    any
 }
 
 #[cfg(test)]

@@ -85,7 +85,13 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_says_what_the_client_asked_for() {
-        let cases: [(&str, &str, &[(&str, &str)], &str); 6] = [
+        type Case = (
+            &'static str,
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            &'static str,
+        );
+        let cases: [Case; 6] = [
             (
                 "as it was sent",
                 "198.51.100.7:1",
