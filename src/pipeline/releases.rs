@@ -1,5 +1,6 @@
 //! Releases of packages, and when they came out.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
@@ -92,7 +93,8 @@ pub async fn add(
 }
 
 /// Records releases of a package that a repository has. What is known already, in whatever spelling,
-/// stays as it is: an admin's word counts more. Returns how many were new.
+/// stays as it is: an admin's word counts more. If there are too many, the newest are recorded. Returns
+/// how many were new.
 ///
 /// # Errors
 /// When the store failed.
@@ -114,7 +116,18 @@ pub async fn note(
     }
     let mut tx = store.begin_in(&order.app).await?;
     let known = tx.release_list(&order.app, &wanted).await?;
-    let new = unknown(&known, &seen);
+    let mut new = unknown(&known, &seen);
+    let room = MAX_RELEASES.saturating_sub(known.len());
+    if new.len() > room {
+        tracing::warn!(
+            app = %order.app,
+            package,
+            left_out = new.len() - room,
+            "a package has more releases than are kept; the oldest are left out"
+        );
+        new.sort_by_key(|release| Reverse(release.released_at));
+        new.truncate(room);
+    }
     if new.is_empty() {
         return Ok(0);
     }

@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
+use tollgate::domain::access::release::Release;
+use tollgate::domain::id::AppSlug;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::order::Order;
+use tollgate::pipeline::releases;
+use tollgate::store::Actor;
+
 use crate::support::TestServer;
-use crate::support::stores::{Engine, on_both_stores};
+use crate::support::stores::{Engine, TestStore, on_both_stores};
 
 on_both_stores!(
     one_customer_has_a_bounded_number_of_tokens_and_packages,
@@ -11,6 +18,7 @@ on_both_stores!(
     apps_plans_licences_and_admin_tokens_are_bounded,
     texts_that_every_check_reads_are_short,
     a_cursor_of_no_list_is_refused,
+    of_a_repository_with_too_many_releases_the_newest_are_kept,
 );
 
 async fn post(server: &TestServer, path: &str, body: Value) -> (u16, Value) {
@@ -208,4 +216,32 @@ async fn a_cursor_of_no_list_is_refused(engine: Engine) {
         assert_eq!(status, 200, "{list}: {first}");
     }
     server.stop_and_give_back().await;
+}
+
+async fn of_a_repository_with_too_many_releases_the_newest_are_kept(engine: Engine) {
+    let now = Timestamp::from_seconds(1_790_000_000).unwrap();
+    let TestStore {
+        store,
+        place: _place,
+    } = TestStore::new(engine, now).await;
+    let order = Order {
+        app: AppSlug::default_app(),
+        actor: Actor::Root,
+        now,
+    };
+    let release = |n: i64| {
+        let at = Timestamp::from_seconds(n).unwrap();
+        Release::new("acme/tool", &format!("1.{n}"), at).unwrap()
+    };
+    let first: Vec<Release> = (1..10_000).map(release).collect();
+    let noted = releases::note(&store, &order, "acme/tool", first).await;
+    assert_eq!(noted.unwrap(), 9_999);
+    let more = vec![release(10_000), release(10_002), release(10_001)];
+    let noted = releases::note(&store, &order, "acme/tool", more.clone()).await;
+    assert_eq!(noted.unwrap(), 1);
+    let noted = releases::note(&store, &order, "acme/tool", more).await;
+    assert_eq!(noted.unwrap(), 0);
+    let kept = releases::list(&store, &order.app, "acme/tool".to_owned()).await;
+    let kept = kept.unwrap();
+    assert_eq!((kept.len(), kept[0].version.as_str()), (10_000, "1.10002"));
 }
