@@ -106,9 +106,9 @@ pub struct StoreConfig {
     /// `tollgate.db` in the data folder.
     pub database: Database,
     /// `TOLLGATE_SECRET_KEY` (or `TOLLGATE_SECRET_KEY_FILE`): 32 bytes in base64 that encrypt the
-    /// webhook secrets. Required with PostgreSQL. Default `None`: made once and kept in the data
-    /// folder.
-    pub secret_key: Option<SecretKey>,
+    /// webhook secrets; several, separated by commas, while they are rotated: the first encrypts,
+    /// all decrypt. Required with PostgreSQL. Default none: made once and kept in the data folder.
+    pub secret_keys: Vec<SecretKey>,
     /// `TOLLGATE_PAYLOAD_RETENTION`: how long payloads of settled events are kept, at least an hour;
     /// `None` (`forever`) keeps all. Default 90 days. Payloads of failed and pending events stay,
     /// because they may be replayed.

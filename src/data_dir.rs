@@ -22,6 +22,9 @@ pub enum DataDirError {
          stop the other one, or set TOLLGATE_DATA_DIR to another folder", .0.display()
     )]
     Locked(PathBuf),
+    /// Another process rotates the key of the folder.
+    #[error("another `tollgate rotate-key` runs on `{}`", .0.display())]
+    Rotating(PathBuf),
 }
 
 impl DataDirError {
@@ -51,7 +54,20 @@ pub(crate) struct DataDirLock {
 impl DataDirLock {
     /// Takes the lock of a data folder.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, DataDirError> {
-        let path = data_dir.join("lock");
+        Self::take_file(data_dir, "lock", DataDirError::Locked)
+    }
+
+    /// Takes the lock of a rotation of the folder's key, which a server that runs does not hold.
+    pub(crate) fn take_for_rotation(data_dir: &Path) -> Result<Self, DataDirError> {
+        Self::take_file(data_dir, "rotation.lock", DataDirError::Rotating)
+    }
+
+    fn take_file(
+        data_dir: &Path,
+        name: &str,
+        taken: fn(PathBuf) -> DataDirError,
+    ) -> Result<Self, DataDirError> {
+        let path = data_dir.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -60,7 +76,7 @@ impl DataDirLock {
             .map_err(DataDirError::io("opening", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(data_dir.to_owned())),
+            Err(TryLockError::WouldBlock) => Err(taken(data_dir.to_owned())),
             Err(TryLockError::Error(source)) => Err(DataDirError::io("locking", &path)(source)),
         }
     }

@@ -1,69 +1,38 @@
-//! Seals webhook secrets and kept answers, which must not be readable at rest, with one key of 32
+//! Seals webhook secrets and kept answers, which must not be readable at rest, with keys of 32
 //! bytes.
 //!
 //! `XChaCha20-Poly1305`: its nonce of 24 bytes may be random for every sealing, without a counter
 //! to keep. The purpose is authenticated along with it (a secret's app, provider and id), so that a
 //! row copied to another place does not open. The key's id stands beside, so that a wrong key is told
-//! from a damaged row.
+//! from a damaged row, and an old key from the present one.
 //!
 //! A sealed text is: one byte for the form (1), 8 bytes key id, 24 bytes nonce, ciphertext and
 //! tag.
+//!
+//! A vault has several keys while they are rotated: the first seals, all open. Keys of a file are
+//! read again when the file has changed, so that a server takes part in a rotation without a restart.
+//! Keys of the environment cannot change while a process runs.
+
+mod error;
+mod key;
+mod key_file;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use secrecy::SecretString;
-use secrecy::zeroize::Zeroizing;
-use sha2::{Digest, Sha256};
 
 use crate::domain::id::{AppSlug, Provider, SecretId};
-use crate::random::{self, RandomError};
+use crate::domain::words::words;
 
-const FORM: u8 = 1;
-const KEY_ID: usize = 8;
-const NONCE: usize = 24;
-
-/// The vault could not be opened, or could not seal.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// The key's file could not be read or made.
-    #[error("the key file {path} could not be read or made")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is there and holds something else.
-    #[error("the key file {path} does not hold 32 bytes in base64")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No nonce or key could be drawn.
-    #[error("nothing can be sealed without randomness")]
-    Random {
-        /// The cause.
-        #[source]
-        source: RandomError,
-    },
-    /// The cipher refused, which it does only for texts of many gigabytes.
-    #[error("the secret could not be sealed")]
-    Cipher,
-}
-
-/// A sealed secret does not open: it was sealed with another key or for another secret, or is
-/// damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a stored secret does not open with the present TOLLGATE_SECRET_KEY")]
-pub struct NotOpened;
+pub use error::{NotOpened, VaultError};
+pub use key::KeyId;
+use key::Keys;
+use key_file::Stamp;
+pub use key_file::{add_key, remove_old_keys};
 
 /// The purpose of a sealed text, authenticated along with it.
 #[derive(Clone, Copy, Debug)]
@@ -100,56 +69,82 @@ impl SealedFor<'_> {
     }
 }
 
-/// Seals and opens what must not be read at rest.
+/// The place of a key among those of a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It is the first, which seals.
+    Current,
+    /// It still opens, and can be removed when nothing is sealed with it any more.
+    Old,
+    /// The vault does not have it, or the text is damaged: nothing opens it.
+    Unknown,
+}
+
+words!(KeyState, all {
+    Current = "current",
+    Old = "old",
+    Unknown = "unknown",
+});
+
+/// Seals and opens what must not be read at rest. Cheap to clone; clones share their keys.
 #[derive(Clone)]
 pub struct Vault {
-    cipher: XChaCha20Poly1305,
-    key_id: [u8; KEY_ID],
+    keys: Arc<RwLock<Loaded>>,
+    file: Option<Arc<PathBuf>>,
+}
+
+struct Loaded {
+    keys: Arc<Keys>,
+    /// Of the file from which they were read.
+    stamp: Stamp,
 }
 
 impl Vault {
     /// The vault of this key.
     pub fn new(key: &[u8; 32]) -> Self {
-        let digest: [u8; 32] = Sha256::digest(key).into();
-        let mut key_id = [0; KEY_ID];
-        key_id.copy_from_slice(&digest[..KEY_ID]);
+        Self::with_old_keys(key, [])
+    }
+
+    /// The vault of a key that seals and opens, and of old ones that only open.
+    pub fn with_old_keys<'a>(
+        first: &[u8; 32],
+        old: impl IntoIterator<Item = &'a [u8; 32]>,
+    ) -> Self {
+        Self::over(Keys::new(first, old), None, None)
+    }
+
+    fn over(keys: Keys, stamp: Stamp, file: Option<&Path>) -> Self {
         Self {
-            cipher: XChaCha20Poly1305::new(key.into()),
-            key_id,
+            keys: Arc::new(RwLock::new(Loaded {
+                keys: Arc::new(keys),
+                stamp,
+            })),
+            file: file.map(|path| Arc::new(path.to_owned())),
         }
     }
 
-    /// The vault of the key in this file, which is made, readable by its owner alone, if it is
-    /// missing. The file holds base64, as `TOLLGATE_SECRET_KEY` takes it.
+    /// The vault of the keys in this file; `None` if there is no such file. The file holds base64,
+    /// as `TOLLGATE_SECRET_KEY` takes it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds something else.
+    pub fn load(path: &Path) -> Result<Option<Self>, VaultError> {
+        // Asked for first: a file that is replaced in between is then read once more.
+        let stamp = key_file::stamp(path);
+        let keys = key_file::read(path)?;
+        Ok(keys.map(|keys| Self::over(keys, stamp, Some(path))))
+    }
+
+    /// The vault of the keys in this file, which is made, readable by its owner alone, if it is
+    /// missing.
     ///
     /// # Errors
     /// When the file cannot be read or made, or holds something else.
     pub fn load_or_make(path: &Path) -> Result<Self, VaultError> {
-        let file_error = |source| VaultError::File {
-            path: path.to_owned(),
-            source,
-        };
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                Self::from_base64(&Zeroizing::new(text)).ok_or_else(|| VaultError::Malformed {
-                    path: path.to_owned(),
-                })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Zeroizing::new(
-                    random::bytes::<32>().map_err(|source| VaultError::Random { source })?,
-                );
-                write_new(path, &STANDARD.encode(*key)).map_err(file_error)?;
-                Ok(Self::new(&key))
-            }
-            Err(error) => Err(file_error(error)),
+        match Self::load(path)? {
+            Some(vault) => Ok(vault),
+            None => Ok(Self::over(key_file::make(path)?, None, Some(path))),
         }
-    }
-
-    fn from_base64(text: &str) -> Option<Self> {
-        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
-        let key: &[u8; 32] = bytes.as_slice().try_into().ok()?;
-        Some(Self::new(key))
     }
 
     /// Seals a text.
@@ -157,17 +152,9 @@ impl Vault {
     /// # Errors
     /// When there is no randomness for the nonce.
     pub fn seal(&self, what: SealedFor<'_>, secret: &str) -> Result<Vec<u8>, VaultError> {
-        let nonce: [u8; NONCE] = random::bytes().map_err(|source| VaultError::Random { source })?;
-        let place = what.text();
-        let payload = Payload {
-            msg: secret.as_bytes(),
-            aad: place.as_bytes(),
-        };
-        let sealed = self
-            .cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| VaultError::Cipher)?;
-        Ok([&[FORM][..], &self.key_id, &nonce, &sealed].concat())
+        // What is sealed with a key that has been removed meanwhile could never be opened.
+        self.reload();
+        self.keys().first.seal(&what.text(), secret)
     }
 
     /// Opens what [`seal`](Self::seal) made.
@@ -175,171 +162,66 @@ impl Vault {
     /// # Errors
     /// [`NotOpened`] when it was sealed with another key, for another secret, or damaged.
     pub fn open(&self, what: SealedFor<'_>, sealed: &[u8]) -> Result<SecretString, NotOpened> {
-        self.open_bytes(what, sealed).ok_or(NotOpened)
+        let id = KeyId::of_sealed(sealed).ok_or(NotOpened)?;
+        let mut keys = self.keys();
+        if keys.find(id).is_none() {
+            self.reload();
+            keys = self.keys();
+        }
+        let key = keys.find(id).ok_or(NotOpened)?;
+        let plain = key.open(&what.text(), sealed).ok_or(NotOpened)?;
+        let text = String::from_utf8(plain).map_err(|_| NotOpened)?;
+        Ok(SecretString::from(text))
     }
 
-    fn open_bytes(&self, what: SealedFor<'_>, sealed: &[u8]) -> Option<SecretString> {
-        let (form, rest) = sealed.split_first()?;
-        let (key_id, rest) = rest.split_first_chunk::<KEY_ID>()?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>()?;
-        if *form != FORM || *key_id != self.key_id {
-            return None;
+    /// Returns the key that seals.
+    pub fn key_id(&self) -> KeyId {
+        self.keys().first.id
+    }
+
+    /// Returns the keys that only open.
+    pub fn old_key_ids(&self) -> Vec<KeyId> {
+        self.keys().old.iter().map(|key| key.id).collect()
+    }
+
+    /// Returns the state of a key by its id; `None` stands for that of a damaged text.
+    pub fn state(&self, id: Option<KeyId>) -> KeyState {
+        let keys = self.keys();
+        match id {
+            Some(id) if id == keys.first.id => KeyState::Current,
+            Some(id) if keys.find(id).is_some() => KeyState::Old,
+            Some(_) | None => KeyState::Unknown,
         }
-        let place = what.text();
-        let payload = Payload {
-            msg: ciphertext,
-            aad: place.as_bytes(),
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let loaded = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaded.keys)
+    }
+
+    /// Reads the file again if it was replaced. One that cannot be read changes nothing: the next
+    /// start says what is wrong with it.
+    fn reload(&self) {
+        let Some(path) = self.file.as_deref() else {
+            return;
         };
-        let plain = self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
-        String::from_utf8(plain).ok().map(SecretString::from)
+        let stamp = key_file::stamp(path);
+        let known = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if stamp.is_none() || stamp == known.stamp {
+            return;
+        }
+        drop(known);
+        if let Ok(Some(keys)) = key_file::read(path) {
+            let keys = Arc::new(keys);
+            let mut loaded = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            *loaded = Loaded { keys, stamp };
+        }
     }
 }
 
 /// Shows which key, not the key.
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vault({})", hex::encode(self.key_id))
-    }
-}
-
-/// Writes a file that must not be there yet: two processes that start at once must not both
-/// believe in their own key.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn default_app() -> AppSlug {
-        AppSlug::default_app()
-    }
-
-    #[test]
-    fn what_is_sealed_opens_again_and_is_not_readable() {
-        let (vault, app) = (Vault::new(&[7; 32]), default_app());
-        let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor::Secret {
-            app: &app,
-            provider: Provider::named("stripe"),
-            id: &id,
-        };
-        let sealed = vault.seal(what, "whsec_abc").unwrap();
-        assert!(!sealed.windows(9).any(|window| window == b"whsec_abc"));
-        assert_ne!(
-            sealed,
-            vault.seal(what, "whsec_abc").unwrap(),
-            "the nonce is random"
-        );
-        assert_eq!(
-            vault.open(what, &sealed).unwrap().expose_secret(),
-            "whsec_abc"
-        );
-    }
-
-    #[test]
-    fn another_key_place_or_text_does_not_open() {
-        let (vault, app) = (Vault::new(&[7; 32]), default_app());
-        let id = SecretId::from_uuid(Uuid::nil());
-        let what = SealedFor::Secret {
-            app: &app,
-            provider: Provider::named("stripe"),
-            id: &id,
-        };
-        let sealed = vault.seal(what, "whsec_abc").unwrap();
-        let refused = |vault: &Vault, what, sealed: &[u8], why: &str| {
-            assert!(matches!(vault.open(what, sealed), Err(NotOpened)), "{why}");
-        };
-        refused(&Vault::new(&[8; 32]), what, &sealed, "another key");
-        let paddle = SealedFor::Secret {
-            app: &app,
-            provider: Provider::named("paddle"),
-            id: &id,
-        };
-        refused(&vault, paddle, &sealed, "another provider");
-        let other_id = SecretId::from_uuid(Uuid::max());
-        refused(
-            &vault,
-            SealedFor::Secret {
-                app: &app,
-                provider: Provider::named("stripe"),
-                id: &other_id,
-            },
-            &sealed,
-            "another id",
-        );
-        let other_app: AppSlug = "other".parse().unwrap();
-        refused(
-            &vault,
-            SealedFor::Secret {
-                app: &other_app,
-                provider: Provider::named("stripe"),
-                id: &id,
-            },
-            &sealed,
-            "another app",
-        );
-        let answer = SealedFor::Answer { id: id.as_str() };
-        refused(&vault, answer, &sealed, "an answer");
-        for index in 0..sealed.len() {
-            let mut damaged = sealed.clone();
-            damaged[index] ^= 1;
-            refused(&vault, what, &damaged, &format!("byte {index} changed"));
-            refused(
-                &vault,
-                what,
-                &sealed[..index],
-                &format!("cut to {index} bytes"),
-            );
-        }
-    }
-
-    #[test]
-    fn the_key_is_made_once_for_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret.key");
-        let (app, id) = (default_app(), SecretId::from_uuid(Uuid::nil()));
-        let what = SealedFor::Secret {
-            app: &app,
-            provider: Provider::named("paddle"),
-            id: &id,
-        };
-        let sealed = Vault::load_or_make(&path)
-            .unwrap()
-            .seal(what, "pdl_x")
-            .unwrap();
-        let again = Vault::load_or_make(&path).unwrap();
-        assert_eq!(again.open(what, &sealed).unwrap().expose_secret(), "pdl_x");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
-        }
-    }
-
-    #[test]
-    fn a_key_file_with_something_else_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret.key");
-        for text in ["", "AAAA", "not base64 at all"] {
-            std::fs::write(&path, text).unwrap();
-            let error = Vault::load_or_make(&path).unwrap_err();
-            assert!(
-                matches!(error, VaultError::Malformed { .. }),
-                "{text:?}: {error}"
-            );
-        }
+        write!(f, "Vault({})", self.key_id())
     }
 }

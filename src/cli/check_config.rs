@@ -9,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::report::report;
 use crate::config::{Config, Source};
 use crate::output;
+use crate::pipeline::reseal::{self, Survey};
 use crate::pipeline::secrets;
 use crate::queue::rabbitmq::RabbitQueue;
 use crate::server::{StartError, open_store, open_vault, rabbit_settings};
@@ -20,6 +21,24 @@ pub(super) struct CheckConfigArgs {
     /// write, and opens the webhook secrets with the key of the settings.
     #[arg(long)]
     connect: bool,
+}
+
+/// Says whether the old keys can be removed.
+fn say_old_keys(left: &Survey) {
+    if left.old_keys_in_use.is_empty() {
+        output::line(
+            "nothing is sealed with the old secret keys any more: once every process has the new \
+             one, they can be removed",
+        );
+    } else {
+        output::line(&format!(
+            "still under an old secret key: {} webhook secrets ({}), {} answers to requests with \
+             an Idempotency-Key; `tollgate rotate-key` seals them anew",
+            left.old_secrets.len(),
+            left.old_secrets_by_endpoint(),
+            left.old_answers
+        ));
+    }
 }
 
 pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitCode, CliError> {
@@ -46,6 +65,9 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
                     secret.id, secret.app, secret.provider
                 ));
             }
+        }
+        if !vault.old_key_ids().is_empty() {
+            say_old_keys(&reseal::survey(&store, &vault, now).await?);
         }
         store.close().await;
         if let Some(settings) = rabbit_settings(&loaded.config) {

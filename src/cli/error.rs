@@ -5,6 +5,7 @@ use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
 use crate::pipeline::replay::ReplayError;
+use crate::pipeline::reseal::ResealError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::simulate::SimulateError;
@@ -35,6 +36,9 @@ pub enum CliError {
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),
+    /// A rotation of the secret key stopped.
+    #[error("the rotation stopped; run it again to go on")]
+    Reseal(#[from] ResealError),
     /// The system refused something.
     #[error("{what}")]
     Io {

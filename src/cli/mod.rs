@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod migrate;
 mod openapi;
+mod rotate_key;
 mod sample;
 mod serve;
 mod simulate;
@@ -46,6 +47,8 @@ enum Command {
     /// Creates admin tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Encrypts stored webhook secrets anew with the present secret key, while servers run.
+    RotateKey(rotate_key::RotateKeyArgs),
     /// Shows and replays events of the ledger.
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -88,6 +91,7 @@ impl Cli {
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
+            Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
             Command::Openapi => Ok(openapi::run()),
             Command::Simulate(args) => simulate::run(args, &source).await,
         }

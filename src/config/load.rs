@@ -8,7 +8,6 @@ use secrecy::ExposeSecret;
 
 use super::problem::{ConfigErrors, Origin, ProblemKind};
 use super::reader::Reader;
-use super::secret_key::SecretKey;
 use super::setting::{self, Setting};
 use super::{
     AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
@@ -69,7 +68,9 @@ impl Config {
     /// Checks settings that are only wrong in combination.
     fn check_together(&self, reader: &mut Reader<'_>) {
         let on_a_server = matches!(self.store.database, Database::Postgres(_));
-        if on_a_server && self.store.secret_key.is_none() && !reader.is_wrong(&setting::SECRET_KEY)
+        if on_a_server
+            && self.store.secret_keys.is_empty()
+            && !reader.is_wrong(&setting::SECRET_KEY)
         {
             // Kept in a folder of one machine, the key would be missing on the next.
             let kind = ProblemKind::Missing("required with PostgreSQL");
@@ -123,9 +124,9 @@ impl StoreConfig {
                 .read(&setting::DATABASE_URL, parse::database)
                 .unwrap_or_else(|| Database::Sqlite(data_dir.join(DATABASE_FILE))),
             data_dir,
-            secret_key: reader.read(&setting::SECRET_KEY, |text| {
-                SecretKey::from_base64(text).map_err(|error| error.to_string())
-            }),
+            secret_keys: reader
+                .read_all(&setting::SECRET_KEY, parse::secret_keys)
+                .unwrap_or_default(),
             payload_retention: reader
                 .read(&setting::PAYLOAD_RETENTION, parse::retention)
                 .unwrap_or(Some(DEFAULT_PAYLOAD_RETENTION)),

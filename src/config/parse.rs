@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
-use super::{Database, LogFormat};
+use super::{Database, LogFormat, SecretKey};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
@@ -109,6 +109,19 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
         length if length < ADMIN_TOKEN_MIN => Err(format!("{length} characters long")),
         _ => Ok(text.into()),
     }
+}
+
+/// Parses secret keys, separated by commas or line breaks.
+pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, ValueErrors> {
+    let entries: Vec<&str> = text.split([',', '\n']).map(str::trim).collect();
+    let key = |(index, entry): (usize, &&str)| {
+        SecretKey::from_base64(entry).map_err(|error| match (entries.len(), entry.is_empty()) {
+            (1, _) => error.to_string(),
+            (_, true) => format!("entry {} is empty", index + 1),
+            (_, false) => format!("entry {}: {error}", index + 1),
+        })
+    };
+    every(entries.iter().enumerate().map(key))
 }
 
 /// Parses webhook secrets. An empty secret is one that everybody knows, so it is refused even

@@ -67,7 +67,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
             shown(queue.amqp_ca_file.as_deref().map(Path::display), NOT_SET),
         ),
         (&setting::AMQP_PREFIX, queue.amqp_prefix.clone()),
-        (&setting::SECRET_KEY, set(store.secret_key.is_some())),
+        (&setting::SECRET_KEY, secret_keys(store.secret_keys.len())),
         (&setting::ADMIN_TOKEN, set(admin.token.is_some())),
         (&setting::STRIPE_WEBHOOK_SECRET, count(stripe)),
         (&setting::PADDLE_WEBHOOK_SECRET, count(paddle)),
@@ -128,6 +128,13 @@ fn set(is_set: bool) -> String {
 
 fn shown(value: Option<impl fmt::Display>, otherwise: &str) -> String {
     value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
+}
+
+fn secret_keys(count: usize) -> String {
+    match count {
+        0 | 1 => set(count > 0),
+        _ => format!("set ({count}, the first encrypts)"),
+    }
 }
 
 fn count(provider: &ProviderConfig) -> String {

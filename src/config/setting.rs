@@ -94,7 +94,7 @@ pub(super) const AMQP_PREFIX: Setting = Setting::plain(
 );
 pub(super) const SECRET_KEY: Setting = Setting::secret(
     "TOLLGATE_SECRET_KEY",
-    Shape::Scalar,
+    Shape::List,
     "32 bytes in base64, as `openssl rand -base64 32` prints them",
 );
 pub(super) const ADMIN_TOKEN: Setting = Setting::secret(

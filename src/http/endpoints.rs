@@ -8,10 +8,11 @@
 //! whose secrets do not open with the key of the settings: it exists, and a provider that is told
 //! otherwise gives up and disables it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +70,8 @@ struct Table {
     endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
     /// Secrets that cannot be decrypted.
     unreadable: Vec<Unreadable>,
+    /// Secrets that cannot be decrypted any more, and are used as they were read before.
+    remembered: BTreeSet<SecretId>,
     /// True if the last attempt to read the store succeeded.
     fresh: bool,
     /// True if any attempt has succeeded.
@@ -85,10 +88,12 @@ struct Unreadable {
 }
 
 /// What was read from the store.
-type Read = (
-    BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
-    Vec<Unreadable>,
-);
+#[derive(Default)]
+struct Read {
+    endpoints: BTreeMap<(AppSlug, Provider), Vec<KnownSecret>>,
+    unreadable: Vec<Unreadable>,
+    remembered: BTreeSet<SecretId>,
+}
 
 #[derive(Clone)]
 struct KnownSecret {
@@ -192,24 +197,16 @@ impl Endpoints {
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let _alone = self.inner.refreshing.lock().await;
         let before = Arc::clone(&self.inner.table.borrow());
-        let (table, result) = match self.read().await {
-            Ok((endpoints, unreadable)) => {
-                let is_new = |it: &&Unreadable| !before.unreadable.iter().any(|of| of.id == it.id);
-                for secret in unreadable.iter().filter(is_new) {
-                    tracing::error!(
-                        app = %secret.app,
-                        provider = %secret.provider,
-                        secret.id = %secret.id,
-                        "a webhook secret does not open with the present TOLLGATE_SECRET_KEY: \
-                         webhooks to its endpoint are refused until it does, or until it is deleted"
-                    );
-                }
+        let (table, result) = match self.read(&before).await {
+            Ok(read) => {
+                read.tell_what_is_new(&before);
                 if before.loaded && !before.fresh {
                     tracing::info!("webhook endpoints can be read from the store again");
                 }
                 let table = Table {
-                    endpoints,
-                    unreadable,
+                    endpoints: read.endpoints,
+                    unreadable: read.unreadable,
+                    remembered: read.remembered,
                     fresh: true,
                     loaded: true,
                 };
@@ -225,6 +222,7 @@ impl Endpoints {
                 let table = Table {
                     endpoints: before.endpoints.clone(),
                     unreadable: before.unreadable.clone(),
+                    remembered: before.remembered.clone(),
                     fresh: false,
                     loaded: before.loaded,
                 };
@@ -247,21 +245,36 @@ impl Endpoints {
         }
     }
 
-    async fn read(&self) -> Result<Read, StoreError> {
+    async fn read(&self, before: &Table) -> Result<Read, StoreError> {
         let inner = &*self.inner;
         let current = secrets::open_current(&inner.store, &inner.vault, inner.clock.now()).await?;
-        let mut endpoints = by_endpoint(&inner.fixed);
-        let mut unreadable = Vec::new();
+        let mut read = Read {
+            endpoints: by_endpoint(&inner.fixed),
+            ..Read::default()
+        };
         for (secret, opened) in current {
-            // One that cannot be decrypted must not disable the other endpoints.
-            let Ok(key) = opened else {
-                unreadable.push(Unreadable {
-                    id: secret.id,
-                    app: secret.app,
-                    provider: secret.provider,
-                    expires_at: secret.expires_at,
-                });
-                continue;
+            let endpoint = (secret.app.clone(), secret.provider);
+            // A secret's text never changes. One that was sealed anew with a key that this process
+            // was not started with, because of a rotation in the wrong order, is still what it was.
+            let remembered = || before.key_of(&endpoint, &secret.id);
+            let key = match opened.ok() {
+                Some(key) => key,
+                None => match remembered() {
+                    Some(key) => {
+                        read.remembered.insert(secret.id.clone());
+                        key
+                    }
+                    // One that cannot be decrypted must not disable the other endpoints.
+                    None => {
+                        read.unreadable.push(Unreadable {
+                            id: secret.id,
+                            app: secret.app,
+                            provider: secret.provider,
+                            expires_at: secret.expires_at,
+                        });
+                        continue;
+                    }
+                },
             };
             let known = KnownSecret {
                 expires_at: secret.expires_at,
@@ -271,14 +284,43 @@ impl Endpoints {
                     key,
                 },
             };
-            let endpoint = (secret.app, secret.provider);
-            endpoints.entry(endpoint).or_default().push(known);
+            read.endpoints.entry(endpoint).or_default().push(known);
         }
-        Ok((endpoints, unreadable))
+        Ok(read)
+    }
+}
+
+impl Read {
+    fn tell_what_is_new(&self, before: &Table) {
+        let is_new = |it: &&Unreadable| !before.unreadable.iter().any(|of| of.id == it.id);
+        for secret in self.unreadable.iter().filter(is_new) {
+            tracing::error!(
+                app = %secret.app,
+                provider = %secret.provider,
+                secret.id = %secret.id,
+                "a webhook secret does not open with the present TOLLGATE_SECRET_KEY: webhooks to \
+                 its endpoint are refused until it does, or until it is deleted"
+            );
+        }
+        for id in self.remembered.difference(&before.remembered) {
+            tracing::error!(
+                secret.id = %id,
+                "a webhook secret was sealed anew with a key that is not in this process's \
+                 TOLLGATE_SECRET_KEY: webhooks are still taken, but not after a restart without \
+                 that key"
+            );
+        }
     }
 }
 
 impl Table {
+    /// The text of a secret of the store that is known.
+    fn key_of(&self, endpoint: &(AppSlug, Provider), id: &SecretId) -> Option<SecretString> {
+        let mut known = self.endpoints.get(endpoint)?.iter();
+        let known = known.find(|known| known.secret.id.as_ref() == Some(id))?;
+        Some(known.secret.key.clone())
+    }
+
     fn has_unreadable(&self, app: &AppSlug, provider: Provider, now: Timestamp) -> bool {
         let mut unreadable = self.unreadable.iter();
         unreadable.any(|it| it.app == *app && it.provider == provider && it.is_current(now))

@@ -48,6 +48,7 @@ pub mod registries;
 pub mod relay;
 pub mod releases;
 pub mod replay;
+pub mod reseal;
 pub mod retention;
 pub mod secrets;
 pub mod setup;

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::secret::{EndpointSecret, SealedSecret};
 use crate::store::{Store, StoreError, Tx};
-use crate::vault::{NotOpened, SealedFor, Vault, VaultError};
+use crate::vault::{KeyId, NotOpened, SealedFor, Vault, VaultError};
 
 /// Most current secrets of one endpoint. A rotation needs two; every webhook, forged ones too, is
 /// checked against each.
@@ -40,6 +40,22 @@ pub enum SecretError {
     Random(#[from] RandomError),
 }
 
+/// A webhook secret and the key that sealed it.
+#[derive(Clone, Debug)]
+pub struct KeyedSecret {
+    /// The secret's description.
+    pub secret: EndpointSecret,
+    /// The key; `None` if what is stored is damaged.
+    pub key: Option<KeyId>,
+}
+
+impl From<SealedSecret> for KeyedSecret {
+    fn from(SealedSecret { secret, sealed }: SealedSecret) -> Self {
+        let key = KeyId::of_sealed(&sealed);
+        Self { secret, key }
+    }
+}
+
 /// A secret to be added.
 #[derive(Debug)]
 pub struct NewSecret {
@@ -59,10 +75,11 @@ pub async fn list(
     store: &Store,
     app: &AppSlug,
     provider: Provider,
-) -> Result<Vec<EndpointSecret>, SecretError> {
+) -> Result<Vec<KeyedSecret>, SecretError> {
     let mut tx = store.read().await?;
     refuse_unknown(&mut tx, app).await?;
-    Ok(tx.secret_list(app, provider).await?)
+    let all = tx.secret_list(app, provider).await?;
+    Ok(all.into_iter().map(KeyedSecret::from).collect())
 }
 
 /// Reads and decrypts the current secrets of all endpoints. Of one that cannot be decrypted it tells
@@ -77,15 +94,19 @@ pub async fn open_current(
 ) -> Result<Vec<(EndpointSecret, Result<SecretString, NotOpened>)>, StoreError> {
     let current = store.read().await?.secret_list_current(now).await?;
     let open = |SealedSecret { secret, sealed }| {
-        let what = SealedFor::Secret {
-            app: &secret.app,
-            provider: secret.provider,
-            id: &secret.id,
-        };
-        let opened = vault.open(what, &sealed);
+        let opened = vault.open(purpose(&secret), &sealed);
         (secret, opened)
     };
     Ok(current.into_iter().map(open).collect())
+}
+
+/// The purpose with which a secret is sealed.
+pub(super) fn purpose(secret: &EndpointSecret) -> SealedFor<'_> {
+    SealedFor::Secret {
+        app: &secret.app,
+        provider: secret.provider,
+        id: &secret.id,
+    }
 }
 
 /// Adds a secret to an endpoint. Those that are there stay.
@@ -98,12 +119,13 @@ pub async fn add(
     order: &Order,
     provider: Provider,
     new: NewSecret,
-) -> Result<EndpointSecret, SecretError> {
+) -> Result<KeyedSecret, SecretError> {
     let mut tx = store.begin().await?;
     refuse_unknown(&mut tx, &order.app).await?;
     let known = tx.secret_list(&order.app, provider).await?;
     let current = known
         .iter()
+        .map(|it| &it.secret)
         .filter(|it| it.expires_at.is_none_or(|end| end > order.now));
     if current.count() >= MAX_SECRETS {
         return Err(SecretError::TooMany);
@@ -119,17 +141,13 @@ pub async fn add(
         last_used_at: None,
         live_since: tx.endpoint_live_since(&order.app, provider).await?,
     };
-    let place = SealedFor::Secret {
-        app: &secret.app,
-        provider,
-        id: &secret.id,
-    };
-    let sealed = vault.seal(place, new.text.expose_secret())?;
+    let sealed = vault.seal(purpose(&secret), new.text.expose_secret())?;
+    let key = KeyId::of_sealed(&sealed);
     tx.secret_add(&secret, sealed).await?;
     let details = json!({"id": secret.id, "from": null, "to": described(&secret)});
     order.audit(&mut tx, None, "secret_add", details).await?;
     tx.commit().await?;
-    Ok(secret)
+    Ok(KeyedSecret { secret, key })
 }
 
 /// Sets when a secret runs out; never if `None`.
@@ -142,9 +160,9 @@ pub async fn set_end(
     provider: Provider,
     id: &str,
     expires_at: Option<Timestamp>,
-) -> Result<EndpointSecret, SecretError> {
+) -> Result<KeyedSecret, SecretError> {
     let mut tx = store.begin().await?;
-    let known = known(&mut tx, &order.app, provider, id).await?;
+    let KeyedSecret { secret: known, key } = known(&mut tx, &order.app, provider, id).await?;
     tx.secret_expire(&known, expires_at).await?;
     let details = json!({
         "id": known.id, "provider": provider,
@@ -153,10 +171,11 @@ pub async fn set_end(
     });
     order.audit(&mut tx, None, "secret_expire", details).await?;
     tx.commit().await?;
-    Ok(EndpointSecret {
+    let secret = EndpointSecret {
         expires_at,
         ..known
-    })
+    };
+    Ok(KeyedSecret { secret, key })
 }
 
 /// Removes a secret from an endpoint.
@@ -170,7 +189,7 @@ pub async fn remove(
     id: &str,
 ) -> Result<(), SecretError> {
     let mut tx = store.begin().await?;
-    let secret = known(&mut tx, &order.app, provider, id).await?;
+    let secret = known(&mut tx, &order.app, provider, id).await?.secret;
     tx.secret_delete(&order.app, provider, &secret.id).await?;
     let details = json!({"id": secret.id, "from": described(&secret), "to": null});
     order.audit(&mut tx, None, "secret_delete", details).await?;
@@ -190,11 +209,11 @@ async fn known(
     app: &AppSlug,
     provider: Provider,
     id: &str,
-) -> Result<EndpointSecret, SecretError> {
+) -> Result<KeyedSecret, SecretError> {
     refuse_unknown(tx, app).await?;
     let all = tx.secret_list(app, provider).await?;
-    let known = all.into_iter().find(|it| it.id.as_str() == id);
-    known.ok_or(SecretError::NotFound)
+    let known = all.into_iter().find(|it| it.secret.id.as_str() == id);
+    known.map(KeyedSecret::from).ok_or(SecretError::NotFound)
 }
 
 /// A secret for the audit, without its text.

@@ -6,6 +6,8 @@
 
 pub(crate) mod embedded;
 mod endpoint_secrets;
+mod error;
+mod open;
 mod queue;
 mod repositories;
 
@@ -19,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Database};
-use crate::data_dir::{self, DataDirError, DataDirLock};
+use crate::config::Config;
+use crate::data_dir::{self, DataDirLock};
 use crate::domain::access::token::TokenHash;
 use crate::domain::app_settings::SettingsLayer;
 use crate::domain::id::AppSlug;
@@ -28,66 +30,20 @@ use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::metrics::Metrics;
 use crate::pipeline::order::Order;
+use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
 use crate::provider::{self, SignatureError};
-use crate::queue::rabbitmq::BrokerError;
 use crate::store::{Actor, Claim, Store, StoreError};
-use crate::vault::{Vault, VaultError};
 use crate::worker::Worker;
 
+pub use error::StartError;
+pub use open::{find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;
 use queue::{Started, start_queue};
 
 /// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker
 /// takes a fraction of a second.
 const STOP_TIME: Duration = Duration::from_secs(9);
-
-/// A server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A socket could not be used.
-    #[error("{what} failed")]
-    Io {
-        /// The operation, with the address.
-        what: String,
-        /// Why it failed.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The data folder cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The built-in queue keeps only in memory which messages are being processed.
-    #[error(
-        "the built-in queue needs all roles in one process: leave out --role, or set AMQP_URL \
-         to split the roles"
-    )]
-    RolesApart,
-    /// Another process serves the built-in queue of this database.
-    #[error(
-        "another process serves this database, and the built-in queue serves one at a time: \
-         stop the other one"
-    )]
-    QueueTaken,
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-    /// The key for webhook secrets cannot be used.
-    #[error("the key for webhook secrets cannot be used")]
-    Vault(#[from] VaultError),
-    /// No client for Composer repositories could be made.
-    #[error("TLS cannot be set up")]
-    Client(#[from] reqwest::Error),
-    /// The broker cannot be used with these settings.
-    #[error("RabbitMQ cannot be used")]
-    Broker(#[from] BrokerError),
-}
-
-impl StartError {
-    fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { what, source }
-    }
-}
 
 /// A running server.
 pub struct Server {
@@ -164,6 +120,7 @@ impl Server {
         let fixed = endpoint_secrets::of(config);
         let endpoints = Endpoints::new(store.clone(), vault.clone(), Arc::clone(&clock), fixed);
         endpoints.refresh().await?;
+        reseal::tell_of_old_keys(&store, &vault, clock.now()).await;
         tasks.spawn(endpoints.clone().run(shutdown.clone()));
 
         let repositories = repositories::of(config, &vault)?;
@@ -239,44 +196,6 @@ impl Server {
     }
 }
 
-/// Opens the store of the settings, with a schema of this version. The embedded store is migrated
-/// whenever it is opened; a PostgreSQL server may serve processes of an older version, so there the
-/// operator decides when.
-///
-/// # Errors
-/// See [`StartError`].
-pub async fn open_store(config: &Config) -> Result<Store, StartError> {
-    match &config.store.database {
-        Database::Sqlite(_) => open_migrated(config).await,
-        Database::Postgres(url) => {
-            let store = Store::open_postgres(url)?;
-            store.check_schema().await?;
-            Ok(store)
-        }
-    }
-}
-
-/// Opens the store of the settings and migrates its schema.
-///
-/// # Errors
-/// See [`StartError`].
-pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
-    let store = match &config.store.database {
-        Database::Sqlite(path) => {
-            if let Some(folder) = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-            {
-                data_dir::make(folder)?;
-            }
-            Store::open_sqlite(path).await?
-        }
-        Database::Postgres(url) => Store::open_postgres(url)?,
-    };
-    store.migrate().await?;
-    Ok(store)
-}
-
 /// Makes the app `default`, and, for a worker, puts its plans and settings in place; returns true if the store
 /// was empty. Other roles need no price mapping and the like, and one that lacks it must not remove the
 /// workers'.
@@ -307,18 +226,6 @@ async fn prepare(
         }
     }
     setup::prepare(store, &order, roles.worker.then_some(&environment)).await
-}
-
-/// Opens the vault with the key of the settings, or of the data folder, where it is made if it is
-/// missing.
-///
-/// # Errors
-/// See [`VaultError`].
-pub fn open_vault(config: &Config) -> Result<Vault, VaultError> {
-    match &config.store.secret_key {
-        Some(key) => Ok(Vault::new(key.expose())),
-        None => Vault::load_or_make(&config.store.data_dir.join("secret.key")),
-    }
 }
 
 fn settings(config: &Config, roles: Roles) -> HttpSettings {

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use super::record::{binds, keys, record};
+use super::record::{Rows, binds, keys, record};
 pub use super::reservation::{Reservation, on_behalf_of};
 use super::{StoreError, Tx};
 use crate::domain::id::CustomerId;
@@ -53,7 +53,115 @@ record! {
     }
 }
 
+/// A kept answer, still sealed.
+#[derive(Clone, Debug)]
+pub struct SealedAnswer {
+    /// Names the request.
+    pub id: String,
+    /// The answer, as the vault sealed it.
+    pub sealed: Vec<u8>,
+}
+
+/// An answer that was sealed anew.
+#[derive(Clone, Debug)]
+pub struct ResealedAnswer {
+    /// As it was.
+    pub from: SealedAnswer,
+    /// As it is to be.
+    pub to: Vec<u8>,
+}
+
+record! {
+    impl SealedAnswer from "idempotency_keys" {
+        id, sealed
+    }
+}
+
+record! {
+    struct AnswerCount from "idempotency_keys" {
+        key: Vec<u8>,
+        count: i64,
+    }
+}
+
+record! {
+    struct NewAnswer<'a> {
+        id: &'a str,
+        was: Vec<u8>,
+        becomes: Vec<u8>,
+    }
+}
+
 impl Tx {
+    /// Counts the kept answers by the id of the key that sealed them, which stands in each from
+    /// its second byte on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_count_by_key(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Vec<(Vec<u8>, i64)>, StoreError> {
+        let sql = r"
+            SELECT substr(answer, 2, 8) AS key, COUNT(*) AS count
+            FROM idempotency_keys
+            WHERE answer IS NOT NULL AND expires_at > $1
+            GROUP BY substr(answer, 2, 8)
+            ORDER BY 1
+        ";
+        let rows: Vec<AnswerCount> = self.fetch(sql, binds![now]).await?;
+        Ok(rows.into_iter().map(|row| (row.key, row.count)).collect())
+    }
+
+    /// Lists some kept answers that another key than this one sealed, from an id on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_list_sealed_otherwise(
+        &mut self,
+        key: &[u8],
+        after: &str,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<Vec<SealedAnswer>, StoreError> {
+        let sql = r"
+            SELECT id, answer AS sealed
+            FROM idempotency_keys
+            WHERE id > $1
+                AND answer IS NOT NULL
+                AND expires_at > $2
+                AND substr(answer, 2, 8) <> $3
+            ORDER BY id
+            LIMIT $4
+        ";
+        self.fetch(sql, binds![after, now, key.to_vec(), limit])
+            .await
+    }
+
+    /// Puts newly sealed answers in the place of those that they were made from. Returns how many
+    /// were still there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn idempotency_reseal(
+        &mut self,
+        answers: &[ResealedAnswer],
+    ) -> Result<u64, StoreError> {
+        let rows = answers.iter().map(|answer| NewAnswer {
+            id: &answer.from.id,
+            was: answer.from.sealed.clone(),
+            becomes: answer.to.clone(),
+        });
+        let rows: Rows<NewAnswer<'_>> = rows.collect();
+        let sql = r"
+            UPDATE idempotency_keys
+            SET answer = new.becomes
+            FROM {rows} AS new
+            WHERE idempotency_keys.id = new.id AND idempotency_keys.answer = new.was
+        ";
+        self.execute(sql, binds![rows]).await
+    }
+
     /// Reserves a request. `id` stands for the caller and the key, `fingerprint` for the content of
     /// the request, and `holder` for this very request.
     ///

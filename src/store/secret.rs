@@ -88,7 +88,7 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         provider: Provider,
-    ) -> Result<Vec<EndpointSecret>, StoreError> {
+    ) -> Result<Vec<SealedSecret>, StoreError> {
         let sql = r"
             SELECT
                 id, app, provider, mode, created_at, expires_at, uses, last_used_at,
@@ -97,12 +97,45 @@ impl Tx {
                     FROM live_endpoints AS live
                     WHERE live.app = endpoint_secrets.app
                         AND live.provider = endpoint_secrets.provider
-                ) AS live_since
+                ) AS live_since,
+                sealed
             FROM endpoint_secrets
             WHERE app = $1 AND provider = $2
             ORDER BY id DESC
         ";
-        self.fetch(sql, binds![app, provider]).await
+        let rows = self.fetch(sql, binds![app, provider]).await?;
+        Ok(sealed_of(rows))
+    }
+
+    /// Lists all secrets of all endpoints, expired ones included, still sealed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn secret_list_all(&mut self) -> Result<Vec<SealedSecret>, StoreError> {
+        let sql = r"
+            SELECT
+                id, app, provider, mode, created_at, expires_at, uses, last_used_at,
+                NULL AS live_since,
+                sealed
+            FROM endpoint_secrets
+            ORDER BY app, provider, id
+        ";
+        Ok(sealed_of(self.fetch(sql, binds![]).await?))
+    }
+
+    /// Puts a newly sealed text in the place of another one of the same secret; `false` if it is
+    /// no longer there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn secret_reseal(
+        &mut self,
+        id: &SecretId,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE endpoint_secrets SET sealed = $3 WHERE id = $1 AND sealed = $2";
+        Ok(self.execute(sql, binds![id, from, to]).await? > 0)
     }
 
     /// Sets the time from which a secret verifies nothing; `None` for never.
@@ -157,11 +190,14 @@ impl Tx {
             WHERE expires_at IS NULL OR expires_at > $1
             ORDER BY id
         ";
-        let rows: Vec<(EndpointSecret, SealedRow)> = self.fetch(sql, binds![now]).await?;
-        let sealed = |(secret, row): (EndpointSecret, SealedRow)| SealedSecret {
-            secret,
-            sealed: row.sealed,
-        };
-        Ok(rows.into_iter().map(sealed).collect())
+        Ok(sealed_of(self.fetch(sql, binds![now]).await?))
     }
+}
+
+fn sealed_of(rows: Vec<(EndpointSecret, SealedRow)>) -> Vec<SealedSecret> {
+    let sealed = |(secret, row): (EndpointSecret, SealedRow)| SealedSecret {
+        secret,
+        sealed: row.sealed,
+    };
+    rows.into_iter().map(sealed).collect()
 }

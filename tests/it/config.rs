@@ -163,7 +163,7 @@ fn everything_set_is_shown_without_its_secrets() {
         .map(ExposeSecret::expose_secret)
         .collect();
     assert_eq!(secrets, ["whsec_hush_1", "whsec_hush_2"]);
-    assert_eq!(config.store.secret_key.unwrap().expose(), &[0; 32]);
+    assert_eq!(config.store.secret_keys[0].expose(), &[0; 32]);
     assert_eq!(config.webhooks.signature_tolerance, Duration::from_secs(5));
     assert_eq!(config.store.payload_retention, None);
     assert_eq!(config.log.format, Some(LogFormat::Json));
@@ -568,6 +568,32 @@ fn postgresql_needs_a_key_of_its_own() {
         .is_ok()
     );
     assert!(!missing(Some("AAAA")), "a wrong key is not a missing one");
+}
+
+#[test]
+fn several_secret_keys_are_read_in_their_order() {
+    let other = "/////////////////////////////////////////w==";
+    let dir = tempfile::tempdir().unwrap();
+    let lines = write(dir.path(), "keys", &format!("{other}\n{KEY}\n")).unwrap();
+    let lines = lines.display().to_string();
+    let with_commas = format!("{other}, {KEY}");
+    for variable in [
+        ("TOLLGATE_SECRET_KEY", &with_commas),
+        ("TOLLGATE_SECRET_KEY_FILE", &lines),
+    ] {
+        let loaded = load([(variable.0, variable.1)]);
+        let shown = report(&loaded);
+        assert!(
+            shown.contains("TOLLGATE_SECRET_KEY = set (2, the first encrypts)"),
+            "{shown}"
+        );
+        let keys = loaded.unwrap().config.store.secret_keys;
+        let keys: Vec<[u8; 32]> = keys.iter().map(|key| *key.expose()).collect();
+        assert_eq!(keys, [[255; 32], [0; 32]]);
+    }
+    let wrong = complaint("TOLLGATE_SECRET_KEY", &format!("{KEY},,AAAA"));
+    assert!(wrong.contains("entry 2 is empty"), "{wrong}");
+    assert!(wrong.contains("entry 3: 3 bytes long"), "{wrong}");
 }
 
 #[test]

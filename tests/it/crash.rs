@@ -1,8 +1,6 @@
 //! The program as a process, killed and ended while events arrive.
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,79 +9,16 @@ use serde_json::Value;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::provider::STRIPE;
 
+use crate::support::serving::{Serving, quiet_port};
 use crate::support::spec::{header_name, sign};
 use crate::support::{call, client, environment, secret, stripe_customer, stripe_event};
 
 const SENDERS: usize = 8;
 
-/// A port below those that the kernel hands out to clients, so that nobody takes it while the
-/// process is down.
-fn quiet_port() -> u16 {
-    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (start..32_000)
-        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        .unwrap()
-}
-
-struct Process {
-    child: Child,
-}
-
-impl Process {
-    async fn start(data_dir: &Path, port: u16) -> Self {
-        let mut environment = environment(data_dir);
-        environment.insert("TOLLGATE_LISTEN".into(), format!("127.0.0.1:{port}").into());
-        let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .arg("serve")
-            .env_clear()
-            .envs(environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let process = Self { child };
-        let started = Instant::now();
-        let url = format!("http://127.0.0.1:{port}/readyz");
-        let client = client();
-        loop {
-            let answer = client.get(&url).send().await;
-            if answer.is_ok_and(|answer| answer.status() == 200) {
-                return process;
-            }
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "the server did not start"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM, as service managers send it.
-    fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Already ended in a test that passed; this is for one that did not.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+async fn start(data_dir: &Path, port: u16) -> Serving {
+    let mut environment = environment(data_dir);
+    environment.insert("TOLLGATE_LISTEN".into(), format!("127.0.0.1:{port}").into());
+    Serving::start(&environment).await
 }
 
 /// Numbers of events, of all senders together.
@@ -177,14 +112,14 @@ async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
         Arc::new(Counts::default()),
         Arc::new(AtomicBool::new(false)),
     );
-    let mut server = Process::start(dir.path(), port).await;
+    let mut server = start(dir.path(), port).await;
     let senders: Vec<_> = (0..SENDERS)
         .map(|_| tokio::spawn(send(port, Arc::clone(&counts), Arc::clone(&stop))))
         .collect();
     for _ in 0..3 {
         counts.until_taken(25).await;
         server.kill();
-        server = Process::start(dir.path(), port).await;
+        server = start(dir.path(), port).await;
     }
     counts.until_taken(10).await;
     stop.store(true, Ordering::SeqCst);
@@ -200,12 +135,12 @@ async fn an_event_acknowledged_before_a_kill_has_one_effect_after_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_the_server_cleanly_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let port = quiet_port() + 1;
+    let port = quiet_port();
     let (counts, stop) = (
         Arc::new(Counts::default()),
         Arc::new(AtomicBool::new(false)),
     );
-    let server = Process::start(dir.path(), port).await;
+    let server = start(dir.path(), port).await;
     let sender = tokio::spawn(send(port, Arc::clone(&counts), Arc::clone(&stop)));
     counts.until_taken(10).await;
     assert!(
@@ -215,7 +150,7 @@ async fn sigterm_ends_the_server_cleanly_and_loses_nothing() {
     stop.store(true, Ordering::SeqCst);
     let taken = sender.await.unwrap();
     assert!(!taken.is_empty());
-    let server = Process::start(dir.path(), port).await;
+    let server = start(dir.path(), port).await;
     check(port, &taken).await;
     assert!(server.terminate().success());
 }

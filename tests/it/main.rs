@@ -29,6 +29,7 @@ mod fuzz;
 mod habits;
 mod health;
 mod invented_provider;
+mod keys;
 mod life_cycles;
 mod limits;
 mod logs;

@@ -19,9 +19,9 @@ use crate::http::api::{order_in, problem, time, visible_app, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::secrets::{self, NewSecret, SecretError};
+use crate::pipeline::secrets::{self, KeyedSecret, NewSecret, SecretError};
 use crate::provider::Spec;
-use crate::store::secret::EndpointSecret;
+use crate::vault::Vault;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -88,10 +88,20 @@ struct SecretView {
     /// counts as `live`; null before.
     #[schema(format = DateTime)]
     live_since: Option<String>,
+    /// The id of the secret key that it is encrypted with at rest; null if what is stored is
+    /// damaged.
+    #[schema(examples("5ad1b7a2ce3c7b0d"))]
+    key_id: Option<String>,
+    /// `current`: encrypted with the first key of `TOLLGATE_SECRET_KEY`. `old`: with another one,
+    /// which must stay until `tollgate rotate-key` has run. `unknown`: with a key that is not set,
+    /// so that it verifies nothing.
+    #[schema(schema_with = words::key_state)]
+    key_state: &'static str,
 }
 
-impl From<EndpointSecret> for SecretView {
-    fn from(secret: EndpointSecret) -> Self {
+impl SecretView {
+    fn of(keyed: KeyedSecret, vault: &Vault) -> Self {
+        let KeyedSecret { secret, key } = keyed;
         Self {
             id: secret.id.into(),
             app: secret.app.into(),
@@ -102,6 +112,8 @@ impl From<EndpointSecret> for SecretView {
             uses: secret.uses,
             last_used_at: time(secret.last_used_at),
             live_since: time(secret.live_since.filter(|_| secret.mode == Mode::Any)),
+            key_id: key.map(|key| key.to_string()),
+            key_state: vault.state(key).as_str(),
         }
     }
 }
@@ -121,7 +133,8 @@ async fn list(
 ) -> Result<Json<List<SecretView>>, ApiError> {
     let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
     let all = secrets::list(&state.store, &app, provider).await?;
-    let all: Vec<SecretView> = all.into_iter().map(SecretView::from).collect();
+    let view = |it| SecretView::of(it, &state.vault);
+    let all: Vec<SecretView> = all.into_iter().map(view).collect();
     Ok(paging.cut(all, |secret| secret.id.clone()))
 }
 
@@ -188,7 +201,8 @@ async fn add(
     let secret = secrets::add(&state.store, &state.vault, &order, provider, new).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
-    Ok((StatusCode::CREATED, Json(secret.into())))
+    let view = SecretView::of(secret, &state.vault);
+    Ok((StatusCode::CREATED, Json(view)))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -225,7 +239,7 @@ async fn change(
     let order = order_in(&admin, &state, app);
     let changed = secrets::set_end(&state.store, &order, provider, &id, expires_at).await?;
     let _ = state.endpoints.refresh().await;
-    Ok(Json(changed.into()))
+    Ok(Json(SecretView::of(changed, &state.vault)))
 }
 
 /// Removes a secret from an endpoint. Needs an owner.

@@ -18,6 +18,7 @@ use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::provider;
 use crate::store::PlanSource;
+use crate::vault::KeyState;
 
 /// A text that is one of these words.
 pub(in crate::http) fn one_of<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object {
@@ -107,6 +108,11 @@ pub(in crate::http) fn role() -> Object {
 /// The deliveries that a webhook secret accepts.
 pub(in crate::http) fn mode() -> Object {
     one_of(Mode::WORDS)
+}
+
+/// The place of the key that a secret is encrypted with among the keys that are set.
+pub(in crate::http) fn key_state() -> Object {
+    one_of(KeyState::WORDS)
 }
 
 /// The origin of a plan.

@@ -160,6 +160,8 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
           "created_at": "2026-01-05T12:00:00Z",
           "expires_at": "2026-02-01T00:00:00Z",
           "id": "[id]",
+          "key_id": "4bb06f8e4e3a7715",
+          "key_state": "current",
           "last_used_at": null,
           "live_since": null,
           "mode": "live",

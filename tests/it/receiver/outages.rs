@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate::domain::id::AppSlug;
 use tollgate::provider::{PADDLE, STRIPE};
-use tollgate::vault::Vault;
+use tollgate::vault::{SealedFor, Vault};
 
 use super::rig::{
     ACME_SECRET, Answer, NOW, Queue, Rig, add_secret, at, paddle_event, signature, small_limits,
@@ -114,6 +114,39 @@ async fn a_secret_that_does_not_open_silences_no_other_endpoint() {
     let lines = rig.log.take();
     assert_eq!(lines[0]["level"], "ERROR", "{lines:?}");
     assert_eq!(rig.post_good(&stripe_event("evt_1")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_secret_sealed_anew_with_a_key_not_known_here_goes_on_verifying() {
+    let rig = Rig::start().await;
+    let (vault, other) = (Vault::new(&[7; 32]), Vault::new(&[8; 32]));
+    let id = add_secret(&rig.store, &vault, 3, PADDLE.name, None).await;
+    rig.endpoints.refresh().await.unwrap();
+    let app: AppSlug = "acme".parse().unwrap();
+    let mut tx = rig.store.begin().await.unwrap();
+    let was = tx.secret_list(&app, PADDLE.name).await.unwrap();
+    let was = was.into_iter().find(|it| it.secret.id == id).unwrap();
+    let what = SealedFor::Secret {
+        app: &app,
+        provider: PADDLE.name,
+        id: &id,
+    };
+    let anew = other.seal(what, ACME_SECRET).unwrap();
+    assert!(tx.secret_reseal(&id, was.sealed, anew).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let body = paddle_event("evt_1");
+    let header = signature(PADDLE.name, ACME_SECRET, &body, NOW);
+    let headers = [("Paddle-Signature", header.as_str())];
+    for _ in 0..2 {
+        rig.endpoints.refresh().await.unwrap();
+        let answer = rig.post("/webhooks/acme/paddle", &headers, &body).await;
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(rig.get("/readyz").await.status, 200);
+    let errors = rig.log.take();
+    let errors = errors.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(errors.count(), 1, "said once");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub(crate) mod fixtures;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod rabbitmq;
+pub(crate) mod serving;
 pub(crate) mod spec;
 pub(crate) mod stores;
 

@@ -1,0 +1,215 @@
+//! The rotation of the secret key: everything that an old key sealed is sealed anew with the present
+//! one, while servers run.
+//!
+//! Each secret is replaced in a transaction of its own, and answers in small sets; a text is replaced
+//! only if it still is what was read. So a rotation may be interrupted and begun again at any time,
+//! two at once do no harm, and nobody waits for one. Servers that have both keys can open a secret
+//! before, between and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::ExposeSecret;
+
+use super::secrets::{KeyedSecret, purpose};
+use crate::causes::chain;
+use crate::domain::id::{AppSlug, Provider, SecretId};
+use crate::domain::time::Timestamp;
+use crate::store::idempotency::ResealedAnswer;
+use crate::store::secret::SealedSecret;
+use crate::store::{Store, StoreError};
+use crate::vault::{KeyId, KeyState, SealedFor, Vault, VaultError};
+
+/// Answers that are sealed anew in one transaction. One may have a megabyte.
+const ANSWERS_AT_ONCE: i64 = 20;
+
+/// A rotation stopped; what it did so far stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ResealError {
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// Something could not be sealed.
+    #[error("a secret could not be sealed anew")]
+    Vault(#[from] VaultError),
+}
+
+/// What a rotation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// The number of webhook secrets that were sealed anew.
+    pub secrets: u64,
+    /// The number of kept answers that were sealed anew.
+    pub answers: u64,
+}
+
+/// A webhook secret that the present key did not seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// The app of its endpoint.
+    pub app: AppSlug,
+    /// The provider of its endpoint.
+    pub provider: Provider,
+    /// The secret.
+    pub id: SecretId,
+    /// The key that sealed it; `None` if it is damaged.
+    pub key: Option<KeyId>,
+}
+
+/// What other keys than the present one have sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Webhook secrets that an old key opens.
+    pub old_secrets: Vec<Remaining>,
+    /// Webhook secrets that no key opens that is set.
+    pub unknown_secrets: Vec<Remaining>,
+    /// The number of kept answers that an old key opens.
+    pub old_answers: i64,
+    /// The number of kept answers that no key opens that is set. They are gone in a day.
+    pub unknown_answers: i64,
+    /// The old keys that have sealed something of all this.
+    pub old_keys_in_use: BTreeSet<KeyId>,
+}
+
+impl Survey {
+    /// Says how many webhook secrets an old key has sealed, and of which endpoints.
+    pub fn old_secrets_by_endpoint(&self) -> String {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for secret in &self.old_secrets {
+            let endpoint = format!("{}/{}", secret.app, secret.provider);
+            *counts.entry(endpoint).or_default() += 1;
+        }
+        let counts = counts
+            .iter()
+            .map(|(name, count)| format!("{name}: {count}"));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Finds out what is sealed with which key. Counts expired secrets too, which may be given a later
+/// end.
+///
+/// # Errors
+/// When the store failed.
+pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Survey, StoreError> {
+    let mut tx = store.read().await?;
+    let mut found = Survey::default();
+    for sealed in tx.secret_list_all().await? {
+        let KeyedSecret { secret, key } = sealed.into();
+        let state = vault.state(key);
+        let remaining = Remaining {
+            app: secret.app,
+            provider: secret.provider,
+            id: secret.id,
+            key,
+        };
+        match state {
+            KeyState::Current => continue,
+            KeyState::Old => found.old_secrets.push(remaining),
+            KeyState::Unknown => found.unknown_secrets.push(remaining),
+        }
+        found.note_key(state, key);
+    }
+    for (key, count) in tx.idempotency_count_by_key(now).await? {
+        let key = KeyId::from_bytes(&key);
+        let state = vault.state(key);
+        match state {
+            KeyState::Current => {}
+            KeyState::Old => found.old_answers += count,
+            KeyState::Unknown => found.unknown_answers += count,
+        }
+        found.note_key(state, key);
+    }
+    Ok(found)
+}
+
+impl Survey {
+    fn note_key(&mut self, state: KeyState, key: Option<KeyId>) {
+        if state == KeyState::Old {
+            self.old_keys_in_use.extend(key);
+        }
+    }
+}
+
+/// Seals everything anew that an old key sealed. What no key opens stays as it is.
+///
+/// # Errors
+/// See [`ResealError`]. May be repeated.
+pub async fn reseal(store: &Store, vault: &Vault, now: Timestamp) -> Result<Resealed, ResealError> {
+    Ok(Resealed {
+        secrets: reseal_secrets(store, vault).await?,
+        answers: reseal_answers(store, vault, now).await?,
+    })
+}
+
+async fn reseal_secrets(store: &Store, vault: &Vault) -> Result<u64, ResealError> {
+    let all = store.read().await?.secret_list_all().await?;
+    let mut done = 0;
+    for SealedSecret { secret, sealed } in all {
+        let is_old = vault.state(KeyId::of_sealed(&sealed)) == KeyState::Old;
+        let Some(text) = is_old
+            .then(|| vault.open(purpose(&secret), &sealed).ok())
+            .flatten()
+        else {
+            continue;
+        };
+        let anew = vault.seal(purpose(&secret), text.expose_secret())?;
+        let mut tx = store.begin().await?;
+        done += u64::from(tx.secret_reseal(&secret.id, sealed, anew).await?);
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+async fn reseal_answers(store: &Store, vault: &Vault, now: Timestamp) -> Result<u64, ResealError> {
+    let key = vault.key_id();
+    let (mut done, mut after) = (0, String::new());
+    loop {
+        let mut tx = store.read().await?;
+        let found = tx
+            .idempotency_list_sealed_otherwise(key.as_bytes(), &after, ANSWERS_AT_ONCE, now)
+            .await?;
+        drop(tx);
+        let Some(last) = found.last() else {
+            return Ok(done);
+        };
+        after.clone_from(&last.id);
+        let mut anew = Vec::new();
+        for from in found {
+            let what = SealedFor::Answer { id: &from.id };
+            let Ok(text) = vault.open(what, &from.sealed) else {
+                continue;
+            };
+            let to = vault.seal(what, text.expose_secret())?;
+            anew.push(ResealedAnswer { from, to });
+        }
+        if anew.is_empty() {
+            continue;
+        }
+        let mut tx = store.begin().await?;
+        done += tx.idempotency_reseal(&anew).await?;
+        tx.commit().await?;
+    }
+}
+
+/// Writes into the log, at the start of a server that has old keys, whether they are still needed.
+pub async fn tell_of_old_keys(store: &Store, vault: &Vault, now: Timestamp) {
+    if vault.old_key_ids().is_empty() {
+        return;
+    }
+    match survey(store, vault, now).await {
+        Ok(found) if found.old_keys_in_use.is_empty() => tracing::info!(
+            "nothing is sealed with the old secret keys any more: they can be removed once every \
+             process has the new one"
+        ),
+        Ok(found) => tracing::warn!(
+            secrets = found.old_secrets.len(),
+            endpoints = %found.old_secrets_by_endpoint(),
+            answers = found.old_answers,
+            "something is still sealed with an old secret key: `tollgate rotate-key` seals it anew"
+        ),
+        Err(error) => tracing::warn!(
+            error = chain(&error),
+            "it could not be found out what is sealed with the old secret keys"
+        ),
+    }
+}
