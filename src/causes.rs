@@ -14,8 +14,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let said = cause.to_string();
+        // Some libraries repeat their causes in their own text.
+        if !text.split(": ").any(|part| part == said) && !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         source = cause.source();
     }
     text.truncate(text.floor_char_boundary(LONGEST));
@@ -33,6 +37,15 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("inner")]
     struct Inner;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outermost: outer: inner")]
+    struct Repeating(#[source] Outer);
+
+    #[test]
+    fn what_was_said_already_is_not_repeated() {
+        assert_eq!(chain(&Repeating(Outer(Inner))), "outermost: outer: inner");
+    }
 
     #[test]
     fn every_cause_is_named_outermost_first() {

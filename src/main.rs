@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tollgate::cli::Cli;
+use tollgate::cli::{self, Cli};
 
 fn main() -> ExitCode {
     match run() {
@@ -29,5 +29,5 @@ fn run() -> anyhow::Result<ExitCode> {
     reason = "an error of a command belongs on standard error"
 )]
 fn report(error: &anyhow::Error) {
-    eprintln!("tollgate: {error:#}");
+    eprintln!("tollgate: {}", cli::described(error.as_ref()));
 }

@@ -8,6 +8,15 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// Writes a line about the command itself to standard error, where it is in nobody's way.
+#[expect(
+    clippy::print_stderr,
+    reason = "what a command says of itself belongs on standard error"
+)]
+pub(crate) fn note(text: &str) {
+    eprintln!("tollgate: {text}");
+}
+
 /// Colours, used only on a terminal and unless `NO_COLOR` is set.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint {

@@ -236,6 +236,19 @@ CREATE TABLE plans (
     PRIMARY KEY (app, provider, price_id)
 );
 
+-- Plans of admins for prices that the settings name: they count when the settings do not any more.
+CREATE TABLE waiting_plans (
+    app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider    word NOT NULL,
+    price_id    word NOT NULL,
+    packages    JSONB NOT NULL,
+    counts      BOOLEAN NOT NULL,
+    -- How long new versions are included in something bought once; NULL: for ever.
+    updates     word,
+    updated_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, provider, price_id)
+);
+
 -- The packages of the plans, one row each.
 CREATE TABLE plan_packages (
     app      word NOT NULL,

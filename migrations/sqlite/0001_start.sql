@@ -234,6 +234,19 @@ CREATE TABLE plans (
     PRIMARY KEY (app, provider, price_id)
 ) STRICT, WITHOUT ROWID;
 
+-- Plans of admins for prices that the settings name: they count when the settings do not any more.
+CREATE TABLE waiting_plans (
+    app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider    TEXT NOT NULL,
+    price_id    TEXT NOT NULL,
+    packages    TEXT NOT NULL,
+    counts      INTEGER NOT NULL,
+    -- How long new versions are included in something bought once; NULL: for ever.
+    updates     TEXT,
+    updated_at  INTEGER NOT NULL,
+    PRIMARY KEY (app, provider, price_id)
+) STRICT, WITHOUT ROWID;
+
 -- The packages of the plans, one row each.
 CREATE TABLE plan_packages (
     app      TEXT NOT NULL,

@@ -1,26 +1,130 @@
 //! `tollgate check-config`: prints every problem of the settings at once.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::error::CliError;
+use crate::causes::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::report::report;
 use crate::config::{Config, Source};
+use crate::domain::time::Timestamp;
 use crate::output;
 use crate::pipeline::reseal::{self, Survey};
-use crate::pipeline::secrets;
+use crate::pipeline::{secrets, setup};
 use crate::queue::rabbitmq::RabbitQueue;
-use crate::server::{StartError, open_store, open_vault, rabbit_settings};
-use crate::store::Trial;
+use crate::server::{StartError, environment, find_store, find_vault, rabbit_settings};
+use crate::store::{Store, StoreError, Trial};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also connects to the store and the broker, creates whatever the server needs there, tries a
-    /// write, and opens the webhook secrets with the key of the settings.
+    /// Also connects to the store and the broker, creates whatever the server needs on the broker,
+    /// tries a write, and opens the webhook secrets with the keys of the settings.
     #[arg(long)]
     connect: bool,
+}
+
+pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitCode, CliError> {
+    let outcome = Config::load(source);
+    output::line(report(&outcome).trim_end());
+    let Ok(loaded) = outcome else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let mut problems = 0;
+    if args.connect {
+        problems += check_store(&loaded.config).await;
+        problems += check_broker(&loaded.config).await;
+    }
+    Ok(if problems == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Writes what is wrong with what a setting names.
+fn problem(setting: &str, error: &dyn Error) -> u32 {
+    output::line(&format!("problem: {setting}: {}", chain(error)));
+    1
+}
+
+async fn check_broker(config: &Config) -> u32 {
+    let Some(settings) = rabbit_settings(config) else {
+        return 0;
+    };
+    match RabbitQueue::check(&settings).await {
+        Ok(()) => {
+            output::line("the broker answers, and has what is needed");
+            0
+        }
+        Err(error) => problem("AMQP_URL", &error),
+    }
+}
+
+/// Returns the number of problems that it found.
+async fn check_store(config: &Config) -> u32 {
+    let store = match find_store(config).await {
+        Ok(store) => store,
+        Err(StartError::NoStore(path)) => {
+            let path = path.display();
+            output::line(&format!(
+                "there is no store yet: `tollgate serve` makes {path}"
+            ));
+            return 0;
+        }
+        Err(error) => return problem("DATABASE_URL", &error),
+    };
+    output::note(&format!("the store is {}", store.place()));
+    let now = SystemClock.now();
+    let mut problems = match try_store(&store, now).await {
+        Ok(()) => 0,
+        Err(error) => problem("DATABASE_URL", &error),
+    };
+    if problems == 0 {
+        problems += match check_secrets(config, &store, now).await {
+            Ok(found) => found,
+            Err(error) => problem("TOLLGATE_SECRET_KEY", &error),
+        };
+        problems += match tell_of_missing_plans(config, &store).await {
+            Ok(()) => 0,
+            Err(error) => problem("DATABASE_URL", &error),
+        };
+    }
+    store.close().await;
+    problems
+}
+
+async fn try_store(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    store.read().await?;
+    output::line("the store answers");
+    store.try_write(Trial::Small, now).await?;
+    output::line("the store takes writes");
+    Ok(())
+}
+
+/// Opens the webhook secrets; returns the number of those that do not open.
+async fn check_secrets(config: &Config, store: &Store, now: Timestamp) -> Result<u32, StartError> {
+    // Without a key nothing can have been sealed by a server of these settings.
+    let Some(vault) = find_vault(config)? else {
+        return Ok(0);
+    };
+    let mut problems = 0;
+    for (secret, opened) in secrets::open_current(store, &vault, now).await? {
+        if opened.is_err() {
+            problems += 1;
+            output::line(&format!(
+                "problem: the webhook secret {} of /webhooks/{}/{} does not open with \
+                 TOLLGATE_SECRET_KEY: set the key that it was added with, or delete it",
+                secret.id, secret.app, secret.provider
+            ));
+        }
+    }
+    if !vault.old_key_ids().is_empty() {
+        say_old_keys(&reseal::survey(store, &vault, now).await?);
+    }
+    Ok(problems)
 }
 
 /// Says whether the old keys can be removed.
@@ -41,45 +145,10 @@ fn say_old_keys(left: &Survey) {
     }
 }
 
-pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitCode, CliError> {
-    let outcome = Config::load(source);
-    output::line(report(&outcome).trim_end());
-    let Ok(loaded) = outcome else {
-        return Ok(ExitCode::FAILURE);
-    };
-    let mut sound = true;
-    if args.connect {
-        let store = open_store(&loaded.config).await?;
-        store.read().await?;
-        output::line("the store answers");
-        let now = SystemClock.now();
-        store.try_write(Trial::Small, now).await?;
-        output::line("the store takes writes");
-        let vault = open_vault(&loaded.config).map_err(StartError::from)?;
-        for (secret, opened) in secrets::open_current(&store, &vault, now).await? {
-            if opened.is_err() {
-                sound = false;
-                output::line(&format!(
-                    "problem: the webhook secret {} of /webhooks/{}/{} does not open with \
-                     TOLLGATE_SECRET_KEY: set the key that it was added with, or delete it",
-                    secret.id, secret.app, secret.provider
-                ));
-            }
-        }
-        if !vault.old_key_ids().is_empty() {
-            say_old_keys(&reseal::survey(&store, &vault, now).await?);
-        }
-        store.close().await;
-        if let Some(settings) = rabbit_settings(&loaded.config) {
-            RabbitQueue::check(&settings)
-                .await
-                .map_err(StartError::from)?;
-            output::line("the broker answers, and has what is needed");
-        }
+/// Says which plans the next start of a worker with these settings takes away from customers.
+async fn tell_of_missing_plans(config: &Config, store: &Store) -> Result<(), StoreError> {
+    for missing in setup::missing_plans(store, &environment(config)).await? {
+        output::line(&format!("warning: {missing}"));
     }
-    Ok(if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(())
 }

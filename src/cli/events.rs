@@ -15,7 +15,7 @@ use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
 use crate::pipeline::{bulk_replay, events};
 use crate::provider::Spec;
-use crate::server::open_store;
+use crate::server::find_store;
 use crate::store::{Actor, EventFilter, EventRecord, ExternalFilter, FailureGroup, Store, Window};
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +44,7 @@ pub(super) struct AppArgs {
 }
 
 /// A selection of events.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct FilterArgs {
     /// Only events with this outcome.
     #[arg(long)]
@@ -120,7 +120,7 @@ pub(super) struct ReplayArgs {
     #[command(flatten)]
     app: AppArgs,
     /// The provider's event id.
-    #[arg(conflicts_with = "FilterArgs", required_unless_present_any = ["FilterArgs", "all"])]
+    #[arg(conflicts_with = "FilterArgs")]
     id: Option<String>,
     #[command(flatten)]
     filter: FilterArgs,
@@ -135,8 +135,31 @@ pub(super) struct ReplayArgs {
     dry_run: bool,
 }
 
+impl ReplayArgs {
+    /// Refuses an order that does not say which events.
+    fn refuse_all_by_default(&self) -> Result<(), CliError> {
+        let filter = EventFilter::from(self.filter.clone());
+        let says_nothing =
+            serde_json::to_value(filter).ok() == serde_json::to_value(EventFilter::default()).ok();
+        let is_empty = self.id.as_deref().is_some_and(|id| id.trim().is_empty());
+        if is_empty || (self.id.is_none() && !self.all && says_nothing) {
+            return Err(CliError::Usage {
+                what: "nothing says which events to replay".to_owned(),
+                right: "give an event's id, or filters such as `--outcome failed --since \
+                        2026-01-05T00:00:00Z`, or `--all`"
+                    .to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
 pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
-    let store = open_store(&loaded.config).await?;
+    if let EventsCommand::Replay(args) = &command {
+        args.refuse_all_by_default()?;
+    }
+    let store = find_store(&loaded.config).await?;
+    output::note(&format!("the store is {}", store.place()));
     match command {
         EventsCommand::List(args) => {
             let filter = args.filter.into();

@@ -14,11 +14,13 @@ mod stop;
 mod token;
 mod trigger;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::causes::chain;
 use crate::config::{Config, ConfigErrors, Loaded, Source};
 
 pub use error::CliError;
@@ -96,6 +98,11 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args, &source).await,
         }
     }
+}
+
+/// Returns an error with its causes on one line, each said once.
+pub fn described(error: &(dyn Error + 'static)) -> String {
+    chain(error)
 }
 
 fn load(source: &Source) -> Result<Loaded, Box<ConfigErrors>> {

@@ -15,7 +15,7 @@ use crate::config::{Config, Loaded};
 use crate::data_dir::DataDirLock;
 use crate::output;
 use crate::pipeline::reseal::{self, Survey};
-use crate::server::{StartError, find_vault, key_file, open_store};
+use crate::server::{StartError, find_store, find_vault, key_file};
 use crate::vault::{self, KeyId, Vault};
 
 /// If `TOLLGATE_SECRET_KEY` is set, put the new key before the old one first
@@ -42,7 +42,8 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
             right: "remove the old one there, and restart".to_owned(),
         });
     }
-    let store = open_store(config).await?;
+    let store = find_store(config).await?;
+    output::note(&format!("the store is {}", store.place()));
     let vault = find(config)?;
     // Two that make a key at once would each begin a rotation.
     let _alone = if in_file && !args.dry_run {

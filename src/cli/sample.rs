@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::error::CliError;
 use crate::provider::Spec;
 
+/// Objects whose keys the seller chooses.
+const SELLERS_OWN: [&str; 2] = ["metadata", "custom_data"];
+
 /// A payload under construction.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
@@ -29,30 +32,52 @@ impl Sample {
         Ok(Self { provider, payload })
     }
 
-    /// Sets the value at a path such as `data.object.items.data.0.price.id`. Missing objects are
-    /// created; lists accept only existing indexes.
+    /// Sets the value at a path such as `data.object.items.data.0.price.id`. Every part of it must
+    /// be there, so that a misspelt one does not pass for a changed event; but what is null, or the
+    /// seller's own (`metadata`, `custom_data`), takes new keys. Lists accept only existing indexes.
     pub(super) fn set(&mut self, path: &str, value: Value) -> Result<(), CliError> {
-        let wrong = |part: &str| CliError::Usage {
+        self.put(path, value, false)
+    }
+
+    /// Sets the value at a path like [`set`](Self::set), and makes keys that are missing.
+    pub(super) fn add(&mut self, path: &str, value: Value) -> Result<(), CliError> {
+        self.put(path, value, true)
+    }
+
+    fn put(&mut self, path: &str, value: Value, adds: bool) -> Result<(), CliError> {
+        let wrong = |part: &str, right: String| CliError::Usage {
             what: format!("`{path}` does not lead anywhere at `{part}`"),
-            right: "a path names keys and indexes, such as data.object.items.data.0.price.id"
-                .to_owned(),
+            right,
         };
+        let form = || "a path names keys and indexes, such as data.object.items.data.0.price.id";
         let mut place = &mut self.payload;
+        let mut takes_new = adds;
         for part in path.split('.') {
             if part.is_empty() {
-                return Err(wrong(part));
+                return Err(wrong(part, form().to_owned()));
             }
-            if let Value::Array(list) = place {
-                let index: usize = part.parse().map_err(|_| wrong(part))?;
-                place = list.get_mut(index).ok_or_else(|| wrong(part))?;
-                continue;
-            }
-            if place.is_null() {
-                *place = Value::Object(serde_json::Map::new());
+            match place {
+                Value::Array(list) => {
+                    let count = list.len();
+                    let index = part.parse::<usize>().ok();
+                    place = index.and_then(|index| list.get_mut(index)).ok_or_else(|| {
+                        wrong(part, format!("that is a list of {count}, counted from 0"))
+                    })?;
+                    continue;
+                }
+                Value::Null => {
+                    *place = Value::Object(serde_json::Map::new());
+                    takes_new = true;
+                }
+                _ => {}
             }
             let Value::Object(object) = place else {
-                return Err(wrong(part));
+                return Err(wrong(part, form().to_owned()));
             };
+            if !takes_new && !object.contains_key(part) {
+                return Err(wrong(part, possible(object, part)));
+            }
+            takes_new |= SELLERS_OWN.contains(&part);
             place = object.entry(part).or_insert(Value::Null);
         }
         *place = value;
@@ -71,6 +96,21 @@ impl Sample {
     pub(super) fn body(&self) -> Vec<u8> {
         self.payload.to_string().into_bytes()
     }
+}
+
+/// Says which keys an object of the sample has, the nearest to a wrong one first.
+fn possible(object: &serde_json::Map<String, Value>, wrong: &str) -> String {
+    let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.sort_by_key(|key| strsim::osa_distance(key, wrong));
+    let nearest = keys
+        .first()
+        .filter(|key| strsim::osa_distance(key, wrong) <= 2);
+    let nearest = nearest.map_or_else(String::new, |key| format!("did you mean `{key}`? "));
+    keys.sort_unstable();
+    format!(
+        "{nearest}the sample has {} there; `--add` adds a key that it does not have",
+        keys.join(", ")
+    )
 }
 
 /// Parses `path=value`; a value that is not valid JSON is taken as text.
@@ -106,7 +146,22 @@ mod tests {
     fn a_path_that_leads_nowhere_is_refused() {
         for path in ["a.list.1.x", "a.list.x", "a.list.0.x.y", "a..b", ""] {
             assert!(sample().set(path, json!(1)).is_err(), "{path:?}");
+            assert!(sample().add(path, json!(1)).is_err(), "{path:?}");
         }
+    }
+
+    #[test]
+    fn an_invented_key_is_refused_with_those_that_there_are() {
+        let refused = sample().set("a.lists.0.x", json!(1)).unwrap_err();
+        let said = "`a.lists.0.x` does not lead anywhere at `lists`; did you mean `list`? the \
+                    sample has list there; `--add` adds a key that it does not have";
+        assert_eq!(refused.to_string(), said);
+        let mut sample = sample();
+        sample.payload["metadata"] = json!({});
+        sample.set("metadata.user_id", json!("u1")).unwrap();
+        sample.add("a.new.deep", json!(2)).unwrap();
+        assert_eq!(sample.payload["metadata"]["user_id"], "u1");
+        assert_eq!(sample.payload["a"]["new"]["deep"], 2);
     }
 
     #[test]

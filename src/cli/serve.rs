@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
@@ -10,14 +11,21 @@ use tracing::{info, warn};
 use super::error::CliError;
 use super::stop::StopSignals;
 use super::token;
+use crate::causes::chain;
 use crate::config::{Config, Database, Loaded};
 use crate::domain::role;
 use crate::http::Roles;
 use crate::output;
 use crate::pipeline::admin_tokens::AdminTokenOrder;
 use crate::provider;
-use crate::server::Server;
+use crate::server::{Server, StartError, Waiting, open_store};
 use crate::telemetry;
+
+/// The pause between two tries to reach a database that is away at the start.
+const TRIED_AGAIN: Duration = Duration::from_secs(1);
+
+/// The time after which the same reason is said again.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -57,10 +65,33 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
         warn!("{warning}");
     }
     let mut signals = StopSignals::listen()?;
-    let server = Server::start(&loaded.config, roles).await?;
-    say_what_is_served(&loaded.config, roles, &server);
+    let started = tokio::select! {
+        started = start(&loaded.config, roles) => Some(started?),
+        signal = signals.next() => {
+            info!("{signal} received before the server had started");
+            None
+        }
+    };
+    if let Some(server) = started {
+        serve(&loaded.config, roles, server, &mut signals).await?;
+    }
+    stop_summaries.cancel();
+    // It only writes what is left; a panic in it has a line of its own.
+    let _ = summing_up.await;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until told to stop.
+async fn serve(
+    config: &Config,
+    roles: Roles,
+    server: Server,
+    signals: &mut StopSignals,
+) -> Result<(), CliError> {
+    say_what_is_served(config, roles, &server);
     for provider in provider::names() {
-        let settings = loaded.config.provider(provider);
+        let settings = config.provider(provider);
         let has_secret = settings.is_some_and(|it| !it.webhook_secrets.is_empty());
         if roles.receiver && !has_secret {
             info!(
@@ -70,17 +101,56 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
             );
         }
     }
-    if loaded.config.admin.token.is_none() && server.is_first_start() {
+    if config.admin.token.is_none() && server.is_first_start() {
         introduce(&server).await?;
     }
     let signal = signals.next().await;
     info!("{signal} received; finishing work in progress");
     server.stop().await;
-    stop_summaries.cancel();
-    // It only writes what is left; a panic in it has a line of its own.
-    let _ = summing_up.await;
-    info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// Starts the server, and waits for its database if that is not there yet, as it waits for its
+/// broker: whatever starts both need not start them in order.
+async fn start(config: &Config, roles: Roles) -> Result<Server, CliError> {
+    let on_a_server = matches!(config.store.database, Database::Postgres(_));
+    loop {
+        match Server::start(config, roles).await {
+            Ok(server) => return Ok(server),
+            Err(error) if on_a_server && error.may_pass() => {
+                wait_for_database(config, error).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Returns when the database is there.
+async fn wait_for_database(config: &Config, first: StartError) -> Result<(), CliError> {
+    let began = Instant::now();
+    let waiting = Waiting::start(config).await?;
+    let (mut error, mut told) = (chain(&first), None);
+    loop {
+        let is_new = told.as_ref().is_none_or(|(said, at): &(String, Instant)| {
+            *said != error || at.elapsed() >= SAID_AGAIN
+        });
+        if is_new {
+            warn!(error, "the server waits for its database, and answers 503");
+            told = Some((error, Instant::now()));
+        }
+        tokio::time::sleep(TRIED_AGAIN).await;
+        match open_store(config).await {
+            Ok(store) => {
+                store.close().await;
+                let outage_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                info!(outage_ms, "the database is there");
+                waiting.stop().await;
+                return Ok(());
+            }
+            Err(again) if again.may_pass() => error = chain(&again),
+            Err(other) => return Err(other.into()),
+        }
+    }
 }
 
 /// Writes the line by which a log tells what ran. It names kinds and counts, because addresses of
@@ -109,6 +179,7 @@ fn say_what_is_served(config: &Config, roles: Roles, server: &Server) {
         version = env!("CARGO_PKG_VERSION"),
         roles = %named.join(","),
         store,
+        store.place = server.store().place(),
         queue,
         address = %server.address(),
         ops.address = server.ops_address().map(tracing::field::display),

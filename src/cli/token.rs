@@ -14,6 +14,7 @@ use crate::domain::validate;
 use crate::output;
 use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
 use crate::pipeline::order::Order;
+use crate::pipeline::setup;
 use crate::server::open_store;
 use crate::store::{Actor, Store};
 
@@ -44,6 +45,9 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
         expires_in_days,
     } = command;
     let store = open_store(&loaded.config).await?;
+    output::note(&format!("the store is {}", store.place()));
+    // Of a store that no server has used yet.
+    setup::prepare(&store, &operator(), None).await?;
     let wanted = AdminTokenOrder {
         name,
         role,
@@ -66,10 +70,13 @@ pub(super) async fn run(command: TokenCommand, loaded: &Loaded) -> Result<ExitCo
 
 /// Makes an admin token and returns its text, which is stored nowhere.
 pub(super) async fn create(store: &Store, wanted: AdminTokenOrder) -> Result<TokenText, CliError> {
-    let order = Order {
+    Ok(admin_tokens::issue(store, &operator(), wanted).await?.text)
+}
+
+fn operator() -> Order {
+    Order {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: SystemClock.now(),
-    };
-    Ok(admin_tokens::issue(store, &order, wanted).await?.text)
+    }
 }

@@ -25,10 +25,13 @@ pub(super) struct TriggerArgs {
     /// URL to post it to. Default: the webhook URL of the app `default` at `TOLLGATE_LISTEN`.
     #[arg(long)]
     url: Option<String>,
-    /// Changes a value of the sample; the value is JSON or else text, as in
+    /// Changes a value that the sample has; the value is JSON or else text, as in
     /// `data.object.status=past_due`. May be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
     changes: Vec<(String, Value)>,
+    /// Changes a value like `--set`, and adds keys that the sample does not have.
+    #[arg(long = "add", value_name = "PATH=VALUE", value_parser = assignment)]
+    additions: Vec<(String, Value)>,
     /// Keeps the sample's event id; by default, each call sends a new event.
     #[arg(long)]
     keep_id: bool,
@@ -55,6 +58,9 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     }
     for (path, value) in args.changes {
         sample.set(&path, value)?;
+    }
+    for (path, value) in args.additions {
+        sample.add(&path, value)?;
     }
     let url = args
         .url

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::problem::{ConfigErrors, Origin, ProblemKind};
 use super::reader::Reader;
@@ -15,7 +15,9 @@ use super::{
 };
 
 use crate::composer::location::Location;
+use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::pasted_secret;
 use crate::domain::policy::Span;
 use crate::domain::validate;
 
@@ -87,6 +89,19 @@ impl Config {
             .amqp_url
             .as_ref()
             .is_some_and(|url| url.expose_secret().starts_with("amqps:"));
+        let has_broker = self.queue.amqp_url.is_some() || reader.is_wrong(&setting::AMQP_URL);
+        if reader.is_set(&setting::AMQP_PREFIX) && !has_broker {
+            reader.warn(&setting::AMQP_PREFIX, "no effect without AMQP_URL");
+        }
+        if reader.is_set(&setting::DATA_DIR) && on_a_server {
+            let detail = "no effect with PostgreSQL, but for the file `lock` of the built-in queue";
+            let detail = if has_broker {
+                "no effect with PostgreSQL"
+            } else {
+                detail
+            };
+            reader.warn(&setting::DATA_DIR, detail);
+        }
         if self.queue.amqp_ca_file.is_some() && !encrypted && !reader.is_wrong(&setting::AMQP_URL) {
             reader.warn(
                 &setting::AMQP_CA_FILE,
@@ -148,6 +163,7 @@ impl QueueConfig {
 
 /// The settings of one provider.
 struct ProviderSettings {
+    provider: Provider,
     webhook_secret: &'static Setting,
     price_mapping: &'static Setting,
     api_key: &'static Setting,
@@ -155,6 +171,7 @@ struct ProviderSettings {
 }
 
 const STRIPE: ProviderSettings = ProviderSettings {
+    provider: Provider::named("stripe"),
     webhook_secret: &setting::STRIPE_WEBHOOK_SECRET,
     price_mapping: &setting::STRIPE_PRICE_MAPPING,
     api_key: &setting::STRIPE_API_KEY,
@@ -162,6 +179,7 @@ const STRIPE: ProviderSettings = ProviderSettings {
 };
 
 const PADDLE: ProviderSettings = ProviderSettings {
+    provider: Provider::named("paddle"),
     webhook_secret: &setting::PADDLE_WEBHOOK_SECRET,
     price_mapping: &setting::PADDLE_PRICE_MAPPING,
     api_key: &setting::PADDLE_API_KEY,
@@ -170,13 +188,40 @@ const PADDLE: ProviderSettings = ProviderSettings {
 
 impl ProviderConfig {
     fn read(reader: &mut Reader<'_>, settings: &ProviderSettings) -> Self {
-        Self {
-            webhook_secrets: reader
-                .read_all(settings.webhook_secret, parse::webhook_secrets)
-                .unwrap_or_default(),
+        let provider = settings.provider;
+        let parse_secrets = |text: &str| parse::webhook_secrets(provider, text);
+        let webhook_secrets = reader
+            .read_all(settings.webhook_secret, parse_secrets)
+            .unwrap_or_default();
+        warn_of_unusual(reader, settings, &webhook_secrets);
+        let parse_key = |text: &str| parse::api_key(provider, text);
+        let config = Self {
+            webhook_secrets,
             prices: reader.read_all(settings.price_mapping, prices::price_mapping),
-            api_key: reader.read(settings.api_key, parse::api_key),
+            api_key: reader.read(settings.api_key, parse_key),
             api_base: reader.read(settings.api_base, parse::api_base),
+        };
+        let unused = [
+            (settings.api_key, config.api_key.is_some()),
+            (settings.api_base, config.api_base.is_some()),
+        ];
+        for (setting, _) in unused.into_iter().filter(|(_, is_set)| *is_set) {
+            reader.warn(setting, "no effect: nothing asks the provider's API yet");
+        }
+        config
+    }
+}
+
+/// Warns of webhook secrets that do not begin as the provider's do. They may be right: of somebody
+/// else who signs in the provider's way.
+fn warn_of_unusual(reader: &mut Reader<'_>, settings: &ProviderSettings, secrets: &[SecretString]) {
+    for (index, secret) in secrets.iter().enumerate() {
+        let secret = secret.expose_secret();
+        if let Some(usual) = pasted_secret::unusual_webhook_secret(settings.provider, secret) {
+            let number = index + 1;
+            let detail =
+                format!("entry {number} does not begin with {usual}, as the provider's do");
+            reader.warn(settings.webhook_secret, detail);
         }
     }
 }

@@ -18,6 +18,8 @@ use super::{Database, LogFormat, SecretKey};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
+use crate::domain::id::Provider;
+use crate::domain::pasted_secret::{self, SecretUse};
 use crate::domain::policy::{Span, SpanError};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
@@ -81,10 +83,27 @@ pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
 
 pub(super) fn broker_url(text: &str) -> Result<SecretString, String> {
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error})"))?;
-    match url.scheme() {
-        "amqp" | "amqps" if url.has_host() => Ok(text.into()),
-        "amqp" | "amqps" => Err("no host".to_owned()),
-        _ => Err("neither amqp:// nor amqps://".to_owned()),
+    if !matches!(url.scheme(), "amqp" | "amqps") {
+        return Err("neither amqp:// nor amqps://".to_owned());
+    }
+    if !url.has_host() {
+        return Err("no host".to_owned());
+    }
+    // Of `amqp://host/` the broker looks for a virtual host without a name, and of `amqp://host/shop/`
+    // for one that ends in a slash: it refuses both, whatever was meant.
+    match url.path().strip_prefix('/') {
+        Some("") => Err(
+            "a slash at the end names a virtual host without a name: leave it out for \
+                         the default one, or write /%2F"
+                .to_owned(),
+        ),
+        Some(vhost) if vhost.ends_with('/') => {
+            Err("a slash at the end is part of the virtual host's name: leave it out".to_owned())
+        }
+        Some(vhost) if vhost.contains('/') => {
+            Err("a slash inside the virtual host's name must be written %2F".to_owned())
+        }
+        Some(_) | None => Ok(text.into()),
     }
 }
 
@@ -107,7 +126,7 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
     }
     match text.len() {
         length if length < ADMIN_TOKEN_MIN => Err(format!("{length} characters long")),
-        _ => Ok(text.into()),
+        _ => pasted_secret::check_form(text).map(|()| text.into()),
     }
 }
 
@@ -126,15 +145,18 @@ pub(super) fn secret_keys(text: &str) -> Result<Vec<SecretKey>, ValueErrors> {
 
 /// Parses webhook secrets. An empty secret is one that everybody knows, so it is refused even
 /// beside good ones; white space inside means two lines of a file run together.
-pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, ValueErrors> {
+pub(super) fn webhook_secrets(
+    provider: Provider,
+    text: &str,
+) -> Result<Vec<SecretString>, ValueErrors> {
     every(entries(text).enumerate().map(|(index, entry)| {
         let number = index + 1;
         if entry.is_empty() {
-            Err(format!("entry {number} is empty"))
-        } else if entry.contains(char::is_whitespace) {
-            Err(format!("entry {number} has white space inside"))
-        } else {
-            Ok(entry.into())
+            return Err(format!("entry {number} is empty"));
+        }
+        match pasted_secret::check(provider, SecretUse::Webhooks, entry) {
+            Ok(()) => Ok(entry.into()),
+            Err(wrong) => Err(format!("entry {number} {wrong}")),
         }
     }))
 }
@@ -151,12 +173,9 @@ pub(super) fn connected_accounts(text: &str) -> Result<ConnectedAccounts, ValueE
     Ok(accounts.into_iter().collect())
 }
 
-pub(super) fn api_key(text: &str) -> Result<SecretString, String> {
-    if text.chars().all(|c| c.is_ascii_graphic()) {
-        Ok(text.into())
-    } else {
-        Err("has characters that an HTTP header cannot carry".to_owned())
-    }
+pub(super) fn api_key(provider: Provider, text: &str) -> Result<SecretString, String> {
+    pasted_secret::check(provider, SecretUse::Api, text)?;
+    Ok(text.into())
 }
 
 /// Parses what opens a repository: blanks can be in a password.

@@ -67,8 +67,8 @@ pub enum ProblemKind {
     Unreadable(io::Error),
     /// Both `NAME` and `NAME_FILE` are set: choosing one would be a guess.
     SetTwice,
-    /// A key of the file that is no setting.
-    UnknownKey,
+    /// A key of the file that is no setting; with the nearest that is.
+    UnknownKey(Option<String>),
 }
 
 impl fmt::Display for Problem {
@@ -88,7 +88,10 @@ impl fmt::Display for Problem {
             ProblemKind::SetTwice => {
                 write!(f, "set twice, by itself and as {}_FILE", self.variable)?;
             }
-            ProblemKind::UnknownKey => f.write_str("unknown key")?,
+            ProblemKind::UnknownKey(None) => f.write_str("unknown key")?,
+            ProblemKind::UnknownKey(Some(nearest)) => {
+                write!(f, "unknown key (did you mean {nearest}?)")?;
+            }
         }
         write!(f, "; expected {}", self.expected)
     }
@@ -100,7 +103,7 @@ pub struct Warning {
     /// The environment variable.
     pub variable: String,
     /// The finding, in a few words.
-    pub detail: &'static str,
+    pub detail: String,
 }
 
 impl fmt::Display for Warning {

@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
                     // The key is quoted text in TOML, and may hold a line break.
                     variable: key.escape_debug().to_string(),
                     origin: Origin::ConfigFile(path.to_owned()),
-                    kind: ProblemKind::UnknownKey,
+                    kind: ProblemKind::UnknownKey(nearest_key(key)),
                     expected: "the name of a setting in lower case, such as tollgate_listen",
                 }));
                 self.file = Some(ConfigFile {
@@ -118,11 +118,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds a warning about a setting.
-    pub(super) fn warn(&mut self, setting: &Setting, detail: &'static str) {
+    pub(super) fn warn(&mut self, setting: &Setting, detail: impl Into<String>) {
         self.warnings.push(Warning {
             variable: setting.name.to_owned(),
-            detail,
+            detail: detail.into(),
         });
+    }
+
+    /// Reports whether a setting is given, rightly or wrongly.
+    pub(super) fn is_set(&self, setting: &Setting) -> bool {
+        self.find(setting).is_some()
     }
 
     /// Reports whether a problem with this setting is already known.
@@ -195,12 +200,29 @@ fn unknown_variables(environment: &BTreeMap<OsString, OsString>) -> Vec<Warning>
     environment
         .keys()
         .map(|name| name.to_string_lossy())
-        .filter(|name| name.starts_with("TOLLGATE_") && !setting::is_known(name))
-        .map(|name| Warning {
-            variable: name.escape_debug().to_string(),
-            detail: "no such setting; ignored",
+        .filter(|name| !setting::is_known(name))
+        .filter_map(|name| {
+            let nearest = setting::nearest(&name);
+            let detail = match nearest {
+                Some(nearest) => format!("no such setting; did you mean {nearest}?"),
+                None if name.starts_with("TOLLGATE_") => "no such setting; ignored".to_owned(),
+                None => return None,
+            };
+            Some(Warning {
+                variable: name.escape_debug().to_string(),
+                detail,
+            })
         })
         .collect()
+}
+
+/// The key of the setting whose name is nearest to this one.
+fn nearest_key(key: &str) -> Option<String> {
+    let name = key.to_ascii_uppercase();
+    if setting::is_known(&name) {
+        return Some(key.to_ascii_lowercase());
+    }
+    setting::nearest(&name).map(|it| it.to_ascii_lowercase())
 }
 
 fn is_known_key(key: &str) -> bool {

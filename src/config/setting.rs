@@ -204,3 +204,35 @@ pub(super) fn is_known(variable: &str) -> bool {
         setting.name == variable || setting.file_variable().as_deref() == Some(variable)
     })
 }
+
+/// Returns the setting that a wrong name is so near to that nothing else can be meant.
+pub(super) fn nearest(variable: &str) -> Option<String> {
+    let names = ALL.iter().flat_map(|setting| {
+        let name = Some(setting.name.to_owned());
+        name.into_iter().chain(setting.file_variable())
+    });
+    let names: Vec<String> = names.collect();
+    let ours = variable.strip_prefix("TOLLGATE_");
+    if let Some(without) = ours.and_then(|rest| names.iter().find(|name| **name == rest)) {
+        return Some(without.clone());
+    }
+    let measured = names
+        .iter()
+        .map(|name| (strsim::osa_distance(name, variable), name));
+    // Two letters of one word; of a short name less is left to tell it by.
+    let allowed = if variable.len() < 12 { 1 } else { 2 };
+    if let Some((_, name)) = measured.min().filter(|(distance, _)| *distance <= allowed) {
+        return Some(name.clone());
+    }
+    // Such as `TOLLGATE_LOG_LEVEL`.
+    let begins = |name: &&String| {
+        let rest = variable.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.starts_with('_'))
+    };
+    ours?;
+    names
+        .iter()
+        .filter(begins)
+        .max_by_key(|name| name.len())
+        .cloned()
+}

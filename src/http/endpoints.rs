@@ -256,25 +256,20 @@ impl Endpoints {
             let endpoint = (secret.app.clone(), secret.provider);
             // A secret's text never changes. One that was sealed anew with a key that this process
             // was not started with, because of a rotation in the wrong order, is still what it was.
-            let remembered = || before.key_of(&endpoint, &secret.id);
-            let key = match opened.ok() {
-                Some(key) => key,
-                None => match remembered() {
-                    Some(key) => {
-                        read.remembered.insert(secret.id.clone());
-                        key
-                    }
-                    // One that cannot be decrypted must not disable the other endpoints.
-                    None => {
-                        read.unreadable.push(Unreadable {
-                            id: secret.id,
-                            app: secret.app,
-                            provider: secret.provider,
-                            expires_at: secret.expires_at,
-                        });
-                        continue;
-                    }
-                },
+            let key = opened.ok().or_else(|| {
+                let key = before.key_of(&endpoint, &secret.id)?;
+                read.remembered.insert(secret.id.clone());
+                Some(key)
+            });
+            // One that cannot be decrypted must not disable the other endpoints.
+            let Some(key) = key else {
+                read.unreadable.push(Unreadable {
+                    id: secret.id,
+                    app: secret.app,
+                    provider: secret.provider,
+                    expires_at: secret.expires_at,
+                });
+                continue;
             };
             let known = KnownSecret {
                 expires_at: secret.expires_at,

@@ -15,24 +15,54 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{AppState, openapi, request_id};
+use super::{ApiError, AppState, openapi, request_id};
 use crate::pipeline::health::{Fault, Health};
+use crate::store::Trouble;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(healthz))
         .routes(routes!(readyz));
     openapi::resource("health", "For whoever watches this process.", routes)
+}
+
+/// Returns the routes of a process that waits for its database: it is alive, and can do nothing yet.
+pub(super) fn waiting_router() -> Router {
+    Router::new().fallback(waiting)
+}
+
+async fn waiting(path: Uri) -> Response {
+    match path.path() {
+        "/healthz" => healthz().await.into_response(),
+        "/readyz" => not_ready_yet(),
+        _ => ApiError::Unavailable { cause: None }.into_response(),
+    }
+}
+
+fn not_ready_yet() -> Response {
+    let part = Part {
+        name: "store",
+        ready: false,
+        code: Some(Trouble::Away.code()),
+        reason: Some(Trouble::Away.sentence().to_owned()),
+        last_success_seconds: None,
+    };
+    answer(&Report {
+        ready: false,
+        degraded: None,
+        parts: vec![part],
+        oldest: None,
+    })
 }
 
 /// The process answers.

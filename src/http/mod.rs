@@ -50,6 +50,8 @@ mod wrong_tokens;
 use axum::{Router, middleware};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::metrics::Metrics;
+
 pub use auth::{Admin, Reading};
 pub use client_addr::ClientAddr;
 pub use endpoints::Endpoints;
@@ -76,6 +78,13 @@ pub fn service_router(state: AppState) -> Router {
 pub fn ops_router(state: AppState) -> Router {
     let routes = health::router().merge(metrics::open_router());
     framed(routes.into(), state)
+}
+
+/// Returns the routes of a process that waits for its database, for all its addresses: 503, but for
+/// `/healthz`.
+pub fn waiting_router() -> Router {
+    // Nobody reads figures of a process that has not started.
+    frame::around(health::waiting_router(), Metrics::default().requests)
 }
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {

@@ -51,6 +51,7 @@ pub mod replay;
 pub mod reseal;
 pub mod retention;
 pub mod secrets;
+mod settings_plans;
 pub mod setup;
 pub mod spool;
 pub mod stats;

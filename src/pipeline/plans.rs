@@ -3,13 +3,13 @@
 //! derived anew when that changes. The plans of the settings are put into the store when a server
 //! starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use super::order::Order;
 use super::policy;
-use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::access::plan::Plan;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
 use crate::store::{PlanSource, Store, StoreError, StoredPlan, Tx};
@@ -23,7 +23,7 @@ pub enum PlanError {
     /// There is no such plan.
     #[error("there is no such plan")]
     NotFound,
-    /// It comes from the settings of the server and can be changed only there.
+    /// It comes from the settings of the server and can be removed only there.
     #[error("the plan comes from the settings of the server")]
     ReadOnly,
     /// The app has as many plans as it may have.
@@ -34,11 +34,20 @@ pub enum PlanError {
     Store(#[from] StoreError),
 }
 
+/// A plan, and what would count without the settings.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The plan that counts.
+    pub plan: StoredPlan,
+    /// The plan of an admin that waits behind it, if it comes from the settings.
+    pub waiting: Option<StoredPlan>,
+}
+
 /// A plan after an order.
 #[derive(Clone, Debug)]
 pub struct Set {
     /// The plan.
-    pub plan: StoredPlan,
+    pub shown: Shown,
     /// There was no plan for the price.
     pub is_new: bool,
     /// The order changed something.
@@ -49,8 +58,18 @@ pub struct Set {
 ///
 /// # Errors
 /// When the store failed.
-pub async fn list(store: &Store, app: &AppSlug) -> Result<Vec<StoredPlan>, StoreError> {
-    store.read().await?.plan_list(app).await
+pub async fn list(store: &Store, app: &AppSlug) -> Result<Vec<Shown>, StoreError> {
+    let mut tx = store.read().await?;
+    let plans = tx.plan_list(app).await?;
+    let waiting = tx.waiting_plan_list(app).await?.into_iter();
+    let mut waiting: BTreeMap<(Provider, String), StoredPlan> = waiting
+        .map(|it| ((it.provider, it.price_id.clone()), it))
+        .collect();
+    let shown = plans.into_iter().map(|plan| Shown {
+        waiting: waiting.remove(&(plan.provider, plan.price_id.clone())),
+        plan,
+    });
+    Ok(shown.collect())
 }
 
 /// Finds the plan for a price.
@@ -62,16 +81,20 @@ pub async fn find(
     app: &AppSlug,
     provider: Provider,
     price_id: &str,
-) -> Result<StoredPlan, PlanError> {
+) -> Result<Shown, PlanError> {
     let mut tx = store.read().await?;
     let found = tx.plan_find(app, provider, price_id).await?;
-    found.ok_or(PlanError::NotFound)
+    Ok(Shown {
+        plan: found.ok_or(PlanError::NotFound)?,
+        waiting: tx.waiting_plan_find(app, provider, price_id).await?,
+    })
 }
 
-/// Sets what a price buys.
+/// Sets what a price buys. If the settings name the price, the plan waits until they do not any more:
+/// so a price can be moved from the settings to the API without a moment in which it has no plan.
 ///
 /// # Errors
-/// When the plan comes from the settings, or it is new and there are too many.
+/// When it is new and there are too many.
 pub async fn put(
     store: &Store,
     order: &Order,
@@ -81,12 +104,18 @@ pub async fn put(
 ) -> Result<Set, PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
-    refuse_environment(known.as_ref())?;
+    let known = match known {
+        Some(plan) if plan.source == PlanSource::Environment => {
+            return put_behind(tx, order, plan, wanted).await;
+        }
+        known => known,
+    };
     let is_new = known.is_none();
     let before = known.as_ref().map(StoredPlan::plan);
     if let Some(plan) = known.filter(|_| before.as_ref() == Some(&wanted)) {
+        let waiting = None;
         return Ok(Set {
-            plan,
+            shown: Shown { plan, waiting },
             is_new,
             changed: false,
         });
@@ -109,17 +138,54 @@ pub async fn put(
     tx.plan_put(&order.app, std::slice::from_ref(&plan)).await?;
     order.audit(&mut tx, None, "plan_put", details).await?;
     commit_and_derive(store, order, tx, derives).await?;
+    let waiting = None;
     Ok(Set {
-        plan,
+        shown: Shown { plan, waiting },
         is_new,
         changed: true,
     })
 }
 
-/// Deletes the plan for a price.
+/// Lets what an admin wants wait behind a plan of the settings.
+async fn put_behind(
+    mut tx: Tx,
+    order: &Order,
+    plan: StoredPlan,
+    wanted: Plan,
+) -> Result<Set, PlanError> {
+    let (provider, price_id) = (plan.provider, &plan.price_id);
+    let known = tx.waiting_plan_find(&order.app, provider, price_id).await?;
+    let before = known.as_ref().map(StoredPlan::plan);
+    let changed = before.as_ref() != Some(&wanted);
+    let waiting = if changed {
+        let details = json!({"provider": provider, "price_id": price_id, "waiting": true,
+            "from": before, "to": wanted});
+        let waiting = StoredPlan {
+            packages: wanted.packages,
+            counts: wanted.counts,
+            updates: wanted.updates,
+            source: PlanSource::Api,
+            updated_at: order.now,
+            ..plan.clone()
+        };
+        tx.waiting_plan_put(&order.app, &waiting).await?;
+        order.audit(&mut tx, None, "plan_put", details).await?;
+        tx.commit().await?;
+        Some(waiting)
+    } else {
+        known
+    };
+    Ok(Set {
+        shown: Shown { plan, waiting },
+        is_new: false,
+        changed,
+    })
+}
+
+/// Deletes the plan for a price; if the settings name the price, the one that waits.
 ///
 /// # Errors
-/// When there is no such plan, or it comes from the settings.
+/// When there is no such plan, or it comes from the settings and none waits.
 pub async fn delete(
     store: &Store,
     order: &Order,
@@ -128,8 +194,10 @@ pub async fn delete(
 ) -> Result<(), PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
     let known = tx.plan_find(&order.app, provider, price_id).await?;
-    refuse_environment(known.as_ref())?;
     let plan = known.ok_or(PlanError::NotFound)?;
+    if plan.source == PlanSource::Environment {
+        return delete_behind(tx, order, &plan).await;
+    }
     tx.plan_delete(&order.app, provider, price_id).await?;
     let details = json!({"provider": provider, "price_id": price_id, "from": plan.plan(),
         "to": null});
@@ -159,54 +227,15 @@ async fn commit_and_derive(
     Ok(())
 }
 
-fn refuse_environment(plan: Option<&StoredPlan>) -> Result<(), PlanError> {
-    match plan.map(|plan| plan.source) {
-        Some(PlanSource::Environment) => Err(PlanError::ReadOnly),
-        Some(PlanSource::Api) | None => Ok(()),
-    }
-}
-
-type Found = BTreeMap<(Provider, String), Plan>;
-
-/// Replaces the plans of the settings by what the settings say now, and audits each price that
-/// buys something else than before. Part of the start of a server. Returns whether customers have to
-/// be derived anew, for which a walk has begun.
-///
-/// # Errors
-/// When the store fails.
-pub(super) async fn put_settings(
-    tx: &mut Tx,
-    order: &Order,
-    plans: &[(Provider, String, Vec<PackageGrant>)],
-) -> Result<bool, StoreError> {
-    let before = by_price(tx.plan_list(&order.app).await?);
-    tx.plan_replace_environment(&order.app, plans, order.now)
+/// Deletes the plan that waits behind one of the settings.
+async fn delete_behind(mut tx: Tx, order: &Order, plan: &StoredPlan) -> Result<(), PlanError> {
+    let (provider, price_id) = (plan.provider, &plan.price_id);
+    let waiting = tx.waiting_plan_find(&order.app, provider, price_id).await?;
+    let waiting = waiting.ok_or(PlanError::ReadOnly)?;
+    tx.waiting_plan_delete(&order.app, provider, price_id)
         .await?;
-    let after = by_price(tx.plan_list(&order.app).await?);
-    let derives = before != after;
-    if derives {
-        tx.app_walk_begin(&order.app).await?;
-    }
-    let prices: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-    for price in prices {
-        let (from, to) = (before.get(price), after.get(price));
-        if from == to {
-            continue;
-        }
-        let operation = if to.is_some() {
-            "plan_put"
-        } else {
-            "plan_delete"
-        };
-        let details = json!({"provider": price.0, "price_id": price.1, "from": from, "to": to});
-        order.audit(tx, None, operation, details).await?;
-    }
-    Ok(derives)
-}
-
-fn by_price(plans: Vec<StoredPlan>) -> Found {
-    plans
-        .into_iter()
-        .map(|it| ((it.provider, it.price_id.clone()), it.plan()))
-        .collect()
+    let details = json!({"provider": provider, "price_id": price_id, "waiting": true,
+        "from": waiting.plan(), "to": null});
+    order.audit(&mut tx, None, "plan_delete", details).await?;
+    Ok(tx.commit().await?)
 }

@@ -22,6 +22,9 @@ use crate::vault::{KeyId, KeyState, SealedFor, Vault, VaultError};
 /// Answers that are sealed anew in one transaction. One may have a megabyte.
 const ANSWERS_AT_ONCE: i64 = 20;
 
+/// Endpoints that one line of the log names.
+const LOGGED: usize = 10;
+
 /// A rotation stopped; what it did so far stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ResealError {
@@ -73,6 +76,10 @@ pub struct Survey {
 impl Survey {
     /// Says how many webhook secrets an old key has sealed, and of which endpoints.
     pub fn old_secrets_by_endpoint(&self) -> String {
+        self.old_endpoints().join(", ")
+    }
+
+    fn old_endpoints(&self) -> Vec<String> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for secret in &self.old_secrets {
             let endpoint = format!("{}/{}", secret.app, secret.provider);
@@ -81,7 +88,7 @@ impl Survey {
         let counts = counts
             .iter()
             .map(|(name, count)| format!("{name}: {count}"));
-        counts.collect::<Vec<_>>().join(", ")
+        counts.collect()
     }
 }
 
@@ -201,12 +208,17 @@ pub async fn tell_of_old_keys(store: &Store, vault: &Vault, now: Timestamp) {
             "nothing is sealed with the old secret keys any more: they can be removed once every \
              process has the new one"
         ),
-        Ok(found) => tracing::warn!(
-            secrets = found.old_secrets.len(),
-            endpoints = %found.old_secrets_by_endpoint(),
-            answers = found.old_answers,
-            "something is still sealed with an old secret key: `tollgate rotate-key` seals it anew"
-        ),
+        Ok(found) => {
+            let mut endpoints = found.old_endpoints();
+            endpoints.truncate(LOGGED);
+            tracing::warn!(
+                secrets = found.old_secrets.len(),
+                endpoints = %endpoints.join(", "),
+                answers = found.old_answers,
+                "something is still sealed with an old secret key: `tollgate rotate-key` seals it \
+                 anew"
+            );
+        }
         Err(error) => tracing::warn!(
             error = chain(&error),
             "it could not be found out what is sealed with the old secret keys"

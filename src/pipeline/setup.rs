@@ -4,20 +4,33 @@ use serde_json::json;
 
 use super::apps::put_environment;
 use super::order::Order;
-use super::plans::put_settings;
 use super::policy;
-use crate::domain::access::plan::PackageGrant;
+use super::settings_plans::{self, MissingPlan, SettingsPlan, put_settings};
 use crate::domain::app_settings::SettingsLayer;
-use crate::domain::id::Provider;
+use crate::domain::id::AppSlug;
 use crate::store::{Store, StoreError};
 
 /// What the environment says of the app `default`.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Its plans.
-    pub plans: Vec<(Provider, String, Vec<PackageGrant>)>,
+    pub plans: Vec<SettingsPlan>,
     /// Its settings.
     pub settings: SettingsLayer,
+}
+
+/// Finds the plans of the app `default` that the next start of a worker with these settings takes away
+/// from customers who pay for them.
+///
+/// # Errors
+/// When the store failed.
+pub async fn missing_plans(
+    store: &Store,
+    environment: &Environment,
+) -> Result<Vec<MissingPlan>, StoreError> {
+    let mut tx = store.read().await?;
+    let app = AppSlug::default_app();
+    settings_plans::missing(&mut tx, &app, &environment.plans).await
 }
 
 /// Makes the app of the order unless it exists, and puts in place what the environment says, where

@@ -57,6 +57,10 @@ impl RabbitQueue {
         let broker = Arc::new(Broker::new(settings)?);
         let first = match Link::open(&broker).await {
             Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => match broker.explain(error).await {
+                error if error.is_permanent() => return Err(error),
+                error => Err(error),
+            },
             first => first,
         };
         let publishing = PublishHandle::open(Arc::clone(&broker), first);
@@ -68,8 +72,14 @@ impl RabbitQueue {
     /// # Errors
     /// As for [`start`](Self::start), and when the broker is away.
     pub async fn check(settings: &RabbitSettings) -> Result<(), BrokerError> {
-        close(&Link::open(&Broker::new(settings)?).await?.connection).await;
-        Ok(())
+        let broker = Broker::new(settings)?;
+        match Link::open(&broker).await {
+            Ok(link) => {
+                close(&link.connection).await;
+                Ok(())
+            }
+            Err(error) => Err(broker.explain(error).await),
+        }
     }
 
     /// Returns what this process has seen of the queue, for monitoring.

@@ -1,8 +1,10 @@
 //! Reasons why a server did not start.
 
+use std::path::PathBuf;
+
 use crate::data_dir::DataDirError;
 use crate::queue::rabbitmq::BrokerError;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError, Trouble};
 use crate::vault::VaultError;
 
 /// A server did not start.
@@ -35,6 +37,21 @@ pub enum StartError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
+    /// The store of the settings cannot be used.
+    #[error("{place}")]
+    StoreAt {
+        /// Where it is, without any password.
+        place: String,
+        /// Why it cannot be used.
+        #[source]
+        source: StoreError,
+    },
+    /// There is no embedded store where the settings say.
+    #[error(
+        "there is no store at {}: run this in the folder where `serve` runs, or set \
+         TOLLGATE_DATA_DIR or DATABASE_URL as there; `tollgate serve` makes one", .0.display()
+    )]
+    NoStore(PathBuf),
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),
@@ -47,6 +64,20 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn of_store(store: &Store, source: StoreError) -> Self {
+        let place = store.place();
+        Self::StoreAt { place, source }
+    }
+
+    /// Returns true if a server may start later although nobody changes its settings: its database
+    /// is not there yet, or lets nobody in at present.
+    pub fn may_pass(&self) -> bool {
+        let (Self::Store(source) | Self::StoreAt { source, .. }) = self else {
+            return false;
+        };
+        matches!(source.trouble(), Some(Trouble::Away | Trouble::Busy))
+    }
+
     pub(super) fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { what, source }
     }

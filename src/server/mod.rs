@@ -10,6 +10,7 @@ mod error;
 mod open;
 mod queue;
 mod repositories;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,9 +38,10 @@ use crate::store::{Actor, Claim, Store, StoreError};
 use crate::worker::Worker;
 
 pub use error::StartError;
-pub use open::{find_vault, key_file, open_migrated, open_store, open_vault};
+pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;
 use queue::{Started, start_queue};
+pub use waiting::Waiting;
 
 /// How long loops and connections may take to end. HTTP drains in less time; a batch of the worker
 /// takes a fraction of a second.
@@ -210,6 +212,12 @@ async fn prepare(
         actor: Actor::Operator,
         now: clock.now(),
     };
+    let environment = environment(config);
+    setup::prepare(store, &order, roles.worker.then_some(&environment)).await
+}
+
+/// Returns what the settings say of the app `default`.
+pub fn environment(config: &Config) -> Environment {
     let mut environment = Environment {
         plans: Vec::new(),
         settings: SettingsLayer {
@@ -225,7 +233,7 @@ async fn prepare(
             environment.plans.push(plan);
         }
     }
-    setup::prepare(store, &order, roles.worker.then_some(&environment)).await
+    environment
 }
 
 fn settings(config: &Config, roles: Roles) -> HttpSettings {

@@ -8,8 +8,8 @@ use crate::data_dir;
 use crate::store::Store;
 use crate::vault::{Vault, VaultError};
 
-/// Opens the store of the settings, with a schema of this version. The embedded store is migrated
-/// whenever it is opened; a PostgreSQL server may serve processes of an older version, so there the
+/// Opens the store of the settings, with a schema of this version. The embedded store is made if it is
+/// missing, and migrated; a PostgreSQL server may serve processes of an older version, so there the
 /// operator decides when.
 ///
 /// # Errors
@@ -17,11 +17,31 @@ use crate::vault::{Vault, VaultError};
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     match &config.store.database {
         Database::Sqlite(_) => open_migrated(config).await,
-        Database::Postgres(url) => {
-            let store = Store::open_postgres(url)?;
-            store.check_schema().await?;
-            Ok(store)
+        Database::Postgres(url) => checked(Store::open_postgres(url)?).await,
+    }
+}
+
+/// Opens the store of the settings if there is one: a command that only reads, run in the wrong
+/// folder, must not make an empty store there and say that nothing is in it.
+///
+/// # Errors
+/// [`StartError::NoStore`], and see [`StartError`].
+pub async fn find_store(config: &Config) -> Result<Store, StartError> {
+    let store = match &config.store.database {
+        Database::Sqlite(path) if !path.exists() => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            return Err(StartError::NoStore(path));
         }
+        Database::Sqlite(path) => Store::open_sqlite(path).await?,
+        Database::Postgres(url) => Store::open_postgres(url)?,
+    };
+    checked(store).await
+}
+
+async fn checked(store: Store) -> Result<Store, StartError> {
+    match store.check_schema().await {
+        Ok(()) => Ok(store),
+        Err(source) => Err(StartError::of_store(&store, source)),
     }
 }
 
@@ -42,8 +62,10 @@ pub async fn open_migrated(config: &Config) -> Result<Store, StartError> {
         }
         Database::Postgres(url) => Store::open_postgres(url)?,
     };
-    store.migrate().await?;
-    Ok(store)
+    match store.migrate().await {
+        Ok(()) => Ok(store),
+        Err(source) => Err(StartError::of_store(&store, source)),
+    }
 }
 
 /// Opens the vault with the key of the settings, or of the data folder, where it is made if it is

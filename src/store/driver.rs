@@ -137,8 +137,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError>;
     /// Brings the schema up to date.
     async fn migrate(&self) -> Result<(), StoreError>;
-    /// Returns true if the schema is up to date.
-    async fn is_current(&self) -> Result<bool, StoreError>;
+    /// Refuses a schema that is not of this version.
+    async fn check_schema(&self) -> Result<(), StoreError>;
+    /// Says where the rows are, without any password.
+    fn place(&self) -> String;
     /// Claims the built-in queue for this process, as long as the claim lives; `None` if another
     /// process has it.
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError>;

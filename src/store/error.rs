@@ -31,6 +31,14 @@ pub enum StoreError {
     /// may still be using the old one.
     #[error("the database's schema is not of this version: run `tollgate migrate`")]
     Outdated,
+    /// The schema is of a newer version, and what its rows mean is not known here.
+    #[error("the store was made by a newer tollgate: schema {schema}, this one knows {known}")]
+    Newer {
+        /// The version of the schema.
+        schema: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
     /// Somebody else is working on the same customers. Nothing was changed.
     #[error("another transaction works on the same customers")]
     Contended,
@@ -71,6 +79,8 @@ pub enum Trouble {
     Full,
     /// The database takes no writes: a standby, or a file that may only be read.
     ReadOnly,
+    /// The server refuses the user, the password or the name of the database.
+    Denied,
     /// Anything else.
     Broken,
 }
@@ -84,6 +94,7 @@ impl Trouble {
             Self::Locked => "store_locked",
             Self::Full => "store_full",
             Self::ReadOnly => "store_read_only",
+            Self::Denied => "store_denied",
             Self::Broken => "store_failed",
         }
     }
@@ -96,6 +107,7 @@ impl Trouble {
             Self::Locked => "somebody else holds a lock that keeps writes waiting",
             Self::Full => "the database's disk is full",
             Self::ReadOnly => "the database takes no writes",
+            Self::Denied => "the database refuses the user, the password or the database's name",
             Self::Broken => "the database fails; the log has the reason",
         }
     }
@@ -141,6 +153,7 @@ impl StoreError {
             Self::Refused { .. }
             | Self::Migrate { .. }
             | Self::Outdated
+            | Self::Newer { .. }
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
@@ -156,6 +169,7 @@ impl StoreError {
             Self::Refused { .. }
             | Self::Migrate { .. }
             | Self::Outdated
+            | Self::Newer { .. }
             | Self::CorruptRow { .. }
             | Self::Cursor
             | Self::Document { .. } => false,

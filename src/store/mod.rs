@@ -53,6 +53,7 @@ mod stats;
 mod token;
 mod tx;
 pub mod usage;
+mod waiting_plan;
 mod working_set;
 mod writes;
 
@@ -132,13 +133,14 @@ impl Store {
     /// Refuses a schema that is not of this version.
     ///
     /// # Errors
-    /// [`StoreError::Outdated`], or when the database does not answer.
+    /// [`StoreError::Outdated`] or [`StoreError::Newer`], or when the database does not answer.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        if self.driver.is_current().await? {
-            Ok(())
-        } else {
-            Err(StoreError::Outdated)
-        }
+        self.driver.check_schema().await
+    }
+
+    /// Says where the rows are, for people, without any password.
+    pub fn place(&self) -> String {
+        self.driver.place()
     }
 
     /// Brings the schema up to date.
@@ -146,7 +148,10 @@ impl Store {
     /// # Errors
     /// When a migration fails, or the schema is of a newer version.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.driver.migrate().await
+        match self.driver.check_schema().await {
+            Ok(()) | Err(StoreError::Outdated) => self.driver.migrate().await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Claims the built-in queue, whose messages one process at a time may deliver; `None` if

@@ -269,7 +269,7 @@ impl Tx {
 
     /// Brings the plans of the settings in line with the settings: others of that source go. A
     /// plan of an admin for the same price gives way, because the settings are what the operator
-    /// reads.
+    /// reads; it waits, and counts again once the settings do not name the price any more.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -299,6 +299,22 @@ impl Tx {
                 self.plan_delete(app, plan.provider, &plan.price_id).await?;
             }
         }
+        let named: BTreeSet<(Provider, &str)> = plans
+            .iter()
+            .map(|(provider, price_id, _)| (*provider, price_id.as_str()))
+            .collect();
+        let is_named = |plan: &&StoredPlan| named.contains(&(plan.provider, &*plan.price_id));
+        let of_admins = present.iter().filter(|plan| plan.source != source);
+        for plan in of_admins.filter(is_named) {
+            self.waiting_plan_put(app, plan).await?;
+        }
+        let waiting = self.waiting_plan_list(app).await?;
+        let back: Vec<StoredPlan> = waiting.into_iter().filter(|it| !is_named(&it)).collect();
+        for plan in &back {
+            self.waiting_plan_delete(app, plan.provider, &plan.price_id)
+                .await?;
+        }
+        self.plan_put(app, &back).await?;
         let changed: Vec<StoredPlan> = plans
             .iter()
             .filter(|(provider, price_id, _)| !same.contains(&(*provider, price_id.clone())))

@@ -116,14 +116,22 @@ impl Driver for PostgresDriver {
         migrated.map_err(|source| StoreError::Migrate { source })
     }
 
-    async fn is_current(&self) -> Result<bool, StoreError> {
+    async fn check_schema(&self) -> Result<(), StoreError> {
         let mut lease = self.pool.take().await?;
-        let asked = schema::is_current(lease.connection()?, MIGRATIONS, is_missing_table);
-        let current = timeout(ANSWER_TIME, asked)
+        let asked = schema::check(lease.connection()?, MIGRATIONS, is_missing_table);
+        timeout(ANSWER_TIME, asked)
             .await
             .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
         lease.give_back();
-        Ok(current)
+        Ok(())
+    }
+
+    fn place(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let user = self.options.get_username();
+        // Without a name, the server takes the user's.
+        let database = self.options.get_database().unwrap_or(user);
+        format!("PostgreSQL at {host}:{port}, database {database}, user {user}")
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {

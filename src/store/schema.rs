@@ -26,24 +26,41 @@ pub(super) fn migrator(migrations: &[Text]) -> Migrator {
     Migrator::with_migrations(migrations.iter().map(migration).collect())
 }
 
-/// Returns true if exactly these migrations have been done. A schema of a newer version is not current:
-/// this version does not know what its rows mean.
-pub(super) async fn is_current(
+/// Refuses a schema unless exactly these migrations have been done. Of a newer one this version does
+/// not know what its rows mean.
+pub(super) async fn check(
     connection: &mut impl Migrate,
     migrations: &[Text],
     is_missing_table: fn(&dyn DatabaseError) -> bool,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let failed = |source| StoreError::Migrate { source };
     let applied = match connection.list_applied_migrations(TABLE).await {
         Ok(applied) => applied,
         // Nothing has ever been migrated.
         Err(MigrateError::Execute(sqlx::Error::Database(error))) if is_missing_table(&*error) => {
-            return Ok(false);
+            return Err(StoreError::Outdated);
         }
         Err(error) => return Err(failed(error)),
     };
+    let newest = applied
+        .iter()
+        .map(|it| it.version)
+        .max()
+        .unwrap_or_default();
+    let known = migrations.iter().map(|it| it.0).max().unwrap_or_default();
+    if newest > known {
+        return Err(StoreError::Newer {
+            schema: newest,
+            known,
+        });
+    }
     let wanted = migrator(migrations);
     let wanted = wanted.iter().map(|it| (it.version, &it.checksum));
     let unfinished = connection.dirty_version(TABLE).await.map_err(failed)?;
-    Ok(unfinished.is_none() && wanted.eq(applied.iter().map(|it| (it.version, &it.checksum))))
+    let done = applied.iter().map(|it| (it.version, &it.checksum));
+    if unfinished.is_none() && wanted.eq(done) {
+        Ok(())
+    } else {
+        Err(StoreError::Outdated)
+    }
 }

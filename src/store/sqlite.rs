@@ -6,7 +6,7 @@ mod statement;
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +37,7 @@ pub(super) struct SqliteDriver {
     /// Closed while another process holds the write lock for longer than anybody should.
     gate: Gate,
     readers: SqlitePool,
+    path: PathBuf,
 }
 
 impl SqliteDriver {
@@ -72,6 +73,7 @@ impl SqliteDriver {
             writer,
             gate: Gate::default(),
             readers,
+            path: path.to_owned(),
         })
     }
 }
@@ -114,9 +116,14 @@ impl Driver for SqliteDriver {
             .map_err(|source| StoreError::Migrate { source })
     }
 
-    async fn is_current(&self) -> Result<bool, StoreError> {
+    async fn check_schema(&self) -> Result<(), StoreError> {
         let mut connection = self.writer.acquire().await.map_err(failed)?;
-        schema::is_current(&mut *connection, MIGRATIONS, is_missing_table).await
+        schema::check(&mut *connection, MIGRATIONS, is_missing_table).await
+    }
+
+    fn place(&self) -> String {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        format!("sqlite://{}", path.display())
     }
 
     async fn claim_queue(&self) -> Result<Option<Claim>, StoreError> {

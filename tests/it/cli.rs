@@ -247,7 +247,7 @@ async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engi
     assert_eq!(server.until(&path, finished).await["published"], 2);
 
     for (arguments, said) in [
-        (of(&[]), "required"),
+        (of(&[]), "nothing says which events to replay"),
         (of(&["evt_1", "--outcome", "failed"]), "cannot be used with"),
         (of(&["evt_1", "--all"]), "cannot be used with"),
         (of(&["--since", "yesterday"]), "must be a time such as"),
@@ -271,6 +271,16 @@ async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engi
 async fn check_config_prints_every_problem_and_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let mut environment = environment(dir.path());
+    let none = tollgate(&["check-config", "--connect"], environment.clone()).await;
+    assert!(none.status.success(), "{}{}", out(&none), err(&none));
+    let said = "there is no store yet: `tollgate serve` makes ";
+    assert!(out(&none).contains(said), "{}", out(&none));
+    assert!(
+        tollgate(&["migrate"], environment.clone())
+            .await
+            .status
+            .success()
+    );
     let good = tollgate(&["check-config", "--connect"], environment.clone()).await;
     assert!(good.status.success(), "{}{}", out(&good), err(&good));
     assert!(out(&good).contains("the store answers"), "{}", out(&good));

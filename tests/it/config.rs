@@ -120,6 +120,11 @@ fn everything_set_is_shown_without_its_secrets() {
     ]);
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
+    warning: STRIPE_API_KEY: no effect: nothing asks the provider's API yet
+    warning: TOLLGATE_STRIPE_API_BASE: no effect: nothing asks the provider's API yet
+    warning: PADDLE_API_KEY: no effect: nothing asks the provider's API yet
+    warning: TOLLGATE_PADDLE_API_BASE: no effect: nothing asks the provider's API yet
+    warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL
     warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
     TOLLGATE_LISTEN = 0.0.0.0:80
     TOLLGATE_OPS_LISTEN = [::1]:9090
@@ -204,8 +209,8 @@ fn every_problem_is_reported_at_once() {
         .unwrap(),
     );
     insta::assert_snapshot!(printed(&source, dir.path()), @r#"
-    problem: TOLLGATE_LISTEN in DIR/tollgate.toml: unknown key; expected the name of a setting in lower case, such as tollgate_listen
-    problem: tollgate_listn in DIR/tollgate.toml: unknown key; expected the name of a setting in lower case, such as tollgate_listen
+    problem: TOLLGATE_LISTEN in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
+    problem: tollgate_listn in DIR/tollgate.toml: unknown key (did you mean tollgate_listen?); expected the name of a setting in lower case, such as tollgate_listen
     problem: TOLLGATE_LISTEN: malformed: "localhost" is not an IP address and a port; expected an IP address and a port, such as 127.0.0.1:8080
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "proxy" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "10.0.0.0/99" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
@@ -225,6 +230,7 @@ fn every_problem_is_reported_at_once() {
     problem: TOLLGATE_LOG_FORMAT: malformed: "xml" is no log format; expected `text` or `json`
     problem: TOLLGATE_SECRET_KEY: missing: required with PostgreSQL; expected 32 bytes in base64, as `openssl rand -base64 32` prints them
     warning: TOLLGATE_PORT: no such setting; ignored
+    warning: TOLLGATE_DATA_DIR: no effect with PostgreSQL
     "#);
 }
 
@@ -572,7 +578,7 @@ fn postgresql_needs_a_key_of_its_own() {
 
 #[test]
 fn several_secret_keys_are_read_in_their_order() {
-    let other = "/////////////////////////////////////////w==";
+    let other = "//////////////////////////////////////////8=";
     let dir = tempfile::tempdir().unwrap();
     let lines = write(dir.path(), "keys", &format!("{other}\n{KEY}\n")).unwrap();
     let lines = lines.display().to_string();

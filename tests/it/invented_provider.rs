@@ -312,7 +312,10 @@ async fn plans_and_admins_name_its_objects(engine: Engine) {
     let set = plans::put(store, &act, INVENTED, price, plan.clone()).await;
     set.unwrap();
     let found = plans::find(store, &app(), INVENTED, "20").await.unwrap();
-    assert_eq!((found.plan(), found.source), (plan, PlanSource::Api));
+    assert_eq!(
+        (found.plan.plan(), found.plan.source),
+        (plan, PlanSource::Api)
+    );
     let two = by_external(store, "invented_2").await.unwrap();
     let mut tx = store.read().await.unwrap();
     let who = std::slice::from_ref(&two);

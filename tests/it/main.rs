@@ -46,6 +46,7 @@ mod readme;
 mod receiver;
 mod registry;
 mod seeds;
+mod setup_mistakes;
 mod signature;
 mod simulate;
 mod statements;

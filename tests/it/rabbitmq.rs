@@ -5,7 +5,7 @@ mod peer;
 pub(crate) mod rig;
 mod roles;
 mod standstill;
-mod tls;
+pub(crate) mod tls;
 pub(crate) mod topology;
 mod versions;
 mod worker;

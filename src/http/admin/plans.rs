@@ -16,7 +16,7 @@ use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::plans::{self, PlanError};
+use crate::pipeline::plans::{self, PlanError, Shown};
 use crate::provider::Spec;
 use crate::store::StoredPlan;
 
@@ -58,7 +58,7 @@ impl From<PlanError> for ApiError {
             PlanError::NotFound => plan_not_found(),
             PlanError::ReadOnly => Self::conflict(
                 "plan_read_only",
-                "this plan comes from the settings of the server and can be changed only there",
+                "this plan comes from the settings of the server and can be removed only there",
             ),
             PlanError::TooMany => Self::conflict("plans_too_many", error.to_string()),
             PlanError::Store(error) => error.into(),
@@ -84,6 +84,32 @@ struct PlanView {
     source: &'static str,
     #[schema(format = DateTime)]
     updated_at: String,
+    /// Of a plan of the settings: the plan that was set through the API for the same price. It
+    /// counts as soon as the settings do not name the price any more. Null if there is none.
+    waiting: Option<WaitingView>,
+}
+
+/// A plan that waits until the settings do not name its price any more.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WaitingPlan)]
+struct WaitingView {
+    packages: Vec<PackageGrant>,
+    counts: bool,
+    #[schema(examples("365d"))]
+    updates: Option<String>,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl From<StoredPlan> for WaitingView {
+    fn from(plan: StoredPlan) -> Self {
+        Self {
+            packages: plan.packages,
+            counts: plan.counts,
+            updates: plan.updates.map(|updates| updates.to_string()),
+            updated_at: plan.updated_at.to_string(),
+        }
+    }
 }
 
 impl PlanView {
@@ -93,8 +119,8 @@ impl PlanView {
     }
 }
 
-impl From<StoredPlan> for PlanView {
-    fn from(plan: StoredPlan) -> Self {
+impl From<Shown> for PlanView {
+    fn from(Shown { plan, waiting }: Shown) -> Self {
         Self {
             provider: plan.provider,
             price_id: plan.price_id,
@@ -103,6 +129,7 @@ impl From<StoredPlan> for PlanView {
             updates: plan.updates.map(|updates| updates.to_string()),
             source: plan.source.as_str(),
             updated_at: plan.updated_at.to_string(),
+            waiting: waiting.map(WaitingView::from),
         }
     }
 }
@@ -174,7 +201,9 @@ struct PutView {
 /// connected account, `acct_…/` and one of these. The plan of a price counts before that of its
 /// product, and that before the lookup key's. What is bought at a connected account that the app
 /// names gets the plan that names the account too, else that of the price id alone. The change takes
-/// effect at once for everybody who pays that price.
+/// effect at once for everybody who pays that price. If the settings of the server name the price,
+/// their plan goes on to count and this one waits behind it (`waiting`): it counts as soon as the
+/// settings do not name the price any more.
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
@@ -182,7 +211,7 @@ struct PutView {
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
-        (status = 409, description = "`plan_read_only`: it comes from the settings of the server; `plans_too_many`: there are five thousand."),
+        (status = 409, description = "`plans_too_many`: there are five thousand."),
     )
 )]
 async fn put(
@@ -211,13 +240,13 @@ async fn put(
         StatusCode::OK
     };
     let view = PutView {
-        plan: set.plan.into(),
+        plan: set.shown.into(),
         changed: set.changed,
     };
     Ok((status, Json(view)))
 }
 
-/// Deletes a plan.
+/// Deletes a plan; of a price that the settings of the server name, the plan that waits.
 #[utoipa::path(
     delete,
     path = "/plans/{provider}/{price_id}",
@@ -265,7 +294,7 @@ async fn show_in_two_parts(
     responses(
         (status = 200, description = "The plan.", body = PutView),
         (status = 201, description = "The new plan.", body = PutView),
-        (status = 409, description = "`plan_read_only`: it comes from the settings of the server; `plans_too_many`: there are five thousand."),
+        (status = 409, description = "`plans_too_many`: there are five thousand."),
     )
 )]
 async fn put_in_two_parts(

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::mode::Mode;
+use crate::domain::pasted_secret::{self, SecretUse};
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -143,7 +144,7 @@ async fn list(
 #[serde(deny_unknown_fields)]
 struct SecretBody {
     /// The text of the secret, as the provider shows it.
-    #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_…"))]
+    #[schema(value_type = String, min_length = 1, max_length = 255, examples("whsec_TESTONLY0123456789abcdef0123456789"))]
     secret: SecretText,
     /// The events that it accepts; `any` by default, which is `live` from the first live event on.
     #[schema(schema_with = words::mode)]
@@ -185,7 +186,13 @@ async fn add(
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
     let text = body.secret.0;
-    field_errors.note(checked("secret", validate::line(text.expose_secret())));
+    let form = validate::line(text.expose_secret());
+    let form = form.and_then(|line| match provider.parse::<&Spec>() {
+        Ok(spec) => pasted_secret::check(spec.name, SecretUse::Webhooks, &line),
+        // What is said of an endpoint that does not exist comes later.
+        Err(_) => Ok(()),
+    });
+    field_errors.note(checked("secret", form));
     let mode = body.mode.map_or(Ok(Mode::Any), |word| word.parse());
     let mode = field_errors.note(checked("mode", mode.map_err(|error| error.to_string())));
     let end = end("expires_at", body.expires_at.as_deref(), state.clock.now());

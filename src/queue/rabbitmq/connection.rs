@@ -7,7 +7,7 @@ use std::time::Duration;
 use lapin::options::ConfirmSelectOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError};
 use lapin::types::{LongString, ShortString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -20,6 +20,9 @@ use crate::queue::topology::{self, DeclareError, Mismatch, Sight, WorkQueue};
 
 /// The time limit for connecting and for anything else that the broker must answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// The time limit for finding out whether a port speaks TLS.
+const PROBE_TIME: Duration = Duration::from_secs(2);
 
 /// Seconds between heartbeats, unless the address says otherwise (`?heartbeat=`). We notice a peer
 /// that vanished after two of them. The broker takes two to three, and only then gives to others
@@ -41,6 +44,24 @@ pub enum BrokerError {
         /// The cause.
         #[source]
         source: Arc<std::io::Error>,
+    },
+    /// TLS is wanted of a port that does not speak it.
+    #[error(
+        "the port {place} does not speak TLS: AMQP_URL with amqps:// needs the broker's port for \
+         TLS, mostly 5671; amqp:// is for the other one"
+    )]
+    NoTls {
+        /// Host and port.
+        place: String,
+    },
+    /// No TLS is wanted of a port that speaks nothing else.
+    #[error(
+        "the port {place} speaks TLS: AMQP_URL needs amqps:// for it, or the broker's other port, \
+         mostly 5672"
+    )]
+    OnlyTls {
+        /// Host and port.
+        place: String,
     },
     /// An exchange or a queue on the broker is not what this version needs.
     #[error(transparent)]
@@ -94,7 +115,11 @@ impl BrokerError {
     /// True if trying again is useless until somebody changes something.
     pub fn is_permanent(&self) -> bool {
         match self {
-            Self::Url | Self::CaFile { .. } | Self::Mismatch(_) => true,
+            Self::Url
+            | Self::CaFile { .. }
+            | Self::NoTls { .. }
+            | Self::OnlyTls { .. }
+            | Self::Mismatch(_) => true,
             Self::Amqp { cause, .. } => match cause.kind() {
                 // A broker that shuts down, lacks a resource, or has an internal error comes back.
                 ErrorKind::ProtocolError(error) => !matches!(
@@ -196,6 +221,26 @@ impl Broker {
         let connection = connected.await?;
         self.watch.count_connected(purpose);
         Ok(connection)
+    }
+}
+
+impl Broker {
+    /// Finds out at the start whether a failure to connect comes from the wrong port, which the
+    /// broker's side can only tell by going away.
+    pub(super) async fn explain(&self, error: BrokerError) -> BrokerError {
+        if !matches!(error, BrokerError::Amqp { .. } | BrokerError::NoAnswer) {
+            return error;
+        }
+        let wants_tls = self.uri.scheme == AMQPScheme::AMQPS;
+        let probing = transport::speaks_tls(&self.uri, &self.tls);
+        let speaks_tls = tokio::time::timeout(PROBE_TIME, probing).await;
+        let authority = &self.uri.authority;
+        let place = format!("{}:{}", authority.host, authority.port);
+        match speaks_tls {
+            Ok(Some(false)) if wants_tls => BrokerError::NoTls { place },
+            Ok(Some(true)) if !wants_tls => BrokerError::OnlyTls { place },
+            Ok(_) | Err(_) => error,
+        }
     }
 }
 

@@ -54,6 +54,22 @@ async fn wire(uri: AMQPUri, tls: &TlsConnector) -> io::Result<Wire> {
     Ok(wire.compat())
 }
 
+/// Finds out whether a port speaks TLS, whatever its certificate; `None` if it does not say.
+pub(super) async fn speaks_tls(uri: &AMQPUri, tls: &TlsConnector) -> Option<bool> {
+    let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
+    let tcp = TcpStream::connect((host, port)).await.ok()?;
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    let Err(error) = tls.connect(name, tcp).await else {
+        return Some(true);
+    };
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        // Words of another protocol, such as AMQP's.
+        rustls::Error::InvalidMessage(_) => Some(false),
+        // A certificate that is not trusted, or a refusal: both are said in TLS.
+        _ => Some(true),
+    }
+}
+
 /// Trusts the public authorities, and those of a PEM file.
 pub(super) fn connector(authorities: Option<&Path>) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();

@@ -36,6 +36,8 @@ fn verdict(code: &str) -> Verdict {
         ("25006", _) => Trouble::ReadOnly,
         // A lost connection; a server that stops, starts or was told to end this session.
         (_, "08") | ("57P01" | "57P02" | "57P03" | "57P05", _) => Trouble::Away,
+        // A wrong password or user; a database that is not there or not for this user.
+        (_, "28") | ("3D000", _) => Trouble::Denied,
         _ => Trouble::Broken,
     })
 }

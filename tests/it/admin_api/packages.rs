@@ -156,6 +156,76 @@ async fn a_plan_takes_effect_at_once_for_every_paying_customer(engine: Engine) {
     );
 }
 
+async fn a_price_moves_from_the_settings_to_the_api_without_a_gap(engine: Engine) {
+    use tollgate::domain::access::plan::PackageGrant;
+    use tollgate::domain::id::AppSlug;
+
+    let rig = Rig::start(engine).await;
+    let grant = |package: &str| PackageGrant {
+        package: package.to_owned(),
+        constraint: "*".to_owned(),
+    };
+    let settings = |package| vec![(STRIPE.name, "price_1".to_owned(), vec![grant(package)])];
+    let replace = async |plans: Vec<_>| {
+        let mut tx = rig.store.begin().await.unwrap();
+        let app = AppSlug::default_app();
+        tx.plan_replace_environment(&app, &plans, rig.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    };
+    let plan = async || rig.get("/plans/stripe/price_1").await.expect(200);
+    let package = |plan: &Value| plan["packages"][0]["package"].clone();
+    replace(settings("a/settings")).await;
+    let body = json!({"packages": [{"package": "a/api", "constraint": "*"}], "updates": "365d"});
+    let put = async || {
+        rig.put("/plans/stripe/price_1", body.clone())
+            .await
+            .expect(200)
+    };
+    let set = put().await;
+    assert_eq!(
+        (&set["changed"], &set["source"]),
+        (&json!(true), &json!("environment"))
+    );
+    assert_eq!(package(&set), "a/settings", "the settings go on to count");
+    assert_eq!(package(&set["waiting"]), "a/api");
+    assert_eq!(set["waiting"]["updates"], "365d");
+    assert_eq!(put().await["changed"], false);
+    let listed = rig.get("/plans").await.expect(200);
+    assert_eq!(package(&listed["data"][0]["waiting"]), "a/api");
+
+    replace(settings("a/other")).await;
+    assert_eq!(
+        package(&plan().await["waiting"]),
+        "a/api",
+        "it goes on to wait"
+    );
+    replace(Vec::new()).await;
+    let taken_over = plan().await;
+    assert_eq!(
+        (package(&taken_over), &taken_over["source"]),
+        (json!("a/api"), &json!("api"))
+    );
+    assert_eq!(
+        (&taken_over["updates"], &taken_over["waiting"]),
+        (&json!("365d"), &json!(null))
+    );
+
+    // And back again: the settings win, and what an admin set is not lost.
+    replace(settings("a/settings")).await;
+    assert_eq!(package(&plan().await["waiting"]), "a/api");
+    rig.delete("/plans/stripe/price_1").await.expect(204);
+    assert_eq!(plan().await["waiting"], json!(null));
+    rig.delete("/plans/stripe/price_1")
+        .await
+        .refused(409, "plan_read_only");
+    replace(Vec::new()).await;
+    rig.get("/plans/stripe/price_1")
+        .await
+        .refused(404, "plan_not_found");
+}
+
 async fn plans_of_the_settings_are_read_only(engine: Engine) {
     use tollgate::domain::access::plan::PackageGrant;
     use tollgate::domain::id::AppSlug;
@@ -177,10 +247,8 @@ async fn plans_of_the_settings_are_read_only(engine: Engine) {
     replace(settings("price_1")).await;
     let plan = rig.get("/plans/stripe/price_1").await.expect(200);
     assert_eq!(plan["source"], "environment");
+    assert_eq!(plan["waiting"], json!(null));
     let body = json!({"packages": []});
-    rig.put("/plans/stripe/price_1", body.clone())
-        .await
-        .refused(409, "plan_read_only");
     rig.delete("/plans/stripe/price_1")
         .await
         .refused(409, "plan_read_only");
@@ -301,6 +369,7 @@ on_both_stores! {
     a_grant_that_cannot_be_read_is_refused_by_field,
     a_plan_takes_effect_at_once_for_every_paying_customer,
     plans_of_the_settings_are_read_only,
+    a_price_moves_from_the_settings_to_the_api_without_a_gap,
     wrong_plans_are_refused,
     releases_are_recorded_once_by_value,
     constraints_can_be_tried_out,

@@ -229,7 +229,8 @@ async fn an_endpoint_has_a_bounded_number_of_current_secrets(engine: Engine) {
     rig.post(path, one_more.clone())
         .await
         .refused(409, "secrets_too_many");
-    rig.post("/apps/default/endpoints/paddle/secrets", one_more.clone())
+    let other = json!({"secret": "pdl_ntfset_other"});
+    rig.post("/apps/default/endpoints/paddle/secrets", other)
         .await
         .expect(201);
     // What has run out does not count.

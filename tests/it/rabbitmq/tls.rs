@@ -26,7 +26,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// Starts a relay to the shared broker; the port that speaks TLS.
-async fn relay() -> u16 {
+pub(crate) async fn relay() -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
