@@ -9,7 +9,7 @@ use crate::pipeline::reseal::ResealError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::simulate::SimulateError;
-use crate::store::StoreError;
+use crate::store::{BackupError, StoreError};
 use crate::telemetry::TelemetryError;
 
 /// A command could not do its work.
@@ -39,6 +39,9 @@ pub enum CliError {
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),
+    /// No backup was made.
+    #[error("no backup was made")]
+    Backup(#[from] BackupError),
     /// The system refused something.
     #[error("{what}")]
     Io {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod backup;
 mod check_config;
 mod demo;
 mod error;
@@ -46,6 +47,8 @@ enum Command {
     Migrate,
     /// Prints every problem of the settings at once.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Copies the embedded store into a new file, while a server uses it.
+    Backup(backup::BackupArgs),
     /// Creates admin tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -93,6 +96,7 @@ impl Cli {
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
+            Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
             Command::Openapi => Ok(openapi::run()),
             Command::Simulate(args) => simulate::run(args, &source).await,

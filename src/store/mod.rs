@@ -86,6 +86,7 @@ pub use page::{Listed, Window};
 pub use plan::{PlanSource, StoredPlan};
 pub use probe::Trial;
 pub use registry::Registry;
+pub use sqlite::{BackupError, backup};
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;

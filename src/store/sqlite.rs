@@ -1,10 +1,11 @@
 //! The embedded engine: one SQLite file.
 
+mod backup;
 mod error;
+mod file;
 mod row;
 mod statement;
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, Connection, SqlSafeStr, SqlitePool, Transaction};
 
+pub use self::backup::{BackupError, backup};
 use self::error::{failed, is_missing_table};
+use self::file::make_private;
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::error::Trouble;
@@ -178,19 +181,6 @@ async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bo
     // A transaction that was dropped is rolled back in the background: this comes after it.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
-}
-
-/// Makes the file, if it is missing, so that only its owner can read it, whatever folder it lies
-/// in: it holds personal data. SQLite gives the files that it makes beside it the same mode.
-fn make_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(_) | Err(_) => Ok(()),
-    }
 }
 
 /// An error of a write lock that is known to be held by somebody else.

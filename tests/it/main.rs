@@ -9,6 +9,7 @@
 mod admin_api;
 mod architecture;
 mod bad_input;
+mod backup;
 mod bounds;
 mod cli;
 mod composer;
