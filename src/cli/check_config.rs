@@ -136,10 +136,12 @@ fn say_old_keys(left: &Survey) {
         );
     } else {
         output::line(&format!(
-            "still under an old secret key: {} webhook secrets ({}), {} answers to requests with \
-             an Idempotency-Key; `tollgate rotate-key` seals them anew",
+            "still under an old secret key: {} webhook secrets ({}), {} tokens of Composer \
+             repositories, {} answers to requests with an Idempotency-Key; `tollgate rotate-key` \
+             seals them anew",
             left.old_secrets.len(),
             left.old_secrets_by_endpoint(),
+            left.old_repositories.len(),
             left.old_answers
         ));
     }

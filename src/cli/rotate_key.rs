@@ -13,6 +13,7 @@ use super::error::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::data_dir::DataDirLock;
+use crate::domain::id::AppSlug;
 use crate::output;
 use crate::pipeline::reseal::{self, Survey};
 use crate::server::{StartError, find_store, find_vault, key_file};
@@ -62,8 +63,9 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
     if !args.dry_run && !vault.old_key_ids().is_empty() {
         let done = reseal::reseal(&store, &vault, now).await?;
         output::line(&format!(
-            "sealed anew: {} webhook secrets, {} answers to requests with an Idempotency-Key",
-            done.secrets, done.answers
+            "sealed anew: {} webhook secrets, {} tokens of Composer repositories, {} answers to \
+             requests with an Idempotency-Key",
+            done.secrets, done.repositories, done.answers
         ));
     }
     let left = reseal::survey(&store, &vault, now).await?;
@@ -73,7 +75,8 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
         finish(args, in_file.then_some(&*path), &vault)?;
     }
     let complete = left.unknown_secrets.is_empty()
-        && (args.dry_run || (left.old_secrets.is_empty() && left.old_answers == 0));
+        && left.unknown_repositories.is_empty()
+        && (args.dry_run || left.old_keys_in_use.is_empty());
     Ok(if complete {
         ExitCode::SUCCESS
     } else {
@@ -105,6 +108,20 @@ fn say(left: &Survey) {
             "webhook secrets under an old key: {} ({})",
             left.old_secrets.len(),
             left.old_secrets_by_endpoint()
+        ));
+    }
+    if !left.old_repositories.is_empty() {
+        output::line(&format!(
+            "tokens of Composer repositories under an old key: {} ({})",
+            left.old_repositories.len(),
+            slugs(&left.old_repositories)
+        ));
+    }
+    if !left.unknown_repositories.is_empty() {
+        output::line(&format!(
+            "problem: the tokens of these apps' Composer repositories were sealed with a key that \
+             is not set: {}; set that key, or set the tokens anew",
+            slugs(&left.unknown_repositories)
         ));
     }
     if left.old_answers > 0 {
@@ -158,6 +175,11 @@ fn finish(args: &RotateKeyArgs, file: Option<&Path>, vault: &Vault) -> Result<()
         )),
     }
     Ok(())
+}
+
+fn slugs(apps: &[AppSlug]) -> String {
+    let apps: Vec<&str> = apps.iter().map(AppSlug::as_str).collect();
+    apps.join(", ")
 }
 
 fn names(keys: &[KeyId]) -> String {

@@ -1,7 +1,7 @@
 //! The rotation of the secret key: everything that an old key sealed is sealed anew with the present
 //! one, while servers run.
 //!
-//! Each secret is replaced in a transaction of its own, and answers in small sets; a text is replaced
+//! Each secret and token is replaced in a transaction of its own, and answers in small sets; a text is replaced
 //! only if it still is what was read. So a rotation may be interrupted and begun again at any time,
 //! two at once do no harm, and nobody waits for one. Servers that have both keys can open a secret
 //! before, between and after.
@@ -41,6 +41,8 @@ pub enum ResealError {
 pub struct Resealed {
     /// The number of webhook secrets that were sealed anew.
     pub secrets: u64,
+    /// The number of tokens of Composer repositories that were sealed anew.
+    pub repositories: u64,
     /// The number of kept answers that were sealed anew.
     pub answers: u64,
 }
@@ -65,6 +67,10 @@ pub struct Survey {
     pub old_secrets: Vec<Remaining>,
     /// Webhook secrets that no key opens that is set.
     pub unknown_secrets: Vec<Remaining>,
+    /// Apps whose token of a Composer repository an old key opens.
+    pub old_repositories: Vec<AppSlug>,
+    /// Apps whose token of a Composer repository no key opens that is set.
+    pub unknown_repositories: Vec<AppSlug>,
     /// The number of kept answers that an old key opens.
     pub old_answers: i64,
     /// The number of kept answers that no key opens that is set. They are gone in a day.
@@ -116,6 +122,19 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         }
         found.note_key(state, key);
     }
+    for (app, registry) in tx.registry_list().await? {
+        let Some(sealed) = registry.sealed else {
+            continue;
+        };
+        let key = KeyId::of_sealed(&sealed);
+        let state = vault.state(key);
+        match state {
+            KeyState::Current => {}
+            KeyState::Old => found.old_repositories.push(app),
+            KeyState::Unknown => found.unknown_repositories.push(app),
+        }
+        found.note_key(state, key);
+    }
     for (key, count) in tx.idempotency_count_by_key(now).await? {
         let key = KeyId::from_bytes(&key);
         let state = vault.state(key);
@@ -144,6 +163,7 @@ impl Survey {
 pub async fn reseal(store: &Store, vault: &Vault, now: Timestamp) -> Result<Resealed, ResealError> {
     Ok(Resealed {
         secrets: reseal_secrets(store, vault).await?,
+        repositories: reseal_repositories(store, vault).await?,
         answers: reseal_answers(store, vault, now).await?,
     })
 }
@@ -162,6 +182,26 @@ async fn reseal_secrets(store: &Store, vault: &Vault) -> Result<u64, ResealError
         let anew = vault.seal(purpose(&secret), text.expose_secret())?;
         let mut tx = store.begin().await?;
         done += u64::from(tx.secret_reseal(&secret.id, sealed, anew).await?);
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+async fn reseal_repositories(store: &Store, vault: &Vault) -> Result<u64, ResealError> {
+    let all = store.read().await?.registry_list().await?;
+    let mut done = 0;
+    for (app, registry) in all {
+        let what = SealedFor::Repository { app: &app };
+        let is_old = |it: &Vec<u8>| vault.state(KeyId::of_sealed(it)) == KeyState::Old;
+        let Some(sealed) = registry.sealed.filter(is_old) else {
+            continue;
+        };
+        let Ok(text) = vault.open(what, &sealed) else {
+            continue;
+        };
+        let anew = vault.seal(what, text.expose_secret())?;
+        let mut tx = store.begin().await?;
+        done += u64::from(tx.registry_reseal(&app, sealed, anew).await?);
         tx.commit().await?;
     }
     Ok(done)
@@ -214,6 +254,7 @@ pub async fn tell_of_old_keys(store: &Store, vault: &Vault, now: Timestamp) {
             tracing::warn!(
                 secrets = found.old_secrets.len(),
                 endpoints = %endpoints.join(", "),
+                repositories = found.old_repositories.len(),
                 answers = found.old_answers,
                 "something is still sealed with an old secret key: `tollgate rotate-key` seals it \
                  anew"

@@ -57,6 +57,21 @@ impl Tx {
         Ok(rows.into_iter().map(|(of, it)| (of.app, it)).collect())
     }
 
+    /// Puts a newly sealed token in the place of another one of the same app; `false` if it is no
+    /// longer there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn registry_reseal(
+        &mut self,
+        app: &AppSlug,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE registries SET sealed = $3 WHERE app = $1 AND sealed = $2";
+        Ok(self.execute(sql, binds![app, from, to]).await? > 0)
+    }
+
     /// Sets the registry of an app, which must exist.
     ///
     /// # Errors

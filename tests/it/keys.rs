@@ -10,10 +10,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::SecretId;
+use tollgate::domain::id::{AppSlug, SecretId};
 use tollgate::domain::mode::Mode;
 use tollgate::pipeline::reseal::{Resealed, reseal, survey};
 use tollgate::provider::STRIPE;
+use tollgate::store::Registry;
 use tollgate::store::idempotency::Attempt;
 use tollgate::store::secret::EndpointSecret;
 use tollgate::vault::{SealedFor, Vault};
@@ -36,7 +37,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     let test = TestStore::new(engine, now).await;
     let (old, other) = (Vault::new(&[7; 32]), Vault::new(&[9; 32]));
     let rotating = Vault::with_old_keys(&[8; 32], [&[7; 32]]);
-    let app = "default".parse().unwrap();
+    let app: AppSlug = "default".parse().unwrap();
     let ids: Vec<SecretId> = (0..5)
         .map(|n| SecretId::from_uuid(uuid::Uuid::from_u128(n)))
         .collect();
@@ -71,8 +72,17 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
         };
         let vault = if n == 20 { &other } else { &old };
         let sealed = vault.seal(SealedFor::Answer { id: &id }, "{}").unwrap();
-        tx.idempotency_answer(&reservation, sealed).await.unwrap();
+        tx.idempotency_answer(&reservation, sealed, "")
+            .await
+            .unwrap();
     }
+    let sealed = old.seal(SealedFor::Repository { app: &app }, "token");
+    let registry = Registry {
+        url: Some("https://repo.example".to_owned()),
+        sealed: Some(sealed.unwrap()),
+        ..Registry::default()
+    };
+    tx.registry_put(&app, &registry).await.unwrap();
     tx.commit().await.unwrap();
 
     let before = survey(&test.store, &rotating, now).await.unwrap();
@@ -80,8 +90,10 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!((before.unknown_secrets.len(), before.old_answers), (1, 44));
     assert_eq!(before.unknown_answers, 1);
     assert!(before.old_keys_in_use.contains(&old.key_id()));
+    assert_eq!(before.old_repositories, [app.clone()]);
     let expected = Resealed {
         secrets: 4,
+        repositories: 1,
         answers: 44,
     };
     let done = reseal(&test.store, &rotating, now).await.unwrap();
@@ -94,6 +106,9 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
 
     let new = Vault::new(&[8; 32]);
     let mut tx = test.store.read().await.unwrap();
+    let sealed = tx.registry_find(&app).await.unwrap().sealed.unwrap();
+    let token = new.open(SealedFor::Repository { app: &app }, &sealed);
+    assert_eq!(token.unwrap().expose_secret(), "token");
     for sealed in tx.secret_list_all().await.unwrap() {
         let n = ids.iter().position(|id| *id == sealed.secret.id).unwrap();
         let vault = if n == 4 { &other } else { &new };
@@ -278,7 +293,9 @@ async fn keys_of_the_environment_are_rotated_under_load(engine: Engine) {
 
     let text = under_load(&server, run(&["rotate-key"], &environment)).await;
     assert!(
-        text.contains("sealed anew: 20 webhook secrets, 20 answers"),
+        text.contains(
+            "sealed anew: 20 webhook secrets, 0 tokens of Composer repositories, 20 answers"
+        ),
         "{text}"
     );
     assert!(
@@ -287,7 +304,7 @@ async fn keys_of_the_environment_are_rotated_under_load(engine: Engine) {
     );
     let again = run(&["rotate-key"], &environment).await;
     assert!(
-        again.contains("sealed anew: 0 webhook secrets, 0 answers"),
+        again.contains("sealed anew: 0 webhook secrets, 0 tokens"),
         "{again}"
     );
     assert_eq!(key_states(&server.base).await, vec!["current"; APPS]);
@@ -316,7 +333,9 @@ async fn the_key_of_the_data_folder_is_rotated_without_a_restart() {
     let text = under_load(&server, run(&["rotate-key"], &environment)).await;
     assert!(text.contains("added the new key"), "{text}");
     assert!(
-        text.contains("sealed anew: 20 webhook secrets, 20 answers"),
+        text.contains(
+            "sealed anew: 20 webhook secrets, 0 tokens of Composer repositories, 20 answers"
+        ),
         "{text}"
     );
     assert!(

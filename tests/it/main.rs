@@ -8,8 +8,8 @@
 
 mod admin_api;
 mod architecture;
-mod bad_input;
 mod backup;
+mod bad_input;
 mod bounds;
 mod cli;
 mod composer;
