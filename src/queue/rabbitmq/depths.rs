@@ -9,14 +9,13 @@ use lapin::types::ShortString;
 use lapin::{Channel, Connection};
 
 use super::connection::{Broker, BrokerError, close, in_time, open_channel};
-use super::watch::STATISTICS;
 use crate::domain::retry;
 use crate::queue::names::Names;
 use crate::queue::{Depths, Lane, topology};
 
 /// Asks the broker. The counts leave out what workers have in hand.
 pub(super) async fn ask(broker: &Broker) -> Result<Depths, BrokerError> {
-    let connection = broker.connect(STATISTICS).await?;
+    let connection = broker.connect("statistics").await?;
     let counted = in_time(count(&connection, &broker.names)).await;
     close(&connection).await;
     counted

@@ -10,8 +10,8 @@ use tracing::{error, warn};
 
 use crate::queue::Lane;
 
-/// The connections that are made for a question and closed again.
-pub(super) const STATISTICS: &str = "statistics";
+/// The connections that are to last; others are made for a question and closed again.
+const LASTING: [&str; 3] = ["publisher", "worker", "dead letters"];
 
 /// What is known of the queue, for monitoring and for error messages.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl QueueWatch {
     pub fn remade(&self) -> Vec<(&'static str, u64)> {
         let connected = self.connected.lock();
         let connected = connected.unwrap_or_else(PoisonError::into_inner);
-        let lasting = connected.iter().filter(|(link, _)| **link != STATISTICS);
+        let lasting = connected.iter().filter(|(link, _)| LASTING.contains(link));
         let remade = lasting.map(|(link, count)| (*link, count.saturating_sub(1)));
         remade.collect()
     }

@@ -1,6 +1,8 @@
 //! The two text formats, and what the linter of Prometheus says.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -9,7 +11,7 @@ use tollgate::provider::STRIPE;
 use super::rig::scrape;
 use super::sign_up;
 use crate::support::stores::Engine;
-use crate::support::{ADMIN_TOKEN, TestServer};
+use crate::support::{ADMIN_TOKEN, TestServer, rabbitmq};
 
 /// What Prometheus 2 and 3 send.
 const OF_PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
@@ -66,6 +68,78 @@ async fn each_figure_is_described_once() {
     }
     assert!(described.len() > 25, "{described:?}");
     server.stop().await;
+}
+
+/// The names of figures in a text: of histograms, as they are queried.
+fn named(text: &str) -> BTreeSet<&str> {
+    let is_name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_';
+    let starts = text.match_indices("tollgate_").map(|(at, _)| at);
+    let names = starts.map(|at| {
+        let rest = &text[at..];
+        &rest[..rest.find(|char| !is_name(char)).unwrap_or(rest.len())]
+    });
+    names.collect()
+}
+
+/// Rules, dashboard and README speak of figures that there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_figure_that_is_spoken_of_is_served() {
+    let server = TestServer::start_with(Engine::Postgres, |environment| {
+        environment.insert("AMQP_URL".into(), rabbitmq::shared().url().into());
+        environment.insert("TOLLGATE_AMQP_PREFIX".into(), rabbitmq::prefix().into());
+    })
+    .await;
+    server.deliver(STRIPE.name, &sign_up(1)).await;
+    let figures = super::until(&server.base, |it| {
+        it.find("tollgate_queue_messages{lane=\"work\"}").is_some()
+            && it.text.contains("tollgate_events_total{")
+    })
+    .await;
+    let served = named(&figures.text);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "deploy/prometheus/alerts.yml",
+        "deploy/prometheus/alerts_test.yml",
+        "deploy/grafana/tollgate.json",
+    ] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let unknown: Vec<_> = named(&text).difference(&served).copied().collect();
+        assert!(unknown.is_empty(), "{file} speaks of {unknown:?}");
+    }
+    // The README's table leaves the prefix out, and says of all what they are.
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, table) = readme.split_once("\n| figure | says | alert |\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let described = table.lines().skip(1).flat_map(|row| {
+        let cell = row.split('|').nth(1).unwrap();
+        let names = cell.split('`').skip(1).step_by(2);
+        names.map(|name| format!("tollgate_{}", name.split('{').next().unwrap()))
+    });
+    let described: BTreeSet<String> = described.collect();
+    let families = served.iter().map(|name| {
+        let ends = ["_bucket", "_sum", "_count"];
+        ends.iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(name)
+    });
+    let families: BTreeSet<String> = families.map(str::to_owned).collect();
+    assert_eq!(described, families);
+    server.stop().await;
+}
+
+#[test]
+#[ignore = "needs promtool: deploy/dev/test --slow"]
+fn the_rules_for_alerts_are_right_and_fire() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    for arguments in [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts_test.yml"],
+    ] {
+        let mut run = Command::new("promtool");
+        let said = run.args(arguments).current_dir(&folder).output().unwrap();
+        let text = [said.stdout, said.stderr].concat();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&text));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
