@@ -81,6 +81,7 @@ impl Rig {
                 received_at: at(NOW),
                 mode: Mode::Live,
                 attempt: 0,
+                origin: tollgate::queue::Origin::default(),
                 replay: None,
                 error: None,
             }),

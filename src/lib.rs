@@ -62,5 +62,6 @@ pub mod server;
 mod simulate;
 pub mod store;
 pub mod telemetry;
+mod trace;
 pub mod vault;
 pub mod worker;

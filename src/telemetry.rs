@@ -11,8 +11,9 @@
 //! | --- | --- |
 //! | `http.request.serve` | one request, whatever it asks for |
 //! | `http.webhook.receive` | one webhook, from its bytes to the answer |
+//! | `pipeline.event.process` | one event in a worker's batch; only in a program that sends traces |
 //!
-//! The worker opens none: it works on batches, and each of its lines names its own event. Each
+//! The worker's lines are in none: it works on batches, and each of its lines names its own event. Each
 //! message that it is done with has exactly one line: `event done` where its outcome was committed,
 //! or an error that says why it failed.
 //!
@@ -24,7 +25,7 @@
 //! | `provider` | `stripe` or `paddle` |
 //! | `event.id`, `event.type` | as the provider has them |
 //! | `customer.id` | our id, `cust_…` |
-//! | `request.id` | as in the answer's header and in a problem body |
+//! | `request.id` | as in the answer's header and in a problem body; of an event, that of the request which brought it or asked for its replay |
 //! | `outcome` | of an event: `applied`, `unchanged`, `superseded`, …, `duplicate` |
 //! | `change` | of an event, in words: `active->suspended`, `+acme/forms`, `contact`; absent if none |
 //! | `flags` | the kinds of flags that an event raised |
@@ -54,8 +55,11 @@
 //! addresses of databases and brokers (they contain passwords), e-mail addresses, names and postal
 //! addresses. Whoever may see these finds them by id.
 
+#[cfg(feature = "otel")]
+mod otel;
 mod sampling;
 
+use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::panic;
 
@@ -64,12 +68,32 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogConfig, LogFormat};
 use sampling::Sampling;
 
+#[cfg(feature = "otel")]
+pub use otel::Traces;
 pub use sampling::Summaries;
+
+/// Nothing, in a program that sends no traces.
+#[cfg(not(feature = "otel"))]
+pub struct Traces;
+
+#[cfg(not(feature = "otel"))]
+impl Traces {
+    /// Does nothing.
+    pub const fn end(self) {}
+}
+
+/// The layer that sends spans, if any are sent.
+#[cfg(feature = "otel")]
+type Spans = Option<
+    tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>,
+>;
+#[cfg(not(feature = "otel"))]
+type Spans = Option<tracing_subscriber::layer::Identity>;
 
 /// Logging could not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +104,9 @@ pub enum TelemetryError {
     /// Something else in this process logs already.
     #[error("start logging")]
     Started(#[from] TryInitError),
+    /// The variables of the environment for traces cannot be used.
+    #[error("the settings for traces (OTEL_…) cannot be used")]
+    Traces(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// The broker's client logs returned messages with their bodies. No setting can turn this on.
@@ -106,17 +133,23 @@ const LIBRARIES: [(&str, LevelFilter); 15] = [
     ("tower_http", LevelFilter::WARN),
 ];
 
-/// Starts logging to standard error, for the rest of the process. May be called only once. What it
-/// returns sums up the lines that were left out, and is to be run.
+/// Starts logging to standard error, for the rest of the process. May be called only once. Of what
+/// it returns, the one sums up the lines that were left out and is to be run; the other sends spans
+/// until it is told to end.
 ///
 /// # Errors
 ///
 /// When the filter does not parse, and when logging has started before.
-pub fn init(config: &LogConfig) -> Result<Summaries, TelemetryError> {
-    let (subscriber, summaries) = subscriber(config, io::stderr().is_terminal(), io::stderr)?;
+pub fn init(config: &LogConfig) -> Result<(Summaries, Traces), TelemetryError> {
+    #[cfg(feature = "otel")]
+    let (spans, traces): (Spans, Traces) = otel::start().map_err(TelemetryError::Traces)?;
+    #[cfg(not(feature = "otel"))]
+    let (spans, traces): (Spans, Traces) = (None, Traces);
+    let is_terminal = io::stderr().is_terminal();
+    let (subscriber, summaries) = subscriber(config, is_terminal, io::stderr, spans)?;
     subscriber.try_init()?;
     panic::set_hook(Box::new(log_panic));
-    Ok(summaries)
+    Ok((summaries, traces))
 }
 
 /// Logs a panic. Its text is only written where it is a constant: a formatted one may quote data.
@@ -131,12 +164,14 @@ fn subscriber<W>(
     config: &LogConfig,
     is_terminal: bool,
     writer: W,
+    spans: Spans,
 ) -> Result<(Box<dyn Subscriber + Send + Sync>, Summaries), ParseError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let (sampling, summaries) = Sampling::new();
-    let registry = tracing_subscriber::registry()
+    let registry = Registry::default()
+        .with(spans)
         .with(EnvFilter::try_new(&config.filter)?)
         .with(libraries(&config.filter))
         .with(sampling);
@@ -207,7 +242,8 @@ mod tests {
             format,
         };
         let writer = lines.clone();
-        let (subscriber, _) = subscriber(&config, is_terminal, move || writer.clone()).unwrap();
+        let (subscriber, _) =
+            subscriber(&config, is_terminal, move || writer.clone(), None).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("http.webhook.receive", provider = "stripe");
             span.in_scope(|| {
@@ -259,7 +295,7 @@ mod tests {
             format: Some(LogFormat::Text),
         };
         let writer = lines.clone();
-        let (subscriber, _) = subscriber(&config, false, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "lapin::returned_messages", "a body");
             tracing::error!(target: "lapin::channel", "lapin error");

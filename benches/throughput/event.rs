@@ -57,6 +57,7 @@ pub(crate) fn message() -> Message {
         received_at: SystemClock.now(),
         mode: Mode::Any,
         attempt: 0,
+        origin: tollgate::queue::Origin::default(),
         replay: None,
         error: None,
     };

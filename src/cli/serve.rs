@@ -58,7 +58,7 @@ impl ServeArgs {
 
 pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, CliError> {
     let roles = args.roles();
-    let summaries = telemetry::init(&loaded.config.log)?;
+    let (summaries, traces) = telemetry::init(&loaded.config.log)?;
     let stop_summaries = CancellationToken::new();
     let summing_up = tokio::spawn(summaries.run(stop_summaries.clone()));
     for warning in &loaded.warnings {
@@ -75,6 +75,8 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     if let Some(server) = started {
         serve(&loaded.config, roles, server, &mut signals).await?;
     }
+    // It may block, and a panic in it has a line of its own.
+    let _ = tokio::task::spawn_blocking(move || traces.end()).await;
     stop_summaries.cancel();
     // It only writes what is left; a panic in it has a line of its own.
     let _ = summing_up.await;

@@ -16,6 +16,7 @@ use super::error::ApiError;
 use super::request_id::{REQUEST_ID, RequestId, X_REQUEST_ID};
 use super::{head, input};
 use crate::metrics::RequestMetrics;
+use crate::trace;
 
 /// Puts the layers of this file around everything that is served.
 pub(super) fn around(router: Router, metrics: RequestMetrics) -> Router {
@@ -41,6 +42,7 @@ async fn surround(State(metrics): State<RequestMetrics>, request: Request, next:
         http.method = method,
         http.route = route,
     );
+    trace::continues(&span, id.traceparent());
     let answered = async {
         match head::check(&request) {
             Ok(()) => next.run(request).await,

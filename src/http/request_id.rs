@@ -6,12 +6,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::queue::{Origin, is_request_id, parse_traceparent};
 use crate::random;
+use crate::trace;
 
 /// The header of a request's id, in requests and answers.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The maximum length of an accepted id, in bytes. A UUID has 36, a trace id 55.
-const MAX_REQUEST_ID: usize = 64;
+/// The header of the span that a request is part of (<https://www.w3.org/TR/trace-context/>).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 tokio::task_local! {
     /// The id of the request that this task serves. Task-local, so that an error need not carry
@@ -21,30 +23,37 @@ tokio::task_local! {
 
 /// The id of one request, in its answer, in problem documents and in the log.
 #[derive(Clone, Debug)]
-pub(super) struct RequestId(String);
+pub(super) struct RequestId {
+    id: String,
+    /// The sender's span.
+    traceparent: Option<String>,
+}
 
 impl RequestId {
     /// The sender's id, or a new one. Foreign ids go into log lines and headers, so only short
     /// ones of harmless characters are taken over.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let sent = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok());
-        let sane = |id: &&str| {
-            (1..=MAX_REQUEST_ID).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b))
-        };
-        Self(sent.filter(sane).map_or_else(new_id, str::to_owned))
+        let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
+        let sent = text(X_REQUEST_ID).filter(|id| is_request_id(id));
+        Self {
+            id: sent.map_or_else(new_id, str::to_owned),
+            traceparent: text(TRACEPARENT).and_then(parse_traceparent),
+        }
+    }
+
+    /// Returns the sender's span, if it sent one that is well-formed.
+    pub(super) fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
     }
 
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.0).ok()
+        HeaderValue::from_str(&self.id).ok()
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.id)
     }
 }
 
@@ -56,7 +65,16 @@ fn new_id() -> String {
 
 /// Returns the id of the request that is being served; `None` outside of a request.
 pub(super) fn request_id() -> Option<String> {
-    REQUEST_ID.try_with(|id| id.0.clone()).ok()
+    REQUEST_ID.try_with(|id| id.id.clone()).ok()
+}
+
+/// Returns what a message carries of the request that is being served.
+pub(super) fn origin() -> Origin {
+    let origin = |id: &RequestId| {
+        let own = trace::current();
+        Origin::new(Some(id.id.clone()), own.as_deref().or(id.traceparent()))
+    };
+    REQUEST_ID.try_with(origin).unwrap_or_default()
 }
 
 /// Spawns work of this request that goes on even when the sender hangs up.
@@ -89,7 +107,7 @@ mod tests {
         for (sent, taken) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, HeaderValue::from_str(sent).unwrap());
-            let id = RequestId::of(&headers).0;
+            let id = RequestId::of(&headers).id;
             assert_eq!(id == sent, taken, "{sent:?} became {id:?}");
             assert!(!id.is_empty(), "{sent:?}");
         }
@@ -98,6 +116,6 @@ mod tests {
     #[test]
     fn requests_without_an_id_get_different_ones() {
         let headers = HeaderMap::new();
-        assert_ne!(RequestId::of(&headers).0, RequestId::of(&headers).0);
+        assert_ne!(RequestId::of(&headers).id, RequestId::of(&headers).id);
     }
 }

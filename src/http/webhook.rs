@@ -261,7 +261,13 @@ async fn accept(
         state.usage.note_secret(id, now);
     }
 
-    let handed_over = ingest(state.publisher.as_ref(), app.clone(), webhook, now);
+    let handed_over = ingest(
+        state.publisher.as_ref(),
+        app.clone(),
+        webhook,
+        request_id::origin(),
+        now,
+    );
     match tokio::time::timeout(limits.hand_over_time, handed_over).await {
         Ok(head) => head.map_err(not_ingested),
         Err(elapsed) => Err(ApiError::Unavailable {

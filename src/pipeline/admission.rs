@@ -223,6 +223,7 @@ mod tests {
             mode: Mode::Live,
             receipt: receipt.to_owned(),
             attempt: 0,
+            origin: crate::queue::Origin::default(),
             replay,
             error: None,
         }

@@ -17,7 +17,7 @@ use super::replay::{ReplayError, message_of};
 use crate::domain::event::EventOutcome;
 use crate::domain::id::{AppSlug, ReplayId};
 use crate::domain::time::Timestamp;
-use crate::queue::Publisher;
+use crate::queue::{Origin, Publisher};
 use crate::random;
 use crate::store::replay::{BulkReplay, ReplayStep, Replayable};
 use crate::store::{EventFilter, Store, StoreError};
@@ -137,7 +137,10 @@ pub async fn carry_on(
     let cursor = events.last().map_or(replay.last_seq, |event| event.seq);
     let messages = events.into_iter().filter_map(|event| {
         let receipt = format!("{}-{}", replay.id, event.seq);
-        message_of(&replay.app, event.id, event.stored, receipt, replay.force)
+        let mut message = message_of(&replay.app, event.id, event.stored, receipt, replay.force)?;
+        // Ordered by a request that is long over; all of its events are found by the replay's id.
+        message.headers_mut().origin = Origin::new(Some(replay.id.to_string()), None);
+        Some(message)
     });
     let publishing = messages.map(|message| publisher.publish(message));
     let sent = try_join_all(publishing).await?.len();

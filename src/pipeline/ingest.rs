@@ -4,7 +4,7 @@ use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::provider::{EventHead, PayloadError, VerifiedWebhook};
 use crate::queue::message::{Headers, HeadersV1};
-use crate::queue::{Message, Publisher, QueueError};
+use crate::queue::{Message, Origin, Publisher, QueueError};
 use crate::random::{self, RandomError};
 
 /// A verified webhook was not handed over.
@@ -33,6 +33,7 @@ pub async fn ingest(
     publisher: &dyn Publisher,
     app: AppSlug,
     webhook: VerifiedWebhook<Vec<u8>>,
+    origin: Origin,
     now: Timestamp,
 ) -> Result<EventHead, IngestError> {
     let head = webhook.head()?;
@@ -48,6 +49,7 @@ pub async fn ingest(
             .simple()
             .to_string(),
         attempt: 0,
+        origin,
         replay: None,
         error: None,
     };

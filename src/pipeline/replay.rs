@@ -10,7 +10,7 @@ use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
-use crate::queue::{Message, Publisher, QueueError};
+use crate::queue::{Message, Origin, Publisher, QueueError};
 use crate::random::{self, RandomError};
 use crate::store::{LockMode, Store, StoreError, StoredEvent};
 
@@ -71,8 +71,10 @@ pub async fn replay_one(
     by: &Order,
     event_id: &str,
     force: bool,
+    origin: Origin,
 ) -> Result<(), ReplayError> {
-    let message = order(store, &by.app, event_id, force, by.now).await?;
+    let mut message = order(store, &by.app, event_id, force, by.now).await?;
+    message.headers_mut().origin = origin;
     publisher.publish(message).await?;
     let mut tx = store.begin().await?;
     let details = json!({"event_id": event_id, "force": force});
@@ -212,6 +214,7 @@ pub(super) fn message_of(
         mode: stored.mode,
         receipt,
         attempt: 0,
+        origin: Origin::default(),
         replay: Some(Replay { force }),
         error: None,
     };

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::domain::event::EventError;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::mode::Mode;
@@ -48,6 +49,9 @@ pub struct HeadersV1 {
     pub receipt: String,
     /// The number of earlier tries.
     pub attempt: u32,
+    /// The request that brought it, or that asked for its replay.
+    #[serde(default, flatten)]
+    pub origin: Origin,
     /// Set when an admin asked for a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,

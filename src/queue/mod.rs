@@ -11,6 +11,7 @@ pub mod embedded;
 mod lane;
 pub mod message;
 mod names;
+mod origin;
 pub mod rabbitmq;
 mod topology;
 
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 
 pub use lane::Lane;
 pub use message::Message;
+pub use origin::{Origin, is_request_id, parse_traceparent};
 pub use topology::Mismatch;
 
 use crate::domain::event::EventError;

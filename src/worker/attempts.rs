@@ -10,6 +10,8 @@ use tracing::{error, warn};
 use super::Worker;
 use super::part::EVENTS;
 use super::pause::Pause;
+#[cfg(feature = "otel")]
+use super::span::EventSpan;
 use super::stop::Stop;
 use crate::causes::chain;
 use crate::domain::event::{EventError, EventOutcome};
@@ -117,11 +119,19 @@ impl Worker {
     }
 
     async fn attempt(&self, messages: &[&Message]) -> Result<Vec<Disposition>, TryError> {
+        #[cfg(feature = "otel")]
+        let spans: Vec<EventSpan> = messages.iter().map(|it| EventSpan::begin(it)).collect();
         let processing = process::process(&self.store, messages, self.clock.now());
         // A panic in the domain is a bug of ours; it must cost one event, not the worker. The
         // interrupted transaction is dropped, which rolls it back.
         match AssertUnwindSafe(processing).catch_unwind().await {
-            Ok(Ok(dispositions)) => Ok(dispositions),
+            Ok(Ok(dispositions)) => {
+                #[cfg(feature = "otel")]
+                for (span, disposition) in spans.into_iter().zip(&dispositions) {
+                    span.end(disposition.word().unwrap_or("failed"));
+                }
+                Ok(dispositions)
+            }
             Ok(Err(error)) if error.is_passing() => Err(TryError::StoreAway(error)),
             Ok(Err(error)) => Err(TryError::Failed(EventError::new(
                 "store_refused",
@@ -146,6 +156,7 @@ impl Worker {
         warn!(
             app = %headers.app, provider = %headers.provider, event.id = %headers.event_id,
             event.r#type = %headers.event_type, outcome = EventOutcome::Pending.as_str(),
+            request.id = headers.origin.request_id(),
             error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
             next_try_s = delay.as_secs(), "event failed; it will be tried again"
         );
@@ -185,7 +196,8 @@ impl Worker {
             self.metrics.queue_gave_up();
             error!(app = %headers.app, provider = %headers.provider,
                 event.id = %headers.event_id, event.r#type = %headers.event_type,
-                outcome = EventOutcome::Failed.as_str(), came_back = delivery.came_back,
+                outcome = EventOutcome::Failed.as_str(),
+                request.id = headers.origin.request_id(), came_back = delivery.came_back,
                 "event recorded as failed: the queue gave its message up");
         }
         self.record(&message).await
@@ -210,7 +222,7 @@ impl Worker {
                 Err(error) => {
                     error!(app = %headers.app, provider = %headers.provider,
                         event.id = %headers.event_id, event.r#type = %headers.event_type,
-                        error = chain(&error),
+                        request.id = headers.origin.request_id(), error = chain(&error),
                         "recording a dead letter failed for good; it is lost");
                     return Ok(());
                 }
@@ -248,6 +260,7 @@ impl Worker {
             Disposition::AppGone => {
                 warn!(app = %headers.app, provider = %headers.provider,
                     event.id = %headers.event_id, event.r#type = %headers.event_type,
+                    request.id = headers.origin.request_id(),
                     "the app of this event is gone; event dropped");
                 Settlement::Ack
             }
@@ -265,7 +278,7 @@ impl Worker {
         error!(
             app = %headers.app, provider = %headers.provider, event.id = %headers.event_id,
             event.r#type = %headers.event_type, outcome = EventOutcome::Failed.as_str(),
-            error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
+            request.id = headers.origin.request_id(), error.code = error.code, error = error.detail, attempt = headers.attempt + 1,
             duration_ms = millis_since(headers.received_at, self.clock.now()), "{lost}"
         );
     }

@@ -16,6 +16,8 @@ mod failure;
 mod outages;
 mod part;
 mod pause;
+#[cfg(feature = "otel")]
+mod span;
 mod stop;
 mod upkeep;
 

@@ -60,6 +60,7 @@ pub(crate) fn message(payload: &Value, receipt: &str) -> Message {
         mode: Mode::Any,
         receipt: receipt.to_owned(),
         attempt: 0,
+        origin: tollgate::queue::Origin::default(),
         replay: None,
         error: None,
     };

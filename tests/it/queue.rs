@@ -13,7 +13,7 @@ use tollgate::provider::{Mode, STRIPE};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::message::{Headers, HeadersV1, Replay};
 use tollgate::queue::rabbitmq::{RabbitQueue, RabbitSettings};
-use tollgate::queue::{Consumer, Delivery, Depths, Lane, Message, Publisher, Settlement};
+use tollgate::queue::{Consumer, Delivery, Depths, Lane, Message, Origin, Publisher, Settlement};
 use tollgate::store::Store;
 
 use crate::support::stores::{Engine, Place, on_both_stores};
@@ -163,6 +163,10 @@ fn message(id: &str) -> Message {
         mode: Mode::Any,
         receipt: format!("receipt of {id}"),
         attempt: 0,
+        origin: Origin::new(
+            Some("req-1".to_owned()),
+            Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ),
         replay: None,
         error: None,
     };

@@ -17,6 +17,27 @@ use rig::{
 use crate::support::spec::header_name;
 
 #[tokio::test]
+async fn the_message_carries_the_request_and_a_well_formed_trace() {
+    let rig = Rig::start().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let body = stripe_event("evt_1");
+    let signature = signature(STRIPE.name, STRIPE_SECRET, &body, NOW);
+    for (traceparent, expected) in [(trace, Some(trace)), ("00-nonsense-01", None)] {
+        let headers = [
+            ("Stripe-Signature", &*signature),
+            ("X-Request-Id", "req-1"),
+            ("traceparent", traceparent),
+        ];
+        let answer = rig.post("/webhooks/stripe", &headers, &body).await;
+        assert_eq!(answer.status, 200);
+        let published = rig.published();
+        let origin = &published[0].headers().origin;
+        assert_eq!(origin.request_id(), Some("req-1"));
+        assert_eq!(origin.traceparent(), expected);
+    }
+}
+
+#[tokio::test]
 pub(crate) async fn a_signed_webhook_is_handed_over_unchanged_and_answered_with_200() {
     let rig = Rig::start().await;
     let (stripe, paddle) = (STRIPE.name, PADDLE.name);

@@ -15,6 +15,7 @@ use crate::http::api::list::Filters;
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
+use crate::http::request_id;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::bulk_replay;
 use crate::pipeline::replay::Preview;
@@ -99,7 +100,8 @@ async fn replay(
         return Ok(Json(PreviewView::of(id, preview)).into_response());
     }
     let (store, publisher) = (&state.store, &*state.publisher);
-    replay_one(store, publisher, &order, &id, force).await?;
+    let origin = request_id::origin();
+    replay_one(store, publisher, &order, &id, force, origin).await?;
     let view = ReplayView { id, replayed: true };
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
@@ -251,6 +253,14 @@ async fn replay_many(
         return Ok(Json(BulkPreviewView::from(about)).into_response());
     }
     let replay = bulk_replay::order(&state.store, &order, &filter, body.force).await?;
+    // The one line that has both ids: its events have the replay's.
+    tracing::info!(
+        app = %order.app,
+        replay.id = %replay.id,
+        request.id = request_id::request_id(),
+        messages = replay.matched,
+        "replay ordered"
+    );
     let view = BulkReplayView::from(replay);
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }

@@ -9,9 +9,9 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::domain::event::EventError;
 use crate::domain::time::Timestamp;
-use crate::queue::Message;
 use crate::queue::message::{Headers, HeadersV1, Replay};
 use crate::queue::names::short;
+use crate::queue::{Message, Origin};
 
 /// Delivery mode 2: on disk before it is confirmed. Quorum queues do so anyway; this is for any
 /// other queue that an operator routes it to.
@@ -57,6 +57,12 @@ pub(super) fn encode(message: Message) -> (BasicProperties, Vec<u8>) {
     put("mode", text(headers.mode.as_str()));
     put("receipt", text(&headers.receipt));
     put("attempt", AMQPValue::LongLongInt(headers.attempt.into()));
+    if let Some(id) = headers.origin.request_id() {
+        put("request_id", text(id));
+    }
+    if let Some(traceparent) = headers.origin.traceparent() {
+        put("traceparent", text(traceparent));
+    }
     if let Some(replay) = headers.replay {
         put("replay", text(if replay.force { "force" } else { "once" }));
     }
@@ -96,6 +102,8 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
             detail: headers.text("error_detail")?,
         }),
     };
+    let traceparent = headers.text("traceparent").ok();
+    let origin = Origin::new(headers.text("request_id").ok(), traceparent.as_deref());
     Ok(Headers::V1(HeadersV1 {
         app: headers.parsed("app")?,
         provider: headers.parsed("provider")?,
@@ -106,6 +114,7 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
         receipt: headers.text("receipt")?,
         attempt: u32::try_from(headers.number("attempt")?)
             .map_err(|_| NotOurs::Header("attempt"))?,
+        origin,
         replay,
         error,
     }))

@@ -46,6 +46,7 @@ impl Rig {
             mode,
             receipt: format!("{mode} {event}"),
             attempt: 0,
+            origin: tollgate::queue::Origin::default(),
             replay: None,
             error: None,
         };

@@ -65,6 +65,7 @@ pub(super) fn dead_letter(event: &Value) -> Message {
         mode: Mode::Any,
         receipt: "receipt".to_owned(),
         attempt: 3,
+        origin: tollgate::queue::Origin::default(),
         replay: None,
         error: Some(EventError {
             code: "crashed".to_owned(),

@@ -388,6 +388,7 @@ impl Rig {
             mode: Mode::Any,
             receipt: format!("receipt {receipt}"),
             attempt: 0,
+            origin: tollgate::queue::Origin::default(),
             replay: None,
             error: None,
         };

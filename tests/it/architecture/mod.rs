@@ -31,18 +31,19 @@ const ARROWS: &[(&str, &[&str])] = &[
         "worker",
         &[
             "causes", "domain", "metrics", "outage", "pipeline", "provider", "store", "queue",
-            "clock",
+            "clock", "trace",
         ],
     ),
     (
         "http",
         &[
             "causes", "clock", "composer", "domain", "metrics", "offload", "pipeline", "provider",
-            "queue", "random", "store", "vault",
+            "queue", "random", "store", "trace", "vault",
         ],
     ),
     ("config", &["composer", "domain"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["client", "config"]),
+    ("trace", &[]),
     ("client", &[]),
     ("data_dir", &[]),
     ("output", &[]),

@@ -111,6 +111,7 @@ pub(crate) fn message(id: &str) -> Message {
         mode: Mode::Any,
         receipt: format!("receipt of {id}"),
         attempt: 0,
+        origin: tollgate::queue::Origin::default(),
         replay: None,
         error: None,
     };
