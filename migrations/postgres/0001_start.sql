@@ -392,7 +392,8 @@ CREATE INDEX events_by_payload ON events (processed_at)
     WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
 -- Those that were not processed, by the account that their payload names: it leads to the customer,
 -- whoever that is by now. NULL once an event is processed.
-CREATE INDEX events_by_billing_account ON events (app, billing_account, seq)
+CREATE INDEX events_by_billing_account
+    ON events (app, billing_account, outcome, error_code, seq)
     WHERE billing_account IS NOT NULL;
 -- Those with one error. Most events have none.
 CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
@@ -413,6 +414,7 @@ CREATE TABLE replays (
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     filter       JSONB NOT NULL,
     force        BOOLEAN NOT NULL,
+    per_second   BIGINT,
     created_at   TIMESTAMPTZ NOT NULL,
     last_seq     BIGINT NOT NULL,
     cursor       BIGINT NOT NULL,
@@ -420,10 +422,13 @@ CREATE TABLE replays (
     published    BIGINT NOT NULL,
     skipped      BIGINT NOT NULL,
     leased_until TIMESTAMPTZ NOT NULL,
-    finished_at  TIMESTAMPTZ
+    finished_at  TIMESTAMPTZ,
+    canceled_at  TIMESTAMPTZ
 );
--- Workers ask every second whether one is open.
-CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
+-- An app has one open replay at a time. Workers ask every second whether any is open.
+CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX replays_by_app ON replays (app, id);
 
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
 -- of them is. Of one that is finished the row says by id that there was an erasure, and when.
@@ -479,6 +484,22 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit
     FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+
+-- Webhooks that receivers have acknowledged, until the ledger has them: `events` lists those of one
+-- app that one receiver took in about a second. A row shrinks each time that it is looked at, and
+-- goes when all its events are in the ledger.
+CREATE TABLE acknowledged (
+    seq      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    since    TIMESTAMPTZ NOT NULL,
+    check_at TIMESTAMPTZ NOT NULL,
+    reported BOOLEAN NOT NULL,
+    count    BIGINT NOT NULL,
+    events   JSONB NOT NULL
+);
+-- Those that are to be looked at; those of an app, oldest first.
+CREATE INDEX acknowledged_by_check_at ON acknowledged (check_at);
+CREATE INDEX acknowledged_by_app ON acknowledged (app, since);
 
 -- The built-in queue. `lane` is `work` or `failed`; a message rests until `due_at`.
 CREATE TABLE messages (

@@ -390,7 +390,8 @@ CREATE INDEX events_by_payload ON events (processed_at)
     WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
 -- Those that were not processed, by the account that their payload names: it leads to the customer,
 -- whoever that is by now. NULL once an event is processed.
-CREATE INDEX events_by_billing_account ON events (app, billing_account, seq)
+CREATE INDEX events_by_billing_account
+    ON events (app, billing_account, outcome, error_code, seq)
     WHERE billing_account IS NOT NULL;
 -- Those with one error. Most events have none.
 CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
@@ -411,6 +412,7 @@ CREATE TABLE replays (
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     filter       TEXT NOT NULL,
     force        INTEGER NOT NULL,
+    per_second   INTEGER,
     created_at   INTEGER NOT NULL,
     last_seq     INTEGER NOT NULL,
     cursor       INTEGER NOT NULL,
@@ -418,10 +420,13 @@ CREATE TABLE replays (
     published    INTEGER NOT NULL,
     skipped      INTEGER NOT NULL,
     leased_until INTEGER NOT NULL,
-    finished_at  INTEGER
+    finished_at  INTEGER,
+    canceled_at  INTEGER
 ) STRICT;
--- Workers ask every second whether one is open.
-CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
+-- An app has one open replay at a time. Workers ask every second whether any is open.
+CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX replays_by_app ON replays (app, id);
 
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
 -- of them is. Of one that is finished the row says by id that there was an erasure, and when.
@@ -481,6 +486,22 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'the audit is append-only');
 END;
+
+-- Webhooks that receivers have acknowledged, until the ledger has them: `events` lists those of one
+-- app that one receiver took in about a second. A row shrinks each time that it is looked at, and
+-- goes when all its events are in the ledger.
+CREATE TABLE acknowledged (
+    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    since    INTEGER NOT NULL,
+    check_at INTEGER NOT NULL,
+    reported INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    events   TEXT NOT NULL
+) STRICT;
+-- Those that are to be looked at; those of an app, oldest first.
+CREATE INDEX acknowledged_by_check_at ON acknowledged (check_at);
+CREATE INDEX acknowledged_by_app ON acknowledged (app, since);
 
 -- The built-in queue. `lane` is `work` or `failed`; a message rests until `due_at`.
 CREATE TABLE messages (
@@ -547,7 +568,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),
     ('events', 'events_by_payload', '2000000 1'),
-    ('events', 'events_by_billing_account', '10000 10000 10 1'),
+    ('events', 'events_by_billing_account', '10000 10000 10 10 10 1'),
     ('events', 'events_by_error', '100000 100000 1000 1'),
     ('events', 'sqlite_autoindex_events_1', '10000000 10000000 1 1'),
     ('event_objects', 'event_objects', '50000000 50000000 2 1'),
@@ -556,8 +577,11 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('audit', 'audit_by_actor', '10000000 10000000 10000 1'),
     ('audit', 'audit_by_event', '10000000 10000000 2'),
     ('messages', 'messages_by_due', '10000 5000 1 1'),
+    ('acknowledged', 'acknowledged_by_app', '1000 1000 1'),
+    ('acknowledged', 'acknowledged_by_check_at', '1000 10'),
     ('endpoint_secrets', 'endpoint_secrets_by_endpoint', '100 10 2'),
     ('idempotency_keys', 'idempotency_keys_by_expiry', '10000 1'),
+    ('replays', 'replays_by_app', '1000 100 1'),
     ('replays', 'replays_open', '1 1'),
     ('erasures', 'erasures', '100000 100000 1'),
     ('erasures', 'erasures_open', '1 1');

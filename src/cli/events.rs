@@ -4,16 +4,20 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::app::AppArgs;
 use super::error::CliError;
+use super::replays;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::domain::event::{EventError, EventOutcome};
-use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::output;
+use crate::pipeline::acknowledged::{self, Unaccounted};
+use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
+use crate::pipeline::events;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
-use crate::pipeline::{bulk_replay, events};
 use crate::provider::Spec;
 use crate::server::find_store;
 use crate::store::{Actor, EventFilter, EventRecord, ExternalFilter, FailureGroup, Store, Window};
@@ -24,6 +28,11 @@ pub(super) enum EventsCommand {
     List(ListArgs),
     /// Groups failed events by reason and type, the largest group first.
     Failures(FailuresArgs),
+    /// Lists webhooks that were acknowledged and have no outcome, oldest first.
+    Unaccounted {
+        #[command(flatten)]
+        app: AppArgs,
+    },
     /// Shows one event with its payload.
     Show {
         #[command(flatten)]
@@ -33,14 +42,6 @@ pub(super) enum EventsCommand {
     },
     /// Publishes an event again, or all events that match the filters.
     Replay(ReplayArgs),
-}
-
-/// The app whose ledger is used.
-#[derive(Debug, Args)]
-pub(super) struct AppArgs {
-    /// The app's slug.
-    #[arg(long, default_value = "default", value_name = "SLUG")]
-    app: AppSlug,
 }
 
 /// A selection of events.
@@ -130,6 +131,14 @@ pub(super) struct ReplayArgs {
     /// Also replays events that have been applied already.
     #[arg(long)]
     force: bool,
+    /// Of many events, at most so many a second. Without it, as many as go without keeping webhooks
+    /// waiting.
+    #[arg(long, value_name = "N", conflicts_with = "id",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PER_SECOND)))]
+    per_second: Option<u32>,
+    /// Returns as soon as the replay of many events is ordered. Without it, shows the progress.
+    #[arg(long, conflicts_with = "id")]
+    detach: bool,
     /// Only lists the events that would be replayed; for a single event, also the changes.
     #[arg(long)]
     dry_run: bool,
@@ -171,11 +180,24 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             for event in &listed.rows {
                 output::line(&row(event));
             }
+            let missing = acknowledged::unaccounted(&store, &args.app.app).await?;
+            let missing = missing.iter().filter(|it| it.overdue).count();
+            if missing > 0 {
+                output::line(&format!(
+                    "{missing} acknowledged events have no outcome: \
+                     see `tollgate events unaccounted`"
+                ));
+            }
         }
         EventsCommand::Failures(args) => {
             let groups = events::failures(&store, &args.app.app, &args.filter.into()).await?;
             for group in &groups {
                 output::line(&group_row(group));
+            }
+        }
+        EventsCommand::Unaccounted { app } => {
+            for found in &acknowledged::unaccounted(&store, &app.app).await? {
+                output::line(&unaccounted_row(found));
             }
         }
         EventsCommand::Show { app, id } => {
@@ -231,11 +253,18 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
             about.first.iter().for_each(|id| output::line(id));
         }
         None => {
-            let replay = bulk_replay::order(store, &order, &args.filter.into(), force).await?;
+            let how = How {
+                force,
+                per_second: args.per_second,
+            };
+            let replay = bulk_replay::order(store, &order, &args.filter.into(), how).await?;
             output::line(&format!(
                 "{}: {} events; the running server will process them",
                 replay.id, replay.matched
             ));
+            if !args.detach {
+                replays::watch(store, &order.app, &replay.id).await?;
+            }
         }
     }
     Ok(())
@@ -270,6 +299,18 @@ fn group_row(group: &FailureGroup) -> String {
         group.oldest,
         group.newest,
         group.sample,
+    )
+}
+
+fn unaccounted_row(found: &Unaccounted) -> String {
+    let event = &found.event;
+    let word = if found.overdue { "lost" } else { "waiting" };
+    format!(
+        "{}  {:<7} {word:<11} {:<40} {}",
+        event.received_at,
+        event.provider.as_str(),
+        event.event_type,
+        event.id,
     )
 }
 

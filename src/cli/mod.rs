@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod app;
 mod backup;
 mod check_config;
 mod demo;
@@ -7,6 +8,7 @@ mod error;
 mod events;
 mod migrate;
 mod openapi;
+mod replays;
 mod rotate_key;
 mod sample;
 mod serve;
@@ -57,6 +59,9 @@ enum Command {
     /// Shows and replays events of the ledger.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Shows and cancels replays of many events.
+    #[command(subcommand)]
+    Replays(replays::ReplaysCommand),
     /// Signs a built-in sample event and posts it.
     Trigger(trigger::TriggerArgs),
     /// Prints the description of the API, OpenAPI 3.1.
@@ -95,6 +100,7 @@ impl Cli {
             Command::CheckConfig(args) => check_config::run(&args, &source).await,
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
+            Command::Replays(command) => replays::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,

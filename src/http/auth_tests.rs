@@ -25,6 +25,7 @@ use crate::domain::id::AdminTokenId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::metrics::Metrics;
+use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
 use crate::pipeline::registries::Repositories;
@@ -105,6 +106,7 @@ impl Rig {
             usage: Usage::default(),
             metrics: Metrics::default(),
             figures,
+            acknowledged: Acknowledged::default(),
         });
         let routes = Router::new()
             .route("/thing", get(who).post(who).delete(who))

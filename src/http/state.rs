@@ -16,6 +16,7 @@ use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::metrics::Metrics;
+use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
 use crate::pipeline::registries::Repositories;
@@ -81,6 +82,8 @@ pub struct Parts {
     pub bad_tokens: Throttle,
     /// Counts the uses of tokens and secrets.
     pub usage: Usage,
+    /// Notes which webhooks were acknowledged.
+    pub acknowledged: Acknowledged,
     /// What is known of the health of this process.
     pub health: Health,
     /// The Composer repositories of apps.

@@ -52,6 +52,7 @@ use crate::causes::chain;
 use crate::domain::id::AppSlug;
 use crate::pipeline::ingest::{IngestError, ingest};
 use crate::provider::{self, EventHead, SignatureError, Spec};
+use crate::store::AcknowledgedEvent;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -268,12 +269,22 @@ async fn accept(
         request_id::origin(),
         now,
     );
-    match tokio::time::timeout(limits.hand_over_time, handed_over).await {
-        Ok(head) => head.map_err(not_ingested),
-        Err(elapsed) => Err(ApiError::Unavailable {
-            cause: Some(elapsed.into()),
-        }),
-    }
+    let head = match tokio::time::timeout(limits.hand_over_time, handed_over).await {
+        Ok(head) => head.map_err(not_ingested)?,
+        Err(elapsed) => {
+            return Err(ApiError::Unavailable {
+                cause: Some(elapsed.into()),
+            });
+        }
+    };
+    let event = AcknowledgedEvent {
+        provider: provider.name,
+        id: head.id.clone(),
+        event_type: head.event_type.clone(),
+        received_at: now,
+    };
+    state.acknowledged.note(app, event);
+    Ok(head)
 }
 
 /// Returns the endpoint of a request whose head promises a webhook: the endpoint exists, and the

@@ -246,7 +246,16 @@ mod tests {
     fn each_known_event_is_admitted_by_its_outcome_and_order() {
         use Admission::{Duplicate, Process, Redelivered};
         use EventOutcome::{Applied, Failed, Ignored, Pending};
-        let (plain, forced) = (Replay { force: false }, Replay { force: true });
+        let (plain, forced) = (
+            Replay {
+                force: false,
+                tries_before: 0,
+            },
+            Replay {
+                force: true,
+                tries_before: 0,
+            },
+        );
         for (outcome, receipt, replay, expected) in [
             (Applied, "new", None, Duplicate),
             (Applied, "same", None, Redelivered),

@@ -320,7 +320,7 @@ pub(super) fn ledger_entry(
         received_at: headers.received_at,
         processed_at: now,
         outcome,
-        attempts: headers.attempt + 1,
+        attempts: headers.tries(headers.attempt.saturating_add(1)),
         error: None,
         customer: None,
         account: named.account,

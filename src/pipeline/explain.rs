@@ -10,7 +10,7 @@ use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
-use crate::store::{EventRecord, Store, StoreError, Tx};
+use crate::store::{EventFilter, EventRecord, FailureGroup, Store, StoreError, Tx};
 
 /// Most subscriptions, disputes and refunds whose events are looked up: each is a search through
 /// the customer's events.
@@ -28,6 +28,8 @@ pub struct Explained {
     pub events: BTreeMap<String, Vec<EventRecord>>,
     /// The admin who set the manual hold, as the audit writes it.
     pub held_by: Option<String>,
+    /// The events of its accounts that failed, in groups: what is shown may be out of date by them.
+    pub failures: Vec<FailureGroup>,
 }
 
 /// A customer, why it is shown as it is, and everything that is granted to it.
@@ -93,10 +95,16 @@ async fn explained(
         Some(since) => tx.audit_actor(app, &customer.id, since).await?,
         None => None,
     };
+    let filter = EventFilter {
+        customer: Some(customer.id.clone()),
+        ..EventFilter::default()
+    };
+    let failures = tx.event_failures(app, &filter).await?;
     Ok(Some(Explained {
         explanation,
         events,
         held_by,
+        failures,
     }))
 }
 

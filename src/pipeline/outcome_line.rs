@@ -159,7 +159,8 @@ const fn is_urgent(kind: FlagKind) -> bool {
         | FlagKind::UnknownStatus
         | FlagKind::ItemsIncomplete
         | FlagKind::ApiKeyNeeded
-        | FlagKind::ReleasesUnknown => false,
+        | FlagKind::ReleasesUnknown
+        | FlagKind::FailedEvents => false,
     }
 }
 

@@ -323,7 +323,8 @@ pub(super) async fn note(
     let digest = provider::digest(key.provider, &message.body);
     let mut entry = ledger_entry(&key, message, digest, outcome, now);
     // The queue has counted the try that led here already, unless it is being settled just now.
-    entry.attempts = message.headers().attempt.max(1);
+    let headers = message.headers();
+    entry.attempts = headers.tries(headers.attempt.max(1));
     entry.error = Some(error.clone());
     let mut entries = [entry];
     without_persons(&mut tx, &mut entries).await?;

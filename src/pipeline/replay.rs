@@ -6,7 +6,7 @@ use super::order::Order;
 use super::process::{Disposition, ProcessError, process_batch};
 use super::spool;
 use crate::domain::event::{EventError, EventOutcome};
-use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::id::{AppSlug, CustomerId, ReplayId};
 use crate::domain::time::Timestamp;
 use crate::queue::embedded;
 use crate::queue::message::{Headers, HeadersV1, Replay};
@@ -32,6 +32,15 @@ pub enum ReplayError {
         /// When that was.
         at: Option<Timestamp>,
     },
+    /// The app has a replay of many events that is open.
+    #[error("the replay {id} of this app is open; wait for its end, or cancel it")]
+    Open {
+        /// That one.
+        id: ReplayId,
+    },
+    /// The app has no replay of this id.
+    #[error("there is no such replay")]
+    ReplayNotFound,
     /// The store failed.
     #[error("the ledger could not be read")]
     Store(#[from] StoreError),
@@ -215,7 +224,10 @@ pub(super) fn message_of(
         receipt,
         attempt: 0,
         origin: Origin::default(),
-        replay: Some(Replay { force }),
+        replay: Some(Replay {
+            force,
+            tries_before: stored.attempts,
+        }),
         error: None,
     };
     Some(Message {

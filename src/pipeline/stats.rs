@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::spool;
+use super::{acknowledged, spool};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError};
+use crate::store::{AcknowledgedWaiting, Store, StoreError};
 
 /// How far back recent events go.
 const RECENT: Duration = Duration::from_hours(24);
@@ -23,6 +23,8 @@ pub struct Stats {
     pub recent_events: BTreeMap<String, u64>,
     /// When the event came that has waited longest for its next try.
     pub oldest_pending: Option<Timestamp>,
+    /// Webhooks that were acknowledged and are not in the ledger.
+    pub acknowledged: AcknowledgedWaiting,
     /// Webhooks of all apps that the queue did not take yet.
     pub spool: u64,
 }
@@ -43,6 +45,7 @@ pub async fn stats(
         events: tx.stats_events(app).await?,
         recent_events: tx.stats_events_from(app, recent).await?,
         oldest_pending: tx.stats_oldest_pending(app).await?,
+        acknowledged: acknowledged::waiting(&mut tx, app, now).await?,
         spool: spool::depth(&mut tx).await?,
     })
 }

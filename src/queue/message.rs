@@ -65,6 +65,18 @@ pub struct HeadersV1 {
 pub struct Replay {
     /// True if it is to be processed even when it has been applied already.
     pub force: bool,
+    /// The number of tries before the replay was ordered. Its own begin at 0, so that it gets all
+    /// retries; in the ledger they are added up.
+    #[serde(default)]
+    pub tries_before: u32,
+}
+
+impl HeadersV1 {
+    /// Adds the tries before a replay to a number of the message's own.
+    pub fn tries(&self, own: u32) -> u32 {
+        let before = self.replay.map_or(0, |replay| replay.tries_before);
+        before.saturating_add(own)
+    }
 }
 
 impl Message {

@@ -30,6 +30,7 @@ use crate::domain::id::AppSlug;
 use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::metrics::Metrics;
+use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::order::Order;
 use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
@@ -56,6 +57,8 @@ pub struct Server {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     usage: Usage,
+    acknowledged: Acknowledged,
+    clock: Arc<dyn Clock>,
     /// Held while this process serves the built-in queue.
     _alone: Option<(DataDirLock, Claim)>,
 }
@@ -133,6 +136,9 @@ impl Server {
 
         let usage = Usage::default();
         tasks.spawn(usage.clone().run(store.clone(), shutdown.clone()));
+        let acknowledged = Acknowledged::default();
+        let noting = acknowledged.clone();
+        tasks.spawn(noting.run(store.clone(), Arc::clone(&clock), shutdown.clone()));
         let state = AppState::new(Parts {
             store: store.clone(),
             publisher,
@@ -143,6 +149,7 @@ impl Server {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
+            acknowledged: acknowledged.clone(),
             health,
             repositories,
             metrics,
@@ -158,6 +165,8 @@ impl Server {
             shutdown,
             tasks,
             usage,
+            acknowledged,
+            clock,
             _alone: alone,
         })
     }
@@ -194,6 +203,8 @@ impl Server {
             );
         }
         self.usage.finish(&self.store).await;
+        let now = self.clock.now();
+        self.acknowledged.finish(&self.store, now).await;
         self.store.close().await;
     }
 }

@@ -40,6 +40,8 @@ pub struct Granted {
     pub plans: Plans,
     /// Releases of the packages that are granted to a date.
     pub releases: Vec<Release>,
+    /// The codes with which events of a customer's accounts failed, where they were asked for.
+    pub failures: BTreeMap<CustomerId, BTreeSet<String>>,
     /// The local clock at that time: grants by hand can run out.
     pub now: Timestamp,
 }
@@ -108,6 +110,7 @@ impl Tx {
             by_hand,
             plans,
             releases: Vec::new(),
+            failures: BTreeMap::new(),
             now,
         };
         let packages: BTreeSet<String> = customers

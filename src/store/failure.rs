@@ -1,10 +1,12 @@
 //! Failed events in groups, for whoever asks what is wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::event::filter_of;
-use super::record::record;
+use super::record::{binds, keys, record};
 use super::{EventFilter, StoreError, Tx};
 use crate::domain::event::EventOutcome;
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
 
 /// Most groups that are told apart: more than there are codes and types.
@@ -37,7 +39,48 @@ record! {
     }
 }
 
+record! {
+    struct FailedRow from "events" {
+        customer_id: CustomerId,
+        error_code: String,
+    }
+}
+
 impl Tx {
+    /// Finds the codes with which events of the accounts of some customers failed.
+    pub(crate) async fn event_failures_of(
+        &mut self,
+        app: &AppSlug,
+        customers: impl IntoIterator<Item = &CustomerId> + Send,
+    ) -> Result<BTreeMap<CustomerId, BTreeSet<String>>, StoreError> {
+        // `|| ''` makes an expression of a column, which SQLite asks for before it looks into an
+        // index of expressions.
+        let sql = r"
+            SELECT DISTINCT wanted.key AS customer_id, failed.error_code
+            FROM {rows} AS wanted
+            CROSS JOIN customers AS holders
+            CROSS JOIN accounts AS linked
+            CROSS JOIN events AS failed
+            WHERE holders.app = $2
+                AND COALESCE(holders.merged_into, holders.id) = wanted.key || ''
+                AND linked.app = $2
+                AND linked.customer_id = holders.id
+                AND failed.app = $2
+                AND failed.billing_account = linked.key
+                AND failed.outcome = 'failed'
+                AND failed.error_code IS NOT NULL
+        ";
+        let rows: Vec<FailedRow> = self.fetch(sql, binds![keys(customers), app]).await?;
+        let mut found: BTreeMap<CustomerId, BTreeSet<String>> = BTreeMap::new();
+        for row in rows {
+            found
+                .entry(row.customer_id)
+                .or_default()
+                .insert(row.error_code);
+        }
+        Ok(found)
+    }
+
     /// Groups events by error and type, the largest group first: failed ones, if the filter names no
     /// other outcome.
     ///

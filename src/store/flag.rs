@@ -2,7 +2,8 @@
 //!
 //! Two kinds depend on plans and releases, which change for everybody at once, and are looked for
 //! when the list is read: from the few prices without a plan to those who pay them, and from the
-//! frozen customers to those of their packages that have no releases. Refused: writing them down
+//! frozen customers to those of their packages that have no releases. So is a third, from the failed
+//! events to whoever has their accounts by now. Refused: writing them down
 //! as well, because one order could then change a million rows.
 
 use super::cell::Nanos;
@@ -263,11 +264,29 @@ fn open() -> String {
             )
         )",
     );
+    let failed = of_set_up(
+        FlagKind::FailedEvents,
+        "error_code",
+        r"(
+            SELECT
+                failed.app, COALESCE(holders.merged_into, holders.id) AS customer_id,
+                failed.error_code
+            FROM events AS failed
+            CROSS JOIN accounts AS linked
+            CROSS JOIN customers AS holders
+            WHERE failed.billing_account IS NOT NULL
+                AND failed.outcome = 'failed'
+                AND linked.app = failed.app
+                AND linked.key = failed.billing_account
+                AND holders.id = linked.customer_id
+        )",
+    );
     format!(
         r"
         SELECT app, place, kind, subject, at, holder, bodies FROM flags WHERE NOT cleared
         UNION ALL {unmapped}
         UNION ALL {unreleased}
+        UNION ALL {failed}
         "
     )
 }

@@ -84,6 +84,7 @@ pub(crate) struct StoredEvent {
     pub(crate) received_at: Timestamp,
     pub(crate) mode: Mode,
     pub(crate) outcome: EventOutcome,
+    pub(crate) attempts: u32,
     /// `None` once it was removed.
     pub(crate) payload: Option<String>,
     pub(crate) payload_removed_at: Option<Timestamp>,
@@ -91,7 +92,8 @@ pub(crate) struct StoredEvent {
 
 record! {
     impl StoredEvent from "events" {
-        provider, event_type, received_at, mode, outcome, payload, payload_removed_at,
+        provider, event_type, received_at, mode, outcome, attempts, payload,
+        payload_removed_at,
     }
 }
 
@@ -307,7 +309,7 @@ impl Tx {
     ) -> Result<Option<StoredEvent>, StoreError> {
         let sql = r"
             SELECT
-                provider, type AS event_type, received_at, mode, outcome, payload,
+                provider, type AS event_type, received_at, mode, outcome, attempts, payload,
                 payload_removed_at
             FROM events
             WHERE app = $1 AND id = $2

@@ -10,6 +10,7 @@
 
 mod access;
 mod account;
+mod acknowledged;
 mod admin_token;
 mod app;
 mod audit;
@@ -64,6 +65,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrecy::SecretString;
 
 pub use access::{Granted, TokenHolder};
+pub(crate) use acknowledged::{AcknowledgedBatch, AcknowledgedEvents};
+pub use acknowledged::{AcknowledgedEvent, AcknowledgedWaiting};
 pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
 pub use backlog::{DueTimers, LaneBacklog};

@@ -5,11 +5,29 @@
 
 use super::event::filter_of;
 use super::ledger::StoredEvent;
-use super::page::Filter;
+use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, record};
 use super::{EventFilter, StoreError, Tx};
 use crate::domain::id::{AppSlug, ReplayId};
 use crate::domain::time::Timestamp;
+use crate::domain::words::words;
+
+/// The status of a replay of many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayStatus {
+    /// Events are still to be published.
+    Open,
+    /// All were published.
+    Finished,
+    /// An admin canceled it.
+    Canceled,
+}
+
+words!(ReplayStatus {
+    Open = "open",
+    Finished = "finished",
+    Canceled = "canceled",
+});
 
 /// A replay of many events.
 #[derive(Clone, Debug)]
@@ -22,6 +40,8 @@ pub struct BulkReplay {
     pub filter: EventFilter,
     /// Also those that have had their effect.
     pub force: bool,
+    /// Most events published in a second; `None` for as many as go without keeping webhooks waiting.
+    pub per_second: Option<u32>,
     /// Time of the order, by the local clock.
     pub created_at: Timestamp,
     /// The last row of the ledger then: what comes later is left alone.
@@ -34,14 +54,27 @@ pub struct BulkReplay {
     pub published: i64,
     /// The number of events that were not published, because their payloads were removed.
     pub skipped: i64,
-    /// Time at which the last of them was published.
+    /// Time at which the last of them was published, or at which it was canceled.
     pub finished_at: Option<Timestamp>,
+    /// Time at which it was canceled.
+    pub canceled_at: Option<Timestamp>,
 }
 
 record! {
     impl BulkReplay from "replays" {
-        id, app, filter, force, created_at, last_seq, cursor, matched, published, skipped,
-        finished_at,
+        id, app, filter, force, per_second, created_at, last_seq, cursor, matched, published,
+        skipped, finished_at, canceled_at,
+    }
+}
+
+impl BulkReplay {
+    /// Returns its status.
+    pub fn status(&self) -> ReplayStatus {
+        match (self.finished_at, self.canceled_at) {
+            (_, Some(_)) => ReplayStatus::Canceled,
+            (Some(_), None) => ReplayStatus::Finished,
+            (None, None) => ReplayStatus::Open,
+        }
     }
 }
 
@@ -126,23 +159,26 @@ impl Tx {
         })
     }
 
-    /// Keeps a replay that was ordered. Workers will find it.
+    /// Keeps a replay that was ordered. Workers will find it. Returns false, and keeps nothing, if
+    /// the app has one that is open.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn replay_add(&mut self, replay: &BulkReplay) -> Result<(), StoreError> {
+    pub async fn replay_add(&mut self, replay: &BulkReplay) -> Result<bool, StoreError> {
         let sql = r"
             INSERT INTO replays (
-                id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                skipped, leased_until
+                id, app, filter, force, per_second, created_at, last_seq, cursor, matched,
+                published, skipped, leased_until
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $5)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $6)
+            ON CONFLICT DO NOTHING
         ";
         let binds = binds![
             &replay.id,
             &replay.app,
             &replay.filter,
             replay.force,
+            replay.per_second.map(i64::from),
             replay.created_at,
             replay.last_seq,
             replay.cursor,
@@ -150,8 +186,54 @@ impl Tx {
             replay.published,
             replay.skipped,
         ];
-        self.execute(sql, binds).await?;
-        Ok(())
+        Ok(self.execute(sql, binds).await? > 0)
+    }
+
+    /// Ends a replay that is open. Returns false if none of this id is.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replay_cancel(
+        &mut self,
+        app: &AppSlug,
+        id: &ReplayId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = r"
+            UPDATE replays
+            SET finished_at = $3, canceled_at = $3
+            WHERE app = $1 AND id = $2 AND finished_at IS NULL
+        ";
+        Ok(self.execute(sql, binds![app, id, now]).await? > 0)
+    }
+
+    /// Finds the replay of an app that is open.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replay_open(&mut self, app: &AppSlug) -> Result<Option<ReplayId>, StoreError> {
+        let sql = "SELECT id FROM replays WHERE app = $1 AND finished_at IS NULL";
+        self.fetch_value("replays", sql, binds![app]).await
+    }
+
+    /// Lists the replays of an app, the newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replay_list(
+        &mut self,
+        app: &AppSlug,
+        window: &Window,
+    ) -> Result<Listed<BulkReplay>, StoreError> {
+        let select = r"
+            SELECT
+                id, app, filter, force, per_second, created_at, last_seq, cursor, matched,
+                published, skipped, finished_at, canceled_at
+            FROM replays
+        ";
+        let filter = Filter::new("app = ?", app);
+        let id = |replay: &BulkReplay| replay.id.to_string();
+        self.list(select, filter, Key::Text("id"), window, id).await
     }
 
     /// Finds a replay.
@@ -165,31 +247,28 @@ impl Tx {
     ) -> Result<Option<BulkReplay>, StoreError> {
         let sql = r"
             SELECT
-                id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                skipped, finished_at
+                id, app, filter, force, per_second, created_at, last_seq, cursor, matched,
+                published, skipped, finished_at, canceled_at
             FROM replays
             WHERE app = $1 AND id = $2
         ";
         self.fetch_opt(sql, binds![app, id]).await
     }
 
-    /// Returns true if a replay waits for a worker to go on with it. Cheaper than to ask for one.
+    /// Returns when the next step of any open replay is due; `None` if none is open. Cheaper than to
+    /// ask for a replay.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn replay_is_open(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = r"
-            SELECT 1 AS one
-            FROM replays
-            WHERE finished_at IS NULL AND leased_until <= $1
-            LIMIT 1
-        ";
-        let found: Option<i64> = self.fetch_value("replays", sql, binds![now]).await?;
-        Ok(found.is_some())
+    pub async fn replay_next(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT MIN(leased_until) AS next FROM replays WHERE finished_at IS NULL";
+        let next: Option<Option<Timestamp>> = self.fetch_value("replays", sql, binds![]).await?;
+        Ok(next.flatten())
     }
 
-    /// Takes the oldest unfinished replay for a while. One statement, so that of several workers
-    /// one gets it.
+    /// Takes an unfinished replay for a while: the one whose turn was longest ago. One statement, so
+    /// that of several workers one gets it. A lease beyond `longest` was given by a clock that was
+    /// ahead, and is not heeded.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -197,6 +276,7 @@ impl Tx {
         &mut self,
         now: Timestamp,
         until: Timestamp,
+        longest: Timestamp,
     ) -> Result<Option<BulkReplay>, StoreError> {
         // Asked for twice, because an engine with several writers asks the outer question again
         // after it has waited for another taker.
@@ -204,18 +284,18 @@ impl Tx {
             UPDATE replays
             SET leased_until = $2
             WHERE finished_at IS NULL
-                AND leased_until <= $1
+                AND (leased_until <= $1 OR leased_until > $3)
                 AND id = (
                     SELECT id FROM replays
-                    WHERE finished_at IS NULL AND leased_until <= $1
-                    ORDER BY id
+                    WHERE finished_at IS NULL AND (leased_until <= $1 OR leased_until > $3)
+                    ORDER BY leased_until, id
                     LIMIT 1
                 )
             RETURNING
-                id, app, filter, force, created_at, last_seq, cursor, matched, published,
-                skipped, finished_at
+                id, app, filter, force, per_second, created_at, last_seq, cursor, matched,
+                published, skipped, finished_at, canceled_at
         ";
-        self.fetch_opt(sql, binds![now, until]).await
+        self.fetch_opt(sql, binds![now, until, longest]).await
     }
 
     /// Reads the next events of a replay, oldest first.
@@ -230,7 +310,7 @@ impl Tx {
         let select = r"
             SELECT
                 seq, id,
-                provider, type AS event_type, received_at, mode, outcome, payload,
+                provider, type AS event_type, received_at, mode, outcome, attempts, payload,
                 payload_removed_at
             FROM events
         ";
@@ -243,8 +323,9 @@ impl Tx {
         Ok(events.collect())
     }
 
-    /// Moves the cursor of a replay behind what was published or skipped, and gives it back.
-    /// Nothing happens if another has moved it in the meantime.
+    /// Moves the cursor of a replay behind what was published or skipped, and gives it back until
+    /// its next step is due. Nothing happens if another has moved it in the meantime. What was
+    /// published counts also if it was canceled in the meantime.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -252,14 +333,14 @@ impl Tx {
         &mut self,
         replay: &BulkReplay,
         step: ReplayStep,
-        now: Timestamp,
+        due: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = r"
             UPDATE replays
             SET
                 cursor = $3, published = published + $4, skipped = skipped + $5,
-                finished_at = $6, leased_until = $7
-            WHERE id = $1 AND cursor = $2 AND finished_at IS NULL
+                finished_at = COALESCE(finished_at, $6), leased_until = $7
+            WHERE id = $1 AND cursor = $2
         ";
         let binds = binds![
             &replay.id,
@@ -268,7 +349,7 @@ impl Tx {
             step.published,
             step.skipped,
             step.finished_at,
-            now,
+            due,
         ];
         self.execute(sql, binds).await?;
         Ok(())

@@ -11,11 +11,13 @@
 //! is taken until the store answers: a broker counts how often a message comes back, and closes the
 //! channel of a consumer that leaves one unsettled for half an hour.
 
+mod accounts;
 mod attempts;
 mod failure;
 mod outages;
 mod part;
 mod pause;
+mod replays;
 #[cfg(feature = "otel")]
 mod span;
 mod stop;
@@ -33,13 +35,12 @@ use crate::clock::Clock;
 use crate::domain::policy::Span;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::health::Progress;
-use crate::pipeline::replay::ReplayError;
-use crate::pipeline::{bulk_replay, erasure, policy, relay, timers};
+use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
 use failure::failures_in;
 use outages::Outages;
-use part::{RELAY, REPLAYS, TIMERS, part_of};
+use part::{RELAY, TIMERS, part_of};
 use pause::Pause;
 use stop::Stop;
 
@@ -52,12 +53,6 @@ const TIMER_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The time between tries to publish the spooled messages.
 const RELAY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The time between looks for bulk replays.
-const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The pause between two batches of a replay, so that new webhooks need not wait behind all of it.
-const REPLAY_PAUSE: Duration = Duration::from_millis(50);
 
 /// The time for which messages stay in hand while the store is away: longer than a failover takes.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(10);
@@ -142,6 +137,7 @@ impl Worker {
         if let Some(publisher) = self.replay_to.clone() {
             loops.spawn(self.clone().run_replays(publisher));
         }
+        loops.spawn(self.clone().run_accounts());
         loops.spawn(self.clone().run_upkeep());
         loops.spawn(self.clone().run_timers());
         while let Some(ended) = loops.join_next().await {
@@ -216,40 +212,6 @@ impl Worker {
                 relayed_in_all = 0;
             }
             let delay = if more { Duration::ZERO } else { RELAY_INTERVAL };
-            if self.shut_down_within(delay).await {
-                return;
-            }
-        }
-    }
-
-    async fn run_replays(self, publisher: Arc<dyn Publisher>) {
-        let mut pause = Pause::new();
-        loop {
-            let carried = bulk_replay::carry_on(&self.store, &*publisher, self.clock.now()).await;
-            let delay = match carried {
-                Ok(more) => {
-                    self.outages.store_answered(REPLAYS);
-                    self.outages.queue_answered(REPLAYS);
-                    pause = Pause::new();
-                    if more { REPLAY_PAUSE } else { REPLAY_INTERVAL }
-                }
-                Err(ReplayError::Store(error)) => {
-                    let failed = "a bulk replay could not continue; trying again";
-                    self.store_failed(REPLAYS, &error, failed);
-                    pause.next()
-                }
-                Err(ReplayError::Queue(error)) => {
-                    self.outages.queue_failed(REPLAYS, &error);
-                    pause.next()
-                }
-                Err(error) => {
-                    warn!(
-                        error = chain(&error),
-                        "a bulk replay could not continue; trying again"
-                    );
-                    pause.next()
-                }
-            };
             if self.shut_down_within(delay).await {
                 return;
             }

@@ -238,7 +238,15 @@ async fn many_events_are_replayed_by_filter_beside_a_running_server(engine: Engi
     let (id, rest) = said
         .split_once(": ")
         .unwrap_or_else(|| panic!("{}", err(&ordered)));
-    assert_eq!(rest, "2 events; the running server will process them\n");
+    let lines: Vec<&str> = rest.lines().collect();
+    assert_eq!(lines[0], "2 events; the running server will process them");
+    assert!(
+        lines
+            .last()
+            .unwrap()
+            .ends_with("finished 2 of 2 events published"),
+        "{lines:?}"
+    );
     server
         .until("/api/v1/events/evt_2", |it| it["processed_at"] != before)
         .await;

@@ -72,7 +72,10 @@ pub(crate) fn message(payload: &Value, receipt: &str) -> Message {
 
 fn replayed(payload: &Value, receipt: &str, force: bool) -> Message {
     let mut message = message(payload, receipt);
-    message.headers_mut().replay = Some(Replay { force });
+    message.headers_mut().replay = Some(Replay {
+        force,
+        tries_before: 0,
+    });
     message
 }
 

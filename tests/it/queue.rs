@@ -363,7 +363,10 @@ async fn all_headers_survive_a_round_trip(rig: Rig) {
     for (n, (force, mode)) in replays.into_iter().zip(modes).enumerate() {
         let mut sent = message(&format!("evt_{n}"));
         let headers = sent.headers_mut();
-        headers.replay = force.map(|force| Replay { force });
+        headers.replay = force.map(|force| Replay {
+            force,
+            tries_before: 7,
+        });
         headers.mode = mode;
         headers.attempt = u32::MAX;
         headers.received_at = Timestamp::from_nanos(-1_234_567_890_123_456_789);

@@ -1,5 +1,6 @@
 //! What only a broker can do: refuse, lose its connections, run out of memory, die.
 
+mod accounting;
 pub(crate) mod outages;
 mod peer;
 pub(crate) mod rig;

@@ -87,6 +87,8 @@ pub enum FlagKind {
     SameEmail,
     /// An event came again with another body. What came first counts.
     SameIdOtherBody,
+    /// Events of a customer's accounts failed, so what is shown of it may be out of date.
+    FailedEvents,
 }
 
 words!(FlagKind, or "a kind of flags" {
@@ -110,14 +112,15 @@ words!(FlagKind, or "a kind of flags" {
     AccountDeleted = "account_deleted",
     SameEmail = "same_email",
     SameIdOtherBody = "same_id_other_body",
+    FailedEvents = "failed_events",
 });
 
 impl FlagKind {
-    /// True for set-up mistakes, which are derived on reading: a new plan or release fixes them for
-    /// everybody at once.
+    /// True for what is derived on reading: set-up mistakes, which a new plan or release mends for
+    /// everybody at once, and failed events, which are the ledger's.
     pub const fn is_of_set_up(self) -> bool {
         match self {
-            Self::UnmappedPrice | Self::ReleasesUnknown => true,
+            Self::UnmappedPrice | Self::ReleasesUnknown | Self::FailedEvents => true,
             Self::Ambiguous
             | Self::UnknownStatus
             | Self::ItemsIncomplete

@@ -130,6 +130,7 @@ impl WorkingSet {
             | FlagKind::FullRefund
             | FlagKind::Overdue
             | FlagKind::ReleasesUnknown
+            | FlagKind::FailedEvents
             | FlagKind::SameEmail => {}
             FlagKind::AccountDeleted => {
                 if let Some(it) = self.accounts.get_mut(key) {

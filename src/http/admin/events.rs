@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::unaccounted;
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::event::EventError;
 use crate::domain::id::Provider;
@@ -25,6 +26,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(failures))
+        .routes(routes!(unaccounted::list))
         .routes(routes!(show));
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }
@@ -212,7 +214,7 @@ async fn list(
 /// Failed events of one type that failed for one reason.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FailureGroup)]
-struct FailureView {
+pub(super) struct FailureView {
     #[schema(examples("payload_field_missing"))]
     error_code: String,
     #[schema(schema_with = words::provider)]

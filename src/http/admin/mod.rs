@@ -30,6 +30,7 @@ mod stats;
 mod subscriptions;
 mod timeline;
 mod tokens;
+mod unaccounted;
 
 use utoipa_axum::router::OpenApiRouter;
 

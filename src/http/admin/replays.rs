@@ -11,22 +11,26 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::events::{EventErrorView, EventQuery};
-use crate::http::api::list::Filters;
+use crate::domain::id::ReplayId;
+use crate::domain::validate::FieldError;
+use crate::http::api::list::{self, Filters, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
 use crate::http::request_id;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
-use crate::pipeline::bulk_replay;
-use crate::pipeline::replay::Preview;
-use crate::pipeline::replay::{preview_one, replay_one};
+use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
+use crate::pipeline::replay::{Preview, ReplayError, preview_one, replay_one};
+use crate::store::EventFilter;
 use crate::store::replay::{BulkReplay, Replayable};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(replay_many))
         .routes(routes!(replay))
-        .routes(routes!(show));
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(cancel));
     openapi::resource("replays", "Replaying events of the ledger.", routes)
 }
 
@@ -115,42 +119,57 @@ struct BulkBody {
     /// Replays events even if they were applied.
     #[serde(default)]
     force: bool,
+    /// The most events a second. Without it, as many as go without keeping webhooks waiting.
+    #[schema(minimum = 1, maximum = 1_000)]
+    #[serde(default)]
+    per_second: Option<i64>,
     /// Only shows the events that match.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// The filters of the list of events; `{}` for all events.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = EventFilter)]
 struct FilterBody {
     #[schema(schema_with = words::outcome)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,
     /// The same as `outcome`.
     #[schema(schema_with = words::outcome)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
     #[schema(schema_with = words::provider)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
     /// The whole type, in the provider's spelling.
     #[serde(rename = "type")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     event_type: Option<String>,
     /// Only events that concerned this customer, and those of its billing accounts that were not
     /// processed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<String>,
     /// Only events of the customer that has this external id or billing account.
+    #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
     /// The same as `external_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     /// Only events whose payload names this object.
+    #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
     /// Only events that failed, or were ignored, for this reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<String>,
     /// Received at this time or later.
     #[schema(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
     /// Received before this time.
     #[schema(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
 }
 
@@ -168,6 +187,24 @@ impl From<FilterBody> for EventQuery {
             error_code: body.error_code,
             since: body.since,
             until: body.until,
+        }
+    }
+}
+
+impl From<EventFilter> for FilterBody {
+    fn from(filter: EventFilter) -> Self {
+        Self {
+            outcome: filter.outcome.map(|it| it.to_string()),
+            status: None,
+            provider: filter.provider.map(|it| it.to_string()),
+            event_type: filter.event_type,
+            customer_id: filter.customer.map(Into::into),
+            external_id: filter.external.map(|it| it.id),
+            account: None,
+            object: filter.object,
+            error_code: filter.error_code,
+            since: time(filter.since),
+            until: time(filter.until),
         }
     }
 }
@@ -199,8 +236,15 @@ impl From<Replayable> for BulkPreviewView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = BulkReplay)]
 struct BulkReplayView {
+    #[schema(examples("rpl_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     id: String,
+    #[schema(schema_with = words::replay_status)]
+    status: &'static str,
+    /// The filter as it was ordered.
+    filter: FilterBody,
     force: bool,
+    /// The most events a second, if a pace was ordered.
+    per_second: Option<u32>,
     /// The number of events that matched when it was ordered.
     matched: i64,
     /// The number of events that have been published. At the end it and `skipped` together may be
@@ -210,20 +254,27 @@ struct BulkReplayView {
     skipped: i64,
     #[schema(format = DateTime)]
     created_at: String,
+    /// When the last of them was published, or it was canceled.
     #[schema(format = DateTime)]
     finished_at: Option<String>,
+    #[schema(format = DateTime)]
+    canceled_at: Option<String>,
 }
 
 impl From<BulkReplay> for BulkReplayView {
     fn from(replay: BulkReplay) -> Self {
         Self {
+            status: replay.status().as_str(),
             id: replay.id.into(),
+            filter: replay.filter.into(),
             force: replay.force,
+            per_second: replay.per_second,
             matched: replay.matched,
             published: replay.published,
             skipped: replay.skipped,
             created_at: replay.created_at.to_string(),
             finished_at: time(replay.finished_at),
+            canceled_at: time(replay.canceled_at),
         }
     }
 }
@@ -236,7 +287,7 @@ impl From<BulkReplay> for BulkReplayView {
     responses(
         (status = 200, description = "With `dry_run`: the events that match.", body = BulkPreviewView),
         (status = 202, description = "It is ordered.", body = BulkReplayView),
-        (status = 409, description = "`already_applied`: the filter asks for events that were, and `force` is not given."),
+        (status = 409, description = "`already_applied`: the filter asks for events that were, and `force` is not given. `replay_open`: the app has one that is open."),
     )
 )]
 async fn replay_many(
@@ -247,12 +298,19 @@ async fn replay_many(
     let order = order_of(&admin, &state);
     let mut field_errors = FieldErrors::default();
     let filter = EventQuery::from(body.filter).filter(order.now, &mut field_errors);
-    let filter = field_errors.within("filter").finish(Some(filter))?;
+    let mut field_errors = field_errors.within("filter");
+    let per_second = body.per_second.map(pace);
+    let per_second = per_second.and_then(|it| field_errors.note(it));
+    let filter = field_errors.finish(Some(filter))?;
     if body.dry_run {
         let about = bulk_replay::preview(&state.store, &order.app, &filter, body.force).await?;
         return Ok(Json(BulkPreviewView::from(about)).into_response());
     }
-    let replay = bulk_replay::order(&state.store, &order, &filter, body.force).await?;
+    let how = How {
+        force: body.force,
+        per_second,
+    };
+    let replay = bulk_replay::order(&state.store, &order, &filter, how).await?;
     // The one line that has both ids: its events have the replay's.
     tracing::info!(
         app = %order.app,
@@ -263,6 +321,30 @@ async fn replay_many(
     );
     let view = BulkReplayView::from(replay);
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+/// Reads a pace.
+fn pace(number: i64) -> Result<u32, FieldError> {
+    let known = u32::try_from(number).ok();
+    let known = known.filter(|pace| (1..=MAX_PER_SECOND).contains(pace));
+    let wrong = || format!("must be a whole number from 1 to {MAX_PER_SECOND}");
+    known.ok_or_else(|| FieldError::new("per_second", wrong()))
+}
+
+/// Lists the replays of many events.
+#[utoipa::path(
+    get,
+    path = "/replays",
+    params(PagingQuery),
+    responses((status = 200, description = "The replays, the newest first.", body = List<BulkReplayView>))
+)]
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    paging: Paging,
+) -> Result<Json<List<BulkReplayView>>, ApiError> {
+    let part = bulk_replay::list(&state.store, &admin.app_or_default(), &paging.0).await?;
+    Ok(paging.answer(list::map(part, BulkReplayView::from)))
 }
 
 /// Shows the progress of a bulk replay.
@@ -276,8 +358,43 @@ async fn show(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<BulkReplayView>, ApiError> {
-    let unknown = || ApiError::not_found("replay_not_found", "there is no such replay");
-    let id = id.parse().map_err(|_| unknown())?;
+    let id = replay_id(&id)?;
     let found = bulk_replay::find(&state.store, &admin.app_or_default(), &id).await?;
-    Ok(Json(found.ok_or_else(unknown)?.into()))
+    Ok(Json(found.ok_or(ReplayError::ReplayNotFound)?.into()))
+}
+
+/// A replay, and whether it was open until now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CanceledReplay)]
+struct CanceledView {
+    #[serde(flatten)]
+    replay: BulkReplayView,
+    changed: bool,
+}
+
+/// Cancels a bulk replay: nothing more of it is published.
+///
+/// What is in the queue already is still processed, a few hundred events at most. A new replay with
+/// the same filter goes on where this one stopped, because events that were replayed with success
+/// have not failed any more.
+#[utoipa::path(
+    post,
+    path = "/replays/{id}/cancel",
+    responses((status = 200, description = "It is canceled, or had ended before.", body = CanceledView))
+)]
+async fn cancel(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+) -> Result<Json<CanceledView>, ApiError> {
+    let order = order_of(&admin, &state);
+    let (replay, changed) = bulk_replay::cancel(&state.store, &order, &replay_id(&id)?).await?;
+    Ok(Json(CanceledView {
+        replay: replay.into(),
+        changed,
+    }))
+}
+
+fn replay_id(text: &str) -> Result<ReplayId, ReplayError> {
+    text.parse().map_err(|_| ReplayError::ReplayNotFound)
 }

@@ -18,6 +18,7 @@ use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
 use crate::pipeline::stats::{Stats, stats};
 use crate::queue::Depths;
+use crate::store::AcknowledgedWaiting;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
@@ -103,6 +104,44 @@ struct EventStatsView {
     last_24_hours: EventCounts,
     /// The age of the event that has waited longest for its next try; null if none waits.
     oldest_pending_seconds: Option<i64>,
+    /// Webhooks that were acknowledged and have no outcome yet, as of the last look.
+    acknowledged_without_outcome: AcknowledgedView,
+}
+
+/// Webhooks that were acknowledged and have no outcome yet, not even a failed try, by age. Each is
+/// compared with the ledger after 15 seconds, then in growing intervals of up to five minutes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcknowledgedStats)]
+struct AcknowledgedView {
+    total: u64,
+    /// Some of these may have an outcome by now.
+    under_1_minute: u64,
+    under_10_minutes: u64,
+    under_2_hours: u64,
+    /// Longer than an event is ever retried: have the provider send these again.
+    older: u64,
+    /// The age of the oldest; null if there is none.
+    oldest_seconds: Option<i64>,
+}
+
+impl AcknowledgedView {
+    fn of(waiting: AcknowledgedWaiting, now: Timestamp) -> Self {
+        let AcknowledgedWaiting {
+            under_1_minute,
+            under_10_minutes,
+            under_2_hours,
+            older,
+            oldest,
+        } = waiting;
+        Self {
+            total: under_1_minute + under_10_minutes + under_2_hours + older,
+            under_1_minute,
+            under_10_minutes,
+            under_2_hours,
+            older,
+            oldest_seconds: oldest.map(|since| (now.seconds() - since.seconds()).max(0)),
+        }
+    }
 }
 
 impl EventStatsView {
@@ -112,6 +151,7 @@ impl EventStatsView {
             all: stats.events.clone().into(),
             last_24_hours: stats.recent_events.clone().into(),
             oldest_pending_seconds: stats.oldest_pending.map(age),
+            acknowledged_without_outcome: AcknowledgedView::of(stats.acknowledged, now),
         }
     }
 }

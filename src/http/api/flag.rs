@@ -121,8 +121,8 @@ pub(in crate::http) fn flags(customer: &Customer, granted: &Granted) -> Vec<Flag
     flags.map(|flag| FlagView::from(&held(flag))).collect()
 }
 
-/// All open flags: those that the store knows of, and those that releases add when a customer is
-/// read. A new release counts at once for everybody, so nothing is derived anew for it.
+/// All open flags: those that the store knows of, and those that releases and failed events add when
+/// a customer is read. A new release counts at once for everybody, so nothing is derived anew for it.
 fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
     let mut flags = customer.flags();
     if customer.derived.is_frozen_by_time() {
@@ -143,5 +143,13 @@ fn flags_of(customer: &Customer, granted: &Granted) -> BTreeSet<Flag> {
             });
         flags.extend(unknown.filter(|flag| !customer.cleared.contains(flag)));
     }
+    let failed = granted.failures.get(&customer.id).into_iter().flatten();
+    let failed = failed.map(|code| Flag {
+        kind: FlagKind::FailedEvents,
+        subject: code.clone(),
+        at: None,
+        bodies: None,
+    });
+    flags.extend(failed.filter(|flag| !customer.cleared.contains(flag)));
     flags
 }

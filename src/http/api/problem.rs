@@ -163,6 +163,10 @@ impl From<ReplayError> for ApiError {
             ReplayError::PayloadRemoved { .. } => {
                 Self::conflict("payload_removed", error.to_string())
             }
+            ReplayError::Open { .. } => Self::conflict("replay_open", error.to_string()),
+            ReplayError::ReplayNotFound => {
+                Self::not_found("replay_not_found", "there is no such replay")
+            }
             ReplayError::Store(error) => error.into(),
             ReplayError::Queue(error) => error.into(),
             ReplayError::Random(error) => error.into(),

@@ -18,6 +18,7 @@ use crate::domain::mode::Mode;
 use crate::domain::role::Role;
 use crate::provider;
 use crate::store::PlanSource;
+use crate::store::replay::ReplayStatus;
 use crate::vault::KeyState;
 
 /// A text that is one of these words.
@@ -98,6 +99,11 @@ pub(in crate::http) fn provider() -> Object {
 /// A billing provider; null where none bills.
 pub(in crate::http) fn provider_or_null() -> Object {
     one_of_or_null(provider::names().map(String::from))
+}
+
+/// The status of a replay of many events.
+pub(in crate::http) fn replay_status() -> Object {
+    one_of(ReplayStatus::WORDS)
 }
 
 /// The role of an admin token.

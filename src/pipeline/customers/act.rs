@@ -61,6 +61,7 @@ async fn granted_now(
         by_hand: tx.grant_list(app, [&customer.id]).await?,
         plans,
         releases: Vec::new(),
+        failures: tx.event_failures_of(app, [&customer.id]).await?,
         now,
     };
     if customer.derived.needs_releases() {

@@ -97,7 +97,7 @@ pub async fn list(
 ) -> Result<CustomerPage, StoreError> {
     let mut tx = store.read().await?;
     let part = tx.customer_list(app, filter, window).await?;
-    let granted = tx.access_granted(app, &part.rows, now).await?;
+    let granted = granted(&mut tx, app, &part.rows, now).await?;
     Ok(CustomerPage { part, granted })
 }
 
@@ -123,8 +123,21 @@ pub(in crate::pipeline) async fn details(
     now: Timestamp,
 ) -> Result<CustomerDetails, StoreError> {
     let only = std::slice::from_ref(&customer);
-    let granted = tx.access_granted(app, only, now).await?;
+    let granted = granted(tx, app, only, now).await?;
     Ok(CustomerDetails { customer, granted })
+}
+
+/// Everything that is granted to some customers, and why events of theirs failed.
+async fn granted(
+    tx: &mut Tx,
+    app: &AppSlug,
+    customers: &[Customer],
+    now: Timestamp,
+) -> Result<Granted, StoreError> {
+    let mut granted = tx.access_granted(app, customers, now).await?;
+    let ids = customers.iter().map(|customer| &customer.id);
+    granted.failures = tx.event_failures_of(app, ids).await?;
+    Ok(granted)
 }
 
 /// A customer that may be deleted softly, but not merged into another.

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::health::{Health, Progress};
-use super::spool;
 use super::waiting::waiting_since;
+use super::{acknowledged, spool};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::metrics::Reading;
 use crate::queue::rabbitmq::QueueWatch;
 use crate::queue::{Depths, Lane, Publisher};
-use crate::store::{DueTimers, LaneBacklog, PoolUse, Store, StoreError};
+use crate::store::{AcknowledgedWaiting, DueTimers, LaneBacklog, PoolUse, Store, StoreError};
 use asked::Asked;
 
 /// How long an answer of the store counts: several monitoring systems may ask at the same time.
@@ -55,6 +55,7 @@ struct InStore {
     oldest_spooled: Option<Timestamp>,
     timers: DueTimers,
     open_replays: u64,
+    acknowledged: AcknowledgedWaiting,
 }
 
 impl Figures {
@@ -201,6 +202,7 @@ impl InStore {
             oldest_spooled: spool::oldest(&mut tx).await?,
             timers: tx.backlog_of_timers(now).await?,
             open_replays: tx.backlog_of_replays().await?,
+            acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
             ..Self::default()
         };
         if with_queue {
@@ -212,7 +214,9 @@ impl InStore {
         Ok(read)
     }
 
-    fn readings(&self, now: Timestamp) -> [Reading; 5] {
+    fn readings(&self, now: Timestamp) -> [Reading; 7] {
+        let waiting = self.acknowledged;
+        let unaccounted = waiting.under_10_minutes + waiting.under_2_hours + waiting.older;
         let spooled = self.spooled.due + self.spooled.resting;
         [
             names::SPOOL.counts(spooled),
@@ -220,6 +224,8 @@ impl InStore {
             names::TIMERS_DUE.counts(self.timers.due),
             names::TIMERS_LATE.is(seconds_since(self.timers.first, now)),
             names::REPLAYS.counts(self.open_replays),
+            names::UNACCOUNTED.counts(unaccounted),
+            names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
         ]
     }
 }

@@ -48,6 +48,17 @@ pub(super) const REPLAYS: &Figure = &Figure::gauge(
     "Replays of many events that are not finished",
 );
 
+pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(
+    "acknowledged_without_outcome",
+    "Webhooks of all apps that were acknowledged over a minute ago and are not in the ledger, the same \
+     in every process: a backlog, or lost",
+);
+
+pub(super) const UNACCOUNTED_AGE: &Figure = &Figure::gauge(
+    "acknowledged_without_outcome_age_seconds",
+    "Age of the oldest webhook that was acknowledged and was not in the ledger when last looked at",
+);
+
 pub(super) const CONNECTIONS: &Figure = &Figure::gauge(
     "store_connections",
     "Connections to the store by pool, and whether they are in use",

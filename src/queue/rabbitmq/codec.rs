@@ -65,6 +65,10 @@ pub(super) fn encode(message: Message) -> (BasicProperties, Vec<u8>) {
     }
     if let Some(replay) = headers.replay {
         put("replay", text(if replay.force { "force" } else { "once" }));
+        put(
+            "tries_before",
+            AMQPValue::LongLongInt(replay.tries_before.into()),
+        );
     }
     if let Some(error) = &headers.error {
         put("error_code", text(&error.code));
@@ -89,10 +93,19 @@ pub(super) fn headers(properties: &BasicProperties) -> Result<Headers, NotOurs> 
     if version != "1" {
         return Err(NotOurs::Version(version));
     }
+    // A replay of an earlier version does not say.
+    let tries_before = headers.number("tries_before").unwrap_or_default();
+    let tries_before = u32::try_from(tries_before).unwrap_or_default();
+    let replayed = |force| {
+        Some(Replay {
+            force,
+            tries_before,
+        })
+    };
     let replay = match headers.text("replay").ok().as_deref() {
         None => None,
-        Some("once") => Some(Replay { force: false }),
-        Some("force") => Some(Replay { force: true }),
+        Some("once") => replayed(false),
+        Some("force") => replayed(true),
         Some(_) => return Err(NotOurs::Header("replay")),
     };
     let error = match headers.text("error_code") {

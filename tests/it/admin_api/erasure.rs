@@ -313,7 +313,10 @@ async fn later_webhooks_bring_nobody_back(engine: Engine) {
         .unwrap();
     // A replay that was ordered before.
     let mut forced = message(&events("cus_1", "first", NOW - 100)[0], "forced");
-    forced.headers_mut().replay = Some(Replay { force: true });
+    forced.headers_mut().replay = Some(Replay {
+        force: true,
+        tries_before: 0,
+    });
     process(&rig.store, &[&forced], rig.now()).await.unwrap();
 
     assert_eq!(rig.finds(&PERSON).await, Vec::<String>::new());

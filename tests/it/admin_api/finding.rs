@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::record::record;
+use tollgate::queue::Message;
 
 use super::replays::dead_letter;
 use super::rig::{NOW, Rig, id_of, path_of};
@@ -25,13 +26,17 @@ impl Rig {
             .collect()
     }
 
+    /// Lets the worker process messages.
+    pub(super) async fn processed(&self, messages: &[Message]) {
+        for message in messages {
+            process(&self.store, &[message], self.now()).await.unwrap();
+        }
+    }
+
     /// Carries out the open replays, and lets the worker process what they publish.
     pub(super) async fn replays_are_done(&self) {
         while self.carry_on_replays().await.unwrap() {}
-        let published = self.published();
-        for message in &published {
-            process(&self.store, &[message], self.now()).await.unwrap();
-        }
+        self.processed(&self.published()).await;
     }
 }
 
@@ -234,7 +239,38 @@ async fn failed_events_are_grouped_by_reason(engine: Engine) {
     assert_eq!(rig.listed("/events?error_code=else").await.len(), 0);
 }
 
+async fn a_customer_tells_of_its_failed_events_until_a_replay_succeeds(engine: Engine) {
+    let (rig, customer) = shop(engine).await;
+    let flag_of = |shown: &Value| shown["flags"].as_array().unwrap().clone();
+    let shown = rig.get(&path_of(&customer)).await.expect(200);
+    let flags = flag_of(&shown);
+    assert_eq!(flags.len(), 1, "{shown}");
+    assert_eq!(
+        (&flags[0]["kind"], &flags[0]["subject"]),
+        (&json!("failed_events"), &json!("crashed"))
+    );
+    // The event of nobody's account is nobody's flag.
+    let all = rig.get("/flags?kind=failed_events").await.expect(200);
+    assert_eq!(flag_of(&json!({"flags": all["data"]})), flags);
+    let explained = rig.get(&format!("{}/explain", path_of(&customer))).await;
+    let explained = explained.expect(200);
+    assert_eq!(explained["failed_events"].as_array().unwrap().len(), 2);
+    let sentences = explained["summary"].to_string();
+    assert!(
+        sentences.contains("2 events of its billing accounts failed (crashed)"),
+        "{sentences}"
+    );
+
+    let filter = json!({"filter": {"external_id": "cus_1", "outcome": "failed"}});
+    rig.post("/events/replay", filter).await.expect(202);
+    rig.replays_are_done().await;
+    rig.has_failed(&unreadable("evt_f1", "cus_1")).await;
+    let explained = rig.get(&format!("{}/explain", path_of(&customer))).await;
+    assert_eq!(explained.expect(200)["failed_events"][0]["count"], 1);
+}
+
 on_both_stores! {
+    a_customer_tells_of_its_failed_events_until_a_replay_succeeds,
     failed_events_are_found_by_their_customer,
     failed_events_follow_their_account,
     the_failed_events_of_an_account_are_replayed,

@@ -7,7 +7,7 @@ use tollgate::domain::event::EventError;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::bulk_replay;
+use tollgate::pipeline::bulk_replay::{self, How};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::{Disposition, process};
 use tollgate::pipeline::record::record;
@@ -263,7 +263,8 @@ async fn a_batch_that_is_published_twice_is_applied_once(engine: Engine) {
     // The worker dies after publishing, before the cursor moves.
     let mut tx = rig.store.begin().await.unwrap();
     let until = Timestamp::from_seconds(NOW + 10).unwrap();
-    let leased = tx.replay_lease(rig.now(), until).await.unwrap();
+    let longest = Timestamp::from_seconds(NOW + 60).unwrap();
+    let leased = tx.replay_lease(rig.now(), until, longest).await.unwrap();
     tx.commit().await.unwrap();
     let leased = leased.unwrap();
     assert!(
@@ -318,6 +319,14 @@ async fn an_invalid_replay_request_is_refused_by_field(engine: Engine) {
             .await
             .refused(409, "already_applied");
     }
+    for (per_second, field) in [(0, "per_second"), (-1, "per_second"), (1_001, "per_second")] {
+        let body = json!({"filter": {}, "per_second": per_second});
+        let problem = rig
+            .post("/events/replay", body)
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{per_second}");
+    }
     for id in ["rpl_0", "rpl_00000000000000000000000000000000"] {
         rig.get(&format!("/replays/{id}"))
             .await
@@ -366,7 +375,7 @@ async fn a_replay_requested_while_nothing_ran_is_done_at_the_next_start(engine: 
         actor: Actor::Operator,
         now: tollgate::clock::Clock::now(&tollgate::clock::SystemClock),
     };
-    let ordered = bulk_replay::order(&store, &order, &EventFilter::default(), false).await;
+    let ordered = bulk_replay::order(&store, &order, &EventFilter::default(), How::default()).await;
     let ordered = ordered.unwrap();
     assert_eq!(ordered.matched, 3);
     store.close().await;

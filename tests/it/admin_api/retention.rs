@@ -208,7 +208,10 @@ async fn a_removal_goes_on_beside_duplicates_and_replays_of_the_same_events(engi
         .rev()
         .map(|it| {
             let mut forced = message(it, "again");
-            forced.headers_mut().replay = Some(Replay { force: true });
+            forced.headers_mut().replay = Some(Replay {
+                force: true,
+                tries_before: 0,
+            });
             forced
         })
         .collect();

@@ -1,6 +1,6 @@
 //! The router over a store in a temporary folder, with a clock that the test sets.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::metrics::Metrics;
+use tollgate::pipeline::acknowledged::{self, Acknowledged, Look};
 use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
@@ -50,6 +51,8 @@ pub(super) struct Outbox {
     messages: Mutex<Vec<Message>>,
     /// Whether it refuses everything.
     away: AtomicBool,
+    /// How many messages wait to be processed, as it says.
+    waiting: AtomicU64,
     /// Whoever holds it alone makes publishers wait.
     gate: RwLock<()>,
 }
@@ -73,7 +76,10 @@ impl Publisher for Outbox {
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
-        Ok(Depths::default())
+        Ok(Depths {
+            work: self.waiting.load(Ordering::SeqCst),
+            ..Depths::default()
+        })
     }
 }
 
@@ -160,6 +166,7 @@ impl Rig {
             usage: usage.clone(),
             metrics: Metrics::default(),
             figures,
+            acknowledged: Acknowledged::default(),
         });
         let router = http::router(state);
         let receipts = AtomicUsize::new(0);
@@ -247,7 +254,20 @@ impl Rig {
 
     /// Publishes the next batch of a replay, as the worker does; whether there was one.
     pub(super) async fn carry_on_replays(&self) -> Result<bool, ReplayError> {
-        carry_on(&self.store, &*self.outbox, self.now()).await
+        let turn = carry_on(&self.store, &*self.outbox, self.now()).await;
+        turn.map(|turn| turn.worked)
+    }
+
+    /// Compares what was acknowledged with the ledger, as the worker does.
+    pub(super) async fn settle_accounts(&self) -> Look {
+        acknowledged::settle(&self.store, Some(&*self.outbox), self.now())
+            .await
+            .unwrap()
+    }
+
+    /// Has the queue say that so many messages wait to be processed.
+    pub(super) fn queue_has(&self, messages: u64) {
+        self.outbox.waiting.store(messages, Ordering::SeqCst);
     }
 
     /// Lets the queue refuse everything, or take it again.

@@ -25,6 +25,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::metrics::Metrics;
+use tollgate::pipeline::acknowledged::Acknowledged;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::registries::Repositories;
@@ -227,6 +228,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            acknowledged: Acknowledged::default(),
             usage: Usage::default(),
             metrics: Metrics::default(),
             figures,

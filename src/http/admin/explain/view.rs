@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::events::FailureView;
+use super::failures::summary;
 use super::source::SourceView;
 use super::subscription::{DecidingEvent, SubscriptionView, events_of, subscription};
 use crate::domain::billing::assessment::Verdict;
@@ -63,6 +65,9 @@ pub(super) struct ExplanationView {
     /// There are more. Missing otherwise.
     #[serde(skip_serializing_if = "is_whole")]
     accounts_truncated: bool,
+    /// The events of its accounts that failed, by reason and type: what is shown may be out of date by
+    /// them.
+    failed_events: Vec<FailureView>,
     /// The open flags, at most 100.
     flags: Vec<FlagView>,
     /// There are more: `GET /api/v1/flags?customer_id=…` lists them all. Missing otherwise.
@@ -213,7 +218,9 @@ pub(super) fn of_living(
         explanation,
         events,
         held_by,
+        failures,
     } = explained;
+    let summary = summary(explanation.summary, &failures);
     let (subscriptions, subscriptions_truncated) = cut(explanation.subscriptions);
     let (holds, holds_truncated) = cut(explanation.holds);
     let (waived, waived_truncated) = cut(explanation.waived);
@@ -228,7 +235,7 @@ pub(super) fn of_living(
         status_since: customer.status_since.to_string(),
         frozen_at: time(explanation.frozen_at),
         deleted_at: None,
-        summary: explanation.summary,
+        summary,
         holds: holds
             .into_iter()
             .map(|it| hold(it, &events, held_by.as_ref()))
@@ -251,6 +258,7 @@ pub(super) fn of_living(
         },
         accounts: accounts.into_iter().map(AccountView::from).collect(),
         accounts_truncated,
+        failed_events: failures.into_iter().map(FailureView::from).collect(),
         flags,
         flags_truncated,
         due_at: time(explanation.next.first().map(|step| step.at)),
@@ -287,6 +295,7 @@ pub(super) fn of_deleted(customer: Customer, flags: Vec<FlagView>) -> Explanatio
         billing: BillingView::default(),
         accounts: Vec::new(),
         accounts_truncated: false,
+        failed_events: Vec::new(),
         flags,
         flags_truncated,
         due_at: None,

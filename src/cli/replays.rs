@@ -1,0 +1,152 @@
+//! `tollgate replays`: shows and cancels replays of many events.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use super::app::AppArgs;
+use super::error::CliError;
+use super::stop::StopSignals;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::domain::id::{AppSlug, ReplayId};
+use crate::output;
+use crate::pipeline::bulk_replay;
+use crate::pipeline::order::Order;
+use crate::pipeline::replay::ReplayError;
+use crate::server::open_store;
+use crate::store::replay::{BulkReplay, ReplayStatus};
+use crate::store::{Actor, Store, Window};
+
+/// The time between looks at the progress of a replay.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The number of looks without any progress after which a hint is given.
+const PATIENCE: u32 = 20;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ReplaysCommand {
+    /// Lists replays of many events, newest first.
+    List {
+        #[command(flatten)]
+        app: AppArgs,
+        /// Maximum number of replays.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+    },
+    /// Shows the progress of one.
+    Show {
+        #[command(flatten)]
+        app: AppArgs,
+        /// Its id.
+        id: ReplayId,
+    },
+    /// Cancels one: nothing more of it is published.
+    Cancel {
+        #[command(flatten)]
+        app: AppArgs,
+        /// Its id.
+        id: ReplayId,
+    },
+}
+
+pub(super) async fn run(command: ReplaysCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
+    let store = open_store(&loaded.config).await?;
+    match command {
+        ReplaysCommand::List { app, limit } => {
+            let window = Window::Page {
+                number: 1,
+                size: limit,
+            };
+            let listed = bulk_replay::list(&store, &app.app, &window).await?;
+            for replay in &listed.rows {
+                output::line(&row(replay));
+            }
+        }
+        ReplaysCommand::Show { app, id } => {
+            let replay = find(&store, &app.app, &id).await?;
+            output::line(&row(&replay));
+            let filter = serde_json::to_string(&replay.filter).unwrap_or_default();
+            output::line(&format!("filter {filter}"));
+        }
+        ReplaysCommand::Cancel { app, id } => {
+            let order = Order {
+                app: app.app,
+                actor: Actor::Operator,
+                now: SystemClock.now(),
+            };
+            let (replay, _) = bulk_replay::cancel(&store, &order, &id).await?;
+            output::line(&row(&replay));
+        }
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the progress of a replay until its end, or until the command is interrupted, which leaves
+/// the replay alone.
+pub(super) async fn watch(store: &Store, app: &AppSlug, id: &ReplayId) -> Result<(), CliError> {
+    let mut stop = StopSignals::listen()?;
+    let (mut shown, mut looks) = (0, 0);
+    loop {
+        let replay = find(store, app, id).await?;
+        let done = replay.published + replay.skipped;
+        if replay.status() != ReplayStatus::Open {
+            output::line(&row(&replay));
+            return Ok(());
+        }
+        if done == shown {
+            looks += 1;
+        } else {
+            output::line(&format!("{done} of {} events published", replay.matched));
+            (shown, looks) = (done, 0);
+        }
+        if looks == PATIENCE {
+            output::line("no progress for ten seconds: is a server with a worker running?");
+        }
+        tokio::select! {
+            _ = stop.next() => {
+                output::line(&format!(
+                    "the replay goes on without this command; \
+                     `tollgate replays cancel {id}{}` stops it",
+                    of_app(app)
+                ));
+                return Ok(());
+            }
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn of_app(app: &AppSlug) -> String {
+    if *app == AppSlug::default_app() {
+        String::new()
+    } else {
+        format!(" --app {app}")
+    }
+}
+
+async fn find(store: &Store, app: &AppSlug, id: &ReplayId) -> Result<BulkReplay, CliError> {
+    let found = bulk_replay::find(store, app, id).await?;
+    Ok(found.ok_or(ReplayError::ReplayNotFound)?)
+}
+
+fn row(replay: &BulkReplay) -> String {
+    let more = |count: i64, what: &str| match count {
+        0 => String::new(),
+        count => format!(", {count} {what}"),
+    };
+    format!(
+        "{}  {}  {:<8} {} of {} events published{}{}",
+        replay.created_at,
+        replay.id,
+        replay.status().as_str(),
+        replay.published,
+        replay.matched,
+        more(replay.skipped, "skipped"),
+        replay
+            .per_second
+            .map_or_else(String::new, |pace| format!(", {pace} a second")),
+    )
+}

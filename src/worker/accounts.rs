@@ -1,0 +1,56 @@
+//! Accounting for what receivers have acknowledged.
+
+use std::time::Duration;
+
+use tracing::error;
+
+use super::Worker;
+use super::pause::Pause;
+use crate::pipeline::acknowledged::{self, Look};
+use crate::store::StoreError;
+
+/// The time between looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The name of the loop in the log.
+const ACCOUNTS: &str = "accounts";
+
+impl Worker {
+    /// Compares what was acknowledged with the ledger, until shutdown.
+    pub(super) async fn run_accounts(self) {
+        let mut pause = Pause::new();
+        loop {
+            let delay = match self.account().await {
+                Ok(look) => {
+                    self.outages.store_answered(ACCOUNTS);
+                    pause = Pause::new();
+                    self.report(&look);
+                    if look.more { Duration::ZERO } else { INTERVAL }
+                }
+                Err(error) => {
+                    let failed = "accounting for acknowledged events failed; trying again";
+                    self.store_failed(ACCOUNTS, &error, failed);
+                    pause.next()
+                }
+            };
+            if self.shut_down_within(delay).await {
+                return;
+            }
+        }
+    }
+
+    async fn account(&self) -> Result<Look, StoreError> {
+        let queue = self.replay_to.as_deref();
+        acknowledged::settle(&self.store, queue, self.clock.now()).await
+    }
+
+    fn report(&self, look: &Look) {
+        for (app, (events, first)) in &look.overdue {
+            error!(
+                %app, events, event.id = first,
+                "acknowledged events have no outcome; have the provider send again what \
+                 `tollgate events unaccounted` lists"
+            );
+        }
+    }
+}
