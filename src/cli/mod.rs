@@ -105,7 +105,7 @@ impl Cli {
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
             Command::Openapi => Ok(openapi::run()),
-            Command::Simulate(args) => simulate::run(args, &source).await,
+            Command::Simulate(args) => Box::pin(simulate::run(args, &source)).await,
         }
     }
 }
