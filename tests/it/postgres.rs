@@ -18,17 +18,19 @@ use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::licenses::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
+use tollgate::pipeline::{bulk_replay, erasure, retention};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
 use tollgate::store::{
-    Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter, PlanSource, Store,
-    StoredPlan, Window,
+    AcknowledgedEvent, Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter,
+    PlanSource, Store, StoredPlan, Window,
 };
 
 use crate::process::message;
@@ -364,6 +366,10 @@ async fn use_everything(store: &Store) {
             customer: Some(id.clone()),
             ..EventFilter::default()
         },
+        EventFilter {
+            error_code: Some("defect".to_owned()),
+            ..EventFilter::default()
+        },
     ] {
         tx.event_list(&app, &filter, &page).await.unwrap();
     }
@@ -436,4 +442,24 @@ async fn use_everything(store: &Store) {
     queue.publish(message(&sign_up(2), "1")).await.unwrap();
     let mut consumer = queue.consumer(Lane::Work);
     assert_eq!(consumer.next_batch(9).await.unwrap().len(), 1);
+
+    bulk_replay::list(store, &app, &page).await.unwrap();
+    erasure::carry_on(store, now()).await.unwrap();
+    let kept = "1d".parse().unwrap();
+    retention::remove_payloads(store, kept, now())
+        .await
+        .unwrap();
+    let receiver = Acknowledged::default();
+    let event = AcknowledgedEvent {
+        provider: STRIPE.name,
+        id: "evt_lost".to_owned(),
+        event_type: "payout.paid".to_owned(),
+        received_at: now(),
+    };
+    receiver.note(&app, event);
+    receiver.flush(store, now()).await.unwrap();
+    let listed = acknowledged::unaccounted(store, &app).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let later = now().plus(Duration::from_secs(60));
+    acknowledged::settle(store, None, later).await.unwrap();
 }

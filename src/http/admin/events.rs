@@ -26,7 +26,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list))
         .routes(routes!(failures))
-        .routes(routes!(unaccounted::list))
+        .routes(routes!(unaccounted::list_unaccounted))
         .routes(routes!(show));
     openapi::resource("events", "Webhooks, from receipt to outcome.", routes)
 }

@@ -62,7 +62,7 @@ impl UnaccountedView {
     params(PagingQuery),
     responses((status = 200, description = "The webhooks, the oldest first.", body = List<UnaccountedView>))
 )]
-pub(super) async fn list(
+pub(super) async fn list_unaccounted(
     State(state): State<AppState>,
     admin: Admin,
     paging: Paging,

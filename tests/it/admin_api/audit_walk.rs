@@ -24,12 +24,13 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 6] = [
+const WITHOUT_FROM: [&str; 7] = [
     "create",
     "delete",
     "purge",
     "event_replay",
     "event_replay_many",
+    "event_replay_cancel",
     "unflag",
 ];
 
@@ -356,6 +357,11 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
         &["event_replay_many"],
     )
     .await;
+    let listed = walk.rig.get("/replays").await.expect(200);
+    let replay = listed["data"][0]["id"].as_str().unwrap();
+    let cancel = ("POST", "/replays/{id}/cancel");
+    walk.call(cancel, &[replay], json!({}), &["event_replay_cancel"])
+        .await;
     let body = json!({"on_end": "expire"});
     walk.call(("PUT", "/policy"), &[], body, &["policy_put"])
         .await;

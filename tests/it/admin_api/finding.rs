@@ -267,6 +267,18 @@ async fn a_customer_tells_of_its_failed_events_until_a_replay_succeeds(engine: E
     rig.has_failed(&unreadable("evt_f1", "cus_1")).await;
     let explained = rig.get(&format!("{}/explain", path_of(&customer))).await;
     assert_eq!(explained.expect(200)["failed_events"][0]["count"], 1);
+    // An admin may decide that it does not matter.
+    let open = "/flags?kind=failed_events";
+    let listed = rig.get(open).await.expect(200);
+    let flag = listed["data"][0]["id"].as_str().unwrap();
+    rig.delete(&format!("/flags/{flag}")).await.expect(204);
+    assert_eq!(rig.get(open).await.expect(200)["meta"]["total"], 0);
+    let shown = rig.get(&path_of(&customer)).await.expect(200);
+    let kinds = flag_of(&shown);
+    assert!(
+        kinds.iter().all(|it| it["kind"] != "failed_events"),
+        "{shown}"
+    );
 }
 
 on_both_stores! {

@@ -139,7 +139,10 @@ impl Things {
                 json!({"name": "x"})
             }
             ("POST", "evaluate") => json!({"constraint": "*", "versions": ["1.0"]}),
-            ("POST", "replay") if route == "/events/replay" => json!({"filter": {}}),
+            // An order would be refused the second time, because the first is open.
+            ("POST", "replay") if route == "/events/replay" => {
+                json!({"filter": {}, "dry_run": true})
+            }
             _ => json!({}),
         })
     }
