@@ -117,6 +117,10 @@ pub(super) struct FailuresArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     app: AppArgs,

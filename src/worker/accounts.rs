@@ -24,7 +24,7 @@ impl Worker {
                 Ok(look) => {
                     self.outages.store_answered(ACCOUNTS);
                     pause = Pause::new();
-                    self.report(&look);
+                    Self::report(&look);
                     if look.more { Duration::ZERO } else { INTERVAL }
                 }
                 Err(error) => {
@@ -44,7 +44,7 @@ impl Worker {
         acknowledged::settle(&self.store, queue, self.clock.now()).await
     }
 
-    fn report(&self, look: &Look) {
+    fn report(look: &Look) {
         for (app, (events, first)) in &look.overdue {
             error!(
                 %app, events, event.id = first,
