@@ -181,7 +181,6 @@ fn say_what_is_served(config: &Config, roles: Roles, server: &Server) {
         version = env!("CARGO_PKG_VERSION"),
         roles = %named.join(","),
         store,
-        store.place = server.store().place(),
         queue,
         address = %server.address(),
         ops.address = server.ops_address().map(tracing::field::display),
@@ -190,6 +189,8 @@ fn say_what_is_served(config: &Config, roles: Roles, server: &Server) {
         trusted.proxies = config.http.trusted_proxies.len(),
         root.token = config.admin.token.is_some(),
         filter = config.log.filter,
+        // At the end, because who looks for the address of HTTP takes the first one of the line.
+        store.place = server.store().place(),
         "serving"
     );
 }
