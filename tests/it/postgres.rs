@@ -82,7 +82,9 @@ async fn a_server_refuses_an_unmigrated_schema_and_says_what_to_do() {
         &["check-config", "--connect"],
     ] {
         let refused = tollgate(command, settings.clone());
-        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        // `check-config` lists its findings on standard output.
+        let said = [refused.stdout, refused.stderr].concat();
+        let text = String::from_utf8_lossy(&said).into_owned();
         assert!(!refused.status.success(), "{command:?}");
         assert!(
             text.contains("run `tollgate migrate`"),
