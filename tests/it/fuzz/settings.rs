@@ -34,7 +34,10 @@ pub(crate) fn target(data: &[u8]) {
     let environment: BTreeMap<OsString, OsString> = pairs
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| {
-            let secret = if SECRETS.contains(&name) { SECRET } else { "x" };
+            // The path of an embedded store is no secret, and is shown.
+            let is_path = name == "DATABASE_URL" && value.trim_start().starts_with("sqlite");
+            let is_secret = SECRETS.contains(&name) && !is_path;
+            let secret = if is_secret { SECRET } else { "x" };
             (name.into(), value.replace('$', secret).into())
         })
         .collect();
