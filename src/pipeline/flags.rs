@@ -1,16 +1,16 @@
 //! Flags: listing them, and clearing those that somebody has looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
 use super::order::Order;
 use super::order::audit_entries;
-use crate::domain::apply::lookup_keys::{LookupKeys, external_ids, prefixed_account};
+use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::flag::{FlagHolder, FlagId, FlagKind, HeldFlag};
-use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider};
-use crate::store::{FlagFilter, Listed, Store, StoreError, Tx, Window};
+use crate::domain::id::{AppSlug, Kind};
+use crate::store::{FlagFilter, FlagLink, Listed, Store, StoreError, Window};
 
 /// Why a flag was not cleared.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +32,7 @@ pub struct OpenFlag {
     /// The flag.
     pub held: HeldFlag,
     /// For an address that two customers share: the link that makes them one.
-    pub link: Option<Link>,
-}
-
-/// A billing account, and the customer that it can be linked to.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// The customer.
-    pub customer: CustomerId,
-    /// Whose account it is.
-    pub provider: Provider,
-    /// The provider's id of it.
-    pub account: String,
+    pub link: Option<FlagLink>,
 }
 
 /// Lists open flags: the newest deciding instant first, mistakes of set-up last.
@@ -58,52 +47,15 @@ pub async fn list(
 ) -> Result<Listed<OpenFlag>, StoreError> {
     let mut tx = store.read().await?;
     let listed = tx.flag_list(app, filter, window).await?;
-    let links = links(&mut tx, app, &listed.rows).await?;
+    let flags = listed.rows.iter().map(|held| &held.flag);
+    let links = tx.flag_links(app, flags).await?;
+    let is_shared = |held: &HeldFlag| held.flag.kind == FlagKind::SameEmail;
     Ok(listed.map(|held| OpenFlag {
-        link: link_for(&links, &held),
+        link: is_shared(&held)
+            .then(|| links.get(&held.flag.subject).cloned())
+            .flatten(),
         held,
     }))
-}
-
-/// By the later account of a shared address, the customers that have the flag and not the account.
-async fn links(
-    tx: &mut Tx,
-    app: &AppSlug,
-    flags: &[HeldFlag],
-) -> Result<BTreeMap<String, CustomerId>, StoreError> {
-    let shared = flags.iter().map(|held| &held.flag);
-    let shared = shared.filter(|flag| flag.kind == FlagKind::SameEmail);
-    let subjects: BTreeSet<&str> = shared.map(|flag| flag.subject.as_str()).collect();
-    let holders = tx
-        .flag_holders_of(app, FlagKind::SameEmail, subjects.iter().copied())
-        .await?;
-    let ids = subjects.iter().filter_map(|it| prefixed_account(it));
-    let owners = tx.account_owners(app, ids.map(|(_, id)| id)).await?;
-    let mut links = BTreeMap::new();
-    for (subject, holder) in holders {
-        let Some(customer) = holder.customer() else {
-            continue;
-        };
-        let owns = |(key, owner): &(ObjectKey, Option<CustomerId>)| {
-            external_ids(key).contains(&subject) && owner.as_ref() == Some(customer)
-        };
-        if !owners.iter().any(owns) {
-            links.entry(subject).or_insert_with(|| customer.clone());
-        }
-    }
-    Ok(links)
-}
-
-fn link_for(links: &BTreeMap<String, CustomerId>, held: &HeldFlag) -> Option<Link> {
-    let subject = &held.flag.subject;
-    let is_shared = held.flag.kind == FlagKind::SameEmail;
-    let customer = links.get(subject).filter(|_| is_shared)?;
-    let (provider, account) = prefixed_account(subject)?;
-    Some(Link {
-        customer: customer.clone(),
-        provider,
-        account: account.to_owned(),
-    })
 }
 
 /// Clears an open flag. It comes back only by a newer fact, never by a duplicate; one of set-up

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::flag::FlagLink;
 use super::grant::GivenGrant;
 use super::record::{binds, record};
 use super::{StoreError, Tx};
@@ -42,6 +43,9 @@ pub struct Granted {
     pub releases: Vec<Release>,
     /// The codes with which events of a customer's accounts failed, where they were asked for.
     pub failures: BTreeMap<CustomerId, BTreeSet<String>>,
+    /// The links that flags of theirs about a shared address ask for, by subject. Access has no use
+    /// for them, so they are read apart.
+    pub links: BTreeMap<String, FlagLink>,
     /// The local clock at that time: grants by hand can run out.
     pub now: Timestamp,
 }
@@ -111,6 +115,7 @@ impl Tx {
             plans,
             releases: Vec::new(),
             failures: BTreeMap::new(),
+            links: BTreeMap::new(),
             now,
         };
         let packages: BTreeSet<String> = customers

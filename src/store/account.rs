@@ -2,12 +2,39 @@
 
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
+use crate::domain::apply::lookup_keys::{connected_part, prefixed_account};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 
 record! {
     struct OwnerRow from "accounts" {
         key: ObjectKey,
         customer_id: Option<CustomerId>,
+    }
+}
+
+/// The billing accounts that an external id can mean, by the parts of their keys.
+pub(super) struct Meant<'a> {
+    /// The provider's id.
+    pub(super) id: &'a str,
+    /// A pattern of the keys at its provider.
+    pub(super) keys: String,
+    /// The end of the key: the connected account, which is empty for the platform's own, and the id.
+    pub(super) tail: String,
+}
+
+impl<'a> Meant<'a> {
+    /// Returns the accounts of any provider, and those of the provider that stands before the id.
+    pub(super) fn by(external_id: &'a str) -> (Self, Self) {
+        let meant = |id: &'a str, keys: String| {
+            let (connected, id) = connected_part(id);
+            let tail = format!(":{}:{id}", connected.unwrap_or_default());
+            Self { id, keys, tail }
+        };
+        let prefixed = prefixed_account(external_id).map_or_else(
+            || meant("", String::new()),
+            |(provider, id)| meant(id, format!("account:{provider}:%")),
+        );
+        (meant(external_id, String::new()), prefixed)
     }
 }
 

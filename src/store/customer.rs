@@ -1,10 +1,10 @@
 //! Customers, as people and scripts look for them. They are written with their working set.
 
+use super::account::Meant;
 use super::cell::Nanos;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{Binds, binds, keys, record};
 use super::{StoreError, Tx};
-use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId};
@@ -74,10 +74,10 @@ impl Tx {
 
     /// Finds the customer with an external id: one that an admin set comes first, then billing
     /// accounts of that id, with or without the provider and `_` before it, then the external id
-    /// shown, then accounts with that id of the seller's own, and last the first and the third under
-    /// `other_spellings`. For a merged row, the row shown instead
-    /// is found; deleted customers are not. Accounts of connected accounts are found by the
-    /// external id shown for them.
+    /// shown, then accounts with that id of the seller's own that no admin has parted from its
+    /// customer, and last, if there are `other_spellings`, the first and the third under these, and
+    /// accounts of that id at any connected account. For a merged row, the row shown instead is
+    /// found; deleted customers are not.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -87,24 +87,23 @@ impl Tx {
         external_id: &str,
         other_spellings: &[String],
     ) -> Result<Option<Customer>, StoreError> {
-        // Of a key without a connected account, the part before the id is empty.
         let found = r"
             SELECT id, 0 AS rank FROM customers
             WHERE app = $1 AND admin_external_id = $2
             UNION ALL
             SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $2
-                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            WHERE app = $1 AND id = $3
+                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($4 AS TEXT))) = $4
             UNION ALL
             SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $3 AND key LIKE $4
-                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            WHERE app = $1 AND id = $5 AND key LIKE $6
+                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($7 AS TEXT))) = $7
             UNION ALL
             SELECT id, 2 FROM customers
             WHERE app = $1 AND external_id = $2
             UNION ALL
             SELECT customer_id, 3 FROM accounts
-            WHERE app = $1 AND seller_id = $2
+            WHERE app = $1 AND seller_id = $2 AND COALESCE(kept ->> 'pinned_by', '') <> 'parted'
         ";
         let other_spelling = r"
             UNION ALL
@@ -113,17 +112,26 @@ impl Tx {
             UNION ALL
             SELECT id, 5 FROM customers
             WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)
+            UNION ALL
+            SELECT customer_id, 6 FROM accounts
+            WHERE app = $1 AND id = $3
+            UNION ALL
+            SELECT customer_id, 6 FROM accounts
+            WHERE app = $1 AND id = $5 AND key LIKE $6
         ";
-        let prefixed = prefixed_account(external_id);
-        let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
-            (id, format!("account:{provider}:%"))
-        });
+        let (bare, prefixed) = Meant::by(external_id);
+        let (id, tail) = (bare.id, bare.tail);
+        let Meant {
+            id: own,
+            keys: of,
+            tail: end,
+        } = prefixed;
         if other_spellings.is_empty() {
-            let binds = binds![app, external_id, id, of_provider];
+            let binds = binds![app, external_id, id, tail, own, of, end];
             return self.customer_best(found, binds).await;
         }
         let others = keys(other_spellings);
-        let binds = binds![app, external_id, id, of_provider, others];
+        let binds = binds![app, external_id, id, tail, own, of, end, others];
         let found = format!("{found}{other_spelling}");
         self.customer_best(&found, binds).await
     }
@@ -143,24 +151,27 @@ impl Tx {
         let found = r"
             SELECT id, 0 AS rank FROM customers
             WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS spelling)
-                AND COALESCE(merged_into, id) <> $6
+                AND COALESCE(merged_into, id) <> $8
             UNION ALL
             SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $3 AND customer_id <> $6
-                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            WHERE app = $1 AND id = $3 AND customer_id <> $8
+                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($4 AS TEXT))) = $4
             UNION ALL
             SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $4 AND key LIKE $5 AND customer_id <> $6
-                AND SUBSTR(key, LENGTH(key) - LENGTH(id) - 1, 2) = '::'
+            WHERE app = $1 AND id = $5 AND key LIKE $6 AND customer_id <> $8
+                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($7 AS TEXT))) = $7
         ";
         let own = own.map(CustomerId::as_str).unwrap_or_default();
         let spellings = other_spellings.iter().map(String::as_str);
         let spellings = keys(spellings.chain([external_id]));
-        let prefixed = prefixed_account(external_id);
-        let (id, of_provider) = prefixed.map_or(("", String::new()), |(provider, id)| {
-            (id, format!("account:{provider}:%"))
-        });
-        let binds = binds![app, spellings, external_id, id, of_provider, own];
+        let (bare, prefixed) = Meant::by(external_id);
+        let (id, tail) = (bare.id, bare.tail);
+        let Meant {
+            id: with,
+            keys: of,
+            tail: end,
+        } = prefixed;
+        let binds = binds![app, spellings, id, tail, with, of, end, own];
         self.customer_best(found, binds).await
     }
 

@@ -76,7 +76,7 @@ pub(crate) use erasure::Erasure;
 pub(crate) use erasure_step::{ErasableEntry, ErasableEvent, ErasedEvent};
 pub use event::{EventFilter, EventRecord, ExternalFilter};
 pub use failure::FailureGroup;
-pub use flag::FlagFilter;
+pub use flag::{FlagFilter, FlagLink};
 pub use grant::GivenGrant;
 pub use held::LockMode;
 pub(crate) use ledger::StoredEvent;

@@ -24,7 +24,7 @@ use super::record::{binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan};
 use crate::domain::app_settings::KeptSettings;
-use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
+use crate::domain::apply::lookup_keys::{LookupKeys, connected_part, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
 use crate::domain::identity::links::Words;
@@ -52,12 +52,11 @@ fn wanted<T: ToString>(
 
 /// Accounts by their keys, and by the provider's ids that external ids can mean.
 fn wanted_accounts(accounts: &BTreeSet<ObjectKey>, external_ids: &BTreeSet<String>) -> Vec<Wanted> {
-    let bare = external_ids
-        .iter()
-        .filter_map(|external_id| prefixed_account(external_id).map(|(_, id)| id));
+    let prefixed = external_ids.iter().filter_map(|it| prefixed_account(it));
+    let prefixed = prefixed.map(|(_, id)| id);
+    let ids = external_ids.iter().map(String::as_str).chain(prefixed);
     wanted("key", accounts)
-        .chain(wanted("id", external_ids))
-        .chain(wanted("id", bare))
+        .chain(wanted("id", ids.map(|id| connected_part(id).1)))
         .collect()
 }
 

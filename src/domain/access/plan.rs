@@ -66,8 +66,10 @@ impl Price {
     /// `None` if none of them has one, which is a set-up mistake and raises a flag.
     ///
     /// At a connected account the plans that name the account come first, then that of the bare
-    /// price id. The bare ids of products and lookup keys stand for the platform's own alone: an
-    /// account's owner can choose them, and would choose what a price of the platform's buys.
+    /// price id, so that sellers who name accounts need no plan for each. The bare ids of products
+    /// and lookup keys stand for the platform's own alone: an account's owner chooses them. That of
+    /// a price he can choose only through Stripe's older plans; a seller who does not trust him with
+    /// that must not name the account.
     pub fn plan<'a>(&self, scope: &Scope, plans: &'a Plans) -> Option<(&'a String, &'a Plan)> {
         let own = [
             Some(&self.price),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::billing::fact::{Fact, Occurrence};
+use crate::domain::connected_account::ConnectedAccount;
 use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, Kind, ObjectKey, Provider};
 use crate::domain::identity::seller_id::SellerIdFact;
@@ -29,7 +30,7 @@ pub struct LookupKeys {
     /// What the events say that can be the seller's own ids of accounts.
     pub seller_ids: Vec<SellerIdFact>,
     /// The forms of the accounts' ids that an admin may have given a customer as `external_id`:
-    /// `stripe_cus_1` and `cus_1`.
+    /// `stripe_cus_1` and `cus_1`, of a connected account `stripe_acct_1/cus_1` and `acct_1/cus_1`.
     pub external_ids: BTreeSet<String>,
     /// External ids that an admin gives or gave: what accounts they mean, only the store knows.
     pub given_external_ids: BTreeSet<String>,
@@ -37,12 +38,23 @@ pub struct LookupKeys {
     pub customers: BTreeSet<CustomerId>,
 }
 
-/// The forms in which an admin may write an account's id, the one that counts more first.
+/// The forms in which an admin may write an account's id, the one that counts more first. Behind
+/// that of a connected account and a slash where it belongs to one, as with prices: ids are unique
+/// only within an account, and its owner chooses them.
 pub fn external_ids(account: &ObjectKey) -> [String; 2] {
-    [
-        format!("{}_{}", account.scope.provider, account.id),
-        account.id.clone(),
-    ]
+    let id = match &account.scope.connected {
+        None => account.id.clone(),
+        Some(connected) => format!("{connected}/{}", account.id),
+    };
+    [format!("{}_{id}", account.scope.provider), id]
+}
+
+/// The connected account in an id of this form, and the provider's own id; without one, the id.
+pub fn connected_part(id: &str) -> (Option<&str>, &str) {
+    match id.split_once('/') {
+        Some((account, own)) if account.parse::<ConnectedAccount>().is_ok() => (Some(account), own),
+        _ => (None, id),
+    }
 }
 
 /// Whose account an external id can mean, and which, if it is of the form that counts more.

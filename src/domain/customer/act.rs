@@ -244,6 +244,7 @@ impl WorkingSet {
             changes.extend(self.rederive(group, now, None));
             return Ok(changes);
         }
+        let before_differs = before.external_id != profile.external_id;
         let (claimed, pins) = self.claim(id, &before, &profile, now);
         changes.extend(pins);
         changes.extend(self.keeping_links(&claimed, |working_set| {
@@ -251,6 +252,8 @@ impl WorkingSet {
         }));
         changes.extend(self.rederive_moved(BTreeSet::from([id.clone()]), None, &claimed, now));
         changes.extend(self.rederive_sharing(&emails, now));
+        let freed = before.external_id.filter(|_| before_differs);
+        changes.extend(self.rederive_named(&freed.into_iter().collect(), now));
         Ok(changes)
     }
 
@@ -270,6 +273,10 @@ impl WorkingSet {
         }];
         // Other accounts that followed these stay with their customers too.
         let rows = group.rows.iter().filter_map(|id| self.customers.get(id));
+        let freed = rows
+            .clone()
+            .filter_map(|row| row.profile.external_id.clone());
+        let freed: BTreeSet<String> = freed.collect();
         let mut emails = admin_emails(rows.map(|row| &row.profile));
         let accounts = group
             .accounts
@@ -286,6 +293,7 @@ impl WorkingSet {
             }
         }));
         changes.extend(self.rederive_sharing(&emails, now));
+        changes.extend(self.rederive_named(&freed, now));
         Ok(changes)
     }
 

@@ -3,6 +3,7 @@
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::billing::fact::Contact;
 use crate::domain::customer::dossier::Dossier;
+use crate::domain::identity::account::PinnedBy;
 use crate::domain::identity::addresses::shown_address;
 
 impl Dossier<'_> {
@@ -25,22 +26,38 @@ impl Dossier<'_> {
         shown
     }
 
+    /// Returns the external id: the admin's, else the seller's own id, else that of the first
+    /// account. An admin may have given one of these to another customer, and then it is that one's.
     pub(super) fn external_id(&self) -> Option<String> {
-        let admins = self
-            .rows
-            .iter()
-            .find_map(|row| row.profile.external_id.clone());
-        let account = self
-            .accounts
-            .first()
-            .map(|account| external_ids(&account.key));
-        let seller_ids = self.accounts.iter().filter_map(|account| {
-            let (_, id) = account.history.seller_id.as_ref()?;
-            Some(id.clone())
-        });
-        let mut seller_ids = seller_ids.filter(|_| self.working_set.settings.identity.is_on());
-        admins
-            .or_else(|| seller_ids.next())
-            .or_else(|| account.map(|[prefixed, _]| prefixed))
+        let mut rows = self.rows.iter();
+        let given = rows.find_map(|row| row.profile.external_id.clone());
+        given.or_else(|| self.seller_id()).or_else(|| {
+            let forms = external_ids(&self.accounts.first()?.key);
+            let [prefixed, _] = &forms;
+            (!self.is_anothers(&forms)).then(|| prefixed.clone())
+        })
+    }
+
+    fn seller_id(&self) -> Option<String> {
+        if !self.working_set.settings.identity.is_on() {
+            return None;
+        }
+        // Of those that an admin parted, he has said that they are not the customer of that id.
+        let linked = self.accounts.iter().map(|account| &account.history);
+        let linked = linked.filter(|it| it.pinned_by != PinnedBy::Parted);
+        let mut ids = linked.filter_map(|it| it.seller_id.as_ref());
+        let (_, id) = ids.find(|(_, id)| !self.is_anothers(std::slice::from_ref(id)))?;
+        Some(id.clone())
+    }
+
+    /// Reports whether an admin gave another customer an external id of these forms.
+    fn is_anothers(&self, forms: &[String]) -> bool {
+        let mut rows = self.working_set.customers.values();
+        rows.any(|row| {
+            let given = row.profile.external_id.as_ref();
+            row.deleted_at.is_none()
+                && !self.group.rows.contains(&row.id)
+                && given.is_some_and(|id| forms.contains(id))
+        })
     }
 }

@@ -144,6 +144,24 @@ impl WorkingSet {
         }
     }
 
+    /// Rederives the customers of the accounts that these external ids mean: no other customer has
+    /// them any more.
+    pub(super) fn rederive_named(&mut self, ids: &BTreeSet<String>, now: Timestamp) -> Vec<Change> {
+        let is_on = self.settings.identity.is_on();
+        let is_named = |account: &&Account| {
+            let seller_id = account.history.seller_id.as_ref().filter(|_| is_on);
+            let mut forms = external_ids(&account.key).into_iter();
+            seller_id.is_some_and(|(_, id)| ids.contains(id)) || forms.any(|it| ids.contains(&it))
+        };
+        let named = self.accounts.values().filter(is_named);
+        let rows: BTreeSet<CustomerId> = named.filter_map(|it| it.customer.clone()).collect();
+        let mut changes = Vec::new();
+        for group in stored_groups(self, &rows) {
+            changes.extend(self.rederive(group, now, None));
+        }
+        changes
+    }
+
     fn group_of(&self, account: &ObjectKey) -> Option<Group> {
         let shown = self.accounts.get(account)?.customer.clone()?;
         stored_groups(self, &BTreeSet::from([shown])).pop()

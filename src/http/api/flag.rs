@@ -10,8 +10,8 @@ use crate::domain::customer::flag::{Flag, FlagHolder, FlagKind, HeldFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::Provider;
 use crate::http::openapi::words;
-use crate::pipeline::flags::{Link, OpenFlag};
-use crate::store::Granted;
+use crate::pipeline::flags::OpenFlag;
+use crate::store::{FlagLink, Granted};
 
 /// Something that a person should look at.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +29,7 @@ pub(in crate::http) struct FlagView {
     at: Option<String>,
     /// The customer whose flag it is; null where none was found.
     customer_id: Option<String>,
-    /// Of `same_email` in the list of flags: the call that makes the two customers one; null elsewhere.
+    /// Of `same_email`, the call that makes the two customers one; null for other kinds.
     link: Option<LinkView>,
     /// Of `same_id_other_body`, the digests of both bodies; null for other kinds.
     bodies: Option<BodiesView>,
@@ -53,16 +53,27 @@ struct LinkBody {
     #[schema(schema_with = words::provider)]
     provider: Provider,
     account: String,
+    /// The connected account (Stripe Connect) that it belongs to; missing otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    connected_account: Option<String>,
+    /// Its mode, where the other one has an account of this id too; missing otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    livemode: Option<bool>,
 }
 
-impl From<Link> for LinkView {
-    fn from(link: Link) -> Self {
+impl From<&FlagLink> for LinkView {
+    fn from(link: &FlagLink) -> Self {
+        let scope = &link.account.scope;
         Self {
             method: "POST",
             path: format!("/api/v1/customers/{}/accounts", link.customer),
             body: LinkBody {
-                provider: link.provider,
-                account: link.account,
+                provider: scope.provider,
+                account: link.account.id.clone(),
+                connected_account: scope.connected.clone(),
+                livemode: link.in_both_modes.then_some(scope.livemode),
             },
         }
     }
@@ -70,10 +81,7 @@ impl From<Link> for LinkView {
 
 impl From<OpenFlag> for FlagView {
     fn from(open: OpenFlag) -> Self {
-        Self {
-            link: open.link.map(Into::into),
-            ..Self::from(&open.held)
-        }
+        Self::of(&open.held, open.link.as_ref())
     }
 }
 
@@ -88,8 +96,8 @@ struct BodiesView {
     other: String,
 }
 
-impl From<&HeldFlag> for FlagView {
-    fn from(held: &HeldFlag) -> Self {
+impl FlagView {
+    fn of(held: &HeldFlag, link: Option<&FlagLink>) -> Self {
         let Flag {
             kind,
             subject,
@@ -102,7 +110,7 @@ impl From<&HeldFlag> for FlagView {
             subject: subject.clone(),
             at: time(*at),
             customer_id: held.holder.customer().map(ToString::to_string),
-            link: None,
+            link: link.map(Into::into),
             bodies: bodies.as_ref().map(|bodies| BodiesView {
                 first: bodies.first.clone(),
                 other: bodies.other.clone(),
@@ -118,7 +126,12 @@ pub(in crate::http) fn flags(customer: &Customer, granted: &Granted) -> Vec<Flag
         flag,
     };
     let flags = flags_of(customer, granted).into_iter();
-    flags.map(|flag| FlagView::from(&held(flag))).collect()
+    let view = |flag: Flag| {
+        let is_shared = flag.kind == FlagKind::SameEmail;
+        let link = granted.links.get(&flag.subject).filter(|_| is_shared);
+        FlagView::of(&held(flag), link)
+    };
+    flags.map(view).collect()
 }
 
 /// All open flags: those that the store knows of, and those that releases and failed events add when

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::act::act_in;
 use super::find::{FindError, living, shown};
 use super::orders::{Acted, CustomerError};
-use crate::domain::apply::lookup_keys::{LookupKeys, prefixed_account};
+use crate::domain::apply::lookup_keys::{LookupKeys, connected_part, prefixed_account};
 use crate::domain::apply::working_set::Account;
 use crate::domain::customer::act::ActError;
 use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
@@ -21,7 +21,8 @@ use crate::store::{Store, StoreError, Tx};
 pub struct AccountName {
     /// Whose it is; `None` where the id says it (`stripe_cus_…`).
     pub provider: Option<Provider>,
-    /// The provider's id of it, with or without the provider and `_` before it.
+    /// The provider's id of it, with or without the provider and `_` before it, and the connected
+    /// account and `/` between.
     pub id: String,
     /// Its mode, where accounts of both have the id.
     pub livemode: Option<bool>,
@@ -149,16 +150,22 @@ fn lookup_keys_of(id: &CustomerId, account: &ObjectKey) -> LookupKeys {
     }
 }
 
-/// The provider and its id, where the name says both.
-fn parts(name: &AccountName) -> (Option<Provider>, &str) {
+/// The provider, the connected account and the provider's id, where the name says all of them.
+fn parts(name: &AccountName) -> (Option<Provider>, Option<&str>, &str) {
     let prefixed = prefixed_account(&name.id);
     let known = prefixed.filter(|(provider, _)| provider::names().any(|it| it == *provider));
-    match known {
+    let (provider, id) = match known {
         Some((provider, id)) if name.provider.is_none_or(|it| it == provider) => {
             (Some(provider), id)
         }
-        _ => (name.provider, &name.id),
-    }
+        _ => (name.provider, name.id.as_str()),
+    };
+    let (connected, own) = connected_part(id);
+    (
+        provider,
+        name.connected_account.as_deref().or(connected),
+        own,
+    )
 }
 
 /// The accounts that a name can mean, each with its customer.
@@ -167,14 +174,18 @@ async fn known(
     app: &AppSlug,
     name: &AccountName,
 ) -> Result<Vec<(ObjectKey, Option<CustomerId>)>, StoreError> {
-    let (provider, id) = parts(name);
+    let (provider, connected, id) = parts(name);
     let mut known = tx.account_owners(app, [id]).await?;
     known.retain(|(key, _)| {
         let scope = &key.scope;
         provider.is_none_or(|it| it == scope.provider)
             && name.livemode.is_none_or(|it| it == scope.livemode)
-            && (name.connected_account.is_none() || name.connected_account == scope.connected)
+            && (connected.is_none() || connected == scope.connected.as_deref())
     });
+    // Without another word it is the platform's own, if that has one.
+    if known.iter().any(|(key, _)| key.scope.connected.is_none()) {
+        known.retain(|(key, _)| connected.is_some() || key.scope.connected.is_none());
+    }
     Ok(known)
 }
 
@@ -189,14 +200,14 @@ fn one_of(known: &[(ObjectKey, Option<CustomerId>)]) -> Result<Option<ObjectKey>
 /// An account that no webhook has named yet. Its id must have the form of the provider's, or a slip
 /// of the pen would wait for ever.
 fn unknown(name: &AccountName) -> Result<ObjectKey, CustomerError> {
-    let (provider, id) = parts(name);
+    let (provider, connected, id) = parts(name);
     let spec = provider::ALL.iter().find(|spec| spec.is_account(id));
     let spec = spec.filter(|spec| provider.is_none_or(|it| it == spec.name));
     let spec = spec.ok_or(NEVER_NAMED)?;
     let scope = Scope {
         provider: spec.name,
         livemode: name.livemode.unwrap_or(true),
-        connected: name.connected_account.clone(),
+        connected: connected.map(str::to_owned),
     };
     Ok(scope.key(Kind::Account, id))
 }

@@ -62,6 +62,7 @@ async fn granted_now(
         plans,
         releases: Vec::new(),
         failures: tx.event_failures_of(app, [&customer.id]).await?,
+        links: tx.flag_links(app, &customer.derived.flags).await?,
         now,
     };
     if customer.derived.needs_releases() {

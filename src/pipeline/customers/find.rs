@@ -97,7 +97,9 @@ pub async fn list(
 ) -> Result<CustomerPage, StoreError> {
     let mut tx = store.read().await?;
     let part = tx.customer_list(app, filter, window).await?;
-    let granted = granted(&mut tx, app, &part.rows, now).await?;
+    let mut granted = granted(&mut tx, app, &part.rows, now).await?;
+    let flags = part.rows.iter().flat_map(|it| &it.derived.flags);
+    granted.links = tx.flag_links(app, flags).await?;
     Ok(CustomerPage { part, granted })
 }
 
@@ -123,7 +125,8 @@ pub(in crate::pipeline) async fn details(
     now: Timestamp,
 ) -> Result<CustomerDetails, StoreError> {
     let only = std::slice::from_ref(&customer);
-    let granted = granted(tx, app, only, now).await?;
+    let mut granted = granted(tx, app, only, now).await?;
+    granted.links = tx.flag_links(app, &customer.derived.flags).await?;
     Ok(CustomerDetails { customer, granted })
 }
 

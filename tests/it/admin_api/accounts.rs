@@ -286,6 +286,17 @@ async fn a_shared_address_is_flagged_and_one_call_links(engine: Engine) {
             )
         );
     }
+    // The customer's own flags name it too, wherever they are shown.
+    let link = &flags[0]["link"];
+    let explained = format!("{}/explain", path_of(&two));
+    let explained = rig.get(&explained).await.expect(200);
+    let list = rig.get("/customers").await.expect(200);
+    let named = json!({"name": "Ada"});
+    let changed = rig.put(&path_of(&two), named).await.expect(200);
+    let listed = list["data"].as_array().unwrap().iter();
+    for customer in listed.chain([&one, &two, &explained, &changed]) {
+        assert_eq!(customer["flags"][0]["link"], *link, "{customer}");
+    }
     // The call that the flag names.
     let body = flags[0]["link"]["body"].clone();
     rig.post(&format!("{}/accounts", path_of(&one)), body)
@@ -431,6 +442,35 @@ async fn the_sellers_own_id_links_whichever_came_first(engine: Engine) {
     }
 }
 
+/// Two accounts said the same id, and an admin knows better.
+async fn whom_an_admin_parted_is_not_the_sellers_customer(engine: Engine) {
+    let rig = Rig::shop(engine).await;
+    let settings = json!({"identity": {"metadata_key": "user_id"}});
+    rig.put("/apps/default", settings).await.expect(200);
+    for account in ["cus_1", "cus_2"] {
+        let mut object = stripe_customer(account, &format!("{account}@example.com"));
+        object["metadata"] = json!({"user_id": "user_1"});
+        let event = format!("evt_{account}");
+        let event = stripe_event(&event, "customer.created", NOW - 50, object);
+        rig.happens(&event).await;
+    }
+    let both = rig.get("/customers/by-external/user_1").await.expect(200);
+    rig.part(&both, "cus_2").await.expect(200);
+    let parted = rig.buyer("cus_2").await;
+    assert_ne!(parted["id"], both["id"]);
+    assert_eq!(parted["external_id"], "stripe_cus_2");
+    let found = rig.get("/customers/by-external/user_1").await.expect(200);
+    assert_eq!(found["id"], both["id"]);
+    // Nobody is left who has that id, and the parted one is not found by it.
+    rig.delete(&path_of(&both)).await.expect(204);
+    rig.get("/customers/by-external/user_1")
+        .await
+        .refused(404, "customer_not_found");
+    let asked = json!({"external_id": "user_1", "name": "Ada"});
+    let made = rig.post("/customers/get-or-create", asked).await;
+    assert_ne!(made.expect(201)["id"], parted["id"]);
+}
+
 async fn a_deleted_customer_is_no_dead_end(engine: Engine) {
     let rig = Rig::shop(engine).await;
     for permanent in [false, true] {
@@ -540,6 +580,7 @@ on_both_stores!(
     only_an_address_that_an_admin_gave_is_taken,
     where_a_shared_address_joins_it_is_taken_by_webhooks_too,
     the_sellers_own_id_links_whichever_came_first,
+    whom_an_admin_parted_is_not_the_sellers_customer,
     a_deleted_customer_is_no_dead_end,
     an_external_id_is_cleared_or_refused_and_claimed_once,
 );

@@ -5,7 +5,7 @@ use tollgate::pipeline::process::process;
 
 use super::rig::{NOW, ROOT, Rig, id_of};
 use crate::support::stores::{Engine, on_both_stores};
-use crate::support::{stripe_event, stripe_subscription};
+use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
 /// An event of a subscription to `price_basic` at a connected account.
 fn subscribed(event: &str, account: &str, created: i64) -> Value {
@@ -225,7 +225,83 @@ async fn taking_a_name_back_hides_what_came_of_it(engine: Engine) {
     }
 }
 
+/// Ids are unique only within an account, and its owner chooses them.
+async fn an_id_of_an_account_is_written_behind_its_own(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.names("default", &["acct_1", "acct_2"]).await;
+    let victim = json!({"name": "Victim", "external_id": "stripe_cus_1"});
+    let victim = rig.post("/customers", victim).await.expect(201);
+    for account in ["acct_1", "acct_2"] {
+        let event = subscribed(&format!("evt_{account}"), account, NOW - 90);
+        rig.happens(&event).await;
+    }
+    let by_external = async |id: &str| {
+        let path = format!("/customers/by-external-id?external_id={id}");
+        rig.get(&path).await.expect(200)
+    };
+    assert_eq!(by_external("stripe_cus_1").await["id"], victim["id"]);
+    let accounts = format!("/customers/{}/accounts", id_of(&victim));
+    assert_eq!(rig.total(&accounts).await, 0, "it is another's cus_1");
+    let theirs = by_external("acct_1/cus_1").await;
+    assert_eq!(theirs["external_id"], "stripe_acct_1/cus_1");
+    assert_ne!(theirs["id"], by_external("stripe_acct_2/cus_1").await["id"]);
+    for taken in ["acct_1/cus_1", "stripe_acct_1/cus_1"] {
+        let twice = json!({"name": "B", "external_id": taken});
+        rig.post("/customers", twice)
+            .await
+            .refused(409, "external_id_taken");
+    }
+    // Also as the name of an account.
+    let link = json!({"account": "stripe_acct_1/cus_1"});
+    rig.post(&accounts, link).await.expect(200);
+    let linked = rig.get(&accounts).await.expect(200);
+    assert_eq!(linked["data"][0]["connected_account"], "acct_1");
+    assert_eq!(by_external("acct_1/cus_1").await["id"], victim["id"]);
+    let one = format!("{accounts}/acct_1%2Fcus_1");
+    rig.delete(&one).await.expect(200);
+    assert_eq!(rig.total(&accounts).await, 0);
+    // After a deletion a customer made with the id has it, as with any other account.
+    let other = by_external("acct_2/cus_1").await;
+    rig.delete(&format!("/customers/{}", id_of(&other)))
+        .await
+        .expect(204);
+    let again = json!({"name": "Again", "external_id": "acct_2/cus_1"});
+    let again = rig.post("/customers", again).await.expect(201);
+    let accounts = format!("/customers/{}/accounts", id_of(&again));
+    let linked = rig.get(&accounts).await.expect(200);
+    assert_eq!(linked["data"][0]["connected_account"], "acct_2");
+}
+
+/// The call in the flag names the account in whole.
+async fn a_shared_address_at_an_account_is_linked_there(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.names("default", &["acct_1"]).await;
+    for (n, account) in [None, Some("acct_1")]
+        .into_iter()
+        .cycle()
+        .take(4)
+        .enumerate()
+    {
+        let object = stripe_customer(&format!("cus_{}", n / 2), "x@example.com");
+        let created = NOW - 90 + i64::try_from(n).unwrap();
+        let mut event = stripe_event(&format!("evt_{n}"), "customer.created", created, object);
+        event["account"] = json!(account);
+        rig.happens(&event).await;
+    }
+    let path = "/customers/by-external-id?external_id=acct_1/cus_1";
+    let later = rig.get(path).await.expect(200);
+    let link = &later["flags"][0]["link"];
+    assert_eq!(later["flags"][0]["subject"], "stripe_acct_1/cus_1");
+    let body = json!({"provider": "stripe", "account": "cus_1", "connected_account": "acct_1"});
+    assert_eq!(link["body"], body);
+    let path = link["path"].as_str().unwrap().trim_start_matches("/api/v1");
+    let one = rig.post(path, link["body"].clone()).await.expect(200);
+    assert_eq!(one["external_id"], "stripe_acct_1/cus_0");
+}
+
 on_both_stores! {
+    an_id_of_an_account_is_written_behind_its_own,
+    a_shared_address_at_an_account_is_linked_there,
     a_stranger_is_ignored_and_flagged_until_he_is_named,
     each_app_has_accounts_of_its_own,
     an_organisation_names_the_account_in_the_context,

@@ -403,6 +403,81 @@ fn an_account_that_was_parted_from_others_of_its_seller_id_stays_apart() {
 }
 
 #[test]
+fn whom_an_admin_parted_shows_the_sellers_id_no_longer() {
+    let both = vec![
+        seller_id("cus_1", "user_42", 10),
+        seller_id("cus_2", "user_42", 11),
+    ];
+    let part = |store: &mut MemoryStore| {
+        links_by_seller_id(store);
+        store.batch(&both, at(NOW));
+        let id = store.customer(&stripe("cus_2"));
+        let fresh = store.new_id();
+        let parted = store.act(|working_set| {
+            working_set.part_account(&stripe("cus_2"), &id, at(601), &mut || fresh.clone())
+        });
+        parted.unwrap();
+    };
+    let later = vec![seller_id("cus_2", "user_42", 20), contact("cus_1", X, 22)];
+    let end = end_with(flagging(), Vec::new(), &part, later);
+    assert_eq!(end.of("cus_1").external_id.as_deref(), Some("user_42"));
+    assert_eq!(end.of("cus_2").external_id.as_deref(), Some("stripe_cus_2"));
+}
+
+/// An external id that an admin gave to one customer is shown of no other.
+#[test]
+fn what_an_admin_gave_to_another_is_not_shown_of_a_parted_account() {
+    let part = |store: &mut MemoryStore| {
+        let id = make(store, Y, Some("cus_1"));
+        store.batch(&[contact("cus_1", X, 10)], at(NOW));
+        let fresh = store.new_id();
+        let parted = store.act(|working_set| {
+            working_set.part_account(&stripe("cus_1"), &id, at(601), &mut || fresh.clone())
+        });
+        parted.unwrap();
+    };
+    let end = end_with(flagging(), Vec::new(), &part, Vec::new());
+    assert_eq!(end.of("cus_1").external_id, None);
+    let and_delete = |store: &mut MemoryStore| {
+        part(store);
+        let mut rows = store.all.customers.values();
+        let made = rows.find(|row| row.is_admin_made()).unwrap().id.clone();
+        store
+            .act(|working_set| working_set.delete(&made, at(602)))
+            .unwrap();
+    };
+    let end = end_with(flagging(), Vec::new(), &and_delete, Vec::new());
+    assert_eq!(end.of("cus_1").external_id.as_deref(), Some("stripe_cus_1"));
+}
+
+/// Ids are unique only within an account: the platform's is not that of a connected account.
+#[test]
+fn an_external_id_means_the_account_in_whose_scope_it_is_written() {
+    for (external_id, wanted) in [
+        ("cus_1", None),
+        ("stripe_cus_1", None),
+        ("acct_1/cus_1", Some("acct_1")),
+        ("stripe_acct_2/cus_1", Some("acct_2")),
+    ] {
+        let events = [None, Some("acct_1"), Some("acct_2")].map(|connected| {
+            let mut account = stripe("cus_1");
+            account.scope.connected = connected.map(str::to_owned);
+            event(10, Fact::AccountNamed { account })
+        });
+        let make_it = |store: &mut MemoryStore| {
+            make(store, Y, Some(external_id));
+        };
+        let end = end_with(flagging(), Vec::new(), &make_it, events.to_vec());
+        assert_eq!(end.customers.len(), 3, "{external_id}");
+        let mut all = end.customers.iter();
+        let made = all.find(|seen| seen.derived.contact.email.is_some());
+        let accounts = &made.unwrap().accounts;
+        let accounts: Vec<_> = accounts.iter().map(|it| &it.scope.connected).collect();
+        assert_eq!(accounts, [&wanted.map(str::to_owned)], "{external_id}");
+    }
+}
+
+#[test]
 fn an_account_that_no_event_has_named_waits_for_its_first() {
     let link = |store: &mut MemoryStore| {
         let id = make(store, Y, None);
