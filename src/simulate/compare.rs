@@ -31,6 +31,33 @@ pub(super) async fn look(target: &Target) -> Result<BTreeMap<String, Picture>, S
         .await
 }
 
+/// Reads the flags of what has no customer and should have none, by kind and subject.
+pub(super) async fn nobodys(target: &Target) -> Result<BTreeSet<(String, String)>, SimulateError> {
+    let mut found = BTreeSet::new();
+    for kind in ["unknown_connected_account", "wrong_mode"] {
+        let flags = target.all(&format!("/api/v1/flags?kind={kind}")).await?;
+        found.extend(
+            flags
+                .iter()
+                .map(|it| (own(&it["kind"]), own(&it["subject"]))),
+        );
+    }
+    Ok(found)
+}
+
+/// Returns how these flags differ.
+pub(super) fn difference_of_nobodys(
+    expected: &BTreeSet<(String, String)>,
+    found: &BTreeSet<(String, String)>,
+) -> Option<Difference> {
+    let show = |(kind, subject): &(String, String)| format!("{kind} {subject}");
+    let (expected, found) = (expected != found).then(|| apart(expected, found, show))?;
+    Some(Difference {
+        external_id: "nobody".to_owned(),
+        fields: vec![("flags", expected, found)],
+    })
+}
+
 async fn look_at(target: &Target, customer: &Value) -> Result<Picture, SimulateError> {
     let id = customer["id"].as_str().unwrap_or_default();
     let packages = target

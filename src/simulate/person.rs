@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::time::Timestamp;
-use crate::simulate::provider::Provider;
+use crate::simulate::provider::{Provider, Side};
 use crate::simulate::shop::Price;
 
 /// A person who buys.
@@ -25,12 +25,43 @@ pub(super) struct Person {
     pub(super) addresses_taken: Vec<String>,
     /// An admin made this customer before the first webhook.
     pub(super) admin_made: Option<AdminMade>,
+    /// What an admin does with its accounts, in this order.
+    pub(super) acts: Vec<Act>,
+}
+
+/// Something that an admin does by hand with an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Act {
+    pub(super) account: usize,
+    pub(super) kind: ActKind,
+    /// Before the first webhook, and not between webhooks.
+    pub(super) is_early: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ActKind {
+    /// Links it to the customer that an admin made.
+    LinkToMade,
+    /// Links it to the customer of the first account.
+    LinkToFirst,
+    /// Parts it from the customer that an admin made, to which it was linked before.
+    Part,
+}
+
+impl Person {
+    /// Where an admin put an account last.
+    pub(super) fn put(&self, account: usize) -> Option<ActKind> {
+        let acts = self.acts.iter().filter(|act| act.account == account);
+        acts.last().map(|act| act.kind)
+    }
 }
 
 /// The profile that an admin gave a customer.
 #[derive(Clone, Debug)]
 pub(super) struct AdminMade {
     pub(super) external_id: String,
+    /// The seller's id of the customer.
+    pub(super) user_id: Option<String>,
     pub(super) email: String,
     pub(super) name: String,
 }
@@ -39,10 +70,15 @@ pub(super) struct AdminMade {
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) provider: Provider,
+    pub(super) side: Side,
     pub(super) form: Form,
     pub(super) id: String,
-    /// True once its first webhook was sent.
-    pub(super) is_open: bool,
+    /// When its first webhook was sent.
+    pub(super) opened: Option<Timestamp>,
+    /// It ran elsewhere before (Paddle).
+    pub(super) is_imported: bool,
+    /// The seller's own id of its owner, as its objects show it.
+    pub(super) seller_id: Option<String>,
     pub(super) first_email: String,
     pub(super) email: String,
     /// Its addresses, lower case, and the second in which it first had each.
@@ -56,6 +92,26 @@ pub(super) struct Account {
     pub(super) is_removed: bool,
     /// What the seller owes the account, in cents: it pays a part of the next invoice (Stripe).
     pub(super) credit: i64,
+}
+
+impl Account {
+    /// The id that is shown of a customer who has no other: that of the account.
+    pub(super) fn external_id(&self) -> String {
+        format!("{}_{}", self.provider, self.place(&self.id))
+    }
+
+    /// How an id of one of its objects is written: that of a connected account is said.
+    pub(super) fn place(&self, id: &str) -> String {
+        match self.side.connected() {
+            Some(connected) => format!("{connected}/{id}"),
+            None => id.to_owned(),
+        }
+    }
+
+    /// True if its facts are told and count.
+    pub(super) const fn is_there(&self) -> bool {
+        self.opened.is_some() && self.side.counts()
+    }
 }
 
 /// What an app does about two accounts of one address.

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Mutex;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::delivery::Delivery;
 use super::error::SimulateError;
 use super::target::Target;
 use super::traffic::Traffic;
@@ -22,16 +21,16 @@ pub(crate) struct Speed {
     pub(crate) connections: u16,
 }
 
-/// Posts everything; returns how often a post was refused before it was accepted.
+/// Posts these webhooks; returns how often a post was refused before it was accepted.
 pub(super) async fn all(
     target: &Target,
     traffic: &Traffic,
-    delivery: &Delivery,
+    posts: &[usize],
     speed: Speed,
 ) -> Result<usize, SimulateError> {
-    let bar = bar(delivery.posts.len());
+    let bar = bar(posts.len());
     let ticks = speed.rate.map(|rate| Mutex::new(ticks(rate)));
-    let posts = stream::iter(&delivery.posts).then(|event| async {
+    let posts = stream::iter(posts).then(|event| async {
         if let Some(ticks) = &ticks {
             ticks.lock().await.tick().await;
         }

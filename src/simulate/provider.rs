@@ -27,3 +27,31 @@ impl fmt::Display for Provider {
         self.spec().name.fmt(f)
     }
 }
+
+/// Whose account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The seller's own customer.
+    Own,
+    /// At a connected account that the app names (Stripe).
+    Connected,
+    /// At one that it does not, whose owner sends what he likes.
+    Stranger,
+    /// Made in test mode, at the endpoint of live events (Stripe).
+    Test,
+}
+
+impl Side {
+    pub(super) const fn connected(self) -> Option<&'static str> {
+        match self {
+            Self::Connected => Some("acct_1SimConnected"),
+            Self::Stranger => Some("acct_1SimStranger"),
+            Self::Own | Self::Test => None,
+        }
+    }
+
+    /// True if what is bought there means anything.
+    pub(super) const fn counts(self) -> bool {
+        matches!(self, Self::Own | Self::Connected)
+    }
+}

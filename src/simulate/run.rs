@@ -1,5 +1,6 @@
 //! One simulation: draws the traffic, posts it, and compares the result.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -74,7 +75,7 @@ pub(crate) enum Verdict {
 
 /// Prints the bodies in the order in which they would be posted.
 pub(crate) fn print_bodies(order: &Order) {
-    let (traffic, delivery) = draw(order);
+    let (traffic, delivery, _) = draw(order);
     for event in &delivery.posts {
         line(&traffic.webhooks[*event].body);
     }
@@ -82,11 +83,12 @@ pub(crate) fn print_bodies(order: &Order) {
 
 /// Runs a simulation and prints its course.
 pub(crate) async fn run(order: Order, place: Place) -> Result<Verdict, SimulateError> {
-    let (traffic, delivery) = draw(&order);
+    let (traffic, delivery, tried) = draw(&order);
     let run = Run {
         order,
         traffic,
         delivery,
+        tried,
     };
     run.introduce();
     match place {
@@ -109,16 +111,20 @@ pub(crate) async fn run(order: Order, place: Place) -> Result<Verdict, SimulateE
     }
 }
 
-fn draw(order: &Order) -> (Traffic, Delivery) {
-    let traffic = Traffic::draw(order.seed, order.customers, order.months, order.until);
-    let delivery = delivery::plan(order.seed, traffic.webhooks.len(), order.weather);
-    (traffic, delivery)
+fn draw(order: &Order) -> (Traffic, Delivery, usize) {
+    let mut traffic = Traffic::draw(order.seed, order.customers, order.months, order.until);
+    let mut delivery = delivery::plan(order.seed, traffic.webhooks.len(), order.weather);
+    traffic.leave_out(&delivery);
+    let tried = traffic.try_first(&mut delivery);
+    (traffic, delivery, tried)
 }
 
 struct Run {
     order: Order,
     traffic: Traffic,
     delivery: Delivery,
+    /// So many posts at the front are of test mode, and processed before the first live one.
+    tried: usize,
 }
 
 /// Runs on from the time it is set to.
@@ -231,9 +237,19 @@ impl Run {
             }
         }
         let probes = target.probe().await?;
+        self.act(target, true).await?;
+        let (posts, speed) = (&self.delivery.posts, self.order.speed);
+        let half = self.traffic.half(&self.delivery).max(self.tried);
         let started = Instant::now();
-        let speed = self.order.speed;
-        let refused = post::all(target, &self.traffic, &self.delivery, speed).await?;
+        let tried = &posts[..self.tried];
+        let mut refused = post::all(target, &self.traffic, tried, speed).await?;
+        self.wait(target, tried, probes).await?;
+        refused += post::all(target, &self.traffic, &posts[self.tried..half], speed).await?;
+        if self.traffic.acts(false).next().is_some() {
+            self.wait(target, &posts[..half], probes).await?;
+            self.act(target, false).await?;
+        }
+        refused += post::all(target, &self.traffic, &posts[half..], speed).await?;
         let posts = self.delivery.posts.len();
         let seconds = started.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
@@ -242,14 +258,27 @@ impl Run {
             "posted: {posts} in {seconds:.1} s ({rate:.0} a second), all answered 200 in the \
              end, {refused} times refused at first"
         ));
-        let events = self.traffic.webhooks.len() - self.delivery.dropped.len() + probes;
-        self.wait(target, events as u64).await
+        self.wait(target, &self.delivery.posts, probes).await
     }
 
-    /// Waits until every event has an outcome and every duplicate is counted.
-    async fn wait(&self, target: &Target, events: u64) -> Result<(), SimulateError> {
-        let sent = self.traffic.webhooks.len() - self.delivery.dropped.len();
-        let duplicates = (self.delivery.posts.len() - sent) as u64;
+    /// Does what an admin does by hand, before the first webhook or between webhooks.
+    async fn act(&self, target: &Target, early: bool) -> Result<(), SimulateError> {
+        for (account, kind, external_id) in self.traffic.acts(early) {
+            target.put(account, kind, &external_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every event of these posts has an outcome and every duplicate is counted.
+    async fn wait(
+        &self,
+        target: &Target,
+        posts: &[usize],
+        probes: usize,
+    ) -> Result<(), SimulateError> {
+        let sent = posts.iter().collect::<BTreeSet<_>>().len();
+        let duplicates = (posts.len() - sent) as u64;
+        let events = (sent + probes) as u64;
         let (mut moved, mut last) = (Instant::now(), 0);
         loop {
             let known = target.count("/api/v1/events").await?;
@@ -312,7 +341,12 @@ impl Run {
     async fn compare(&self, target: &Target) -> Result<Compared, SimulateError> {
         let expected = self.traffic.expected(target.now());
         let found = compare::look(target).await?;
-        let differences = compare::differences(&expected, &found);
+        let mut differences = compare::differences(&expected, &found);
+        if self.delivery.dropped.is_empty() {
+            let nobodys = compare::nobodys(target).await?;
+            let nobodys = compare::difference_of_nobodys(&self.traffic.nobodys(), &nobodys);
+            differences.extend(nobodys);
+        }
         let changed = self.traffic.changed_by_loss(&self.delivery);
         let is_explained = |it: &Difference| {
             let person = self.traffic.person_of(&it.external_id);

@@ -1,6 +1,6 @@
 //! The catalogue: the same prices at both providers.
 
-use super::provider::Provider;
+use super::provider::{Provider, Side};
 
 /// A price and the packages it buys.
 #[derive(Debug, PartialEq, Eq)]
@@ -189,6 +189,25 @@ const fn price(
     }
 }
 
+/// The key under which the shop writes its own ids of customers.
+pub(super) const SELLER_ID_KEY: &str = "shop_user";
+
+/// What somebody wrote into the address of a payment link, which is no proof.
+pub(super) const FORGED: &str = "shop-0";
+
+/// The plan of a price at the connected account, where it buys something else.
+pub(super) const CONNECTED_SOLO: &str = "acct_1SimConnected/price_1SimSolo";
+static CONNECTED: Price = price("price_1SimSolo", "prod_SimSolo", "Solo", 900, SUPPORT);
+
+/// Returns what a price is at an account.
+pub(super) fn at(side: Side, price: &'static Price) -> &'static Price {
+    if side == Side::Connected && price.id == CONNECTED.id {
+        &CONNECTED
+    } else {
+        price
+    }
+}
+
 /// Returns the prices of a provider, by their places.
 pub(super) fn prices(provider: Provider) -> &'static [Price; 10] {
     match provider {
@@ -197,14 +216,16 @@ pub(super) fn prices(provider: Provider) -> &'static [Price; 10] {
     }
 }
 
-/// Returns everything that has a plan at a provider.
-pub(super) fn plans(provider: Provider) -> impl Iterator<Item = &'static Price> {
+/// Returns everything that has a plan at a provider, each with the id of the plan.
+pub(super) fn plans(provider: Provider) -> impl Iterator<Item = (&'static str, &'static Price)> {
+    let elsewhere = (provider == Provider::Stripe).then_some((CONNECTED_SOLO, &CONNECTED));
     let links: &[Price] = match provider {
         Provider::Stripe => &LINKS,
         Provider::Paddle => &[],
     };
     let all = prices(provider).iter().chain(links);
-    all.filter(|price| price.plan != Plan::Unmapped)
+    let all = all.filter(|price| price.plan != Plan::Unmapped);
+    all.map(|price| (price.id, price)).chain(elsewhere)
 }
 
 static LINKS: [Price; 1] = [LINK];

@@ -11,9 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::error::SimulateError;
-use super::person::AdminMade;
-use super::person::SameEmail;
-use super::provider::Provider;
+use super::person::{Account, ActKind, AdminMade, SameEmail};
+use super::provider::{Provider, Side};
 use super::shop;
 use crate::client::{RequestError, client};
 use crate::clock::Clock;
@@ -72,13 +71,19 @@ impl Target {
         )?;
         let app = json!({ "slug": target.app, "name": "Simulation" });
         target.ordered("POST", "/api/v1/apps", app).await?;
+        let named = Side::Connected.connected();
+        let settings = json!({
+            "identity": { "metadata_key": shop::SELLER_ID_KEY }, "connected_accounts": [named],
+        });
+        target.ordered("PATCH", &path, settings).await?;
         for provider in Provider::ALL {
             let secret = match provider {
                 Provider::Stripe => format!("whsec_{}", hex::encode(random::bytes::<16>()?)),
                 Provider::Paddle => format!("pdl_ntfset_{}", hex::encode(random::bytes::<16>()?)),
             };
             let path = format!("/api/v1/apps/{}/endpoints/{provider}/secrets", target.app);
-            let body = json!({ "secret": secret, "mode": "live" });
+            // Of any mode, as most are: live from the first live event on.
+            let body = json!({ "secret": secret, "mode": "any" });
             target.ordered("POST", &path, body).await?;
             target.secrets.insert(provider, secret.into());
         }
@@ -124,7 +129,7 @@ impl Target {
     /// Defines what the prices buy, and a release of each package.
     async fn stock(&self) -> Result<(), SimulateError> {
         for provider in Provider::ALL {
-            for price in shop::plans(provider) {
+            for (id, price) in shop::plans(provider) {
                 let packages = price.packages().iter().map(
                     |(package, constraint)| json!({ "package": package, "constraint": constraint }),
                 );
@@ -132,7 +137,7 @@ impl Target {
                 if let shop::Plan::Once(_, Some(days)) = price.plan {
                     body["updates"] = json!(format!("{days}d"));
                 }
-                let path = format!("/api/v1/plans/{provider}/{}", price.id);
+                let path = format!("/api/v1/plans/{provider}/{id}");
                 self.changed("PUT", &path, body).await?;
             }
         }
@@ -147,10 +152,38 @@ impl Target {
     /// Creates a customer as an admin would.
     pub(super) async fn make(&self, customer: &AdminMade) -> Result<(), SimulateError> {
         let body = json!({
-            "external_id": customer.external_id, "email": customer.email, "name": customer.name,
+            "external_id": customer.external_id, "user_id": customer.user_id,
+            "email": customer.email, "name": customer.name,
         });
         self.changed("POST", "/api/v1/customers", body).await?;
         Ok(())
+    }
+
+    /// Links an account by hand to the customer of an external id, or parts it from that customer.
+    pub(super) async fn put(
+        &self,
+        account: &Account,
+        kind: ActKind,
+        external_id: &str,
+    ) -> Result<(), SimulateError> {
+        let found = format!("/api/v1/customers/by-external-id?external_id={external_id}");
+        let found = self.get(&found).await?;
+        let customer = found["id"].as_str().unwrap_or_default();
+        let path = format!("/api/v1/customers/{customer}/accounts");
+        let connected = account.side.connected();
+        if kind != ActKind::Part {
+            let body = json!({
+                "provider": account.provider.to_string(), "account": account.id,
+                "connected_account": connected, "livemode": true,
+            });
+            self.changed("POST", &path, body).await?;
+            return Ok(());
+        }
+        let connected = connected.map(|it| format!("&connected_account={it}"));
+        let query = format!("livemode=true{}", connected.unwrap_or_default());
+        let path = format!("{path}/{}?{query}", account.id);
+        let (status, answer) = self.call("DELETE", &path, None, &self.token).await?;
+        expect(status == 200, &path, status, &answer)
     }
 
     /// Waits until the receivers know the new secrets, by posting webhooks without a meaning; returns
@@ -161,7 +194,7 @@ impl Target {
             let body = json!({
                 "id": "evt_probe", "event_id": "evt_probe_p", "type": "simulation.started",
                 "event_type": "simulation.started", "created": self.now().seconds(),
-                "occurred_at": self.now().to_string(), "data": {}, "livemode": true,
+                "occurred_at": self.now().to_string(), "data": {}, "livemode": false,
             });
             loop {
                 let (status, answer) = self.post_once(provider, body.to_string()).await?;

@@ -9,19 +9,20 @@ use crate::simulate::wire::stripe_money::Standing;
 
 impl Life {
     /// Picks a plan; rarely one that buys nothing here.
-    pub(super) fn pick_plan(&mut self, provider: Provider) -> &'static Price {
+    pub(super) fn pick_plan(&mut self, account: usize) -> &'static Price {
+        let of = &self.person.accounts[account];
+        let (provider, side) = (of.provider, of.side);
         let place = match self.draw.index(24) {
             0 => shop::LETTER,
             1 => shop::NEW,
             other => other % 3,
         };
-        &shop::prices(provider)[place]
+        shop::at(side, &shop::prices(provider)[place])
     }
 
     /// Changes the plan without any bill for it.
     pub(super) fn change_plan(&mut self, subscription: usize) {
-        let provider = self.provider_of(subscription);
-        let price = self.pick_plan(provider);
+        let price = self.pick_plan(self.subscription(subscription).account);
         self.take_plan(subscription, price);
     }
 
@@ -34,7 +35,7 @@ impl Life {
     /// Changes the plan and bills the rest of the period at once.
     pub(super) fn move_plan(&mut self, subscription: usize) {
         let provider = self.provider_of(subscription);
-        let price = self.pick_plan(provider);
+        let price = self.pick_plan(self.subscription(subscription).account);
         let it = self.subscription(subscription);
         let item = it.items[0].clone();
         let is_plain = it.phase == Phase::Active && it.open_bill.is_none();

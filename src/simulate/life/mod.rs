@@ -10,6 +10,7 @@
 
 mod billing;
 mod changes;
+mod identity;
 mod money;
 mod purchases;
 mod returns;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::draw::Draw;
-use super::person::{Person, Subscription};
+use super::person::{Act, Person, SameEmail, Subscription};
 use super::provider::Provider;
 use super::wire::{self, Entry};
 use crate::domain::time::Timestamp;
@@ -60,6 +61,8 @@ pub(super) struct Webhook {
     pub(super) at: Timestamp,
     /// Index of the person.
     pub(super) person: usize,
+    /// Index of the account among the person's.
+    pub(super) account: usize,
     pub(super) body: String,
 }
 
@@ -80,6 +83,8 @@ enum Step {
     ResumeCollection(Due),
     Resume(Due),
     Contact(usize),
+    Identify(usize),
+    Simulate(Due),
     Remove(usize),
     Purchase(usize),
     Refund(usize),
@@ -101,6 +106,8 @@ struct Due {
 pub(super) struct Life {
     draw: Draw,
     span: Span,
+    /// Accounts of one address are one customer.
+    joins: bool,
     person: Person,
     agenda: BTreeMap<(i64, u32), Step>,
     steps: u32,
@@ -115,6 +122,7 @@ pub(super) fn live(seed: u64, index: usize, span: Span) -> (Person, Vec<Webhook>
     let mut life = Life {
         draw: Draw::new(seed, index as u64),
         span,
+        joins: SameEmail::of(seed) == SameEmail::Join,
         person: Person {
             index,
             ..Person::default()
@@ -132,7 +140,15 @@ pub(super) fn live(seed: u64, index: usize, span: Span) -> (Person, Vec<Webhook>
         life.now = life.now.max(seconds(at));
         life.take(step);
     }
-    (life.person, life.webhooks)
+    let Life {
+        mut person,
+        webhooks,
+        ..
+    } = life;
+    let accounts = &person.accounts;
+    let is_open = |it: &Act| accounts[it.account].opened.is_some() && accounts[0].opened.is_some();
+    person.acts.retain(is_open);
+    (person, webhooks)
 }
 
 /// Converts seconds since 1970.
@@ -162,6 +178,8 @@ impl Life {
             Step::ResumeCollection(due) => self.resume_collection(due.subscription),
             Step::Resume(due) => self.resume(due.subscription),
             Step::Contact(account) => self.change_contact(account),
+            Step::Identify(account) => self.identify(account),
+            Step::Simulate(due) => self.simulate_end(due.subscription),
             Step::Remove(account) => self.remove(account),
             Step::Purchase(account) => self.purchase(account),
             Step::Refund(bill) => self.refund(bill),
@@ -242,20 +260,24 @@ impl Life {
 
     /// Posts an entry about an account, at an instant.
     fn post(&mut self, account: usize, at: Timestamp, entry: Entry) {
-        let provider = self.provider(account);
-        let form = self.person.accounts[account].form;
-        let id = match provider {
+        let id = match self.provider(account) {
             Provider::Stripe => self.draw.id("evt_1", 23),
             Provider::Paddle => self.draw.id("evt_01", 24),
         };
+        self.post_as(account, at, id, entry);
+    }
+
+    fn post_as(&mut self, account: usize, at: Timestamp, id: String, entry: Entry) {
         let request = self.draw.id("req_", 14);
-        let body: Value = wire::envelope(provider, form, &id, &request, at, &entry);
+        let of = &self.person.accounts[account];
+        let body: Value = wire::envelope(of, &id, &request, at, &entry);
         self.webhooks.push(Webhook {
-            provider,
+            provider: of.provider,
             id,
             event_type: entry.event_type,
             at,
             person: self.person.index,
+            account,
             body: body.to_string(),
         });
     }
@@ -281,10 +303,12 @@ impl Step {
             | Self::Whim(due)
             | Self::Uncancel(due)
             | Self::ResumeCollection(due)
+            | Self::Simulate(due)
             | Self::Resume(due) => Some(due),
             Self::Open(_)
             | Self::SignUp(_)
             | Self::Contact(_)
+            | Self::Identify(_)
             | Self::Remove(_)
             | Self::Purchase(_)
             | Self::Refund(_)

@@ -1,19 +1,12 @@
 //! How people come: their accounts, and the beginnings of their subscriptions.
 
-use std::collections::BTreeMap;
-
 use super::{DAY, HOUR, Life, MONTH, Step};
 use crate::domain::time::Timestamp;
-use crate::simulate::person::{Account, AdminMade, Document, Form, Item, Phase, Subscription};
-use crate::simulate::provider::Provider;
+use crate::simulate::person::{ActKind, Document, Form, Item, Phase, Subscription};
+use crate::simulate::provider::{Provider, Side};
 use crate::simulate::shop::{self, Price};
 use crate::simulate::wire::stripe_money::Standing;
 use crate::simulate::wire::{Entry, Turn, paddle, stripe};
-
-/// The first address of a person.
-fn address(index: usize) -> String {
-    format!("customer{index}@simulation.example")
-}
 
 impl Life {
     /// Decides when a person signs up, and with which accounts.
@@ -23,77 +16,47 @@ impl Life {
             .draw
             .between(self.span.from, latest.max(self.span.from + 1));
         let first = self.draw.pick(Provider::Stripe, &[Provider::Paddle]);
-        self.expect_account(first, start);
+        self.expect_account(first, Side::Own, start);
         if self.draw.chance(0.3) {
             let other = match (first, self.draw.chance(0.7)) {
                 (Provider::Stripe, true) => Provider::Paddle,
                 (Provider::Stripe | Provider::Paddle, _) => Provider::Stripe,
             };
             let later = start + self.draw.between(DAY, 4 * MONTH);
-            self.expect_account(other, later);
+            self.expect_account(other, Side::Own, later);
         }
-        if self.draw.chance(0.1) {
+        self.expect_others(start);
+        let is_identified = self.be_identified();
+        if self.draw.chance(0.15) {
             self.be_made_by_an_admin();
         }
-    }
-
-    /// Draws an account that will be opened, with its id, so that an admin can know it.
-    fn expect_account(&mut self, provider: Provider, at: i64) {
-        let id = match provider {
-            Provider::Stripe => self.draw.id("cus_", 14),
-            Provider::Paddle => self.draw.id("ctm_01", 24),
-        };
-        let mut email = address(self.person.index);
-        if !self.person.accounts.is_empty() && self.draw.chance(0.2) {
-            email = email.to_uppercase();
-        }
-        let account = self.person.accounts.len();
-        self.person.accounts.push(Account {
-            provider,
-            form: self.draw.pick(Form::Acacia, &[Form::Clover]),
-            id,
-            is_open: false,
-            first_email: email.clone(),
-            email,
-            name: format!("Customer {}", self.person.index),
-            street: None,
-            has_left_first_email: false,
-            follows: None,
-            addresses: BTreeMap::new(),
-            is_removed: false,
-            credit: 0,
-        });
-        self.plan(at, Step::Open(account));
-    }
-
-    fn be_made_by_an_admin(&mut self) {
-        let account = &self.person.accounts[0];
-        let bare = account.id.clone();
-        let prefixed = format!("{}_{bare}", account.provider);
-        self.person.admin_made = Some(AdminMade {
-            external_id: if self.draw.chance(0.5) {
-                bare
-            } else {
-                prefixed
-            },
-            email: address(self.person.index),
-            name: format!("Known customer {}", self.person.index),
-        });
+        self.plan_acts(is_identified);
     }
 
     /// Posts the account's first webhooks.
     pub(super) fn open(&mut self, account: usize) {
         let first_email = self.person.accounts[account].first_email.to_lowercase();
-        let mut earlier = self.person.accounts[..account].iter();
-        let follows = earlier.position(|other| {
-            other.first_email.to_lowercase() == first_email && !other.has_left_first_email
-        });
+        let side = self.person.accounts[account].side;
+        let earlier = self
+            .person
+            .accounts
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| {
+                let is_same = other.first_email.to_lowercase() == first_email;
+                is_same && !other.has_left_first_email && other.is_there() && other.side == side
+            });
+        // Whom an admin parted leads nobody.
+        let earlier = earlier.filter(|(it, _)| self.person.put(*it) != Some(ActKind::Part));
+        let follows = earlier.min_by_key(|(_, other)| other.opened);
+        let follows = follows.map(|(index, _)| index);
         self.person.accounts[account].follows = follows;
-        let second = self.second();
-        let opened = &mut self.person.accounts[account];
-        opened.is_open = true;
-        opened.addresses.insert(first_email, second);
+        let (now, second) = (self.now, self.second());
         let imported = self.provider(account) == Provider::Paddle && self.draw.chance(0.15);
+        let opened = &mut self.person.accounts[account];
+        opened.opened = Some(now);
+        opened.is_imported = imported;
+        opened.addresses.insert(first_email, second);
         let shown = &self.person.accounts[account];
         let entry = match shown.provider {
             Provider::Stripe => Entry::called("customer.created", stripe::customer(shown)),
@@ -148,7 +111,7 @@ impl Life {
     /// Makes a new subscription without posting it.
     fn add_subscription(&mut self, account: usize, phase: Phase) -> usize {
         let provider = self.provider(account);
-        let plan = self.pick_plan(provider);
+        let plan = self.pick_plan(account);
         let mut items = vec![self.item(plan)];
         if self.draw.chance(0.2) {
             items.push(self.item(&shop::prices(provider)[shop::BESIDE]));
@@ -343,6 +306,7 @@ impl Life {
         let end = self.subscription(subscription).period.1;
         self.plan_for(end, subscription, Step::PeriodEnd);
         self.maybe_whim(subscription, 0.4);
+        self.maybe_simulate(subscription);
     }
 
     pub(super) fn trial_end(&mut self, subscription: usize) {

@@ -1,6 +1,7 @@
 //! The expected state: a deliberately simple model that saw everything happen in order.
 //!
-//! The lives recorded what was done to whom, what was billed, and what became of the money. The
+//! The lives recorded what was done to whom, what was billed, what became of the money, and who
+//! said who somebody is: an admin, the seller, the address. The
 //! model evaluates that as a person would, under the default policy, but for accounts of one
 //! address: the best that a customer has
 //! decides; a failure suspends after a week, and ends the subscription after thirty days; a pause
@@ -13,7 +14,7 @@ mod worth;
 use std::collections::BTreeSet;
 
 use self::worth::{Eyes, Source, Worth};
-use super::person::{DisputeStage, Person, SameEmail};
+use super::person::{Account, ActKind, DisputeStage, Person, SameEmail};
 use crate::domain::time::Timestamp;
 
 /// The expected or actual state of a customer.
@@ -68,23 +69,20 @@ pub(super) fn expect(
     if person.admin_made.is_some() {
         groups.push(Vec::new());
     }
-    for (index, account) in person.accounts.iter().enumerate() {
-        if !account.is_open {
-            continue;
-        }
-        // The admin named the first account.
-        let is_named = index == 0 && person.admin_made.is_some();
-        let leader = leader(person, index).filter(|_| same_email == SameEmail::Join);
-        let group = match leader {
-            _ if is_named => Some(0),
-            Some(Leader::Admin) => Some(0),
-            Some(Leader::Account(it)) => groups.iter().position(|group| group.contains(&it)),
-            None => None,
+    for account in in_order(person) {
+        let with = |it: usize| groups.iter().position(|group| group.contains(&it));
+        let group = match place(person, account, same_email) {
+            Place::Made => Some(0),
+            Place::With(it) => with(it),
+            Place::Own => None,
         };
         match group {
-            Some(group) => groups[group].push(index),
-            None => groups.push(vec![index]),
+            Some(group) => groups[group].push(account),
+            None => groups.push(vec![account]),
         }
+    }
+    for group in &mut groups {
+        group.sort_by_key(|it| (person.accounts[*it].opened, *it));
     }
     let is_made_by_admin = |index: usize| index == 0 && person.admin_made.is_some();
     let picture = |(index, accounts): (usize, &Vec<usize>)| {
@@ -99,6 +97,73 @@ pub(super) fn expect(
         picture
     };
     groups.iter().enumerate().map(picture).collect()
+}
+
+/// Returns a person's accounts that count, those first that others can follow.
+fn in_order(person: &Person) -> Vec<usize> {
+    let all = 0..person.accounts.len();
+    let mut all: Vec<usize> = all.filter(|it| person.accounts[*it].is_there()).collect();
+    all.sort_by_key(|it| {
+        let rank = match person.put(*it) {
+            Some(ActKind::LinkToMade | ActKind::Part) => 0,
+            None => 1,
+            Some(ActKind::LinkToFirst) => 2,
+        };
+        (rank, person.accounts[*it].opened, *it)
+    });
+    all
+}
+
+/// Where an account belongs.
+enum Place {
+    /// To the customer that an admin made.
+    Made,
+    /// To the customer of another account.
+    With(usize),
+    /// To one of its own.
+    Own,
+}
+
+fn place(person: &Person, index: usize, same_email: SameEmail) -> Place {
+    let account = &person.accounts[index];
+    match person.put(index) {
+        Some(ActKind::LinkToMade) => return Place::Made,
+        Some(ActKind::LinkToFirst) => return Place::With(0),
+        Some(ActKind::Part) => return Place::Own,
+        None => {}
+    }
+    let admin = person.admin_made.as_ref();
+    let is_named = admin.is_some_and(|admin| {
+        admin.external_id == account.external_id()
+            || admin.external_id == account.place(&account.id)
+    });
+    if is_named {
+        return Place::Made;
+    }
+    if let Some(id) = &account.seller_id {
+        if admin.is_some_and(|it| it.external_id == *id || it.user_id.as_ref() == Some(id)) {
+            return Place::Made;
+        }
+        // Who is known here by that id first; where an admin put one of them, all are.
+        let others = in_order(person).into_iter().filter(|it| {
+            let other = &person.accounts[*it];
+            let is_same = other.seller_id.as_ref() == Some(id) && other.side == account.side;
+            is_same && person.put(*it) != Some(ActKind::Part)
+        });
+        let first = others.min_by_key(|it| {
+            let is_put = person.put(*it).is_some();
+            (!is_put, person.accounts[*it].opened)
+        });
+        if let Some(first) = first.filter(|it| *it != index) {
+            return Place::With(first);
+        }
+    }
+    let leader = leader(person, index).filter(|_| same_email == SameEmail::Join);
+    match leader {
+        Some(Leader::Admin) => Place::Made,
+        Some(Leader::Account(it)) => Place::With(it),
+        None => Place::Own,
+    }
 }
 
 /// Who had the first address of an account before it.
@@ -121,9 +186,10 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Returns the accounts that share their address with a customer and do not belong to it, or
-/// belong to it and share theirs with another.
+/// belong to it and share theirs with another. Of those that an admin put somewhere it is known.
 fn shared(person: &Person, accounts: &[usize], by_admin: bool) -> Vec<String> {
-    let open = (0..person.accounts.len()).filter(|index| person.accounts[*index].is_open);
+    let open = in_order(person).into_iter();
+    let open = open.filter(|index| person.put(*index).is_none());
     let is_split = |index: &usize| {
         let leads = match leader(person, *index) {
             Some(Leader::Admin) => by_admin,
@@ -132,10 +198,7 @@ fn shared(person: &Person, accounts: &[usize], by_admin: bool) -> Vec<String> {
         };
         leads != accounts.contains(index)
     };
-    let name = |index: usize| {
-        let account = &person.accounts[index];
-        format!("{}_{}", account.provider, account.id)
-    };
+    let name = |index: usize| person.accounts[index].external_id();
     open.filter(is_split).map(name).collect()
 }
 
@@ -148,14 +211,16 @@ fn address(people: &[Person], person: &Person, accounts: &[usize]) -> Option<Str
         if admins.any(|admin| is_same(&admin.email, email)) {
             return false;
         }
-        let open = people.iter().flat_map(|it| &it.accounts);
-        let open = open.filter(|it| it.is_open && is_same(&it.email, email));
-        let owner = open.min_by_key(|it| {
+        let all = people.iter().flat_map(|of| {
+            let accounts = of.accounts.iter().enumerate();
+            accounts.map(move |(index, it)| (of.index, index, it))
+        });
+        let open = all.filter(|(.., it)| it.is_there() && is_same(&it.email, email));
+        let owner = open.min_by_key(|(.., it)| {
             let since = it.addresses.get(&email.to_lowercase());
             (!is_same(&it.first_email, email), since, &it.id)
         });
-        let mut accounts = accounts.iter().map(|index| &person.accounts[*index].id);
-        owner.is_some_and(|owner| accounts.any(|id| *id == owner.id))
+        owner.is_some_and(|(of, index, _)| of == person.index && accounts.contains(&index))
     };
     let shown = accounts.iter().find(|account| own(account))?;
     Some(person.accounts[*shown].email.clone())
@@ -198,12 +263,15 @@ fn picture(person: &Person, accounts: &[usize], by_admin: bool, now: Timestamp) 
         (None, true) => Some("dispute_lost"),
         _ => None,
     };
+    // The seller's own id, unless an admin has said that it is not.
+    let by_seller = accounts
+        .iter()
+        .filter(|it| person.put(**it) != Some(ActKind::Part))
+        .find_map(|it| person.accounts[*it].seller_id.clone());
+    let external_id = admin.map(|it| it.external_id.clone()).or(by_seller);
+    let external_id = external_id.or_else(|| first.map(Account::external_id));
     Picture {
-        external_id: match (admin, first) {
-            (Some(admin), _) => admin.external_id.clone(),
-            (None, Some(first)) => format!("{}_{}", first.provider, first.id),
-            (None, None) => String::new(),
-        },
+        external_id: external_id.unwrap_or_default(),
         email: admin.map(|it| it.email.clone()),
         name: admin
             .map(|it| &it.name)
@@ -247,13 +315,14 @@ fn flags(
         if worth::is_given_back(bill) {
             flag("full_refund", &bill.id);
         }
-        for subject in worth::unknown_purchases(bill) {
-            flag("unmapped_price", subject);
+        for subject in worth::unknown_purchases(bill, &person.accounts[bill.account]) {
+            flag("unmapped_price", &subject);
         }
     }
     for index in subscriptions {
+        let account = &person.accounts[person.subscriptions[*index].account];
         for price in eyes.unknown_prices(*index) {
-            flag("unmapped_price", price);
+            flag("unmapped_price", &account.place(price));
         }
         if eyes.is_silent(*index) {
             flag("overdue", &person.subscriptions[*index].id);

@@ -3,7 +3,7 @@
 use crate::domain::time::Timestamp;
 use crate::simulate::life::{DAY, END_AFTER, SILENCE_AFTER, SUSPEND_AFTER, seconds};
 use crate::simulate::person::{
-    Bill, Dispute, DisputeStage, Document, Line, Person, Phase, Subscription,
+    Account, Bill, Dispute, DisputeStage, Document, Line, Person, Phase, Subscription,
 };
 use crate::simulate::shop::{Plan, Price};
 
@@ -325,15 +325,15 @@ fn once(bill: &Bill) -> Vec<&'static Price> {
 
 /// Returns what to look at where a bill was paid for something that nobody has a plan for: the
 /// session, where no price is known.
-pub(super) fn unknown_purchases(bill: &Bill) -> impl Iterator<Item = &str> {
-    let is_known = bill
-        .lines
-        .iter()
-        .any(|line| line.price.plan != Plan::Unmapped);
-    let once = once(bill).into_iter();
-    once.filter(move |_| bill.paid_at.is_some() && !is_known)
-        .map(|price| match bill.form {
-            Document::Intent | Document::Session => bill.session.as_str(),
-            Document::Invoice | Document::Transaction => price.id,
-        })
+pub(super) fn unknown_purchases(bill: &Bill, account: &Account) -> Vec<String> {
+    let mut lines = bill.lines.iter();
+    let is_known = lines.any(|line| line.price.plan != Plan::Unmapped);
+    if bill.paid_at.is_none() || is_known {
+        return Vec::new();
+    }
+    let subject = |price: &Price| match bill.form {
+        Document::Intent | Document::Session => bill.session.clone(),
+        Document::Invoice | Document::Transaction => account.place(price.id),
+    };
+    once(bill).into_iter().map(subject).collect()
 }

@@ -6,8 +6,8 @@ pub(super) mod stripe_money;
 
 use serde_json::{Map, Value, json};
 
-use super::person::Form;
-use super::provider::Provider;
+use super::person::Account;
+use super::provider::{Provider, Side};
 use crate::domain::time::Timestamp;
 
 /// The content of an event, without the envelope.
@@ -43,33 +43,47 @@ impl Entry {
 
 /// Wraps an entry in its event.
 pub(super) fn envelope(
-    provider: Provider,
-    form: Form,
+    account: &Account,
     id: &str,
     request: &str,
     at: Timestamp,
     entry: &Entry,
 ) -> Value {
-    match provider {
+    match account.provider {
         Provider::Stripe => {
+            let is_live = account.side != Side::Test;
             let mut data = json!({ "object": entry.object });
+            if let Some(livemode) = data["object"].get_mut("livemode") {
+                *livemode = json!(is_live);
+            }
             if let Some(previous) = &entry.previous {
                 data["previous_attributes"] = previous.clone();
             }
-            json!({
-                "id": id, "object": "event", "api_version": form.version(),
-                "created": at.seconds(), "data": data, "livemode": true, "pending_webhooks": 1,
+            let mut event = json!({
+                "id": id, "object": "event", "api_version": account.form.version(),
+                "created": at.seconds(), "data": data, "livemode": is_live, "pending_webhooks": 1,
                 "request": {
                     "id": entry.is_called.then_some(request),
                     "idempotency_key": entry.is_called.then(|| format!("key-{request}")),
                 },
                 "type": entry.event_type,
-            })
+            });
+            if let Some(connected) = account.side.connected() {
+                event["account"] = json!(connected);
+            }
+            event
         }
         Provider::Paddle => json!({
             "data": entry.object, "event_id": id, "event_type": entry.event_type,
-            "notification_id": id.replacen("evt", "ntf", 1), "occurred_at": at.to_string(),
+            "notification_id": notification(id), "occurred_at": at.to_string(),
         }),
+    }
+}
+
+fn notification(event: &str) -> String {
+    match event.strip_prefix("ntfsimevt_") {
+        Some(simulated) => format!("ntfsim_{simulated}"),
+        None => event.replacen("evt", "ntf", 1),
     }
 }
 

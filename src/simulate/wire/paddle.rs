@@ -5,14 +5,27 @@ use serde_json::{Value, json};
 use crate::domain::time::Timestamp;
 use crate::simulate::life::seconds;
 use crate::simulate::person::{Account, Bill, Item, Line, Phase, Subscription};
-use crate::simulate::shop::Price;
+use crate::simulate::shop::{self, Price};
 
 /// <https://developer.paddle.com/webhooks/customers/customer-updated>
 pub(in crate::simulate) fn customer(account: &Account) -> Value {
     json!({
         "id": account.id, "name": account.name, "email": account.email, "locale": "en",
-        "status": "active", "custom_data": null, "marketing_consent": false, "import_meta": null,
+        "status": "active", "custom_data": custom_data(account), "marketing_consent": false,
+        "import_meta": import_meta(account),
     })
+}
+
+/// What the shop writes into each object. Of what was imported the id is elsewhere.
+fn custom_data(account: &Account) -> Option<Value> {
+    let id = account.seller_id.as_ref().filter(|_| !account.is_imported);
+    id.map(|id| json!({ shop::SELLER_ID_KEY: id, "campaign": "spring" }))
+}
+
+fn import_meta(account: &Account) -> Option<Value> {
+    let id = account.seller_id.as_ref();
+    let id = id.filter(|_| account.is_imported);
+    id.map(|id| json!({ "external_id": id, "imported_from": "paddle_classic" }))
 }
 
 /// <https://developer.paddle.com/webhooks/addresses/address-created>
@@ -46,7 +59,7 @@ pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) ->
         "started_at": text(it.started_at),
         "paused_at": it.paused_at.filter(|_| it.phase == Phase::Paused).map(|at| at.to_string()),
         "canceled_at": it.ended_at.map(|at| at.to_string()),
-        "discount": null, "custom_data": null, "import_meta": null,
+        "discount": null, "custom_data": custom_data(account), "import_meta": null,
         "created_at": text(it.started_at), "updated_at": text(it.period.0),
     })
 }

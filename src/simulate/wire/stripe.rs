@@ -18,9 +18,19 @@ pub(in crate::simulate) fn customer(account: &Account) -> Value {
     json!({
         "id": account.id, "object": "customer", "address": address, "balance": 0,
         "currency": "eur", "default_source": null, "delinquent": false, "description": null,
-        "email": account.email, "livemode": true, "metadata": {}, "name": account.name,
+        "email": account.email, "livemode": true, "metadata": metadata(account),
+        "name": account.name,
         "phone": null, "preferred_locales": ["en"], "shipping": null, "tax_exempt": "none",
     })
+}
+
+/// What the shop writes into each object, and something of no meaning here.
+fn metadata(account: &Account) -> Value {
+    let mut metadata = json!({ "campaign": "spring" });
+    if let Some(id) = &account.seller_id {
+        metadata[shop::SELLER_ID_KEY] = json!(id);
+    }
+    metadata
 }
 
 /// <https://docs.stripe.com/api/subscriptions/object>
@@ -44,7 +54,7 @@ pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) ->
             "object": "list", "data": items, "has_more": false, "total_count": it.items.len(),
             "url": format!("/v1/subscription_items?subscription={}", it.id),
         },
-        "latest_invoice": it.latest_invoice, "livemode": true, "metadata": {},
+        "latest_invoice": it.latest_invoice, "livemode": true, "metadata": metadata(account),
         "pause_collection": pause, "pending_update": pending(it), "start_date": it.started_at,
         "status": it.phase.word(), "status_details": paused(it), "test_clock": null,
         "trial_end": it.trial_end, "trial_start": it.trial_end.map(|_| it.started_at),
@@ -150,7 +160,8 @@ fn bare_session(account: &Account, id: &str) -> Value {
             "address": null, "email": account.email, "name": account.name, "phone": null,
             "tax_exempt": "none", "tax_ids": [],
         },
-        "customer_email": null, "invoice": null, "livemode": true, "metadata": {},
+        "client_reference_id": shop::FORGED, "customer_email": null, "invoice": null,
+        "livemode": true, "metadata": metadata(account),
         "payment_intent": null, "payment_link": null, "payment_status": "paid",
         "status": "complete", "subscription": null,
     })
