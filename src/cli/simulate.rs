@@ -122,7 +122,8 @@ pub(super) async fn run(args: SimulateArgs, source: &Source) -> Result<ExitCode,
             check_only: args.check,
         },
     };
-    Ok(match simulate::run(order, place).await? {
+    // On the heap: it holds whole servers, and callers would copy it about.
+    Ok(match Box::pin(simulate::run(order, place)).await? {
         Verdict::Right => ExitCode::SUCCESS,
         Verdict::Differs => ExitCode::FAILURE,
     })

@@ -51,8 +51,8 @@ pub(super) enum ActKind {
 impl Person {
     /// Where an admin put an account last.
     pub(super) fn put(&self, account: usize) -> Option<ActKind> {
-        let acts = self.acts.iter().filter(|act| act.account == account);
-        acts.last().map(|act| act.kind)
+        let last = self.acts.iter().rfind(|act| act.account == account);
+        last.map(|act| act.kind)
     }
 }
 
