@@ -562,14 +562,14 @@ async fn archives_are_handed_to_nginx_where_it_has_them(engine: Engine) {
 async fn each_app_has_a_repository_of_its_own(engine: Engine) {
     let server = TestServer::start(engine).await;
     let repository = Repository::new(Shape::Plain, VERSIONS);
-    let served = Served::start(&repository, Some("Bearer rep_secret")).await;
-    let make = json!({"slug": "other", "name": "Other"});
-    let (status, _) = server.call("POST", "/api/v1/apps", Some(make)).await;
+    let upstream = Served::start(&repository, Some("Bearer rep_secret")).await;
+    let other = json!({"slug": "other", "name": "Other"});
+    let (status, _) = server.call("POST", "/api/v1/apps", Some(other)).await;
     assert_eq!(status, 201);
     let patch = async |body: Value| server.call("PATCH", "/api/v1/apps/other", Some(body)).await;
     let (status, app) =
-        patch(json!({"repository": {"url": served.base, "token": "rep_secret"}})).await;
-    let shown = json!({"url": format!("{}/", served.base), "token_set": true});
+        patch(json!({"repository": {"url": upstream.base, "token": "rep_secret"}})).await;
+    let shown = json!({"url": format!("{}/", upstream.base), "token_set": true});
     assert_eq!((status, &app["repository"]), (200, &shown));
     let (_, app) = server.get("/api/v1/apps/other").await;
     assert_eq!(app["repository"], shown);
@@ -608,8 +608,8 @@ async fn each_app_has_a_repository_of_its_own(engine: Engine) {
     );
 
     // The token stays with the server that it was given for.
-    let elsewhere = format!("{}/", served.base.replace("127.0.0.1", "localhost"));
-    let moved = json!({"repository": {"url": format!("{}/sub", served.base)}});
+    let elsewhere = format!("{}/", upstream.base.replace("127.0.0.1", "localhost"));
+    let moved = json!({"repository": {"url": format!("{}/sub", upstream.base)}});
     assert_eq!(patch(moved).await.1["repository"]["token_set"], json!(true));
     let moved = json!({"repository": {"url": elsewhere}});
     assert_eq!(

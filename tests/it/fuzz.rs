@@ -78,6 +78,10 @@ impl Cut {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "names the file if the target panics; captured otherwise"
+)]
 fn feed(target: fn(&[u8]), folders: &[&str]) {
     let corpus = corpus(folders);
     for (path, bytes) in &corpus {

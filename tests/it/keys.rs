@@ -90,7 +90,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!((before.unknown_secrets.len(), before.old_answers), (1, 44));
     assert_eq!(before.unknown_answers, 1);
     assert!(before.old_keys_in_use.contains(&old.key_id()));
-    assert_eq!(before.old_repositories, [app.clone()]);
+    assert_eq!(before.old_repositories, std::slice::from_ref(&app));
     let expected = Resealed {
         secrets: 4,
         repositories: 1,
@@ -112,8 +112,8 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     for sealed in tx.secret_list_all().await.unwrap() {
         let n = ids.iter().position(|id| *id == sealed.secret.id).unwrap();
         let vault = if n == 4 { &other } else { &new };
-        let text = vault.open(what(&ids[n]), &sealed.sealed).unwrap();
-        assert_eq!(text.expose_secret(), format!("whsec_{n}"));
+        let opened = vault.open(what(&ids[n]), &sealed.sealed).unwrap();
+        assert_eq!(opened.expose_secret(), format!("whsec_{n}"));
     }
 }
 
@@ -200,14 +200,14 @@ async fn make_app(base: &str, app: usize) -> bool {
 
 /// The state of the key of each app's secret.
 async fn key_states(base: &str) -> Vec<String> {
-    let mut states = Vec::new();
+    let mut found = Vec::new();
     for app in 0..APPS {
         let path = format!("/api/v1/apps/app-{app}/endpoints/stripe/secrets");
         let (status, listed) = call(&client(), base, "GET", &path, None).await;
         assert_eq!(status, 200, "{listed}");
-        states.push(listed["data"][0]["key_state"].as_str().unwrap().to_owned());
+        found.push(listed["data"][0]["key_state"].as_str().unwrap().to_owned());
     }
-    states
+    found
 }
 
 /// A server over an empty store, with a secret for each app.

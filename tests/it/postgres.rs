@@ -462,6 +462,6 @@ async fn use_everything(store: &Store) {
     receiver.flush(store, now()).await.unwrap();
     let listed = acknowledged::unaccounted(store, &app).await.unwrap();
     assert_eq!(listed.len(), 1);
-    let later = now().plus(Duration::from_secs(60));
+    let later = now().plus(Duration::from_mins(1));
     acknowledged::settle(store, None, later).await.unwrap();
 }

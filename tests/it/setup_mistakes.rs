@@ -36,6 +36,7 @@ async fn said(arguments: &[&str], settings: Settings) -> (bool, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn wrong_settings_are_named_with_what_would_be_right() {
     let dir = tempfile::tempdir().unwrap();
     let problems: &[(&str, &str, &[&str])] = &[

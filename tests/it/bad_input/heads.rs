@@ -9,6 +9,7 @@ pub(super) fn rows() -> Vec<Row> {
 }
 
 /// What is no request of HTTP/1.1.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn syntax() -> Vec<Row> {
     let close = "Connection: close\r\n\r\n";
     let row =

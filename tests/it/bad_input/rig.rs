@@ -36,7 +36,8 @@ pub(super) fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<
         head.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() || line.starts_with("POST") {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        let length = body.len().to_string();
+        head.extend(["Content-Length: ", &length, "\r\n"]);
     }
     [head.as_bytes(), b"\r\n", body].concat()
 }

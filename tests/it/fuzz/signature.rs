@@ -21,7 +21,9 @@ fn hmac(key: &str, parts: &[&[u8]]) -> String {
         block
     };
     let mut inner = Sha256::new_with_prefix(pad(0x36));
-    parts.iter().for_each(|part| inner.update(part));
+    for part in parts {
+        inner.update(part);
+    }
     let outer = Sha256::new_with_prefix(pad(0x5c)).chain_update(inner.finalize());
     hex::encode(outer.finalize())
 }

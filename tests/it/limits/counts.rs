@@ -62,14 +62,14 @@ async fn one_customer_has_a_bounded_number_of_tokens_and_packages(engine: Engine
     assert_eq!(server.call("DELETE", &last, None).await.0, 204);
     assert_eq!(post(&server, &tokens, json!({"name": "more"})).await.0, 201);
 
-    let list = format!("{path}/packages");
+    let granted = format!("{path}/packages");
     let all = Some(json!({"packages": packages(1_000)}));
-    let (status, answer) = server.call("PUT", &format!("/api/v1{list}"), all).await;
+    let (status, answer) = server.call("PUT", &format!("/api/v1{granted}"), all).await;
     assert_eq!(status, 200, "{answer}");
     let known = json!({"package": "acme/p7", "constraint": "^2.0"});
-    assert_eq!(post(&server, &list, known).await.0, 200, "no new one");
+    assert_eq!(post(&server, &granted, known).await.0, 200, "no new one");
     let more = json!({"package": "acme/more"});
-    refused(&server, &list, more, "packages_too_many").await;
+    refused(&server, &granted, more, "packages_too_many").await;
     server.stop_and_give_back().await;
 }
 

@@ -95,7 +95,7 @@ async fn each_figure_that_is_spoken_of_is_served() {
             && it.text.contains("tollgate_events_total{")
     })
     .await;
-    let served = named(&figures.text);
+    let known = named(&figures.text);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for file in [
         "deploy/prometheus/alerts.yml",
@@ -103,7 +103,7 @@ async fn each_figure_that_is_spoken_of_is_served() {
         "deploy/grafana/tollgate.json",
     ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
-        let unknown: Vec<_> = named(&text).difference(&served).copied().collect();
+        let unknown: Vec<_> = named(&text).difference(&known).copied().collect();
         assert!(unknown.is_empty(), "{file} speaks of {unknown:?}");
     }
     // The README's table leaves the prefix out, and says of all what they are.
@@ -116,7 +116,7 @@ async fn each_figure_that_is_spoken_of_is_served() {
         names.map(|name| format!("tollgate_{}", name.split('{').next().unwrap()))
     });
     let described: BTreeSet<String> = described.collect();
-    let families = served.iter().map(|name| {
+    let families = known.iter().map(|name| {
         let ends = ["_bucket", "_sum", "_count"];
         ends.iter()
             .find_map(|end| name.strip_suffix(end))
