@@ -78,7 +78,7 @@ pub enum ApiError {
         /// The maximum size, in bytes.
         limit: usize,
     },
-    /// 414: the path and the query are longer than [`limits::URI`](super::limits::URI).
+    /// 414: the path and the query are longer than `limits::URI`.
     UriTooLong,
     /// 415: the body is not said to be JSON, or is compressed.
     UnsupportedMediaType,
@@ -96,7 +96,7 @@ pub enum ApiError {
         /// The time until the next attempt is allowed.
         retry_after: Duration,
     },
-    /// 431: the headers are larger than [`limits::HEADERS`](super::limits::HEADERS).
+    /// 431: the headers are larger than `limits::HEADERS`.
     HeadersTooLarge,
     /// 500: the fault is ours, and retrying alone will not help.
     Internal {

@@ -6,7 +6,7 @@
 //! replay and the event, so that the worker knows the second one: also with `force`, a replay
 //! applies every event once.
 //!
-//! Webhooks come first: nothing is published while more than [`MOST_WAITING`] messages wait to be
+//! Webhooks come first: nothing is published while more than `MOST_WAITING` messages wait to be
 //! processed, so a webhook has at most that many before it, however large the replay is.
 
 use std::time::Duration;

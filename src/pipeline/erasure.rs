@@ -10,7 +10,7 @@
 //!   then on; a pending one is decided by the message that is under way;
 //! - the audit: what admins and billing did stays, what it says about a person does not;
 //! - messages at rest: those that name an account are made due at once. They are processed like all
-//!   others, and the ledger keeps no payload of them ([`without_persons`]);
+//!   others, and the ledger keeps no payload of them (`without_persons`);
 //! - what the engine still has of what was removed, such as the log of the embedded store.
 //!
 //! Refused: blacking out fields of payloads. Which fields are personal changes with each version of

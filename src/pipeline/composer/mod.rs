@@ -1,7 +1,7 @@
 //! The Composer repository of a customer: what the access check would let through of the app's own
 //! repository.
 //!
-//! Each version is decided by [`PackageAccess`], which is the access check itself, so what is listed
+//! Each version is decided by `PackageAccess`, which is the access check itself, so what is listed
 //! here and what `/access` says cannot differ. Releases that the repository has are recorded before
 //! anything is decided, with the times that it gives: a customer whose access reaches to a date keeps
 //! what was released until then, whether or not anybody told us of it. Branches are not recorded,
