@@ -54,7 +54,7 @@ where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
     let is_named = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !ENDPOINTS.iter().any(|name| is_named(&name)) {
+    if !ENDPOINTS.iter().any(is_named) {
         return Ok((None, Traces(None)));
     }
     let client = Client {
