@@ -25,6 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::SecretString;
 
+use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::words::words;
 
@@ -163,11 +164,7 @@ impl Vault {
     /// [`NotOpened`] when it was sealed with another key, for another secret, or damaged.
     pub fn open(&self, what: SealedFor<'_>, sealed: &[u8]) -> Result<SecretString, NotOpened> {
         let id = KeyId::of_sealed(sealed).ok_or(NotOpened)?;
-        let mut keys = self.keys();
-        if keys.find(id).is_none() {
-            self.reload();
-            keys = self.keys();
-        }
+        let keys = self.keys_for(id);
         let key = keys.find(id).ok_or(NotOpened)?;
         let plain = key.open(&what.text(), sealed).ok_or(NotOpened)?;
         let text = String::from_utf8(plain).map_err(|_| NotOpened)?;
@@ -186,12 +183,25 @@ impl Vault {
 
     /// Returns the state of a key by its id; `None` stands for that of a damaged text.
     pub fn state(&self, id: Option<KeyId>) -> KeyState {
-        let keys = self.keys();
-        match id {
-            Some(id) if id == keys.first.id => KeyState::Current,
-            Some(id) if keys.find(id).is_some() => KeyState::Old,
-            Some(_) | None => KeyState::Unknown,
+        let Some(id) = id else {
+            return KeyState::Unknown;
+        };
+        let keys = self.keys_for(id);
+        match keys.find(id) {
+            Some(_) if id == keys.first.id => KeyState::Current,
+            Some(_) => KeyState::Old,
+            None => KeyState::Unknown,
         }
+    }
+
+    /// Returns the keys, read again from the file if this one is not among those that are known.
+    fn keys_for(&self, id: KeyId) -> Arc<Keys> {
+        let keys = self.keys();
+        if keys.find(id).is_some() {
+            return keys;
+        }
+        self.reload();
+        self.keys()
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -199,8 +209,8 @@ impl Vault {
         Arc::clone(&loaded.keys)
     }
 
-    /// Reads the file again if it was replaced. One that cannot be read changes nothing: the next
-    /// start says what is wrong with it.
+    /// Reads the file again if it was replaced. One that cannot be read changes nothing, but is told
+    /// of once: what is sealed meanwhile may be sealed with a key that is gone.
     fn reload(&self) {
         let Some(path) = self.file.as_deref() else {
             return;
@@ -211,10 +221,23 @@ impl Vault {
             return;
         }
         drop(known);
-        if let Ok(Some(keys)) = key_file::read(path) {
-            let keys = Arc::new(keys);
-            let mut loaded = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-            *loaded = Loaded { keys, stamp };
+        let read = key_file::read(path);
+        let mut loaded = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(Some(keys)) => {
+                let keys = Arc::new(keys);
+                *loaded = Loaded { keys, stamp };
+            }
+            Ok(None) => {}
+            Err(error) => {
+                if loaded.stamp != stamp {
+                    tracing::error!(
+                        error = chain(&error),
+                        "the key file was replaced and cannot be read; the keys from before stay in use"
+                    );
+                    loaded.stamp = stamp;
+                }
+            }
         }
     }
 }

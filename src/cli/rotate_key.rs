@@ -71,12 +71,12 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
     let left = reseal::survey(&store, &vault, now).await?;
     store.close().await;
     say(&left);
-    if left.old_keys_in_use.is_empty() {
+    let known = left.unknown_secrets.is_empty() && left.unknown_repositories.is_empty();
+    // With something that nothing explains, no key is called superfluous.
+    if known && left.old_keys_in_use.is_empty() {
         finish(args, in_file.then_some(&*path), &vault)?;
     }
-    let complete = left.unknown_secrets.is_empty()
-        && left.unknown_repositories.is_empty()
-        && (args.dry_run || left.old_keys_in_use.is_empty());
+    let complete = known && (args.dry_run || left.old_keys_in_use.is_empty());
     Ok(if complete {
         ExitCode::SUCCESS
     } else {
@@ -120,7 +120,7 @@ fn say(left: &Survey) {
     if !left.unknown_repositories.is_empty() {
         output::line(&format!(
             "problem: the tokens of these apps' Composer repositories were sealed with a key that \
-             is not set: {}; set that key, or set the tokens anew",
+             is not set, or are damaged: {}; set that key, or set the tokens anew",
             slugs(&left.unknown_repositories)
         ));
     }
@@ -138,13 +138,14 @@ fn say(left: &Survey) {
         ));
     }
     for secret in &left.unknown_secrets {
-        let key = match secret.key {
-            Some(key) => format!("was sealed with the key {key}, which is not set"),
-            None => "is damaged".to_owned(),
+        let what = match secret.key {
+            Some(key) => format!(
+                "was sealed with the key {key}, which is not set: set that key, or delete the secret"
+            ),
+            None => "is damaged: delete it, and add it anew".to_owned(),
         };
         output::line(&format!(
-            "problem: the webhook secret {} of /webhooks/{}/{} {key}: set the key that it was \
-             added with, or delete it",
+            "problem: the webhook secret {} of /webhooks/{}/{} {what}",
             secret.id, secret.app, secret.provider
         ));
     }

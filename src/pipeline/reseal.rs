@@ -1,16 +1,16 @@
 //! The rotation of the secret key: everything that an old key sealed is sealed anew with the present
 //! one, while servers run.
 //!
-//! Each secret and token is replaced in a transaction of its own, and answers in small sets; a text is replaced
-//! only if it still is what was read. So a rotation may be interrupted and begun again at any time,
-//! two at once do no harm, and nobody waits for one. Servers that have both keys can open a secret
-//! before, between and after.
+//! Each secret and token is replaced in a transaction of its own, and answers in small sets; a text
+//! is replaced only if it still is what was read. So a rotation may be interrupted and begun again at
+//! any time, two at once do no harm, and nobody waits for one. Servers that have both keys can open a
+//! secret before, between and after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
 
-use super::secrets::{KeyedSecret, purpose};
+use super::secrets::purpose;
 use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
@@ -106,9 +106,8 @@ impl Survey {
 pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Survey, StoreError> {
     let mut tx = store.read().await?;
     let mut found = Survey::default();
-    for sealed in tx.secret_list_all().await? {
-        let KeyedSecret { secret, key } = sealed.into();
-        let state = vault.state(key);
+    for SealedSecret { secret, sealed } in tx.secret_list_all().await? {
+        let (state, key) = state_of(vault, purpose(&secret), &sealed);
         let remaining = Remaining {
             app: secret.app,
             provider: secret.provider,
@@ -126,8 +125,8 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         let Some(sealed) = registry.sealed else {
             continue;
         };
-        let key = KeyId::of_sealed(&sealed);
-        let state = vault.state(key);
+        let what = SealedFor::Repository { app: &app };
+        let (state, key) = state_of(vault, what, &sealed);
         match state {
             KeyState::Current => {}
             KeyState::Old => found.old_repositories.push(app),
@@ -146,6 +145,29 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         found.note_key(state, key);
     }
     Ok(found)
+}
+
+/// Counts the sealed webhook secrets and tokens of Composer repositories.
+///
+/// # Errors
+/// When the store failed.
+pub async fn count_sealed(store: &Store) -> Result<usize, StoreError> {
+    let mut tx = store.read().await?;
+    let secrets = tx.secret_list_all().await?.len();
+    let registries = tx.registry_list().await?;
+    let tokens = registries.iter().filter(|(_, it)| it.sealed.is_some());
+    Ok(secrets + tokens.count())
+}
+
+/// Returns the state of the key that sealed a text, and which it is. A text that its key does not
+/// open is damaged, and no rotation helps it.
+fn state_of(vault: &Vault, what: SealedFor<'_>, sealed: &[u8]) -> (KeyState, Option<KeyId>) {
+    let key = KeyId::of_sealed(sealed);
+    let state = vault.state(key);
+    if state != KeyState::Unknown && vault.open(what, sealed).is_err() {
+        return (KeyState::Unknown, None);
+    }
+    (state, key)
 }
 
 impl Survey {

@@ -118,6 +118,24 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Gives a new file the owner and the permissions of the one that it replaces: a rotation may run as
+/// another user than the server, which must go on reading its keys.
+#[cfg(unix)]
+fn take_over_owner(new: &Path, old: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let (made, before) = (fs::metadata(new)?, fs::metadata(old)?);
+    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+        chown(new, Some(before.uid()), Some(before.gid()))?;
+    }
+    fs::set_permissions(new, before.permissions())
+}
+
+#[cfg(not(unix))]
+fn take_over_owner(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Replaces a file, durably: what is sealed from now on is lost without it.
 fn replace(path: &Path, text: &str) -> Result<(), VaultError> {
     let new = PathBuf::from(format!("{}.new", path.display()));
@@ -129,6 +147,7 @@ fn replace(path: &Path, text: &str) -> Result<(), VaultError> {
             Err(error) => return Err(error),
         }
         write_new(&new, text)?;
+        take_over_owner(&new, path)?;
         fs::rename(&new, path)?;
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

@@ -1,5 +1,7 @@
 //! Tests of the vault.
 
+use std::path::Path;
+
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
@@ -202,6 +204,45 @@ fn a_running_vault_follows_its_key_file() {
     }
     std::fs::write(&path, "something else").unwrap();
     assert!(running.open(what, &sealed).is_ok(), "it keeps what it has");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_rotation_leaves_the_key_file_to_whoever_had_it() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.key");
+    Vault::load_or_make(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root may give a file away.
+    let is_root = std::fs::metadata(&path).unwrap().uid() == 0;
+    let owner = if is_root {
+        chown(&path, Some(4_321), Some(4_322)).unwrap();
+        (4_321, 4_322)
+    } else {
+        let before = std::fs::metadata(&path).unwrap();
+        (before.uid(), before.gid())
+    };
+    for change in [
+        |path: &Path| add_key(path).map(drop),
+        |path: &Path| remove_old_keys(path),
+    ] {
+        change(&path).unwrap();
+        let now = std::fs::metadata(&path).unwrap();
+        assert_eq!((now.uid(), now.gid()), owner);
+        assert_eq!(now.permissions().mode() & 0o777, 0o640);
+    }
+}
+
+#[test]
+fn the_list_knows_a_key_as_soon_as_the_file_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret.key");
+    let running = Vault::load_or_make(&path).unwrap();
+    let new = add_key(&path).unwrap();
+    assert_eq!(running.state(Some(new)), KeyState::Current);
+    assert_eq!(running.state(None), KeyState::Unknown);
 }
 
 #[test]

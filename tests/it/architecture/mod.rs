@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider", &["domain"]),
     ("store", &["domain"]),
     ("metrics", &["domain"]),
-    ("vault", &["domain", "random"]),
+    ("vault", &["causes", "domain", "random"]),
     ("composer", &["causes", "domain"]),
     ("queue", &["causes", "domain", "outage"]),
     ("queue/embedded.rs", &["domain", "store", "clock"]),
