@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CliError;
+use super::stop::StopSignals;
 use crate::config::{Database, Loaded};
 use crate::output;
 use crate::server::{find_store, key_file};
@@ -37,7 +38,15 @@ pub(super) async fn run(args: &BackupArgs, loaded: &Loaded) -> Result<ExitCode, 
     let found = find_store(config).await?;
     output::note(&format!("the store is {}", found.place()));
     found.close().await;
-    let bytes = store::backup(path, &args.file).await?;
+    let mut stop = StopSignals::listen()?;
+    let bytes = tokio::select! {
+        copied = store::backup(path, &args.file) => copied?,
+        // What was written so far is removed: it holds what the store holds.
+        signal = stop.next() => {
+            output::note(&format!("{signal}: there is no backup"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let file = args.file.display();
     output::line(&format!("{file}: {bytes} bytes"));
     let key = if config.store.secret_keys.is_empty() {

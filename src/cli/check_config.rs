@@ -15,7 +15,7 @@ use crate::output;
 use crate::pipeline::reseal::{self, Survey};
 use crate::pipeline::{secrets, setup};
 use crate::queue::rabbitmq::RabbitQueue;
-use crate::server::{StartError, environment, find_store, find_vault, rabbit_settings};
+use crate::server::{StartError, environment, find_store, find_vault, key_file, rabbit_settings};
 use crate::store::{Store, StoreError, Trial};
 
 #[derive(Debug, Args)]
@@ -104,11 +104,10 @@ async fn try_store(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens the webhook secrets; returns the number of those that do not open.
+/// Opens what is sealed, but for kept answers; returns the number of problems.
 async fn check_secrets(config: &Config, store: &Store, now: Timestamp) -> Result<u32, StartError> {
-    // Without a key nothing can have been sealed by a server of these settings.
     let Some(vault) = find_vault(config)? else {
-        return Ok(0);
+        return Ok(say_lost_key(config, reseal::count_sealed(store).await?));
     };
     let mut problems = 0;
     for (secret, opened) in secrets::open_current(store, &vault, now).await? {
@@ -121,10 +120,32 @@ async fn check_secrets(config: &Config, store: &Store, now: Timestamp) -> Result
             ));
         }
     }
+    let left = reseal::survey(store, &vault, now).await?;
+    for app in &left.unknown_repositories {
+        problems += 1;
+        output::line(&format!(
+            "problem: the token of the Composer repository of the app {app} does not open with \
+             TOLLGATE_SECRET_KEY: set the key that it was set with, or set the token anew"
+        ));
+    }
     if !vault.old_key_ids().is_empty() {
-        say_old_keys(&reseal::survey(store, &vault, now).await?);
+        say_old_keys(&left);
     }
     Ok(problems)
+}
+
+/// Says that there is no key for what is sealed: `serve` would make a new one, which opens nothing.
+/// Returns the number of problems.
+fn say_lost_key(config: &Config, sealed: usize) -> u32 {
+    if sealed == 0 {
+        return 0;
+    }
+    output::line(&format!(
+        "problem: TOLLGATE_SECRET_KEY is not set and there is no {}, but the store has {sealed} \
+         sealed secrets: put back the key file that belongs to this store",
+        key_file(config).display()
+    ));
+    1
 }
 
 /// Says whether the old keys can be removed.

@@ -122,9 +122,15 @@ async fn a_backup_made_under_load_is_served_again() {
     let restored = dir.path().join("restored");
     std::fs::create_dir(&restored).unwrap();
     std::fs::copy(&file, restored.join("tollgate.db")).unwrap();
+    let settings = settings(&restored);
+    let check = tollgate(&["check-config", "--connect"], settings.clone()).await;
+    let text = out(&check);
+    assert!(!check.status.success(), "{text}");
+    assert!(text.contains("put back the key file"), "{text}");
     let key = dir.path().join("before/secret.key");
     std::fs::copy(key, restored.join("secret.key")).unwrap();
-    let settings = settings(&restored);
+    let check = tollgate(&["check-config", "--connect"], settings.clone()).await;
+    assert!(check.status.success(), "{}", out(&check));
     let server = Serving::start(&settings).await;
     let base = server.base.clone();
     let (_, found) = get(&base, "/api/v1/customers?email=c7@example.com").await;

@@ -49,11 +49,20 @@ pub async fn backup(store: &Path, to: &Path) -> Result<u64, BackupError> {
     if to.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(to.to_owned()));
     }
-    let partial = PathBuf::from(format!("{}.partial-{}", to.display(), std::process::id()));
-    let copied = copy(store, &partial, to).await;
-    // After a success it is the second name of the file.
-    let _ = fs::remove_file(&partial);
-    copied
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(format!(".partial-{}", std::process::id()));
+    let partial = Partial(PathBuf::from(partial));
+    copy(store, &partial.0, to).await
+}
+
+/// A copy that has no name yet. It is removed also when the wait for it is given up; after a success
+/// this is the second name of the file.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 async fn copy(store: &Path, partial: &Path, to: &Path) -> Result<u64, BackupError> {
