@@ -1,12 +1,12 @@
 //! The plans of the settings: they are put into the store when a worker starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::json;
 
 use super::order::Order;
-use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::id::{AppSlug, Provider};
 use crate::store::{PlanSource, StoreError, StoredPlan, Tx};
 
@@ -64,8 +64,9 @@ pub(super) async fn missing(
         .filter(|it| it.source == PlanSource::Environment);
     let mut missing = Vec::new();
     for plan in of_settings.filter(|plan| !stays(plan)) {
-        let key = (plan.provider, plan.price_id.clone());
-        let customers = tx.plan_count_customers(app, &BTreeSet::from([key])).await?;
+        let customers = tx
+            .plan_count_customers(app, plan.provider, &plan.price_id)
+            .await?;
         if customers > 0 {
             missing.push(MissingPlan {
                 provider: plan.provider,
@@ -74,11 +75,8 @@ pub(super) async fn missing(
             });
         }
     }
-    missing.sort_by(|one, other| one.price_id.cmp(&other.price_id));
     Ok(missing)
 }
-
-type Found = BTreeMap<(Provider, String), Plan>;
 
 /// Replaces the plans of the settings by what the settings say now, and audits each price that
 /// buys something else than before. Part of the start of a server. Returns whether customers have to
@@ -91,11 +89,11 @@ pub(super) async fn put_settings(
     order: &Order,
     plans: &[SettingsPlan],
 ) -> Result<bool, StoreError> {
-    let before = by_price(tx.plan_list(&order.app).await?);
+    let before = tx.plan_all(&order.app).await?;
     let gone = missing(tx, &order.app, plans).await?;
     tx.plan_replace_environment(&order.app, plans, order.now)
         .await?;
-    let after = by_price(tx.plan_list(&order.app).await?);
+    let after = tx.plan_all(&order.app).await?;
     for missing in gone {
         tracing::warn!("{missing}");
     }
@@ -118,11 +116,4 @@ pub(super) async fn put_settings(
         order.audit(tx, None, operation, details).await?;
     }
     Ok(derives)
-}
-
-fn by_price(plans: Vec<StoredPlan>) -> Found {
-    plans
-        .into_iter()
-        .map(|it| ((it.provider, it.price_id.clone()), it.plan()))
-        .collect()
 }

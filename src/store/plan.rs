@@ -252,6 +252,27 @@ impl Tx {
         Ok(())
     }
 
+    /// Counts the customers who have something now by a plan.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn plan_count_customers(
+        &mut self,
+        app: &AppSlug,
+        provider: Provider,
+        price_id: &str,
+    ) -> Result<i64, StoreError> {
+        // `plan <> ''` is what the index is made for, and true of every plan.
+        let sql = r"
+            SELECT COUNT(DISTINCT customer_id) AS customers
+            FROM entitlements
+            WHERE app = $1 AND provider = $2 AND plan = $3 AND plan <> ''
+        ";
+        let binds = binds![app, provider, price_id];
+        let found: Option<i64> = self.fetch_value("entitlements", sql, binds).await?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Removes a plan; `false` if there was none.
     ///
     /// # Errors

@@ -1,25 +1,10 @@
 //! Plans of admins that wait behind those of the settings for the same prices, and count as soon as
 //! the settings do not name the prices any more.
 
-use std::collections::BTreeSet;
-
 use super::plan::StoredPlan;
-use super::record::{Rows, binds, record};
+use super::record::binds;
 use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, Provider};
-
-record! {
-    struct PlanKey<'a> {
-        provider: Provider,
-        plan: &'a str,
-    }
-}
-
-record! {
-    struct PlanCount from "entitlements" {
-        customers: i64,
-    }
-}
 
 impl Tx {
     /// Finds the plan that waits behind that of the settings for a price.
@@ -103,30 +88,5 @@ impl Tx {
         let sql = "DELETE FROM waiting_plans WHERE app = $1 AND provider = $2 AND price_id = $3";
         let removed = self.execute(sql, binds![app, provider, price_id]).await?;
         Ok(removed > 0)
-    }
-
-    /// Counts the customers who have something now by one of these plans.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn plan_count_customers(
-        &mut self,
-        app: &AppSlug,
-        plans: &BTreeSet<(Provider, String)>,
-    ) -> Result<i64, StoreError> {
-        let keys = plans.iter().map(|(provider, plan)| PlanKey {
-            provider: *provider,
-            plan,
-        });
-        let keys: Rows<PlanKey<'_>> = keys.collect();
-        let sql = r"
-            SELECT COUNT(DISTINCT customer_id) AS customers
-            FROM entitlements
-            WHERE app = $2
-                AND plan <> ''
-                AND (provider, plan) IN (SELECT provider, plan FROM {rows} AS wanted)
-        ";
-        let found: Option<PlanCount> = self.fetch_opt(sql, binds![keys, app]).await?;
-        Ok(found.map_or(0, |it| it.customers))
     }
 }
