@@ -94,11 +94,10 @@ impl Config {
             reader.warn(&setting::AMQP_PREFIX, "no effect without AMQP_URL");
         }
         if reader.is_set(&setting::DATA_DIR) && on_a_server {
-            let detail = "no effect with PostgreSQL, but for the file `lock` of the built-in queue";
             let detail = if has_broker {
                 "no effect with PostgreSQL"
             } else {
-                detail
+                "no effect with PostgreSQL, but for the file `lock` of the built-in queue"
             };
             reader.warn(&setting::DATA_DIR, detail);
         }
@@ -201,12 +200,13 @@ impl ProviderConfig {
             api_key: reader.read(settings.api_key, parse_key),
             api_base: reader.read(settings.api_base, parse::api_base),
         };
-        let unused = [
+        for (setting, is_set) in [
             (settings.api_key, config.api_key.is_some()),
             (settings.api_base, config.api_base.is_some()),
-        ];
-        for (setting, _) in unused.into_iter().filter(|(_, is_set)| *is_set) {
-            reader.warn(setting, "no effect: nothing asks the provider's API yet");
+        ] {
+            if is_set {
+                reader.warn(setting, "no effect: nothing asks the provider's API yet");
+            }
         }
         config
     }

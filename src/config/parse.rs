@@ -193,7 +193,7 @@ pub(super) fn accel_prefix(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
         Err(format!("{} does not begin with a slash", quoted(text)))
     } else if !text.chars().all(is_plain) || text.contains("..") || text.contains("//") {
-        Err(format!("{} is no plain path", quoted(text)))
+        Err(format!("{} is not a plain path", quoted(text)))
     } else {
         Ok(format!("{}/", text.trim_end_matches('/')))
     }

@@ -1,9 +1,9 @@
 //! The memory for the bodies of requests under way, in the whole process.
 //!
-//! Of webhooks: whether a body is signed shows when all of it is there, so strangers can make the receiver hold
-//! bodies; the budget bounds how much. A body takes its share as its bytes arrive: one that is only
-//! announced costs nothing, and a slow sender holds what it has sent, for as long as bodies may
-//! take. What does not fit is refused, and the provider sends it again.
+//! Of webhooks: whether a body is signed shows when all of it is there, so strangers can make the
+//! receiver hold bodies; the budget bounds how much. A body takes its share as its bytes arrive: one
+//! that is only announced costs nothing, and a slow sender holds what it has sent, for as long as
+//! bodies may take. What does not fit is refused, and the provider sends it again.
 //!
 //! A body over [`limits::SMALL_BODY`] needs a permit besides, of which there are few: providers'
 //! events are small, and these must find room while somebody fills what there is with large ones.

@@ -47,7 +47,7 @@ fn check_host(headers: &HeaderMap, demanded: bool) -> Result<(), ApiError> {
     let detail = match (sent.next(), sent.next()) {
         (None, _) if demanded => "the header `Host` is missing",
         (Some(_), Some(_)) => "there are two headers `Host`",
-        (Some(host), None) if !is_host(host) => "the header `Host` is no host",
+        (Some(host), None) if !is_host(host) => "the header `Host` is not a host",
         (None | Some(_), None) | (None, Some(_)) => return Ok(()),
     };
     Err(ApiError::BadRequest {

@@ -209,9 +209,9 @@ impl Server {
     }
 }
 
-/// Makes the app `default`, and, for a worker, puts its plans and settings in place; returns true if the store
-/// was empty. Other roles need no price mapping and the like, and one that lacks it must not remove the
-/// workers'.
+/// Makes the app `default`, and, for a worker, puts its plans and settings in place; returns true if
+/// the store was empty. Other roles need no price mapping and the like, and one that lacks it must
+/// not remove the workers'.
 async fn prepare(
     store: &Store,
     config: &Config,
