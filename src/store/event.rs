@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Meant;
 use super::cell::documents;
 use super::customer::{literal, rows_of};
 use super::event_object::hash;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, record};
 use super::{StoreError, Tx};
-use crate::domain::apply::lookup_keys::prefixed_account;
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
 use crate::domain::time::{Timestamp, rfc3339};
@@ -188,27 +188,26 @@ impl Tx {
         most: i64,
     ) -> Result<Vec<EventRecord>, StoreError> {
         // Only the customer's own chain is searched, and ends at the first that were wanted.
-        let sql = r"
-            SELECT
-                seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
-                received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload_removed_at
-            FROM events
-            WHERE seq IN (
-                    SELECT seq FROM events
-                    WHERE app = $1 AND customer_id IN (
-                        SELECT CAST($2 AS TEXT)
-                        UNION ALL
-                        SELECT id FROM customers WHERE app = $1 AND COALESCE(merged_into, id) = $2
+        let rows = rows_of("$2");
+        let sql = format!(
+            r"
+                SELECT
+                    seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
+                    received_at, processed_at, outcome, duplicates, attempts, error_code,
+                    error_detail, customer_id, billing_account, changes, payload_removed_at
+                FROM events
+                WHERE seq IN (
+                        SELECT seq FROM events
+                        WHERE app = $1 AND customer_id IN ({rows})
                     )
-                )
-                AND outcome = 'applied'
-                AND seq IN (SELECT seq FROM event_objects WHERE app = $1 AND hash = $3)
-            ORDER BY occurred_at DESC, seq DESC
-            LIMIT $4
-        ";
+                    AND outcome = 'applied'
+                    AND seq IN (SELECT seq FROM event_objects WHERE app = $1 AND hash = $3)
+                ORDER BY occurred_at DESC, seq DESC
+                LIMIT $4
+            "
+        );
         let binds = binds![app, customer, hash(object), most];
-        let rows: Vec<EventRow> = self.fetch(sql, binds).await?;
+        let rows: Vec<EventRow> = self.fetch(&sql, binds).await?;
         Ok(rows.into_iter().map(EventRecord::from).collect())
     }
 
@@ -297,13 +296,11 @@ fn chain_of(id: &str) -> String {
 /// there is a customer for it.
 fn unprocessed_of(filter: &mut Filter, external_id: &str) -> String {
     // The index of objects finds the few that name the id at all.
-    let whole = filter.place(hash(external_id));
-    let of_any = filter.place(format!("account:%:{}", literal(external_id)));
-    let prefixed = prefixed_account(external_id);
-    let (rest, of_one) = prefixed.map_or((whole.clone(), of_any.clone()), |(provider, id)| {
-        let of_one = format!("account:{provider}:%:{}", literal(id));
-        (filter.place(hash(id)), filter.place(of_one))
-    });
+    let (bare, prefixed) = Meant::by(external_id);
+    let whole = filter.place(hash(bare.id));
+    let of_any = filter.place(format!("account:%{}", literal(&bare.tail)));
+    let rest = filter.place(hash(prefixed.id));
+    let of_one = filter.place(format!("{}{}", prefixed.keys, literal(&prefixed.tail)));
     format!(
         r"
         SELECT events.seq

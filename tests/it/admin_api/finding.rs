@@ -72,6 +72,12 @@ async fn failed_events_are_found_by_their_customer(engine: Engine) {
     let (rig, customer) = shop(engine).await;
     let body = json!({"external_id": "shop 7"});
     rig.put(&path_of(&customer), body).await.expect(200);
+    // Of a connected account, whose ids may be the same.
+    let mut connected = failing("evt_f4", "cus_7");
+    connected["account"] = json!("acct_1");
+    rig.has_failed(&connected).await;
+    let shown = rig.get("/events/evt_f4").await.expect(200);
+    assert_eq!(shown["billing_account"], "stripe_acct_1/cus_7");
     let id = id_of(&customer);
     let all: &[&str] = &["evt_f3", "evt_f1", "evt_1"];
     let failed: &[&str] = &["evt_f3", "evt_f1"];
@@ -90,6 +96,14 @@ async fn failed_events_are_found_by_their_customer(engine: Engine) {
         ("/events?external_id=cus_".to_owned(), &[]),
         ("/events?external_id=cus%25".to_owned(), &[]),
         (format!("/events?external_id=cus_2&customer_id={id}"), &[]),
+        (
+            "/events?external_id=stripe_acct_1/cus_7".to_owned(),
+            &["evt_f4"],
+        ),
+        ("/events?external_id=acct_1/cus_7".to_owned(), &["evt_f4"]),
+        ("/events?external_id=acct_2/cus_7".to_owned(), &[]),
+        ("/events?external_id=paddle_acct_1/cus_7".to_owned(), &[]),
+        ("/events?external_id=cus_7".to_owned(), &[]),
     ] {
         assert_eq!(rig.listed(&path).await, expected, "{path}");
     }
