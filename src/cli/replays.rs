@@ -15,7 +15,7 @@ use crate::output;
 use crate::pipeline::bulk_replay;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::ReplayError;
-use crate::server::open_store;
+use crate::server::find_store;
 use crate::store::replay::{BulkReplay, ReplayStatus};
 use crate::store::{Actor, Store, Window};
 
@@ -52,7 +52,8 @@ pub(super) enum ReplaysCommand {
 }
 
 pub(super) async fn run(command: ReplaysCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
-    let store = open_store(&loaded.config).await?;
+    let store = find_store(&loaded.config).await?;
+    output::note(&format!("the store is {}", store.place()));
     match command {
         ReplaysCommand::List { app, limit } => {
             let window = Window::Page {

@@ -256,6 +256,9 @@ async fn commands_in_the_wrong_folder_make_nothing() {
         &["events", "list"][..],
         &["events", "show", "evt_1"],
         &["events", "replay", "--all"],
+        &["replays", "list"],
+        &["replays", "show", "rpl_01939f1bf0007cc8a4d0b1c2d3e4f506"],
+        &["replays", "cancel", "rpl_01939f1bf0007cc8a4d0b1c2d3e4f506"],
         &["rotate-key"],
     ] {
         let (good, text) = said(command, with(&data, &[])).await;
@@ -269,7 +272,12 @@ async fn commands_in_the_wrong_folder_make_nothing() {
     assert!(!data.exists(), "none of them made anything");
 
     let create = ["token", "create", "--name", "me", "--role", "owner"];
-    for command in [&create[..], &["migrate"], &["events", "list"]] {
+    for command in [
+        &create[..],
+        &["migrate"],
+        &["events", "list"],
+        &["replays", "list"],
+    ] {
         let output = tollgate(command, with(&data, &[])).await;
         assert!(output.status.success(), "{command:?}: {}", err(&output));
         let words = format!("the store is sqlite://{}/tollgate.db", data.display());
