@@ -79,7 +79,7 @@ impl BulkReplay {
 }
 
 /// The events that a replay would be about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayable {
     /// Their number.
     pub count: u64,
@@ -119,6 +119,16 @@ record! {
     }
 }
 
+record! {
+    /// The numbers of a preview, with one of the first ids.
+    struct PreviewRow from "events" {
+        count: u64,
+        skipped: u64,
+        last_seq: i64,
+        id: Option<String>,
+    }
+}
+
 /// The events that a replay is about.
 fn replayable(app: &AppSlug, wanted: &EventFilter, force: bool) -> Filter {
     let mut filter = filter_of(app, wanted);
@@ -140,23 +150,40 @@ impl Tx {
         force: bool,
         most: u32,
     ) -> Result<Replayable, StoreError> {
-        let select = "SELECT seq, id FROM events";
-        let filter = replayable(app, wanted, force);
-        let count = self.count_all(select, filter).await?;
+        // One statement, so that all numbers are of one moment.
         let mut filter = replayable(app, wanted, force);
-        filter.and_plain("payload IS NULL");
-        let skipped = self.count_all(select, filter).await?;
-        let mut filter = replayable(app, wanted, force);
-        filter.and_plain("payload IS NOT NULL");
-        let first: Vec<PlaceRow> = self.first(select, filter, "seq", most).await?;
-        let sql = "SELECT MAX(seq) AS seq FROM events WHERE app = $1";
-        let last_seq: Option<Option<i64>> = self.fetch_value("events", sql, binds![app]).await?;
-        Ok(Replayable {
-            count,
-            skipped,
-            first: first.into_iter().map(|row| row.id).collect(),
-            last_seq: last_seq.flatten().unwrap_or_default(),
-        })
+        let most = filter.place(most);
+        let (conditions, binds) = filter.into_parts();
+        let sql = format!(
+            r"
+            SELECT numbers.count, numbers.skipped, ledger.last_seq, earliest.id
+            FROM (
+                SELECT
+                    COUNT(*) AS count,
+                    COALESCE(SUM(CASE WHEN payload IS NULL THEN 1 END), 0) AS skipped
+                FROM events
+                WHERE {conditions}
+            ) AS numbers
+            CROSS JOIN (
+                SELECT COALESCE(MAX(seq), 0) AS last_seq FROM events WHERE app = $1
+            ) AS ledger
+            LEFT JOIN (
+                SELECT seq, id
+                FROM events
+                WHERE {conditions} AND payload IS NOT NULL
+                ORDER BY seq
+                LIMIT {most}
+            ) AS earliest ON TRUE
+            ORDER BY earliest.seq
+            "
+        );
+        let rows: Vec<PreviewRow> = self.fetch(&sql, binds).await?;
+        let mut about = Replayable::default();
+        for row in rows {
+            (about.count, about.skipped, about.last_seq) = (row.count, row.skipped, row.last_seq);
+            about.first.extend(row.id);
+        }
+        Ok(about)
     }
 
     /// Keeps a replay that was ordered. Workers will find it. Returns false, and keeps nothing, if
