@@ -1,6 +1,7 @@
-//! The audit: every change, who made it, from which state to which. It is append-only. There is no
-//! statement that changes or removes an entry, and the database refuses those of others; only the
-//! deletion of an app takes its entries along.
+//! The audit: every change, who made it, from which state to which. It is append-only, and the
+//! database refuses what would change or remove an entry, with two exceptions: the deletion of an app
+//! takes its entries along, and the details of a customer's entries can be changed while that customer
+//! is being erased (`erasure_step.rs`).
 
 use std::fmt;
 use std::str::FromStr;

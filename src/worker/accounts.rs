@@ -5,15 +5,13 @@ use std::time::Duration;
 use tracing::error;
 
 use super::Worker;
+use super::part::ACCOUNTS;
 use super::pause::Pause;
 use crate::pipeline::acknowledged::{self, Look};
 use crate::store::StoreError;
 
 /// The time between looks.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// The name of the loop in the log.
-const ACCOUNTS: &str = "accounts";
 
 impl Worker {
     /// Compares what was acknowledged with the ledger, until shutdown.

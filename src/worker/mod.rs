@@ -1,10 +1,11 @@
-//! The worker's loops: take a batch, process it, settle it.
+//! The worker's loops. The main one takes a batch of events, processes it and settles it.
 //!
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
-//! letter. Several loops run side by side: events, dead letters, due times, bulk replays, upkeep,
-//! and the relay of the spool where there is one. All end when the shutdown token is cancelled:
-//! what is in hand is finished, or given back unsettled.
+//! letter. Several loops run side by side: events, dead letters, due times with new policies and
+//! erasures, bulk replays, accounting for what was acknowledged, upkeep, and the relay of the spool
+//! where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
+//! is in hand is finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. Messages in hand
 //! are kept for a moment, since most outages are short; then they are given back, once, and nothing
@@ -239,8 +240,8 @@ impl Worker {
     }
 
     /// Acts on due times, then rederives some customers of each app with a new policy and makes a step
-    /// of an erasure. Returns true if more of either remains. Due times come between any two such steps, because an app may have
-    /// many customers.
+    /// of an erasure. Returns true if more of either remains. Due times come between any two such
+    /// steps, because an app may have many customers.
     async fn act_on_time(&self) -> Result<bool, StoreError> {
         let customers = timers::run_due(&self.store, self.clock.now()).await?;
         self.metrics.timers_fired(customers);

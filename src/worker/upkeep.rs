@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::Worker;
+use super::part::UPKEEP;
 use super::pause::Pause;
 use crate::pipeline::retention;
 use crate::store::StoreError;
@@ -14,9 +15,6 @@ const INTERVAL: Duration = Duration::from_mins(5);
 
 /// The pause between two batches of payloads, so that webhooks need not wait behind all of them.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
-
-/// The name of the loop in the log.
-const UPKEEP: &str = "upkeep";
 
 impl Worker {
     /// Removes what has been kept long enough, until shutdown.
