@@ -487,13 +487,14 @@ CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit
 
 -- Webhooks that receivers have acknowledged, until the ledger has them: `events` lists those of one
 -- app that one receiver took in about a second. A row shrinks each time that it is looked at, and
--- goes when all its events are in the ledger.
+-- goes when all its events are in the ledger. `nowhere`: the last look found that no queue has any.
 CREATE TABLE acknowledged (
     seq      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     since    TIMESTAMPTZ NOT NULL,
     check_at TIMESTAMPTZ NOT NULL,
     reported BOOLEAN NOT NULL,
+    nowhere  BOOLEAN NOT NULL,
     count    BIGINT NOT NULL,
     events   JSONB NOT NULL
 );

@@ -489,13 +489,14 @@ END;
 
 -- Webhooks that receivers have acknowledged, until the ledger has them: `events` lists those of one
 -- app that one receiver took in about a second. A row shrinks each time that it is looked at, and
--- goes when all its events are in the ledger.
+-- goes when all its events are in the ledger. `nowhere`: the last look found that no queue has any.
 CREATE TABLE acknowledged (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
     app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     since    INTEGER NOT NULL,
     check_at INTEGER NOT NULL,
     reported INTEGER NOT NULL,
+    nowhere  INTEGER NOT NULL,
     count    INTEGER NOT NULL,
     events   TEXT NOT NULL
 ) STRICT;

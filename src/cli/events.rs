@@ -184,8 +184,7 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             for event in &listed.rows {
                 output::line(&row(event));
             }
-            let missing = acknowledged::unaccounted(&store, &args.app.app).await?;
-            let missing = missing.iter().filter(|it| it.overdue).count();
+            let missing = acknowledged::overdue(&store, &args.app.app).await?;
             if missing > 0 {
                 output::line(&format!(
                     "{missing} acknowledged events have no outcome: \

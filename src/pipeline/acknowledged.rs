@@ -66,7 +66,8 @@ const MOST_LOOKED_AT: i64 = 20;
 /// The most rows that a list is made of.
 const MOST_LISTED: i64 = 100;
 
-/// The age from which an event without an outcome is overdue if no queue has it.
+/// The age from which an event without an outcome is overdue if two looks in a row found it in no
+/// queue.
 const OVERDUE_NOWHERE: Duration = Duration::from_mins(5);
 
 /// The age from which one is overdue even though queues have messages: longer than all retries.
@@ -248,7 +249,6 @@ pub async fn settle(
     let spooled = super::spool::depth(&mut tx).await?;
     tx.commit().await?;
     let is_nowhere = depths.is_some_and(|depths| is_empty(&depths) && spooled == 0);
-    let limit = if is_nowhere { OVERDUE_NOWHERE } else { OVERDUE };
 
     let mut look = Look {
         more: i64::try_from(taken.len()).is_ok_and(|taken| taken == MOST_LOOKED_AT),
@@ -261,6 +261,10 @@ pub async fn settle(
         events.retain(|event| event.received_at > forgotten);
         let oldest = events.iter().map(|event| event.received_at).min();
         let age = oldest.map_or(Duration::ZERO, |oldest| age(oldest, now));
+        // One look may miss what a worker or a relay has in hand: it is in no queue for a moment.
+        let is_lost = is_nowhere && batch.nowhere;
+        batch.nowhere = is_nowhere;
+        let limit = if is_lost { OVERDUE_NOWHERE } else { OVERDUE };
         if let (Some(first), false) = (events.first(), batch.reported)
             && age > limit
         {
@@ -350,6 +354,14 @@ pub async fn unaccounted(store: &Store, app: &AppSlug) -> Result<Vec<Unaccounted
         place(one).cmp(&place(other))
     });
     Ok(found)
+}
+
+/// Counts the events of an app that were overdue when they were last looked at.
+///
+/// # Errors
+/// When the store failed.
+pub async fn overdue(store: &Store, app: &AppSlug) -> Result<u64, StoreError> {
+    store.read().await?.acknowledged_overdue(app).await
 }
 
 /// Counts what was acknowledged and was not in the ledger when it was last looked at.

@@ -45,12 +45,14 @@ pub(crate) struct AcknowledgedBatch {
     pub(crate) app: AppSlug,
     /// True if it was said of them that they are overdue.
     pub(crate) reported: bool,
+    /// True if the last look found that no queue has any.
+    pub(crate) nowhere: bool,
     /// Those that were not in the ledger when it was last looked at.
     pub(crate) events: AcknowledgedEvents,
 }
 
 record! {
-    impl AcknowledgedBatch from "acknowledged" { seq, app, reported, events }
+    impl AcknowledgedBatch from "acknowledged" { seq, app, reported, nowhere, events }
 }
 
 record! {
@@ -68,6 +70,7 @@ record! {
         since: Timestamp,
         check_at: Timestamp,
         reported: bool,
+        nowhere: bool,
         count: i64,
         events: &'a AcknowledgedEvents,
     }
@@ -120,8 +123,8 @@ impl Tx {
         });
         let rows: Rows<NewBatch<'_>> = rows.collect();
         let sql = r"
-            INSERT INTO acknowledged (app, since, check_at, reported, count, events)
-            SELECT new.app, new.since, $2, $3, new.count, new.events
+            INSERT INTO acknowledged (app, since, check_at, reported, nowhere, count, events)
+            SELECT new.app, new.since, $2, $3, $3, new.count, new.events
             FROM {rows} AS new
             JOIN apps ON apps.slug = new.app
         ";
@@ -166,7 +169,7 @@ impl Tx {
                     ORDER BY check_at, seq
                     LIMIT $4
                 )
-            RETURNING seq, app, reported, events
+            RETURNING seq, app, reported, nowhere, events
         ";
         self.fetch(sql, binds![now, until, longest, most]).await
     }
@@ -188,6 +191,7 @@ impl Tx {
                 since: since(&batch.events)?,
                 check_at: *check_at,
                 reported: batch.reported,
+                nowhere: batch.nowhere,
                 count: count(&batch.events),
                 events: &batch.events,
             })
@@ -197,7 +201,7 @@ impl Tx {
             UPDATE acknowledged
             SET
                 since = kept.since, check_at = kept.check_at, reported = kept.reported,
-                count = kept.count, events = kept.events
+                nowhere = kept.nowhere, count = kept.count, events = kept.events
             FROM {rows} AS kept
             WHERE acknowledged.seq = kept.seq
         ";
@@ -212,13 +216,24 @@ impl Tx {
         most: i64,
     ) -> Result<Vec<AcknowledgedBatch>, StoreError> {
         let sql = r"
-            SELECT seq, app, reported, events
+            SELECT seq, app, reported, nowhere, events
             FROM acknowledged
             WHERE app = $1
             ORDER BY since, seq
             LIMIT $2
         ";
         self.fetch(sql, binds![app, most]).await
+    }
+
+    /// Counts the events of an app of which it was said that they are overdue.
+    pub(crate) async fn acknowledged_overdue(&mut self, app: &AppSlug) -> Result<u64, StoreError> {
+        let sql = r"
+            SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) AS n
+            FROM acknowledged
+            WHERE app = $1 AND reported
+        ";
+        let count: Option<u64> = self.fetch_value("acknowledged", sql, binds![app]).await?;
+        Ok(count.unwrap_or_default())
     }
 
     /// Counts what waits, of one app or of all, by age. `bounds` are instants, the newest first.
