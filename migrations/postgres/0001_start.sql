@@ -431,7 +431,8 @@ CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
 CREATE INDEX replays_by_app ON replays (app, id);
 
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
--- of them is. Of one that is finished the row says by id that there was an erasure, and when.
+-- of them is. Of one that is finished the row says by id that there was an erasure, and when. One that
+-- has to wait for something goes behind the others: its `turn` is greater than theirs.
 CREATE TABLE erasures (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id word NOT NULL,
@@ -439,12 +440,30 @@ CREATE TABLE erasures (
     last_seq    BIGINT NOT NULL,
     stage       word NOT NULL,
     cursor      BIGINT NOT NULL,
+    turn        BIGINT NOT NULL,
     ordered_at  TIMESTAMPTZ NOT NULL,
     finished_at TIMESTAMPTZ,
     PRIMARY KEY (app, customer_id)
 );
 -- Workers ask every few seconds whether one is under way.
 CREATE INDEX erasures_open ON erasures (ordered_at) WHERE finished_at IS NULL;
+-- Whether a customer is one of them.
+CREATE INDEX erasures_by_customer ON erasures (customer_id);
+
+-- What is known to be of the billing accounts of these customers: ids of the accounts, and of whatever
+-- events named together with them, in the form of `event_objects`. By this, later events are known
+-- that name no account. `stage`: what is still to be done about events that came before their id was
+-- known; NULL for nothing.
+CREATE TABLE erased_objects (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash    BIGINT NOT NULL,
+    account word NOT NULL,
+    stage   word,
+    PRIMARY KEY (app, hash, account)
+);
+CREATE INDEX erased_objects_by_account ON erased_objects (app, account);
+-- Workers ask every few seconds whether there are any.
+CREATE INDEX erased_objects_open ON erased_objects (stage, app) WHERE stage IS NOT NULL;
 
 CREATE TABLE audit (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -429,7 +429,8 @@ CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
 CREATE INDEX replays_by_app ON replays (app, id);
 
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
--- of them is. Of one that is finished the row says by id that there was an erasure, and when.
+-- of them is. Of one that is finished the row says by id that there was an erasure, and when. One that
+-- has to wait for something goes behind the others: its `turn` is greater than theirs.
 CREATE TABLE erasures (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id TEXT NOT NULL,
@@ -437,12 +438,30 @@ CREATE TABLE erasures (
     last_seq    INTEGER NOT NULL,
     stage       TEXT NOT NULL,
     cursor      INTEGER NOT NULL,
+    turn        INTEGER NOT NULL,
     ordered_at  INTEGER NOT NULL,
     finished_at INTEGER,
     PRIMARY KEY (app, customer_id)
 ) STRICT, WITHOUT ROWID;
 -- Workers ask every few seconds whether one is under way.
 CREATE INDEX erasures_open ON erasures (ordered_at) WHERE finished_at IS NULL;
+-- Whether a customer is one of them.
+CREATE INDEX erasures_by_customer ON erasures (customer_id);
+
+-- What is known to be of the billing accounts of these customers: ids of the accounts, and of whatever
+-- events named together with them, in the form of `event_objects`. By this, later events are known
+-- that name no account. `stage`: what is still to be done about events that came before their id was
+-- known; NULL for nothing.
+CREATE TABLE erased_objects (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash    INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    stage   TEXT,
+    PRIMARY KEY (app, hash, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_objects_by_account ON erased_objects (app, account);
+-- Workers ask every few seconds whether there are any.
+CREATE INDEX erased_objects_open ON erased_objects (stage, app) WHERE stage IS NOT NULL;
 
 CREATE TABLE audit (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -585,6 +604,10 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('replays', 'replays_by_app', '1000 100 1'),
     ('replays', 'replays_open', '1 1'),
     ('erasures', 'erasures', '100000 100000 1'),
-    ('erasures', 'erasures_open', '1 1');
+    ('erasures', 'erasures_open', '1 1'),
+    ('erasures', 'erasures_by_customer', '100000 1'),
+    ('erased_objects', 'erased_objects', '1000000 1000000 1 1'),
+    ('erased_objects', 'erased_objects_by_account', '1000000 1000000 20'),
+    ('erased_objects', 'erased_objects_open', '1 1 1');
 -- Reads it anew.
 ANALYZE sqlite_schema;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::erasure::{customer_deleted, without_persons};
+use super::forgotten::{customer_deleted, without_persons};
 use super::order::audit_entries;
 use super::outcome_line::Told;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};

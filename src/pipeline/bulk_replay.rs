@@ -117,14 +117,24 @@ pub async fn order(
         return Err(ReplayError::Open { id });
     }
     let details = json!({
-        "id": replay.id, "filter": replay.filter, "force": force, "matched": replay.matched,
-        "per_second": per_second,
+        "id": replay.id, "filter": audited(&replay.filter), "force": force,
+        "matched": replay.matched, "per_second": per_second,
     });
     order
         .audit(&mut tx, None, "event_replay_many", details)
         .await?;
     tx.commit().await?;
     Ok(replay)
+}
+
+/// The filter as the audit has it: an external id may be somebody's name or address, and an entry
+/// that is no customer's stays as it is when that person is erased. The replay itself has the id.
+fn audited(filter: &EventFilter) -> EventFilter {
+    let mut filter = filter.clone();
+    if let Some(external) = &mut filter.external {
+        external.id.clear();
+    }
+    filter
 }
 
 /// Without `force`, events of these outcomes are none of a replay's: to ask for them alone is a

@@ -7,27 +7,31 @@
 //! - the ledger: the payloads of all events that concerned the customer, or that name an account, a
 //!   subscription or a payment of it, are removed, whatever their outcome, and their changes are
 //!   erased. A failed one would be ignored if it were processed now, so that is its outcome from
-//!   then on; a pending one is decided by the message that is under way;
+//!   then on; a pending one is decided by the message that is under way. Whatever else these events
+//!   name is the customer's too, and events that name it are looked for as well;
 //! - the audit: what admins and billing did stays, what it says about a person does not;
 //! - messages at rest: those that name an account are made due at once. They are processed like all
-//!   others, and the ledger keeps no payload of them (`without_persons`);
+//!   others, and the ledger keeps no payload of them (`forgotten.rs`);
 //! - what the engine still has of what was removed, such as the log of the embedded store.
+//!
+//! An erasure that waits, for messages or for readers to end, keeps no other waiting. Later events can
+//! tell that an earlier one was about the person, a dispute perhaps, and that one is looked for then.
 //!
 //! Refused: blacking out fields of payloads. Which fields are personal changes with each version of
 //! a provider's API, and what is overlooked once stays for ever.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::domain::apply::change::IgnoreCode;
+use super::forgotten::{Ids, customer_deleted, learned_owners};
 use crate::domain::customer::erased::{ErasureStage, erase_changes, erased};
-use crate::domain::event::{EventError, EventKey, EventOutcome};
-use crate::domain::id::AppSlug;
+use crate::domain::event::{EventKey, EventOutcome};
+use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::provider;
 use crate::store::{
-    ErasableEntry, ErasableEvent, ErasedEvent, Erasure, LedgerEntry, LockMode, Store, StoreError,
+    ErasableBody, ErasableEntry, ErasableEvent, ErasedEvent, Erasure, LockMode, Store, StoreError,
     Tx,
 };
 
@@ -36,6 +40,15 @@ pub const BATCH: u32 = 200;
 
 /// Most messages that one step looks at, with their bodies.
 const MESSAGES: u32 = 1_000;
+
+/// The bytes of payloads or messages from which a step takes no more of them.
+const BYTES: i64 = 8 * 1_024 * 1_024;
+
+/// Most objects whose earlier events one step looks for.
+const OBJECTS: i64 = 20;
+
+/// Most erasures that are tried in a row and turn out to wait.
+const MOST_WAITING: usize = 10;
 
 /// How an erasure goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +61,7 @@ pub enum Progress {
     Wait,
 }
 
-/// Makes the next step of the oldest erasure.
+/// Makes the next step of an erasure: of the oldest that has not to wait.
 ///
 /// # Errors
 /// When the store failed. Earlier steps stay done.
@@ -56,63 +69,114 @@ pub async fn carry_on(store: &Store, now: Timestamp) -> Result<Progress, StoreEr
     if !store.read().await?.erasure_is_open().await? {
         return Ok(Progress::Idle);
     }
+    let mut waiting = BTreeSet::new();
+    loop {
+        if let Some(progress) = step(store, &mut waiting, now).await? {
+            return Ok(progress);
+        }
+    }
+}
+
+/// Makes one step. Returns `None` if the erasure has to wait and another one may not.
+async fn step(
+    store: &Store,
+    waiting: &mut BTreeSet<CustomerId>,
+    now: Timestamp,
+) -> Result<Option<Progress>, StoreError> {
     let mut tx = store.begin().await?;
     if !tx.lock_upkeep("erasures").await? {
-        return Ok(Progress::Idle);
+        return Ok(Some(Progress::Idle));
     }
-    let Some(erasure) = tx.erasure_next().await? else {
-        return Ok(Progress::Idle);
+    if let Some(app) = tx.erased_objects_next().await? {
+        look_back(&mut tx, &app, now).await?;
+        tx.commit().await?;
+        return Ok(Some(Progress::More));
+    }
+    let next = tx.erasure_next().await?;
+    let Some(erasure) = next.filter(|it| !waiting.contains(&it.customer)) else {
+        let progress = finish_looking_back(store, tx).await?;
+        let waits = progress == Progress::Idle && !waiting.is_empty();
+        return Ok(Some(if waits { Progress::Wait } else { progress }));
     };
     let progress = match erasure.stage {
         ErasureStage::Events => erase_events(&mut tx, &erasure, now).await?,
         ErasureStage::Audit => erase_audit(&mut tx, &erasure).await?,
         ErasureStage::Messages => hasten_messages(&mut tx, &erasure).await?,
         ErasureStage::Traces => {
-            drop(tx);
-            if !store.remove_traces().await? {
-                return Ok(Progress::Wait);
-            }
+            tx.commit().await?;
+            let gone = store.remove_traces().await?;
             tx = store.begin().await?;
-            tx.erasure_finish(&erasure, now).await?;
-            tracing::info!(customer.id = %erasure.customer, "erased a deleted customer");
-            Progress::More
+            if gone {
+                tx.erasure_finish(&erasure, now).await?;
+                tracing::info!(customer.id = %erasure.customer, "erased a deleted customer");
+                Progress::More
+            } else {
+                Progress::Wait
+            }
         }
     };
+    let waits = progress == Progress::Wait;
+    if waits {
+        tx.erasure_wait(&erasure).await?;
+        waiting.insert(erasure.customer);
+    }
     tx.commit().await?;
-    Ok(progress)
+    Ok((!waits || waiting.len() >= MOST_WAITING).then_some(progress))
 }
 
-/// The stage that follows a step, if the step was not a full one.
-fn after(
-    (stage, next): (ErasureStage, ErasureStage),
-    last: Option<i64>,
-    count: usize,
-) -> (ErasureStage, i64) {
-    match last {
-        Some(last) if count >= BATCH as usize => (stage, last),
-        Some(_) | None => (next, 0),
-    }
-}
-
-fn key_of(erasure: &Erasure, event: &ErasableEvent) -> EventKey {
-    EventKey {
-        app: erasure.app.clone(),
-        provider: event.provider,
-        id: event.id.clone(),
-    }
+/// The stage and the place of the next step. A stage ends with a step that finds nothing.
+fn after((stage, next): (ErasureStage, ErasureStage), last: Option<i64>) -> (ErasureStage, i64) {
+    last.map_or((next, 0), |last| (stage, last))
 }
 
 /// Locks events, and reads them as nobody else changes them any more.
 async fn locked(
     tx: &mut Tx,
-    erasure: &Erasure,
+    app: &AppSlug,
     found: &[ErasableEvent],
 ) -> Result<Vec<ErasableEvent>, StoreError> {
-    let keys: Vec<EventKey> = found.iter().map(|event| key_of(erasure, event)).collect();
-    tx.lock_apps([&erasure.app], LockMode::Shared).await?;
+    let keys = found.iter().map(|event| EventKey {
+        app: app.clone(),
+        provider: event.provider,
+        id: event.id.clone(),
+    });
+    let keys: Vec<EventKey> = keys.collect();
+    tx.lock_apps([app], LockMode::Shared).await?;
     tx.lock_events(&keys).await?;
     tx.erasure_events_again(found.iter().map(|event| event.seq))
         .await
+}
+
+/// Returns the erased accounts that events with these payloads are of, for each.
+async fn owners(
+    tx: &mut Tx,
+    app: &AppSlug,
+    bodies: &[ErasableBody],
+) -> Result<Vec<BTreeSet<ObjectKey>>, StoreError> {
+    let named = bodies
+        .iter()
+        .map(|body| provider::named(body.provider, &body.event_type, &body.payload, body.mode).ids);
+    let named: Vec<Vec<String>> = named.collect();
+    let named = bodies.iter().zip(&named);
+    let named: Vec<Ids<'_>> = named
+        .map(|(body, ids)| (body.provider, ids.as_slice()))
+        .collect();
+    learned_owners(tx, app, &named).await
+}
+
+/// An event without its payload, and with these changes.
+fn emptied(event: &ErasableEvent, changes: Value) -> ErasedEvent {
+    let is_failed = event.outcome == EventOutcome::Failed;
+    ErasedEvent {
+        seq: event.seq,
+        outcome: if is_failed {
+            EventOutcome::Ignored
+        } else {
+            event.outcome
+        },
+        changes,
+        error: is_failed.then(customer_deleted),
+    }
 }
 
 async fn erase_events(
@@ -120,37 +184,73 @@ async fn erase_events(
     erasure: &Erasure,
     now: Timestamp,
 ) -> Result<Progress, StoreError> {
-    let found = tx.erasure_events(erasure, BATCH).await?;
+    let found = tx.erasure_events(erasure, BATCH, BYTES).await?;
     let last = found.last().map(|event| event.seq);
-    let count = found.len();
     let of_them = |customer: &str| customer == erasure.customer.as_str();
-    let events = locked(tx, erasure, &found).await?.into_iter().map(|event| {
-        let mut changes = event.changes;
+    let events = locked(tx, &erasure.app, &found).await?;
+    let bodies = tx
+        .erasure_bodies(events.iter().map(|event| event.seq))
+        .await?;
+    let events = events.into_iter().map(|mut event| {
+        let mut changes = event.changes.take();
         erase_changes(&mut changes, of_them);
-        let is_failed = event.outcome == EventOutcome::Failed;
-        ErasedEvent {
-            seq: event.seq,
-            outcome: if is_failed {
-                EventOutcome::Ignored
-            } else {
-                event.outcome
-            },
-            changes,
-            error: is_failed.then(customer_deleted),
-        }
+        emptied(&event, changes)
     });
     let events: Vec<ErasedEvent> = events.collect();
     tx.erasure_events_put(&events, now).await?;
-    let stages = (ErasureStage::Events, ErasureStage::Audit);
-    let (stage, cursor) = after(stages, last, count);
+    // Without their own payloads, which need not be looked for any more.
+    owners(tx, &erasure.app, &bodies).await?;
+    let (stage, cursor) = after((ErasureStage::Events, ErasureStage::Audit), last);
     tx.erasure_advance(erasure, stage, cursor).await?;
+    Ok(Progress::More)
+}
+
+/// Removes the payloads of earlier events that are known since to be about somebody who was erased.
+async fn look_back(tx: &mut Tx, app: &AppSlug, now: Timestamp) -> Result<(), StoreError> {
+    let sought = tx.erased_objects_sought(app, OBJECTS).await?;
+    let found = tx.erasure_events_naming(app, &sought, BATCH, BYTES).await?;
+    let events = locked(tx, app, &found).await?;
+    let bodies = tx
+        .erasure_bodies(events.iter().map(|event| event.seq))
+        .await?;
+    let owners = owners(tx, app, &bodies).await?;
+    let theirs = bodies.iter().zip(owners);
+    let theirs = theirs.filter(|(_, owners)| !owners.is_empty());
+    let theirs: BTreeSet<i64> = theirs.map(|(body, _)| body.seq).collect();
+    let events = events.into_iter().filter(|it| theirs.contains(&it.seq));
+    let events = events.map(|mut event| {
+        let changes = event.changes.take();
+        emptied(&event, changes)
+    });
+    let events: Vec<ErasedEvent> = events.collect();
+    tx.erasure_events_put(&events, now).await?;
+    // What is left says itself that it is somebody else's.
+    if events.is_empty() {
+        tx.erased_objects_found(app, &sought).await?;
+    }
+    Ok(())
+}
+
+/// Removes what the engine still has of the payloads of earlier events.
+async fn finish_looking_back(store: &Store, mut tx: Tx) -> Result<Progress, StoreError> {
+    let any = tx.erased_objects_leave_traces().await?;
+    // Not dropped: the lock would be held until the engine has rolled back in the background.
+    tx.commit().await?;
+    if !any {
+        return Ok(Progress::Idle);
+    }
+    if !store.remove_traces().await? {
+        return Ok(Progress::Wait);
+    }
+    let mut tx = store.begin().await?;
+    tx.erased_objects_finish().await?;
+    tx.commit().await?;
     Ok(Progress::More)
 }
 
 async fn erase_audit(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreError> {
     let entries = tx.erasure_audit(erasure, BATCH).await?;
     let last = entries.last().map(|entry| entry.seq);
-    let count = entries.len();
     // An event of somebody else may have changed this customer too.
     let events: BTreeSet<EventKey> = entries
         .iter()
@@ -159,7 +259,7 @@ async fn erase_audit(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreEr
     let events: Vec<EventKey> = events.into_iter().collect();
     let found = tx.erasure_events_of(&erasure.app, &events).await?;
     let of_them = |customer: &str| customer == erasure.customer.as_str();
-    let events = locked(tx, erasure, &found).await?.into_iter();
+    let events = locked(tx, &erasure.app, &found).await?.into_iter();
     let changes: Vec<(i64, Value)> = events
         .filter_map(|mut event| {
             erase_changes(&mut event.changes, of_them).then_some((event.seq, event.changes))
@@ -172,8 +272,7 @@ async fn erase_audit(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreEr
     });
     let entries: Vec<(i64, Value)> = entries.collect();
     tx.erasure_audit_put(&entries).await?;
-    let stages = (ErasureStage::Audit, ErasureStage::Messages);
-    let (stage, cursor) = after(stages, last, count);
+    let (stage, cursor) = after((ErasureStage::Audit, ErasureStage::Messages), last);
     tx.erasure_advance(erasure, stage, cursor).await?;
     Ok(Progress::More)
 }
@@ -191,65 +290,19 @@ fn event_of(app: &AppSlug, entry: &ErasableEntry) -> Option<EventKey> {
 }
 
 async fn hasten_messages(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreError> {
-    let (next, named) = tx.erasure_messages(erasure, MESSAGES.into()).await?;
-    let (stage, cursor, progress) = match next {
+    let (last, named) = tx.erasure_messages(erasure, MESSAGES.into(), BYTES).await?;
+    if named > 0 {
         // Once these are processed, all are looked at again.
-        _ if named > 0 => (ErasureStage::Messages, 0, Progress::Wait),
-        Some(last) => (ErasureStage::Messages, last, Progress::More),
-        None => (ErasureStage::Traces, 0, Progress::More),
-    };
-    tx.erasure_advance(erasure, stage, cursor).await?;
-    Ok(progress)
-}
-
-/// Takes the payloads from entries that name an account of somebody who was erased, or that are about
-/// one all the same (`forgotten`): nothing about that person comes back by a later webhook, a retry or
-/// a replay. Without a payload a failed event could not be replayed, so it is ignored instead.
-///
-/// # Errors
-/// When the store failed.
-pub(super) async fn without_persons(
-    tx: &mut Tx,
-    entries: &mut [LedgerEntry],
-) -> Result<(), StoreError> {
-    let mut accounts: BTreeMap<AppSlug, BTreeSet<String>> = BTreeMap::new();
-    for entry in entries.iter() {
-        let named = accounts.entry(entry.key.app.clone()).or_default();
-        named.extend(accounts_in(entry).map(str::to_owned));
-    }
-    for (app, named) in accounts {
-        let erased = tx
-            .accounts_erased(&app, named.iter().map(String::as_str))
+        tx.erasure_advance(erasure, ErasureStage::Messages, 0)
             .await?;
-        let of_app = entries.iter_mut().filter(|entry| entry.key.app == app);
-        for entry in of_app {
-            if accounts_in(entry).any(|id| erased.contains(id)) {
-                entry.payload = None;
-            }
-            if entry.payload.is_none() && entry.outcome == EventOutcome::Failed {
-                entry.outcome = EventOutcome::Ignored;
-                entry.error = Some(customer_deleted());
-                entry.account = None;
-            }
-        }
+        return Ok(Progress::Wait);
     }
-    Ok(())
-}
-
-/// The ids of an event that have the form of an account's.
-fn accounts_in(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
-    let spec = provider::ALL
-        .iter()
-        .find(|spec| spec.name == entry.key.provider);
-    let named = entry.named.iter().map(String::as_str);
-    named.filter(move |id| spec.is_some_and(|spec| spec.is_account(id)))
-}
-
-/// Says why an event of a deleted customer changed nothing.
-pub(super) fn customer_deleted() -> EventError {
-    EventError {
-        code: IgnoreCode::CustomerDeleted.as_str().to_owned(),
-        detail: "the customer of this billing account was deleted here; nothing was applied"
-            .to_owned(),
+    let (stage, cursor) = after((ErasureStage::Messages, ErasureStage::Traces), last);
+    if stage == ErasureStage::Traces {
+        // An answer that was being kept while the customer was deleted.
+        tx.idempotency_forget(std::slice::from_ref(&erasure.customer))
+            .await?;
     }
+    tx.erasure_advance(erasure, stage, cursor).await?;
+    Ok(Progress::More)
 }

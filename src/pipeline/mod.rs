@@ -30,6 +30,7 @@ pub mod events;
 pub mod explain;
 pub mod figures;
 pub mod flags;
+mod forgotten;
 pub mod grants;
 pub mod health;
 pub mod idempotency;

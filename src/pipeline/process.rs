@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
-use super::erasure::without_persons;
+use super::forgotten::without_persons;
 use super::outcome_line;
 use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;

@@ -27,6 +27,8 @@ pub struct Spec {
     pub event_id: Option<&'static str>,
     /// How the ids of its accounts begin.
     pub account_prefixes: &'static [&'static str],
+    /// How the ids of those objects begin that events of several customers can name.
+    pub shared_prefixes: &'static [&'static str],
     /// The fields of a payload that two deliveries of one event need not have in common.
     pub per_delivery: &'static [&'static str],
     /// The field of a payload that names the version of the API in which it is written, if one does.
@@ -130,6 +132,13 @@ impl Spec {
         let rest = self.account_prefixes.iter().find_map(rest);
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(good)) && id.len() <= MAX_ID
+    }
+
+    /// Reports whether an id can be named by events of several customers, so that it says nothing of
+    /// whose they are.
+    pub fn is_shared(&self, id: &str) -> bool {
+        let mut prefixes = self.shared_prefixes.iter();
+        prefixes.any(|prefix| id.starts_with(prefix))
     }
 
     /// A sample payload of a type; `None` for types that are not read or have none.

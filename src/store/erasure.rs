@@ -2,18 +2,18 @@
 //!
 //! The rows of a customer go in the transaction that deletes it. Its events, its entries of the audit
 //! and messages under way may be many, so they are searched in small steps afterwards; how far that is
-//! stands here, and what the steps read and write in `erasure_step.rs`. The row stays when all is done: that somebody was erased, by id, and when.
+//! stands here, and what the steps read and write in `erasure_step.rs`. The row stays when all is
+//! done: that somebody was erased, by id, and when.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::cell::documents;
-use super::event_object::hash;
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::customer::erased::ErasureStage;
-use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
+use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey};
 use crate::domain::time::Timestamp;
 
 /// The objects by which a customer's events and messages are found.
@@ -58,48 +58,85 @@ record! {
 }
 
 record! {
-    struct KeyRow from "subscriptions, payments, disputes, refunds, pairs" {
-        key: ObjectKey,
+    /// Something that belongs to an account.
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub(super) struct OwnedKey from "subscriptions, payments, disputes, refunds, pairs" {
+        pub(super) key: ObjectKey,
+        pub(super) account: ObjectKey,
     }
 }
 
+record! {
+    struct PairRow<'a> {
+        key: &'a ObjectKey,
+        other: &'a ObjectKey,
+    }
+}
+
+/// The most links from a payment to an id of it, as when a dispute is traced (`billing/trace.rs`).
+const LINKS: i64 = 3;
+
 impl Tx {
-    /// Finds everything by which the events of some accounts are found: their own ids, and those of
-    /// what was bought and paid through them.
+    /// Finds everything by which the events of some accounts are found: the accounts, what was
+    /// bought and paid through them, and what events named together with these.
     pub(super) async fn erasure_objects(
         &mut self,
         app: &AppSlug,
-        accounts: impl IntoIterator<Item = &ObjectKey> + Clone + Send,
-    ) -> Result<ErasedObjects, StoreError> {
+        accounts: impl IntoIterator<Item = &ObjectKey> + Send,
+    ) -> Result<BTreeSet<OwnedKey>, StoreError> {
+        // As a trace, it never goes on from an account or a subscription: beyond them are others.
         let sql = r"
-            WITH gone AS (SELECT key FROM {rows} AS given),
-            owned AS (
-                SELECT key FROM subscriptions
+            WITH RECURSIVE gone AS (SELECT key FROM {rows} AS given),
+            owned (key, account) AS (
+                SELECT key, key FROM gone
+                UNION
+                SELECT key, account FROM subscriptions
                 WHERE app = $2 AND account IN (SELECT key FROM gone)
                 UNION
-                SELECT key FROM payments
+                SELECT key, account FROM payments
                 WHERE app = $2 AND account IN (SELECT key FROM gone)
                 UNION
-                SELECT key FROM disputes
+                SELECT key, account FROM disputes
                 WHERE app = $2 AND account IN (SELECT key FROM gone)
                 UNION
-                SELECT key FROM refunds
+                SELECT key, account FROM refunds
                 WHERE app = $2 AND account IN (SELECT key FROM gone)
+            ),
+            walk (key, account, depth) AS (
+                SELECT key, account, 0 FROM owned
+                UNION
+                SELECT pairs.other, walk.account, walk.depth + 1
+                FROM walk
+                JOIN pairs ON pairs.app = $2 AND pairs.key = walk.key
+                WHERE walk.depth < $3
+                    AND (walk.depth = 0 OR walk.key NOT LIKE 'subscription:%')
+                    AND pairs.other NOT LIKE 'account:%'
             )
-            SELECT key FROM gone
-            UNION
-            SELECT key FROM owned
-            UNION
-            SELECT pairs.other
-            FROM owned
-            JOIN pairs ON pairs.app = $2 AND pairs.key = owned.key
+            SELECT DISTINCT key, account FROM walk
         ";
-        let given = keys(accounts.clone());
-        let owned: Vec<KeyRow> = self.fetch(sql, binds![given, app]).await?;
-        Ok(ErasedObjects {
-            accounts: accounts.into_iter().map(|key| key.id.clone()).collect(),
-            hashes: owned.iter().map(|row| hash(&row.key.id)).collect(),
-        })
+        let found: Vec<OwnedKey> = self.fetch(sql, binds![keys(accounts), app, LINKS]).await?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// Links what belongs to accounts with them, so that later disputes and refunds are traced to
+    /// an account whose payments are gone.
+    pub(super) async fn erasure_link(
+        &mut self,
+        app: &AppSlug,
+        owned: &BTreeSet<OwnedKey>,
+    ) -> Result<(), StoreError> {
+        let links = owned.iter().filter(|it| it.key.kind != Kind::Account);
+        let rows = links.flat_map(|OwnedKey { key, account }| [(key, account), (account, key)]);
+        let rows: Rows<PairRow<'_>> = rows.map(|(key, other)| PairRow { key, other }).collect();
+        let sql = r"
+            INSERT INTO pairs (app, key, other)
+            SELECT $2, key, other
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, key, other) DO NOTHING
+        ";
+        self.execute(sql, binds![rows, app]).await?;
+        Ok(())
     }
 
     /// Keeps that rows of a customer are to be erased. `objects` are found through the first of
@@ -119,12 +156,12 @@ impl Tx {
         let new: Rows<NewErasure<'_>> = new.collect();
         let sql = r"
             INSERT INTO erasures (
-                app, customer_id, objects, last_seq, stage, cursor, ordered_at
+                app, customer_id, objects, last_seq, stage, cursor, turn, ordered_at
             )
             SELECT
                 $2, customer, objects,
                 (SELECT COALESCE(MAX(seq), 0) FROM events WHERE app = $2),
-                $3, 0, $4
+                $3, 0, 0, $4
             FROM {rows} AS new
             WHERE true
             ON CONFLICT DO NOTHING
@@ -139,18 +176,24 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn erasure_is_open(&mut self) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 AS one FROM erasures WHERE finished_at IS NULL LIMIT 1";
+        let sql = r"
+            SELECT 1 AS one FROM erasures WHERE finished_at IS NULL
+            UNION ALL
+            SELECT 1 FROM erased_objects WHERE stage IS NOT NULL
+            LIMIT 1
+        ";
         let found: Option<i64> = self.fetch_value("erasures", sql, binds![]).await?;
         Ok(found.is_some())
     }
 
-    /// Finds the oldest erasure that is under way.
+    /// Finds the erasure that is to go on: the oldest that does not wait for anything, else the one that
+    /// has waited longest.
     pub(crate) async fn erasure_next(&mut self) -> Result<Option<Erasure>, StoreError> {
         let sql = r"
             SELECT app, customer_id AS customer, objects, last_seq, stage, cursor
             FROM erasures
             WHERE finished_at IS NULL
-            ORDER BY ordered_at, customer_id
+            ORDER BY turn, ordered_at, customer_id
             LIMIT 1
         ";
         self.fetch_opt(sql, binds![]).await
@@ -173,6 +216,18 @@ impl Tx {
         Ok(())
     }
 
+    /// Puts an erasure behind all others, because it has to wait for something.
+    pub(crate) async fn erasure_wait(&mut self, erasure: &Erasure) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE erasures
+            SET turn = (SELECT MAX(turn) + 1 FROM erasures WHERE finished_at IS NULL)
+            WHERE app = $1 AND customer_id = $2
+        ";
+        self.execute(sql, binds![&erasure.app, &erasure.customer])
+            .await?;
+        Ok(())
+    }
+
     /// Notes that nothing of a customer is left.
     pub(crate) async fn erasure_finish(
         &mut self,
@@ -188,25 +243,5 @@ impl Tx {
         self.execute(sql, binds![&erasure.app, &erasure.customer, now, &none])
             .await?;
         Ok(())
-    }
-
-    /// Returns those of some accounts, by the provider's id, whose customers were deleted for good
-    /// and which nobody has claimed since: nothing about a person is kept of them.
-    pub(crate) async fn accounts_erased(
-        &mut self,
-        app: &AppSlug,
-        ids: impl IntoIterator<Item = &str> + Send,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        let sql = r"
-            SELECT accounts.id
-            FROM {rows} AS named
-            JOIN accounts ON accounts.app = $2 AND accounts.id = named.key
-            WHERE accounts.kept ->> 'pin' IS NOT NULL
-                AND NOT EXISTS (
-                    SELECT 1 FROM customers WHERE customers.id = accounts.kept ->> 'pin'
-                )
-        ";
-        self.fetch_values("accounts", sql, binds![keys(ids), app])
-            .await
     }
 }

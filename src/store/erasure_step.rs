@@ -8,6 +8,7 @@ use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, Provider};
+use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
 record! {
@@ -18,6 +19,17 @@ record! {
         pub(crate) id: String,
         pub(crate) outcome: EventOutcome,
         pub(crate) changes: Value,
+    }
+}
+
+record! {
+    /// What an event says, as long as it is kept.
+    pub(crate) struct ErasableBody from "events" {
+        pub(crate) seq: i64,
+        pub(crate) provider: Provider,
+        pub(crate) event_type: String,
+        pub(crate) mode: Mode,
+        pub(crate) payload: String,
     }
 }
 
@@ -73,13 +85,6 @@ record! {
 }
 
 record! {
-    struct SpanRow from "messages" {
-        last: Option<i64>,
-        n: i64,
-    }
-}
-
-record! {
     struct NamedRow {
         pattern: String,
     }
@@ -92,22 +97,35 @@ impl Tx {
         &mut self,
         erasure: &Erasure,
         most: u32,
+        most_bytes: i64,
     ) -> Result<Vec<ErasableEvent>, StoreError> {
         let hashes = keys(erasure.objects.hashes.iter().copied()).sent_when_empty();
         let sql = r"
             SELECT seq, provider, id, outcome, changes
-            FROM events
-            WHERE seq IN (
-                SELECT seq FROM events
-                WHERE app = $2 AND customer_id = $3 AND seq > $4 AND seq <= $5
-                UNION
-                SELECT seq FROM event_objects
-                WHERE app = $2
-                    AND hash IN (SELECT key FROM {rows} AS named)
-                    AND seq > $4 AND seq <= $5
-            )
+            FROM (
+                SELECT
+                    seq, provider, id, outcome, changes,
+                    SUM(bytes) OVER (ORDER BY seq) - bytes AS before
+                FROM (
+                    SELECT
+                        seq, provider, id, outcome, changes,
+                        COALESCE(OCTET_LENGTH(payload), 0) AS bytes
+                    FROM events
+                    WHERE seq IN (
+                        SELECT seq FROM events
+                        WHERE app = $2 AND customer_id = $3 AND seq > $4 AND seq <= $5
+                        UNION
+                        SELECT seq FROM event_objects
+                        WHERE app = $2
+                            AND hash IN (SELECT key FROM {rows} AS named)
+                            AND seq > $4 AND seq <= $5
+                    )
+                    ORDER BY seq
+                    LIMIT $6
+                ) AS next
+            ) AS sized
+            WHERE before < $7
             ORDER BY seq
-            LIMIT $6
         ";
         let binds = binds![
             hashes,
@@ -116,8 +134,61 @@ impl Tx {
             erasure.cursor,
             erasure.last_seq,
             most,
+            most_bytes,
         ];
         self.fetch(sql, binds).await
+    }
+
+    /// Finds events that name any of some objects, and whose payloads are still there. Those of a
+    /// customer who is not erased are left out. Their rows must be read again once they are locked.
+    pub(crate) async fn erasure_events_naming(
+        &mut self,
+        app: &AppSlug,
+        hashes: &[i64],
+        most: u32,
+        most_bytes: i64,
+    ) -> Result<Vec<ErasableEvent>, StoreError> {
+        let sql = r"
+            SELECT seq, provider, id, outcome, changes
+            FROM (
+                SELECT
+                    seq, provider, id, outcome, changes,
+                    SUM(bytes) OVER (ORDER BY seq) - bytes AS before
+                FROM (
+                    SELECT
+                        seq, provider, id, outcome, changes, OCTET_LENGTH(payload) AS bytes
+                    FROM events
+                    WHERE payload IS NOT NULL
+                        AND seq IN (
+                            SELECT seq FROM event_objects
+                            WHERE app = $2 AND hash IN (SELECT key FROM {rows} AS named)
+                        )
+                        AND NOT EXISTS (
+                            SELECT 1 FROM customers WHERE customers.id = events.customer_id
+                        )
+                    ORDER BY seq
+                    LIMIT $3
+                ) AS next
+            ) AS sized
+            WHERE before < $4
+            ORDER BY seq
+        ";
+        let named = keys(hashes.iter().copied());
+        self.fetch(sql, binds![named, app, most, most_bytes]).await
+    }
+
+    /// Reads the payloads of events by their places, of those that still have one.
+    pub(crate) async fn erasure_bodies(
+        &mut self,
+        places: impl IntoIterator<Item = i64> + Send,
+    ) -> Result<Vec<ErasableBody>, StoreError> {
+        let sql = r"
+            SELECT events.seq, provider, type AS event_type, mode, payload
+            FROM {rows} AS wanted
+            JOIN events ON events.seq = wanted.key
+            WHERE payload IS NOT NULL
+        ";
+        self.fetch(sql, binds![keys(places)]).await
     }
 
     /// Reads events by their places, as they are now.
@@ -245,23 +316,32 @@ impl Tx {
     }
 
     /// Looks at the next messages at rest, and makes those that name an account of the erased
-    /// customer due at once: when they are processed, nothing of them is kept. Returns the last
-    /// message that was looked at, `None` at the end, and how many name one.
+    /// customer due at once: when they are processed, nothing of them is kept. At least one is looked
+    /// at, and no more than have these bytes before the last. Returns the last message that was looked
+    /// at, `None` at the end, and how many name one.
     pub(crate) async fn erasure_messages(
         &mut self,
         erasure: &Erasure,
         most: i64,
-    ) -> Result<(Option<i64>, i64), StoreError> {
+        most_bytes: i64,
+    ) -> Result<(Option<i64>, u64), StoreError> {
         let sql = r"
-            SELECT MAX(seq) AS last, COUNT(*) AS n
-            FROM (SELECT seq FROM messages WHERE seq > $1 ORDER BY seq LIMIT $2) AS next
+            SELECT MAX(seq) AS last
+            FROM (
+                SELECT seq, SUM(bytes) OVER (ORDER BY seq) - bytes AS before
+                FROM (
+                    SELECT seq, OCTET_LENGTH(body) AS bytes
+                    FROM messages
+                    WHERE seq > $1
+                    ORDER BY seq
+                    LIMIT $2
+                ) AS next
+            ) AS sized
+            WHERE before < $3
         ";
-        let span: Option<SpanRow> = self.fetch_opt(sql, binds![erasure.cursor, most]).await?;
-        let Some(SpanRow {
-            last: Some(last),
-            n,
-        }) = span
-        else {
+        let binds = binds![erasure.cursor, most, most_bytes];
+        let last: Option<Option<i64>> = self.fetch_value("messages", sql, binds).await?;
+        let Some(last) = last.flatten() else {
             return Ok((None, 0));
         };
         let patterns = erasure.objects.accounts.iter().map(|id| NamedRow {
@@ -279,7 +359,6 @@ impl Tx {
         ";
         let binds = binds![patterns, erasure.cursor, last, &erasure.app, AT_ONCE];
         let named = self.execute(sql, binds).await?;
-        let named = i64::try_from(named).unwrap_or(i64::MAX);
-        Ok(((n == most).then_some(last), named))
+        Ok((Some(last), named))
     }
 }

@@ -228,7 +228,8 @@ impl Tx {
         })
     }
 
-    /// Keeps the answer of a reserved request. `about` names the customers that it tells of.
+    /// Keeps the answer of a reserved request, unless it tells of a customer who has been erased
+    /// since. `about` names the customers that it tells of, parted by spaces.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -240,17 +241,25 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = r"
             UPDATE idempotency_keys
-            SET answer = $3, about = $4
-            WHERE id = $1 AND holder = $2
+            SET answer = $4, about = $5
+            WHERE id = $2
+                AND holder = $3
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM {rows} AS told
+                    JOIN erasures ON erasures.customer_id = told.key
+                )
         ";
-        let binds = binds![&reservation.id, &reservation.holder, sealed, about];
+        let told = keys(about.split_whitespace()).sent_when_empty();
+        let (id, holder) = (&reservation.id, &reservation.holder);
+        let binds = binds![told, id, holder, sealed, about];
         self.execute(sql, binds).await?;
         Ok(())
     }
 
     /// Removes the answers that tell of customers who are erased. That their requests took effect
     /// stays known.
-    pub(super) async fn idempotency_forget(
+    pub(crate) async fn idempotency_forget(
         &mut self,
         customers: &[CustomerId],
     ) -> Result<(), StoreError> {

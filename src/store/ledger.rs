@@ -242,7 +242,9 @@ impl Tx {
 
     /// Writes outcomes: new rows, and new outcomes of rows that were `pending`, `failed`, replayed
     /// or ignored because of a secret's mode. When and how often an event came stays as it was, and
-    /// so does its body, as long as it is kept: a failed event can only be replayed with one.
+    /// so does its body, as long as it is kept: a failed event can only be replayed with one. An event
+    /// of which nothing may be kept loses it; so does one that lost it while a message was under way,
+    /// which only an erasure does.
     pub(crate) async fn ledger_write(&mut self, entries: &[LedgerEntry]) -> Result<(), StoreError> {
         // A batch may hold an event and its replay. One row for each event, the last word on it: a
         // statement may not write a row twice.
@@ -282,9 +284,14 @@ impl Tx {
                 customer_id = excluded.customer_id,
                 billing_account = excluded.billing_account,
                 changes = excluded.changes,
-                payload = COALESCE(events.payload, excluded.payload),
+                payload = CASE
+                    WHEN excluded.payload IS NOT NULL
+                        AND (events.payload IS NOT NULL OR events.outcome <> 'pending')
+                        THEN COALESCE(events.payload, excluded.payload)
+                END,
                 payload_removed_at = CASE
-                    WHEN COALESCE(events.payload, excluded.payload) IS NULL
+                    WHEN excluded.payload IS NULL
+                        OR (events.payload IS NULL AND events.outcome = 'pending')
                         THEN COALESCE(events.payload_removed_at, excluded.payload_removed_at)
                 END
             RETURNING seq, app, provider, id

@@ -28,6 +28,7 @@ use tollgate::pipeline::{bulk_replay, erasure, retention};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
+use tollgate::store::idempotency::Attempt;
 use tollgate::store::{
     AcknowledgedEvent, Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter,
     PlanSource, Store, StoredPlan, Window,
@@ -436,9 +437,25 @@ async fn use_everything(store: &Store) {
     assert!(tx.replay_next().await.unwrap().is_none());
     tx.commit().await.unwrap();
     licenses::issue(store, &order(), license).await.unwrap();
-    customers::delete(store, &order(), id, Deletion::Permanent)
+    let mut tx = store.begin().await.unwrap();
+    let buyer = tx.customer_find_by_external(&app, "cus_1", &[]).await;
+    let buyer = buyer.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    for id in [id, &buyer.id] {
+        customers::delete(store, &order(), id, Deletion::Permanent)
+            .await
+            .unwrap();
+    }
+    let mut tx = store.begin().await.unwrap();
+    let holder = "h".to_owned();
+    let attempt = tx.idempotency_reserve("k".to_owned(), "f", holder, now());
+    let Attempt::Reserved(reservation) = attempt.await.unwrap() else {
+        panic!("the key is free");
+    };
+    tx.idempotency_answer(&reservation, vec![1], id.as_str())
         .await
         .unwrap();
+    tx.commit().await.unwrap();
 
     let queue = EmbeddedQueue::new(store.clone(), Arc::new(SystemClock));
     queue.publish(message(&sign_up(2), "1")).await.unwrap();

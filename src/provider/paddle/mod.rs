@@ -36,6 +36,7 @@ pub const PADDLE: &Spec = &Spec {
     header_form: "From Paddle: `ts=…;h1=…`.",
     event_id: Some("event_id"),
     account_prefixes: &["ctm_"],
+    shared_prefixes: &[],
     // Each destination and each replay has a notification of its own:
     // <https://developer.paddle.com/api-reference/notifications/replay-notification>
     per_delivery: &["notification_id"],

@@ -46,6 +46,8 @@ pub const STRIPE: &Spec = &Spec {
     // `acct_…` where a connected account is the customer:
     // <https://docs.stripe.com/connect/use-accounts-as-customers>
     account_prefixes: &["cus_", "acct_"],
+    // Payment links, payouts and transfers.
+    shared_prefixes: &["plink_", "po_", "tr_"],
     // The number of deliveries that are still open: <https://docs.stripe.com/api/events/object>
     per_delivery: &["pending_webhooks"],
     // An endpoint has a version of its own, and while it is upgraded there are two:

@@ -17,7 +17,7 @@ use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_event, stripe_subscription};
 
 /// What is known of the person: each word stands in the store before and nowhere after.
-const PERSON: [&str; 9] = [
+pub(super) const PERSON: [&str; 9] = [
     "ada.erasewell@example.com",
     "Ada Erasewell",
     "+441632960123",
@@ -37,7 +37,7 @@ fn address() -> Value {
 }
 
 /// The account as the provider shows it.
-fn account(id: &str) -> Value {
+pub(super) fn account(id: &str) -> Value {
     json!({
         "id": id, "object": "customer", "email": PERSON[0], "name": PERSON[1], "phone": PERSON[2],
         "address": address(), "tax_ids": {"data": [{"value": PERSON[4]}]},
@@ -45,7 +45,7 @@ fn account(id: &str) -> Value {
     })
 }
 
-fn invoice(id: &str, account: &str) -> Value {
+pub(super) fn invoice(id: &str, account: &str) -> Value {
     json!({
         "id": id, "object": "invoice", "customer": account, "subscription": "sub_1",
         "charge": "ch_1", "payment_intent": "pi_1", "billing_reason": "subscription_create",
@@ -58,7 +58,7 @@ fn invoice(id: &str, account: &str) -> Value {
 }
 
 /// What the provider says with the person's contact in it, whatever it is about.
-fn events(account_id: &str, tag: &str, at: i64) -> Vec<Value> {
+pub(super) fn events(account_id: &str, tag: &str, at: i64) -> Vec<Value> {
     let billing = json!({"email": PERSON[0], "name": PERSON[1], "address": address()});
     let id = |n: usize| format!("evt_{tag}_{n}");
     let mut subscription = stripe_subscription("sub_1", account_id, "active");
@@ -100,7 +100,7 @@ fn events(account_id: &str, tag: &str, at: i64) -> Vec<Value> {
 }
 
 /// An event that cannot be read, though it names the account.
-fn unreadable(id: &str, account_id: &str) -> Message {
+pub(super) fn unreadable(id: &str, account_id: &str) -> Message {
     let mut broken = account(account_id);
     broken["object"] = json!("subscription");
     broken["id"] = json!("sub_9");
@@ -111,7 +111,7 @@ fn unreadable(id: &str, account_id: &str) -> Message {
     )
 }
 
-fn passing() -> EventError {
+pub(super) fn passing() -> EventError {
     EventError {
         code: "away".to_owned(),
         detail: "away".to_owned(),
@@ -119,7 +119,7 @@ fn passing() -> EventError {
 }
 
 impl Rig {
-    async fn erases(&self) -> usize {
+    pub(super) async fn erases(&self) -> usize {
         let mut steps = 0;
         while carry_on(&self.store, self.now()).await.unwrap() == Progress::More {
             steps += 1;
@@ -128,7 +128,7 @@ impl Rig {
     }
 
     /// Which of these words are anywhere in the store, and where.
-    async fn finds(&self, words: &[&str]) -> Vec<String> {
+    pub(super) async fn finds(&self, words: &[&str]) -> Vec<String> {
         let contents = self.place.contents().await;
         let has = |bytes: &[u8], word: &str| {
             let word = word.as_bytes();
@@ -145,8 +145,31 @@ impl Rig {
         found
     }
 
+    /// A message that rests for an hour.
+    pub(super) async fn has_at_rest(&self, resting: &Message) {
+        let headers = serde_json::to_string(&resting.headers).unwrap();
+        let body = resting.body.replace('\'', "''");
+        let insert = |at: &str| {
+            format!(
+                "INSERT INTO messages (lane, due_at, headers, body) \
+                 VALUES ('work', {at}, '{headers}', '{body}')"
+            )
+        };
+        let hour = self.now().plus(Duration::from_hours(1));
+        let (number, instant) = (hour.nanos().to_string(), format!("'{hour}'"));
+        self.place.run(&insert(&number), &insert(&instant)).await;
+    }
+
+    /// A replay of everything of an external id, of which nothing is processed.
+    async fn replays_all_of(&self, external_id: &str) {
+        let body = json!({"filter": {"external_id": external_id}});
+        self.post("/events/replay", body).await.expect(202);
+        while self.carry_on_replays().await.unwrap() {}
+        self.published();
+    }
+
     /// A customer of webhooks and of an admin's, with everything that can be known of one.
-    async fn knows_ada(&self) -> String {
+    pub(super) async fn knows_ada(&self) -> String {
         let plan = json!({"packages": [{"package": "acme/tool"}]});
         self.put("/plans/stripe/price_basic", plan)
             .await
@@ -173,6 +196,8 @@ impl Rig {
         let customer = self.get("/customers/by-external/cus_1").await.expect(200);
         let id = id_of(&customer);
         let path = format!("/customers/{id}");
+        // Before anybody is known by this id.
+        self.replays_all_of(PERSON[7]).await;
         let profile = json!({
             "email": PERSON[0], "name": PERSON[1], "phone": PERSON[2], "tax_id": PERSON[4],
             "external_id": PERSON[7], "billing_address_line1": PERSON[3],
@@ -201,6 +226,10 @@ impl Rig {
         self.post(&format!("{path}/packages"), grant)
             .await
             .expect(201);
+        // One that ends, and one that stays open.
+        self.replays_all_of(PERSON[7]).await;
+        let body = json!({"filter": {"external_id": PERSON[7]}});
+        self.post("/events/replay", body).await.expect(202);
         id
     }
 }
@@ -264,6 +293,16 @@ async fn an_erased_person_is_nowhere(engine: Engine) {
             .await
             .refused(409, "payload_removed");
     }
+
+    // Replays of the person's events say by whose id they were, and end.
+    let replays = rig.get("/replays").await.expect(200);
+    let replays = replays["data"].as_array().unwrap().iter();
+    let replays: Vec<_> = replays
+        .map(|it| (it["status"].clone(), it["filter"].clone()))
+        .collect();
+    let of = json!({"customer_id": id});
+    let expected = ["canceled", "finished", "finished"].map(|it| (json!(it), of.clone()));
+    assert_eq!(replays, expected);
 
     // The answer that showed the person is gone, and its request is not done a second time.
     let bearer = format!("Bearer {ROOT}");
@@ -424,17 +463,7 @@ async fn an_erasure_waits_for_the_messages_that_name_its_customer(engine: Engine
     // A retry that rests for an hour.
     let event = stripe_event("evt_rests", "customer.updated", NOW, account("cus_1"));
     let resting = message(&event, "rests");
-    let headers = serde_json::to_string(&resting.headers).unwrap();
-    let body = resting.body.replace('\'', "''");
-    let insert = |at: &str| {
-        format!(
-            "INSERT INTO messages (lane, due_at, headers, body) \
-             VALUES ('work', {at}, '{headers}', '{body}')"
-        )
-    };
-    let hour = rig.now().plus(Duration::from_hours(1));
-    let (number, instant) = (hour.nanos().to_string(), format!("'{hour}'"));
-    rig.place.run(&insert(&number), &insert(&instant)).await;
+    rig.has_at_rest(&resting).await;
 
     rig.delete(&format!("/customers/{id}")).await.expect(204);
     rig.erases().await;
