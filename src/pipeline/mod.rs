@@ -28,6 +28,7 @@ pub mod customers;
 pub mod erasure;
 pub mod events;
 pub mod explain;
+pub mod export;
 pub mod figures;
 pub mod flags;
 mod forgotten;

@@ -7,10 +7,11 @@ use super::cell::documents;
 use super::customer::{literal, rows_of};
 use super::event_object::hash;
 use super::page::{Filter, Key, Listed, Window};
-use super::record::{binds, record};
+use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, Provider};
+use crate::domain::mode::Mode;
 use crate::domain::time::{Timestamp, rfc3339};
 
 /// An event as the ledger has it.
@@ -118,6 +119,24 @@ record! {
     }
 }
 
+record! {
+    struct ModeRow from "events" {
+        mode: Mode,
+        payload: Option<String>,
+    }
+}
+
+/// An event with its payload, and where it stands in the ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct PlacedEvent {
+    /// Its place.
+    pub(crate) place: i64,
+    /// The mode of the secret that verified it.
+    pub(crate) mode: Mode,
+    /// The event.
+    pub(crate) record: EventRecord,
+}
+
 impl From<EventRow> for EventRecord {
     fn from(row: EventRow) -> Self {
         let detail = row.error_detail.unwrap_or_default();
@@ -173,6 +192,35 @@ impl Tx {
             payload,
             ..event.into()
         }))
+    }
+
+    /// Reads events by their places, with their payloads, the newest first.
+    pub(crate) async fn event_at(
+        &mut self,
+        places: &[i64],
+    ) -> Result<Vec<PlacedEvent>, StoreError> {
+        let sql = r"
+            SELECT
+                seq, app, provider, events.id, type AS event_type, account, livemode,
+                occurred_at, received_at, processed_at, outcome, duplicates, attempts,
+                error_code, error_detail, customer_id, billing_account, changes,
+                payload_removed_at, mode, payload
+            FROM {rows} AS wanted
+            JOIN events ON events.seq = wanted.key
+            ORDER BY seq DESC
+        ";
+        let rows: Vec<(EventRow, ModeRow)> = self
+            .fetch(sql, binds![keys(places.iter().copied())])
+            .await?;
+        let read = rows.into_iter().map(|(event, row)| PlacedEvent {
+            place: event.seq,
+            mode: row.mode,
+            record: EventRecord {
+                payload: row.payload,
+                ..event.into()
+            },
+        });
+        Ok(read.collect())
     }
 
     /// Lists the newest events, by the provider's time, that were applied to a customer and name

@@ -14,6 +14,7 @@ mod description;
 mod erasure;
 pub(crate) mod events;
 mod explain;
+mod export;
 mod finding;
 mod flags;
 mod freeze;

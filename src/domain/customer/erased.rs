@@ -29,8 +29,9 @@ words!(ErasureStage, or "a stage of an erasure" {
 });
 
 /// The operations whose details are ids, packages, prices, words of ours and times.
-const PLAIN: [&str; 15] = [
+const PLAIN: [&str; 16] = [
     "delete",
+    "export",
     "flag",
     "grant",
     "hide",
@@ -78,6 +79,14 @@ pub fn erased(operation: &str, details: &Value) -> Value {
     } else {
         kept.retain(|name, _| IDS.contains(&name.as_str()));
     }
+    kept.insert("erased".to_owned(), Value::Bool(true));
+    Value::Object(kept)
+}
+
+/// Returns the details of an operation without anything but ids of its own.
+pub fn only_ids(details: &Value) -> Value {
+    let mut kept = details.as_object().cloned().unwrap_or_default();
+    kept.retain(|name, _| IDS.contains(&name.as_str()));
     kept.insert("erased".to_owned(), Value::Bool(true));
     Value::Object(kept)
 }

@@ -11,6 +11,7 @@ pub mod flag;
 mod holds;
 pub mod kept_flag;
 pub mod other_body;
+pub mod other_person;
 mod pin;
 pub mod profile;
 pub mod row;

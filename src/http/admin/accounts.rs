@@ -35,7 +35,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// A billing account of a customer.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
-struct AccountView {
+pub(super) struct AccountView {
     /// Names it in walks: ids alone are unique only within a connected account.
     #[serde(skip)]
     key: String,

@@ -26,7 +26,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// One change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
-struct AuditView {
+pub(super) struct AuditView {
     /// Grows with time, with gaps.
     id: i64,
     app: String,
@@ -46,7 +46,7 @@ struct AuditView {
 }
 
 impl AuditView {
-    fn of(app: &AppSlug, record: AuditRecord) -> Self {
+    pub(super) fn of(app: &AppSlug, record: AuditRecord) -> Self {
         Self {
             id: record.seq,
             app: app.to_string(),

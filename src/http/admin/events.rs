@@ -65,7 +65,8 @@ pub(super) struct EventView {
     billing_account: Option<String>,
     /// The state before and after.
     changes: Value,
-    /// The body as it was received. Only shown for a single event; null once it was removed.
+    /// The body as it was received. Only shown for a single event and in exports; null once it was
+    /// removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Value>,
     /// The time at which the payload was removed, which is some time after the event was settled.
@@ -91,12 +92,23 @@ impl From<EventError> for EventErrorView {
     }
 }
 
+impl EventView {
+    /// An event with its payload. One that was removed is said to be missing rather than left out.
+    pub(super) fn whole(record: EventRecord) -> Self {
+        let mut view = Self::from(record);
+        view.payload.get_or_insert(Value::Null);
+        view
+    }
+}
+
+/// A payload as JSON. Nothing else is accepted; what cannot be read all the same is shown as it is.
+pub(super) fn json_of(payload: String) -> Value {
+    serde_json::from_str(&payload).unwrap_or(Value::String(payload))
+}
+
 impl From<EventRecord> for EventView {
     fn from(record: EventRecord) -> Self {
-        // Only JSON is accepted; what cannot be read all the same is shown as it is.
-        let payload = record
-            .payload
-            .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
+        let payload = record.payload.map(json_of);
         Self {
             id: record.key.id,
             provider: record.key.provider,
@@ -289,8 +301,6 @@ async fn show(
     ValidPath(id): ValidPath<String>,
 ) -> Result<Json<EventView>, ApiError> {
     let found = events::find(&state.store, &admin.app_or_default(), &id).await?;
-    let mut view = EventView::from(found.ok_or_else(problem::event_not_found)?);
-    // Said to be missing rather than left out.
-    view.payload.get_or_insert(Value::Null);
-    Ok(Json(view))
+    let found = found.ok_or_else(problem::event_not_found)?;
+    Ok(Json(EventView::whole(found)))
 }

@@ -14,6 +14,7 @@ mod constraints;
 mod customers;
 mod events;
 mod explain;
+mod export;
 mod flags;
 mod licenses;
 mod operations;
@@ -43,6 +44,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(operations::router())
         .merge(accounts::router())
         .merge(explain::router())
+        .merge(export::router())
         .merge(subscriptions::router())
         .merge(timeline::router())
         .merge(packages::router())

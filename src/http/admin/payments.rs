@@ -30,7 +30,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     clippy::struct_excessive_bools,
     reason = "answers to different questions; no two of them make one state"
 )]
-struct PaymentView {
+pub(super) struct PaymentView {
     /// Names it in walks: ids alone are unique only within a connected account.
     #[serde(skip)]
     key: String,

@@ -28,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// A subscription.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Subscription)]
-struct SubscriptionView {
+pub(super) struct SubscriptionView {
     /// Names it in walks: ids alone are unique only within a connected account.
     #[serde(skip)]
     key: String,
@@ -88,7 +88,7 @@ impl From<Item> for ItemView {
 }
 
 impl SubscriptionView {
-    fn new(assessed: Assessed) -> Self {
+    pub(super) fn new(assessed: Assessed) -> Self {
         let Assessed {
             subscription,
             assessment,

@@ -59,7 +59,7 @@ impl From<TokenError> for ApiError {
 /// A customer's access token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CustomerToken)]
-struct TokenView {
+pub(super) struct TokenView {
     #[schema(examples("ctok_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     id: String,
     #[schema(examples("cust_01939f1bf0007cc8a4d0b1c2d3e4f506"))]

@@ -145,6 +145,14 @@ impl Rig {
         found
     }
 
+    /// Has a retry of the account rest for an hour.
+    pub(super) async fn rests(&self, id: &str) -> Message {
+        let event = stripe_event(id, "customer.updated", NOW, account("cus_1"));
+        let resting = message(&event, "rests");
+        self.has_at_rest(&resting).await;
+        resting
+    }
+
     /// A message that rests for an hour.
     pub(super) async fn has_at_rest(&self, resting: &Message) {
         let headers = serde_json::to_string(&resting.headers).unwrap();
@@ -460,10 +468,7 @@ async fn an_erasure_is_done_in_steps_and_goes_on_after_a_crash(engine: Engine) {
 async fn an_erasure_waits_for_the_messages_that_name_its_customer(engine: Engine) {
     let rig = Rig::start(engine).await;
     let id = rig.knows_ada().await;
-    // A retry that rests for an hour.
-    let event = stripe_event("evt_rests", "customer.updated", NOW, account("cus_1"));
-    let resting = message(&event, "rests");
-    rig.has_at_rest(&resting).await;
+    let resting = rig.rests("evt_rests").await;
 
     rig.delete(&format!("/customers/{id}")).await.expect(204);
     rig.erases().await;

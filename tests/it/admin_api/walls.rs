@@ -26,6 +26,10 @@ const OWNERS: [(&str, &[&str]); 3] = [
     ("/apps", &["POST", "PUT", "PATCH", "DELETE"]),
 ];
 
+/// What no viewer may read, because it is personal data in bulk. Who asked for it is audited, so it is
+/// never twice the same.
+const EXPORT: &str = "/customers/{id}/export";
+
 /// The other dialect below `/apps/{slug}`, whose roles are those of the first.
 const NOT_OWNERS: [&str; 2] = ["/apps/{slug}/customers", "/apps/{slug}/licenses"];
 
@@ -183,7 +187,8 @@ impl Town {
     /// Everything that the owner of `one` can read.
     async fn seen_by_one(&self) -> Vec<(String, Value)> {
         let mut seen = Vec::new();
-        for (_, route) in routes().iter().filter(|(method, _)| method == "GET") {
+        let read = |(method, route): &&(String, String)| method == "GET" && route != EXPORT;
+        for (_, route) in routes().iter().filter(read) {
             let answer = self.ask(&self.one, ("GET", route), &self.things).await;
             assert_eq!(answer.status, 200, "GET {route}: {}", answer.body);
             seen.push((route.clone(), answer.body));
@@ -313,7 +318,8 @@ async fn a_viewer_reads_everything_and_changes_nothing(engine: Engine) {
     for (method, route) in in_order() {
         let asked = (method.as_str(), route.as_str());
         let answer = town.ask(&viewer, asked, &town.things).await;
-        if method == "GET" || QUESTIONS.contains(&route.as_str()) {
+        let reads = method == "GET" && route != EXPORT;
+        if reads || QUESTIONS.contains(&route.as_str()) {
             assert_eq!(answer.status, 200, "{asked:?}: {}", answer.body);
         } else {
             assert_eq!(answer.body["code"], "role_insufficient", "{asked:?}");

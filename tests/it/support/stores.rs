@@ -127,17 +127,30 @@ impl Place {
         }
     }
 
+    /// Every column, with its table and a dot before it.
+    pub(crate) async fn columns(&self) -> Vec<String> {
+        let columns = match self {
+            Self::Folder(_) => {
+                "SELECT tables.name || '.' || columns.name \
+                 FROM sqlite_schema AS tables \
+                 JOIN pragma_table_info(tables.name) AS columns \
+                 WHERE tables.type = 'table'"
+            }
+            Self::Server(_) => {
+                "SELECT table_name || '.' || column_name \
+                 FROM information_schema.columns WHERE table_schema = 'public'"
+            }
+        };
+        self.texts(columns).await
+    }
+
     /// Everything that stands in any column of any table, with its place.
     pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let mut contents = Vec::new();
         match self {
             Self::Folder(_) => {
-                let columns = "SELECT tables.name || '.' || columns.name \
-                               FROM sqlite_schema AS tables \
-                               JOIN pragma_table_info(tables.name) AS columns \
-                               WHERE tables.type = 'table'";
                 let mut connection = SqliteConnection::connect(&self.url()).await.unwrap();
-                for place in self.texts(columns).await {
+                for place in self.columns().await {
                     let (table, column) = place.split_once('.').unwrap();
                     let sql = format!(
                         "SELECT CAST(\"{column}\" AS BLOB) FROM \"{table}\" \
@@ -149,10 +162,8 @@ impl Place {
                 }
             }
             Self::Server(_) => {
-                let columns = "SELECT table_name || '.' || column_name \
-                               FROM information_schema.columns WHERE table_schema = 'public'";
                 let mut connection = PgConnection::connect(&self.url()).await.unwrap();
-                for place in self.texts(columns).await {
+                for place in self.columns().await {
                     let (table, column) = place.split_once('.').unwrap();
                     let sql = format!(
                         "SELECT CASE WHEN pg_typeof(\"{column}\")::text = 'bytea' \
