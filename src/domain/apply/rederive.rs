@@ -135,6 +135,11 @@ impl WorkingSet {
         if group.rows.is_empty() {
             // What does not count has no customer.
             if self.is_hidden(&group) {
+                for key in &group.accounts {
+                    if let Some(account) = self.accounts.get_mut(key) {
+                        account.customer = None;
+                    }
+                }
                 return Vec::new();
             }
             let Some(fresh_id) = fresh_id else {
@@ -189,19 +194,24 @@ impl WorkingSet {
         changes
     }
 
-    /// Reports whether nobody sees a customer: only facts made it, and none of them count. The flags
-    /// of accounts that do not count are written with them.
+    /// Reports whether nobody sees a customer: only facts made it, and none of them count.
     fn is_hidden(&mut self, group: &Group) -> bool {
-        let accounts = group.accounts.iter();
-        let accounts = accounts.filter_map(|key| self.accounts.get(key));
-        let off: Vec<ObjectKey> = accounts
-            .filter(|account| !self.counts(account))
-            .map(|account| account.key.clone())
-            .collect();
-        let none_counts = !off.is_empty() && off.len() == group.accounts.len();
-        self.changed.accounts.extend(off);
+        let off = self.write_uncounted(group);
+        let none_counts = off > 0 && off == group.accounts.len();
         let mut rows = group.rows.iter().filter_map(|id| self.customers.get(id));
         none_counts && !rows.any(Customer::is_admin_made)
+    }
+
+    /// Has the accounts of a customer that do not count be written, and with them their flags, and
+    /// returns their number.
+    fn write_uncounted(&mut self, group: &Group) -> usize {
+        let accounts = group.accounts.iter();
+        let accounts = accounts.filter_map(|key| self.accounts.get(key));
+        let off = accounts.filter(|account| !self.counts(account));
+        let off: Vec<ObjectKey> = off.map(|account| account.key.clone()).collect();
+        let count = off.len();
+        self.changed.accounts.extend(off);
+        count
     }
 
     /// Updates a deleted customer. It keeps the state that it had when it was deleted, except for
@@ -210,6 +220,7 @@ impl WorkingSet {
         let Some(id) = group.rows.first() else {
             return Vec::new();
         };
+        self.write_uncounted(group);
         let flags = Dossier::new(self, group, now).flags_of_deleted();
         self.write_row(id, false, now, |row| {
             row.derived.flags = flags;

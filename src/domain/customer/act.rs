@@ -88,6 +88,7 @@ impl WorkingSet {
         let mut created = self.rederive_moved(rows, Some(&id), &claimed, now);
         created.extend(changes);
         created.extend(self.rederive_sharing(&admin_emails([&profile]), now));
+        created.extend(self.rederive_named(&profile.external_id.into_iter().collect(), now));
         created
     }
 
@@ -244,7 +245,12 @@ impl WorkingSet {
             changes.extend(self.rederive(group, now, None));
             return Ok(changes);
         }
-        let before_differs = before.external_id != profile.external_id;
+        let named = [before.external_id.clone(), profile.external_id.clone()];
+        let named = if named[0] == named[1] {
+            [None, None]
+        } else {
+            named
+        };
         let (claimed, pins) = self.claim(id, &before, &profile, now);
         changes.extend(pins);
         changes.extend(self.keeping_links(&claimed, |working_set| {
@@ -252,8 +258,7 @@ impl WorkingSet {
         }));
         changes.extend(self.rederive_moved(BTreeSet::from([id.clone()]), None, &claimed, now));
         changes.extend(self.rederive_sharing(&emails, now));
-        let freed = before.external_id.filter(|_| before_differs);
-        changes.extend(self.rederive_named(&freed.into_iter().collect(), now));
+        changes.extend(self.rederive_named(&named.into_iter().flatten().collect(), now));
         Ok(changes)
     }
 

@@ -1,6 +1,6 @@
 //! Pins: accounts that an admin, or an admin act that must move nobody, tied to a customer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::domain::apply::change::{Change, Operation};
 use crate::domain::apply::lookup_keys::external_ids;
@@ -10,6 +10,7 @@ use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::{AccountHistory, PinnedBy};
 use crate::domain::identity::group::Group;
+use crate::domain::identity::link::is_led_by_row;
 use crate::domain::identity::links::{groups, stored_groups};
 use crate::domain::time::Timestamp;
 
@@ -35,7 +36,11 @@ impl WorkingSet {
         if linked && known.history.pin.as_ref() == Some(id) {
             return Ok(Vec::new());
         }
-        let before = self.group_of(account);
+        // One that no event has named is where its first event would bring it.
+        let before = self.group_of(account).or_else(|| {
+            let mut groups = groups(self).into_iter();
+            groups.find(|it| it.accounts.contains(account))
+        });
         if let Some(before) = before.filter(|it| !it.rows.contains(id) && !it.gone) {
             if before.accounts.len() > 1 {
                 self.leave_row_behind(&before, &BTreeSet::from([account.clone()]), now);
@@ -144,8 +149,8 @@ impl WorkingSet {
         }
     }
 
-    /// Rederives the customers of the accounts that these external ids mean: no other customer has
-    /// them any more.
+    /// Rederives the customers of the accounts that these external ids mean, which an admin gave to
+    /// another customer, or took from one.
     pub(super) fn rederive_named(&mut self, ids: &BTreeSet<String>, now: Timestamp) -> Vec<Change> {
         let is_on = self.settings.identity.is_on();
         let is_named = |account: &&Account| {
@@ -185,7 +190,10 @@ impl WorkingSet {
             let seller_id = history.seller_id.as_ref().filter(|_| is_on);
             let seller_id = seller_id.map(|(_, id)| id);
             let by_own_id = external_id.is_some_and(|id| external_ids(key).contains(id));
-            by_own_id || seller_id.is_some() && (seller_id == external_id || seller_id == user_id)
+            let by_seller_id = seller_id
+                .filter(|id| Some(*id) == external_id || Some(*id) == user_id)
+                .is_some_and(|id| is_led_by_row(self, key, id));
+            by_own_id || by_seller_id
         };
         let accounts = self.accounts.values();
         let claimed = accounts.filter(|account| is_claimed(&account.key, &account.history));
@@ -219,25 +227,38 @@ impl WorkingSet {
         change: impl FnOnce(&mut Self),
     ) -> Vec<Change> {
         change(self);
-        let mut shown_for: BTreeMap<ObjectKey, CustomerId> = BTreeMap::new();
+        let mut changes = Vec::new();
+        // A pinned account can lead others, so that one who was right before would move now.
+        loop {
+            let concerned = self.concerned(moved);
+            let pins = concerned.iter();
+            let pins = pins.filter_map(|(key, id)| self.set_pin(key, id, PinnedBy::Kept));
+            let pins: Vec<Change> = pins.collect();
+            if pins.is_empty() {
+                return changes;
+            }
+            changes.extend(pins);
+        }
+    }
+
+    /// Returns the accounts that are not with their own customer any more, and those that they would
+    /// be with, each with the customer that it has; but not those that are meant to move. Which
+    /// of the two would move depends on whose row was made first here, so it must not matter.
+    fn concerned(&self, moved: &BTreeSet<ObjectKey>) -> Vec<(ObjectKey, CustomerId)> {
+        let mut concerned = Vec::new();
         for group in groups(self) {
-            for key in group.accounts {
-                if let Some(row) = group.rows.first() {
-                    shown_for.insert(key, row.clone());
-                }
+            let shown = group.rows.first();
+            let accounts = group.accounts.iter().filter(|key| !moved.contains(*key));
+            let accounts = accounts.filter_map(|key| self.accounts.get(key));
+            let linked = accounts.filter_map(|it| Some((it, it.customer.as_ref()?)));
+            let linked: Vec<_> = linked.collect();
+            if linked.iter().any(|(_, id)| Some(*id) != shown) {
+                let free = linked.into_iter();
+                let free = free.filter(|(it, id)| it.history.pin.as_ref() != Some(*id));
+                concerned.extend(free.map(|(it, id)| (it.key.clone(), id.clone())));
             }
         }
-        let relinked = |(key, customer): (&ObjectKey, &CustomerId)| {
-            (shown_for.get(key) != Some(customer)).then(|| (key.clone(), customer.clone()))
-        };
-        let linked = self.accounts.values();
-        let linked = linked.filter(|account| !moved.contains(&account.key));
-        let linked = linked.filter_map(|a| a.customer.as_ref().map(|c| (&a.key, c)));
-        let relinked: Vec<_> = linked.filter_map(relinked).collect();
-        relinked
-            .iter()
-            .filter_map(|(key, customer)| self.set_pin(key, customer, PinnedBy::Kept))
-            .collect()
+        concerned
     }
 
     /// Pins an account. Returns the change unless it was pinned to this customer already.

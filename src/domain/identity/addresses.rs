@@ -161,7 +161,8 @@ pub(crate) fn same_email(working_set: &WorkingSet, group: &Group) -> BTreeSet<Fl
 /// first. Live accounts come before those of test mode.
 pub(crate) fn shown_address(working_set: &WorkingSet, group: &Group) -> Option<String> {
     let accounts = group.accounts.iter();
-    let mut accounts = accounts.filter_map(|key| working_set.accounts.get(key));
+    let accounts = accounts.filter_map(|key| working_set.accounts.get(key));
+    let mut accounts = accounts.filter(|account| working_set.counts(account));
     let owned = accounts.find(|account| {
         let email = account.email.as_deref();
         email.is_some_and(|email| owns(working_set, group, email))

@@ -28,3 +28,15 @@ pub(super) fn leads(working_set: &WorkingSet, account: &Account) -> bool {
         && !working_set.is_gone(&account.key)
         && working_set.counts(account)
 }
+
+/// Reports whether an account of this seller's id can follow a row that has the id. A row has no
+/// mode, and must not link a test account to a live one. Call it if the app links by seller's ids.
+pub(crate) fn is_led_by_row(working_set: &WorkingSet, account: &ObjectKey, id: &str) -> bool {
+    let has_id = |it: &Account| {
+        let own = it.history.seller_id.as_ref();
+        own.is_some_and(|(_, own)| own == id)
+    };
+    let mut accounts = working_set.accounts.values();
+    account.scope.livemode
+        || !accounts.any(|it| it.key.scope.livemode && has_id(it) && !working_set.is_gone(&it.key))
+}

@@ -11,6 +11,7 @@ use super::register::Register;
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::policy::OnSameEmail;
 
 /// The words by which accounts follow others, before and after a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +48,17 @@ pub fn groups_near(
     words: &Words,
 ) -> Vec<Group> {
     let mut register = Register::new(working_set);
+    let accounts = || working_set.accounts.values();
+    let mut words = words.clone();
+    if working_set.policy.on_same_email == OnSameEmail::Join {
+        // Who has lost the first account of his seller's id follows his address instead.
+        let relinked = accounts().filter(|it| words.lead(it) || changed.contains(&it.key));
+        let emails = relinked.filter_map(|it| it.linking_email.clone());
+        words.emails.extend(emails.collect::<Vec<_>>());
+    }
     let follows = |account: &&Account| words.lead(account) || changed.contains(&account.key);
     // Any account with such a word may follow a different one now.
-    let affected: Vec<_> = working_set.accounts.values().filter(follows).collect();
+    let affected: Vec<_> = accounts().filter(follows).collect();
     register.enter(affected.clone());
     let mut shown = BTreeSet::new();
     for account in &affected {
@@ -70,7 +79,7 @@ pub fn groups_near(
                 .as_ref()
                 .is_some_and(|id| shown.contains(id))
     };
-    register.enter(working_set.accounts.values().filter(near).collect());
+    register.enter(accounts().filter(near).collect());
     let rows = working_set.customers.values().filter(|row| {
         let is_home = row.goes_with().is_some_and(|account| register.has(account));
         is_home || shown.contains(&row.id)

@@ -3,7 +3,7 @@
 pub mod account;
 pub mod addresses;
 pub mod group;
-mod link;
+pub(crate) mod link;
 pub mod links;
 pub mod register;
 pub mod seller_id;

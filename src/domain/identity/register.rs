@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::addresses::AddressBook;
-use super::link::{Link, Scoped, leads, scoped};
+use super::link::{Link, Scoped, is_led_by_row, leads, scoped};
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::customer::row::{Customer, Profile};
@@ -125,7 +125,7 @@ impl<'a> Register<'a> {
         let row = self.by_external_id.get(id);
         let row = row.or_else(|| self.by_user_id.get(id));
         if let Some(row) = row
-            && (account.key.scope.livemode || !self.has_live_account(id))
+            && is_led_by_row(self.working_set, &account.key, id)
         {
             return Link::Row(&row.id);
         }
@@ -134,17 +134,6 @@ impl<'a> Register<'a> {
             Some(leader) => Link::Account(&leader.key),
             None => Link::Nobody,
         }
-    }
-
-    /// Reports whether a live account has the seller's id. A row has no mode, and must not link a
-    /// test account to a live one.
-    fn has_live_account(&self, id: &str) -> bool {
-        let mut accounts = self.working_set.accounts.values();
-        accounts.any(|it| {
-            it.key.scope.livemode
-                && self.seller_id(it) == Some(id)
-                && !self.working_set.is_gone(&it.key)
-        })
     }
 
     fn tie(&self, account: &'a Account) -> Tie {

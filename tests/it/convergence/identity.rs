@@ -2,6 +2,8 @@
 //!
 //! Each runs in every permutation of its events, also with each event twice.
 
+mod kept_links;
+
 use std::collections::BTreeMap;
 
 use tollgate::domain::access::hand_grant::GrantBilling;
@@ -14,7 +16,7 @@ use tollgate::domain::policy::{OnSameEmail, Policy};
 
 use super::money::by_hand;
 use super::rig::{
-    End, NOW, at, contact, disputed, event, invoice, pair, policy, stripe, sub, sub_of,
+    End, NOW, at, contact, disputed, event, invoice, paddle, pair, policy, stripe, sub, sub_of,
 };
 use super::store::MemoryStore;
 use super::{History, kinds};

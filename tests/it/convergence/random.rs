@@ -6,6 +6,7 @@
 
 mod generate;
 mod lives;
+mod who;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
