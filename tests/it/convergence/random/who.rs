@@ -106,28 +106,28 @@ struct Both {
 }
 
 impl Both {
-    fn new(story: &Story, seed: Option<u64>) -> Self {
+    fn new(told: &Story, seed: Option<u64>) -> Self {
         let policy = Policy {
             suspend_after: "0d".parse().unwrap(),
             end_after: "3650d".parse().unwrap(),
-            on_same_email: story.on_same_email,
+            on_same_email: told.on_same_email,
             ..Policy::default()
         };
         let mut store = MemoryStore::new(policy, seed.is_none());
-        if story.has_seller_ids {
+        if told.has_seller_ids {
             store.all.settings.identity = Identity {
                 metadata_key: Some("user_id".to_owned()),
                 client_reference_id: false,
             };
         }
-        if story.of_any_mode {
+        if told.of_any_mode {
             store.opens_to_any_mode();
         }
         let world = World {
             accounts: vec![Account::default(); CAST.len()],
-            on_same_email: story.on_same_email.as_str(),
-            has_seller_ids: story.has_seller_ids,
-            of_any_mode: story.of_any_mode,
+            on_same_email: told.on_same_email.as_str(),
+            has_seller_ids: told.has_seller_ids,
+            of_any_mode: told.of_any_mode,
             ..World::default()
         };
         Self {
@@ -224,19 +224,23 @@ impl Both {
     fn act(&mut self, by: [u8; 4]) {
         self.world.now += 1;
         let now = at(self.world.now);
-        // By the accounts that a row is shown for now: after the act it may be another.
+        // By an account that a row is shown for now: after the act it may be another, and one that
+        // has never counted has none.
         let groups = self.world.groups();
-        let accounts_of = |row: usize| {
-            let group = groups.iter().find(|group| group.rows.contains(&row));
-            group.and_then(|group| group.accounts.first().copied())
+        let account_of = |row: usize| {
+            let group = groups.iter().find(|group| group.rows.contains(&row))?;
+            let keys = group.accounts.iter().map(|it| account_key(*it));
+            let mut known = keys.filter_map(|key| self.store.all.accounts.get(&key));
+            known.find_map(|it| it.customer.clone())
         };
+        let shown: Vec<_> = (0..self.world.rows.len()).map(account_of).collect();
         let rows = self.world.rows.len();
         let Some(act) = self.world.act(by) else {
             return;
         };
-        let id_of = |row: usize| match accounts_of(row) {
-            Some(account) => Some(self.store.customer(&account_key(account))),
-            None => self.made.get(&row).cloned(),
+        let id_of = |row: usize| {
+            let known = shown.get(row).cloned().flatten();
+            known.or_else(|| self.made.get(&row).cloned())
         };
         match act {
             Act::Make(row) => {

@@ -44,7 +44,7 @@ impl World {
     /// What an admin does now, if it is possible.
     pub(super) fn act(&mut self, [op, a, b, c]: [u8; 4]) -> Option<Act> {
         match op % 8 {
-            0 | 1 => self.make(a, b, c),
+            0 | 1 => Some(self.make(a, b, c)),
             2 | 3 => self.link(a, b),
             4 | 5 => self.part(a),
             6 => match a % 3 {
@@ -76,11 +76,11 @@ impl World {
         rows.all(|row| row.email.is_none_or(|it| !it.eq_ignore_ascii_case(email)))
     }
 
-    fn make(&mut self, a: u8, b: u8, c: u8) -> Option<Act> {
-        let email = (a % 3 > 0).then(|| one(&EMAILS, a / 3));
+    fn make(&mut self, a: u8, b: u8, c: u8) -> Act {
+        let email = (!a.is_multiple_of(3)).then(|| one(&EMAILS, a / 3));
         let email = email.filter(|email| self.is_free_email(email));
-        let user_id = (c % 4 == 0).then(|| one(&SELLER_IDS, c / 4));
-        let external_id = (b % 5 > 0).then(|| one(&EXTERNAL_IDS, b / 5));
+        let user_id = c.is_multiple_of(4).then(|| one(&SELLER_IDS, c / 4));
+        let external_id = (!b.is_multiple_of(5)).then(|| one(&EXTERNAL_IDS, b / 5));
         let rest = |id: &str| id.trim_start_matches("stripe_").to_owned();
         // Taken in any spelling, or the id of an account that has a customer.
         let external_id = external_id.filter(|id| {
@@ -105,6 +105,7 @@ impl World {
             let id = self.accounts[*it].seller_id.filter(|_| self.has_seller_ids);
             let by_name = external_id.is_some_and(|id| names(*it).iter().any(|name| name == id));
             let by_seller = id.is_some() && (id == external_id || id == user_id);
+            let by_seller = by_seller && !self.is_kept_from_rows(*it);
             self.accounts[*it].is_known && (by_name || by_seller)
         };
         let claimed: Vec<usize> = (0..self.accounts.len()).filter(claimed).collect();
@@ -122,7 +123,7 @@ impl World {
         }
         let made = row.clone();
         self.keep(&before, &claimed, |world| world.rows.push(row));
-        Some(Act::Make(made))
+        Act::Make(made)
     }
 
     fn link(&mut self, a: u8, b: u8) -> Option<Act> {
@@ -162,6 +163,7 @@ impl World {
         let all: Vec<(usize, &Group)> = customers
             .iter()
             .flat_map(|group| group.accounts.iter().map(move |it| (*it, group)))
+            .filter(|(it, _)| self.counts(*it))
             .collect();
         let (account, from) = *all.get(usize::from(a) % all.len().max(1))?;
         let shown = *from.rows.first()?;
@@ -204,7 +206,7 @@ impl World {
         let customers: Vec<Group> = self.visible().into_iter().filter(by_admin).collect();
         let group = customers.get(usize::from(b) % customers.len().max(1))?;
         let row = group.rows[0];
-        let email = (c % 3 > 0).then(|| one(&EMAILS, c / 3));
+        let email = (!c.is_multiple_of(3)).then(|| one(&EMAILS, c / 3));
         if email.is_some_and(|email| !self.is_free_email(email)) || self.rows[row].email == email {
             return None;
         }

@@ -192,12 +192,25 @@ impl World {
         change: impl FnOnce(&mut Self),
     ) {
         change(self);
-        let after = self.groups();
-        for account in 0..self.accounts.len() {
-            let was = Self::shown(before, account).filter(|_| !moved.contains(&account));
-            if let Some(row) = was
-                && Self::shown(&after, account) != Some(row)
-            {
+        // Whoever is tied takes others along, who are tied in their turn.
+        loop {
+            let was = |it: usize| Self::shown(before, it).map(|row| (it, row));
+            let mut torn = Vec::new();
+            for group in self.groups() {
+                let stay = group.accounts.iter().filter(|it| !moved.contains(it));
+                let stay: Vec<_> = stay.filter_map(|it| was(*it)).collect();
+                if stay.iter().any(|(_, row)| Some(row) != group.rows.first()) {
+                    torn.extend(stay);
+                }
+            }
+            torn.retain(|(it, row)| {
+                let pin = self.accounts[*it].pin;
+                pin.is_none_or(|(tied_to, _)| tied_to != *row)
+            });
+            if torn.is_empty() {
+                break;
+            }
+            for (account, row) in torn {
                 self.tie(before, account, (row, By::Kept));
             }
         }
