@@ -3,9 +3,26 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One file that is kept. Whoever reads it holds the lock, so that many who ask at once make one
-/// request.
-pub(super) type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
+/// The place of one file.
+#[derive(Default)]
+pub(super) struct Place<T> {
+    /// Held by whoever reads the file, so that many who ask at once make one request.
+    pub(super) asking: tokio::sync::Mutex<()>,
+    kept: Mutex<T>,
+}
+
+impl<T: Clone> Place<T> {
+    /// Returns what is kept, also while somebody reads the file.
+    pub(super) fn get(&self) -> T {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
+    }
+
+    /// Keeps something else.
+    pub(super) fn put(&self, kept: T) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+}
 
 /// A map whose least recently used entries go when it grows too large.
 pub(super) struct Cache<T> {
@@ -21,12 +38,12 @@ struct Inner<T> {
 }
 
 struct Entry<T> {
-    slot: Slot<T>,
+    place: Arc<Place<T>>,
     weight: usize,
     used: u64,
 }
 
-impl<T> Cache<T> {
+impl<T: Default> Cache<T> {
     /// Makes an empty one that may weigh so many bytes.
     pub(super) fn new(limit: usize) -> Self {
         let inner = Inner {
@@ -41,22 +58,22 @@ impl<T> Cache<T> {
     }
 
     /// Returns the place of a file.
-    pub(super) fn slot(&self, key: &str) -> Slot<T> {
+    pub(super) fn place(&self, key: &str) -> Arc<Place<T>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clock += 1;
         let used = inner.clock;
         if let Some(entry) = inner.entries.get_mut(key) {
             entry.used = used;
-            return Arc::clone(&entry.slot);
+            return Arc::clone(&entry.place);
         }
-        let slot = Slot::default();
+        let place = Arc::<Place<T>>::default();
         let entry = Entry {
-            slot: Arc::clone(&slot),
+            place: Arc::clone(&place),
             weight: 0,
             used,
         };
         inner.entries.insert(key.to_owned(), entry);
-        slot
+        place
     }
 
     /// Notes what a file weighs, and lets others go until all of them fit.
@@ -86,23 +103,23 @@ impl<T> Cache<T> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_least_recently_used_goes_first() {
+    #[test]
+    fn the_least_recently_used_goes_first() {
         let cache = Cache::new(1_000);
         for key in ["a", "b", "c"] {
-            *cache.slot(key).lock().await = Some(key);
+            cache.place(key).put(Some(key));
             cache.weigh(key, 200);
-            let _ = cache.slot("a");
+            let _ = cache.place("a");
         }
-        assert_eq!(*cache.slot("a").lock().await, Some("a"));
-        assert_eq!(*cache.slot("b").lock().await, None, "let go");
-        assert_eq!(*cache.slot("c").lock().await, Some("c"));
+        assert_eq!(cache.place("a").get(), Some("a"));
+        assert_eq!(cache.place("b").get(), None, "let go");
+        assert_eq!(cache.place("c").get(), Some("c"));
     }
 
     #[test]
     fn what_is_larger_than_all_of_it_is_not_kept() {
         let cache: Cache<()> = Cache::new(1_000);
-        let _ = cache.slot("a");
+        let _ = cache.place("a");
         cache.weigh("a", 5_000);
         assert!(cache.inner.lock().unwrap().entries.is_empty());
         assert_eq!(cache.inner.lock().unwrap().weight, 0);

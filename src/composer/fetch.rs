@@ -24,6 +24,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const STILL_TIME: Duration = Duration::from_secs(30);
 /// Most redirections of one request. reqwest takes the token away where one leads elsewhere.
 const MAX_REDIRECTS: usize = 5;
+
 /// A repository did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -53,6 +54,12 @@ pub enum UpstreamError {
         /// The status.
         status: StatusCode,
     },
+    /// The server gave no answer a moment ago, or is being asked for long.
+    #[error("{name} could not be had a moment ago")]
+    Away {
+        /// What was asked for.
+        name: String,
+    },
     /// A file is too large.
     #[error("{name} is larger than {MAX_FILE} bytes")]
     TooLarge {
@@ -77,6 +84,24 @@ pub enum UpstreamError {
     /// Reading was given up, because the process stops.
     #[error("reading was given up")]
     Stopped,
+}
+
+impl UpstreamError {
+    /// True if the repository does not answer, for this file and most likely for any.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Request { .. } | Self::Away { .. } => true,
+            Self::Status { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::File { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::NoRepository(_)
+            | Self::Token
+            | Self::Stopped => false,
+        }
+    }
 }
 
 /// What tells whether a file has changed.

@@ -52,6 +52,19 @@ pub struct Metadata {
     pub available: Option<BTreeSet<String>>,
 }
 
+impl Metadata {
+    /// Returns about how many bytes it takes beside its texts: a minified file can say little of many
+    /// versions.
+    pub(super) fn overhead(&self) -> usize {
+        let versions = self.packages.values().flat_map(|it| &it.versions);
+        let of_version = |it: &Listed| {
+            let texts = it.version.as_ref().map_or(0, |named| 2 * named.text.len());
+            size_of::<Listed>() + texts + size_of_val(it.changes.as_slice())
+        };
+        versions.map(of_version).sum()
+    }
+}
+
 /// A package.
 #[derive(Debug, Default)]
 pub struct Package {

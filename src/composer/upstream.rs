@@ -2,7 +2,8 @@
 //!
 //! A file in a folder is read again when its time or size changes. What came by HTTP is good for
 //! [`FRESH_FOR`], then the repository is asked whether it has changed. While it does not answer, what
-//! is known stays in use: what a customer may have is decided here, whatever the age of the list.
+//! is known stays in use: what a customer may have is decided here, whatever the age of the list. A
+//! failure counts for [`FAILED_FOR`], so that a server that is away costs one of many the wait.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
-use super::cache::Cache;
+use super::cache::{Cache, Place};
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
 use super::location::{Repository, Target};
-use super::metadata::{self, Metadata};
+use super::metadata::{self, Metadata, Package};
 use crate::causes::chain;
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
@@ -25,8 +27,12 @@ use crate::domain::id::AppSlug;
 pub const FRESH_FOR: Duration = Duration::from_secs(30);
 /// The same where something is missing from it, which may be newer.
 const RECENT_FOR: Duration = Duration::from_secs(2);
+/// How long nobody asks again for a file that could not be had.
+pub const FAILED_FOR: Duration = Duration::from_secs(5);
+/// The longest wait for somebody else who asks for the same file.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// What all kept files may weigh together, in bytes of their text.
+/// What all kept files may weigh together, in bytes.
 const CACHE: usize = 128 << 20;
 /// Most files that one `packages.json` may include.
 const MAX_INCLUDES: usize = 100;
@@ -77,6 +83,30 @@ impl Loaded {
 }
 
 /// What is kept of a file.
+#[derive(Clone, Default)]
+struct State {
+    /// What was read last.
+    kept: Option<Kept>,
+    /// When it could not be had, if nothing was read since.
+    failed: Option<Instant>,
+}
+
+impl State {
+    /// Returns what is good enough without asking.
+    fn settled(&self, freshness: Freshness) -> Option<&Kept> {
+        let is_good = |kept: &&Kept| freshness.accepts(kept) || self.has_failed(freshness);
+        self.kept.as_ref().filter(is_good)
+    }
+
+    /// True if asking again would most likely fail again.
+    fn has_failed(&self, freshness: Freshness) -> bool {
+        let failed = self.failed.is_some_and(|at| at.elapsed() < FAILED_FOR);
+        failed && freshness != Freshness::Now
+    }
+}
+
+/// What was read of a file.
+#[derive(Clone)]
 struct Kept {
     /// `None`: there is no such file.
     loaded: Option<Arc<Loaded>>,
@@ -89,7 +119,7 @@ struct Kept {
 #[derive(Clone)]
 pub struct Upstream {
     fetcher: Fetcher,
-    cache: Arc<Cache<Kept>>,
+    cache: Arc<Cache<State>>,
 }
 
 impl Upstream {
@@ -129,8 +159,10 @@ impl Upstream {
             let end = if dev { "~dev" } else { "" };
             let address = template.replace("%package%", &format!("{name}{end}"));
             let file = self.file(repository, &address, freshness).await?;
+            // A file that a server sends for every name says nothing of this one.
+            let named = file.filter(|file| file.metadata.packages.contains_key(name));
             return Ok(Found {
-                files: file.into_iter().collect(),
+                files: named.into_iter().collect(),
                 is_mixed: false,
             });
         }
@@ -165,20 +197,21 @@ impl Upstream {
         self.root(repository, Freshness::Now).await.map(drop)
     }
 
-    /// Returns the names of all packages, if the repository lists them.
+    /// Keeps those of some packages that the repository has, as far as it lists its own.
     ///
     /// # Errors
     /// When the repository does not answer, or not in Composer's words, and nothing is known of it.
     pub async fn available(
         &self,
         repository: &Repository,
-    ) -> Result<Option<BTreeSet<String>>, UpstreamError> {
+        mut packages: BTreeSet<&str>,
+    ) -> Result<BTreeSet<String>, UpstreamError> {
         let root = self.root(repository, Freshness::Cached).await?;
-        let listed = root.metadata.available.as_ref();
-        Ok(listed.map(|listed| {
-            let inline = root.metadata.packages.keys();
-            listed.iter().chain(inline).cloned().collect()
-        }))
+        if let Some(listed) = &root.metadata.available {
+            let inline = &root.metadata.packages;
+            packages.retain(|it| listed.contains(*it) || inline.contains_key(*it));
+        }
+        Ok(packages.into_iter().map(str::to_owned).collect())
     }
 
     async fn root(
@@ -200,63 +233,96 @@ impl Upstream {
         let Some(target) = repository.location.resolve_metadata(address).await else {
             return Ok(None);
         };
+        // A file is asked for anew each time: that tells at once whether it has changed.
+        let is_remote = matches!(target, Target::Remote { .. });
         let key = key(repository, &target);
-        let slot = self.cache.slot(&key);
-        let mut kept = slot.lock().await;
-        let known = kept.as_ref().filter(|kept| kept.loaded.is_some());
-        let known = known.map(|kept| kept.mark.clone());
-        let known = known.as_ref();
-        let answer = match &target {
-            Target::File { path, .. } => fetch::read_file(path, address, known).await,
-            Target::Remote { url, is_own, .. } => {
-                if let Some(kept) = kept.as_ref().filter(|kept| freshness.accepts(kept)) {
-                    return Ok(kept.loaded.clone());
-                }
-                let token = repository.token.as_ref().filter(|_| *is_own);
-                self.fetcher.metadata(url, token, address, known).await
-            }
+        let place = self.cache.place(&key);
+        if let Some(kept) = place.get().settled(freshness).filter(|_| is_remote) {
+            return Ok(kept.loaded.clone());
+        }
+        let Ok(_asking) = timeout(LONGEST_WAIT, place.asking.lock()).await else {
+            return given_up(&place, address, freshness);
         };
-        let read = match answer {
-            Ok(Change::Unchanged) => Ok(None),
-            Ok(Change::Absent) => Ok(Some((None, Mark::default(), 0))),
-            Ok(Change::New(bytes, mark)) => {
-                let weight = bytes.len();
-                let loaded = parsed(bytes, address).await;
-                loaded.map(|loaded| Some((Some(Arc::new(loaded)), mark, weight)))
-            }
-            Err(error) => Err(error),
-        };
-        match (read, kept.take()) {
-            (Ok(Some((loaded, mark, weight))), _) => {
-                let asked = Instant::now();
-                *kept = Some(Kept {
-                    loaded: loaded.clone(),
-                    mark,
-                    asked,
+        // Whoever had the lock may have read it.
+        let state = place.get();
+        if let Some(kept) = state.settled(freshness).filter(|_| is_remote) {
+            return Ok(kept.loaded.clone());
+        }
+        if state.has_failed(freshness) && is_remote {
+            return given_up(&place, address, freshness);
+        }
+        let read = self.read(repository, &target, address, state.kept.as_ref());
+        match (read.await, state.kept) {
+            (Ok(Some((kept, weight))), _) => {
+                let loaded = kept.loaded.clone();
+                place.put(State {
+                    kept: Some(kept),
+                    failed: None,
                 });
                 self.cache.weigh(&key, weight);
                 Ok(loaded)
             }
             (Ok(None), before) => {
                 let asked = Instant::now();
-                *kept = before.map(|before| Kept { asked, ..before });
-                Ok(kept.as_ref().and_then(|kept| kept.loaded.clone()))
+                let kept = before.map(|before| Kept { asked, ..before });
+                let loaded = kept.as_ref().and_then(|kept| kept.loaded.clone());
+                place.put(State { kept, failed: None });
+                Ok(loaded)
             }
-            (Err(error), Some(before)) => {
-                let loaded = before.loaded.clone();
+            (Err(error), before) => {
                 let asked = Instant::now();
-                *kept = Some(Kept { asked, ..before });
-                if freshness == Freshness::Now {
+                let kept = before.map(|before| Kept { asked, ..before });
+                let known = kept.as_ref().map(|kept| kept.loaded.clone());
+                place.put(State {
+                    kept,
+                    failed: Some(asked),
+                });
+                let Some(loaded) = known.filter(|_| freshness != Freshness::Now) else {
                     return Err(error);
-                }
+                };
                 tracing::warn!(
                     error = chain(&error),
                     "a Composer repository does not answer; what is known of it stays in use"
                 );
                 Ok(loaded)
             }
-            (Err(error), None) => Err(error),
         }
+    }
+
+    /// Reads a file, with what it weighs; `None` if it has not changed.
+    async fn read(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        address: &str,
+        kept: Option<&Kept>,
+    ) -> Result<Option<(Kept, usize)>, UpstreamError> {
+        let known = kept.filter(|kept| kept.loaded.is_some());
+        let known = known.map(|kept| &kept.mark);
+        let answer = match target {
+            Target::File { path, .. } => fetch::read_file(path, address, known).await,
+            Target::Remote { url, is_own, .. } => {
+                let token = repository.token.as_ref().filter(|_| *is_own);
+                self.fetcher.metadata(url, token, address, known).await
+            }
+        };
+        let (loaded, mark, weight) = match answer? {
+            Change::Unchanged => return Ok(None),
+            Change::Absent => (None, Mark::default(), 0),
+            Change::New(bytes, mark) => {
+                let size = bytes.len();
+                let loaded = parsed(bytes, address).await?;
+                let weight = size + loaded.metadata.overhead();
+                (Some(Arc::new(loaded)), mark, weight)
+            }
+        };
+        let asked = Instant::now();
+        let kept = Kept {
+            loaded,
+            mark,
+            asked,
+        };
+        Ok(Some((kept, weight)))
     }
 
     /// Asks for an archive at a URL; the answer may be any.
@@ -282,6 +348,32 @@ pub struct Found {
     pub files: Vec<Arc<Loaded>>,
     /// True if they hold branches and released versions alike.
     pub is_mixed: bool,
+}
+
+impl Found {
+    /// Returns what each file says of a package.
+    pub fn of(&self, package: &str) -> impl Iterator<Item = &Package> {
+        let files = self.files.iter();
+        files.filter_map(|file| file.metadata.packages.get(package))
+    }
+
+    /// Counts the versions of a package.
+    pub fn versions(&self, package: &str) -> usize {
+        self.of(package).map(|package| package.versions.len()).sum()
+    }
+}
+
+/// Returns what is known of a file that cannot be had now.
+fn given_up(
+    place: &Place<State>,
+    address: &str,
+    freshness: Freshness,
+) -> Result<Option<Arc<Loaded>>, UpstreamError> {
+    let known = place.get().kept.filter(|_| freshness != Freshness::Now);
+    let away = || UpstreamError::Away {
+        name: address.to_owned(),
+    };
+    known.map(|kept| kept.loaded).ok_or_else(away)
 }
 
 /// Two repositories never share what is kept, nor do two tokens.

@@ -35,7 +35,7 @@ use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{self, Answer, Asker, Everything, Question};
 
 const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
-pub(super) const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
+const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
 const X_CUSTOMER: HeaderName = HeaderName::from_static("x-tollgate-customer-id");
 const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
 
@@ -128,10 +128,9 @@ impl AccessAnswer {
     }
 
     fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut headers = headers_of(self.code);
         let allowed = if self.allowed { "true" } else { "false" };
         headers.insert(X_ALLOWED, HeaderValue::from_static(allowed));
-        headers.insert(X_CODE, HeaderValue::from_static(self.code.as_str()));
         if let Some(id) = self
             .customer_id
             .as_ref()
@@ -141,13 +140,6 @@ impl AccessAnswer {
         }
         if let Some(status) = self.status {
             headers.insert(X_STATUS, HeaderValue::from_static(status));
-        }
-        if status_of(self.code) == StatusCode::UNAUTHORIZED {
-            // Makes Composer and curl ask for credentials, or send those they have.
-            headers.insert(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"Tollgate\""),
-            );
         }
         headers
     }
@@ -167,6 +159,18 @@ impl IntoResponse for AccessAnswer {
     fn into_response(self) -> Response {
         (status_of(self.code), self.headers(), Json(self)).into_response()
     }
+}
+
+/// The headers of every answer with this code.
+pub(super) fn headers_of(code: AccessCode) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(X_CODE, HeaderValue::from_static(code.as_str()));
+    if status_of(code) == StatusCode::UNAUTHORIZED {
+        // Makes Composer and curl ask for credentials, or send those they have.
+        let challenge = HeaderValue::from_static("Basic realm=\"Tollgate\"");
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    headers
 }
 
 /// The status of an answer with this code.

@@ -127,7 +127,7 @@ pub async fn everything(
     let asker = Asker::from(holder);
     let basis = Basis::load(&mut tx, &asker, now).await?;
     drop(tx);
-    let comparisons = basis.comparisons();
+    let comparisons = basis.comparisons(0);
     let everything = move || {
         basis.report_unreadable(&asker);
         let holder = basis.holder(&asker);
@@ -153,7 +153,7 @@ async fn answer(
     let version = question.version.filter(|version| !version.is_empty());
     let version = version.map(str::to_owned);
     let basis = Basis::load(tx, &asker, now).await?;
-    let comparisons = basis.comparisons();
+    let comparisons = basis.comparisons(1);
     let decided = move || {
         basis.report_unreadable(&asker);
         let code = check::decide(basis.holder(&asker), &package, version.as_deref(), now);
@@ -201,13 +201,14 @@ impl Basis {
         Ok(Self { grants, granted })
     }
 
-    /// Returns how many comparisons of versions an answer takes at most, for `offload`.
-    fn comparisons(&self) -> usize {
-        // A constraint takes as long to read as some versions.
-        self.granted.releases.len() + 4 * self.grants.len()
+    /// Returns about how many comparisons it takes to decide about so many versions of a package, for
+    /// `offload`.
+    pub(super) fn comparisons(&self, versions: usize) -> usize {
+        let grants = self.grants.iter().map(|it| &it.grant);
+        check::comparisons(grants, self.granted.releases.len() + versions)
     }
 
-    fn report_unreadable(&self, asker: &Asker) {
+    pub(super) fn report_unreadable(&self, asker: &Asker) {
         for grant in check::unreadable(&self.grants) {
             tracing::error!(
                 customer.id = %asker.customer.id,

@@ -6,8 +6,9 @@ use super::flag::FlagLink;
 use super::grant::GivenGrant;
 use super::record::{binds, record};
 use super::{StoreError, Tx};
+use crate::domain::access::check;
 use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::plan::Plans;
+use crate::domain::access::plan::{self, Plans};
 use crate::domain::access::release::Release;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::customer::row::Customer;
@@ -60,6 +61,20 @@ impl Granted {
         let by_plans = derived.entitlements.iter();
         let by_plans = by_plans.flat_map(|it| LiveGrant::of_price(it, &self.plans, derived));
         by_hand.chain(by_plans).collect()
+    }
+
+    /// Returns about how many comparisons of versions it takes to see what customers may have.
+    pub fn comparisons<'a>(&self, customers: impl IntoIterator<Item = &'a Customer>) -> usize {
+        let of_customer = |customer: &Customer| {
+            let by_hand = self.by_hand.get(&customer.id).into_iter().flatten();
+            let by_hand = by_hand.map(|it| &it.grant.grant);
+            let by_plans = customer.derived.entitlements.iter();
+            let by_plans = by_plans
+                .filter_map(|it| plan::grants(&self.plans, it))
+                .flatten();
+            check::comparisons(by_hand.chain(by_plans), self.releases.len())
+        };
+        customers.into_iter().map(of_customer).sum()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod real;
 pub(crate) mod repository;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::domain::access::constraint::{Constraint, Version};
 use crate::domain::access::live_grant::LiveGrant;
+use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::release::Release;
 use crate::domain::access::token::CustomerToken;
 use crate::domain::customer::row::{Derived, PackageVersion, Status};
@@ -189,6 +190,37 @@ fn obstacle(holder: Holder<'_>, package: &str, now: Timestamp) -> Option<AccessC
         return Some(AccessCode::TokenScope);
     }
     check_holder(holder, now).err()
+}
+
+/// Returns why the holder may have nothing of a package, as far as no constraint and no version need
+/// be read for it.
+pub fn closed(holder: Holder<'_>, package: &str, now: Timestamp) -> Option<AccessCode> {
+    let is_granted = || {
+        let exact = exact_versions(holder).into_iter().flatten();
+        let mut named = holder.grants.iter().map(|it| &it.grant.package);
+        named.any(|it| it == package) || exact.map(|it| &it.package).any(|it| it == package)
+    };
+    obstacle(holder, package, now)
+        .or_else(|| (!is_granted()).then_some(AccessCode::PackageNotGranted))
+}
+
+/// Returns about how many comparisons of versions it takes to decide what grants allow of so many
+/// versions, each of one of their packages. The text of a constraint counts: it has an alternative in
+/// every few bytes, and each is read once and compared with every version of the package.
+pub fn comparisons<'a>(
+    grants: impl IntoIterator<Item = &'a PackageGrant>,
+    versions: usize,
+) -> usize {
+    let mut read = 0;
+    let mut of_packages: BTreeMap<&str, usize> = BTreeMap::new();
+    for grant in grants {
+        let length = grant.constraint.len();
+        // It takes as long to read as some versions.
+        read += 4 + length / 4;
+        *of_packages.entry(&grant.package).or_default() += 1 + length / 16;
+    }
+    let most = of_packages.into_values().max().unwrap_or(1);
+    read + most.saturating_mul(versions)
 }
 
 fn basis_of(holder: Holder<'_>, package: &str) -> Basis {

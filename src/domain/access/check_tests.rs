@@ -355,3 +355,16 @@ fn codes_are_distinct_words() {
         assert_eq!(serde_json::json!(code), code.as_str());
     }
 }
+
+#[test]
+fn what_is_long_counts_as_many_comparisons() {
+    let count = |grants: &[PackageGrant], versions| comparisons(grants, versions);
+    let long = "1.0||".repeat(200);
+    assert!(count(&[grant("a/lib", "^1.0")], 1_000) < 2_000);
+    assert!(count(&[grant("a/lib", &long)], 100) > 2_000);
+    assert!(count(&[grant("a/lib", &long)], 0) > 200);
+    // A version is compared with constraints of its own package alone.
+    let each = [grant("a/lib", "^1.0"), grant("a/other", "^1.0")];
+    let twice = [grant("a/lib", "^1.0"), grant("a/lib", "^2.0")];
+    assert!(count(&each, 1_000) < count(&twice, 1_000));
+}

@@ -232,7 +232,7 @@ pub(in crate::http) async fn found(
 ) -> Result<Json<CustomerView>, ApiError> {
     let found = customers::find(&state.store, app, named, state.clock.now()).await?;
     let app = app.clone();
-    let comparisons = found.granted.releases.len();
+    let comparisons = found.granted.comparisons([&found.customer]);
     let view = move || CustomerView::of(&app, found.customer, &found.granted);
     Ok(Json(offload::run(comparisons, view).await))
 }
@@ -247,7 +247,7 @@ pub(in crate::http) async fn listed(
     let page = customers::list(&state.store, app, filter, &paging.0, state.clock.now()).await?;
     let CustomerPage { part, granted } = page;
     let app = app.clone();
-    let comparisons = part.rows.len() * granted.releases.len();
+    let comparisons = granted.comparisons(&part.rows);
     let views = move || {
         let view = |customer| CustomerView::of(&app, customer, &granted);
         super::list::map(part, view)

@@ -73,7 +73,7 @@ pub(super) async fn archive(
     };
     note_use(&state, &granted.asker, caller.now);
     let archive = granted.found.ok_or_else(|| not_found(NO_ARCHIVE))?;
-    if let Some(response) = handed_over(&state, &archive.target) {
+    if let Some(response) = handed_over(&state, &archive) {
         return Ok(private(response));
     }
     let response = match &archive.target {
@@ -92,10 +92,12 @@ pub(super) async fn archive(
     Ok(private(response))
 }
 
-/// Tells nginx which file to send, if the settings say so and it is below the repository.
-fn handed_over(state: &AppState, target: &Target) -> Option<Response> {
-    let prefix = state.settings.accel_prefix.as_ref()?;
-    let below = match target {
+/// Tells nginx which file to send, if the settings say so and it is below their own repository: files
+/// of the same path there would be no app's that names another one.
+fn handed_over(state: &AppState, archive: &Archive) -> Option<Response> {
+    let prefix = state.settings.accel_prefix.as_ref();
+    let prefix = prefix.filter(|_| archive.is_fixed)?;
+    let below = match &archive.target {
         Target::File { below, .. } => below,
         Target::Remote { below, .. } => below.as_ref()?,
     };

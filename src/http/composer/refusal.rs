@@ -4,15 +4,14 @@
 //! of the type `application/json` (2.5's `CurlDownloader`). So people learn why, whatever else fails.
 
 use axum::Json;
-use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
 use crate::domain::access::check::AccessCode;
-use crate::http::access::{X_CODE, note_use, note_wrong, status_of};
+use crate::http::access::{headers_of, note_use, note_wrong, status_of};
 use crate::http::openapi::words;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::composer::{ComposerError, Refused};
@@ -62,7 +61,7 @@ impl Refusal {
             AccessCode::PackageNotGranted | AccessCode::TokenScope => StatusCode::NOT_FOUND,
             _ => status_of(code),
         };
-        Self::Told(status, headers(code), view)
+        Self::Told(status, headers_of(code), view)
     }
 
     /// The refusal of a package's metadata. What is not granted goes without words: Composer asks here
@@ -92,17 +91,6 @@ impl IntoResponse for Refusal {
 /// Nothing is there.
 pub(super) fn not_found(detail: &'static str) -> Refusal {
     ApiError::not_found("not_found", detail).into()
-}
-
-fn headers(code: AccessCode) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(X_CODE, HeaderValue::from_static(code.as_str()));
-    if status_of(code) == StatusCode::UNAUTHORIZED {
-        // Makes Composer ask for credentials, or send those it has.
-        let challenge = HeaderValue::from_static("Basic realm=\"Tollgate\"");
-        headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    headers
 }
 
 impl From<ApiError> for Refusal {

@@ -20,7 +20,10 @@ use crate::composer::answer;
 use crate::composer::location::{Repository, Target};
 use crate::composer::metadata::Listed;
 use crate::composer::upstream::{Found, Freshness, UpstreamError};
-use crate::domain::access::check;
+use crate::domain::access::check::{self, AccessCode};
+use crate::domain::access::constraint::Version;
+use crate::domain::time::Timestamp;
+use crate::offload;
 use crate::pipeline::registries::Repositories;
 
 pub use error::ComposerError;
@@ -33,6 +36,8 @@ pub use visitor::{Answer, Granted, Refused, Request};
 pub struct Archive {
     /// Where it is.
     pub target: Target,
+    /// True if the environment names the repository.
+    pub is_fixed: bool,
     repository: Repository,
     repositories: Repositories,
 }
@@ -71,11 +76,8 @@ pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
     }
     let repository = visitor.repository(request)?;
     let upstream = request.repositories.upstream();
-    let listed = upstream.available(&repository).await;
-    let listed = listed.map_err(|source| visitor.failed(source))?;
-    let packages = check::packages(holder).into_iter();
-    let packages = packages.filter(|it| listed.as_ref().is_none_or(|all| all.contains(*it)));
-    let packages = packages.map(str::to_owned).collect();
+    let listed = upstream.available(&repository, check::packages(holder));
+    let packages = listed.await.map_err(|source| visitor.failed(source))?;
     Ok(Ok(visitor.granted(Some(packages))))
 }
 
@@ -100,17 +102,22 @@ pub async fn metadata(
         return Ok(Ok(visitor.granted(None)));
     }
     let visitor = visitor.recording(request, package, &found).await?;
-    let access = visitor.access(package, request.now);
-    let allows = |listed: &Listed| {
-        listed.version.as_ref().is_some_and(|version| {
-            let is_asked_for = !found.is_mixed || version.is_dev() == dev;
-            is_asked_for && access.version(version.parsed.as_ref()).is_allowed()
-        })
+    let comparisons = visitor.comparisons(found.versions(package));
+    let (package, dists) = (package.to_owned(), dists.to_owned());
+    let now = request.now;
+    let write = move || {
+        visitor.report_unreadable();
+        let access = visitor.access(&package, now);
+        let allows = |listed: &Listed| {
+            listed.version.as_ref().is_some_and(|version| {
+                let is_asked_for = !found.is_mixed || version.is_dev() == dev;
+                is_asked_for && access.version(version.parsed.as_ref()).is_allowed()
+            })
+        };
+        let text = answer::package(&package, found.of(&package), &dists, allows);
+        visitor.granted(Some(text))
     };
-    let files = found.files.iter();
-    let packages = files.filter_map(|file| file.metadata.packages.get(package));
-    let text = answer::package(package, packages, dists, allows);
-    Ok(Ok(visitor.granted(Some(text))))
+    Ok(Ok(offload::run(comparisons, write).await))
 }
 
 /// Finds the archive of a version by its name here.
@@ -129,12 +136,16 @@ pub async fn archive(request: Request<'_>, package: &str, file: &str) -> Answer<
             let found = upstream.package(&repository, package, dev, freshness);
             let found = found.await.map_err(|source| visitor.failed(source))?;
             let Some(listed) = listed_as(&found, package, file) else {
+                if found.is_mixed {
+                    break;
+                }
                 continue;
             };
             visitor = visitor.recording(request, package, &found).await?;
             let version = listed.version.as_ref();
-            let access = visitor.access(package, request.now);
-            let code = access.version(version.and_then(|it| it.parsed.as_ref()));
+            let parsed = version.and_then(|it| it.parsed.clone());
+            let code;
+            (visitor, code) = decided(visitor, package, parsed, request.now).await;
             if !code.is_allowed() {
                 let version = version.map(|version| version.text.as_str());
                 return Ok(Err(visitor.refused(code, Some(package), version)));
@@ -143,6 +154,7 @@ pub async fn archive(request: Request<'_>, package: &str, file: &str) -> Answer<
             let target = repository.location.resolve(address).await;
             let archive = target.map(|target| Archive {
                 target,
+                is_fixed: request.repositories.fixed(&visitor.asker().app).is_some(),
                 repository: repository.clone(),
                 repositories: request.repositories.clone(),
             });
@@ -152,10 +164,25 @@ pub async fn archive(request: Request<'_>, package: &str, file: &str) -> Answer<
     Ok(Ok(visitor.granted(None)))
 }
 
+/// Decides whether a version may be had.
+async fn decided(
+    visitor: Visitor,
+    package: &str,
+    version: Option<Version>,
+    now: Timestamp,
+) -> (Visitor, AccessCode) {
+    let comparisons = visitor.comparisons(1);
+    let package = package.to_owned();
+    let decide = move || {
+        visitor.report_unreadable();
+        let code = visitor.access(&package, now).version(version.as_ref());
+        (visitor, code)
+    };
+    offload::run(comparisons, decide).await
+}
+
 /// The version whose archive has this name here.
 fn listed_as<'a>(found: &'a Found, package: &str, file: &str) -> Option<&'a Listed> {
-    let files = found.files.iter();
-    let packages = files.filter_map(|file| file.metadata.packages.get(package));
-    let mut versions = packages.flat_map(|package| &package.versions);
+    let mut versions = found.of(package).flat_map(|package| &package.versions);
     versions.find(|listed| listed.dist.as_ref().is_some_and(|dist| dist.file == file))
 }

@@ -1,16 +1,26 @@
 //! Reading repositories for what was released.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
 use super::error::{ComposerError, failed, repository_of};
 use crate::causes::chain;
 use crate::composer::metadata::Listed;
-use crate::composer::upstream::{Found, Freshness};
+use crate::composer::upstream::{Found, Freshness, Loaded};
 use crate::domain::access::release::Release;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::Order;
 use crate::pipeline::registries::Repositories;
 use crate::pipeline::releases;
-use crate::store::{Actor, NamedPackage, Store, StoreError};
+use crate::store::{Actor, Store, StoreError};
+
+/// How many packages a refresh asks for at once.
+const AT_ONCE: usize = 8;
+/// The number of packages in a row after which a refresh gives up a repository that does not answer.
+const MAX_FAILURES: usize = 5;
 
 /// The order of what a repository says.
 pub(super) const fn seen_by_repository(app: AppSlug, now: Timestamp) -> Order {
@@ -21,16 +31,19 @@ pub(super) const fn seen_by_repository(app: AppSlug, now: Timestamp) -> Order {
     }
 }
 
-/// Records the releases of a package that the repository has; returns how many were new.
+/// Records the releases of a package that the repository has; returns how many were new. Those of
+/// files that are recorded are not looked at again, except on somebody's order.
 pub(super) async fn record(
     store: &Store,
     order: &Order,
     package: &str,
     found: &Found,
 ) -> Result<usize, StoreError> {
-    let files = found.files.iter();
-    let packages = files.filter_map(|file| file.metadata.packages.get(package));
-    let versions = packages.flat_map(|package| &package.versions);
+    let is_recorded = |file: &Arc<Loaded>| file.is_recorded(&order.app, package);
+    if order.actor == Actor::Repository && found.files.iter().all(is_recorded) {
+        return Ok(0);
+    }
+    let versions = found.of(package).flat_map(|package| &package.versions);
     let release = |listed: &Listed| {
         let version = listed
             .version
@@ -55,7 +68,7 @@ pub struct Refreshed {
     pub packages: usize,
     /// How many releases were recorded.
     pub releases: usize,
-    /// The packages that could not be read.
+    /// The packages that could not be read. Once several in a row could not, the rest is not tried.
     pub failed: Vec<String>,
 }
 
@@ -77,26 +90,41 @@ pub async fn refresh(
     // Whether it answers at all is told by its root, once.
     let root = upstream.check(repository).await;
     root.map_err(|source| failed(&order.app, source))?;
-    let mut refreshed = Refreshed::default();
-    for NamedPackage { package, .. } in named {
+    let mut unread: BTreeSet<String> = named.into_iter().map(|it| it.package).collect();
+    let ask = |package: String| async move {
         let found = upstream.package(repository, &package, false, Freshness::Now);
-        match found.await {
-            Ok(found) if found.files.is_empty() => {}
+        (found.await, package)
+    };
+    let asked: Vec<String> = unread.iter().cloned().collect();
+    let mut answers = stream::iter(asked).map(ask).buffered(AT_ONCE);
+    let mut refreshed = Refreshed::default();
+    let mut in_a_row = 0;
+    while let Some((found, package)) = answers.next().await {
+        match found {
             Ok(found) => {
-                refreshed.packages += 1;
-                refreshed.releases += record(store, order, &package, &found).await?;
+                in_a_row = 0;
+                unread.remove(&package);
+                if !found.files.is_empty() {
+                    refreshed.packages += 1;
+                    refreshed.releases += record(store, order, &package, &found).await?;
+                }
             }
             Err(error) => {
+                in_a_row = if error.is_away() { in_a_row + 1 } else { 0 };
                 tracing::warn!(
                     app = %order.app,
                     package,
                     error = chain(&error),
                     "reading a package of the Composer repository failed"
                 );
-                refreshed.failed.push(package);
+                // The others would wait for the same.
+                if in_a_row == MAX_FAILURES {
+                    break;
+                }
             }
         }
     }
+    refreshed.failed = unread.into_iter().collect();
     Ok(refreshed)
 }
 

@@ -4,7 +4,7 @@ use super::error::{ComposerError, failed, repository_of};
 use super::refresh::{record, seen_by_repository};
 use crate::composer::location::Repository;
 use crate::composer::upstream::{Found, UpstreamError};
-use crate::domain::access::check::{AccessCode, Holder, PackageAccess};
+use crate::domain::access::check::{self, AccessCode, Holder, PackageAccess};
 use crate::domain::access::refusal::{self, HeldMessage};
 use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
@@ -90,17 +90,9 @@ impl Visitor {
             Ok(visitor) => visitor,
             Err(refused) => return Ok(Err(refused)),
         };
-        match visitor.access(package, request.now).any_version() {
-            // Which versions, if any, is decided one by one.
-            AccessCode::Ok | AccessCode::VersionNotAllowed | AccessCode::VersionNotFrozen => {}
-            code @ (AccessCode::TokenUnknown
-            | AccessCode::TokenExpired
-            | AccessCode::TokenScope
-            | AccessCode::PackageNotGranted
-            | AccessCode::CustomerSuspended
-            | AccessCode::CustomerExpired) => {
-                return Ok(Err(visitor.refused(code, Some(package), None)));
-            }
+        // Which versions, if any, is decided one by one.
+        if let Some(code) = check::closed(visitor.holder(), package, request.now) {
+            return Ok(Err(visitor.refused(code, Some(package), None)));
         }
         let repository = visitor.repository(request)?;
         Ok(Ok((visitor, repository)))
@@ -109,6 +101,21 @@ impl Visitor {
     /// Everything that the access check looks at.
     pub(super) fn holder(&self) -> Holder<'_> {
         self.basis.holder(&self.asker)
+    }
+
+    /// Who asks.
+    pub(super) const fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// Logs grants that cannot be read.
+    pub(super) fn report_unreadable(&self) {
+        self.basis.report_unreadable(&self.asker);
+    }
+
+    /// How many comparisons it takes to decide about so many versions of a package, for `offload`.
+    pub(super) fn comparisons(&self, versions: usize) -> usize {
+        self.basis.comparisons(versions)
     }
 
     /// What may be had of a package.
@@ -128,15 +135,7 @@ impl Visitor {
         package: &str,
         found: &Found,
     ) -> Result<Self, ComposerError> {
-        let app = &self.asker.app;
-        if found
-            .files
-            .iter()
-            .all(|file| file.is_recorded(app, package))
-        {
-            return Ok(self);
-        }
-        let order = seen_by_repository(app.clone(), request.now);
+        let order = seen_by_repository(self.asker.app.clone(), request.now);
         if record(request.store, &order, package, found).await? == 0 {
             return Ok(self);
         }

@@ -209,6 +209,8 @@ struct Seen {
     token: Mutex<Option<String>>,
     /// Answers everything with 500.
     broken: std::sync::atomic::AtomicBool,
+    /// Answers what is below this path with 500.
+    broken_below: Mutex<Option<String>>,
 }
 
 impl Served {
@@ -233,6 +235,10 @@ impl Served {
         let order = std::sync::atomic::Ordering::SeqCst;
         self.seen.broken.store(broken, order);
     }
+
+    pub(crate) fn break_below(&self, path: &str) {
+        *self.seen.broken_below.lock().unwrap() = Some(path.to_owned());
+    }
 }
 
 impl Drop for Served {
@@ -252,7 +258,9 @@ async fn watch(State(seen): State<Arc<Seen>>, request: Request, next: Next) -> R
     if token.is_some() && shown != token {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    if seen.broken.load(std::sync::atomic::Ordering::SeqCst) {
+    let below = seen.broken_below.lock().unwrap().clone();
+    let is_below = below.is_some_and(|below| request.uri().path().starts_with(&below));
+    if is_below || seen.broken.load(std::sync::atomic::Ordering::SeqCst) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     next.run(request).await
