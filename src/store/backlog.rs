@@ -65,25 +65,34 @@ impl Tx {
         Ok(counted.unwrap_or_default())
     }
 
-    /// Returns the messages of a lane that are due first, with the time at which each became due and
-    /// its headers, a JSON document.
+    /// Returns those messages of a lane that became due first, after one time and until another, with
+    /// the time of each and its headers, a JSON document. Replays are left out; where a great many of
+    /// them are due first, so may be what follows them.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn backlog_first(
         &mut self,
         lane: &'static str,
-        now: Timestamp,
+        (after, until): (Timestamp, Timestamp),
         most: u32,
     ) -> Result<Vec<(Timestamp, String)>, StoreError> {
+        // Read in the order of an index, so it ends with the last that is wanted.
         let sql = r"
             SELECT due_at, headers
-            FROM messages
-            WHERE lane = $1 AND due_at <= $2
+            FROM (
+                SELECT due_at, seq, headers
+                FROM messages
+                WHERE lane = $1 AND due_at > $2 AND due_at <= $3
+                ORDER BY due_at, seq
+                LIMIT $5
+            ) AS first_due
+            WHERE headers ->> 'replay' IS NULL
             ORDER BY due_at, seq
-            LIMIT $3
+            LIMIT $4
         ";
-        let rows: Vec<WaitingRow> = self.fetch(sql, binds![lane, now, i64::from(most)]).await?;
+        let binds = binds![lane, after, until, i64::from(most), MOST];
+        let rows: Vec<WaitingRow> = self.fetch(sql, binds).await?;
         let pairs = rows.into_iter().map(|row| (row.due_at, row.headers.0));
         Ok(pairs.collect())
     }

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// The due time of what is due whatever the clock says: before any time that it may show. A message
 /// that came while the clock was ahead must not rest until that time comes again.
-pub(super) const AT_ONCE: Timestamp = Timestamp::from_nanos(0);
+pub(crate) const AT_ONCE: Timestamp = Timestamp::from_nanos(0);
 
 /// How long messages of a lane may rest. One that is due later than that was given its time by a
 /// clock that was ahead and has been set back; it is due now.

@@ -88,7 +88,7 @@ pub use held::LockMode;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
-pub(crate) use message::Rest;
+pub(crate) use message::{AT_ONCE, Rest};
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub use package::NamedPackage;
 pub use page::{Listed, Window};

@@ -2,19 +2,25 @@
 
 mod apart;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::health::Health;
 use tollgate::provider::STRIPE;
+use tollgate::queue::message::Replay;
+use tollgate::queue::{Message, embedded};
 use tollgate::store::{Store, Trouble};
 
 use crate::fault_rig::disk::{SmallDisk, may_mount};
+use crate::process::message;
 use crate::support::program::{out, tollgate};
-use crate::support::stores::{Engine, Place, on_both_stores};
+use crate::support::stores::{Engine, Place, TestStore, on_both_stores};
 use crate::support::{
-    PATIENCE, TestServer, call, client, environment, post_signed, seconds_from_now,
+    PATIENCE, SetClock, TestServer, call, client, environment, post_signed, seconds_from_now,
     stripe_customer, stripe_event,
 };
 
@@ -197,7 +203,34 @@ async fn a_secret_of_another_key_is_told_by_all_that_are_asked(engine: Engine) {
     server.stop().await;
 }
 
+/// Replays say when they were first received, so they do not count; what stands behind them does.
+async fn the_oldest_message_is_seen_behind_many_replays(engine: Engine) {
+    let now = Timestamp::from_seconds(1_800_000_000).unwrap();
+    let store = TestStore::new(engine, now).await;
+    let mut waiting: Vec<Message> = (0..200)
+        .map(|n| {
+            let mut replayed = message(&sign_up(n), &format!("receipt {n}"));
+            replayed.headers_mut().replay = Some(Replay {
+                force: false,
+                tries_before: 0,
+            });
+            replayed
+        })
+        .collect();
+    let mut message = message(&sign_up(999), "receipt 999");
+    message.headers_mut().received_at = Timestamp::from_seconds(1_799_999_900).unwrap();
+    waiting.push(message);
+    let mut tx = store.store.begin().await.unwrap();
+    embedded::put(&mut tx, waiting).await.unwrap();
+    tx.commit().await.unwrap();
+    let clock = Arc::new(SetClock::at(1_800_000_000));
+    let health = Health::new(store.store.clone(), clock);
+    let oldest = health.oldest_message().await;
+    assert_eq!(oldest, Some(Duration::from_secs(100)));
+}
+
 on_both_stores!(
+    the_oldest_message_is_seen_behind_many_replays,
     a_secret_of_another_key_is_told_by_all_that_are_asked,
     an_idle_server_stays_ready_and_tells_what_it_did_last,
     while_somebody_holds_the_write_lock_it_is_not_ready,
