@@ -61,6 +61,19 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     let (summaries, traces) = telemetry::init(&loaded.config.log)?;
     let stop_summaries = CancellationToken::new();
     let summing_up = tokio::spawn(summaries.run(stop_summaries.clone()));
+    let served = until_told_to_stop(loaded, roles).await;
+    // It may block, and a panic in it has a line of its own.
+    let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+    stop_summaries.cancel();
+    // It only writes what is left; a panic in it has a line of its own.
+    let _ = summing_up.await;
+    served?;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts and serves.
+async fn until_told_to_stop(loaded: &Loaded, roles: Roles) -> Result<(), CliError> {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
@@ -75,13 +88,7 @@ pub(super) async fn run(args: &ServeArgs, loaded: &Loaded) -> Result<ExitCode, C
     if let Some(server) = started {
         serve(&loaded.config, roles, server, &mut signals).await?;
     }
-    // It may block, and a panic in it has a line of its own.
-    let _ = tokio::task::spawn_blocking(move || traces.end()).await;
-    stop_summaries.cancel();
-    // It only writes what is left; a panic in it has a line of its own.
-    let _ = summing_up.await;
-    info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Serves until told to stop.

@@ -38,7 +38,8 @@ pub(super) async fn admit(parts: &Parts, state: &AppState) -> Result<(), ApiErro
         }
         Ok(Err(away @ ApiError::Unavailable { .. })) => known(away),
         Ok(Err(refusal)) => {
-            if let Some(hash) = &hash {
+            let is_bad = matches!(refusal, ApiError::Unauthorized { .. });
+            if let Some(hash) = hash.as_ref().filter(|_| is_bad) {
                 scrapers.forget(hash);
             }
             Err(refusal)
