@@ -285,6 +285,8 @@ CREATE TABLE releases (
     version     TEXT NOT NULL,
     normalized  word NOT NULL,
     released_at BIGINT NOT NULL,
+    -- What the archive of this version is made of, as Composer has it: a commit, mostly.
+    reference   TEXT,
     PRIMARY KEY (app, package, normalized)
 );
 

@@ -283,6 +283,8 @@ CREATE TABLE releases (
     normalized  TEXT NOT NULL,
     version     TEXT NOT NULL,
     released_at INTEGER NOT NULL,
+    -- What the archive of this version is made of, as Composer has it: a commit, mostly.
+    reference   TEXT,
     PRIMARY KEY (app, package, normalized)
 ) STRICT, WITHOUT ROWID;
 

@@ -112,6 +112,8 @@ pub struct Dist {
     /// Its name here: made of the version and its reference, so that it stays when the repository
     /// moves, and is another one when a branch moves on.
     pub file: String,
+    /// What it is made of, a commit mostly; empty if the repository does not say.
+    pub reference: String,
     /// The other fields, except for mirrors, which are further addresses.
     pub(super) rest: Vec<(String, Box<str>)>,
 }
@@ -285,6 +287,7 @@ fn dist(raw: &str, version: &Named) -> Option<Dist> {
         rest: rest.collect(),
         url,
         file,
+        reference,
     })
 }
 

@@ -12,32 +12,26 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::credentials;
+use super::access_answer::{AccessAnswer, status_of};
 use super::client_addr::ClientAddr;
+use super::customer_token::presented;
 use super::error::ApiError;
-use super::openapi::{self, words};
+use super::openapi;
+use super::question::{self, About, Asked};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::token::{CUSTOMER_PREFIX, TokenHash};
+use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::http::api::package::{PackageView, views_of};
-use crate::pipeline::access::{self, Answer, Asker, Everything, Question};
-
-const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
-const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
-const X_CUSTOMER: HeaderName = HeaderName::from_static("x-tollgate-customer-id");
-const X_STATUS: HeaderName = HeaderName::from_static("x-tollgate-status");
+use crate::pipeline::access::{self, Asker, Everything, Question};
 
 /// The access check of registries.
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -52,7 +46,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[into_params(parameter_in = Query)]
 pub(super) struct AccessQuery {
     /// `vendor/name`, in any case.
-    #[param(required, min_length = 1, example = "acme/tool")]
+    #[param(min_length = 1, example = "acme/tool")]
     package: Option<String>,
     /// A version, as Composer writes it. Without it, the check asks for any version.
     #[param(example = "2.1.0")]
@@ -64,133 +58,20 @@ impl AccessQuery {
         Question {
             package: self.package.as_deref(),
             version: self.version.as_deref(),
+            reference: None,
         }
-    }
-}
-
-/// The answer to an access check.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Access)]
-pub(super) struct AccessAnswer {
-    allowed: bool,
-    #[schema(schema_with = words::access_code)]
-    code: AccessCode,
-    app: Option<String>,
-    customer_id: Option<String>,
-    status: Option<&'static str>,
-    package: Option<String>,
-    version: Option<String>,
-    /// The token's scope, a word for the registry.
-    scope: Option<String>,
-    /// Only for admins: what gives the customer this package now, each with its source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    grants: Option<Vec<PackageView>>,
-}
-
-impl AccessAnswer {
-    fn nobody() -> Self {
-        Self {
-            allowed: false,
-            code: AccessCode::TokenUnknown,
-            app: None,
-            customer_id: None,
-            status: None,
-            package: None,
-            version: None,
-            scope: None,
-            grants: None,
-        }
-    }
-
-    fn of(code: AccessCode, asker: Asker) -> Self {
-        Self {
-            allowed: code.is_allowed(),
-            code,
-            app: Some(asker.app.into()),
-            status: Some(asker.customer.derived.status.as_str()),
-            customer_id: Some(asker.customer.id.into()),
-            package: None,
-            version: None,
-            scope: asker.token.map(|token| token.scope),
-            grants: None,
-        }
-    }
-
-    /// The answer for an admin, who is told where each grant comes from.
-    pub(super) fn for_admin(mut answer: Answer) -> Self {
-        let live = std::mem::take(&mut answer.grants);
-        let grants = Some(views_of(live));
-        Self {
-            grants,
-            ..Self::from(answer)
-        }
-    }
-
-    fn headers(&self) -> HeaderMap {
-        let mut headers = headers_of(self.code);
-        let allowed = if self.allowed { "true" } else { "false" };
-        headers.insert(X_ALLOWED, HeaderValue::from_static(allowed));
-        if let Some(id) = self
-            .customer_id
-            .as_ref()
-            .and_then(|id| HeaderValue::from_str(id).ok())
-        {
-            headers.insert(X_CUSTOMER, id);
-        }
-        if let Some(status) = self.status {
-            headers.insert(X_STATUS, HeaderValue::from_static(status));
-        }
-        headers
-    }
-}
-
-impl From<Answer> for AccessAnswer {
-    fn from(answer: Answer) -> Self {
-        Self {
-            package: Some(answer.package),
-            version: answer.version,
-            ..Self::of(answer.code, answer.asker)
-        }
-    }
-}
-
-impl IntoResponse for AccessAnswer {
-    fn into_response(self) -> Response {
-        (status_of(self.code), self.headers(), Json(self)).into_response()
-    }
-}
-
-/// The headers of every answer with this code.
-pub(super) fn headers_of(code: AccessCode) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(X_CODE, HeaderValue::from_static(code.as_str()));
-    if status_of(code) == StatusCode::UNAUTHORIZED {
-        // Makes Composer and curl ask for credentials, or send those they have.
-        let challenge = HeaderValue::from_static("Basic realm=\"Tollgate\"");
-        headers.insert(WWW_AUTHENTICATE, challenge);
-    }
-    headers
-}
-
-/// The status of an answer with this code.
-pub(super) const fn status_of(code: AccessCode) -> StatusCode {
-    match code {
-        AccessCode::Ok => StatusCode::OK,
-        AccessCode::TokenUnknown | AccessCode::TokenExpired => StatusCode::UNAUTHORIZED,
-        AccessCode::TokenScope
-        | AccessCode::PackageNotGranted
-        | AccessCode::VersionNotAllowed
-        | AccessCode::CustomerSuspended
-        | AccessCode::CustomerExpired
-        | AccessCode::VersionNotFrozen => StatusCode::FORBIDDEN,
     }
 }
 
 /// Checks whether a token may have a version of a package.
 ///
-/// The answer is repeated in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id` and
-/// `-Status`, for proxies that see no bodies.
+/// The answer is repeated in the headers `X-Tollgate-Allowed`, `-Code`, `-Customer-Id`, `-Status` and
+/// `-Warning`, for proxies that see no bodies; the warning is written as between the quotes of a JSON
+/// string.
+///
+/// In place of the query, headers may ask: `X-Tollgate-Package` and `X-Tollgate-Version`, or the path
+/// of the wanted file in `X-Original-URI` or `X-Forwarded-Uri`. If the path is that of metadata in
+/// `X-Forwarded-Uri`, a package that is not granted is 404.
 #[utoipa::path(
     get,
     path = "/access",
@@ -200,7 +81,8 @@ pub(super) const fn status_of(code: AccessCode) -> StatusCode {
         (status = 200, description = "The token may have it.", body = AccessAnswer),
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`. After a hundred a minute from one address, a second late.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
-        (status = 422, description = "`query_invalid`: no package is named."),
+        (status = 404, description = "The package is not granted, and `X-Forwarded-Uri` asks for its metadata.", body = AccessAnswer),
+        (status = 422, description = "`query_invalid`: no package is named; `question_unclear`: headers ask about different things, or about none that can be told."),
         (status = 500, description = "`internal`."),
         (status = 503, description = "`unavailable`."),
     )
@@ -215,16 +97,53 @@ async fn check(
     let Some(hash) = presented(&headers) else {
         return Ok(counted(&state, AccessAnswer::nobody()));
     };
-    let answer = access::check(&state.store, &hash, query.question(), now).await?;
-    let answer = match answer {
-        Some(answer) => {
-            note_use(&state, &answer.asker, now);
-            answer.into()
-        }
-        None => AccessAnswer::nobody(),
+    // A question in the query is the proxy's own. Headers beside it may be the client's.
+    let asked = match query.package.as_ref().or(query.version.as_ref()) {
+        Some(_) => None,
+        None => question::of_headers(&headers)?,
+    };
+    let answer = match &asked {
+        None => about(&state, &hash, query.question(), now).await?,
+        Some(Asked { about: it, .. }) => match it {
+            About::Anything => anything(&state, &hash, now).await?,
+            About::Package(wanted) => about(&state, &hash, wanted.question(), now).await?,
+        },
+    };
+    let answer = answer.unwrap_or_else(AccessAnswer::nobody);
+    let answer = match asked {
+        Some(asked) if asked.is_for_metadata => answer.for_metadata(),
+        _ => answer,
     };
     note_wrong(&state, client, answer.code).await;
     Ok(counted(&state, answer))
+}
+
+/// Answers about a package; `None` if nobody has the token.
+async fn about(
+    state: &AppState,
+    hash: &TokenHash,
+    question: Question<'_>,
+    now: Timestamp,
+) -> Result<Option<AccessAnswer>, ApiError> {
+    let answer = access::check(&state.store, hash, question, now).await?;
+    Ok(answer.map(|answer| {
+        note_use(state, &answer.asker, now);
+        answer.into()
+    }))
+}
+
+/// Answers whether a token is good for anything; `None` if nobody has it.
+async fn anything(
+    state: &AppState,
+    hash: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<AccessAnswer>, ApiError> {
+    let found = access::everything(&state.store, hash, now).await?;
+    Ok(found.map(|found| {
+        note_use(state, &found.asker, now);
+        let code = found.packages.err().unwrap_or(AccessCode::Ok);
+        AccessAnswer::of(code, found.asker).warned(found.warning)
+    }))
 }
 
 /// Counts an answer.
@@ -246,23 +165,6 @@ pub(super) fn note_use(state: &AppState, asker: &Asker, now: Timestamp) {
     if let Some(token) = token.filter(|token| !token.is_expired(now)) {
         state.usage.note_token(token, now);
     }
-}
-
-/// The token of a request: a bearer token (RFC 6750), or one of HTTP Basic (RFC 7617). There it is
-/// the password, and the user `token` by custom; some clients know only a user, so that may be the
-/// token where there is no password, or where only it looks like one.
-pub(super) fn presented(headers: &HeaderMap) -> Option<TokenHash> {
-    if let Some(token) = credentials(headers, "bearer") {
-        return Some(TokenHash::of(token));
-    }
-    // Bytes: a name in Latin-1 before the colon makes a token no less right.
-    let pair = STANDARD.decode(credentials(headers, "basic")?).ok()?;
-    let at = pair.iter().position(|&byte| byte == b':')?;
-    let (user, password) = (&pair[..at], &pair[at + 1..]);
-    let is_ours = |text: &[u8]| text.starts_with(CUSTOMER_PREFIX.as_bytes());
-    let is_user = password.is_empty() || is_ours(user) && !is_ours(password);
-    let token = if is_user { user } else { password };
-    Some(TokenHash::of_bytes(token))
 }
 
 /// Everything that a token may have.
@@ -335,6 +237,7 @@ async fn packages(
     let Everything {
         packages,
         grants,
+        warning,
         asker,
     } = found;
     note_use(&state, &asker, now);
@@ -342,7 +245,8 @@ async fn packages(
         Ok(packages) => packages,
         Err(code) => {
             note_wrong(&state, client, code).await;
-            return Ok(counted(&state, AccessAnswer::of(code, asker)).into_response());
+            let refused = AccessAnswer::of(code, asker).warned(warning);
+            return Ok(counted(&state, refused).into_response());
         }
     };
     let answer = counted(&state, AccessAnswer::of(AccessCode::Ok, asker));

@@ -8,6 +8,7 @@
 //! paths and methods and for handlers that panic.
 
 pub mod access;
+mod access_answer;
 mod admin;
 mod api;
 mod apps;
@@ -18,6 +19,7 @@ mod body_budget;
 pub mod client_addr;
 mod composer;
 mod connection_limit;
+mod customer_token;
 pub mod description;
 mod docs;
 pub mod endpoints;
@@ -34,6 +36,7 @@ pub mod limits;
 mod merchant;
 mod metrics;
 pub mod openapi;
+mod question;
 mod request_id;
 mod routes;
 mod scraper;

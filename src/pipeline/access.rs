@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::customers::{FindError, shown};
-use crate::domain::access::check::{self, AccessCode, Extent, Holder};
+use crate::domain::access::check::{self, AccessCode, Extent, Holder, PackageAccess};
+use crate::domain::access::constraint::Version;
 use crate::domain::access::live_grant::LiveGrant;
+use crate::domain::access::refusal::{self, HeldMessage};
 use crate::domain::access::token::{CustomerToken, TokenHash};
-use crate::domain::customer::row::Customer;
+use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::offload;
-use crate::store::{Granted, Store, StoreError, TokenHolder, Tx};
+use crate::store::{Granted, Registry, Store, StoreError, TokenHolder, Tx};
 
 /// Why a question got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,8 @@ pub struct Question<'a> {
     pub package: Option<&'a str>,
     /// The version; `None` or empty to ask whether any version may be had.
     pub version: Option<&'a str>,
+    /// What the wanted archive is made of, in place of a version.
+    pub reference: Option<&'a str>,
 }
 
 /// The holder of a token, or a customer that an admin asks about.
@@ -57,6 +61,8 @@ pub struct Answer {
     pub version: Option<String>,
     /// What gives the customer this package now, in any version.
     pub grants: Vec<LiveGrant>,
+    /// The sentence for whoever installs, if the answer is no.
+    pub warning: Option<String>,
     /// The one who asked.
     pub asker: Asker,
 }
@@ -68,6 +74,8 @@ pub struct Everything {
     pub packages: Result<BTreeMap<String, Extent>, AccessCode>,
     /// What gives the customer packages now.
     pub grants: Vec<LiveGrant>,
+    /// The sentence for whoever installs, if there is nothing at all.
+    pub warning: Option<String>,
     /// The one who asked.
     pub asker: Asker,
 }
@@ -126,14 +134,17 @@ pub async fn everything(
     };
     let asker = Asker::from(holder);
     let basis = Basis::load(&mut tx, &asker, now).await?;
+    let registry = registry_for(&mut tx, &asker).await?;
     drop(tx);
     let comparisons = basis.comparisons(0);
     let everything = move || {
         basis.report_unreadable(&asker);
         let holder = basis.holder(&asker);
         let packages = check::check_holder(holder, now).map(|()| check::everything(holder, now));
+        let code = packages.as_ref().err().copied();
         Everything {
             packages,
+            warning: warning(code.unwrap_or(AccessCode::Ok), &registry, None, None),
             grants: basis.grants,
             asker,
         }
@@ -150,19 +161,20 @@ async fn answer(
     let package = question.package.filter(|package| !package.is_empty());
     // Composer's names are in lower case; older clients may ask in another.
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
-    let version = question.version.filter(|version| !version.is_empty());
-    let version = version.map(str::to_owned);
+    let versions = wanted(tx, &asker.app, &package, question).await?;
     let basis = Basis::load(tx, &asker, now).await?;
-    let comparisons = basis.comparisons(1);
+    let registry = registry_for(tx, &asker).await?;
+    let comparisons = basis.comparisons(versions.len());
     let decided = move || {
         basis.report_unreadable(&asker);
-        let code = check::decide(basis.holder(&asker), &package, version.as_deref(), now);
+        let (code, version) = first_allowed(basis.holder(&asker), &package, versions, now);
         // A customer who is let in nowhere has nothing, whatever would be given otherwise.
         let is_open = check::check_holder(basis.holder(&asker), now).is_ok();
         let mut grants = basis.grants;
         grants.retain(|live| is_open && live.grant.package == package);
         Answer {
             code,
+            warning: warning(code, &registry, Some(&package), version.as_deref()),
             package,
             version,
             grants,
@@ -170,6 +182,76 @@ async fn answer(
         }
     };
     Ok(offload::run(comparisons, decided).await)
+}
+
+/// The versions that a question may be about, of which one suffices; `None` stands for any.
+async fn wanted(
+    tx: &mut Tx,
+    app: &AppSlug,
+    package: &str,
+    question: Question<'_>,
+) -> Result<Vec<Option<String>>, StoreError> {
+    if let Some(reference) = question.reference {
+        let made_of_it = tx.release_list_referenced(app, package, reference).await?;
+        let mut versions: Vec<_> = made_of_it.into_iter().map(|it| Some(it.version)).collect();
+        if versions.is_empty() {
+            // What is no version is refused.
+            versions.push(Some(reference.to_owned()));
+        }
+        return Ok(versions);
+    }
+    let version = question.version.filter(|version| !version.is_empty());
+    let version = version.map(|text| {
+        // A `+` that was not encoded arrives as a blank.
+        let with_plus = text.trim().replace(' ', "+");
+        let is_meant = Version::parse(text).is_err() && Version::parse(&with_plus).is_ok();
+        if is_meant { with_plus } else { text.to_owned() }
+    });
+    Ok(vec![version])
+}
+
+/// Decides about versions, of which one suffices: the first that is allowed, or else the first.
+fn first_allowed(
+    holder: Holder<'_>,
+    package: &str,
+    versions: Vec<Option<String>>,
+    now: Timestamp,
+) -> (AccessCode, Option<String>) {
+    let access = PackageAccess::new(holder, package, now);
+    let mut refused = None;
+    for version in versions {
+        let code = match &version {
+            None => access.any_version(),
+            Some(text) => access.version(Version::parse(text).ok().as_ref()),
+        };
+        if code.is_allowed() {
+            return (code, version);
+        }
+        refused.get_or_insert((code, version));
+    }
+    refused.unwrap_or((access.any_version(), None))
+}
+
+/// Reads what the app tells customers who are held, where it is needed.
+async fn registry_for(tx: &mut Tx, asker: &Asker) -> Result<Registry, StoreError> {
+    match asker.customer.derived.status {
+        Status::Suspended | Status::Expired => tx.registry_find(&asker.app).await,
+        Status::Active | Status::Frozen { .. } => Ok(Registry::default()),
+    }
+}
+
+/// The sentence for whoever installs; `None` where nothing is refused.
+fn warning(
+    code: AccessCode,
+    registry: &Registry,
+    package: Option<&str>,
+    version: Option<&str>,
+) -> Option<String> {
+    let held = HeldMessage {
+        text: registry.held_text.as_deref(),
+        url: registry.held_url.as_deref(),
+    };
+    (!code.is_allowed()).then(|| refusal::sentence(code, held, package, version))
 }
 
 impl From<TokenHolder> for Asker {

@@ -58,7 +58,8 @@ pub async fn list(
     tx.release_list(app, &BTreeSet::from([package])).await
 }
 
-/// Announces releases of a package. A version that is known keeps its time if none is given.
+/// Announces releases of a package. A version that is known keeps its time and its reference if none is
+/// given.
 ///
 /// # Errors
 /// When the package would have too many releases.
@@ -93,8 +94,8 @@ pub async fn add(
 }
 
 /// Records releases of a package that a repository has. What is known already, in whatever spelling,
-/// stays as it is: an admin's word counts more. If there are too many, the newest are recorded. Returns
-/// how many were new.
+/// stays as it is: an admin's word counts more; but what its archive is made of, the repository knows.
+/// If there are too many, the newest are recorded. Returns how many were new.
 ///
 /// # Errors
 /// When the store failed.
@@ -111,7 +112,7 @@ pub async fn note(
         .release_list(&order.app, &wanted)
         .await?;
     // Mostly there is nothing new, and then nobody waits for a lock.
-    if unknown(&known, &seen).is_empty() {
+    if unknown(&known, &seen).is_empty() && rebuilt(&known, &seen).is_empty() {
         return Ok(0);
     }
     let mut tx = store.begin_in(&order.app).await?;
@@ -128,12 +129,12 @@ pub async fn note(
         new.sort_by_key(|release| Reverse(release.released_at));
         new.truncate(room);
     }
-    if new.is_empty() {
-        return Ok(0);
-    }
+    tx.release_put(&order.app, &rebuilt(&known, &seen)).await?;
     tx.release_note(&order.app, &new).await?;
-    let details = json!({"package": package, "from": {}, "to": dates(&new)});
-    order.audit(&mut tx, None, "release_add", details).await?;
+    if !new.is_empty() {
+        let details = json!({"package": package, "from": {}, "to": dates(&new)});
+        order.audit(&mut tx, None, "release_add", details).await?;
+    }
     tx.commit().await?;
     Ok(new.len())
 }
@@ -145,6 +146,24 @@ fn unknown(known: &[Release], seen: &[Release]) -> Vec<Release> {
     let mut new = seen.to_vec();
     new.retain(|release| version(release).is_some_and(|it| known.insert(it)));
     new
+}
+
+/// The known releases whose archives are made of something else than was known, as they are now.
+fn rebuilt(known: &[Release], seen: &[Release]) -> Vec<Release> {
+    let version = |release: &Release| Version::parse(&release.version).ok();
+    let seen = seen.iter().filter(|it| it.reference.is_some());
+    let mut references: BTreeMap<Version, &Release> = BTreeMap::new();
+    for release in seen {
+        if let Some(version) = version(release) {
+            references.entry(version).or_insert(release);
+        }
+    }
+    let rebuilt = known.iter().filter_map(|release| {
+        let reference = &references.get(&version(release)?)?.reference;
+        let is_new = release.reference != *reference;
+        is_new.then(|| release.clone().with_reference(reference.clone()))
+    });
+    rebuilt.collect()
 }
 
 /// The times of releases by version, for the audit.
@@ -198,6 +217,7 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
                 if !is_timed {
                     release.released_at = known.released_at;
                 }
+                release.reference = release.reference.or_else(|| known.reference.clone());
             }
             None => comparison.number_new += 1,
         }

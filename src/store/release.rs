@@ -9,7 +9,7 @@ use crate::domain::access::release::Release;
 use crate::domain::id::AppSlug;
 
 record! {
-    impl Release from "releases" { package, version, normalized, released_at }
+    impl Release from "releases" { package, version, normalized, released_at, reference }
 }
 
 record! {
@@ -18,12 +18,13 @@ record! {
         version: &'a str,
         normalized: &'a str,
         released_at: Nanos,
+        reference: Option<&'a str>,
     }
 }
 
 impl Tx {
-    /// Records releases. A version that is known, in whatever spelling, gets the new text and
-    /// time.
+    /// Records releases. A version that is known, in whatever spelling, gets the new text, time and
+    /// reference.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -34,13 +35,14 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let rows = rows_of(releases);
         let sql = r"
-            INSERT INTO releases (app, package, version, normalized, released_at)
-            SELECT $2, package, version, normalized, released_at
+            INSERT INTO releases (app, package, version, normalized, released_at, reference)
+            SELECT $2, package, version, normalized, released_at, reference
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, package, normalized) DO UPDATE SET
                 version = excluded.version,
-                released_at = excluded.released_at
+                released_at = excluded.released_at,
+                reference = excluded.reference
         ";
         self.execute(sql, binds![rows, app]).await?;
         Ok(())
@@ -58,8 +60,8 @@ impl Tx {
     ) -> Result<u64, StoreError> {
         let rows = rows_of(releases);
         let sql = r"
-            INSERT INTO releases (app, package, version, normalized, released_at)
-            SELECT $2, package, version, normalized, released_at
+            INSERT INTO releases (app, package, version, normalized, released_at, reference)
+            SELECT $2, package, version, normalized, released_at, reference
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, package, normalized) DO NOTHING
@@ -77,12 +79,33 @@ impl Tx {
         packages: &BTreeSet<String>,
     ) -> Result<Vec<Release>, StoreError> {
         let sql = r"
-            SELECT releases.package, releases.version, releases.normalized, releases.released_at
+            SELECT
+                releases.package, releases.version, releases.normalized, releases.released_at,
+                releases.reference
             FROM {rows} AS wanted
             JOIN releases ON releases.app = $2 AND releases.package = wanted.key
             ORDER BY releases.released_at DESC, releases.normalized DESC
         ";
         self.fetch(sql, binds![keys(packages), app]).await
+    }
+
+    /// Lists the versions of a package whose archives have this reference, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_list_referenced(
+        &mut self,
+        app: &AppSlug,
+        package: &str,
+        reference: &str,
+    ) -> Result<Vec<Release>, StoreError> {
+        let sql = r"
+            SELECT package, version, normalized, released_at, reference
+            FROM releases
+            WHERE app = $1 AND package = $2 AND reference = $3
+            ORDER BY released_at DESC, normalized DESC
+        ";
+        self.fetch(sql, binds![app, package, reference]).await
     }
 }
 
@@ -98,6 +121,7 @@ fn rows_of(releases: &[Release]) -> Rows<NewRelease<'_>> {
             version: &release.version,
             normalized: &release.normalized,
             released_at: Nanos(release.released_at),
+            reference: release.reference.as_deref(),
         })
         .collect()
 }

@@ -29,6 +29,7 @@ mod packages;
 mod payments;
 mod policy;
 mod query;
+mod questions;
 mod replays;
 mod retention;
 mod rig;

@@ -433,6 +433,19 @@ async fn releases_are_recorded_with_their_times_and_an_admins_word_stays(engine:
         .map(|(version, at)| (version.to_owned(), at.to_owned())),
     );
     assert_eq!(times().await, expected);
+    // What an archive is made of, the repository knows.
+    let (_, listed) = rig.server.get("/api/v1/packages/acme/tool/releases").await;
+    let listed = listed["data"].as_array().unwrap().iter();
+    let made_of = listed.map(|it| (it["version"].as_str(), it["reference"].as_str()));
+    let made_of: BTreeMap<_, _> = made_of.collect();
+    for (version, spelled) in [("1.0.0", "1.0.0"), ("1.1.0", "v1.1")] {
+        let expected = reference(version);
+        assert_eq!(
+            made_of[&Some(spelled)],
+            Some(expected.as_str()),
+            "{made_of:?}"
+        );
+    }
 
     // What is published is there at once, without a time from now, and never in the future.
     let mut versions = VERSIONS.to_vec();

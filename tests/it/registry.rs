@@ -1,5 +1,5 @@
-//! A real Composer at a real nginx with the configuration of `deploy/nginx`: let in and kept out
-//! as a customer's status changes. Slow, for what it installs: `deploy/dev/test --slow`.
+//! A real Composer at a real nginx and a real Caddy with the configurations of `deploy`: let in and
+//! kept out as a customer's status changes. Slow, for what it installs: `deploy/dev/test --slow`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,32 +26,36 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// An nginx with its repository, ended when dropped.
+/// A server of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    Nginx,
+    Caddy,
+}
+
+/// A server of files with its repository, ended when dropped.
 struct Registry {
     folder: TempDir,
     base: String,
-    nginx: Child,
+    server: Child,
 }
 
 impl Registry {
-    async fn start(tollgate: &str) -> Self {
+    async fn start(server: Files, tollgate: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let base = format!("http://127.0.0.1:{port}");
         write_repository(&folder.path().join("files"), &base);
-        let prefix = folder.path().join("nginx");
-        write_configuration(&prefix, &folder.path().join("files"), port, tollgate);
-        let nginx = Command::new("nginx")
-            .arg("-p")
-            .arg(&prefix)
-            .args(["-c", "nginx.conf", "-e", "stderr"])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("nginx is installed by `deploy/dev/test --slow`");
+        let (prefix, files) = (folder.path().join("server"), folder.path().join("files"));
+        fs::create_dir_all(&prefix).unwrap();
+        let server = match server {
+            Files::Nginx => start_nginx(&prefix, &files, port, tollgate),
+            Files::Caddy => start_caddy(&prefix, &files, port, tollgate),
+        };
         let registry = Self {
             folder,
             base,
-            nginx,
+            server,
         };
         registry.wait().await;
         registry
@@ -60,7 +64,7 @@ impl Registry {
     async fn wait(&self) {
         let (client, started) = (client(), Instant::now());
         while client.get(&self.base).send().await.is_err() {
-            assert!(started.elapsed() < PATIENCE, "nginx does not answer");
+            assert!(started.elapsed() < PATIENCE, "it does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -99,8 +103,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         // It runs in the foreground without workers of its own, so this ends all of it.
-        let _ = self.nginx.kill();
-        let _ = self.nginx.wait();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
@@ -118,6 +122,14 @@ fn write_repository(files: &Path, base: &str) {
             })
         })
         .collect();
+    for (version, name) in [
+        ("1.1.0", "acme-tool-1.1.0-abc123"),
+        ("2.0.0", "acme-tool-2.0.0-abc123"),
+        ("1.1.0", "1.1.0+build"),
+        ("2.0.0", "2.0.0+build"),
+    ] {
+        write_archive(&files.join(format!("dist/acme/tool/{name}.tar")), version);
+    }
     let root = json!({
         "packages": [], "metadata-url": "/p2/%package%.json", "available-packages": ["acme/tool"],
     });
@@ -145,10 +157,48 @@ fn write_archive(archive: &Path, version: &str) {
     );
 }
 
-/// The configuration of `deploy/nginx`, with this test's three values in the marked places.
-fn write_configuration(prefix: &Path, files: &Path, port: u16, tollgate: &str) {
+/// Runs Caddy with the configuration of `deploy/caddy`, with this test's three values below the marks.
+fn start_caddy(prefix: &Path, files: &Path, port: u16, tollgate: &str) -> Child {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/caddy/Caddyfile");
+    let mut server = fs::read_to_string(file).unwrap();
+    let address = tollgate.strip_prefix("http://").unwrap();
+    for (marked, value) in [
+        (
+            "http://127.0.0.1:8081 {",
+            format!("http://127.0.0.1:{port} {{"),
+        ),
+        (
+            "forward_auth 127.0.0.1:8080 {",
+            format!("forward_auth {address} {{"),
+        ),
+        (
+            "root * /srv/composer-repository",
+            format!("root * {}", files.display()),
+        ),
+    ] {
+        let lines: Vec<&str> = server.lines().map(str::trim).collect();
+        let at = lines.iter().position(|line| *line == marked).unwrap();
+        assert!(lines[at - 1].starts_with("# <- "), "{marked}");
+        server = server.replace(marked, &value);
+    }
+    let global = "{\n\tadmin off\n\tlog {\n\t\tlevel ERROR\n\t}\n}\n";
+    fs::write(prefix.join("Caddyfile"), format!("{global}{server}")).unwrap();
+    Command::new("caddy")
+        .args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"])
+        .current_dir(prefix)
+        // Where it keeps what it knows.
+        .env("HOME", prefix)
+        .env("XDG_DATA_HOME", prefix)
+        .env("XDG_CONFIG_HOME", prefix)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("Caddy is installed by `deploy/dev/test --slow`")
+}
+
+/// Runs nginx with the configuration of `deploy/nginx`, with this test's three values in the marked
+/// places.
+fn start_nginx(prefix: &Path, files: &Path, port: u16, tollgate: &str) -> Child {
     let deploy = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/nginx"));
-    fs::create_dir_all(prefix).unwrap();
     let mut server = fs::read_to_string(deploy.join("composer-repository.conf")).unwrap();
     let address = tollgate.strip_prefix("http://").unwrap();
     for (marked, value) in [
@@ -170,11 +220,9 @@ fn write_configuration(prefix: &Path, files: &Path, port: u16, tollgate: &str) {
         server = server.replace(marked, &value);
     }
     fs::write(prefix.join("composer-repository.conf"), server).unwrap();
-    fs::copy(
-        deploy.join("tollgate-question.conf"),
-        prefix.join("tollgate-question.conf"),
-    )
-    .unwrap();
+    for part in ["tollgate-question.conf", "tollgate-answer.conf"] {
+        fs::copy(deploy.join(part), prefix.join(part)).unwrap();
+    }
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = paths
         .map(|path| format!("{path}_temp_path {path};\n"))
@@ -184,6 +232,13 @@ fn write_configuration(prefix: &Path, files: &Path, port: u16, tollgate: &str) {
          http {{\naccess_log off;\n{temporary}include composer-repository.conf;\n}}\n"
     );
     fs::write(prefix.join("nginx.conf"), main).unwrap();
+    Command::new("nginx")
+        .arg("-p")
+        .arg(prefix)
+        .args(["-c", "nginx.conf", "-e", "stderr"])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("nginx is installed by `deploy/dev/test --slow`")
 }
 
 fn write_project(project: &Path, base: &str, token: Option<&str>, constraint: &str) {
@@ -240,20 +295,38 @@ async fn paying_customer(server: &TestServer) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs nginx and Composer: deploy/dev/test --slow"]
 async fn composer_is_let_in_and_kept_out_as_the_status_changes() {
+    over(Files::Nginx, "503").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Caddy and Composer: deploy/dev/test --slow"]
+async fn the_same_with_caddy() {
+    over(Files::Caddy, "502").await;
+}
+
+/// `unavailable` is the status while Tollgate is away.
+async fn over(files: Files, unavailable: &str) {
     let server = TestServer::start(Engine::Sqlite).await;
-    let registry = Registry::start(&server.base).await;
+    let registry = Registry::start(files, &server.base).await;
     let (path, token) = paying_customer(&server).await;
     let token = Some(token.as_str());
 
     Registry::assert_refused(&registry.install(None, "^1.0").await, "401");
-    Registry::assert_refused(&registry.install(Some("tok_wrong"), "^1.0").await, "401");
+    let refused = registry.install(Some("tok_wrong"), "^1.0").await;
+    Registry::assert_refused(&refused, "401");
+    Registry::assert_refused(&refused, "This access token is not known here");
     Registry::assert_installed(&registry.install(token, "^1.0").await, "1.1.0");
     Registry::assert_installed(&registry.install(token, "1.0.0").await, "1.0.0");
     // The plan buys ^1.0.
-    Registry::assert_refused(&registry.install(token, "^2.0").await, "403");
+    let refused = registry.install(token, "^2.0").await;
+    Registry::assert_refused(&refused, "403");
+    Registry::assert_refused(
+        &refused,
+        "Your subscription does not cover acme/tool 2.0.0.",
+    );
 
-    // A payment fails, and comes after all.
-    let overdue = stripe_subscription("sub_1", "cus_1", "past_due");
+    // All tries of a payment fail, which has no grace; it comes after all.
+    let overdue = stripe_subscription("sub_1", "cus_1", "unpaid");
     let event = stripe_event(
         "evt_3",
         "customer.subscription.updated",
@@ -261,7 +334,8 @@ async fn composer_is_let_in_and_kept_out_as_the_status_changes() {
         overdue,
     );
     server.deliver(STRIPE.name, &event).await;
-    Registry::assert_refused(&registry.install(token, "^1.0").await, "403");
+    let refused = registry.install(token, "^1.0").await;
+    Registry::assert_refused(&refused, "Your subscription is suspended: ");
     let paid = stripe_subscription("sub_1", "cus_1", "active");
     let event = stripe_event(
         "evt_4",
@@ -286,21 +360,37 @@ async fn composer_is_let_in_and_kept_out_as_the_status_changes() {
 
     // Without Tollgate nobody is let in.
     server.stop().await;
-    Registry::assert_refused(&registry.install(token, "1.0.0").await, "503");
+    Registry::assert_refused(&registry.install(token, "1.0.0").await, unavailable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs nginx: deploy/dev/test --slow"]
 async fn nginx_asks_for_what_is_downloaded_and_serves_nothing_else() {
     let server = TestServer::start(Engine::Sqlite).await;
-    let registry = Registry::start(&server.base).await;
+    let registry = Registry::start(Files::Nginx, &server.base).await;
     let (_, token) = paying_customer(&server).await;
     let client = client();
     for (path, expected, code) in [
         ("/packages.json", 200, "ok"),
         ("/p2/acme/tool.json", 200, "ok"),
         ("/p2/acme/tool~dev.json", 404, "ok"),
-        ("/p2/acme/other.json", 403, "package_not_granted"),
+        // Public packages are looked for elsewhere.
+        ("/p2/acme/other.json", 404, "package_not_granted"),
+        ("/dist/acme/other/1.0.0.tar", 403, "package_not_granted"),
+        // As Satis names it, and with a plus.
+        ("/dist/acme/tool/acme-tool-1.1.0-abc123.tar", 200, "ok"),
+        (
+            "/dist/acme/tool/acme-tool-2.0.0-abc123.tar",
+            403,
+            "version_not_allowed",
+        ),
+        ("/dist/acme/tool/1.1.0+build.tar", 200, "ok"),
+        ("/dist/acme/tool/1.1.0%2Bbuild.tar", 200, "ok"),
+        (
+            "/dist/acme/tool/2.0.0+build.tar",
+            403,
+            "version_not_allowed",
+        ),
         ("/dist/acme/tool/1.1.0.tar", 200, "ok"),
         ("/dist/acme/tool/2.0.0.tar", 403, "version_not_allowed"),
         // The path is resolved before the question is put.
@@ -323,12 +413,84 @@ async fn nginx_asks_for_what_is_downloaded_and_serves_nothing_else() {
             .send()
             .await
             .unwrap();
+        // A client cannot ask about something else.
+        let other = client
+            .get(&url)
+            .basic_auth("token", Some(&token))
+            .header("x-tollgate-package", "acme/tool")
+            .header("x-tollgate-version", "1.0.0")
+            .header("x-forwarded-uri", "/dist/acme/tool/1.0.0.tar")
+            .header("x-original-uri", "/dist/acme/tool/1.0.0.tar")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(other.status(), answer.status(), "{path}");
         let said = answer.headers().get("x-tollgate-code");
         let said = said.map_or("", |code| code.to_str().unwrap());
         assert_eq!((answer.status().as_u16(), said), (expected, code), "{path}");
         let answer = client.get(&url).send().await.unwrap();
         let asked = if code.is_empty() { 404 } else { 401 };
         assert_eq!(answer.status().as_u16(), asked, "{path} without a token");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Caddy: deploy/dev/test --slow"]
+async fn caddy_asks_for_what_is_downloaded_and_serves_nothing_else() {
+    let server = TestServer::start(Engine::Sqlite).await;
+    let registry = Registry::start(Files::Caddy, &server.base).await;
+    let (_, token) = paying_customer(&server).await;
+    let client = client();
+    for (path, expected, code) in [
+        ("/packages.json", 200, ""),
+        ("/p2/acme/tool.json", 200, ""),
+        ("/p2/acme/tool~dev.json", 404, ""),
+        ("/p2/acme/other.json", 404, "package_not_granted"),
+        ("/dist/acme/other/1.0.0.tar", 403, "package_not_granted"),
+        ("/dist/acme/tool/acme-tool-1.1.0-abc123.tar", 200, ""),
+        (
+            "/dist/acme/tool/acme-tool-2.0.0-abc123.tar",
+            403,
+            "version_not_allowed",
+        ),
+        ("/dist/acme/tool/1.1.0+build.tar", 200, ""),
+        ("/dist/acme/tool/1.1.0%2Bbuild.tar", 200, ""),
+        (
+            "/dist/acme/tool/2.0.0+build.tar",
+            403,
+            "version_not_allowed",
+        ),
+        // Where Caddy would find another file than it seems, there is no answer.
+        ("/dist/acme/tool/1.1.0/..%2f2.0.0.tar", 422, ""),
+        ("/dist/acme/tool//2.0.0.tar", 422, ""),
+        ("/p2/acme/tool.json%3fversion=1", 422, ""),
+        (
+            "/dist/acme/tool/2.0.0%26version=1.0.0.tar",
+            403,
+            "version_not_allowed",
+        ),
+        ("/access", 404, ""),
+        ("/", 404, ""),
+    ] {
+        let url = format!("{}{path}", registry.base);
+        let asked = client.get(&url).basic_auth("token", Some(&token));
+        let other = asked.try_clone().unwrap();
+        let answer = asked.send().await.unwrap();
+        // A client cannot ask about something else.
+        let other = other
+            .header("x-tollgate-package", "acme/tool")
+            .header("x-tollgate-version", "1.0.0")
+            .header("x-forwarded-uri", "/dist/acme/tool/1.0.0.tar")
+            .header("x-original-uri", "/dist/acme/tool/1.0.0.tar");
+        let other = other.send().await.unwrap();
+        assert_eq!(other.status(), answer.status(), "{path}");
+        let said = answer.headers().get("x-tollgate-code");
+        let said = said.map_or("", |code| code.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), said), (expected, code), "{path}");
+        let status = client.get(&url).send().await.unwrap().status().as_u16();
+        let is_guarded = path != "/" && path != "/access";
+        assert_eq!(status, if is_guarded { 401 } else { 404 }, "{path}");
     }
     server.stop().await;
 }

@@ -1,6 +1,11 @@
 //! The sentences with which a registry refuses. Composer prints them to whoever installs.
 
+use std::fmt::Write;
+
 use super::check::AccessCode;
+
+/// Where a quoted text is cut, in bytes. The longest that an app can say is shorter.
+const MOST_QUOTED: usize = 3_000;
 
 /// What an app tells customers who are held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +57,26 @@ fn told(state: &str, otherwise: &str, held: HeldMessage<'_>) -> String {
     format!("{state}: {text}{}", url.unwrap_or_default())
 }
 
+/// A text as it stands between the quotes of a JSON string, in ASCII: a proxy can put it into the
+/// answer that Composer prints. A long one is cut, because proxies take headers of some thousand bytes.
+pub fn quotable(text: &str) -> String {
+    let mut quotable = String::new();
+    for char in text.chars() {
+        if quotable.len() > MOST_QUOTED {
+            break;
+        }
+        if matches!(char, ' '..='~') && !matches!(char, '"' | '\\') {
+            quotable.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(quotable, "\\u{unit:04x}");
+        }
+    }
+    quotable
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +108,20 @@ mod tests {
             let said = sentence(code, held, Some("acme/tool"), Some("2.0.0"));
             assert_eq!(said, expected);
         }
+    }
+
+    #[test]
+    fn what_is_quotable_is_the_inside_of_a_json_string() {
+        for text in ["plain: a/b 1.0", "quo\"te \\ back", "Zürich €\n🙂", ""] {
+            let quoted = quotable(text);
+            assert!(
+                quoted
+                    .bytes()
+                    .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+            );
+            let read: String = serde_json::from_str(&format!("\"{quoted}\"")).unwrap();
+            assert_eq!(read, text);
+        }
+        assert!(quotable(&"\u{1f642}".repeat(5_000)).len() < 3_100);
     }
 }

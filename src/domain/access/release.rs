@@ -2,6 +2,7 @@
 
 use crate::domain::access::constraint::{Version, VersionError};
 use crate::domain::time::Timestamp;
+use crate::domain::validate::MAX_TEXT;
 
 /// A released version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Release {
     pub normalized: String,
     /// The time of the release.
     pub released_at: Timestamp,
+    /// What its archive is made of, as Composer has it: a commit, mostly. `None` if nobody said.
+    pub reference: Option<String>,
 }
 
 impl Release {
@@ -28,6 +31,43 @@ impl Release {
             version: version.trim().to_owned(),
             normalized,
             released_at,
+            reference: None,
         })
+    }
+
+    /// The same release, of an archive with this reference.
+    #[must_use]
+    pub fn with_reference(self, reference: Option<String>) -> Self {
+        Self { reference, ..self }
+    }
+}
+
+/// Checks what an archive is said to be made of: 1 to [`MAX_TEXT`] printable characters of ASCII.
+///
+/// # Errors
+/// When it is something else, with the end of a sentence about it.
+pub fn reference(text: &str) -> Result<&str, String> {
+    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain && text.len() <= MAX_TEXT {
+        Ok(text)
+    } else {
+        let message = format!("must be 1 to {MAX_TEXT} printable ASCII characters, without blanks");
+        Err(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_short_word() {
+        for text in ["5d41402abc4b2a76b9719d911017c592ae1f3c25", "v1.0/a", "r=1"] {
+            assert_eq!(reference(text), Ok(text));
+        }
+        let long = "a".repeat(MAX_TEXT + 1);
+        for text in ["", "a b", "a\0", "\u{fc}", &long] {
+            assert!(reference(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::access::release::Release;
+use crate::domain::access::release::{self, Release};
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
@@ -57,6 +57,9 @@ struct ReleaseView {
     normalized: String,
     #[schema(format = DateTime)]
     released_at: String,
+    /// What its archive is made of, as Composer has it.
+    #[schema(examples("5d41402abc4b2a76b9719d911017c592ae1f3c25"))]
+    reference: Option<String>,
 }
 
 impl From<Release> for ReleaseView {
@@ -66,6 +69,7 @@ impl From<Release> for ReleaseView {
             version: release.version,
             normalized: release.normalized,
             released_at: release.released_at.to_string(),
+            reference: release.reference,
         }
     }
 }
@@ -99,7 +103,11 @@ struct ReleasesBody {
     /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
-    /// Several releases, in place of `version` and `released_at`.
+    /// What its archive is made of, as Composer's `dist` has it: a commit, mostly. Archives may be
+    /// named by it, as Satis does.
+    #[schema(max_length = 255, examples("5d41402abc4b2a76b9719d911017c592ae1f3c25"))]
+    reference: Option<String>,
+    /// Several releases, in place of all the others.
     #[schema(max_items = 1_000)]
     releases: Option<Vec<ReleaseBody>>,
 }
@@ -113,6 +121,9 @@ struct ReleaseBody {
     /// Defaults to now.
     #[schema(format = DateTime)]
     released_at: Option<String>,
+    /// What its archive is made of, as Composer's `dist` has it.
+    #[schema(max_length = 255)]
+    reference: Option<String>,
 }
 
 impl ReleaseBody {
@@ -127,6 +138,9 @@ impl ReleaseBody {
             .as_ref()
             .map(|text| field_errors.note(instant(&format!("{at}released_at"), text)));
         let at_or_now = released_at.flatten().unwrap_or(wanted.now);
+        let reference = self.reference.as_deref().map(release::reference);
+        let reference = checked(&format!("{at}reference"), reference.transpose());
+        let reference = field_errors.note(reference).flatten().map(str::to_owned);
         let version = validate::short(&self.version);
         let release = version.and_then(|version| {
             let release = Release::new(wanted.package, version, at_or_now);
@@ -134,7 +148,7 @@ impl ReleaseBody {
         });
         let release = field_errors.note(checked(&format!("{at}version"), release))?;
         Some(Announced {
-            release,
+            release: release.with_reference(reference),
             is_timed: released_at.is_some(),
         })
     }
@@ -174,7 +188,7 @@ struct SeveralView {
 
 /// Announces releases of a package.
 ///
-/// A version that is known keeps its time if none is given.
+/// A version that is known keeps its time and its reference if none is given.
 #[utoipa::path(
     post,
     path = "/packages/{vendor}/{name}/releases",
@@ -223,11 +237,13 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
         ReleasesBody {
             version: Some(version),
             released_at,
+            reference,
             releases: None,
         } => {
             let one = ReleaseBody {
                 version,
                 released_at,
+                reference,
             };
             one.check(&mut field_errors, "", wanted)
                 .into_iter()
@@ -236,6 +252,7 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
         ReleasesBody {
             version: None,
             released_at: None,
+            reference: None,
             releases: Some(all),
         } => {
             if all.len() > MAX_RELEASES {

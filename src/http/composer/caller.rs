@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use crate::domain::access::token::TokenHash;
 use crate::domain::time::Timestamp;
 use crate::http::AppState;
-use crate::http::access::presented;
 use crate::http::client_addr::{ClientAddr, is_proxy};
+use crate::http::customer_token::presented;
 use crate::pipeline::composer::Request;
 
 /// The caller of a request.

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use crate::domain::access::check::AccessCode;
-use crate::http::access::{headers_of, note_use, note_wrong, status_of};
+use crate::http::access::{note_use, note_wrong};
+use crate::http::access_answer::{headers_of, status_of};
 use crate::http::openapi::words;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::composer::{ComposerError, Refused};

@@ -9,7 +9,7 @@ use super::error::{ComposerError, failed, repository_of};
 use crate::causes::chain;
 use crate::composer::metadata::Listed;
 use crate::composer::upstream::{Found, Freshness, Loaded};
-use crate::domain::access::release::Release;
+use crate::domain::access::release::{self, Release};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::Order;
@@ -51,7 +51,10 @@ pub(super) async fn record(
             .filter(|version| !version.is_dev())?;
         // Nothing was released in the future, whatever a clock said.
         let at = listed.time.map_or(order.now, |at| at.min(order.now));
-        Release::new(package, &version.text, at).ok()
+        let reference = listed.dist.as_ref().map(|dist| dist.reference.as_str());
+        let reference = reference.and_then(|it| release::reference(it).ok());
+        let release = Release::new(package, &version.text, at).ok()?;
+        Some(release.with_reference(reference.map(str::to_owned)))
     };
     let seen = versions.filter_map(release).collect();
     let new = releases::note(store, order, package, seen).await?;
