@@ -224,12 +224,13 @@ impl Both {
     fn act(&mut self, by: [u8; 4]) {
         self.world.now += 1;
         let now = at(self.world.now);
-        // By an account that a row is shown for now: after the act it may be another, and one that
-        // has never counted has none.
+        // By an account that a row is shown for now: after the act it may be another. Where one is
+        // that does not count is chance, and nobody sees it.
         let groups = self.world.groups();
         let account_of = |row: usize| {
             let group = groups.iter().find(|group| group.rows.contains(&row))?;
-            let keys = group.accounts.iter().map(|it| account_key(*it));
+            let counting = group.accounts.iter().filter(|it| self.world.counts(**it));
+            let keys = counting.map(|it| account_key(*it));
             let mut known = keys.filter_map(|key| self.store.all.accounts.get(&key));
             known.find_map(|it| it.customer.clone())
         };
