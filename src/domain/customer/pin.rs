@@ -11,7 +11,7 @@ use crate::domain::id::{CustomerId, ObjectKey};
 use crate::domain::identity::account::{AccountHistory, PinnedBy};
 use crate::domain::identity::group::Group;
 use crate::domain::identity::link::is_led_by_row;
-use crate::domain::identity::links::{groups, stored_groups};
+use crate::domain::identity::links::{groups, movers, stored_groups};
 use crate::domain::time::Timestamp;
 
 impl WorkingSet {
@@ -230,8 +230,8 @@ impl WorkingSet {
         let mut changes = Vec::new();
         // A pinned account can lead others, so that one who was right before would move now.
         loop {
-            let concerned = self.concerned(moved);
-            let pins = concerned.iter();
+            let movers = movers(self, moved);
+            let pins = movers.iter();
             let pins = pins.filter_map(|(key, id)| self.set_pin(key, id, PinnedBy::Kept));
             let pins: Vec<Change> = pins.collect();
             if pins.is_empty() {
@@ -239,26 +239,6 @@ impl WorkingSet {
             }
             changes.extend(pins);
         }
-    }
-
-    /// Returns the accounts that are not with their own customer any more, and those that they would
-    /// be with, each with the customer that it has; but not those that are meant to move. Which
-    /// of the two would move depends on whose row was made first here, so it must not matter.
-    fn concerned(&self, moved: &BTreeSet<ObjectKey>) -> Vec<(ObjectKey, CustomerId)> {
-        let mut concerned = Vec::new();
-        for group in groups(self) {
-            let shown = group.rows.first();
-            let accounts = group.accounts.iter().filter(|key| !moved.contains(*key));
-            let accounts = accounts.filter_map(|key| self.accounts.get(key));
-            let linked = accounts.filter_map(|it| Some((it, it.customer.as_ref()?)));
-            let linked: Vec<_> = linked.collect();
-            if linked.iter().any(|(_, id)| Some(*id) != shown) {
-                let free = linked.into_iter();
-                let free = free.filter(|(it, id)| it.history.pin.as_ref() != Some(*id));
-                concerned.extend(free.map(|(it, id)| (it.key.clone(), id.clone())));
-            }
-        }
-        concerned
     }
 
     /// Pins an account. Returns the change unless it was pinned to this customer already.

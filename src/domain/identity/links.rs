@@ -39,6 +39,44 @@ pub fn groups(working_set: &WorkingSet) -> Vec<Group> {
     Forest::grown(&register, rows).groups(working_set)
 }
 
+/// Returns the accounts that would leave their customers by what they follow now, each with the
+/// customer that it has. `moved` are meant to, and take along who follows them.
+///
+/// Of two accounts that become one customer the follower would leave, whichever has the older row:
+/// whose was made first here is chance.
+pub(crate) fn movers(
+    working_set: &WorkingSet,
+    moved: &BTreeSet<ObjectKey>,
+) -> Vec<(ObjectKey, CustomerId)> {
+    let mut register = Register::new(working_set);
+    register.enter(working_set.accounts.values().collect());
+    let rows = working_set.customers.values().collect();
+    let customer_of = |key: &ObjectKey| working_set.accounts.get(key)?.customer.as_ref();
+    let shown_for = |id| {
+        let row = working_set.customers.get(id);
+        row.and_then(|row| row.merged_into.as_ref()).unwrap_or(id)
+    };
+    let mut movers = Vec::new();
+    for group in Forest::grown(&register, rows).groups(working_set) {
+        let stay_or_leave = group.accounts.iter().filter(|key| !moved.contains(*key));
+        for account in stay_or_leave.filter_map(|key| working_set.accounts.get(key)) {
+            let Some(customer) = account.customer.as_ref() else {
+                continue;
+            };
+            let stays = match register.link(account) {
+                Link::Row(row) => shown_for(row) == customer,
+                Link::Account(key) if moved.contains(key) => group.rows.first() == Some(customer),
+                Link::Account(key) => customer_of(key) == Some(customer),
+                Link::Nobody => true,
+            };
+            if !(stays && group.rows.contains(customer)) {
+                movers.push((account.key.clone(), customer.clone()));
+            }
+        }
+    }
+    movers
+}
+
 /// Groups only the customers that can have changed because the accounts `changed` are new or follow
 /// others, where `words` are those by which they did and do. The derived links of all other accounts
 /// must be current.

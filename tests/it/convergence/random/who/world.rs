@@ -194,26 +194,50 @@ impl World {
         change(self);
         // Whoever is tied takes others along, who are tied in their turn.
         loop {
-            let was = |it: usize| Self::shown(before, it).map(|row| (it, row));
-            let mut torn = Vec::new();
-            for group in self.groups() {
-                let stay = group.accounts.iter().filter(|it| !moved.contains(it));
-                let stay: Vec<_> = stay.filter_map(|it| was(*it)).collect();
-                if stay.iter().any(|(_, row)| Some(row) != group.rows.first()) {
-                    torn.extend(stay);
-                }
-            }
-            torn.retain(|(it, row)| {
-                let pin = self.accounts[*it].pin;
-                pin.is_none_or(|(tied_to, _)| tied_to != *row)
+            let after = self.groups();
+            let all = 0..self.accounts.len();
+            let leaving = all.filter(|it| !moved.contains(it)).filter_map(|it| {
+                let row = Self::shown(before, it)?;
+                (!self.stays((before, &after), (it, row), moved)).then_some((it, row))
             });
-            if torn.is_empty() {
+            let leaving: Vec<_> = leaving.collect();
+            if leaving.is_empty() {
                 break;
             }
-            for (account, row) in torn {
+            for (account, row) in leaving {
                 self.tie(before, account, (row, By::Kept));
             }
         }
+    }
+
+    /// True if an account stays with its customer, of which this row was shown: nobody of another
+    /// customer is whom it follows now.
+    fn stays(
+        &self,
+        (before, after): (&[Group], &[Group]),
+        (account, row): (usize, usize),
+        moved: &[usize],
+    ) -> bool {
+        let pin = self.accounts[account].pin;
+        let mut groups = after.iter();
+        let is_there = groups.any(|it| it.accounts.contains(&account) && it.rows.contains(&row));
+        let was_of = |node: Node| {
+            before.iter().any(|group| {
+                group.rows.contains(&row)
+                    && match node {
+                        Node::Account(it) => group.accounts.contains(&it),
+                        Node::Row(it) => group.rows.contains(&it),
+                    }
+            })
+        };
+        let follows_own = match self.followed(account) {
+            Some(Node::Account(it)) if moved.contains(&it) => {
+                Self::shown(after, account) == Some(row)
+            }
+            Some(node) => was_of(node),
+            None => true,
+        };
+        is_there && follows_own || pin.is_some_and(|(tied_to, by)| tied_to == row && by == By::Kept)
     }
 
     /// Ties an account to a row.
