@@ -319,7 +319,7 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "files",
             "does not begin with a slash",
         ),
-        ("TOLLGATE_ACCEL_PREFIX", "/a/../b", "no plain path"),
+        ("TOLLGATE_ACCEL_PREFIX", "/a/../b", "not a plain path"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0", "refuse every delivery"),
         (
             "TOLLGATE_SIGNATURE_TOLERANCE",

@@ -54,7 +54,8 @@ const TABLES: [(&str, Kept); 32] = [
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
     ("releases", Kept::Not),
-    ("replays", Kept::Not),
+    // The external id by which an admin found its events.
+    ("replays", Kept::In("customer")),
     ("subscriptions", Kept::In("stored")),
     ("tokens", Kept::In("tokens")),
     // Ids of objects that nobody was found for.
