@@ -52,6 +52,7 @@ pub(crate) fn movers(
     register.enter(working_set.accounts.values().collect());
     let rows = working_set.customers.values().collect();
     let customer_of = |key: &ObjectKey| working_set.accounts.get(key)?.customer.as_ref();
+    let link_of = |key| Some(register.link(working_set.accounts.get(key)?));
     let shown_for = |id| {
         let row = working_set.customers.get(id);
         row.and_then(|row| row.merged_into.as_ref()).unwrap_or(id)
@@ -65,7 +66,12 @@ pub(crate) fn movers(
             };
             let stays = match register.link(account) {
                 Link::Row(row) => shown_for(row) == customer,
-                Link::Account(key) if moved.contains(key) => group.rows.first() == Some(customer),
+                Link::Account(key) if moved.contains(key) => match link_of(key) {
+                    Some(Link::Row(row)) => shown_for(row) == customer,
+                    Some(Link::Account(_) | Link::Nobody) | None => {
+                        group.rows.first() == Some(customer)
+                    }
+                },
                 Link::Account(key) => customer_of(key) == Some(customer),
                 Link::Nobody => true,
             };

@@ -231,9 +231,10 @@ impl World {
             })
         };
         let follows_own = match self.followed(account) {
-            Some(Node::Account(it)) if moved.contains(&it) => {
-                Self::shown(after, account) == Some(row)
-            }
+            Some(Node::Account(it)) if moved.contains(&it) => match self.followed(it) {
+                Some(Node::Row(to)) => was_of(Node::Row(to)),
+                Some(Node::Account(_)) | None => Self::shown(after, account) == Some(row),
+            },
             Some(node) => was_of(node),
             None => true,
         };
