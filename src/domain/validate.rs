@@ -116,6 +116,31 @@ fn is_package_name(name: &str) -> bool {
         .is_some_and(|(vendor, package)| is_name(vendor) && is_name(&package.replace("--", "-")))
 }
 
+/// Checks a package name of any kind: Composer's `vendor/name`, a `name`, or npm's `@scope/name`.
+/// Names and scopes are of `a-z`, `0-9`, `.`, `_` and `-`, and begin with a letter or a digit.
+/// <https://docs.npmjs.com/cli/configuring-npm/package-json#name>
+///
+/// # Errors
+/// When the value is wrong, with the end of a sentence about it.
+pub fn any_package(name: &str) -> Result<String, String> {
+    let is_name = |text: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        text.bytes().next().is_some_and(plain)
+            && text.bytes().all(|b| plain(b) || b"._-".contains(&b))
+    };
+    let is_npms = match name.strip_prefix('@') {
+        Some(scoped) => scoped
+            .split_once('/')
+            .is_some_and(|(scope, name)| is_name(scope) && is_name(name)),
+        None => is_name(name),
+    };
+    if name.len() <= MAX_TEXT && (is_npms || is_package_name(name)) {
+        Ok(name.to_owned())
+    } else {
+        Err("must be a package name in lower case: name, @scope/name or vendor/name".to_owned())
+    }
+}
+
 /// Checks the address of a page, which people will follow: of `https` or `http`, on one line.
 ///
 /// # Errors
@@ -132,12 +157,12 @@ pub fn web_address(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks a pattern of package names, as tokens have them: `acme/*`, `acme/tool-*`, `*`.
+/// Checks a pattern of package names, as tokens have them: `acme/*`, `@acme/*`, `*`.
 ///
 /// # Errors
 /// When the value is wrong, with the end of a sentence about it.
 pub fn package_pattern(pattern: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*".contains(&b);
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/*@".contains(&b);
     if (1..=MAX_TEXT).contains(&pattern.len()) && pattern.bytes().all(allowed) {
         Ok(pattern.to_owned())
     } else {
@@ -245,6 +270,48 @@ mod tests {
         ];
         for (name, expected) in cases {
             assert_eq!(package(name).is_ok(), expected, "`{name}`");
+        }
+    }
+
+    #[test]
+    fn other_package_names_are_npms_and_cargos() {
+        let long = "a".repeat(MAX_TEXT);
+        let cases = [
+            ("left-pad", true),
+            ("serde_json", true),
+            ("socket.io", true),
+            ("a", true),
+            ("7zip", true),
+            ("@acme/ui", true),
+            ("@acme-inc/ui.kit_2", true),
+            ("acme/tool", true),
+            (long.as_str(), true),
+            ("", false),
+            ("@", false),
+            ("@/ui", false),
+            ("@acme", false),
+            ("@acme/", false),
+            ("@acme/ui/x", false),
+            ("@acme/@ui", false),
+            ("@@acme/ui", false),
+            ("acme/@ui", false),
+            ("acme/tool/box", false),
+            (".", false),
+            ("..", false),
+            (".hidden", false),
+            ("_private", false),
+            ("Left-Pad", false),
+            ("left pad", false),
+            ("a%2Fb", false),
+            ("ä", false),
+            ("a\n", false),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(any_package(name).is_ok(), expected, "`{name}`");
+        }
+        assert!(any_package(&"a".repeat(MAX_TEXT + 1)).is_err());
+        for pattern in ["@acme/*", "@acme/ui", "left-*"] {
+            assert!(package_pattern(pattern).is_ok(), "`{pattern}`");
         }
     }
 

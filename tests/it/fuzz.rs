@@ -8,6 +8,7 @@ mod constraint;
 mod cursor;
 mod paddle;
 mod payload;
+mod requirement;
 mod settings;
 mod signature;
 mod stripe;
@@ -123,6 +124,7 @@ targets! {
     paddle from "fixtures/fuzz/paddle", "fixtures/paddle";
     constraint from "fixtures/fuzz/constraint";
     version from "fixtures/fuzz/version";
+    requirement from "fixtures/fuzz/requirement";
     settings from "fixtures/fuzz/settings";
     cursor from "fixtures/fuzz/cursor";
     composer from "fixtures/fuzz/composer";

@@ -47,6 +47,7 @@ mod readme;
 mod receiver;
 mod registry;
 mod seeds;
+mod semver;
 mod setup_mistakes;
 mod signature;
 mod simulate;

@@ -10,3 +10,4 @@ pub mod plan;
 pub mod refusal;
 pub mod release;
 pub mod token;
+pub mod versions;

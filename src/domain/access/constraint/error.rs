@@ -237,7 +237,11 @@ impl fmt::Display for ConstraintError {
 impl std::error::Error for ConstraintError {}
 
 /// Writes `problem: text`, the text escaped so that it stays on one line of a log.
-fn show(f: &mut fmt::Formatter<'_>, problem: &dyn fmt::Display, text: &str) -> fmt::Result {
+pub(in crate::domain::access) fn show(
+    f: &mut fmt::Formatter<'_>,
+    problem: &dyn fmt::Display,
+    text: &str,
+) -> fmt::Result {
     write!(f, "{problem}")?;
     if text.trim().is_empty() {
         return Ok(());
@@ -245,7 +249,8 @@ fn show(f: &mut fmt::Formatter<'_>, problem: &dyn fmt::Display, text: &str) -> f
     write!(f, ": `{}`", text.escape_debug())
 }
 
-fn excerpt(text: &str) -> Box<str> {
+/// Returns the text, or its beginning if it is long.
+pub(in crate::domain::access) fn excerpt(text: &str) -> Box<str> {
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),

@@ -11,7 +11,8 @@
 //! loaded; checking only compares.
 //!
 //! Refused: the `semver` crate's `VersionReq`, which gives the same texts other meanings (`2.0.0`
-//! is a whole series there, a pre-release seldom matches, and there is no OR); regular expressions,
+//! is a whole series there, a pre-release seldom matches, and there is no OR), and serves packages
+//! that are declared so instead; regular expressions,
 //! whose look-ahead over runs of blanks is quadratic; and merging adjacent ranges, which changes no
 //! answer. Parsing takes time linear in the length of the text and never panics.
 
@@ -34,6 +35,7 @@ use std::str::FromStr;
 
 pub use bound::{Bound, Op};
 pub use error::{ConstraintError, ConstraintProblem, VersionError, VersionProblem};
+pub(in crate::domain::access) use error::{excerpt, show};
 pub use limits::{MAX_ALTERNATIVES, MAX_BOUNDS, MAX_BYTES};
 pub use version::{Stability, Version};
 
