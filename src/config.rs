@@ -21,7 +21,7 @@ pub mod report;
 mod secret_key;
 mod setting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -168,6 +168,8 @@ pub struct ProviderConfig {
     /// `X_PRICE_MAPPING`: JSON, price id to a list of packages, each a plain name or
     /// `{package, constraint}`. Default `None`.
     pub prices: Option<PriceMapping>,
+    /// The packages in it with `"versions": "semver"`.
+    pub semver_packages: BTreeSet<String>,
     /// `X_API_KEY` (or `X_API_KEY_FILE`): for reading objects back from the provider. Default
     /// `None`.
     pub api_key: Option<SecretString>,

@@ -279,6 +279,15 @@ CREATE INDEX grants_by_customer ON grants (customer_id);
 -- Who was granted a package; and the names of all packages that anybody was.
 CREATE INDEX grants_by_package ON grants (app, package);
 
+-- How the versions of a package are read, where its app says so: `composer` (which is also what
+-- counts where there is no row) or `semver`.
+CREATE TABLE packages (
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package  word NOT NULL,
+    versions word NOT NULL,
+    PRIMARY KEY (app, package)
+);
+
 CREATE TABLE releases (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     package     word NOT NULL,

@@ -277,6 +277,15 @@ CREATE INDEX grants_by_customer ON grants (customer_id);
 -- Who was granted a package; and the names of all packages that anybody was.
 CREATE INDEX grants_by_package ON grants (app, package);
 
+-- How the versions of a package are read, where its app says so: `composer` (which is also what
+-- counts where there is no row) or `semver`.
+CREATE TABLE packages (
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package  TEXT NOT NULL,
+    versions TEXT NOT NULL,
+    PRIMARY KEY (app, package)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE releases (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     package     TEXT NOT NULL,
@@ -581,6 +590,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('grants', 'grants', '100000 100000 2 1'),
     ('grants', 'grants_by_package', '100000 100000 1000'),
     ('grants', 'grants_by_customer', '100000 2'),
+    ('packages', 'packages', '1000 1000 1'),
     ('releases', 'releases', '10000 10000 100 1'),
     ('tokens', 'tokens_by_customer', '1000000 1'),
     ('licenses', 'licenses_by_customer', '1000000 2'),

@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::object::{Members, Object};
-use crate::domain::access::constraint::{Stability, Version};
+use crate::domain::access::constraint::Stability;
+use crate::domain::access::versions::{Scheme, Version};
 use crate::domain::time::Timestamp;
 
 /// Most versions in one file. Packagist's largest packages have some thousands.
@@ -99,7 +100,7 @@ impl Named {
     pub fn is_dev(&self) -> bool {
         self.parsed.as_ref().map_or_else(
             || Stability::of_text(&self.text) == Stability::Dev,
-            |version| version.stability() == Stability::Dev,
+            Version::is_dev,
         )
     }
 }
@@ -241,7 +242,7 @@ fn listed_of(
     let version = match before {
         Some(before) if !is_new("version") => before.version.clone(),
         _ => field("version").and_then(string).map(|text| Named {
-            parsed: Version::parse(&text).ok(),
+            parsed: Scheme::Composer.version(&text).ok(),
             text,
         }),
     };
@@ -297,8 +298,8 @@ fn file_name(version: &Named, reference: &str, url: &str, kind: &str) -> String 
     let shown = version.text.chars().take(60);
     let shown: String = shown.map(|c| if is_plain(c) { c } else { '-' }).collect();
     let normalised = version.parsed.as_ref();
-    let normalised = normalised.map_or(version.text.as_str(), Version::as_str);
-    let digest = Sha256::digest([normalised, "\0", reference].concat().as_bytes());
+    let normalised = normalised.map_or_else(|| version.text.clone(), Version::to_string);
+    let digest = Sha256::digest([&normalised, "\0", reference].concat().as_bytes());
     let digest = hex::encode(&digest[..8]);
     format!("{shown}-{digest}.{}", extension(url, kind))
 }

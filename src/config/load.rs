@@ -1,5 +1,6 @@
 //! Loads the settings: reads each with its parser and default, and checks them together.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -194,9 +195,15 @@ impl ProviderConfig {
             .unwrap_or_default();
         warn_of_unusual(reader, settings, &webhook_secrets);
         let parse_key = |text: &str| parse::api_key(provider, text);
+        let prices = reader.read_all(settings.price_mapping, prices::price_mapping);
+        let (prices, semver_packages) = match prices {
+            Some(prices) => (Some(prices.mapping), prices.semver),
+            None => (None, BTreeSet::new()),
+        };
         let config = Self {
             webhook_secrets,
-            prices: reader.read_all(settings.price_mapping, prices::price_mapping),
+            prices,
+            semver_packages,
             api_key: reader.read(settings.api_key, parse_key),
             api_base: reader.read(settings.api_base, parse::api_base),
         };

@@ -3,6 +3,7 @@
 //! The JSON is read by hand, because a derived parser stops at the first error and calls it "did
 //! not match any variant".
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -12,13 +13,20 @@ use serde_json::Value;
 use super::PriceMapping;
 use super::parse::{every, quoted};
 use super::reader::ValueErrors;
-use crate::domain::access::constraint::Constraint;
 use crate::domain::access::plan::{PackageGrant, check_plan_id};
-use crate::domain::validate;
+use crate::domain::access::versions::Scheme;
 
-pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
+/// A mapping, and the packages in it that are read by SemVer.
+#[derive(Default)]
+pub(super) struct Prices {
+    pub(super) mapping: PriceMapping,
+    pub(super) semver: BTreeSet<String>,
+}
+
+pub(super) fn price_mapping(text: &str) -> Result<Prices, ValueErrors> {
     let Entries(entries) = serde_json::from_str(text).map_err(|error| vec![json_error(&error)])?;
     let mut mapping = PriceMapping::new();
+    let mut schemes = BTreeMap::new();
     let mut errors = ValueErrors::new();
     for (price, packages) in entries {
         if let Err(error) = check_plan_id(&price) {
@@ -26,6 +34,16 @@ pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
         }
         match grants(&price, &packages) {
             Ok(grants) => {
+                for (grant, scheme) in &grants {
+                    let known = schemes.insert(grant.package.clone(), *scheme);
+                    if known.is_some_and(|known| known != *scheme) {
+                        errors.push(format!(
+                            "{} is read in two ways; say its \"versions\" wherever it is named",
+                            quoted(&grant.package)
+                        ));
+                    }
+                }
+                let grants = grants.into_iter().map(|(grant, _)| grant).collect();
                 if mapping.insert(price.clone(), grants).is_some() {
                     errors.push(format!("{} is there twice", quoted(&price)));
                 }
@@ -34,13 +52,17 @@ pub(super) fn price_mapping(text: &str) -> Result<PriceMapping, ValueErrors> {
         }
     }
     if errors.is_empty() {
-        Ok(mapping)
+        schemes.retain(|_, scheme| *scheme == Scheme::Semver);
+        Ok(Prices {
+            mapping,
+            semver: schemes.into_keys().collect(),
+        })
     } else {
         Err(errors)
     }
 }
 
-fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, ValueErrors> {
+fn grants(price: &str, packages: &Value) -> Result<Vec<(PackageGrant, Scheme)>, ValueErrors> {
     let Some(packages) = packages.as_array() else {
         return Err(vec![format!("{} is not a list of packages", quoted(price))]);
     };
@@ -49,45 +71,47 @@ fn grants(price: &str, packages: &Value) -> Result<Vec<PackageGrant>, ValueError
     }))
 }
 
-fn grant(entry: &Value) -> Result<PackageGrant, String> {
-    let (package, constraint) = match entry {
-        Value::String(package) => (package.as_str(), "*"),
+fn grant(entry: &Value) -> Result<(PackageGrant, Scheme), String> {
+    let (package, constraint, scheme) = match entry {
+        Value::String(package) => (package.as_str(), "*", Scheme::default()),
         Value::Object(fields) => {
             if let Some(unknown) = fields.keys().find(|key| !is_field(key)) {
                 return Err(format!("unknown field {}", quoted(unknown)));
             }
             let package = fields.get("package").and_then(Value::as_str);
             let constraint = fields.get("constraint").map_or(Some("*"), Value::as_str);
+            let scheme = fields.get("versions").map(scheme).transpose()?;
             (
                 package.ok_or("`package` is not a string")?,
                 constraint.ok_or("`constraint` is not a string")?,
+                scheme.unwrap_or_default(),
             )
         }
         _ => return Err("neither a name nor an object".to_owned()),
     };
-    if validate::package(package).is_err() {
-        return Err(format!(
-            "{} is not of the form vendor/package in lower case",
-            quoted(package)
-        ));
+    if scheme.package(package).is_err() {
+        let wanted = match scheme {
+            Scheme::Composer => "of the form vendor/package in lower case",
+            Scheme::Semver => "the name of a package in lower case",
+        };
+        return Err(format!("{} is not {wanted}", quoted(package)));
     }
-    check_constraint(constraint)
-        .map_err(|why| format!("constraint {}: {why}", quoted(constraint)))?;
-    Ok(PackageGrant {
+    let read = scheme.constraint(constraint);
+    read.map_err(|why| format!("constraint {}: {why}", quoted(constraint)))?;
+    let grant = PackageGrant {
         package: package.to_owned(),
         constraint: constraint.to_owned(),
-    })
+    };
+    Ok((grant, scheme))
+}
+
+fn scheme(value: &Value) -> Result<Scheme, String> {
+    let word = value.as_str().and_then(|word| word.parse().ok());
+    word.ok_or_else(|| "`versions` is neither \"composer\" nor \"semver\"".to_owned())
 }
 
 fn is_field(key: &str) -> bool {
-    matches!(key, "package" | "constraint")
-}
-
-fn check_constraint(text: &str) -> Result<(), String> {
-    match Constraint::parse(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    }
+    matches!(key, "package" | "constraint" | "versions")
 }
 
 fn json_error(error: &serde_json::Error) -> String {

@@ -29,6 +29,7 @@ use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::token::TokenHash;
+use crate::domain::access::versions::Scheme;
 use crate::domain::time::Timestamp;
 use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{self, Asker, Everything, Question};
@@ -45,10 +46,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AccessQuery {
-    /// `vendor/name`, in any case.
+    /// Its name, in any case.
     #[param(min_length = 1, example = "acme/tool")]
     package: Option<String>,
-    /// A version, as Composer writes it. Without it, the check asks for any version.
+    /// A version, as Composer writes it, or SemVer if the package is declared so. Without it, the check asks for any version.
     #[param(example = "2.1.0")]
     version: Option<String>,
 }
@@ -178,9 +179,14 @@ struct PackagesAnswer {
 
 /// The versions of a package that may be had: all that a constraint allows, and those of a list.
 /// What was bought and has ended is a list, because later versions would match a constraint.
-#[derive(Default, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Extent)]
 struct ExtentView {
+    /// `semver` if constraint and versions are read so; missing if they are Composer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::scheme)]
+    scheme: Option<&'static str>,
+    /// Several are joined by `||`. SemVer has no such sign: there, each part is a constraint.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     constraint: Option<String>,
@@ -194,11 +200,13 @@ struct ExtentView {
 impl ExtentView {
     fn new(extent: Extent, grants: Vec<PackageView>) -> Self {
         let Extent {
+            scheme,
             constraints,
             versions,
         } = extent;
         let constraints: Vec<String> = constraints.into_iter().collect();
         Self {
+            scheme: (scheme != Scheme::default()).then(|| scheme.as_str()),
             versions: (constraints.is_empty() || !versions.is_empty()).then_some(versions),
             constraint: (!constraints.is_empty()).then(|| constraints.join(" || ")),
             grants,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::customers::{FindError, shown};
 use crate::domain::access::check::{self, AccessCode, Extent, Holder, PackageAccess};
-use crate::domain::access::constraint::Version;
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::refusal::{self, HeldMessage};
 use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::access::versions::Scheme;
 use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
@@ -31,7 +31,7 @@ pub enum AccessError {
 /// A question about one package.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// `vendor/name`, in any case. It must be there, and be more than an empty text.
+    /// Its name, in any case. It must be there, and be more than an empty text.
     pub package: Option<&'a str>,
     /// The version; `None` or empty to ask whether any version may be had.
     pub version: Option<&'a str>,
@@ -55,7 +55,7 @@ pub struct Asker {
 pub struct Answer {
     /// The code that says yes, or why not.
     pub code: AccessCode,
-    /// The package in lower case, as Composer writes names.
+    /// The package in lower case, as names are kept.
     pub package: String,
     /// The version that was asked for.
     pub version: Option<String>,
@@ -159,10 +159,11 @@ async fn answer(
     now: Timestamp,
 ) -> Result<Answer, AccessError> {
     let package = question.package.filter(|package| !package.is_empty());
-    // Composer's names are in lower case; older clients may ask in another.
+    // Names are kept in lower case; Cargo and older clients may ask in another.
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
-    let versions = wanted(tx, &asker.app, &package, question).await?;
     let basis = Basis::load(tx, &asker, now).await?;
+    let scheme = basis.holder(&asker).schemes.of(&package);
+    let versions = wanted(tx, &asker.app, (scheme, &package), question).await?;
     let registry = registry_for(tx, &asker).await?;
     let comparisons = basis.comparisons(versions.len());
     let decided = move || {
@@ -188,7 +189,7 @@ async fn answer(
 async fn wanted(
     tx: &mut Tx,
     app: &AppSlug,
-    package: &str,
+    (scheme, package): (Scheme, &str),
     question: Question<'_>,
 ) -> Result<Vec<Option<String>>, StoreError> {
     if let Some(reference) = question.reference {
@@ -204,7 +205,7 @@ async fn wanted(
     let version = version.map(|text| {
         // A `+` that was not encoded arrives as a blank.
         let with_plus = text.trim().replace(' ', "+");
-        let is_meant = Version::parse(text).is_err() && Version::parse(&with_plus).is_ok();
+        let is_meant = scheme.version(text).is_err() && scheme.version(&with_plus).is_ok();
         if is_meant { with_plus } else { text.to_owned() }
     });
     Ok(vec![version])
@@ -218,11 +219,12 @@ fn first_allowed(
     now: Timestamp,
 ) -> (AccessCode, Option<String>) {
     let access = PackageAccess::new(holder, package, now);
+    let scheme = holder.schemes.of(package);
     let mut refused = None;
     for version in versions {
         let code = match &version {
             None => access.any_version(),
-            Some(text) => access.version(Version::parse(text).ok().as_ref()),
+            Some(text) => access.version(scheme.version(text).ok().as_ref()),
         };
         if code.is_allowed() {
             return (code, version);
@@ -291,7 +293,7 @@ impl Basis {
     }
 
     pub(super) fn report_unreadable(&self, asker: &Asker) {
-        for grant in check::unreadable(&self.grants) {
+        for grant in check::unreadable(self.holder(asker)) {
             tracing::error!(
                 customer.id = %asker.customer.id,
                 package = grant.grant.package,
@@ -306,6 +308,7 @@ impl Basis {
             derived: &asker.customer.derived,
             grants: &self.grants,
             releases: &self.granted.releases,
+            schemes: &self.granted.schemes,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::customers::{CustomerDetails, FindError, details, living, shown};
 use super::order::Order;
+use super::package_texts::{PackageTextError, check_grants, in_list};
 use super::timers::derive;
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::id::{AppSlug, CustomerId};
@@ -21,6 +22,9 @@ pub enum GrantError {
     /// The customer cannot be shown, or takes no changes.
     #[error(transparent)]
     Customer(#[from] FindError),
+    /// A package is none, or its scheme cannot read the constraint.
+    #[error(transparent)]
+    Package(#[from] PackageTextError),
     /// The customer has no grant by hand for this package.
     #[error("the customer has no grant by hand for this package")]
     NotFound,
@@ -70,7 +74,8 @@ pub async fn list(
 /// Grants a package by hand, in place of what was granted by hand for the same package.
 ///
 /// # Errors
-/// When there is no such customer, it was deleted, or it has too many grants.
+/// When there is no such customer, it was deleted, it has too many grants, or the constraint cannot be
+/// read.
 pub async fn grant(
     store: &Store,
     order: &Order,
@@ -79,6 +84,8 @@ pub async fn grant(
 ) -> Result<Given, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
+    let only = std::iter::once(&grant.grant);
+    check_grants(&mut tx, &order.app, only, |_| String::new()).await?;
     let mut known = by_hand(&mut tx, &order.app, &customer.id).await?;
     let number = known.len();
     known.retain(|it| it.grant.grant.package == grant.grant.package);
@@ -140,7 +147,7 @@ async fn derive_now(tx: &mut Tx, order: &Order, id: &CustomerId) -> Result<(), S
 /// Sets all grants by hand of a customer.
 ///
 /// # Errors
-/// When there is no such customer, or it was deleted.
+/// When there is no such customer, it was deleted, or a constraint cannot be read.
 pub async fn replace(
     store: &Store,
     order: &Order,
@@ -149,6 +156,8 @@ pub async fn replace(
 ) -> Result<Replaced, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, id).await?;
+    let grants = wanted.iter().map(|it| &it.grant);
+    check_grants(&mut tx, &order.app, grants, in_list).await?;
     let known = by_hand(&mut tx, &order.app, &customer.id).await?;
     let before: BTreeSet<&HandGrant> = known.iter().map(|it| &it.grant).collect();
     let after: BTreeSet<&HandGrant> = wanted.iter().collect();

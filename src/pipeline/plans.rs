@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::order::Order;
+use super::package_texts::{PackageTextError, check_grants, in_list};
 use super::policy;
 use crate::domain::access::plan::Plan;
 use crate::domain::id::{AppSlug, Provider};
@@ -29,6 +30,9 @@ pub enum PlanError {
     /// The app has as many plans as it may have.
     #[error("the app has {MAX_PLANS} plans; delete one first")]
     TooMany,
+    /// A package is none, or its scheme cannot read the constraint.
+    #[error(transparent)]
+    Package(#[from] PackageTextError),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -94,7 +98,7 @@ pub async fn find(
 /// so a price can be moved from the settings to the API without a moment in which it has no plan.
 ///
 /// # Errors
-/// When it is new and there are too many.
+/// When it is new and there are too many, or a constraint cannot be read.
 pub async fn put(
     store: &Store,
     order: &Order,
@@ -103,6 +107,7 @@ pub async fn put(
     wanted: Plan,
 ) -> Result<Set, PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
+    check_grants(&mut tx, &order.app, wanted.packages.iter(), in_list).await?;
     let known = tx.plan_find(&order.app, provider, &price_id).await?;
     let known = match known {
         Some(plan) if plan.source == PlanSource::Environment => {

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::order::Order;
-use crate::domain::access::constraint::Version;
 use crate::domain::access::release::Release;
+use crate::domain::access::versions::{Scheme, Version};
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::domain::validate::FieldError;
 use crate::store::{Store, StoreError};
 
 /// Most releases of one package. All of them are read to see what a frozen customer keeps.
@@ -20,6 +22,15 @@ pub enum ReleaseError {
     /// The package would have more releases than it may have.
     #[error("a package has at most {MAX_RELEASES} releases")]
     TooMany,
+    /// The scheme of the package cannot read what the order says.
+    #[error("the order has fields that are not right")]
+    Invalid {
+        /// The faults, field by field.
+        errors: Vec<FieldError>,
+    },
+    /// The scheme of the package has no such names.
+    #[error("there is no such package")]
+    NotFound,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -28,10 +39,23 @@ pub enum ReleaseError {
 /// A release of an order.
 #[derive(Clone, Debug)]
 pub struct Announced {
-    /// The release.
-    pub release: Release,
-    /// The order says when it came out.
-    pub is_timed: bool,
+    /// The field of the order that names the version.
+    pub field: String,
+    /// The version.
+    pub version: String,
+    /// When it came out; `None`: the order does not say.
+    pub released_at: Option<Timestamp>,
+    /// What its archive is made of; `None`: the order does not say.
+    pub reference: Option<String>,
+}
+
+impl Announced {
+    fn read(&self, scheme: Scheme, package: &str, now: Timestamp) -> Result<Release, FieldError> {
+        let at = self.released_at.unwrap_or(now);
+        let release = Release::new(scheme, package, &self.version, at);
+        let release = release.map(|it| it.with_reference(self.reference.clone()));
+        release.map_err(|error| FieldError::new(self.field.clone(), error.to_string()))
+    }
 }
 
 /// Releases after an order.
@@ -62,7 +86,7 @@ pub async fn list(
 /// given.
 ///
 /// # Errors
-/// When the package would have too many releases.
+/// When a version cannot be read, or the package would have too many releases.
 pub async fn add(
     store: &Store,
     order: &Order,
@@ -70,11 +94,25 @@ pub async fn add(
     releases: Vec<Announced>,
 ) -> Result<Added, ReleaseError> {
     let mut tx = store.begin_in(&order.app).await?;
-    let known = tx
-        .release_list(&order.app, &BTreeSet::from([package.clone()]))
-        .await?;
+    let wanted = BTreeSet::from([package.clone()]);
+    let scheme = tx.package_schemes(&order.app, &wanted).await?.of(&package);
+    if scheme.package(&package).is_err() {
+        return Err(ReleaseError::NotFound);
+    }
+    let mut errors = Vec::new();
+    let mut read = Vec::new();
+    for announced in releases {
+        match announced.read(scheme, &package, order.now) {
+            Ok(release) => read.push((release, announced.released_at.is_some())),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(ReleaseError::Invalid { errors });
+    }
+    let known = tx.release_list(&order.app, &wanted).await?;
     let number = known.len();
-    let comparison = compare(known, releases);
+    let comparison = compare(scheme, known, read);
     if number + comparison.number_new > MAX_RELEASES {
         return Err(ReleaseError::TooMany);
     }
@@ -93,9 +131,9 @@ pub async fn add(
     })
 }
 
-/// Records releases of a package that a repository has. What is known already, in whatever spelling,
-/// stays as it is: an admin's word counts more; but what its archive is made of, the repository knows.
-/// If there are too many, the newest are recorded. Returns how many were new.
+/// Records releases of a package that a Composer repository has. What is known already, in whatever
+/// spelling, stays as it is: an admin's word counts more; but what its archive is made of, the
+/// repository knows. If there are too many, the newest are recorded. Returns how many were new.
 ///
 /// # Errors
 /// When the store failed.
@@ -116,6 +154,10 @@ pub async fn note(
         return Ok(0);
     }
     let mut tx = store.begin_in(&order.app).await?;
+    let schemes = tx.package_schemes(&order.app, &wanted).await?;
+    if schemes.of(package) != Scheme::Composer {
+        return Ok(0);
+    }
     let known = tx.release_list(&order.app, &wanted).await?;
     let mut new = unknown(&known, &seen);
     let room = MAX_RELEASES.saturating_sub(known.len());
@@ -141,7 +183,7 @@ pub async fn note(
 
 /// The releases of versions that are not known in any spelling.
 fn unknown(known: &[Release], seen: &[Release]) -> Vec<Release> {
-    let version = |release: &Release| Version::parse(&release.version).ok();
+    let version = |release: &Release| Scheme::Composer.version(&release.version).ok();
     let mut known: BTreeSet<Version> = known.iter().filter_map(version).collect();
     let mut new = seen.to_vec();
     new.retain(|release| version(release).is_some_and(|it| known.insert(it)));
@@ -190,10 +232,10 @@ struct Comparison {
 /// Versions are the same by value, whatever their spelling: one that is known keeps its key, and,
 /// if the order says no time, its time, or a repetition would take the version from everybody who
 /// was frozen in between.
-fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
+fn compare(scheme: Scheme, known: Vec<Release>, wanted: Vec<(Release, bool)>) -> Comparison {
     let mut by_version: BTreeMap<Version, Release> = BTreeMap::new();
     for release in known {
-        if let Ok(version) = Version::parse(&release.version) {
+        if let Ok(version) = scheme.version(&release.version) {
             by_version.insert(version, release);
         }
     }
@@ -203,12 +245,8 @@ fn compare(known: Vec<Release>, wanted: Vec<Announced>) -> Comparison {
         after: Vec::new(),
         number_new: 0,
     };
-    for Announced {
-        mut release,
-        is_timed,
-    } in wanted
-    {
-        let Ok(version) = Version::parse(&release.version) else {
+    for (mut release, is_timed) in wanted {
+        let Ok(version) = scheme.version(&release.version) else {
             continue;
         };
         match by_version.get(&version) {

@@ -1,9 +1,12 @@
 //! The start of a server: the app `default`, and what the environment says of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::apps::put_environment;
 use super::order::Order;
+use super::packages;
 use super::policy;
 use super::settings_plans::{self, MissingPlan, SettingsPlan, put_settings};
 use crate::domain::app_settings::SettingsLayer;
@@ -15,6 +18,8 @@ use crate::store::{Store, StoreError};
 pub struct Environment {
     /// Its plans.
     pub plans: Vec<SettingsPlan>,
+    /// The packages in them that are read by SemVer.
+    pub semver_packages: BTreeSet<String>,
     /// Its settings.
     pub settings: SettingsLayer,
 }
@@ -56,6 +61,13 @@ pub async fn prepare(
     let mut derives = false;
     if let Some(environment) = environment {
         derives |= put_settings(&mut tx, order, &environment.plans).await?;
+        packages::declare_settings(
+            &mut tx,
+            order,
+            &environment.semver_packages,
+            &environment.plans,
+        )
+        .await?;
         derives |= put_environment(&mut tx, order, &environment.settings).await?;
     }
     tx.commit().await?;

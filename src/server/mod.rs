@@ -12,6 +12,7 @@ mod queue;
 mod repositories;
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,6 +232,7 @@ async fn prepare(
 pub fn environment(config: &Config) -> Environment {
     let mut environment = Environment {
         plans: Vec::new(),
+        semver_packages: BTreeSet::new(),
         settings: SettingsLayer {
             connected_accounts: config.connected_accounts.clone(),
             identity: config.identity.clone(),
@@ -238,6 +240,9 @@ pub fn environment(config: &Config) -> Environment {
     };
     for provider in provider::names() {
         let settings = config.provider(provider);
+        let semver = settings.map(|settings| &settings.semver_packages);
+        let semver = semver.into_iter().flatten().cloned();
+        environment.semver_packages.extend(semver);
         let prices = settings.and_then(|settings| settings.prices.as_ref());
         for (price, grants) in prices.into_iter().flatten() {
             let plan = (provider, price.clone(), grants.clone());

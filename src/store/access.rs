@@ -11,6 +11,7 @@ use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::plan::{self, Plans};
 use crate::domain::access::release::Release;
 use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::access::versions::Schemes;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::time::Timestamp;
@@ -42,6 +43,8 @@ pub struct Granted {
     pub plans: Plans,
     /// Releases of the packages that are granted to a date.
     pub releases: Vec<Release>,
+    /// How the versions of the packages are read that are granted or frozen.
+    pub schemes: Schemes,
     /// The codes with which events of a customer's accounts failed, where they were asked for.
     pub failures: BTreeMap<CustomerId, BTreeSet<String>>,
     /// The links that flags of theirs about a shared address ask for, by subject. Access has no use
@@ -129,6 +132,7 @@ impl Tx {
             by_hand,
             plans,
             releases: Vec::new(),
+            schemes: Schemes::default(),
             failures: BTreeMap::new(),
             links: BTreeMap::new(),
             now,
@@ -141,6 +145,12 @@ impl Tx {
             .map(|live| live.grant.package)
             .collect();
         granted.releases = self.release_list(app, &packages).await?;
+        let given = customers.iter().flat_map(|customer| granted.of(customer));
+        let given = given.map(|live| live.grant.package);
+        let frozen = customers.iter().flat_map(|it| &it.derived.frozen_versions);
+        let frozen = frozen.flatten().map(|version| version.package.clone());
+        let packages = given.chain(frozen).collect();
+        granted.schemes = self.package_schemes(app, &packages).await?;
         Ok(granted)
     }
 }

@@ -14,6 +14,7 @@ use super::driver::{Cells, Column, Fault, Value};
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::token::TokenHash;
+use crate::domain::access::versions::Scheme;
 use crate::domain::app_settings::KeptSettings;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
@@ -140,7 +141,7 @@ pub(crate) use texts;
 
 texts! {
     AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
-    Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, SecretId, Span, TokenId,
+    Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.

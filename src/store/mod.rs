@@ -90,7 +90,7 @@ pub use ledger::{LedgerEntry, LedgerState};
 pub use license::LicenseFilter;
 pub(crate) use message::{AT_ONCE, Rest};
 pub use message::{MessageMove, NewMessage, StoredMessage};
-pub use package::NamedPackage;
+pub use package::{GrantedConstraint, NamedPackage};
 pub use page::{Listed, Window};
 pub use plan::{PlanSource, StoredPlan};
 pub use probe::Trial;

@@ -69,6 +69,16 @@ impl Tx {
         self.execute(sql, binds![rows, app]).await
     }
 
+    /// Removes all releases of a package.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_delete(&mut self, app: &AppSlug, package: &str) -> Result<(), StoreError> {
+        let sql = "DELETE FROM releases WHERE app = $1 AND package = $2";
+        self.execute(sql, binds![app, package]).await?;
+        Ok(())
+    }
+
     /// Lists the releases of some packages, newest first.
     ///
     /// # Errors

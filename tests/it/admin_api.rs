@@ -33,6 +33,7 @@ mod questions;
 mod replays;
 mod retention;
 mod rig;
+mod semver;
 mod stats;
 mod strangers;
 mod subscriptions;

@@ -242,6 +242,44 @@ async fn what_is_listed_is_what_the_repository_says_at_addresses_here(engine: En
     }
 }
 
+async fn a_package_of_semver_is_no_package_of_composer(engine: Engine) {
+    let rig = Rig::start(engine, Shape::Plain, false).await;
+    let (path, token) = rig.customer(&[("acme/tool", "^1.0")]).await;
+    let seen = rig.seen(&token, "acme/tool").await;
+    let archive = seen["1.0.0"]["dist"]["url"].as_str().unwrap();
+    let archive = archive.replace(&rig.server.base, "");
+    assert_eq!(rig.ask(&token, &archive, &[]).await.status, 200);
+    let semver = json!({"versions": "semver"});
+    let declare = "/api/v1/packages/acme/tool";
+    let (status, answer) = rig.server.call("PUT", declare, Some(semver)).await;
+    assert_eq!(status, 201, "{answer}");
+    for path in [
+        "/composer/p2/acme/tool.json",
+        "/composer/p2/acme/tool~dev.json",
+        &archive,
+    ] {
+        let answer = rig.ask(&token, path, &[]).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let root = rig.ask(&token, "/composer/packages.json", &[]).await;
+    assert_eq!(root.json()["available-packages"], json!([]));
+    let access = "/access?package=acme/tool&version=1.9.0";
+    assert_eq!(rig.ask(&token, access, &[]).await.status, 200);
+    // What it released is still known, and the repository adds nothing.
+    rig.post("/api/v1/packages/refresh", json!({})).await;
+    let known = "/api/v1/packages/acme/tool";
+    let (_, known) = rig.server.call("GET", known, None).await;
+    assert_eq!(
+        (&known["versions"], &known["releases"]),
+        (&json!("semver"), &json!(4))
+    );
+    let (status, answer) = rig.server.call("DELETE", declare, None).await;
+    assert_eq!(status, 204, "{answer}");
+    let again = rig.seen(&token, "acme/tool").await;
+    assert_eq!(again, seen, "{path}");
+    rig.server.stop().await;
+}
+
 async fn a_customer_sees_its_packages_and_nothing_of_others(engine: Engine) {
     let rig = Rig::start(engine, Shape::Plain, false).await;
     let (path, token) = rig
@@ -699,6 +737,7 @@ on_both_stores! {
     the_list_the_archives_and_the_access_check_agree,
     what_is_listed_is_what_the_repository_says_at_addresses_here,
     a_customer_sees_its_packages_and_nothing_of_others,
+    a_package_of_semver_is_no_package_of_composer,
     held_customers_are_told_why,
     frozen_customers_keep_what_was_released_until_then,
     releases_are_recorded_with_their_times_and_an_admins_word_stays,

@@ -442,6 +442,43 @@ fn a_plain_package_means_every_version() {
 }
 
 #[test]
+fn the_packages_of_a_mapping_may_be_read_by_semver() {
+    let mapping = r#"{"price_1": ["acme/app",
+        {"package": "@acme/ui", "constraint": ">=1.2, <1.9", "versions": "semver"},
+        {"package": "acme/lib", "versions": "composer"}],
+        "price_2": [{"package": "@acme/ui", "versions": "semver"}]}"#;
+    let config = load([("STRIPE_PRICE_MAPPING", mapping)]).unwrap().config;
+    let semver: Vec<&String> = config.stripe.semver_packages.iter().collect();
+    assert_eq!(semver, ["@acme/ui"]);
+    assert_eq!(config.stripe.prices.unwrap()["price_1"].len(), 3);
+    assert!(config.paddle.semver_packages.is_empty());
+
+    for (entry, part) in [
+        (r#""left-pad""#, "vendor/package"),
+        (
+            r#"{"package": "left-pad", "versions": "npm"}"#,
+            "`versions`",
+        ),
+        (
+            r#"{"package": "Left-Pad", "versions": "semver"}"#,
+            "lower case",
+        ),
+        (
+            r#"{"package": "left-pad", "constraint": "^1 || ^2", "versions": "semver"}"#,
+            "alternatives",
+        ),
+        (
+            r#"{"package": "acme/a", "versions": "semver"}, "acme/a""#,
+            "in two ways",
+        ),
+    ] {
+        let mapping = format!(r#"{{"price_1": [{entry}]}}"#);
+        let said = complaint("STRIPE_PRICE_MAPPING", &mapping);
+        assert!(said.contains(part), "{entry}: {said}");
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let secret = write(dir.path(), "secret", "from_secret_file\n").unwrap();

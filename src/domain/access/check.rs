@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::domain::access::constraint::{Constraint, Version};
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::release::Release;
 use crate::domain::access::token::CustomerToken;
+use crate::domain::access::versions::{Constraint, Scheme, Schemes, Version};
 use crate::domain::customer::row::{Derived, PackageVersion, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
@@ -71,6 +71,8 @@ pub struct Holder<'a> {
     /// The known releases, at least of the packages in question; only used for grants that reach
     /// to a date.
     pub releases: &'a [Release],
+    /// How versions are read, at least of the packages in question.
+    pub schemes: &'a Schemes,
 }
 
 /// Checks everything that does not depend on a package.
@@ -92,16 +94,14 @@ pub fn check_holder(holder: Holder<'_>, now: Timestamp) -> Result<(), AccessCode
 ///
 /// A text that is not a version is refused. A grant whose constraint cannot be parsed allows
 /// nothing.
-pub fn decide(
-    holder: Holder<'_>,
-    package: &str,
-    version: Option<&str>,
-    now: Timestamp,
-) -> AccessCode {
-    let package = PackageAccess::new(holder, package, now);
+pub fn decide(holder: Holder<'_>, name: &str, version: Option<&str>, now: Timestamp) -> AccessCode {
+    let package = PackageAccess::new(holder, name, now);
     match version {
         None => package.any_version(),
-        Some(text) => package.version(Version::parse(text).ok().as_ref()),
+        Some(text) => {
+            let scheme = holder.schemes.of(name);
+            package.version(scheme.version(text).ok().as_ref())
+        }
     }
 }
 
@@ -224,6 +224,7 @@ pub fn comparisons<'a>(
 }
 
 fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
+    let scheme = holder.schemes.of(package);
     let of_package = || {
         holder
             .grants
@@ -234,7 +235,7 @@ fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
         let listed = versions.iter().filter(|listed| listed.package == package);
         let mut listed = listed.peekable();
         return if listed.peek().is_some() {
-            let parsed = |listed: &PackageVersion| Version::parse(&listed.version).ok();
+            let parsed = |listed: &PackageVersion| scheme.version(&listed.version).ok();
             Basis::Exactly(listed.filter_map(parsed).collect())
         } else if of_package().next().is_some() {
             Basis::Refused(AccessCode::VersionNotFrozen)
@@ -246,14 +247,14 @@ fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
         return Basis::Refused(AccessCode::PackageNotGranted);
     }
     let allowing = of_package().filter_map(|it| {
-        let constraint = Constraint::parse(&it.grant.constraint).ok()?;
+        let constraint = scheme.constraint(&it.grant.constraint).ok()?;
         Some((constraint, it.until))
     });
     let allowing: Vec<_> = allowing.collect();
     let mut released = BTreeMap::new();
     if allowing.iter().any(|(_, until)| until.is_some()) {
         for release in holder.releases.iter().filter(|it| it.package == package) {
-            if let Ok(version) = Version::parse(&release.version) {
+            if let Ok(version) = scheme.version(&release.version) {
                 let first = released.entry(version).or_insert(release.released_at);
                 *first = release.released_at.min(*first);
             }
@@ -278,17 +279,20 @@ const fn is_frozen(derived: &Derived) -> bool {
 }
 
 /// Reports whether a grant that reaches to an instant covers this release.
-fn reachable(release: &Release, package: &str, until: Timestamp, constraint: &Constraint) -> bool {
-    release.package == package
-        && release.released_at <= until
-        && Version::parse(&release.version).is_ok_and(|version| constraint.allows(&version))
+fn reachable(release: &Release, scheme: Scheme, until: Timestamp, constraint: &Constraint) -> bool {
+    release.released_at <= until
+        && scheme
+            .version(&release.version)
+            .is_ok_and(|version| constraint.allows(&version))
 }
 
-/// The versions of a package that a customer may have: every one that one of these Composer
-/// constraints allows, and these ones, as they were written.
+/// The versions of a package that a customer may have: every one that one of these constraints
+/// allows, and these ones, as they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Composer constraints.
+    /// How constraints and versions are read.
+    pub scheme: Scheme,
+    /// Constraints.
     pub constraints: BTreeSet<String>,
     /// Versions that no constraint may stand for, because more would match it later.
     pub versions: Vec<String>,
@@ -302,18 +306,30 @@ pub fn everything(holder: Holder<'_>, now: Timestamp) -> BTreeMap<String, Extent
     }
     let mut packages: BTreeMap<String, Extent> = BTreeMap::new();
     for PackageVersion { package, version } in dated_versions(holder) {
-        packages.entry(package).or_default().versions.push(version);
+        let extent = extent_of(&mut packages, holder, package);
+        extent.versions.push(version);
     }
     if exact_versions(holder).is_none() {
         let undated = holder.grants.iter().filter(|it| it.until.is_none());
-        let readable = undated.filter(|it| Constraint::parse(&it.grant.constraint).is_ok());
-        for it in readable {
-            let extent = packages.entry(it.grant.package.clone()).or_default();
+        for it in undated.filter(|it| is_readable(it, holder.schemes)) {
+            let extent = extent_of(&mut packages, holder, it.grant.package.clone());
             extent.constraints.insert(it.grant.constraint.clone());
         }
     }
     packages.retain(|package, _| holder.token.is_none_or(|token| token.opens(package)));
     packages
+}
+
+fn extent_of<'a>(
+    packages: &'a mut BTreeMap<String, Extent>,
+    holder: Holder<'_>,
+    package: String,
+) -> &'a mut Extent {
+    let scheme = holder.schemes.of(&package);
+    packages.entry(package).or_insert_with(|| Extent {
+        scheme,
+        ..Extent::default()
+    })
 }
 
 /// The versions to which an admin froze the customer.
@@ -335,17 +351,19 @@ fn dated_versions(holder: Holder<'_>) -> Vec<PackageVersion> {
     }
     let mut constraints: BTreeMap<&str, Vec<(Timestamp, Constraint)>> = BTreeMap::new();
     for it in holder.grants {
-        if let (Some(until), Ok(constraint)) = (it.until, Constraint::parse(&it.grant.constraint)) {
+        let scheme = holder.schemes.of(&it.grant.package);
+        if let (Some(until), Ok(constraint)) = (it.until, scheme.constraint(&it.grant.constraint)) {
             let of_package = constraints.entry(&it.grant.package).or_default();
             of_package.push((until, constraint));
         }
     }
     let is_reachable = |release: &&Release| {
         let package = release.package.as_str();
+        let scheme = holder.schemes.of(package);
         let granted = constraints.get(package).into_iter().flatten();
         granted
             .into_iter()
-            .any(|(until, constraint)| reachable(release, package, *until, constraint))
+            .any(|(until, constraint)| reachable(release, scheme, *until, constraint))
     };
     let version = |release: &Release| PackageVersion {
         package: release.package.clone(),
@@ -357,16 +375,23 @@ fn dated_versions(holder: Holder<'_>) -> Vec<PackageVersion> {
         .filter(is_reachable)
         .map(version)
         .collect();
-    versions.sort_by_cached_key(|it| (it.package.clone(), Version::parse(&it.version).ok()));
+    versions.sort_by_cached_key(|it| {
+        let scheme = holder.schemes.of(&it.package);
+        (it.package.clone(), scheme.version(&it.version).ok())
+    });
     versions
 }
 
 /// Returns the grants whose constraint cannot be parsed. They allow nothing, which somebody should
 /// know.
-pub fn unreadable(grants: &[LiveGrant]) -> impl Iterator<Item = &LiveGrant> {
-    grants
-        .iter()
-        .filter(|it| Constraint::parse(&it.grant.constraint).is_err())
+pub fn unreadable(holder: Holder<'_>) -> impl Iterator<Item = &LiveGrant> {
+    let grants = holder.grants.iter();
+    grants.filter(move |it| !is_readable(it, holder.schemes))
+}
+
+fn is_readable(live: &LiveGrant, schemes: &Schemes) -> bool {
+    let scheme = schemes.of(&live.grant.package);
+    scheme.constraint(&live.grant.constraint).is_ok()
 }
 
 #[cfg(test)]

@@ -63,7 +63,9 @@ fn releases() -> Vec<Release> {
         ("a/lib", "3.0.0", 20),
     ]
     .into_iter()
-    .map(|(package, version, second)| Release::new(package, version, at(second)).unwrap())
+    .map(|(package, version, second)| {
+        Release::new(Scheme::Composer, package, version, at(second)).unwrap()
+    })
     .collect()
 }
 
@@ -261,6 +263,7 @@ fn the_code_names_the_first_obstacle() {
             derived: &derived,
             grants: &grants,
             releases: &releases,
+            schemes: &Schemes::default(),
         };
         let version = Some(version).filter(|version| !version.is_empty());
         assert_eq!(
@@ -280,6 +283,7 @@ fn frozen_without_known_releases_reaches_nothing() {
         derived: &derived,
         grants: &grants,
         releases: &[],
+        schemes: &Schemes::default(),
     };
     for version in [None, Some("1.0.0")] {
         assert_eq!(
@@ -307,9 +311,11 @@ fn everything_is_what_decide_allows() {
         derived: &active,
         grants: &undated,
         releases: &releases,
+        schemes: &Schemes::default(),
     };
     let both = ["^1.0", "^2.0"].map(str::to_owned).into();
     let extent = Extent {
+        scheme: Scheme::Composer,
         constraints: both,
         versions: Vec::new(),
     };
@@ -325,6 +331,7 @@ fn everything_is_what_decide_allows() {
     };
     let two = vec!["1.0.0".to_owned(), "2.0.0".to_owned()];
     let extent = Extent {
+        scheme: Scheme::Composer,
         constraints: BTreeSet::new(),
         versions: two,
     };
@@ -342,6 +349,107 @@ fn everything_is_what_decide_allows() {
         )
         .is_empty()
     );
+}
+
+#[test]
+fn a_semver_package_is_decided_by_semver() {
+    let (until, releases) = (at(20), semver_releases());
+    let active = derived(Status::Active, None);
+    let grants = live(
+        &[
+            grant("ui", "^1.2"),
+            grant("@a/kit", "1.2.0"),
+            grant("a/lib", "1.2.0"),
+            grant("b", "^1 || ^2"),
+        ],
+        &active,
+    );
+    let schemes = ["ui", "@a/kit", "b"].map(|it| (it.to_owned(), Scheme::Semver));
+    let schemes = Schemes::from_iter(schemes);
+    let holder = Holder {
+        token: None,
+        derived: &active,
+        grants: &grants,
+        releases: &releases,
+        schemes: &schemes,
+    };
+    for (package, version, expected) in [
+        ("ui", "1.10.0", AccessCode::Ok),
+        ("ui", "1.10.0+build.7", AccessCode::Ok),
+        ("ui", "1.3.0-beta.1", AccessCode::VersionNotAllowed),
+        ("ui", "2.0.0", AccessCode::VersionNotAllowed),
+        ("ui", "1.2", AccessCode::VersionNotAllowed),
+        ("ui", "dev-main", AccessCode::VersionNotAllowed),
+        // A bare version is a caret to the one, exactly that version to the other.
+        ("@a/kit", "1.9.0", AccessCode::Ok),
+        ("a/lib", "1.9.0", AccessCode::VersionNotAllowed),
+        ("a/lib", "v1.2", AccessCode::Ok),
+        ("b", "1.0.0", AccessCode::VersionNotAllowed),
+    ] {
+        let code = decide(holder, package, Some(version), at(100));
+        assert_eq!(code, expected, "{package} {version}");
+    }
+    let unreadable: Vec<&str> = unreadable(holder).map(|it| &*it.grant.package).collect();
+    assert_eq!(unreadable, ["b"]);
+    let all = everything(holder, at(100));
+    assert_eq!(all["ui"].scheme, Scheme::Semver);
+    assert_eq!(all["a/lib"].scheme, Scheme::Composer);
+    assert!(!all.contains_key("b"));
+
+    let dated = grants.iter().cloned().map(|live| LiveGrant {
+        until: Some(until),
+        ..live
+    });
+    let dated: Vec<LiveGrant> = dated.collect();
+    let holder = Holder {
+        grants: &dated,
+        ..holder
+    };
+    for (version, expected) in [
+        ("1.2.0", AccessCode::Ok),
+        ("1.2.0+rebuilt", AccessCode::Ok),
+        ("1.10.0", AccessCode::Ok),
+        ("1.11.0", AccessCode::VersionNotFrozen),
+    ] {
+        assert_eq!(
+            decide(holder, "ui", Some(version), at(100)),
+            expected,
+            "{version}"
+        );
+    }
+    // By precedence: as texts, 1.10.0 comes before 1.9.0.
+    let expected = ["1.2.0+first", "1.9.0", "1.10.0"].map(str::to_owned);
+    assert_eq!(everything(holder, at(100))["ui"].versions, expected);
+
+    let exact: &[(&str, &str)] = &[("ui", "1.2.0+first"), ("ui", "2.0.0-rc.1")];
+    let frozen = derived(Status::Frozen { at: until }, Some(exact));
+    let holder = Holder {
+        derived: &frozen,
+        ..holder
+    };
+    for (version, expected) in [
+        ("1.2.0", AccessCode::Ok),
+        ("2.0.0-rc.1", AccessCode::Ok),
+        ("2.0.0-rc.2", AccessCode::VersionNotFrozen),
+        ("1.9.0", AccessCode::VersionNotFrozen),
+    ] {
+        assert_eq!(
+            decide(holder, "ui", Some(version), at(100)),
+            expected,
+            "{version}"
+        );
+    }
+}
+
+fn semver_releases() -> Vec<Release> {
+    [
+        ("1.10.0", 15),
+        ("1.2.0+first", 10),
+        ("1.9.0", 12),
+        ("1.11.0", 30),
+    ]
+    .map(|(version, second)| Release::new(Scheme::Semver, "ui", version, at(second)).unwrap())
+    .into()
 }
 
 #[test]

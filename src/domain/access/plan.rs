@@ -18,9 +18,9 @@ const MAX_PLAN_ID: usize = 255;
 /// A package and a constraint on its versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PackageGrant {
-    /// `vendor/name`.
+    /// Its name.
     pub package: String,
-    /// A Composer constraint; `*` is every version.
+    /// A constraint in the scheme of the package; `*` is every version.
     pub constraint: String,
 }
 

@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::access::constraint::{Constraint, Version};
+use crate::domain::access::versions::{Scheme, SchemeError};
 use crate::domain::validate::FieldError;
-use crate::http::openapi;
+use crate::http::openapi::{self, words};
 use crate::http::{ApiError, AppState, Reading, ValidJson};
 use crate::offload;
 
@@ -17,22 +17,21 @@ const MAX_VERSIONS: usize = 10_000;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(evaluate));
-    openapi::resource(
-        "constraints",
-        "Trying out Composer's version constraints.",
-        routes,
-    )
+    openapi::resource("constraints", "Trying out version constraints.", routes)
 }
 
 /// A constraint and the versions to try it on.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EvaluateBody {
-    /// A version constraint, as Composer writes it.
+    /// A version constraint, as the scheme has it.
     #[schema(examples("^2.0"))]
     constraint: String,
     #[schema(max_items = 10_000, examples("2.1.0"))]
     versions: Vec<String>,
+    /// How they are read: `composer`, the default, or `semver`.
+    #[schema(schema_with = words::scheme)]
+    scheme: Option<String>,
 }
 
 /// The versions that a constraint allows.
@@ -41,7 +40,10 @@ struct EvaluateBody {
 struct EvaluateView {
     /// Always true: an invalid constraint is refused.
     valid: bool,
-    /// The meaning of the constraint, in plain bounds.
+    /// How constraint and versions were read.
+    #[schema(schema_with = words::scheme)]
+    scheme: &'static str,
+    /// The meaning of the constraint, in plain bounds; of a SemVer one, with all its operators.
     meaning: String,
     results: Vec<ResultView>,
 }
@@ -76,20 +78,26 @@ async fn evaluate(
         let message = format!("must be at most {MAX_VERSIONS} versions");
         return Err(ApiError::invalid_field("versions", message));
     }
+    let scheme: Result<Scheme, SchemeError> = body
+        .scheme
+        .as_deref()
+        .map_or(Ok(Scheme::default()), str::parse);
+    let scheme = scheme.map_err(|error| ApiError::invalid_field("scheme", error.to_string()))?;
     // A bound takes four bytes at least: `>1 `.
     let comparisons = body.versions.len() * (1 + body.constraint.len() / 4);
-    offload::run(comparisons, move || evaluated(body))
+    offload::run(comparisons, move || evaluated(body, scheme))
         .await
         .map(Json)
 }
 
-fn evaluated(body: EvaluateBody) -> Result<EvaluateView, ApiError> {
-    let constraint = Constraint::parse(&body.constraint).map_err(|error| ApiError::Invalid {
+fn evaluated(body: EvaluateBody, scheme: Scheme) -> Result<EvaluateView, ApiError> {
+    let constraint = scheme.constraint(&body.constraint);
+    let constraint = constraint.map_err(|error| ApiError::Invalid {
         code: "constraint_invalid",
         detail: "the constraint cannot be read".into(),
         errors: vec![FieldError::new("constraint", error.to_string())],
     })?;
-    let result = |version: String| match Version::parse(&version) {
+    let result = |version: String| match scheme.version(&version) {
         Ok(parsed) => ResultView {
             version,
             allowed: constraint.allows(&parsed),
@@ -104,6 +112,7 @@ fn evaluated(body: EvaluateBody) -> Result<EvaluateView, ApiError> {
     let results = body.versions.into_iter().map(result).collect();
     Ok(EvaluateView {
         valid: true,
+        scheme: scheme.as_str(),
         meaning: constraint.meaning(),
         results,
     })

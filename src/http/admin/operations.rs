@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::events::EventView;
-use crate::domain::access::constraint::Version;
+use crate::domain::access::versions::Schemes;
 use crate::domain::customer::act::FreezeOrder;
 use crate::domain::customer::row::PackageVersion;
 use crate::domain::validate;
@@ -24,6 +24,7 @@ use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::access::check_customer;
 use crate::pipeline::customers::{self, Act};
 use crate::pipeline::events::list_of;
+use crate::pipeline::package_texts::schemes;
 
 /// Most versions of one freeze: more than any list that a person makes.
 const MAX_VERSIONS: usize = 10_000;
@@ -142,11 +143,15 @@ async fn freeze(
     body: Option<ValidJson<FreezeBody>>,
 ) -> Result<Json<ActedView>, ApiError> {
     let body = body.map(|ValidJson(body)| body).unwrap_or_default();
-    let freeze = freeze_order(body)?;
+    let listed = body.versions.iter().flatten();
+    let names = listed.map(|version| version.package.as_str());
+    let app = admin.app_or_default();
+    let schemes = schemes(&state.store, &app, names.take(MAX_VERSIONS)).await?;
+    let freeze = freeze_order(body, &schemes)?;
     act(&state, &admin, &id, Act::Freeze(freeze)).await
 }
 
-fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
+fn freeze_order(body: FreezeBody, schemes: &Schemes) -> Result<FreezeOrder, ApiError> {
     let mut field_errors = FieldErrors::default();
     if body.versions.is_some() && body.at.is_some() {
         field_errors.add("at", "does not go with `versions`");
@@ -163,15 +168,12 @@ fn freeze_order(body: FreezeBody) -> Result<FreezeOrder, ApiError> {
         .at
         .and_then(|text| field_errors.note(instant("at", &text)));
     let versions = body.versions.map(|versions| {
-        let mut checked_versions: Vec<PackageVersion> = versions
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, version)| package_version(&mut field_errors, index, version))
-            .collect();
-        // Lists are compared to tell a repetition from a change, so they have one order.
-        checked_versions.sort();
-        checked_versions.dedup();
-        checked_versions
+        let versions = versions.into_iter().enumerate();
+        versions
+            .filter_map(|(index, version)| {
+                package_version(&mut field_errors, index, version, schemes)
+            })
+            .collect()
     });
     field_errors.into_result()?;
     Ok(FreezeOrder { at, versions })
@@ -181,11 +183,13 @@ fn package_version(
     field_errors: &mut FieldErrors,
     index: usize,
     VersionBody { package, version }: VersionBody,
+    schemes: &Schemes,
 ) -> Option<PackageVersion> {
     let field = |name: &str| format!("versions[{index}].{name}");
-    let package = field_errors.note(checked(&field("package"), validate::package(&package)));
+    let scheme = schemes.of(&package);
+    let package = field_errors.note(checked(&field("package"), scheme.package(&package)));
     let parsed = validate::short(&version)
-        .and_then(|version| Version::parse(version).map_err(|error| error.to_string()));
+        .and_then(|version| scheme.version(version).map_err(|error| error.to_string()));
     let parsed = field_errors.note(checked(&field("version"), parsed));
     parsed.and(package).map(|package| PackageVersion {
         package,

@@ -10,11 +10,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::access::constraint::Constraint;
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::versions::{Scheme, Schemes};
+use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
-use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::package::{PackageView, packages_of};
 use crate::http::api::{customer_id, order_of};
@@ -22,9 +22,10 @@ use crate::http::field_errors::{FieldErrors, checked, end};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
+use crate::pipeline::package_texts::schemes;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    // `vendor%2Fname` is one part of the path, `vendor/name` two.
+    // `vendor%2Fname` is one part of the path, `vendor/name` two; so with `@scope/name`.
     let routes = OpenApiRouter::default()
         .routes(routes!(list, grant, replace))
         .routes(routes!(revoke))
@@ -41,6 +42,7 @@ impl From<GrantError> for ApiError {
                               give ends with them";
                 Self::not_found("grant_not_found", detail)
             }
+            GrantError::Package(error) => error.into(),
             GrantError::TooMany => Self::conflict("packages_too_many", error.to_string()),
             GrantError::Store(error) => error.into(),
         }
@@ -74,10 +76,12 @@ async fn list(
     expecting = "an object with `package` and perhaps `constraint`"
 )]
 pub(super) struct GrantBody {
-    /// `vendor/package` in lower case.
+    /// `vendor/package` in lower case; of a package that is declared `versions: semver` also `name`
+    /// or `@scope/name`.
     #[schema(examples("acme/tool"))]
     package: String,
-    /// A version constraint, as Composer writes it; `*` by default.
+    /// A version constraint, as Composer writes it, or Cargo if the package is declared so; `*` by
+    /// default.
     #[schema(examples("^2.0"))]
     constraint: Option<String>,
 }
@@ -85,24 +89,33 @@ pub(super) struct GrantBody {
 /// Longest constraint that is granted, in bytes: each access check of its customer reads it.
 const MAX_CONSTRAINT: usize = 1_024;
 
-fn read_constraint(text: &str) -> Result<Constraint, String> {
+fn read_constraint(scheme: Scheme, text: String) -> Result<String, String> {
     if text.len() > MAX_CONSTRAINT {
         return Err(format!("must be at most {MAX_CONSTRAINT} bytes long"));
     }
-    Constraint::parse(text).map_err(|error| error.to_string())
+    match scheme.constraint(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl GrantBody {
     /// The grant, its faults noted under `at`, the path of this object with its dot.
-    fn check(self, field_errors: &mut FieldErrors, at: &str) -> Option<PackageGrant> {
-        let package = checked(&format!("{at}package"), validate::package(&self.package));
+    fn check(
+        self,
+        field_errors: &mut FieldErrors,
+        at: &str,
+        schemes: &Schemes,
+    ) -> Option<PackageGrant> {
+        let scheme = schemes.of(&self.package);
+        let package = checked(&format!("{at}package"), scheme.package(&self.package));
         let constraint = self.constraint.unwrap_or_else(|| "*".to_owned());
-        let parsed = read_constraint(&constraint);
-        let parsed = checked(&format!("{at}constraint"), parsed);
-        let (package, parsed) = (field_errors.note(package), field_errors.note(parsed));
+        let constraint = read_constraint(scheme, constraint);
+        let constraint = checked(&format!("{at}constraint"), constraint);
+        let (package, constraint) = (field_errors.note(package), field_errors.note(constraint));
         Some(PackageGrant {
             package: package?,
-            constraint: parsed?.as_str().to_owned(),
+            constraint: constraint?,
         })
     }
 }
@@ -114,10 +127,12 @@ impl GrantBody {
     expecting = "an object with `package` and perhaps `constraint`, `billing` and `expires_at`"
 )]
 struct HandGrantBody {
-    /// `vendor/package` in lower case.
+    /// `vendor/package` in lower case; of a package that is declared `versions: semver` also `name`
+    /// or `@scope/name`.
     #[schema(examples("acme/tool"))]
     package: String,
-    /// A version constraint, as Composer writes it; `*` by default.
+    /// A version constraint, as Composer writes it, or Cargo if the package is declared so; `*` by
+    /// default.
     #[schema(examples("^2.0"))]
     constraint: Option<String>,
     /// `follow`, the default: it counts while billing lets the customer in. `ignore`: it counts
@@ -130,7 +145,13 @@ struct HandGrantBody {
 }
 
 impl HandGrantBody {
-    fn check(self, field_errors: &mut FieldErrors, at: &str, now: Timestamp) -> Option<HandGrant> {
+    fn check(
+        self,
+        field_errors: &mut FieldErrors,
+        at: &str,
+        schemes: &Schemes,
+        now: Timestamp,
+    ) -> Option<HandGrant> {
         let Self {
             package,
             constraint,
@@ -149,7 +170,7 @@ impl HandGrantBody {
             constraint,
         };
         Some(HandGrant {
-            grant: grant.check(field_errors, at)?,
+            grant: grant.check(field_errors, at, schemes)?,
             billing: billing?,
             expires_at: expires_at?,
         })
@@ -157,8 +178,26 @@ impl HandGrantBody {
 }
 
 /// Reads a list of packages; 422 with every fault.
-pub(super) fn grants_of(bodies: Vec<GrantBody>) -> Result<Vec<PackageGrant>, ApiError> {
-    read_all(bodies, GrantBody::check, |grant| &grant.package)
+pub(super) async fn grants_of(
+    state: &AppState,
+    app: &AppSlug,
+    bodies: Vec<GrantBody>,
+) -> Result<Vec<PackageGrant>, ApiError> {
+    refuse_many(bodies.len())?;
+    let names = bodies.iter().map(|body| body.package.as_str());
+    let schemes = schemes(&state.store, app, names).await?;
+    let check = |body: GrantBody, field_errors: &mut FieldErrors, at: &str| {
+        body.check(field_errors, at, &schemes)
+    };
+    read_all(bodies, check, |grant| &grant.package)
+}
+
+fn refuse_many(number: usize) -> Result<(), ApiError> {
+    if number > MAX_GRANTS {
+        let message = format!("must be at most {MAX_GRANTS} packages");
+        return Err(ApiError::invalid_field("packages", message));
+    }
+    Ok(())
 }
 
 fn read_all<B, T>(
@@ -166,10 +205,6 @@ fn read_all<B, T>(
     check: impl Fn(B, &mut FieldErrors, &str) -> Option<T>,
     package: impl Fn(&T) -> &String,
 ) -> Result<Vec<T>, ApiError> {
-    if bodies.len() > MAX_GRANTS {
-        let message = format!("must be at most {MAX_GRANTS} packages");
-        return Err(ApiError::invalid_field("packages", message));
-    }
     let mut field_errors = FieldErrors::default();
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
@@ -216,7 +251,9 @@ async fn grant(
 ) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
     let mut field_errors = FieldErrors::default();
     let order = order_of(&admin, &state);
-    let grant = body.check(&mut field_errors, "", order.now);
+    let names = std::iter::once(body.package.as_str());
+    let schemes = schemes(&state.store, &order.app, names).await?;
+    let grant = body.check(&mut field_errors, "", &schemes, order.now);
     let grant = field_errors.finish(grant)?;
     let given = hand_grants::grant(&state.store, &order, &customer_id(&id)?, grant).await?;
     let Given {
@@ -266,9 +303,12 @@ async fn replace(
     ValidJson(body): ValidJson<PackagesBody>,
 ) -> Result<Json<ReplacedView>, ApiError> {
     let order = order_of(&admin, &state);
+    refuse_many(body.packages.len())?;
+    let names = body.packages.iter().map(|body| body.package.as_str());
+    let schemes = schemes(&state.store, &order.app, names).await?;
     let wanted = read_all(
         body.packages,
-        |body, field_errors, at| body.check(field_errors, at, order.now),
+        |body, field_errors, at| body.check(field_errors, at, &schemes, order.now),
         |it| &it.grant.package,
     )?;
     let id = customer_id(&id)?;

@@ -60,6 +60,7 @@ impl From<PlanError> for ApiError {
                 "plan_read_only",
                 "this plan comes from the settings of the server and can be removed only there",
             ),
+            PlanError::Package(error) => error.into(),
             PlanError::TooMany => Self::conflict("plans_too_many", error.to_string()),
             PlanError::Store(error) => error.into(),
         }
@@ -227,12 +228,12 @@ async fn put(
             ApiError::invalid_field("updates", format!("{error}, or `forever`"))
         })?),
     };
+    let order = order_of(&admin, &state);
     let plan = Plan {
-        packages: grants_of(body.packages)?,
+        packages: grants_of(&state, &order.app, body.packages).await?,
         counts: body.counts.unwrap_or_default(),
         updates,
     };
-    let order = order_of(&admin, &state);
     let set = plans::put(&state.store, &order, provider, price_id, plan).await?;
     let status = if set.is_new {
         StatusCode::CREATED

@@ -9,20 +9,25 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::access::release::{self, Release};
-use crate::domain::time::Timestamp;
+use crate::domain::access::versions::Scheme;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
+use crate::http::api::problem::invalid;
 use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::package_texts::schemes;
 use crate::pipeline::releases::{self, Announced, ReleaseError};
 
 /// Most releases of one order.
 const MAX_RELEASES: usize = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    let routes = OpenApiRouter::default().routes(routes!(list, add));
+    // `vendor%2Fname` is one part of the path, `vendor/name` two; so with `@scope/name`.
+    let routes = OpenApiRouter::default()
+        .routes(routes!(list, add))
+        .routes(routes!(list_in_two_parts, add_in_two_parts));
     openapi::resource(
         "releases",
         "Versions of packages, and when they were released.",
@@ -34,15 +39,20 @@ impl From<ReleaseError> for ApiError {
     fn from(error: ReleaseError) -> Self {
         match error {
             ReleaseError::TooMany => Self::conflict("releases_too_many", error.to_string()),
+            ReleaseError::Invalid { errors } => invalid(errors),
+            ReleaseError::NotFound => package_not_found(),
             ReleaseError::Store(error) => error.into(),
         }
     }
 }
 
 /// A package's name from a path. What is no name names nothing.
-pub(super) fn package_of(vendor: &str, name: &str) -> Result<String, ApiError> {
-    let unknown = |_| ApiError::not_found("package_not_found", "there is no such package");
-    validate::package(&format!("{vendor}/{name}")).map_err(unknown)
+pub(super) fn package_of(name: &str) -> Result<String, ApiError> {
+    validate::any_package(name).map_err(|_| package_not_found())
+}
+
+pub(super) fn package_not_found() -> ApiError {
+    ApiError::not_found("package_not_found", "there is no such package")
 }
 
 /// A release.
@@ -77,20 +87,36 @@ impl From<Release> for ReleaseView {
 /// Lists the releases of a package.
 #[utoipa::path(
     get,
-    path = "/packages/{vendor}/{name}/releases",
+    path = "/packages/{package}/releases",
     params(PagingQuery),
     responses((status = 200, description = "Releases.", body = List<ReleaseView>))
 )]
 async fn list(
     State(state): State<AppState>,
     admin: Admin,
-    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    ValidPath(name): ValidPath<String>,
     paging: Paging,
 ) -> Result<Json<List<ReleaseView>>, ApiError> {
-    let package = package_of(&vendor, &name)?;
+    let package = package_of(&name)?;
     let all = releases::list(&state.store, &admin.app_or_default(), package).await?;
     let all: Vec<ReleaseView> = all.into_iter().map(ReleaseView::from).collect();
     Ok(paging.cut(all, |release| release.normalized.clone()))
+}
+
+/// Lists the releases of a package whose name has two parts.
+#[utoipa::path(
+    get,
+    path = "/packages/{vendor}/{name}/releases",
+    params(PagingQuery),
+    responses((status = 200, description = "Releases.", body = List<ReleaseView>))
+)]
+async fn list_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    paging: Paging,
+) -> Result<Json<List<ReleaseView>>, ApiError> {
+    list(state, admin, ValidPath(format!("{vendor}/{name}")), paging).await
 }
 
 /// One release, or several under `releases`.
@@ -127,37 +153,25 @@ struct ReleaseBody {
 }
 
 impl ReleaseBody {
-    fn check(
-        &self,
-        field_errors: &mut FieldErrors,
-        at: &str,
-        wanted: &Wanted<'_>,
-    ) -> Option<Announced> {
+    fn check(self, field_errors: &mut FieldErrors, at: &str, scheme: Scheme) -> Option<Announced> {
         let released_at = self
             .released_at
             .as_ref()
-            .map(|text| field_errors.note(instant(&format!("{at}released_at"), text)));
-        let at_or_now = released_at.flatten().unwrap_or(wanted.now);
+            .and_then(|text| field_errors.note(instant(&format!("{at}released_at"), text)));
         let reference = self.reference.as_deref().map(release::reference);
         let reference = checked(&format!("{at}reference"), reference.transpose());
         let reference = field_errors.note(reference).flatten().map(str::to_owned);
-        let version = validate::short(&self.version);
-        let release = version.and_then(|version| {
-            let release = Release::new(wanted.package, version, at_or_now);
-            release.map_err(|error| error.to_string())
-        });
-        let release = field_errors.note(checked(&format!("{at}version"), release))?;
+        let field = format!("{at}version");
+        let parsed = validate::short(&self.version)
+            .and_then(|version| scheme.version(version).map_err(|error| error.to_string()));
+        field_errors.note(checked(&field, parsed))?;
         Some(Announced {
-            release: release.with_reference(reference),
-            is_timed: released_at.is_some(),
+            field,
+            version: self.version,
+            released_at,
+            reference,
         })
     }
-}
-
-/// The package and the time that all releases of an order share.
-struct Wanted<'a> {
-    package: &'a str,
-    now: Timestamp,
 }
 
 /// The outcome of an order: one release flat, several under `data`.
@@ -191,7 +205,7 @@ struct SeveralView {
 /// A version that is known keeps its time and its reference if none is given.
 #[utoipa::path(
     post,
-    path = "/packages/{vendor}/{name}/releases",
+    path = "/packages/{package}/releases",
     request_body = ReleasesBody,
     responses(
         (status = 200, description = "The releases, all of them known before.", body = AddedView),
@@ -202,17 +216,15 @@ struct SeveralView {
 async fn add(
     State(state): State<AppState>,
     admin: Admin,
-    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    ValidPath(name): ValidPath<String>,
     ValidJson(body): ValidJson<ReleasesBody>,
 ) -> Result<(StatusCode, Json<AddedView>), ApiError> {
-    let package = package_of(&vendor, &name)?;
+    let package = package_of(&name)?;
     let order = order_of(&admin, &state);
-    let wanted = Wanted {
-        package: &package,
-        now: order.now,
-    };
+    let names = std::iter::once(package.as_str());
+    let scheme = schemes(&state.store, &order.app, names).await?.of(&package);
     let several = body.releases.is_some();
-    let announced = releases_of(body, &wanted)?;
+    let announced = releases_of(body, scheme)?;
     let added = releases::add(&state.store, &order, package, announced).await?;
     let changed = added.changed;
     let status = if added.any_new {
@@ -231,7 +243,29 @@ async fn add(
     Ok((status, Json(view)))
 }
 
-fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>, ApiError> {
+/// Announces releases of a package whose name has two parts.
+///
+/// See `POST /packages/{package}/releases`.
+#[utoipa::path(
+    post,
+    path = "/packages/{vendor}/{name}/releases",
+    request_body = ReleasesBody,
+    responses(
+        (status = 200, description = "The releases, all of them known before.", body = AddedView),
+        (status = 201, description = "The releases, some of them new.", body = AddedView),
+        (status = 409, description = "`releases_too_many`: the package has ten thousand."),
+    )
+)]
+async fn add_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name)): ValidPath<(String, String)>,
+    body: ValidJson<ReleasesBody>,
+) -> Result<(StatusCode, Json<AddedView>), ApiError> {
+    add(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
+}
+
+fn releases_of(body: ReleasesBody, scheme: Scheme) -> Result<Vec<Announced>, ApiError> {
     let mut field_errors = FieldErrors::default();
     let releases = match body {
         ReleasesBody {
@@ -245,7 +279,7 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
                 released_at,
                 reference,
             };
-            one.check(&mut field_errors, "", wanted)
+            one.check(&mut field_errors, "", scheme)
                 .into_iter()
                 .collect()
         }
@@ -259,10 +293,10 @@ fn releases_of(body: ReleasesBody, wanted: &Wanted<'_>) -> Result<Vec<Announced>
                 let message = format!("must be at most {MAX_RELEASES} releases");
                 return Err(ApiError::invalid_field("releases", message));
             }
-            let check = |(index, one): (usize, &ReleaseBody)| {
-                one.check(&mut field_errors, &format!("releases[{index}]."), wanted)
+            let check = |(index, one): (usize, ReleaseBody)| {
+                one.check(&mut field_errors, &format!("releases[{index}]."), scheme)
             };
-            all.iter().enumerate().filter_map(check).collect()
+            all.into_iter().enumerate().filter_map(check).collect()
         }
         ReleasesBody { .. } => {
             let message = "is needed, or else `releases` alone";

@@ -87,6 +87,7 @@ impl CustomerView {
             derived: &customer.derived,
             grants: &grants,
             releases: &granted.releases,
+            schemes: &granted.schemes,
         };
         let frozen_versions = frozen_versions(holder);
         let (flags, flags_truncated) = cut(flags(&customer, granted));

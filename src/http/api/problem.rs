@@ -5,10 +5,12 @@ use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
 use crate::http::ApiError;
+use crate::http::field_errors::FieldErrors;
 use crate::pipeline::access::AccessError;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::composer::ComposerError;
 use crate::pipeline::customers::{CustomerError, FindError};
+use crate::pipeline::package_texts::PackageTextError;
 use crate::pipeline::replay::ReplayError;
 use crate::random::RandomError;
 use crate::vault::VaultError;
@@ -46,10 +48,26 @@ impl From<ActError> for ApiError {
     }
 }
 
+impl From<PackageTextError> for ApiError {
+    fn from(error: PackageTextError) -> Self {
+        match error {
+            PackageTextError::Invalid { errors } => invalid(errors),
+            PackageTextError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// 422 for faults that were found field by field, as many as one answer names.
+pub(in crate::http) fn invalid(errors: Vec<FieldError>) -> ApiError {
+    let mut field_errors = FieldErrors::default();
+    field_errors.extend(errors);
+    ApiError::invalid(field_errors.into_errors())
+}
+
 impl From<CustomerError> for ApiError {
     fn from(error: CustomerError) -> Self {
         match error {
-            CustomerError::Invalid { errors } => Self::invalid(errors),
+            CustomerError::Invalid { errors } => invalid(errors),
             CustomerError::EmailTaken { by } => {
                 let detail = format!("the e-mail address belongs to customer {by}");
                 Self::conflict("email_taken", detail)

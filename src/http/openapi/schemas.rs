@@ -19,8 +19,11 @@ fn text(about: &str, example: &str) -> Object {
 
 impl PartialSchema for PackageGrant {
     fn schema() -> RefOr<Schema> {
-        let package = text("`vendor/package`.", "acme/tool");
-        let constraint = text("As Composer writes it.", "^2.0");
+        let package = text("Its name.", "acme/tool");
+        let constraint = text(
+            "As Composer writes it, or Cargo if the package is declared so.",
+            "^2.0",
+        );
         let grant = ObjectBuilder::new()
             .description(Some("A package, and the versions of it that are granted."))
             .property("package", package)
@@ -37,7 +40,7 @@ impl PartialSchema for PackageVersion {
     fn schema() -> RefOr<Schema> {
         let version = ObjectBuilder::new()
             .description(Some("One version of a package."))
-            .property("package", text("`vendor/package`.", "acme/tool"))
+            .property("package", text("Its name.", "acme/tool"))
             .property("version", text("As it was released.", "2.1.0"))
             .required("package")
             .required("version");

@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema
 use crate::domain::access::check::AccessCode;
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::license::{LicenseCode, LicenseStatus};
+use crate::domain::access::versions::Scheme;
 use crate::domain::billing::assessment::{Standing, Verdict};
 use crate::domain::customer::explain::Uncounted;
 use crate::domain::customer::flag::FlagKind;
@@ -124,6 +125,11 @@ pub(in crate::http) fn key_state() -> Object {
 /// The origin of a plan.
 pub(in crate::http) fn plan_source() -> Object {
     one_of(PlanSource::WORDS)
+}
+
+/// How the versions of a package are read.
+pub(in crate::http) fn scheme() -> Object {
+    one_of(Scheme::WORDS)
 }
 
 /// The outcome of an event.

@@ -21,7 +21,7 @@ use crate::composer::location::{Repository, Target};
 use crate::composer::metadata::Listed;
 use crate::composer::upstream::{Found, Freshness, UpstreamError};
 use crate::domain::access::check::{self, AccessCode};
-use crate::domain::access::constraint::Version;
+use crate::domain::access::versions::{Scheme, Version};
 use crate::domain::time::Timestamp;
 use crate::offload;
 use crate::pipeline::registries::Repositories;
@@ -76,7 +76,9 @@ pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
     }
     let repository = visitor.repository(request)?;
     let upstream = request.repositories.upstream();
-    let listed = upstream.available(&repository, check::packages(holder));
+    let packages = check::packages(holder).into_iter();
+    let packages = packages.filter(|it| holder.schemes.of(it) == Scheme::Composer);
+    let listed = upstream.available(&repository, packages.collect());
     let packages = listed.await.map_err(|source| visitor.failed(source))?;
     Ok(Ok(visitor.granted(Some(packages))))
 }

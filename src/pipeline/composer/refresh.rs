@@ -10,6 +10,7 @@ use crate::causes::chain;
 use crate::composer::metadata::Listed;
 use crate::composer::upstream::{Found, Freshness, Loaded};
 use crate::domain::access::release::{self, Release};
+use crate::domain::access::versions::Scheme;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::Order;
@@ -53,7 +54,7 @@ pub(super) async fn record(
         let at = listed.time.map_or(order.now, |at| at.min(order.now));
         let reference = listed.dist.as_ref().map(|dist| dist.reference.as_str());
         let reference = reference.and_then(|it| release::reference(it).ok());
-        let release = Release::new(package, &version.text, at).ok()?;
+        let release = Release::new(Scheme::Composer, package, &version.text, at).ok()?;
         Some(release.with_reference(reference.map(str::to_owned)))
     };
     let seen = versions.filter_map(release).collect();
@@ -93,7 +94,8 @@ pub async fn refresh(
     // Whether it answers at all is told by its root, once.
     let root = upstream.check(repository).await;
     root.map_err(|source| failed(&order.app, source))?;
-    let mut unread: BTreeSet<String> = named.into_iter().map(|it| it.package).collect();
+    let composers = named.into_iter().filter(|it| it.scheme == Scheme::Composer);
+    let mut unread: BTreeSet<String> = composers.map(|it| it.package).collect();
     let ask = |package: String| async move {
         let found = upstream.package(repository, &package, false, Freshness::Now);
         (found.await, package)

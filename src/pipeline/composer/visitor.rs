@@ -7,6 +7,7 @@ use crate::composer::upstream::{Found, UpstreamError};
 use crate::domain::access::check::{self, AccessCode, Holder, PackageAccess};
 use crate::domain::access::refusal::{self, HeldMessage};
 use crate::domain::access::token::TokenHash;
+use crate::domain::access::versions::Scheme;
 use crate::domain::time::Timestamp;
 use crate::pipeline::access::{Asker, Basis};
 use crate::pipeline::registries::Repositories;
@@ -90,6 +91,11 @@ impl Visitor {
             Ok(visitor) => visitor,
             Err(refused) => return Ok(Err(refused)),
         };
+        if visitor.holder().schemes.of(package) != Scheme::Composer {
+            // Whatever the repository has under this name is another package.
+            let code = AccessCode::PackageNotGranted;
+            return Ok(Err(visitor.refused(code, Some(package), None)));
+        }
         // Which versions, if any, is decided one by one.
         if let Some(code) = check::closed(visitor.holder(), package, request.now) {
             return Ok(Err(visitor.refused(code, Some(package), None)));

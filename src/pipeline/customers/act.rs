@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::orders::{Acted, CustomerError};
 use crate::domain::access::plan::Plans;
+use crate::domain::access::versions::Schemes;
 use crate::domain::apply::change::Change;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
@@ -61,6 +62,7 @@ async fn granted_now(
         by_hand: tx.grant_list(app, [&customer.id]).await?,
         plans,
         releases: Vec::new(),
+        schemes: Schemes::default(),
         failures: tx.event_failures_of(app, [&customer.id]).await?,
         links: tx.flag_links(app, &customer.derived.flags).await?,
         now,
@@ -70,8 +72,9 @@ async fn granted_now(
             .of(customer)
             .into_iter()
             .filter(|it| it.until.is_some());
-        let packages = dated.map(|it| it.grant.package);
-        granted.releases = tx.release_list(app, &packages.collect()).await?;
+        let packages = dated.map(|it| it.grant.package).collect();
+        granted.releases = tx.release_list(app, &packages).await?;
+        granted.schemes = tx.package_schemes(app, &packages).await?;
     }
     Ok(granted)
 }

@@ -11,7 +11,8 @@ use crate::domain::customer::row::Profile;
 use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
-use crate::store::Store;
+use crate::pipeline::package_texts::check_versions;
+use crate::store::{Store, Tx};
 
 /// Changes the given fields of a customer.
 ///
@@ -91,6 +92,7 @@ pub async fn act(
     act: Act,
 ) -> Result<Acted, CustomerError> {
     let mut tx = store.begin_in(&order.app).await?;
+    let act = readable(&mut tx, order, act).await?;
     let name = match &act {
         Act::Suspend(_) => "suspend",
         Act::Reactivate => "reactivate",
@@ -114,6 +116,20 @@ pub async fn act(
     .await?;
     tx.commit().await?;
     Ok(acted)
+}
+
+/// Checks the versions of a freeze, and puts them in order: lists are compared to tell a repetition
+/// from a change.
+async fn readable(tx: &mut Tx, order: &Order, act: Act) -> Result<Act, CustomerError> {
+    let Act::Freeze(mut freeze) = act else {
+        return Ok(act);
+    };
+    if let Some(versions) = &mut freeze.versions {
+        check_versions(tx, &order.app, versions).await?;
+        versions.sort();
+        versions.dedup();
+    }
+    Ok(Act::Freeze(freeze))
 }
 
 /// Deletes a customer. Later events of its billing accounts are recorded and change nothing. After

@@ -7,6 +7,7 @@ use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::CustomerId;
 use crate::domain::validate::FieldError;
+use crate::pipeline::package_texts::PackageTextError;
 use crate::random::RandomError;
 use crate::store::{Granted, StoreError};
 
@@ -49,6 +50,15 @@ pub enum CustomerError {
     /// No id or token could be drawn.
     #[error("no id or token could be made")]
     Random(#[from] RandomError),
+}
+
+impl From<PackageTextError> for CustomerError {
+    fn from(error: PackageTextError) -> Self {
+        match error {
+            PackageTextError::Invalid { errors } => Self::Invalid { errors },
+            PackageTextError::Store(source) => Self::Store(source),
+        }
+    }
 }
 
 impl From<FindError> for CustomerError {

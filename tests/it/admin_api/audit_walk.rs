@@ -331,6 +331,22 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let body = json!({"version": "1.0.0"});
     walk.call(releases, &["acme", "one"], body, &["release_add"])
         .await;
+    let whole: &[&str] = &["@acme%2Fui"];
+    let parts: &[&str] = &["@acme", "ui"];
+    for (route, values) in [
+        ("/packages/{package}", whole),
+        ("/packages/{vendor}/{name}", parts),
+    ] {
+        let body = json!({"versions": "semver"});
+        let put = &["package_put"];
+        walk.call(("PUT", route), values, body, put).await;
+        walk.call(("DELETE", route), values, none.clone(), &["package_delete"])
+            .await;
+    }
+    let releases = ("POST", "/packages/{package}/releases");
+    let body = json!({"version": "1.0.0"});
+    walk.call(releases, &["acme%2Ftwo"], body, &["release_add"])
+        .await;
     let has = [("acme/one", "1.1.0", "2026-01-01T00:00:00Z")];
     let repository = Repository::new(Shape::Inline, &has);
     let served = Served::start(&repository, Some("Bearer rep_of_nobody_else")).await;

@@ -76,8 +76,8 @@ async fn all_named_packages_are_listed_with_their_releases(engine: Engine) {
             .expect(201);
     }
     let all = json!([
-        {"package": "a/both", "releases": 2}, {"package": "b/planned", "releases": 0},
-        {"package": "c/granted", "releases": 0}, {"package": "d/released", "releases": 1},
+        {"package": "a/both", "versions": "composer", "releases": 2}, {"package": "b/planned", "versions": "composer", "releases": 0},
+        {"package": "c/granted", "versions": "composer", "releases": 0}, {"package": "d/released", "versions": "composer", "releases": 1},
     ]);
     let listed = rig.get("/packages").await.expect(200);
     assert_eq!(

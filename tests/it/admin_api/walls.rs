@@ -130,6 +130,7 @@ impl Things {
         Some(match (method, last) {
             ("GET" | "DELETE", _) => return None,
             ("POST", "get-or-create") => json!({"name": "x", "external_id": "x"}),
+            ("PUT", "{package}" | "{name}") => json!({"versions": "composer"}),
             ("POST", "packages") => json!({"package": "a/c"}),
             ("PUT", "packages" | "{price_id}") => json!({"packages": []}),
             ("POST", "releases") => json!({"version": "9.9.9"}),

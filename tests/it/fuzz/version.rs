@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tollgate::domain::access::constraint::{Constraint, Stability, Version};
 use tollgate::domain::access::release::Release;
+use tollgate::domain::access::versions::Scheme;
 use tollgate::domain::time::Timestamp;
 
 fn hash(version: &Version) -> u64 {
@@ -35,7 +36,13 @@ pub(crate) fn target(data: &[u8]) {
         assert_eq!((again.as_str(), &again), (version.as_str(), version));
         let everything = Constraint::parse("*").unwrap();
         assert!(everything.allows(version), "{text:?}");
-        let release = Release::new("acme/tool", text, Timestamp::from_nanos(0)).unwrap();
+        let release = Release::new(
+            Scheme::Composer,
+            "acme/tool",
+            text,
+            Timestamp::from_nanos(0),
+        )
+        .unwrap();
         assert_eq!(release.normalized, version.as_str());
         // What is stored is what was written, and has to be readable again.
         assert_eq!(

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use tollgate::domain::access::release::Release;
+use tollgate::domain::access::versions::Scheme;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::order::Order;
@@ -231,7 +232,7 @@ async fn of_a_repository_with_too_many_releases_the_newest_are_kept(engine: Engi
     };
     let release = |n: i64| {
         let at = Timestamp::from_seconds(n).unwrap();
-        Release::new("acme/tool", &format!("1.{n}"), at).unwrap()
+        Release::new(Scheme::Composer, "acme/tool", &format!("1.{n}"), at).unwrap()
     };
     let first: Vec<Release> = (1..10_000).map(release).collect();
     let noted = releases::note(&store, &order, "acme/tool", first).await;

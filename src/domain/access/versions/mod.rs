@@ -77,7 +77,11 @@ impl Scheme {
     /// When it is no such name, with the end of a sentence about it.
     pub fn package(self, name: &str) -> Result<String, String> {
         match self {
-            Self::Composer => validate::package(name),
+            Self::Composer => validate::package(name).map_err(|wrong| {
+                let is_others = validate::any_package(name).is_ok();
+                let hint = ", or be declared with `versions: semver` first";
+                format!("{wrong}{}", if is_others { hint } else { "" })
+            }),
             Self::Semver => validate::any_package(name),
         }
     }
