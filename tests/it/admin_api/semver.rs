@@ -2,6 +2,13 @@
 
 use serde_json::{Value, json};
 
+use tollgate::domain::access::plan::PackageGrant;
+use tollgate::domain::id::AppSlug;
+use tollgate::pipeline::order::Order;
+use tollgate::pipeline::setup::{Environment, prepare};
+use tollgate::provider::STRIPE;
+use tollgate::store::Actor;
+
 use super::rig::{Answer, NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
@@ -425,6 +432,51 @@ async fn a_plan_that_waits_keeps_its_scheme_too(engine: Engine) {
         .refused(409, "package_in_use");
 }
 
+async fn the_settings_declare_what_their_plans_name(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let starts = async |semver: &[&str], grants: &[(&str, &str)]| {
+        let order = Order {
+            app: AppSlug::default_app(),
+            actor: Actor::Operator,
+            now: rig.now(),
+        };
+        let grant = |&(package, constraint): &(&str, &str)| PackageGrant {
+            package: package.to_owned(),
+            constraint: constraint.to_owned(),
+        };
+        let grants = grants.iter().map(grant).collect();
+        let environment = Environment {
+            plans: vec![(STRIPE.name, "price_1".to_owned(), grants)],
+            semver_packages: semver.iter().map(|&it| it.to_owned()).collect(),
+            ..Environment::default()
+        };
+        let prepared = prepare(&rig.store, &order, Some(&environment)).await;
+        prepared.unwrap();
+    };
+    let scheme = async |path: &str| rig.get(path).await.expect(200)["versions"].clone();
+    starts(&[], &[("acme/tool", "^1 || ^2")]).await;
+    // The plan that named it otherwise is gone by then.
+    starts(
+        &["@acme/ui", "acme/tool"],
+        &[("@acme/ui", "1.2.0"), ("acme/tool", "^1")],
+    )
+    .await;
+    assert_eq!(scheme("/packages/@acme/ui").await, "semver");
+    assert_eq!(scheme("/packages/acme/tool").await, "semver");
+    starts(&[], &[("acme/tool", "^1")]).await;
+    assert_eq!(scheme("/packages/acme/tool").await, "semver", "it stays");
+
+    // What an admin granted is not taken away by a start.
+    let customer = path_of(&rig.customer(json!({"name": "Acme"})).await);
+    let grant = json!({"package": "acme/kit", "constraint": "^1 || ^2"});
+    rig.post(&format!("{customer}/packages"), grant)
+        .await
+        .expect(201);
+    starts(&["acme/kit"], &[("acme/kit", "^1")]).await;
+    assert_eq!(scheme("/packages/acme/kit").await, "composer");
+    assert_eq!(code(&rig, &customer, "acme/kit", "v2.1").await, "ok");
+}
+
 async fn a_constraint_is_tried_out_in_either_scheme(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/constraints/evaluate";
@@ -469,5 +521,6 @@ on_both_stores! {
     a_plan_gives_a_semver_package_at_once,
     another_scheme_must_read_everything_that_is_there,
     a_plan_that_waits_keeps_its_scheme_too,
+    the_settings_declare_what_their_plans_name,
     a_constraint_is_tried_out_in_either_scheme,
 }
