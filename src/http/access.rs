@@ -23,7 +23,7 @@ use super::access_answer::{AccessAnswer, status_of};
 use super::client_addr::ClientAddr;
 use super::customer_token::presented;
 use super::error::ApiError;
-use super::openapi;
+use super::openapi::{self, words};
 use super::question::{self, About, Asked};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};

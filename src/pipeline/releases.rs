@@ -192,7 +192,7 @@ fn unknown(known: &[Release], seen: &[Release]) -> Vec<Release> {
 
 /// The known releases whose archives are made of something else than was known, as they are now.
 fn rebuilt(known: &[Release], seen: &[Release]) -> Vec<Release> {
-    let version = |release: &Release| Version::parse(&release.version).ok();
+    let version = |release: &Release| Scheme::Composer.version(&release.version).ok();
     let seen = seen.iter().filter(|it| it.reference.is_some());
     let mut references: BTreeMap<Version, &Release> = BTreeMap::new();
     for release in seen {
