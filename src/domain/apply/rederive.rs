@@ -89,7 +89,7 @@ impl WorkingSet {
     }
 
     /// Returns, of these customers, those with a disturbed row and those that gained or lost an
-    /// account.
+    /// account or a row.
     pub(crate) fn changed_groups(
         &self,
         groups: Vec<Group>,
@@ -104,7 +104,10 @@ impl WorkingSet {
                 .filter_map(|key| self.accounts.get(key));
             let movers = accounts.filter(|account| account.customer.as_ref() != shown);
             let old: Vec<_> = movers.map(|account| account.customer.clone()).collect();
-            if shown.is_none() || !old.is_empty() {
+            let merged = group.rows.iter().filter_map(|id| self.customers.get(id));
+            let mut merged = merged.map(|row| row.merged_into.as_ref().unwrap_or(&row.id));
+            let is_apart = merged.any(|id| Some(id) != shown);
+            if shown.is_none() || !old.is_empty() || is_apart {
                 rows.extend(old.into_iter().flatten());
                 moved.insert(i);
             }

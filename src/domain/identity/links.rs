@@ -126,7 +126,8 @@ pub fn groups_near(
     register.enter(accounts().filter(near).collect());
     let rows = working_set.customers.values().filter(|row| {
         let is_home = row.goes_with().is_some_and(|account| register.has(account));
-        is_home || shown.contains(&row.id)
+        // One that was merged stands alone again when nobody follows it any more.
+        is_home || shown.contains(row.merged_into.as_ref().unwrap_or(&row.id))
     });
     Forest::grown(&register, rows.collect()).groups(working_set)
 }

@@ -34,7 +34,7 @@ use crate::convergence::rig::{End, at, kind, sub_of};
 use crate::convergence::store::MemoryStore;
 
 /// Stories in a run; each is told in order and shuffled.
-const STORIES: u32 = 2_000;
+const STORIES: u32 = 500;
 
 /// The accounts of a story, in the order of their keys. Ids repeat where they may.
 const CAST: [(Side, &str); 9] = [
