@@ -18,7 +18,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 32] = [
+const TABLES: [(&str, Kept); 33] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -46,6 +46,8 @@ const TABLES: [(&str, Kept); 32] = [
     ("messages", Kept::In("waiting")),
     // Digests of the bodies of events that nobody was found for.
     ("other_bodies", Kept::Not),
+    // How their versions are read.
+    ("packages", Kept::Not),
     // Ids that payments name.
     ("pairs", Kept::Not),
     ("payments", Kept::In("stored")),
