@@ -24,7 +24,7 @@ use super::client_addr::ClientAddr;
 use super::customer_token::presented;
 use super::error::ApiError;
 use super::openapi::{self, words};
-use super::question::{self, About, Asked};
+use super::question::{self, About, Asked, Wanted};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
@@ -62,6 +62,13 @@ impl AccessQuery {
             reference: None,
         }
     }
+
+    /// What the query asks; `None` if nothing.
+    fn wanted(&self) -> Option<Wanted> {
+        self.package.as_ref().or(self.version.as_ref())?;
+        let package = self.package.as_deref().unwrap_or_default();
+        Some(Wanted::new(package, self.version.as_deref()))
+    }
 }
 
 /// Checks whether a token may have a version of a package.
@@ -71,7 +78,8 @@ impl AccessQuery {
 /// string.
 ///
 /// In place of the query, headers may ask: `X-Tollgate-Package` and `X-Tollgate-Version`, or the path
-/// of the wanted file in `X-Original-URI` or `X-Forwarded-Uri`. If the path is that of metadata in
+/// of the wanted file in `X-Original-URI` or `X-Forwarded-Uri`. Whatever asks must ask the same; only
+/// the path `/access` says nothing beside a query. If the path is that of metadata in
 /// `X-Forwarded-Uri`, a package that is not granted is 404.
 #[utoipa::path(
     get,
@@ -83,7 +91,7 @@ impl AccessQuery {
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`. After a hundred a minute from one address, a second late.", body = AccessAnswer),
         (status = 403, description = "No token of this customer will help; the code says why.", body = AccessAnswer),
         (status = 404, description = "The package is not granted, and `X-Forwarded-Uri` asks for its metadata.", body = AccessAnswer),
-        (status = 422, description = "`query_invalid`: no package is named; `question_unclear`: headers ask about different things, or about none that can be told."),
+        (status = 422, description = "`query_invalid`: no package is named; `question_unclear`: query and headers ask about different things, or headers about none that can be told."),
         (status = 500, description = "`internal`."),
         (status = 503, description = "`unavailable`."),
     )
@@ -98,11 +106,7 @@ async fn check(
     let Some(hash) = presented(&headers) else {
         return Ok(counted(&state, AccessAnswer::nobody()));
     };
-    // A question in the query is the proxy's own. Headers beside it may be the client's.
-    let asked = match query.package.as_ref().or(query.version.as_ref()) {
-        Some(_) => None,
-        None => question::of_headers(&headers)?,
-    };
+    let asked = question::of_headers(&headers, query.wanted())?;
     let answer = match &asked {
         None => about(&state, &hash, query.question(), now).await?,
         Some(Asked { about: it, .. }) => match it {

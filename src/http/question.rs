@@ -1,12 +1,15 @@
-//! What a proxy asks about, where it is not in the query.
+//! What a proxy asks about.
 //!
 //! nginx, Caddy and Traefik can ask about a request only by passing on its path, and some can set
 //! headers of their own. So the question may be in `X-Tollgate-Package` and `X-Tollgate-Version`, or in
 //! the path of the request, in `X-Original-URI` (nginx) or `X-Forwarded-Uri` (Caddy, Traefik).
 //!
-//! A proxy passes on the client's headers too. It replaces those that it sets itself; any other of
-//! these may be the client's, who would like to be asked about something else. So they must all say
-//! the same, or nothing is answered.
+//! A proxy passes on the client's headers too, and some the client's query. It replaces those that it
+//! sets itself; any other of these may be the client's, who would like to be asked about something
+//! else. So they must all say the same, or nothing is answered.
+//!
+//! A query that came through a proxy in front may be there once more, in that proxy's header with the
+//! path of the request: `/access`. Such a header asks nothing beside a query.
 //!
 //! Of a path it matters that nothing else is served than was asked about. Servers of files disagree
 //! about dots, empty parts and control characters, so no path with any is understood.
@@ -23,6 +26,9 @@ use crate::pipeline::access::Question;
 const ORIGINAL: &str = "x-original-uri";
 /// The same of Caddy and Traefik, which pass on the answer as it is.
 const FORWARDED: &str = "x-forwarded-uri";
+
+/// The path at which the question is put.
+const OWN: &str = "/access";
 
 /// The ends of archives' names.
 const ENDS: [&str; 10] = [
@@ -56,6 +62,16 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Any version of a package, or the one that is named.
+    pub(super) fn new(package: &str, version: Option<&str>) -> Self {
+        let version = version.filter(|version| !version.is_empty());
+        Self {
+            package: package.to_lowercase(),
+            version: version.map(str::to_owned),
+            reference: None,
+        }
+    }
+
     pub(super) fn question(&self) -> Question<'_> {
         Question {
             package: Some(&self.package),
@@ -65,23 +81,23 @@ impl Wanted {
     }
 }
 
-/// Reads the question from the headers of a request; `None` if they ask nothing.
+/// Reads the question from the headers of a request and its query; `None` if they ask nothing.
 ///
 /// # Errors
 /// 422 `question_unclear`, when they ask about different things or about none that can be told.
-pub(super) fn of_headers(headers: &HeaderMap) -> Result<Option<Asked>, ApiError> {
-    let mut all = Vec::new();
+pub(super) fn of_headers(
+    headers: &HeaderMap,
+    query: Option<Wanted>,
+) -> Result<Option<Asked>, ApiError> {
+    let is_queried = query.is_some();
+    let mut all: Vec<About> = query.map(About::Package).into_iter().collect();
     if let Some(package) = text(headers, "x-tollgate-package")?.filter(|it| !it.is_empty()) {
         let version = text(headers, "x-tollgate-version")?;
-        all.push(About::Package(Wanted {
-            package: package.to_lowercase(),
-            version: version.filter(|it| !it.is_empty()),
-            reference: None,
-        }));
+        all.push(About::Package(Wanted::new(&package, version.as_deref())));
     }
     let mut is_for_metadata = false;
     for name in [ORIGINAL, FORWARDED] {
-        if let Some(uri) = text(headers, name)? {
+        if let Some(uri) = text(headers, name)?.filter(|uri| !(is_queried && is_own(uri))) {
             let found = of_path(&uri);
             let (about, is_metadata) =
                 found.ok_or_else(|| unclear("the path is not that of a package"))?;
@@ -93,7 +109,7 @@ pub(super) fn of_headers(headers: &HeaderMap) -> Result<Option<Asked>, ApiError>
         return Ok(None);
     };
     if all.iter().any(|it| *it != about) {
-        return Err(unclear("the headers ask about different things"));
+        return Err(unclear("the query and the headers ask about different things"));
     }
     Ok(Some(Asked {
         about,
@@ -121,6 +137,11 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, ApiError> {
     let line = line.to_str();
     line.map(|line| Some(line.trim().to_owned()))
         .map_err(|_| unclear("a header of the question is no text"))
+}
+
+/// True for the path at which the question is put, with whatever query.
+fn is_own(uri: &str) -> bool {
+    uri.split(['?', '#']).next() == Some(OWN)
 }
 
 /// What a file of a Composer repository is about, and whether it is the metadata of a package.

@@ -10,7 +10,7 @@ fn asked(lines: &[(&str, &str)]) -> Result<Option<Asked>, &'static str> {
         let name: HeaderName = name.parse().unwrap();
         headers.append(name, HeaderValue::from_str(value).unwrap());
     }
-    of_headers(&headers).map_err(|error| error.code())
+    of_headers(&headers, None).map_err(|error| error.code())
 }
 
 fn about(lines: &[(&str, &str)]) -> Result<Option<About>, &'static str> {
@@ -199,4 +199,38 @@ fn a_client_cannot_change_the_question() {
     for (description, lines, expected) in cases {
         assert_eq!(about(lines), expected, "{description}");
     }
+}
+
+#[test]
+fn a_query_is_one_voice_among_the_headers() {
+    for (description, name, uri, expected) in [
+        ("the same", FORWARDED, "/dist/acme/tool/1.0.0.zip", true),
+        ("another version", FORWARDED, "/dist/acme/tool/2.0.0.zip", false),
+        ("any version", ORIGINAL, "/p2/acme/tool.json", false),
+        ("anything at all", ORIGINAL, "/packages.json", false),
+        ("nothing that can be told", FORWARDED, "/other", false),
+        ("the question itself", ORIGINAL, "/access?package=x/y", true),
+        ("the same path elsewhere", ORIGINAL, "/a/access", false),
+        ("another path", FORWARDED, "/access/packages", false),
+        ("another package", "x-tollgate-package", "acme/other", false),
+        ("the package alone", "x-tollgate-package", "acme/tool", false),
+    ] {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_static(uri),
+        )]);
+        let query = Wanted::new("Acme/Tool", Some("1.0.0"));
+        let found = of_headers(&headers, Some(query)).map(|asked| asked.unwrap().about);
+        let found = found.map_err(|error| error.code());
+        let expected = if expected {
+            Ok(tool(Some("1.0.0")))
+        } else {
+            Err("question_unclear")
+        };
+        assert_eq!(found, expected, "{description}");
+    }
+    // Nobody asks by this alone: a client may have asked a proxy for such a file.
+    assert_eq!(about(&[(FORWARDED, "/access")]), Err("question_unclear"));
+    let nothing = of_headers(&HeaderMap::new(), Some(Wanted::new("acme/tool", Some(""))));
+    assert_eq!(nothing.unwrap().unwrap().about, tool(None));
 }

@@ -84,6 +84,25 @@ impl Registry {
         .unwrap()
     }
 
+    /// Asks for a path with a token. A client cannot ask about something else beside it.
+    async fn asked(&self, path: &str, token: &str) -> reqwest::Response {
+        let client = client();
+        let get = |path: String| client.get(path).basic_auth("token", Some(token));
+        let url = format!("{}{path}", self.base);
+        let answer = get(url.clone()).send().await.unwrap();
+        let headers = get(url.clone())
+            .header("x-tollgate-package", "acme/tool")
+            .header("x-tollgate-version", "1.0.0")
+            .header("x-forwarded-uri", "/dist/acme/tool/1.0.0.tar")
+            .header("x-original-uri", "/dist/acme/tool/1.0.0.tar");
+        let query = get(format!("{url}?package=acme/tool&version=1.0.0"));
+        for (what, other) in [("headers", headers), ("a query", query)] {
+            let other = other.send().await.unwrap();
+            assert_eq!(other.status(), answer.status(), "{path} with {what}");
+        }
+        answer
+    }
+
     #[track_caller]
     fn assert_refused((output, installed): &(Output, Option<String>), status: &str) {
         let text = String::from_utf8_lossy(&output.stderr);
@@ -406,28 +425,11 @@ async fn nginx_asks_for_what_is_downloaded_and_serves_nothing_else() {
         ("/tollgate/packages", 404, ""),
         ("/", 404, ""),
     ] {
-        let url = format!("{}{path}", registry.base);
-        let answer = client
-            .get(&url)
-            .basic_auth("token", Some(&token))
-            .send()
-            .await
-            .unwrap();
-        // A client cannot ask about something else.
-        let other = client
-            .get(&url)
-            .basic_auth("token", Some(&token))
-            .header("x-tollgate-package", "acme/tool")
-            .header("x-tollgate-version", "1.0.0")
-            .header("x-forwarded-uri", "/dist/acme/tool/1.0.0.tar")
-            .header("x-original-uri", "/dist/acme/tool/1.0.0.tar")
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(other.status(), answer.status(), "{path}");
+        let answer = registry.asked(path, &token).await;
         let said = answer.headers().get("x-tollgate-code");
         let said = said.map_or("", |code| code.to_str().unwrap());
         assert_eq!((answer.status().as_u16(), said), (expected, code), "{path}");
+        let url = format!("{}{path}", registry.base);
         let answer = client.get(&url).send().await.unwrap();
         let asked = if code.is_empty() { 404 } else { 401 };
         assert_eq!(answer.status().as_u16(), asked, "{path} without a token");
@@ -473,21 +475,11 @@ async fn caddy_asks_for_what_is_downloaded_and_serves_nothing_else() {
         ("/access", 404, ""),
         ("/", 404, ""),
     ] {
-        let url = format!("{}{path}", registry.base);
-        let asked = client.get(&url).basic_auth("token", Some(&token));
-        let other = asked.try_clone().unwrap();
-        let answer = asked.send().await.unwrap();
-        // A client cannot ask about something else.
-        let other = other
-            .header("x-tollgate-package", "acme/tool")
-            .header("x-tollgate-version", "1.0.0")
-            .header("x-forwarded-uri", "/dist/acme/tool/1.0.0.tar")
-            .header("x-original-uri", "/dist/acme/tool/1.0.0.tar");
-        let other = other.send().await.unwrap();
-        assert_eq!(other.status(), answer.status(), "{path}");
+        let answer = registry.asked(path, &token).await;
         let said = answer.headers().get("x-tollgate-code");
         let said = said.map_or("", |code| code.to_str().unwrap());
         assert_eq!((answer.status().as_u16(), said), (expected, code), "{path}");
+        let url = format!("{}{path}", registry.base);
         let status = client.get(&url).send().await.unwrap().status().as_u16();
         let is_guarded = path != "/" && path != "/access";
         assert_eq!(status, if is_guarded { 401 } else { 404 }, "{path}");

@@ -110,18 +110,40 @@ async fn a_proxy_asks_by_the_path_of_a_file(engine: Engine) {
     ask(&rig, &token, &lines)
         .await
         .refused(422, "question_unclear");
-    // A question in the query is the proxy's own.
-    let bearer = format!("Bearer {token}");
-    let lines = [
-        ("authorization", bearer.as_str()),
-        ("x-tollgate-package", "acme/tool"),
-        ("x-original-uri", "/dist/acme/tool/1.0.0.zip"),
-    ];
-    let query = "/access?package=acme/tool&version=2.0.0";
-    let answer = rig.send("GET", query, &lines, None).await.expect(403);
-    assert_eq!(answer["code"], "version_not_allowed");
     let nothing = ask(&rig, &token, &[]).await;
     nothing.refused(422, "query_invalid");
+}
+
+/// Caddy passes on the client's query, unless it is told not to.
+async fn a_query_beside_headers_must_ask_the_same(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let (_, token) = customer(&rig, "^1.0").await;
+    let bearer = format!("Bearer {token}");
+    let beside = async |query: &str, header: (&str, &str)| {
+        let lines = [("authorization", bearer.as_str()), header];
+        let query = format!("/access?{query}");
+        rig.send("GET", &query, &lines, None).await
+    };
+    let chosen = "package=acme/tool&version=1.0.0";
+    for (query, header) in [
+        (chosen, ("x-forwarded-uri", "/dist/acme/tool/2.0.0.zip")),
+        (chosen, ("x-original-uri", "/dist/acme/tool/2.0.0.zip")),
+        (chosen, ("x-forwarded-uri", "/packages.json")),
+        (chosen, ("x-forwarded-uri", "/dist/acme/tool//2.0.0.zip")),
+        (chosen, ("x-tollgate-package", "acme/tool")),
+        ("version=1.0.0", ("x-forwarded-uri", "/p2/acme/tool.json")),
+        ("package=", ("x-forwarded-uri", "/p2/acme/tool.json")),
+    ] {
+        let answer = beside(query, header).await;
+        answer.refused(422, "question_unclear");
+    }
+    // The same twice over, and what a proxy in front of Tollgate says of this request.
+    for header in [
+        ("x-forwarded-uri", "/dist/acme/tool/1.0.0.zip"),
+        ("x-original-uri", "/access?package=acme/tool&version=1.0.0"),
+    ] {
+        assert_eq!(beside(chosen, header).await.status, 200, "{header:?}");
+    }
 }
 
 async fn a_version_may_have_a_plus(engine: Engine) {
@@ -222,6 +244,7 @@ async fn a_refusal_has_a_sentence(engine: Engine) {
 
 on_both_stores! {
     a_proxy_asks_by_the_path_of_a_file,
+    a_query_beside_headers_must_ask_the_same,
     a_version_may_have_a_plus,
     an_archive_is_known_by_what_it_is_made_of,
     a_refusal_has_a_sentence,
