@@ -219,19 +219,16 @@ fn first_allowed(
     now: Timestamp,
 ) -> (AccessCode, Option<String>) {
     let access = PackageAccess::new(holder, package, now);
-    let scheme = holder.schemes.of(package);
     let mut refused = None;
     for version in versions {
-        let code = match &version {
-            None => access.any_version(),
-            Some(text) => access.version(scheme.version(text).ok().as_ref()),
-        };
+        let code = access.asked(version.as_deref());
         if code.is_allowed() {
             return (code, version);
         }
         refused.get_or_insert((code, version));
     }
-    refused.unwrap_or((access.any_version(), None))
+    // None at all is no version, which is not the same as any.
+    refused.unwrap_or_else(|| (access.version(None), None))
 }
 
 /// Reads what the app tells customers who are held, where it is needed.

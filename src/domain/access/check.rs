@@ -90,25 +90,13 @@ pub fn check_holder(holder: Holder<'_>, now: Timestamp) -> Result<(), AccessCode
     }
 }
 
-/// Decides whether the holder may have a version of a package, or, without a version, any version.
-///
-/// A text that is not a version is refused. A grant whose constraint cannot be parsed allows
-/// nothing.
-pub fn decide(holder: Holder<'_>, name: &str, version: Option<&str>, now: Timestamp) -> AccessCode {
-    let package = PackageAccess::new(holder, name, now);
-    match version {
-        None => package.any_version(),
-        Some(text) => {
-            let scheme = holder.schemes.of(name);
-            package.version(scheme.version(text).ok().as_ref())
-        }
-    }
-}
-
 /// What a holder may have of one package, prepared so that many versions can be asked about:
-/// constraints and known versions are parsed once.
+/// constraints and known versions are parsed once. A constraint that cannot be parsed allows nothing.
 #[derive(Clone, Debug)]
-pub struct PackageAccess(Basis);
+pub struct PackageAccess {
+    scheme: Scheme,
+    basis: Basis,
+}
 
 #[derive(Clone, Debug)]
 enum Basis {
@@ -127,14 +115,24 @@ enum Basis {
 impl PackageAccess {
     /// Prepares what the holder may have of a package.
     pub fn new(holder: Holder<'_>, package: &str, now: Timestamp) -> Self {
-        let basis = obstacle(holder, package, now)
-            .map_or_else(|| basis_of(holder, package), Basis::Refused);
-        Self(basis)
+        Self {
+            scheme: holder.schemes.of(package),
+            basis: obstacle(holder, package, now)
+                .map_or_else(|| basis_of(holder, package), Basis::Refused),
+        }
     }
 
-    /// Decides whether some version may be had.
-    pub fn any_version(&self) -> AccessCode {
-        match &self.0 {
+    /// Decides whether the version of this text may be had, or, without one, any version. A text that is
+    /// no version is refused.
+    pub fn asked(&self, version: Option<&str>) -> AccessCode {
+        match version {
+            None => self.any_version(),
+            Some(text) => self.version(self.scheme.version(text).ok().as_ref()),
+        }
+    }
+
+    fn any_version(&self) -> AccessCode {
+        match &self.basis {
             Basis::Refused(code) => *code,
             Basis::Exactly(_) => AccessCode::Ok,
             Basis::Granted { allowing, .. } if allowing.is_empty() => AccessCode::VersionNotAllowed,
@@ -152,7 +150,7 @@ impl PackageAccess {
 
     /// Decides whether a version may be had; `None` stands for a text that is no version.
     pub fn version(&self, version: Option<&Version>) -> AccessCode {
-        match &self.0 {
+        match &self.basis {
             Basis::Refused(code) => *code,
             Basis::Exactly(versions) => allowed_or(
                 version.is_some_and(|version| versions.contains(version)),

@@ -69,6 +69,10 @@ fn releases() -> Vec<Release> {
     .collect()
 }
 
+fn decided(holder: Holder<'_>, package: &str, version: Option<&str>, now: Timestamp) -> AccessCode {
+    PackageAccess::new(holder, package, now).asked(version)
+}
+
 #[test]
 fn the_code_names_the_first_obstacle() {
     let fine = token(&[], None);
@@ -267,7 +271,7 @@ fn the_code_names_the_first_obstacle() {
         };
         let version = Some(version).filter(|version| !version.is_empty());
         assert_eq!(
-            decide(holder, package, version, at(100)),
+            decided(holder, package, version, at(100)),
             expected,
             "{name}"
         );
@@ -287,7 +291,7 @@ fn frozen_without_known_releases_reaches_nothing() {
     };
     for version in [None, Some("1.0.0")] {
         assert_eq!(
-            decide(holder, "a/lib", version, at(100)),
+            decided(holder, "a/lib", version, at(100)),
             AccessCode::VersionNotFrozen
         );
     }
@@ -296,7 +300,7 @@ fn frozen_without_known_releases_reaches_nothing() {
 }
 
 #[test]
-fn everything_is_what_decide_allows() {
+fn everything_is_what_the_check_allows() {
     let grants = [
         grant("a/lib", "^2.0"),
         grant("a/lib", "^1.0"),
@@ -386,7 +390,7 @@ fn a_semver_package_is_decided_by_semver() {
         ("a/lib", "v1.2", AccessCode::Ok),
         ("b", "1.0.0", AccessCode::VersionNotAllowed),
     ] {
-        let code = decide(holder, package, Some(version), at(100));
+        let code = decided(holder, package, Some(version), at(100));
         assert_eq!(code, expected, "{package} {version}");
     }
     let unreadable: Vec<&str> = unreadable(holder).map(|it| &*it.grant.package).collect();
@@ -412,7 +416,7 @@ fn a_semver_package_is_decided_by_semver() {
         ("1.11.0", AccessCode::VersionNotFrozen),
     ] {
         assert_eq!(
-            decide(holder, "ui", Some(version), at(100)),
+            decided(holder, "ui", Some(version), at(100)),
             expected,
             "{version}"
         );
@@ -434,7 +438,7 @@ fn a_semver_package_is_decided_by_semver() {
         ("1.9.0", AccessCode::VersionNotFrozen),
     ] {
         assert_eq!(
-            decide(holder, "ui", Some(version), at(100)),
+            decided(holder, "ui", Some(version), at(100)),
             expected,
             "{version}"
         );

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::releases::{package_not_found, package_of};
-use crate::domain::access::check::{Holder, decide};
+use crate::domain::access::check::{Holder, PackageAccess};
 use crate::domain::access::versions::{Scheme, SchemeError};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
@@ -275,7 +275,7 @@ impl HolderView {
             releases: &granted.releases,
             schemes: &granted.schemes,
         };
-        let code = decide(holder, package, None, now);
+        let code = PackageAccess::new(holder, package, now).asked(None);
         let mut grants = packages_of(&customer, granted);
         grants.retain(|grant| grant.package == package);
         let shown = customer.derived;
