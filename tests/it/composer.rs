@@ -253,6 +253,9 @@ async fn a_package_of_semver_is_no_package_of_composer(engine: Engine) {
     let declare = "/api/v1/packages/acme/tool";
     let (status, answer) = rig.server.call("PUT", declare, Some(semver)).await;
     assert_eq!(status, 201, "{answer}");
+    // Whoever is let in nowhere is told that, whatever is asked for.
+    let (held, held_token) = rig.customer(&[("acme/tool", "^1.0")]).await;
+    rig.post(&format!("{held}/suspend"), json!({})).await;
     for path in [
         "/composer/p2/acme/tool.json",
         "/composer/p2/acme/tool~dev.json",
@@ -260,6 +263,10 @@ async fn a_package_of_semver_is_no_package_of_composer(engine: Engine) {
     ] {
         let answer = rig.ask(&token, path, &[]).await;
         assert_eq!(answer.status, 404, "{path}");
+        let answer = rig.ask(&held_token, path, &[]).await;
+        let warning = answer.json()["warning"].as_str().unwrap_or("").to_owned();
+        assert_eq!(answer.status, 403, "{path}: {warning}");
+        assert!(warning.starts_with("Your subscription is suspended: "));
     }
     let root = rig.ask(&token, "/composer/packages.json", &[]).await;
     assert_eq!(root.json()["available-packages"], json!([]));

@@ -91,13 +91,13 @@ impl Visitor {
             Ok(visitor) => visitor,
             Err(refused) => return Ok(Err(refused)),
         };
+        // Which versions, if any, is decided one by one.
+        if let Some(code) = check::closed(visitor.holder(), package, request.now) {
+            return Ok(Err(visitor.refused(code, Some(package), None)));
+        }
         if visitor.holder().schemes.of(package) != Scheme::Composer {
             // Whatever the repository has under this name is another package.
             let code = AccessCode::PackageNotGranted;
-            return Ok(Err(visitor.refused(code, Some(package), None)));
-        }
-        // Which versions, if any, is decided one by one.
-        if let Some(code) = check::closed(visitor.holder(), package, request.now) {
             return Ok(Err(visitor.refused(code, Some(package), None)));
         }
         let repository = visitor.repository(request)?;
