@@ -19,6 +19,7 @@
 pub mod answer;
 mod cache;
 mod fetch;
+mod kept;
 pub mod location;
 pub mod metadata;
 mod object;

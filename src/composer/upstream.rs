@@ -1,12 +1,10 @@
 //! Fetches metadata and archives of repositories.
 //!
-//! A file in a folder is read again when its time or size changes. What came by HTTP is good for
-//! [`FRESH_FOR`], then the repository is asked whether it has changed. While it does not answer, what
-//! is known stays in use: what a customer may have is decided here, whatever the age of the list. A
-//! failure counts for [`FAILED_FOR`], so that a server that is away costs one of many the wait.
+//! A file in a folder is read again when its time or size changes; how long what came by HTTP is good
+//! stands in `kept.rs`.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
@@ -14,21 +12,16 @@ use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use super::cache::{Cache, Place};
+use super::cache::Cache;
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
+pub use super::kept::{Freshness, Loaded};
+use super::kept::{Kept, State, given_up};
 use super::location::{Repository, Target};
-use super::metadata::{self, Metadata, Package};
+use super::metadata::{self, Package};
 use crate::causes::chain;
 use crate::domain::access::token::TokenHash;
-use crate::domain::id::AppSlug;
 
-/// How long metadata that came by HTTP is used without asking again.
-pub const FRESH_FOR: Duration = Duration::from_secs(30);
-/// The same where something is missing from it, which may be newer.
-const RECENT_FOR: Duration = Duration::from_secs(2);
-/// How long nobody asks again for a file that could not be had.
-pub const FAILED_FOR: Duration = Duration::from_secs(5);
 /// The longest wait for somebody else who asks for the same file.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
@@ -36,84 +29,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const CACHE: usize = 128 << 20;
 /// Most files that one `packages.json` may include.
 const MAX_INCLUDES: usize = 100;
-
-/// How new metadata must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Freshness {
-    /// The repository is asked, and must answer.
-    Now,
-    /// Only what was read just now may be used; unless the repository does not answer.
-    Recent,
-    /// What is known may be used for a while.
-    Cached,
-}
-
-impl Freshness {
-    fn accepts(self, kept: &Kept) -> bool {
-        let limit = match self {
-            Self::Cached => FRESH_FOR,
-            Self::Recent => RECENT_FOR,
-            Self::Now => return false,
-        };
-        kept.asked.elapsed() < limit
-    }
-}
-
-/// A file that was read.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What it says.
-    pub metadata: Metadata,
-    /// The apps and packages whose releases in it are recorded.
-    recorded: Mutex<BTreeSet<(AppSlug, String)>>,
-}
-
-impl Loaded {
-    /// True if an app has recorded the releases of a package since the file was read.
-    pub fn is_recorded(&self, app: &AppSlug, package: &str) -> bool {
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.contains(&(app.clone(), package.to_owned()))
-    }
-
-    /// Notes that an app has recorded the releases of a package.
-    pub fn set_recorded(&self, app: &AppSlug, package: &str) {
-        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.insert((app.clone(), package.to_owned()));
-    }
-}
-
-/// What is kept of a file.
-#[derive(Clone, Default)]
-struct State {
-    /// What was read last.
-    kept: Option<Kept>,
-    /// When it could not be had, if nothing was read since.
-    failed: Option<Instant>,
-}
-
-impl State {
-    /// Returns what is good enough without asking.
-    fn settled(&self, freshness: Freshness) -> Option<&Kept> {
-        let is_good = |kept: &&Kept| freshness.accepts(kept) || self.has_failed(freshness);
-        self.kept.as_ref().filter(is_good)
-    }
-
-    /// True if asking again would most likely fail again.
-    fn has_failed(&self, freshness: Freshness) -> bool {
-        let failed = self.failed.is_some_and(|at| at.elapsed() < FAILED_FOR);
-        failed && freshness != Freshness::Now
-    }
-}
-
-/// What was read of a file.
-#[derive(Clone)]
-struct Kept {
-    /// `None`: there is no such file.
-    loaded: Option<Arc<Loaded>>,
-    mark: Mark,
-    /// When the repository was asked last.
-    asked: Instant,
-}
 
 /// Reads repositories. Cheap to clone; all clones share what is kept.
 #[derive(Clone)]
@@ -363,19 +278,6 @@ impl Found {
     }
 }
 
-/// Returns what is known of a file that cannot be had now.
-fn given_up(
-    place: &Place<State>,
-    address: &str,
-    freshness: Freshness,
-) -> Result<Option<Arc<Loaded>>, UpstreamError> {
-    let known = place.get().kept.filter(|_| freshness != Freshness::Now);
-    let away = || UpstreamError::Away {
-        name: address.to_owned(),
-    };
-    known.map(|kept| kept.loaded).ok_or_else(away)
-}
-
 /// Two repositories never share what is kept, nor do two tokens.
 fn key(repository: &Repository, target: &Target) -> String {
     match target {
@@ -397,8 +299,5 @@ async fn parsed(bytes: Vec<u8>, name: &str) -> Result<Loaded, UpstreamError> {
         name: name.to_owned(),
         source,
     })?;
-    Ok(Loaded {
-        metadata,
-        recorded: Mutex::default(),
-    })
+    Ok(Loaded::new(metadata))
 }
