@@ -103,7 +103,7 @@ pub(super) struct Kept {
     /// `None`: there is no such file.
     pub(super) loaded: Option<Arc<Loaded>>,
     pub(super) mark: Mark,
-    /// When the repository was asked last.
+    /// When the repository said so last, or that it has not changed.
     pub(super) asked: Instant,
 }
 

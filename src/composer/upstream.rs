@@ -11,8 +11,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
+use tracing::Instrument;
 
-use super::cache::Cache;
+use super::cache::{Cache, Place};
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
 pub use super::kept::{Freshness, Loaded};
@@ -22,7 +23,8 @@ use super::metadata::{self, Package};
 use crate::causes::chain;
 use crate::domain::access::token::TokenHash;
 
-/// The longest wait for somebody else who asks for the same file.
+/// The longest wait for somebody else who asks for the same file, and for a file of which enough is
+/// known.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// What all kept files may weigh together, in bytes.
@@ -148,14 +150,22 @@ impl Upstream {
         let Some(target) = repository.location.resolve_metadata(address).await else {
             return Ok(None);
         };
-        // A file is asked for anew each time: that tells at once whether it has changed.
+        // A file in a folder is looked at each time: that tells at once whether it has changed.
         let is_remote = matches!(target, Target::Remote { .. });
-        let key = key(repository, &target);
-        let place = self.cache.place(&key);
-        if let Some(kept) = place.get().settled(freshness).filter(|_| is_remote) {
+        let place = self.cache.place(&key(repository, &target));
+        let state = place.get();
+        if let Some(kept) = state.settled(freshness).filter(|_| is_remote) {
             return Ok(kept.loaded.clone());
         }
-        let Ok(_asking) = timeout(LONGEST_WAIT, place.asking.lock()).await else {
+        // Whoever may use what is known does not wait for somebody else, nor long for an answer.
+        let is_enough = is_remote && freshness == Freshness::Cached && state.kept.is_some();
+        let asking = Arc::clone(&place.asking);
+        let asking = if is_enough {
+            asking.try_lock_owned().ok()
+        } else {
+            timeout(LONGEST_WAIT, asking.lock_owned()).await.ok()
+        };
+        let Some(asking) = asking else {
             return given_up(&place, address, freshness);
         };
         // Whoever had the lock may have read it.
@@ -166,14 +176,46 @@ impl Upstream {
         if state.has_failed(freshness) && is_remote {
             return given_up(&place, address, freshness);
         }
-        let read = self.read(repository, &target, address, state.kept.as_ref());
-        match (read.await, state.kept) {
+        let wanted = Wanted {
+            repository: repository.clone(),
+            target,
+            address: address.to_owned(),
+        };
+        let (upstream, its_place) = (self.clone(), Arc::clone(&place));
+        let read = async move {
+            let read = upstream.read_anew(&wanted, &its_place, freshness).await;
+            drop(asking);
+            read
+        };
+        // The caller may hang up; what became of the read is noted all the same.
+        let read = tokio::spawn(read.in_current_span());
+        let done = if is_enough {
+            let Ok(done) = timeout(LONGEST_WAIT, read).await else {
+                return given_up(&place, address, freshness);
+            };
+            done
+        } else {
+            read.await
+        };
+        done.unwrap_or(Err(UpstreamError::Stopped))
+    }
+
+    /// Reads a file, and keeps what became of it.
+    async fn read_anew(
+        &self,
+        wanted: &Wanted,
+        place: &Place<State>,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<Loaded>>, UpstreamError> {
+        let before = place.get().kept;
+        match (self.read(wanted, before.as_ref()).await, before) {
             (Ok(Some((kept, weight))), _) => {
                 let loaded = kept.loaded.clone();
                 place.put(State {
                     kept: Some(kept),
                     failed: None,
                 });
+                let key = key(&wanted.repository, &wanted.target);
                 self.cache.weigh(&key, weight);
                 Ok(loaded)
             }
@@ -184,13 +226,11 @@ impl Upstream {
                 place.put(State { kept, failed: None });
                 Ok(loaded)
             }
-            (Err(error), before) => {
-                let asked = Instant::now();
-                let kept = before.map(|before| Kept { asked, ..before });
+            (Err(error), kept) => {
                 let known = kept.as_ref().map(|kept| kept.loaded.clone());
                 place.put(State {
                     kept,
-                    failed: Some(asked),
+                    failed: Some(Instant::now()),
                 });
                 let Some(loaded) = known.filter(|_| freshness != Freshness::Now) else {
                     return Err(error);
@@ -207,17 +247,16 @@ impl Upstream {
     /// Reads a file, with what it weighs; `None` if it has not changed.
     async fn read(
         &self,
-        repository: &Repository,
-        target: &Target,
-        address: &str,
+        wanted: &Wanted,
         kept: Option<&Kept>,
     ) -> Result<Option<(Kept, usize)>, UpstreamError> {
         let known = kept.filter(|kept| kept.loaded.is_some());
         let known = known.map(|kept| &kept.mark);
-        let answer = match target {
+        let address = wanted.address.as_str();
+        let answer = match &wanted.target {
             Target::File { path, .. } => fetch::read_file(path, address, known).await,
             Target::Remote { url, is_own, .. } => {
-                let token = repository.token.as_ref().filter(|_| *is_own);
+                let token = wanted.repository.token.as_ref().filter(|_| *is_own);
                 self.fetcher.metadata(url, token, address, known).await
             }
         };
@@ -254,6 +293,14 @@ impl Upstream {
         let token = repository.token.as_ref().filter(|_| is_own);
         self.fetcher.archive(url, token, method, headers).await
     }
+}
+
+/// A file of a repository.
+struct Wanted {
+    repository: Repository,
+    target: Target,
+    /// How the repository names it.
+    address: String,
 }
 
 /// The files that have a package.
@@ -301,3 +348,7 @@ async fn parsed(bytes: Vec<u8>, name: &str) -> Result<Loaded, UpstreamError> {
     })?;
     Ok(Loaded::new(metadata))
 }
+
+#[cfg(test)]
+#[path = "upstream_tests.rs"]
+mod tests;

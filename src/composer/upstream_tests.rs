@@ -1,0 +1,114 @@
+//! Repositories that are away for a while.
+
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::http::StatusCode;
+use futures::FutureExt;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::composer::location::Location;
+
+/// The longest wait for what comes at once, on a slow machine too.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn at(listener: &TcpListener) -> Repository {
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    Repository {
+        location: Location::parse(&url).unwrap(),
+        token: None,
+    }
+}
+
+/// A repository of one package in the version that is there now; away while there is none.
+async fn served(version: &Arc<Mutex<Option<&'static str>>>) -> Repository {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let repository = at(&listener);
+    let version = Arc::clone(version);
+    let answer = move || async move {
+        let version = *version.lock().unwrap();
+        let version = version.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+        let listed = serde_json::json!([{"version": version}]);
+        let root = serde_json::json!({"packages": {"acme/tool": listed}});
+        Ok::<_, StatusCode>(root.to_string())
+    };
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    repository
+}
+
+/// The version that is listed.
+async fn listed(upstream: &Upstream, repository: &Repository) -> Result<String, UpstreamError> {
+    let found = upstream.package(repository, "acme/tool", false, Freshness::Cached);
+    let found = found.await?;
+    let listed = &found.of("acme/tool").next().unwrap().versions[0];
+    Ok(listed.version.as_ref().unwrap().text.clone())
+}
+
+async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place<State>> {
+    let target = repository.location.resolve_metadata("packages.json").await;
+    upstream.cache.place(&key(repository, &target.unwrap()))
+}
+
+/// Makes what is kept older.
+async fn pass(time: Duration, upstream: &Upstream, repository: &Repository) {
+    let place = place(upstream, repository).await;
+    let State { kept, failed } = place.get();
+    place.put(State {
+        kept: kept.map(|kept| Kept {
+            asked: kept.asked.checked_sub(time).unwrap(),
+            ..kept
+        }),
+        failed: failed.map(|at| at.checked_sub(time).unwrap()),
+    });
+}
+
+#[tokio::test]
+async fn a_repository_that_comes_back_is_soon_asked_again() {
+    let version = Arc::new(Mutex::new(Some("1.0.0")));
+    let repository = served(&version).await;
+    let upstream = Upstream::new().unwrap();
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
+    pass(Duration::from_secs(31), &upstream, &repository).await;
+    *version.lock().unwrap() = None;
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
+    *version.lock().unwrap() = Some("2.0.0");
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
+    pass(Duration::from_secs(6), &upstream, &repository).await;
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "2.0.0");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_somebody_who_reads_what_is_known() {
+    let version = Arc::new(Mutex::new(Some("1.0.0")));
+    let repository = served(&version).await;
+    let upstream = Upstream::new().unwrap();
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "1.0.0");
+    pass(Duration::from_secs(31), &upstream, &repository).await;
+    let place = place(&upstream, &repository).await;
+    let _reading = place.asking.lock().await;
+    let at_once = listed(&upstream, &repository).now_or_never();
+    assert_eq!(at_once.unwrap().unwrap(), "1.0.0");
+}
+
+#[tokio::test]
+async fn a_failure_is_noted_though_whoever_asked_has_hung_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let repository = at(&listener);
+    let upstream = Upstream::new().unwrap();
+    let asking = {
+        let (upstream, repository) = (upstream.clone(), repository.clone());
+        tokio::spawn(async move { listed(&upstream, &repository).await })
+    };
+    let connection = listener.accept().await.unwrap();
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    drop((connection, listener));
+    let place = place(&upstream, &repository).await;
+    // Held until the failure is noted.
+    timeout(PATIENCE, place.asking.lock()).await.unwrap();
+    assert!(place.get().failed.is_some());
+    let refused = listed(&upstream, &repository).await.unwrap_err();
+    assert!(matches!(refused, UpstreamError::Away { .. }), "{refused}");
+}
