@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::metadata::{Dist, Fields, Listed, Package};
+use super::metadata::{Dist, Fields, Listed, Package, json};
 
 /// The fields that are never passed on: the upstream's address for counting downloads.
 const LEFT_OUT: &str = "notification-url";
@@ -83,17 +83,8 @@ impl Written {
 
 /// The archive at its address here.
 fn rewritten(dist: &Dist, dists: &str) -> String {
-    let mut text = format!("{{\"url\":{}", json(&format!("{dists}{}", dist.file)));
-    for (field, value) in &dist.rest {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ",{}:{value}", json(field));
-    }
-    text.push('}');
-    text
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let url = json(&format!("{dists}{}", dist.file));
+    format!("{{\"url\":{url}{}}}", dist.rest)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! for its name, its time and its archive.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -22,6 +23,10 @@ use crate::domain::time::Timestamp;
 const MAX_VERSIONS: usize = 100_000;
 /// Most fields of one version. Composer's schema has about forty.
 const MAX_FIELDS: usize = 256;
+/// Most bytes of versions, archives and sources, where each version that has an archive of its own says
+/// all of it itself: so it is read, and written for customers. A file that is not minified cannot have
+/// more than its own size, which is at most half of this.
+const MAX_UNFOLDED: usize = 64 << 20;
 
 /// The value that takes a field away in the minified form.
 const UNSET: &str = "\"__unset\"";
@@ -38,6 +43,9 @@ pub enum MetadataError {
     /// A version has too many fields.
     #[error("a version has more than {MAX_FIELDS} fields")]
     TooManyFields,
+    /// A small file says much of many archives.
+    #[error("its archives take more than {MAX_UNFOLDED} bytes when each version names its own")]
+    TooMuch,
 }
 
 /// What a file says.
@@ -57,13 +65,33 @@ impl Metadata {
     /// Returns about how many bytes it takes beside its texts: a minified file can say little of many
     /// versions.
     pub(super) fn overhead(&self) -> usize {
-        let versions = self.packages.values().flat_map(|it| &it.versions);
-        let of_version = |it: &Listed| {
-            let texts = it.version.as_ref().map_or(0, |named| 2 * named.text.len());
-            size_of::<Listed>() + texts + size_of_val(it.changes.as_slice())
-        };
-        versions.map(of_version).sum()
+        self.packages.values().map(Package::overhead).sum()
     }
+}
+
+impl Package {
+    fn overhead(&self) -> usize {
+        let mut weight = 0;
+        let mut before: Option<&Listed> = None;
+        for listed in &self.versions {
+            weight += size_of::<Listed>() + size_of_val(listed.changes.as_slice());
+            let version = before.and_then(|it| it.version.as_ref());
+            if let Some(own) = listed.version.as_ref().filter(|it| !is_same(it, version)) {
+                weight += size_of::<Named>() + 2 * own.text.len();
+            }
+            let dist = before.and_then(|it| it.dist.as_ref());
+            if let Some(own) = listed.dist.as_ref().filter(|it| !is_same(it, dist)) {
+                weight += own.weight();
+            }
+            before = Some(listed);
+        }
+        weight
+    }
+}
+
+/// True for what a version has from the one before it.
+fn is_same<T>(it: &Arc<T>, before: Option<&Arc<T>>) -> bool {
+    before.is_some_and(|before| Arc::ptr_eq(it, before))
 }
 
 /// A package.
@@ -79,7 +107,7 @@ pub struct Listed {
     /// The fields that differ from those of the version before; `None` for one that it has not.
     pub(super) changes: Vec<(Arc<str>, Option<Arc<str>>)>,
     /// The version; `None` if it does not say, and then nobody can have it.
-    pub version: Option<Named>,
+    pub version: Option<Arc<Named>>,
     /// When it was released, if it says so.
     pub time: Option<Timestamp>,
     /// Its archive, if it has one.
@@ -87,7 +115,7 @@ pub struct Listed {
 }
 
 /// The name of a version.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Named {
     /// As it is written.
     pub text: String,
@@ -115,8 +143,16 @@ pub struct Dist {
     pub file: String,
     /// What it is made of, a commit mostly; empty if the repository does not say.
     pub reference: String,
-    /// The other fields, except for mirrors, which are further addresses.
-    pub(super) rest: Vec<(String, Box<str>)>,
+    /// The other fields as they are written after the address, each after a comma; except for mirrors,
+    /// which are further addresses.
+    pub(super) rest: String,
+}
+
+impl Dist {
+    fn weight(&self) -> usize {
+        let texts = [&self.url, &self.file, &self.reference, &self.rest];
+        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>()
+    }
 }
 
 #[derive(Deserialize)]
@@ -141,6 +177,7 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
     let file: File<'_> = serde_json::from_slice(bytes)?;
     let is_minified = file.minified.and_then(text).as_deref() == Some("composer/2.0");
     let mut names = Names::default();
+    let mut room = MAX_UNFOLDED;
     let mut count = 0;
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
     for (name, listed) in file.packages.0 {
@@ -149,7 +186,7 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
         if count > MAX_VERSIONS {
             return Err(MetadataError::TooManyVersions);
         }
-        let versions = versions(&listed, is_minified, &mut names)?;
+        let versions = versions(&listed, is_minified, &mut names, &mut room)?;
         packages.insert(name.to_lowercase(), Package { versions });
     }
     let available = file.available.map(|listed| -> Result<_, MetadataError> {
@@ -188,6 +225,7 @@ fn versions(
     listed: &[&RawValue],
     is_minified: bool,
     names: &mut Names,
+    room: &mut usize,
 ) -> Result<Vec<Listed>, MetadataError> {
     let mut fields = Fields::new();
     let mut versions: Vec<Listed> = Vec::with_capacity(listed.len());
@@ -226,24 +264,29 @@ fn versions(
         if fields.len() > MAX_FIELDS {
             return Err(MetadataError::TooManyFields);
         }
-        versions.push(listed_of(changes, &fields, versions.last()));
+        let listed = listed_of(changes, &fields, versions.last(), room)?;
+        versions.push(listed);
     }
     Ok(versions)
 }
 
-/// Makes a version of its fields, or of the version before where nothing changed.
+/// Makes a version of its fields, or of the version before where nothing changed. `room` is what is left
+/// of [`MAX_UNFOLDED`].
 fn listed_of(
     changes: Vec<(Arc<str>, Option<Arc<str>>)>,
     fields: &Fields,
     before: Option<&Listed>,
-) -> Listed {
+    room: &mut usize,
+) -> Result<Listed, MetadataError> {
     let is_new = |name: &str| changes.iter().any(|(field, _)| **field == *name);
     let field = |name: &str| fields.get(name).map(|text| &**text);
     let version = match before {
         Some(before) if !is_new("version") => before.version.clone(),
-        _ => field("version").and_then(string).map(|text| Named {
-            parsed: Scheme::Composer.version(&text).ok(),
-            text,
+        _ => field("version").and_then(string).map(|text| {
+            Arc::new(Named {
+                parsed: Scheme::Composer.version(&text).ok(),
+                text,
+            })
         }),
     };
     let time = match before {
@@ -254,17 +297,22 @@ fn listed_of(
     };
     let dist = match before {
         Some(before) if !is_new("version") && !is_new("dist") => before.dist.clone(),
-        _ => field("dist")
-            .zip(version.as_ref())
-            .and_then(|(raw, version)| dist(raw, version))
-            .map(Arc::new),
+        _ => {
+            let said = ["version", "dist", "source"].map(|name| field(name).map_or(0, str::len));
+            let left = room.checked_sub(said.iter().sum());
+            *room = left.ok_or(MetadataError::TooMuch)?;
+            field("dist")
+                .zip(version.as_ref())
+                .and_then(|(raw, version)| dist(raw, version))
+                .map(Arc::new)
+        }
     };
-    Listed {
+    Ok(Listed {
         changes,
         version,
         time,
         dist,
-    }
+    })
 }
 
 /// Composer writes times in RFC 3339; Satis and older tools without a zone, which means UTC.
@@ -281,11 +329,15 @@ fn dist(raw: &str, version: &Named) -> Option<Dist> {
     let url = find("url").filter(|url| !url.is_empty())?;
     let reference = find("reference").unwrap_or_default();
     let file = file_name(version, &reference, &url, &find("type").unwrap_or_default());
-    let rest = fields.0.iter();
-    let rest = rest.filter(|(name, _)| name != "url" && name != "mirrors");
-    let rest = rest.map(|(name, value)| (name.clone(), value.get().into()));
+    let mut rest = String::new();
+    for (name, value) in &fields.0 {
+        if name != "url" && name != "mirrors" {
+            // Writing to a string cannot fail.
+            let _ = write!(rest, ",{}:{}", json(name), value.get());
+        }
+    }
     Some(Dist {
-        rest: rest.collect(),
+        rest,
         url,
         file,
         reference,
@@ -329,6 +381,11 @@ fn text(raw: &RawValue) -> Option<String> {
 
 fn string(raw: &str) -> Option<String> {
     serde_json::from_str(raw).ok()
+}
+
+/// A text as JSON writes it.
+pub(super) fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -129,6 +129,40 @@ fn archives_have_names_that_stay_when_a_repository_moves() {
     assert!(branch.starts_with("dev-feature-..-x-y-"), "{branch}");
 }
 
+/// A small minified file whose first version says a hundred kilobytes of each thing.
+fn unfolding(versions: usize, next: impl Fn(usize) -> Value) -> String {
+    let long = "x".repeat(100_000);
+    let first = json!({
+        "version": format!("dev-{long}"), "source": {"url": long},
+        "dist": {"url": format!("https://x.example/{long}.zip"), "reference": long, "shasum": long},
+    });
+    let listed: Vec<Value> = (0..versions).map(next).collect();
+    let listed = [vec![first], listed].concat();
+    let file = json!({"minified": "composer/2.0", "packages": {"a/b": listed}}).to_string();
+    assert!(file.len() < 1 << 20);
+    file
+}
+
+#[test]
+fn what_unfolds_within_bounds_is_weighed_and_shared() {
+    let of = |versions| {
+        let file = unfolding(versions, |n| json!({"version": n.to_string()}));
+        read(file.as_bytes()).unwrap()
+    };
+    let (few, many) = (of(1), of(101));
+    // A hundred archives more, each of three texts.
+    let more = many.overhead() - few.overhead();
+    assert!((30_000_000..31_000_000).contains(&more), "{more}");
+    // What changes nothing costs nothing.
+    let file = unfolding(50_000, |_| json!({}));
+    let metadata = read(file.as_bytes()).unwrap();
+    assert!(metadata.overhead() < 10_000_000);
+    let versions = &metadata.packages["a/b"].versions;
+    let (first, last) = (&versions[0], &versions[50_000]);
+    assert!(is_same(first.version.as_ref().unwrap(), last.version.as_ref()));
+    assert!(is_same(first.dist.as_ref().unwrap(), last.dist.as_ref()));
+}
+
 #[test]
 fn what_is_no_metadata_is_refused() {
     let many = vec![json!({}); MAX_VERSIONS + 1];
@@ -145,6 +179,13 @@ fn what_is_no_metadata_is_refused() {
         "[".repeat(100_000),
         json!({"packages": {"a/b": many}}).to_string(),
         json!({"packages": {"a/b": [wide]}}).to_string(),
+        unfolding(1_000, |n| json!({"version": n.to_string()})),
+        unfolding(1_000, |n| json!({"dist": {"url": n.to_string()}})),
+        // What has no archive shows its source.
+        unfolding(1_000, |n| match n % 2 {
+            0 => json!({"dist": "__unset"}),
+            _ => json!({"dist": {"url": "a"}}),
+        }),
     ] {
         assert!(
             read(text.as_bytes()).is_err(),
