@@ -418,6 +418,14 @@ async fn nginx_asks_for_what_is_downloaded_and_serves_nothing_else() {
             403,
             "version_not_allowed",
         ),
+        ("/dist/acme/tool/1.1.0.tar.bz2", 404, "ok"),
+        ("/dist/acme/tool/2.0.0.tar.xz", 403, "version_not_allowed"),
+        ("/p2/acme/to--ol.x_y~dev.json", 404, "package_not_granted"),
+        // What no package can be called is no file.
+        ("/p2/acme/_tool.json", 404, ""),
+        ("/p2/acme/tool-.json", 404, ""),
+        ("/p2/ac--me/tool.json", 404, ""),
+        ("/dist/acme/to..ol/1.1.0.tar", 404, ""),
         // What would mean another question than it seems is no file.
         ("/dist/acme/tool/2.0.0%26version=1.0.0.tar", 404, ""),
         ("/p2/acme/tool.json%3fversion=1", 404, ""),
