@@ -127,10 +127,7 @@ impl AccessAnswer {
     /// what is not granted, so that it looks for a public package elsewhere, and without words, which
     /// it would print for each.
     pub(super) fn for_metadata(self) -> Self {
-        let is_absent = matches!(
-            self.code,
-            AccessCode::PackageNotGranted | AccessCode::TokenScope
-        );
+        let is_absent = is_absent(self.code);
         Self {
             warning: self.warning.filter(|_| !is_absent),
             is_absent,
@@ -184,5 +181,19 @@ pub(super) const fn status_of(code: AccessCode) -> StatusCode {
         | AccessCode::CustomerSuspended
         | AccessCode::CustomerExpired
         | AccessCode::VersionNotFrozen => StatusCode::FORBIDDEN,
+    }
+}
+
+/// True if Composer is told that there is no such package, so that it looks for a public one elsewhere.
+pub(super) const fn is_absent(code: AccessCode) -> bool {
+    match code {
+        AccessCode::PackageNotGranted | AccessCode::TokenScope => true,
+        AccessCode::Ok
+        | AccessCode::TokenUnknown
+        | AccessCode::TokenExpired
+        | AccessCode::VersionNotAllowed
+        | AccessCode::CustomerSuspended
+        | AccessCode::CustomerExpired
+        | AccessCode::VersionNotFrozen => false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::customers::{FindError, shown};
 use crate::domain::access::check::{self, AccessCode, Extent, Holder, PackageAccess};
 use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::refusal::{self, HeldMessage};
+use crate::domain::access::refusal;
 use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::access::versions::Scheme;
 use crate::domain::customer::row::{Customer, Status};
@@ -246,11 +246,8 @@ fn warning(
     package: Option<&str>,
     version: Option<&str>,
 ) -> Option<String> {
-    let held = HeldMessage {
-        text: registry.held_text.as_deref(),
-        url: registry.held_url.as_deref(),
-    };
-    (!code.is_allowed()).then(|| refusal::sentence(code, held, package, version))
+    let sentence = || refusal::sentence(code, registry.held_message(), package, version);
+    (!code.is_allowed()).then(sentence)
 }
 
 impl From<TokenHolder> for Asker {

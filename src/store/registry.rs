@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::record::{binds, record};
 use super::{StoreError, Tx};
+use crate::domain::access::refusal::HeldMessage;
 use crate::domain::id::AppSlug;
 
 /// The Composer repository of an app.
@@ -17,6 +18,16 @@ pub struct Registry {
     pub held_text: Option<String>,
     /// Where they find more.
     pub held_url: Option<String>,
+}
+
+impl Registry {
+    /// What customers are told who are held.
+    pub fn held_message(&self) -> HeldMessage<'_> {
+        HeldMessage {
+            text: self.held_text.as_deref(),
+            url: self.held_url.as_deref(),
+        }
+    }
 }
 
 record! {

@@ -67,6 +67,22 @@ impl Rig {
         }
     }
 
+    /// The repository is a folder whose archives nginx sends.
+    async fn behind_nginx(engine: Engine) -> Self {
+        let repository = Repository::new(Shape::Plain, VERSIONS);
+        let server = TestServer::start_with(engine, |environment| {
+            let place = repository.path().display().to_string();
+            environment.insert("TOLLGATE_REPOSITORY".into(), place.into());
+            environment.insert("TOLLGATE_ACCEL_PREFIX".into(), "/files".into());
+        })
+        .await;
+        Self {
+            server,
+            repository,
+            upstream: None,
+        }
+    }
+
     /// Makes a customer with grants; its path and its token.
     async fn customer(&self, grants: &[(&str, &str)]) -> (String, String) {
         let (status, made) = self
@@ -593,18 +609,7 @@ async fn archives_are_sent_in_parts_and_not_twice(engine: Engine) {
 }
 
 async fn archives_are_handed_to_nginx_where_it_has_them(engine: Engine) {
-    let repository = Repository::new(Shape::Plain, VERSIONS);
-    let server = TestServer::start_with(engine, |environment| {
-        let place = repository.path().display().to_string();
-        environment.insert("TOLLGATE_REPOSITORY".into(), place.into());
-        environment.insert("TOLLGATE_ACCEL_PREFIX".into(), "/files".into());
-    })
-    .await;
-    let rig = Rig {
-        server,
-        repository,
-        upstream: None,
-    };
+    let rig = Rig::behind_nginx(engine).await;
     let (_, token) = rig.customer(&[("acme/tool", "*")]).await;
     let seen = rig.seen(&token, "acme/tool").await;
     let archive = rig.archive(&token, &seen["1.0.0"]).await;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::caller::Caller;
 use crate::domain::access::check::AccessCode;
 use crate::http::access::{note_use, note_wrong};
-use crate::http::access_answer::{headers_of, status_of};
+use crate::http::access_answer::{headers_of, is_absent, status_of};
 use crate::http::openapi::words;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::composer::{ComposerError, Refused};
@@ -58,9 +58,10 @@ impl Refusal {
             status: asker.as_ref().map(|it| it.customer.derived.status.as_str()),
             customer_id: asker.map(|it| it.customer.id.into()),
         };
-        let status = match code {
-            AccessCode::PackageNotGranted | AccessCode::TokenScope => StatusCode::NOT_FOUND,
-            _ => status_of(code),
+        let status = if is_absent(code) {
+            StatusCode::NOT_FOUND
+        } else {
+            status_of(code)
         };
         Self::Told(status, headers_of(code), view)
     }

@@ -163,10 +163,7 @@ impl Visitor {
         package: Option<&str>,
         version: Option<&str>,
     ) -> Refused {
-        let held = HeldMessage {
-            text: self.registry.held_text.as_deref(),
-            url: self.registry.held_url.as_deref(),
-        };
+        let held = self.registry.held_message();
         Refused {
             code,
             warning: refusal::sentence(code, held, package, version),

@@ -117,22 +117,11 @@ async fn a_file_that_is_about_something_else_says_nothing(engine: Engine) {
 
 /// A path below another app's repository means nothing in nginx's folder.
 async fn nginx_gets_archives_of_the_environments_repository_alone(engine: Engine) {
-    let repository = Repository::new(Shape::Plain, VERSIONS);
     let mut others = Repository::new(Shape::Plain, &[]);
     let upstream = Served::start(&others, None).await;
     others.base = format!("{}/", upstream.base);
     others.write(VERSIONS);
-    let server = TestServer::start_with(engine, |environment| {
-        let place = repository.path().display().to_string();
-        environment.insert("TOLLGATE_REPOSITORY".into(), place.into());
-        environment.insert("TOLLGATE_ACCEL_PREFIX".into(), "/files".into());
-    })
-    .await;
-    let rig = Rig {
-        server,
-        repository,
-        upstream: None,
-    };
+    let rig = Rig::behind_nginx(engine).await;
     let app = json!({"slug": "other", "name": "Other"});
     rig.post("/api/v1/apps", app).await;
     let named = json!({"repository": {"url": upstream.base}});
