@@ -143,11 +143,10 @@ async fn anything(
     hash: &TokenHash,
     now: Timestamp,
 ) -> Result<Option<AccessAnswer>, ApiError> {
-    let found = access::everything(&state.store, hash, now).await?;
-    Ok(found.map(|found| {
-        note_use(state, &found.asker, now);
-        let code = found.packages.err().unwrap_or(AccessCode::Ok);
-        AccessAnswer::of(code, found.asker).warned(found.warning)
+    let entry = access::enter(&state.store, hash, now).await?;
+    Ok(entry.map(|entry| {
+        note_use(state, &entry.asker, now);
+        AccessAnswer::of(entry.code, entry.asker).warned(entry.warning)
     }))
 }
 

@@ -7,7 +7,7 @@ use crate::domain::access::check::{self, AccessCode, Extent, Holder, PackageAcce
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::refusal;
 use crate::domain::access::token::{CustomerToken, TokenHash};
-use crate::domain::access::versions::Scheme;
+use crate::domain::access::versions::{Scheme, Schemes};
 use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
@@ -67,6 +67,17 @@ pub struct Answer {
     pub asker: Asker,
 }
 
+/// The answer about no package in particular.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The code that says yes, or why there is nothing at all.
+    pub code: AccessCode,
+    /// The sentence for whoever installs, if the answer is no.
+    pub warning: Option<String>,
+    /// The one who asked.
+    pub asker: Asker,
+}
+
 /// Everything that a token may have.
 #[derive(Clone, Debug)]
 pub struct Everything {
@@ -97,6 +108,37 @@ pub async fn check(
             .map(Some),
         None => Ok(None),
     }
+}
+
+/// Checks whether a token opens anything at all, whatever is granted; `None` if nobody has it.
+///
+/// # Errors
+/// When the store failed.
+pub async fn enter(
+    store: &Store,
+    hash: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<Entry>, StoreError> {
+    let mut tx = store.read().await?;
+    let Some(holder) = tx.access_find(hash).await? else {
+        return Ok(None);
+    };
+    let asker = Asker::from(holder);
+    let registry = registry_for(&mut tx, &asker).await?;
+    let holder = Holder {
+        token: asker.token.as_ref(),
+        derived: &asker.customer.derived,
+        grants: &[],
+        releases: &[],
+        schemes: &Schemes::default(),
+    };
+    let code = check::check_holder(holder, now).err();
+    let code = code.unwrap_or(AccessCode::Ok);
+    Ok(Some(Entry {
+        code,
+        warning: warning(code, &registry, None, None),
+        asker,
+    }))
 }
 
 /// Answers for a customer without any token, for an admin.
