@@ -441,6 +441,10 @@ async fn nginx_asks_for_what_is_downloaded_and_serves_nothing_else() {
         let answer = client.get(&url).send().await.unwrap();
         let asked = if code.is_empty() { 404 } else { 401 };
         assert_eq!(answer.status().as_u16(), asked, "{path} without a token");
+        // Without this, Composer and curl do not say who they are.
+        let challenge = answer.headers().get("www-authenticate");
+        let challenge = challenge.map_or("", |it| it.to_str().unwrap());
+        assert_eq!(challenge.starts_with("Basic "), asked == 401, "{path}");
     }
     server.stop().await;
 }

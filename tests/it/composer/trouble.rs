@@ -27,7 +27,7 @@ async fn unlisted(engine: Engine) -> (Rig, Served) {
     (rig, upstream)
 }
 
-async fn of_many_who_ask_a_broken_repository_one_waits(engine: Engine) {
+async fn a_broken_repository_is_not_asked_for_each(engine: Engine) {
     let (rig, upstream) = unlisted(engine).await;
     upstream.break_down(true);
     upstream.asked();
@@ -153,7 +153,7 @@ async fn nginx_gets_archives_of_the_environments_repository_alone(engine: Engine
 }
 
 on_both_stores! {
-    of_many_who_ask_a_broken_repository_one_waits,
+    a_broken_repository_is_not_asked_for_each,
     nobody_waits_long_behind_somebody_who_waits,
     a_refresh_gives_up_a_repository_that_does_not_answer,
     a_file_that_is_about_something_else_says_nothing,
