@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::check::AccessCode;
 
-/// Where a quoted text is cut, in bytes. The longest that an app can say is shorter.
+/// Where a quoted text is cut, in bytes. What an app says in plain words is shorter.
 const MOST_QUOTED: usize = 3_000;
 
 /// What an app tells customers who are held.
