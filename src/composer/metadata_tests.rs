@@ -159,7 +159,10 @@ fn what_unfolds_within_bounds_is_weighed_and_shared() {
     assert!(metadata.overhead() < 10_000_000);
     let versions = &metadata.packages["a/b"].versions;
     let (first, last) = (&versions[0], &versions[50_000]);
-    assert!(is_same(first.version.as_ref().unwrap(), last.version.as_ref()));
+    assert!(is_same(
+        first.version.as_ref().unwrap(),
+        last.version.as_ref()
+    ));
     assert!(is_same(first.dist.as_ref().unwrap(), last.dist.as_ref()));
 }
 

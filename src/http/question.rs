@@ -109,7 +109,9 @@ pub(super) fn of_headers(
         return Ok(None);
     };
     if all.iter().any(|it| *it != about) {
-        return Err(unclear("the query and the headers ask about different things"));
+        return Err(unclear(
+            "the query and the headers ask about different things",
+        ));
     }
     Ok(Some(Asked {
         about,

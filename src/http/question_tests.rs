@@ -205,7 +205,12 @@ fn a_client_cannot_change_the_question() {
 fn a_query_is_one_voice_among_the_headers() {
     for (description, name, uri, expected) in [
         ("the same", FORWARDED, "/dist/acme/tool/1.0.0.zip", true),
-        ("another version", FORWARDED, "/dist/acme/tool/2.0.0.zip", false),
+        (
+            "another version",
+            FORWARDED,
+            "/dist/acme/tool/2.0.0.zip",
+            false,
+        ),
         ("any version", ORIGINAL, "/p2/acme/tool.json", false),
         ("anything at all", ORIGINAL, "/packages.json", false),
         ("nothing that can be told", FORWARDED, "/other", false),
@@ -213,7 +218,12 @@ fn a_query_is_one_voice_among_the_headers() {
         ("the same path elsewhere", ORIGINAL, "/a/access", false),
         ("another path", FORWARDED, "/access/packages", false),
         ("another package", "x-tollgate-package", "acme/other", false),
-        ("the package alone", "x-tollgate-package", "acme/tool", false),
+        (
+            "the package alone",
+            "x-tollgate-package",
+            "acme/tool",
+            false,
+        ),
     ] {
         let headers = HeaderMap::from_iter([(
             HeaderName::from_bytes(name.as_bytes()).unwrap(),
