@@ -61,7 +61,9 @@ impl WorkingSet {
                 self.join(occurrence.at, fact, &mut disturbed);
             }
         }
-        for account in &gone {
+        // Only those that the event itself names: whether a subscription is known by now depends on
+        // which event came first.
+        for account in gone.intersection(&lookup_keys.accounts) {
             self.join_account(account, occurrence.at, &mut disturbed, |history| {
                 history.join_ignored(occurrence.at);
             });

@@ -526,3 +526,29 @@ fn an_account_of_a_deleted_customer_is_claimed_with_what_came_meanwhile() {
         "it fails since 30"
     );
 }
+
+/// Whether a subscription is known when its payment comes depends on the order.
+#[test]
+fn events_of_a_deleted_customer_are_those_that_name_its_account() {
+    let Fact::Payment(mut paid) = invoice("in_1").paid(40).facts.remove(0) else {
+        unreachable!("an invoice is a payment");
+    };
+    paid.account = None;
+    let end = end_with(
+        flagging(),
+        vec![contact("cus_1", X, 10)],
+        &|store| {
+            let id = store.customer(&stripe("cus_1"));
+            store
+                .act(|working_set| working_set.delete(&id, at(600)))
+                .unwrap();
+        },
+        vec![event(40, Fact::Payment(paid)), sub("active").at(30)],
+    );
+    let flags = end.flags("cus_1").iter();
+    let noticed: Vec<Option<_>> = flags
+        .filter(|flag| flag.kind == FlagKind::AccountDeleted)
+        .map(|flag| flag.at)
+        .collect();
+    assert_eq!(noticed, [Some(at(30))]);
+}
