@@ -245,12 +245,8 @@ impl WorkingSet {
             changes.extend(self.rederive(group, now, None));
             return Ok(changes);
         }
-        let named = [before.external_id.clone(), profile.external_id.clone()];
-        let named = if named[0] == named[1] {
-            [None, None]
-        } else {
-            named
-        };
+        let named = [&before.external_id, &profile.external_id];
+        let named = named.into_iter().flatten().cloned().collect();
         let (claimed, pins) = self.claim(id, &before, &profile, now);
         changes.extend(pins);
         changes.extend(self.keeping_links(&claimed, |working_set| {
@@ -258,7 +254,7 @@ impl WorkingSet {
         }));
         changes.extend(self.rederive_moved(BTreeSet::from([id.clone()]), None, &claimed, now));
         changes.extend(self.rederive_sharing(&emails, now));
-        changes.extend(self.rederive_named(&named.into_iter().flatten().collect(), now));
+        changes.extend(self.rederive_named(&named, now));
         Ok(changes)
     }
 

@@ -59,8 +59,8 @@ pub(crate) fn movers(
     };
     let mut movers = Vec::new();
     for group in Forest::grown(&register, rows).groups(working_set) {
-        let stay_or_leave = group.accounts.iter().filter(|key| !moved.contains(*key));
-        for account in stay_or_leave.filter_map(|key| working_set.accounts.get(key)) {
+        let others = group.accounts.iter().filter(|key| !moved.contains(*key));
+        for account in others.filter_map(|key| working_set.accounts.get(key)) {
             let Some(customer) = account.customer.as_ref() else {
                 continue;
             };

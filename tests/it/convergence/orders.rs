@@ -1,6 +1,7 @@
 //! Orders in which the same events can come.
 
 use tollgate::domain::billing::fact::Occurrence;
+use tollgate::domain::time::Timestamp;
 
 /// All different orders of `n` things, each of them so many times.
 pub(crate) fn orders(n: usize, times: usize) -> Vec<Vec<usize>> {
@@ -62,5 +63,24 @@ impl Shuffle {
             batches.last_mut().unwrap().push(event);
         }
         batches
+    }
+}
+
+/// Cuts what happened into batches, each with the time at which it comes: in order and at once, or,
+/// shuffled, all of them when it has happened.
+pub(crate) fn deliveries(
+    told: Vec<Occurrence>,
+    shuffle: Option<&mut Shuffle>,
+    now: Timestamp,
+) -> Vec<(Vec<Occurrence>, Timestamp)> {
+    match shuffle {
+        Some(shuffle) => {
+            let batches = shuffle.batches(&told).into_iter();
+            batches.map(|batch| (batch, now)).collect()
+        }
+        None => {
+            let batches = told.into_iter().map(|event| (event.at, vec![event]));
+            batches.map(|(at, batch)| (batch, at)).collect()
+        }
     }
 }

@@ -34,7 +34,7 @@ use self::tell::account_key;
 use self::truth::{Eyes, Picture};
 use self::worth::{UPDATES, has_package};
 use super::runs;
-use crate::convergence::orders::Shuffle;
+use crate::convergence::orders::{Shuffle, deliveries};
 use crate::convergence::rig::{at, plans};
 use crate::convergence::store::MemoryStore;
 
@@ -130,18 +130,10 @@ impl Both {
 
     fn deliver(&mut self) {
         let told = std::mem::take(&mut self.life.told);
-        let batches = match &mut self.shuffle {
-            Some(shuffle) => shuffle.batches(&told),
-            None => told.into_iter().map(|event| vec![event]).collect(),
-        };
-        for batch in batches {
-            let now = match (&self.shuffle, batch.first()) {
-                (None, Some(event)) => event.at,
-                _ => at(self.life.now),
-            };
-            self.store.batch(&batch, now);
-        }
         let now = at(self.life.now);
+        for (batch, time) in deliveries(told, self.shuffle.as_mut(), now) {
+            self.store.batch(&batch, time);
+        }
         self.store.act(|working_set| working_set.tick(now));
     }
 

@@ -29,7 +29,7 @@ use self::acts::{Act, EMAILS, SELLER_IDS};
 use self::rules::{Picture, Side};
 use self::world::{Account, World};
 use super::runs;
-use crate::convergence::orders::Shuffle;
+use crate::convergence::orders::{Shuffle, deliveries};
 use crate::convergence::rig::{End, at, kind, sub_of};
 use crate::convergence::store::MemoryStore;
 
@@ -207,16 +207,9 @@ impl Both {
 
     fn deliver(&mut self) {
         let told = std::mem::take(&mut self.told);
-        let batches = match &mut self.shuffle {
-            Some(shuffle) => shuffle.batches(&told),
-            None => told.into_iter().map(|event| vec![event]).collect(),
-        };
-        for batch in batches {
-            let now = match (&self.shuffle, batch.first()) {
-                (None, Some(event)) => event.at,
-                _ => at(self.world.now),
-            };
-            self.store.batch(&batch, now);
+        let now = at(self.world.now);
+        for (batch, time) in deliveries(told, self.shuffle.as_mut(), now) {
+            self.store.batch(&batch, time);
         }
     }
 
