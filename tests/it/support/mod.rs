@@ -13,6 +13,7 @@ pub(crate) mod stores;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -34,6 +35,10 @@ pub(crate) const PADDLE_SECRET: &str = "pdl_ntfset_01testonly0000000000000000_TE
 /// 32 bytes in base64.
 pub(crate) const SECRET_KEY: &str = "VEVTVE9OTFktdGVzdC1vbmx5LTMyLWJ5dGVzLWtleSE=";
 pub(crate) const ADMIN_TOKEN: &str = "owner-of-everything-in-tests";
+
+/// When the period of each subscription began: the same for all, so that one that is described twice
+/// has one body.
+static BILLED_FROM: LazyLock<i64> = LazyLock::new(|| seconds_from_now(0));
 
 /// How long a test waits for what happens in the background. Far longer than it takes: a test
 /// that needs it is about to fail.
@@ -303,8 +308,8 @@ pub(crate) fn stripe_subscription(id: &str, customer: &str, status: &str) -> Val
         "pause_collection": null,
         "items": { "object": "list", "has_more": false, "data": [{
             "id": "si_1", "object": "subscription_item", "quantity": 1,
-            "current_period_start": seconds_from_now(0),
-            "current_period_end": seconds_from_now(30 * 86_400),
+            "current_period_start": *BILLED_FROM,
+            "current_period_end": *BILLED_FROM + 30 * 86_400,
             "price": { "id": "price_basic", "object": "price", "product": "prod_basic" },
         }] },
     })
