@@ -55,6 +55,7 @@
 //! addresses of databases and brokers (they contain passwords), e-mail addresses, names and postal
 //! addresses. Whoever may see these finds them by id.
 
+mod lines;
 #[cfg(feature = "otel")]
 mod otel;
 mod sampling;
@@ -67,6 +68,7 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -175,13 +177,18 @@ where
         .with(EnvFilter::try_new(&config.filter)?)
         .with(libraries(&config.filter))
         .with(sampling);
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let subscriber: Box<dyn Subscriber + Send + Sync> =
         match effective_format(config.format, is_terminal) {
             // Colours are escape sequences, which do not belong into a file or a pipe.
-            LogFormat::Text => Box::new(registry.with(lines.with_ansi(is_terminal))),
-            // The fields of the event go to the top level, where a query finds them.
-            LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
+            LogFormat::Text => {
+                let layer = layer.with_ansi(is_terminal).event_format(lines::text());
+                Box::new(registry.with(layer))
+            }
+            LogFormat::Json => {
+                let layer = layer.fmt_fields(JsonFields::new());
+                Box::new(registry.with(layer.event_format(lines::json())))
+            }
         };
     Ok((subscriber, summaries))
 }
@@ -278,6 +285,28 @@ mod tests {
                 expected,
                 "{configured:?}, terminal: {is_terminal}"
             );
+        }
+    }
+
+    #[test]
+    fn lines_of_the_whole_program_do_not_say_from_where_they_are() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let lines = Lines::default();
+            let config = LogConfig {
+                filter: "info".to_owned(),
+                format: Some(format),
+            };
+            let writer = lines.clone();
+            let (subscriber, _) = subscriber(&config, false, move || writer.clone(), None).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(target: "tollgate", "event done");
+                tracing::info!(target: "tollgate::worker", "started");
+            });
+            let text = lines.text();
+            let (of_program, of_part) = text.trim_end().split_once('\n').unwrap();
+            assert!(of_program.contains("event done"), "{of_program}");
+            assert!(!of_program.contains("tollgate"), "{of_program}");
+            assert!(of_part.contains("tollgate::worker"), "{of_part}");
         }
     }
 

@@ -174,7 +174,7 @@ pub(super) fn write(message: &Message, outcome: &str, told: Option<&Told>, now: 
     let flags = flags.collect::<Vec<_>>().join(",");
     let is_first_try = headers.attempt == 0;
     let is_replay = headers.replay.is_some();
-    // Of our own target, so that the file's path does not take up a tenth of the line.
+    // Of the whole program, so that the file's path does not take up a tenth of the line.
     macro_rules! line {
         ($level:ident) => {
             $level!(
