@@ -1,6 +1,6 @@
 //! Loads the settings: reads each with its parser and default, and checks them together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,6 +78,15 @@ impl Config {
             // Kept in a folder of one machine, the key would be missing on the next.
             let kind = ProblemKind::Missing("required with PostgreSQL");
             reader.problem(&setting::SECRET_KEY, Origin::Environment, kind);
+        }
+        for package in read_in_two_ways(&self.stripe, &self.paddle) {
+            let named = parse::quoted(package);
+            let other = setting::STRIPE_PRICE_MAPPING.name;
+            let detail = format!(
+                "{named} is read in two ways, here and in {other}; say its \"versions\" wherever it \
+                 is named"
+            );
+            reader.contradicted(&setting::PADDLE_PRICE_MAPPING, detail);
         }
         let registry = &self.registry;
         let is_named = registry.repository.is_some() || reader.is_wrong(&setting::REPOSITORY);
@@ -217,6 +226,19 @@ impl ProviderConfig {
         }
         config
     }
+}
+
+/// The packages that two providers' prices buy, of which each reads the versions in another way.
+fn read_in_two_ways<'a>(one: &'a ProviderConfig, other: &'a ProviderConfig) -> BTreeSet<&'a str> {
+    fn named(config: &ProviderConfig) -> impl Iterator<Item = &str> {
+        let grants = config.prices.iter().flat_map(BTreeMap::values).flatten();
+        grants.map(|grant| grant.package.as_str())
+    }
+    let mut both: BTreeSet<&str> = named(one).collect();
+    both = named(other).filter(|it| both.contains(it)).collect();
+    let is_semver = |config: &ProviderConfig, it: &str| config.semver_packages.contains(it);
+    both.retain(|it| is_semver(one, it) != is_semver(other, it));
+    both
 }
 
 /// Warns of webhook secrets that do not begin as the provider's do. They may be right: of somebody

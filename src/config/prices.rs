@@ -89,13 +89,8 @@ fn grant(entry: &Value) -> Result<(PackageGrant, Scheme), String> {
         }
         _ => return Err("neither a name nor an object".to_owned()),
     };
-    if scheme.package(package).is_err() {
-        let wanted = match scheme {
-            Scheme::Composer => "of the form vendor/package in lower case",
-            Scheme::Semver => "the name of a package in lower case",
-        };
-        return Err(format!("{} is not {wanted}", quoted(package)));
-    }
+    let name = scheme.package(package);
+    name.map_err(|wrong| format!("{} {wrong}", quoted(package)))?;
     let read = scheme.constraint(constraint);
     read.map_err(|why| format!("constraint {}: {why}", quoted(constraint)))?;
     let grant = PackageGrant {

@@ -117,6 +117,13 @@ impl<'a> Reader<'a> {
         });
     }
 
+    /// Adds a problem with the value of a setting that is right by itself, but not beside another.
+    pub(super) fn contradicted(&mut self, setting: &Setting, detail: String) {
+        let found = self.find(setting);
+        let origin = found.map_or(Origin::Environment, |(origin, _)| origin);
+        self.problem(setting, origin, ProblemKind::Malformed(detail));
+    }
+
     /// Adds a warning about a setting.
     pub(super) fn warn(&mut self, setting: &Setting, detail: impl Into<String>) {
         self.warnings.push(Warning {

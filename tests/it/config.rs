@@ -219,7 +219,7 @@ fn every_problem_is_reported_at_once() {
     problem: TOLLGATE_SIGNATURE_TOLERANCE: malformed: 0 would refuse every delivery; expected whole seconds, at least 1
     problem: STRIPE_WEBHOOK_SECRET: malformed: entry 2 is empty; expected one secret, or several separated by commas
     problem: STRIPE_WEBHOOK_SECRET: malformed: entry 3 is empty; expected one secret, or several separated by commas
-    problem: STRIPE_PRICE_MAPPING: malformed: "price_1", package 1: "Acme/App" is not of the form vendor/package in lower case; expected JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}
+    problem: STRIPE_PRICE_MAPPING: malformed: "price_1", package 1: "Acme/App" must be of the form vendor/package in lower case; expected JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}
     problem: STRIPE_PRICE_MAPPING: malformed: "price_1", package 2: neither a name nor an object; expected JSON such as {"price_1": ["acme/app", {"package": "acme/lib", "constraint": "^2.0"}]}
     problem: STRIPE_API_KEY from /nonexistent/key: unreadable file: No such file or directory (os error 2); expected the key as the provider shows it, without spaces
     problem: PADDLE_API_KEY: not Unicode text; expected the key as the provider shows it, without spaces
@@ -454,7 +454,7 @@ fn the_packages_of_a_mapping_may_be_read_by_semver() {
     assert!(config.paddle.semver_packages.is_empty());
 
     for (entry, part) in [
-        (r#""left-pad""#, "vendor/package"),
+        (r#""left-pad""#, "or be declared with `versions: semver`"),
         (
             r#"{"package": "left-pad", "versions": "npm"}"#,
             "`versions`",
@@ -475,6 +475,36 @@ fn the_packages_of_a_mapping_may_be_read_by_semver() {
         let mapping = format!(r#"{{"price_1": [{entry}]}}"#);
         let said = complaint("STRIPE_PRICE_MAPPING", &mapping);
         assert!(said.contains(part), "{entry}: {said}");
+    }
+}
+
+#[test]
+fn two_mappings_read_a_package_in_one_way() {
+    let semver = r#"{"price_1": [{"package": "acme/a", "versions": "semver"}, "acme/b"]}"#;
+    for (stripe, paddle, is_fine) in [
+        (semver, r#"{"pri_1": ["acme/a"]}"#, false),
+        (r#"{"pri_1": ["acme/a"]}"#, semver, false),
+        (semver, semver, true),
+        (semver, r#"{"pri_1": ["acme/b", "acme/c"]}"#, true),
+    ] {
+        let loaded = load([
+            ("STRIPE_PRICE_MAPPING", stripe),
+            ("PADDLE_PRICE_MAPPING", paddle),
+        ]);
+        let Err(errors) = loaded else {
+            assert!(is_fine, "{stripe} {paddle}");
+            continue;
+        };
+        let said = errors.to_string();
+        assert!(!is_fine, "{said}");
+        for part in [
+            "PADDLE_PRICE_MAPPING: ",
+            "STRIPE_PRICE_MAPPING",
+            r#""acme/a" is read in two ways"#,
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("acme/b"), "{said}");
     }
 }
 

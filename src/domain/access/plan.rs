@@ -20,7 +20,8 @@ const MAX_PLAN_ID: usize = 255;
 pub struct PackageGrant {
     /// Its name.
     pub package: String,
-    /// A constraint in the scheme of the package; `*` is every version.
+    /// A constraint in the scheme of the package; `*` is every version, in SemVer's all but
+    /// pre-releases.
     pub constraint: String,
 }
 

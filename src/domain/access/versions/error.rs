@@ -6,10 +6,9 @@ use crate::domain::access::constraint::{self, MAX_BYTES};
 
 /// The classes of mistakes in a text of SemVer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SemverProblem {
+pub(super) enum SemverProblem {
     /// A constraint of nothing, or of blanks.
-    #[error("the constraint is empty; write `*` to allow every version")]
+    #[error("the constraint is empty; write `*` to allow every version but pre-releases")]
     EmptyConstraint,
     /// A version of nothing, or of blanks.
     #[error("the version is empty")]
@@ -33,7 +32,7 @@ pub enum SemverProblem {
 
 impl SemverProblem {
     /// Returns the code of the class, which never changes.
-    pub const fn code(&self) -> &'static str {
+    const fn code(&self) -> &'static str {
         match self {
             Self::EmptyConstraint | Self::EmptyVersion => "empty",
             Self::TooLong => "too_long",
@@ -58,11 +57,6 @@ impl SemverError {
             problem,
             text: constraint::excerpt(text),
         }
-    }
-
-    /// Returns the class of the mistake.
-    pub const fn problem(&self) -> &SemverProblem {
-        &self.problem
     }
 }
 

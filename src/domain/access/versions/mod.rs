@@ -24,8 +24,9 @@ use crate::domain::access::constraint;
 use crate::domain::validate;
 use crate::domain::words::words;
 
-pub use error::{ConstraintError, SemverError, SemverProblem, VersionError};
-pub use semver::Requirement;
+use semver::Requirement;
+
+pub use error::{ConstraintError, VersionError};
 
 /// How the versions of a package are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,18 +71,27 @@ impl Scheme {
         }
     }
 
-    /// Checks the name of a package: `vendor/name` in Composer's scheme, otherwise also `name` and
-    /// `@scope/name`.
+    /// Checks the name of a package that an order or a setting names.
+    ///
+    /// # Errors
+    /// When it is none in this scheme, with the end of a sentence about it, which says if a
+    /// declaration would help.
+    pub fn package(self, name: &str) -> Result<String, String> {
+        self.package_name(name).map_err(|wrong| {
+            let is_others = self == Self::Composer && validate::any_package(name).is_ok();
+            let hint = ", or be declared with `versions: semver`";
+            format!("{wrong}{}", if is_others { hint } else { "" })
+        })
+    }
+
+    /// Checks the name of a package that is about to be declared: `vendor/name` in Composer's scheme,
+    /// otherwise also `name` and `@scope/name`.
     ///
     /// # Errors
     /// When it is no such name, with the end of a sentence about it.
-    pub fn package(self, name: &str) -> Result<String, String> {
+    pub fn package_name(self, name: &str) -> Result<String, String> {
         match self {
-            Self::Composer => validate::package(name).map_err(|wrong| {
-                let is_others = validate::any_package(name).is_ok();
-                let hint = ", or be declared with `versions: semver` first";
-                format!("{wrong}{}", if is_others { hint } else { "" })
-            }),
+            Self::Composer => validate::package(name),
             Self::Semver => validate::any_package(name),
         }
     }
