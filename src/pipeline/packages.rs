@@ -88,8 +88,7 @@ pub async fn find(
     app: &AppSlug,
     package: &str,
 ) -> Result<NamedPackage, PackageError> {
-    let all = list(store, app).await?;
-    let found = all.into_iter().find(|it| it.package == package);
+    let found = store.read().await?.package_named(app, package).await?;
     found.ok_or(PackageError::NotFound)
 }
 

@@ -137,20 +137,40 @@ impl Tx {
             links: BTreeMap::new(),
             now,
         };
-        let packages: BTreeSet<String> = customers
-            .iter()
-            .filter(|customer| customer.derived.needs_releases())
-            .flat_map(|customer| granted.of(customer))
-            .filter(|live| live.until.is_some())
-            .map(|live| live.grant.package)
-            .collect();
-        granted.releases = self.release_list(app, &packages).await?;
-        let given = customers.iter().flat_map(|customer| granted.of(customer));
-        let given = given.map(|live| live.grant.package);
-        let frozen = customers.iter().flat_map(|it| &it.derived.frozen_versions);
-        let frozen = frozen.flatten().map(|version| version.package.clone());
-        let packages = given.chain(frozen).collect();
-        granted.schemes = self.package_schemes(app, &packages).await?;
+        self.granted_versions(app, customers, &mut granted).await?;
         Ok(granted)
+    }
+
+    /// Reads how the versions of the packages are read that some customers are granted, and the
+    /// releases that they cover.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn granted_versions(
+        &mut self,
+        app: &AppSlug,
+        customers: &[Customer],
+        granted: &mut Granted,
+    ) -> Result<(), StoreError> {
+        let (mut dated, mut named) = (BTreeSet::new(), BTreeSet::new());
+        for customer in customers {
+            let derived = &customer.derived;
+            for live in granted.of(customer) {
+                let package = live.grant.package;
+                if derived.needs_releases() && live.until.is_some() {
+                    dated.insert(package.clone());
+                }
+                named.insert(package);
+            }
+            let frozen = derived.frozen_versions.iter().flatten();
+            named.extend(frozen.map(|version| version.package.clone()));
+        }
+        if !dated.is_empty() {
+            granted.releases = self.release_list(app, &dated).await?;
+        }
+        if !named.is_empty() {
+            granted.schemes = self.package_schemes(app, &named).await?;
+        }
+        Ok(())
     }
 }

@@ -89,6 +89,30 @@ impl Tx {
         self.fetch(sql, binds![app]).await
     }
 
+    /// Finds one of the packages that are listed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn package_named(
+        &mut self,
+        app: &AppSlug,
+        package: &str,
+    ) -> Result<Option<NamedPackage>, StoreError> {
+        let sql = r"
+            SELECT
+                CAST($2 AS TEXT) AS package,
+                (SELECT COUNT(*) FROM releases WHERE app = $1 AND package = $2) AS releases,
+                COALESCE(
+                    (SELECT versions FROM packages WHERE app = $1 AND package = $2), 'composer'
+                ) AS scheme
+            WHERE EXISTS (SELECT 1 FROM packages WHERE app = $1 AND package = $2)
+                OR EXISTS (SELECT 1 FROM releases WHERE app = $1 AND package = $2)
+                OR EXISTS (SELECT 1 FROM plan_packages WHERE app = $1 AND package = $2)
+                OR EXISTS (SELECT 1 FROM grants WHERE app = $1 AND package = $2)
+        ";
+        self.fetch_opt(sql, binds![app, package]).await
+    }
+
     /// Reads how the versions of some packages are read, as far as that is declared.
     ///
     /// # Errors

@@ -67,15 +67,8 @@ async fn granted_now(
         links: tx.flag_links(app, &customer.derived.flags).await?,
         now,
     };
-    if customer.derived.needs_releases() {
-        let dated = granted
-            .of(customer)
-            .into_iter()
-            .filter(|it| it.until.is_some());
-        let packages = dated.map(|it| it.grant.package).collect();
-        granted.releases = tx.release_list(app, &packages).await?;
-        granted.schemes = tx.package_schemes(app, &packages).await?;
-    }
+    let only = std::slice::from_ref(customer);
+    tx.granted_versions(app, only, &mut granted).await?;
     Ok(granted)
 }
 
