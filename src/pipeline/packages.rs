@@ -235,7 +235,7 @@ async fn read_as(
         return Err(PackageError::InUse { scheme: to, what });
     }
     if !releases.is_empty() {
-        tx.release_delete(&order.app, package).await?;
+        tx.release_delete_all(&order.app, package).await?;
         tx.release_put(&order.app, &releases).await?;
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 /// Most releases of one package. All of them are read to see what a frozen customer keeps.
 const MAX_RELEASES: usize = 10_000;
 
-/// Why releases were not announced.
+/// Why releases were not announced, or one was not removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// The package would have more releases than it may have.
@@ -31,6 +31,9 @@ pub enum ReleaseError {
     /// The scheme of the package has no such names.
     #[error("there is no such package")]
     NotFound,
+    /// The package has no release of the version.
+    #[error("the package has no such release")]
+    Unknown,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -129,6 +132,38 @@ pub async fn add(
         any_new: comparison.number_new > 0,
         changed,
     })
+}
+
+/// Removes the release of a version in any spelling. A text that is no version in the scheme of the
+/// package names the release that was written so, in whatever scheme it was recorded.
+///
+/// # Errors
+/// When there is no such release.
+pub async fn remove(
+    store: &Store,
+    order: &Order,
+    package: String,
+    version: &str,
+) -> Result<(), ReleaseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let wanted = BTreeSet::from([package.clone()]);
+    let scheme = tx.package_schemes(&order.app, &wanted).await?.of(&package);
+    let meant = scheme.version(version).ok();
+    let is_meant = |known: &Release| match &meant {
+        Some(version) => scheme.version(&known.version).as_ref() == Ok(version),
+        None => known.version == version,
+    };
+    let known = tx.release_list(&order.app, &wanted).await?;
+    let release = known.into_iter().find(is_meant);
+    let release = release.ok_or(ReleaseError::Unknown)?;
+    tx.release_delete(&order.app, &release).await?;
+    let from = json!({"version": release.version, "reference": release.reference,
+        "released_at": release.released_at.to_string()});
+    let details = json!({"package": package, "from": from, "to": null});
+    order
+        .audit(&mut tx, None, "release_remove", details)
+        .await?;
+    Ok(tx.commit().await?)
 }
 
 /// Records releases of a package that a Composer repository has. What is known already, in whatever

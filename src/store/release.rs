@@ -69,11 +69,34 @@ impl Tx {
         self.execute(sql, binds![rows, app]).await
     }
 
+    /// Removes a release.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_delete(
+        &mut self,
+        app: &AppSlug,
+        release: &Release,
+    ) -> Result<(), StoreError> {
+        let Release {
+            package,
+            normalized,
+            ..
+        } = release;
+        let sql = "DELETE FROM releases WHERE app = $1 AND package = $2 AND normalized = $3";
+        self.execute(sql, binds![app, package, normalized]).await?;
+        Ok(())
+    }
+
     /// Removes all releases of a package.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn release_delete(&mut self, app: &AppSlug, package: &str) -> Result<(), StoreError> {
+    pub async fn release_delete_all(
+        &mut self,
+        app: &AppSlug,
+        package: &str,
+    ) -> Result<(), StoreError> {
         let sql = "DELETE FROM releases WHERE app = $1 AND package = $2";
         self.execute(sql, binds![app, package]).await?;
         Ok(())

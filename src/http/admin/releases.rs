@@ -27,7 +27,9 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     // `vendor%2Fname` is one part of the path, `vendor/name` two; so with `@scope/name`.
     let routes = OpenApiRouter::default()
         .routes(routes!(list, add))
-        .routes(routes!(list_in_two_parts, add_in_two_parts));
+        .routes(routes!(list_in_two_parts, add_in_two_parts))
+        .routes(routes!(remove))
+        .routes(routes!(remove_in_two_parts));
     openapi::resource(
         "releases",
         "Versions of packages, and when they were released.",
@@ -41,6 +43,7 @@ impl From<ReleaseError> for ApiError {
             ReleaseError::TooMany => Self::conflict("releases_too_many", error.to_string()),
             ReleaseError::Invalid { errors } => invalid(errors),
             ReleaseError::NotFound => package_not_found(),
+            ReleaseError::Unknown => Self::not_found("release_not_found", error.to_string()),
             ReleaseError::Store(error) => error.into(),
         }
     }
@@ -263,6 +266,45 @@ async fn add_in_two_parts(
     body: ValidJson<ReleasesBody>,
 ) -> Result<(StatusCode, Json<AddedView>), ApiError> {
     add(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
+}
+
+/// Removes a release.
+///
+/// The version may be spelt in any way. One that cannot be read as the package declares is looked for
+/// as it was written, so that releases recorded otherwise can be removed. A release that the app's
+/// Composer repository still has is recorded again when that is read the next time. Customers who are
+/// frozen lose the version.
+#[utoipa::path(
+    delete,
+    path = "/packages/{package}/releases/{version}",
+    responses((status = 204, description = "Removed."))
+)]
+async fn remove(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath((name, version)): ValidPath<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let package = package_of(&name)?;
+    let order = order_of(&admin, &state);
+    releases::remove(&state.store, &order, package, &version).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a release of a package whose name has two parts.
+///
+/// See `DELETE /packages/{package}/releases/{version}`.
+#[utoipa::path(
+    delete,
+    path = "/packages/{vendor}/{name}/releases/{version}",
+    responses((status = 204, description = "Removed."))
+)]
+async fn remove_in_two_parts(
+    state: State<AppState>,
+    admin: Admin,
+    ValidPath((vendor, name, version)): ValidPath<(String, String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let package = format!("{vendor}/{name}");
+    remove(state, admin, ValidPath((package, version))).await
 }
 
 fn releases_of(body: ReleasesBody, scheme: Scheme) -> Result<Vec<Announced>, ApiError> {

@@ -85,6 +85,7 @@ const PARTS: &[(&str, &str, &str)] = &[
         "The package, its slash written as `%2F`.",
         "acme%2Ftool",
     ),
+    ("{version}", "The version of the release.", "1.2.0"),
     (
         "{external_id}",
         "The customer's id elsewhere, or the id of a billing account, with or without `stripe_` \

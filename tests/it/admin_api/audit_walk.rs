@@ -347,6 +347,10 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let body = json!({"version": "1.0.0"});
     walk.call(releases, &["acme%2Ftwo"], body, &["release_add"])
         .await;
+    let release = ("DELETE", "/packages/{package}/releases/{version}");
+    let value = ["acme%2Ftwo", "1.0"];
+    walk.call(release, &value, none.clone(), &["release_remove"])
+        .await;
     let has = [("acme/one", "1.1.0", "2026-01-01T00:00:00Z")];
     let repository = Repository::new(Shape::Inline, &has);
     let served = Served::start(&repository, Some("Bearer rep_of_nobody_else")).await;
@@ -357,6 +361,10 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
         .await;
     let refresh = ("POST", "/packages/refresh");
     walk.call(refresh, &[], Value::Null, &["release_add"]).await;
+    let release = ("DELETE", "/packages/{vendor}/{name}/releases/{version}");
+    let value = ["acme", "one", "1.0.0"];
+    walk.call(release, &value, none.clone(), &["release_remove"])
+        .await;
     let body = json!({"force": true});
     walk.call(
         ("POST", "/events/{id}/replay"),

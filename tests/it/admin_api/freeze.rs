@@ -153,7 +153,41 @@ async fn a_list_reaches_exactly_its_versions(engine: Engine) {
     );
 }
 
+/// The same as a release that is told: nothing of it is kept of the customers.
+async fn a_removed_release_is_reached_no_more(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    for package in ["a/lib", "a/new"] {
+        let release = json!({"version": "1.0.0", "released_at": "2025-06-01T00:00:00Z"});
+        rig.post(&format!("/packages/{package}/releases"), release)
+            .await
+            .expect(201);
+    }
+    let (path, token) = customer(&rig).await;
+    let order = json!({"at": "2025-12-01T00:00:00Z"});
+    let frozen = rig.post(&format!("{path}/freeze"), order).await.expect(200);
+    assert_eq!(flags(&frozen), [""; 0]);
+    let known = rig.get("/flags").await.expect(200)["meta"]["total"].clone();
+    assert_eq!(known, 0);
+    assert_eq!(code(&rig, &token, "a/new", "1.0.0").await, "ok");
+
+    rig.delete("/packages/a/new/releases/1.0.0")
+        .await
+        .expect(204);
+    assert_eq!(
+        code(&rig, &token, "a/new", "1.0.0").await,
+        "version_not_frozen"
+    );
+    assert_eq!(code(&rig, &token, "a/lib", "1.0.0").await, "ok");
+    let shown = rig.get(&path).await.expect(200);
+    assert_eq!(
+        shown["frozen_versions"],
+        json!([{"package": "a/lib", "version": "1.0.0"}])
+    );
+    assert_eq!(flags(&shown), ["releases_unknown a/new"]);
+}
+
 on_both_stores! {
     a_date_reaches_what_was_out_by_then_and_granted,
     a_list_reaches_exactly_its_versions,
+    a_removed_release_is_reached_no_more,
 }

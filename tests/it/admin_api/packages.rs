@@ -340,6 +340,49 @@ async fn releases_are_recorded_once_by_value(engine: Engine) {
         .refused(404, "package_not_found");
 }
 
+async fn a_release_is_removed_by_any_spelling(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let path = "/packages/a/one/releases";
+    let at = "2025-12-01T00:00:00Z";
+    let all = ["1.0.0", "1.1", "dev-feature/x"];
+    for version in all {
+        let body = json!({"version": version, "released_at": at, "reference": "abc"});
+        rig.post(path, body).await.expect(201);
+    }
+    for (version, rest) in [("v1.0", 2), ("1.1.0.0+build", 1), ("dev-feature%2Fx", 0)] {
+        let one = format!("{path}/{version}");
+        rig.delete(&one).await.expect(204);
+        rig.delete(&one).await.refused(404, "release_not_found");
+        let listed = rig.get(path).await.expect(200);
+        assert_eq!(listed["meta"]["total"], rest, "{version}: {listed}");
+    }
+    for unknown in [
+        "a/one/releases/2.0",
+        "a/one/releases/no%20version",
+        "b%2Ftwo/releases/1.0",
+    ] {
+        rig.delete(&format!("/packages/{unknown}"))
+            .await
+            .refused(404, "release_not_found");
+    }
+    rig.delete("/packages/A%2Fone/releases/1.0")
+        .await
+        .refused(404, "package_not_found");
+    let audit = rig.get("/audit?operation=release_remove").await.expect(200);
+    let told: Vec<&Value> = audit["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|it| &it["details"])
+        .collect();
+    let expected = all.map(|version| {
+        let from = json!({"version": version, "released_at": at, "reference": "abc"});
+        json!({"package": "a/one", "from": from, "to": null})
+    });
+    assert_eq!(told, expected.iter().collect::<Vec<_>>());
+}
+
 async fn constraints_can_be_tried_out(engine: Engine) {
     let rig = Rig::start(engine).await;
     let viewer = rig.admin("viewer", None).await;
@@ -372,5 +415,6 @@ on_both_stores! {
     a_price_moves_from_the_settings_to_the_api_without_a_gap,
     wrong_plans_are_refused,
     releases_are_recorded_once_by_value,
+    a_release_is_removed_by_any_spelling,
     constraints_can_be_tried_out,
 }

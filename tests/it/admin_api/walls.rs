@@ -93,6 +93,7 @@ impl Things {
             ("{provider}", "account") => "acct_1",
             (_, "package") => "a%2Fb",
             (_, "account") => "cus_1",
+            (_, "version") => "1.0",
             (_, "vendor") => "a",
             (_, "name") => "b",
             _ => return None,
