@@ -114,7 +114,7 @@ async fn declare_in(
     package: &str,
     scheme: Scheme,
 ) -> Result<Declared, PackageError> {
-    scheme.package(package).map_err(PackageError::Name)?;
+    scheme.package_name(package).map_err(PackageError::Name)?;
     let known = tx.package_find(&order.app, package).await?;
     let is_new = known.is_none();
     if known == Some(scheme) {
@@ -221,14 +221,23 @@ async fn read_as(
     let known = tx.release_list(&order.app, &known).await?;
     let mut releases = Vec::new();
     let mut keys = BTreeSet::new();
+    let wrong_name = misnamed(package, to);
     for release in known {
-        match Release::new(to, package, &release.version, release.released_at) {
-            Ok(read) if keys.insert(read.normalized.clone()) => releases.push(read),
-            Ok(read) => what.push(format!(
-                "the release {}, which is the same version as another one",
-                read.version
+        let Release {
+            version, reference, ..
+        } = release;
+        if let Some(why) = &wrong_name {
+            what.push(format!("the release {version} ({why})"));
+            continue;
+        }
+        match Release::new(to, package, &version, release.released_at) {
+            Ok(read) if keys.insert(read.normalized.clone()) => {
+                releases.push(read.with_reference(reference));
+            }
+            Ok(_) => what.push(format!(
+                "the release {version}, which is the same version as another one"
             )),
-            Err(error) => what.push(format!("the release {} ({error})", release.version)),
+            Err(error) => what.push(format!("the release {version} ({error})")),
         }
     }
     if !what.is_empty() {
@@ -263,11 +272,16 @@ fn of_grant(granted: &GrantedConstraint, why: &str) -> String {
 
 /// Why another scheme cannot read a grant.
 fn misread(grant: &PackageGrant, scheme: Scheme) -> Option<String> {
-    if let Err(wrong) = scheme.package(&grant.package) {
-        return Some(format!("its name {wrong}"));
-    }
-    let read = scheme.constraint(&grant.constraint);
-    read.err().map(|error| error.to_string())
+    misnamed(&grant.package, scheme).or_else(|| {
+        let read = scheme.constraint(&grant.constraint);
+        read.err().map(|error| error.to_string())
+    })
+}
+
+/// Why another scheme has no package of this name.
+fn misnamed(package: &str, scheme: Scheme) -> Option<String> {
+    let wrong = scheme.package_name(package).err()?;
+    Some(format!("its name {wrong}"))
 }
 
 /// Lists the active and frozen customers to whom a package is granted, the newest first.

@@ -13,6 +13,7 @@ use crate::domain::access::check::{Holder, PackageAccess};
 use crate::domain::access::versions::{Scheme, SchemeError};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
+use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery, map};
 use crate::http::api::order_of;
 use crate::http::api::package::{PackageView, packages_of};
@@ -156,7 +157,8 @@ async fn declare(
     ValidPath(name): ValidPath<String>,
     ValidJson(body): ValidJson<DeclareBody>,
 ) -> Result<(StatusCode, Json<DeclaredView>), ApiError> {
-    let package = package_of(&name)?;
+    let package = validate::any_package(&name);
+    let package = package.map_err(|wrong| ApiError::invalid_field("package", wrong))?;
     let scheme: Result<Scheme, SchemeError> = body.versions.parse();
     let scheme = scheme.map_err(|error| ApiError::invalid_field("versions", error.to_string()))?;
     let order = order_of(&admin, &state);

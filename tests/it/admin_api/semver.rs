@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use tollgate::domain::access::plan::PackageGrant;
+use tollgate::domain::access::release::Release;
+use tollgate::domain::access::versions::Scheme;
 use tollgate::domain::id::AppSlug;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::setup::{Environment, prepare};
@@ -77,6 +79,8 @@ async fn a_package_is_declared_shown_and_removed(engine: Engine) {
         .await
         .refused(422, "body_invalid");
     assert_eq!(problem["errors"][0]["field"], "versions");
+    let said = problem["errors"][0]["message"].as_str().unwrap();
+    assert!(!said.contains("declared"), "{said}");
     for (body, field) in [
         (json!({"versions": "npm"}), "versions"),
         (json!({}), "versions"),
@@ -94,9 +98,12 @@ async fn a_package_is_declared_shown_and_removed(engine: Engine) {
         "/packages/.hidden",
         "/packages/a%20b",
     ] {
-        rig.put(path, body.clone())
+        let problem = rig
+            .put(path, body.clone())
             .await
-            .refused(404, "package_not_found");
+            .refused(422, "body_invalid");
+        assert_eq!(problem["errors"][0]["field"], "package", "{path}");
+        rig.get(path).await.refused(404, "package_not_found");
     }
     rig.delete("/packages/@acme/ui").await.expect(204);
     rig.delete("/packages/@acme%2Fui")
@@ -377,7 +384,8 @@ async fn another_scheme_must_read_everything_that_is_there(engine: Engine) {
         .await
         .expect(200);
     for version in ["1.0.0", "1.1.0-beta1"] {
-        let release = json!({"version": version, "released_at": "2026-01-01T00:00:00Z"});
+        let release = json!({"version": version, "released_at": "2026-01-01T00:00:00Z",
+            "reference": format!("of-{version}")});
         rig.post("/packages/acme/kit/releases", release)
             .await
             .expect(201);
@@ -387,16 +395,12 @@ async fn another_scheme_must_read_everything_that_is_there(engine: Engine) {
     let beta = code(&rig, &customer, "acme/kit", "1.1.0-beta1").await;
     assert_eq!(beta, "version_not_allowed");
     let known = rig.get("/packages/acme/kit/releases").await.expect(200);
-    let keys: Vec<&Value> = known["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| &it["normalized"])
-        .collect();
-    assert!(
-        keys.contains(&&json!("1.1.0-beta1")) && keys.contains(&&json!("1.0.0")),
-        "{known}"
-    );
+    for version in ["1.1.0-beta1", "1.0.0"] {
+        let release = json!({"package": "acme/kit", "version": version, "normalized": version,
+            "released_at": "2026-01-01T00:00:00Z", "reference": format!("of-{version}")});
+        let all = known["data"].as_array().unwrap();
+        assert!(all.contains(&release), "{version}: {known}");
+    }
     let again = json!({"version": "1.0.0+again"});
     rig.post("/packages/acme/kit/releases", again)
         .await
@@ -415,7 +419,97 @@ async fn another_scheme_must_read_everything_that_is_there(engine: Engine) {
         .await
         .refused(409, "package_in_use");
     rig.delete(&format!("{path}/left-pad")).await.expect(204);
+    for version in ["1.0.0", "1.1.0"] {
+        let release = json!({"version": version});
+        rig.post("/packages/left-pad/releases", release)
+            .await
+            .expect(201);
+    }
+    let problem = rig
+        .delete("/packages/left-pad")
+        .await
+        .refused(409, "package_in_use");
+    let said = problem["detail"].as_str().unwrap();
+    for part in [
+        "the release 1.0.0 (",
+        "the release 1.1.0 (",
+        "vendor/package",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("declared"), "{said}");
+    for version in ["1.0.0+build", "1.1.0"] {
+        rig.delete(&format!("/packages/left-pad/releases/{version}"))
+            .await
+            .expect(204);
+    }
     rig.delete("/packages/left-pad").await.expect(204);
+}
+
+async fn what_stands_in_the_way_of_a_scheme_can_be_removed(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    for version in ["1.0.0+linux", "1.1", "dev-main"] {
+        let release = json!({"version": version});
+        rig.post("/packages/acme/tool/releases", release)
+            .await
+            .expect(201);
+    }
+    let semver = json!({"versions": "semver"});
+    let declare = async || rig.put("/packages/acme/tool", semver.clone()).await;
+    declare().await.refused(409, "package_in_use");
+    for version in ["1.1.0", "dev-main"] {
+        rig.delete(&format!("/packages/acme/tool/releases/{version}"))
+            .await
+            .expect(204);
+    }
+    declare().await.expect(201);
+
+    // A release of another scheme, as an older server may have left it.
+    let app = AppSlug::default_app();
+    let old = Release::new(Scheme::Composer, "acme/tool", "v2.0", rig.now()).unwrap();
+    let mut tx = rig.store.begin().await.unwrap();
+    tx.release_put(&app, &[old]).await.unwrap();
+    tx.commit().await.unwrap();
+    rig.delete("/packages/acme%2Ftool/releases/v2.0.0")
+        .await
+        .refused(404, "release_not_found");
+    for version in ["v2.0", "1.0.0"] {
+        rig.delete(&format!("/packages/acme%2Ftool/releases/{version}"))
+            .await
+            .expect(204);
+    }
+    assert_eq!(
+        rig.get("/packages/acme/tool").await.expect(200)["releases"],
+        0
+    );
+}
+
+/// Names that are those of calls too.
+async fn any_name_can_be_written_in_a_path(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let semver = json!({"versions": "semver"});
+    for (path, name) in [
+        ("%72efresh", "refresh"),
+        ("acme%2Freleases", "acme/releases"),
+        ("acme%2Fcustomers", "acme/customers"),
+        ("%40acme%2Freleases", "@acme/releases"),
+    ] {
+        let plain = format!("/packages/{name}");
+        let refused = rig.put(&plain, semver.clone()).await;
+        assert_eq!(refused.status, 405, "{name}: {}", refused.body);
+        let path = format!("/packages/{path}");
+        rig.put(&path, semver.clone()).await.expect(201);
+        let releases = format!("{path}/releases");
+        rig.post(&releases, json!({"version": "1.0.0"}))
+            .await
+            .expect(201);
+        let shown = rig.get(&path).await.expect(200);
+        let expected = json!({"package": name, "versions": "semver", "releases": 1});
+        assert_eq!(shown, expected);
+        rig.get(&format!("{path}/customers")).await.expect(200);
+        rig.delete(&format!("{releases}/1.0.0")).await.expect(204);
+        rig.delete(&path).await.expect(204);
+    }
 }
 
 async fn a_plan_that_waits_keeps_its_scheme_too(engine: Engine) {
@@ -520,6 +614,8 @@ on_both_stores! {
     releases_and_freezing_go_by_semver,
     a_plan_gives_a_semver_package_at_once,
     another_scheme_must_read_everything_that_is_there,
+    what_stands_in_the_way_of_a_scheme_can_be_removed,
+    any_name_can_be_written_in_a_path,
     a_plan_that_waits_keeps_its_scheme_too,
     the_settings_declare_what_their_plans_name,
     a_constraint_is_tried_out_in_either_scheme,
