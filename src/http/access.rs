@@ -24,7 +24,7 @@ use super::client_addr::ClientAddr;
 use super::customer_token::presented;
 use super::error::ApiError;
 use super::openapi::{self, words};
-use super::question::{self, About, Asked, Wanted};
+use super::question::{self, About, Wanted};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
@@ -60,6 +60,7 @@ impl AccessQuery {
             package: self.package.as_deref(),
             version: self.version.as_deref(),
             reference: None,
+            is_of_composer: false,
         }
     }
 
@@ -79,7 +80,8 @@ impl AccessQuery {
 ///
 /// In place of the query, headers may ask: `X-Tollgate-Package` and `X-Tollgate-Version`, or the path
 /// of the wanted file in `X-Original-URI` or `X-Forwarded-Uri`. Whatever asks must ask the same; only
-/// the path `/access` says nothing beside a query. If the path is that of metadata in
+/// the path `/access` says nothing beside a query. A path is that of a Composer repository, so a
+/// package that is declared `versions: semver` is not granted by it. If the path is that of metadata in
 /// `X-Forwarded-Uri`, a package that is not granted is 404.
 #[utoipa::path(
     get,
@@ -109,9 +111,12 @@ async fn check(
     let asked = question::of_headers(&headers, query.wanted())?;
     let answer = match &asked {
         None => about(&state, &hash, query.question(), now).await?,
-        Some(Asked { about: it, .. }) => match it {
+        Some(asked) => match &asked.about {
             About::Anything => anything(&state, &hash, now).await?,
-            About::Package(wanted) => about(&state, &hash, wanted.question(), now).await?,
+            About::Package(wanted) => {
+                let question = wanted.question(asked.is_of_composer);
+                about(&state, &hash, question, now).await?
+            }
         },
     };
     let answer = answer.unwrap_or_else(AccessAnswer::nobody);

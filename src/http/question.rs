@@ -40,6 +40,8 @@ const ENDS: [&str; 10] = [
 pub(super) struct Asked {
     /// What it is about.
     pub(super) about: About,
+    /// True if it is about a file of a Composer repository.
+    pub(super) is_of_composer: bool,
     /// True if Composer itself gets the answer, and asked for metadata.
     pub(super) is_for_metadata: bool,
 }
@@ -72,11 +74,12 @@ impl Wanted {
         }
     }
 
-    pub(super) fn question(&self) -> Question<'_> {
+    pub(super) fn question(&self, is_of_composer: bool) -> Question<'_> {
         Question {
             package: Some(&self.package),
             version: self.version.as_deref(),
             reference: self.reference.as_deref(),
+            is_of_composer,
         }
     }
 }
@@ -95,12 +98,13 @@ pub(super) fn of_headers(
         let version = text(headers, "x-tollgate-version")?;
         all.push(About::Package(Wanted::new(&package, version.as_deref())));
     }
-    let mut is_for_metadata = false;
+    let (mut is_of_composer, mut is_for_metadata) = (false, false);
     for name in [ORIGINAL, FORWARDED] {
         if let Some(uri) = text(headers, name)?.filter(|uri| !(is_queried && is_own(uri))) {
             let found = of_path(&uri);
             let (about, is_metadata) =
                 found.ok_or_else(|| unclear("the path is not that of a package"))?;
+            is_of_composer = true;
             is_for_metadata |= is_metadata && name == FORWARDED;
             all.push(about);
         }
@@ -115,6 +119,7 @@ pub(super) fn of_headers(
     }
     Ok(Some(Asked {
         about,
+        is_of_composer,
         is_for_metadata,
     }))
 }

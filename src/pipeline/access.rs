@@ -37,6 +37,8 @@ pub struct Question<'a> {
     pub version: Option<&'a str>,
     /// What the wanted archive is made of, in place of a version.
     pub reference: Option<&'a str>,
+    /// True for a file of a Composer repository, which has packages of Composer's alone.
+    pub is_of_composer: bool,
 }
 
 /// The holder of a token, or a customer that an admin asks about.
@@ -205,16 +207,24 @@ async fn answer(
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
     let basis = Basis::load(tx, &asker, now).await?;
     let scheme = basis.holder(&asker).schemes.of(&package);
+    // What a Composer repository has under the name of such a package is another one.
+    let is_other = question.is_of_composer && scheme != Scheme::Composer;
     let versions = wanted(tx, &asker.app, (scheme, &package), question).await?;
     let registry = registry_for(tx, &asker).await?;
     let comparisons = basis.comparisons(versions.len());
     let decided = move || {
         basis.report_unreadable(&asker);
-        let (code, version) = first_allowed(basis.holder(&asker), &package, versions, now);
+        let holder = basis.holder(&asker);
+        let (code, version) = if is_other {
+            let code = check::closed(holder, &package, now);
+            (code.unwrap_or(AccessCode::PackageNotGranted), None)
+        } else {
+            first_allowed(holder, &package, versions, now)
+        };
         // A customer who is let in nowhere has nothing, whatever would be given otherwise.
-        let is_open = check::check_holder(basis.holder(&asker), now).is_ok();
+        let is_open = check::check_holder(holder, now).is_ok();
         let mut grants = basis.grants;
-        grants.retain(|live| is_open && live.grant.package == package);
+        grants.retain(|live| is_open && !is_other && live.grant.package == package);
         Answer {
             code,
             warning: warning(code, &registry, Some(&package), version.as_deref()),

@@ -15,6 +15,8 @@ use super::rig::{Answer, NOW, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event, stripe_subscription};
 
+const COMMIT: &str = "5d41402abc4b2a76b9719d911017c592ae1f3c25";
+
 async fn declared(rig: &Rig, packages: &[&str]) {
     for package in packages {
         let path = format!("/packages/{}", package.replace('/', "%2F"));
@@ -512,6 +514,60 @@ async fn any_name_can_be_written_in_a_path(engine: Engine) {
     }
 }
 
+/// A Composer repository has no such package, whatever it has under its name.
+async fn a_path_of_composers_gives_no_semver_package(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    declared(&rig, &["acme/desktop"]).await;
+    let made = rig.customer(json!({"name": "Acme"})).await;
+    let grant = json!({"package": "acme/desktop", "constraint": ">=1.0.0-0"});
+    rig.post(&format!("{}/packages", path_of(&made)), grant)
+        .await
+        .expect(201);
+    let release = json!({"version": "1.0.0", "reference": COMMIT});
+    rig.post("/packages/acme/desktop/releases", release)
+        .await
+        .expect(201);
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    let ask = async |headers: &[(&str, &str)]| -> Answer {
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend(headers);
+        rig.send("GET", "/access", &all, None).await
+    };
+    for uri in [
+        "/p2/acme/desktop.json",
+        "/p2/acme/desktop~dev.json",
+        "/dist/acme/desktop/1.0.0.zip",
+        "/dist/acme/desktop/1.0.0-abcdef.zip",
+        "/dist/acme/desktop/acme-desktop-1.0.0-abcdef.zip",
+        &format!("/dist/acme/desktop/{COMMIT}.zip"),
+    ] {
+        let nginx = ask(&[("x-original-uri", uri)]).await;
+        let code = (nginx.status, &nginx.body["code"]);
+        assert_eq!(code, (403, &json!("package_not_granted")), "{uri}");
+        let passed_on = if uri.starts_with("/p2") { 404 } else { 403 };
+        let caddy = ask(&[("x-forwarded-uri", uri)]).await;
+        let code = (caddy.status, &caddy.body["code"]);
+        assert_eq!(code, (passed_on, &json!("package_not_granted")), "{uri}");
+    }
+    let both = [
+        ("x-tollgate-package", "acme/desktop"),
+        ("x-original-uri", "/p2/acme/desktop.json"),
+    ];
+    assert_eq!(ask(&both).await.status, 403);
+    for version in ["1.0.0", "1.0.0-abcdef"] {
+        let named = [
+            ("x-tollgate-package", "acme/desktop"),
+            ("x-tollgate-version", version),
+        ];
+        let answer = ask(&named).await.expect(200);
+        assert_eq!(answer["version"], version);
+    }
+    assert_eq!(
+        ask(&[("x-original-uri", "/packages.json")]).await.status,
+        200
+    );
+}
+
 async fn a_plan_that_waits_keeps_its_scheme_too(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.restarts_with_plan(&["acme/tool"]).await;
@@ -616,6 +672,7 @@ on_both_stores! {
     another_scheme_must_read_everything_that_is_there,
     what_stands_in_the_way_of_a_scheme_can_be_removed,
     any_name_can_be_written_in_a_path,
+    a_path_of_composers_gives_no_semver_package,
     a_plan_that_waits_keeps_its_scheme_too,
     the_settings_declare_what_their_plans_name,
     a_constraint_is_tried_out_in_either_scheme,
