@@ -337,10 +337,10 @@ fn dist(raw: &str, version: &Named) -> Option<Dist> {
         }
     }
     Some(Dist {
-        rest,
         url,
         file,
         reference,
+        rest,
     })
 }
 

@@ -2,9 +2,8 @@
 
 use std::sync::Mutex;
 
-use axum::Router;
-use axum::http::StatusCode;
 use futures::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -21,20 +20,36 @@ fn at(listener: &TcpListener) -> Repository {
     }
 }
 
+/// The root of a repository whose one package has this version, or a failure.
+fn answer(version: Option<&str>) -> String {
+    let (status, body) = match version {
+        Some(version) => {
+            let listed = serde_json::json!([{"version": version}]);
+            let root = serde_json::json!({"packages": {"acme/tool": listed}});
+            ("200 OK", root.to_string())
+        }
+        None => ("500 Internal Server Error", String::new()),
+    };
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+}
+
 /// A repository of one package in the version that is there now; away while there is none.
 async fn served(version: &Arc<Mutex<Option<&'static str>>>) -> Repository {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let repository = at(&listener);
     let version = Arc::clone(version);
-    let answer = move || async move {
-        let version = *version.lock().unwrap();
-        let version = version.ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
-        let listed = serde_json::json!([{"version": version}]);
-        let root = serde_json::json!({"packages": {"acme/tool": listed}});
-        Ok::<_, StatusCode>(root.to_string())
-    };
-    let router = Router::new().fallback(answer);
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    tokio::spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(connection.read_u8().await.unwrap());
+            }
+            let answer = answer(*version.lock().unwrap());
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
     repository
 }
 
@@ -107,7 +122,7 @@ async fn a_failure_is_noted_though_whoever_asked_has_hung_up() {
     drop((connection, listener));
     let place = place(&upstream, &repository).await;
     // Held until the failure is noted.
-    timeout(PATIENCE, place.asking.lock()).await.unwrap();
+    drop(timeout(PATIENCE, place.asking.lock()).await.unwrap());
     assert!(place.get().failed.is_some());
     let refused = listed(&upstream, &repository).await.unwrap_err();
     assert!(matches!(refused, UpstreamError::Away { .. }), "{refused}");
