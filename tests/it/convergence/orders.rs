@@ -73,14 +73,11 @@ pub(crate) fn deliveries(
     shuffle: Option<&mut Shuffle>,
     now: Timestamp,
 ) -> Vec<(Vec<Occurrence>, Timestamp)> {
-    match shuffle {
-        Some(shuffle) => {
-            let batches = shuffle.batches(&told).into_iter();
-            batches.map(|batch| (batch, now)).collect()
-        }
-        None => {
-            let batches = told.into_iter().map(|event| (event.at, vec![event]));
-            batches.map(|(at, batch)| (batch, at)).collect()
-        }
+    if let Some(shuffle) = shuffle {
+        let batches = shuffle.batches(&told).into_iter();
+        batches.map(|batch| (batch, now)).collect()
+    } else {
+        let batches = told.into_iter().map(|event| (event.at, vec![event]));
+        batches.map(|(at, batch)| (batch, at)).collect()
     }
 }
