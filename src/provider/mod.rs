@@ -60,6 +60,11 @@ impl FromStr for &'static Spec {
     }
 }
 
+/// The provider of a name; `None` if it is not in [`ALL`].
+pub fn spec(provider: Provider) -> Option<&'static Spec> {
+    ALL.iter().find(|spec| spec.name == provider).copied()
+}
+
 /// The names of the providers in [`ALL`].
 pub fn names() -> impl Iterator<Item = Provider> {
     ALL.iter().map(|spec| spec.name)
@@ -71,7 +76,7 @@ const OTHER: &str = "other";
 /// The names of a provider and of an event type for figures: a bounded number of pairs, whatever a
 /// sender invents.
 pub fn known_names(provider: Provider, event_type: &str) -> (&'static str, &'static str) {
-    match ALL.iter().find(|spec| spec.name == provider) {
+    match spec(provider) {
         Some(spec) => {
             let known = spec.known_type(event_type);
             (spec.name.as_str(), known.unwrap_or(OTHER))
@@ -109,19 +114,17 @@ pub fn read(
     spec.read(event_type, body, mode)
 }
 
-/// Finds the ids that a payload names, see [`Spec::named`]. Of a provider that is not in [`ALL`], none.
+/// Finds the ids that a payload names, see [`Spec::named`]. Of a provider that is not in [`ALL`],
+/// none.
 pub fn named(provider: Provider, event_type: &str, body: &str, mode: Mode) -> Named {
-    match provider.as_str().parse::<&Spec>() {
-        Ok(spec) => spec.named(event_type, body, mode),
-        Err(_) => Named::default(),
-    }
+    spec(provider).map_or_else(Named::default, |spec| spec.named(event_type, body, mode))
 }
 
 /// Digests a body, so that it can be told from another of the same event, see [`Spec::digest`]. Of
 /// a provider that is not in [`ALL`], the bytes count as they are.
 pub fn digest(provider: Provider, body: &str) -> BodyDigest {
-    match provider.as_str().parse::<&Spec>() {
-        Ok(spec) => spec.digest(body),
-        Err(_) => digest::of_bytes(body),
+    match spec(provider) {
+        Some(spec) => spec.digest(body),
+        None => digest::of_bytes(body),
     }
 }
