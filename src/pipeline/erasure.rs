@@ -31,8 +31,8 @@ use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::provider;
 use crate::store::{
-    ErasableBody, ErasableEntry, ErasableEvent, ErasedEvent, Erasure, LockMode, Store, StoreError,
-    Tx,
+    ErasableBody, ErasableEntry, ErasableEvent, ErasedEvent, Erasure, LockMode, Part, Store,
+    StoreError, Tx,
 };
 
 /// Most events or entries of one step: a few milliseconds on either engine.
@@ -290,7 +290,13 @@ fn event_of(app: &AppSlug, entry: &ErasableEntry) -> Option<EventKey> {
 }
 
 async fn hasten_messages(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreError> {
-    let (last, named) = tx.erasure_messages(erasure, MESSAGES.into(), BYTES).await?;
+    let accounts = erasure.objects.accounts.iter().map(String::as_str);
+    let part = Part {
+        after: erasure.cursor,
+        most: MESSAGES,
+        most_bytes: BYTES,
+    };
+    let (last, named) = tx.message_hasten(&erasure.app, accounts, part).await?;
     if named > 0 {
         // Once these are processed, all are looked at again.
         tx.erasure_advance(erasure, ErasureStage::Messages, 0)

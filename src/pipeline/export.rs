@@ -21,8 +21,8 @@ use crate::domain::mode::Mode;
 use crate::provider;
 use crate::queue::message::{Headers, HeadersV1};
 use crate::store::{
-    AuditFilter, AuditRecord, DocumentTable, EventRecord, GivenGrant, Listed, PlacedEvent, Store,
-    StoreError, StoredDocument, Traces, Tx, Window,
+    AuditFilter, AuditRecord, DocumentTable, EventRecord, GivenGrant, Listed, Part, PlacedEvent,
+    Store, StoreError, StoredDocument, Traces, Tx, Window,
 };
 
 /// Most rows that are read at once, of those without payloads.
@@ -33,6 +33,9 @@ pub const PAYLOADS: u32 = 16;
 
 /// Most messages at rest that are looked through at once.
 const MESSAGES: u32 = 1_000;
+
+/// The bytes of messages at rest from which no more of them are looked through at once.
+const BYTES: i64 = 8 * 1_024 * 1_024;
 
 /// Most places in the ledger that are found at once.
 const PLACES: u32 = 1_000;
@@ -271,9 +274,15 @@ pub async fn messages(
     subject: &Subject,
     after: i64,
 ) -> Result<(Vec<WaitingMessage>, Option<i64>), StoreError> {
+    let Traces { app, accounts, .. } = &subject.traces;
+    let part = Part {
+        after,
+        most: MESSAGES,
+        most_bytes: BYTES,
+    };
     let mut tx = store.read().await?;
-    let bounds = (MESSAGES, PAYLOADS);
-    let (found, next) = tx.export_messages(&subject.traces, after, bounds).await?;
+    let ids = accounts.iter().map(|key| key.id.as_str());
+    let (found, next) = tx.message_naming(app, ids, part).await?;
     let waiting = found.into_iter().filter_map(|message| {
         let headers: Headers = serde_json::from_str(&message.headers).ok()?;
         let Headers::V1(headers) = headers;

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::erasure::Erasure;
-use super::message::AT_ONCE;
 use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
@@ -81,12 +80,6 @@ record! {
     struct KeyOfEvent<'a> {
         provider: Provider,
         id: &'a str,
-    }
-}
-
-record! {
-    struct NamedRow {
-        pattern: String,
     }
 }
 
@@ -313,52 +306,5 @@ impl Tx {
         ";
         self.execute(sql, binds![rows]).await?;
         Ok(())
-    }
-
-    /// Looks at the next messages at rest, and makes those that name an account of the erased
-    /// customer due at once: when they are processed, nothing of them is kept. At least one is looked
-    /// at, and no more than have these bytes before the last. Returns the last message that was looked
-    /// at, `None` at the end, and how many name one.
-    pub(crate) async fn erasure_messages(
-        &mut self,
-        erasure: &Erasure,
-        most: i64,
-        most_bytes: i64,
-    ) -> Result<(Option<i64>, u64), StoreError> {
-        let sql = r"
-            SELECT MAX(seq) AS last
-            FROM (
-                SELECT seq, SUM(bytes) OVER (ORDER BY seq) - bytes AS before
-                FROM (
-                    SELECT seq, OCTET_LENGTH(body) AS bytes
-                    FROM messages
-                    WHERE seq > $1
-                    ORDER BY seq
-                    LIMIT $2
-                ) AS next
-            ) AS sized
-            WHERE before < $3
-        ";
-        let binds = binds![erasure.cursor, most, most_bytes];
-        let last: Option<Option<i64>> = self.fetch_value("messages", sql, binds).await?;
-        let Some(last) = last.flatten() else {
-            return Ok((None, 0));
-        };
-        let patterns = erasure.objects.accounts.iter().map(|id| NamedRow {
-            pattern: super::customer::part(&format!("\"{id}\"")),
-        });
-        let patterns: Rows<NamedRow> = patterns.collect();
-        let sql = r"
-            UPDATE messages
-            SET due_at = $5
-            WHERE seq > $2 AND seq <= $3
-                AND CAST(headers ->> 'app' AS TEXT) = $4
-                AND EXISTS (
-                    SELECT 1 FROM {rows} AS named WHERE body LIKE named.pattern ESCAPE '\'
-                )
-        ";
-        let binds = binds![patterns, erasure.cursor, last, &erasure.app, AT_ONCE];
-        let named = self.execute(sql, binds).await?;
-        Ok((Some(last), named))
     }
 }

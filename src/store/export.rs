@@ -1,18 +1,18 @@
-//! What the export of a customer reads beside the lists of the API: rows as they are stored, events by
-//! whatever names the customer, and messages at rest.
+//! What the export of a customer reads beside the lists of the API: rows as they are stored, and
+//! events by whatever names the customer.
 //!
-//! Everything comes in parts of a known length, each found by an index, in transactions that only read.
+//! Everything comes in parts of a known length, each found by an index, in transactions that only
+//! read.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::cell::Document;
-use super::customer::{part, rows_of};
+use super::customer::rows_of;
 use super::erasure::OwnedKey;
 use super::event_object::hash;
-use super::record::{Rows, binds, keys, record};
-use super::{StoreError, StoredMessage, Tx};
+use super::record::{binds, keys, record};
+use super::{StoreError, Tx};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::words::words;
 
@@ -57,27 +57,6 @@ record! {
     struct PlaceRow from "events" {
         id: String,
         seq: i64,
-    }
-}
-
-record! {
-    struct SpanRow from "messages" {
-        last: Option<i64>,
-        n: i64,
-    }
-}
-
-record! {
-    struct FoundRow from "messages" {
-        seq: i64,
-        headers: Document,
-        body: String,
-    }
-}
-
-record! {
-    struct NamedRow {
-        pattern: String,
     }
 }
 
@@ -253,8 +232,8 @@ impl Tx {
             .await
     }
 
-    /// Lists the places of the next events, the newest first, that concerned a customer, that were not
-    /// processed and are of its accounts, or that name anything of it.
+    /// Lists the places of the next events, the newest first, that concerned a customer, that were
+    /// not processed and are of its accounts, or that name anything of it.
     pub(crate) async fn export_events(
         &mut self,
         traces: &Traces,
@@ -283,8 +262,8 @@ impl Tx {
         self.fetch_values("events", &sql, binds).await
     }
 
-    /// Returns which of the events of a span name an account that the customer once had, or anything
-    /// that was bought through one.
+    /// Returns which of the events of a span name an account that the customer once had, or
+    /// anything that was bought through one.
     pub(crate) async fn export_events_of_former(
         &mut self,
         traces: &Traces,
@@ -326,57 +305,6 @@ impl Tx {
         let places = places.into_iter();
         let named = places.filter(|row| of_former.contains(&row.seq));
         Ok(named.map(|row| row.id).collect())
-    }
-
-    /// Reads the next messages at rest that name an account, at most `most`, of the next ones that
-    /// there are. Returns the last place that was looked at, too; `None` at the end.
-    pub(crate) async fn export_messages(
-        &mut self,
-        traces: &Traces,
-        after: i64,
-        (looked_at, most): (u32, u32),
-    ) -> Result<(Vec<StoredMessage>, Option<i64>), StoreError> {
-        let sql = r"
-            SELECT MAX(seq) AS last, COUNT(*) AS n
-            FROM (SELECT seq FROM messages WHERE seq > $1 ORDER BY seq LIMIT $2) AS next
-        ";
-        let span: Option<SpanRow> = self.fetch_opt(sql, binds![after, looked_at]).await?;
-        let Some(SpanRow {
-            last: Some(last),
-            n,
-        }) = span
-        else {
-            return Ok((Vec::new(), None));
-        };
-        let named = traces.accounts.iter().map(|key| NamedRow {
-            pattern: part(&format!("\"{}\"", key.id)),
-        });
-        let named: Rows<NamedRow> = named.collect();
-        let sql = r"
-            SELECT seq, headers, body
-            FROM messages
-            WHERE seq > $3 AND seq <= $4
-                AND CAST(headers ->> 'app' AS TEXT) = $1
-                AND EXISTS (
-                    SELECT 1 FROM {rows} AS named WHERE body LIKE named.pattern ESCAPE '\'
-                )
-            ORDER BY seq
-            LIMIT $5
-        ";
-        let binds = binds![&traces.app, named, after, last, most];
-        let found: Vec<FoundRow> = self.fetch(sql, binds).await?;
-        let is_full = found.len() >= most as usize;
-        let looked_to = if is_full {
-            found.last().map(|row| row.seq)
-        } else {
-            Some(last).filter(|_| n >= i64::from(looked_at))
-        };
-        let found = found.into_iter().map(|row| StoredMessage {
-            seq: row.seq,
-            headers: row.headers.0,
-            body: row.body,
-        });
-        Ok((found.collect(), looked_to))
     }
 }
 
