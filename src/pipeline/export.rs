@@ -1,12 +1,14 @@
 //! Everything that is kept of one customer, for whoever asks what that is.
 //!
-//! Most of it is what the API shows anyway; here is the rest. Each part is read in a transaction of its
-//! own that only reads and is short, so an export keeps nobody waiting however long the history is.
+//! Most of it is what the API shows anyway; here is the rest. Each part is read in a transaction of
+//! its own that only reads and is short, so an export keeps nobody waiting however long the history
+//! is.
 //!
-//! Nothing about anybody else is in it. Whose an event is, its payload says, and the ledger's index when
-//! that is gone: of one that names an account of somebody else, be it one that was the customer's once,
-//! the payload is withheld, and of its changes those that are about another customer. The same goes for
-//! what the audit tells of an account that is somebody else's by now.
+//! Nothing about anybody else is in it. Whose an event is, its payload says, and the ledger's index
+//! when that is gone: of one that names an account of somebody else, be it one that was the
+//! customer's once, the payload is withheld, and of its changes those that are about another
+//! customer. The same goes for what the audit tells of an account that is somebody else's by now,
+//! and of a customer who was one with another for a time, for all contacts that the audit tells of.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,7 +18,7 @@ use super::customers::{CustomerDetails, FindError, details, shown};
 use super::order::Order;
 use crate::domain::customer::erased::only_ids;
 use crate::domain::customer::other_person::OtherPerson;
-use crate::domain::id::{CustomerId, ObjectKey, Provider, Scope};
+use crate::domain::id::{CustomerId, ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::provider;
 use crate::queue::message::{Headers, HeadersV1};
@@ -38,7 +40,7 @@ const MESSAGES: u32 = 1_000;
 const BYTES: i64 = 8 * 1_024 * 1_024;
 
 /// Most places in the ledger that are found at once.
-const PLACES: u32 = 1_000;
+pub const PLACES: u32 = 1_000;
 
 /// The customer whose export this is.
 #[derive(Clone, Debug)]
@@ -90,16 +92,10 @@ pub async fn begin(
 
 async fn subject(tx: &mut Tx, order: &Order, id: &CustomerId) -> Result<Subject, StoreError> {
     let traces = tx.export_traces(&order.app, id).await?;
-    let others = tx.export_accounts(&order.app, &traces.former).await?;
-    let mut own = Vec::new();
-    if !others.is_empty() {
-        own = tx.export_accounts(&order.app, &traces.accounts).await?;
-        let rows = tx.export_documents(DocumentTable::Customers, &traces, "", PAGE);
-        own.extend(rows.await?.into_iter().map(|row| row.kept));
-    }
+    let is_known = !(traces.former.is_empty() && traces.former_customers.is_empty());
     let former = traces.former_customers.iter().map(ToString::to_string);
     let ids = traces.former_ids.iter().cloned().chain(former).collect();
-    let other_person = OtherPerson::new(ids, &others, &own);
+    let other_person = OtherPerson::new(is_known, ids);
     Ok(Subject {
         traces,
         other_person,
@@ -143,7 +139,7 @@ pub async fn audit(
         entry.details = if event.is_some_and(|id| of_former.contains(id)) {
             only_ids(&entry.details)
         } else {
-            other_person.left_out(entry.details)
+            other_person.left_out(&entry.operation, entry.details)
         };
         entry
     }))
@@ -218,18 +214,24 @@ async fn events_at(
     let mut shown = Vec::new();
     for (PlacedEvent { place, record, .. }, named) in read.into_iter().zip(&named) {
         let is_others = of_former.contains(&place) || named.is_of_others(subject, &owners);
-        shown.extend(exported(subject, record, is_others));
+        let names_own = named.has_any(&traces.accounts);
+        shown.extend(exported(subject, record, names_own, is_others));
     }
     Ok(shown)
 }
 
 /// An event without what is about others; `None` if nothing of it is about the customer.
-fn exported(subject: &Subject, mut record: EventRecord, is_others: bool) -> Option<ExportedEvent> {
+fn exported(
+    subject: &Subject,
+    mut record: EventRecord,
+    names_own: bool,
+    is_others: bool,
+) -> Option<ExportedEvent> {
     let traces = &subject.traces;
     let is_own = |id: &CustomerId| traces.rows.contains(id);
     let concerned = record.customer.as_ref().is_some_and(is_own);
     let account = record.billing_account.as_ref();
-    let names_account = account.is_some_and(|key| traces.accounts.contains(key));
+    let names_own = names_own || account.is_some_and(|key| traces.accounts.contains(key));
     let Value::Array(changes) = record.changes else {
         return None;
     };
@@ -242,11 +244,12 @@ fn exported(subject: &Subject, mut record: EventRecord, is_others: bool) -> Opti
             if is_others {
                 only_ids(&change)
             } else {
-                subject.other_person.left_out(change)
+                let operation = change["operation"].as_str().unwrap_or_default().to_owned();
+                subject.other_person.left_out(&operation, change)
             }
         })
         .collect();
-    if is_others && !concerned && !names_account && changes.is_empty() {
+    if is_others && !concerned && !names_own && changes.is_empty() {
         return None;
     }
     record.changes = Value::Array(changes);
@@ -293,15 +296,17 @@ pub async fn messages(
     let named: Vec<Named> = waiting.iter().map(Named::of_message).collect();
     let owners = owners(&mut tx, subject, &named).await?;
     let waiting = waiting.into_iter().zip(&named);
-    let own = waiting.filter(|(_, named)| !named.is_of_others(subject, &owners));
+    let own = waiting.filter(|(_, named)| {
+        named.is_of_customer(subject) && !named.is_of_others(subject, &owners)
+    });
     Ok((own.map(|(message, _)| message).collect(), next))
 }
 
 /// The accounts that a payload names.
 struct Named {
     accounts: Vec<String>,
-    /// Whose they are, where the payload says so.
-    scope: Option<Scope>,
+    /// The one that it is about, if it says so in the usual place.
+    account: Option<ObjectKey>,
 }
 
 impl Named {
@@ -328,20 +333,36 @@ impl Named {
 
     fn in_payload(provider: Provider, event_type: &str, payload: &str, mode: Mode) -> Self {
         let named = provider::named(provider, event_type, payload, mode);
-        let spec = provider::ALL.iter().find(|spec| spec.name == provider);
+        let spec = provider::spec(provider);
         let is_account = |id: &String| spec.is_some_and(|spec| spec.is_account(id));
         Self {
             accounts: named.ids.into_iter().filter(is_account).collect(),
-            scope: named.account.map(|account| account.scope),
+            account: named.account,
+        }
+    }
+
+    /// Reports whether it names an account. In another mode there may be one of the same id.
+    fn has(&self, key: &ObjectKey) -> bool {
+        let scope = self.account.as_ref().map(|account| &account.scope);
+        scope.is_none_or(|scope| key.scope == *scope) && self.accounts.contains(&key.id)
+    }
+
+    fn has_any(&self, keys: &BTreeSet<ObjectKey>) -> bool {
+        keys.iter().any(|key| self.has(key))
+    }
+
+    /// Reports whether it is about the customer: not if it is about an account that is not the
+    /// customer's, be it one that nobody knows yet, and not if it only mentions one.
+    fn is_of_customer(&self, subject: &Subject) -> bool {
+        let own = &subject.traces.accounts;
+        match &self.account {
+            Some(account) => own.contains(account),
+            None => self.has_any(own),
         }
     }
 
     fn is_of_others(&self, subject: &Subject, owners: &BTreeSet<ObjectKey>) -> bool {
-        let of_this = |key: &&ObjectKey| {
-            let is_there = self.scope.as_ref().is_none_or(|scope| key.scope == *scope);
-            is_there && self.accounts.contains(&key.id)
-        };
-        let mut named = owners.iter().filter(of_this);
+        let mut named = owners.iter().filter(|key| self.has(key));
         named.any(|key| !subject.traces.accounts.contains(key))
     }
 }

@@ -217,21 +217,6 @@ impl Tx {
             .await
     }
 
-    /// Reads what is stored of some accounts.
-    pub(crate) async fn export_accounts(
-        &mut self,
-        app: &AppSlug,
-        accounts: &BTreeSet<ObjectKey>,
-    ) -> Result<Vec<Value>, StoreError> {
-        let sql = r"
-            SELECT kept
-            FROM accounts
-            WHERE app = $1 AND key IN (SELECT key FROM {rows} AS wanted)
-        ";
-        self.fetch_values("accounts", sql, binds![app, keys(accounts)])
-            .await
-    }
-
     /// Lists the places of the next events, the newest first, that concerned a customer, that were
     /// not processed and are of its accounts, or that name anything of it.
     pub(crate) async fn export_events(

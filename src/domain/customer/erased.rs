@@ -58,8 +58,17 @@ const REASONED: [&str; 6] = [
     "update_holds",
 ];
 
+/// The operations that tell who somebody is, as billing shows it.
+const TELLING: [&str; 3] = ["create", "update_contact", "update_external_id"];
+
 /// The fields of all operations that stay.
 const IDS: [&str; 3] = ["customer", "id", "operation"];
+
+/// Reports whether an operation tells who somebody is, as billing shows it: where an account was
+/// another customer's for a time, that may be either of them.
+pub fn tells_of_person(operation: &str) -> bool {
+    TELLING.contains(&operation)
+}
 
 /// Returns the details of an operation without what is about a person.
 pub fn erased(operation: &str, details: &Value) -> Value {

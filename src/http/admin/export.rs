@@ -1,10 +1,12 @@
 //! Everything that is kept of one customer, in one document.
 //!
-//! The document is written while it is read, a section or a page at a time, and the next part is read
-//! when the one before has been taken: so it takes the memory of one part however long the customer's
-//! history is, and holds no transaction while a slow reader takes his time. Each part is read by itself;
-//! what happens meanwhile may stand in a later one. The status has been sent when a later part fails:
-//! the answer then breaks off, so that the reader sees a broken transfer and not an end.
+//! The document is written while it is read, a section or a page at a time, and the next part is
+//! read when the one before has been taken: so it takes the memory of one part, and holds no
+//! transaction while a slow reader takes his time. The history is read in pages, however long it
+//! is; accounts, subscriptions, payments, grants and tokens are each one part, as they are in the
+//! API's own lists. Each part is read by itself; what happens meanwhile may stand in a later one.
+//! The status has been sent when a later part fails: the answer then breaks off, so that the reader
+//! sees a broken transfer and not an end.
 
 mod view;
 
@@ -46,9 +48,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// Exports everything that is kept of a customer.
 ///
-/// One document, written while it is read, for whoever asks what is kept of them. It is personal data in
-/// bulk, so it needs the role `admin`, and the audit says who asked. Nothing about anybody else is in it:
-/// what also names somebody else's billing account is left out, and `payload_withheld` says so.
+/// One document, written while it is read, for whoever asks what is kept of them. It is personal
+/// data in bulk, so it needs the role `admin`, and the audit says who asked. Nothing about anybody
+/// else is in it: what also names somebody else's billing account is left out, and
+/// `payload_withheld` says so.
 #[utoipa::path(
     get,
     path = "/customers/{id}/export",
