@@ -1,21 +1,23 @@
 //! Erases customers who were deleted for good from everything that outlives their rows.
 //!
-//! The deletion itself removes the rows and leaves an order in the store. The workers carry that out
-//! in small steps, one of them at a time, so a customer with ten thousand events keeps nobody
+//! The deletion itself removes the rows and leaves an order in the store. The workers carry that
+//! out in small steps, one of them at a time, so a customer with ten thousand events keeps nobody
 //! waiting, and a crash costs one step. Looked through are, in this order:
 //!
 //! - the ledger: the payloads of all events that concerned the customer, or that name an account, a
 //!   subscription or a payment of it, are removed, whatever their outcome, and their changes are
-//!   erased. A failed one would be ignored if it were processed now, so that is its outcome from
-//!   then on; a pending one is decided by the message that is under way. Whatever else these events
-//!   name is the customer's too, and events that name it are looked for as well;
+//!   erased. A failed one would be ignored if it were processed now,
+//!   so that is its outcome from then on; a pending one is decided by the message that is under
+//!   way. Whatever else these events name is the customer's too, unless they name somebody else's
+//!   account, and events that name it are looked for as well;
 //! - the audit: what admins and billing did stays, what it says about a person does not;
 //! - messages at rest: those that name an account are made due at once. They are processed like all
 //!   others, and the ledger keeps no payload of them (`forgotten.rs`);
 //! - what the engine still has of what was removed, such as the log of the embedded store.
 //!
-//! An erasure that waits, for messages or for readers to end, keeps no other waiting. Later events can
-//! tell that an earlier one was about the person, a dispute perhaps, and that one is looked for then.
+//! An erasure that waits, for messages or for readers to end, keeps no other waiting. Later events
+//! can tell that an earlier one was about the person, a dispute perhaps, and that one is looked for
+//! then.
 //!
 //! Refused: blacking out fields of payloads. Which fields are personal changes with each version of
 //! a provider's API, and what is overlooked once stays for ever.
@@ -24,12 +26,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::forgotten::{Ids, customer_deleted, learned_owners};
+use super::forgotten::{Names, customer_deleted, learned_owners};
 use crate::domain::customer::erased::{ErasureStage, erase_changes, erased};
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
-use crate::provider;
+use crate::provider::{self, Named};
 use crate::store::{
     ErasableBody, ErasableEntry, ErasableEvent, ErasedEvent, Erasure, LockMode, Part, Store,
     StoreError, Tx,
@@ -77,7 +79,8 @@ pub async fn carry_on(store: &Store, now: Timestamp) -> Result<Progress, StoreEr
     }
 }
 
-/// Makes one step. Returns `None` if the erasure has to wait and another one may not.
+/// Makes one step. Returns `None` if nothing came of it and another one can follow: an erasure has
+/// to wait and the next one may not, or no earlier events were found.
 async fn step(
     store: &Store,
     waiting: &mut BTreeSet<CustomerId>,
@@ -88,9 +91,10 @@ async fn step(
         return Ok(Some(Progress::Idle));
     }
     if let Some(app) = tx.erased_objects_next().await? {
-        look_back(&mut tx, &app, now).await?;
+        let any_removed = look_back(&mut tx, &app, now).await?;
         tx.commit().await?;
-        return Ok(Some(Progress::More));
+        // Most of what is learned no earlier event names.
+        return Ok(any_removed.then_some(Progress::More));
     }
     let next = tx.erasure_next().await?;
     let Some(erasure) = next.filter(|it| !waiting.contains(&it.customer)) else {
@@ -135,12 +139,7 @@ async fn locked(
     app: &AppSlug,
     found: &[ErasableEvent],
 ) -> Result<Vec<ErasableEvent>, StoreError> {
-    let keys = found.iter().map(|event| EventKey {
-        app: app.clone(),
-        provider: event.provider,
-        id: event.id.clone(),
-    });
-    let keys: Vec<EventKey> = keys.collect();
+    let keys: Vec<EventKey> = found.iter().map(|event| event.key(app)).collect();
     tx.lock_apps([app], LockMode::Shared).await?;
     tx.lock_events(&keys).await?;
     tx.erasure_events_again(found.iter().map(|event| event.seq))
@@ -155,12 +154,15 @@ async fn owners(
 ) -> Result<Vec<BTreeSet<ObjectKey>>, StoreError> {
     let named = bodies
         .iter()
-        .map(|body| provider::named(body.provider, &body.event_type, &body.payload, body.mode).ids);
-    let named: Vec<Vec<String>> = named.collect();
+        .map(|body| provider::named(body.provider, &body.event_type, &body.payload, body.mode));
+    let named: Vec<Named> = named.collect();
     let named = bodies.iter().zip(&named);
-    let named: Vec<Ids<'_>> = named
-        .map(|(body, ids)| (body.provider, ids.as_slice()))
-        .collect();
+    let named = named.map(|(body, named)| Names {
+        provider: body.provider,
+        ids: &named.ids,
+        scope: named.account.as_ref().map(|key| &key.scope),
+    });
+    let named: Vec<Names<'_>> = named.collect();
     learned_owners(tx, app, &named).await
 }
 
@@ -206,29 +208,42 @@ async fn erase_events(
 }
 
 /// Removes the payloads of earlier events that are known since to be about somebody who was erased.
-async fn look_back(tx: &mut Tx, app: &AppSlug, now: Timestamp) -> Result<(), StoreError> {
+/// Returns true if there were any.
+async fn look_back(tx: &mut Tx, app: &AppSlug, now: Timestamp) -> Result<bool, StoreError> {
+    // Alone: whoever did not know these objects yet may still be writing an event that names one.
+    tx.lock_apps([app], LockMode::Exclusive).await?;
     let sought = tx.erased_objects_sought(app, OBJECTS).await?;
-    let found = tx.erasure_events_naming(app, &sought, BATCH, BYTES).await?;
-    let events = locked(tx, app, &found).await?;
-    let bodies = tx
-        .erasure_bodies(events.iter().map(|event| event.seq))
-        .await?;
-    let owners = owners(tx, app, &bodies).await?;
-    let theirs = bodies.iter().zip(owners);
-    let theirs = theirs.filter(|(_, owners)| !owners.is_empty());
-    let theirs: BTreeSet<i64> = theirs.map(|(body, _)| body.seq).collect();
-    let events = events.into_iter().filter(|it| theirs.contains(&it.seq));
-    let events = events.map(|mut event| {
-        let changes = event.changes.take();
-        emptied(&event, changes)
-    });
-    let events: Vec<ErasedEvent> = events.collect();
-    tx.erasure_events_put(&events, now).await?;
-    // What is left says itself that it is somebody else's.
-    if events.is_empty() {
-        tx.erased_objects_found(app, &sought).await?;
+    let bounds = (BATCH, BYTES);
+    let mut any_removed = false;
+    let mut after = 0;
+    // To the end in one step: these are the few events that came before their account was known.
+    loop {
+        let found = tx
+            .erasure_events_naming(app, &sought, after, bounds)
+            .await?;
+        let Some(last) = found.last() else {
+            break;
+        };
+        after = last.seq;
+        let bodies = tx
+            .erasure_bodies(found.iter().map(|event| event.seq))
+            .await?;
+        let owners = owners(tx, app, &bodies).await?;
+        // What is left says itself that it is somebody else's.
+        let theirs = bodies.iter().zip(owners);
+        let theirs = theirs.filter(|(_, owners)| !owners.is_empty());
+        let theirs: BTreeSet<i64> = theirs.map(|(body, _)| body.seq).collect();
+        let events = found.into_iter().filter(|it| theirs.contains(&it.seq));
+        let events = events.map(|mut event| {
+            let changes = event.changes.take();
+            emptied(&event, changes)
+        });
+        let events: Vec<ErasedEvent> = events.collect();
+        any_removed |= !events.is_empty();
+        tx.erasure_events_put(&events, now).await?;
     }
-    Ok(())
+    tx.erased_objects_found(app, &sought, any_removed).await?;
+    Ok(any_removed)
 }
 
 /// Removes what the engine still has of the payloads of earlier events.

@@ -1,8 +1,8 @@
 //! What is known to be of accounts whose customers were deleted for good.
 //!
-//! Disputes, refunds and whatever else a provider sends about a payment often name no account, and of
-//! the payment itself nothing is left after an erasure. Its ids are kept here, in the form of the index
-//! of events (`event_object.rs`), for as long as nobody claims the account.
+//! Disputes, refunds and whatever else a provider sends about a payment often name no account, and
+//! of the payment itself nothing is left after an erasure. Its ids are kept here, in the form of
+//! the index of events (`event_object.rs`). They count for as long as nobody claims the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,8 +77,9 @@ impl Tx {
             .await
     }
 
-    /// Adds objects that an event named together with one that was known. If an earlier event named
-    /// one that is new, and its payload is still there, that event is looked for.
+    /// Adds objects that an event named together with one that was known. Events that name one that
+    /// is new are looked for from then on; whether there are any, this transaction need not see
+    /// yet.
     pub(crate) async fn erased_objects_learn(
         &mut self,
         app: &AppSlug,
@@ -86,14 +87,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = r"
             INSERT INTO erased_objects (app, hash, account, stage)
-            SELECT
-                $2, new.hash, new.account,
-                CASE WHEN EXISTS (
-                    SELECT 1
-                    FROM event_objects AS named
-                    JOIN events ON events.seq = named.seq
-                    WHERE named.app = $2 AND named.hash = new.hash AND events.payload IS NOT NULL
-                ) THEN $3 END
+            SELECT $2, hash, account, $3
             FROM {rows} AS new
             WHERE true
             ON CONFLICT DO NOTHING
@@ -156,11 +150,12 @@ impl Tx {
         self.fetch_values("erased_objects", sql, binds).await
     }
 
-    /// Notes that the events of some objects were found.
+    /// Notes that all events of some objects were looked at, and whether anything was removed.
     pub(crate) async fn erased_objects_found(
         &mut self,
         app: &AppSlug,
         hashes: &[i64],
+        any_removed: bool,
     ) -> Result<(), StoreError> {
         let sql = r"
             UPDATE erased_objects
@@ -168,7 +163,8 @@ impl Tx {
             WHERE app = $2 AND stage = $4 AND hash IN (SELECT key FROM {rows} AS found)
         ";
         let found = keys(hashes.iter().copied());
-        let (from, to) = (ErasureStage::Events, ErasureStage::Traces);
+        let to = any_removed.then_some(ErasureStage::Traces);
+        let from = ErasureStage::Events;
         self.execute(sql, binds![found, app, to, from]).await?;
         Ok(())
     }

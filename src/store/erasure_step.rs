@@ -32,6 +32,17 @@ record! {
     }
 }
 
+impl ErasableEvent {
+    /// The event by its key.
+    pub(crate) fn key(&self, app: &AppSlug) -> EventKey {
+        EventKey {
+            app: app.clone(),
+            provider: self.provider,
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// An event after an erasure.
 pub(crate) struct ErasedEvent {
     pub(crate) seq: i64,
@@ -132,14 +143,14 @@ impl Tx {
         self.fetch(sql, binds).await
     }
 
-    /// Finds events that name any of some objects, and whose payloads are still there. Those of a
-    /// customer who is not erased are left out. Their rows must be read again once they are locked.
+    /// Finds the next events that name any of some objects, and whose payloads are still there.
+    /// Those of a customer who is not erased are left out.
     pub(crate) async fn erasure_events_naming(
         &mut self,
         app: &AppSlug,
         hashes: &[i64],
-        most: u32,
-        most_bytes: i64,
+        after: i64,
+        (most, most_bytes): (u32, i64),
     ) -> Result<Vec<ErasableEvent>, StoreError> {
         let sql = r"
             SELECT seq, provider, id, outcome, changes
@@ -154,7 +165,9 @@ impl Tx {
                     WHERE payload IS NOT NULL
                         AND seq IN (
                             SELECT seq FROM event_objects
-                            WHERE app = $2 AND hash IN (SELECT key FROM {rows} AS named)
+                            WHERE app = $2
+                                AND hash IN (SELECT key FROM {rows} AS named)
+                                AND seq > $5
                         )
                         AND NOT EXISTS (
                             SELECT 1 FROM customers WHERE customers.id = events.customer_id
@@ -167,7 +180,8 @@ impl Tx {
             ORDER BY seq
         ";
         let named = keys(hashes.iter().copied());
-        self.fetch(sql, binds![named, app, most, most_bytes]).await
+        self.fetch(sql, binds![named, app, most, most_bytes, after])
+            .await
     }
 
     /// Reads the payloads of events by their places, of those that still have one.

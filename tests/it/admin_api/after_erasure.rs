@@ -1,8 +1,8 @@
-//! What comes after an erasure and names no account: disputes, refunds, messages that were under way.
-//! And what must not wait for somebody else's.
+//! What comes after an erasure and names no account: disputes, refunds, messages that were under
+//! way. And what must not wait for somebody else's.
 
 use serde_json::{Value, json};
-use tollgate::pipeline::erasure::{Progress, carry_on};
+use tollgate::pipeline::erasure::{BATCH, Progress, carry_on};
 use tollgate::pipeline::process::note_pending;
 use tollgate::pipeline::record::record;
 use tollgate::store::idempotency::Attempt;
@@ -178,6 +178,62 @@ async fn a_dispute_before_the_payment_that_it_is_about_brings_nobody_back(engine
     assert_eq!(rig.erases().await, 0, "nothing more to erase");
 }
 
+async fn what_also_names_somebody_else_says_nothing_of_whose_the_rest_is(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let id = rig.knows_ada().await;
+    let bob = stripe_customer("cus_9", "bob.erasewell@example.com");
+    rig.happens(&stripe_event("evt_bob", "customer.created", NOW, bob))
+        .await;
+    let both = |event: &str, charge: &str| {
+        let mut both = review(event, charge);
+        both["data"]["object"]["id"] = json!(format!("prv_{charge}"));
+        both["data"]["object"]["customer"] = json!("cus_1");
+        both["data"]["object"]["subscription"] =
+            json!({"id": "sub_9", "object": "subscription", "customer": "cus_9"});
+        both
+    };
+    // Before the erasure and after it.
+    rig.happens(&both("evt_1", "ch_8")).await;
+    rig.forgets(&id).await;
+    rig.happens(&both("evt_2", "ch_9")).await;
+    rig.has_forgotten("evt_1", "ignored").await;
+    rig.has_forgotten("evt_2", "ignored").await;
+    for (event, charge) in [("evt_3", "ch_8"), ("evt_4", "ch_9")] {
+        let mut of_bob = dispute(event, &format!("dp_{charge}"), charge, "pi_9");
+        of_bob["data"]["object"]["evidence"] = json!({"customer_name": "Bob"});
+        rig.happens(&of_bob).await;
+        let shown = rig.get(&format!("/events/{event}")).await.expect(200);
+        assert!(shown["payload"].is_object(), "{shown}");
+    }
+    assert_eq!(rig.erases().await, 0, "nothing more to erase");
+    rig.knows_nothing("what names both").await;
+}
+
+async fn an_earlier_event_behind_many_of_others_is_found(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let id = rig.knows_ada().await;
+    rig.forgets(&id).await;
+    // More than a step looks at. Nothing but its account says whose one is.
+    let mut others = Vec::new();
+    for n in 0..=BATCH {
+        let mut other = review(&format!("evt_other_{n}"), "ch_3");
+        other["data"]["object"]["customer"] = json!("cus_8");
+        other["data"]["object"]["billing_zip"] = json!("CB7");
+        others.push(other);
+    }
+    rig.happen(&others).await;
+    rig.happens(&dispute("evt_1", "dp_3", "ch_3", "pi_3")).await;
+    let [paid, payment] = invoice_and_payment("3", NOW + 10);
+    rig.happens(&paid).await;
+    rig.happens(&payment).await;
+    rig.erases().await;
+    let shown = rig.get("/events/evt_1").await.expect(200);
+    assert_eq!(shown["payload"], json!(null), "{shown}");
+    let shown = rig.get("/events/evt_other_0").await.expect(200);
+    assert!(shown["payload"].is_object(), "{shown}");
+    rig.knows_nothing("the dispute behind many reviews").await;
+}
+
 async fn an_erasure_that_waits_keeps_no_other_waiting(engine: Engine) {
     let rig = Rig::start(engine).await;
     let ada = rig.knows_ada().await;
@@ -293,9 +349,11 @@ on_both_stores!(
     a_dispute_before_the_payment_that_it_is_about_brings_nobody_back,
     a_message_that_was_under_way_brings_nobody_back,
     an_answer_that_is_kept_late_tells_of_nobody_who_is_erased,
+    an_earlier_event_behind_many_of_others_is_found,
     an_erasure_that_waits_keeps_no_other_waiting,
     messages_are_looked_at_by_their_bytes_too,
     money_that_names_no_account_brings_nobody_back,
     unreadable_messages_of_others_are_kept,
+    what_also_names_somebody_else_says_nothing_of_whose_the_rest_is,
     what_is_not_read_brings_nobody_back,
 );
