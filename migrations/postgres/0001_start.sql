@@ -493,20 +493,21 @@ CREATE INDEX audit_by_event ON audit (app, event) WHERE event IS NOT NULL;
 -- What one admin did. Most entries are of events, and cost this index nothing.
 CREATE INDEX audit_by_actor ON audit (app, actor, seq) WHERE event IS NULL;
 -- Append-only: an entry goes only when its app is gone, because nothing of a deleted tenant may
--- stay; that the app was deleted is an entry of the app `default`. Its details change only while its
--- customer is being erased, because nothing about that person may stay either; all else never does.
+-- stay; that the app was deleted is an entry of the app `default`. The details of customers'
+-- entries change only while a customer is being erased, because nothing about that person may stay
+-- either, not in the entries of others: fields of theirs give way to `erased`. All else never
+-- changes.
 CREATE FUNCTION refuse_audit_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT 1 FROM apps WHERE slug = OLD.app) THEN
         RETURN OLD;
     END IF;
     IF TG_OP = 'UPDATE'
+        AND OLD.customer_id IS NOT NULL
         AND to_jsonb(NEW) - 'details' = to_jsonb(OLD) - 'details'
-        AND EXISTS (
-            SELECT 1
-            FROM erasures
-            WHERE app = OLD.app AND customer_id = OLD.customer_id AND finished_at IS NULL
-        )
+        AND NEW.details @> '{"erased": true}'
+        AND (OLD.details @> (NEW.details - 'erased') OR NEW.details = '{"erased": true}')
+        AND EXISTS (SELECT 1 FROM erasures WHERE app = OLD.app AND finished_at IS NULL)
     THEN
         RETURN NEW;
     END IF;

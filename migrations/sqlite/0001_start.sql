@@ -491,14 +491,15 @@ CREATE INDEX audit_by_event ON audit (app, event) WHERE event IS NOT NULL;
 -- What one admin did. Most entries are of events, and cost this index nothing.
 CREATE INDEX audit_by_actor ON audit (app, actor, seq) WHERE event IS NULL;
 -- Append-only: an entry goes only when its app is gone, because nothing of a deleted tenant may
--- stay; that the app was deleted is an entry of the app `default`. Its details change only while its
--- customer is being erased, because nothing about that person may stay either; all else never does.
+-- stay; that the app was deleted is an entry of the app `default`. The details of customers'
+-- entries change only while a customer is being erased, because nothing about that person may stay
+-- either, not in the entries of others: fields of theirs give way to `erased`. All else never
+-- changes.
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
     WHEN NOT EXISTS (
         SELECT 1
         FROM erasures
         WHERE erasures.app = OLD.app
-            AND erasures.customer_id = OLD.customer_id
             AND erasures.finished_at IS NULL
             AND NEW.seq = OLD.seq
             AND NEW.app = OLD.app
@@ -507,6 +508,19 @@ CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
             AND NEW.event IS OLD.event
             AND NEW.customer_id = OLD.customer_id
             AND NEW.operation = OLD.operation
+            AND NEW.details -> 'erased' = 'true'
+            AND NOT EXISTS (
+                SELECT 1
+                FROM json_each(NEW.details) AS new_field
+                WHERE new_field.key <> 'erased'
+                    AND NOT EXISTS (
+                        SELECT 1
+                        FROM json_each(OLD.details) AS old_field
+                        WHERE old_field.key = new_field.key
+                            AND old_field.type = new_field.type
+                            AND old_field.value IS new_field.value
+                    )
+            )
     )
 BEGIN
     SELECT RAISE(ABORT, 'the audit is append-only');

@@ -6,11 +6,12 @@
 //!
 //! - the ledger: the payloads of all events that concerned the customer, or that name an account, a
 //!   subscription or a payment of it, are removed, whatever their outcome, and their changes are
-//!   erased. A failed one would be ignored if it were processed now,
+//!   erased, those of other customers too. A failed one would be ignored if it were processed now,
 //!   so that is its outcome from then on; a pending one is decided by the message that is under
 //!   way. Whatever else these events name is the customer's too, unless they name somebody else's
 //!   account, and events that name it are looked for as well;
-//! - the audit: what admins and billing did stays, what it says about a person does not;
+//! - the audit: what admins and billing did stays, what it says about a person does not. The same
+//!   goes for rows of others that had an account of the customer, for that time;
 //! - messages at rest: those that name an account are made due at once. They are processed like all
 //!   others, and the ledger keeps no payload of them (`forgotten.rs`);
 //! - what the engine still has of what was removed, such as the log of the embedded store.
@@ -22,12 +23,12 @@
 //! Refused: blacking out fields of payloads. Which fields are personal changes with each version of
 //! a provider's API, and what is overlooked once stays for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::forgotten::{Names, customer_deleted, learned_owners};
-use crate::domain::customer::erased::{ErasureStage, erase_changes, erased};
+use crate::domain::customer::erased::{ErasureStage, erase_changes, erased, tells_of_person};
 use crate::domain::event::{EventKey, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -188,14 +189,23 @@ async fn erase_events(
 ) -> Result<Progress, StoreError> {
     let found = tx.erasure_events(erasure, BATCH, BYTES).await?;
     let last = found.last().map(|event| event.seq);
-    let of_them = |customer: &str| customer == erasure.customer.as_str();
     let events = locked(tx, &erasure.app, &found).await?;
+    // Also what they changed of others: a row of somebody else can show the account for a time.
+    let of_person = |customer: &str, operation: &str| {
+        customer == erasure.customer.as_str() || tells_of_person(operation)
+    };
+    let mut entries = tx.erasure_audit_of(&erasure.app, &events).await?;
+    entries.retain(|it| {
+        let customer = it.customer.as_ref().map_or("", CustomerId::as_str);
+        of_person(customer, &it.operation)
+    });
+    put_erased(tx, entries).await?;
     let bodies = tx
         .erasure_bodies(events.iter().map(|event| event.seq))
         .await?;
     let events = events.into_iter().map(|mut event| {
         let mut changes = event.changes.take();
-        erase_changes(&mut changes, of_them);
+        erase_changes(&mut changes, of_person);
         emptied(&event, changes)
     });
     let events: Vec<ErasedEvent> = events.collect();
@@ -266,30 +276,45 @@ async fn finish_looking_back(store: &Store, mut tx: Tx) -> Result<Progress, Stor
 async fn erase_audit(tx: &mut Tx, erasure: &Erasure) -> Result<Progress, StoreError> {
     let entries = tx.erasure_audit(erasure, BATCH).await?;
     let last = entries.last().map(|entry| entry.seq);
-    // An event of somebody else may have changed this customer too.
-    let events: BTreeSet<EventKey> = entries
-        .iter()
-        .filter_map(|entry| event_of(&erasure.app, entry))
-        .collect();
-    let events: Vec<EventKey> = events.into_iter().collect();
+    let is_theirs = |entry: &ErasableEntry| entry.customer.as_ref() == Some(&erasure.customer);
+    let entries = entries.into_iter();
+    let entries = entries.filter(|it| is_theirs(it) || tells_of_person(&it.operation));
+    let entries: Vec<ErasableEntry> = entries.collect();
+    // An event of somebody else may have changed this customer too, or a row that showed it then.
+    let mut made: BTreeMap<EventKey, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for entry in &entries {
+        let customer = entry.customer.as_ref().map(CustomerId::as_str);
+        if let Some((event, customer)) = event_of(&erasure.app, entry).zip(customer) {
+            let of_event = made.entry(event).or_default();
+            of_event.insert((customer, entry.operation.as_str()));
+        }
+    }
+    let events: Vec<EventKey> = made.keys().cloned().collect();
     let found = tx.erasure_events_of(&erasure.app, &events).await?;
-    let of_them = |customer: &str| customer == erasure.customer.as_str();
     let events = locked(tx, &erasure.app, &found).await?.into_iter();
     let changes: Vec<(i64, Value)> = events
         .filter_map(|mut event| {
-            erase_changes(&mut event.changes, of_them).then_some((event.seq, event.changes))
+            let of_event = made.get(&event.key(&erasure.app))?;
+            let is_made =
+                |customer: &str, operation: &str| of_event.contains(&(customer, operation));
+            erase_changes(&mut event.changes, is_made).then_some((event.seq, event.changes))
         })
         .collect();
     tx.erasure_changes_put(&changes).await?;
+    put_erased(tx, entries).await?;
+    let (stage, cursor) = after((ErasureStage::Audit, ErasureStage::Messages), last);
+    tx.erasure_advance(erasure, stage, cursor).await?;
+    Ok(Progress::More)
+}
+
+/// Writes what is left of entries of the audit.
+async fn put_erased(tx: &mut Tx, entries: Vec<ErasableEntry>) -> Result<(), StoreError> {
     let entries = entries.into_iter().filter_map(|entry| {
         let details = erased(&entry.operation, &entry.details);
         (details != entry.details).then_some((entry.seq, details))
     });
     let entries: Vec<(i64, Value)> = entries.collect();
-    tx.erasure_audit_put(&entries).await?;
-    let (stage, cursor) = after((ErasureStage::Audit, ErasureStage::Messages), last);
-    tx.erasure_advance(erasure, stage, cursor).await?;
-    Ok(Progress::More)
+    tx.erasure_audit_put(&entries).await
 }
 
 /// The event that made an entry of the audit.

@@ -1,7 +1,7 @@
 //! The audit: every change, who made it, from which state to which. It is append-only, and the
-//! database refuses what would change or remove an entry, with two exceptions: the deletion of an app
-//! takes its entries along, and the details of a customer's entries can be changed while that customer
-//! is being erased (`erasure_step.rs`).
+//! database refuses what would change or remove an entry, with two exceptions: the deletion of an
+//! app takes its entries along, and while a customer is being erased (`erasure_step.rs`) fields of
+//! the details of customers' entries can give way to `erased`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,9 @@
 //! Erasures: what is still to be done about customers who were deleted for good.
 //!
-//! The rows of a customer go in the transaction that deletes it. Its events, its entries of the audit
-//! and messages under way may be many, so they are searched in small steps afterwards; how far that is
-//! stands here, and what the steps read and write in `erasure_step.rs`. The row stays when all is
-//! done: that somebody was erased, by id, and when.
+//! The rows of a customer go in the transaction that deletes it. Its events, its entries of the
+//! audit and messages under way may be many, so they are searched in small steps afterwards; how
+//! far that is stands here, and what the steps read and write in `erasure_step.rs`. The row stays
+//! when all is done: that somebody was erased, by id, and when.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::documents;
 use super::record::{Rows, binds, keys, record};
+use super::shared_time::SharedTime;
 use super::{StoreError, Tx};
 use crate::domain::customer::erased::ErasureStage;
 use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey};
@@ -24,6 +25,9 @@ pub(crate) struct ErasedObjects {
     /// Accounts, subscriptions and everything about payments, in the form in which the ledger's
     /// index has them.
     pub(crate) hashes: Vec<i64>,
+    /// Rows of others that had an account of it for a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shared: Vec<SharedTime>,
 }
 
 documents!(ErasedObjects);
@@ -186,8 +190,8 @@ impl Tx {
         Ok(found.is_some())
     }
 
-    /// Finds the erasure that is to go on: the oldest that does not wait for anything, else the one that
-    /// has waited longest.
+    /// Finds the erasure that is to go on: the oldest that does not wait for anything, else the one
+    /// that has waited longest.
     pub(crate) async fn erasure_next(&mut self) -> Result<Option<Erasure>, StoreError> {
         let sql = r"
             SELECT app, customer_id AS customer, objects, last_seq, stage, cursor

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::erasure::Erasure;
 use super::record::{Rows, binds, keys, record};
-use super::{StoreError, Tx};
+use super::{Actor, StoreError, Tx};
 use crate::domain::event::{EventError, EventKey, EventOutcome};
-use crate::domain::id::{AppSlug, Provider};
+use crate::domain::id::{AppSlug, CustomerId, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 
@@ -75,8 +75,26 @@ record! {
         pub(crate) seq: i64,
         pub(crate) actor: String,
         pub(crate) event: Option<String>,
+        pub(crate) customer: Option<CustomerId>,
         pub(crate) operation: String,
         pub(crate) details: Value,
+    }
+}
+
+record! {
+    struct SharedRow<'a> {
+        customer: &'a CustomerId,
+        first: i64,
+        last: i64,
+        began_at: Timestamp,
+        ended_at: Timestamp,
+    }
+}
+
+record! {
+    struct ActorRow<'a> {
+        event: &'a str,
+        actor: String,
     }
 }
 
@@ -95,8 +113,8 @@ record! {
 }
 
 impl Tx {
-    /// Finds the next events of an erased customer: those that concerned its row, and those that name
-    /// anything of it. Their rows must be read again once they are locked.
+    /// Finds the next events of an erased customer: those that concerned its row, and those that
+    /// name anything of it. Their rows must be read again once they are locked.
     pub(crate) async fn erasure_events(
         &mut self,
         erasure: &Erasure,
@@ -285,25 +303,75 @@ impl Tx {
         Ok(())
     }
 
-    /// Reads the next entries of the audit about an erased customer.
+    /// Reads the next entries of the audit about an erased customer, and those about others from
+    /// the time in which they had an account of it.
     pub(crate) async fn erasure_audit(
         &mut self,
         erasure: &Erasure,
         most: u32,
     ) -> Result<Vec<ErasableEntry>, StoreError> {
+        let shared = erasure.objects.shared.iter().map(|time| SharedRow {
+            customer: &time.customer,
+            first: time.first,
+            last: time.last,
+            began_at: time.began_at,
+            ended_at: time.ended_at,
+        });
+        let shared: Rows<SharedRow<'_>> = shared.collect();
         let sql = r"
-            SELECT seq, actor, event, operation, details
+            SELECT seq, actor, event, customer_id AS customer, operation, details
             FROM audit
-            WHERE app = $1 AND customer_id = $2 AND seq > $3
+            WHERE seq IN (
+                SELECT seq FROM audit
+                WHERE app = $2 AND customer_id = $3 AND seq > $4
+                UNION
+                SELECT audit.seq
+                FROM {rows} AS shared
+                JOIN audit ON audit.app = $2 AND audit.customer_id = shared.customer
+                WHERE audit.seq > $4
+                    AND (
+                        audit.seq >= shared.first AND audit.seq <= shared.last
+                        OR audit.at IN (shared.began_at, shared.ended_at)
+                    )
+            )
             ORDER BY seq
-            LIMIT $4
+            LIMIT $5
         ";
-        let binds = binds![&erasure.app, &erasure.customer, erasure.cursor, most];
+        let binds = binds![
+            shared.sent_when_empty(),
+            &erasure.app,
+            &erasure.customer,
+            erasure.cursor,
+            most,
+        ];
         self.fetch(sql, binds).await
     }
 
-    /// Writes what is left of entries of the audit. The database takes it only for a customer whose
-    /// erasure is under way.
+    /// Reads the entries of the audit that some events made.
+    pub(crate) async fn erasure_audit_of(
+        &mut self,
+        app: &AppSlug,
+        events: &[ErasableEvent],
+    ) -> Result<Vec<ErasableEntry>, StoreError> {
+        let made = events.iter().map(|event| ActorRow {
+            event: &event.id,
+            actor: Actor::Event(event.key(app)).to_string(),
+        });
+        let made: Rows<ActorRow<'_>> = made.collect();
+        let sql = r"
+            SELECT
+                seq, audit.actor, audit.event, customer_id AS customer, operation, details
+            FROM {rows} AS made
+            JOIN audit
+                ON audit.app = $2
+                AND audit.event = made.event
+                AND audit.actor = made.actor
+        ";
+        self.fetch(sql, binds![made, app]).await
+    }
+
+    /// Writes what is left of entries of the audit. The database takes it only while an erasure is
+    /// under way, and only what was there before and that something was erased.
     pub(crate) async fn erasure_audit_put(
         &mut self,
         entries: &[(i64, Value)],

@@ -52,6 +52,7 @@ mod reservation;
 mod retention;
 mod schema;
 pub mod secret;
+mod shared_time;
 mod sqlite;
 mod stats;
 mod token;

@@ -7,6 +7,7 @@ use super::customer::CustomerRow;
 use super::erasure::ErasedObjects;
 use super::event_object::hash;
 use super::record::{Rows, binds, keys, record};
+use super::shared_time::SharedTime;
 use super::{ErasedObject, EventFilter, StoreError, Tx};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey, ReplayId};
@@ -44,9 +45,10 @@ record! {
 
 impl Tx {
     /// Removes a customer's row, the rows merged into it, and everything that belongs to them:
-    /// grants, tokens, licences, subscriptions, payments, disputes, refunds. Of its billing accounts
-    /// nothing stays but that they belong to a customer who was deleted, and what ids are of them, so
-    /// that later webhooks of theirs make nobody new. Orders the erasure of what else is kept of it.
+    /// grants, tokens, licences, subscriptions, payments, disputes, refunds. Of its billing
+    /// accounts nothing stays but that they belong to a customer who was deleted, and what ids are
+    /// of them, so that later webhooks of theirs make nobody new. Orders the erasure of what else
+    /// is kept of it.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
@@ -66,7 +68,13 @@ impl Tx {
         let people: Vec<Customer> = people.into_iter().map(Customer::from).collect();
         let merged = people.iter().map(|row| &row.id).filter(|row| *row != id);
         let rows: Vec<CustomerId> = [id].into_iter().chain(merged).cloned().collect();
-        self.purge_accounts(app, &rows, accounts.iter().map(|it| &it.key), now)
+        let own = rows.iter().cloned().collect();
+        let keys_of_own = accounts.iter().map(|it| it.key.clone()).collect();
+        let shared = self.shared_times(app, &own, &keys_of_own).await?;
+        let showed = shared.iter().map(|it| it.customer.clone());
+        let showed: Vec<CustomerId> = rows.iter().cloned().chain(showed).collect();
+        let accounts_of_own = accounts.iter().map(|it| &it.key);
+        self.purge_accounts(app, &rows, accounts_of_own, shared, now)
             .await?;
         let external_ids = people
             .iter()
@@ -74,7 +82,7 @@ impl Tx {
             .chain(accounts.iter().map(|it| &it.seller_id));
         let external_ids: BTreeSet<&str> = external_ids.filter_map(Option::as_deref).collect();
         self.purge_replays(app, &rows, &external_ids, now).await?;
-        self.idempotency_forget(&rows).await?;
+        self.idempotency_forget(&showed).await?;
         for sql in [
             "DELETE FROM subscriptions WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
             "DELETE FROM payments WHERE app = $2 AND account IN (SELECT key FROM {rows} AS it)",
@@ -112,6 +120,7 @@ impl Tx {
         app: &AppSlug,
         rows: &[CustomerId],
         accounts: impl Iterator<Item = &ObjectKey> + Clone + Send,
+        shared: Vec<SharedTime>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let owned = self.erasure_objects(app, accounts.clone()).await?;
@@ -121,6 +130,7 @@ impl Tx {
         let objects = ErasedObjects {
             accounts: accounts.map(|key| key.id.clone()).collect(),
             hashes: hashes.into_iter().collect(),
+            shared,
         };
         self.erasure_add(app, rows, &objects, now).await?;
         self.erasure_link(app, &owned).await?;

@@ -34,6 +34,7 @@ mod replays;
 mod retention;
 mod rig;
 mod semver;
+mod shared_erasure;
 mod stats;
 mod strangers;
 mod subscriptions;

@@ -1,8 +1,8 @@
 //! What stays of changes once their customer is erased: that they happened, with ids, words of ours
 //! and times. What somebody wrote, or what a provider knows of a person, does not.
 //!
-//! The operations that may stay as they are are listed, and of all others only ids stay: one that is
-//! added later is erased until somebody has looked at what it says.
+//! The operations that may stay as they are are listed, and of all others only ids stay: one that
+//! is added later is erased until somebody has looked at what it says.
 
 use serde_json::{Map, Value, json};
 
@@ -100,17 +100,17 @@ pub fn only_ids(details: &Value) -> Value {
     Value::Object(kept)
 }
 
-/// Erases those of an event's changes that are changes of some customers. Returns true if any was
+/// Erases some of an event's changes, by their customer and operation. Returns true if any was
 /// changed by that.
-pub fn erase_changes(changes: &mut Value, is_erased: impl Fn(&str) -> bool) -> bool {
+pub fn erase_changes(changes: &mut Value, is_erased: impl Fn(&str, &str) -> bool) -> bool {
     let mut any = false;
     for change in changes.as_array_mut().into_iter().flatten() {
         let text = |name: &str| change.get(name).and_then(Value::as_str);
-        let (customer, operation) = (text("customer"), text("operation"));
-        if !customer.is_some_and(&is_erased) {
+        let operation = text("operation").unwrap_or_default();
+        if !text("customer").is_some_and(|customer| is_erased(customer, operation)) {
             continue;
         }
-        let after = erased(operation.unwrap_or_default(), change);
+        let after = erased(operation, change);
         any |= after != *change;
         *change = after;
     }
@@ -171,9 +171,10 @@ mod tests {
     fn the_changes_of_others_stay() {
         let create = |customer: &str| json!({"customer": customer, "operation": "create", "contact": {"name": "N"}});
         let mut changes = json!([create("cust_a"), create("cust_b")]);
-        assert!(erase_changes(&mut changes, |it| it == "cust_a"));
+        let is_theirs = |customer: &str, _: &str| customer == "cust_a";
+        assert!(erase_changes(&mut changes, is_theirs));
         let gone = json!({"customer": "cust_a", "operation": "create", "erased": true});
         assert_eq!(changes, json!([gone, create("cust_b")]));
-        assert!(!erase_changes(&mut changes, |it| it == "cust_a"), "twice");
+        assert!(!erase_changes(&mut changes, is_theirs), "twice");
     }
 }

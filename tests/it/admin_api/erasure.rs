@@ -1,5 +1,5 @@
-//! A customer who is deleted for good is nowhere any more: not in any column of any table, nor in the
-//! bytes of the embedded store's files.
+//! A customer who is deleted for good is nowhere any more: not in any column of any table, nor in
+//! the bytes of the embedded store's files.
 
 use std::time::Duration;
 
@@ -509,14 +509,30 @@ async fn only_an_erasure_may_change_the_audit(engine: Engine) {
     };
     refused(&of(details, "=")).await;
     rig.delete(&format!("/customers/{id}")).await.expect(204);
-    // Under way: the details of this customer's entries, and nothing else.
+    // Under way: that details give way, and nothing else.
     refused(&of(details, "<>")).await;
     refused(&of("operation = 'x'", "=")).await;
-    refused(&of("details = '{}', actor = 'x'", "=")).await;
+    let gone = r#"details = '{"erased": true}'"#;
+    refused(&of(&format!("{gone}, actor = 'x'"), "=")).await;
+    refused(&of(&format!("{gone}, operation = 'x'"), "<>")).await;
     refused("UPDATE audit SET details = '{}'").await;
+    // Not with anything that was not there, be it whose it may.
+    for whose in ["=", "<>"] {
+        for new in [
+            r#"{"erased": true, "note": "x"}"#,
+            r#"{"erased": false}"#,
+            r#"{"erased": "true"}"#,
+            "[]",
+        ] {
+            refused(&of(&format!("details = '{new}'"), whose)).await;
+        }
+    }
+    refused(r#"UPDATE audit SET details = '{"erased": true}' WHERE customer_id IS NULL"#).await;
     refused("DELETE FROM audit").await;
+    rig.place.try_run(&of(gone, "<>")).await.unwrap();
     rig.erases().await;
-    refused(&of(details, "=")).await;
+    refused(&of(gone, "=")).await;
+    refused(&of(gone, "<>")).await;
     rig.get("/audit").await.expect(200);
 }
 
