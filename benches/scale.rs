@@ -239,10 +239,13 @@ async fn copy(database: &mut PgConnection, customers: u32) {
                  SELECT app, 'cust_' || m, provider, price, plan FROM one_entitlement, {numbers}"
             ),
             format!(
-                "INSERT INTO tokens (id, app, customer_id, name, hash, prefix, scope, packages, created_at) \
-                 SELECT 'ctok_' || m, app, 'cust_' || m, name, \
-                 sha256(convert_to('tok_' || m, 'UTF8')), 'tok_ffffff', scope, packages, created_at \
-                 FROM one_token, {numbers}"
+                "INSERT INTO tokens (id, app, customer_id, name, prefix, scope, packages, created_at) \
+                 SELECT 'ctok_' || m, app, 'cust_' || m, name, 'tok_ffffff', scope, packages, \
+                 created_at FROM one_token, {numbers}"
+            ),
+            format!(
+                "INSERT INTO token_hashes (hash, token_id) \
+                 SELECT sha256(convert_to('tok_' || m, 'UTF8')), 'ctok_' || m FROM {numbers}"
             ),
         ] {
             run(database, &sql).await;

@@ -299,21 +299,32 @@ CREATE TABLE releases (
     PRIMARY KEY (app, package, normalized)
 );
 
--- Access tokens of customers: only the SHA-256 of 256 random bits is kept.
+-- Access tokens of customers. `previous_until`: how long the text before the last rotation still
+-- opens it, where it was given time.
 CREATE TABLE tokens (
-    id           word PRIMARY KEY,
-    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    customer_id  word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
-    name         TEXT NOT NULL,
-    hash         BYTEA NOT NULL UNIQUE,
-    prefix       word NOT NULL,
-    scope        word NOT NULL,
-    packages     JSONB NOT NULL,
-    created_at   TIMESTAMPTZ NOT NULL,
-    expires_at   TIMESTAMPTZ,
-    last_used_at TIMESTAMPTZ
+    id             word PRIMARY KEY,
+    app            word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id    word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    name           TEXT NOT NULL,
+    prefix         word NOT NULL,
+    scope          word NOT NULL,
+    packages       JSONB NOT NULL,
+    created_at     TIMESTAMPTZ NOT NULL,
+    expires_at     TIMESTAMPTZ,
+    last_used_at   TIMESTAMPTZ,
+    previous_until TIMESTAMPTZ
 );
 CREATE INDEX tokens_by_customer ON tokens (customer_id);
+
+-- What opens tokens: of each text only the SHA-256 is kept, of 256 random bits or of a text that was
+-- taken over. One table for present and previous texts, so that none can ever open two tokens.
+-- `until`: the end of a previous text.
+CREATE TABLE token_hashes (
+    hash     BYTEA PRIMARY KEY,
+    token_id word NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    until    TIMESTAMPTZ
+);
+CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
 -- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
 -- it is validated, and unique within its app.

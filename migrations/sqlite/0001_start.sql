@@ -297,21 +297,32 @@ CREATE TABLE releases (
     PRIMARY KEY (app, package, normalized)
 ) STRICT, WITHOUT ROWID;
 
--- Access tokens of customers: only the SHA-256 of 256 random bits is kept.
+-- Access tokens of customers. `previous_until`: how long the text before the last rotation still
+-- opens it, where it was given time.
 CREATE TABLE tokens (
-    id           TEXT PRIMARY KEY,
-    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
-    customer_id  TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
-    name         TEXT NOT NULL,
-    hash         BLOB NOT NULL UNIQUE,
-    prefix       TEXT NOT NULL,
-    scope        TEXT NOT NULL,
-    packages     TEXT NOT NULL,
-    created_at   INTEGER NOT NULL,
-    expires_at   INTEGER,
-    last_used_at INTEGER
+    id             TEXT PRIMARY KEY,
+    app            TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    customer_id    TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+    name           TEXT NOT NULL,
+    prefix         TEXT NOT NULL,
+    scope          TEXT NOT NULL,
+    packages       TEXT NOT NULL,
+    created_at     INTEGER NOT NULL,
+    expires_at     INTEGER,
+    last_used_at   INTEGER,
+    previous_until INTEGER
 ) STRICT;
 CREATE INDEX tokens_by_customer ON tokens (customer_id);
+
+-- What opens tokens: of each text only the SHA-256 is kept, of 256 random bits or of a text that was
+-- taken over. One table for present and previous texts, so that none can ever open two tokens.
+-- `until`: the end of a previous text.
+CREATE TABLE token_hashes (
+    hash     BLOB PRIMARY KEY,
+    token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    until    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
 -- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
 -- it is validated, and unique within its app.
@@ -607,6 +618,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('packages', 'packages', '1000 1000 1'),
     ('releases', 'releases', '10000 10000 100 1'),
     ('tokens', 'tokens_by_customer', '1000000 1'),
+    ('token_hashes', 'token_hashes', '1000000 1'),
+    ('token_hashes', 'token_hashes_by_token', '1000000 1'),
     ('licenses', 'licenses_by_customer', '1000000 2'),
     ('licenses', 'licenses_by_app', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),

@@ -125,10 +125,15 @@ pub(super) async fn recognise(parts: &Parts, state: &AppState) -> Result<Option<
     Ok(identify(&presented.hash, state).await?.ok())
 }
 
+/// Reports whether this is the hash of `ADMIN_TOKEN`.
+pub(super) fn is_root(state: &AppState, hash: &TokenHash) -> bool {
+    let root = state.settings.root_token.as_ref();
+    root.is_some_and(|root| root.as_bytes().ct_eq(hash.as_bytes()).into())
+}
+
 /// Looks up a token. The outer error is the store's, the inner one the token's.
 async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, ApiError>, ApiError> {
-    let root = state.settings.root_token.as_ref();
-    if root.is_some_and(|root| root.as_bytes().ct_eq(hash.as_bytes()).into()) {
+    if is_root(state, hash) {
         return Ok(Ok(Admin {
             actor: Actor::Root,
             role: Role::Owner,

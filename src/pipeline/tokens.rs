@@ -3,6 +3,8 @@
 //! For those who know one token for each customer, its *first* token is the one that was made with
 //! it: the one named `default`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::customers::{CustomerError, FindError, living, shown};
@@ -21,6 +23,10 @@ const DEFAULT_SCOPE: &str = "read";
 /// Most access tokens of one customer: one for each of its machines.
 const MAX_TOKENS: usize = 100;
 
+/// The longest time for which a text goes on opening a token that was rotated: long enough for a
+/// machine that is looked after once a month.
+pub const MAX_OVERLAP: Duration = Duration::from_hours(30 * 24);
+
 /// Why a token was not issued, rotated or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -33,6 +39,9 @@ pub enum TokenError {
     /// The customer has as many tokens as it may have.
     #[error("the customer has {MAX_TOKENS} access tokens; revoke one first")]
     TooMany,
+    /// The text that was to be taken over is a token already.
+    #[error("this text is a token already")]
+    Taken,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -44,6 +53,9 @@ pub enum TokenError {
 /// Why a token could not be issued to a customer that is there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IssueError {
+    /// The text is a token already.
+    #[error("this text is a token already")]
+    Taken,
     /// The store failed.
     #[error("the token could not be kept")]
     Store(#[from] StoreError),
@@ -55,6 +67,7 @@ pub(super) enum IssueError {
 impl From<IssueError> for TokenError {
     fn from(error: IssueError) -> Self {
         match error {
+            IssueError::Taken => Self::Taken,
             IssueError::Store(source) => Self::Store(source),
             IssueError::Random(source) => Self::Random(source),
         }
@@ -64,6 +77,8 @@ impl From<IssueError> for TokenError {
 impl From<IssueError> for CustomerError {
     fn from(error: IssueError) -> Self {
         match error {
+            // Cannot be: a customer is made with a random text.
+            IssueError::Taken => Self::Store(StoreError::Contended),
             IssueError::Store(source) => Self::Store(source),
             IssueError::Random(source) => Self::Random(source),
         }
@@ -71,7 +86,7 @@ impl From<IssueError> for CustomerError {
 }
 
 /// An access token to be made.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TokenOrder {
     /// A name for people.
     pub name: String,
@@ -81,6 +96,8 @@ pub struct TokenOrder {
     pub packages: Vec<String>,
     /// The end of its life, from which on it opens nothing.
     pub expires_at: Option<Timestamp>,
+    /// The text that is taken over; a random one unless given.
+    pub text: Option<TokenText>,
 }
 
 impl TokenOrder {
@@ -119,7 +136,8 @@ pub async fn list(
 /// Issues an access token to a customer.
 ///
 /// # Errors
-/// When there is no such customer, it was deleted, it has too many tokens, or there is no randomness.
+/// When there is no such customer, it was deleted, it has too many tokens, its text is a token already,
+/// or there is no randomness.
 pub async fn issue(
     store: &Store,
     order: &Order,
@@ -136,7 +154,8 @@ pub async fn issue(
     Ok(issued)
 }
 
-/// Rotates a token: it gets a new text, and the old one opens nothing from now on.
+/// Rotates a token: it gets a new text. The one that it had opens it for the time of `overlap`, at
+/// most [`MAX_OVERLAP`], and texts from before that not any more.
 ///
 /// # Errors
 /// When there is no such customer or token, the customer was deleted, or there is no randomness.
@@ -145,6 +164,7 @@ pub async fn rotate(
     order: &Order,
     customer: &CustomerId,
     id: &TokenId,
+    overlap: Duration,
 ) -> Result<Issued, TokenError> {
     let mut tx = store.begin_in(&order.app).await?;
     let customer = living(&mut tx, &order.app, customer).await?;
@@ -154,10 +174,15 @@ pub async fn rotate(
     let token = CustomerToken {
         prefix: text.shown_prefix(),
         last_used_at: None,
+        previous_until: (!overlap.is_zero()).then(|| order.now.plus(overlap)),
         ..token
     };
-    tx.token_rekey(&order.app, &token, &text.hash()).await?;
-    let details = json!({"id": token.id, "from": before, "to": described(&token)});
+    if !tx.token_rekey(&order.app, &token, &text.hash()).await? {
+        return Err(TokenError::Taken);
+    }
+    let until = token.previous_until.map(|at| at.to_string());
+    let details = json!({"id": token.id, "from": before, "to": described(&token),
+        "previous_until": until});
     order
         .audit(&mut tx, Some(&token.customer), "token_rotate", details)
         .await?;
@@ -223,7 +248,15 @@ pub(super) async fn issue_in(
     customer: &CustomerId,
     wanted: TokenOrder,
 ) -> Result<Issued, IssueError> {
-    let text = TokenText::for_customer(random::bytes()?);
+    let text = match wanted.text {
+        Some(text) => text,
+        None => TokenText::for_customer(random::bytes()?),
+    };
+    let hash = text.hash();
+    // A text that opens the API must not lie in the settings of a registry as well.
+    if tx.admin_token_find(&hash).await?.is_some() {
+        return Err(IssueError::Taken);
+    }
     let token = CustomerToken {
         id: TokenId::from_uuid(random::uuid(order.now)?),
         customer: customer.clone(),
@@ -234,8 +267,11 @@ pub(super) async fn issue_in(
         created_at: order.now,
         expires_at: wanted.expires_at,
         last_used_at: None,
+        previous_until: None,
     };
-    tx.token_add(&order.app, &token, &text.hash()).await?;
+    if !tx.token_add(&order.app, &token, &hash).await? {
+        return Err(IssueError::Taken);
+    }
     let details = json!({"id": token.id, "from": null, "to": described(&token)});
     order
         .audit(tx, Some(customer), "token_create", details)

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 pub struct TokenHolder {
     /// The app of the customer.
     pub app: AppSlug,
-    /// The token, expired or not.
+    /// The token, expired or not; presented by a previous text, it expires with that.
     pub token: CustomerToken,
     /// The customer that the token counts for now: for a merged row, the row shown instead.
     pub customer: Customer,
@@ -30,6 +30,7 @@ pub struct TokenHolder {
 record! {
     struct HolderRow from "customers" {
         app: AppSlug,
+        until: Option<Timestamp>,
         kept: Customer,
     }
 }
@@ -94,18 +95,19 @@ impl Tx {
             SELECT
                 tokens.id, tokens.customer_id AS customer, tokens.name, tokens.scope,
                 tokens.packages, tokens.prefix, tokens.created_at, tokens.expires_at,
-                tokens.last_used_at,
-                tokens.app, shown.kept
-            FROM tokens
+                tokens.last_used_at, tokens.previous_until,
+                tokens.app, presented.until, shown.kept
+            FROM token_hashes AS presented
+            JOIN tokens ON tokens.id = presented.token_id
             JOIN customers AS given ON given.id = tokens.customer_id
             JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
-            WHERE tokens.hash = $1 AND given.deleted_at IS NULL AND shown.deleted_at IS NULL
+            WHERE presented.hash = $1 AND given.deleted_at IS NULL AND shown.deleted_at IS NULL
         ";
         let found: Option<(CustomerToken, HolderRow)> = self.fetch_opt(sql, binds![hash]).await?;
-        Ok(found.map(|(token, HolderRow { app, kept })| TokenHolder {
-            app,
-            token,
-            customer: kept,
+        Ok(found.map(|(token, row)| TokenHolder {
+            app: row.app,
+            token: token.until(row.until),
+            customer: row.kept,
         }))
     }
 

@@ -8,11 +8,13 @@ use crate::domain::id::{AppSlug, CustomerId, TokenId};
 record! {
     impl CustomerToken from "tokens" {
         id, customer, name, scope, packages, prefix, created_at, expires_at, last_used_at,
+        previous_until,
     }
 }
 
 impl Tx {
-    /// Adds a token to a customer's row.
+    /// Adds a token to a customer's row; `false` if another token, of whatever app, is opened by the
+    /// same text. The transaction must not be committed then.
     ///
     /// # Errors
     /// When the database does not answer, or there is no such row.
@@ -21,11 +23,11 @@ impl Tx {
         app: &AppSlug,
         token: &CustomerToken,
         hash: &TokenHash,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let sql = r"
             INSERT INTO tokens (
-                id, app, customer_id, name, scope, packages, hash, prefix, created_at, expires_at,
-                last_used_at
+                id, app, customer_id, name, scope, packages, prefix, created_at, expires_at,
+                last_used_at, previous_until
             )
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ";
@@ -36,14 +38,28 @@ impl Tx {
             &token.name,
             &token.scope,
             &token.packages,
-            hash,
             &token.prefix,
             token.created_at,
             token.expires_at,
             token.last_used_at,
+            token.previous_until,
         ];
         self.execute(sql, binds).await?;
-        Ok(())
+        self.token_hash_add(token, hash).await
+    }
+
+    /// Adds what opens a token from now on; `false` if it opens one already.
+    async fn token_hash_add(
+        &mut self,
+        token: &CustomerToken,
+        hash: &TokenHash,
+    ) -> Result<bool, StoreError> {
+        let sql = r"
+            INSERT INTO token_hashes (hash, token_id, until)
+            VALUES ($1, $2, NULL)
+            ON CONFLICT (hash) DO NOTHING
+        ";
+        Ok(self.execute(sql, binds![hash, &token.id]).await? > 0)
     }
 
     /// Lists the tokens of a customer, those of the rows that were merged into its row included,
@@ -59,7 +75,7 @@ impl Tx {
         let sql = r"
             SELECT
                 id, customer_id AS customer, name, scope, packages, prefix, created_at, expires_at,
-                last_used_at
+                last_used_at, previous_until
             FROM tokens
             WHERE app = $1
                 AND customer_id IN (
@@ -72,7 +88,8 @@ impl Tx {
         self.fetch(sql, binds![app, customer]).await
     }
 
-    /// Keeps a token under another hash.
+    /// Has another text open a token; `false` if that opens one already. The present text opens it
+    /// until `token.previous_until`, or not any more; what was previous before is forgotten.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -81,15 +98,27 @@ impl Tx {
         app: &AppSlug,
         token: &CustomerToken,
         hash: &TokenHash,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let sql = r"
             UPDATE tokens
-            SET hash = $3, prefix = $4, last_used_at = $5
+            SET prefix = $3, last_used_at = $4, previous_until = $5
             WHERE app = $1 AND id = $2
         ";
-        let binds = binds![app, &token.id, hash, &token.prefix, token.last_used_at];
+        let until = token.previous_until;
+        let binds = binds![app, &token.id, &token.prefix, token.last_used_at, until];
         self.execute(sql, binds).await?;
-        Ok(())
+        let is_dead = if until.is_some() {
+            "AND until IS NOT NULL"
+        } else {
+            ""
+        };
+        let sql = format!("DELETE FROM token_hashes WHERE token_id = $1 {is_dead}");
+        self.execute(&sql, binds![&token.id]).await?;
+        if until.is_some() {
+            let sql = "UPDATE token_hashes SET until = $2 WHERE token_id = $1";
+            self.execute(sql, binds![&token.id, until]).await?;
+        }
+        self.token_hash_add(token, hash).await
     }
 
     /// Removes a token of a customer; `false` if there was none.

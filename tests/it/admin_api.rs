@@ -6,6 +6,7 @@ mod after_erasure;
 mod app_settings;
 mod audit;
 mod audit_walk;
+mod bodies;
 mod catalogue;
 mod connected_accounts;
 mod customer_list;

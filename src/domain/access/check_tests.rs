@@ -31,6 +31,7 @@ fn live(grants: &[PackageGrant], derived: &Derived) -> Vec<LiveGrant> {
 
 fn token(packages: &[&str], expires_at: Option<Timestamp>) -> CustomerToken {
     CustomerToken {
+        previous_until: None,
         id: TokenId::from_uuid(uuid::Uuid::nil()),
         customer: CustomerId::from_uuid(uuid::Uuid::nil()),
         name: "ci".to_owned(),

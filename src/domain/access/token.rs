@@ -4,6 +4,9 @@
 //! the SHA-256 of the whole text is stored: a slow hash protects guessable passwords, and 256
 //! random bits cannot be guessed. Tokens are looked up by that hash, so the time of a look-up
 //! reveals nothing about the text.
+//!
+//! Customers who come from another system bring the tokens that their machines know. Those are
+//! taken over as they are, if they are long enough that nobody guesses them.
 
 use std::fmt;
 
@@ -22,9 +25,19 @@ const ADMIN_PREFIX: &str = "tga_";
 /// The number of characters stored in plain text, so that people can tell their tokens apart. Six
 /// of them are random: 220 bits stay unknown.
 const SHOWN_CHARACTERS: usize = 10;
+/// The same of a text that was taken over, which may be made of few hexadecimal digits.
+const SHOWN_OF_TAKEN: usize = 4;
+
+/// The least number of characters of a text that is taken over: 128 bits as hexadecimal digits.
+pub const MIN_TAKEN: usize = 32;
+/// The most characters of such a text.
+pub const MAX_TAKEN: usize = 255;
 
 /// The text of a new token. It lives only until the one answer that shows it.
-pub struct TokenText(String);
+pub struct TokenText {
+    text: String,
+    shown: usize,
+}
 
 impl TokenText {
     /// Makes a customer's token of these random bytes.
@@ -38,22 +51,42 @@ impl TokenText {
     }
 
     fn new(prefix: &str, random: [u8; 32]) -> Self {
-        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random)))
+        Self {
+            text: format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random)),
+            shown: SHOWN_CHARACTERS,
+        }
+    }
+
+    /// Takes over a text that a customer has already. It must be one that every client can send,
+    /// as a bearer token and as either half of HTTP Basic.
+    ///
+    /// # Errors
+    /// When the value is wrong, with the end of a sentence about it.
+    pub fn taken_over(text: String) -> Result<Self, String> {
+        let is_sendable = text.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+        if is_sendable && (MIN_TAKEN..=MAX_TAKEN).contains(&text.len()) {
+            let shown = SHOWN_OF_TAKEN;
+            Ok(Self { text, shown })
+        } else {
+            Err(format!(
+                "must be {MIN_TAKEN} to {MAX_TAKEN} printable ASCII characters without blanks and colons"
+            ))
+        }
     }
 
     /// Returns the text, for the answer that shows it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns the hash, which is stored.
     pub fn hash(&self) -> TokenHash {
-        TokenHash::of(&self.0)
+        TokenHash::of(&self.text)
     }
 
     /// Returns the first characters, by which people tell their tokens apart.
     pub fn shown_prefix(&self) -> String {
-        self.0.chars().take(SHOWN_CHARACTERS).collect()
+        self.text.chars().take(self.shown).collect()
     }
 }
 
@@ -116,9 +149,22 @@ pub struct CustomerToken {
     pub expires_at: Option<Timestamp>,
     /// The approximate time of its last use; written lazily.
     pub last_used_at: Option<Timestamp>,
+    /// The time until which the text before its last rotation opens it too; `None` if that text was
+    /// given no time.
+    pub previous_until: Option<Timestamp>,
 }
 
 impl CustomerToken {
+    /// The token as it is for whoever presents a text that ends at `until`.
+    #[must_use]
+    pub fn until(mut self, until: Option<Timestamp>) -> Self {
+        self.expires_at = match (self.expires_at, until) {
+            (Some(end), Some(until)) => Some(end.min(until)),
+            (end, until) => end.or(until),
+        };
+        self
+    }
+
     /// Reports whether the token has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
@@ -201,6 +247,35 @@ mod tests {
                 .expose()
                 .starts_with("tga_AAAA")
         );
+    }
+
+    #[test]
+    fn a_text_is_taken_over_that_is_long_and_can_be_sent() {
+        let hex = "0123456789abcdef0123456789ABCDEF";
+        let cases = [
+            ("32 digits", hex.to_owned(), true),
+            (
+                "signs",
+                "a!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~".to_owned(),
+                true,
+            ),
+            ("the longest", "x".repeat(255), true),
+            ("31 digits", hex[1..].to_owned(), false),
+            ("too long", "x".repeat(256), false),
+            ("a blank", format!("{hex} "), false),
+            ("a line break", format!("{hex}\n"), false),
+            ("a colon", format!("user:{hex}"), false),
+            ("beyond ASCII", format!("{hex}é"), false),
+            ("many bytes of few characters", "é".repeat(16), false),
+        ];
+        for (description, text, expected) in cases {
+            let taken = TokenText::taken_over(text.clone());
+            assert_eq!(taken.is_ok(), expected, "{description}");
+            if let Ok(taken) = taken {
+                assert_eq!(taken.expose(), text, "{description}");
+                assert_eq!(taken.shown_prefix(), text[..4], "{description}");
+            }
+        }
     }
 
     #[test]

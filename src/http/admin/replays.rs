@@ -13,12 +13,12 @@ use utoipa_axum::routes;
 use super::events::{EventErrorView, EventQuery};
 use crate::domain::id::ReplayId;
 use crate::domain::validate::FieldError;
+use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{self, Filters, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::FieldErrors;
 use crate::http::openapi::{self, words};
-use crate::http::request_id;
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
 use crate::pipeline::replay::{Preview, ReplayError, preview_one, replay_one};
 use crate::store::EventFilter;
@@ -380,19 +380,19 @@ struct CanceledView {
 #[utoipa::path(
     post,
     path = "/replays/{id}/cancel",
+    request_body = Option<EmptyBody>,
     responses((status = 200, description = "It is canceled, or had ended before.", body = CanceledView))
 )]
 async fn cancel(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    _body: Option<ValidJson<EmptyBody>>,
 ) -> Result<Json<CanceledView>, ApiError> {
     let order = order_of(&admin, &state);
     let (replay, changed) = bulk_replay::cancel(&state.store, &order, &replay_id(&id)?).await?;
-    Ok(Json(CanceledView {
-        replay: replay.into(),
-        changed,
-    }))
+    let replay = replay.into();
+    Ok(Json(CanceledView { replay, changed }))
 }
 
 fn replay_id(text: &str) -> Result<ReplayId, ReplayError> {

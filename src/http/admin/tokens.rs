@@ -3,23 +3,28 @@
 //! For those who know one token a customer, `/token` is the one that was made with it: the one
 //! named `default`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::domain::access::token::CustomerToken;
+use crate::domain::access::token::{CustomerToken, TokenText};
 use crate::domain::id::TokenId;
+use crate::domain::policy::Span;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
+use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of, time};
 use crate::http::field_errors::{FieldErrors, checked, end};
-use crate::http::openapi;
-use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, auth, openapi};
 use crate::pipeline::tokens::{self, Issued, TokenError, TokenOrder};
 
 /// Most patterns of one token.
@@ -39,6 +44,10 @@ fn token_not_found() -> ApiError {
     ApiError::not_found("token_not_found", "the customer has no such token")
 }
 
+fn token_taken() -> ApiError {
+    ApiError::conflict("token_taken", "this text is a token already")
+}
+
 /// A token's id from a path. A text that is no id names no token.
 fn token_id(text: &str) -> Result<TokenId, ApiError> {
     text.parse().map_err(|_| token_not_found())
@@ -50,6 +59,7 @@ impl From<TokenError> for ApiError {
             TokenError::Customer(error) => error.into(),
             TokenError::NotFound => token_not_found(),
             TokenError::TooMany => Self::conflict("tokens_too_many", error.to_string()),
+            TokenError::Taken => token_taken(),
             TokenError::Store(error) => error.into(),
             TokenError::Random(error) => error.into(),
         }
@@ -77,6 +87,10 @@ pub(super) struct TokenView {
     expires_at: Option<String>,
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
+    /// Until then the text before the last rotation opens the token too; null if it was given no
+    /// time.
+    #[schema(format = DateTime)]
+    previous_until: Option<String>,
 }
 
 impl From<CustomerToken> for TokenView {
@@ -91,6 +105,7 @@ impl From<CustomerToken> for TokenView {
             created_at: token.created_at.to_string(),
             expires_at: time(token.expires_at),
             last_used_at: time(token.last_used_at),
+            previous_until: time(token.previous_until),
         }
     }
 }
@@ -131,11 +146,18 @@ struct TokenBody {
     /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// Takes over a token that the customer's machines know already, from wherever they come: its
+    /// text. Without it, Tollgate makes one.
+    #[schema(pattern = "^[!-9;-~]{32,255}$")]
+    token: Option<String>,
 }
 
 impl TokenBody {
     fn check(self, now: Timestamp) -> Result<TokenOrder, ApiError> {
         let mut field_errors = FieldErrors::default();
+        let text = self
+            .token
+            .and_then(|text| field_errors.note(checked("token", TokenText::taken_over(text))));
         let name = field_errors.note(checked("name", validate::line(&self.name)));
         let scope = self
             .scope
@@ -161,6 +183,7 @@ impl TokenBody {
             scope,
             packages,
             expires_at: expires_at.flatten(),
+            text,
         })
     }
 }
@@ -184,14 +207,14 @@ impl NewTokenView {
     }
 }
 
-/// Issues an access token.
+/// Issues an access token, or takes one over.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens",
     request_body = TokenBody,
     responses(
         (status = 201, description = "The token, with its text.", body = NewTokenView),
-        (status = 409, description = "`customer_deleted`: it takes no changes; `tokens_too_many`: it has a hundred."),
+        (status = 409, description = "`customer_deleted`: it takes no changes; `tokens_too_many`: it has a hundred; `token_taken`: the text is a token already, of whomever."),
     )
 )]
 async fn create(
@@ -202,6 +225,10 @@ async fn create(
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
     let order = order_of(&admin, &state);
     let wanted = body.check(order.now)?;
+    let text = wanted.text.as_ref();
+    if text.is_some_and(|text| auth::is_root(&state, &text.hash())) {
+        return Err(token_taken());
+    }
     let issued = tokens::issue(&state.store, &order, &customer_id(&id)?, wanted).await?;
     Ok((StatusCode::CREATED, Json(NewTokenView::of(issued))))
 }
@@ -222,12 +249,65 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The time for which the present text of a token goes on working.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    /// Seconds, or a length of time such as `36h` or `14d`; at most 30 days.
+    #[schema(schema_with = overlap)]
+    overlap: Option<Overlap>,
+}
+
+/// A length of time, as a number of seconds or as text.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be a number of seconds, or a text such as 36h or 14d"
+)]
+enum Overlap {
+    Seconds(u64),
+    Text(String),
+}
+
+fn overlap() -> Schema {
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(tokens::MAX_OVERLAP.as_secs()));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[0-9]+[smhd]$"));
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let choices = OneOfBuilder::new().item(seconds).item(text).item(nothing);
+    Schema::OneOf(choices.examples([json!("36h")]).build())
+}
+
+impl RotateBody {
+    fn overlap(self) -> Result<Duration, ApiError> {
+        let read = match self.overlap {
+            None => Ok(Duration::ZERO),
+            Some(Overlap::Seconds(seconds)) => Ok(Duration::from_secs(seconds)),
+            Some(Overlap::Text(text)) => text.parse().map(Span::duration),
+        };
+        match read {
+            Ok(overlap) if overlap <= tokens::MAX_OVERLAP => Ok(overlap),
+            Ok(_) => Err(ApiError::invalid_field(
+                "overlap",
+                "must be at most 30 days",
+            )),
+            Err(error) => Err(ApiError::invalid_field("overlap", error.to_string())),
+        }
+    }
+}
+
 /// Rotates an access token.
 ///
-/// The old text stops working at once.
+/// The present text goes on working for the time of `overlap`, or else stops at once; texts from
+/// before it stop at once.
 #[utoipa::path(
     post,
     path = "/customers/{id}/tokens/{token_id}/rotate",
+    request_body = Option<RotateBody>,
     responses(
         (status = 200, description = "The token, with its text.", body = NewTokenView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -237,9 +317,13 @@ async fn rotate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath((id, token_id)): ValidPath<(String, String)>,
+    body: Option<ValidJson<RotateBody>>,
 ) -> Result<Json<NewTokenView>, ApiError> {
+    let overlap = body.map(|ValidJson(body)| body).unwrap_or_default();
+    let overlap = overlap.overlap()?;
     let (token, order) = (self::token_id(&token_id)?, order_of(&admin, &state));
-    let issued = tokens::rotate(&state.store, &order, &customer_id(&id)?, &token).await?;
+    let customer = customer_id(&id)?;
+    let issued = tokens::rotate(&state.store, &order, &customer, &token, overlap).await?;
     Ok(Json(NewTokenView::of(issued)))
 }
 
@@ -247,6 +331,7 @@ async fn rotate(
 #[utoipa::path(
     post,
     path = "/customers/{id}/token/regenerate",
+    request_body = Option<EmptyBody>,
     responses(
         (status = 200, description = "The new token, with its text.", body = NewTokenView),
         (status = 409, description = "`customer_deleted`: it takes no changes."),
@@ -256,6 +341,7 @@ async fn regenerate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    _body: Option<ValidJson<EmptyBody>>,
 ) -> Result<Json<NewTokenView>, ApiError> {
     let order = order_of(&admin, &state);
     let issued = tokens::regenerate_first(&state.store, &order, &customer_id(&id)?).await?;

@@ -322,6 +322,32 @@ impl Rig {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
+        let Some(body) = body else {
+            return self.exchange((method, path), headers, "", None).await;
+        };
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        let text = body.to_string();
+        self.exchange((method, path), &headers, &text, Some(&body))
+            .await
+    }
+
+    /// A call whose body need not be JSON.
+    pub(super) async fn send_text(
+        &self,
+        asked: (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        self.exchange(asked, headers, body, None).await
+    }
+
+    async fn exchange(
+        &self,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+        sent: Option<&Value>,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -329,14 +355,7 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let sent = body;
-        let body = match &sent {
-            Some(body) => {
-                request = request.header("content-type", "application/json");
-                Body::from(body.to_string())
-            }
-            None => Body::empty(),
-        };
+        let body = Body::from(body.to_owned());
         let response = self
             .router
             .clone()
@@ -355,7 +374,7 @@ impl Rig {
         Exchange {
             method,
             path,
-            sent: sent.as_ref(),
+            sent,
             status,
             content_type: answer.header("content-type"),
             answer: &answer.body,

@@ -40,7 +40,7 @@ fn is_owners(method: &str, route: &str) -> bool {
 }
 
 /// One of everything, by the names that paths and bodies have for it.
-struct Things {
+pub(super) struct Things {
     slug: &'static str,
     customer: String,
     external_id: &'static str,
@@ -101,7 +101,7 @@ impl Things {
     }
 
     /// The path of a route.
-    fn path(&self, route: &str) -> String {
+    pub(super) fn path(&self, route: &str) -> String {
         let mut before = "";
         let mut path = String::new();
         for part in route.split('/').skip(1) {
@@ -126,7 +126,7 @@ impl Things {
     }
 
     /// A body that the route takes.
-    fn body(&self, method: &str, route: &str) -> Option<Value> {
+    pub(super) fn body(&self, method: &str, route: &str) -> Option<Value> {
         let last = route.rsplit('/').next().unwrap();
         Some(match (method, last) {
             ("GET" | "DELETE", _) => return None,
@@ -155,16 +155,16 @@ impl Things {
 }
 
 /// A rig with two apps: `one` has one of everything, `two` has nothing.
-struct Town {
-    rig: Rig,
+pub(super) struct Town {
+    pub(super) rig: Rig,
     /// Owners of the two.
-    one: String,
+    pub(super) one: String,
     two: String,
-    things: Things,
+    pub(super) things: Things,
 }
 
 impl Town {
-    async fn start(engine: Engine) -> Self {
+    pub(super) async fn start(engine: Engine) -> Self {
         let rig = Rig::start(engine).await;
         for slug in ["one", "two"] {
             let app = json!({"slug": slug, "name": slug});
@@ -187,7 +187,7 @@ impl Town {
     }
 
     /// Everything that the owner of `one` can read.
-    async fn seen_by_one(&self) -> Vec<(String, Value)> {
+    pub(super) async fn seen_by_one(&self) -> Vec<(String, Value)> {
         let mut seen = Vec::new();
         let read = |(method, route): &&(String, String)| method == "GET" && route != EXPORT;
         for (_, route) in routes().iter().filter(read) {
