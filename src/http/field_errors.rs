@@ -78,6 +78,19 @@ impl FieldErrors {
         }
     }
 
+    /// Returns the value of a field that goes by two names. Both may be given, if they say the same.
+    pub(super) fn one_of<T: PartialEq>(
+        &mut self,
+        (name, value): (&str, Option<T>),
+        (other_name, other): (&str, Option<T>),
+    ) -> Option<T> {
+        if value.is_some() && other.is_some() && value != other {
+            let message = format!("is not the same as `{name}`, which means the same");
+            self.add(other_name, message);
+        }
+        value.or(other)
+    }
+
     /// Returns 422 `body_invalid` if there is any error.
     pub(super) fn into_result(self) -> Result<(), ApiError> {
         self.finish(Some(()))

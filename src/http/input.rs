@@ -5,6 +5,7 @@
 //! whose content type is not JSON, 400 for one that is not JSON, and 422 for JSON with wrong
 //! content, with the names of the fields.
 
+mod exact;
 mod json;
 mod query;
 
@@ -16,7 +17,9 @@ use axum::extract::{
 };
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
@@ -174,7 +177,7 @@ async fn json_body(
     share: &mut BodyShare<'_>,
 ) -> Result<Vec<u8>, ApiError> {
     let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers) || is_compressed(&parts.headers) {
+    if !is_json(&parts.headers) {
         return Err(ApiError::UnsupportedMediaType);
     }
     let time = state.settings.limits.body_time;
@@ -193,7 +196,7 @@ impl<T: DeserializeOwned> OptionalFromRequest<AppState> for ValidJson<T> {
         if bytes.is_empty() {
             return Ok(None);
         }
-        if !is_json(&parts.headers) || is_compressed(&parts.headers) {
+        if !is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }
         parse_json(&bytes).map(|value| Some(Self(value)))
@@ -215,8 +218,20 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
+/// The layer around the whole API: a compressed body is refused, whether the handler would read it or
+/// not. Bodies of GET mean nothing anywhere.
+pub(super) async fn uncompressed(request: Request, next: Next) -> Result<Response, ApiError> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if reads || request.body().is_end_stream() || !is_compressed(request.headers()) {
+        return Ok(next.run(request).await);
+    }
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body);
+    Err(ApiError::UnsupportedMediaType)
+}
+
 /// Reports whether a body is compressed, which none may be: a kilobyte can become a gigabyte.
-fn is_compressed(headers: &HeaderMap) -> bool {
+pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     codings.any(|coding| {
         !coding

@@ -92,7 +92,9 @@ pub fn waiting_router() -> Router {
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
-    let admin = routes::admin().route_layer(once);
+    let admin = routes::admin()
+        .route_layer(once)
+        .route_layer(middleware::from_fn(input::uncompressed));
     let routes = routes::described(state.settings.roles, admin, description::document);
     if state.settings.roles.api {
         routes.merge(merchant::router(state).into())

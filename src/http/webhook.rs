@@ -22,6 +22,7 @@
 //! | 404 | `endpoint_unknown` | no such endpoint, or none with a current secret |
 //! | 408 | `body_too_slow` | the body took too long |
 //! | 413 | `payload_too_large` | over 1 MiB |
+//! | 415 | `unsupported_media_type` | compressed: the signature is that of the plain bytes, and no provider compresses |
 //! | 429 | `too_many_failures` | too many failing signatures from this address; valid ones are never limited |
 //! | 503 | `too_many_bodies` | the bodies under way fill their budget: retry, as both providers do |
 //! | 503 | `endpoint_unreadable` | a secret of the endpoint does not open with this server's key: retry, until somebody has mended the settings |
@@ -35,6 +36,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::post;
 use serde::Serialize;
 use tracing::Instrument;
 use utoipa::openapi::Required;
@@ -57,7 +59,10 @@ use crate::store::AcknowledgedEvent;
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(receive_for_default))
-        .routes(routes!(receive_for_app));
+        .routes(routes!(receive_for_app))
+        // What is pasted into a dashboard may end in a slash, and providers follow no redirects.
+        .route("/webhooks/{provider}/", post(receive_for_default))
+        .route("/webhooks/{app}/{provider}/", post(receive_for_app));
     openapi::resource("webhooks", "Where providers post.", routes)
 }
 
@@ -128,6 +133,8 @@ enum Refusals {
     RequestTimeout,
     #[response(status = 413, description = "`payload_too_large`: over a megabyte.")]
     PayloadTooLarge,
+    #[response(status = 415, description = "`unsupported_media_type`: compressed.")]
+    UnsupportedMediaType,
     #[response(
         status = 429,
         description = "`too_many_failures`: too many failing signatures from this address."
@@ -196,11 +203,8 @@ async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Req
     match accepted {
         Ok(head) => {
             if let Some(spec) = target.provider {
-                let took = began.elapsed();
-                state
-                    .metrics
-                    .webhooks
-                    .acknowledged(spec.name.as_str(), took);
+                let webhooks = &state.metrics.webhooks;
+                webhooks.acknowledged(spec.name.as_str(), began.elapsed());
             }
             span.record("event.id", &head.id);
             span.record("event.type", &head.event_type);
@@ -299,6 +303,9 @@ fn expected<'a>(
     let now = state.clock.now();
     let secrets = state.endpoints.secrets(app, provider.name, now);
     secrets.map_err(no_endpoint)?;
+    if input::is_compressed(headers) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
     provider
         .check_header(signature_header(provider, headers))
         .map_err(|error| not_signed(error, provider, state, client))?;

@@ -108,8 +108,16 @@ fn every_body_has_an_example_and_every_example_is_valid() {
     }
 }
 
-/// Pages for people, which are no part of the API, and a place that refuses everything.
-const UNDESCRIBED: [&str; 4] = ["/docs", "/docs/", "/docs/{*file}", "{PLACE}/"];
+/// Pages for people, which are no part of the API, a place that refuses everything, and another spelling
+/// of what is described.
+const UNDESCRIBED: [&str; 6] = [
+    "/docs",
+    "/docs/",
+    "/docs/{*file}",
+    "/webhooks/{app}/{provider}/",
+    "/webhooks/{provider}/",
+    "{PLACE}/",
+];
 
 /// `routes!` takes only what is described, so only `route(` could bring in something else.
 #[test]

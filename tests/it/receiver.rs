@@ -67,6 +67,22 @@ pub(crate) async fn a_signed_webhook_is_handed_over_unchanged_and_answered_with_
             Mode::Any,
         ),
         (
+            "a slash at the end",
+            "/webhooks/stripe/",
+            stripe,
+            STRIPE_SECRET,
+            "default",
+            Mode::Any,
+        ),
+        (
+            "named app and a slash",
+            "/webhooks/default/stripe/",
+            stripe,
+            STRIPE_SECRET,
+            "default",
+            Mode::Any,
+        ),
+        (
             "Paddle",
             "/webhooks/paddle",
             paddle,

@@ -16,7 +16,7 @@ pub struct HeldMessage<'a> {
     pub url: Option<&'a str>,
 }
 
-/// Says why a version of a package cannot be had. Only what a customer may know: the reason that an
+/// Says why a version of a package cannot be had, or, without a package, why none can. Only what a customer may know: the reason that an
 /// admin gave for a suspension is the admin's.
 pub fn sentence(
     code: AccessCode,
@@ -24,9 +24,19 @@ pub fn sentence(
     package: Option<&str>,
     version: Option<&str>,
 ) -> String {
+    let named = package;
     let package = package.unwrap_or("this package");
     let wanted = version.map_or_else(|| package.to_owned(), |it| format!("{package} {it}"));
     match code {
+        AccessCode::TokenScope if named.is_none() => {
+            "This access token is for no package of your subscription.".into()
+        }
+        AccessCode::PackageNotGranted if named.is_none() => {
+            "Your subscription includes no package.".into()
+        }
+        AccessCode::VersionNotAllowed | AccessCode::VersionNotFrozen if named.is_none() => {
+            "Your subscription has left you no version of any package.".into()
+        }
         AccessCode::Ok => String::new(),
         AccessCode::TokenUnknown => {
             "This access token is not known here: check the credentials of this repository.".into()

@@ -186,7 +186,7 @@ impl Filters for EventQuery {
             .flatten();
         let status = field_errors.note(word_of("status", self.status)).flatten();
         EventFilter {
-            outcome: outcome.or(status),
+            outcome: field_errors.one_of(("outcome", outcome), ("status", status)),
             provider: field_errors
                 .note(word_of::<&Spec>("provider", self.provider))
                 .flatten()
@@ -195,9 +195,8 @@ impl Filters for EventQuery {
             customer: field_errors
                 .note(word_of("customer_id", self.customer_id))
                 .flatten(),
-            external: self
-                .external_id
-                .or(self.account)
+            external: field_errors
+                .one_of(("external_id", self.external_id), ("account", self.account))
                 .map(|id| ExternalFilter { id, customer: None }),
             object: self.object,
             error_code: self.error_code,

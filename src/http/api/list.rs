@@ -95,11 +95,7 @@ impl<Q: Filters> FromRequestParts<AppState> for Listing<Q> {
 
 /// The part that is asked for; `None` if something is wrong with how.
 fn window(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<Window> {
-    let size = match (&query.page_size, &query.per_page) {
-        (Some(text), _) => field_errors.note(number("page_size", text, MAX_SIZE)),
-        (None, Some(text)) => field_errors.note(number("per_page", text, MAX_SIZE)),
-        (None, None) => Some(DEFAULT_SIZE),
-    };
+    let size = size(query, field_errors);
     let page = match &query.page {
         Some(text) => field_errors.note(number("page", text, u32::MAX)),
         None => Some(1),
@@ -115,6 +111,22 @@ fn window(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<Window>
         after: Some(cursor.clone()).filter(|it| !it.is_empty()),
         size: size?,
     })
+}
+
+/// The most rows, by whichever name; `None` if something is wrong with it.
+fn size(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<u32> {
+    let mut read = |field, text: Option<&String>| match text {
+        Some(text) => {
+            let size = field_errors.note(number(field, text, MAX_SIZE));
+            size.map(Some)
+        }
+        None => Some(None),
+    };
+    let page_size = read("page_size", query.page_size.as_ref());
+    let per_page = read("per_page", query.per_page.as_ref());
+    let (page_size, per_page) = (page_size?, per_page?);
+    let size = field_errors.one_of(("page_size", page_size), ("per_page", per_page));
+    Some(size.unwrap_or(DEFAULT_SIZE))
 }
 
 fn number(field: &str, text: &str, most: u32) -> Result<u32, FieldError> {
@@ -267,6 +279,21 @@ mod tests {
             (
                 "too small",
                 asked(None, None, Some("0"), None),
+                wrong("per_page"),
+            ),
+            (
+                "the same by both names",
+                asked(None, Some("7"), Some("07"), None),
+                page(1, 7),
+            ),
+            (
+                "two sizes",
+                asked(None, Some("7"), Some("8"), None),
+                wrong("per_page"),
+            ),
+            (
+                "a size and nonsense",
+                asked(None, Some("7"), Some("x"), None),
                 wrong("per_page"),
             ),
             (

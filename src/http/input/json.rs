@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use serde_path_to_error::Segment;
 
+use super::exact::refuse_what_is_lost;
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::validate::FieldError;
 use crate::http::error::ApiError;
@@ -51,6 +52,9 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Option<T>, FieldErrors), A
     // caller's first problem.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| not_json(&error))?;
     let mut field_errors = FieldErrors::default();
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        refuse_what_is_lost(text, &mut field_errors);
+    }
     // A derived deserializer would accept a list instead of an object, by position.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         field_errors.add("body", "must be a JSON object");

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
 use super::fallback::{no_such_method, no_such_path};
-use super::{AppState, frame, idempotency, openapi};
+use super::{AppState, frame, idempotency, input, openapi};
 use crate::domain::validate::FieldError;
 use view::NOT_FOUND;
 
@@ -44,6 +44,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(dress())
         .route_layer(once)
+        .route_layer(middleware::from_fn(input::uncompressed))
         .layer(dress());
     // A nested router is not asked about its place with a slash at the end.
     Router::new()

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::act::{act_in, lookup_keys_of};
 use super::orders::{Act, Acted, CustomerError, Deletion, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
+use crate::domain::billing::fact::Contact;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Profile;
@@ -28,7 +29,7 @@ pub async fn update(
 ) -> Result<Acted, CustomerError> {
     refuse_wrong(change)?;
     let mut tx = store.begin_in(&order.app).await?;
-    let (before, profile, shown) = {
+    let (before, profile, shown, was_named) = {
         let row = tx
             .customer_find(&order.app, id)
             .await?
@@ -44,6 +45,7 @@ pub async fn update(
             row.profile.clone(),
             change.apply(&row.profile, &row.derived.contact),
             row.derived.external_id,
+            is_named(&row.derived.contact),
         )
     };
     let news = Profile {
@@ -68,6 +70,9 @@ pub async fn update(
         |working_set| working_set.update_profile(id, profile, order.now),
     )
     .await?;
+    if was_named && !is_named(&acted.customer.derived.contact) {
+        return Err(nameless(change));
+    }
     let cleared = change.external_id == Some(None);
     if let Some(stays) = shown.filter(|it| cleared && acted.external_id() == Some(it)) {
         let message = format!(
@@ -79,6 +84,24 @@ pub async fn update(
     }
     tx.commit().await?;
     Ok(acted)
+}
+
+/// Reports whether people can tell whose contact it is.
+const fn is_named(contact: &Contact) -> bool {
+    contact.name.is_some() || contact.email.is_some()
+}
+
+/// Refuses a change that takes from a customer the last of name and e-mail address.
+fn nameless(change: &ProfileChange) -> CustomerError {
+    let fields = [("name", &change.name), ("email", &change.email)];
+    let cleared = fields
+        .into_iter()
+        .filter(|(_, given)| **given == Some(None));
+    let message = "cannot be cleared; a customer needs a name or an e-mail address";
+    let errors = cleared.map(|(field, _)| FieldError::new(field, message));
+    CustomerError::Invalid {
+        errors: errors.collect(),
+    }
 }
 
 /// Suspends, reactivates, freezes or expires a customer.

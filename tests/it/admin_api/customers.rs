@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rig::{NOW, ROOT, Rig, id_of, path_of};
 use crate::support::stores::{Engine, on_both_stores};
@@ -281,6 +281,50 @@ async fn only_given_fields_change_and_null_clears(engine: Engine) {
     }
 }
 
+async fn name_and_address_cannot_both_be_cleared(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let both = json!({"name": "Acme", "email": "a@x.com"});
+    let one = path_of(&rig.customer(both).await);
+    let of_app = format!("/apps/default{one}");
+    let refused = async |method: &str, body: Value, fields: &[&str]| {
+        for path in [&one, &of_app] {
+            let sent = Some(body.clone());
+            let answer = rig.as_admin(ROOT, method, path, sent).await;
+            let problem = answer.refused(422, "body_invalid");
+            let errors = problem["errors"].as_array().unwrap().iter();
+            let named: Vec<&str> = errors.map(|it| it["field"].as_str().unwrap()).collect();
+            assert_eq!(named, fields, "{method} {path} {body}");
+        }
+    };
+    let changed = async |body: Value| rig.as_admin(ROOT, "PATCH", &one, Some(body)).await;
+    for method in ["PUT", "PATCH"] {
+        let body = json!({"name": null, "email": null});
+        refused(method, body, &["name", "email"]).await;
+    }
+    changed(json!({"email": null})).await.expect(200);
+    for method in ["PUT", "PATCH"] {
+        refused(method, json!({"name": null}), &["name"]).await;
+        let body = json!({"name": null, "email": null, "phone": "1"});
+        refused(method, body, &["name", "email"]).await;
+    }
+    // The other may come with it.
+    let body = json!({"name": null, "email": "b@x.com"});
+    let shown = changed(body).await.expect(200);
+    assert_eq!(
+        (&shown["name"], &shown["phone"]),
+        (&json!(null), &json!(null))
+    );
+
+    // What billing knows is shown in place of what is cleared.
+    let account = stripe_customer("cus_1", "paid@x.com");
+    rig.happens(&stripe_event("evt_1", "customer.created", NOW - 9, account))
+        .await;
+    let paid = path_of(&rig.get("/customers/by-external/cus_1").await.expect(200));
+    let cleared = json!({"name": null, "email": null});
+    let answer = rig.as_admin(ROOT, "PATCH", &paid, Some(cleared)).await;
+    assert_eq!(answer.expect(200)["email"], "paid@x.com");
+}
+
 async fn repeating_an_operation_changes_nothing(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
@@ -445,6 +489,7 @@ on_both_stores! {
     get_or_create_finds_by_external_id_then_by_address,
     fifty_concurrent_get_or_create_requests_get_one_customer,
     only_given_fields_change_and_null_clears,
+    name_and_address_cannot_both_be_cleared,
     repeating_an_operation_changes_nothing,
     operations_refuse_what_they_cannot_read,
     a_softly_deleted_customer_stays_and_frees_its_names,

@@ -10,7 +10,7 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.customer(json!({"name": "Known"})).await;
     let searched = format!("/customers?q={0}&email={0}", "a".repeat(513));
-    let table: [(&str, &[&str]); 23] = [
+    let table: [(&str, &[&str]); 30] = [
         (
             "/customers?page=0&page_size=101&status=dead&created_after=now&has_token=perhaps\
              &include_deleted=2&stauts=active",
@@ -61,6 +61,23 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
             ],
         ),
         ("/events?type=%00", &["type"]),
+        // One parameter by two names.
+        ("/customers?page_size=5&per_page=6", &["per_page"]),
+        (
+            "/flags?per_page=5&page_size=6&kind=x",
+            &["kind", "per_page"],
+        ),
+        ("/plans?page_size=5&per_page=6&cursor=", &["per_page"]),
+        (
+            "/apps/default/customers?page_size=5&per_page=06x",
+            &["per_page"],
+        ),
+        ("/events?outcome=failed&status=applied", &["status"]),
+        ("/events?external_id=e-1&account=e-2", &["account"]),
+        (
+            "/events?external_id=cus_1&account=stripe_cus_1",
+            &["account"],
+        ),
         ("/admin-tokens?page=0&page_size=x", &["page", "page_size"]),
         (
             "/licenses?customer_id=1&status=x&page=0",
@@ -82,6 +99,35 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     for (path, fields) in table {
         let answer = rig.get(path).await;
         assert_eq!(named(path, answer, "query_invalid"), fields, "{path}");
+    }
+}
+
+async fn a_parameter_may_say_the_same_by_both_names(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    for path in [
+        "/customers?page_size=5&per_page=5",
+        "/events?outcome=failed&status=failed",
+        "/events?external_id=e-1&account=e-1",
+    ] {
+        rig.get(path).await.expect(200);
+    }
+    for (filter, field) in [
+        (json!({"outcome": "failed", "status": "failed"}), None),
+        (
+            json!({"outcome": "failed", "status": "ignored"}),
+            Some("filter.status"),
+        ),
+        (
+            json!({"external_id": "e-1", "account": "e-2"}),
+            Some("filter.account"),
+        ),
+    ] {
+        let body = json!({"filter": filter, "dry_run": true});
+        let answer = rig.post("/events/replay", body).await;
+        match field {
+            None => drop(answer.expect(200)),
+            Some(field) => assert_eq!(named(field, answer, "body_invalid"), [field]),
+        }
     }
 }
 
@@ -117,6 +163,7 @@ async fn what_no_name_can_be_is_not_found(engine: Engine) {
 
 on_both_stores! {
     every_wrong_parameter_of_a_query_is_named,
+    a_parameter_may_say_the_same_by_both_names,
     a_misspelt_parameter_deletes_no_customer,
     what_no_name_can_be_is_not_found,
 }

@@ -83,7 +83,7 @@ async fn a_proxy_asks_by_the_path_of_a_file(engine: Engine) {
         (&token, "/a/../packages.json", 422, 422, "question_unclear"),
         (&token, "/include/all.json", 422, 422, "question_unclear"),
         (narrow, "/p2/acme/tool.json", 403, 404, "token_scope"),
-        (narrow, "/packages.json", 200, 200, "ok"),
+        (narrow, "/packages.json", 403, 403, "token_scope"),
         ("tok_wrong", "/p2/acme/tool.json", 401, 401, "token_unknown"),
     ] {
         let original = ask(&rig, token, &[("x-original-uri", uri)]).await;
@@ -214,6 +214,65 @@ async fn an_archive_is_known_by_what_it_is_made_of(engine: Engine) {
     }
 }
 
+/// Whoever may have nothing is told at once, and not by each of its packages.
+async fn a_token_that_is_good_for_nothing_gets_no_root(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let root = async |token: &str, expected: (u16, &str, &str)| {
+        for name in ["x-original-uri", "x-forwarded-uri"] {
+            let answer = ask(&rig, token, &[(name, "/packages.json")]).await;
+            let (status, code, sentence) = expected;
+            assert_eq!(
+                (answer.status, answer.header("x-tollgate-code")),
+                (status, code)
+            );
+            assert_eq!(answer.header("x-tollgate-warning"), sentence);
+        }
+    };
+    let made = rig.customer(json!({"name": "Ada"})).await;
+    let (path, token) = (path_of(&made), made["token"].as_str().unwrap());
+    let nothing = "Your subscription includes no package.";
+    root(token, (403, "package_not_granted", nothing)).await;
+
+    let packages = format!("{path}/packages");
+    for package in ["acme/one", "acme/two"] {
+        let grant = json!({"package": package, "constraint": "^1.0"});
+        rig.post(&packages, grant).await.expect(201);
+    }
+    root(token, (200, "ok", "")).await;
+    let scoped = json!({"name": "n", "packages": ["acme/three", "other/*"]});
+    let scoped = rig.post(&format!("{path}/tokens"), scoped).await;
+    let scoped = scoped.expect(201)["token"].as_str().unwrap().to_owned();
+    let other = "This access token is for no package of your subscription.";
+    root(&scoped, (403, "token_scope", other)).await;
+    let three = json!({"package": "acme/three"});
+    rig.post(&packages, three).await.expect(201);
+    root(&scoped, (200, "ok", "")).await;
+
+    let frozen = json!({"versions": [{"package": "acme/two", "version": "1.0.0"}]});
+    rig.post(&format!("{path}/freeze"), frozen)
+        .await
+        .expect(200);
+    root(token, (200, "ok", "")).await;
+    let left = "Your subscription has left you no version of any package.";
+    root(&scoped, (403, "version_not_frozen", left)).await;
+    // Nothing was released before the day, so nothing stays.
+    rig.post(
+        &format!("{path}/freeze"),
+        json!({"at": "2020-01-01T00:00:00Z"}),
+    )
+    .await
+    .expect(200);
+    root(token, (403, "version_not_frozen", left)).await;
+
+    rig.post(&format!("{path}/reactivate"), json!({}))
+        .await
+        .expect(200);
+    rig.put(&packages, json!({"packages": []}))
+        .await
+        .expect(200);
+    root(token, (403, "package_not_granted", nothing)).await;
+}
+
 async fn a_refusal_has_a_sentence(engine: Engine) {
     let rig = Rig::start(engine).await;
     let (path, token) = customer(&rig, "^1.0").await;
@@ -247,5 +306,6 @@ on_both_stores! {
     a_query_beside_headers_must_ask_the_same,
     a_version_may_have_a_plus,
     an_archive_is_known_by_what_it_is_made_of,
+    a_token_that_is_good_for_nothing_gets_no_root,
     a_refusal_has_a_sentence,
 }

@@ -45,9 +45,42 @@ fn endpoints() -> Vec<Row> {
         row("%00/stripe", 404, "endpoint_unknown"),
         row("%ff/stripe", 404, "endpoint_unknown"),
         row("default/stripe/more", 404, "path_unknown"),
+        row("nobody/stripe/", 404, "endpoint_unknown"),
+        row("chargebee/", 404, "endpoint_unknown"),
+        row("stripe//", 404, "endpoint_unknown"),
+        row("default/stripe//", 404, "path_unknown"),
+        compressed(
+            "POST /webhooks/stripe",
+            &header,
+            415,
+            "unsupported_media_type",
+        ),
+        compressed(
+            "POST /webhooks/default/stripe",
+            &header,
+            415,
+            "unsupported_media_type",
+        ),
+        compressed(
+            "POST /webhooks/nobody/stripe",
+            &header,
+            404,
+            "endpoint_unknown",
+        ),
         // A webhook of the wrong provider has another header.
         row("paddle", 400, "signature_missing"),
     ]
+}
+
+/// With the signature of what it would unfold to, as a proxy between would send it.
+fn compressed(line: &str, signature: &str, status: u16, code: &'static str) -> Row {
+    let headers = [
+        ("Stripe-Signature", signature),
+        ("Content-Encoding", "gzip"),
+    ];
+    let what = format!("{line}, compressed");
+    let body = b"\x1f\x8b\x08\0\0\0\0\0";
+    raw(&what, request(line, &headers, body), status, code)
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
