@@ -95,6 +95,9 @@ pub struct HttpConfig {
     /// `TOLLGATE_TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed, separated by
     /// commas; an address stands for itself. Default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// `TOLLGATE_CORS_ORIGINS`: origins whose pages browsers let call the API, separated by commas.
+    /// Default none.
+    pub cors_origins: Vec<String>,
 }
 
 /// Settings of the store.

@@ -134,6 +134,9 @@ impl HttpConfig {
             trusted_proxies: reader
                 .read_all(&setting::TRUSTED_PROXIES, parse::networks)
                 .unwrap_or_default(),
+            cors_origins: reader
+                .read_all(&setting::CORS_ORIGINS, parse::origins)
+                .unwrap_or_default(),
         }
     }
 }

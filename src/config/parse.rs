@@ -46,6 +46,23 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, ValueErrors> {
     }))
 }
 
+/// Parses origins: a scheme, a host, and perhaps a port. They come out as browsers write them, because
+/// they are compared with what those send.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, ValueErrors> {
+    every(entries(text).map(|entry| {
+        let url = Url::parse(entry).ok().filter(|url| {
+            let bare = [url.username(), url.password().unwrap_or_default()];
+            matches!(url.scheme(), "http" | "https")
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && bare == ["", ""]
+        });
+        let origin = url.map(|url| url.origin().ascii_serialization());
+        origin.ok_or_else(|| format!("{} is not an origin", quoted(entry)))
+    }))
+}
+
 /// Parses `sqlite://PATH` (three slashes before an absolute path) or a PostgreSQL URL.
 ///
 /// The path is taken literally. Of the parameters that other tools want, `?mode=rwc` is accepted

@@ -59,6 +59,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
             shown(http.ops_listen, "as TOLLGATE_LISTEN"),
         ),
         (&setting::TRUSTED_PROXIES, networks(&http.trusted_proxies)),
+        (&setting::CORS_ORIGINS, listed(&http.cors_origins)),
         (&setting::DATA_DIR, store.data_dir.display().to_string()),
         (&setting::DATABASE_URL, database(&store.database)),
         (&setting::AMQP_URL, set(queue.amqp_url.is_some())),
@@ -163,11 +164,15 @@ fn accounts(accounts: Option<&ConnectedAccounts>) -> String {
 }
 
 fn networks(networks: &[IpNet]) -> String {
-    if networks.is_empty() {
+    let networks: Vec<String> = networks.iter().map(IpNet::to_string).collect();
+    listed(&networks)
+}
+
+fn listed(texts: &[String]) -> String {
+    if texts.is_empty() {
         return "none".to_owned();
     }
-    let networks: Vec<String> = networks.iter().map(IpNet::to_string).collect();
-    networks.join(",")
+    texts.join(",")
 }
 
 fn database(database: &Database) -> String {

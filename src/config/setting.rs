@@ -70,6 +70,11 @@ pub(super) const TRUSTED_PROXIES: Setting = Setting::plain(
     Shape::List,
     "networks or addresses separated by commas, such as 10.0.0.0/8,::1",
 );
+pub(super) const CORS_ORIGINS: Setting = Setting::plain(
+    "TOLLGATE_CORS_ORIGINS",
+    Shape::List,
+    "origins separated by commas, such as https://admin.example.com",
+);
 pub(super) const DATA_DIR: Setting =
     Setting::plain("TOLLGATE_DATA_DIR", Shape::Scalar, "the path of a folder");
 pub(super) const DATABASE_URL: Setting = Setting::secret(
@@ -167,10 +172,11 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 28] = [
+pub(super) const ALL: [&Setting; 29] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
+    &CORS_ORIGINS,
     &DATA_DIR,
     &DATABASE_URL,
     &AMQP_URL,

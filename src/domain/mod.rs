@@ -57,6 +57,7 @@ pub mod id;
 pub mod id_error;
 pub mod identity;
 pub mod mode;
+pub mod operation;
 pub mod pasted_secret;
 pub mod policy;
 pub mod retry;

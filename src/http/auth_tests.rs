@@ -97,6 +97,7 @@ impl Rig {
                 roles: Roles::ALL,
                 signature_tolerance: Duration::from_mins(5),
                 trusted_proxies: Vec::new(),
+                cors_origins: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
                 accel_prefix: None,
@@ -113,7 +114,7 @@ impl Rig {
             .route("/question", post(who_reads))
             .route("/owned", get(who_owns));
         Self {
-            router: framed(routes, state),
+            router: framed(routes, state, None),
             store,
             _folder: folder,
         }

@@ -43,8 +43,8 @@ use crate::pipeline::idempotency::{self, ReserveError};
 use crate::store::idempotency::{Attempt, Reservation, on_behalf_of};
 use crate::vault::SealedFor;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The longest key, in bytes. A UUID has 36.
 const MAX_KEY: usize = 255;

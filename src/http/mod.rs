@@ -19,6 +19,7 @@ mod body_budget;
 pub mod client_addr;
 mod composer;
 mod connection_limit;
+mod cors;
 mod customer_token;
 pub mod description;
 mod docs;
@@ -51,6 +52,7 @@ mod write_timeout;
 mod wrong_tokens;
 
 use axum::{Router, middleware};
+use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::metrics::Metrics;
@@ -68,19 +70,21 @@ pub use usage::Usage;
 /// Returns all routes of this process, for one address.
 pub fn router(state: AppState) -> Router {
     let ops = health::router().merge(metrics::router());
-    framed(routes_of(&state).merge(ops).into(), state)
+    let cors = cors::layer(&state.settings);
+    framed(routes_of(&state).merge(ops).into(), state, cors)
 }
 
 /// Returns all routes except those of [`ops_router`], for a process with two addresses.
 pub fn service_router(state: AppState) -> Router {
-    framed(routes_of(&state).into(), state)
+    let cors = cors::layer(&state.settings);
+    framed(routes_of(&state).into(), state, cors)
 }
 
 /// Returns the routes for operators' tools: the health checks and the figures. Who reaches their
 /// address needs no token.
 pub fn ops_router(state: AppState) -> Router {
     let routes = health::router().merge(metrics::open_router());
-    framed(routes.into(), state)
+    framed(routes.into(), state, None)
 }
 
 /// Returns the routes of a process that waits for its database, for all its addresses: 503, but for
@@ -103,11 +107,16 @@ fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     }
 }
 
-fn framed(routes: Router<AppState>, state: AppState) -> Router {
+fn framed(routes: Router<AppState>, state: AppState, cors: Option<CorsLayer>) -> Router {
     let metrics = state.metrics.requests.clone();
     let served = routes
         .fallback(fallback::no_such_path)
         .method_not_allowed_fallback(fallback::no_such_method)
         .with_state(state);
+    // Around the answers to unknown methods too: what a browser asks first is one.
+    let served = match cors {
+        Some(cors) => served.layer(cors),
+        None => served,
+    };
     frame::around(served, metrics)
 }

@@ -53,6 +53,8 @@ pub struct HttpSettings {
     pub signature_tolerance: Duration,
     /// Networks whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
     /// The hash of `ADMIN_TOKEN`, if it is set.
     pub root_token: Option<TokenHash>,
     /// Limits of sizes and times.

@@ -258,6 +258,7 @@ fn settings(config: &Config, roles: Roles) -> HttpSettings {
         roles,
         signature_tolerance: config.webhooks.signature_tolerance,
         trusted_proxies: config.http.trusted_proxies.clone(),
+        cors_origins: config.http.cors_origins.clone(),
         root_token: token.map(|token| TokenHash::of(token.expose_secret())),
         limits: Limits::default(),
         accel_prefix: config.registry.accel_prefix.clone(),

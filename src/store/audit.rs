@@ -12,6 +12,7 @@ use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::event::EventKey;
 use crate::domain::id::{AdminTokenId, AppSlug, CustomerId};
+use crate::domain::operation::OPERATIONS;
 use crate::domain::time::Timestamp;
 
 /// The author of a change.
@@ -135,7 +136,9 @@ pub enum ActorFilter {
 
 /// A word that names no actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be event, admin, root, timer, operator, repository or the id of an admin token")]
+#[error(
+    "must be event, admin, root, timer, policy, operator, repository or the id of an admin token"
+)]
 pub struct ActorError;
 
 impl FromStr for ActorFilter {
@@ -146,6 +149,7 @@ impl FromStr for ActorFilter {
             "admin" => return Ok(Self::Admins),
             "root" | "admin:root" => Actor::Root,
             "timer" => Actor::Timer,
+            "policy" => Actor::Policy,
             "operator" => Actor::Operator,
             "repository" => Actor::Repository,
             _ => {
@@ -200,6 +204,13 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn audit_add(&mut self, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        for entry in entries {
+            debug_assert!(
+                OPERATIONS.contains(&entry.operation.as_str()),
+                "`{}` is missing in domain/operation.rs",
+                entry.operation
+            );
+        }
         let rows: Rows<NewEntry<'_>> = entries.iter().map(NewEntry::from).collect();
         let sql = r"
             INSERT INTO audit (app, at, actor, event, customer_id, operation, details)

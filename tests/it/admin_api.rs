@@ -9,6 +9,7 @@ mod audit_walk;
 mod bodies;
 mod catalogue;
 mod connected_accounts;
+mod cors;
 mod customer_list;
 mod customers;
 mod description;

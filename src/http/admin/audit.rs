@@ -10,10 +10,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::id::AppSlug;
+use crate::domain::operation::operation;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
-use crate::http::field_errors::{FieldErrors, instant, word_of};
-use crate::http::openapi;
+use crate::http::field_errors::{FieldErrors, checked, instant, word_of};
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState};
 use crate::pipeline::audit;
 use crate::store::{AuditFilter, AuditRecord};
@@ -32,8 +33,8 @@ pub(super) struct AuditView {
     app: String,
     #[schema(format = DateTime)]
     at: String,
-    /// `event:{provider}:{id}`, `admin:{token id}`, `admin:root` for `ADMIN_TOKEN`, `timer`, or
-    /// `operator` for a command on the server.
+    /// `event:{provider}:{id}`, `admin:{token id}`, `admin:root` for `ADMIN_TOKEN`, `timer`, `policy`,
+    /// `repository`, or `operator` for a command on the server.
     actor: String,
     /// The provider's id of the event that caused the change.
     event_id: Option<String>,
@@ -66,9 +67,9 @@ impl AuditView {
 struct AuditQuery {
     /// Only changes of this customer.
     customer_id: Option<String>,
-    #[param(example = "suspend")]
+    #[param(schema_with = words::operation)]
     operation: Option<String>,
-    /// `event`, `admin`, `root`, `timer`, `operator`, or the id of an admin token.
+    /// `event`, `admin`, `root`, `timer`, `policy`, `operator`, `repository`, or the id of an admin token.
     actor: Option<String>,
     /// Only changes made by this event.
     event_id: Option<String>,
@@ -87,9 +88,10 @@ impl Filters for AuditQuery {
         let since = self.since.map(|text| instant("since", &text));
         let until = self.until.map(|text| instant("until", &text));
         let customer = word_of("customer_id", self.customer_id);
+        let operation = self.operation.map(|word| operation(&word)).transpose();
         AuditFilter {
             customer: field_errors.note(customer).flatten(),
-            operation: self.operation,
+            operation: field_errors.note(checked("operation", operation)).flatten(),
             actor: field_errors.note(word_of("actor", self.actor)).flatten(),
             event: self.event_id,
             since: since.and_then(|it| field_errors.note(it)),

@@ -16,6 +16,7 @@ use crate::domain::customer::source::SourceKind;
 use crate::domain::event::EventOutcome;
 use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
+use crate::domain::operation::OPERATIONS;
 use crate::domain::role::Role;
 use crate::provider;
 use crate::store::PlanSource;
@@ -35,6 +36,11 @@ fn one_of_or_null<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object 
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .enum_values(Some(words.chain([Value::Null])))
         .build()
+}
+
+/// An operation that the audit names.
+pub(in crate::http) fn operation() -> Object {
+    one_of(OPERATIONS)
 }
 
 /// A customer's status.

@@ -291,6 +291,28 @@ async fn wrong_plans_are_refused(engine: Engine) {
         .refused(422, "body_invalid");
 }
 
+async fn a_package_is_named_in_one_part_or_two(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let paths = ["/packages/a%2Fb", "/packages/a%2fb", "/packages/a/b"];
+    for (n, path) in paths.into_iter().enumerate() {
+        let body = json!({"version": format!("1.{n}.0")});
+        let releases = format!("{path}/releases");
+        let added = rig.post(&releases, body).await.expect(201);
+        assert_eq!(added["version"], format!("1.{n}.0"), "{path}");
+    }
+    for path in paths {
+        for (query, most) in [("", 3), ("?page_size=2", 2), ("?cursor=", 3)] {
+            let releases = format!("{path}/releases{query}");
+            let listed = rig.get(&releases).await.expect(200);
+            assert_eq!(listed["data"].as_array().unwrap().len(), most, "{releases}");
+        }
+        let shown = rig.get(path).await.expect(200);
+        assert_eq!(shown["package"], "a/b");
+        assert_eq!(shown["releases"], 3);
+        rig.get(&format!("{path}/customers")).await.expect(200);
+    }
+}
+
 async fn releases_are_recorded_once_by_value(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/packages/a/one/releases";
@@ -414,6 +436,7 @@ on_both_stores! {
     plans_of_the_settings_are_read_only,
     a_price_moves_from_the_settings_to_the_api_without_a_gap,
     wrong_plans_are_refused,
+    a_package_is_named_in_one_part_or_two,
     releases_are_recorded_once_by_value,
     a_release_is_removed_by_any_spelling,
     constraints_can_be_tried_out,

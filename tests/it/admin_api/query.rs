@@ -10,7 +10,7 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.customer(json!({"name": "Known"})).await;
     let searched = format!("/customers?q={0}&email={0}", "a".repeat(513));
-    let table: [(&str, &[&str]); 30] = [
+    let table: [(&str, &[&str]); 33] = [
         (
             "/customers?page=0&page_size=101&status=dead&created_after=now&has_token=perhaps\
              &include_deleted=2&stauts=active",
@@ -95,6 +95,9 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
             "/audit?customer_id=1&actor=x&since=y&until=z",
             &["actor", "customer_id", "since", "until"],
         ),
+        ("/audit?operation=bogus", &["operation"]),
+        ("/audit?operation=", &["operation"]),
+        ("/audit?operation=Suspend&actor=policy", &["operation"]),
     ];
     for (path, fields) in table {
         let answer = rig.get(path).await;

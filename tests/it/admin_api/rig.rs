@@ -157,6 +157,7 @@ impl Rig {
                 roles: Roles::ALL,
                 signature_tolerance: Duration::from_mins(5),
                 trusted_proxies: Vec::new(),
+                cors_origins: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
                 accel_prefix: None,

@@ -56,7 +56,7 @@ fn entry(at: Timestamp) -> AuditEntry {
         at,
         actor: Actor::Root,
         customer: None,
-        operation: "test".to_owned(),
+        operation: "suspend".to_owned(),
         details: serde_json::Value::Null,
     }
 }

@@ -222,6 +222,7 @@ impl Rig {
                 roles: Roles::ALL,
                 signature_tolerance: Duration::from_mins(5),
                 trusted_proxies: trusted.clone(),
+                cors_origins: Vec::new(),
                 root_token: Some(TokenHash::of(ROOT)),
                 limits,
                 accel_prefix: None,

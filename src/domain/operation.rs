@@ -1,0 +1,80 @@
+//! The operations that the audit names.
+
+/// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
+pub const OPERATIONS: [&str; 49] = [
+    "admin_token_create",
+    "admin_token_revoke",
+    "app_create",
+    "app_delete",
+    "app_registry",
+    "app_rename",
+    "app_settings",
+    "create",
+    "delete",
+    "event_replay",
+    "event_replay_cancel",
+    "event_replay_many",
+    "expire",
+    "export",
+    "flag",
+    "freeze",
+    "grant",
+    "hide",
+    "license_create",
+    "license_reinstate",
+    "license_revoke",
+    "link_account",
+    "merge",
+    "package_delete",
+    "package_put",
+    "pin_account",
+    "plan_delete",
+    "plan_put",
+    "policy_put",
+    "purge",
+    "reactivate",
+    "release_add",
+    "release_remove",
+    "revoke",
+    "secret_add",
+    "secret_delete",
+    "secret_expire",
+    "show",
+    "split",
+    "suspend",
+    "token_create",
+    "token_revoke",
+    "token_rotate",
+    "unflag",
+    "update_contact",
+    "update_external_id",
+    "update_holds",
+    "update_profile",
+    "update_subscription",
+];
+
+/// Checks that a word names an operation.
+///
+/// # Errors
+/// When the value is wrong, with the end of a sentence about it.
+pub fn operation(word: &str) -> Result<String, String> {
+    if OPERATIONS.contains(&word) {
+        Ok(word.to_owned())
+    } else {
+        Err("must be the name of an operation, such as `suspend` or `token_create`".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operation_stands_once_in_its_place() {
+        assert!(OPERATIONS.is_sorted_by(|one, next| one < next));
+        assert!(OPERATIONS.iter().all(|it| operation(it).is_ok()));
+        for wrong in ["", "bogus", "Suspend", "suspend ", "sus"] {
+            assert!(operation(wrong).is_err(), "{wrong}");
+        }
+    }
+}
