@@ -1,5 +1,5 @@
-//! Seals webhook secrets and kept answers, which must not be readable at rest, with keys of 32
-//! bytes.
+//! Seals webhook secrets and kept answers, which must not be readable at rest, and cursors of
+//! lists, which nobody may make up, with keys of 32 bytes.
 //!
 //! `XChaCha20-Poly1305`: its nonce of 24 bytes may be random for every sealing, without a counter
 //! to keep. The purpose is authenticated along with it (a secret's app, provider and id), so that a
@@ -57,6 +57,11 @@ pub enum SealedFor<'a> {
         /// Names the request, without a blank.
         id: &'a str,
     },
+    /// The position at which a walk of a list goes on.
+    Cursor {
+        /// Names the list, without a blank.
+        list: &'a str,
+    },
 }
 
 impl SealedFor<'_> {
@@ -66,6 +71,7 @@ impl SealedFor<'_> {
             Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
             Self::Repository { app } => format!("repository {app}"),
             Self::Answer { id } => format!("answer {id}"),
+            Self::Cursor { list } => format!("cursor {list}"),
         }
     }
 }

@@ -77,6 +77,8 @@ impl FromRequestParts<AppState> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let admin = sign_in(parts, state).await?;
+        // For what depends on whose list is asked for.
+        parts.extensions.insert(admin.clone());
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         admin.require(if reads { Role::Viewer } else { Role::Admin })?;
         Ok(admin)
@@ -87,7 +89,9 @@ impl FromRequestParts<AppState> for Reading {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        sign_in(parts, state).await.map(Self)
+        let admin = sign_in(parts, state).await?;
+        parts.extensions.insert(admin.clone());
+        Ok(Self(admin))
     }
 }
 

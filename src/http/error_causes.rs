@@ -1,15 +1,14 @@
 //! What failures of the store and of the queue are over HTTP.
 
+use super::api::cursor::refused;
 use super::error::ApiError;
-use crate::domain::validate::FieldError;
 use crate::queue::QueueError;
 use crate::store::StoreError;
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Cursor) {
-            let message = "must be `next_cursor` of an answer of the same list";
-            return Self::invalid_query(vec![FieldError::new("cursor", message)]);
+            return Self::invalid_query(vec![refused()]);
         }
         let passing = error.is_passing();
         let cause = Some(error.into());

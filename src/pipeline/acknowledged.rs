@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::event::EventKey;
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, Provider};
 use crate::domain::time::Timestamp;
 use crate::queue::{Depths, Publisher};
 use crate::store::{
@@ -330,6 +330,14 @@ pub struct Unaccounted {
     pub overdue: bool,
 }
 
+impl Unaccounted {
+    /// Returns its place in the list: the oldest first.
+    pub fn position(&self) -> (Timestamp, String, Provider) {
+        let event = &self.event;
+        (event.received_at, event.id.clone(), event.provider)
+    }
+}
+
 /// Lists what was acknowledged and is not in the ledger, the oldest first. Of a very long backlog the
 /// oldest part.
 ///
@@ -349,10 +357,7 @@ pub async fn unaccounted(store: &Store, app: &AppSlug) -> Result<Vec<Unaccounted
         }
     }
     let mut found: Vec<Unaccounted> = found.into_values().collect();
-    found.sort_by(|one, other| {
-        let place = |it: &Unaccounted| (it.event.received_at, it.event.id.clone());
-        place(one).cmp(&place(other))
-    });
+    found.sort_by_cached_key(Unaccounted::position);
     Ok(found)
 }
 

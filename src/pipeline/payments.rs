@@ -1,5 +1,7 @@
 //! Reading the payments of a customer.
 
+use std::cmp::Reverse;
+
 use super::customers::{FindError, shown};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::payments::Payments;
@@ -56,6 +58,15 @@ impl From<&Payment<'_>> for ListedPayment {
     }
 }
 
+impl ListedPayment {
+    /// Returns its place in a list: the newest first.
+    pub fn position(&self) -> (Reverse<Timestamp>, ObjectKey) {
+        let history = &self.history;
+        let at = history.paid.map_or(history.newest, |paid| paid.at);
+        (Reverse(at), self.key.clone())
+    }
+}
+
 /// Lists a customer's payments, the newest first.
 ///
 /// # Errors
@@ -78,7 +89,6 @@ pub async fn list_of(
     let own = own.map(|account| &account.key).collect();
     let payments = Payments::of(&working_set, &own);
     let mut all: Vec<ListedPayment> = payments.all.values().map(ListedPayment::from).collect();
-    let newest = |it: &ListedPayment| it.history.paid.map_or(it.history.newest, |paid| paid.at);
-    all.sort_by_key(|it| (std::cmp::Reverse(newest(it)), it.key.clone()));
+    all.sort_by_key(ListedPayment::position);
     Ok(all)
 }

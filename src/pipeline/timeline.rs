@@ -1,6 +1,8 @@
 //! A customer's timeline: webhooks, what they changed, what admins did, timers, payments and refunds,
 //! in one list.
 
+use std::cmp::Reverse;
+
 use serde_json::{Value, json};
 
 use super::customers::{FindError, shown};
@@ -68,6 +70,13 @@ pub struct TimelineEntry {
     pub details: Value,
 }
 
+impl TimelineEntry {
+    /// Returns its place in the list: the newest first.
+    pub fn position(&self) -> Reverse<(Timestamp, String)> {
+        Reverse((self.at, self.id.clone()))
+    }
+}
+
 /// The entries that are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct TimelineFilter {
@@ -101,7 +110,7 @@ pub async fn list_of(
             && filter.since.is_none_or(|since| since <= entry.at)
             && filter.until.is_none_or(|until| entry.at < until)
     });
-    entries.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+    entries.sort_by_cached_key(TimelineEntry::position);
     Ok(entries)
 }
 

@@ -1,5 +1,6 @@
 //! Billing accounts, one by one. They are written with their working set.
 
+use super::page::Filter;
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::apply::lookup_keys::{connected_part, prefixed_account};
@@ -36,6 +37,63 @@ impl<'a> Meant<'a> {
         );
         (meant(external_id, String::new()), prefixed)
     }
+}
+
+/// A subquery of the rows that an external id can mean in the app `$1`, the best of the lowest
+/// rank; see [`Tx::customer_find_by_external`].
+pub(super) fn meant_by(
+    filter: &mut Filter,
+    external_id: &str,
+    other_spellings: &[String],
+) -> String {
+    let (bare, prefixed) = Meant::by(external_id);
+    let (whole, tail) = (filter.place(bare.id), filter.place(bare.tail));
+    let (own, of) = (filter.place(prefixed.id), filter.place(prefixed.keys));
+    let end = filter.place(prefixed.tail);
+    let external_id = filter.place(external_id);
+    let found = format!(
+        r"
+        SELECT id, 0 AS rank FROM customers
+        WHERE app = $1 AND admin_external_id = {external_id}
+        UNION ALL
+        SELECT customer_id, 1 FROM accounts
+        WHERE app = $1 AND id = {whole}
+            AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST({tail} AS TEXT))) = {tail}
+        UNION ALL
+        SELECT customer_id, 1 FROM accounts
+        WHERE app = $1 AND id = {own} AND key LIKE {of}
+            AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST({end} AS TEXT))) = {end}
+        UNION ALL
+        SELECT id, 2 FROM customers
+        WHERE app = $1 AND external_id = {external_id}
+        UNION ALL
+        SELECT customer_id, 3 FROM accounts
+        WHERE app = $1 AND seller_id = {external_id}
+            AND COALESCE(kept ->> 'pinned_by', '') <> 'parted'
+        "
+    );
+    if other_spellings.is_empty() {
+        return found;
+    }
+    let others = other_spellings.iter().map(|other| filter.place(other));
+    let others = others.collect::<Vec<_>>().join(", ");
+    format!(
+        r"
+        {found}
+        UNION ALL
+        SELECT id, 4 FROM customers
+        WHERE app = $1 AND admin_external_id IN ({others})
+        UNION ALL
+        SELECT id, 5 FROM customers
+        WHERE app = $1 AND external_id IN ({others})
+        UNION ALL
+        SELECT customer_id, 6 FROM accounts
+        WHERE app = $1 AND id = {whole}
+        UNION ALL
+        SELECT customer_id, 6 FROM accounts
+        WHERE app = $1 AND id = {own} AND key LIKE {of}
+        "
+    )
 }
 
 impl Tx {

@@ -1,6 +1,6 @@
 //! Customers, as people and scripts look for them. They are written with their working set.
 
-use super::account::Meant;
+use super::account::{Meant, meant_by};
 use super::cell::Nanos;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{Binds, binds, keys, record};
@@ -15,8 +15,10 @@ use crate::domain::time::Timestamp;
 pub struct CustomerFilter {
     /// Part of the e-mail address, in whatever case.
     pub email: Option<String>,
-    /// The whole external id.
+    /// The whole external id, or the id of a billing account.
     pub external_id: Option<String>,
+    /// The other forms in which the external id may be written.
+    pub other_spellings: Vec<String>,
     /// The whole user id.
     pub user_id: Option<String>,
     /// The status: `active`, `suspended`, `frozen` or `expired`.
@@ -87,52 +89,9 @@ impl Tx {
         external_id: &str,
         other_spellings: &[String],
     ) -> Result<Option<Customer>, StoreError> {
-        let found = r"
-            SELECT id, 0 AS rank FROM customers
-            WHERE app = $1 AND admin_external_id = $2
-            UNION ALL
-            SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $3
-                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($4 AS TEXT))) = $4
-            UNION ALL
-            SELECT customer_id, 1 FROM accounts
-            WHERE app = $1 AND id = $5 AND key LIKE $6
-                AND SUBSTR(key, LENGTH(key) + 1 - LENGTH(CAST($7 AS TEXT))) = $7
-            UNION ALL
-            SELECT id, 2 FROM customers
-            WHERE app = $1 AND external_id = $2
-            UNION ALL
-            SELECT customer_id, 3 FROM accounts
-            WHERE app = $1 AND seller_id = $2 AND COALESCE(kept ->> 'pinned_by', '') <> 'parted'
-        ";
-        let other_spelling = r"
-            UNION ALL
-            SELECT id, 4 FROM customers
-            WHERE app = $1 AND admin_external_id IN (SELECT key FROM {rows} AS other)
-            UNION ALL
-            SELECT id, 5 FROM customers
-            WHERE app = $1 AND external_id IN (SELECT key FROM {rows} AS other)
-            UNION ALL
-            SELECT customer_id, 6 FROM accounts
-            WHERE app = $1 AND id = $3
-            UNION ALL
-            SELECT customer_id, 6 FROM accounts
-            WHERE app = $1 AND id = $5 AND key LIKE $6
-        ";
-        let (bare, prefixed) = Meant::by(external_id);
-        let (id, tail) = (bare.id, bare.tail);
-        let Meant {
-            id: own,
-            keys: of,
-            tail: end,
-        } = prefixed;
-        if other_spellings.is_empty() {
-            let binds = binds![app, external_id, id, tail, own, of, end];
-            return self.customer_best(found, binds).await;
-        }
-        let others = keys(other_spellings);
-        let binds = binds![app, external_id, id, tail, own, of, end, others];
-        let found = format!("{found}{other_spelling}");
+        let mut filter = Filter::new("app = ?", app);
+        let found = meant_by(&mut filter, external_id, other_spellings);
+        let (_, binds) = filter.into_parts();
         self.customer_best(&found, binds).await
     }
 
@@ -315,7 +274,23 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         filter.and(r"email LIKE ? ESCAPE '\'", part(&email.to_lowercase()));
     }
     if let Some(external_id) = &wanted.external_id {
-        filter.and("external_id = ?", external_id);
+        let found = meant_by(&mut filter, external_id, &wanted.other_spellings);
+        let deleted = if wanted.include_deleted {
+            ""
+        } else {
+            "AND held.deleted_at IS NULL"
+        };
+        // Of several whom the id can mean, those who are found by it elsewhere.
+        filter.and_plain(&format!(
+            r"id IN (
+                WITH claims AS (
+                    SELECT COALESCE(held.merged_into, held.id) AS id, found.rank
+                    FROM ({found}) AS found
+                    JOIN customers AS held ON held.id = found.id {deleted}
+                )
+                SELECT id FROM claims WHERE rank = (SELECT MIN(rank) FROM claims)
+            )"
+        ));
     }
     if let Some(user_id) = &wanted.user_id {
         filter.and("user_id = ?", user_id);

@@ -94,7 +94,7 @@ pub(crate) use message::{AT_ONCE, Rest};
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub(crate) use message_search::Part;
 pub use package::{GrantedConstraint, NamedPackage};
-pub use page::{Listed, Window};
+pub use page::{Listed, Position, Window};
 pub use plan::{PlanSource, StoredPlan};
 pub use probe::Trial;
 pub use registry::Registry;

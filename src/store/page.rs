@@ -1,5 +1,8 @@
 //! Parts of long lists.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::driver::Value;
 use super::record::{Bind, Binds, FromRow};
 use super::{StoreError, Tx};
@@ -23,6 +26,11 @@ pub enum Window {
     },
 }
 
+/// The place of a row in a list that is in memory as a whole.
+pub trait Position: Ord + Serialize + DeserializeOwned {}
+
+impl<P: Ord + Serialize + DeserializeOwned> Position for P {}
+
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {
@@ -44,10 +52,19 @@ impl<T> Listed<T> {
         }
     }
 
-    /// Part of a list that is in memory as a whole, because it is short by nature. `key` names a
-    /// row for walks and must be unique.
-    pub fn of(all: Vec<T>, window: &Window, key: impl Fn(&T) -> String) -> Self {
-        match window {
+    /// Part of a list that is in memory as a whole, because it is short by nature, in the order of
+    /// the positions, which must be different for all rows. A walk goes on behind a position,
+    /// whether or not its row is still there.
+    ///
+    /// # Errors
+    /// When the walk is to go on behind what is no position.
+    pub fn of<P: Position>(
+        mut all: Vec<T>,
+        window: &Window,
+        position: impl Fn(&T) -> P,
+    ) -> Result<Self, StoreError> {
+        all.sort_by_cached_key(&position);
+        Ok(match window {
             Window::Page { number, size } => {
                 let total = Some(all.len() as u64);
                 let (skip, size) = (offset(*number, *size), *size as usize);
@@ -60,21 +77,26 @@ impl<T> Listed<T> {
                 }
             }
             Window::Walk { after, size } => {
-                let start = after.as_ref().map_or(0, |after| {
-                    let found = all.iter().position(|row| key(row) == *after);
-                    found.map_or(all.len(), |index| index + 1)
-                });
+                let start = match after {
+                    Some(after) => {
+                        let after = serde_json::from_str(after).map_err(|_| StoreError::Cursor)?;
+                        all.partition_point(|row| position(row) <= after)
+                    }
+                    None => 0,
+                };
                 let size = *size as usize;
                 let more = all.len() > start + size;
                 let rows: Vec<T> = all.into_iter().skip(start).take(size).collect();
-                let next = rows.last().filter(|_| more).map(key);
+                let last = rows.last().filter(|_| more).map(position);
+                let next = last.map(|last| serde_json::to_string(&last));
+                let next = next.transpose();
                 Self {
                     rows,
                     total: None,
-                    next,
+                    next: next.map_err(|source| StoreError::Document { source })?,
                 }
             }
-        }
+        })
     }
 }
 
@@ -277,14 +299,13 @@ impl Tx {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
+
     use super::*;
 
     fn pages(all: &[i32], number: u32, size: u32) -> Listed<i32> {
-        Listed::of(
-            all.to_vec(),
-            &Window::Page { number, size },
-            ToString::to_string,
-        )
+        let window = Window::Page { number, size };
+        Listed::of(all.to_vec(), &window, |row| Reverse(*row)).unwrap()
     }
 
     #[test]
@@ -303,7 +324,7 @@ mod tests {
         let mut after = None;
         for _ in 0..10 {
             let window = Window::Walk { after, size: 2 };
-            let part = Listed::of(all.clone(), &window, ToString::to_string);
+            let part = Listed::of(all.clone(), &window, |row| Reverse(*row)).unwrap();
             seen.extend(part.rows);
             after = part.next;
             if after.is_none() {
@@ -312,5 +333,20 @@ mod tests {
         }
         assert_eq!(seen, all);
         assert_eq!(after, None);
+    }
+
+    #[test]
+    fn a_walk_goes_on_where_a_row_has_gone() {
+        let walk = |all: &[i32], after: Option<&str>| {
+            let after = after.map(str::to_owned);
+            let window = Window::Walk { after, size: 2 };
+            Listed::of(all.to_vec(), &window, |row| Reverse(*row))
+        };
+        let first = walk(&[5, 4, 3, 2, 1], None).unwrap();
+        assert_eq!((first.rows, first.next.as_deref()), (vec![5, 4], Some("4")));
+        assert_eq!(walk(&[5, 3, 2, 1], Some("4")).unwrap().rows, [3, 2]);
+        assert_eq!(walk(&[2, 1], Some("4")).unwrap().rows, [2, 1]);
+        assert_eq!(walk(&[9, 8], Some("4")).unwrap().rows, [0; 0]);
+        assert!(matches!(walk(&[5], Some("x")), Err(StoreError::Cursor)));
     }
 }

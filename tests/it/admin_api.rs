@@ -10,6 +10,7 @@ mod bodies;
 mod catalogue;
 mod connected_accounts;
 mod cors;
+mod cursors;
 mod customer_list;
 mod customers;
 mod description;

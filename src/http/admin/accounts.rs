@@ -36,9 +36,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
 pub(super) struct AccountView {
-    /// Names it in walks: ids alone are unique only within a connected account.
-    #[serde(skip)]
-    key: String,
     #[schema(schema_with = words::provider)]
     provider: Provider,
     /// The provider's id of it.
@@ -69,7 +66,6 @@ pub(super) struct AccountView {
 impl From<LinkedAccount> for AccountView {
     fn from(linked: LinkedAccount) -> Self {
         let LinkedAccount { account, tie } = linked;
-        let key = account.key.to_string();
         let scope = account.key.scope;
         let first_at = account.history.first_at;
         let linked_by = tie.as_str();
@@ -78,7 +74,6 @@ impl From<LinkedAccount> for AccountView {
             Tie::Admin | Tie::ExternalId | Tie::Own => None,
         };
         Self {
-            key,
             provider: scope.provider,
             account: account.key.id,
             livemode: scope.livemode,
@@ -109,8 +104,8 @@ async fn list(
 ) -> Result<Json<List<AccountView>>, ApiError> {
     let (app, id) = (admin.app_or_default(), customer_id(&id)?);
     let found = customers::accounts(&state.store, &app, &id).await?;
-    let all = found.into_iter().map(AccountView::from).collect();
-    Ok(paging.cut(all, |it: &AccountView| it.key.clone()))
+    let position = |it: &LinkedAccount| (it.account.history.first_at, it.account.key.clone());
+    paging.cut(found, position, AccountView::from)
 }
 
 /// A billing account to link.

@@ -96,8 +96,8 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<AdminTokenView>>, ApiError> {
-    let part = admin_tokens::list(&state.store, admin.app.as_ref(), &paging.0).await?;
-    Ok(paging.answer(list::map(part, AdminTokenView::from)))
+    let part = admin_tokens::list(&state.store, admin.app.as_ref(), &paging.window).await?;
+    paging.answer(list::map(part, AdminTokenView::from))
 }
 
 /// A token to issue.

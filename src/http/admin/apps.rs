@@ -1,5 +1,7 @@
 //! Apps: the tenants.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -116,8 +118,8 @@ async fn list(
 ) -> Result<Json<List<AppView>>, ApiError> {
     let mut all = apps::list(&state.store).await?;
     all.retain(|it| admin.may_see(&it.app.slug));
-    let all = all.into_iter().map(|app| AppView::new(app, &state));
-    Ok(paging.cut(all.collect(), |app: &AppView| app.slug.clone()))
+    let position = |it: &AppWithRegistry| (Reverse(it.app.created_at), it.app.slug.clone());
+    paging.cut(all, position, |app| AppView::new(app, &state))
 }
 
 /// Shows an app.

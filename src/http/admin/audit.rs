@@ -113,6 +113,6 @@ async fn list(
     Listing { paging, filter }: Listing<AuditQuery>,
 ) -> Result<Json<List<AuditView>>, ApiError> {
     let app = admin.app_or_default();
-    let part = audit::list(&state.store, &app, &filter, &paging.0).await?;
-    Ok(paging.answer(list::map(part, |record| AuditView::of(&app, record))))
+    let part = audit::list(&state.store, &app, &filter, &paging.window).await?;
+    paging.answer(list::map(part, |record| AuditView::of(&app, record)))
 }

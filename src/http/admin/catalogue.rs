@@ -79,8 +79,8 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<NamedPackageView>>, ApiError> {
     let all = packages::list(&state.store, &admin.app_or_default()).await?;
-    let all = all.into_iter().map(NamedPackageView::from).collect();
-    Ok(paging.cut(all, |it| it.package.clone()))
+    let position = |it: &NamedPackage| it.package.clone();
+    paging.cut(all, position, NamedPackageView::from)
 }
 
 impl From<PackageError> for ApiError {
@@ -312,10 +312,10 @@ async fn holders(
     let package = package_of(&name)?;
     let app = admin.app_or_default();
     let now = state.clock.now();
-    let page = packages::holders(&state.store, &app, &package, &paging.0, now).await?;
+    let page = packages::holders(&state.store, &app, &package, &paging.window, now).await?;
     let CustomerPage { part, granted } = page;
     let view = |customer| HolderView::new(customer, &package, &granted, now);
-    Ok(paging.answer(map(part, view)))
+    paging.answer(map(part, view))
 }
 
 /// Lists the customers who may have a package whose name has two parts.

@@ -157,7 +157,7 @@ async fn list(
     Listing { paging, filter }: Listing<ListQuery>,
 ) -> Result<Json<List<CustomerView>>, ApiError> {
     let part = listed(&state, &admin.app_or_default(), &filter, &paging).await?;
-    Ok(paging.answer(part))
+    paging.answer(part)
 }
 
 /// Changes a customer.

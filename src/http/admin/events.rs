@@ -1,5 +1,7 @@
 //! The event ledger.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -218,8 +220,14 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<EventQuery>,
 ) -> Result<Json<List<EventView>>, ApiError> {
-    let part = events::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
-    Ok(paging.answer(list::map(part, EventView::from)))
+    let part = events::list(
+        &state.store,
+        &admin.app_or_default(),
+        &filter,
+        &paging.window,
+    )
+    .await?;
+    paging.answer(list::map(part, EventView::from))
 }
 
 /// Failed events of one type that failed for one reason.
@@ -262,13 +270,6 @@ impl From<FailureGroup> for FailureView {
     }
 }
 
-impl FailureView {
-    /// Names it in a walk.
-    fn key(&self) -> String {
-        format!("{}:{}:{}", self.provider, self.event_type, self.error_code)
-    }
-}
-
 /// Groups failed events by reason and type, the largest group first.
 ///
 /// Takes the filters of the list. With `outcome`, events of another outcome are grouped.
@@ -284,8 +285,11 @@ async fn failures(
     Listing { paging, filter }: Listing<EventQuery>,
 ) -> Result<Json<List<FailureView>>, ApiError> {
     let groups = events::failures(&state.store, &admin.app_or_default(), &filter).await?;
-    let views = groups.into_iter().map(FailureView::from).collect();
-    Ok(paging.cut(views, FailureView::key))
+    let position = |it: &FailureGroup| {
+        let names = (it.provider, it.event_type.clone(), it.error_code.clone());
+        (Reverse(it.count), Reverse(it.newest), names)
+    };
+    paging.cut(groups, position, FailureView::from)
 }
 
 /// Shows an event with its payload.

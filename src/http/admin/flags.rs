@@ -79,8 +79,14 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<FlagQuery>,
 ) -> Result<Json<List<FlagView>>, ApiError> {
-    let part = flags::list(&state.store, &admin.app_or_default(), &filter, &paging.0).await?;
-    Ok(paging.answer(list::map(part, FlagView::from)))
+    let part = flags::list(
+        &state.store,
+        &admin.app_or_default(),
+        &filter,
+        &paging.window,
+    )
+    .await?;
+    paging.answer(list::map(part, FlagView::from))
 }
 
 /// Clears a flag.

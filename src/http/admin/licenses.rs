@@ -44,8 +44,8 @@ async fn list(
     admin: Admin,
     Listing { paging, filter }: Listing<LicenseQuery>,
 ) -> Result<Json<List<LicenseView>>, ApiError> {
-    let part = list_in(&state, &admin.app_or_default(), &filter, &paging.0).await?;
-    Ok(paging.answer(part))
+    let part = list_in(&state, &admin.app_or_default(), &filter, &paging.window).await?;
+    paging.answer(part)
 }
 
 /// Lists a customer's licences.
@@ -63,8 +63,8 @@ async fn of_customer(
 ) -> Result<Json<List<LicenseView>>, ApiError> {
     let app = admin.app_or_default();
     let customer = customer_id(&id)?;
-    let page = licenses::list_of(&state.store, &app, &customer, &paging.0).await?;
-    Ok(paging.answer(listed(&app, page, state.clock.now())))
+    let page = licenses::list_of(&state.store, &app, &customer, &paging.window).await?;
+    paging.answer(listed(&app, page, state.clock.now()))
 }
 
 /// Issues a licence to a customer.

@@ -222,8 +222,8 @@ async fn events(
     paging: Paging,
 ) -> Result<Json<List<EventView>>, ApiError> {
     let app = admin.app_or_default();
-    let part = list_of(&state.store, &app, &customer_id(&id)?, &paging.0).await?;
-    Ok(paging.answer(list::map(part, EventView::from)))
+    let part = list_of(&state.store, &app, &customer_id(&id)?, &paging.window).await?;
+    paging.answer(list::map(part, EventView::from))
 }
 
 /// Runs the access check for a customer.

@@ -66,7 +66,7 @@ async fn list(
     let found =
         hand_grants::list(&state.store, &app, &customer_id(&id)?, state.clock.now()).await?;
     let packages = packages_of(&found.customer, &found.granted);
-    Ok(paging.cut(packages, PackageView::key))
+    paging.cut(packages, PackageView::key, |view| view)
 }
 
 /// A package of an order.

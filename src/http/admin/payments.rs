@@ -31,9 +31,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     reason = "answers to different questions; no two of them make one state"
 )]
 pub(super) struct PaymentView {
-    /// Names it in walks: ids alone are unique only within a connected account.
-    #[serde(skip)]
-    key: String,
     /// The document: an invoice, a transaction, or what a Checkout session was paid by.
     #[schema(examples("in_1Q2w3e4R5t6Y7u8I"))]
     id: String,
@@ -116,7 +113,6 @@ impl From<ListedPayment> for PaymentView {
         let history = it.history;
         let cut = history.lines.is_some_and(|lines| lines.incomplete);
         Self {
-            key: it.key.to_string(),
             provider: it.key.scope.provider,
             livemode: it.key.scope.livemode,
             id: it.key.id,
@@ -163,6 +159,5 @@ async fn list(
 ) -> Result<Json<List<PaymentView>>, ApiError> {
     let app = admin.app_or_default();
     let found = payments::list_of(&state.store, &app, &customer_id(&id)?).await?;
-    let all: Vec<PaymentView> = found.into_iter().map(PaymentView::from).collect();
-    Ok(paging.cut(all, |it| it.key.clone()))
+    paging.cut(found, ListedPayment::position, PaymentView::from)
 }

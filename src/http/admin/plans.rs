@@ -1,5 +1,7 @@
 //! Plans: what a price buys.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -113,13 +115,6 @@ impl From<StoredPlan> for WaitingView {
     }
 }
 
-impl PlanView {
-    /// Names it in walks.
-    fn key(&self) -> String {
-        format!("{}:{}", self.provider, self.price_id)
-    }
-}
-
 impl From<Shown> for PlanView {
     fn from(Shown { plan, waiting }: Shown) -> Self {
         Self {
@@ -148,8 +143,11 @@ async fn list(
     paging: Paging,
 ) -> Result<Json<List<PlanView>>, ApiError> {
     let all = plans::list(&state.store, &admin.app_or_default()).await?;
-    let all: Vec<PlanView> = all.into_iter().map(PlanView::from).collect();
-    Ok(paging.cut(all, PlanView::key))
+    let position = |Shown { plan, .. }: &Shown| {
+        let names = (plan.provider, plan.price_id.clone());
+        (Reverse(plan.updated_at), names)
+    };
+    paging.cut(all, position, PlanView::from)
 }
 
 /// Shows a plan.

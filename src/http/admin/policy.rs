@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::domain::id::CustomerId;
 use crate::domain::policy::Policy;
-use crate::domain::validate::FieldError;
+use crate::http::api::cursor::{self, Cursors};
 use crate::http::api::{order_of, problem};
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
@@ -100,7 +100,7 @@ async fn put(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SimulateQuery {
-    /// The `next_cursor` of the previous answer, to continue where it ended.
+    /// The `next_cursor` of the previous answer to the same policy, to continue where it ended.
     cursor: Option<String>,
 }
 
@@ -117,8 +117,7 @@ struct ForecastView {
     /// The customers who would change, at most 1,000 in one answer.
     customers: Vec<ForeseenView>,
     /// Continues with the customers that were not examined; null if there are none.
-    #[schema(value_type = Option<String>)]
-    next_cursor: Option<CustomerId>,
+    next_cursor: Option<String>,
 }
 
 /// A number of customers that would go from one status to another.
@@ -159,8 +158,8 @@ impl From<Foreseen> for ForeseenView {
     }
 }
 
-impl From<Forecast> for ForecastView {
-    fn from(forecast: Forecast) -> Self {
+impl ForecastView {
+    fn of(forecast: Forecast, next_cursor: Option<String>) -> Self {
         let count = |((from, to), customers)| CountView {
             from,
             to,
@@ -171,7 +170,7 @@ impl From<Forecast> for ForecastView {
             examined: forecast.examined,
             counts: forecast.counts.into_iter().map(count).collect(),
             customers: forecast.customers.into_iter().map(Into::into).collect(),
-            next_cursor: forecast.next,
+            next_cursor,
         }
     }
 }
@@ -187,16 +186,17 @@ impl From<Forecast> for ForecastView {
 async fn simulate(
     State(state): State<AppState>,
     Reading(admin): Reading,
+    cursors: Cursors,
     ValidQuery(query): ValidQuery<SimulateQuery>,
     ValidJson(PolicyBody(fields)): ValidJson<PolicyBody>,
 ) -> Result<Json<ForecastView>, ApiError> {
-    let cursor = query.cursor.filter(|cursor| !cursor.is_empty());
-    let wrong = |_| {
-        let message = "must be a `next_cursor` of an answer";
-        ApiError::invalid_query(vec![FieldError::new("cursor", message)])
-    };
-    let after = cursor.map(|text| text.parse().map_err(wrong)).transpose()?;
+    let cursors = cursors.within(&fields)?;
+    let wrong = |error| ApiError::invalid_query(vec![error]);
+    let after = cursors.open(query.cursor.as_deref().unwrap_or_default());
+    let after = after.map_err(wrong)?.map(|text| text.parse());
+    let after = after.transpose().map_err(|_| wrong(cursor::refused()))?;
     let (app, now) = (admin.app_or_default(), state.clock.now());
     let forecast = policy::simulate(&state.store, &app, &fields, after, now).await?;
-    Ok(Json(forecast.into()))
+    let next = cursors.seal(forecast.next.as_ref().map(CustomerId::as_str))?;
+    Ok(Json(ForecastView::of(forecast, next)))
 }

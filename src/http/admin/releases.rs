@@ -1,5 +1,7 @@
 //! Releases of packages.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -102,8 +104,8 @@ async fn list(
 ) -> Result<Json<List<ReleaseView>>, ApiError> {
     let package = package_of(&name)?;
     let all = releases::list(&state.store, &admin.app_or_default(), package).await?;
-    let all: Vec<ReleaseView> = all.into_iter().map(ReleaseView::from).collect();
-    Ok(paging.cut(all, |release| release.normalized.clone()))
+    let position = |it: &Release| Reverse((it.released_at, it.normalized.clone()));
+    paging.cut(all, position, ReleaseView::from)
 }
 
 /// Lists the releases of a package whose name has two parts.

@@ -343,8 +343,8 @@ async fn list(
     admin: Admin,
     paging: Paging,
 ) -> Result<Json<List<BulkReplayView>>, ApiError> {
-    let part = bulk_replay::list(&state.store, &admin.app_or_default(), &paging.0).await?;
-    Ok(paging.answer(list::map(part, BulkReplayView::from)))
+    let part = bulk_replay::list(&state.store, &admin.app_or_default(), &paging.window).await?;
+    paging.answer(list::map(part, BulkReplayView::from))
 }
 
 /// Shows the progress of a bulk replay.

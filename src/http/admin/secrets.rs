@@ -1,6 +1,8 @@
 //! Webhook secrets of an app's endpoints. They are sealed when they come in and never shown.
 //! Several can be current at once, so that a rotation loses no webhook.
 
+use std::cmp::Reverse;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -134,9 +136,8 @@ async fn list(
 ) -> Result<Json<List<SecretView>>, ApiError> {
     let (app, provider) = visible_endpoint(&state, &admin, &slug, &provider).await?;
     let all = secrets::list(&state.store, &app, provider).await?;
-    let view = |it| SecretView::of(it, &state.vault);
-    let all: Vec<SecretView> = all.into_iter().map(view).collect();
-    Ok(paging.cut(all, |secret| secret.id.clone()))
+    let position = |it: &KeyedSecret| Reverse(it.secret.id.clone());
+    paging.cut(all, position, |it| SecretView::of(it, &state.vault))
 }
 
 /// A secret to add.

@@ -29,9 +29,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Subscription)]
 pub(super) struct SubscriptionView {
-    /// Names it in walks: ids alone are unique only within a connected account.
-    #[serde(skip)]
-    key: String,
     id: String,
     #[schema(schema_with = words::provider)]
     provider: Provider,
@@ -98,10 +95,8 @@ impl SubscriptionView {
         let status = state.map(|state| state.status.clone());
         let unknown = subscription.history.unknown;
         let status = status.or(unknown.map(|(_, word)| SubscriptionStatus::Unknown(word)));
-        let key = subscription.key.to_string();
         let scope = subscription.key.scope;
         Self {
-            key,
             id: subscription.key.id,
             provider: scope.provider,
             account: subscription.account.map(|key| key.id),
@@ -139,6 +134,6 @@ async fn list(
     let app = admin.app_or_default();
     let id = customer_id(&id)?;
     let found = subscriptions::list_of(&state.store, &app, &id, state.clock.now()).await?;
-    let all: Vec<SubscriptionView> = found.into_iter().map(SubscriptionView::new).collect();
-    Ok(paging.cut(all, |it| it.key.clone()))
+    let position = |it: &Assessed| it.subscription.key.clone();
+    paging.cut(found, position, SubscriptionView::new)
 }

@@ -114,6 +114,5 @@ async fn list(
 ) -> Result<Json<List<EntryView>>, ApiError> {
     let app = admin.app_or_default();
     let found = timeline::list_of(&state.store, &app, &customer_id(&id)?, &filter).await?;
-    let all: Vec<EntryView> = found.into_iter().map(EntryView::from).collect();
-    Ok(paging.cut(all, |entry| entry.id.clone()))
+    paging.cut(found, TimelineEntry::position, EntryView::from)
 }

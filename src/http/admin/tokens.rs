@@ -3,6 +3,7 @@
 //! For those who know one token a customer, `/token` is the one that was made with it: the one
 //! named `default`.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use axum::Json;
@@ -125,8 +126,7 @@ async fn list(
 ) -> Result<Json<List<TokenView>>, ApiError> {
     let app = admin.app_or_default();
     let all = tokens::list(&state.store, &app, &customer_id(&id)?).await?;
-    let all: Vec<TokenView> = all.into_iter().map(TokenView::from).collect();
-    Ok(paging.cut(all, |token| token.id.clone()))
+    paging.cut(all, |token| Reverse(token.id.clone()), TokenView::from)
 }
 
 /// A token to issue.

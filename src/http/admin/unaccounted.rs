@@ -43,11 +43,6 @@ impl UnaccountedView {
             overdue: found.overdue,
         }
     }
-
-    /// Names it in a walk.
-    fn key(&self) -> String {
-        format!("{}:{}", self.provider, self.id)
-    }
 }
 
 /// Lists webhooks that were acknowledged and have no outcome.
@@ -69,6 +64,7 @@ pub(super) async fn list_unaccounted(
 ) -> Result<Json<List<UnaccountedView>>, ApiError> {
     let found = acknowledged::unaccounted(&state.store, &admin.app_or_default()).await?;
     let now = state.clock.now();
-    let views = found.into_iter().map(|it| UnaccountedView::of(it, now));
-    Ok(paging.cut(views.collect(), UnaccountedView::key))
+    paging.cut(found, Unaccounted::position, |it| {
+        UnaccountedView::of(it, now)
+    })
 }

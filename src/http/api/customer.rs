@@ -22,6 +22,7 @@ use crate::http::{ApiError, AppState};
 use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
 use crate::pipeline::order::Order;
+use crate::provider::other_spellings;
 use crate::store::{CustomerFilter, Granted, Listed};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -245,7 +246,8 @@ pub(in crate::http) async fn listed(
     filter: &CustomerFilter,
     paging: &Paging,
 ) -> Result<Listed<CustomerView>, ApiError> {
-    let page = customers::list(&state.store, app, filter, &paging.0, state.clock.now()).await?;
+    let page =
+        customers::list(&state.store, app, filter, &paging.window, state.clock.now()).await?;
     let CustomerPage { part, granted } = page;
     let app = app.clone();
     let comparisons = granted.comparisons(&part.rows);
@@ -279,7 +281,8 @@ pub(in crate::http) struct ListQuery {
     /// A part of the e-mail address.
     #[param(max_length = 512)]
     email: Option<String>,
-    /// The whole external id.
+    /// The whole external id or the id of a billing account, in any spelling that
+    /// `/customers/by-external` takes.
     external_id: Option<String>,
     /// The whole id of the user.
     user_id: Option<String>,
@@ -330,13 +333,17 @@ impl Filters for ListQuery {
     type Filter = CustomerFilter;
 
     fn filter(self, _: Timestamp, field_errors: &mut FieldErrors) -> CustomerFilter {
+        let external_id = filled(self.external_id);
         let created_after = filled(self.created_after);
         let created_after = created_after.map(|text| instant("created_after", &text));
         let has_token = yes_or_no("has_token", self.has_token.as_deref());
         let include_deleted = yes_or_no("include_deleted", self.include_deleted.as_deref());
         CustomerFilter {
             email: field_errors.note(searched("email", self.email)).flatten(),
-            external_id: filled(self.external_id),
+            other_spellings: external_id
+                .as_deref()
+                .map_or_else(Vec::new, other_spellings),
+            external_id,
             user_id: filled(self.user_id),
             status: field_errors.note(status(self.status)).flatten(),
             text: field_errors.note(searched("q", self.q)).flatten(),

@@ -7,32 +7,35 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::cursor::{Cursors, PARAMETERS};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::http::field_errors::FieldErrors;
 use crate::http::input::{read_query, refuse_unknown};
 use crate::http::{ApiError, AppState};
-use crate::store::{Listed, Window};
+use crate::store::{Listed, Position, Window};
 
 /// Rows a page unless asked otherwise.
 const DEFAULT_SIZE: u32 = 20;
 /// Most rows a page.
 const MAX_SIZE: u32 = 100;
 
-/// The parameters of [`PagingQuery`].
-const PARAMETERS: [&str; 4] = ["page", "page_size", "per_page", "cursor"];
-
 /// The part of a list that a request asks for: `?page=1&page_size=20` (`per_page` is the same),
 /// or `?cursor=` for walks, which begin with an empty cursor.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Paging(pub(in crate::http) Window);
+pub(in crate::http) struct Paging {
+    /// The part.
+    pub(in crate::http) window: Window,
+    cursors: Cursors,
+}
 
 /// As it is sent: texts throughout, so that each has its own message.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct PagingQuery {
-    /// The number of the page, from 1 on. Cannot be combined with `cursor`.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295u64, default = 1)]
+    /// The number of the page, from 1 on; the first, if there is no `cursor` either. Cannot be
+    /// combined with `cursor`.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 4_294_967_295u64)]
     page: Option<String>,
     /// Most rows of the answer.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
@@ -47,12 +50,13 @@ pub(in crate::http) struct PagingQuery {
 impl FromRequestParts<AppState> for Paging {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let cursors = Cursors::from_request_parts(parts, state).await?;
         let mut field_errors = FieldErrors::default();
         refuse_unknown::<PagingQuery>(&parts.uri, &[], &mut field_errors);
         let query = read_query::<PagingQuery>(&parts.uri, &mut field_errors);
-        let window = query.and_then(|query| window(&query, &mut field_errors));
-        field_errors.finish_query(window.map(Self))
+        let window = query.and_then(|query| window(&query, &cursors, &mut field_errors));
+        field_errors.finish_query(window.map(|window| Self { window, cursors }))
     }
 }
 
@@ -79,14 +83,15 @@ impl<Q: Filters> FromRequestParts<AppState> for Listing<Q> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let cursors = Cursors::from_request_parts(parts, state).await?;
         let mut field_errors = FieldErrors::default();
         refuse_unknown::<Q>(&parts.uri, &PARAMETERS, &mut field_errors);
         let part = read_query::<PagingQuery>(&parts.uri, &mut field_errors);
-        let part = part.and_then(|query| window(&query, &mut field_errors));
+        let part = part.and_then(|query| window(&query, &cursors, &mut field_errors));
         let filters = read_query::<Q>(&parts.uri, &mut field_errors);
         let filter = filters.map(|it| it.filter(state.clock.now(), &mut field_errors));
         let listing = part.zip(filter).map(|(window, filter)| Self {
-            paging: Paging(window),
+            paging: Paging { window, cursors },
             filter,
         });
         field_errors.finish_query(listing)
@@ -94,7 +99,11 @@ impl<Q: Filters> FromRequestParts<AppState> for Listing<Q> {
 }
 
 /// The part that is asked for; `None` if something is wrong with how.
-fn window(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<Window> {
+fn window(
+    query: &PagingQuery,
+    cursors: &Cursors,
+    field_errors: &mut FieldErrors,
+) -> Option<Window> {
     let size = size(query, field_errors);
     let page = match &query.page {
         Some(text) => field_errors.note(number("page", text, u32::MAX)),
@@ -107,10 +116,8 @@ fn window(query: &PagingQuery, field_errors: &mut FieldErrors) -> Option<Window>
     if query.page.is_some() {
         field_errors.add("cursor", "does not go with `page`");
     }
-    Some(Window::Walk {
-        after: Some(cursor.clone()).filter(|it| !it.is_empty()),
-        size: size?,
-    })
+    let after = field_errors.note(cursors.open(cursor))?;
+    Some(Window::Walk { after, size: size? })
 }
 
 /// The most rows, by whichever name; `None` if something is wrong with it.
@@ -166,9 +173,14 @@ enum Meta {
 }
 
 impl Paging {
+    /// Returns the cursor from which a walk goes on behind a part; `None` at its end.
+    pub(in crate::http) fn next<T>(&self, part: &Listed<T>) -> Result<Option<String>, ApiError> {
+        self.cursors.seal(part.next.as_deref())
+    }
+
     /// The answer with a part that the store cut.
-    pub(in crate::http) fn answer<T>(self, part: Listed<T>) -> Json<List<T>> {
-        let meta = match self.0 {
+    pub(in crate::http) fn answer<T>(self, part: Listed<T>) -> Result<Json<List<T>>, ApiError> {
+        let meta = match self.window {
             Window::Page { number, size } => {
                 let total = part.total.unwrap_or_default();
                 let total_pages = total.div_ceil(u64::from(size));
@@ -183,20 +195,25 @@ impl Paging {
             Window::Walk { size, .. } => Meta::Walk {
                 page_size: size,
                 per_page: size,
-                next_cursor: part.next,
+                next_cursor: self.next(&part)?,
             },
         };
-        Json(List {
+        Ok(Json(List {
             data: part.rows,
             meta,
-        })
+        }))
     }
 
-    /// Cuts a list that is in memory as a whole, and answers with the part. `key` names a row for
-    /// walks.
-    pub(in crate::http) fn cut<T>(self, all: Vec<T>, key: impl Fn(&T) -> String) -> Json<List<T>> {
-        let part = Listed::of(all, &self.0, key);
-        self.answer(part)
+    /// Cuts a list that is in memory as a whole, and answers with views of the part. `position`
+    /// is what the list is sorted by, and different for all of its rows.
+    pub(in crate::http) fn cut<T, U, P: Position>(
+        self,
+        all: Vec<T>,
+        position: impl Fn(&T) -> P,
+        view: impl FnMut(T) -> U,
+    ) -> Result<Json<List<U>>, ApiError> {
+        let part = Listed::of(all, &self.window, position)?;
+        self.answer(map(part, view))
     }
 }
 
@@ -213,6 +230,11 @@ pub(in crate::http) fn map<T, U>(part: Listed<T>, view: impl FnMut(T) -> U) -> L
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::Vault;
+
+    fn cursors() -> Cursors {
+        Cursors::of(Vault::new(&[7; 32]), &"list").unwrap()
+    }
 
     fn asked(
         page: Option<&str>,
@@ -228,7 +250,7 @@ mod tests {
             cursor: own(cursor),
         };
         let mut field_errors = FieldErrors::default();
-        let window = window(&query, &mut field_errors);
+        let window = window(&query, &cursors(), &mut field_errors);
         match field_errors.finish_query(window) {
             Ok(window) => Ok(window),
             Err(ApiError::Invalid { errors, .. }) => Err(errors[0].field.clone()),
@@ -246,6 +268,7 @@ mod tests {
             })
         };
         let wrong = |field: &str| Err(field.to_owned());
+        let given = cursors().seal(Some("x")).unwrap();
         let cases = [
             ("nothing", asked(None, None, None, None), page(1, 20)),
             ("page", asked(Some("3"), None, None, None), page(3, 20)),
@@ -262,8 +285,13 @@ mod tests {
             ),
             (
                 "further on",
-                asked(None, None, Some("5"), Some("x")),
+                asked(None, None, Some("5"), given.as_deref()),
                 walk(Some("x"), 5),
+            ),
+            (
+                "made up",
+                asked(None, None, None, Some("x")),
+                wrong("cursor"),
             ),
             ("page 0", asked(Some("0"), None, None, None), wrong("page")),
             (

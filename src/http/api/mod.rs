@@ -3,6 +3,7 @@
 //! use cases of [`pipeline`](crate::pipeline).
 
 pub(super) mod body;
+pub(super) mod cursor;
 pub(super) mod customer;
 pub(super) mod flag;
 pub(super) mod license;

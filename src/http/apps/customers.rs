@@ -44,7 +44,7 @@ async fn list(
     Listing { paging, filter }: Listing<ListQuery>,
 ) -> Result<Json<DataList<CustomerView>>, ApiError> {
     let part = listed(&state, &within.app, &filter, &paging).await?;
-    Ok(DataList::of(&paging, part))
+    DataList::of(&paging, part)
 }
 
 /// Creates a customer in an app.

@@ -4,6 +4,7 @@ use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::ApiError;
 use crate::http::api::list::Paging;
 use crate::store::{Listed, Window};
 
@@ -44,8 +45,8 @@ enum DataMeta {
 
 impl<T> DataList<T> {
     /// Wraps a part that the store cut.
-    pub(super) fn of(paging: &Paging, part: Listed<T>) -> Json<Self> {
-        let meta = match paging.0 {
+    pub(super) fn of(paging: &Paging, part: Listed<T>) -> Result<Json<Self>, ApiError> {
+        let meta = match paging.window {
             Window::Page { number, size } => DataMeta::Page {
                 total: part.total.unwrap_or_default(),
                 page: number,
@@ -53,12 +54,12 @@ impl<T> DataList<T> {
             },
             Window::Walk { size, .. } => DataMeta::Walk {
                 per_page: size,
-                next_cursor: part.next,
+                next_cursor: paging.next(&part)?,
             },
         };
-        Json(Self {
+        Ok(Json(Self {
             data: part.rows,
             meta,
-        })
+        }))
     }
 }

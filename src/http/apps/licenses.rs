@@ -40,8 +40,8 @@ async fn list(
     within: InApp,
     Listing { paging, filter }: Listing<LicenseQuery>,
 ) -> Result<Json<DataList<LicenseView>>, ApiError> {
-    let part = list_in(&state, &within.app, &filter, &paging.0).await?;
-    Ok(DataList::of(&paging, part))
+    let part = list_in(&state, &within.app, &filter, &paging.window).await?;
+    DataList::of(&paging, part)
 }
 
 /// Issues a licence to a customer of an app.

@@ -80,7 +80,8 @@ pub(in crate::http) fn refuse_unknown<T: DeserializeOwned>(
     }
 }
 
-fn pairs(uri: &Uri) -> Vec<(String, String)> {
+/// The parameters of a query, in their order.
+pub(in crate::http) fn pairs(uri: &Uri) -> Vec<(String, String)> {
     Query::try_from_uri(uri).map_or_else(|_| Vec::new(), |Query(pairs)| pairs)
 }
 

@@ -171,6 +171,10 @@ async fn a_known_billing_account_is_taken_in_either_spelling(engine: Engine) {
             known["id"],
             "{spelling}"
         );
+        let path = format!("/customers?external_id={spelling}");
+        let listed = rig.get(&path).await.expect(200);
+        assert_eq!(listed["meta"]["total"], 1, "{spelling}");
+        assert_eq!(listed["data"][0]["id"], known["id"], "{spelling}");
     }
     let got = json!({"external_id": "cus_1", "name": "n"});
     let got = rig.post("/customers/get-or-create", got).await.expect(200);

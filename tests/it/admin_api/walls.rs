@@ -159,7 +159,7 @@ pub(super) struct Town {
     pub(super) rig: Rig,
     /// Owners of the two.
     pub(super) one: String,
-    two: String,
+    pub(super) two: String,
     pub(super) things: Things,
 }
 

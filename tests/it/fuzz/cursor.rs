@@ -1,5 +1,6 @@
-//! Cursors of walks, over lists of a store and over those in memory.
+//! Positions of walks, over lists of a store and over those in memory.
 
+use std::cmp::Reverse;
 use std::sync::LazyLock;
 
 use tokio::runtime::Runtime;
@@ -87,9 +88,10 @@ pub(crate) fn target(data: &[u8]) {
         check(audit, cursor, size, |it| it.seq.to_string(), by_number);
     });
     let all: Vec<u32> = (0..50).rev().collect();
-    let listed = Listed::of(all, &window, u32::to_string);
-    check(Ok(listed), cursor, size, u32::to_string, |one, other| {
-        one.parse::<u32>().unwrap() > other.parse::<u32>().unwrap()
+    let listed = Listed::of(all, &window, |row| Reverse(*row));
+    check(listed, cursor, size, u32::to_string, |one, other| {
+        let number = |text: &str| text.trim().parse::<u32>().unwrap();
+        number(one) > number(other)
     });
 }
 
