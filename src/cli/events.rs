@@ -11,7 +11,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Loaded};
 use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::CustomerId;
-use crate::domain::time::Timestamp;
+use crate::domain::shown_times::shown;
+use crate::domain::time::{TimeError, Timestamp};
 use crate::output;
 use crate::pipeline::acknowledged::{self, Unaccounted};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
@@ -93,8 +94,8 @@ impl From<FilterArgs> for EventFilter {
     }
 }
 
-fn instant(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse(text).ok_or("must be a time such as 2026-01-31T09:30:00Z")
+fn instant(text: &str) -> Result<Timestamp, TimeError> {
+    text.parse()
 }
 
 #[derive(Debug, Args)]
@@ -211,7 +212,7 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
                 "duplicates {}  attempts {}",
                 event.duplicates, event.attempts
             ));
-            output::line(&format!("changes {}", event.changes));
+            output::line(&format!("changes {}", shown(event.changes.clone())));
             match (&event.payload, event.payload_removed_at) {
                 (Some(payload), _) => output::line(payload),
                 (None, Some(at)) => output::line(&format!("its payload was removed at {at}")),
@@ -236,7 +237,7 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
             let preview = preview_one(store, &order.app, &id, force, order.now).await?;
             let error = preview.error.map_or_else(String::new, |it| error_text(&it));
             output::line(&format!("{id} would be {}{error}", preview.outcome));
-            output::line(&format!("changes {}", preview.changes));
+            output::line(&format!("changes {}", shown(preview.changes)));
         }
         Some(id) => {
             let place = match config.queue.amqp_url {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::error::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Source};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{TimeError, Timestamp};
 use crate::random;
 use crate::simulate::{self, DAY, Order, Place, Speed, Verdict, Weather};
 
@@ -79,8 +79,8 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number of events a second, such as 200".to_owned())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| "must be a time such as 2026-01-31T00:00:00Z".to_owned())
+fn time(text: &str) -> Result<Timestamp, TimeError> {
+    text.parse()
 }
 
 pub(super) async fn run(args: SimulateArgs, source: &Source) -> Result<ExitCode, CliError> {

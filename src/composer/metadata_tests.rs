@@ -56,7 +56,7 @@ fn versions_are_read_from_lists_and_objects_minified_or_not() {
         assert_eq!(found, ["2.0.0", "1.0.0"], "{description}");
         assert_eq!(
             times,
-            ["2026-01-31T23:00:00Z", "2026-01-01T00:00:00Z"],
+            ["2026-01-31T23:00:00.000Z", "2026-01-01T00:00:00.000Z"],
             "{description}"
         );
         let dists = package.iter().filter_map(|it| it.dist.as_ref());

@@ -62,6 +62,7 @@ pub mod pasted_secret;
 pub mod policy;
 pub mod retry;
 pub mod role;
+pub mod shown_times;
 pub mod time;
 pub mod validate;
 pub(crate) mod words;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::error::ApiError;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{TimeError, Timestamp};
 use crate::domain::validate::FieldError;
 
 /// Maximum number of errors in one answer. Each new one is compared with all before it, and a
@@ -120,8 +120,8 @@ pub(super) fn checked<T>(field: &str, result: Result<T, String>) -> Result<T, Fi
 
 /// Parses an instant of a body or a query.
 pub(super) fn instant(field: &str, text: &str) -> Result<Timestamp, FieldError> {
-    Timestamp::parse(text)
-        .ok_or_else(|| FieldError::new(field, "must be a time such as 2026-01-31T09:30:00Z"))
+    let read = text.parse();
+    read.map_err(|error: TimeError| FieldError::new(field, error.to_string()))
 }
 
 /// Parses the end of something that is created now.

@@ -160,7 +160,7 @@ fn audited_in(order: &Order, app: Option<&AppSlug>) -> Order {
 
 /// An admin token for the audit.
 fn described_admin(token: &AdminToken) -> Value {
-    let expires_at = token.expires_at.map(|at| at.to_string());
+    let expires_at = token.expires_at.map(Timestamp::exact);
     json!({"name": token.name, "role": token.role, "app": token.app, "prefix": token.prefix,
         "expires_at": expires_at})
 }

@@ -189,7 +189,7 @@ pub async fn issue(
     if !tx.license_add(&order.app, &license).await? {
         return Err(LicenseError::KeyTaken);
     }
-    let expires_at = license.expires_at.map(|at| at.to_string());
+    let expires_at = license.expires_at.map(Timestamp::exact);
     let details = json!({"id": license.id, "product": license.product, "from": null,
         "to": license.status(order.now).as_str(), "expires_at": expires_at});
     let audited = Some(&license.customer);

@@ -245,7 +245,7 @@ fn rebuilt(known: &[Release], seen: &[Release]) -> Vec<Release> {
 
 /// The times of releases by version, for the audit.
 fn dates(releases: &[Release]) -> BTreeMap<&str, String> {
-    let date = |it: &Release| it.released_at.to_string();
+    let date = |it: &Release| it.released_at.exact();
     releases
         .iter()
         .map(|it| (it.version.as_str(), date(it)))

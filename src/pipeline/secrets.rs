@@ -166,8 +166,8 @@ pub async fn set_end(
     tx.secret_expire(&known, expires_at).await?;
     let details = json!({
         "id": known.id, "provider": provider,
-        "from": known.expires_at.map(|at| at.to_string()),
-        "to": expires_at.map(|at| at.to_string()),
+        "from": known.expires_at.map(Timestamp::exact),
+        "to": expires_at.map(Timestamp::exact),
     });
     order.audit(&mut tx, None, "secret_expire", details).await?;
     tx.commit().await?;
@@ -218,6 +218,6 @@ async fn known(
 
 /// A secret for the audit, without its text.
 fn described(secret: &EndpointSecret) -> Value {
-    let expires_at = secret.expires_at.map(|at| at.to_string());
+    let expires_at = secret.expires_at.map(Timestamp::exact);
     json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
 }

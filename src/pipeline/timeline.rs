@@ -156,7 +156,7 @@ impl From<EventRecord> for TimelineEntry {
             actor: None,
             details: json!({
                 "outcome": event.outcome.as_str(),
-                "occurred_at": event.occurred_at.map(|at| at.to_string()),
+                "occurred_at": event.occurred_at.map(Timestamp::exact),
                 "error_code": error,
             }),
         }
@@ -201,7 +201,7 @@ fn of_payment(payment: &ListedPayment) -> Vec<TimelineEntry> {
         entry(TimelineKind::Payment, paid.at, "paid", details)
     });
     let failed = history.failed.map(|failed| {
-        let next = failed.next_attempt.map(|at| at.to_string());
+        let next = failed.next_attempt.map(Timestamp::exact);
         let details = json!({"next_attempt": next});
         entry(TimelineKind::Payment, failed.last, "failed", details)
     });

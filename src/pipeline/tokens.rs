@@ -319,7 +319,7 @@ async fn revoke_known(
 
 /// A token for the audit.
 fn described(token: &CustomerToken) -> Value {
-    let expires_at = token.expires_at.map(|at| at.to_string());
+    let expires_at = token.expires_at.map(Timestamp::exact);
     json!({"name": token.name, "prefix": token.prefix, "scope": token.scope,
         "packages": token.packages, "expires_at": expires_at})
 }

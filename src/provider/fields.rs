@@ -99,22 +99,23 @@ impl<'a> Fields<'a> {
         self.word(place)?.ok_or_else(|| self.missing(place))
     }
 
-    /// A time in Stripe's way: whole seconds since 1970.
+    /// A time in Stripe's way: whole seconds since 1970. A date too far to be kept is the end of the
+    /// range.
     pub(super) fn seconds(&self, place: &str) -> Result<Option<Timestamp>, ReadError> {
         let Some(value) = self.at(place) else {
             return Ok(None);
         };
-        let time = value.as_i64().and_then(Timestamp::from_seconds);
+        let time = value.as_i64().and_then(Timestamp::from_far_seconds);
         time.map(Some)
             .ok_or_else(|| self.malformed(place, "a time in seconds since 1970"))
     }
 
-    /// A time in Paddle's way: RFC 3339.
+    /// A time in Paddle's way: RFC 3339. A date too far to be kept is the end of the range.
     pub(super) fn instant(&self, place: &str) -> Result<Option<Timestamp>, ReadError> {
         let Some(value) = self.at(place) else {
             return Ok(None);
         };
-        let time = value.as_str().and_then(Timestamp::parse);
+        let time = value.as_str().and_then(Timestamp::parse_far);
         time.map(Some)
             .ok_or_else(|| self.malformed(place, "an RFC 3339 time"))
     }

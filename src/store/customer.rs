@@ -308,7 +308,8 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         filter.and(condition, part(&text.to_lowercase()));
     }
     if let Some(after) = wanted.created_after {
-        filter.and("made_at > ?", after);
+        // As it is shown: a time that an answer had leaves out what was created then.
+        filter.and("made_at > ?", after.last_shown_alike());
     }
     // `|| ''` makes an expression of the column, which SQLite asks for before it looks into an
     // index of expressions.

@@ -42,6 +42,7 @@ mod stats;
 mod strangers;
 mod subscriptions;
 pub(crate) mod tenants;
+mod times;
 mod tokens;
 mod unaccounted;
 mod usage;

@@ -435,7 +435,7 @@ async fn frozen_customers_keep_what_was_released_until_then(engine: Engine) {
         let (path, token) = rig.customer(&[("acme/tool", "*")]).await;
         rig.post(
             &format!("{path}/freeze"),
-            json!({"at": "2026-02-01T00:00:00Z"}),
+            json!({"at": "2026-02-01T00:00:00.000Z"}),
         )
         .await;
         let listed = rig.agreed(&token, "acme/tool").await;
@@ -445,7 +445,7 @@ async fn frozen_customers_keep_what_was_released_until_then(engine: Engine) {
         let seen = rig.seen(&other, "acme/other").await;
         rig.post(
             &format!("{path}/freeze"),
-            json!({"at": "2026-02-01T00:00:00Z"}),
+            json!({"at": "2026-02-01T00:00:00.000Z"}),
         )
         .await;
         assert_eq!(rig.archive(&other, &seen["1.0.0"]).await.status, 200);
@@ -464,7 +464,7 @@ async fn frozen_customers_keep_what_was_released_until_then(engine: Engine) {
 
 async fn releases_are_recorded_with_their_times_and_an_admins_word_stays(engine: Engine) {
     let rig = Rig::start(engine, Shape::Plain, true).await;
-    let known = json!({"version": "v1.1", "released_at": "2020-01-01T00:00:00Z"});
+    let known = json!({"version": "v1.1", "released_at": "2020-01-01T00:00:00.000Z"});
     rig.post("/api/v1/packages/acme/tool/releases", known).await;
     let (_, token) = rig.customer(&[("acme/tool", "*")]).await;
     let refreshed = rig.post("/api/v1/packages/refresh", json!({})).await;
@@ -486,10 +486,10 @@ async fn releases_are_recorded_with_their_times_and_an_admins_word_stays(engine:
     };
     let expected = BTreeMap::from(
         [
-            ("1.0.0", "2026-01-01T00:00:00Z"),
-            ("v1.1", "2020-01-01T00:00:00Z"),
-            ("2.0.0", "2026-02-01T00:00:00Z"),
-            ("2.1.0-beta1", "2026-02-10T00:00:00Z"),
+            ("1.0.0", "2026-01-01T00:00:00.000Z"),
+            ("v1.1", "2020-01-01T00:00:00.000Z"),
+            ("2.0.0", "2026-02-01T00:00:00.000Z"),
+            ("2.1.0-beta1", "2026-02-10T00:00:00.000Z"),
         ]
         .map(|(version, at)| (version.to_owned(), at.to_owned())),
     );

@@ -137,9 +137,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_1 counts as good.",
-                "Subscription sub_1 (active) is good; it is scheduled to end on 1970-01-01T00:15:00Z.",
+                "Subscription sub_1 (active) is good; it is scheduled to end on 1970-01-01T00:15:00.000Z.",
                 OWN,
-                "On 1970-01-01T00:15:00Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-01T00:15:00.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -165,9 +165,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             BILLING,
             &[
                 "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:10.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -178,10 +178,10 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_1 counts as good.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, counts as good until 1970-01-04T00:00:10Z (suspend_after: 3d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10.000Z, counts as good until 1970-01-04T00:00:10.000Z (suspend_after: 3d), and ends on 1970-01-15T00:00:10.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-04T00:00:10Z the customer becomes suspended (payment_failed), unless billing says something else before.",
-                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-04T00:00:10.000Z the customer becomes suspended (payment_failed), unless billing says something else before.",
+                "On 1970-01-15T00:00:10.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -192,9 +192,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_1 counts as good.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, counts as good all the same (on_payment_failed: keep), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10.000Z, counts as good all the same (on_payment_failed: keep), and ends on 1970-01-15T00:00:10.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:10.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -205,9 +205,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             BILLING,
             &[
                 "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
-                "Subscription sub_1 (unpaid) has been failing since 1970-01-01T00:00:10Z, has no grace, for the provider has given up collecting, and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (unpaid) has been failing since 1970-01-01T00:00:10.000Z, has no grace, for the provider has given up collecting, and ends on 1970-01-15T00:00:10.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:10.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -218,8 +218,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "frozen", true)],
             &[
                 "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:00:10Z.",
-                "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20Z, having been failing since 1970-01-01T00:00:10Z (end_after: 10s), and what was paid for stays: A until 1970-01-01T00:00:10Z.",
+                "It keeps what was released until 1970-01-01T00:00:10.000Z.",
+                "Subscription sub_1 (past_due) ended on 1970-01-01T00:00:20.000Z, having been failing since 1970-01-01T00:00:10.000Z (end_after: 10s), and what was paid for stays: A until 1970-01-01T00:00:10.000Z.",
                 OWN,
             ],
         ),
@@ -231,7 +231,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             BILLING,
             &[
                 "The customer is suspended by billing: no source of access counts as good, and the best is paused. That ends when one counts as good.",
-                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10.000Z.",
                 OWN,
             ],
         ),
@@ -243,8 +243,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "frozen", true)],
             &[
                 "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:00:10Z.",
-                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z (on_pause: freeze).",
+                "It keeps what was released until 1970-01-01T00:00:10.000Z.",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10.000Z, and what was paid for stays: A until 1970-01-01T00:00:10.000Z (on_pause: freeze).",
                 OWN,
             ],
         ),
@@ -256,7 +256,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_1 counts as good.",
-                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10Z, and counts as good (on_pause: keep).",
+                "Subscription sub_1 (paused) has been paused since 1970-01-01T00:00:10.000Z, and counts as good (on_pause: keep).",
                 OWN,
             ],
         ),
@@ -304,8 +304,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "frozen", true)],
             &[
                 "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:00:10Z.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z.",
+                "It keeps what was released until 1970-01-01T00:00:10.000Z.",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10.000Z, and what was paid for stays: A until 1970-01-01T00:00:10.000Z.",
                 OWN,
             ],
         ),
@@ -317,7 +317,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "expired", true)],
             &[
                 "The customer is expired by billing: no source of access counts as good, and the best leaves nothing. That ends when one counts as good.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and leaves nothing (on_end: expire).",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10.000Z, and leaves nothing (on_end: expire).",
                 OWN,
             ],
         ),
@@ -329,8 +329,8 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "frozen", true)],
             &[
                 "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:11:40Z.",
-                "Subscription sub_1 (active) ended on 1970-01-01T00:11:40Z as it was scheduled to, and what was paid for stays: A until 1970-01-01T00:11:40Z.",
+                "It keeps what was released until 1970-01-01T00:11:40.000Z.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:11:40.000Z as it was scheduled to, and what was paid for stays: A until 1970-01-01T00:11:40.000Z.",
                 OWN,
             ],
         ),
@@ -342,9 +342,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[(Hold::Billing, "frozen", true)],
             &[
                 "The customer is frozen by billing: no source of access counts as good, and the best leaves what was paid for. That ends when one counts as good.",
-                "It keeps what was released until 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (active) ended on 1970-01-01T00:00:20Z, when the provider deleted its account, and what was paid for stays: A until 1970-01-01T00:00:20Z.",
-                "Account cus_1 is the customer's own: it follows no other; the provider deleted it on 1970-01-01T00:00:20Z.",
+                "It keeps what was released until 1970-01-01T00:00:20.000Z.",
+                "Subscription sub_1 (active) ended on 1970-01-01T00:00:20.000Z, when the provider deleted its account, and what was paid for stays: A until 1970-01-01T00:00:20.000Z.",
+                "Account cus_1 is the customer's own: it follows no other; the provider deleted it on 1970-01-01T00:00:20.000Z.",
             ],
         ),
         case(
@@ -355,7 +355,7 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active: nothing that was bought counts, and nothing holds it.",
-                "Subscription sub_1 (incomplete_expired) ended on 1970-01-01T00:00:20Z without ever having begun: it takes nothing away.",
+                "Subscription sub_1 (incomplete_expired) ended on 1970-01-01T00:00:20.000Z without ever having begun: it takes nothing away.",
                 OWN,
             ],
         ),
@@ -379,9 +379,9 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             BILLING,
             &[
                 "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10Z unless it recovers (end_after: 14d). Its events do not say which status came last; the one with least access was taken.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:10.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:10.000Z unless it recovers (end_after: 14d). Its events do not say which status came last; the one with least access was taken.",
                 OWN,
-                "On 1970-01-15T00:00:10Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:10.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -396,11 +396,11 @@ fn every_standing_of_a_subscription_is_explained_with_its_reason() {
             &[],
             &[
                 "The customer is active, because sub_3 counts as good.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10Z, and what was paid for stays: A until 1970-01-01T00:00:10Z.",
-                "Subscription sub_2 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:10.000Z, and what was paid for stays: A until 1970-01-01T00:00:10.000Z.",
+                "Subscription sub_2 (past_due) has been failing since 1970-01-01T00:00:20.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20.000Z unless it recovers (end_after: 14d).",
                 "Subscription sub_3 (active) is good.",
                 OWN,
-                "On 1970-01-15T00:00:20Z sub_2 will stand otherwise, and the customer stays active.",
+                "On 1970-01-15T00:00:20.000Z sub_2 will stand otherwise, and the customer stays active.",
             ],
         ),
     ]);
@@ -482,7 +482,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Manual, "suspended", true)],
             &[
-                "An admin made the customer suspended on 1970-01-01T00:11:40Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
+                "An admin made the customer suspended on 1970-01-01T00:11:40.000Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
                 "Subscription sub_1 (active) is good.",
                 OWN,
             ],
@@ -495,7 +495,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "expired",
             &[(Hold::Manual, "expired", true)],
             &[
-                "An admin made the customer expired on 1970-01-01T00:11:40Z. Only an admin lifts this.",
+                "An admin made the customer expired on 1970-01-01T00:11:40.000Z. Only an admin lifts this.",
                 "Subscription sub_1 (active) is good.",
                 OWN,
             ],
@@ -508,8 +508,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "frozen",
             &[(Hold::Manual, "frozen", true)],
             &[
-                "An admin made the customer frozen on 1970-01-01T00:11:40Z. Only an admin lifts this.",
-                "It keeps what was released until 1970-01-01T00:10:00Z.",
+                "An admin made the customer frozen on 1970-01-01T00:11:40.000Z. Only an admin lifts this.",
+                "It keeps what was released until 1970-01-01T00:10:00.000Z.",
                 "Subscription sub_1 (active) is good.",
                 OWN,
             ],
@@ -522,7 +522,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "frozen",
             &[(Hold::Manual, "frozen", true)],
             &[
-                "An admin made the customer frozen on 1970-01-01T00:11:40Z. Only an admin lifts this.",
+                "An admin made the customer frozen on 1970-01-01T00:11:40.000Z. Only an admin lifts this.",
                 "It keeps exactly the versions that the admin listed.",
                 "Subscription sub_1 (active) is good.",
                 OWN,
@@ -536,8 +536,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
-                "Subscription sub_1 (active) is good. Dispute dp_1 was opened on 1970-01-01T00:00:20Z, which holds it.",
+                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. Dispute dp_1 was opened on 1970-01-01T00:00:20.000Z, which holds it.",
                 OWN,
             ],
         ),
@@ -549,8 +549,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
-                "Subscription sub_1 (active) is good. Dispute dp_1 was lost on 1970-01-01T00:00:20Z, which holds it.",
+                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. Dispute dp_1 was lost on 1970-01-01T00:00:20.000Z, which holds it.",
                 OWN,
             ],
         ),
@@ -576,8 +576,8 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "expired",
             &[(Hold::Refund, "expired", true)],
             &[
-                "The customer is expired, because all of in_1 was refunded on 1970-01-01T00:00:20Z. That ends when an admin waives it, or when a later payment of the subscription counts.",
-                "Subscription sub_1 (active) is good. All of in_1 was refunded on 1970-01-01T00:00:20Z, so it leaves nothing.",
+                "The customer is expired, because all of in_1 was refunded on 1970-01-01T00:00:20.000Z. That ends when an admin waives it, or when a later payment of the subscription counts.",
+                "Subscription sub_1 (active) is good. All of in_1 was refunded on 1970-01-01T00:00:20.000Z, so it leaves nothing.",
                 OWN,
             ],
         ),
@@ -593,12 +593,12 @@ fn every_hold_is_explained_alone_and_beside_others() {
                 (Hold::Dispute, "suspended", false),
             ],
             &[
-                "An admin made the customer suspended on 1970-01-01T00:11:40Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
-                "Billing by itself would make it suspended since 1970-01-01T00:00:30Z.",
-                "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20Z.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:30Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:30Z unless it recovers (end_after: 14d). Dispute dp_1 was lost on 1970-01-01T00:00:20Z, which holds it.",
+                "An admin made the customer suspended on 1970-01-01T00:11:40.000Z: \u{201c}abuse\u{201d}. Only an admin lifts this.",
+                "Billing by itself would make it suspended since 1970-01-01T00:00:30.000Z.",
+                "It would be suspended also because dispute dp_1 was lost on 1970-01-01T00:00:20.000Z.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:30.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:30.000Z unless it recovers (end_after: 14d). Dispute dp_1 was lost on 1970-01-01T00:00:20.000Z, which holds it.",
                 OWN,
-                "On 1970-01-15T00:00:30Z sub_1 will stand otherwise, and the customer stays suspended.",
+                "On 1970-01-15T00:00:30.000Z sub_1 will stand otherwise, and the customer stays suspended.",
             ],
         ),
         case(
@@ -614,7 +614,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             &[(Hold::Billing, "expired", true)],
             &[
                 "The customer is expired by billing: no source of access counts as good, and the best leaves nothing. That ends when one counts as good.",
-                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30Z, and leaves nothing (on_end: expire).",
+                "Subscription sub_1 (canceled) ended on 1970-01-01T00:00:30.000Z, and leaves nothing (on_end: expire).",
                 OWN,
             ],
         ),
@@ -626,10 +626,10 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "active",
             &[],
             &[
-                "An admin reactivated the customer on 1970-01-01T00:11:40Z, although no source of access counts as good, and the best has a failed payment. That lasts until billing says something else.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:20Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20Z unless it recovers (end_after: 14d).",
+                "An admin reactivated the customer on 1970-01-01T00:11:40.000Z, although no source of access counts as good, and the best has a failed payment. That lasts until billing says something else.",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:20.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:20.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-15T00:00:20Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:20.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
         case(
@@ -645,9 +645,9 @@ fn every_hold_is_explained_alone_and_beside_others() {
             BILLING,
             &[
                 "The customer is suspended by billing: no source of access counts as good, and the best has a failed payment. That ends when one counts as good.",
-                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:40Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:40Z unless it recovers (end_after: 14d).",
+                "Subscription sub_1 (past_due) has been failing since 1970-01-01T00:00:40.000Z, has no grace left (suspend_after: 0d), and ends on 1970-01-15T00:00:40.000Z unless it recovers (end_after: 14d).",
                 OWN,
-                "On 1970-01-15T00:00:40Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
+                "On 1970-01-15T00:00:40.000Z the customer becomes frozen (subscription_ended), unless billing says something else before.",
             ],
         ),
     ]);
@@ -719,7 +719,7 @@ fn the_steps_of_timers_are_predicted_in_order() {
     assert_eq!(steps(&desk), [unseen, other_end, end]);
     let told = explained(&desk, "cus_1").summary;
     let stays =
-        "On 1970-01-04T00:00:10Z sub_1 will stand otherwise, and the customer stays active.";
+        "On 1970-01-04T00:00:10.000Z sub_1 will stand otherwise, and the customer stays active.";
     assert!(told.contains(&stays.to_owned()), "{told:#?}");
 
     // What was foretold is what comes.
@@ -768,8 +768,8 @@ fn what_was_paid_for_is_told_price_by_price() {
         sub("canceled").at(25 * DAY),
     ];
     let told = told_of(&events, rig::policy(), 100 * DAY);
-    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00Z, and what was paid \
-                    for stays: A until 1970-01-26T00:00:00Z and B until 1970-01-21T00:00:00Z.";
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00.000Z, and what was paid \
+                    for stays: A until 1970-01-26T00:00:00.000Z and B until 1970-01-21T00:00:00.000Z.";
     assert_eq!(because(&told), [sentence]);
     let source = &told.sources[0];
     let gives: Vec<_> = source
@@ -793,12 +793,12 @@ fn what_was_paid_for_is_told_price_by_price() {
     let early = policy(|p| p.early_end = EarlyEnd::PaidUntil);
     let told = told_of(&events, early, 26 * DAY);
     let sentence = "Subscription sub_1 (canceled) was ended before what was paid for has run out, \
-                    and counts as good until 1970-01-31T00:00:00Z (early_end: paid_until).";
+                    and counts as good until 1970-01-31T00:00:00.000Z (early_end: paid_until).";
     assert_eq!(because(&told), [sentence]);
 
     let long = policy(|p| p.freeze_after = Span::days(60));
     let told = told_of(&events, long, 100 * DAY);
-    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00Z, and leaves \
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-26T00:00:00.000Z, and leaves \
                     nothing, because less was paid for than freeze_after: 60d.";
     assert_eq!(because(&told), [sentence]);
 }
@@ -811,28 +811,28 @@ fn what_nobody_paid_for_is_told() {
         sub("canceled").at(14 * DAY),
     ];
     let told = told_of(&events, rig::policy(), 20 * DAY);
-    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00Z, and leaves \
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00.000Z, and leaves \
                     nothing, because nobody ever paid for it (on_end_unpaid: expire).";
     assert_eq!(because(&told), [sentence]);
     assert!(told.sources[0].never_paid);
     let keeps = policy(|p| p.on_end_unpaid = OnEndUnpaid::Freeze);
     let told = told_of(&events, keeps, 20 * DAY);
-    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00Z; nobody ever paid \
-                    for it, and what it had stays: A until 1970-01-15T00:00:00Z (on_end_unpaid: \
+    let sentence = "Subscription sub_1 (canceled) ended on 1970-01-15T00:00:00.000Z; nobody ever paid \
+                    for it, and what it had stays: A until 1970-01-15T00:00:00.000Z (on_end_unpaid: \
                     freeze).";
     assert_eq!(because(&told), [sentence]);
 
     let mut trial = sub("paused");
     trial.0.state.pause_reason = Some("trial_end_without_payment_method".to_owned());
     let told = told_of(&[trial.at(DAY)], rig::policy(), 2 * DAY);
-    let sentence = "Subscription sub_1 (paused) has been paused since 1970-01-02T00:00:00Z, when \
+    let sentence = "Subscription sub_1 (paused) has been paused since 1970-01-02T00:00:00.000Z, when \
                     its trial ended without a payment method: it gives nothing until it is resumed.";
     assert_eq!(because(&told), [sentence]);
     let unpaid = sub("paused").pause_reason("final_payment_failure");
     let told = told_of(&[unpaid.at(DAY)], rig::policy(), 2 * DAY);
-    let sentence = "Subscription sub_1 (paused) has been failing since 1970-01-02T00:00:00Z, has no \
+    let sentence = "Subscription sub_1 (paused) has been failing since 1970-01-02T00:00:00.000Z, has no \
                     grace, for nobody paid and the provider has paused it, and ends on \
-                    1970-01-16T00:00:00Z unless it recovers (end_after: 14d).";
+                    1970-01-16T00:00:00.000Z unless it recovers (end_after: 14d).";
     assert_eq!(because(&told), [sentence]);
 }
 
@@ -864,26 +864,26 @@ fn failures_and_silence_are_told_with_what_the_policy_does() {
     ];
     let told = told_of(&events, freezes, 101 * DAY);
     assert_eq!(told.status, "frozen");
-    let sentence = "Subscription sub_1 (past_due) has been failing since 1970-04-11T00:00:00Z, has \
+    let sentence = "Subscription sub_1 (past_due) has been failing since 1970-04-11T00:00:00.000Z, has \
                     no grace left (suspend_after: 0d), keeps what was paid for: A until \
-                    1970-04-11T00:00:00Z (on_payment_failed: freeze), and ends on \
-                    1970-04-25T00:00:00Z unless it recovers (end_after: 14d).";
+                    1970-04-11T00:00:00.000Z (on_payment_failed: freeze), and ends on \
+                    1970-04-25T00:00:00.000Z unless it recovers (end_after: 14d).";
     assert_eq!(because(&told), [sentence]);
 
     let silent = [sub("active").period_end(30 * DAY).at(0)];
     let told = told_of(&silent, rig::policy(), 10 * DAY);
     assert_eq!(told.next[0].overdue, ["sub_1"]);
-    let foretold = "On 1970-02-03T00:00:00Z sub_1 will be overdue if nothing has been heard of it \
+    let foretold = "On 1970-02-03T00:00:00.000Z sub_1 will be overdue if nothing has been heard of it \
                     by then, and the customer stays active.";
     assert_eq!(told.summary.last().unwrap(), foretold);
     let told = told_of(&silent, rig::policy(), 40 * DAY);
-    let sentence = "Subscription sub_1 (active) is good; its period ended on 1970-01-31T00:00:00Z, \
+    let sentence = "Subscription sub_1 (active) is good; its period ended on 1970-01-31T00:00:00.000Z, \
                     and nothing has been heard of it since (overdue).";
     assert_eq!(because(&told), [sentence]);
     let suspends = policy(|p| p.on_silence = OnSilence::Suspend);
     let told = told_of(&silent, suspends, 40 * DAY);
     let sentence = "Subscription sub_1 (active) gives nothing: its period ended on \
-                    1970-01-31T00:00:00Z, and nothing has been heard of it since (silence_after: \
+                    1970-01-31T00:00:00.000Z, and nothing has been heard of it since (silence_after: \
                     3d, on_silence: suspend).";
     assert_eq!(because(&told), [sentence]);
     let best = "no source of access counts as good, and the best is overdue.";
@@ -902,20 +902,20 @@ fn purchases_are_told() {
         told.summary[..2],
         [
             "The customer is active, because purchase in_9 counts as good.",
-            "Purchase in_9 (P) was paid on 1970-01-02T00:00:00Z and is for ever.",
+            "Purchase in_9 (P) was paid on 1970-01-02T00:00:00.000Z and is for ever.",
         ]
     );
     let source = &told.sources[0];
     assert_eq!((source.kind, source.gives.len()), (SourceKind::Purchase, 1));
     assert_eq!(source.gives[0].until, None);
     let told = told_of(&[bought("U")], rig::policy(), 2 * DAY);
-    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00Z and is good, with new \
-                    versions until 1971-01-02T00:00:00Z.";
+    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00.000Z and is good, with new \
+                    versions until 1971-01-02T00:00:00.000Z.";
     assert_eq!(because(&told), [sentence]);
     assert_eq!(told.next[0].sources, ["in_9"]);
     let told = told_of(&[bought("U")], rig::policy(), 400 * DAY);
-    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00Z; its new versions ended on \
-                    1971-01-02T00:00:00Z, and what was released until then stays.";
+    let sentence = "Purchase in_9 (U) was paid on 1970-01-02T00:00:00.000Z; its new versions ended on \
+                    1971-01-02T00:00:00.000Z, and what was released until then stays.";
     assert_eq!(because(&told), [sentence]);
     assert_eq!(told.status, "frozen");
     let events = [
@@ -924,8 +924,8 @@ fn purchases_are_told() {
         counted("ch_9", 300, 2 * DAY),
     ];
     let told = told_of(&events, rig::policy(), 3 * DAY);
-    let sentence = "Purchase in_9 (P) was paid on 1970-01-02T00:00:00Z, was refunded in full on \
-                    1970-01-03T00:00:00Z and leaves nothing.";
+    let sentence = "Purchase in_9 (P) was paid on 1970-01-02T00:00:00.000Z, was refunded in full on \
+                    1970-01-03T00:00:00.000Z and leaves nothing.";
     assert_eq!(because(&told), [sentence]);
     assert_eq!(told.sources[0].reason, Some("full_refund"));
 }
@@ -1013,7 +1013,7 @@ fn grants_by_hand_are_told() {
         [
             "The grant of acme/follows by hand follows billing.",
             "The grant of acme/ignores by hand counts whatever billing says (billing: ignore), and \
-             runs out on 1970-01-01T00:15:00Z.",
+             runs out on 1970-01-01T00:15:00.000Z.",
         ]
     );
     let headline = "The customer is active, because the grant of acme/ignores counts as good.";
@@ -1043,10 +1043,10 @@ fn grants_by_hand_are_told() {
         Some(Uncounted::FollowsBilling)
     );
     assert_eq!(explanation.sources[2].uncounted, Some(Uncounted::RanOut));
-    let ran_out = "The grant of acme/ignores by hand ran out on 1970-01-01T00:00:30Z.";
+    let ran_out = "The grant of acme/ignores by hand ran out on 1970-01-01T00:00:30.000Z.";
     assert_eq!(explanation.sources[2].because, ran_out);
     let frozen = told(vec![follows()], &[sub("canceled").at(20)]);
     let reaches = "The grant of acme/follows by hand follows billing: it reaches to \
-                   1970-01-01T00:00:20Z.";
+                   1970-01-01T00:00:20.000Z.";
     assert_eq!(because(&frozen)[1], reaches);
 }

@@ -1,6 +1,7 @@
 //! Payloads: what each fixture means, whatever version wrote it, and what cannot be understood.
 
 mod account;
+mod far_dates;
 mod money;
 mod named;
 mod payment;

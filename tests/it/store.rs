@@ -76,7 +76,7 @@ async fn a_providers_time_keeps_its_nanoseconds(engine: Engine) {
     let occurred_at = "2026-03-09T09:00:00.123456789Z";
     apply(&test.store, paddle_customer(occurred_at), now()).await;
     let event = event(&test.store, "evt_p").await;
-    assert_eq!(event.occurred_at.unwrap().to_string(), occurred_at);
+    assert_eq!(event.occurred_at.unwrap().exact(), occurred_at);
 }
 
 async fn what_was_signed_is_kept_byte_by_byte(engine: Engine) {

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use crate::domain::id::AppSlug;
 use crate::domain::operation::operation;
+use crate::domain::shown_times::shown;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::field_errors::{FieldErrors, checked, instant, word_of};
@@ -56,7 +57,7 @@ impl AuditView {
             event_id: record.event,
             customer_id: record.customer.map(Into::into),
             operation: record.operation,
-            details: record.details,
+            details: shown(record.details),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::unaccounted;
 use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::event::EventError;
 use crate::domain::id::Provider;
+use crate::domain::shown_times::shown;
 use crate::domain::time::Timestamp;
 use crate::http::api::list::{self, Filters, List, Listing, PagingQuery};
 use crate::http::api::{problem, time};
@@ -130,7 +131,7 @@ impl From<EventRecord> for EventView {
                 let [external_id, _] = external_ids(&key);
                 external_id
             }),
-            changes: record.changes,
+            changes: shown(record.changes),
             payload,
             payload_removed_at: time(record.payload_removed_at),
         }

@@ -75,7 +75,7 @@ impl PreviewView {
             outcome: preview.outcome.as_str(),
             error: preview.error.map(EventErrorView::from),
             customer_id: preview.customer.map(Into::into),
-            changes: preview.changes,
+            changes: crate::domain::shown_times::shown(preview.changes),
         }
     }
 }

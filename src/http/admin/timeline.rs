@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::shown_times::shown;
 use crate::domain::time::Timestamp;
 use crate::http::api::customer_id;
 use crate::http::api::list::{Filters, List, Listing, PagingQuery};
@@ -62,7 +63,7 @@ impl From<TimelineEntry> for EntryView {
             title: entry.title,
             subject: entry.subject,
             actor: entry.actor,
-            details: entry.details,
+            details: shown(entry.details),
         }
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn paid(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 
 /// `invoice.payment_failed`.
 pub(super) fn payment_failed(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
-    let next_attempt = event.object.seconds("next_payment_attempt")?;
+    // It is only shown, so nothing in it is a reason to refuse the rest.
+    let next_attempt = event.object.seconds("next_payment_attempt").ok().flatten();
     read(event, PaymentStep::Failed { next_attempt })
 }
 

@@ -75,7 +75,7 @@ pub(super) fn envelope(
         }
         Provider::Paddle => json!({
             "data": entry.object, "event_id": id, "event_type": entry.event_type,
-            "notification_id": notification(id), "occurred_at": at.to_string(),
+            "notification_id": notification(id), "occurred_at": at.exact(),
         }),
     }
 }

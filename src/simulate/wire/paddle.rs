@@ -57,8 +57,8 @@ pub(in crate::simulate) fn subscription(account: &Account, it: &Subscription) ->
         "current_billing_period": period, "scheduled_change": scheduled(it), "items": items,
         "next_billed_at": next, "first_billed_at": text(it.started_at),
         "started_at": text(it.started_at),
-        "paused_at": it.paused_at.filter(|_| it.phase == Phase::Paused).map(|at| at.to_string()),
-        "canceled_at": it.ended_at.map(|at| at.to_string()),
+        "paused_at": it.paused_at.filter(|_| it.phase == Phase::Paused).map(Timestamp::exact),
+        "canceled_at": it.ended_at.map(Timestamp::exact),
         "discount": null, "custom_data": custom_data(account), "import_meta": null,
         "created_at": text(it.started_at), "updated_at": text(it.period.0),
     })
@@ -145,7 +145,7 @@ pub(in crate::simulate) fn transaction(
         "items": items.collect::<Vec<_>>(),
         "details": { "totals": sum, "line_items": details.collect::<Vec<_>>() },
         "payments": [], "custom_data": null, "created_at": text(bill.made_at),
-        "updated_at": standing.at.to_string(),
+        "updated_at": standing.at.exact(),
     })
 }
 
@@ -204,8 +204,8 @@ pub(in crate::simulate) fn adjustment(
         "subscription_id": subscription.map(|it| &it.id),
         "customer_id": account.id, "reason": "asked for", "currency_code": "EUR",
         "items": [item], "totals": { "total": adjustment.part.to_string() },
-        "credit_applied_to_balance": null, "created_at": at.to_string(),
-        "updated_at": at.to_string(),
+        "credit_applied_to_balance": null, "created_at": at.exact(),
+        "updated_at": at.exact(),
     })
 }
 

@@ -274,7 +274,7 @@ async fn a_shared_address_is_flagged_and_one_call_links(engine: Engine) {
     assert_eq!(flags.len(), 2, "{listed}");
     for flag in flags {
         assert_eq!(flag["subject"], "stripe_cus_2");
-        assert_eq!(flag["at"], "2026-01-05T11:58:30Z");
+        assert_eq!(flag["at"], "2026-01-05T11:58:30.000Z");
         let link = &flag["link"];
         let path = format!("/api/v1/customers/{}/accounts", id_of(&one));
         assert_eq!(

@@ -41,7 +41,7 @@ async fn what_an_admin_and_an_event_did_is_listed_with_from_and_to(engine: Engin
     let of_customer = listed(&rig, &format!("&customer_id={}", id_of(&customer))).await;
     let suspended = &of_customer[0];
     assert_eq!(suspended["operation"], "suspend", "the newest comes first");
-    assert_eq!(suspended["at"], "2026-01-05T12:01:00Z");
+    assert_eq!(suspended["at"], "2026-01-05T12:01:00.000Z");
     assert_eq!(suspended["event_id"], Value::Null);
     assert_eq!(suspended["details"]["from"]["name"], "active");
     assert_eq!(suspended["details"]["reason"], "chargeback");
@@ -100,9 +100,9 @@ async fn the_audit_is_filtered_and_walked(engine: Engine) {
             format!("&operation=create&customer_id={id}"),
             vec!["create"],
         ),
-        ("&since=2026-01-05T12:02:00Z".to_owned(), vec!["freeze"]),
+        ("&since=2026-01-05T12:02:00.000Z".to_owned(), vec!["freeze"]),
         (
-            "&until=2026-01-05T12:01:00Z".to_owned(),
+            "&until=2026-01-05T12:01:00.000Z".to_owned(),
             operations(&of_event),
         ),
     ];

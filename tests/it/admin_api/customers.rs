@@ -32,7 +32,7 @@ async fn a_customer_has_every_field(engine: Engine) {
           "billing_address_line2": "Apt 4B",
           "billing_address_postal_code": "94105",
           "billing_address_state": "CA",
-          "created_at": "2026-01-05T12:00:00Z",
+          "created_at": "2026-01-05T12:00:00.000Z",
           "deleted_at": null,
           "email": "Dev@Acme.com",
           "external_id": "e-1",
@@ -51,9 +51,9 @@ async fn a_customer_has_every_field(engine: Engine) {
           "phone": "+1-555-0100",
           "status": "active",
           "status_reason": null,
-          "status_since": "2026-01-05T12:00:00Z",
+          "status_since": "2026-01-05T12:00:00.000Z",
           "tax_id": "12-3456789",
-          "updated_at": "2026-01-05T12:00:00Z",
+          "updated_at": "2026-01-05T12:00:00.000Z",
           "user_id": "u-1"
         }
         "#);
@@ -332,7 +332,7 @@ async fn name_and_address_cannot_both_be_cleared(engine: Engine) {
 async fn repeating_an_operation_changes_nothing(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
-    let at = "2026-01-01T00:00:00Z";
+    let at = "2026-01-01T00:00:00.000Z";
     let cases = [
         ("suspend", json!({"reason": "r"}), "suspended"),
         ("reactivate", json!({}), "active"),
@@ -375,7 +375,7 @@ async fn operations_refuse_what_they_cannot_read(engine: Engine) {
         ),
         (
             "freeze",
-            json!({"at": "2026-01-01T00:00:00Z", "versions": []}),
+            json!({"at": "2026-01-01T00:00:00.000Z", "versions": []}),
             "at",
         ),
     ];
@@ -396,7 +396,7 @@ async fn a_softly_deleted_customer_stays_and_frees_its_names(engine: Engine) {
     rig.delete(&format!("{path}?soft=true")).await.expect(204);
     assert_eq!(rig.get("/customers").await.expect(200)["meta"]["total"], 0);
     let all = rig.get("/customers?include_deleted=true").await.expect(200);
-    assert_eq!(all["data"][0]["deleted_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(all["data"][0]["deleted_at"], "2026-01-05T12:00:00.000Z");
     rig.get("/customers/by-email?email=a@x.com")
         .await
         .refused(404, "customer_not_found");

@@ -37,9 +37,9 @@ async fn an_event_is_shown_with_what_it_changed(engine: Engine) {
         ("account", json!(null)),
         ("livemode", json!(true)),
         ("type", json!("customer.created")),
-        ("occurred_at", json!("2026-01-05T11:59:10Z")),
-        ("received_at", json!("2026-01-05T12:00:00Z")),
-        ("processed_at", json!("2026-01-05T12:00:00Z")),
+        ("occurred_at", json!("2026-01-05T11:59:10.000Z")),
+        ("received_at", json!("2026-01-05T12:00:00.000Z")),
+        ("processed_at", json!("2026-01-05T12:00:00.000Z")),
         ("outcome", json!("applied")),
         ("duplicates", json!(1)),
         ("attempts", json!(1)),
@@ -71,11 +71,11 @@ async fn events_are_filtered_and_newest_first(engine: Engine) {
         (format!("/events?customer_id={id}"), &["evt_1"]),
         (format!("{}/events", path_of(&customer)), &["evt_1"]),
         (
-            "/events?since=2026-01-05T12:00:10Z".to_owned(),
+            "/events?since=2026-01-05T12:00:10.000Z".to_owned(),
             &["evt_3", "evt_2"],
         ),
         (
-            "/events?until=2026-01-05T12:00:10Z&cursor=".to_owned(),
+            "/events?until=2026-01-05T12:00:10.000Z&cursor=".to_owned(),
             &["evt_1"],
         ),
     ];

@@ -39,7 +39,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
     assert_eq!(told["billing"]["verdict"], "good");
     assert_eq!(subscription["id"], "sub_cus_1");
     assert_eq!(subscription["class"], "failing");
-    assert_eq!(subscription["failing_since"], "2026-01-05T11:00:00Z");
+    assert_eq!(subscription["failing_since"], "2026-01-05T11:00:00.000Z");
     assert_eq!(ids(subscription), ["evt_cus_1_2", "evt_cus_1_0"]);
     let source = &told["billing"]["sources"][0];
     assert_eq!(
@@ -52,9 +52,9 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
         json!(["subscription", "sub_cus_1", "cus_1", "good"])
     );
     assert_eq!(source["because"], subscription["because"]);
-    assert_eq!(told["due_at"], "2026-01-08T11:00:00Z");
+    assert_eq!(told["due_at"], "2026-01-08T11:00:00.000Z");
     let suspended = json!({
-        "at": "2026-01-08T11:00:00Z", "status": "suspended", "reason": "payment_failed",
+        "at": "2026-01-08T11:00:00.000Z", "status": "suspended", "reason": "payment_failed",
         "subscriptions": ["sub_cus_1"], "sources": ["sub_cus_1"], "overdue": [],
     });
     assert_eq!(told["next"][0], suspended);
@@ -63,7 +63,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
         "seller_id": null, "email": null, "follows": null,
         "removed_at": null});
     assert_eq!(told["accounts"], json!([own]));
-    let foretold = "On 2026-01-08T11:00:00Z the customer becomes suspended (payment_failed), \
+    let foretold = "On 2026-01-08T11:00:00.000Z the customer becomes suspended (payment_failed), \
                     unless billing says something else before.";
     let summary = told["summary"].as_array().unwrap();
     assert!(summary.contains(&json!(foretold)), "{summary:#?}");
@@ -109,8 +109,14 @@ async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
         .collect();
     let by = format!("admin:{}", admin["id"].as_str().unwrap());
     let wanted = json!([
-        ["manual", "suspended", true, "2026-01-05T12:00:30Z", by],
-        ["dispute", "expired", false, "2026-01-05T11:59:00Z", null],
+        ["manual", "suspended", true, "2026-01-05T12:00:30.000Z", by],
+        [
+            "dispute",
+            "expired",
+            false,
+            "2026-01-05T11:59:00.000Z",
+            null
+        ],
     ]);
     assert_eq!(json!(brief), wanted);
     assert_eq!(holds[0]["reason"], "fraud");
@@ -142,8 +148,8 @@ async fn holds_are_explained_with_source_subject_and_time(engine: Engine) {
         (&told["status"], &told["holds"]),
         (&json!("active"), &json!([]))
     );
-    let courtesy = json!({"since": "2026-01-05T12:01:00Z", "verdict": "failing",
-        "until_good_after": "2026-01-05T11:00:00Z"});
+    let courtesy = json!({"since": "2026-01-05T12:01:00.000Z", "verdict": "failing",
+        "until_good_after": "2026-01-05T11:00:00.000Z"});
     assert_eq!(told["courtesy"], courtesy);
     assert_eq!(told["waived"], json!(["dp_1"]));
 }
@@ -178,7 +184,7 @@ async fn merged_and_deleted_customers_are_explained_too(engine: Engine) {
 
     rig.delete(&format!("{path}?soft=true")).await.expect(204);
     let told = explained(&rig, &path).await;
-    assert_eq!(told["deleted_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(told["deleted_at"], "2026-01-05T12:00:00.000Z");
     assert_eq!(told["summary"].as_array().unwrap().len(), 1, "{told}");
     let nobody = "/customers/cust_00000000000000000000000000000000/explain";
     rig.get(nobody).await.refused(404, "customer_not_found");

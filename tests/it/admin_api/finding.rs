@@ -213,13 +213,13 @@ async fn failed_events_are_grouped_by_reason(engine: Engine) {
             {
                 "error_code": "crashed", "provider": "stripe",
                 "type": "customer.subscription.created", "count": 3,
-                "oldest": "2026-01-05T12:00:00Z", "newest": "2026-01-05T12:00:00Z",
+                "oldest": "2026-01-05T12:00:00.000Z", "newest": "2026-01-05T12:00:00.000Z",
                 "sample_event_id": "evt_f4", "sample_detail": "the worker crashed",
             },
             {
                 "error_code": "crashed", "provider": "stripe",
                 "type": "customer.subscription.updated", "count": 1,
-                "oldest": "2026-01-05T12:00:00Z", "newest": "2026-01-05T12:00:00Z",
+                "oldest": "2026-01-05T12:00:00.000Z", "newest": "2026-01-05T12:00:00.000Z",
                 "sample_event_id": "evt_f1", "sample_detail": "the worker crashed",
             },
         ])

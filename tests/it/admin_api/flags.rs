@@ -87,7 +87,7 @@ async fn a_dispute_is_flagged_until_somebody_is_known_to_own_it(engine: Engine) 
         (&json!("unlinked"), &json!("dp_1"))
     );
     assert_eq!(flag["customer_id"], Value::Null);
-    assert_eq!(flag["at"], "2026-01-05T11:59:10Z");
+    assert_eq!(flag["at"], "2026-01-05T11:59:10.000Z");
     // An account that nobody else named is nobody's.
     rig.charged("cus_1").await;
     assert_eq!(rig.only_flag("").await, flag);
@@ -139,7 +139,7 @@ async fn a_thin_event_is_ignored_and_what_it_names_is_flagged(engine: Engine) {
     rig.named("evt_3", "2026-01-05T10:30:00.000Z").await;
     assert_eq!(rig.flags("").await, pairs(&[]));
     rig.named("evt_4", "2026-01-05T11:30:00.000Z").await;
-    assert_eq!(rig.only_flag("").await["at"], "2026-01-05T11:30:00Z");
+    assert_eq!(rig.only_flag("").await["at"], "2026-01-05T11:30:00.000Z");
 }
 
 async fn a_customers_flag_is_cleared_and_the_list_agrees_with_the_customer(engine: Engine) {

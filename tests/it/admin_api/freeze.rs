@@ -36,21 +36,21 @@ fn flags(customer: &Value) -> Vec<String> {
 async fn a_date_reaches_what_was_out_by_then_and_granted(engine: Engine) {
     let rig = Rig::start(engine).await;
     let releases = json!({"releases": [
-        {"version": "1.0.0", "released_at": "2025-06-01T00:00:00Z"},
-        {"version": "1.1.0", "released_at": "2025-12-01T00:00:00Z"},
-        {"version": "1.2.0", "released_at": "2025-12-01T00:00:01Z"},
-        {"version": "2.0.0", "released_at": "2025-06-01T00:00:00Z"},
+        {"version": "1.0.0", "released_at": "2025-06-01T00:00:00.000Z"},
+        {"version": "1.1.0", "released_at": "2025-12-01T00:00:00.000Z"},
+        {"version": "1.2.0", "released_at": "2025-12-01T00:00:01.000Z"},
+        {"version": "2.0.0", "released_at": "2025-06-01T00:00:00.000Z"},
     ]});
     rig.post("/packages/a/lib/releases", releases)
         .await
         .expect(201);
     let (path, token) = customer(&rig).await;
-    let order = json!({"at": "2025-12-01T00:00:00Z"});
+    let order = json!({"at": "2025-12-01T00:00:00.000Z"});
     let frozen = rig
         .post(&format!("{path}/freeze"), order.clone())
         .await
         .expect(200);
-    assert_eq!(frozen["frozen_at"], "2025-12-01T00:00:00Z");
+    assert_eq!(frozen["frozen_at"], "2025-12-01T00:00:00.000Z");
     let reached = json!([
         {"package": "a/lib", "version": "1.0.0"}, {"package": "a/lib", "version": "1.1.0"},
     ]);
@@ -73,7 +73,7 @@ async fn a_date_reaches_what_was_out_by_then_and_granted(engine: Engine) {
     assert_eq!(again["changed"], false);
 
     // A release that is told late counts from its own date, at once.
-    let late = json!({"version": "0.9.0", "released_at": "2025-11-01T00:00:00Z"});
+    let late = json!({"version": "0.9.0", "released_at": "2025-11-01T00:00:00.000Z"});
     rig.post("/packages/a/new/releases", late).await.expect(201);
     let shown = rig.get(&path).await.expect(200);
     assert_eq!(flags(&shown), [""; 0]);
@@ -84,7 +84,7 @@ async fn a_date_reaches_what_was_out_by_then_and_granted(engine: Engine) {
     );
     assert_eq!(code(&rig, &token, "a/new", "0.9.0").await, "ok");
 
-    let earlier = json!({"at": "2025-07-01T00:00:00Z"});
+    let earlier = json!({"at": "2025-07-01T00:00:00.000Z"});
     let moved = rig
         .post(&format!("{path}/freeze"), earlier)
         .await

@@ -50,14 +50,14 @@ async fn a_grant_that_ignores_billing_counts_until_it_runs_out(engine: Engine) {
     assert_eq!(access(&rig, &path, "a/one").await, "customer_suspended");
 
     let ignores = json!({"package": "a/two", "constraint": "^1", "billing": "ignore",
-        "expires_at": "2026-01-05T13:00:00Z"});
+        "expires_at": "2026-01-05T13:00:00.000Z"});
     let given = rig.post(&grants, ignores.clone()).await.expect(201);
     let wanted = json!([
         "a/two",
         "^1",
         "manual",
         "ignore",
-        "2026-01-05T13:00:00Z",
+        "2026-01-05T13:00:00.000Z",
         true
     ]);
     let fields = [
@@ -81,7 +81,7 @@ async fn a_grant_that_ignores_billing_counts_until_it_runs_out(engine: Engine) {
         assert_eq!(access(&rig, &path, package).await, "ok");
     }
     let listed = rig.get(&grants).await.expect(200);
-    assert_eq!(listed["data"][1]["expires_at"], "2026-01-05T13:00:00Z");
+    assert_eq!(listed["data"][1]["expires_at"], "2026-01-05T13:00:00.000Z");
     assert_eq!(listed["data"][1]["billing"], "ignore");
 
     rig.pass(3_599);
@@ -107,8 +107,8 @@ async fn a_customer_stands_as_grants_that_run_out_leave_it(engine: Engine) {
     let path = path_of(&rig.customer(json!({"name": "Acme"})).await);
     let grants = format!("{path}/packages");
     for (package, billing, at) in [
-        ("a/one", "ignore", "2026-01-05T13:00:00Z"),
-        ("a/two", "follow", "2026-01-05T14:00:00Z"),
+        ("a/one", "ignore", "2026-01-05T13:00:00.000Z"),
+        ("a/two", "follow", "2026-01-05T14:00:00.000Z"),
     ] {
         let body = json!({"package": package, "billing": billing, "expires_at": at});
         rig.post(&grants, body).await.expect(201);
@@ -139,7 +139,7 @@ async fn a_customer_stands_as_grants_that_run_out_leave_it(engine: Engine) {
             "expires_at",
         ),
         (
-            json!({"package": "a/one", "expires_at": "2026-01-05T12:00:00Z"}),
+            json!({"package": "a/one", "expires_at": "2026-01-05T12:00:00.000Z"}),
             "expires_at",
         ),
     ] {
@@ -267,13 +267,13 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
     let shown = rig.get(&path).await.expect(200);
     assert_eq!(
         (&shown["status"], &shown["frozen_at"]),
-        (&json!("frozen"), &json!("2026-01-04T12:00:00Z")),
+        (&json!("frozen"), &json!("2026-01-04T12:00:00.000Z")),
         "the latest date that a source leaves"
     );
     let kept = json!([
-        ["a/basic", "sub_1", "2025-12-26T12:00:00Z"],
-        ["a/hand", "manual", "2026-01-04T12:00:00Z"],
-        ["a/once", "in_once", "2026-01-04T12:00:00Z"],
+        ["a/basic", "sub_1", "2025-12-26T12:00:00.000Z"],
+        ["a/hand", "manual", "2026-01-04T12:00:00.000Z"],
+        ["a/once", "in_once", "2026-01-04T12:00:00.000Z"],
     ]);
     assert_eq!(packages(&rig, &path).await, kept);
 
@@ -283,15 +283,15 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
         .await;
     assert_eq!(status(&rig, &path).await, "active");
     let wanted = json!([
-        ["a/basic", "sub_1", "2025-12-26T12:00:00Z"],
+        ["a/basic", "sub_1", "2025-12-26T12:00:00.000Z"],
         ["a/basic", "sub_2", null],
         ["a/hand", "manual", null],
-        ["a/once", "in_once", "2026-01-04T12:00:00Z"],
+        ["a/once", "in_once", "2026-01-04T12:00:00.000Z"],
     ]);
     assert_eq!(packages(&rig, &path).await, wanted);
     for (version, at) in [
-        ("1.0", "2026-01-04T12:00:00Z"),
-        ("2.0", "2026-01-04T12:00:01Z"),
+        ("1.0", "2026-01-04T12:00:00.000Z"),
+        ("2.0", "2026-01-04T12:00:01.000Z"),
     ] {
         let release = json!({"version": version, "released_at": at});
         for package in ["a/once", "a/basic"] {
@@ -314,7 +314,7 @@ async fn what_each_source_gives_is_listed_with_its_date(engine: Engine) {
         dated.collect()
     };
     let two = json!([
-        ["plan", "sub_1", "2025-12-26T12:00:00Z"],
+        ["plan", "sub_1", "2025-12-26T12:00:00.000Z"],
         ["plan", "sub_2", null],
     ]);
     let asked = rig

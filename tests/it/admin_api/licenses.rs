@@ -29,7 +29,7 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
     let rig = Rig::start(engine).await;
     let customer = rig.customer(json!({"name": "Acme"})).await;
     let body = json!({"customer_id": id_of(&customer), "product": "Forms Pro",
-        "expires_at": "2026-02-01T00:00:00Z", "metadata": {"seats": 5}});
+        "expires_at": "2026-02-01T00:00:00.000Z", "metadata": {"seats": 5}});
     let made = rig.post("/licenses", body).await.expect(201);
     // The same on both stores.
     insta::allow_duplicates! {
@@ -39,9 +39,9 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
         {
           "app": "default",
           "code": "ok",
-          "created_at": "2026-01-05T12:00:00Z",
+          "created_at": "2026-01-05T12:00:00.000Z",
           "customer_id": "[id]",
-          "expires_at": "2026-02-01T00:00:00Z",
+          "expires_at": "2026-02-01T00:00:00.000Z",
           "id": "[id]",
           "key": "[key]",
           "metadata": {
@@ -70,7 +70,7 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
     let body = json!({"key": format!(" {key}\n")});
     let answer = rig.post("/licenses/validate", body).await.expect(200);
     let expected = json!({"valid": true, "code": "ok", "license_id": made["id"],
-        "product": "Forms Pro", "expires_at": "2026-02-01T00:00:00Z",
+        "product": "Forms Pro", "expires_at": "2026-02-01T00:00:00.000Z",
         "customer_id": customer["id"], "customer_status": "active", "frozen_at": null});
     assert_eq!(answer, expected);
 }
@@ -143,7 +143,7 @@ async fn a_license_is_revoked_and_reinstated(engine: Engine) {
     let revoked = rig.post(&order("revoke"), body).await.expect(200);
     assert_eq!(revoked["changed"], true);
     assert_eq!(revoked["status"], "revoked");
-    assert_eq!(revoked["revoked_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(revoked["revoked_at"], "2026-01-05T12:00:00.000Z");
     assert_eq!(
         verdict(&rig, "K").await,
         (false, "license_revoked".to_owned())
@@ -154,7 +154,7 @@ async fn a_license_is_revoked_and_reinstated(engine: Engine) {
     let again = rig.post(&order("revoke"), body).await.expect(200);
     assert_eq!(again["changed"], false);
     assert_eq!(again["revoked_reason"], "refunded", "the first word stays");
-    assert_eq!(again["revoked_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(again["revoked_at"], "2026-01-05T12:00:00.000Z");
 
     let back = rig.as_admin(ROOT, "POST", &order("reinstate"), None).await;
     let back = back.expect(200);
@@ -205,14 +205,14 @@ async fn a_license_is_valid_only_while_its_customer_may_have_it(engine: Engine) 
     let body = json!({"key": "K"});
     let frozen = rig.post("/licenses/validate", body).await.expect(200);
     assert_eq!(frozen["customer_status"], "frozen");
-    assert_eq!(frozen["frozen_at"], "2026-01-05T12:00:00Z");
+    assert_eq!(frozen["frozen_at"], "2026-01-05T12:00:00.000Z");
 }
 
 async fn a_license_ends_at_its_time(engine: Engine) {
     let rig = Rig::start(engine).await;
     let customer = rig.customer(json!({"name": "Acme"})).await;
     let body = json!({"customer_id": id_of(&customer), "product": "Tool", "key": "K",
-        "expires_at": "2026-01-05T12:01:00Z"});
+        "expires_at": "2026-01-05T12:01:00.000Z"});
     rig.post("/licenses", body).await.expect(201);
     rig.pass(59);
     assert_eq!(verdict(&rig, "K").await, (true, "ok".to_owned()));
@@ -365,7 +365,7 @@ async fn bad_orders_for_licenses_are_refused_by_field(engine: Engine) {
             "expires_at",
         ),
         (
-            json!({"customer_id": id, "product": "A", "expires_at": "2026-01-05T12:00:00Z"}),
+            json!({"customer_id": id, "product": "A", "expires_at": "2026-01-05T12:00:00.000Z"}),
             "expires_at",
         ),
         (

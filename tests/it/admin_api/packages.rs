@@ -316,20 +316,20 @@ async fn a_package_is_named_in_one_part_or_two(engine: Engine) {
 async fn releases_are_recorded_once_by_value(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/packages/a/one/releases";
-    let one = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00Z"});
+    let one = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00.000Z"});
     let made = rig.post(path, one).await.expect(201);
-    assert_eq!(made["released_at"], "2025-12-01T00:00:00Z");
+    assert_eq!(made["released_at"], "2025-12-01T00:00:00.000Z");
     assert_eq!(made["package"], "a/one");
-    let same = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00Z"});
+    let same = json!({"version": "1.0.0", "released_at": "2025-12-01T00:00:00.000Z"});
     assert_eq!(rig.post(path, same).await.expect(200)["changed"], false);
-    let respelt = json!({"version": "v1.0", "released_at": "2025-12-01T00:00:00Z"});
+    let respelt = json!({"version": "v1.0", "released_at": "2025-12-01T00:00:00.000Z"});
     assert_eq!(rig.post(path, respelt).await.expect(200)["version"], "v1.0");
     let several =
         json!({"releases": [{"version": "1.1"}, {"version": "01.1+build"}, {"version": "1.0.0"}]});
     let several = rig.post(path, several).await.expect(201);
     assert_eq!(several["data"].as_array().unwrap().len(), 3);
     assert_eq!(
-        several["data"][2]["released_at"], "2025-12-01T00:00:00Z",
+        several["data"][2]["released_at"], "2025-12-01T00:00:00.000Z",
         "a known version keeps its time"
     );
     rig.pass(60);
@@ -365,7 +365,7 @@ async fn releases_are_recorded_once_by_value(engine: Engine) {
 async fn a_release_is_removed_by_any_spelling(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/packages/a/one/releases";
-    let at = "2025-12-01T00:00:00Z";
+    let at = "2025-12-01T00:00:00.000Z";
     let all = ["1.0.0", "1.1", "dev-feature/x"];
     for version in all {
         let body = json!({"version": version, "released_at": at, "reference": "abc"});

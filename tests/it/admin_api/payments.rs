@@ -90,20 +90,20 @@ async fn payments_are_listed_with_what_they_were_for(engine: Engine) {
         "id": "in_2", "provider": "stripe", "livemode": true, "account": "cus_1",
         "subscription_id": "sub_1", "reason": "subscription_cycle",
         "paid_at": null, "amount_paid": null, "cost": null,
-        "failed_at": "2026-01-05T11:00:00Z", "next_attempt": "2026-01-05T13:00:00Z",
+        "failed_at": "2026-01-05T11:00:00.000Z", "next_attempt": "2026-01-05T13:00:00.000Z",
         "void_at": null, "amount_refunded": 0, "refunded": false, "dispute_lost": false,
         "counts": false, "refunds": [], "disputes": [], "lines": [], "lines_truncated": false,
     });
     let paid = json!({
         "id": "in_1", "provider": "stripe", "livemode": true, "account": "cus_1",
         "subscription_id": "sub_1", "reason": "subscription_create",
-        "paid_at": "2026-01-05T09:46:40Z", "amount_paid": 900, "cost": 900,
+        "paid_at": "2026-01-05T09:46:40.000Z", "amount_paid": 900, "cost": 900,
         "failed_at": null, "next_attempt": null, "void_at": null,
         "amount_refunded": 0, "refunded": false, "dispute_lost": false,
         "counts": true, "refunds": [], "disputes": [],
         "lines": [{
             "price": "price_basic", "product": "prod_basic", "amount": 900,
-            "start": "2026-01-05T09:46:40Z", "end": "2026-01-06T10:13:20Z", "once": false,
+            "start": "2026-01-05T09:46:40.000Z", "end": "2026-01-06T10:13:20.000Z", "once": false,
         }],
         "lines_truncated": false,
     });
@@ -116,7 +116,7 @@ async fn payments_are_listed_with_what_they_were_for(engine: Engine) {
     ))
     .await;
     let voided = &rows(&rig, &path).await[0];
-    assert_eq!(voided["void_at"], "2026-01-05T11:59:00Z");
+    assert_eq!(voided["void_at"], "2026-01-05T11:59:00.000Z");
     assert_eq!(walked(&rig, &path).await, rows(&rig, &path).await);
 
     let nobody = format!("/customers/cust_{}/payments", "0".repeat(32));
@@ -229,7 +229,11 @@ async fn a_timeline_puts_everything_into_one_list(engine: Engine) {
     let paid = of("payment", "paid");
     assert_eq!(
         (&paid["at"], &paid["subject"], &paid["actor"]),
-        (&json!("2026-01-05T09:46:40Z"), &json!("in_1"), &Value::Null)
+        (
+            &json!("2026-01-05T09:46:40.000Z"),
+            &json!("in_1"),
+            &Value::Null
+        )
     );
     assert_eq!(paid["details"], json!({"amount_paid": 900, "cost": 900}));
     let refund = of("refund", "refunded");
@@ -243,7 +247,7 @@ async fn a_timeline_puts_everything_into_one_list(engine: Engine) {
     let act = of("act", "suspend");
     assert_eq!(
         (&act["at"], &act["actor"]),
-        (&json!("2026-01-05T12:01:00Z"), &json!("admin:root"))
+        (&json!("2026-01-05T12:01:00.000Z"), &json!("admin:root"))
     );
     assert_eq!(of("timer", "suspend")["actor"], "timer");
 }
@@ -253,7 +257,7 @@ async fn a_timeline_is_filtered_by_time_and_refuses_what_it_does_not_know(engine
     let customer = lives(&rig).await;
     let path = format!("{customer}/timeline");
     let all = rows(&rig, &format!("{path}?page_size=100")).await;
-    let (since, until) = ("2026-01-05T11:00:00Z", "2026-01-05T12:01:00Z");
+    let (since, until) = ("2026-01-05T11:00:00.000Z", "2026-01-05T12:01:00.000Z");
     let within = rows(
         &rig,
         &format!("{path}?page_size=100&since={since}&until={until}"),

@@ -323,7 +323,7 @@ async fn a_grace_ends_by_timer_and_so_does_a_failure(engine: Engine) {
     }
     let shown = rig.get(&path).await.expect(200);
     assert_eq!(
-        shown["frozen_at"], "2026-01-05T11:00:00Z",
+        shown["frozen_at"], "2026-01-05T11:00:00.000Z",
         "as paid until it began to fail"
     );
     assert_eq!(

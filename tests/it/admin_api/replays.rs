@@ -173,13 +173,13 @@ async fn a_bulk_replay_covers_exactly_what_its_filter_matches(engine: Engine) {
         ),
         (
             "since",
-            json!({"since": "2026-01-05T12:00:10Z"}),
+            json!({"since": "2026-01-05T12:00:10.000Z"}),
             true,
             ids([3]),
         ),
         (
             "until",
-            json!({"until": "2026-01-05T12:00:10Z"}),
+            json!({"until": "2026-01-05T12:00:10.000Z"}),
             true,
             ids([1, 2]),
         ),
@@ -249,7 +249,7 @@ async fn a_long_replay_resumes_where_it_stopped(engine: Engine) {
 
     rig.pass(60);
     assert!(rig.carry_on_replays().await.unwrap());
-    let end = json!("2026-01-05T12:01:00Z");
+    let end = json!("2026-01-05T12:01:00.000Z");
     assert_eq!(progress().await, (json!(130), json!(130), end));
     assert_eq!(rig.replayed(), BTreeSet::from_iter(ids(129..=130)));
     assert!(!rig.carry_on_replays().await.unwrap());

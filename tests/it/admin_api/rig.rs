@@ -231,6 +231,10 @@ impl Rig {
             .unwrap();
     }
 
+    pub(super) fn pass_nanos(&self, nanos: u64) {
+        self.clock.pass(Duration::from_nanos(nanos));
+    }
+
     pub(super) fn pass(&self, seconds: u64) {
         self.clock.pass(Duration::from_secs(seconds));
     }

@@ -227,10 +227,10 @@ async fn releases_and_freezing_go_by_semver(engine: Engine) {
         .expect(201);
     let releases = "/packages/@acme%2Fui/releases";
     let several = json!({"releases": [
-        {"version": "1.10.0", "released_at": "2026-01-02T00:00:00Z"},
-        {"version": "1.9.0+build.5", "released_at": "2026-01-01T00:00:00Z"},
-        {"version": "1.11.0", "released_at": "2026-01-04T00:00:00Z"},
-        {"version": "2.0.0-rc.1", "released_at": "2026-01-01T00:00:00Z"},
+        {"version": "1.10.0", "released_at": "2026-01-02T00:00:00.000Z"},
+        {"version": "1.9.0+build.5", "released_at": "2026-01-01T00:00:00.000Z"},
+        {"version": "1.11.0", "released_at": "2026-01-04T00:00:00.000Z"},
+        {"version": "2.0.0-rc.1", "released_at": "2026-01-01T00:00:00.000Z"},
     ]});
     rig.post(releases, several).await.expect(201);
     // The same version, whatever its build.
@@ -241,7 +241,7 @@ async fn releases_and_freezing_go_by_semver(engine: Engine) {
         .expect(200);
     assert_eq!(
         (&again["normalized"], &again["released_at"]),
-        (&json!("1.9.0"), &json!("2026-01-01T00:00:00Z"))
+        (&json!("1.9.0"), &json!("2026-01-01T00:00:00.000Z"))
     );
     let wrong = json!({"releases": [{"version": "1.0.0"}, {"version": "v1.0"}]});
     let problem = rig.post(releases, wrong).await.refused(422, "body_invalid");
@@ -254,7 +254,7 @@ async fn releases_and_freezing_go_by_semver(engine: Engine) {
     let shown = rig.get("/packages/@acme/ui").await.expect(200);
     assert_eq!(shown["releases"], 4);
 
-    let at = json!({"at": "2026-01-03T00:00:00Z"});
+    let at = json!({"at": "2026-01-03T00:00:00.000Z"});
     let frozen = rig
         .post(&format!("{customer}/freeze"), at)
         .await
@@ -386,7 +386,7 @@ async fn another_scheme_must_read_everything_that_is_there(engine: Engine) {
         .await
         .expect(200);
     for version in ["1.0.0", "1.1.0-beta1"] {
-        let release = json!({"version": version, "released_at": "2026-01-01T00:00:00Z",
+        let release = json!({"version": version, "released_at": "2026-01-01T00:00:00.000Z",
             "reference": format!("of-{version}")});
         rig.post("/packages/acme/kit/releases", release)
             .await
@@ -399,7 +399,7 @@ async fn another_scheme_must_read_everything_that_is_there(engine: Engine) {
     let known = rig.get("/packages/acme/kit/releases").await.expect(200);
     for version in ["1.1.0-beta1", "1.0.0"] {
         let release = json!({"package": "acme/kit", "version": version, "normalized": version,
-            "released_at": "2026-01-01T00:00:00Z", "reference": format!("of-{version}")});
+            "released_at": "2026-01-01T00:00:00.000Z", "reference": format!("of-{version}")});
         let all = known["data"].as_array().unwrap();
         assert!(all.contains(&release), "{version}: {known}");
     }

@@ -44,9 +44,9 @@ async fn a_subscription_is_shown_whole(engine: Engine) {
         "id": "sub_1", "provider": "stripe", "account": "cus_1", "livemode": true,
         "status": "active", "class": "good", "verdict": "good",
         "items": [{"price": "price_basic", "product": "prod_basic", "quantity": 1}],
-        "period_end": "2026-01-05T12:01:40Z", "cancel_at": "2026-01-05T12:03:20Z",
+        "period_end": "2026-01-05T12:01:40.000Z", "cancel_at": "2026-01-05T12:03:20.000Z",
         "collection_paused": false, "failing_since": null, "ended_at": null,
-        "due_at": "2026-01-05T12:03:20Z", "ambiguous": false,
+        "due_at": "2026-01-05T12:03:20.000Z", "ambiguous": false,
         "last_payment_failed_at": null, "next_payment_attempt": null,
     }]);
     assert_eq!(json!(rig.subscriptions(&customer).await), expected);
@@ -64,8 +64,8 @@ async fn subscriptions_are_shown_as_of_now(engine: Engine) {
         (&failing["class"], &failing["verdict"]),
         (&json!("failing"), &json!("failing"))
     );
-    assert_eq!(failing["failing_since"], "2026-01-05T11:59:10Z");
-    assert_eq!(failing["due_at"], "2026-01-19T11:59:10Z");
+    assert_eq!(failing["failing_since"], "2026-01-05T11:59:10.000Z");
+    assert_eq!(failing["due_at"], "2026-01-19T11:59:10.000Z");
     // No timer has run, and yet it is over.
     rig.pass(15 * DAY);
     let ended = &rig.subscriptions(&customer).await[0];
@@ -73,7 +73,7 @@ async fn subscriptions_are_shown_as_of_now(engine: Engine) {
         (&ended["class"], &ended["status"]),
         (&json!("ended"), &json!("past_due"))
     );
-    assert_eq!(ended["ended_at"], "2026-01-19T11:59:10Z");
+    assert_eq!(ended["ended_at"], "2026-01-19T11:59:10.000Z");
     assert_eq!(ended["due_at"], Value::Null);
 }
 

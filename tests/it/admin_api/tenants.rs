@@ -15,7 +15,7 @@ async fn apps_are_made_named_and_removed(engine: Engine) {
     let expected = json!({"slug": "acme", "name": "Acme", "connected_accounts": [],
         "identity": {"metadata_key": null, "client_reference_id": false},
         "repository": null, "held_message": null,
-        "created_at": "2026-01-05T12:00:00Z"});
+        "created_at": "2026-01-05T12:00:00.000Z"});
     assert_eq!(made, expected);
     rig.post("/apps", json!({"slug": "acme", "name": "B"}))
         .await
@@ -50,7 +50,7 @@ async fn admin_tokens_are_shown_once_and_end(engine: Engine) {
     let made = rig.post("/admin-tokens", body).await.expect(201);
     let text = made["token"].as_str().unwrap().to_owned();
     assert!(text.starts_with("tga_"), "{text}");
-    assert_eq!(made["expires_at"], "2026-01-06T12:00:00Z");
+    assert_eq!(made["expires_at"], "2026-01-06T12:00:00.000Z");
     let listed = rig.get("/admin-tokens").await.expect(200);
     assert_eq!(listed["data"][0]["id"], made["id"]);
     assert!(!listed.to_string().contains(&text));
@@ -150,15 +150,15 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
         .await
         .expect(201);
     let path = "/apps/acme/endpoints/paddle/secrets";
-    let body = json!({"secret": "pdl_ntfset_hidden", "mode": "live", "expires_at": "2026-02-01T00:00:00Z"});
+    let body = json!({"secret": "pdl_ntfset_hidden", "mode": "live", "expires_at": "2026-02-01T00:00:00.000Z"});
     let made = rig.post(path, body).await.expect(201);
     // The same on both stores.
     insta::allow_duplicates! {
         insta::assert_json_snapshot!(made, {".id" => "[id]"}, @r#"
         {
           "app": "acme",
-          "created_at": "2026-01-05T12:00:00Z",
-          "expires_at": "2026-02-01T00:00:00Z",
+          "created_at": "2026-01-05T12:00:00.000Z",
+          "expires_at": "2026-02-01T00:00:00.000Z",
           "id": "[id]",
           "key_id": "4bb06f8e4e3a7715",
           "key_state": "current",
@@ -203,7 +203,7 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
         (json!({"secret": " "}), "secret"),
         (json!({"secret": "s", "mode": "sandbox"}), "mode"),
         (
-            json!({"secret": "s", "expires_at": "2020-01-01T00:00:00Z"}),
+            json!({"secret": "s", "expires_at": "2020-01-01T00:00:00.000Z"}),
             "expires_at",
         ),
     ] {
@@ -219,7 +219,7 @@ async fn secrets_come_in_and_never_out(engine: Engine) {
 async fn an_endpoint_has_a_bounded_number_of_current_secrets(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/apps/default/endpoints/stripe/secrets";
-    let short = json!({"secret": "whsec_short", "expires_at": "2026-01-05T12:00:10Z"});
+    let short = json!({"secret": "whsec_short", "expires_at": "2026-01-05T12:00:10.000Z"});
     let first = rig.post(path, short).await.expect(201);
     for number in 1..16 {
         let body = json!({"secret": format!("whsec_{number}")});

@@ -16,7 +16,8 @@ async fn tokens_are_made_listed_and_revoked(engine: Engine) {
     );
     // Ids sort by the time of making.
     rig.pass(1);
-    let body = json!({"name": "ci", "packages": ["acme/*"], "expires_at": "2026-02-01T00:00:00Z"});
+    let body =
+        json!({"name": "ci", "packages": ["acme/*"], "expires_at": "2026-02-01T00:00:00.000Z"});
     let made = rig.post(&path, body).await.expect(201);
     let text = made["token"].as_str().unwrap();
     assert!(text.starts_with("tok_") && text.len() == 47, "{text}");
@@ -28,9 +29,9 @@ async fn tokens_are_made_listed_and_revoked(engine: Engine) {
             ".id" => "[id]", ".customer_id" => "[id]", ".prefix" => "[prefix]"
         }, @r#"
         {
-          "created_at": "2026-01-05T12:00:01Z",
+          "created_at": "2026-01-05T12:00:01.000Z",
           "customer_id": "[id]",
-          "expires_at": "2026-02-01T00:00:00Z",
+          "expires_at": "2026-02-01T00:00:00.000Z",
           "id": "[id]",
           "last_used_at": null,
           "name": "ci",
@@ -412,7 +413,7 @@ async fn a_token_that_cannot_be_read_is_refused_by_field(engine: Engine) {
             "packages[1]",
         ),
         (
-            json!({"name": "a", "expires_at": "2026-01-05T12:00:00Z"}),
+            json!({"name": "a", "expires_at": "2026-01-05T12:00:00.000Z"}),
             "expires_at",
         ),
         (json!({"name": "a", "expires_at": "tomorrow"}), "expires_at"),

@@ -65,7 +65,7 @@ async fn what_has_an_outcome_is_forgotten_and_what_has_none_is_listed(engine: En
         listed["data"][0],
         json!({
             "id": "evt_2", "provider": "stripe", "type": "payout.paid",
-            "received_at": "2026-01-05T12:00:00Z", "age_seconds": 630, "overdue": false,
+            "received_at": "2026-01-05T12:00:00.000Z", "age_seconds": 630, "overdue": false,
         })
     );
     // They are in none: but one look may miss what a worker has in hand.

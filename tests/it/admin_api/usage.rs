@@ -61,13 +61,13 @@ async fn the_last_use_of_an_access_token_is_shown(engine: Engine) {
     );
     assert_eq!(
         rig.first_of(&tokens).await["last_used_at"],
-        "2026-01-05T12:00:00Z"
+        "2026-01-05T12:00:00.000Z"
     );
 
     let cases = [
-        (59, "2026-01-05T12:00:00Z", "too soon for another write"),
-        (1, "2026-01-05T12:01:00Z", "a minute later"),
-        (3600, "2026-01-05T13:01:00Z", "an hour later"),
+        (59, "2026-01-05T12:00:00.000Z", "too soon for another write"),
+        (1, "2026-01-05T12:01:00.000Z", "a minute later"),
+        (3600, "2026-01-05T13:01:00.000Z", "an hour later"),
     ];
     for (seconds, shown, description) in cases {
         rig.pass(seconds);
@@ -85,7 +85,7 @@ async fn a_token_that_has_run_out_is_not_used(engine: Engine) {
     let customer = rig.customer(json!({"name": "Ada"})).await;
     let tokens = format!("{}/tokens", path_of(&customer));
     rig.pass(1);
-    let body = json!({"name": "short", "expires_at": "2026-01-05T12:00:02Z"});
+    let body = json!({"name": "short", "expires_at": "2026-01-05T12:00:02.000Z"});
     let made = rig.post(&tokens, body).await.expect(201);
     rig.pass(1);
     assert_eq!(
@@ -114,7 +114,7 @@ async fn the_last_use_of_an_admin_token_is_shown(engine: Engine) {
         .refused(403, "role_insufficient");
     assert_eq!(
         rig.first_of("/admin-tokens").await["last_used_at"],
-        "2026-01-05T12:01:05Z"
+        "2026-01-05T12:01:05.000Z"
     );
 }
 
@@ -131,7 +131,7 @@ async fn what_cannot_be_written_now_is_written_later(engine: Engine) {
     rig.place.run(&back, &back).await;
     assert_eq!(
         rig.first_of("/admin-tokens").await["last_used_at"],
-        "2026-01-05T12:00:00Z"
+        "2026-01-05T12:00:00.000Z"
     );
 }
 
@@ -146,7 +146,7 @@ async fn a_rotation_of_a_webhook_secret_can_be_watched(engine: Engine) {
     rig.webhook(old).await.expect(200);
     rig.webhook(old).await.expect(200);
     rig.webhook(new).await.refused(400, "signature_mismatch");
-    let noon = Some("2026-01-05T12:00:00Z".to_owned());
+    let noon = Some("2026-01-05T12:00:00.000Z".to_owned());
     assert_eq!(rig.uses().await, [(2, noon.clone())]);
 
     // Both are accepted.
@@ -154,7 +154,7 @@ async fn a_rotation_of_a_webhook_secret_can_be_watched(engine: Engine) {
     rig.post(SECRETS, json!({"secret": new})).await.expect(201);
     rig.webhook(old).await.expect(200);
     rig.webhook(new).await.expect(200);
-    let ten_later = Some("2026-01-05T12:00:10Z".to_owned());
+    let ten_later = Some("2026-01-05T12:00:10.000Z".to_owned());
     assert_eq!(
         rig.uses().await,
         [(1, ten_later.clone()), (3, ten_later.clone())]
@@ -162,20 +162,20 @@ async fn a_rotation_of_a_webhook_secret_can_be_watched(engine: Engine) {
 
     // The old one gets an end, and is accepted until then.
     let path = format!("{SECRETS}/{}", id_of(&made));
-    let end = json!({"expires_at": "2026-01-05T12:01:00Z"});
+    let end = json!({"expires_at": "2026-01-05T12:01:00.000Z"});
     let changed = rig
         .as_admin(ROOT, "PATCH", &path, Some(end))
         .await
         .expect(200);
-    assert_eq!(changed["expires_at"], "2026-01-05T12:01:00Z");
+    assert_eq!(changed["expires_at"], "2026-01-05T12:01:00.000Z");
     rig.pass(49);
     rig.webhook(old).await.expect(200);
     rig.pass(1);
     rig.webhook(old).await.refused(400, "signature_mismatch");
     rig.webhook(new).await.expect(200);
     let uses = rig.uses().await;
-    assert_eq!(uses[0], (2, Some("2026-01-05T12:01:00Z".to_owned())));
-    let last = (4, Some("2026-01-05T12:00:59Z".to_owned()));
+    assert_eq!(uses[0], (2, Some("2026-01-05T12:01:00.000Z".to_owned())));
+    let last = (4, Some("2026-01-05T12:00:59.000Z".to_owned()));
     assert_eq!(uses[1], last, "its counter stands still");
     rig.delete(&path).await.expect(204);
     rig.webhook(new).await.expect(200);
@@ -190,14 +190,17 @@ async fn the_end_of_a_secret_is_checked_and_can_be_taken_back(engine: Engine) {
     let path = format!("{SECRETS}/{}", id_of(&made));
     for (body, field) in [
         (json!({}), "expires_at"),
-        (json!({"expires_at": "2026-01-05T12:00:00Z"}), "expires_at"),
+        (
+            json!({"expires_at": "2026-01-05T12:00:00.000Z"}),
+            "expires_at",
+        ),
         (json!({"secret": "other"}), "secret"),
     ] {
         let answer = rig.as_admin(ROOT, "PATCH", &path, Some(body.clone())).await;
         let problem = answer.refused(422, "body_invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{body}");
     }
-    for end in [json!("2026-01-05T12:00:10Z"), json!(null)] {
+    for end in [json!("2026-01-05T12:00:10.000Z"), json!(null)] {
         let body = json!({"expires_at": end});
         let changed = rig
             .as_admin(ROOT, "PATCH", &path, Some(body))

@@ -100,11 +100,11 @@ fn dunning_that_is_used_up() {
         .then(RENEWED)
         .then(FAILED)
         .then_edited("paddle/subscription.canceled--now", |payload| {
-            state("canceled", "2026-05-20T09:00:00Z")(payload);
+            state("canceled", "2026-05-20T09:00:00.000Z")(payload);
             payload["data"]["id"] = json!("sub_01ktfay0000000000000000001");
             payload["data"]["customer_id"] = json!("ctm_01ktfay0000000000000000001");
         })
-        .shows("frozen at 2026-05-09T09:00:40Z by billing: team")
+        .shows("frozen at 2026-05-09T09:00:40.000Z by billing: team")
         .check();
     let paused = || {
         Life::of("paused by dunning")
@@ -113,13 +113,13 @@ fn dunning_that_is_used_up() {
             .then(FAILED)
             .then_edited(
                 "paddle/subscription.updated--past-due",
-                state("paused", "2026-05-20T09:00:00Z"),
+                state("paused", "2026-05-20T09:00:00.000Z"),
             )
     };
     paused().shows("suspended by billing: nothing").check();
     paused()
         .under(|policy| policy.on_pause = OnPause::Freeze)
-        .shows("frozen at 2026-05-09T09:00:40Z by billing: team")
+        .shows("frozen at 2026-05-09T09:00:40.000Z by billing: team")
         .check();
 }
 
@@ -131,11 +131,11 @@ fn upgraded(payload: &mut Value) {
         "pri_01ktbsns000000000000000001",
     );
     *payload = serde_json::from_str(&text).unwrap();
-    payload["occurred_at"] = json!("2026-05-15T09:00:41Z");
+    payload["occurred_at"] = json!("2026-05-15T09:00:41.000Z");
     payload["data"]["id"] = json!("txn_01ktfay0000000000000000009");
     payload["data"]["origin"] = json!("subscription_update");
     payload["data"]["billing_period"] =
-        json!({ "starts_at": "2026-05-15T09:00:40Z", "ends_at": "2026-06-09T09:00:40Z" });
+        json!({ "starts_at": "2026-05-15T09:00:40.000Z", "ends_at": "2026-06-09T09:00:40.000Z" });
 }
 
 #[test]
@@ -148,23 +148,26 @@ fn a_plan_change_then_a_cancellation_at_the_end_of_the_period() {
         .shows("active: business")
         .then("paddle/subscription.updated--cancel-scheduled")
         .shows("active: business")
-        .shows_at("2026-06-09T09:00:39Z", "active: business")
+        .shows_at("2026-06-09T09:00:39.000Z", "active: business")
         .shows_at(
-            "2026-06-09T09:00:40Z",
-            "frozen at 2026-06-09T09:00:40Z by billing: business and team",
+            "2026-06-09T09:00:40.000Z",
+            "frozen at 2026-06-09T09:00:40.000Z by billing: business and team",
         )
         .then("paddle/subscription.updated--canceled paddle/subscription.canceled--at-period-end")
-        .shows("frozen at 2026-06-09T09:00:40Z by billing: business and team")
+        .shows("frozen at 2026-06-09T09:00:40.000Z by billing: business and team")
         .check();
     Life::of("a cancellation that is taken back")
         .then(BOUGHT)
         .then("paddle/subscription.updated--cancel-scheduled")
         .then_edited("paddle/subscription.updated--cancel-scheduled", |payload| {
-            payload["occurred_at"] = json!("2026-05-19T09:00:00Z");
+            payload["occurred_at"] = json!("2026-05-19T09:00:00.000Z");
             payload["data"]["scheduled_change"] = Value::Null;
         })
-        .shows_at("2026-06-12T09:00:39Z", "active: business")
-        .shows_at("2026-06-12T09:00:40Z", "active: business, look at overdue")
+        .shows_at("2026-06-12T09:00:39.000Z", "active: business")
+        .shows_at(
+            "2026-06-12T09:00:40.000Z",
+            "active: business, look at overdue",
+        )
         .check();
 }
 
@@ -189,7 +192,7 @@ fn a_trial_that_is_paid_refunded_and_cancelled() {
         .then(TRIAL)
         .then_edited(
             "paddle/subscription.canceled--now",
-            state("canceled", "2026-03-26T09:00:30Z"),
+            state("canceled", "2026-03-26T09:00:30.000Z"),
         )
         .shows("expired by billing: nothing")
         .check();
@@ -199,7 +202,7 @@ fn a_trial_that_is_paid_refunded_and_cancelled() {
 fn parts_of_a_transaction_that_go_back_one_by_one() {
     let second_part = |amount: &'static str, status: &'static str| {
         move |payload: &mut Value| {
-            payload["occurred_at"] = json!("2026-03-30T09:00:00Z");
+            payload["occurred_at"] = json!("2026-03-30T09:00:00.000Z");
             payload["data"]["id"] = json!("adj_01kthaz0000000000000000009");
             payload["data"]["status"] = json!(status);
             payload["data"]["totals"]["total"] = json!(amount);

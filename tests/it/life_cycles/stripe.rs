@@ -214,8 +214,8 @@ fn a_renewal_that_fails_is_retried_and_recovers() {
         .then(FAILED)
         .then("stripe/invoice.payment_failed--second-attempt")
         .shows("active: team")
-        .shows_at("2026-05-06T10:00:03Z", "active: team")
-        .shows_at("2026-05-06T10:00:04Z", "suspended by billing: nothing")
+        .shows_at("2026-05-06T10:00:03.000Z", "active: team")
+        .shows_at("2026-05-06T10:00:04.000Z", "suspended by billing: nothing")
         .check();
     Life::of("action required off-session")
         .then(SUBSCRIBED)
@@ -239,16 +239,16 @@ fn retries_that_are_used_up() {
     retried("unpaid")
         .then("stripe/customer.subscription.updated--unpaid")
         .shows("suspended by billing: nothing")
-        .shows_at("2026-04-20T10:00:01Z", "suspended by billing: nothing")
+        .shows_at("2026-04-20T10:00:01.000Z", "suspended by billing: nothing")
         .shows_at(
-            "2026-04-20T10:00:02Z",
-            "frozen at 2026-04-06T09:00:02Z by billing: team",
+            "2026-04-20T10:00:02.000Z",
+            "frozen at 2026-04-06T09:00:02.000Z by billing: team",
         )
         .check();
     Life::of("unpaid, and never paid before")
         .then(RETRIED)
         .then("stripe/customer.subscription.updated--unpaid")
-        .shows_at("2026-04-20T10:00:02Z", "expired by billing: nothing")
+        .shows_at("2026-04-20T10:00:02.000Z", "expired by billing: nothing")
         .check();
     Life::of("unpaid is not healed by a payment alone")
         .then(RETRIED)
@@ -269,12 +269,12 @@ fn retries_that_are_used_up() {
             "stripe/customer.subscription.updated--unpaid",
             deleted(1_776_000_000, "payment_failed"),
         )
-        .shows("frozen at 2026-04-06T09:00:02Z by billing: team")
+        .shows("frozen at 2026-04-06T09:00:02.000Z by billing: team")
         .check();
     retried("left past due")
         .under(|policy| policy.on_end = OnEnd::Expire)
         .shows("suspended by billing: nothing")
-        .shows_at("2026-04-20T10:00:02Z", "expired by billing: nothing")
+        .shows_at("2026-04-20T10:00:02.000Z", "expired by billing: nothing")
         .check();
 }
 
@@ -326,7 +326,7 @@ fn a_plan_change_and_several_items_and_subscriptions() {
         .then_edited("stripe/customer.subscription.paused--trial-end", of_ada)
         .shows("active: business")
         .then("stripe/customer.subscription.deleted--at-period-end")
-        .shows("frozen at 2026-06-02T09:00:03Z by billing: business")
+        .shows("frozen at 2026-06-02T09:00:03.000Z by billing: business")
         .then_edited("stripe/customer.subscription.resumed--card-added", of_ada)
         .shows("active: business and team")
         .check();
@@ -349,7 +349,7 @@ fn a_cancellation_now_at_the_end_of_the_period_and_taken_back() {
             "stripe/customer.subscription.updated--renewed",
             deleted(1_775_120_403, "cancellation_requested"),
         )
-        .shows("frozen at 2026-04-02T09:00:03Z by billing: team")
+        .shows("frozen at 2026-04-02T09:00:03.000Z by billing: team")
         .check();
     Life::of("now, where an end is an end")
         .under(|policy| policy.on_end = OnEnd::Expire)
@@ -365,20 +365,20 @@ fn a_cancellation_now_at_the_end_of_the_period_and_taken_back() {
         .then("stripe/customer.subscription.updated--plan-change")
         .then("stripe/customer.subscription.updated--cancel-scheduled")
         .shows("active: business")
-        .shows_at("2026-06-02T09:00:02Z", "active: business")
+        .shows_at("2026-06-02T09:00:02.000Z", "active: business")
         .shows_at(
-            "2026-06-02T09:00:03Z",
-            "frozen at 2026-06-02T09:00:03Z by billing: business",
+            "2026-06-02T09:00:03.000Z",
+            "frozen at 2026-06-02T09:00:03.000Z by billing: business",
         )
         .then("stripe/customer.subscription.updated--cancel-undone")
-        .shows_at("2026-06-02T09:00:03Z", "active: business")
+        .shows_at("2026-06-02T09:00:03.000Z", "active: business")
         .then("stripe/customer.subscription.updated--cancel-scheduled-again")
         .shows_at(
-            "2026-06-02T09:00:03Z",
-            "frozen at 2026-06-02T09:00:03Z by billing: business",
+            "2026-06-02T09:00:03.000Z",
+            "frozen at 2026-06-02T09:00:03.000Z by billing: business",
         )
         .then("stripe/customer.subscription.deleted--at-period-end")
-        .shows("frozen at 2026-06-02T09:00:03Z by billing: business")
+        .shows("frozen at 2026-06-02T09:00:03.000Z by billing: business")
         .check();
 }
 
@@ -487,7 +487,7 @@ fn disputes_that_are_lost_won_and_only_asked_about() {
 
 #[test]
 fn a_customer_who_is_deleted_at_the_provider() {
-    let frozen = "frozen at 2026-04-21T09:00:00Z by billing: team";
+    let frozen = "frozen at 2026-04-21T09:00:00.000Z by billing: team";
     Life::of("with the end of the subscription")
         .then(YEARLY)
         .then("stripe/customer.subscription.deleted--customer-deleted")

@@ -388,7 +388,7 @@ fn a_period_is_the_lines_own_or_its_transactions_or_begins_when_billed() {
     let mut payload = load("paddle/transaction.completed--renewal.json");
     let shown = |payload: &Value| {
         let line = payment(PADDLE.name, payload).lines.remove(0);
-        [line.start, line.end].map(|at| at.map(|at| at.to_string()))
+        [line.start, line.end].map(|at| at.map(Timestamp::exact))
     };
     let period = |start: &str, end: &str| [start, end].map(|at| Some(at.to_owned()));
     let own = json!({"rate": "1", "billing_period":

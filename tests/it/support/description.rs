@@ -195,7 +195,7 @@ fn plainly(schema: &'static Value, value: &Value, reading: Reading) -> Result<()
                     ));
                 }
             }
-            "format" => of_format(told.as_str().unwrap(), value)?,
+            "format" => of_format(told.as_str().unwrap(), value, reading)?,
             "minimum" | "maximum" | "minLength" | "maxLength" | "maxItems" => {
                 within(word, told.as_f64().unwrap(), value)?;
             }
@@ -253,11 +253,12 @@ fn of_type(told: &Value, value: &Value) -> Result<(), String> {
     }
 }
 
-fn of_format(told: &str, value: &Value) -> Result<(), String> {
+fn of_format(told: &str, value: &Value, reading: Reading) -> Result<(), String> {
     let Some(text) = value.as_str() else {
         return Ok(());
     };
     let fits = match told {
+        "date-time" if reading == Reading::Answer => is_shown_time(text),
         "date-time" => DateTime::parse_from_rfc3339(text).is_ok(),
         "email" => text.contains('@'),
         other => return Err(format!(" the format `{other}` is not known here")),
@@ -267,6 +268,15 @@ fn of_format(told: &str, value: &Value) -> Result<(), String> {
     } else {
         Err(format!(" {text:?} is no {told}"))
     }
+}
+
+/// Whether a text is a time as all answers have them: in UTC, with three fraction digits.
+pub(crate) fn is_shown_time(text: &str) -> bool {
+    let form = "0000-00-00T00:00:00.000Z";
+    let fits = |(is, told): (u8, u8)| is == told || told == b'0' && is.is_ascii_digit();
+    text.len() == form.len()
+        && text.bytes().zip(form.bytes()).all(fits)
+        && DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 #[expect(

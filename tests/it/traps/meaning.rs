@@ -141,7 +141,7 @@ fn trap_30_a_pause_and_an_end_do_what_the_policy_says() {
             .then("stripe/customer.created--yearly stripe/customer.subscription.created--yearly")
             .then("stripe/invoice.paid--yearly")
     };
-    let kept = "frozen at 2026-03-27T09:00:00Z by billing: team";
+    let kept = "frozen at 2026-03-27T09:00:00.000Z by billing: team";
     let rows = [
         (OnPause::Suspend, "suspended by billing: nothing"),
         (OnPause::Freeze, kept),
@@ -170,7 +170,7 @@ fn trap_30_a_pause_and_an_end_do_what_the_policy_says() {
         (OnEndUnpaid::Expire, "expired by billing: nothing"),
         (
             OnEndUnpaid::Freeze,
-            "frozen at 2026-03-17T09:00:02Z by billing: team",
+            "frozen at 2026-03-17T09:00:02.000Z by billing: team",
         ),
     ] {
         Life::of("a trial that nobody paid for")
