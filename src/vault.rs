@@ -1,5 +1,5 @@
-//! Seals webhook secrets and kept answers, which must not be readable at rest, and cursors of
-//! lists, which nobody may make up, with keys of 32 bytes.
+//! Seals what must not be readable at rest, such as webhook secrets and the keys of licences, and
+//! cursors of lists, which nobody may make up, with keys of 32 bytes.
 //!
 //! `XChaCha20-Poly1305`: its nonce of 24 bytes may be random for every sealing, without a counter
 //! to keep. The purpose is authenticated along with it (a secret's app, provider and id), so that a
@@ -26,7 +26,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use secrecy::SecretString;
 
 use crate::causes::chain;
-use crate::domain::id::{AppSlug, Provider, SecretId};
+use crate::domain::id::{AppSlug, LicenseId, Provider, SecretId};
 use crate::domain::words::words;
 
 pub use error::{NotOpened, VaultError};
@@ -52,6 +52,13 @@ pub enum SealedFor<'a> {
         /// Of which app.
         app: &'a AppSlug,
     },
+    /// The key of a licence.
+    License {
+        /// Of which app.
+        app: &'a AppSlug,
+        /// The licence.
+        id: &'a LicenseId,
+    },
     /// The answer of a request with an `Idempotency-Key`.
     Answer {
         /// Names the request, without a blank.
@@ -70,6 +77,7 @@ impl SealedFor<'_> {
         match self {
             Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
             Self::Repository { app } => format!("repository {app}"),
+            Self::License { app, id } => format!("license {app} {id}"),
             Self::Answer { id } => format!("answer {id}"),
             Self::Cursor { list } => format!("cursor {list}"),
         }

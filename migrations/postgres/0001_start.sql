@@ -326,20 +326,22 @@ CREATE TABLE token_hashes (
 );
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
--- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
--- it is validated, and unique within its app.
+-- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
+-- is shown again. `key_made`: it was made here, and is found however it is typed.
 CREATE TABLE licenses (
     id             word PRIMARY KEY,
     app            word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id    word NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     product        word NOT NULL,
-    key            word NOT NULL,
+    key_hash       BYTEA NOT NULL,
+    key_made       BOOLEAN NOT NULL,
+    sealed_key     BYTEA NOT NULL,
     metadata       JSONB NOT NULL,
     created_at     TIMESTAMPTZ NOT NULL,
     expires_at     TIMESTAMPTZ,
     revoked_at     TIMESTAMPTZ,
     revoked_reason TEXT,
-    UNIQUE (app, key)
+    UNIQUE (app, key_hash)
 );
 -- The list, newest first, and its cursor.
 CREATE INDEX licenses_by_app ON licenses (app, id);

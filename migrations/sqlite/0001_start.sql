@@ -324,20 +324,22 @@ CREATE TABLE token_hashes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
--- Licences. A key is what was sold, and is shown again, so it is kept as it is: found by it when
--- it is validated, and unique within its app.
+-- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
+-- is shown again. `key_made`: it was made here, and is found however it is typed.
 CREATE TABLE licenses (
     id             TEXT PRIMARY KEY,
     app            TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     customer_id    TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
     product        TEXT NOT NULL,
-    key            TEXT NOT NULL,
+    key_hash       BLOB NOT NULL,
+    key_made       INTEGER NOT NULL,
+    sealed_key     BLOB NOT NULL,
     metadata       TEXT NOT NULL,
     created_at     INTEGER NOT NULL,
     expires_at     INTEGER,
     revoked_at     INTEGER,
     revoked_reason TEXT,
-    UNIQUE (app, key)
+    UNIQUE (app, key_hash)
 ) STRICT;
 -- The list, newest first, and its cursor.
 CREATE INDEX licenses_by_app ON licenses (app, id);

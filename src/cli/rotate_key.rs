@@ -64,14 +64,16 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
         let done = reseal::reseal(&store, &vault, now).await?;
         output::line(&format!(
             "sealed anew: {} webhook secrets, {} tokens of Composer repositories, {} answers to \
-             requests with an Idempotency-Key",
-            done.secrets, done.repositories, done.answers
+             requests with an Idempotency-Key, {} keys of licences",
+            done.secrets, done.repositories, done.answers, done.licenses
         ));
     }
     let left = reseal::survey(&store, &vault, now).await?;
     store.close().await;
     say(&left);
-    let known = left.unknown_secrets.is_empty() && left.unknown_repositories.is_empty();
+    let known = left.unknown_secrets.is_empty()
+        && left.unknown_repositories.is_empty()
+        && left.unknown_licenses == 0;
     // With something that nothing explains, no key is called superfluous.
     if known && left.old_keys_in_use.is_empty() {
         finish(args, in_file.then_some(&*path), &vault)?;
@@ -122,6 +124,19 @@ fn say(left: &Survey) {
             "problem: the tokens of these apps' Composer repositories were sealed with a key that \
              is not set, or are damaged: {}; set that key, or set the tokens anew",
             slugs(&left.unknown_repositories)
+        ));
+    }
+    if left.old_licenses > 0 {
+        output::line(&format!(
+            "keys of licences under an old key: {}",
+            left.old_licenses
+        ));
+    }
+    if left.unknown_licenses > 0 {
+        output::line(&format!(
+            "problem: the keys of {} licences were sealed with a key that is not set, or are \
+             damaged; set that key, or issue them anew",
+            left.unknown_licenses
         ));
     }
     if left.old_answers > 0 {

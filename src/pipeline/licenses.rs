@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::customers::{FindError, shown};
 use super::order::Order;
-use crate::domain::access::license::{self, License, LicenseCode, Revocation};
+use crate::domain::access::license::{License, LicenseCode, Revocation};
+use crate::domain::access::license_key::{LicenseKey, TypedKey};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
-use crate::store::{LicenseFilter, Listed, Store, StoreError, Tx, Window};
+use crate::store::{
+    LicenseFilter, Listed, SealedKey, SealedLicense, Store, StoreError, Tx, Window,
+};
+use crate::vault::{SealedFor, Vault, VaultError};
 
 /// Most licences of one customer.
 const MAX_LICENSES: u64 = 10_000;
@@ -41,6 +46,9 @@ pub enum LicenseError {
     /// There was no randomness.
     #[error("the licence could not be made")]
     Random(#[from] RandomError),
+    /// The key could not be sealed.
+    #[error("the key could not be sealed")]
+    Vault(#[from] VaultError),
 }
 
 impl From<FindError> for LicenseError {
@@ -60,7 +68,7 @@ pub struct LicenseOrder {
     /// The product that it is for.
     pub product: String,
     /// A key from elsewhere; one is made unless given.
-    pub key: Option<String>,
+    pub key: Option<LicenseKey>,
     /// The end of its life, from which on it is not valid.
     pub expires_at: Option<Timestamp>,
     /// Anything that the seller wants kept.
@@ -72,15 +80,23 @@ pub struct LicenseOrder {
 pub struct OwnedLicense {
     /// The licence.
     pub license: License,
+    /// Its key, as the vault sealed it.
+    pub sealed: Vec<u8>,
     /// The customer.
     pub customer: Customer,
+}
+
+/// Opens the sealed key of a licence; `None` if no key that is set opens it.
+pub fn key_of(vault: &Vault, app: &AppSlug, id: &LicenseId, sealed: &[u8]) -> Option<String> {
+    let opened = vault.open(SealedFor::License { app, id }, sealed).ok()?;
+    Some(opened.expose_secret().to_owned())
 }
 
 /// Some licences, and the customers whose they are now.
 #[derive(Clone, Debug)]
 pub struct LicensePage {
     /// The licences.
-    pub part: Listed<License>,
+    pub part: Listed<SealedLicense>,
     /// By the row that a licence was issued to, the customer whose it is now.
     pub customers: BTreeMap<CustomerId, Customer>,
 }
@@ -161,6 +177,7 @@ pub async fn find_holder(
 /// is no randomness.
 pub async fn issue(
     store: &Store,
+    vault: &Vault,
     order: &Order,
     wanted: LicenseOrder,
 ) -> Result<OwnedLicense, LicenseError> {
@@ -173,20 +190,24 @@ pub async fn issue(
         return Err(LicenseError::TooMany);
     }
     let key = match wanted.key {
+        // One that reads as a key that was made here would take its place for who types it so.
+        Some(key) if is_taken(&mut tx, &order.app, &key).await? => {
+            return Err(LicenseError::KeyTaken);
+        }
         Some(key) => key,
-        None => license::made_key(random::bytes()?),
+        None => LicenseKey::made(random::bytes()?),
     };
     let license = License {
         id: LicenseId::from_uuid(random::uuid(order.now)?),
         customer: wanted.customer,
         product: wanted.product,
-        key,
         metadata: wanted.metadata,
         created_at: order.now,
         expires_at: wanted.expires_at,
         revoked: None,
     };
-    if !tx.license_add(&order.app, &license).await? {
+    let key = sealed(vault, &order.app, &license.id, &key)?;
+    if !tx.license_add(&order.app, &license, &key).await? {
         return Err(LicenseError::KeyTaken);
     }
     let expires_at = license.expires_at.map(Timestamp::exact);
@@ -197,7 +218,11 @@ pub async fn issue(
         .audit(&mut tx, audited, "license_create", details)
         .await?;
     tx.commit().await?;
-    Ok(OwnedLicense { license, customer })
+    Ok(OwnedLicense {
+        license,
+        sealed: key.sealed,
+        customer,
+    })
 }
 
 /// Revokes a licence. One that is revoked already keeps the time and the reason that it has.
@@ -260,7 +285,7 @@ pub struct Judged {
 pub async fn validate(
     store: &Store,
     app: &AppSlug,
-    key: &str,
+    key: &TypedKey,
     now: Timestamp,
 ) -> Result<Judged, StoreError> {
     let mut tx = store.read().await?;
@@ -288,7 +313,7 @@ async fn page(
 ) -> Result<LicensePage, StoreError> {
     let part = tx.license_list(app, filter, window).await?;
     let customers = tx
-        .customers_of_rows(app, part.rows.iter().map(|it| &it.customer))
+        .customers_of_rows(app, part.rows.iter().map(|it| &it.license.customer))
         .await?;
     Ok(LicensePage { part, customers })
 }
@@ -303,11 +328,33 @@ async fn known(tx: &mut Tx, app: &AppSlug, id: &LicenseId) -> Result<OwnedLicens
 async fn owned(
     tx: &mut Tx,
     app: &AppSlug,
-    license: License,
+    SealedLicense { license, sealed }: SealedLicense,
 ) -> Result<Option<OwnedLicense>, StoreError> {
     let mut customers = tx.customers_of_rows(app, [&license.customer]).await?;
     let customer = customers.remove(&license.customer);
-    Ok(customer.map(|customer| OwnedLicense { license, customer }))
+    Ok(customer.map(|customer| OwnedLicense {
+        license,
+        sealed,
+        customer,
+    }))
+}
+
+async fn is_taken(tx: &mut Tx, app: &AppSlug, key: &LicenseKey) -> Result<bool, StoreError> {
+    let typed = TypedKey::read(key.text());
+    Ok(tx.license_find_by_key(app, &typed).await?.is_some())
+}
+
+fn sealed(
+    vault: &Vault,
+    app: &AppSlug,
+    id: &LicenseId,
+    key: &LicenseKey,
+) -> Result<SealedKey, VaultError> {
+    Ok(SealedKey {
+        hash: key.hash(),
+        is_made: key.is_made(),
+        sealed: vault.seal(SealedFor::License { app, id }, key.text())?,
+    })
 }
 
 async fn set_revoked(

@@ -1,7 +1,8 @@
 //! The rotation of the secret key: everything that an old key sealed is sealed anew with the present
 //! one, while servers run.
 //!
-//! Each secret and token is replaced in a transaction of its own, and answers in small sets; a text
+//! Each secret and token is replaced in a transaction of its own, keys of licences and answers in
+//! small sets; a text
 //! is replaced only if it still is what was read. So a rotation may be interrupted and begun again at
 //! any time, two at once do no harm, and nobody waits for one. Servers that have both keys can open a
 //! secret before, between and after.
@@ -15,12 +16,16 @@ use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
 use crate::store::idempotency::ResealedAnswer;
+use crate::store::license::SealedLicenseKey;
 use crate::store::secret::SealedSecret;
 use crate::store::{Store, StoreError};
 use crate::vault::{KeyId, KeyState, SealedFor, Vault, VaultError};
 
 /// Answers that are sealed anew in one transaction. One may have a megabyte.
 const ANSWERS_AT_ONCE: i64 = 20;
+
+/// Keys of licences that are read, and sealed anew in one transaction.
+const LICENSES_AT_ONCE: i64 = 500;
 
 /// Endpoints that one line of the log names.
 const LOGGED: usize = 10;
@@ -43,6 +48,8 @@ pub struct Resealed {
     pub secrets: u64,
     /// The number of tokens of Composer repositories that were sealed anew.
     pub repositories: u64,
+    /// The number of keys of licences that were sealed anew.
+    pub licenses: u64,
     /// The number of kept answers that were sealed anew.
     pub answers: u64,
 }
@@ -71,6 +78,11 @@ pub struct Survey {
     pub old_repositories: Vec<AppSlug>,
     /// Apps whose token of a Composer repository no key opens that is set.
     pub unknown_repositories: Vec<AppSlug>,
+    /// The number of licences whose key an old key opens.
+    pub old_licenses: u64,
+    /// The number of licences whose key no key opens that is set. They are still found by it, and
+    /// valid; only nobody can be shown it.
+    pub unknown_licenses: u64,
     /// The number of kept answers that an old key opens.
     pub old_answers: i64,
     /// The number of kept answers that no key opens that is set. They are gone in a day.
@@ -134,6 +146,27 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         }
         found.note_key(state, key);
     }
+    let mut after = String::new();
+    loop {
+        let keys = tx.license_list_sealed(&after, LICENSES_AT_ONCE).await?;
+        let Some(last) = keys.last() else { break };
+        after = last.id.to_string();
+        for SealedLicenseKey {
+            id,
+            app,
+            sealed_key,
+        } in keys
+        {
+            let what = SealedFor::License { app: &app, id: &id };
+            let (state, key) = state_of(vault, what, &sealed_key);
+            match state {
+                KeyState::Current => {}
+                KeyState::Old => found.old_licenses += 1,
+                KeyState::Unknown => found.unknown_licenses += 1,
+            }
+            found.note_key(state, key);
+        }
+    }
     for (key, count) in tx.idempotency_count_by_key(now).await? {
         let key = KeyId::from_bytes(&key);
         let state = vault.state(key);
@@ -147,7 +180,7 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
     Ok(found)
 }
 
-/// Counts the sealed webhook secrets and tokens of Composer repositories.
+/// Counts the sealed webhook secrets, tokens of Composer repositories and keys of licences.
 ///
 /// # Errors
 /// When the store failed.
@@ -156,7 +189,8 @@ pub async fn count_sealed(store: &Store) -> Result<usize, StoreError> {
     let secrets = tx.secret_list_all().await?.len();
     let registries = tx.registry_list().await?;
     let tokens = registries.iter().filter(|(_, it)| it.sealed.is_some());
-    Ok(secrets + tokens.count())
+    let licenses = tx.license_count_all().await?;
+    Ok(secrets + tokens.count() + usize::try_from(licenses).unwrap_or_default())
 }
 
 /// Returns the state of the key that sealed a text, and which it is. A text that its key does not
@@ -186,6 +220,7 @@ pub async fn reseal(store: &Store, vault: &Vault, now: Timestamp) -> Result<Rese
     Ok(Resealed {
         secrets: reseal_secrets(store, vault).await?,
         repositories: reseal_repositories(store, vault).await?,
+        licenses: reseal_licenses(store, vault).await?,
         answers: reseal_answers(store, vault, now).await?,
     })
 }
@@ -227,6 +262,38 @@ async fn reseal_repositories(store: &Store, vault: &Vault) -> Result<u64, Reseal
         tx.commit().await?;
     }
     Ok(done)
+}
+
+async fn reseal_licenses(store: &Store, vault: &Vault) -> Result<u64, ResealError> {
+    let (mut done, mut after) = (0, String::new());
+    loop {
+        let mut tx = store.read().await?;
+        let found = tx.license_list_sealed(&after, LICENSES_AT_ONCE).await?;
+        drop(tx);
+        let Some(last) = found.last() else {
+            return Ok(done);
+        };
+        after = last.id.to_string();
+        let mut anew = Vec::new();
+        for key in found {
+            if vault.state(KeyId::of_sealed(&key.sealed_key)) != KeyState::Old {
+                continue;
+            }
+            let (app, id) = (&key.app, &key.id);
+            let what = SealedFor::License { app, id };
+            let Ok(text) = vault.open(what, &key.sealed_key) else {
+                continue;
+            };
+            let to = vault.seal(what, text.expose_secret())?;
+            anew.push((key, to));
+        }
+        if anew.is_empty() {
+            continue;
+        }
+        let mut tx = store.begin().await?;
+        done += tx.license_reseal(&anew).await?;
+        tx.commit().await?;
+    }
 }
 
 async fn reseal_answers(store: &Store, vault: &Vault, now: Timestamp) -> Result<u64, ResealError> {
@@ -277,6 +344,7 @@ pub async fn tell_of_old_keys(store: &Store, vault: &Vault, now: Timestamp) {
                 secrets = found.old_secrets.len(),
                 endpoints = %endpoints.join(", "),
                 repositories = found.old_repositories.len(),
+                licenses = found.old_licenses,
                 answers = found.old_answers,
                 "something is still sealed with an old secret key: `tollgate rotate-key` seals it \
                  anew"

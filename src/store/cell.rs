@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::StoreError;
 use super::driver::{Cells, Column, Fault, Value};
 use crate::domain::access::hand_grant::GrantBilling;
+use crate::domain::access::license_key::KeyHash;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::token::TokenHash;
 use crate::domain::access::versions::Scheme;
@@ -191,6 +192,13 @@ impl IntoCell for u32 {
 }
 
 impl IntoCell for &TokenHash {
+    type Stored = Vec<u8>;
+    fn into_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(Some(self.as_bytes().to_vec()))
+    }
+}
+
+impl IntoCell for &KeyHash {
     type Stored = Vec<u8>;
     fn into_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(Some(self.as_bytes().to_vec()))

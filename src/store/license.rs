@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use super::customer::rows_of;
 use super::page::{Filter, Key, Listed, Window};
-use super::record::{binds, keys, record};
+use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::license::{License, LicenseStatus, Revocation};
+use crate::domain::access::license_key::{KeyHash, TypedKey};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
@@ -23,7 +24,27 @@ pub struct LicenseFilter {
     /// Their own status, at an instant.
     pub status: Option<(LicenseStatus, Timestamp)>,
     /// The whole key.
-    pub key: Option<String>,
+    pub key: Option<TypedKey>,
+}
+
+/// A licence as it lies in the store.
+#[derive(Clone, Debug)]
+pub struct SealedLicense {
+    /// The licence.
+    pub license: License,
+    /// Its key, as the vault sealed it.
+    pub sealed: Vec<u8>,
+}
+
+/// The key of a licence, as the store takes it.
+#[derive(Clone, Debug)]
+pub struct SealedKey {
+    /// What it is found by.
+    pub hash: KeyHash,
+    /// It was made here.
+    pub is_made: bool,
+    /// The key itself, as the vault sealed it.
+    pub sealed: Vec<u8>,
 }
 
 record! {
@@ -31,28 +52,54 @@ record! {
         id: LicenseId,
         customer_id: CustomerId,
         product: String,
-        key: String,
         metadata: Map<String, Value>,
         created_at: Timestamp,
         expires_at: Option<Timestamp>,
         revoked_at: Option<Timestamp>,
         revoked_reason: Option<String>,
+        sealed_key: Vec<u8>,
     }
 }
 
-impl From<LicenseRow> for License {
+impl From<LicenseRow> for SealedLicense {
     fn from(row: LicenseRow) -> Self {
         let reason = row.revoked_reason;
-        Self {
+        let license = License {
             id: row.id,
             customer: row.customer_id,
             product: row.product,
-            key: row.key,
             metadata: row.metadata,
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked: row.revoked_at.map(|at| Revocation { at, reason }),
+        };
+        Self {
+            license,
+            sealed: row.sealed_key,
         }
+    }
+}
+
+/// The sealed key of a licence.
+#[derive(Clone, Debug)]
+pub struct SealedLicenseKey {
+    /// The licence.
+    pub id: LicenseId,
+    /// Its app.
+    pub app: AppSlug,
+    /// The key, as the vault sealed it.
+    pub sealed_key: Vec<u8>,
+}
+
+record! {
+    impl SealedLicenseKey from "licenses" { id, app, sealed_key }
+}
+
+record! {
+    struct ResealedKey<'a> {
+        id: &'a LicenseId,
+        was: Vec<u8>,
+        becomes: Vec<u8>,
     }
 }
 
@@ -72,24 +119,27 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         license: &License,
+        key: &SealedKey,
     ) -> Result<bool, StoreError> {
         let sql = r"
             INSERT INTO licenses (
-                id, app, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
-                revoked_reason
+                id, app, customer_id, product, metadata, created_at, expires_at, key_hash,
+                key_made, sealed_key
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, NULL)
-            ON CONFLICT (app, key) DO NOTHING
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (app, key_hash) DO NOTHING
         ";
         let binds = binds![
             &license.id,
             app,
             &license.customer,
             &license.product,
-            &license.key,
             &license.metadata,
             license.created_at,
             license.expires_at,
+            &key.hash,
+            key.is_made,
+            key.sealed.clone(),
         ];
         Ok(self.execute(sql, binds).await? > 0)
     }
@@ -102,36 +152,40 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         id: &LicenseId,
-    ) -> Result<Option<License>, StoreError> {
+    ) -> Result<Option<SealedLicense>, StoreError> {
         let sql = r"
             SELECT
-                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
-                revoked_reason
+                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
+                revoked_reason, sealed_key
             FROM licenses
             WHERE app = $1 AND id = $2
         ";
         let found: Option<LicenseRow> = self.fetch_opt(sql, binds![app, id]).await?;
-        Ok(found.map(License::from))
+        Ok(found.map(SealedLicense::from))
     }
 
-    /// Finds the licence with a key.
+    /// Finds the licence with a key: the one whose key it is to the byte, before one whose key was
+    /// made here and reads as this.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn license_find_by_key(
         &mut self,
         app: &AppSlug,
-        key: &str,
-    ) -> Result<Option<License>, StoreError> {
+        key: &TypedKey,
+    ) -> Result<Option<SealedLicense>, StoreError> {
         let sql = r"
             SELECT
-                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
-                revoked_reason
+                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
+                revoked_reason, sealed_key
             FROM licenses
-            WHERE app = $1 AND key = $2
+            WHERE app = $1 AND key_hash IN ($2, $3) AND (key_hash = $2 OR key_made)
+            ORDER BY CASE WHEN key_hash = $2 THEN 0 ELSE 1 END
+            LIMIT 1
         ";
-        let found: Option<LicenseRow> = self.fetch_opt(sql, binds![app, key]).await?;
-        Ok(found.map(License::from))
+        let binds = binds![app, &key.exact, &key.made];
+        let found: Option<LicenseRow> = self.fetch_opt(sql, binds).await?;
+        Ok(found.map(SealedLicense::from))
     }
 
     /// Counts the licences of a customer, those of the rows that were merged into its row included.
@@ -157,7 +211,7 @@ impl Tx {
         app: &AppSlug,
         wanted: &LicenseFilter,
         window: &Window,
-    ) -> Result<Listed<License>, StoreError> {
+    ) -> Result<Listed<SealedLicense>, StoreError> {
         let mut filter = Filter::new("app = ?", app);
         if let Some(customer) = &wanted.customer {
             filter.and(&format!("customer_id IN ({})", rows_of("?")), customer);
@@ -166,7 +220,10 @@ impl Tx {
             filter.and("product = ?", product);
         }
         if let Some(key) = &wanted.key {
-            filter.and("key = ?", key);
+            match self.license_find_by_key(app, key).await? {
+                Some(found) => filter.and("id = ?", &found.license.id),
+                None => filter.and_plain("id IS NULL"),
+            }
         }
         match wanted.status {
             Some((LicenseStatus::Revoked, _)) => filter.and_plain("revoked_at IS NOT NULL"),
@@ -181,13 +238,13 @@ impl Tx {
         }
         let select = r"
             SELECT
-                id, customer_id, product, key, metadata, created_at, expires_at, revoked_at,
-                revoked_reason
+                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
+                revoked_reason, sealed_key
             FROM licenses
         ";
         let id = |row: &LicenseRow| row.id.to_string();
         let list = self.list(select, filter, Key::Id("id"), window, id);
-        Ok(list.await?.map(License::from))
+        Ok(list.await?.map(SealedLicense::from))
     }
 
     /// Takes a licence back, or gives it back.
@@ -209,6 +266,58 @@ impl Tx {
         let binds = binds![app, id, revoked.map(|it| it.at), reason];
         self.execute(sql, binds).await?;
         Ok(())
+    }
+
+    /// Lists the sealed keys of some licences of all apps, from an id on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn license_list_sealed(
+        &mut self,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<SealedLicenseKey>, StoreError> {
+        let sql = r"
+            SELECT id, app, sealed_key FROM licenses
+            WHERE id > $1
+            ORDER BY id
+            LIMIT $2
+        ";
+        self.fetch(sql, binds![after, limit]).await
+    }
+
+    /// Counts the licences of all apps.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn license_count_all(&mut self) -> Result<i64, StoreError> {
+        let sql = "SELECT COUNT(*) AS n FROM licenses";
+        let count: Option<i64> = self.fetch_value("counts", sql, binds![]).await?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// Puts newly sealed keys in the place of those that they were made from. Returns how many were
+    /// still there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn license_reseal(
+        &mut self,
+        keys: &[(SealedLicenseKey, Vec<u8>)],
+    ) -> Result<u64, StoreError> {
+        let rows = keys.iter().map(|(from, to)| ResealedKey {
+            id: &from.id,
+            was: from.sealed_key.clone(),
+            becomes: to.clone(),
+        });
+        let rows: Rows<ResealedKey<'_>> = rows.collect();
+        let sql = r"
+            UPDATE licenses
+            SET sealed_key = new.becomes
+            FROM {rows} AS new
+            WHERE licenses.id = new.id AND licenses.sealed_key = new.was
+        ";
+        self.execute(sql, binds![rows]).await
     }
 
     /// Finds the customers that some rows belong to now, by the row's id: themselves, or those

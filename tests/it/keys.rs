@@ -10,13 +10,19 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::{AppSlug, SecretId};
+use tollgate::domain::access::license_key::LicenseKey;
+use tollgate::domain::customer::profile::ProfileChange;
+use tollgate::domain::id::{AppSlug, LicenseId, SecretId};
 use tollgate::domain::mode::Mode;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::customers::{self, SameEmail};
+use tollgate::pipeline::licenses::{self, LicenseOrder};
+use tollgate::pipeline::order::Order;
 use tollgate::pipeline::reseal::{Resealed, reseal, survey};
 use tollgate::provider::STRIPE;
-use tollgate::store::Registry;
 use tollgate::store::idempotency::Attempt;
 use tollgate::store::secret::EndpointSecret;
+use tollgate::store::{Actor, Registry, Store};
 use tollgate::vault::{SealedFor, Vault};
 
 use crate::support::program::{err, out, tollgate};
@@ -87,6 +93,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     };
     tx.registry_put(&app, &registry).await.unwrap();
     tx.commit().await.unwrap();
+    let licences = sell_licences(&test.store, [&old, &other], now).await;
 
     let before = survey(&test.store, &rotating, now).await.unwrap();
     assert_eq!(before.old_secrets_by_endpoint(), "default/stripe: 4");
@@ -97,9 +104,11 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!(before.unknown_answers, 1);
     assert!(before.old_keys_in_use.contains(&old.key_id()));
     assert_eq!(before.old_repositories, std::slice::from_ref(&app));
+    assert_eq!((before.old_licenses, before.unknown_licenses), (600, 1));
     let expected = Resealed {
         secrets: 4,
         repositories: 1,
+        licenses: 600,
         answers: 44,
     };
     let done = reseal(&test.store, &rotating, now).await.unwrap();
@@ -110,12 +119,18 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert!(after.old_keys_in_use.is_empty(), "{after:?}");
     let left: Vec<&SecretId> = after.unknown_secrets.iter().map(|it| &it.id).collect();
     assert_eq!(left, [&ids[4], &ids[5]], "left as they were");
+    assert_eq!((after.old_licenses, after.unknown_licenses), (0, 1));
 
     let new = Vault::new(&[8; 32]);
     let mut tx = test.store.read().await.unwrap();
     let sealed = tx.registry_find(&app).await.unwrap().sealed.unwrap();
     let token = new.open(SealedFor::Repository { app: &app }, &sealed);
     assert_eq!(token.unwrap().expose_secret(), "token");
+    for (n, id) in licences.iter().enumerate() {
+        let found = tx.license_find(&app, id).await.unwrap().unwrap();
+        let key = licenses::key_of(&new, &app, id, &found.sealed);
+        assert_eq!(key, (n < 600).then(|| format!("key-{n}")));
+    }
     for sealed in tx.secret_list_all().await.unwrap() {
         let n = ids.iter().position(|id| *id == sealed.secret.id).unwrap();
         if n == 5 {
@@ -125,6 +140,35 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
         let opened = vault.open(what(&ids[n]), &sealed.sealed).unwrap();
         assert_eq!(opened.expose_secret(), format!("whsec_{n}"));
     }
+}
+
+/// Sells six hundred licences whose keys the first vault seals, and one of the other's.
+async fn sell_licences(store: &Store, vaults: [&Vault; 2], now: Timestamp) -> Vec<LicenseId> {
+    let order = Order {
+        app: "default".parse().unwrap(),
+        actor: Actor::Operator,
+        now,
+    };
+    let profile = ProfileChange {
+        name: Some(Some("Acme".to_owned())),
+        ..ProfileChange::default()
+    };
+    let made = customers::create(store, &order, &profile, SameEmail::Refused).await;
+    let customer = made.unwrap().customer.id;
+    let mut ids = Vec::new();
+    for n in 0..=600 {
+        let wanted = LicenseOrder {
+            customer: customer.clone(),
+            product: "Tool".to_owned(),
+            key: Some(LicenseKey::foreign(format!("key-{n}"))),
+            expires_at: None,
+            metadata: serde_json::Map::new(),
+        };
+        let vault = vaults[usize::from(n == 600)];
+        let issued = licenses::issue(store, vault, &order, wanted).await;
+        ids.push(issued.unwrap().license.id);
+    }
+    ids
 }
 
 async fn a_text_that_changed_meanwhile_is_not_overwritten(engine: Engine) {

@@ -33,6 +33,7 @@ use tollgate::store::{
     AcknowledgedEvent, Actor, AuditFilter, CustomerFilter, EventFilter, FlagFilter, LicenseFilter,
     PlanSource, Store, StoredPlan, Window,
 };
+use tollgate::vault::Vault;
 
 use crate::process::message;
 use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
@@ -436,7 +437,9 @@ async fn use_everything(store: &Store) {
     tx.package_holders(&app, "acme/tool", &page).await.unwrap();
     assert!(tx.replay_next().await.unwrap().is_none());
     tx.commit().await.unwrap();
-    licenses::issue(store, &order(), license).await.unwrap();
+    let vault = Vault::new(&[7; 32]);
+    let issued = licenses::issue(store, &vault, &order(), license).await;
+    issued.unwrap();
     let mut tx = store.begin().await.unwrap();
     let buyer = tx.customer_find_by_external(&app, "cus_1", &[]).await;
     let buyer = buyer.unwrap().unwrap();

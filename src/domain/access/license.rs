@@ -5,9 +5,8 @@
 //! customer keeps what it has, so its licences stay valid, and the answer tells since when it is
 //! frozen: a product with versions can then refuse later ones.
 //!
-//! Keys are stored in plain text. They are the goods, not a secret of the seller: support looks
-//! them up, lists show them, and a customer who lost one gets the same key again. A key opens
-//! nothing here; checking one requires an admin token.
+//! The key that the customer enters is no part of it: see [`license_key`](super::license_key). A key
+//! opens nothing here; checking one requires an admin token.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,14 +15,6 @@ use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::{CustomerId, LicenseId};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
-
-/// The number of random bytes in a generated key.
-pub const KEY_BYTES: usize = 25;
-/// The number of characters between two hyphens of a generated key.
-const GROUP: usize = 5;
-/// The characters of generated keys: digits and capitals without I, L, O and U, which are misread
-/// or form words. <https://www.crockford.com/base32.html>
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A licence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +26,6 @@ pub struct License {
     pub customer: CustomerId,
     /// The product, in the seller's words.
     pub product: String,
-    /// The text that the customer enters; unique within the app.
-    pub key: String,
     /// Any data of the seller's; stored but not interpreted.
     pub metadata: Map<String, Value>,
     /// The time of creation, by the local clock.
@@ -54,19 +43,6 @@ pub struct Revocation {
     pub at: Timestamp,
     /// The reason that the admin gave.
     pub reason: Option<String>,
-}
-
-/// Generates the key of these random bytes: five groups of five characters, 125 random bits.
-pub fn made_key(random: [u8; KEY_BYTES]) -> String {
-    let mut key = String::with_capacity(KEY_BYTES + KEY_BYTES / GROUP);
-    for (index, byte) in random.into_iter().enumerate() {
-        if index > 0 && index % GROUP == 0 {
-            key.push('-');
-        }
-        // 32 divides 256, so all characters are equally likely.
-        key.push(char::from(ALPHABET[usize::from(byte % 32)]));
-    }
-    key
 }
 
 /// The status of a licence by itself, regardless of its customer.
@@ -160,16 +136,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_key_is_five_groups_of_unmistakable_characters() {
-        let mut random = [0; KEY_BYTES];
-        for (index, byte) in (0_u8..).zip(random.iter_mut()) {
-            *byte = index.wrapping_mul(11);
-        }
-        assert_eq!(made_key(random), "0BP1C-Q2DR3-ES4FT-5GV6H-W7JX8");
-        assert_eq!(made_key([255; KEY_BYTES]), "ZZZZZ-ZZZZZ-ZZZZZ-ZZZZZ-ZZZZZ");
-    }
-
-    #[test]
     fn the_code_names_the_first_obstacle() {
         let at = Timestamp::from_nanos;
         let id = |hex: &str| format!("cust_{hex:0>32}").parse::<CustomerId>().unwrap();
@@ -187,7 +153,6 @@ mod tests {
             id: format!("lic_{:0>32}", "1").parse().unwrap(),
             customer: id("1"),
             product: "Tool".to_owned(),
-            key: "K".to_owned(),
             metadata: Map::new(),
             created_at: at(0),
             expires_at: None,

@@ -6,6 +6,7 @@ pub mod check;
 pub mod constraint;
 pub mod hand_grant;
 pub mod license;
+pub mod license_key;
 pub mod live_grant;
 pub mod plan;
 pub mod refusal;

@@ -40,6 +40,7 @@ use crate::pipeline::export::{self, EventWalk, PAGE, Subject};
 use crate::pipeline::flags::{self, OpenFlag};
 use crate::pipeline::{licenses, payments, subscriptions, tokens};
 use crate::store::{DocumentTable, FlagFilter, Listed, Store, StoreError, Window};
+use crate::vault::Vault;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(export));
@@ -71,6 +72,7 @@ async fn export(
     let name = format!("attachment; filename=\"{}.json\"", details.customer.id);
     let walk = Walk {
         store: state.store.clone(),
+        vault: state.vault.clone(),
         app: order.app,
         id: details.customer.id.clone(),
         now: order.now,
@@ -155,6 +157,7 @@ enum ExportError {
 
 struct Walk {
     store: Store,
+    vault: Vault,
     app: AppSlug,
     id: CustomerId,
     now: Timestamp,
@@ -218,7 +221,7 @@ impl Walk {
             }
             Next::Licenses(page) => {
                 let found = licenses::list_of(store, app, id, &page.window()).await?;
-                let found = listed(app, found, self.now);
+                let found = listed(&self.vault, app, found, self.now);
                 let next = some(&mut part, "licenses", &page, found, |it| it)?;
                 next.map_or(Next::Flags(Page::default()), Next::Licenses)
             }

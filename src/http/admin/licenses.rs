@@ -64,7 +64,7 @@ async fn of_customer(
     let app = admin.app_or_default();
     let customer = customer_id(&id)?;
     let page = licenses::list_of(&state.store, &app, &customer, &paging.window).await?;
-    paging.answer(listed(&app, page, state.clock.now()))
+    paging.answer(listed(&state.vault, &app, page, state.clock.now()))
 }
 
 /// Issues a licence to a customer.

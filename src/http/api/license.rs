@@ -8,7 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::ReasonBody;
 use super::list::Filters;
 use super::{list, problem};
-use crate::domain::access::license::{License, LicenseCode, LicenseStatus};
+use crate::domain::access::license::{LicenseCode, LicenseStatus};
+use crate::domain::access::license_key::{LicenseKey, TypedKey};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
@@ -22,7 +23,8 @@ use crate::pipeline::licenses::{
     self, Changed, Judged, LicenseError, LicenseOrder, LicensePage, OwnedLicense,
 };
 use crate::pipeline::order::Order;
-use crate::store::{LicenseFilter, Listed, Window};
+use crate::store::{LicenseFilter, Listed, SealedLicense, Window};
+use crate::vault::Vault;
 
 /// A licence and its validity now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +35,10 @@ pub(in crate::http) struct LicenseView {
     /// The customer who holds it now.
     customer_id: String,
     product: String,
-    key: String,
+    /// Null if it was sealed with a key that is not set any more (`tollgate rotate-key`). The licence
+    /// is found by it and valid all the same.
+    #[schema(examples("0BP1C-Q2DR3-ES4FT-5GV6H-W7JX8"))]
+    key: Option<String>,
     /// Its own state, whoever holds it: `active`, `revoked` or `expired`.
     #[schema(schema_with = words::license_status)]
     status: &'static str,
@@ -54,12 +59,14 @@ pub(in crate::http) struct LicenseView {
 
 impl LicenseView {
     /// A licence in the hands of a customer.
-    pub(in crate::http) fn of(
+    fn of(
+        vault: &Vault,
         app: &AppSlug,
-        license: License,
+        SealedLicense { license, sealed }: SealedLicense,
         customer: &Customer,
         now: Timestamp,
     ) -> Self {
+        let key = licenses::key_of(vault, app, &license.id, &sealed);
         let code = license.judge(customer, now);
         let status = license.status(now).as_str();
         let (revoked_at, revoked_reason) = license
@@ -70,7 +77,7 @@ impl LicenseView {
             app: app.to_string(),
             customer_id: customer.id.to_string(),
             product: license.product,
-            key: license.key,
+            key,
             status,
             valid: code.is_valid(),
             code,
@@ -93,10 +100,9 @@ pub(in crate::http) struct OrderedLicenseView {
 }
 
 impl OrderedLicenseView {
-    fn of(order: &Order, Changed { owned, changed }: Changed) -> Self {
-        let OwnedLicense { license, customer } = owned;
+    fn of(state: &AppState, order: &Order, Changed { owned, changed }: Changed) -> Self {
         Self {
-            license: LicenseView::of(&order.app, license, &customer, order.now),
+            license: owned_view(state, &order.app, owned, order.now),
             changed,
         }
     }
@@ -150,7 +156,7 @@ pub(in crate::http) struct LicenseQuery {
     product: Option<String>,
     #[param(schema_with = words::license_status)]
     status: Option<String>,
-    /// The whole key.
+    /// The whole key. One that was made here is found however it is typed.
     key: Option<String>,
 }
 
@@ -166,7 +172,7 @@ impl Filters for LicenseQuery {
             customer: customer.flatten(),
             product: self.product,
             status: status.flatten().map(|status| (status, now)),
-            key: self.key,
+            key: self.key.as_deref().map(TypedKey::read),
         }
     }
 }
@@ -198,7 +204,8 @@ impl LicenseBody {
         let product = others.note(checked("product", validate::line(&self.product)));
         let key = self
             .key
-            .and_then(|key| others.note(checked("key", validate::license_key(&key))));
+            .and_then(|key| others.note(checked("key", validate::license_key(&key))))
+            .map(LicenseKey::foreign);
         let end = end("expires_at", self.expires_at.as_deref(), order.now);
         let expires_at = others.note(end).flatten();
         let metadata = self
@@ -244,6 +251,10 @@ fn no_customer(error: &ActError) -> FieldError {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct KeyBody {
+    /// As the customer typed it. Of a key that was made here, case, blanks and hyphens do not count, `O`
+    /// is `0`, and `I` and `L` are `1`. One from elsewhere must be right to the byte, but for blanks
+    /// around it.
+    #[schema(examples("0BP1C-Q2DR3-ES4FT-5GV6H-W7JX8"))]
     key: String,
 }
 
@@ -263,6 +274,7 @@ impl From<LicenseError> for ApiError {
             LicenseError::TooMany => Self::conflict("licenses_too_many", error.to_string()),
             LicenseError::Store(error) => error.into(),
             LicenseError::Random(error) => error.into(),
+            LicenseError::Vault(error) => error.into(),
         }
     }
 }
@@ -280,19 +292,20 @@ pub(in crate::http) async fn list_in(
     window: &Window,
 ) -> Result<Listed<LicenseView>, ApiError> {
     let page = licenses::list(&state.store, app, filter, window).await?;
-    Ok(listed(app, page, state.clock.now()))
+    Ok(listed(&state.vault, app, page, state.clock.now()))
 }
 
 /// Some licences. One whose customer is gone is left out.
 pub(in crate::http) fn listed(
+    vault: &Vault,
     app: &AppSlug,
     page: LicensePage,
     now: Timestamp,
 ) -> Listed<LicenseView> {
     let LicensePage { part, customers } = page;
-    let view = |license: License| {
-        let customer = customers.get(&license.customer)?;
-        Some(LicenseView::of(app, license, customer, now))
+    let view = |found: SealedLicense| {
+        let customer = customers.get(&found.license.customer)?;
+        Some(LicenseView::of(vault, app, found, customer, now))
     };
     let views = list::map(part, view);
     Listed {
@@ -309,8 +322,8 @@ pub(in crate::http) async fn create_in(
     body: LicenseBody,
 ) -> Result<LicenseView, ApiError> {
     let wanted = body.check(state, order).await?;
-    let OwnedLicense { license, customer } = licenses::issue(&state.store, order, wanted).await?;
-    Ok(LicenseView::of(&order.app, license, &customer, order.now))
+    let made = licenses::issue(&state.store, &state.vault, order, wanted).await?;
+    Ok(owned_view(state, &order.app, made, order.now))
 }
 
 /// Shows a licence.
@@ -320,8 +333,17 @@ pub(in crate::http) async fn show_in(
     id: &str,
 ) -> Result<LicenseView, ApiError> {
     let found = licenses::find(&state.store, app, &license_id(id)?).await?;
-    let OwnedLicense { license, customer } = found;
-    Ok(LicenseView::of(app, license, &customer, state.clock.now()))
+    Ok(owned_view(state, app, found, state.clock.now()))
+}
+
+fn owned_view(state: &AppState, app: &AppSlug, owned: OwnedLicense, now: Timestamp) -> LicenseView {
+    let OwnedLicense {
+        license,
+        sealed,
+        customer,
+    } = owned;
+    let found = SealedLicense { license, sealed };
+    LicenseView::of(&state.vault, app, found, &customer, now)
 }
 
 /// Revokes a licence.
@@ -333,7 +355,7 @@ pub(in crate::http) async fn revoke_in(
 ) -> Result<OrderedLicenseView, ApiError> {
     let reason = ReasonBody::of(body)?;
     let changed = licenses::revoke(&state.store, order, &license_id(id)?, reason).await?;
-    Ok(OrderedLicenseView::of(order, changed))
+    Ok(OrderedLicenseView::of(state, order, changed))
 }
 
 /// Reinstates a licence.
@@ -343,16 +365,16 @@ pub(in crate::http) async fn reinstate_in(
     id: &str,
 ) -> Result<OrderedLicenseView, ApiError> {
     let changed = licenses::reinstate(&state.store, order, &license_id(id)?).await?;
-    Ok(OrderedLicenseView::of(order, changed))
+    Ok(OrderedLicenseView::of(state, order, changed))
 }
 
-/// Validates a key. Blanks around it, which copying leaves there, do not count.
+/// Validates a key.
 pub(in crate::http) async fn validate_in(
     state: &AppState,
     app: &AppSlug,
     body: &KeyBody,
 ) -> Result<ValidationView, ApiError> {
-    let (key, now) = (body.key.trim(), state.clock.now());
-    let judged = licenses::validate(&state.store, app, key, now).await?;
+    let (key, now) = (TypedKey::read(&body.key), state.clock.now());
+    let judged = licenses::validate(&state.store, app, &key, now).await?;
     Ok(judged.into())
 }

@@ -120,6 +120,68 @@ async fn a_key_from_elsewhere_is_kept_and_unique_in_its_app(engine: Engine) {
     );
 }
 
+async fn a_made_key_is_read_as_people_type_it(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let body = json!({"customer_id": id_of(&customer), "product": "Tool"});
+    let made = rig.post("/licenses", body).await.expect(201);
+    let key = made["key"].as_str().unwrap();
+    let typed = [
+        key.to_lowercase(),
+        key.replace('-', ""),
+        key.replace('-', " ").to_lowercase(),
+        key.replace('0', "O").replace('1', "l"),
+        key.replace('0', "o").replace('1', "I"),
+        format!("\t{}\n", key.replace('-', " \u{2013} ")),
+    ];
+    for typed in &typed {
+        assert_eq!(
+            verdict(&rig, typed).await,
+            (true, "ok".to_owned()),
+            "{typed}"
+        );
+    }
+    let lower = &typed[0];
+    let found = rig.get(&format!("/licenses?key={lower}")).await.expect(200);
+    assert_eq!(ids(&found), [id_of(&made)]);
+    let found = rig.get("/licenses?key=unknown").await.expect(200);
+    assert_eq!(ids(&found), Vec::<&str>::new());
+
+    // Whatever reads as a key that was sold is taken.
+    for taken in [key, lower] {
+        let body = json!({"customer_id": id_of(&customer), "product": "Tool", "key": taken});
+        rig.post("/licenses", body)
+            .await
+            .refused(409, "license_key_taken");
+    }
+    // One from elsewhere may look like one of ours, and is another in any other spelling.
+    let foreign = "abcde-fghjk-mnpqr-stvwx-yz012";
+    license(&rig, &customer, foreign).await;
+    assert_eq!(verdict(&rig, foreign).await, (true, "ok".to_owned()));
+    for other in [foreign.to_uppercase(), foreign.replace('-', "")] {
+        let unknown = (false, "license_unknown".to_owned());
+        assert_eq!(verdict(&rig, &other).await, unknown, "{other}");
+    }
+    license(&rig, &customer, &foreign.to_uppercase()).await;
+}
+
+async fn keys_are_not_readable_at_rest(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let customer = rig.customer(json!({"name": "Acme"})).await;
+    let foreign = license(&rig, &customer, "OLD/key_1").await;
+    let body = json!({"customer_id": id_of(&customer), "product": "Tool"});
+    let made = rig.post("/licenses", body).await.expect(201);
+    let keys = [&foreign, &made].map(|it| it["key"].as_str().unwrap());
+    assert_eq!(rig.finds(&keys).await, Vec::<String>::new());
+
+    // Without the key that sealed it nobody is shown it, and it is still good.
+    let damage = "UPDATE licenses SET sealed_key = key_hash";
+    rig.place.try_run(damage).await.unwrap();
+    let path = format!("/licenses/{}", id_of(&made));
+    assert_eq!(rig.get(&path).await.expect(200)["key"], Value::Null);
+    assert_eq!(verdict(&rig, keys[1]).await, (true, "ok".to_owned()));
+}
+
 async fn made_keys_differ(engine: Engine) {
     let rig = Rig::start(engine).await;
     let customer = rig.customer(json!({"name": "Acme"})).await;
@@ -460,6 +522,8 @@ async fn the_dialect_of_apps_has_the_same_licenses_in_other_clothes(engine: Engi
 on_both_stores! {
     a_license_is_made_shown_and_validated,
     a_key_from_elsewhere_is_kept_and_unique_in_its_app,
+    a_made_key_is_read_as_people_type_it,
+    keys_are_not_readable_at_rest,
     made_keys_differ,
     a_license_is_revoked_and_reinstated,
     a_license_is_valid_only_while_its_customer_may_have_it,

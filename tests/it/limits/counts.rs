@@ -133,11 +133,14 @@ async fn apps_plans_licences_and_admin_tokens_are_bounded(engine: Engine) {
     let licence = || json!({"customer_id": id, "product": "tool"});
     assert_eq!(post(&server, "/licenses", licence()).await.0, 201);
     let licences = format!(
-        "{} licenses (id, app, customer_id, product, key, metadata, created_at) \
-         SELECT 'l' || i, app, customer_id, product, 'k' || i, metadata, created_at FROM n, licenses",
+        "{} licenses (id, app, customer_id, product, key_hash, key_made, sealed_key, metadata, \
+         created_at) \
+         SELECT 'l' || i, app, customer_id, product, CAST(CAST(i AS TEXT) AS {{bytes}}), key_made, \
+         sealed_key, metadata, created_at FROM n, licenses",
         numbers(9_999)
     );
-    place.try_run(&licences).await.unwrap();
+    let licences = |bytes| licences.replace("{bytes}", bytes);
+    place.run(&licences("BLOB"), &licences("BYTEA")).await;
     refused(&server, "/licenses", licence(), "licenses_too_many").await;
 
     let token = json!({"name": "more", "role": "viewer"});
