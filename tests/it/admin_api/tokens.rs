@@ -144,7 +144,7 @@ async fn a_rotated_token_keeps_its_old_text_for_the_overlap(engine: Engine) {
     let (customer, token, first) = customer_with_token(&rig, json!({"name": "ci"})).await;
     let rotated = rig.rotated(&token, json!(3600)).await;
     let second = rotated["token"].clone();
-    let until = "2026-01-05T13:00:00Z";
+    let until = "2026-01-05T13:00:00.000Z";
     assert_eq!(rotated["previous_until"], until);
     let listed = rig.get(&format!("{customer}/tokens")).await.expect(200);
     assert_eq!(listed["data"][0]["previous_until"], until);
@@ -177,7 +177,7 @@ async fn only_the_last_text_overlaps(engine: Engine) {
     let (customer, token, first) = customer_with_token(&rig, json!({"name": "ci"})).await;
     let second = rig.rotated(&token, json!("1h")).await["token"].clone();
     let third = rig.rotated(&token, json!("2h")).await;
-    assert_eq!(third["previous_until"], "2026-01-05T14:00:00Z");
+    assert_eq!(third["previous_until"], "2026-01-05T14:00:00.000Z");
     let third = third["token"].clone();
     assert_eq!(rig.code_for(&first).await, "token_unknown");
     assert_eq!(rig.code_for(&second).await, "ok");
