@@ -188,7 +188,7 @@ pub(super) fn write(message: &Message, outcome: &str, told: Option<&Told>, now: 
                 customer.id = told.customer.as_ref().map(tracing::field::display),
                 change = told.change.as_ref().map(tracing::field::display),
                 flags = (!flags.is_empty()).then_some(tracing::field::display(&flags)),
-                request.id = headers.origin.request_id(),
+                request.id = headers.origin.request_id().map(tracing::field::display),
                 attempt = (!is_first_try).then_some(headers.attempt + 1),
                 replay = is_replay.then_some(true),
                 // Of a replay, the time since the first receipt would say nothing.
