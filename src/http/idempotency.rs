@@ -11,6 +11,9 @@
 //! | another path, query or body | 422 `idempotency_key_reused` |
 //! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
 //!
+//! Bodies are the same if their JSON is: a sender that writes its request again may order names
+//! otherwise, or leave out blanks.
+//!
 //! A key belongs to the token with which it was sent, so nobody sees the answers of others. Viewers
 //! change nothing, so their keys are ignored. Answers are stored for a day, encrypted, since one
 //! may contain a token. Answers with status 500 or above are not stored, and the same key then runs
@@ -37,6 +40,7 @@ use sha2::{Digest, Sha256};
 use super::error::{ApiError, Cause};
 use super::{AppState, auth, input, limits, request_id};
 use crate::causes::chain;
+use crate::domain::canonical_json::canonical_json;
 use crate::domain::id::CustomerId;
 use crate::domain::role::Role;
 use crate::pipeline::idempotency::{self, ReserveError};
@@ -119,6 +123,8 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
 /// Hashes everything that tells a request from another one with the same key.
 fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
+    let json = canonical_json(body);
+    let body = json.as_deref().map_or(body, str::as_bytes);
     digest(&[parts.method.as_str().as_bytes(), asked.as_bytes(), body])
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use crate::domain::json_text::{decimal, split_token, unquoted};
 use crate::http::field_errors::FieldErrors;
 
 /// An object or a list that has begun.
@@ -29,18 +30,12 @@ enum Open<'a> {
 pub(super) fn refuse_what_is_lost(json: &str, field_errors: &mut FieldErrors) {
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut rest = json;
-    while let Some(first) = rest.bytes().next() {
+    while let Some((token, behind)) = split_token(rest) {
         if field_errors.is_full() {
             return;
         }
-        let length = match first {
-            b'"' => text_length(rest),
-            b'-' | b'0'..=b'9' => number_length(rest),
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        let (token, behind) = rest.split_at(length);
         rest = behind;
-        match first {
+        match token.as_bytes()[0] {
             b'{' => open.push(Open::Object {
                 names: HashSet::new(),
                 name: Cow::Borrowed(""),
@@ -89,32 +84,6 @@ impl<'a> Open<'a> {
     }
 }
 
-/// Returns the length of the text that begins here, quotes included.
-fn text_length(rest: &str) -> usize {
-    let mut escaped = false;
-    let ends = |(_, byte): &(usize, u8)| {
-        let is_end = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        is_end
-    };
-    let end = rest.bytes().enumerate().skip(1).find(ends);
-    end.map_or(rest.len(), |(at, _)| at + 1)
-}
-
-fn number_length(rest: &str) -> usize {
-    let is_part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-    rest.bytes().take_while(|byte| is_part(*byte)).count()
-}
-
-/// The text between quotes: `"a"` and `"\u0061"` are the same name.
-fn unquoted(token: &str) -> Cow<'_, str> {
-    let inner = token.trim_matches('"');
-    if !token.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
-    serde_json::from_str(token).map_or(Cow::Borrowed(inner), Cow::Owned)
-}
-
 /// The path of the value that comes, with `last` as its last part.
 fn path_of(open: &[Open<'_>], last: &str) -> String {
     let mut path = String::new();
@@ -154,24 +123,6 @@ fn is_kept(number: &str) -> bool {
     let is_same = |text: &str| read(text).is_some_and(|other| other.total_cmp(&value).is_eq());
     let written = serde_json::to_string(&value).unwrap_or_default();
     decimal(number) == decimal(&written) && is_same(&written) && is_same(&value.to_string())
-}
-
-/// The digits of a decimal number and the exponent of the last one, which are the same however the
-/// number is written. `None` for an exponent beyond all numbers.
-fn decimal(number: &str) -> Option<(String, i64)> {
-    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    let mantissa = mantissa.trim_start_matches('-');
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() {
-        return Some((String::new(), 0));
-    }
-    let shift = i64::try_from(digits.len() - significant.len()).ok()?;
-    let fraction = i64::try_from(fraction.len()).ok()?;
-    let exponent = exponent.parse::<i64>().ok()?.checked_sub(fraction)?;
-    Some((significant.to_owned(), exponent.checked_add(shift)?))
 }
 
 #[cfg(test)]

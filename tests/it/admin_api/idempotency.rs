@@ -90,6 +90,43 @@ async fn a_key_stands_for_one_request(engine: Engine) {
     assert_eq!(rig.customers().await, 1);
 }
 
+async fn a_key_stands_for_the_json_of_a_body_however_it_is_written(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let bearer = format!("Bearer {ROOT}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "k"),
+        ("content-type", "application/json"),
+    ];
+    let post = async |body: &str| {
+        let asked = ("POST", "/api/v1/customers");
+        rig.send_text(asked, &headers, body).await
+    };
+    let first = post(r#"{"name":"Ada","metadata":{"b":[1,2],"a":0.5}}"#).await;
+    let first = first.expect(201);
+    for same in [
+        r#"{"metadata": {"a": 0.5, "b": [1, 2]}, "name": "Ada"}"#,
+        "{\n\t\"name\" : \"\\u0041da\" ,\"metadata\":{\"a\":5e-1,\"b\":[ 1,2 ]}\r\n}",
+    ] {
+        let again = post(same).await;
+        assert!(is_replayed(&again), "{same}: {}", again.body);
+        assert_eq!(again.expect(201), first, "{same}");
+    }
+    for other in [
+        r#"{"name":"Ada","metadata":{"b":[2,1],"a":0.5}}"#,
+        r#"{"name":"Ada","metadata":{"b":[1,2],"a":"0.5"}}"#,
+        r#"{"name":"ada","metadata":{"b":[1,2],"a":0.5}}"#,
+        r#"{"name":"Eve","name":"Ada","metadata":{"b":[1,2],"a":0.5}}"#,
+        r#"{"name":"Ada","metadata":{"b":[1,2],"a":0.5}"#,
+        "",
+    ] {
+        let answer = post(other).await;
+        assert_eq!(answer.status, 422, "{other}: {}", answer.body);
+        answer.refused(422, "idempotency_key_reused");
+    }
+    assert_eq!(rig.customers().await, 1);
+}
+
 async fn a_key_belongs_to_the_token_it_came_with(engine: Engine) {
     let rig = Rig::start(engine).await;
     let app = json!({"slug": "acme", "name": "Acme"});
@@ -343,6 +380,7 @@ on_both_stores! {
     a_request_that_is_sent_twice_gets_the_first_answer_again,
     a_refusal_is_an_answer_like_any_other,
     a_key_stands_for_one_request,
+    a_key_stands_for_the_json_of_a_body_however_it_is_written,
     a_key_belongs_to_the_token_it_came_with,
     idempotency_keys_of_viewers_are_ignored,
     a_key_that_is_none_is_refused_where_it_counts,
