@@ -34,11 +34,12 @@ pub fn document() -> &'static str {
 /// Adds what belongs to the whole.
 fn complete(mut api: OpenApi) -> OpenApi {
     openapi::complete(&mut api);
+    let license = LicenseBuilder::new().name("MIT").identifier(Some("MIT"));
     api.info = InfoBuilder::new()
         .title("Tollgate")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(include_str!("openapi/about.md")))
-        .license(Some(LicenseBuilder::new().name("MIT").build()))
+        .license(Some(license.build()))
         .build();
     let here = ServerBuilder::new()
         .url("/")

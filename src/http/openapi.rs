@@ -160,12 +160,15 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Describes the variable parts of all paths, and the refusals that follow from the operations.
+/// Describes the variable parts of all paths, and the refusals that follow from the operations, and
+/// says of those without a way to sign in that they need none.
 pub(super) fn complete(api: &mut OpenApi) {
     for (path, item) in &mut api.paths.paths {
         for (_, operation) in operations(item) {
             parts::describe(path, operation);
             refusals::fill(operation);
+            // Who leaves it out may mean everybody or may have forgotten it.
+            operation.security.get_or_insert_default();
         }
     }
     refusals::declare(api.components.get_or_insert_default());

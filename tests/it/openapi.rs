@@ -108,6 +108,102 @@ fn every_body_has_an_example_and_every_example_is_valid() {
     }
 }
 
+/// The faults that openapi-spec-validator, Spectral and Redocly's linter find in documents of ours,
+/// looked for without them. A generator of clients stops at most of these.
+#[test]
+fn the_description_has_no_fault_that_linters_find() {
+    fn visit(value: &Value, place: &str) {
+        match value {
+            Value::Object(object) => {
+                for list in ["required", "enum", "tags", "type"] {
+                    let words = object.get(list).and_then(Value::as_array);
+                    for word in words.into_iter().flatten() {
+                        let times = words.unwrap().iter().filter(|it| *it == word).count();
+                        assert_eq!(times, 1, "{place}/{list}: {word}");
+                    }
+                }
+                let is_ambiguous =
+                    object.contains_key("example") && object.contains_key("examples");
+                assert!(!is_ambiguous, "{place}");
+                let [least, most] = ["minimum", "maximum"].map(|it| object.get(it)?.as_f64());
+                assert!(least.zip(most).is_none_or(|(a, b)| a <= b), "{place}");
+                for (key, inner) in object {
+                    // Examples are what they are.
+                    if !["example", "examples", "default"].contains(&key.as_str()) {
+                        visit(inner, &format!("{place}/{key}"));
+                    }
+                }
+            }
+            Value::Array(array) => array.iter().for_each(|it| visit(it, place)),
+            _ => {}
+        }
+    }
+    let document = document();
+    visit(document, "");
+
+    let schemes = document["components"]["securitySchemes"]
+        .as_object()
+        .unwrap();
+    let tags = document["tags"].as_array().unwrap();
+    let tags: Vec<&str> = tags.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(tags.iter().collect::<BTreeSet<_>>().len(), tags.len());
+    let mut shapes = BTreeSet::new();
+    for path in document["paths"].as_object().unwrap().keys() {
+        let variable = |part: &str| if part.starts_with('{') { "{}" } else { part }.to_owned();
+        let shape: Vec<String> = path.split('/').map(variable).collect();
+        assert!(shapes.insert(shape), "{path} is served twice");
+        assert!(!path.ends_with('/') && !path.contains('?'), "{path}");
+    }
+    for (path, method, operation) in operations(document) {
+        let place = format!("{method} {path}");
+        let id = operation["operationId"].as_str().unwrap();
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        assert!(id.bytes().all(is_name), "{place}: {id}");
+        let security = operation["security"].as_array();
+        let security = security.unwrap_or_else(|| panic!("{place} says nothing of security"));
+        for name in security
+            .iter()
+            .flat_map(|it| it.as_object().unwrap().keys())
+        {
+            assert!(schemes.contains_key(name), "{place}: {name}");
+        }
+        for tag in operation["tags"].as_array().into_iter().flatten() {
+            assert!(tags.contains(&tag.as_str().unwrap()), "{place}: {tag}");
+        }
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let mut names = BTreeSet::new();
+        for parameter in parameters {
+            let name = (parameter["in"].as_str(), parameter["name"].as_str());
+            assert!(names.insert(name), "{place}: {name:?} twice");
+            assert!(parameter["schema"].is_object(), "{place}: {name:?}");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let response = match response["$ref"].as_str() {
+                Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => response,
+            };
+            let about = response["description"].as_str().unwrap_or_default();
+            assert!(!about.is_empty(), "{place}: {status}");
+        }
+    }
+}
+
+/// Who may call without signing in; everybody else needs a token of some kind.
+#[test]
+fn only_public_calls_need_no_token() {
+    let public = |(.., operation): &(&str, &str, &Value)| operation["security"] == json!([]);
+    let public = operations(document()).into_iter().filter(public);
+    let public: Vec<&str> = public.map(|(path, ..)| path).collect();
+    let expected = [
+        "/healthz",
+        "/openapi.json",
+        "/readyz",
+        "/webhooks/{app}/{provider}",
+        "/webhooks/{provider}",
+    ];
+    assert_eq!(public, expected);
+}
+
 /// Pages for people, which are no part of the API, a place that refuses everything, and another spelling
 /// of what is described.
 const UNDESCRIBED: [&str; 6] = [

@@ -94,7 +94,9 @@ fn require(schema: &mut Value) {
             if !nullable.is_empty() {
                 let required = object.entry("required").or_insert(Value::Array(Vec::new()));
                 if let Some(required) = required.as_array_mut() {
-                    required.extend(nullable);
+                    // A schema of one in another says some of them itself.
+                    let new = nullable.into_iter().filter(|it| !required.contains(it));
+                    required.extend(new.collect::<Vec<_>>());
                 }
             }
             object.values_mut().for_each(require);
