@@ -62,6 +62,7 @@ pub mod mode;
 pub mod operation;
 pub mod pasted_secret;
 pub mod policy;
+pub mod precondition;
 pub mod retry;
 pub mod role;
 pub mod shown_times;

@@ -15,9 +15,8 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
 
+use super::problem_body::{Problem, ProblemField};
 use super::{limits, request_id};
 use crate::causes::chain;
 use crate::domain::validate::FieldError;
@@ -73,6 +72,8 @@ pub enum ApiError {
         /// The sentence for the caller.
         detail: Cow<'static, str>,
     },
+    /// 412: it is not, or not any more, in the state that the request is meant for.
+    PreconditionFailed,
     /// 413: the body is larger than `limit` bytes.
     PayloadTooLarge {
         /// The maximum size, in bytes.
@@ -176,6 +177,7 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -201,6 +203,7 @@ impl ApiError {
             | Self::NotReady { code, .. } => code,
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooSlow => "body_too_slow",
+            Self::PreconditionFailed => "precondition_failed",
             Self::PayloadTooLarge { .. } => "payload_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -224,6 +227,9 @@ impl ApiError {
             | Self::NotReady { detail, .. } => detail.clone(),
             Self::MethodNotAllowed => "this path exists, but not with this method".into(),
             Self::BodyTooSlow => "the body took too long to arrive".into(),
+            Self::PreconditionFailed => {
+                "it has changed since the state of `If-Match`; read it again".into()
+            }
             Self::PayloadTooLarge { limit } => {
                 format!("the body is larger than {limit} bytes").into()
             }
@@ -252,6 +258,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::BodyTooSlow
             | Self::Conflict { .. }
+            | Self::PreconditionFailed
             | Self::PayloadTooLarge { .. }
             | Self::UriTooLong
             | Self::UnsupportedMediaType
@@ -285,6 +292,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::BodyTooSlow
             | Self::Conflict { .. }
+            | Self::PreconditionFailed
             | Self::PayloadTooLarge { .. }
             | Self::UriTooLong
             | Self::UnsupportedMediaType
@@ -299,38 +307,6 @@ impl ApiError {
 /// Formats `Retry-After` in whole seconds, rounded up, so that nobody comes too early.
 fn whole_seconds(duration: Duration) -> HeaderValue {
     HeaderValue::from(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
-}
-
-/// A problem document (RFC 9457 section 3) with the extension members `code`, `errors` and
-/// `request_id`.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Problem<'a> {
-    /// The name of the status.
-    #[schema(examples("Unprocessable Entity"))]
-    title: &'a str,
-    /// The status.
-    #[schema(minimum = 400, maximum = 599)]
-    status: u16,
-    /// A stable code for programs.
-    #[schema(examples("body_invalid"))]
-    code: &'a str,
-    /// A sentence for people.
-    detail: &'a str,
-    /// The errors of single fields.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ProblemField<'a>>,
-    /// The id of the request in our log.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    request_id: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct ProblemField<'a> {
-    /// The path of the field: `packages[0].constraint`.
-    field: &'a str,
-    /// The end of a sentence about the field: `must be …`.
-    message: &'a str,
 }
 
 impl IntoResponse for ApiError {

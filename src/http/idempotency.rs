@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | the same request, finished | the first answer again, with `Idempotency-Replayed: true` |
 //! | the same request, still running | 409 `idempotency_key_in_use`: retry in a second |
-//! | another path, query or body | 422 `idempotency_key_reused` |
+//! | another path, query, body or `If-Match` | 422 `idempotency_key_reused` |
 //! | the same request, whose answer was lost in a crash after its changes were made | 409 `idempotency_answer_lost` |
 //!
 //! Bodies are the same if their JSON is: a sender that writes its request again may order names
@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{IF_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -125,7 +125,10 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     let asked = parts.uri.path_and_query().map_or("", |it| it.as_str());
     let json = canonical_json(body);
     let body = json.as_deref().map_or(body, str::as_bytes);
-    digest(&[parts.method.as_str().as_bytes(), asked.as_bytes(), body])
+    let method = parts.method.as_str().as_bytes();
+    let tags = parts.headers.get_all(IF_MATCH).iter();
+    let tags: Vec<&[u8]> = tags.map(HeaderValue::as_bytes).collect();
+    digest(&[method, asked.as_bytes(), body, &tags.join(&b',')])
 }
 
 /// Hashes texts with SHA-256, each with its length, so that none can run into the next.

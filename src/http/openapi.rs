@@ -46,6 +46,7 @@
 //! the names are one set for the whole API.
 
 mod examples;
+mod headers;
 mod parts;
 mod refusals;
 mod schemas;
@@ -167,6 +168,7 @@ pub(super) fn complete(api: &mut OpenApi) {
         for (_, operation) in operations(item) {
             parts::describe(path, operation);
             refusals::fill(operation);
+            headers::describe(operation);
             // Who leaves it out may mean everybody or may have forgotten it.
             operation.security.get_or_insert_default();
         }

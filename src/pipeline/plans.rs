@@ -13,6 +13,7 @@ use super::policy;
 use crate::domain::access::plan::Plan;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
+use crate::domain::precondition::{Precondition, Stale, StateTag};
 use crate::store::{PlanSource, Store, StoreError, StoredPlan, Tx};
 
 /// Most plans that an app has besides those of the settings.
@@ -27,6 +28,9 @@ pub enum PlanError {
     /// It comes from the settings of the server and can be removed only there.
     #[error("the plan comes from the settings of the server")]
     ReadOnly,
+    /// It has changed since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The app has as many plans as it may have.
     #[error("the app has {MAX_PLANS} plans; delete one first")]
     TooMany,
@@ -45,6 +49,14 @@ pub struct Shown {
     pub plan: StoredPlan,
     /// The plan of an admin that waits behind it, if it comes from the settings.
     pub waiting: Option<StoredPlan>,
+}
+
+impl Shown {
+    /// Returns the tag of the plan and of what waits behind it.
+    pub fn state_tag(&self) -> StateTag {
+        let waiting = self.waiting.as_ref().map(StoredPlan::plan);
+        StateTag::of(&(self.plan.source.as_str(), self.plan.plan(), waiting))
+    }
 }
 
 /// A plan after an order.
@@ -87,33 +99,49 @@ pub async fn find(
     price_id: &str,
 ) -> Result<Shown, PlanError> {
     let mut tx = store.read().await?;
-    let found = tx.plan_find(app, provider, price_id).await?;
-    Ok(Shown {
-        plan: found.ok_or(PlanError::NotFound)?,
-        waiting: tx.waiting_plan_find(app, provider, price_id).await?,
-    })
+    let found = shown(&mut tx, app, provider, price_id).await?;
+    found.ok_or(PlanError::NotFound)
+}
+
+async fn shown(
+    tx: &mut Tx,
+    app: &AppSlug,
+    provider: Provider,
+    price_id: &str,
+) -> Result<Option<Shown>, StoreError> {
+    let Some(plan) = tx.plan_find(app, provider, price_id).await? else {
+        return Ok(None);
+    };
+    let waiting = match plan.source {
+        PlanSource::Environment => tx.waiting_plan_find(app, provider, price_id).await?,
+        PlanSource::Api => None,
+    };
+    Ok(Some(Shown { plan, waiting }))
 }
 
 /// Sets what a price buys. If the settings name the price, the plan waits until they do not any more:
 /// so a price can be moved from the settings to the API without a moment in which it has no plan.
 ///
 /// # Errors
-/// When it is new and there are too many, or a constraint cannot be read.
+/// When it is in another state than `only_if` says, it is new and there are too many, or a constraint
+/// cannot be read.
 pub async fn put(
     store: &Store,
     order: &Order,
     provider: Provider,
     price_id: String,
     wanted: Plan,
+    only_if: &Precondition,
 ) -> Result<Set, PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
     check_grants(&mut tx, &order.app, wanted.packages.iter(), in_list).await?;
-    let known = tx.plan_find(&order.app, provider, &price_id).await?;
+    let known = shown(&mut tx, &order.app, provider, &price_id).await?;
+    only_if.check(known.as_ref().map(Shown::state_tag).as_ref())?;
     let known = match known {
-        Some(plan) if plan.source == PlanSource::Environment => {
-            return put_behind(tx, order, plan, wanted).await;
+        Some(known) if known.plan.source == PlanSource::Environment => {
+            return put_behind(tx, order, known, wanted).await;
         }
-        known => known,
+        known => known.map(|known| known.plan),
     };
     let is_new = known.is_none();
     let before = known.as_ref().map(StoredPlan::plan);
@@ -155,11 +183,13 @@ pub async fn put(
 async fn put_behind(
     mut tx: Tx,
     order: &Order,
-    plan: StoredPlan,
+    Shown {
+        plan,
+        waiting: known,
+    }: Shown,
     wanted: Plan,
 ) -> Result<Set, PlanError> {
     let (provider, price_id) = (plan.provider, &plan.price_id);
-    let known = tx.waiting_plan_find(&order.app, provider, price_id).await?;
     let before = known.as_ref().map(StoredPlan::plan);
     let changed = before.as_ref() != Some(&wanted);
     let waiting = if changed {
@@ -190,18 +220,22 @@ async fn put_behind(
 /// Deletes the plan for a price; if the settings name the price, the one that waits.
 ///
 /// # Errors
-/// When there is no such plan, or it comes from the settings and none waits.
+/// When there is no such plan, it is in another state than `only_if` says, or it comes from the
+/// settings and none waits.
 pub async fn delete(
     store: &Store,
     order: &Order,
     provider: Provider,
     price_id: &str,
+    only_if: &Precondition,
 ) -> Result<(), PlanError> {
     let mut tx = store.begin_in(&order.app).await?;
-    let known = tx.plan_find(&order.app, provider, price_id).await?;
-    let plan = known.ok_or(PlanError::NotFound)?;
+    let known = shown(&mut tx, &order.app, provider, price_id).await?;
+    let known = known.ok_or(PlanError::NotFound)?;
+    only_if.check(Some(&known.state_tag()))?;
+    let plan = known.plan;
     if plan.source == PlanSource::Environment {
-        return delete_behind(tx, order, &plan).await;
+        return delete_behind(tx, order, &plan, known.waiting).await;
     }
     tx.plan_delete(&order.app, provider, price_id).await?;
     let details = json!({"provider": provider, "price_id": price_id, "from": plan.plan(),
@@ -233,9 +267,13 @@ async fn commit_and_derive(
 }
 
 /// Deletes the plan that waits behind one of the settings.
-async fn delete_behind(mut tx: Tx, order: &Order, plan: &StoredPlan) -> Result<(), PlanError> {
+async fn delete_behind(
+    mut tx: Tx,
+    order: &Order,
+    plan: &StoredPlan,
+    waiting: Option<StoredPlan>,
+) -> Result<(), PlanError> {
     let (provider, price_id) = (plan.provider, &plan.price_id);
-    let waiting = tx.waiting_plan_find(&order.app, provider, price_id).await?;
     let waiting = waiting.ok_or(PlanError::ReadOnly)?;
     tx.waiting_plan_delete(&order.app, provider, price_id)
         .await?;

@@ -27,6 +27,7 @@ use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::{Customer, Derived, Status};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::policy::Policy;
+use crate::domain::precondition::{Precondition, Stale, StateTag};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::store::{Actor, Store, StoreError};
@@ -58,6 +59,9 @@ pub enum PolicyError {
         /// The faults, field by field.
         errors: Vec<FieldError>,
     },
+    /// It has changed since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The app is gone.
     #[error("there is no such app")]
     NoApp,
@@ -73,6 +77,13 @@ pub struct InForce {
     pub policy: Policy,
     /// Some customers are still shown by the previous policy.
     pub pending: bool,
+}
+
+impl InForce {
+    /// Returns the tag of the policy.
+    pub fn state_tag(&self) -> StateTag {
+        StateTag::of(&self.policy)
+    }
 }
 
 /// The policy of an app.
@@ -91,15 +102,18 @@ pub async fn show(store: &Store, app: &AppSlug) -> Result<InForce, PolicyError> 
 /// customer.
 ///
 /// # Errors
-/// When fields are wrong, there is no such app, or the store failed.
+/// When fields are wrong, there is no such app, the policy is another than `only_if` says, or the
+/// store failed.
 pub async fn put(
     store: &Store,
     order: &Order,
     fields: &Map<String, Value>,
+    only_if: &Precondition,
 ) -> Result<(InForce, bool), PolicyError> {
     let app = &order.app;
     let mut tx = store.begin_in(app).await?;
     let before = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
+    only_if.check(Some(&StateTag::of(&before)))?;
     let policy = before
         .with(fields)
         .map_err(|errors| PolicyError::Invalid { errors })?;

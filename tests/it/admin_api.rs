@@ -31,6 +31,7 @@ mod paced_replays;
 mod packages;
 mod payments;
 mod policy;
+mod preconditions;
 mod query;
 mod questions;
 mod replays;

@@ -10,6 +10,7 @@ use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::{AppSlug, CustomerId};
 use tollgate::domain::policy::{OnSameEmail, Policy};
+use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, Act, GotOrCreated, SameEmail};
 use tollgate::pipeline::order::Order;
@@ -359,9 +360,12 @@ async fn no_hold_of_an_admin_is_lost_while_workers_and_timers_are_busy() {
         let store = bench.store.clone();
         async move {
             let suspend = Act::Suspend(Some("fraud".to_owned()));
-            customers::act(&store, &order(), id, suspend).await.unwrap();
+            let any = Precondition::None;
+            customers::act(&store, &order(), id, suspend, &any)
+                .await
+                .unwrap();
             let name = serde_json::from_value(json!({ "name": format!("Held {id}") })).unwrap();
-            customers::update(&store, &order(), id, &name, SameEmail::Refused)
+            customers::update(&store, &order(), id, &name, SameEmail::Refused, &any)
                 .await
                 .unwrap();
         }

@@ -14,6 +14,7 @@ use tollgate::domain::customer::flag::{FlagHolder, FlagKind};
 use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::customer::row::Customer;
 use tollgate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
+use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, SameEmail};
 use tollgate::pipeline::order::Order;
@@ -309,7 +310,15 @@ async fn plans_and_admins_name_its_objects(engine: Engine) {
         ..Plan::default()
     };
     let price = "20".to_owned();
-    let set = plans::put(store, &act, INVENTED, price, plan.clone()).await;
+    let set = plans::put(
+        store,
+        &act,
+        INVENTED,
+        price,
+        plan.clone(),
+        &Precondition::None,
+    )
+    .await;
     set.unwrap();
     let found = plans::find(store, &app(), INVENTED, "20").await.unwrap();
     assert_eq!(

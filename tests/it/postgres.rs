@@ -17,6 +17,7 @@ use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
+use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
@@ -445,9 +446,15 @@ async fn use_everything(store: &Store) {
     let buyer = buyer.unwrap().unwrap();
     tx.commit().await.unwrap();
     for id in [id, &buyer.id] {
-        customers::delete(store, &order(), id, Deletion::Permanent)
-            .await
-            .unwrap();
+        customers::delete(
+            store,
+            &order(),
+            id,
+            Deletion::Permanent,
+            &Precondition::None,
+        )
+        .await
+        .unwrap();
     }
     let mut tx = store.begin().await.unwrap();
     let holder = "h".to_owned();

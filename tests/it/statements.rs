@@ -2,6 +2,7 @@
 
 use tollgate::domain::customer::act::FreezeOrder;
 use tollgate::domain::id::{AppSlug, CustomerId};
+use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{Act, act};
 use tollgate::pipeline::order::Order;
@@ -69,7 +70,9 @@ async fn an_act_on_one_customer_costs_few_statements(engine: Engine) {
     {
         let order = order(NOW + 10 * i64::try_from(n).unwrap());
         let before = store.statements();
-        let acted = act(&store, &order, &id, ordered).await.unwrap();
+        let acted = act(&store, &order, &id, ordered, &Precondition::None)
+            .await
+            .unwrap();
         assert!(acted.changed);
         counts.push(store.statements() - before);
     }
@@ -89,7 +92,7 @@ async fn a_row_that_cannot_be_read_is_named(engine: Engine) {
     for (named, damage) in cases {
         place.run(damage, damage).await;
         let order = order(NOW + 10);
-        let error = act(&store, &order, &id, Act::Suspend(None)).await;
+        let error = act(&store, &order, &id, Act::Suspend(None), &Precondition::None).await;
         let error = format!("{:?}", error.unwrap_err());
         assert!(
             error.contains("CorruptRow") && error.contains(named),

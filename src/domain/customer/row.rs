@@ -15,6 +15,7 @@ use crate::domain::customer::flag::{Flag, unmapped};
 use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::email::fold_email;
 use crate::domain::id::{CustomerId, ObjectKey};
+use crate::domain::precondition::StateTag;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
@@ -98,6 +99,20 @@ impl Customer {
         flags.retain(|flag| !self.cleared.contains(flag));
         flags.extend(self.derived.flags.iter().cloned());
         flags
+    }
+
+    /// Returns the tag of what is set and shown. Left out are times of the local clock, and when the
+    /// customer will be derived anew, which says nothing about it.
+    pub fn state_tag(&self) -> StateTag {
+        let derived = Derived {
+            due_at: None,
+            ..self.derived.clone()
+        };
+        let is_deleted = self.deleted_at.is_some();
+        StateTag::of(&(
+            (&self.id, &self.profile, &self.hold, &self.courtesy),
+            (&self.cleared, derived, is_deleted, &self.merged_into),
+        ))
     }
 
     /// True if nobody has access by it: it was deleted, or none of the facts that made it count.

@@ -15,6 +15,7 @@ use crate::domain::validate::{self, FieldError};
 use crate::http::api::list::{self, List, Paging, PagingQuery};
 use crate::http::api::{order_of, time};
 use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::admin_tokens::{self, AdminTokenError, AdminTokenOrder, MAX_DAYS};
@@ -138,7 +139,7 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidJson(body): ValidJson<AdminTokenBody>,
-) -> Result<(StatusCode, Json<NewAdminTokenView>), ApiError> {
+) -> Result<(StatusCode, Location, Json<NewAdminTokenView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
     let name = field_errors.note(checked("name", validate::line(&body.name)));
@@ -155,11 +156,12 @@ async fn create(
     };
     let order = order_of(&admin, &state);
     let issued = admin_tokens::issue(&state.store, &order, wanted).await?;
+    let location = Location::of(["admin-tokens", issued.token.id.as_str()]);
     let token = NewAdminTokenView {
         view: issued.token.into(),
         token: issued.text.expose().to_owned(),
     };
-    Ok((StatusCode::CREATED, Json(token)))
+    Ok((StatusCode::CREATED, location, Json(token)))
 }
 
 /// The app that a new token is bound to: the one that is named, else that of the token which

@@ -25,6 +25,7 @@ use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
@@ -164,7 +165,7 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidJson(body): ValidJson<AppBody>,
-) -> Result<(StatusCode, Json<AppView>), ApiError> {
+) -> Result<(StatusCode, Location, Json<AppView>), ApiError> {
     admin.require(Role::Owner)?;
     if admin.app.is_some() {
         return Err(ApiError::Forbidden {
@@ -182,9 +183,10 @@ async fn create(
     let (slug, name) = field_errors.finish(slug.zip(name))?;
     let order = order_in(&admin, &state, slug);
     let app = apps::create(&state.store, &order, name).await?;
+    let location = Location::of(["apps", app.slug.as_str()]);
     let registry = Registry::default();
     let view = AppView::new(AppWithRegistry { app, registry }, &state);
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, location, Json(view)))
 }
 
 /// A change of an app. Only the given fields change; null sets a setting back to its default.

@@ -17,6 +17,7 @@ use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery, map};
 use crate::http::api::order_of;
 use crate::http::api::package::{PackageView, packages_of};
+use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::customers::CustomerPage;
@@ -156,24 +157,25 @@ async fn declare(
     admin: Admin,
     ValidPath(name): ValidPath<String>,
     ValidJson(body): ValidJson<DeclareBody>,
-) -> Result<(StatusCode, Json<DeclaredView>), ApiError> {
+) -> Result<(StatusCode, Option<Location>, Json<DeclaredView>), ApiError> {
     let package = validate::any_package(&name);
     let package = package.map_err(|wrong| ApiError::invalid_field("package", wrong))?;
     let scheme: Result<Scheme, SchemeError> = body.versions.parse();
     let scheme = scheme.map_err(|error| ApiError::invalid_field("versions", error.to_string()))?;
     let order = order_of(&admin, &state);
     let declared = packages::declare(&state.store, &order, &package, scheme).await?;
-    let status = if declared.is_new {
-        StatusCode::CREATED
+    let (status, location) = if declared.is_new {
+        let location = Location::of(["packages", package.as_str()]);
+        (StatusCode::CREATED, Some(location))
     } else {
-        StatusCode::OK
+        (StatusCode::OK, None)
     };
     let view = DeclaredView {
         package,
         versions: scheme.as_str(),
         changed: declared.changed,
     };
-    Ok((status, Json(view)))
+    Ok((status, location, Json(view)))
 }
 
 /// Removes the declaration of a package: its versions are read as Composer's again.
@@ -228,7 +230,7 @@ async fn declare_in_two_parts(
     admin: Admin,
     ValidPath((vendor, name)): ValidPath<(String, String)>,
     body: ValidJson<DeclareBody>,
-) -> Result<(StatusCode, Json<DeclaredView>), ApiError> {
+) -> Result<(StatusCode, Option<Location>, Json<DeclaredView>), ApiError> {
     declare(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
 }
 

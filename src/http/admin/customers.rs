@@ -10,14 +10,16 @@ use utoipa_axum::routes;
 
 use crate::domain::customer::profile::ProfileChange;
 use crate::http::api::customer::{
-    self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
-    ListQuery, found, found_or_made, listed,
+    self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMadeAnswer,
+    ListQuery, Tagged, found, found_or_made, listed,
 };
 use crate::http::api::list::{List, Listing, PagingQuery};
 use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::yes_or_no;
 use crate::http::input::CheckedJson;
+use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 
@@ -50,11 +52,13 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
+) -> Result<(StatusCode, Location, Tag, Json<CreatedView>), ApiError> {
     let order = order_of(&admin, &state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
+    let location = Location::of(["customers", made.customer.id.as_str()]);
+    let tag = Tag(made.customer.state_tag());
     let view = CreatedView::of(&order.app, made);
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, location, tag, Json(view)))
 }
 
 /// Finds a customer by external id, then by e-mail address, or creates one.
@@ -74,21 +78,22 @@ async fn get_or_create(
     State(state): State<AppState>,
     admin: Admin,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
-    found_or_made(&state, &order_of(&admin, &state), &change).await
+) -> Result<FoundOrMadeAnswer, ApiError> {
+    let collection = "/api/v1/customers".to_owned();
+    found_or_made(&state, &order_of(&admin, &state), &change, collection).await
 }
 
 /// Shows a customer.
 #[utoipa::path(
     get,
     path = "/customers/{id}",
-    responses((status = 200, description = "The customer.", body = CustomerView))
+    responses((status = 200, description = "The customer.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     customer::by_id(&state, &admin.app_or_default(), &id).await
 }
 
@@ -96,13 +101,13 @@ async fn show(
 #[utoipa::path(
     get,
     path = "/customers/by-external/{external_id}",
-    responses((status = 200, description = "The customer.", body = CustomerView))
+    responses((status = 200, description = "The customer.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn by_external(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(external_id): ValidPath<String>,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     let named = Named::External(&external_id);
     found(&state, &admin.app_or_default(), named).await
 }
@@ -113,7 +118,7 @@ async fn by_external(
     path = "/customers/by-external-id",
     params(ExternalIdQuery),
     responses(
-        (status = 200, description = "The customer.", body = CustomerView),
+        (status = 200, description = "The customer.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 404, description = "`customer_not_found`."),
     )
 )]
@@ -121,7 +126,7 @@ async fn by_external_id(
     State(state): State<AppState>,
     admin: Admin,
     ValidQuery(query): ValidQuery<ExternalIdQuery>,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     let named = Named::External(&query.external_id);
     found(&state, &admin.app_or_default(), named).await
 }
@@ -132,7 +137,7 @@ async fn by_external_id(
     path = "/customers/by-email",
     params(EmailQuery),
     responses(
-        (status = 200, description = "The customer.", body = CustomerView),
+        (status = 200, description = "The customer.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 404, description = "`customer_not_found`."),
     )
 )]
@@ -140,7 +145,7 @@ async fn by_email(
     State(state): State<AppState>,
     admin: Admin,
     ValidQuery(query): ValidQuery<EmailQuery>,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     customer::by_email(&state, &admin.app_or_default(), &query.email).await
 }
 
@@ -166,6 +171,7 @@ async fn list(
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
+    params(IfMatchHeader),
     request_body = ProfileChange,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
@@ -176,11 +182,14 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<Json<ActedView>, ApiError> {
+) -> Result<Tagged<ActedView>, ApiError> {
     let (order, id) = (order_of(&admin, &state), customer_id(&id)?);
-    let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
-    Ok(Json(ActedView::of(&order.app, updated)))
+    let same_email = SameEmail::Refused;
+    let updated =
+        customers::update(&state.store, &order, &id, &change, same_email, &only_if).await?;
+    Ok(ActedView::tagged(&order.app, updated))
 }
 
 // A misspelt `soft` must not delete for good.
@@ -196,7 +205,7 @@ struct DeleteQuery {
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    params(DeleteQuery),
+    params(DeleteQuery, IfMatchHeader),
     responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
@@ -204,6 +213,7 @@ async fn delete(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     ValidQuery(query): ValidQuery<DeleteQuery>,
+    IfMatch(only_if): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let soft = yes_or_no("soft", query.soft.as_deref())
         .map_err(|error| ApiError::invalid_query(vec![error]))?;
@@ -213,6 +223,6 @@ async fn delete(
         Deletion::Permanent
     };
     let (order, id) = (order_of(&admin, &state), customer_id(&id)?);
-    customers::delete(&state.store, &order, &id, deletion).await?;
+    customers::delete(&state.store, &order, &id, deletion, &only_if).await?;
     Ok(StatusCode::NO_CONTENT)
 }

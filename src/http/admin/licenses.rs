@@ -13,6 +13,7 @@ use crate::http::api::license::{
 };
 use crate::http::api::list::{List, Listing, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
+use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath};
 use crate::pipeline::licenses;
@@ -81,9 +82,10 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidJson(body): ValidJson<LicenseBody>,
-) -> Result<(StatusCode, Json<LicenseView>), ApiError> {
+) -> Result<(StatusCode, Location, Json<LicenseView>), ApiError> {
     let made = create_in(&state, &order_of(&admin, &state), body).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    let location = Location::of(["licenses", made.id()]);
+    Ok((StatusCode::CREATED, location, Json(made)))
 }
 
 /// Shows a licence.

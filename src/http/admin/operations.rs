@@ -15,11 +15,12 @@ use crate::domain::validate;
 use crate::http::access::AccessQuery;
 use crate::http::access_answer::AccessAnswer;
 use crate::http::api::body::{EmptyBody, ReasonBody};
-use crate::http::api::customer::ActedView;
+use crate::http::api::customer::{ActedView, Tagged};
 use crate::http::api::list::{self, List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, instant};
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, ValidQuery};
 use crate::pipeline::access::check_customer;
 use crate::pipeline::customers::{self, Act};
@@ -48,6 +49,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(
     post,
     path = "/customers/{id}/suspend",
+    params(IfMatchHeader),
     request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
@@ -58,16 +60,18 @@ async fn suspend(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    only_if: IfMatch,
     body: Option<ValidJson<ReasonBody>>,
-) -> Result<Json<ActedView>, ApiError> {
+) -> Result<Tagged<ActedView>, ApiError> {
     let reason = ReasonBody::of(body)?;
-    act(&state, &admin, &id, Act::Suspend(reason)).await
+    act(&state, &admin, &id, Act::Suspend(reason), &only_if).await
 }
 
 /// Lifts a manual hold, and keeps access open against the present verdict of billing.
 #[utoipa::path(
     post,
     path = "/customers/{id}/reactivate",
+    params(IfMatchHeader),
     request_body = Option<EmptyBody>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
@@ -78,15 +82,17 @@ async fn reactivate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    only_if: IfMatch,
     _body: Option<ValidJson<EmptyBody>>,
-) -> Result<Json<ActedView>, ApiError> {
-    act(&state, &admin, &id, Act::Reactivate).await
+) -> Result<Tagged<ActedView>, ApiError> {
+    act(&state, &admin, &id, Act::Reactivate, &only_if).await
 }
 
 /// Ends a customer's access.
 #[utoipa::path(
     post,
     path = "/customers/{id}/expire",
+    params(IfMatchHeader),
     request_body = Option<ReasonBody>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
@@ -97,10 +103,11 @@ async fn expire(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    only_if: IfMatch,
     body: Option<ValidJson<ReasonBody>>,
-) -> Result<Json<ActedView>, ApiError> {
+) -> Result<Tagged<ActedView>, ApiError> {
     let reason = ReasonBody::of(body)?;
-    act(&state, &admin, &id, Act::Expire(reason)).await
+    act(&state, &admin, &id, Act::Expire(reason), &only_if).await
 }
 
 /// The versions that stay available: those named, or all that were out at an instant.
@@ -130,6 +137,7 @@ struct VersionBody {
 #[utoipa::path(
     post,
     path = "/customers/{id}/freeze",
+    params(IfMatchHeader),
     request_body = Option<FreezeBody>,
     responses(
         (status = 200, description = "The customer.", body = ActedView),
@@ -140,15 +148,16 @@ async fn freeze(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    only_if: IfMatch,
     body: Option<ValidJson<FreezeBody>>,
-) -> Result<Json<ActedView>, ApiError> {
+) -> Result<Tagged<ActedView>, ApiError> {
     let body = body.map(|ValidJson(body)| body).unwrap_or_default();
     let listed = body.versions.iter().flatten();
     let names = listed.map(|version| version.package.as_str());
     let app = admin.app_or_default();
     let schemes = schemes(&state.store, &app, names.take(MAX_VERSIONS)).await?;
     let freeze = freeze_order(body, &schemes)?;
-    act(&state, &admin, &id, Act::Freeze(freeze)).await
+    act(&state, &admin, &id, Act::Freeze(freeze), &only_if).await
 }
 
 fn freeze_order(body: FreezeBody, schemes: &Schemes) -> Result<FreezeOrder, ApiError> {
@@ -202,10 +211,11 @@ async fn act(
     admin: &Admin,
     id: &str,
     act: Act,
-) -> Result<Json<ActedView>, ApiError> {
+    IfMatch(only_if): &IfMatch,
+) -> Result<Tagged<ActedView>, ApiError> {
     let (order, id) = (order_of(admin, state), customer_id(id)?);
-    let done = customers::act(&state.store, &order, &id, act).await?;
-    Ok(Json(ActedView::of(&order.app, done)))
+    let done = customers::act(&state.store, &order, &id, act, only_if).await?;
+    Ok(ActedView::tagged(&order.app, done))
 }
 
 /// Lists the events that concerned a customer.

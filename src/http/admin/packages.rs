@@ -19,6 +19,7 @@ use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::package::{PackageView, packages_of};
 use crate::http::api::{customer_id, order_of};
 use crate::http::field_errors::{FieldErrors, checked, end};
+use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::grants::{self as hand_grants, Given, GrantError, MAX_GRANTS};
@@ -248,26 +249,33 @@ async fn grant(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     ValidJson(body): ValidJson<HandGrantBody>,
-) -> Result<(StatusCode, Json<GrantedView>), ApiError> {
+) -> Result<(StatusCode, Option<Location>, Json<GrantedView>), ApiError> {
     let mut field_errors = FieldErrors::default();
     let order = order_of(&admin, &state);
     let names = std::iter::once(body.package.as_str());
     let schemes = schemes(&state.store, &order.app, names).await?;
     let grant = body.check(&mut field_errors, "", &schemes, order.now);
     let grant = field_errors.finish(grant)?;
-    let given = hand_grants::grant(&state.store, &order, &customer_id(&id)?, grant).await?;
+    let customer = customer_id(&id)?;
+    let given = hand_grants::grant(&state.store, &order, &customer, grant).await?;
     let Given {
         grant,
         is_new,
         changed,
     } = given;
-    let status = if is_new {
-        StatusCode::CREATED
+    let (status, location) = if is_new {
+        let parts = [
+            "customers",
+            customer.as_str(),
+            "packages",
+            &grant.grant.grant.package,
+        ];
+        (StatusCode::CREATED, Some(Location::of(parts)))
     } else {
-        StatusCode::OK
+        (StatusCode::OK, None)
     };
     let package = PackageView::from(grant);
-    Ok((status, Json(GrantedView { package, changed })))
+    Ok((status, location, Json(GrantedView { package, changed })))
 }
 
 /// All grants by hand.

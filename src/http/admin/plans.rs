@@ -16,7 +16,9 @@ use crate::domain::id::Provider;
 use crate::domain::policy::Span;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
+use crate::http::location::Location;
 use crate::http::openapi::{self, words};
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::plans::{self, PlanError, Shown};
 use crate::provider::Spec;
@@ -58,6 +60,7 @@ impl From<PlanError> for ApiError {
     fn from(error: PlanError) -> Self {
         match error {
             PlanError::NotFound => plan_not_found(),
+            PlanError::Stale(error) => error.into(),
             PlanError::ReadOnly => Self::conflict(
                 "plan_read_only",
                 "this plan comes from the settings of the server and can be removed only there",
@@ -155,7 +158,7 @@ async fn list(
     get,
     path = "/plans/{provider}/{price_id}",
     responses(
-        (status = 200, description = "The plan.", body = PlanView),
+        (status = 200, description = "The plan.", body = PlanView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 422, description = "`body_invalid`: this is no price id."),
     )
 )]
@@ -163,11 +166,11 @@ async fn show(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(price): ValidPath<(String, String)>,
-) -> Result<Json<PlanView>, ApiError> {
+) -> Result<(Tag, Json<PlanView>), ApiError> {
     let Price { provider, price_id } = Price::of(price)?;
     let app = admin.app_or_default();
     let plan = plans::find(&state.store, &app, provider, &price_id).await?;
-    Ok(Json(plan.into()))
+    Ok((Tag(plan.state_tag()), Json(plan.into())))
 }
 
 /// What a price buys.
@@ -194,6 +197,9 @@ struct PutView {
     changed: bool,
 }
 
+/// The answer to a plan that was set.
+type PutAnswer = (StatusCode, Option<Location>, Tag, Json<PutView>);
+
 /// Sets what a price buys.
 ///
 /// `price_id` is the provider's id of a price, a product or a payment link, or a lookup key; of a
@@ -206,6 +212,7 @@ struct PutView {
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{price_id}",
+    params(IfMatchHeader),
     request_body = PlanBody,
     responses(
         (status = 200, description = "The plan.", body = PutView),
@@ -217,8 +224,9 @@ async fn put(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(price): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
     ValidJson(body): ValidJson<PlanBody>,
-) -> Result<(StatusCode, Json<PutView>), ApiError> {
+) -> Result<PutAnswer, ApiError> {
     let Price { provider, price_id } = Price::of(price)?;
     let updates = match body.updates.as_deref() {
         None | Some("forever") => None,
@@ -232,23 +240,27 @@ async fn put(
         counts: body.counts.unwrap_or_default(),
         updates,
     };
-    let set = plans::put(&state.store, &order, provider, price_id, plan).await?;
-    let status = if set.is_new {
-        StatusCode::CREATED
+    let set = plans::put(&state.store, &order, provider, price_id, plan, &only_if).await?;
+    let (status, location) = if set.is_new {
+        let plan = &set.shown.plan;
+        let parts = ["plans", plan.provider.as_str(), &plan.price_id];
+        (StatusCode::CREATED, Some(Location::of(parts)))
     } else {
-        StatusCode::OK
+        (StatusCode::OK, None)
     };
+    let tag = Tag(set.shown.state_tag());
     let view = PutView {
         plan: set.shown.into(),
         changed: set.changed,
     };
-    Ok((status, Json(view)))
+    Ok((status, location, tag, Json(view)))
 }
 
 /// Deletes a plan; of a price that the settings of the server name, the plan that waits.
 #[utoipa::path(
     delete,
     path = "/plans/{provider}/{price_id}",
+    params(IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
@@ -259,10 +271,11 @@ async fn delete(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(price): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let Price { provider, price_id } = Price::of(price)?;
     let order = order_of(&admin, &state);
-    plans::delete(&state.store, &order, provider, &price_id).await?;
+    plans::delete(&state.store, &order, provider, &price_id, &only_if).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -271,7 +284,7 @@ async fn delete(
     get,
     path = "/plans/{provider}/{account}/{price_id}",
     responses(
-        (status = 200, description = "The plan.", body = PlanView),
+        (status = 200, description = "The plan.", body = PlanView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 422, description = "`body_invalid`: this is no price id of a connected account."),
     )
 )]
@@ -279,7 +292,7 @@ async fn show_in_two_parts(
     state: State<AppState>,
     admin: Admin,
     ValidPath(parts): ValidPath<(String, String, String)>,
-) -> Result<Json<PlanView>, ApiError> {
+) -> Result<(Tag, Json<PlanView>), ApiError> {
     show(state, admin, joined(parts)).await
 }
 
@@ -289,6 +302,7 @@ async fn show_in_two_parts(
 #[utoipa::path(
     put,
     path = "/plans/{provider}/{account}/{price_id}",
+    params(IfMatchHeader),
     request_body = PlanBody,
     responses(
         (status = 200, description = "The plan.", body = PutView),
@@ -300,15 +314,17 @@ async fn put_in_two_parts(
     state: State<AppState>,
     admin: Admin,
     ValidPath(parts): ValidPath<(String, String, String)>,
+    only_if: IfMatch,
     body: ValidJson<PlanBody>,
-) -> Result<(StatusCode, Json<PutView>), ApiError> {
-    put(state, admin, joined(parts), body).await
+) -> Result<PutAnswer, ApiError> {
+    put(state, admin, joined(parts), only_if, body).await
 }
 
 /// Deletes the plan of a connected account.
 #[utoipa::path(
     delete,
     path = "/plans/{provider}/{account}/{price_id}",
+    params(IfMatchHeader),
     responses(
         (status = 204, description = "Deleted."),
         (status = 409, description = "`plan_read_only`: it comes from the settings of the server."),
@@ -319,8 +335,9 @@ async fn delete_in_two_parts(
     state: State<AppState>,
     admin: Admin,
     ValidPath(parts): ValidPath<(String, String, String)>,
+    only_if: IfMatch,
 ) -> Result<StatusCode, ApiError> {
-    delete(state, admin, joined(parts)).await
+    delete(state, admin, joined(parts), only_if).await
 }
 
 fn joined((provider, account, price): (String, String, String)) -> ValidPath<(String, String)> {

@@ -13,6 +13,7 @@ use crate::domain::policy::Policy;
 use crate::http::api::cursor::{self, Cursors};
 use crate::http::api::{order_of, problem};
 use crate::http::openapi::{self, words};
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidQuery};
 use crate::pipeline::policy::{self, Forecast, Foreseen, InForce, PolicyError};
 
@@ -32,6 +33,7 @@ impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         match error {
             PolicyError::Invalid { errors } => Self::invalid(errors),
+            PolicyError::Stale(error) => error.into(),
             PolicyError::NoApp => problem::app_not_found(),
             PolicyError::Store(error) => error.into(),
         }
@@ -59,11 +61,14 @@ impl From<InForce> for PolicyView {
 #[utoipa::path(
     get,
     path = "/policy",
-    responses((status = 200, description = "The whole policy.", body = PolicyView))
+    responses((status = 200, description = "The whole policy.", body = PolicyView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
-async fn show(State(state): State<AppState>, admin: Admin) -> Result<Json<PolicyView>, ApiError> {
+async fn show(
+    State(state): State<AppState>,
+    admin: Admin,
+) -> Result<(Tag, Json<PolicyView>), ApiError> {
     let policy = policy::show(&state.store, &admin.app_or_default()).await?;
-    Ok(Json(policy.into()))
+    Ok((Tag(policy.state_tag()), Json(policy.into())))
 }
 
 /// The policy after a request.
@@ -81,20 +86,21 @@ struct PutView {
 #[utoipa::path(
     put,
     path = "/policy",
+    params(IfMatchHeader),
     request_body = PolicyBody,
     responses((status = 200, description = "The whole policy.", body = PutView))
 )]
 async fn put(
     State(state): State<AppState>,
     admin: Admin,
+    IfMatch(only_if): IfMatch,
     ValidJson(PolicyBody(fields)): ValidJson<PolicyBody>,
-) -> Result<Json<PutView>, ApiError> {
+) -> Result<(Tag, Json<PutView>), ApiError> {
     let order = order_of(&admin, &state);
-    let (policy, changed) = policy::put(&state.store, &order, &fields).await?;
-    Ok(Json(PutView {
-        policy: policy.into(),
-        changed,
-    }))
+    let (policy, changed) = policy::put(&state.store, &order, &fields, &only_if).await?;
+    let tag = Tag(policy.state_tag());
+    let policy = policy.into();
+    Ok((tag, Json(PutView { policy, changed })))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -17,6 +17,7 @@ use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::api::problem::invalid;
 use crate::http::field_errors::{FieldErrors, checked, instant};
+use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::package_texts::schemes;
@@ -223,19 +224,25 @@ async fn add(
     admin: Admin,
     ValidPath(name): ValidPath<String>,
     ValidJson(body): ValidJson<ReleasesBody>,
-) -> Result<(StatusCode, Json<AddedView>), ApiError> {
+) -> Result<(StatusCode, Option<Location>, Json<AddedView>), ApiError> {
     let package = package_of(&name)?;
     let order = order_of(&admin, &state);
     let names = std::iter::once(package.as_str());
     let scheme = schemes(&state.store, &order.app, names).await?.of(&package);
     let several = body.releases.is_some();
     let announced = releases_of(body, scheme)?;
-    let added = releases::add(&state.store, &order, package, announced).await?;
+    let added = releases::add(&state.store, &order, package.clone(), announced).await?;
     let changed = added.changed;
-    let status = if added.any_new {
-        StatusCode::CREATED
+    let (status, location) = if added.any_new {
+        // One release has a path of its own; of several, their list.
+        let one = added.releases.first().filter(|_| !several);
+        let version = one.map(|release| release.version.as_str());
+        let path = ["packages", &package, "releases"]
+            .into_iter()
+            .chain(version);
+        (StatusCode::CREATED, Some(Location::of(path)))
     } else {
-        StatusCode::OK
+        (StatusCode::OK, None)
     };
     let mut data: Vec<ReleaseView> = added.releases.into_iter().map(Into::into).collect();
     let view = match (several, data.pop()) {
@@ -245,7 +252,7 @@ async fn add(
             AddedView::Several(SeveralView { data, changed })
         }
     };
-    Ok((status, Json(view)))
+    Ok((status, location, Json(view)))
 }
 
 /// Announces releases of a package whose name has two parts.
@@ -266,7 +273,7 @@ async fn add_in_two_parts(
     admin: Admin,
     ValidPath((vendor, name)): ValidPath<(String, String)>,
     body: ValidJson<ReleasesBody>,
-) -> Result<(StatusCode, Json<AddedView>), ApiError> {
+) -> Result<(StatusCode, Option<Location>, Json<AddedView>), ApiError> {
     add(state, admin, ValidPath(format!("{vendor}/{name}")), body).await
 }
 

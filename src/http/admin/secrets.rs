@@ -20,6 +20,7 @@ use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{order_in, problem, time, visible_app, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked, end};
+use crate::http::location::Location;
 use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::secrets::{self, KeyedSecret, NewSecret, SecretError};
@@ -183,7 +184,7 @@ async fn add(
     admin: Admin,
     ValidPath((slug, provider)): ValidPath<(String, String)>,
     ValidJson(body): ValidJson<SecretBody>,
-) -> Result<(StatusCode, Json<SecretView>), ApiError> {
+) -> Result<(StatusCode, Location, Json<SecretView>), ApiError> {
     admin.require(Role::Owner)?;
     let mut field_errors = FieldErrors::default();
     let text = body.secret.0;
@@ -209,8 +210,13 @@ async fn add(
     let secret = secrets::add(&state.store, &state.vault, &order, provider, new).await?;
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
+    let endpoint = ["apps", order.app.as_str(), "endpoints", provider.as_str()];
+    let secrets = endpoint
+        .into_iter()
+        .chain(["secrets", secret.secret.id.as_str()]);
+    let location = Location::of(secrets);
     let view = SecretView::of(secret, &state.vault);
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, location, Json(view)))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -25,6 +25,7 @@ use crate::http::api::body::EmptyBody;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of, time};
 use crate::http::field_errors::{FieldErrors, checked, end};
+use crate::http::location::Location;
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, auth, openapi};
 use crate::pipeline::tokens::{self, Issued, TokenError, TokenOrder};
 
@@ -222,15 +223,19 @@ async fn create(
     admin: Admin,
     ValidPath(id): ValidPath<String>,
     ValidJson(body): ValidJson<TokenBody>,
-) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
+) -> Result<(StatusCode, Location, Json<NewTokenView>), ApiError> {
     let order = order_of(&admin, &state);
     let wanted = body.check(order.now)?;
     let text = wanted.text.as_ref();
     if text.is_some_and(|text| auth::is_root(&state, &text.hash())) {
         return Err(token_taken());
     }
-    let issued = tokens::issue(&state.store, &order, &customer_id(&id)?, wanted).await?;
-    Ok((StatusCode::CREATED, Json(NewTokenView::of(issued))))
+    let customer = customer_id(&id)?;
+    let issued = tokens::issue(&state.store, &order, &customer, wanted).await?;
+    let token = issued.token.id.as_str();
+    let location = Location::of(["customers", customer.as_str(), "tokens", token]);
+    let view = NewTokenView::of(issued);
+    Ok((StatusCode::CREATED, location, Json(view)))
 }
 
 /// Revokes an access token.

@@ -17,7 +17,9 @@ use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::FieldError;
 use crate::http::field_errors::{FieldErrors, instant, yes_or_no};
+use crate::http::location::Location;
 use crate::http::openapi::words;
+use crate::http::precondition::Tag;
 use crate::http::{ApiError, AppState};
 use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
@@ -160,6 +162,12 @@ pub(in crate::http) struct ActedView {
 }
 
 impl ActedView {
+    /// A customer as an act left it, with its tag.
+    pub(in crate::http) fn tagged(app: &AppSlug, acted: Acted) -> Tagged<Self> {
+        let tag = Tag(acted.customer.state_tag());
+        (tag, Json(Self::of(app, acted)))
+    }
+
     /// A customer as an act left it.
     pub(in crate::http) fn of(app: &AppSlug, acted: Acted) -> Self {
         Self {
@@ -187,21 +195,32 @@ pub(in crate::http) enum FoundOrMade {
     Made(Box<CreatedView>),
 }
 
-/// Finds or creates a customer.
+/// The answer with one of these.
+pub(in crate::http) type FoundOrMadeAnswer = (StatusCode, Option<Location>, Tag, Json<FoundOrMade>);
+
+/// A customer, with its tag.
+pub(in crate::http) type Tagged<T> = (Tag, Json<T>);
+
+/// Finds or creates a customer. One that was created is found below `collection`.
 pub(in crate::http) async fn found_or_made(
     state: &AppState,
     order: &Order,
     change: &ProfileChange,
-) -> Result<(StatusCode, Json<FoundOrMade>), ApiError> {
+    collection: String,
+) -> Result<FoundOrMadeAnswer, ApiError> {
     let got = customers::get_or_create(&state.store, order, change).await?;
     Ok(match got {
         GotOrCreated::Got(found) => {
+            let tag = Tag(found.customer.state_tag());
             let customer = CustomerView::of(&order.app, found.customer, &found.granted);
-            (StatusCode::OK, Json(FoundOrMade::Found(Box::new(customer))))
+            let customer = FoundOrMade::Found(Box::new(customer));
+            (StatusCode::OK, None, tag, Json(customer))
         }
         GotOrCreated::Created(made) => {
-            let made = CreatedView::of(&order.app, *made);
-            (StatusCode::CREATED, Json(FoundOrMade::Made(Box::new(made))))
+            let tag = Tag(made.customer.state_tag());
+            let location = Location::below(collection, [made.customer.id.as_str()]);
+            let made = FoundOrMade::Made(Box::new(CreatedView::of(&order.app, *made)));
+            (StatusCode::CREATED, Some(location), tag, Json(made))
         }
     })
 }
@@ -211,7 +230,7 @@ pub(in crate::http) async fn by_id(
     state: &AppState,
     app: &AppSlug,
     id: &str,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     found(state, app, Named::Id(&customer_id(id)?)).await
 }
 
@@ -220,7 +239,7 @@ pub(in crate::http) async fn by_email(
     state: &AppState,
     app: &AppSlug,
     email: &str,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     // A `+` that was not encoded arrives as a blank, and no address has one.
     let email = email.trim().replace(' ', "+");
     found(state, app, Named::Email(&email)).await
@@ -231,12 +250,13 @@ pub(in crate::http) async fn found(
     state: &AppState,
     app: &AppSlug,
     named: Named<'_>,
-) -> Result<Json<CustomerView>, ApiError> {
+) -> Result<Tagged<CustomerView>, ApiError> {
     let found = customers::find(&state.store, app, named, state.clock.now()).await?;
+    let tag = Tag(found.customer.state_tag());
     let app = app.clone();
     let comparisons = found.granted.comparisons([&found.customer]);
     let view = move || CustomerView::of(&app, found.customer, &found.granted);
-    Ok(Json(offload::run(comparisons, view).await))
+    Ok((tag, Json(offload::run(comparisons, view).await)))
 }
 
 /// Lists part of an app's customers.

@@ -58,6 +58,11 @@ pub(in crate::http) struct LicenseView {
 }
 
 impl LicenseView {
+    /// Returns its id.
+    pub(in crate::http) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// A licence in the hands of a customer.
     fn of(
         vault: &Vault,

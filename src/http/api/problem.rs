@@ -82,6 +82,7 @@ impl From<CustomerError> for ApiError {
                 "several billing accounts have this id: name `livemode` or `connected_account` too",
             ),
             CustomerError::Act(error) => error.into(),
+            CustomerError::Stale(error) => error.into(),
             CustomerError::Store(error) => error.into(),
             CustomerError::Random(error) => error.into(),
         }

@@ -11,12 +11,14 @@ use super::envelope::{Data, DataList};
 use crate::domain::customer::profile::ProfileChange;
 use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
-    ListQuery, found, found_or_made, listed,
+    ListQuery, Tagged, found, found_or_made, listed,
 };
 use crate::http::api::customer_id;
 use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::input::CheckedJson;
+use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 
@@ -61,11 +63,13 @@ async fn create(
     State(state): State<AppState>,
     within: InApp,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<(StatusCode, Json<Data<CreatedView>>), ApiError> {
+) -> Result<(StatusCode, Location, Tag, Json<Data<CreatedView>>), ApiError> {
     let order = within.order(&state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
+    let location = Location::below(within.customers(), [made.customer.id.as_str()]);
+    let tag = Tag(made.customer.state_tag());
     let view = CreatedView::of(&order.app, made);
-    Ok((StatusCode::CREATED, Data::of(Json(view))))
+    Ok((StatusCode::CREATED, location, tag, Data::of(Json(view))))
 }
 
 /// Finds a customer of an app by external id, then by e-mail address, or creates one.
@@ -83,24 +87,26 @@ async fn get_or_create(
     State(state): State<AppState>,
     within: InApp,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<(StatusCode, Json<Data<FoundOrMade>>), ApiError> {
-    let (status, customer) = found_or_made(&state, &within.order(&state), &change).await?;
-    Ok((status, Data::of(customer)))
+) -> Result<(StatusCode, Option<Location>, Tag, Json<Data<FoundOrMade>>), ApiError> {
+    let order = within.order(&state);
+    let answer = found_or_made(&state, &order, &change, within.customers()).await?;
+    let (status, location, tag, customer) = answer;
+    Ok((status, location, tag, Data::of(customer)))
 }
 
 /// Shows a customer of an app.
 #[utoipa::path(
     get,
     path = "/customers/{id}",
-    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn show(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
-) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = customer::by_id(&state, &within.app, &id).await?;
-    Ok(Data::of(customer))
+) -> Result<Tagged<Data<CustomerView>>, ApiError> {
+    let (tag, customer) = customer::by_id(&state, &within.app, &id).await?;
+    Ok((tag, Data::of(customer)))
 }
 
 /// Finds a customer of an app by its e-mail address, in any case.
@@ -108,15 +114,15 @@ async fn show(
     get,
     path = "/customers/by-email",
     params(EmailQuery),
-    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn by_email(
     State(state): State<AppState>,
     within: InApp,
     ValidQuery(query): ValidQuery<EmailQuery>,
-) -> Result<Json<Data<CustomerView>>, ApiError> {
-    let customer = customer::by_email(&state, &within.app, &query.email).await?;
-    Ok(Data::of(customer))
+) -> Result<Tagged<Data<CustomerView>>, ApiError> {
+    let (tag, customer) = customer::by_email(&state, &within.app, &query.email).await?;
+    Ok((tag, Data::of(customer)))
 }
 
 /// Finds a customer of an app by its external id or billing account.
@@ -124,16 +130,16 @@ async fn by_email(
     get,
     path = "/customers/by-external-id",
     params(ExternalIdQuery),
-    responses((status = 200, description = "The customer.", body = Data<CustomerView>))
+    responses((status = 200, description = "The customer.", body = Data<CustomerView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn by_external_id(
     State(state): State<AppState>,
     within: InApp,
     ValidQuery(query): ValidQuery<ExternalIdQuery>,
-) -> Result<Json<Data<CustomerView>>, ApiError> {
+) -> Result<Tagged<Data<CustomerView>>, ApiError> {
     let named = Named::External(&query.external_id);
-    let customer = found(&state, &within.app, named).await?;
-    Ok(Data::of(customer))
+    let (tag, customer) = found(&state, &within.app, named).await?;
+    Ok((tag, Data::of(customer)))
 }
 
 /// Changes a customer of an app.
@@ -142,6 +148,7 @@ async fn by_external_id(
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
+    params(IfMatchHeader),
     request_body = ProfileChange,
     responses(
         (status = 200, description = "The customer.", body = Data<ActedView>),
@@ -152,25 +159,31 @@ async fn update(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
     CheckedJson(change): CheckedJson<ProfileChange>,
-) -> Result<Json<Data<ActedView>>, ApiError> {
+) -> Result<Tagged<Data<ActedView>>, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
-    let updated = customers::update(&state.store, &order, &id, &change, SameEmail::Refused).await?;
-    Ok(Data::of(Json(ActedView::of(&order.app, updated))))
+    let same_email = SameEmail::Refused;
+    let updated =
+        customers::update(&state.store, &order, &id, &change, same_email, &only_if).await?;
+    let (tag, customer) = ActedView::tagged(&order.app, updated);
+    Ok((tag, Data::of(customer)))
 }
 
 /// Deletes a customer of an app with all that belongs to it.
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
+    params(IfMatchHeader),
     responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
-    customers::delete(&state.store, &order, &id, Deletion::Permanent).await?;
+    customers::delete(&state.store, &order, &id, Deletion::Permanent, &only_if).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,6 +14,7 @@ use crate::http::api::license::{
     list_in, reinstate_in, revoke_in, show_in, validate_in,
 };
 use crate::http::api::list::{Listing, PagingQuery};
+use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
@@ -58,9 +59,10 @@ async fn create(
     State(state): State<AppState>,
     within: InApp,
     ValidJson(body): ValidJson<LicenseBody>,
-) -> Result<(StatusCode, Json<Data<LicenseView>>), ApiError> {
+) -> Result<(StatusCode, Location, Json<Data<LicenseView>>), ApiError> {
     let made = create_in(&state, &within.order(&state), body).await?;
-    Ok((StatusCode::CREATED, Data::of(Json(made))))
+    let location = Location::of(["apps", within.app.as_str(), "licenses", made.id()]);
+    Ok((StatusCode::CREATED, location, Data::of(Json(made))))
 }
 
 /// Shows a licence of an app.

@@ -40,6 +40,11 @@ impl InApp {
         Ok(Self { admin, app })
     }
 
+    /// The path of the app's customers.
+    fn customers(&self) -> String {
+        format!("/api/v1/apps/{}/customers", self.app)
+    }
+
     /// In whose name, where and when a request does something.
     fn order(&self, state: &AppState) -> Order {
         order_in(&self.admin, state, self.app.clone())

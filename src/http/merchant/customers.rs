@@ -12,11 +12,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::stream;
-use super::view::{CustomerBody, MerchantCustomer, NOT_FOUND};
+use super::view::{CustomerBody, MerchantCustomer, NOT_FOUND, PLACE};
 use crate::domain::customer::profile::ProfileChange;
 use crate::http::api::{customer_id, order_of};
 use crate::http::input::CheckedJson;
+use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
 use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::customers::{self, CustomerError, Deletion};
 
@@ -76,6 +78,7 @@ fn refused(error: CustomerError, taken: &'static str) -> ApiError {
     match error {
         CustomerError::EmailTaken { .. } => ApiError::conflict("email_taken", taken),
         CustomerError::Act(_) => not_found(),
+        CustomerError::Stale(error) => error.into(),
         // What is invalid was refused when the body was read.
         CustomerError::Invalid { .. }
         | CustomerError::ExternalIdTaken { .. }
@@ -112,19 +115,20 @@ async fn list(State(state): State<AppState>, admin: Admin) -> Result<impl IntoRe
 #[utoipa::path(
     get,
     path = "/{id}",
-    responses((status = 200, description = "The customer.", body = CustomerAnswer))
+    responses((status = 200, description = "The customer.", body = CustomerAnswer, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-) -> Result<Json<CustomerAnswer>, ApiError> {
+) -> Result<(Tag, Json<CustomerAnswer>), ApiError> {
     let app = admin.app_or_default();
     let id = customer_id(&id).map_err(hidden)?;
     let found = customers::find_living(&state.store, &app, &id).await;
     let customer = found.map_err(|error| hidden(error.into()))?;
+    let tag = Tag(customer.state_tag());
     let customer = MerchantCustomer::of(&app, customer);
-    Ok(Json(CustomerAnswer { customer }))
+    Ok((tag, Json(CustomerAnswer { customer })))
 }
 
 /// Creates a customer of a merchant.
@@ -142,7 +146,7 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     CheckedJson(body): CheckedJson<CustomerBody>,
-) -> Result<(StatusCode, Json<CustomerAnswer>), ApiError> {
+) -> Result<(StatusCode, Location, Tag, Json<CustomerAnswer>), ApiError> {
     if body.email.is_none() || body.takes_email_away() {
         return Err(email_missing());
     }
@@ -150,8 +154,11 @@ async fn create(
     let same_email = body.same_email();
     let made = customers::create(&state.store, &order, &body.into(), same_email).await;
     let made = made.map_err(|error| refused(error, TAKEN_AT_CREATION))?;
+    let location = Location::below(PLACE, [made.customer.id.as_str()]);
+    let tag = Tag(made.customer.state_tag());
     let customer = MerchantCustomer::of(&order.app, made.customer);
-    Ok((StatusCode::CREATED, Json(CustomerAnswer { customer })))
+    let answer = Json(CustomerAnswer { customer });
+    Ok((StatusCode::CREATED, location, tag, answer))
 }
 
 /// Changes a customer of a merchant.
@@ -160,6 +167,7 @@ async fn create(
 #[utoipa::path(
     post,
     path = "/{id}",
+    params(IfMatchHeader),
     request_body = CustomerBody,
     responses(
         (status = 200, description = "The customer.", body = CustomerAnswer),
@@ -171,33 +179,37 @@ async fn update(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
     CheckedJson(body): CheckedJson<CustomerBody>,
-) -> Result<Json<CustomerAnswer>, ApiError> {
+) -> Result<(Tag, Json<CustomerAnswer>), ApiError> {
     if body.takes_email_away() {
         return Err(email_missing());
     }
     let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
     let same_email = body.same_email();
     let change = ProfileChange::from(body);
-    let updated = customers::update(&state.store, &order, &id, &change, same_email).await;
+    let updated = customers::update(&state.store, &order, &id, &change, same_email, &only_if).await;
     let updated = updated.map_err(|error| refused(error, TAKEN_AT_CHANGE))?;
+    let tag = Tag(updated.customer.state_tag());
     let customer = MerchantCustomer::of(&order.app, updated.customer);
-    Ok(Json(CustomerAnswer { customer }))
+    Ok((tag, Json(CustomerAnswer { customer })))
 }
 
 /// Deletes a customer of a merchant softly.
 #[utoipa::path(
     delete,
     path = "/{id}",
+    params(IfMatchHeader),
     responses((status = 200, description = "Deleted.", body = SuccessAnswer))
 )]
 async fn delete(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
 ) -> Result<Json<SuccessAnswer>, ApiError> {
     let (order, id) = (order_of(&admin, &state), customer_id(&id).map_err(hidden)?);
-    let deleted = customers::delete(&state.store, &order, &id, Deletion::Soft).await;
+    let deleted = customers::delete(&state.store, &order, &id, Deletion::Soft, &only_if).await;
     if deleted.map_err(|error| refused(error, TAKEN_AT_CHANGE))? {
         Ok(Json(SuccessAnswer { success: true }))
     } else {

@@ -26,10 +26,7 @@ use super::error::RefusalBody;
 use super::fallback::{no_such_method, no_such_path};
 use super::{AppState, frame, idempotency, input, openapi};
 use crate::domain::validate::FieldError;
-use view::NOT_FOUND;
-
-/// The path of this dialect.
-const PLACE: &str = "/api/customers";
+use view::{NOT_FOUND, PLACE};
 
 /// Everything at and below `/api/customers`.
 pub(super) fn router(state: &AppState) -> Router<AppState> {

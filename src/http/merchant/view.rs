@@ -11,6 +11,9 @@ use crate::domain::validate::FieldError;
 use crate::http::input::Check;
 use crate::pipeline::customers::SameEmail;
 
+/// The path of this dialect.
+pub(super) const PLACE: &str = "/api/customers";
+
 /// The refusal for a customer who does not exist, was deleted or is another merchant's, and for a
 /// malformed id.
 pub(super) const NOT_FOUND: &str = "Customer not found or access denied";

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Components, Content, ContentBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::error::Problem;
+use crate::http::problem_body::Problem;
 
 /// The content type of problem documents.
 const PROBLEM: &str = "application/problem+json";
@@ -25,13 +25,13 @@ struct Refusal {
     code: &'static str,
 }
 
-const SHARED: [Refusal; 12] = [
+const SHARED: [Refusal; 13] = [
     Refusal {
         status: "400",
         name: "BadRequest",
         title: "Bad Request",
-        about: "`body_not_json`, `body_incomplete` when it ended early, or \
-                `idempotency_key_invalid`.",
+        about: "`body_not_json`, `body_incomplete` when it ended early, \
+                `idempotency_key_invalid` or `if_match_invalid`.",
         code: "body_not_json",
     },
     Refusal {
@@ -71,6 +71,13 @@ const SHARED: [Refusal; 12] = [
         about: "`idempotency_key_in_use`: the first request with this key is still running; \
                 `idempotency_answer_lost`: it was carried out, and its answer is lost.",
         code: "idempotency_key_in_use",
+    },
+    Refusal {
+        status: "412",
+        name: "PreconditionFailed",
+        title: "Precondition Failed",
+        about: "`precondition_failed`: it has changed since the state of `If-Match`.",
+        code: "precondition_failed",
     },
     Refusal {
         status: "413",
@@ -122,11 +129,15 @@ const SHARED: [Refusal; 12] = [
 /// statuses that it describes itself.
 pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
-    let mut parameters = operation.parameters.iter().flatten();
-    let has_query = parameters.any(|it| match it {
-        RefOr::T(it) => it.parameter_in == ParameterIn::Query,
-        RefOr::Ref(_) => false,
-    });
+    let parameters = operation.parameters.iter().flatten();
+    let mut has_query = false;
+    let mut has_condition = false;
+    for parameter in parameters {
+        if let RefOr::T(parameter) = parameter {
+            has_query |= parameter.parameter_in == ParameterIn::Query;
+            has_condition |= parameter.name == "If-Match";
+        }
+    }
     let applies = |status: &str| match status {
         "401" | "429" | "500" | "503" => true,
         "403" => method != "get",
@@ -135,7 +146,9 @@ pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
         "415" => has_body || method != "get",
         // With an Idempotency-Key the body is read to compare it, even where the handler reads
         // none.
+        "400" if has_condition => true,
         "400" | "408" | "413" => has_body || method == "post",
+        "412" => has_condition,
         "409" => method == "post",
         "422" => has_body || has_query || method == "post",
         _ => false,

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::act::{act_in, lookup_keys_of};
+use super::find::living;
 use super::orders::{Act, Acted, CustomerError, Deletion, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
 use crate::domain::billing::fact::Contact;
@@ -10,6 +11,7 @@ use crate::domain::customer::act::ActError;
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Profile;
 use crate::domain::id::CustomerId;
+use crate::domain::precondition::Precondition;
 use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
 use crate::pipeline::package_texts::check_versions;
@@ -18,14 +20,15 @@ use crate::store::{Store, Tx};
 /// Changes the given fields of a customer.
 ///
 /// # Errors
-/// When there is no such customer, a field is not right, or the new e-mail address or external
-/// id is taken.
+/// When there is no such customer, it is in another state than `only_if` says, a field is not right,
+/// or the new e-mail address or external id is taken.
 pub async fn update(
     store: &Store,
     order: &Order,
     id: &CustomerId,
     change: &ProfileChange,
     same_email: SameEmail,
+    only_if: &Precondition,
 ) -> Result<Acted, CustomerError> {
     refuse_wrong(change)?;
     let mut tx = store.begin_in(&order.app).await?;
@@ -41,6 +44,7 @@ pub async fn update(
         if let Some(into) = row.merged_into {
             return Err(ActError::Merged { into }.into());
         }
+        only_if.check(Some(&row.state_tag()))?;
         (
             row.profile.clone(),
             change.apply(&row.profile, &row.derived.contact),
@@ -107,14 +111,19 @@ fn nameless(change: &ProfileChange) -> CustomerError {
 /// Suspends, reactivates, freezes or expires a customer.
 ///
 /// # Errors
-/// When there is no such customer.
+/// When there is no such customer, or it is in another state than `only_if` says.
 pub async fn act(
     store: &Store,
     order: &Order,
     id: &CustomerId,
     act: Act,
+    only_if: &Precondition,
 ) -> Result<Acted, CustomerError> {
     let mut tx = store.begin_in(&order.app).await?;
+    if *only_if != Precondition::None {
+        let customer = living(&mut tx, &order.app, id).await?;
+        only_if.check(Some(&customer.state_tag()))?;
+    }
     let act = readable(&mut tx, order, act).await?;
     let name = match &act {
         Act::Suspend(_) => "suspend",
@@ -163,12 +172,13 @@ async fn readable(tx: &mut Tx, order: &Order, act: Act) -> Result<Act, CustomerE
 /// deleted softly again, but can still be deleted for good.
 ///
 /// # Errors
-/// When there is no such customer.
+/// When there is no such customer, or it is in another state than `only_if` says.
 pub async fn delete(
     store: &Store,
     order: &Order,
     id: &CustomerId,
     deletion: Deletion,
+    only_if: &Precondition,
 ) -> Result<bool, CustomerError> {
     let mut tx = store.begin_in(&order.app).await?;
     let row = tx
@@ -179,6 +189,7 @@ pub async fn delete(
     if gone_already && deletion == Deletion::Soft {
         return Ok(false);
     }
+    only_if.check(Some(&row.state_tag()))?;
     if !gone_already {
         let shown = Profile {
             email: row.derived.contact.email.clone(),

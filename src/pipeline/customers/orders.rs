@@ -6,6 +6,7 @@ use crate::domain::customer::act::{ActError, FreezeOrder};
 use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::CustomerId;
+use crate::domain::precondition::Stale;
 use crate::domain::validate::FieldError;
 use crate::pipeline::package_texts::PackageTextError;
 use crate::random::RandomError;
@@ -44,6 +45,9 @@ pub enum CustomerError {
     /// The customer cannot be worked on.
     #[error(transparent)]
     Act(#[from] ActError),
+    /// The customer has changed since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),

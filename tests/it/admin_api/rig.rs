@@ -385,6 +385,8 @@ impl Rig {
             answer: &answer.body,
         }
         .check();
+        let is_placed = answer.header("location").starts_with("/api/");
+        assert!(status != 201 || is_placed, "{method} {path}: where is it?");
         answer
     }
 
