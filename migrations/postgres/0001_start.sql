@@ -227,6 +227,7 @@ CREATE TABLE plans (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    word NOT NULL,
     price_id    word NOT NULL,
+    name        TEXT,
     packages    JSONB NOT NULL,
     counts      BOOLEAN NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
@@ -241,6 +242,7 @@ CREATE TABLE waiting_plans (
     app         word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    word NOT NULL,
     price_id    word NOT NULL,
+    name        TEXT,
     packages    JSONB NOT NULL,
     counts      BOOLEAN NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.

@@ -225,6 +225,7 @@ CREATE TABLE plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
     price_id    TEXT NOT NULL,
+    name        TEXT,
     packages    TEXT NOT NULL,
     counts      INTEGER NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
@@ -239,6 +240,7 @@ CREATE TABLE waiting_plans (
     app         TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
     provider    TEXT NOT NULL,
     price_id    TEXT NOT NULL,
+    name        TEXT,
     packages    TEXT NOT NULL,
     counts      INTEGER NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.

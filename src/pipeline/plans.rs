@@ -162,6 +162,7 @@ pub async fn put(
     let plan = StoredPlan {
         provider,
         price_id,
+        name: wanted.name,
         packages: wanted.packages,
         counts: wanted.counts,
         updates: wanted.updates,
@@ -196,6 +197,7 @@ async fn put_behind(
         let details = json!({"provider": provider, "price_id": price_id, "waiting": true,
             "from": before, "to": wanted});
         let waiting = StoredPlan {
+            name: wanted.name,
             packages: wanted.packages,
             counts: wanted.counts,
             updates: wanted.updates,

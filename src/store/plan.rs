@@ -40,6 +40,8 @@ pub struct StoredPlan {
     pub provider: Provider,
     /// The provider's id of a price, a product or a payment link, or a lookup key.
     pub price_id: String,
+    /// A name for people.
+    pub name: Option<String>,
     /// The packages that it buys. Empty: the price is known and buys nothing.
     pub packages: Vec<PackageGrant>,
     /// True if it counts even if it buys no package.
@@ -56,6 +58,7 @@ impl StoredPlan {
     /// Returns what the price buys.
     pub fn plan(&self) -> Plan {
         Plan {
+            name: self.name.clone(),
             packages: self.packages.clone(),
             counts: self.counts,
             updates: self.updates,
@@ -65,7 +68,7 @@ impl StoredPlan {
 
 record! {
     impl StoredPlan from "plans" {
-        provider, price_id, packages, counts, updates, source, updated_at
+        provider, price_id, name, packages, counts, updates, source, updated_at
     }
 }
 
@@ -80,6 +83,7 @@ record! {
     struct NewPlan<'a> {
         provider: Provider,
         price_id: &'a str,
+        name: Option<&'a String>,
         packages: &'a Vec<PackageGrant>,
         counts: bool,
         updates: Option<Span>,
@@ -122,7 +126,7 @@ impl Tx {
         price_id: &str,
     ) -> Result<Option<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1 AND provider = $2 AND price_id = $3
         ";
@@ -135,7 +139,7 @@ impl Tx {
     /// When the database does not answer.
     pub async fn plan_list(&mut self, app: &AppSlug) -> Result<Vec<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1
             ORDER BY updated_at DESC, provider, price_id
@@ -166,7 +170,7 @@ impl Tx {
         });
         let wanted: Rows<PlanId<'_>> = wanted.collect();
         let sql = r"
-            SELECT provider, price_id, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
             FROM plans
             WHERE app = $2
                 AND (provider, price_id) IN (SELECT provider, price_id FROM {rows} AS wanted)
@@ -191,6 +195,7 @@ impl Tx {
         let rows = last.values().map(|plan| NewPlan {
             provider: plan.provider,
             price_id: &plan.price_id,
+            name: plan.name.as_ref(),
             packages: &plan.packages,
             counts: plan.counts,
             updates: plan.updates,
@@ -200,12 +205,13 @@ impl Tx {
         let rows: Rows<NewPlan<'_>> = rows.collect();
         let sql = r"
             INSERT INTO plans (
-                app, provider, price_id, packages, counts, updates, source, updated_at
+                app, provider, price_id, name, packages, counts, updates, source, updated_at
             )
-            SELECT $2, provider, price_id, packages, counts, updates, source, updated_at
+            SELECT $2, provider, price_id, name, packages, counts, updates, source, updated_at
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, price_id) DO UPDATE SET
+                name = excluded.name,
                 packages = excluded.packages,
                 counts = excluded.counts,
                 updates = excluded.updates,
@@ -342,6 +348,7 @@ impl Tx {
             .map(|(provider, price_id, packages)| StoredPlan {
                 provider: *provider,
                 price_id: price_id.clone(),
+                name: None,
                 packages: packages.clone(),
                 counts: false,
                 updates: None,

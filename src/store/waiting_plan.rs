@@ -18,7 +18,7 @@ impl Tx {
         price_id: &str,
     ) -> Result<Option<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, counts, updates, 'api' AS source, updated_at
+            SELECT provider, price_id, name, packages, counts, updates, 'api' AS source, updated_at
             FROM waiting_plans
             WHERE app = $1 AND provider = $2 AND price_id = $3
         ";
@@ -34,7 +34,7 @@ impl Tx {
         app: &AppSlug,
     ) -> Result<Vec<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, packages, counts, updates, 'api' AS source, updated_at
+            SELECT provider, price_id, name, packages, counts, updates, 'api' AS source, updated_at
             FROM waiting_plans
             WHERE app = $1
             ORDER BY provider, price_id
@@ -53,10 +53,11 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = r"
             INSERT INTO waiting_plans (
-                app, provider, price_id, packages, counts, updates, updated_at
+                app, provider, price_id, name, packages, counts, updates, updated_at
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (app, provider, price_id) DO UPDATE SET
+                name = excluded.name,
                 packages = excluded.packages,
                 counts = excluded.counts,
                 updates = excluded.updates,
@@ -66,6 +67,7 @@ impl Tx {
             app,
             plan.provider,
             &plan.price_id,
+            &plan.name,
             &plan.packages,
             plan.counts,
             plan.updates,

@@ -224,6 +224,8 @@ impl Tx {
             match (row.provider, row.price_id, row.packages) {
                 (Some(provider), Some(price_id), Some(packages)) => {
                     let plan = Plan {
+                        // It decides nothing.
+                        name: None,
                         packages,
                         counts: row.counts.unwrap_or_default(),
                         updates: row.updates,

@@ -421,6 +421,7 @@ async fn use_everything(store: &Store) {
         tx.flag_list(&app, &filter, &page).await.unwrap();
     }
     let plan = StoredPlan {
+        name: None,
         provider: STRIPE.name,
         price_id: "prod_basic".to_owned(),
         packages: vec![PackageGrant {

@@ -39,6 +39,7 @@ async fn with_grace(engine: Engine) -> TestStore {
     };
     // What buys nothing counts nowhere.
     let plan = StoredPlan {
+        name: None,
         provider: STRIPE.name,
         price_id: "price_basic".to_owned(),
         packages: Vec::new(),

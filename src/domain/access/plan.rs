@@ -28,6 +28,9 @@ pub struct PackageGrant {
 /// What a price buys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
+    /// A name for people, which decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The packages. Empty: the price is known and buys nothing here.
     pub packages: Vec<PackageGrant>,
     /// True if the price counts for the customer's status even if it buys no package: for sellers

@@ -14,6 +14,7 @@ use super::packages::{GrantBody, grants_of};
 use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::id::Provider;
 use crate::domain::policy::Span;
+use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;
 use crate::http::location::Location;
@@ -80,6 +81,9 @@ struct PlanView {
     provider: Provider,
     #[schema(examples("price_1Q2w3e4R5t6Y7u8I"))]
     price_id: String,
+    /// A name for people; null if it has none.
+    #[schema(examples("Pro, yearly"))]
+    name: Option<String>,
     packages: Vec<PackageGrant>,
     /// True if the price counts for the customer's status even if it buys no package.
     counts: bool,
@@ -99,6 +103,8 @@ struct PlanView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WaitingPlan)]
 struct WaitingView {
+    #[schema(examples("Pro, yearly"))]
+    name: Option<String>,
     packages: Vec<PackageGrant>,
     counts: bool,
     #[schema(examples("365d"))]
@@ -110,6 +116,7 @@ struct WaitingView {
 impl From<StoredPlan> for WaitingView {
     fn from(plan: StoredPlan) -> Self {
         Self {
+            name: plan.name,
             packages: plan.packages,
             counts: plan.counts,
             updates: plan.updates.map(|updates| updates.to_string()),
@@ -123,6 +130,7 @@ impl From<Shown> for PlanView {
         Self {
             provider: plan.provider,
             price_id: plan.price_id,
+            name: plan.name,
             packages: plan.packages,
             counts: plan.counts,
             updates: plan.updates.map(|updates| updates.to_string()),
@@ -177,6 +185,9 @@ async fn show(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanBody {
+    /// A name for people. One line; none by default.
+    #[schema(min_length = 1, max_length = 255, examples("Pro, yearly"))]
+    name: Option<String>,
     #[schema(max_items = 1_000)]
     packages: Vec<GrantBody>,
     /// True to let the price count for the customer's status even if it buys no package: for
@@ -234,8 +245,11 @@ async fn put(
             ApiError::invalid_field("updates", format!("{error}, or `forever`"))
         })?),
     };
+    let name = body.name.as_deref().map(validate::line).transpose();
+    let name = name.map_err(|error| ApiError::invalid_field("name", error))?;
     let order = order_of(&admin, &state);
     let plan = Plan {
+        name,
         packages: grants_of(&state, &order.app, body.packages).await?,
         counts: body.counts.unwrap_or_default(),
         updates,

@@ -248,6 +248,62 @@ async fn a_plan_that_is_not_there_matches_no_tag(engine: Engine) {
     assert_eq!(rig.tag(&path).await, alone);
 }
 
+async fn a_plan_may_have_a_name(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let grant = json!({"package": "a/b", "constraint": "*"});
+    let named = |name: Value| json!({"name": name, "packages": [grant]});
+    let path = "/plans/stripe/price_1";
+    let made = rig.put(path, named(json!("Pro, yearly"))).await.expect(201);
+    assert_eq!(made["name"], "Pro, yearly");
+    assert_eq!(
+        rig.get("/plans").await.expect(200)["data"][0]["name"],
+        "Pro, yearly"
+    );
+    let again = rig.put(path, named(json!("Pro, yearly"))).await.expect(200);
+    assert_eq!(again["changed"], false);
+    let before = rig.tag("/api/v1/plans/stripe/price_1").await;
+    let other = rig.put(path, named(json!("Team"))).await.expect(200);
+    assert_eq!(
+        (&other["name"], &other["changed"]),
+        (&json!("Team"), &json!(true))
+    );
+    assert_ne!(rig.tag("/api/v1/plans/stripe/price_1").await, before);
+    let none = rig
+        .put(path, json!({"packages": [grant]}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&none["name"], &none["changed"]),
+        (&Value::Null, &json!(true))
+    );
+    for wrong in [json!(""), json!("a\nb"), json!("x".repeat(256)), json!(1)] {
+        let refused = rig
+            .put(path, named(wrong.clone()))
+            .await
+            .refused(422, "body_invalid");
+        assert_eq!(refused["errors"][0]["field"], "name", "{wrong}");
+    }
+    let sql = "SELECT CAST(details AS TEXT) FROM audit WHERE operation = 'plan_put'";
+    let entries = rig.place.texts(sql).await;
+    assert_eq!(entries.len(), 3, "{entries:?}");
+    assert!(
+        entries
+            .iter()
+            .any(|it| it.contains("Pro, yearly") && it.contains("Team"))
+    );
+
+    // It waits behind the settings like the rest.
+    let rig = Rig::start(engine).await;
+    rig.restarts_with_plan(&["a/b"]).await;
+    let path = "/plans/stripe/price_basic";
+    let put = rig.put(path, named(json!("Pro"))).await.expect(200);
+    assert_eq!(
+        (&put["name"], &put["waiting"]["name"]),
+        (&Value::Null, &json!("Pro"))
+    );
+    assert_eq!(rig.get(path).await.expect(200)["waiting"]["name"], "Pro");
+}
+
 /// The tag belongs to a request as its body does.
 async fn a_repetition_with_another_tag_is_another_request(engine: Engine) {
     let rig = Rig::start(engine).await;
@@ -441,6 +497,7 @@ on_both_stores! {
     of_two_admins_with_the_same_tag_one_is_refused,
     a_tag_is_that_of_what_is_shown,
     a_plan_that_is_not_there_matches_no_tag,
+    a_plan_may_have_a_name,
     a_repetition_with_another_tag_is_another_request,
     what_was_made_is_where_its_location_says,
 }

@@ -187,6 +187,7 @@ impl Rig {
         let rig = Self::start(engine).await;
         let app = AppSlug::default_app();
         let plan = StoredPlan {
+            name: None,
             provider: STRIPE.name,
             price_id: "price_basic".to_owned(),
             packages: Vec::new(),

@@ -70,6 +70,7 @@ pub(crate) fn paddle(id: &str) -> ObjectKey {
 /// year of updates; other prices have none.
 pub(crate) fn plans() -> Plans {
     let plan = |price: &str| Plan {
+        name: None,
         packages: match price {
             "F" | "C" => Vec::new(),
             price => vec![PackageGrant {

@@ -96,6 +96,7 @@ fn everything_buys(chain: &[Occurrence]) -> Plans {
         for item in &fact.state.items {
             let key = (fact.subscription.scope.provider, item.price.clone());
             let plan = Plan {
+                name: None,
                 counts: true,
                 ..Plan::default()
             };

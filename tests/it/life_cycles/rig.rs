@@ -224,6 +224,7 @@ fn plans() -> Plans {
             constraint: "*".to_owned(),
         };
         let plan = Plan {
+            name: None,
             packages: vec![grant],
             ..Plan::default()
         };

@@ -135,6 +135,7 @@ async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
         constraint: "*".to_owned(),
     };
     let plan = StoredPlan {
+        name: None,
         provider: STRIPE.name,
         price_id: "price_basic".to_owned(),
         packages: vec![grant],
