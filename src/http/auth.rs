@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::client_addr::ClientAddr;
 use super::error::ApiError;
-use super::{AppState, input};
+use super::{AppState, input, named_app};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
@@ -36,7 +36,8 @@ pub struct Admin {
     pub actor: Actor,
     /// The role of the token.
     pub role: Role,
-    /// The only app that the token is valid for; `None` for all apps.
+    /// The only app that the token is valid for, or that the request names with `?app=`; `None` for
+    /// all apps.
     pub app: Option<AppSlug>,
 }
 
@@ -60,7 +61,8 @@ impl Admin {
         }
     }
 
-    /// Returns the app for paths that name none: the token's own, else `default`.
+    /// Returns the app for paths that name none: the token's own, else the one of `?app=`, else
+    /// `default`.
     pub fn app_or_default(&self) -> AppSlug {
         self.app.clone().unwrap_or_else(AppSlug::default_app)
     }
@@ -76,7 +78,8 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let admin = sign_in(parts, state).await?;
+        let mut admin = sign_in(parts, state).await?;
+        named_app::bind(&mut admin.app, parts, state).await?;
         // For what depends on whose list is asked for.
         parts.extensions.insert(admin.clone());
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
@@ -89,7 +92,8 @@ impl FromRequestParts<AppState> for Reading {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let admin = sign_in(parts, state).await?;
+        let mut admin = sign_in(parts, state).await?;
+        named_app::bind(&mut admin.app, parts, state).await?;
         parts.extensions.insert(admin.clone());
         Ok(Self(admin))
     }

@@ -37,6 +37,7 @@ pub mod limits;
 mod location;
 mod merchant;
 mod metrics;
+mod named_app;
 pub mod openapi;
 mod precondition;
 mod problem_body;
@@ -100,6 +101,7 @@ pub fn waiting_router() -> Router {
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
     let admin = routes::admin()
+        .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed));
     let routes = routes::described(state.settings.roles, admin, description::document);

@@ -63,6 +63,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::named_app::APP;
 use super::state::AppState;
 
 /// An admin's token in the header.
@@ -109,10 +110,28 @@ pub(super) fn guarded(mut routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppS
                 let parameters = operation.parameters.get_or_insert_default();
                 parameters.push(RefOr::T(idempotency_key()));
             }
+            let parameters = operation.parameters.get_or_insert_default();
+            let is_told = |it: &RefOr<Parameter>| matches!(it, RefOr::T(it) if it.name == APP);
+            if !parameters.iter().any(is_told) {
+                parameters.push(RefOr::T(named_app()));
+            }
             refusals::add(path, method, operation);
         }
     }
     routes
+}
+
+fn named_app() -> Parameter {
+    let slug = ObjectBuilder::new().schema_type(Type::String);
+    ParameterBuilder::new()
+        .name(APP)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(
+            "The slug of the app that is meant, for tokens of all apps; `default` if left out. The \
+             token is then as one that is bound to this app.",
+        ))
+        .schema(Some(slug))
+        .build()
 }
 
 fn idempotency_key() -> Parameter {

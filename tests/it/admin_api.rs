@@ -27,6 +27,7 @@ mod idempotency;
 mod input;
 mod licenses;
 mod modes;
+mod named_app;
 mod paced_replays;
 mod packages;
 mod payments;

@@ -2,8 +2,7 @@
 //!
 //! Handlers read the request, call a use case of [`pipeline`](crate::pipeline), and show what it
 //! returns. What several dialects show in the same way is in `api`. A path without an app means the
-//! token's own app, or `default` for tokens of all
-//! apps. What a token may not see answers as if it did not exist.
+//! token's own app; for tokens of all apps the one of `?app=`, else `default`. What a token may not see answers as if it did not exist.
 
 mod accounts;
 mod admin_tokens;

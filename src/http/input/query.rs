@@ -86,7 +86,7 @@ pub(in crate::http) fn pairs(uri: &Uri) -> Vec<(String, String)> {
 }
 
 /// Writes pairs as a query again.
-fn written(pairs: &[(String, String)]) -> Uri {
+pub(in crate::http) fn written(pairs: &[(String, String)]) -> Uri {
     let text = |text: &str| {
         let escaped = |byte: u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),

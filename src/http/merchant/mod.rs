@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RefusalBody;
 use super::fallback::{no_such_method, no_such_path};
-use super::{AppState, frame, idempotency, input, openapi};
+use super::{AppState, frame, idempotency, input, named_app, openapi};
 use crate::domain::validate::FieldError;
 use view::{NOT_FOUND, PLACE};
 
@@ -40,6 +40,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(dress())
+        .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed))
         .layer(dress());

@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Components, Content, ContentBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::http::named_app::APP;
 use crate::http::problem_body::Problem;
 
 /// The content type of problem documents.
@@ -130,18 +131,20 @@ const SHARED: [Refusal; 13] = [
 pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let parameters = operation.parameters.iter().flatten();
+    let mut has_app = false;
     let mut has_query = false;
     let mut has_condition = false;
     for parameter in parameters {
         if let RefOr::T(parameter) = parameter {
             has_query |= parameter.parameter_in == ParameterIn::Query;
+            has_app |= parameter.name == APP;
             has_condition |= parameter.name == "If-Match";
         }
     }
     let applies = |status: &str| match status {
         "401" | "429" | "500" | "503" => true,
         "403" => method != "get",
-        "404" => path.contains('{'),
+        "404" => path.contains('{') || has_app,
         // A change by cookie must be JSON even where the handler reads no body.
         "415" => has_body || method != "get",
         // With an Idempotency-Key the body is read to compare it, even where the handler reads

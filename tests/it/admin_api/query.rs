@@ -10,7 +10,7 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.customer(json!({"name": "Known"})).await;
     let searched = format!("/customers?q={0}&email={0}", "a".repeat(513));
-    let table: [(&str, &[&str]); 33] = [
+    let table: [(&str, &[&str]); 34] = [
         (
             "/customers?page=0&page_size=101&status=dead&created_after=now&has_token=perhaps\
              &include_deleted=2&stauts=active",
@@ -25,7 +25,8 @@ async fn every_wrong_parameter_of_a_query_is_named(engine: Engine) {
             ],
         ),
         (&searched, &["email", "q"]),
-        ("/plans?app=acme", &["app"]),
+        ("/plans?ap=acme", &["ap"]),
+        ("/plans?app=default&app=default", &["app"]),
         ("/apps?pgae=2&page=0", &["page", "pgae"]),
         ("/packages/a/lib/releases?versoin=1", &["versoin"]),
         ("/stats?ap=acme", &["ap"]),

@@ -1,0 +1,105 @@
+//! `?app=`: an admin of all apps names the one that is meant.
+//!
+//! The caller is then as a token that is bound to that app, in every respect: so nothing shows or
+//! changes another one, and a token that is bound already can name only its own. What the caller may
+//! not see answers as if it did not exist.
+//!
+//! The parameter is taken out of the query here, before any handler reads that. Handlers know only
+//! their own parameters, and no list can forget this one.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderValue;
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::AppState;
+use super::api::problem::app_not_found;
+use super::error::ApiError;
+use super::input::{pairs, written};
+use crate::domain::id::AppSlug;
+use crate::domain::validate::FieldError;
+use crate::pipeline::apps;
+
+/// The parameter.
+pub(super) const APP: &str = "app";
+
+/// The figures have a parameter of this name that narrows less: the queue stays in them.
+const READS_IT: &str = "/stats";
+
+/// Binds the caller to the app that the query names, if it names one. `bound_to` is the app of the
+/// token; `None` for all apps.
+///
+/// # Errors
+/// 404 `app_not_found`, 422 `query_invalid` if it is there twice.
+pub(super) async fn bind(
+    bound_to: &mut Option<AppSlug>,
+    parts: &mut Parts,
+    state: &AppState,
+) -> Result<(), ApiError> {
+    let path = parts.extensions.get::<MatchedPath>();
+    if path.is_some_and(|path| path.as_str().ends_with(READS_IT)) {
+        return Ok(());
+    }
+    let Some(named) = take(parts)? else {
+        return Ok(());
+    };
+    let slug: AppSlug = named.parse().map_err(|_| app_not_found())?;
+    match bound_to {
+        Some(own) if *own == slug => Ok(()),
+        Some(_) => Err(app_not_found()),
+        None => {
+            apps::find(&state.store, &slug).await?;
+            *bound_to = Some(slug);
+            Ok(())
+        }
+    }
+}
+
+/// Takes the parameter out of the query.
+fn take(parts: &mut Parts) -> Result<Option<String>, ApiError> {
+    let (mut named, rest): (Vec<_>, Vec<_>) = pairs(&parts.uri)
+        .into_iter()
+        .partition(|(name, _)| name == APP);
+    let Some((_, app)) = named.pop() else {
+        return Ok(None);
+    };
+    if !named.is_empty() {
+        let error = FieldError::new(APP, "is given twice");
+        return Err(ApiError::invalid_query(vec![error]));
+    }
+    let mut uri = parts.uri.clone().into_parts();
+    let query = written(&rest);
+    let query = query.query().filter(|it| !it.is_empty());
+    let query = query.map_or_else(String::new, |it| format!("?{it}"));
+    let path: PathAndQuery = format!("{}{query}", parts.uri.path())
+        .parse()
+        .map_err(ApiError::internal)?;
+    uri.path_and_query = Some(path);
+    parts.uri = Uri::from_parts(uri).map_err(ApiError::internal)?;
+    Ok(Some(app))
+}
+
+/// The layer around the API: what was made in the app that the query names is found there by its
+/// `Location`.
+pub(super) async fn located(request: Request, next: Next) -> Response {
+    let named = pairs(request.uri())
+        .into_iter()
+        .find(|(name, _)| name == APP);
+    let mut response = next.run(request).await;
+    let Some((_, app)) = named else {
+        return response;
+    };
+    let location = response.headers().get(LOCATION);
+    let location = location.and_then(|it| it.to_str().ok());
+    // Some paths name the app themselves.
+    let path = location.filter(|it| !it.starts_with("/api/v1/apps/"));
+    if let Some(path) = path
+        && let Ok(path) = HeaderValue::from_str(&format!("{path}?{APP}={app}"))
+    {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
+}
