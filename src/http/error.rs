@@ -337,10 +337,12 @@ impl IntoResponse for ApiError {
         // Strings and numbers can always be serialised.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, self.headers(), body).into_response();
-        let errors = errors.to_vec();
-        response
-            .extensions_mut()
-            .insert(RefusalBody { detail, errors });
+        let refusal = RefusalBody {
+            code: self.code(),
+            errors: errors.to_vec(),
+            detail,
+        };
+        response.extensions_mut().insert(refusal);
         response
     }
 }
@@ -348,6 +350,8 @@ impl IntoResponse for ApiError {
 /// The content of a refusal, attached to its answer for dialects that render it in another form.
 #[derive(Clone, Debug)]
 pub(super) struct RefusalBody {
+    /// The stable code.
+    pub(super) code: &'static str,
     /// The sentence for the caller.
     pub(super) detail: Cow<'static, str>,
     /// The errors of single fields.

@@ -640,7 +640,7 @@ async fn each_app_has_a_repository_of_its_own(engine: Engine) {
     let (_, audit) = server.get("/api/v1/audit?app=other").await;
     assert!(!audit.to_string().contains("rep_secret"));
 
-    let customer = json!({"name": "Ada"});
+    let customer = json!({"email": "ada@example.com"});
     let (_, made) = server
         .call(
             "POST",

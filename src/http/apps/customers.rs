@@ -7,8 +7,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::InApp;
+use super::body::{CustomerUpdate, NewCustomer};
 use super::envelope::{Data, DataList};
-use crate::domain::customer::profile::ProfileChange;
 use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
     ListQuery, Tagged, found, found_or_made, listed,
@@ -53,7 +53,7 @@ async fn list(
 #[utoipa::path(
     post,
     path = "/customers",
-    request_body = ProfileChange,
+    request_body = NewCustomer,
     responses(
         (status = 201, description = "The customer, with its first access token.", body = Data<CreatedView>),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
@@ -62,7 +62,7 @@ async fn list(
 async fn create(
     State(state): State<AppState>,
     within: InApp,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(NewCustomer(change)): CheckedJson<NewCustomer>,
 ) -> Result<(StatusCode, Location, Tag, Json<Data<CreatedView>>), ApiError> {
     let order = within.order(&state);
     let made = customers::create(&state.store, &order, &change, SameEmail::Refused).await?;
@@ -76,7 +76,7 @@ async fn create(
 #[utoipa::path(
     post,
     path = "/customers/get-or-create",
-    request_body = ProfileChange,
+    request_body = NewCustomer,
     responses(
         (status = 200, description = "The customer that was found.", body = Data<CustomerView>),
         (status = 201, description = "The customer that was created.", body = Data<CreatedView>),
@@ -86,7 +86,7 @@ async fn create(
 async fn get_or_create(
     State(state): State<AppState>,
     within: InApp,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(NewCustomer(change)): CheckedJson<NewCustomer>,
 ) -> Result<(StatusCode, Option<Location>, Tag, Json<Data<FoundOrMade>>), ApiError> {
     let order = within.order(&state);
     let answer = found_or_made(&state, &order, &change, within.customers()).await?;
@@ -144,12 +144,12 @@ async fn by_external_id(
 
 /// Changes a customer of an app.
 ///
-/// Only the given fields change; null clears a field.
+/// Only the given fields change; null clears a field, but not the e-mail address.
 #[utoipa::path(
     method(put, patch),
     path = "/customers/{id}",
     params(IfMatchHeader),
-    request_body = ProfileChange,
+    request_body = CustomerUpdate,
     responses(
         (status = 200, description = "The customer.", body = Data<ActedView>),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer; `customer_deleted`: it takes no changes."),
@@ -160,7 +160,7 @@ async fn update(
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
     IfMatch(only_if): IfMatch,
-    CheckedJson(change): CheckedJson<ProfileChange>,
+    CheckedJson(CustomerUpdate(change)): CheckedJson<CustomerUpdate>,
 ) -> Result<Tagged<Data<ActedView>>, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
     let same_email = SameEmail::Refused;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,7 +19,7 @@ use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
-use crate::http::{Admin, ApiError, AppState, ValidPath};
+use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, CustomerError, Deletion};
 
 const EMAIL_MISSING: &str = "Email is required";
@@ -52,6 +52,10 @@ struct CustomerAnswer {
 struct CustomersAnswer {
     customers: Vec<MerchantCustomer>,
 }
+
+/// The query of the list, which is always whole.
+#[derive(Deserialize)]
+struct NoParameters {}
 
 /// A success that leaves nothing to show.
 #[derive(Serialize, ToSchema)]
@@ -101,9 +105,16 @@ fn email_missing() -> ApiError {
 #[utoipa::path(
     get,
     path = "/",
-    responses((status = 200, description = "All of them, the newest first.", body = CustomersAnswer))
+    responses(
+        (status = 200, description = "All of them, the newest first.", body = CustomersAnswer),
+        (status = 400, description = "A parameter: there are none."),
+    )
 )]
-async fn list(State(state): State<AppState>, admin: Admin) -> Result<impl IntoResponse, ApiError> {
+async fn list(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidQuery(NoParameters {}): ValidQuery<NoParameters>,
+) -> Result<impl IntoResponse, ApiError> {
     let customers = stream::customers(state.store.clone(), admin.app_or_default()).await?;
     Ok((
         [(CONTENT_TYPE, "application/json")],
@@ -138,8 +149,9 @@ async fn show(
     request_body = CustomerBody,
     responses(
         (status = 201, description = "The customer.", body = CustomerAnswer),
-        (status = 400, description = "Not JSON, or no e-mail address."),
+        (status = 400, description = "Not JSON, no e-mail address, or `details` says which fields are wrong or unknown."),
         (status = 409, description = "Another customer has the e-mail address, and that is not allowed."),
+        (status = 422, description = "The `Idempotency-Key` came with another request."),
     )
 )]
 async fn create(
@@ -171,8 +183,9 @@ async fn create(
     request_body = CustomerBody,
     responses(
         (status = 200, description = "The customer.", body = CustomerAnswer),
-        (status = 400, description = "Not JSON, or an empty e-mail address."),
+        (status = 400, description = "Not JSON, an empty e-mail address, or `details` says which fields are wrong or unknown."),
         (status = 409, description = "Another customer has the e-mail address, and that is not allowed."),
+        (status = 422, description = "The `Idempotency-Key` came with another request."),
     )
 )]
 async fn update(

@@ -79,15 +79,26 @@ struct Detail {
 /// Dresses what was refused.
 async fn dressed(request: Request, next: Next) -> Response {
     let failed = failed(&request);
+    let is_change = !request.method().is_safe();
     let path = request.extensions().get::<MatchedPath>();
     let is_of_one = path.is_some_and(|path| path.as_str().ends_with("{id}"));
     let mut response = next.run(request).await;
-    let Some(RefusalBody { detail, errors }) = response.extensions_mut().remove::<RefusalBody>()
-    else {
+    let Some(refusal) = response.extensions_mut().remove::<RefusalBody>() else {
         return response;
     };
+    let RefusalBody {
+        code,
+        detail,
+        errors,
+    } = refusal;
+    // Invalid data is a bad request here. A key that came with another request is not: the data
+    // may be right.
+    if ["body_invalid", "query_invalid"].contains(&code) {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
     let wrong = |error: &FieldError| format!("{} {}", error.field, error.message);
-    let sentence = if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+    let is_failure = code == "internal" || (code == "unavailable" && is_change);
+    let sentence = if is_failure {
         failed.to_owned()
     } else if is_of_one && response.status() == StatusCode::NOT_FOUND {
         NOT_FOUND.to_owned()

@@ -190,11 +190,11 @@ async fn of_an_app(walk: &mut Walk<'_>) {
     let none = Value::Null;
     let made = ["create", "token_create"];
     let customers = "/apps/{slug}/customers";
-    let body = json!({"name": "Ada"});
+    let body = json!({"email": "ada@x.com"});
     let customer = walk.call(("POST", customers), &["acme"], body, &made).await;
     let id = id_of(&customer["data"]);
     let get_or_create = format!("{customers}/get-or-create");
-    let body = json!({"name": "Bob"});
+    let body = json!({"email": "bob@x.com"});
     walk.call(("POST", &get_or_create), &["acme"], body, &made)
         .await;
     let (one, at) = (format!("{customers}/{{id}}"), ["acme", id.as_str()]);

@@ -149,7 +149,7 @@ async fn what_metadata_holds_comes_back_exactly(engine: Engine) {
         (r#"{"k": 1, "k": 1}"#, "metadata.k"),
         (r#"{"k": {"x": [], "\u0078": {}}}"#, "metadata.k.x"),
     ] {
-        let create = format!(r#"{{"name": "B", "metadata": {wrong}}}"#);
+        let create = format!(r#"{{"email": "b@x.com", "metadata": {wrong}}}"#);
         let change = format!(r#"{{"metadata": {wrong}}}"#);
         let sell = format!(
             r#"{{"customer_id": {}, "product": "x", "metadata": {wrong}}}"#,
@@ -168,13 +168,9 @@ async fn what_metadata_holds_comes_back_exactly(engine: Engine) {
             assert_eq!(problem["errors"].as_array().unwrap().len(), 1);
         }
         let answer = rig
-            .send_text(
-                ("POST", "/api/customers"),
-                &headers,
-                &create.replace("\"name\": \"B\"", "\"email\": \"b@x.com\""),
-            )
+            .send_text(("POST", "/api/customers"), &headers, &create)
             .await;
-        assert!([400, 422].contains(&answer.status), "{}", answer.body);
+        assert_eq!(answer.status, 400, "{}", answer.body);
     }
     assert_eq!(rig.get(&path).await.expect(200)["metadata"], expected);
     for (asked, body, field) in [

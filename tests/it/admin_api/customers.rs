@@ -297,6 +297,9 @@ async fn name_and_address_cannot_both_be_cleared(engine: Engine) {
             let problem = answer.refused(422, "body_invalid");
             let errors = problem["errors"].as_array().unwrap().iter();
             let named: Vec<&str> = errors.map(|it| it["field"].as_str().unwrap()).collect();
+            // In the dialect of apps an address is never cleared, whatever the name.
+            let alone = path == &of_app && body.get("email").is_some();
+            let fields = if alone { &["email"] } else { fields };
             assert_eq!(named, fields, "{method} {path} {body}");
         }
     };

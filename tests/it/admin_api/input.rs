@@ -26,7 +26,13 @@ pub(super) fn named(what: &str, answer: Answer, code: &str) -> Vec<String> {
 async fn refuses_bodies(rig: &Rig, method: &str, path: &str, table: &[Row]) {
     for (what, body, fields) in table {
         let what = format!("{method} {path}, {what}");
-        let answer = rig.as_admin(ROOT, method, path, Some(body.clone())).await;
+        let mut body = body.clone();
+        if method == "POST" && path.starts_with("/apps/default/customers") {
+            // Without an address it would be refused for that too.
+            let fields = body.as_object_mut().unwrap();
+            fields.entry("email").or_insert("a@x.com".into());
+        }
+        let answer = rig.as_admin(ROOT, method, path, Some(body)).await;
         let mut expected = fields.to_vec();
         expected.sort_unstable();
         assert_eq!(named(&what, answer, "body_invalid"), expected, "{what}");

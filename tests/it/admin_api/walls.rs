@@ -130,7 +130,8 @@ impl Things {
         let last = route.rsplit('/').next().unwrap();
         Some(match (method, last) {
             ("GET" | "DELETE", _) => return None,
-            ("POST", "get-or-create") => json!({"name": "x", "external_id": "x"}),
+            ("POST", "get-or-create") => json!({"email": "x@x.com", "external_id": "x"}),
+            ("POST", "customers") if route.starts_with("/apps/") => json!({"email": "y@x.com"}),
             ("PUT", "{package}" | "{name}") => json!({"versions": "composer"}),
             ("POST", "packages") => json!({"package": "a/c"}),
             ("PUT", "packages" | "{price_id}") => json!({"packages": []}),

@@ -131,7 +131,10 @@ async fn nginx_gets_archives_of_the_environments_repository_alone(engine: Engine
         .await;
     assert_eq!(status, 200, "{named}");
     let made = rig
-        .post("/api/v1/apps/other/customers", json!({"name": "Ada"}))
+        .post(
+            "/api/v1/apps/other/customers",
+            json!({"email": "ada@x.com"}),
+        )
         .await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (token, id) = (text(&made["data"]["token"]), text(&made["data"]["id"]));

@@ -122,6 +122,27 @@ async fn an_address_is_unique_within_an_app_only(engine: Engine) {
     assert_ne!(twin.is(201)["data"]["id"], jane["id"]);
 }
 
+async fn an_address_is_required(engine: Engine) {
+    let (guide, jane) = with_jane(engine).await;
+    let one = format!("{CUSTOMERS}/{}", jane["id"].as_str().unwrap());
+    let of_all = &format!("{CUSTOMERS}/get-or-create");
+    for (method, path, body) in [
+        ("POST", CUSTOMERS, json!({})),
+        ("POST", CUSTOMERS, json!({"name": "Joe"})),
+        ("POST", CUSTOMERS, json!({"name": "Joe", "email": null})),
+        ("POST", of_all, json!({"external_id": "cus_stripe_123"})),
+        ("PUT", &one, json!({"email": null})),
+        ("PATCH", &one, json!({"name": "Joe", "email": null})),
+    ] {
+        let problem = guide.call(method, path, Some(body)).await.is(422);
+        assert_eq!(problem["code"], "body_invalid", "{method} {path}");
+        assert_eq!(problem["errors"][0]["field"], "email", "{problem}");
+        assert_eq!(problem["errors"].as_array().unwrap().len(), 1);
+    }
+    let shown = guide.call("GET", &one, None).await.is(200);
+    assert_eq!(shown["data"]["email"], "jane@example.com");
+}
+
 async fn optional_fields_may_be_missing(engine: Engine) {
     let guide = begun(engine).await;
     let only = r#"{"email": "jane@example.com"}"#;
@@ -295,6 +316,7 @@ on_both_stores! {
     every_command_works_as_written,
     get_or_create_makes_a_customer_once,
     an_address_is_unique_within_an_app_only,
+    an_address_is_required,
     optional_fields_may_be_missing,
     lists_are_filtered_and_cut,
     only_given_fields_change,

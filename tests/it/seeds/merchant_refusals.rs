@@ -9,7 +9,7 @@ use crate::support::stores::{Engine, on_both_stores};
 
 /// What is sent, the status of its refusal, and what the sentence says. `<admin>` and `<viewer>`
 /// stand for their credentials.
-const REFUSED: [(&str, &str, u16, &str); 14] = [
+const REFUSED: [(&str, &str, u16, &str); 15] = [
     ("no credentials", "curl /api/customers", 401, "Bearer"),
     (
         "neither who nor whom",
@@ -75,8 +75,14 @@ const REFUSED: [(&str, &str, u16, &str); 14] = [
     (
         "a list",
         "curl -X POST /api/customers -H <admin> -H <json> -d '[]'",
-        422,
+        400,
         "must be a JSON object",
+    ),
+    (
+        "a filter that the list does not have",
+        "curl '/api/customers?emial=a' -H <admin>",
+        400,
+        "emial",
     ),
     (
         "no type",
@@ -189,6 +195,19 @@ async fn an_outage_of_the_store_is_reported_in_this_dialect(engine: Engine) {
         Engine::Postgres => (503, "something that is needed is away; try again later"),
     };
     refused.refuses(status, sentence);
+    let status = match engine {
+        Engine::Sqlite => 500,
+        Engine::Postgres => 503,
+    };
+    let body = || Some(json!({"email": "jane@example.com"}));
+    for (method, path, body, sentence) in [
+        ("POST", ALL, body(), "Failed to create customer"),
+        ("POST", &*john, body(), "Failed to update customer"),
+        ("DELETE", &*john, None, "Failed to delete customer"),
+    ] {
+        let refused = guide.call(method, path, body).await;
+        refused.refuses(status, sentence);
+    }
 }
 
 on_both_stores! {
