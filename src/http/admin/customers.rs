@@ -71,7 +71,7 @@ async fn create(
     responses(
         (status = 200, description = "The customer that was found.", body = CustomerView),
         (status = 201, description = "The customer that was created.", body = CreatedView),
-        (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
+        (status = 409, description = "`identity_conflict`: the external id and the e-mail address name two customers, or the one with the address has another external id."),
     )
 )]
 async fn get_or_create(

@@ -76,6 +76,19 @@ impl From<CustomerError> for ApiError {
                 let detail = format!("the external id belongs to customer {by}");
                 Self::conflict("external_id_taken", detail)
             }
+            CustomerError::IdentityConflict { of_id, of_email } => {
+                let detail = match of_id {
+                    Some(of_id) => format!(
+                        "the external id belongs to customer {of_id}, the e-mail address to \
+                         customer {of_email}"
+                    ),
+                    None => format!(
+                        "the e-mail address belongs to customer {of_email}, who has another \
+                         external id"
+                    ),
+                };
+                Self::conflict("identity_conflict", detail)
+            }
             CustomerError::NoAccount { detail } => Self::not_found("account_not_found", detail),
             CustomerError::AccountAmbiguous => Self::conflict(
                 "account_ambiguous",

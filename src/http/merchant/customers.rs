@@ -86,6 +86,7 @@ fn refused(error: CustomerError, taken: &'static str) -> ApiError {
         // What is invalid was refused when the body was read.
         CustomerError::Invalid { .. }
         | CustomerError::ExternalIdTaken { .. }
+        | CustomerError::IdentityConflict { .. }
         | CustomerError::NoAccount { .. }
         | CustomerError::AccountAmbiguous
         | CustomerError::Store(_)

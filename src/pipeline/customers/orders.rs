@@ -33,6 +33,14 @@ pub enum CustomerError {
         /// Which one.
         by: CustomerId,
     },
+    /// The external id and the e-mail address name two customers.
+    #[error("the external id and the e-mail address do not name one customer")]
+    IdentityConflict {
+        /// The customer with the external id; `None` if the one with the address has another id.
+        of_id: Option<CustomerId>,
+        /// The customer with the e-mail address.
+        of_email: CustomerId,
+    },
     /// No billing account of this customer, or none at all, has the id.
     #[error("there is no such billing account")]
     NoAccount {

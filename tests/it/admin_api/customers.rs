@@ -212,7 +212,7 @@ async fn who_is_not_there_is_not_found(engine: Engine) {
         .refused(422, "query_invalid");
 }
 
-async fn get_or_create_finds_by_external_id_then_by_address(engine: Engine) {
+async fn get_or_create_finds_by_external_id_and_by_address(engine: Engine) {
     let rig = Rig::start(engine).await;
     let path = "/customers/get-or-create";
     let one = rig
@@ -224,12 +224,20 @@ async fn get_or_create_finds_by_external_id_then_by_address(engine: Engine) {
         .post(path, json!({"email": "b@x.com"}))
         .await
         .expect(201);
-    let by_external = json!({"email": "b@x.com", "external_id": "e-1"});
+    let of_two = json!({"email": "b@x.com", "external_id": "e-1"});
+    rig.post(path, of_two)
+        .await
+        .refused(409, "identity_conflict");
+    let by_external = json!({"email": "c@x.com", "external_id": "e-1"});
     let found = rig.post(path, by_external).await.expect(200);
     assert_eq!(found["id"], one["id"]);
     assert_eq!(found.get("token"), None, "the token is shown once");
     let by_email = json!({"email": "B@X.COM", "external_id": "e-2"});
-    assert_eq!(rig.post(path, by_email).await.expect(200)["id"], two["id"]);
+    let found = rig.post(path, by_email).await.expect(200);
+    assert_eq!(
+        (&found["id"], &found["external_id"]),
+        (&two["id"], &json!("e-2"))
+    );
     rig.post(path, json!({"email": "nobody"}))
         .await
         .refused(422, "body_invalid");
@@ -493,7 +501,7 @@ on_both_stores! {
     an_address_or_external_id_belongs_to_one_customer,
     a_known_billing_account_is_taken_in_either_spelling,
     who_is_not_there_is_not_found,
-    get_or_create_finds_by_external_id_then_by_address,
+    get_or_create_finds_by_external_id_and_by_address,
     fifty_concurrent_get_or_create_requests_get_one_customer,
     only_given_fields_change_and_null_clears,
     name_and_address_cannot_both_be_cleared,
