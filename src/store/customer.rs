@@ -271,7 +271,7 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         filter.and_plain("deleted_at IS NULL");
     }
     if let Some(email) = &wanted.email {
-        filter.and(r"email LIKE ? ESCAPE '\'", part(&email.to_lowercase()));
+        filter.and(r"email LIKE ? ESCAPE '\'", part(&address(email)));
     }
     if let Some(external_id) = &wanted.external_id {
         let found = meant_by(&mut filter, external_id, &wanted.other_spellings);
@@ -300,7 +300,7 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
     }
     if let Some(text) = &wanted.text {
         let condition = r"(
-            email LIKE ? ESCAPE '\'
+            email LIKE REPLACE(CAST(? AS TEXT), ' ', '+') ESCAPE '\'
             OR name LIKE ? ESCAPE '\'
             OR LOWER(external_id) LIKE ? ESCAPE '\'
             OR id LIKE ? ESCAPE '\'
@@ -326,6 +326,13 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         None => {}
     }
     filter
+}
+
+/// A part of an address as it is stored. A `+` that was not encoded arrives as a blank, and no
+/// address has one.
+fn address(part: &str) -> String {
+    let part = part.trim().replace(' ', "+");
+    fold_email(&part).unwrap_or_else(|| "+".to_owned())
 }
 
 /// A `LIKE` pattern for texts that contain this one.

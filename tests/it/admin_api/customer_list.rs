@@ -90,7 +90,38 @@ async fn a_walk_by_cursor_sees_everybody_once(engine: Engine) {
     assert_eq!(seen, expected);
 }
 
+async fn a_plus_that_is_not_encoded_is_found_in_addresses(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let made = json!({"name": "Ada Lace", "email": "Ada+Shop@x.com"});
+    let made = rig.customer(made).await;
+    rig.customer(json!({"name": "Bob", "email": "bob@x.com"}))
+        .await;
+    for place in ["/customers", "/apps/default/customers"] {
+        for query in [
+            "email=ada+shop",
+            "email=ADA%2Bshop@x.com",
+            "email=ada%20shop@x.com",
+            "email=+",
+            "q=ada+shop@x",
+            "q=Ada%2BShop",
+            "q=ada+lace",
+        ] {
+            let found = rig.get(&format!("{place}?{query}")).await.expect(200);
+            let found = found["data"].as_array().unwrap();
+            assert_eq!(found.len(), 1, "{place} {query}");
+            assert_eq!(found[0]["id"], made["id"], "{place} {query}");
+        }
+    }
+    for place in [
+        "/customers/by-email?email=ada+shop@x.com",
+        "/apps/default/customers/by-email?email=ada%2Bshop@x.com",
+    ] {
+        rig.get(place).await.expect(200);
+    }
+}
+
 on_both_stores! {
+    a_plus_that_is_not_encoded_is_found_in_addresses,
     the_list_is_filtered_and_newest_first,
     a_walk_by_cursor_sees_everybody_once,
 }
