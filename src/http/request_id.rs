@@ -3,8 +3,6 @@
 use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -16,6 +14,9 @@ use crate::trace;
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The header of the span that a request is part of (<https://www.w3.org/TR/trace-context/>).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// What ids are made of: nothing that a shell reads as an option, a selection by double click ends
+/// at, or a reader mistakes for another.
+const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 tokio::task_local! {
     /// The id of the request that this task serves. Task-local, so that an error need not carry
@@ -59,10 +60,12 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Makes an id of 56 random bits in ten characters: each line of the log has one, and of the millions
+/// Makes an id of 50 random bits in ten characters: each line of the log has one, and of the millions
 /// of a day no two are alike. Without randomness all ids are, and requests are served all the same.
 fn new_id() -> String {
-    URL_SAFE_NO_PAD.encode(random::bytes::<7>().unwrap_or_default())
+    let random = random::bytes::<10>().unwrap_or_default();
+    let letter = |byte: u8| char::from(LETTERS[usize::from(byte % 32)]);
+    random.map(letter).iter().collect()
 }
 
 /// Returns the id of the request that is being served; `None` outside of a request.

@@ -340,7 +340,7 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     );
     let answer = rig.get("/webhooks/stripe").await;
     assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()));
-    assert_eq!(answer.header("allow"), Some("post"));
+    assert_eq!(answer.header("allow"), Some("POST"));
 }
 
 #[tokio::test]

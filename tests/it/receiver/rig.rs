@@ -415,7 +415,7 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").expect("a whole answer");
         Self {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head: head.to_ascii_lowercase(),
+            head: head.to_owned(),
             body: body.to_owned(),
         }
     }
@@ -425,9 +425,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut values = headers.filter(|(it, _)| it.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value)
     }
 
     /// Status and code, if it is a problem document as RFC 9457 has it.
