@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use secrecy::SecretString;
+use serde_json::Value;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::id::AppSlug;
 use tollgate::provider::{Mode, STRIPE};
@@ -15,11 +16,19 @@ pub(crate) const TYPE: &str = "customer.subscription.created";
 /// What the events' subscriptions are to.
 pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/tool"]}"#;
 
-/// The built-in sample, made as long as the provider's own events are, about 3 KB.
+/// 2100-01-01T00:00:00Z.
+const PAID_UNTIL: i64 = 4_102_444_800;
+
+/// The built-in sample, made as long as the provider's own events are, about 3 KB, and paid for long
+/// enough that no event of it is late.
 static SAMPLE: LazyLock<String> = LazyLock::new(|| {
-    let sample = STRIPE.sample(TYPE).unwrap();
-    let note = format!(r#""description": "{}", "discounts""#, "x".repeat(450));
-    sample.replacen(r#""discounts""#, &note, 1)
+    let mut sample: Value = serde_json::from_str(STRIPE.sample(TYPE).unwrap()).unwrap();
+    let subscription = &mut sample["data"]["object"];
+    subscription["description"] = "x".repeat(450).into();
+    for item in subscription["items"]["data"].as_array_mut().unwrap() {
+        item["current_period_end"] = PAID_UNTIL.into();
+    }
+    sample.to_string()
 });
 
 /// An event that was not sent before: its id and its body.

@@ -1,4 +1,4 @@
-//! Load: connections that post one webhook after the other. Written by hand, because a client
+//! Load: connections that send one request after the other. Written by hand, because a client
 //! library would take more of the machine than what is measured.
 
 use std::net::SocketAddr;
@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::event;
-use crate::program::Program;
 
 /// What some seconds of load saw.
 pub(crate) struct Window {
@@ -37,16 +34,23 @@ impl Window {
     }
 }
 
-/// Posts to a program for some time.
-pub(crate) async fn post(program: &mut Program, connections: usize, time: Duration) -> Window {
-    let address = program.address;
-    while TcpStream::connect(address).await.is_err() {
-        // It is still starting.
-        program.assert_running();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Sends requests for some time. `request` makes the next one of the connection with this number;
+/// each must be answered with 200.
+pub(crate) async fn send<R>(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    request: R,
+) -> Window
+where
+    R: Fn(usize) -> String + Clone + Send + 'static,
+{
     let started = Instant::now();
-    let tasks = (0..connections).map(|_| tokio::spawn(connection(address, started + time)));
+    let until = started + time;
+    let tasks = (0..connections).map(|number| {
+        let request = request.clone();
+        tokio::spawn(connection(address, until, move || request(number)))
+    });
     let answers = join_all(tasks).await;
     let mut latencies: Vec<_> = answers.into_iter().flat_map(Result::unwrap).collect();
     latencies.sort_unstable();
@@ -56,42 +60,38 @@ pub(crate) async fn post(program: &mut Program, connections: usize, time: Durati
     }
 }
 
-async fn connection(address: SocketAddr, until: Instant) -> Vec<Duration> {
+async fn connection(
+    address: SocketAddr,
+    until: Instant,
+    request: impl Fn() -> String,
+) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut latencies = Vec::new();
     let mut answer = Vec::new();
     while Instant::now() < until {
-        let (signature, body) = event::signed();
-        let request = format!(
-            "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n\
-             Content-Type: application/json\r\nStripe-Signature: {signature}\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let request = request();
         let began = Instant::now();
         stream.write_all(request.as_bytes()).await.unwrap();
         answer.clear();
-        while !is_whole(&answer) {
+        let mut length = None;
+        while length.is_none_or(|length| answer.len() < length) {
             let read = stream.read_buf(&mut answer).await.unwrap();
             assert!(read > 0, "the connection was closed");
+            length = length.or_else(|| whole_length(&answer));
         }
         latencies.push(began.elapsed());
-        let text = String::from_utf8_lossy(&answer);
-        assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        let head = String::from_utf8_lossy(&answer[..answer.len().min(500)]);
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     }
     latencies
 }
 
-/// Whether an answer is complete, by its `content-length`.
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|it| it == b"\r\n\r\n") else {
-        return false;
-    };
+/// Returns how long an answer is with its head, by its `content-length`, once the head is there.
+fn whole_length(answer: &[u8]) -> Option<usize> {
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).unwrap();
-    let mut lengths = head
-        .lines()
-        .filter_map(|line| line.strip_prefix("content-length: "));
-    let length: usize = lengths.next().unwrap().parse().unwrap();
-    answer.len() >= end + 4 + length
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    let (_, length) = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
+    Some(end + 4 + length.parse::<usize>().unwrap())
 }

@@ -1,5 +1,5 @@
 //! How fast the receiver and the worker are, beside programs that do the same input and output
-//! and nothing else: `cargo bench --bench throughput`.
+//! and nothing else: `cargo bench --bench throughput`; `ONLY=receiver` or `ONLY=worker` for a part.
 //!
 //! Only ratios measured in the same minute count: broker, database, load and what is measured
 //! share one machine, and machines are noisy. So ours and the bare program take turns, and the
@@ -32,6 +32,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lapin::options::QueuePurgeOptions;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
+use tokio::net::TcpStream;
 use tollgate::queue::Publisher;
 use tollgate::queue::rabbitmq::RabbitQueue;
 
@@ -70,22 +71,26 @@ async fn main() {
     if bare::was_asked_for().await {
         return;
     }
-    // The tests' server spares the disk; here its cost counts.
-    for setting in ["fsync", "full_page_writes"] {
+    // The tests' server spares the disk and keeps no statistics; here their cost and use count.
+    for setting in ["fsync", "full_page_writes", "autovacuum"] {
         let sql = format!("ALTER SYSTEM SET {setting} = on");
         postgres::SHARED.run(&sql).await;
     }
     postgres::SHARED.run("SELECT pg_reload_conf()").await;
-
-    let (ours, bare) = receivers().await;
-    print_head("receiver, 64 connections");
-    print_row("webhooks/s", rate(&ours), rate(&bare), 0);
-    for (name, part) in [("p50, ms", 0.5), ("p99, ms", 0.99)] {
-        print_row(name, quantile(&ours, part), quantile(&bare, part), 2);
+    let only = std::env::var("ONLY").unwrap_or_default();
+    if only != "worker" {
+        let (ours, bare) = receivers().await;
+        print_head("receiver, 64 connections");
+        print_row("webhooks/s", rate(&ours), rate(&bare), 0);
+        for (name, part) in [("p50, ms", 0.5), ("p99, ms", 0.99)] {
+            print_row(name, quantile(&ours, part), quantile(&bare, part), 2);
+        }
     }
-    let [ours, bare] = workers().await;
-    print_head("worker, backlog of 20,000");
-    print_row("events/s", ours, bare, 0);
+    if only != "receiver" {
+        let [ours, bare] = workers().await;
+        print_head("worker, backlog of 20,000");
+        print_row("events/s", ours, bare, 0);
+    }
 }
 
 /// Windows of load on both receivers, in turns.
@@ -96,7 +101,7 @@ async fn receivers() -> (Vec<Window>, Vec<Window>) {
     let mut windows = [Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
         for (index, side) in Side::BOTH.into_iter().enumerate() {
-            let window = load::post(&mut programs[index], CONNECTIONS, WINDOW).await;
+            let window = post(&mut programs[index]).await;
             // The first round warms up.
             if round > 0 {
                 windows[index].push(window);
@@ -107,6 +112,26 @@ async fn receivers() -> (Vec<Window>, Vec<Window>) {
     drop(queues);
     let [ours, bare] = windows;
     (ours, bare)
+}
+
+/// Posts signed webhooks to a receiver for a window of time.
+async fn post(program: &mut Program) -> Window {
+    let address = program.address;
+    while TcpStream::connect(address).await.is_err() {
+        // It is still starting.
+        program.assert_running();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    load::send(address, CONNECTIONS, WINDOW, |_| {
+        let (signature, body) = event::signed();
+        format!(
+            "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\nStripe-Signature: {signature}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    })
+    .await
 }
 
 /// Events a second of both workers, medians of drainings in turns.
