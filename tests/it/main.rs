@@ -51,6 +51,8 @@ mod semver;
 mod setup_mistakes;
 mod signature;
 mod simulate;
+#[cfg(feature = "otel")]
+mod spans;
 mod statements;
 mod store;
 mod support;
