@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 49] = [
+pub const OPERATIONS: [&str; 53] = [
     "admin_token_create",
     "admin_token_revoke",
     "app_create",
@@ -20,8 +20,12 @@ pub const OPERATIONS: [&str; 49] = [
     "freeze",
     "grant",
     "hide",
+    "license_change",
     "license_create",
+    "license_delete",
     "license_reinstate",
+    "license_reissue",
+    "license_renew",
     "license_revoke",
     "link_account",
     "merge",

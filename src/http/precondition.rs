@@ -4,6 +4,7 @@
 //! Tags are compared strongly, as RFC 9110 section 13.1.1 has it: a weak one (`W/"…"`) matches
 //! nothing.
 
+use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::request::Parts;
@@ -29,6 +30,9 @@ impl IntoResponseParts for Tag {
         Ok(answer)
     }
 }
+
+/// What an answer shows, with its tag.
+pub(super) type Tagged<T> = (Tag, Json<T>);
 
 /// The states that a request may change, from `If-Match`. Refuses with 400 `if_match_invalid`.
 pub(super) struct IfMatch(pub(super) Precondition);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::customer::rows_of;
 use super::page::{Filter, Key, Listed, Window};
-use super::record::{Rows, binds, keys, record};
+use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::license::{License, LicenseStatus, Revocation};
 use crate::domain::access::license_key::{KeyHash, TypedKey};
@@ -96,14 +96,6 @@ record! {
 }
 
 record! {
-    struct ResealedKey<'a> {
-        id: &'a LicenseId,
-        was: Vec<u8>,
-        becomes: Vec<u8>,
-    }
-}
-
-record! {
     struct HolderRow from "customers" {
         id: CustomerId,
         kept: Customer,
@@ -111,39 +103,6 @@ record! {
 }
 
 impl Tx {
-    /// Adds a licence to a customer's row; `false` if its key is taken in this app.
-    ///
-    /// # Errors
-    /// When the database does not answer, or there is no such row.
-    pub async fn license_add(
-        &mut self,
-        app: &AppSlug,
-        license: &License,
-        key: &SealedKey,
-    ) -> Result<bool, StoreError> {
-        let sql = r"
-            INSERT INTO licenses (
-                id, app, customer_id, product, metadata, created_at, expires_at, key_hash,
-                key_made, sealed_key
-            )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-            ON CONFLICT (app, key_hash) DO NOTHING
-        ";
-        let binds = binds![
-            &license.id,
-            app,
-            &license.customer,
-            &license.product,
-            &license.metadata,
-            license.created_at,
-            license.expires_at,
-            &key.hash,
-            key.is_made,
-            key.sealed.clone(),
-        ];
-        Ok(self.execute(sql, binds).await? > 0)
-    }
-
     /// Finds a licence.
     ///
     /// # Errors
@@ -247,27 +206,6 @@ impl Tx {
         Ok(list.await?.map(SealedLicense::from))
     }
 
-    /// Takes a licence back, or gives it back.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn license_revoke(
-        &mut self,
-        app: &AppSlug,
-        id: &LicenseId,
-        revoked: Option<&Revocation>,
-    ) -> Result<(), StoreError> {
-        let sql = r"
-            UPDATE licenses
-            SET revoked_at = $3, revoked_reason = $4
-            WHERE app = $1 AND id = $2
-        ";
-        let reason = revoked.and_then(|it| it.reason.as_deref());
-        let binds = binds![app, id, revoked.map(|it| it.at), reason];
-        self.execute(sql, binds).await?;
-        Ok(())
-    }
-
     /// Lists the sealed keys of some licences of all apps, from an id on.
     ///
     /// # Errors
@@ -294,30 +232,6 @@ impl Tx {
         let sql = "SELECT COUNT(*) AS n FROM licenses";
         let count: Option<i64> = self.fetch_value("counts", sql, binds![]).await?;
         Ok(count.unwrap_or_default())
-    }
-
-    /// Puts newly sealed keys in the place of those that they were made from. Returns how many were
-    /// still there.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn license_reseal(
-        &mut self,
-        keys: &[(SealedLicenseKey, Vec<u8>)],
-    ) -> Result<u64, StoreError> {
-        let rows = keys.iter().map(|(from, to)| ResealedKey {
-            id: &from.id,
-            was: from.sealed_key.clone(),
-            becomes: to.clone(),
-        });
-        let rows: Rows<ResealedKey<'_>> = rows.collect();
-        let sql = r"
-            UPDATE licenses
-            SET sealed_key = new.becomes
-            FROM {rows} AS new
-            WHERE licenses.id = new.id AND licenses.sealed_key = new.was
-        ";
-        self.execute(sql, binds![rows]).await
     }
 
     /// Finds the customers that some rows belong to now, by the row's id: themselves, or those

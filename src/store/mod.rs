@@ -35,6 +35,7 @@ mod held;
 pub mod idempotency;
 mod ledger;
 pub mod license;
+mod license_write;
 mod lock;
 mod message;
 mod message_search;

@@ -25,6 +25,7 @@ mod grants;
 mod holds;
 mod idempotency;
 mod input;
+mod license_changes;
 mod licenses;
 mod modes;
 mod named_app;

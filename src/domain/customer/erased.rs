@@ -29,13 +29,16 @@ words!(ErasureStage, or "a stage of an erasure" {
 });
 
 /// The operations whose details are ids, packages, prices, words of ours and times.
-const PLAIN: [&str; 16] = [
+const PLAIN: [&str; 19] = [
     "delete",
     "export",
     "flag",
     "grant",
     "hide",
     "license_create",
+    "license_delete",
+    "license_reissue",
+    "license_renew",
     "link_account",
     "merge",
     "pin_account",

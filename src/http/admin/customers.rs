@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::domain::customer::profile::ProfileChange;
 use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMadeAnswer,
-    ListQuery, Tagged, found, found_or_made, listed,
+    ListQuery, found, found_or_made, listed,
 };
 use crate::http::api::list::{List, Listing, PagingQuery};
 use crate::http::api::{customer_id, order_of};
@@ -19,7 +19,7 @@ use crate::http::field_errors::yes_or_no;
 use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
-use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 

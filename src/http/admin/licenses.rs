@@ -7,6 +7,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::api::body::{EmptyBody, ReasonBody};
+use crate::http::api::license::change::{
+    LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
+};
 use crate::http::api::license::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, listed, reinstate_in, revoke_in, show_in, validate_in,
@@ -15,6 +18,7 @@ use crate::http::api::list::{List, Listing, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
 use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{Admin, ApiError, AppState, Reading, ValidJson, ValidPath};
 use crate::pipeline::licenses;
 
@@ -22,9 +26,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(validate))
-        .routes(routes!(show))
+        .routes(routes!(show, change, delete))
         .routes(routes!(revoke))
         .routes(routes!(reinstate))
+        .routes(routes!(renew))
+        .routes(routes!(reissue))
         .routes(routes!(of_customer));
     openapi::resource(
         "licenses",
@@ -82,30 +88,31 @@ async fn create(
     State(state): State<AppState>,
     admin: Admin,
     ValidJson(body): ValidJson<LicenseBody>,
-) -> Result<(StatusCode, Location, Json<LicenseView>), ApiError> {
-    let made = create_in(&state, &order_of(&admin, &state), body).await?;
+) -> Result<(StatusCode, Location, Tag, Json<LicenseView>), ApiError> {
+    let (tag, made) = create_in(&state, &order_of(&admin, &state), body).await?;
     let location = Location::of(["licenses", made.id()]);
-    Ok((StatusCode::CREATED, location, Json(made)))
+    Ok((StatusCode::CREATED, location, tag, made))
 }
 
 /// Shows a licence.
 #[utoipa::path(
     get,
     path = "/licenses/{id}",
-    responses((status = 200, description = "The licence.", body = LicenseView))
+    responses((status = 200, description = "The licence.", body = LicenseView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn show(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
-) -> Result<Json<LicenseView>, ApiError> {
-    Ok(Json(show_in(&state, &admin.app_or_default(), &id).await?))
+) -> Result<Tagged<LicenseView>, ApiError> {
+    show_in(&state, &admin.app_or_default(), &id).await
 }
 
 /// Revokes a licence.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/revoke",
+    params(IfMatchHeader),
     request_body = Option<ReasonBody>,
     responses((status = 200, description = "The licence.", body = OrderedLicenseView))
 )]
@@ -113,16 +120,18 @@ async fn revoke(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
     body: Option<ValidJson<ReasonBody>>,
-) -> Result<Json<OrderedLicenseView>, ApiError> {
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
     let order = order_of(&admin, &state);
-    Ok(Json(revoke_in(&state, &order, &id, body).await?))
+    revoke_in(&state, &order, &id, body, &only_if).await
 }
 
 /// Reinstates a licence.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/reinstate",
+    params(IfMatchHeader),
     request_body = Option<EmptyBody>,
     responses(
         (status = 200, description = "The licence.", body = OrderedLicenseView),
@@ -133,10 +142,91 @@ async fn reinstate(
     State(state): State<AppState>,
     admin: Admin,
     ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
     _body: Option<ValidJson<EmptyBody>>,
-) -> Result<Json<OrderedLicenseView>, ApiError> {
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
     let order = order_of(&admin, &state);
-    Ok(Json(reinstate_in(&state, &order, &id).await?))
+    reinstate_in(&state, &order, &id, &only_if).await
+}
+
+/// Changes the end or the metadata of a licence.
+#[utoipa::path(
+    patch,
+    path = "/licenses/{id}",
+    params(IfMatchHeader),
+    request_body = LicenseChangeBody,
+    responses((status = 200, description = "The licence.", body = OrderedLicenseView))
+)]
+async fn change(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
+    ValidJson(body): ValidJson<LicenseChangeBody>,
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
+    change_in(&state, &order_of(&admin, &state), &id, body, &only_if).await
+}
+
+/// Removes a licence. Its key is unknown from then on, and free. Revoke it instead to keep it.
+#[utoipa::path(
+    delete,
+    path = "/licenses/{id}",
+    params(IfMatchHeader),
+    responses((status = 204, description = "Deleted."))
+)]
+async fn delete(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    delete_in(&state, &order_of(&admin, &state), &id, &only_if).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Renews a licence: gives it a later end. One that was revoked stays revoked.
+///
+/// Days are counted from the present end on, or from now on if that is past. Each request with `days`
+/// adds them, so send an `Idempotency-Key` with it.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/renew",
+    params(IfMatchHeader),
+    request_body = RenewalBody,
+    responses(
+        (status = 200, description = "The licence.", body = OrderedLicenseView),
+        (status = 409, description = "`license_endless`: it never ends. `customer_deleted`: it would be valid for nobody."),
+    )
+)]
+async fn renew(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
+    ValidJson(body): ValidJson<RenewalBody>,
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
+    renew_in(&state, &order_of(&admin, &state), &id, body, &only_if).await
+}
+
+/// Gives a licence another key, made here. The one before is unknown at once.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/reissue",
+    params(IfMatchHeader),
+    request_body = Option<EmptyBody>,
+    responses(
+        (status = 200, description = "The licence with its new key.", body = LicenseView),
+        (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
+    )
+)]
+async fn reissue(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    IfMatch(only_if): IfMatch,
+    _body: Option<ValidJson<EmptyBody>>,
+) -> Result<Tagged<LicenseView>, ApiError> {
+    reissue_in(&state, &order_of(&admin, &state), &id, &only_if).await
 }
 
 /// Validates a licence key. A viewer is enough.

@@ -19,7 +19,7 @@ use crate::domain::validate::FieldError;
 use crate::http::field_errors::{FieldErrors, instant, yes_or_no};
 use crate::http::location::Location;
 use crate::http::openapi::words;
-use crate::http::precondition::Tag;
+use crate::http::precondition::{Tag, Tagged};
 use crate::http::{ApiError, AppState};
 use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
@@ -197,9 +197,6 @@ pub(in crate::http) enum FoundOrMade {
 
 /// The answer with one of these.
 pub(in crate::http) type FoundOrMadeAnswer = (StatusCode, Option<Location>, Tag, Json<FoundOrMade>);
-
-/// A customer, with its tag.
-pub(in crate::http) type Tagged<T> = (Tag, Json<T>);
 
 /// Finds or creates a customer. One that was created is found below `collection`.
 pub(in crate::http) async fn found_or_made(

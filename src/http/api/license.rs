@@ -1,6 +1,9 @@
 //! Licences as the admin API and the dialect of apps show them, and what can be done with them.
 //! The rules of validity are in [`domain::access::license`](crate::domain::access::license).
 
+pub(in crate::http) mod change;
+
+use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -13,10 +16,12 @@ use crate::domain::access::license_key::{LicenseKey, TypedKey};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
+use crate::domain::precondition::Precondition;
 use crate::domain::time::Timestamp;
 use crate::domain::validate::{self, FieldError};
 use crate::http::field_errors::{FieldErrors, checked, end, word_of};
 use crate::http::openapi::words;
+use crate::http::precondition::{Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidJson};
 use crate::pipeline::customers::FindError;
 use crate::pipeline::licenses::{
@@ -105,11 +110,13 @@ pub(in crate::http) struct OrderedLicenseView {
 }
 
 impl OrderedLicenseView {
-    fn of(state: &AppState, order: &Order, Changed { owned, changed }: Changed) -> Self {
-        Self {
-            license: owned_view(state, &order.app, owned, order.now),
-            changed,
-        }
+    fn tagged(
+        state: &AppState,
+        order: &Order,
+        Changed { owned, changed }: Changed,
+    ) -> Tagged<Self> {
+        let (tag, Json(license)) = tagged(state, &order.app, owned, order.now);
+        (tag, Json(Self { license, changed }))
     }
 }
 
@@ -276,6 +283,12 @@ impl From<LicenseError> for ApiError {
             }
             LicenseError::NoCustomer(error) => Self::invalid(vec![no_customer(&error)]),
             LicenseError::CustomerDeleted => problem::customer_deleted(),
+            LicenseError::Endless => Self::conflict("license_endless", error.to_string()),
+            LicenseError::EndsLater(end) => Self::invalid(vec![FieldError::new(
+                "expires_at",
+                format!("must not be before the present end, {end}"),
+            )]),
+            LicenseError::Stale(error) => error.into(),
             LicenseError::TooMany => Self::conflict("licenses_too_many", error.to_string()),
             LicenseError::Store(error) => error.into(),
             LicenseError::Random(error) => error.into(),
@@ -325,10 +338,10 @@ pub(in crate::http) async fn create_in(
     state: &AppState,
     order: &Order,
     body: LicenseBody,
-) -> Result<LicenseView, ApiError> {
+) -> Result<Tagged<LicenseView>, ApiError> {
     let wanted = body.check(state, order).await?;
     let made = licenses::issue(&state.store, &state.vault, order, wanted).await?;
-    Ok(owned_view(state, &order.app, made, order.now))
+    Ok(tagged(state, &order.app, made, order.now))
 }
 
 /// Shows a licence.
@@ -336,19 +349,26 @@ pub(in crate::http) async fn show_in(
     state: &AppState,
     app: &AppSlug,
     id: &str,
-) -> Result<LicenseView, ApiError> {
+) -> Result<Tagged<LicenseView>, ApiError> {
     let found = licenses::find(&state.store, app, &license_id(id)?).await?;
-    Ok(owned_view(state, app, found, state.clock.now()))
+    Ok(tagged(state, app, found, state.clock.now()))
 }
 
-fn owned_view(state: &AppState, app: &AppSlug, owned: OwnedLicense, now: Timestamp) -> LicenseView {
+fn tagged(
+    state: &AppState,
+    app: &AppSlug,
+    owned: OwnedLicense,
+    now: Timestamp,
+) -> Tagged<LicenseView> {
+    let tag = Tag(owned.state_tag());
     let OwnedLicense {
         license,
         sealed,
         customer,
     } = owned;
     let found = SealedLicense { license, sealed };
-    LicenseView::of(&state.vault, app, found, &customer, now)
+    let view = LicenseView::of(&state.vault, app, found, &customer, now);
+    (tag, Json(view))
 }
 
 /// Revokes a licence.
@@ -357,10 +377,12 @@ pub(in crate::http) async fn revoke_in(
     order: &Order,
     id: &str,
     body: Option<ValidJson<ReasonBody>>,
-) -> Result<OrderedLicenseView, ApiError> {
+    only_if: &Precondition,
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
     let reason = ReasonBody::of(body)?;
-    let changed = licenses::revoke(&state.store, order, &license_id(id)?, reason).await?;
-    Ok(OrderedLicenseView::of(state, order, changed))
+    let id = license_id(id)?;
+    let changed = licenses::revoke(&state.store, order, &id, reason, only_if).await?;
+    Ok(OrderedLicenseView::tagged(state, order, changed))
 }
 
 /// Reinstates a licence.
@@ -368,9 +390,11 @@ pub(in crate::http) async fn reinstate_in(
     state: &AppState,
     order: &Order,
     id: &str,
-) -> Result<OrderedLicenseView, ApiError> {
-    let changed = licenses::reinstate(&state.store, order, &license_id(id)?).await?;
-    Ok(OrderedLicenseView::of(state, order, changed))
+    only_if: &Precondition,
+) -> Result<Tagged<OrderedLicenseView>, ApiError> {
+    let id = license_id(id)?;
+    let changed = licenses::reinstate(&state.store, order, &id, only_if).await?;
+    Ok(OrderedLicenseView::tagged(state, order, changed))
 }
 
 /// Validates a key.

@@ -11,14 +11,14 @@ use super::body::{CustomerUpdate, NewCustomer};
 use super::envelope::{Data, DataList};
 use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
-    ListQuery, Tagged, found, found_or_made, listed,
+    ListQuery, found, found_or_made, listed,
 };
 use crate::http::api::customer_id;
 use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
-use crate::http::precondition::{IfMatch, IfMatchHeader, Tag};
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
 use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
 

@@ -9,6 +9,9 @@ use utoipa_axum::routes;
 use super::envelope::{Data, DataList};
 use super::{InApp, ReadingInApp};
 use crate::http::api::body::{EmptyBody, ReasonBody};
+use crate::http::api::license::change::{
+    LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
+};
 use crate::http::api::license::{
     KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
     list_in, reinstate_in, revoke_in, show_in, validate_in,
@@ -16,15 +19,18 @@ use crate::http::api::license::{
 use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::location::Location;
 use crate::http::openapi;
+use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidJson, ValidPath};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(validate))
-        .routes(routes!(show))
+        .routes(routes!(show, change, delete))
         .routes(routes!(revoke))
-        .routes(routes!(reinstate));
+        .routes(routes!(reinstate))
+        .routes(routes!(renew))
+        .routes(routes!(reissue));
     let about = "Licences of an app that the path names, each object under `data`.";
     openapi::resource("app-licenses", about, routes)
 }
@@ -59,30 +65,32 @@ async fn create(
     State(state): State<AppState>,
     within: InApp,
     ValidJson(body): ValidJson<LicenseBody>,
-) -> Result<(StatusCode, Location, Json<Data<LicenseView>>), ApiError> {
-    let made = create_in(&state, &within.order(&state), body).await?;
+) -> Result<(StatusCode, Location, Tag, Json<Data<LicenseView>>), ApiError> {
+    let (tag, made) = create_in(&state, &within.order(&state), body).await?;
     let location = Location::of(["apps", within.app.as_str(), "licenses", made.id()]);
-    Ok((StatusCode::CREATED, location, Data::of(Json(made))))
+    Ok((StatusCode::CREATED, location, tag, Data::of(made)))
 }
 
 /// Shows a licence of an app.
 #[utoipa::path(
     get,
     path = "/licenses/{id}",
-    responses((status = 200, description = "The licence.", body = Data<LicenseView>))
+    responses((status = 200, description = "The licence.", body = Data<LicenseView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))))
 )]
 async fn show(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
-) -> Result<Json<Data<LicenseView>>, ApiError> {
-    Ok(Data::of(Json(show_in(&state, &within.app, &id).await?)))
+) -> Result<Tagged<Data<LicenseView>>, ApiError> {
+    let (tag, license) = show_in(&state, &within.app, &id).await?;
+    Ok((tag, Data::of(license)))
 }
 
 /// Revokes a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/revoke",
+    params(IfMatchHeader),
     request_body = Option<ReasonBody>,
     responses((status = 200, description = "The licence.", body = Data<OrderedLicenseView>))
 )]
@@ -90,16 +98,18 @@ async fn revoke(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
     body: Option<ValidJson<ReasonBody>>,
-) -> Result<Json<Data<OrderedLicenseView>>, ApiError> {
-    let revoked = revoke_in(&state, &within.order(&state), &id, body).await?;
-    Ok(Data::of(Json(revoked)))
+) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
+    let (tag, license) = revoke_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    Ok((tag, Data::of(license)))
 }
 
 /// Reinstates a licence of an app.
 #[utoipa::path(
     post,
     path = "/licenses/{id}/reinstate",
+    params(IfMatchHeader),
     request_body = Option<EmptyBody>,
     responses(
         (status = 200, description = "The licence.", body = Data<OrderedLicenseView>),
@@ -110,10 +120,94 @@ async fn reinstate(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
     _body: Option<ValidJson<EmptyBody>>,
-) -> Result<Json<Data<OrderedLicenseView>>, ApiError> {
-    let reinstated = reinstate_in(&state, &within.order(&state), &id).await?;
-    Ok(Data::of(Json(reinstated)))
+) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
+    let (tag, license) = reinstate_in(&state, &within.order(&state), &id, &only_if).await?;
+    Ok((tag, Data::of(license)))
+}
+
+/// Changes the end or the metadata of a licence of an app.
+#[utoipa::path(
+    patch,
+    path = "/licenses/{id}",
+    params(IfMatchHeader),
+    request_body = LicenseChangeBody,
+    responses((status = 200, description = "The licence.", body = Data<OrderedLicenseView>))
+)]
+async fn change(
+    State(state): State<AppState>,
+    within: InApp,
+    ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
+    ValidJson(body): ValidJson<LicenseChangeBody>,
+) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
+    let (tag, license) = change_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    Ok((tag, Data::of(license)))
+}
+
+/// Removes a licence of an app. Its key is unknown from then on, and free. Revoke it instead to keep it.
+#[utoipa::path(
+    delete,
+    path = "/licenses/{id}",
+    params(IfMatchHeader),
+    responses((status = 204, description = "Deleted."))
+)]
+async fn delete(
+    State(state): State<AppState>,
+    within: InApp,
+    ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    delete_in(&state, &within.order(&state), &id, &only_if).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Renews a licence of an app: gives it a later end. One that was revoked stays revoked.
+///
+/// Days are counted from the present end on, or from now on if that is past. Each request with `days`
+/// adds them, so send an `Idempotency-Key` with it.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/renew",
+    params(IfMatchHeader),
+    request_body = RenewalBody,
+    responses(
+        (status = 200, description = "The licence.", body = Data<OrderedLicenseView>),
+        (status = 409, description = "`license_endless`: it never ends. `customer_deleted`: it would be valid for nobody."),
+    )
+)]
+async fn renew(
+    State(state): State<AppState>,
+    within: InApp,
+    ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
+    ValidJson(body): ValidJson<RenewalBody>,
+) -> Result<Tagged<Data<OrderedLicenseView>>, ApiError> {
+    let (tag, license) = renew_in(&state, &within.order(&state), &id, body, &only_if).await?;
+    Ok((tag, Data::of(license)))
+}
+
+/// Gives a licence of an app another key, made here. The one before is unknown at once.
+#[utoipa::path(
+    post,
+    path = "/licenses/{id}/reissue",
+    params(IfMatchHeader),
+    request_body = Option<EmptyBody>,
+    responses(
+        (status = 200, description = "The licence with its new key.", body = Data<LicenseView>),
+        (status = 409, description = "`customer_deleted`: it would be valid for nobody."),
+    )
+)]
+async fn reissue(
+    State(state): State<AppState>,
+    within: InApp,
+    ValidPath((_, id)): ValidPath<(String, String)>,
+    IfMatch(only_if): IfMatch,
+    _body: Option<ValidJson<EmptyBody>>,
+) -> Result<Tagged<Data<LicenseView>>, ApiError> {
+    let (tag, license) = reissue_in(&state, &within.order(&state), &id, &only_if).await?;
+    Ok((tag, Data::of(license)))
 }
 
 /// Validates a licence key of an app. A viewer is enough.

@@ -209,16 +209,27 @@ async fn of_an_app(walk: &mut Walk<'_>) {
         .call(("POST", licenses), &["acme"], body, &["license_create"])
         .await;
     let license = id_of(&license["data"]);
-    for (act, operation) in [
-        ("revoke", "license_revoke"),
-        ("reinstate", "license_reinstate"),
-    ] {
-        let route = format!("{licenses}/{{id}}/{act}");
-        let at = ["acme", license.as_str()];
-        walk.call(("POST", &route), &at, json!({}), &[operation])
-            .await;
-    }
+    let at_license = ["acme", license.as_str()];
+    acts_on_a_license(walk, licenses, &at_license).await;
     walk.call(("DELETE", &one), &at, none, &["delete", "purge"])
+        .await;
+}
+
+async fn acts_on_a_license(walk: &mut Walk<'_>, licenses: &str, at: &[&str]) {
+    let one = format!("{licenses}/{{id}}");
+    let end = json!({"expires_at": "2027-01-01T00:00:00Z"});
+    walk.call(("PATCH", &one), at, end, &["license_change"])
+        .await;
+    for (act, body, operation) in [
+        ("revoke", json!({}), "license_revoke"),
+        ("reinstate", json!({}), "license_reinstate"),
+        ("renew", json!({"days": 30}), "license_renew"),
+        ("reissue", json!({}), "license_reissue"),
+    ] {
+        let route = format!("{one}/{act}");
+        walk.call(("POST", &route), at, body, &[operation]).await;
+    }
+    walk.call(("DELETE", &one), at, json!(null), &["license_delete"])
         .await;
 }
 
@@ -294,15 +305,7 @@ async fn customers(walk: &mut Walk<'_>) {
     let license = walk
         .call(("POST", "/licenses"), &[], body, &["license_create"])
         .await;
-    let value = id_of(&license);
-    for (act, operation) in [
-        ("revoke", "license_revoke"),
-        ("reinstate", "license_reinstate"),
-    ] {
-        let route = format!("/licenses/{{id}}/{act}");
-        walk.call(("POST", &route), &[&value], json!({}), &[operation])
-            .await;
-    }
+    acts_on_a_license(walk, "/licenses", &[&id_of(&license)]).await;
     let delete = ("DELETE", "/customers/{id}");
     let other = id_of(&other);
     walk.call(delete, &[&other], none, &["delete", "purge"])

@@ -142,6 +142,8 @@ impl Things {
             ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
             ("POST", "secrets") => json!({"secret": "whsec_x"}),
             ("PATCH", "{id}") if route.contains("/secrets/") => json!({"expires_at": null}),
+            ("PATCH", "{id}") if route.contains("/licenses/") => json!({"expires_at": null}),
+            ("POST", "renew") => json!({"days": 1}),
             ("POST", "customers" | "tokens") | ("PATCH" | "PUT", "{id}" | "{slug}") => {
                 json!({"name": "x"})
             }

@@ -1,4 +1,6 @@
-//! Licences: issuing, revoking and validating them.
+//! Licences: issuing, changing, revoking and validating them.
+
+pub mod change;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,7 @@ use crate::domain::access::license_key::{LicenseKey, TypedKey};
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
+use crate::domain::precondition::{Precondition, Stale, StateTag};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
 use crate::store::{
@@ -37,6 +40,15 @@ pub enum LicenseError {
     /// The customer was deleted: the licence would be valid for nobody.
     #[error("the customer was deleted")]
     CustomerDeleted,
+    /// It never ends, so there is nothing to renew.
+    #[error("the licence never ends")]
+    Endless,
+    /// It ends later than it would after the renewal.
+    #[error("the licence ends at {0}")]
+    EndsLater(Timestamp),
+    /// It has changed since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The customer has as many licences as it may have.
     #[error("the customer has {MAX_LICENSES} licences")]
     TooMany,
@@ -84,6 +96,21 @@ pub struct OwnedLicense {
     pub sealed: Vec<u8>,
     /// The customer.
     pub customer: Customer,
+}
+
+impl OwnedLicense {
+    /// Returns the tag of the licence and its key. It does not depend on what its customer is now.
+    pub fn state_tag(&self) -> StateTag {
+        let license = &self.license;
+        let revoked = license.revoked.as_ref();
+        StateTag::of(&(
+            (&license.id, &license.customer, &license.product),
+            &license.metadata,
+            license.expires_at.map(Timestamp::exact),
+            revoked.map(|it| (it.at.exact(), &it.reason)),
+            &self.sealed,
+        ))
+    }
 }
 
 /// Opens the sealed key of a licence; `None` if no key that is set opens it.
@@ -228,15 +255,17 @@ pub async fn issue(
 /// Revokes a licence. One that is revoked already keeps the time and the reason that it has.
 ///
 /// # Errors
-/// When there is no such licence.
+/// When there is no such licence, or it is in another state than `only_if` says.
 pub async fn revoke(
     store: &Store,
     order: &Order,
     id: &LicenseId,
     reason: Option<String>,
+    only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
     let mut tx = store.begin_in(&order.app).await?;
     let mut owned = known(&mut tx, &order.app, id).await?;
+    only_if.check(Some(&owned.state_tag()))?;
     let changed = owned.license.revoked.is_none();
     if changed {
         let at = order.now;
@@ -250,14 +279,17 @@ pub async fn revoke(
 /// Reinstates a licence that was revoked.
 ///
 /// # Errors
-/// When there is no such licence, or its customer was deleted: it would be valid for nobody.
+/// When there is no such licence, it is in another state than `only_if` says, or its customer was
+/// deleted: it would be valid for nobody.
 pub async fn reinstate(
     store: &Store,
     order: &Order,
     id: &LicenseId,
+    only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
     let mut tx = store.begin_in(&order.app).await?;
     let mut owned = known(&mut tx, &order.app, id).await?;
+    only_if.check(Some(&owned.state_tag()))?;
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
