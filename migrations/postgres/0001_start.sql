@@ -229,6 +229,7 @@ CREATE TABLE plans (
     price_id    word NOT NULL,
     name        TEXT,
     packages    JSONB NOT NULL,
+    licenses    JSONB NOT NULL,
     counts      BOOLEAN NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
     updates     word,
@@ -244,6 +245,7 @@ CREATE TABLE waiting_plans (
     price_id    word NOT NULL,
     name        TEXT,
     packages    JSONB NOT NULL,
+    licenses    JSONB NOT NULL,
     counts      BOOLEAN NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
     updates     word,
@@ -329,7 +331,8 @@ CREATE TABLE token_hashes (
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
 -- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
--- is shown again. `key_made`: it was made here, and is found however it is typed.
+-- is shown again. `key_made`: it was made here, and is found however it is typed. What was bought has
+-- one for each product, however often it is looked at.
 CREATE TABLE licenses (
     id             word PRIMARY KEY,
     app            word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -343,7 +346,11 @@ CREATE TABLE licenses (
     expires_at     TIMESTAMPTZ,
     revoked_at     TIMESTAMPTZ,
     revoked_reason TEXT,
-    UNIQUE (app, key_hash)
+    -- Of one that was bought: the subscription or the document of the payment, and the plan.
+    source         word,
+    plan           word,
+    UNIQUE (app, key_hash),
+    UNIQUE (app, source, product)
 );
 -- The list, newest first, and its cursor.
 CREATE INDEX licenses_by_app ON licenses (app, id);

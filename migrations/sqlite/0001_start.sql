@@ -227,6 +227,7 @@ CREATE TABLE plans (
     price_id    TEXT NOT NULL,
     name        TEXT,
     packages    TEXT NOT NULL,
+    licenses    TEXT NOT NULL,
     counts      INTEGER NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
     updates     TEXT,
@@ -242,6 +243,7 @@ CREATE TABLE waiting_plans (
     price_id    TEXT NOT NULL,
     name        TEXT,
     packages    TEXT NOT NULL,
+    licenses    TEXT NOT NULL,
     counts      INTEGER NOT NULL,
     -- How long new versions are included in something bought once; NULL: for ever.
     updates     TEXT,
@@ -327,7 +329,8 @@ CREATE TABLE token_hashes (
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
 -- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
--- is shown again. `key_made`: it was made here, and is found however it is typed.
+-- is shown again. `key_made`: it was made here, and is found however it is typed. What was bought has
+-- one for each product, however often it is looked at.
 CREATE TABLE licenses (
     id             TEXT PRIMARY KEY,
     app            TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -341,7 +344,11 @@ CREATE TABLE licenses (
     expires_at     INTEGER,
     revoked_at     INTEGER,
     revoked_reason TEXT,
-    UNIQUE (app, key_hash)
+    -- Of one that was bought: the subscription or the document of the payment, and the plan.
+    source         TEXT,
+    plan           TEXT,
+    UNIQUE (app, key_hash),
+    UNIQUE (app, source, product)
 ) STRICT;
 -- The list, newest first, and its cursor.
 CREATE INDEX licenses_by_app ON licenses (app, id);
@@ -627,6 +634,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('licenses', 'licenses_by_customer', '1000000 2'),
     ('licenses', 'licenses_by_app', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),
+    ('licenses', 'sqlite_autoindex_licenses_3', '1000000 1000000 2 1'),
     ('events', 'events_by_app', '10000000 10000000 1'),
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),

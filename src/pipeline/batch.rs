@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::forgotten::{customer_deleted, without_persons};
 use super::order::audit_entries;
 use super::outcome_line::Told;
+use super::owed_licenses;
+use crate::domain::access::license::License;
 use crate::domain::apply::change::{Effect, IgnoreCode, Outcome};
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::apply::working_set::WorkingSet;
@@ -128,7 +130,7 @@ pub(super) fn event_key(
 
 /// The result of a batch, to be written in its transaction.
 pub(super) struct BatchResult {
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) entries: Vec<LedgerEntry>,
     audit: Vec<AuditEntry>,
     pub(super) duplicates: BTreeMap<EventKey, u32>,
@@ -219,6 +221,19 @@ impl BatchResult {
         let actor = Actor::Event(other.key.clone());
         let audit = audit_entries(&other.key.app, &actor, &changes, self.now);
         self.audit.extend(audit);
+    }
+
+    /// Records the licences that were made: by the last event of their customer.
+    pub(super) fn note_licenses(&mut self, app: &AppSlug, made: &[License], tasks: &[Task<'_>]) {
+        for license in made {
+            let mut entries = self.entries.iter().rev();
+            let event = entries.find(|it| it.customer.as_ref() == Some(&license.customer));
+            let event = event.map(|it| &it.key);
+            let event = event.or_else(|| tasks.last().map(|task| task.key));
+            let actor = event.map_or(Actor::Timer, |key| Actor::Event(key.clone()));
+            let entry = owed_licenses::audit_entry(app, &actor, license, self.now);
+            self.audit.push(entry);
+        }
     }
 
     /// The domain cannot fail half-way, so a missing id is reported when it has finished.

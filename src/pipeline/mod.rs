@@ -40,6 +40,7 @@ pub mod licenses;
 pub mod measured;
 pub mod order;
 pub(crate) mod outcome_line;
+pub mod owed_licenses;
 pub mod package_texts;
 pub mod packages;
 pub mod payments;

@@ -5,6 +5,7 @@
 //! move some.
 
 use super::order::{Order, audit_entries};
+use super::owed_licenses;
 use super::timers::MOST;
 use crate::domain::apply::change::Change;
 use crate::domain::apply::lookup_keys::LookupKeys;
@@ -63,7 +64,8 @@ async fn keep(
     };
     let mut working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
     let changes = adopt(&mut working_set);
-    tx.working_set_save(&order.app, &working_set).await?;
-    let entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
+    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    entries.extend(owed_licenses::audit_entries(order, &made));
     tx.audit_add(&entries).await
 }

@@ -1,6 +1,6 @@
 //! Plans: what a price buys. The packages of a plan are looked up when access is read, so they change
 //! at once for everybody. Whether a price buys anything decides how customers stand, so all are
-//! derived anew when that changes. The plans of the settings are put into the store when a server
+//! derived anew when that changes, and when its licences do, which are made then. The plans of the settings are put into the store when a server
 //! starts.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::order::Order;
 use super::package_texts::{PackageTextError, check_grants, in_list};
 use super::policy;
-use crate::domain::access::plan::Plan;
+use crate::domain::access::plan::{Plan, PlanLicense};
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
 use crate::domain::precondition::{Precondition, Stale, StateTag};
@@ -164,6 +164,7 @@ pub async fn put(
         price_id,
         name: wanted.name,
         packages: wanted.packages,
+        licenses: wanted.licenses,
         counts: wanted.counts,
         updates: wanted.updates,
         source: PlanSource::Api,
@@ -199,6 +200,7 @@ async fn put_behind(
         let waiting = StoredPlan {
             name: wanted.name,
             packages: wanted.packages,
+            licenses: wanted.licenses,
             counts: wanted.counts,
             updates: wanted.updates,
             source: PlanSource::Api,
@@ -246,10 +248,10 @@ pub async fn delete(
     Ok(commit_and_derive(store, order, tx, true).await?)
 }
 
-/// The part of a plan that decides how customers stand: whether it is there, whether it buys
-/// anything, and for how long.
-fn decides(plan: Option<&Plan>) -> Option<(bool, Option<Span>)> {
-    plan.map(|plan| (plan.buys(), plan.updates))
+/// The part of a plan for which customers have to be derived anew: whether it is there, whether it
+/// buys anything and for how long, which decides how they stand, and the licences, which are made.
+fn decides(plan: Option<&Plan>) -> Option<(bool, Option<Span>, &[PlanLicense])> {
+    plan.map(|plan| (plan.buys(), plan.updates, &*plan.licenses))
 }
 
 async fn commit_and_derive(

@@ -16,6 +16,7 @@ use super::admission::{Admission, Admissions};
 use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
 use super::forgotten::without_persons;
 use super::outcome_line;
+use super::owed_licenses;
 use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
@@ -277,7 +278,8 @@ async fn apply_tasks(
     for other in other_bodies {
         result.note_other_body(&mut working_set, other, tasks);
     }
-    tx.working_set_save(app, &working_set).await?;
+    let made = owed_licenses::save(tx, app, &working_set, result.now).await?;
+    result.note_licenses(app, &made, tasks);
     Ok(outcomes)
 }
 

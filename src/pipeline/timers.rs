@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::audit_entries;
+use super::owed_licenses;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
@@ -54,7 +55,9 @@ pub(super) async fn derive(
     };
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
     let changes = working_set.tick(now);
-    tx.working_set_save(app, &working_set).await?;
-    tx.audit_add(&audit_entries(app, actor, &changes, now))
-        .await
+    let made = owed_licenses::save(tx, app, &working_set, now).await?;
+    let mut entries = audit_entries(app, actor, &changes, now);
+    let made = made.iter();
+    entries.extend(made.map(|it| owed_licenses::audit_entry(app, actor, it, now)));
+    tx.audit_add(&entries).await
 }

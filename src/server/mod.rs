@@ -33,6 +33,7 @@ use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles,
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::order::Order;
+use crate::pipeline::owed_licenses;
 use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
 use crate::provider::{self, SignatureError};
@@ -100,8 +101,9 @@ impl Server {
             }
             None => None,
         };
-        let first_start = prepare(&store, config, roles, &*clock).await?;
         let vault = open_vault(config)?;
+        let store = store.with_license_maker(owed_licenses::maker(&vault));
+        let first_start = prepare(&store, config, roles, &*clock).await?;
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();

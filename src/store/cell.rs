@@ -13,7 +13,7 @@ use super::StoreError;
 use super::driver::{Cells, Column, Fault, Value};
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::license_key::KeyHash;
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::plan::{PackageGrant, PlanLicense};
 use crate::domain::access::token::TokenHash;
 use crate::domain::access::versions::Scheme;
 use crate::domain::app_settings::KeptSettings;
@@ -167,7 +167,8 @@ pub(crate) use documents;
 
 documents! {
     AccountHistory, Bodies, Customer, DisputeHistory, Json, KeptSettings, Map<String, Json>,
-    OtherBodies, PaymentHistory, Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<String>,
+    OtherBodies, PaymentHistory, Policy, RefundHistory, SubscriptionHistory, Vec<PackageGrant>, Vec<PlanLicense>,
+    Vec<String>,
 }
 
 impl IntoCell for &str {

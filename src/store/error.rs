@@ -57,6 +57,13 @@ pub enum StoreError {
     /// A list is to go on behind a row that it cannot have.
     #[error("the cursor is none of this list")]
     Cursor,
+    /// No key could be made for a licence that is owed.
+    #[error("no key could be made for a licence")]
+    LicenseKey {
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
@@ -158,6 +165,7 @@ impl StoreError {
             | Self::Overtaken
             | Self::CorruptRow { .. }
             | Self::Cursor
+            | Self::LicenseKey { .. }
             | Self::Document { .. } => None,
         }
     }
@@ -165,7 +173,9 @@ impl StoreError {
     /// Returns true if the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Database { .. } | Self::Contended | Self::Overtaken => true,
+            Self::Database { .. } | Self::Contended | Self::Overtaken | Self::LicenseKey { .. } => {
+                true
+            }
             Self::Refused { .. }
             | Self::Migrate { .. }
             | Self::Outdated

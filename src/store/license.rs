@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::customer::rows_of;
+use super::license_maker::SealedKey;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
-use crate::domain::access::license::{License, LicenseStatus, Revocation};
-use crate::domain::access::license_key::{KeyHash, TypedKey};
+use crate::domain::access::license::{License, LicenseSource, LicenseStatus, Revocation};
+use crate::domain::access::license_key::TypedKey;
 use crate::domain::customer::row::Customer;
-use crate::domain::id::{AppSlug, CustomerId, LicenseId};
+use crate::domain::id::{AppSlug, CustomerId, LicenseId, ObjectKey};
 use crate::domain::time::Timestamp;
 
 /// The licences that a list shows. All conditions must hold.
@@ -36,17 +37,6 @@ pub struct SealedLicense {
     pub sealed: Vec<u8>,
 }
 
-/// The key of a licence, as the store takes it.
-#[derive(Clone, Debug)]
-pub struct SealedKey {
-    /// What it is found by.
-    pub hash: KeyHash,
-    /// It was made here.
-    pub is_made: bool,
-    /// The key itself, as the vault sealed it.
-    pub sealed: Vec<u8>,
-}
-
 record! {
     struct LicenseRow from "licenses" {
         id: LicenseId,
@@ -57,6 +47,8 @@ record! {
         expires_at: Option<Timestamp>,
         revoked_at: Option<Timestamp>,
         revoked_reason: Option<String>,
+        source: Option<ObjectKey>,
+        plan: Option<String>,
         sealed_key: Vec<u8>,
     }
 }
@@ -72,6 +64,7 @@ impl From<LicenseRow> for SealedLicense {
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked: row.revoked_at.map(|at| Revocation { at, reason }),
+            source: (row.source.zip(row.plan)).map(|(object, plan)| LicenseSource { object, plan }),
         };
         Self {
             license,
@@ -115,7 +108,7 @@ impl Tx {
         let sql = r"
             SELECT
                 id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, sealed_key
+                revoked_reason, source, plan, sealed_key
             FROM licenses
             WHERE app = $1 AND id = $2
         ";
@@ -136,7 +129,7 @@ impl Tx {
         let sql = r"
             SELECT
                 id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, sealed_key
+                revoked_reason, source, plan, sealed_key
             FROM licenses
             WHERE app = $1 AND key_hash IN ($2, $3) AND (key_hash = $2 OR key_made)
             ORDER BY CASE WHEN key_hash = $2 THEN 0 ELSE 1 END
@@ -198,7 +191,7 @@ impl Tx {
         let select = r"
             SELECT
                 id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, sealed_key
+                revoked_reason, source, plan, sealed_key
             FROM licenses
         ";
         let id = |row: &LicenseRow| row.id.to_string();

@@ -35,10 +35,12 @@ mod held;
 pub mod idempotency;
 mod ledger;
 pub mod license;
+mod license_maker;
 mod license_write;
 mod lock;
 mod message;
 mod message_search;
+mod owed_license;
 mod package;
 mod page;
 mod plan;
@@ -90,7 +92,8 @@ pub use grant::GivenGrant;
 pub use held::LockMode;
 pub(crate) use ledger::StoredEvent;
 pub use ledger::{LedgerEntry, LedgerState};
-pub use license::{LicenseFilter, SealedKey, SealedLicense};
+pub use license::{LicenseFilter, SealedLicense};
+pub use license_maker::{LicenseMaker, SealedKey};
 pub(crate) use message::{AT_ONCE, Rest};
 pub use message::{MessageMove, NewMessage, StoredMessage};
 pub(crate) use message_search::Part;
@@ -117,6 +120,7 @@ pub struct Store {
     driver: Arc<dyn Driver>,
     statements: Arc<AtomicU64>,
     record: Arc<WriteRecord>,
+    licenses: Option<Arc<dyn LicenseMaker>>,
 }
 
 impl Store {
@@ -141,7 +145,15 @@ impl Store {
             driver: Arc::new(driver),
             statements: Arc::default(),
             record: Arc::default(),
+            licenses: None,
         }
+    }
+
+    /// Lets the licences that are owed for what was bought be made.
+    #[must_use]
+    pub fn with_license_maker(mut self, maker: Arc<dyn LicenseMaker>) -> Self {
+        self.licenses = Some(maker);
+        self
     }
 
     /// Refuses a schema that is not of this version.
@@ -251,6 +263,7 @@ impl Store {
             reservation: None,
             statements: Arc::clone(&self.statements),
             record: None,
+            licenses: self.licenses.clone(),
             changed: false,
         }
     }

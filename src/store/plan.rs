@@ -6,7 +6,7 @@ use super::cell::texts;
 use super::page::Filter;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::access::plan::{PackageGrant, Plan, Plans};
+use crate::domain::access::plan::{PackageGrant, Plan, PlanLicense, Plans};
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
 use crate::domain::time::Timestamp;
@@ -44,6 +44,8 @@ pub struct StoredPlan {
     pub name: Option<String>,
     /// The packages that it buys. Empty: the price is known and buys nothing.
     pub packages: Vec<PackageGrant>,
+    /// The licences that it buys.
+    pub licenses: Vec<PlanLicense>,
     /// True if it counts even if it buys no package.
     pub counts: bool,
     /// Of something bought once: how long new versions are included.
@@ -60,6 +62,7 @@ impl StoredPlan {
         Plan {
             name: self.name.clone(),
             packages: self.packages.clone(),
+            licenses: self.licenses.clone(),
             counts: self.counts,
             updates: self.updates,
         }
@@ -68,7 +71,7 @@ impl StoredPlan {
 
 record! {
     impl StoredPlan from "plans" {
-        provider, price_id, name, packages, counts, updates, source, updated_at
+        provider, price_id, name, packages, licenses, counts, updates, source, updated_at
     }
 }
 
@@ -85,6 +88,7 @@ record! {
         price_id: &'a str,
         name: Option<&'a String>,
         packages: &'a Vec<PackageGrant>,
+        licenses: &'a Vec<PlanLicense>,
         counts: bool,
         updates: Option<Span>,
         source: PlanSource,
@@ -126,7 +130,7 @@ impl Tx {
         price_id: &str,
     ) -> Result<Option<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, licenses, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1 AND provider = $2 AND price_id = $3
         ";
@@ -139,7 +143,7 @@ impl Tx {
     /// When the database does not answer.
     pub async fn plan_list(&mut self, app: &AppSlug) -> Result<Vec<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, licenses, counts, updates, source, updated_at
             FROM plans
             WHERE app = $1
             ORDER BY updated_at DESC, provider, price_id
@@ -170,7 +174,7 @@ impl Tx {
         });
         let wanted: Rows<PlanId<'_>> = wanted.collect();
         let sql = r"
-            SELECT provider, price_id, name, packages, counts, updates, source, updated_at
+            SELECT provider, price_id, name, packages, licenses, counts, updates, source, updated_at
             FROM plans
             WHERE app = $2
                 AND (provider, price_id) IN (SELECT provider, price_id FROM {rows} AS wanted)
@@ -197,6 +201,7 @@ impl Tx {
             price_id: &plan.price_id,
             name: plan.name.as_ref(),
             packages: &plan.packages,
+            licenses: &plan.licenses,
             counts: plan.counts,
             updates: plan.updates,
             source: plan.source,
@@ -205,14 +210,15 @@ impl Tx {
         let rows: Rows<NewPlan<'_>> = rows.collect();
         let sql = r"
             INSERT INTO plans (
-                app, provider, price_id, name, packages, counts, updates, source, updated_at
+                app, provider, price_id, name, packages, licenses, counts, updates, source, updated_at
             )
-            SELECT $2, provider, price_id, name, packages, counts, updates, source, updated_at
+            SELECT $2, provider, price_id, name, packages, licenses, counts, updates, source, updated_at
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, price_id) DO UPDATE SET
                 name = excluded.name,
                 packages = excluded.packages,
+                licenses = excluded.licenses,
                 counts = excluded.counts,
                 updates = excluded.updates,
                 source = excluded.source,
@@ -350,6 +356,7 @@ impl Tx {
                 price_id: price_id.clone(),
                 name: None,
                 packages: packages.clone(),
+                licenses: Vec::new(),
                 counts: false,
                 updates: None,
                 source,

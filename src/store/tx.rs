@@ -7,6 +7,7 @@ use super::cell::FromCell;
 use super::driver::{Row, Session, Value};
 use super::error::StoreError;
 use super::held::Held;
+use super::license_maker::LicenseMaker;
 use super::record::{Binds, FromRow, Reader};
 use super::reservation::Reservation;
 use super::writes::WriteRecord;
@@ -21,6 +22,8 @@ pub struct Tx {
     pub(super) statements: Arc<AtomicU64>,
     /// The record of writes; `None` for one that only reads.
     pub(super) record: Option<Arc<WriteRecord>>,
+    /// Makes licences that are owed.
+    pub(super) licenses: Option<Arc<dyn LicenseMaker>>,
     /// True if it changed any row.
     pub(super) changed: bool,
 }

@@ -18,7 +18,9 @@ impl Tx {
         price_id: &str,
     ) -> Result<Option<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, name, packages, counts, updates, 'api' AS source, updated_at
+            SELECT
+                provider, price_id, name, packages, licenses, counts, updates, 'api' AS source,
+                updated_at
             FROM waiting_plans
             WHERE app = $1 AND provider = $2 AND price_id = $3
         ";
@@ -34,7 +36,9 @@ impl Tx {
         app: &AppSlug,
     ) -> Result<Vec<StoredPlan>, StoreError> {
         let sql = r"
-            SELECT provider, price_id, name, packages, counts, updates, 'api' AS source, updated_at
+            SELECT
+                provider, price_id, name, packages, licenses, counts, updates, 'api' AS source,
+                updated_at
             FROM waiting_plans
             WHERE app = $1
             ORDER BY provider, price_id
@@ -53,12 +57,13 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = r"
             INSERT INTO waiting_plans (
-                app, provider, price_id, name, packages, counts, updates, updated_at
+                app, provider, price_id, name, packages, licenses, counts, updates, updated_at
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (app, provider, price_id) DO UPDATE SET
                 name = excluded.name,
                 packages = excluded.packages,
+                licenses = excluded.licenses,
                 counts = excluded.counts,
                 updates = excluded.updates,
                 updated_at = excluded.updated_at
@@ -69,6 +74,7 @@ impl Tx {
             &plan.price_id,
             &plan.name,
             &plan.packages,
+            &plan.licenses,
             plan.counts,
             plan.updates,
             plan.updated_at,

@@ -22,7 +22,7 @@ use super::lock::{
 };
 use super::record::{binds, record};
 use super::{StoreError, Tx};
-use crate::domain::access::plan::{PackageGrant, Plan};
+use crate::domain::access::plan::{PackageGrant, Plan, PlanLicense};
 use crate::domain::app_settings::KeptSettings;
 use crate::domain::apply::lookup_keys::{LookupKeys, connected_part, prefixed_account};
 use crate::domain::apply::working_set::WorkingSet;
@@ -80,6 +80,7 @@ record! {
         policy: Option<Policy>,
         settings: Option<KeptSettings>,
         packages: Option<Vec<PackageGrant>>,
+        licenses: Option<Vec<PlanLicense>>,
         counts: Option<bool>,
         updates: Option<Span>,
     }
@@ -200,15 +201,15 @@ impl Tx {
         let sql = r"
             SELECT
                 NULL AS provider, NULL AS price_id, policy, settings, NULL AS packages,
-                NULL AS counts, NULL AS updates
+                NULL AS licenses, NULL AS counts, NULL AS updates
             FROM apps
             WHERE slug = $1
             UNION ALL
-            SELECT provider, price_id, NULL, NULL, packages, counts, updates
+            SELECT provider, price_id, NULL, NULL, packages, licenses, counts, updates
             FROM plans
             WHERE app = $1
             UNION ALL
-            SELECT provider, NULL, NULL, NULL, NULL, NULL, NULL
+            SELECT provider, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM live_endpoints
             WHERE app = $1
         ";
@@ -227,6 +228,7 @@ impl Tx {
                         // It decides nothing.
                         name: None,
                         packages,
+                        licenses: row.licenses.unwrap_or_default(),
                         counts: row.counts.unwrap_or_default(),
                         updates: row.updates,
                     };

@@ -32,6 +32,7 @@ mod named_app;
 mod paced_replays;
 mod packages;
 mod payments;
+mod plan_licenses;
 mod policy;
 mod preconditions;
 mod query;

@@ -428,6 +428,7 @@ async fn use_everything(store: &Store) {
             package: "acme/tool".to_owned(),
             constraint: "*".to_owned(),
         }],
+        licenses: Vec::new(),
         counts: false,
         updates: None,
         source: PlanSource::Api,

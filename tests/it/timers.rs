@@ -43,6 +43,7 @@ async fn with_grace(engine: Engine) -> TestStore {
         provider: STRIPE.name,
         price_id: "price_basic".to_owned(),
         packages: Vec::new(),
+        licenses: Vec::new(),
         counts: true,
         updates: None,
         source: PlanSource::Api,

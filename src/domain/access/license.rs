@@ -5,14 +5,18 @@
 //! customer keeps what it has, so its licences stay valid, and the answer tells since when it is
 //! frozen: a product with versions can then refuse later ones.
 //!
+//! A licence that was bought, because a plan names its product, is moreover valid only while its
+//! subscription or purchase gives it: as long as it would give packages.
+//!
 //! The key that the customer enters is no part of it: see [`license_key`](super::license_key). A key
 //! opens nothing here; checking one requires an admin token.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::domain::access::plan::{Entitlement, Plans, licenses};
 use crate::domain::customer::row::{Customer, Status};
-use crate::domain::id::{CustomerId, LicenseId};
+use crate::domain::id::{CustomerId, LicenseId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 
@@ -34,6 +38,17 @@ pub struct License {
     pub expires_at: Option<Timestamp>,
     /// Set while it is revoked.
     pub revoked: Option<Revocation>,
+    /// What it was bought with; `None` for one that an admin issued.
+    pub source: Option<LicenseSource>,
+}
+
+/// What a licence was bought with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseSource {
+    /// The subscription, or the document of the payment of a purchase.
+    pub object: ObjectKey,
+    /// The id of the plan that names the product.
+    pub plan: String,
 }
 
 /// The revocation of a licence.
@@ -74,6 +89,9 @@ pub enum LicenseCode {
     LicenseRevoked,
     /// Its time is over.
     LicenseExpired,
+    /// What it was bought with does not give it now: that failed, is paused or held, has ended
+    /// without leaving anything, or includes it no more.
+    LicenseNotGranted,
     /// Its customer is marked as deleted.
     CustomerDeleted,
     /// Its customer is suspended.
@@ -87,6 +105,7 @@ words!(LicenseCode, all {
     LicenseUnknown = "license_unknown",
     LicenseRevoked = "license_revoked",
     LicenseExpired = "license_expired",
+    LicenseNotGranted = "license_not_granted",
     CustomerDeleted = "customer_deleted",
     CustomerSuspended = "customer_suspended",
     CustomerExpired = "customer_expired",
@@ -111,9 +130,29 @@ impl License {
         }
     }
 
-    /// Judges whether the licence is valid for `customer`, to whom its row belongs now. The code
-    /// names the first obstacle, that of the licence before that of the customer.
-    pub fn judge(&self, customer: &Customer, now: Timestamp) -> LicenseCode {
+    /// True if it may be deleted. One that was bought would be made anew, with another key, at the next
+    /// look at its source: it is revoked instead.
+    pub fn may_be_deleted(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// Returns the entitlement by which its source gives it to a customer now; `None` also for a
+    /// licence that an admin issued.
+    pub fn given<'c>(&self, customer: &'c Customer, plans: &Plans) -> Option<&'c Entitlement> {
+        let source = self.source.as_ref()?;
+        let is_one = |it: &&Entitlement| {
+            let mut licenses = licenses(plans, it).iter();
+            it.source == source.object && licenses.any(|it| it.product == self.product)
+        };
+        // One without a date reaches further than one with.
+        let given = customer.derived.entitlements.iter().filter(is_one);
+        given.max_by_key(|it| it.until.unwrap_or(Timestamp::MAX))
+    }
+
+    /// Judges whether the licence is valid for `customer`, to whom its row belongs now, under the
+    /// plans of what the customer has bought. The code names the first obstacle, that of the licence
+    /// itself before that of the customer, and that before what it was bought with.
+    pub fn judge(&self, customer: &Customer, plans: &Plans, now: Timestamp) -> LicenseCode {
         match self.status(now) {
             LicenseStatus::Revoked => return LicenseCode::LicenseRevoked,
             LicenseStatus::Expired => return LicenseCode::LicenseExpired,
@@ -123,7 +162,13 @@ impl License {
             return LicenseCode::CustomerDeleted;
         }
         match customer.derived.status {
-            Status::Active | Status::Frozen { .. } => LicenseCode::Ok,
+            Status::Active | Status::Frozen { .. } => {
+                if self.source.is_some() && self.given(customer, plans).is_none() {
+                    LicenseCode::LicenseNotGranted
+                } else {
+                    LicenseCode::Ok
+                }
+            }
             Status::Suspended => LicenseCode::CustomerSuspended,
             Status::Expired => LicenseCode::CustomerExpired,
         }
@@ -157,6 +202,7 @@ mod tests {
             created_at: at(0),
             expires_at: None,
             revoked: None,
+            source: None,
         };
         let expiring = License {
             expires_at: Some(at(10)),
@@ -216,10 +262,14 @@ mod tests {
             ),
         ];
         for (description, license, customer, code) in cases {
-            assert_eq!(license.judge(customer, at(10)), code, "{description}");
+            assert_eq!(
+                license.judge(customer, &Plans::new(), at(10)),
+                code,
+                "{description}"
+            );
         }
         assert_eq!(
-            expiring.judge(&healthy, at(9)),
+            expiring.judge(&healthy, &Plans::new(), at(9)),
             Code::Ok,
             "a moment before its end"
         );

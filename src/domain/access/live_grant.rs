@@ -75,8 +75,9 @@ impl LiveGrant {
     }
 }
 
-/// Nothing that is given to a frozen customer reaches further than the customer does.
-fn earlier(until: Option<Timestamp>, derived: &Derived) -> Option<Timestamp> {
+/// Returns how far something reaches that is given: to a frozen customer not further than the customer
+/// does.
+pub fn earlier(until: Option<Timestamp>, derived: &Derived) -> Option<Timestamp> {
     let frozen_at = match derived.status {
         Status::Frozen { at } => Some(at),
         Status::Active | Status::Suspended | Status::Expired => None,

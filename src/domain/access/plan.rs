@@ -1,4 +1,4 @@
-//! Plans: the packages that a provider's price buys.
+//! Plans: the packages and licences that a provider's price buys.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,13 @@ pub struct PackageGrant {
     pub constraint: String,
 }
 
+/// A licence that comes with a price.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlanLicense {
+    /// The product that it is for, in the seller's words.
+    pub product: String,
+}
+
 /// What a price buys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -33,7 +40,10 @@ pub struct Plan {
     pub name: Option<String>,
     /// The packages. Empty: the price is known and buys nothing here.
     pub packages: Vec<PackageGrant>,
-    /// True if the price counts for the customer's status even if it buys no package: for sellers
+    /// The licences, one a product.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub licenses: Vec<PlanLicense>,
+    /// True if the price counts for the customer's status even if it buys nothing: for sellers
     /// who grant packages by hand and let billing decide.
     pub counts: bool,
     /// Of something bought once: how long new versions are included. `None`: for ever.
@@ -43,7 +53,7 @@ pub struct Plan {
 impl Plan {
     /// True if the price has any effect here.
     pub const fn buys(&self) -> bool {
-        self.counts || !self.packages.is_empty()
+        self.counts || !self.packages.is_empty() || !self.licenses.is_empty()
     }
 }
 
@@ -183,9 +193,17 @@ impl Entitlement {
 
 /// Returns the packages that an entitlement buys; `None` if its price has no plan.
 pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [PackageGrant]> {
+    Some(&plan_of(plans, entitlement)?.packages)
+}
+
+/// Returns the licences that an entitlement buys.
+pub fn licenses<'a>(plans: &'a Plans, entitlement: &Entitlement) -> &'a [PlanLicense] {
+    plan_of(plans, entitlement).map_or(&[], |plan| &plan.licenses)
+}
+
+fn plan_of<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a Plan> {
     let id = entitlement.plan.clone()?;
-    let plan = plans.get(&(entitlement.provider, id))?;
-    Some(&plan.packages)
+    plans.get(&(entitlement.provider, id))
 }
 
 #[cfg(test)]

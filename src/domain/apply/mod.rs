@@ -7,6 +7,7 @@ pub mod event;
 mod join;
 pub mod lookup_keys;
 mod other_body;
+pub mod owed_licenses;
 pub mod payments;
 mod rederive;
 pub mod working_set;

@@ -19,6 +19,7 @@ mod licenses;
 mod operations;
 mod packages;
 mod payments;
+mod plan_licenses;
 mod plans;
 mod policy;
 mod policy_schema;

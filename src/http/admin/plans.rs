@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::packages::{GrantBody, grants_of};
+use super::plan_licenses::{self, PlanLicenseBody, licenses_of};
 use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::id::Provider;
 use crate::domain::policy::Span;
@@ -85,7 +86,8 @@ struct PlanView {
     #[schema(examples("Pro, yearly"))]
     name: Option<String>,
     packages: Vec<PackageGrant>,
-    /// True if the price counts for the customer's status even if it buys no package.
+    licenses: Vec<PlanLicenseBody>,
+    /// True if the price counts for the customer's status even if it buys nothing.
     counts: bool,
     /// Of something bought once: how long new versions are included; null: for ever.
     #[schema(examples("365d"))]
@@ -106,6 +108,7 @@ struct WaitingView {
     #[schema(examples("Pro, yearly"))]
     name: Option<String>,
     packages: Vec<PackageGrant>,
+    licenses: Vec<PlanLicenseBody>,
     counts: bool,
     #[schema(examples("365d"))]
     updates: Option<String>,
@@ -118,6 +121,7 @@ impl From<StoredPlan> for WaitingView {
         Self {
             name: plan.name,
             packages: plan.packages,
+            licenses: plan_licenses::shown(plan.licenses),
             counts: plan.counts,
             updates: plan.updates.map(|updates| updates.to_string()),
             updated_at: plan.updated_at.to_string(),
@@ -132,6 +136,7 @@ impl From<Shown> for PlanView {
             price_id: plan.price_id,
             name: plan.name,
             packages: plan.packages,
+            licenses: plan_licenses::shown(plan.licenses),
             counts: plan.counts,
             updates: plan.updates.map(|updates| updates.to_string()),
             source: plan.source.as_str(),
@@ -190,7 +195,12 @@ struct PlanBody {
     name: Option<String>,
     #[schema(max_items = 1_000)]
     packages: Vec<GrantBody>,
-    /// True to let the price count for the customer's status even if it buys no package: for
+    /// A licence of each of these products is made for every customer who buys the price, one for
+    /// each of its subscriptions and purchases; also for those who have bought it already. Each is
+    /// valid while what was bought is good or leaves something. None by default.
+    #[schema(max_items = 20)]
+    licenses: Option<Vec<PlanLicenseBody>>,
+    /// True to let the price count for the customer's status even if it buys nothing: for
     /// sellers who grant packages by hand and let billing decide. False by default.
     counts: Option<bool>,
     /// Of something bought once: how long new versions are included, such as `365d`; `forever` by
@@ -251,6 +261,7 @@ async fn put(
     let plan = Plan {
         name,
         packages: grants_of(&state, &order.app, body.packages).await?,
+        licenses: licenses_of(body.licenses)?,
         counts: body.counts.unwrap_or_default(),
         updates,
     };

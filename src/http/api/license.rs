@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::ReasonBody;
+use super::license_source::LicenseSourceView;
 use super::list::Filters;
 use super::{list, problem};
 use crate::domain::access::license::{LicenseCode, LicenseStatus};
 use crate::domain::access::license_key::{LicenseKey, TypedKey};
+use crate::domain::access::plan::Plans;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
@@ -60,6 +62,8 @@ pub(in crate::http) struct LicenseView {
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
     revoked_reason: Option<String>,
+    /// What it was bought with; null for one that an admin issued.
+    source: Option<LicenseSourceView>,
 }
 
 impl LicenseView {
@@ -74,10 +78,12 @@ impl LicenseView {
         app: &AppSlug,
         SealedLicense { license, sealed }: SealedLicense,
         customer: &Customer,
+        plans: &Plans,
         now: Timestamp,
     ) -> Self {
+        let source = LicenseSourceView::of(&license, customer, plans);
         let key = licenses::key_of(vault, app, &license.id, &sealed);
-        let code = license.judge(customer, now);
+        let code = license.judge(customer, plans, now);
         let status = license.status(now).as_str();
         let (revoked_at, revoked_reason) = license
             .revoked
@@ -96,6 +102,7 @@ impl LicenseView {
             expires_at: license.expires_at.map(|at| at.to_string()),
             revoked_at,
             revoked_reason,
+            source,
         }
     }
 }
@@ -136,11 +143,16 @@ pub(in crate::http) struct ValidationView {
     /// For frozen customers: the time up to which releases stay available.
     #[schema(format = DateTime)]
     frozen_at: Option<String>,
+    /// What it was bought with; null for one that an admin issued.
+    source: Option<LicenseSourceView>,
 }
 
 impl From<Judged> for ValidationView {
     fn from(judged: Judged) -> Self {
         let code = judged.code;
+        let source = judged.owned.as_ref();
+        let source =
+            source.and_then(|it| LicenseSourceView::of(&it.license, &it.customer, &it.plans));
         let (license, customer) = judged.owned.map(|it| (it.license, it.customer)).unzip();
         let shown = customer.as_ref().map(|it| &it.derived);
         let expires_at = license.as_ref().and_then(|it| it.expires_at);
@@ -154,6 +166,7 @@ impl From<Judged> for ValidationView {
             customer_id: customer.map(|it| it.id.into()),
             license_id: license.as_ref().map(|it| it.id.to_string()),
             product: license.map(|it| it.product),
+            source,
         }
     }
 }
@@ -320,12 +333,12 @@ pub(in crate::http) fn listed(
     page: LicensePage,
     now: Timestamp,
 ) -> Listed<LicenseView> {
-    let LicensePage { part, customers } = page;
     let view = |found: SealedLicense| {
-        let customer = customers.get(&found.license.customer)?;
-        Some(LicenseView::of(vault, app, found, customer, now))
+        let customer = page.customers.get(&found.license.customer)?;
+        let plans = &page.plans;
+        Some(LicenseView::of(vault, app, found, customer, plans, now))
     };
-    let views = list::map(part, view);
+    let views = list::map(page.part, view);
     Listed {
         rows: views.rows.into_iter().flatten().collect(),
         total: views.total,
@@ -365,9 +378,10 @@ fn tagged(
         license,
         sealed,
         customer,
+        plans,
     } = owned;
     let found = SealedLicense { license, sealed };
-    let view = LicenseView::of(&state.vault, app, found, &customer, now);
+    let view = LicenseView::of(&state.vault, app, found, &customer, &plans, now);
     (tag, Json(view))
 }
 

@@ -7,6 +7,7 @@ pub(super) mod cursor;
 pub(super) mod customer;
 pub(super) mod flag;
 pub(super) mod license;
+mod license_source;
 pub(super) mod list;
 pub(super) mod package;
 pub(super) mod problem;

@@ -153,6 +153,11 @@ pub(in crate::http) fn license_status() -> Object {
     one_of(LicenseStatus::WORDS)
 }
 
+/// The kinds of what licences are bought with.
+pub(in crate::http) fn license_source_kind() -> Object {
+    one_of([SourceKind::Subscription, SourceKind::Purchase].map(SourceKind::as_str))
+}
+
 /// The code that says whether a licence is valid.
 pub(in crate::http) fn license_code() -> Object {
     one_of(LicenseCode::WORDS)

@@ -13,6 +13,7 @@ use crate::domain::customer::row::{AdminHold, Customer, Profile};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::{Order, audit_entries};
+use crate::pipeline::owed_licenses;
 use crate::store::{Granted, StoreError, Tx};
 
 /// Lets an act work on everything that it can touch, and writes what it changed. The answer is
@@ -29,13 +30,14 @@ pub(super) async fn act_in(
     let before = hold_of(&working_set, id);
     let difference = act(&mut working_set)?;
     let has_effect = !working_set.changed.customers.is_empty();
-    tx.working_set_save(&order.app, &working_set).await?;
+    let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
     let mut entries = audit_entries(&order.app, &order.actor, &difference, order.now);
     if has_effect && entries.is_empty() {
         // The act counts though nothing of it shows yet, such as a hold behind a stronger one.
         let details = json!({"from": before, "to": hold_of(&working_set, id)});
         entries.push(order.entry(Some(id), name, details));
     }
+    entries.extend(owed_licenses::audit_entries(order, &made));
     tx.audit_add(&entries).await?;
     let row = working_set.customers.get(id).ok_or(ActError::Unknown)?;
     // A row of an admin's is shown before others that it is merged with.

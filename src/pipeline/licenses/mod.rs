@@ -9,17 +9,17 @@ use serde_json::{Map, Value, json};
 
 use super::customers::{FindError, shown};
 use super::order::Order;
+use super::owed_licenses::sealed;
 use crate::domain::access::license::{License, LicenseCode, Revocation};
 use crate::domain::access::license_key::{LicenseKey, TypedKey};
+use crate::domain::access::plan::Plans;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::precondition::{Precondition, Stale, StateTag};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
-use crate::store::{
-    LicenseFilter, Listed, SealedKey, SealedLicense, Store, StoreError, Tx, Window,
-};
+use crate::store::{LicenseFilter, Listed, SealedLicense, Store, StoreError, Tx, Window};
 use crate::vault::{SealedFor, Vault, VaultError};
 
 /// Most licences of one customer.
@@ -96,6 +96,8 @@ pub struct OwnedLicense {
     pub sealed: Vec<u8>,
     /// The customer.
     pub customer: Customer,
+    /// The plans of what the customer has bought, where validity depends on them.
+    pub plans: Plans,
 }
 
 impl OwnedLicense {
@@ -126,6 +128,8 @@ pub struct LicensePage {
     pub part: Listed<SealedLicense>,
     /// By the row that a licence was issued to, the customer whose it is now.
     pub customers: BTreeMap<CustomerId, Customer>,
+    /// The plans of what they have bought, where validity depends on them.
+    pub plans: Plans,
 }
 
 /// A licence after an order.
@@ -232,6 +236,7 @@ pub async fn issue(
         created_at: order.now,
         expires_at: wanted.expires_at,
         revoked: None,
+        source: None,
     };
     let key = sealed(vault, &order.app, &license.id, &key)?;
     if !tx.license_add(&order.app, &license, &key).await? {
@@ -249,6 +254,7 @@ pub async fn issue(
         license,
         sealed: key.sealed,
         customer,
+        plans: Plans::new(),
     })
 }
 
@@ -330,7 +336,7 @@ pub async fn validate(
     };
     Ok(match owned(&mut tx, app, license).await? {
         Some(found) => Judged {
-            code: found.license.judge(&found.customer, now),
+            code: found.license.judge(&found.customer, &found.plans, now),
             owned: Some(found),
         },
         None => unknown,
@@ -347,7 +353,13 @@ async fn page(
     let customers = tx
         .customers_of_rows(app, part.rows.iter().map(|it| &it.license.customer))
         .await?;
-    Ok(LicensePage { part, customers })
+    let licenses = part.rows.iter().map(|it| &it.license);
+    let plans = tx.plans_for_licenses(app, licenses, &customers).await?;
+    Ok(LicensePage {
+        part,
+        customers,
+        plans,
+    })
 }
 
 async fn known(tx: &mut Tx, app: &AppSlug, id: &LicenseId) -> Result<OwnedLicense, LicenseError> {
@@ -363,30 +375,19 @@ async fn owned(
     SealedLicense { license, sealed }: SealedLicense,
 ) -> Result<Option<OwnedLicense>, StoreError> {
     let mut customers = tx.customers_of_rows(app, [&license.customer]).await?;
+    let plans = tx.plans_for_licenses(app, [&license], &customers).await?;
     let customer = customers.remove(&license.customer);
     Ok(customer.map(|customer| OwnedLicense {
         license,
         sealed,
         customer,
+        plans,
     }))
 }
 
 async fn is_taken(tx: &mut Tx, app: &AppSlug, key: &LicenseKey) -> Result<bool, StoreError> {
     let typed = TypedKey::read(key.text());
     Ok(tx.license_find_by_key(app, &typed).await?.is_some())
-}
-
-fn sealed(
-    vault: &Vault,
-    app: &AppSlug,
-    id: &LicenseId,
-    key: &LicenseKey,
-) -> Result<SealedKey, VaultError> {
-    Ok(SealedKey {
-        hash: key.hash(),
-        is_made: key.is_made(),
-        sealed: vault.seal(SealedFor::License { app, id }, key.text())?,
-    })
 }
 
 async fn set_revoked(

@@ -50,6 +50,7 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
           "product": "Forms Pro",
           "revoked_at": null,
           "revoked_reason": null,
+          "source": null,
           "status": "active",
           "valid": true
         }
@@ -71,7 +72,8 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
     let answer = rig.post("/licenses/validate", body).await.expect(200);
     let expected = json!({"valid": true, "code": "ok", "license_id": made["id"],
         "product": "Forms Pro", "expires_at": "2026-02-01T00:00:00.000Z",
-        "customer_id": customer["id"], "customer_status": "active", "frozen_at": null});
+        "customer_id": customer["id"], "customer_status": "active", "frozen_at": null,
+        "source": null});
     assert_eq!(answer, expected);
 }
 

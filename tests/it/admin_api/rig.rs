@@ -14,7 +14,7 @@ use tollgate::clock::Clock;
 use tollgate::composer::upstream::Upstream;
 use tollgate::domain::access::plan::PackageGrant;
 use tollgate::domain::access::token::TokenHash;
-use tollgate::domain::id::AppSlug;
+use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::http::throttle::Throttle;
@@ -25,6 +25,7 @@ use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
+use tollgate::pipeline::owed_licenses;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::registries::Repositories;
 use tollgate::pipeline::replay::ReplayError;
@@ -135,6 +136,7 @@ impl Rig {
         let TestStore { store, place } = TestStore::new(engine, clock.now()).await;
 
         let vault = Vault::new(&[7; 32]);
+        let store = store.with_license_maker(owed_licenses::maker(&vault));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let endpoints = Endpoints::new(
             store.clone(),
@@ -191,6 +193,7 @@ impl Rig {
             provider: STRIPE.name,
             price_id: "price_basic".to_owned(),
             packages: Vec::new(),
+            licenses: Vec::new(),
             counts: true,
             updates: None,
             source: PlanSource::Api,
@@ -210,6 +213,11 @@ impl Rig {
         self
     }
 
+    /// Starts a server anew whose settings name no price.
+    pub(super) async fn restarts_without_plans(&self) {
+        self.restarts(Vec::new()).await;
+    }
+
     /// Starts a server anew whose settings say what `price_basic` buys.
     pub(super) async fn restarts_with_plan(&self, packages: &[&str]) {
         let grant = |package: &&str| PackageGrant {
@@ -217,14 +225,18 @@ impl Rig {
             constraint: "*".to_owned(),
         };
         let packages = packages.iter().map(grant).collect();
+        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
+        self.restarts(vec![plan]).await;
+    }
+
+    async fn restarts(&self, plans: Vec<(Provider, String, Vec<PackageGrant>)>) {
         let order = Order {
             app: AppSlug::default_app(),
             actor: Actor::Operator,
             now: self.now(),
         };
-        let plan = (STRIPE.name, "price_basic".to_owned(), packages);
         let environment = Environment {
-            plans: vec![plan],
+            plans,
             ..Environment::default()
         };
         prepare(&self.store, &order, Some(&environment))

@@ -4,6 +4,7 @@
 //! with each event twice, cut into batches in all ways in turn.
 
 mod identity;
+mod licenses;
 mod money;
 pub(crate) mod orders;
 mod random;

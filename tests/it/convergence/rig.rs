@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate::domain::access::plan::{PackageGrant, Plan, Plans};
+use tollgate::domain::access::license::LicenseCode;
+use tollgate::domain::access::plan::{PackageGrant, Plan, PlanLicense, Plans};
 use tollgate::domain::billing::assessment::Assessment;
 use tollgate::domain::billing::fact::{
     Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line, Occurrence, PaymentFact,
@@ -66,6 +67,13 @@ pub(crate) fn paddle(id: &str) -> ObjectKey {
     scope.key(kind(id), id)
 }
 
+/// A licence of a product.
+pub(crate) fn license(product: &str) -> PlanLicense {
+    PlanLicense {
+        product: product.to_owned(),
+    }
+}
+
 /// Prices A, B and P have plans, F has one that buys nothing, C one that only counts, U one with a
 /// year of updates; other prices have none.
 pub(crate) fn plans() -> Plans {
@@ -77,6 +85,11 @@ pub(crate) fn plans() -> Plans {
                 package: format!("acme/{}", price.to_lowercase()),
                 constraint: "*".to_owned(),
             }],
+        },
+        licenses: match price {
+            "F" | "C" => Vec::new(),
+            // A product of its own, and one that several prices buy.
+            price => ["suite", price].map(license).to_vec(),
         },
         counts: price == "C",
         updates: (price == "U").then(|| "365d".parse().unwrap()),
@@ -405,11 +418,31 @@ pub(crate) struct End {
     pub(crate) refunds: BTreeMap<ObjectKey, RefundHistory>,
     pub(crate) payments: BTreeMap<ObjectKey, (Option<ObjectKey>, PaymentHistory)>,
     pub(crate) references: PaymentLinks,
+    /// Licences by source and product: the plan, the accounts of whose it is, and whether it is
+    /// valid.
+    pub(crate) licenses: BTreeMap<(ObjectKey, String), SeenLicense>,
     /// Flags of what no customer was found for.
     pub(crate) nobodys: BTreeSet<HeldFlag>,
 }
 
+/// A licence that was made for what was bought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeenLicense {
+    pub(crate) plan: String,
+    pub(crate) accounts: Vec<ObjectKey>,
+    pub(crate) code: LicenseCode,
+}
+
 impl End {
+    /// Source, product and code of each licence.
+    pub(crate) fn licenses(&self) -> Vec<(&str, &str, &str)> {
+        let licenses = self.licenses.iter();
+        let told = licenses.map(|((source, product), it)| {
+            (source.id.as_str(), product.as_str(), it.code.as_str())
+        });
+        told.collect()
+    }
+
     /// What is shown of the customer with this account.
     pub(crate) fn of(&self, account: &str) -> &Derived {
         &self.seen(account).derived

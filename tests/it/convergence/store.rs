@@ -23,6 +23,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{PADDLE, STRIPE};
 use uuid::Uuid;
 
+use crate::convergence::licenses::Licenses;
 use crate::convergence::rig::{End, Seen, plans};
 
 /// A store in memory. It keeps documents and loads no more of them than a store is told to, so
@@ -30,6 +31,8 @@ use crate::convergence::rig::{End, Seen, plans};
 #[derive(Clone)]
 pub(crate) struct MemoryStore {
     pub(crate) all: WorkingSet,
+    /// The licences that were made for what was bought.
+    licenses: Licenses,
     /// The flags that are kept, by whose they are.
     flags: BTreeMap<FlagHolder, BTreeSet<KeptFlag>>,
     next_id: u128,
@@ -51,6 +54,7 @@ impl MemoryStore {
         all.settings.connected_accounts = named.map(|account| account.parse().unwrap()).into();
         Self {
             all,
+            licenses: Licenses::default(),
             flags: BTreeMap::new(),
             next_id: 1,
             documents,
@@ -345,6 +349,7 @@ impl MemoryStore {
             let kept = working_set.kept_flags(&holder);
             self.flags.insert(holder, kept);
         }
+        self.licenses.make_owed(&working_set);
         let (all, changed, documents) = (&mut self.all, working_set.changed, self.documents);
         write(
             &mut all.accounts,
@@ -438,6 +443,9 @@ impl MemoryStore {
             .values()
             .map(|r| (r.key.clone(), r.account.clone()));
         let money = disputes.chain(refunds).collect();
+        let mut licenses = self.licenses.clone();
+        licenses.make_owed(&working_set);
+        let mut licenses = licenses.seen(&working_set, now);
         let mut accounts: BTreeMap<_, _> = working_set
             .accounts
             .into_iter()
@@ -447,6 +455,7 @@ impl MemoryStore {
             kept.pin = None;
         }
         accounts.retain(|key, _| !simulated(key));
+        licenses.retain(|(source, _), _| !simulated(source));
         working_set.subscriptions.retain(|key, _| !simulated(key));
         End {
             customers,
@@ -474,6 +483,7 @@ impl MemoryStore {
                 .map(|(key, p)| (key, (p.account, p.history)))
                 .collect(),
             references: working_set.payment_links,
+            licenses,
             nobodys: self.nobodys_flags(),
         }
     }

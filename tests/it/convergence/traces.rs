@@ -15,7 +15,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{Meaning, Mode};
 
 use crate::convergence::orders::{Shuffle, orders};
-use crate::convergence::rig::End;
+use crate::convergence::rig::{End, license};
 use crate::convergence::store::MemoryStore;
 use crate::support::fixtures::{NEW, OLD, files, own, provider_of, recorded};
 use crate::support::spec::read;
@@ -97,6 +97,7 @@ fn everything_buys(chain: &[Occurrence]) -> Plans {
             let key = (fact.subscription.scope.provider, item.price.clone());
             let plan = Plan {
                 name: None,
+                licenses: vec![license(&item.price)],
                 counts: true,
                 ..Plan::default()
             };

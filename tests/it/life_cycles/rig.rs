@@ -12,7 +12,7 @@ use tollgate::domain::time::Timestamp;
 use tollgate::provider::{PADDLE, STRIPE};
 
 use crate::convergence::orders::{Shuffle, orders};
-use crate::convergence::rig::{End, policy};
+use crate::convergence::rig::{End, license, policy};
 use crate::convergence::store::MemoryStore;
 use crate::convergence::traces::{end_of, occurrence};
 use crate::support::fixtures::{NEW, OLD, load, provider_of};
@@ -226,6 +226,7 @@ fn plans() -> Plans {
         let plan = Plan {
             name: None,
             packages: vec![grant],
+            licenses: vec![license(package)],
             ..Plan::default()
         };
         ((provider, price.to_owned()), plan)

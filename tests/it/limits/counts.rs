@@ -118,8 +118,8 @@ async fn apps_plans_licences_and_admin_tokens_are_bounded(engine: Engine) {
     let body = || Some(json!({"packages": []}));
     assert_eq!(server.call("PUT", &plan("first"), body()).await.0, 201);
     let plans = format!(
-        "{} plans (app, provider, price_id, packages, counts, source, updated_at) \
-         SELECT app, provider, 'p' || i, packages, counts, source, updated_at \
+        "{} plans (app, provider, price_id, packages, licenses, counts, source, updated_at) \
+         SELECT app, provider, 'p' || i, packages, licenses, counts, source, updated_at \
          FROM n, plans WHERE price_id = 'first'",
         numbers(4_999)
     );

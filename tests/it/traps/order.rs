@@ -139,6 +139,7 @@ async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
         provider: STRIPE.name,
         price_id: "price_basic".to_owned(),
         packages: vec![grant],
+        licenses: Vec::new(),
         counts: false,
         updates: None,
         source: PlanSource::Api,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::plan::Price;
 use crate::domain::billing::fact::{SubscriptionFact, SubscriptionState, SubscriptionStatus};
 use crate::domain::billing::newest::Newest;
 use crate::domain::billing::tie_break::Observation;
@@ -29,6 +30,10 @@ pub struct SubscriptionHistory {
     /// The known statuses that were ever seen.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub seen: BTreeSet<SubscriptionStatus>,
+    /// The prices that it ever had while it was running: a licence of each stays, whatever order the
+    /// facts came in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub had: BTreeSet<Price>,
     /// The oldest instant of any fact.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
@@ -99,6 +104,11 @@ impl SubscriptionHistory {
             SubscriptionStatus::Unpaid => self.join_mark(at, MarkKind::Unpaid, fact),
             SubscriptionStatus::Paused => self.join_mark(at, MarkKind::Paused, fact),
             SubscriptionStatus::Incomplete | SubscriptionStatus::Unknown(_) => {}
+        }
+        if fact.state.status != SubscriptionStatus::Incomplete {
+            let bought = fact.state.items.iter();
+            let bought = bought.filter(|item| item.quantity != Some(0));
+            self.had.extend(bought.map(Price::from));
         }
         let observation = Observation {
             state: fact.state.clone(),

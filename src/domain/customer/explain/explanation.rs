@@ -1,5 +1,7 @@
 //! The parts of an explanation, as data.
 
+use std::collections::BTreeSet;
+
 use crate::domain::access::hand_grant::GrantBilling;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::billing::assessment::{Standing, Verdict};
@@ -102,6 +104,8 @@ pub struct SourceCause {
     pub uncounted: Option<Uncounted>,
     /// The packages that it gives the customer now.
     pub gives: Vec<GivenPackage>,
+    /// The products of which it gives the customer a licence now.
+    pub licenses: BTreeSet<String>,
     /// The moment until which each price of a subscription is paid, as far as payments show.
     pub paid_until: Vec<PaidUntil>,
     /// True if nobody ever paid for it.

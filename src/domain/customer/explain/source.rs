@@ -1,9 +1,12 @@
 //! The sources of a customer, each with how it counts and why.
 
+use std::collections::BTreeSet;
+
 use super::explanation::{GivenPackage, PaidUntil, SourceCause, Uncounted};
 use super::source_words;
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::live_grant::{GrantSource, LiveGrant};
+use crate::domain::access::plan::{Entitlement, licenses};
 use crate::domain::apply::working_set::{Account, Subscription};
 use crate::domain::billing::assessment::{Assessment, Standing, Verdict};
 use crate::domain::customer::dossier::Dossier;
@@ -134,6 +137,7 @@ impl Billed<'_> {
             since: since.filter(|_| source.verdict.is_some()),
             uncounted: None,
             gives: given(dossier, shown, source, key),
+            licenses: licenses_given(dossier, shown, source, key),
             paid_until: Vec::new(),
             never_paid: false,
             held_by,
@@ -153,13 +157,8 @@ fn given(
     source: &Source,
     key: &ObjectKey,
 ) -> Vec<GivenPackage> {
-    let own = |price: &str| {
-        let mut gifts = source.gives.iter().chain(&source.as_if_good);
-        gifts.any(|gift| gift.price.price == price)
-    };
-    let entitlements = shown.entitlements.iter();
-    let entitlements = entitlements.filter(|it| it.source == *key && own(&it.price));
-    let live = entitlements.flat_map(|it| LiveGrant::of_price(it, dossier.plans, shown));
+    let live = entitlements(shown, source, key);
+    let live = live.flat_map(|it| LiveGrant::of_price(it, dossier.plans, shown));
     let mut given: Vec<GivenPackage> = live
         .map(|it| GivenPackage {
             price: match it.source {
@@ -172,6 +171,32 @@ fn given(
         .collect();
     given.sort();
     given
+}
+
+/// Returns the products of which a source gives the customer a licence now.
+fn licenses_given(
+    dossier: &Dossier<'_>,
+    shown: &Derived,
+    source: &Source,
+    key: &ObjectKey,
+) -> BTreeSet<String> {
+    let given = entitlements(shown, source, key);
+    let given = given.flat_map(|it| licenses(dossier.plans, it));
+    given.map(|license| license.product.clone()).collect()
+}
+
+/// Returns the prices of a source that count now.
+fn entitlements<'a>(
+    shown: &'a Derived,
+    source: &'a Source,
+    key: &'a ObjectKey,
+) -> impl Iterator<Item = &'a Entitlement> {
+    let own = |price: &str| {
+        let mut gifts = source.gives.iter().chain(&source.as_if_good);
+        gifts.any(|gift| gift.price.price == price)
+    };
+    let entitlements = shown.entitlements.iter();
+    entitlements.filter(move |it| it.source == *key && own(&it.price))
 }
 
 fn of_grant(
@@ -209,6 +234,7 @@ fn of_grant(
         since: expired,
         uncounted,
         gives: given.into_iter().collect(),
+        licenses: BTreeSet::new(),
         paid_until: Vec::new(),
         never_paid: false,
         held_by: Vec::new(),

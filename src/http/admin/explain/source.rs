@@ -42,6 +42,8 @@ pub(super) struct SourceView {
     uncounted: Option<&'static str>,
     /// The packages that it gives the customer now.
     gives: Vec<GivenView>,
+    /// The products of which it gives the customer a licence now.
+    licenses: Vec<String>,
     /// The time until which each price of a subscription is paid, as far as payments show.
     paid_until: Vec<PaidUntilView>,
     /// True if nobody ever paid for it.
@@ -96,6 +98,7 @@ impl From<SourceCause> for SourceView {
             since: time(it.since),
             uncounted: it.uncounted.map(Uncounted::as_str),
             gives: it.gives.into_iter().map(GivenView::from).collect(),
+            licenses: it.licenses.into_iter().collect(),
             paid_until: it.paid_until.into_iter().map(PaidUntilView::from).collect(),
             never_paid: it.never_paid,
             held_by: it.held_by,

@@ -1,0 +1,148 @@
+//! The licences that are owed for what was bought: one for each subscription or purchase and product
+//! that a plan of its prices names.
+//!
+//! A licence is owed as soon as its source is known to have been bought, in whatever state it is by
+//! now, and stays owed: so the same are made in any order of events. Its key is made where it is
+//! stored; whether it is valid follows from what its source gives
+//! ([`License::judge`](crate::domain::access::license::License::judge)).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::access::plan::{Price, licenses};
+use crate::domain::apply::payments::Payments;
+use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::billing::payment::Payment;
+use crate::domain::id::{CustomerId, ObjectKey};
+
+/// A licence that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedLicense {
+    /// The subscription, or the document of the payment of a purchase.
+    pub source: ObjectKey,
+    /// Other documents of the same payment, under which it may have been known before.
+    pub documents: BTreeSet<ObjectKey>,
+    /// The product.
+    pub product: String,
+    /// The id of the plan that names it; of several the first.
+    pub plan: String,
+    /// The customer whose it is.
+    pub customer: CustomerId,
+}
+
+impl WorkingSet {
+    /// Returns the licences that are owed for what is in this working set, each once.
+    pub fn owed_licenses(&self) -> Vec<OwedLicense> {
+        if self.plans.values().all(|plan| plan.licenses.is_empty()) {
+            return Vec::new();
+        }
+        let mut owed = Owed {
+            working_set: self,
+            all: BTreeMap::new(),
+        };
+        let accounts = self.accounts.values().filter(|it| self.counts(it));
+        let payments = Payments::of(self, &accounts.map(|it| &it.key).collect());
+        for (key, subscription) in &self.subscriptions {
+            let history = &subscription.history;
+            let paid = payments.of_subscription(key);
+            let paid = paid.filter(|it| history.has_begun() && it.paid().is_some());
+            let paid = paid.flat_map(|it| &it.lines);
+            let paid = paid.filter(|line| !line.once && line.amount > 0);
+            let prices = history.had.iter().cloned();
+            let prices = prices.chain(paid.map(|line| Price::from(*line)));
+            owed.add(key, subscription.account.as_ref(), prices);
+        }
+        for payment in payments.all.values().filter(|it| it.paid().is_some()) {
+            owed.add(&payment.key, payment.account(), once(payment));
+        }
+        owed.add_given();
+        owed.into_licenses()
+    }
+}
+
+/// The prices that a payment bought once.
+fn once(payment: &Payment<'_>) -> impl Iterator<Item = Price> {
+    let lines = payment.lines.iter();
+    let lines = lines.filter(|line| line.once && line.amount >= 0);
+    lines.map(|line| Price::from(*line))
+}
+
+/// By source and product, the plan and the customer.
+struct Owed<'a> {
+    working_set: &'a WorkingSet,
+    all: BTreeMap<(ObjectKey, String), (String, CustomerId)>,
+}
+
+impl Owed<'_> {
+    /// Adds what prices of a source buy, if anybody whose it is here pays for it.
+    fn add(
+        &mut self,
+        source: &ObjectKey,
+        account: Option<&ObjectKey>,
+        prices: impl Iterator<Item = Price>,
+    ) {
+        let working_set = self.working_set;
+        let account = account.and_then(|key| working_set.accounts.get(key));
+        let account = account.filter(|it| working_set.counts(it));
+        let Some(customer) = account.and_then(|it| working_set.customer_of(&it.key)) else {
+            return;
+        };
+        for price in prices {
+            if let Some((id, plan)) = price.plan(&source.scope, &working_set.plans) {
+                let products = plan.licenses.iter().map(|it| &it.product);
+                self.add_products(source, id, products, &customer.id);
+            }
+        }
+    }
+
+    /// Adds what customers are given now: also by subscriptions of which only the end is known.
+    fn add_given(&mut self) {
+        let working_set = self.working_set;
+        let shown = working_set.customers.values();
+        let shown = shown.filter(|row| row.merged_into.is_none() && !row.is_gone());
+        for row in shown {
+            for it in &row.derived.entitlements {
+                let products = licenses(&working_set.plans, it).iter();
+                let products = products.map(|it| &it.product);
+                if let Some(plan) = &it.plan {
+                    self.add_products(&it.source, plan, products, &row.id);
+                }
+            }
+        }
+    }
+
+    fn add_products<'p>(
+        &mut self,
+        source: &ObjectKey,
+        plan: &String,
+        products: impl Iterator<Item = &'p String>,
+        customer: &CustomerId,
+    ) {
+        for product in products {
+            let entry = self.all.entry((source.clone(), product.clone()));
+            let (known, _) = entry.or_insert_with(|| (plan.clone(), customer.clone()));
+            if plan < known {
+                known.clone_from(plan);
+            }
+        }
+    }
+
+    fn into_licenses(self) -> Vec<OwedLicense> {
+        let documents = self.working_set.payments.keys();
+        let documents: Vec<_> = documents
+            .map(|key| (self.working_set.document_of(key), key))
+            .filter(|(document, key)| document != *key)
+            .collect();
+        let all = self.all.into_iter();
+        all.map(|((source, product), (plan, customer))| {
+            let same = documents.iter().filter(|(document, _)| *document == source);
+            OwedLicense {
+                documents: same.map(|(_, key)| (*key).clone()).collect(),
+                source,
+                product,
+                plan,
+                customer,
+            }
+        })
+        .collect()
+    }
+}
