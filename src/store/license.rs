@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::customer::rows_of;
-use super::license_maker::SealedKey;
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};

@@ -1,6 +1,7 @@
 //! Licences: what is written of them.
 
-use super::license::{SealedKey, SealedLicenseKey};
+use super::license::SealedLicenseKey;
+use super::license_maker::SealedKey;
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::license::{License, Revocation};

@@ -10,9 +10,10 @@ use crate::http::api::body::{EmptyBody, ReasonBody};
 use crate::http::api::license::change::{
     LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
 };
+use crate::http::api::license::issue::{LicenseBody, create_in};
 use crate::http::api::license::{
-    KeyBody, LicenseBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, create_in,
-    list_in, listed, reinstate_in, revoke_in, show_in, validate_in,
+    KeyBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, list_in, listed,
+    reinstate_in, revoke_in, show_in, validate_in,
 };
 use crate::http::api::list::{List, Listing, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
@@ -172,7 +173,10 @@ async fn change(
     delete,
     path = "/licenses/{id}",
     params(IfMatchHeader),
-    responses((status = 204, description = "Deleted."))
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 409, description = "`license_bought`: a plan names it for what was bought, and it would be made again."),
+    )
 )]
 async fn delete(
     State(state): State<AppState>,

@@ -136,7 +136,8 @@ pub async fn reissue(
 /// Removes a licence. Its key is unknown from then on, and free.
 ///
 /// # Errors
-/// When there is no such licence, or it is in another state than `only_if` says.
+/// When there is no such licence, it is in another state than `only_if` says, or it was bought: the
+/// next look at what it was bought with would make another one.
 pub async fn delete(
     store: &Store,
     order: &Order,
@@ -147,6 +148,9 @@ pub async fn delete(
     let owned = known(&mut tx, &order.app, id).await?;
     only_if.check(Some(&owned.state_tag()))?;
     let license = owned.license;
+    if license.source.is_some() {
+        return Err(LicenseError::Bought);
+    }
     tx.license_delete(&order.app, id).await?;
     let details = json!({"id": id, "product": license.product,
         "from": license.status(order.now).as_str(), "to": null});

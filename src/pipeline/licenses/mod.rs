@@ -1,29 +1,28 @@
 //! Licences: issuing, changing, revoking and validating them.
 
 pub mod change;
+pub mod issue;
 
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use self::issue::MAX_LICENSES;
 use super::customers::{FindError, shown};
 use super::order::Order;
 use super::owed_licenses::sealed;
 use crate::domain::access::license::{License, LicenseCode, Revocation};
-use crate::domain::access::license_key::{LicenseKey, TypedKey};
+use crate::domain::access::license_key::TypedKey;
 use crate::domain::access::plan::Plans;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId};
 use crate::domain::precondition::{Precondition, Stale, StateTag};
 use crate::domain::time::Timestamp;
-use crate::random::{self, RandomError};
+use crate::random::RandomError;
 use crate::store::{LicenseFilter, Listed, SealedLicense, Store, StoreError, Tx, Window};
 use crate::vault::{SealedFor, Vault, VaultError};
-
-/// Most licences of one customer.
-const MAX_LICENSES: u64 = 10_000;
 
 /// Why no licence was issued, revoked or reinstated.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +45,9 @@ pub enum LicenseError {
     /// It ends later than it would after the renewal.
     #[error("the licence ends at {0}")]
     EndsLater(Timestamp),
+    /// It belongs to something that was bought, and would be made again.
+    #[error("the licence belongs to what was bought, and would be made again: revoke it instead")]
+    Bought,
     /// It has changed since it was read.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -70,21 +72,6 @@ impl From<FindError> for LicenseError {
             FindError::Store(source) => Self::Store(source),
         }
     }
-}
-
-/// A licence to be made.
-#[derive(Clone, Debug)]
-pub struct LicenseOrder {
-    /// The row that it is given to.
-    pub customer: CustomerId,
-    /// The product that it is for.
-    pub product: String,
-    /// A key from elsewhere; one is made unless given.
-    pub key: Option<LicenseKey>,
-    /// The end of its life, from which on it is not valid.
-    pub expires_at: Option<Timestamp>,
-    /// Anything that the seller wants kept.
-    pub metadata: Map<String, Value>,
 }
 
 /// A licence, and the customer whose it is now.
@@ -185,77 +172,6 @@ pub async fn find(
 ) -> Result<OwnedLicense, LicenseError> {
     let mut tx = store.read().await?;
     known(&mut tx, app, id).await
-}
-
-/// Makes sure that a licence could be issued to a customer, as far as the customer goes. Deleted
-/// customers pass, because [`issue`] refuses them in its own way.
-///
-/// # Errors
-/// When there is no such customer.
-pub async fn find_holder(
-    store: &Store,
-    app: &AppSlug,
-    customer: &CustomerId,
-) -> Result<(), FindError> {
-    let mut tx = store.read().await?;
-    shown(&mut tx, app, customer).await.map(drop)
-}
-
-/// Issues a licence to a customer.
-///
-/// # Errors
-/// When there is no such customer, it was deleted, it has too many licences, the key is taken, or there
-/// is no randomness.
-pub async fn issue(
-    store: &Store,
-    vault: &Vault,
-    order: &Order,
-    wanted: LicenseOrder,
-) -> Result<OwnedLicense, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let customer = shown(&mut tx, &order.app, &wanted.customer).await?;
-    if customer.is_gone() {
-        return Err(LicenseError::CustomerDeleted);
-    }
-    if tx.license_count(&order.app, &customer.id).await? >= MAX_LICENSES {
-        return Err(LicenseError::TooMany);
-    }
-    let key = match wanted.key {
-        // One that reads as a key that was made here would take its place for who types it so.
-        Some(key) if is_taken(&mut tx, &order.app, &key).await? => {
-            return Err(LicenseError::KeyTaken);
-        }
-        Some(key) => key,
-        None => LicenseKey::made(random::bytes()?),
-    };
-    let license = License {
-        id: LicenseId::from_uuid(random::uuid(order.now)?),
-        customer: wanted.customer,
-        product: wanted.product,
-        metadata: wanted.metadata,
-        created_at: order.now,
-        expires_at: wanted.expires_at,
-        revoked: None,
-        source: None,
-    };
-    let key = sealed(vault, &order.app, &license.id, &key)?;
-    if !tx.license_add(&order.app, &license, &key).await? {
-        return Err(LicenseError::KeyTaken);
-    }
-    let expires_at = license.expires_at.map(Timestamp::exact);
-    let details = json!({"id": license.id, "product": license.product, "from": null,
-        "to": license.status(order.now).as_str(), "expires_at": expires_at});
-    let audited = Some(&license.customer);
-    order
-        .audit(&mut tx, audited, "license_create", details)
-        .await?;
-    tx.commit().await?;
-    Ok(OwnedLicense {
-        license,
-        sealed: key.sealed,
-        customer,
-        plans: Plans::new(),
-    })
 }
 
 /// Revokes a licence. One that is revoked already keeps the time and the reason that it has.
@@ -383,11 +299,6 @@ async fn owned(
         customer,
         plans,
     }))
-}
-
-async fn is_taken(tx: &mut Tx, app: &AppSlug, key: &LicenseKey) -> Result<bool, StoreError> {
-    let typed = TypedKey::read(key.text());
-    Ok(tx.license_find_by_key(app, &typed).await?.is_some())
 }
 
 async fn set_revoked(

@@ -156,6 +156,9 @@ async fn they_are_valid_while_the_subscription_is(engine: Engine) {
         .expect(200);
     assert_eq!(code(&rig).await, "ok");
 
+    // It would be made again at the next look.
+    rig.delete(&path).await.refused(409, "license_bought");
+
     // It leaves what was paid for.
     rig.happens(&event(9, "deleted", "canceled")).await;
     let shown = rig.get(&path).await.expect(200);
