@@ -16,7 +16,7 @@ use tollgate::domain::id::{AppSlug, LicenseId, SecretId};
 use tollgate::domain::mode::Mode;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, SameEmail};
-use tollgate::pipeline::licenses::{self, LicenseOrder};
+use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::reseal::{Resealed, reseal, survey};
 use tollgate::provider::STRIPE;
@@ -165,7 +165,7 @@ async fn sell_licences(store: &Store, vaults: [&Vault; 2], now: Timestamp) -> Ve
             metadata: serde_json::Map::new(),
         };
         let vault = vaults[usize::from(n == 600)];
-        let issued = licenses::issue(store, vault, &order, wanted).await;
+        let issued = issue::issue(store, vault, &order, wanted).await;
         ids.push(issued.unwrap().license.id);
     }
     ids

@@ -21,7 +21,7 @@ use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
-use tollgate::pipeline::licenses::{self, LicenseOrder};
+use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
@@ -441,7 +441,7 @@ async fn use_everything(store: &Store) {
     assert!(tx.replay_next().await.unwrap().is_none());
     tx.commit().await.unwrap();
     let vault = Vault::new(&[7; 32]);
-    let issued = licenses::issue(store, &vault, &order(), license).await;
+    let issued = issue::issue(store, &vault, &order(), license).await;
     issued.unwrap();
     let mut tx = store.begin().await.unwrap();
     let buyer = tx.customer_find_by_external(&app, "cus_1", &[]).await;
