@@ -66,6 +66,7 @@ pub mod precondition;
 pub mod retry;
 pub mod role;
 pub mod shown_times;
+pub mod spelling;
 pub mod time;
 pub mod validate;
 pub(crate) mod words;

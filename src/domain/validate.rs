@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use super::spelling;
+
 /// An error in one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -34,7 +36,8 @@ pub const MAX_METADATA: usize = 16 * 1024;
 /// Maximum nesting depth of metadata; its outer object is the first level.
 pub const MAX_METADATA_DEPTH: usize = 8;
 
-/// Checks a line of text: 1 to [`MAX_TEXT`] bytes, without control characters, not blank.
+/// Checks a line of text: 1 to [`MAX_TEXT`] bytes, not blank, without control characters and without
+/// invisible ones that no name needs.
 ///
 /// # Errors
 /// When the value is wrong, with the end of a sentence about it.
@@ -48,7 +51,17 @@ pub fn line(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("must not contain control characters".to_owned());
     }
-    Ok(text.to_owned())
+    match spelling::invisible_in_name(text) {
+        Some(character) => Err(hidden(character)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn hidden(character: char) -> String {
+    format!(
+        "must not contain the invisible character U+{:04X}",
+        u32::from(character)
+    )
 }
 
 /// Checks the length of a text whose form somebody else checks: at most [`MAX_TEXT`] bytes.
@@ -62,13 +75,16 @@ pub fn short(text: &str) -> Result<&str, String> {
     Ok(text)
 }
 
-/// Checks an e-mail address: something without white space on both sides of an `@`. No finer rule
-/// is tried, because only sending mail can tell whether it arrives.
+/// Checks an e-mail address: something without white space and invisible characters on both sides
+/// of an `@`. No finer rule is tried, because only sending mail can tell whether it arrives.
 ///
 /// # Errors
 /// When the value is wrong, with the end of a sentence about it.
 pub fn email(text: &str) -> Result<String, String> {
     let text = line(text)?;
+    if let Some(character) = spelling::invisible(&text) {
+        return Err(hidden(character));
+    }
     if text.len() > MAX_EMAIL {
         return Err(format!("must be at most {MAX_EMAIL} bytes long"));
     }
@@ -252,6 +268,21 @@ mod tests {
             assert_eq!(email(text).is_ok(), expected, "`{text}`");
         }
         assert!(email(&format!("{}@acme.com", "a".repeat(300))).is_err());
+    }
+
+    #[test]
+    fn invisible_characters_are_named() {
+        let message = "must not contain the invisible character U+200B".to_owned();
+        assert_eq!(line("Ada\u{200b}"), Err(message.clone()));
+        assert_eq!(email("ada\u{200b}@x.com"), Err(message));
+        // Good in a name, not in an address.
+        let name = "فاطمه\u{200c}زهرا";
+        assert_eq!(line(name).as_deref(), Ok(name));
+        let message = "must not contain the invisible character U+200C".to_owned();
+        assert_eq!(email(&format!("{name}@x.com")), Err(message));
+        let message = "must not contain the invisible character U+E0001".to_owned();
+        assert_eq!(email("ada@x\u{e0001}.com"), Err(message));
+        assert!(email("user@münchen.de").is_ok());
     }
 
     #[test]

@@ -6,14 +6,15 @@ use super::page::{Filter, Key, Listed, Window};
 use super::record::{Binds, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::customer::row::Customer;
-use crate::domain::email::fold_email;
+use crate::domain::email::{fold_email, fold_email_part};
 use crate::domain::id::{AppSlug, CustomerId};
+use crate::domain::spelling;
 use crate::domain::time::Timestamp;
 
 /// The customers that a list shows. All conditions must hold.
 #[derive(Clone, Debug, Default)]
 pub struct CustomerFilter {
-    /// Part of the e-mail address, in whatever case.
+    /// Part of the e-mail address, in any spelling.
     pub email: Option<String>,
     /// The whole external id, or the id of a billing account.
     pub external_id: Option<String>,
@@ -134,7 +135,7 @@ impl Tx {
         self.customer_best(found, binds).await
     }
 
-    /// Finds the customer with an e-mail address, in whatever case: one that an admin gave it, else
+    /// Finds the customer with an e-mail address, in any spelling: one that an admin gave it, else
     /// one with a billing account whose first address it is, before all the one that shows it. An
     /// address that an account changed to is never looked at: its owner may be somebody else.
     ///
@@ -160,7 +161,7 @@ impl Tx {
         self.customer_best(found, binds![app, email]).await
     }
 
-    /// Finds the customer to whom an admin gave an e-mail address, in whatever case.
+    /// Finds the customer to whom an admin gave an e-mail address, in any spelling.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -299,13 +300,17 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
         filter.and("status = ?", status);
     }
     if let Some(text) = &wanted.text {
-        let condition = r"(
-            email LIKE REPLACE(CAST(? AS TEXT), ' ', '+') ESCAPE '\'
-            OR name LIKE ? ESCAPE '\'
+        let email = filter.place(part(&address(text)));
+        let name = filter.place(part(&name(text)));
+        let condition = format!(
+            r"(
+            email LIKE {email} ESCAPE '\'
+            OR name LIKE {name} ESCAPE '\'
             OR LOWER(external_id) LIKE ? ESCAPE '\'
             OR id LIKE ? ESCAPE '\'
-        )";
-        filter.and(condition, part(&text.to_lowercase()));
+        )"
+        );
+        filter.and(&condition, part(&text.to_lowercase()));
     }
     if let Some(after) = wanted.created_after {
         // As it is shown: a time that an answer had leaves out what was created then.
@@ -332,7 +337,19 @@ fn filter_of(app: &AppSlug, wanted: &CustomerFilter) -> Filter {
 /// address has one.
 fn address(part: &str) -> String {
     let part = part.trim().replace(' ', "+");
-    fold_email(&part).unwrap_or_else(|| "+".to_owned())
+    match fold_email_part(&part) {
+        Some(folded) => folded,
+        None if part.is_empty() => "+".to_owned(),
+        None => part,
+    }
+}
+
+/// A part of a name as it is stored. Of one that shows nothing nothing is left, which is no search.
+fn name(part: &str) -> String {
+    match spelling::fold(part) {
+        folded if folded.is_empty() => part.to_owned(),
+        folded => folded,
+    }
 }
 
 /// A `LIKE` pattern for texts that contain this one.

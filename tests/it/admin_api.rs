@@ -42,6 +42,7 @@ mod retention;
 mod rig;
 mod semver;
 mod shared_erasure;
+mod spellings;
 mod stats;
 mod strangers;
 mod subscriptions;

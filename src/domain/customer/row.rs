@@ -163,7 +163,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Returns the e-mail address as addresses are compared: in lower case.
+    /// Returns the e-mail address as addresses are compared.
     pub fn folded_email(&self) -> Option<String> {
         self.email.as_deref().and_then(fold_email)
     }

@@ -24,7 +24,7 @@ pub struct AccountHistory {
     /// The contacts shown by Checkout sessions and invoices.
     #[serde(default, skip_serializing_if = "Newest::is_empty")]
     pub secondary: Newest<Contact>,
-    /// The addresses (lower case) that events about the account showed, and since when.
+    /// The addresses, as they are compared, that events about the account showed, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<String, HeldSince>,
     /// The same for Checkout sessions and invoices: counts only while `emails` is empty.
@@ -186,7 +186,7 @@ impl AccountHistory {
         }
     }
 
-    /// Returns the current address, lower case, and since when the account has had it.
+    /// Returns the current address, as addresses are compared, and since when the account has had it.
     pub fn address(&self) -> Option<(String, HeldSince)> {
         let email = self.contact().email.as_deref().and_then(fold_email)?;
         let since = self.emails.get(&email);
@@ -214,7 +214,7 @@ fn note_address(
 /// The address by which an account is linked to its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linking<'a> {
-    /// Lower case.
+    /// As addresses are compared.
     pub email: &'a str,
     /// Provider time: the oldest instant at which the account had it.
     pub since: Timestamp,

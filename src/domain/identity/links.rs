@@ -16,7 +16,7 @@ use crate::domain::policy::OnSameEmail;
 /// The words by which accounts follow others, before and after a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
-    /// Addresses, lower case.
+    /// Addresses, as they are compared.
     pub emails: BTreeSet<String>,
     /// The seller's own ids.
     pub seller_ids: BTreeSet<String>,

@@ -188,7 +188,7 @@ pub enum Tie {
     },
     /// By the first address that it had.
     Email {
-        /// Lower case.
+        /// As addresses are compared.
         email: String,
         /// The account that had it before; `None` if an admin gave the customer the address.
         follows: Option<String>,

@@ -9,6 +9,7 @@ use crate::domain::customer::row::Customer;
 use crate::domain::email::fold_email;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::identity::account::AccountHistory;
+use crate::domain::spelling;
 use crate::domain::time::Timestamp;
 use crate::store::cell::Nanos;
 use crate::store::record::{Rows, binds, record};
@@ -54,7 +55,7 @@ impl<'a> From<&'a Customer> for CustomerColumns<'a> {
             admin_external_id: &profile.external_id,
             user_id: &profile.user_id,
             email: shown.contact.email.as_deref().and_then(fold_email),
-            name: shown.contact.name.as_ref().map(|it| it.to_lowercase()),
+            name: shown.contact.name.as_deref().map(spelling::fold),
             external_id: &shown.external_id,
             status: shown.status.as_str(),
             status_since: customer.status_since,
