@@ -27,6 +27,7 @@ mod fault_rig;
 mod faults;
 mod flow;
 mod fuzz;
+mod generated_client;
 mod habits;
 mod health;
 mod invented_provider;
