@@ -4,6 +4,7 @@ use crate::client::RequestError;
 use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
+use crate::pipeline::import::ImportError;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::reseal::ResealError;
 use crate::random::RandomError;
@@ -39,6 +40,11 @@ pub enum CliError {
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),
+    /// An import stopped. Wrong lines are not an error of the command.
+    #[error(
+        "the import stopped; what it did before stays, and running it again goes on from there"
+    )]
+    Import(#[from] ImportError),
     /// No backup was made.
     #[error("no backup was made")]
     Backup(#[from] BackupError),

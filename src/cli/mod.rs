@@ -6,6 +6,7 @@ mod check_config;
 mod demo;
 mod error;
 mod events;
+mod import;
 mod migrate;
 mod openapi;
 mod replays;
@@ -62,6 +63,9 @@ enum Command {
     /// Shows and cancels replays of many events.
     #[command(subcommand)]
     Replays(replays::ReplaysCommand),
+    /// Takes over what another system knows.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Signs a built-in sample event and posts it.
     Trigger(trigger::TriggerArgs),
     /// Prints the description of the API, OpenAPI 3.1.
@@ -101,6 +105,7 @@ impl Cli {
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Replays(command) => replays::run(command, &load(&source)?).await,
+            Command::Import(command) => import::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,

@@ -83,34 +83,44 @@ pub async fn grant(
     grant: HandGrant,
 ) -> Result<Given, GrantError> {
     let mut tx = store.begin_in(&order.app).await?;
-    let customer = living(&mut tx, &order.app, id).await?;
+    let given = grant_in(&mut tx, order, id, grant).await?;
+    tx.commit().await?;
+    Ok(given)
+}
+
+/// Grants a package by hand in the transaction of a larger act.
+pub(super) async fn grant_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    grant: HandGrant,
+) -> Result<Given, GrantError> {
+    let customer = living(tx, &order.app, id).await?;
     let only = std::iter::once(&grant.grant);
-    check_grants(&mut tx, &order.app, only, |_| String::new()).await?;
-    let mut known = by_hand(&mut tx, &order.app, &customer.id).await?;
+    check_grants(tx, &order.app, only, |_| String::new()).await?;
+    let mut known = by_hand(tx, &order.app, &customer.id).await?;
     let number = known.len();
     known.retain(|it| it.grant.grant.package == grant.grant.package);
     let is_new = known.is_empty();
     if is_new && number >= MAX_GRANTS {
         return Err(GrantError::TooMany);
     }
-    let given = match known.as_slice() {
+    Ok(match known.as_slice() {
         [only] if only.grant == grant => Given {
             grant: only.clone(),
             is_new,
             changed: false,
         },
         _ => {
-            let grant = give(&mut tx, order, customer.id.clone(), grant, &known).await?;
-            derive_now(&mut tx, order, &customer.id).await?;
+            let grant = give(tx, order, customer.id.clone(), grant, &known).await?;
+            derive_now(tx, order, &customer.id).await?;
             Given {
                 grant,
                 is_new,
                 changed: true,
             }
         }
-    };
-    tx.commit().await?;
-    Ok(given)
+    })
 }
 
 /// Gives a customer one grant for a package in place of those that it has; merged rows can have

@@ -35,6 +35,7 @@ mod forgotten;
 pub mod grants;
 pub mod health;
 pub mod idempotency;
+pub mod import;
 pub mod ingest;
 pub mod licenses;
 pub mod measured;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::customers::{CustomerError, FindError, living, shown};
 use super::order::Order;
-use crate::domain::access::token::{CustomerToken, TokenText};
+use crate::domain::access::token::{CustomerToken, TakenToken, TokenHash, TokenText};
 use crate::domain::id::{AppSlug, CustomerId, TokenId};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
@@ -17,11 +17,13 @@ use crate::store::{Store, StoreError, Tx};
 
 /// The name of the token that is made with a customer.
 const FIRST_NAME: &str = "default";
+/// The name of any further token that is taken over from elsewhere.
+const TAKEN_NAME: &str = "imported";
 /// The scope of a token that was ordered without one.
 const DEFAULT_SCOPE: &str = "read";
 
 /// Most access tokens of one customer: one for each of its machines.
-const MAX_TOKENS: usize = 100;
+pub const MAX_TOKENS: usize = 100;
 
 /// The longest time for which a text goes on opening a token that was rotated: long enough for a
 /// machine that is looked after once a month.
@@ -252,31 +254,81 @@ pub(super) async fn issue_in(
         Some(text) => text,
         None => TokenText::for_customer(random::bytes()?),
     };
-    let hash = text.hash();
+    let (prefix, hash) = (text.shown_prefix(), text.hash());
+    let terms = Terms {
+        name: wanted.name,
+        scope: wanted.scope.unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
+        packages: wanted.packages,
+        expires_at: wanted.expires_at,
+    };
+    let token = keep_in(tx, order, customer, terms, prefix, &hash).await?;
+    Ok(Issued { token, text })
+}
+
+/// Takes over a token of which the hash is known, and perhaps no text, in the transaction of a
+/// larger act. The first one of a customer is the one that those mean who know only one.
+pub(super) async fn take_over_in(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+    taken: &TakenToken,
+) -> Result<(), TokenError> {
+    let known = tx.token_list(&order.app, customer).await?;
+    if known.len() >= MAX_TOKENS {
+        return Err(TokenError::TooMany);
+    }
+    let has_first = known.iter().any(|token| token.name == FIRST_NAME);
+    let name = if has_first { TAKEN_NAME } else { FIRST_NAME };
+    let terms = Terms {
+        name: name.to_owned(),
+        scope: DEFAULT_SCOPE.to_owned(),
+        packages: Vec::new(),
+        expires_at: None,
+    };
+    keep_in(tx, order, customer, terms, taken.prefix(), &taken.hash()).await?;
+    Ok(())
+}
+
+/// How a token is kept, beside what opens it.
+struct Terms {
+    name: String,
+    scope: String,
+    packages: Vec<String>,
+    expires_at: Option<Timestamp>,
+}
+
+async fn keep_in(
+    tx: &mut Tx,
+    order: &Order,
+    customer: &CustomerId,
+    terms: Terms,
+    prefix: String,
+    hash: &TokenHash,
+) -> Result<CustomerToken, IssueError> {
     // A text that opens the API must not lie in the settings of a registry as well.
-    if tx.admin_token_find(&hash).await?.is_some() {
+    if tx.admin_token_find(hash).await?.is_some() {
         return Err(IssueError::Taken);
     }
     let token = CustomerToken {
         id: TokenId::from_uuid(random::uuid(order.now)?),
         customer: customer.clone(),
-        name: wanted.name,
-        scope: wanted.scope.unwrap_or_else(|| DEFAULT_SCOPE.to_owned()),
-        packages: wanted.packages,
-        prefix: text.shown_prefix(),
+        name: terms.name,
+        scope: terms.scope,
+        packages: terms.packages,
+        prefix,
         created_at: order.now,
-        expires_at: wanted.expires_at,
+        expires_at: terms.expires_at,
         last_used_at: None,
         previous_until: None,
     };
-    if !tx.token_add(&order.app, &token, &hash).await? {
+    if !tx.token_add(&order.app, &token, hash).await? {
         return Err(IssueError::Taken);
     }
     let details = json!({"id": token.id, "from": null, "to": described(&token)});
     order
         .audit(tx, Some(customer), "token_create", details)
         .await?;
-    Ok(Issued { token, text })
+    Ok(token)
 }
 
 async fn known(

@@ -32,6 +32,8 @@ pub enum Actor {
     Operator,
     /// A Composer repository that was read.
     Repository,
+    /// A file of customers from another system, which somebody at the machine imported.
+    Import,
 }
 
 impl fmt::Display for Actor {
@@ -44,6 +46,7 @@ impl fmt::Display for Actor {
             Self::Policy => f.write_str("policy"),
             Self::Operator => f.write_str("operator"),
             Self::Repository => f.write_str("repository"),
+            Self::Import => f.write_str("import"),
         }
     }
 }
@@ -109,7 +112,8 @@ impl<'a> From<&'a AuditEntry> for NewEntry<'a> {
             | Actor::Timer
             | Actor::Policy
             | Actor::Operator
-            | Actor::Repository => None,
+            | Actor::Repository
+            | Actor::Import => None,
         };
         Self {
             app: &entry.app,
@@ -137,7 +141,7 @@ pub enum ActorFilter {
 /// A word that names no actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be event, admin, root, timer, policy, operator, repository or the id of an admin token"
+    "must be event, admin, root, timer, policy, operator, repository, import or the id of an admin token"
 )]
 pub struct ActorError;
 
@@ -152,6 +156,7 @@ impl FromStr for ActorFilter {
             "policy" => Actor::Policy,
             "operator" => Actor::Operator,
             "repository" => Actor::Repository,
+            "import" => Actor::Import,
             _ => {
                 let id = text.strip_prefix("admin:").unwrap_or(text);
                 Actor::Admin(id.parse().map_err(|_| ActorError)?)

@@ -103,6 +103,7 @@ pub use plan::{PlanSource, StoredPlan};
 pub use probe::Trial;
 pub use registry::Registry;
 pub use sqlite::{BackupError, backup};
+pub use token::TokenHome;
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;

@@ -12,6 +12,17 @@ record! {
     }
 }
 
+record! {
+    /// Where a token belongs.
+    #[derive(Debug)]
+    pub struct TokenHome from "customers" {
+        /// The app.
+        pub app: AppSlug,
+        /// The customer that it counts for.
+        pub customer: CustomerId,
+    }
+}
+
 impl Tx {
     /// Adds a token to a customer's row; `false` if another token, of whatever app, is opened by the
     /// same text. The transaction must not be committed then.
@@ -60,6 +71,25 @@ impl Tx {
             ON CONFLICT (hash) DO NOTHING
         ";
         Ok(self.execute(sql, binds![hash, &token.id]).await? > 0)
+    }
+
+    /// Finds the app and the customer of the token that a text with this hash opens or opened,
+    /// whatever became of either: such a text opens no other token.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn token_holder(
+        &mut self,
+        hash: &TokenHash,
+    ) -> Result<Option<TokenHome>, StoreError> {
+        let sql = r"
+            SELECT given.app, COALESCE(given.merged_into, given.id) AS customer
+            FROM token_hashes AS presented
+            JOIN tokens ON tokens.id = presented.token_id
+            JOIN customers AS given ON given.id = tokens.customer_id
+            WHERE presented.hash = $1
+        ";
+        self.fetch_opt(sql, binds![hash]).await
     }
 
     /// Lists the tokens of a customer, those of the rows that were merged into its row included,

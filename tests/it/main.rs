@@ -30,6 +30,7 @@ mod fuzz;
 mod generated_client;
 mod habits;
 mod health;
+mod import;
 mod invented_provider;
 mod keys;
 mod life_cycles;

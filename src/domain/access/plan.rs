@@ -15,6 +15,9 @@ use crate::domain::time::Timestamp;
 /// <https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible>
 const MAX_PLAN_ID: usize = 255;
 
+/// Longest constraint that is granted, in bytes: each access check of its customer reads it.
+pub const MAX_CONSTRAINT: usize = 1_024;
+
 /// A package and a constraint on its versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PackageGrant {

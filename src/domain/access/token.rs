@@ -112,6 +112,17 @@ impl TokenHash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Reads a hash as systems write it that keep no texts either: 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the value is wrong, with the end of a sentence about it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(text, &mut hash)
+            .map_err(|_| "must be a SHA-256, 64 hexadecimal digits".to_owned())?;
+        Ok(Self(hash))
+    }
+
     /// Returns the bytes, for the store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -122,6 +133,34 @@ impl TokenHash {
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash([REDACTED])")
+    }
+}
+
+/// A token that comes from another system, where it is known by its text or only by its hash.
+#[derive(Debug)]
+pub enum TakenToken {
+    /// Its text.
+    Text(TokenText),
+    /// Its hash. Nobody can tell how long the text is, or show its beginning.
+    Hash(TokenHash),
+}
+
+impl TakenToken {
+    /// Returns the hash, which is stored.
+    pub fn hash(&self) -> TokenHash {
+        match self {
+            Self::Text(text) => text.hash(),
+            Self::Hash(hash) => *hash,
+        }
+    }
+
+    /// Returns the first characters of the text, none where it is not known: those of the hash
+    /// would help only those who guess.
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::Text(text) => text.shown_prefix(),
+            Self::Hash(_) => String::new(),
+        }
     }
 }
 
@@ -289,6 +328,18 @@ mod tests {
     fn the_hash_is_sha_256_of_the_whole_text() {
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex::encode(TokenHash::of("abc").as_bytes()), known);
+    }
+
+    #[test]
+    fn a_token_known_by_its_hash_is_that_of_the_text_and_shows_nothing() {
+        let known = "BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let taken = TakenToken::Hash(TokenHash::parse(known).unwrap());
+        assert_eq!(taken.hash(), TokenHash::of("abc"));
+        assert_eq!(taken.prefix(), "");
+        assert!(!format!("{taken:?}").contains("7816"));
+        for wrong in ["", "abc", &known[1..], &known.replace('B', "x")] {
+            assert!(TokenHash::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

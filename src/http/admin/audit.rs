@@ -35,7 +35,7 @@ pub(super) struct AuditView {
     #[schema(format = DateTime)]
     at: String,
     /// `event:{provider}:{id}`, `admin:{token id}`, `admin:root` for `ADMIN_TOKEN`, `timer`, `policy`,
-    /// `repository`, or `operator` for a command on the server.
+    /// `repository`, `import`, or `operator` for a command on the server.
     actor: String,
     /// The provider's id of the event that caused the change.
     event_id: Option<String>,
@@ -70,7 +70,7 @@ struct AuditQuery {
     customer_id: Option<String>,
     #[param(schema_with = words::operation)]
     operation: Option<String>,
-    /// `event`, `admin`, `root`, `timer`, `policy`, `operator`, `repository`, or the id of an admin token.
+    /// `event`, `admin`, `root`, `timer`, `policy`, `operator`, `repository`, `import`, or the id of an admin token.
     actor: Option<String>,
     /// Only changes made by this event.
     event_id: Option<String>,

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
-use crate::domain::access::plan::PackageGrant;
+use crate::domain::access::plan::{MAX_CONSTRAINT, PackageGrant};
 use crate::domain::access::versions::{Scheme, Schemes};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
@@ -86,9 +86,6 @@ pub(super) struct GrantBody {
     #[schema(examples("^2.0"))]
     constraint: Option<String>,
 }
-
-/// Longest constraint that is granted, in bytes: each access check of its customer reads it.
-const MAX_CONSTRAINT: usize = 1_024;
 
 fn read_constraint(scheme: Scheme, text: String) -> Result<String, String> {
     if text.len() > MAX_CONSTRAINT {

@@ -15,9 +15,11 @@ mod taken;
 
 pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account};
 pub use change::{act, delete, update};
+pub(super) use create::{Gotten, get_or_make_in};
 pub use create::{create, get_or_create};
 pub use find::{
     CustomerDetails, CustomerPage, FindError, Named, find, find_living, list, list_alone,
 };
 pub(super) use find::{details, living, shown};
 pub use orders::{Act, Acted, Created, CustomerError, Deletion, GotOrCreated, SameEmail};
+pub(super) use taken::refuse_taken;

@@ -13,7 +13,7 @@ use crate::store::{StoreError, Tx};
 /// Only an address that an admin gave is taken; one that webhooks brought has not been proved to be
 /// anybody's. Where a shared address joins, the customer that it would join has it too. An external
 /// id is taken in every spelling: two customers cannot both claim one billing account.
-pub(super) async fn refuse_taken(
+pub(in crate::pipeline) async fn refuse_taken(
     tx: &mut Tx,
     order: &Order,
     profile: &Profile,

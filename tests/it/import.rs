@@ -1,0 +1,258 @@
+//! `tollgate import customers`, as a user runs it, beside a serving server.
+
+use std::fmt::Write;
+use std::process::Output;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::TestServer;
+use crate::support::program::{err, out, tollgate};
+use crate::support::stores::{Engine, on_both_stores};
+
+const PLAIN: &str = "from-elsewhere-0123456789-0123456789";
+const HASHED: &str = "only-its-hash-is-known-0123456789-012";
+
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
+/// Imports these bytes; whatever comes of it, no token and no address is printed.
+async fn import(server: &TestServer, table: &[u8], more: &[&str]) -> (Output, String) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), table).unwrap();
+    let mut arguments = vec!["import", "customers", file.path().to_str().unwrap()];
+    arguments.extend(more);
+    let output = tollgate(&arguments, server.environment.clone()).await;
+    let text = format!("{}{}", out(&output), err(&output));
+    for secret in [PLAIN, HASHED, &sha256(HASHED), "@example.com"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    (output, text)
+}
+
+async fn total(server: &TestServer) -> i64 {
+    let (_, list) = server.get("/api/v1/customers").await;
+    list["meta"]["total"].as_i64().unwrap()
+}
+
+async fn access(server: &TestServer, token: &str, package: &str) -> (u16, Value) {
+    let url = format!("{}/access?package={package}&version=2.1.0", server.base);
+    let answer = server.client.get(url).bearer_auth(token).send().await;
+    let answer = answer.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+fn small() -> String {
+    format!(
+        "\u{feff}email;name;external_id;package;constraint;billing;expires_at;token;token_sha256\r\n\
+         Ada@example.com;\"Ada; & Co\";crm-1;acme/tool;^2.0;;;{PLAIN};\r\n\
+         \r\n\
+         ada@example.com;;;acme/forms;;ignore;2099-01-31T00:00:00Z;{PLAIN};\r\n\
+         bea@example.com;;;;;;;;{}\r\n\
+         bea@example.com;;crm-2;acme/tool;;;;;\r\n\
+         ;;crm-2;acme/tool;;;;;",
+        sha256(HASHED)
+    )
+}
+
+async fn a_table_is_taken_over_and_its_tokens_open(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let (output, text) = import(&server, small().as_bytes(), &["--dry-run"]).await;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("nothing was changed"), "{text}");
+    assert!(text.contains("customers  2 new, 0 already there"), "{text}");
+    assert_eq!(total(&server).await, 0);
+
+    let (output, text) = import(&server, small().as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "5 lines were imported",
+        "customers  2 new, 0 already there",
+        "grants     3 new, 0 already there",
+        "tokens     2 new, 0 already there",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    for (token, package, expected) in [
+        (PLAIN, "acme/tool", 200),
+        (PLAIN, "acme/forms", 200),
+        (HASHED, "acme/tool", 200),
+        (HASHED, "acme/forms", 403),
+    ] {
+        let (status, answer) = access(&server, token, package).await;
+        assert_eq!(status, expected, "{package}: {answer}");
+    }
+    let (_, ada) = server.get("/api/v1/customers/by-external/crm-1").await;
+    assert_eq!(ada["name"], "Ada; & Co");
+    let (_, bea) = server.get("/api/v1/customers/by-external/crm-2").await;
+    let id = bea["id"].as_str().unwrap();
+    let (_, tokens) = server.get(&format!("/api/v1/customers/{id}/tokens")).await;
+    let token = &tokens["data"][0];
+    assert_eq!(
+        (&token["name"], &token["prefix"]),
+        (&"default".into(), &"".into())
+    );
+    assert_eq!(tokens["meta"]["total"], 1);
+    let (_, audit) = server.get("/api/v1/audit?actor=import").await;
+    let operations = audit["data"].as_array().unwrap().iter();
+    let operations: Vec<&str> = operations
+        .filter_map(|it| it["operation"].as_str())
+        .collect();
+    assert_eq!(
+        operations.iter().filter(|it| **it == "grant").count(),
+        3,
+        "{audit}"
+    );
+    assert_eq!(
+        operations
+            .iter()
+            .filter(|it| **it == "token_create")
+            .count(),
+        2,
+        "{audit}"
+    );
+
+    let (output, text) = import(&server, small().as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "customers  0 new, 2 already there",
+        "grants     0 new, 3 already there",
+        "tokens     0 new, 2 already there",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let (_, again) = server.get("/api/v1/audit?actor=import").await;
+    assert_eq!(again["meta"]["total"], audit["meta"]["total"]);
+    server.stop().await;
+}
+
+async fn every_wrong_line_is_named_and_nothing_is_changed(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let other =
+        format!("email,external_id,token\nold@example.com,old-1,{PLAIN}\nown@example.com,,\n");
+    let (output, text) = import(&server, other.as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    let good = "good@example.com,,,,,,\n";
+    let table = [
+        "email,external_id,token,package,constraint,billing,expires_at\r\n".as_bytes(),
+        good.as_bytes(),
+        b"nobody,,,,,,\n",
+        b",,,,,,\n",
+        b"a@example.com,,short,,,,\n",
+        b"a@example.com,,,Acme Tool,^^1,maybe,tomorrow\n",
+        b"a@example.com,,,,^1.0,,\n",
+        format!("a@example.com,,{PLAIN},,,,\n").as_bytes(),
+        b"own@example.com,old-1,,,,,\n",
+        b"old@example.com,new-1,,,,,\n",
+        b"other@example.com,old-1,,,,,\n",
+        b"a@example.com,,,acme/tool,^1.0,,\n",
+        b"a@example.com,,,acme/tool,^2.0,,\n",
+        b"a@example.com\n",
+        b"\xff@example.com,,,,,,\n",
+        b",only-an-id,,,,,\n",
+    ]
+    .concat();
+    for more in [&["--dry-run"][..], &[]] {
+        let (output, text) = import(&server, &table, more).await;
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for line in [
+            "line 3, email: must be an e-mail address",
+            "line 4, email: is missing",
+            "line 5, token: must be 32 to 255",
+            "line 6, package: must be",
+            "line 6, constraint: must be a version constraint",
+            "line 7, constraint: must be empty",
+            "line 8, token: is a token of another customer already",
+            "line 9, email: is that of another customer (cust_",
+            "line 10, external_id: is not that of the customer with this e-mail address",
+            "line 11, email: is not that of the customer with this external id",
+            "line 13, package: is granted on other terms in line 12",
+            "line 14: has 1 values, and the first line has 7",
+            "line 15, email: is not UTF-8",
+            "line 16, email: is missing; a new customer needs a name",
+            "nothing was changed",
+        ] {
+            let line = line.replace("line 6, package", "line 6, expires_at");
+            let line = line.replace("line 6, constraint", "line 6, billing");
+            let line = line.replace("must be a version constraint", "must be");
+            assert!(text.contains(&line), "`{line}`:\n{text}");
+        }
+        assert!(!text.contains("line 2"), "{text}");
+        assert_eq!(total(&server).await, 2);
+    }
+    let table = b"email,package,constraint\na@example.com,Acme Tool,^^1\n";
+    let (_, text) = import(&server, table, &[]).await;
+    assert!(
+        text.contains("line 2, package: must be of the form"),
+        "{text}"
+    );
+    assert!(
+        text.contains("line 2, constraint: must be a version"),
+        "{text}"
+    );
+    server.stop().await;
+}
+
+async fn files_that_are_no_tables_are_refused_by_reason(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let endless = format!("email\n\"{}", "x".repeat(200_000));
+    for (table, reason) in [
+        (&b""[..], "the file is empty"),
+        (
+            b"email,mail\nx,y\n",
+            "`mail` (number 2 of the first line) is unknown; the columns are name, email",
+        ),
+        (
+            b"a@example.com,b\n",
+            "the name of column 1 in the first line is unknown",
+        ),
+        (b"email,email\n", "`email` is there twice"),
+        (
+            b"name,token\n",
+            "neither a column `email` nor `external_id`",
+        ),
+        (b"\xff\xfee\0m\0", "UTF-16"),
+        (endless.as_bytes(), "line 2 has more than 65536 bytes"),
+    ] {
+        let (output, text) = import(&server, table, &[]).await;
+        assert!(!output.status.success(), "{text}");
+        assert!(text.contains(reason), "`{reason}`:\n{text}");
+    }
+    let (output, text) = import(&server, b"email\na@example.com\n", &["--app", "nowhere"]).await;
+    assert!(!output.status.success());
+    assert!(text.contains("there is no app `nowhere`"), "{text}");
+    server.stop().await;
+}
+
+async fn ten_thousand_lines_come_in_and_stay_the_same(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let mut table = "external_id,email,token_sha256,package\n".to_owned();
+    for n in 0..10_000 {
+        let hash = sha256(&format!("token-{n}"));
+        writeln!(table, "crm-{n},c{n}@example.com,{hash},acme/tool").unwrap();
+    }
+    // As one that was killed half-way leaves it.
+    let half: String = table.split_inclusive('\n').take(5_001).collect();
+    let (output, text) = import(&server, half.as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    let (output, text) = import(&server, table.as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    for what in ["customers ", "grants    ", "tokens    "] {
+        assert!(
+            text.contains(&format!("{what} 5000 new, 5000 already there")),
+            "{text}"
+        );
+    }
+    assert!(text.contains("10000 lines imported"), "{text}");
+    assert_eq!(total(&server).await, 10_000);
+    assert_eq!(access(&server, "token-9999", "acme/tool").await.0, 200);
+    server.stop().await;
+}
+
+on_both_stores!(
+    a_table_is_taken_over_and_its_tokens_open,
+    every_wrong_line_is_named_and_nothing_is_changed,
+    files_that_are_no_tables_are_refused_by_reason,
+    ten_thousand_lines_come_in_and_stay_the_same,
+);
