@@ -40,11 +40,12 @@ pub enum CliError {
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),
-    /// An import stopped. Wrong lines are not an error of the command.
-    #[error(
-        "the import stopped; what it did before stays, and running it again goes on from there"
-    )]
+    /// Nothing was imported. Wrong lines are not an error of the command.
+    #[error("nothing was imported")]
     Import(#[from] ImportError),
+    /// An import stopped half-way.
+    #[error("the import stopped; what it did stays, and running it again goes on from there")]
+    ImportStopped(#[source] ImportError),
     /// No backup was made.
     #[error("no backup was made")]
     Backup(#[from] BackupError),

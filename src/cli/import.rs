@@ -28,9 +28,9 @@ pub(super) enum ImportCommand {
     Customers(CustomersArgs),
 }
 
-/// The first line of the file names its columns, in any order: name, email, external_id, user_id,
-/// token or token_sha256, package, constraint, expires_at, billing. Each further line names a
-/// customer by external_id or email, and may have a package that is granted to it, a token, or both;
+/// The first line of the file names its columns, in any order: `name`, `email`, `external_id`,
+/// `user_id`, `token` or `token_sha256`, `package`, `constraint`, `expires_at`, `billing`. Each further
+/// line names a customer by `external_id` or `email`, and may have a package that is granted to it, a token, or both;
 /// several lines can be of one customer. Tokens are taken over as they are (32 to 255 printable
 /// ASCII characters) or as the SHA-256 of their text (64 hexadecimal digits), so that nobody has to
 /// change an auth.json.
@@ -109,7 +109,8 @@ async fn customers(
     let bar = Progress::new("imported");
     let mut table = open(args)?;
     let orders = || order(app, Actor::Import);
-    let done = import::carry_out(store, orders, &mut table, |lines| bar.at(lines)).await?;
+    let done = import::carry_out(store, orders, &mut table, |lines| bar.at(lines));
+    let done = done.await.map_err(CliError::ImportStopped)?;
     bar.end();
     output::line(&format!("{} lines were imported:", done.lines));
     tell(&surveyed.totals.after(done));

@@ -128,7 +128,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!(token.unwrap().expose_secret(), "token");
     for (n, id) in licences.iter().enumerate() {
         let found = tx.license_find(&app, id).await.unwrap().unwrap();
-        let key = licenses::key_of(&new, &app, id, &found.sealed);
+        let key = tollgate::pipeline::licenses::key_of(&new, &app, id, &found.sealed);
         assert_eq!(key, (n < 600).then(|| format!("key-{n}")));
     }
     for sealed in tx.secret_list_all().await.unwrap() {

@@ -179,35 +179,24 @@ async fn make_in(
     Ok((id, acted))
 }
 
-/// How a customer was come by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pipeline) enum Gotten {
-    /// It was made.
-    Made,
-    /// It was there, and got the external id.
-    Completed,
-    /// It was there.
-    Known,
-}
-
 /// Gets or creates a customer in the transaction of a larger act, without an access token; tells
-/// also how it was come by.
+/// also whether it was made.
 pub(in crate::pipeline) async fn get_or_make_in(
     tx: &mut Tx,
     order: &Order,
     change: &ProfileChange,
-) -> Result<(CustomerId, Gotten), CustomerError> {
+) -> Result<(CustomerId, bool), CustomerError> {
     refuse_wrong(change)?;
     let named = change.apply(&Profile::default(), &Contact::default());
     match identified(tx, order, &named).await? {
         Identified::Nobody => {
             let (_, acted) = make_in(tx, order, new_profile(change)?).await?;
-            Ok((acted.customer.id, Gotten::Made))
+            Ok((acted.customer.id, true))
         }
-        Identified::Known(customer) => Ok((customer.id, Gotten::Known)),
+        Identified::Known(customer) => Ok((customer.id, false)),
         Identified::WithoutId(customer, external_id) => {
             let found = attach(tx, order, customer, external_id).await?;
-            Ok((found.customer.id, Gotten::Completed))
+            Ok((found.customer.id, false))
         }
     }
 }

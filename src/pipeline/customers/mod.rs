@@ -15,7 +15,7 @@ mod taken;
 
 pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account};
 pub use change::{act, delete, update};
-pub(super) use create::{Gotten, get_or_make_in};
+pub(super) use create::get_or_make_in;
 pub use create::{create, get_or_create};
 pub use find::{
     CustomerDetails, CustomerPage, FindError, Named, find, find_living, list, list_alone,

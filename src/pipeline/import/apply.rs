@@ -7,7 +7,7 @@ use super::Totals;
 use super::line::{Column, Fault, Line};
 use super::table::{Table, TableError};
 use crate::domain::customer::profile::ProfileChange;
-use crate::pipeline::customers::{CustomerError, Gotten, get_or_make_in};
+use crate::pipeline::customers::{CustomerError, get_or_make_in};
 use crate::pipeline::grants::{GrantError, grant_in};
 use crate::pipeline::order::Order;
 use crate::pipeline::package_texts::PackageTextError;
@@ -37,7 +37,8 @@ pub enum ImportError {
     Random(#[from] crate::random::RandomError),
 }
 
-/// Carries out every line of a table, and counts what was made and changed. `progress` is told the number of lines that are done.
+/// Carries out every line of a table, and counts what was made, and the grants that
+/// were changed. `progress` is told the number of lines that are done.
 ///
 /// # Errors
 /// See [`ImportError`].
@@ -85,16 +86,12 @@ async fn apply(
     };
     totals.lines += 1;
     let made = get_or_make_in(tx, order, &line.customer).await;
-    let (customer, gotten) = made.map_err(|error| match error {
+    let (customer, is_new) = made.map_err(|error| match error {
         CustomerError::Store(error) => error.into(),
         CustomerError::Random(error) => error.into(),
         error => fault(Some(named_by(&line.customer)), error.to_string()),
     })?;
-    match gotten {
-        Gotten::Made => totals.customers.made += 1,
-        Gotten::Completed => totals.customers.changed += 1,
-        Gotten::Known => {}
-    }
+    totals.customers.made += u64::from(is_new);
     if let Some((column, token)) = line.token {
         let home = tx.token_holder(&token.hash()).await?;
         let is_own = home.is_some_and(|it| it.app == order.app && it.customer == customer);

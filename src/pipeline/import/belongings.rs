@@ -7,6 +7,7 @@ use super::people::{Known, first_half, mark};
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::token::TakenToken;
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
 use crate::pipeline::grants::MAX_GRANTS;
 use crate::pipeline::package_texts::{PackageTextError, check_grants};
 use crate::pipeline::tokens::MAX_TOKENS;
@@ -76,7 +77,7 @@ impl Known {
             return Ok(wrong);
         };
         let package = grant.grant.package.as_str();
-        let expires_at = grant.expires_at.map(|at| at.exact());
+        let expires_at = grant.expires_at.map(Timestamp::exact);
         let terms = mark(&[
             &grant.grant.constraint,
             grant.billing.as_str(),

@@ -139,45 +139,12 @@ pub(super) fn read(number: u64, values: [Option<String>; 10]) -> Result<Line, Ve
             .ok(),
         (None, None) => None,
     };
-    let grant = match package {
-        Some(package) => {
-            if constraint
-                .as_ref()
-                .is_some_and(|it| it.len() > MAX_CONSTRAINT)
-            {
-                let message = format!("must be at most {MAX_CONSTRAINT} bytes long");
-                note(Column::Constraint, message);
-            }
-            let end = expires_at.map(|text| text.parse::<Timestamp>()).transpose();
-            let end = end.map_err(|_| note(Column::ExpiresAt, TIME.to_owned()));
-            let word = billing.map(|text| text.parse::<GrantBilling>()).transpose();
-            let word = word.map_err(|_| note(Column::Billing, BILLING.to_owned()));
-            end.ok()
-                .zip(word.ok())
-                .map(|(expires_at, billing)| HandGrant {
-                    grant: PackageGrant {
-                        package,
-                        constraint: constraint.unwrap_or_else(|| "*".to_owned()),
-                    },
-                    billing: billing.unwrap_or_default(),
-                    expires_at,
-                })
-        }
-        None => {
-            let of_grants = [
-                (Column::Constraint, constraint),
-                (Column::ExpiresAt, expires_at),
-                (Column::Billing, billing),
-            ];
-            for (column, value) in of_grants {
-                if value.is_some() {
-                    let message =
-                        "must be empty where the line has no package: it is about a grant";
-                    note(column, message.to_owned());
-                }
-            }
-            None
-        }
+    let terms = [constraint, expires_at, billing];
+    let grant = if let Some(package) = package {
+        grant(package, terms, &mut note)
+    } else {
+        refuse_terms(&terms, &mut note);
+        None
     };
     if faults.is_empty() {
         Ok(Line {
@@ -188,6 +155,43 @@ pub(super) fn read(number: u64, values: [Option<String>; 10]) -> Result<Line, Ve
         })
     } else {
         Err(faults)
+    }
+}
+
+/// Reads a grant from its package and its terms.
+fn grant(
+    package: String,
+    [constraint, expires_at, billing]: [Option<String>; 3],
+    note: &mut impl FnMut(Column, String),
+) -> Option<HandGrant> {
+    let constraint = constraint.unwrap_or_else(|| "*".to_owned());
+    if constraint.len() > MAX_CONSTRAINT {
+        let message = format!("must be at most {MAX_CONSTRAINT} bytes long");
+        note(Column::Constraint, message);
+    }
+    let expires_at = expires_at.map(|text| text.parse::<Timestamp>()).transpose();
+    let expires_at = expires_at.map_err(|_| note(Column::ExpiresAt, TIME.to_owned()));
+    let billing = billing.map(|text| text.parse::<GrantBilling>()).transpose();
+    let billing = billing.map_err(|_| note(Column::Billing, BILLING.to_owned()));
+    let grant = PackageGrant {
+        package,
+        constraint,
+    };
+    Some(HandGrant {
+        grant,
+        expires_at: expires_at.ok()?,
+        billing: billing.ok()?.unwrap_or_default(),
+    })
+}
+
+/// Refuses what is said of a grant that is not there.
+fn refuse_terms(terms: &[Option<String>; 3], note: &mut impl FnMut(Column, String)) {
+    let columns = [Column::Constraint, Column::ExpiresAt, Column::Billing];
+    for (column, term) in columns.into_iter().zip(terms) {
+        if term.is_some() {
+            let message = "must be empty where the line has no package: it is about a grant";
+            note(column, message.to_owned());
+        }
     }
 }
 

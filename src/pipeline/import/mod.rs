@@ -58,7 +58,14 @@ impl Totals {
         };
         Self {
             lines: done.lines,
-            customers: of(self.customers, done.customers),
+            // Those that this import made can get their external id from a later line.
+            customers: of(
+                self.customers,
+                Tally {
+                    changed: self.customers.changed,
+                    ..done.customers
+                },
+            ),
             grants: of(self.grants, done.grants),
             tokens: of(self.tokens, done.tokens),
         }

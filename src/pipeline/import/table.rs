@@ -1,6 +1,7 @@
 //! Tables of comma-separated values: the header, the lines, and where in the file they stand.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::io::{self, Chain, Cursor, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
@@ -81,6 +82,7 @@ impl<R: Read> Table<R> {
             newlines: VecDeque::new(),
             passed: 0,
             limit: MAX_LINE,
+            last: None,
         };
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
@@ -151,7 +153,7 @@ impl<R: Read> Table<R> {
 fn found_delimiter(head: &[u8]) -> u8 {
     let end = head.iter().position(|byte| b"\r\n".contains(byte));
     let first = &head[..end.unwrap_or(head.len())];
-    let count = |wanted: &u8| first.iter().filter(|byte| *byte == wanted).count();
+    let count = |wanted: &u8| first.split(|byte| byte == wanted).count();
     // The last of those with the same number is taken.
     *b"\t;,".iter().max_by_key(|it| count(it)).unwrap_or(&b',')
 }
@@ -211,7 +213,7 @@ fn read_record<R: Read>(
         }
         Err(error) => match error.into_kind() {
             csv::ErrorKind::Io(error) if is_long(&error) => {
-                Err(TableError::LongLine(lines.passed + 1))
+                Err(TableError::LongLine(lines.begun()))
             }
             csv::ErrorKind::Io(error) => Err(error.into()),
             other => Err(TableError::Io(io::Error::other(format!("{other:?}")))),
@@ -230,9 +232,19 @@ struct Lines<R> {
     passed: u64,
     /// The number of bytes at which the present line has been too long.
     limit: u64,
+    /// The last byte of the line that was read last.
+    last: Option<u64>,
 }
 
 impl<R> Lines<R> {
+    /// Returns the number of the line that begins behind the one that was read last.
+    fn begun(&self) -> u64 {
+        let Some(last) = self.last else { return 1 };
+        // The last byte of a line that ends in CRLF is the one before its newline.
+        let ended = self.newlines.iter().take_while(|at| **at <= last + 1);
+        self.passed + 1 + u64::try_from(ended.count()).unwrap_or_default()
+    }
+
     /// Passes the bytes before this one; returns the number of the line that it is in.
     fn pass(&mut self, byte: u64) -> u64 {
         while self.newlines.front().is_some_and(|at| *at < byte) {
@@ -240,6 +252,7 @@ impl<R> Lines<R> {
             self.passed += 1;
         }
         self.limit = byte + MAX_LINE;
+        self.last = Some(byte);
         self.passed + 1
     }
 }
@@ -250,7 +263,9 @@ impl<R> Lines<R> {
 struct TooLong;
 
 fn is_long(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|it| it.is::<TooLong>())
+    error
+        .get_ref()
+        .is_some_and(<dyn Error + Send + Sync>::is::<TooLong>)
 }
 
 impl<R: Read> Read for Lines<R> {
