@@ -1,7 +1,7 @@
 //! Customers who come from another system: a table of them, with the packages that they may have and
 //! the tokens that their machines know.
 //!
-//! A table is read twice. [`survey`] checks every line against the store and against the lines before
+//! A table is read twice. [`survey()`] checks every line against the store and against the lines before
 //! it and changes nothing; only a table without a fault is then carried out by [`carry_out`], line by
 //! line with the use cases of the admin API, a bounded number of lines in one transaction. A line
 //! that is carried out already changes nothing, so an import that was cut short is run again.
