@@ -180,6 +180,15 @@ impl Tx {
             WHERE licenses.id = new.id
         ";
         self.execute(sql, binds![misplaced]).await?;
+        // Two documents turned out to be one payment, and each had its own.
+        let twice = owed.iter().flat_map(|owed| {
+            let kept = find(known, owed).map(|it| &it.id);
+            let same = owed.documents.iter();
+            let same = same.filter_map(|key| known.get(&(key.clone(), owed.product.clone())));
+            same.map(|it| &it.id).filter(move |id| Some(*id) != kept)
+        });
+        let sql = "DELETE FROM licenses WHERE id IN (SELECT key FROM {rows} AS twice)";
+        self.execute(sql, binds![keys(twice)]).await?;
         Ok(())
     }
 }

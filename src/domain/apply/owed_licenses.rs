@@ -2,16 +2,16 @@
 //! that a plan of its prices names.
 //!
 //! A licence is owed as soon as its source is known to have been bought, in whatever state it is by
-//! now, and stays owed: so the same are made in any order of events. Its key is made where it is
-//! stored; whether it is valid follows from what its source gives
+//! now, and stays owed: so the same are made in any order of events. Of a subscription that is known
+//! by its end alone nothing is owed, because a later word may be that it never began. Its key is made
+//! where it is stored; whether it is valid follows from what its source gives
 //! ([`License::judge`](crate::domain::access::license::License::judge)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::access::plan::{Price, licenses};
+use crate::domain::access::plan::Price;
 use crate::domain::apply::payments::Payments;
 use crate::domain::apply::working_set::WorkingSet;
-use crate::domain::billing::payment::Payment;
 use crate::domain::id::{CustomerId, ObjectKey};
 
 /// A licence that is owed.
@@ -42,28 +42,15 @@ impl WorkingSet {
         let accounts = self.accounts.values().filter(|it| self.counts(it));
         let payments = Payments::of(self, &accounts.map(|it| &it.key).collect());
         for (key, subscription) in &self.subscriptions {
-            let history = &subscription.history;
-            let paid = payments.of_subscription(key);
-            let paid = paid.filter(|it| history.has_begun() && it.paid().is_some());
-            let paid = paid.flat_map(|it| &it.lines);
-            let paid = paid.filter(|line| !line.once && line.amount > 0);
-            let prices = history.had.iter().cloned();
-            let prices = prices.chain(paid.map(|line| Price::from(*line)));
+            let prices = subscription.history.had.iter().cloned();
             owed.add(key, subscription.account.as_ref(), prices);
         }
         for payment in payments.all.values().filter(|it| it.paid().is_some()) {
-            owed.add(&payment.key, payment.account(), once(payment));
+            let prices = payment.history.bought.iter().cloned();
+            owed.add(&payment.key, payment.account(), prices);
         }
-        owed.add_given();
         owed.into_licenses()
     }
-}
-
-/// The prices that a payment bought once.
-fn once(payment: &Payment<'_>) -> impl Iterator<Item = Price> {
-    let lines = payment.lines.iter();
-    let lines = lines.filter(|line| line.once && line.amount >= 0);
-    lines.map(|line| Price::from(*line))
 }
 
 /// By source and product, the plan and the customer.
@@ -90,22 +77,6 @@ impl Owed<'_> {
             if let Some((id, plan)) = price.plan(&source.scope, &working_set.plans) {
                 let products = plan.licenses.iter().map(|it| &it.product);
                 self.add_products(source, id, products, &customer.id);
-            }
-        }
-    }
-
-    /// Adds what customers are given now: also by subscriptions of which only the end is known.
-    fn add_given(&mut self) {
-        let working_set = self.working_set;
-        let shown = working_set.customers.values();
-        let shown = shown.filter(|row| row.merged_into.is_none() && !row.is_gone());
-        for row in shown {
-            for it in &row.derived.entitlements {
-                let products = licenses(&working_set.plans, it).iter();
-                let products = products.map(|it| &it.product);
-                if let Some(plan) = &it.plan {
-                    self.add_products(&it.source, plan, products, &row.id);
-                }
             }
         }
     }

@@ -92,7 +92,9 @@ async fn signed_webhooks_make_them_once(engine: Engine) {
         server.deliver(STRIPE.name, event).await;
     }
     for _ in 0..2 {
-        let bought = load(&format!("stripe/invoice.paid--purchase{NEW}"));
+        let mut bought = load(&format!("stripe/invoice.paid--purchase{NEW}"));
+        // The endpoint has seen live events.
+        bought["livemode"] = json!(true);
         server.deliver(STRIPE.name, &bought).await;
         let subscribed = load("paddle/subscription.created--active.json");
         server.deliver(PADDLE.name, &subscribed).await;

@@ -21,10 +21,8 @@ impl Licenses {
     pub(crate) fn make_owed(&mut self, working_set: &WorkingSet) {
         for owed in working_set.owed_licenses() {
             let key = |source: &ObjectKey| (source.clone(), owed.product.clone());
-            if !self.0.contains_key(&key(&owed.source)) {
-                let earlier = owed.documents.iter().map(key);
-                let earlier = earlier.into_iter().find(|it| self.0.contains_key(it));
-                earlier.and_then(|it| self.0.remove(&it));
+            for document in &owed.documents {
+                self.0.remove(&key(document));
             }
             self.0.insert(key(&owed.source), owed);
         }
@@ -166,6 +164,12 @@ fn a_refund_takes_those_of_a_purchase() {
 #[test]
 fn one_payment_has_one_of_each_whatever_document_came_first() {
     let by = |document: &str| pay(&stripe(document), &stripe("cus_1")).once("P", 300);
+    let end = end_of(&[
+        by("pi_9").paid(10),
+        by("in_9").paid(11),
+        pair("pi_9", "in_9", 10),
+    ]);
+    assert_licenses(&end, &[("in_9", "P", "ok"), ("in_9", "suite", "ok")]);
     let end = end_of(&[
         pay(&stripe("pi_9"), &stripe("cus_1")).paid(10),
         by("in_9").paid(11),

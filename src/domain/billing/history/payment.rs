@@ -3,8 +3,11 @@
 //! A payment is never dropped: a late fact of a forgotten document would count in one order of
 //! arrival only. There is one a period, about 120 in ten years of months.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::plan::Price;
 use crate::domain::billing::fact::{Line, PaymentFact, PaymentStep};
 use crate::domain::id::ObjectKey;
 use crate::domain::time::Timestamp;
@@ -35,6 +38,10 @@ pub struct PaymentHistory {
     /// The lines of the newest fact that shows any; of one instant the greatest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Lines>,
+    /// The prices that it was ever seen to buy once: a licence of each stays, whatever order the facts
+    /// came in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bought: BTreeSet<Price>,
 }
 
 /// The payment of a document. Of one instant the greatest amounts count.
@@ -84,6 +91,7 @@ impl PaymentHistory {
             failed: None,
             void_at: None,
             lines: None,
+            bought: BTreeSet::new(),
         }
     }
 
@@ -101,6 +109,9 @@ impl PaymentHistory {
             };
             self.lines = self.lines.take().max(Some(lines));
         }
+        let bought = fact.lines.iter();
+        let bought = bought.filter(|line| line.once && line.amount >= 0);
+        self.bought.extend(bought.map(Price::from));
         match fact.step {
             PaymentStep::Known => {}
             PaymentStep::Paid { money, cost } => self.join_paid(Paid { at, money, cost }),
@@ -128,6 +139,7 @@ impl PaymentHistory {
             self.join_failed(failed);
         }
         self.void_at = self.void_at.into_iter().chain(other.void_at).min();
+        self.bought.extend(other.bought.iter().cloned());
     }
 
     fn join_paid(&mut self, paid: Paid) {
