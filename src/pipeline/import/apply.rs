@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::time::Duration;
 
-use super::Totals;
 use super::line::{Column, Fault, Line};
 use super::table::{Table, TableError};
+use super::totals::Totals;
 use crate::domain::customer::profile::ProfileChange;
 use crate::pipeline::customers::{CustomerError, get_or_make_in};
 use crate::pipeline::grants::{GrantError, grant_in};

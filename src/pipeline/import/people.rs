@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::Totals;
 use super::line::{Column, Line};
+use super::totals::Totals;
 use crate::domain::billing::fact::Contact;
 use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::email::fold_email;

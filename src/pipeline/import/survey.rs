@@ -6,7 +6,7 @@ use super::apply::ImportError;
 use super::line::{Column, Fault, Line};
 use super::people::Known;
 use super::table::{Table, TableError};
-use super::{MAX_LINES, MOST_NAMED, Surveyed};
+use super::totals::{MAX_LINES, MOST_NAMED, Surveyed};
 use crate::pipeline::order::Order;
 use crate::store::{Store, StoreError, Tx};
 

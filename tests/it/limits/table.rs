@@ -7,7 +7,13 @@ fn as_written(number: &str) -> Option<String> {
     let number: u64 = number.replace('_', "").parse().ok()?;
     Some(match number {
         0..1_000 => number.to_string(),
-        _ => format!("{},{:03}", number / 1_000, number % 1_000),
+        1_000..1_000_000 => format!("{},{:03}", number / 1_000, number % 1_000),
+        _ => format!(
+            "{},{:03},{:03}",
+            number / 1_000_000,
+            number / 1_000 % 1_000,
+            number % 1_000
+        ),
     })
 }
 
