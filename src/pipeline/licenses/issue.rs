@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{LicenseError, OwnedLicense};
+use super::{LicenseError, MAX_LICENSES, OwnedLicense};
 use crate::domain::access::license::License;
 use crate::domain::access::license_key::{LicenseKey, TypedKey};
 use crate::domain::access::plan::Plans;
@@ -14,9 +14,6 @@ use crate::pipeline::owed_licenses::sealed;
 use crate::random;
 use crate::store::{Store, StoreError, Tx};
 use crate::vault::Vault;
-
-/// Most licences of one customer.
-pub(super) const MAX_LICENSES: u64 = 10_000;
 
 /// A licence to be made.
 #[derive(Clone, Debug)]

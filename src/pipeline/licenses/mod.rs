@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use self::issue::MAX_LICENSES;
 use super::customers::{FindError, shown};
 use super::order::Order;
 use super::owed_licenses::sealed;
@@ -23,6 +22,9 @@ use crate::domain::time::Timestamp;
 use crate::random::RandomError;
 use crate::store::{LicenseFilter, Listed, SealedLicense, Store, StoreError, Tx, Window};
 use crate::vault::{SealedFor, Vault, VaultError};
+
+/// Most licences of one customer.
+const MAX_LICENSES: u64 = 10_000;
 
 /// Why no licence was issued, revoked or reinstated.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,8 @@ use super::rig::{Answer, ROOT, Rig, id_of};
 use crate::support::stores::{Engine, on_both_stores};
 
 const DAY: u64 = 86_400;
+/// No tag of anything.
+const OLD: &str = "\"00000000000000000000000000000000\"";
 
 /// Issues a licence; its path and its key.
 async fn issued(rig: &Rig, expires_at: Option<&str>) -> (String, String) {
@@ -178,8 +180,10 @@ async fn each_change_is_made_of_the_state_that_was_read(engine: Engine) {
                 let headers = [headers[0], ("if-match", tag)];
                 rig.send(method, &asked, &headers, body.clone()).await
             };
-            if tag != first {
-                send(&first).await.refused(412, "precondition_failed");
+            for stale in [OLD, first.as_str()] {
+                if stale != tag {
+                    send(stale).await.refused(412, "precondition_failed");
+                }
             }
             let done = send(&tag).await;
             assert!(done.status < 300, "{place}: {}", done.body);
