@@ -50,8 +50,8 @@ record! {
 
 impl Tx {
     /// Makes the licences that are owed for what is in a working set and are not there yet, and
-    /// returns them. Those that are there go along with the customer whose they are now. A store
-    /// without a maker leaves it to the next look.
+    /// returns them. Those that are there go along with the customer whose they are now; those of tests
+    /// that count no more are removed. A store without a maker leaves it to the next look.
     ///
     /// # Errors
     /// When the database does not answer, or no key can be made.
@@ -65,6 +65,10 @@ impl Tx {
             return Ok(Vec::new());
         };
         let owed = working_set.owed_licenses();
+        let off = working_set.sources_turned_off(&owed);
+        let sql =
+            "DELETE FROM licenses WHERE app = $2 AND source IN (SELECT key FROM {rows} AS off)";
+        self.execute(sql, binds![keys(&off), app]).await?;
         let known = self.license_list_of_sources(app, &owed).await?;
         self.license_place(&owed, &known).await?;
         let new = owed.iter().filter(|it| find(&known, it).is_none());

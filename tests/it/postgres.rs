@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use tollgate::clock::SystemClock;
 use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};
-use tollgate::domain::access::plan::PackageGrant;
+use tollgate::domain::access::plan::{PackageGrant, PlanLicense};
 use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::event::EventOutcome;
 use tollgate::domain::id::AppSlug;
@@ -23,6 +23,7 @@ use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
+use tollgate::pipeline::owed_licenses::maker;
 use tollgate::pipeline::process::process;
 use tollgate::pipeline::timers::run_due;
 use tollgate::pipeline::{bulk_replay, erasure, retention};
@@ -428,7 +429,9 @@ async fn use_everything(store: &Store) {
             package: "acme/tool".to_owned(),
             constraint: "*".to_owned(),
         }],
-        licenses: Vec::new(),
+        licenses: vec![PlanLicense {
+            product: "Tool".to_owned(),
+        }],
         counts: false,
         updates: None,
         source: PlanSource::Api,
@@ -443,6 +446,12 @@ async fn use_everything(store: &Store) {
     let vault = Vault::new(&[7; 32]);
     let issued = issue::issue(store, &vault, &order(), license).await;
     issued.unwrap();
+    let worker = store.clone().with_license_maker(maker(&vault));
+    let mut again = subscribed(1);
+    again["id"] = json!("evt_l");
+    process(&worker, &[&message(&again, "3")], now())
+        .await
+        .unwrap();
     let mut tx = store.begin().await.unwrap();
     let buyer = tx.customer_find_by_external(&app, "cus_1", &[]).await;
     let buyer = buyer.unwrap().unwrap();

@@ -61,6 +61,7 @@ fn says(n: usize, second: i64, status: &str, cancel_at: Option<i64>) -> Value {
     let subscription = format!("sub_{n}");
     let mut object = stripe_subscription(&subscription, &format!("cus_{n}"), status);
     object["cancel_at"] = json!(cancel_at.map(|second| NOW + second));
+    object["items"]["data"][0]["current_period_end"] = json!(NOW + 30 * DAY);
     let id = format!("evt_{n}_{second}");
     stripe_event(&id, "customer.subscription.updated", NOW + second, object)
 }

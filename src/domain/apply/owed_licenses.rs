@@ -51,6 +51,19 @@ impl WorkingSet {
         }
         owed.into_licenses()
     }
+
+    /// Returns the sources of test mode that count no more, because live events have come. Before, they
+    /// may have counted, and a licence may have been made for them; had the live events come first,
+    /// there would be none.
+    ///
+    /// What an account sold that the app names no more is not among them: it counts again when the app
+    /// names the account again, and its keys are with people.
+    pub fn sources_turned_off(&self, owed: &[OwedLicense]) -> BTreeSet<ObjectKey> {
+        let counting: BTreeSet<&ObjectKey> = owed.iter().map(|it| &it.source).collect();
+        let sources = self.subscriptions.keys().chain(self.payments.keys());
+        let off = sources.filter(|it| self.is_off(&it.scope) && !counting.contains(it));
+        off.cloned().collect()
+    }
 }
 
 /// By source and product, the plan and the customer.

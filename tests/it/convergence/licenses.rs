@@ -19,7 +19,10 @@ pub(crate) struct Licenses(BTreeMap<(ObjectKey, String), OwedLicense>);
 impl Licenses {
     /// Makes those that are owed, as a store does.
     pub(crate) fn make_owed(&mut self, working_set: &WorkingSet) {
-        for owed in working_set.owed_licenses() {
+        let owed = working_set.owed_licenses();
+        let off = working_set.sources_turned_off(&owed);
+        self.0.retain(|(source, _), _| !off.contains(source));
+        for owed in owed {
             let key = |source: &ObjectKey| (source.clone(), owed.product.clone());
             for document in &owed.documents {
                 self.0.remove(&key(document));
