@@ -29,11 +29,11 @@ pub(super) enum ImportCommand {
 }
 
 /// The first line of the file names its columns, in any order: `name`, `email`, `external_id`,
-/// `user_id`, `token` or `token_sha256`, `package`, `constraint`, `expires_at`, `billing`. Each further
-/// line names a customer by `external_id` or `email`, and may have a package that is granted to it, a token, or both;
-/// several lines can be of one customer. Tokens are taken over as they are (32 to 255 printable
-/// ASCII characters) or as the SHA-256 of their text (64 hexadecimal digits), so that nobody has to
-/// change an auth.json.
+/// `user_id`, `token` or `token_sha256`, `package`, `constraint`, `expires_at`, `billing`. Each
+/// further line names a customer by `external_id` or `email`, and may have a package that is granted
+/// to it, a token, or both; several lines can be of one customer. Tokens are taken over as they are
+/// (32 to 255 printable ASCII characters) or as the SHA-256 of their text (64 hexadecimal digits), so
+/// that nobody has to change an `auth.json`.
 ///
 /// The whole file is checked first. If any line is wrong, all wrong lines are named, nothing is
 /// changed, and the exit code is 1. Running an import again changes nothing, and completes one that
@@ -148,7 +148,7 @@ fn tell_faults(surveyed: &Surveyed) {
         more => output::line(&format!("and {more} more")),
     }
     output::line(&format!(
-        "nothing was changed: {} of the {} lines' values are wrong; the columns are {}",
+        "nothing was changed: {} values in {} lines are wrong; the columns are {}",
         surveyed.fault_count,
         surveyed.totals.lines,
         Column::ALL.map(Column::as_str).join(", ")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Changed, LicenseError, OwnedLicense, known, sealed};
+use super::{Changed, LicenseError, OwnedLicense, sealed, seen};
 use crate::domain::access::license::License;
 use crate::domain::access::license_key::LicenseKey;
 use crate::domain::customer::profile::Given;
@@ -46,9 +46,7 @@ pub async fn change(
     wanted: LicenseChange,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let mut owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
+    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
     let before = owned.license.clone();
     let license = &mut owned.license;
     if let Some(expires_at) = wanted.expires_at {
@@ -77,9 +75,7 @@ pub async fn renew(
     renewal: Renewal,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let mut owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
+    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
@@ -113,9 +109,7 @@ pub async fn reissue(
     id: &LicenseId,
     only_if: &Precondition,
 ) -> Result<OwnedLicense, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let mut owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
+    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
@@ -144,11 +138,8 @@ pub async fn delete(
     id: &LicenseId,
     only_if: &Precondition,
 ) -> Result<(), LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
-    let license = owned.license;
-    if license.source.is_some() {
+    let (mut tx, OwnedLicense { license, .. }) = seen(store, order, id, only_if).await?;
+    if !license.may_be_deleted() {
         return Err(LicenseError::Bought);
     }
     tx.license_delete(&order.app, id).await?;

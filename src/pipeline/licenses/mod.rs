@@ -187,9 +187,7 @@ pub async fn revoke(
     reason: Option<String>,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let mut owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
+    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
     let changed = owned.license.revoked.is_none();
     if changed {
         let at = order.now;
@@ -211,9 +209,7 @@ pub async fn reinstate(
     id: &LicenseId,
     only_if: &Precondition,
 ) -> Result<Changed, LicenseError> {
-    let mut tx = store.begin_in(&order.app).await?;
-    let mut owned = known(&mut tx, &order.app, id).await?;
-    only_if.check(Some(&owned.state_tag()))?;
+    let (mut tx, mut owned) = seen(store, order, id, only_if).await?;
     if owned.customer.is_gone() {
         return Err(LicenseError::CustomerDeleted);
     }
@@ -284,6 +280,19 @@ async fn known(tx: &mut Tx, app: &AppSlug, id: &LicenseId) -> Result<OwnedLicens
     let found = tx.license_find(app, id).await?;
     let license = found.ok_or(LicenseError::NotFound)?;
     owned(tx, app, license).await?.ok_or(LicenseError::NotFound)
+}
+
+/// Begins the transaction of a change, with the licence in the state that the change is meant for.
+async fn seen(
+    store: &Store,
+    order: &Order,
+    id: &LicenseId,
+    only_if: &Precondition,
+) -> Result<(Tx, OwnedLicense), LicenseError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    let owned = known(&mut tx, &order.app, id).await?;
+    only_if.check(Some(&owned.state_tag()))?;
+    Ok((tx, owned))
 }
 
 /// A licence with the customer whose it is now; `None` if that customer is gone.

@@ -180,6 +180,27 @@ async fn they_are_valid_while_the_subscription_is(engine: Engine) {
     assert_eq!(details, (&json!("price_basic"), &json!("sub_1")));
 }
 
+/// Tests leave the same behind whether they came before the first live event or after it.
+async fn those_of_tests_go_when_live_events_come(engine: Engine) {
+    let rig = Rig::selling(engine).await;
+    rig.puts_licenses(&["Tool"]).await;
+    let body = json!({"name": "Ada", "external_id": "cus_1"});
+    let ada = rig.customer(body).await;
+    let mut test = event(1, "created", "active");
+    test["livemode"] = json!(false);
+    rig.happens(&test).await;
+    let list = rig.licenses().await;
+    assert_eq!(told(&list), all(&["Tool"], "ok"), "until then it counts");
+    assert_eq!(list["data"][0]["customer_id"], ada["id"]);
+
+    let somebody = stripe_customer("cus_2", "bob@x.com");
+    let mut live = stripe_event("evt_2", "customer.created", NOW + 2, somebody);
+    live["livemode"] = json!(true);
+    rig.happens(&live).await;
+    assert_eq!(rig.licenses().await["meta"]["total"], 0);
+    rig.get(&path_of(&ada)).await.expect(200);
+}
+
 async fn one_source_is_not_another(engine: Engine) {
     let rig = Rig::selling(engine).await;
     rig.suspends_at_once().await;
@@ -342,6 +363,7 @@ async fn bad_licenses_of_plans_are_refused_by_field(engine: Engine) {
 on_both_stores! {
     signed_webhooks_make_them_once,
     they_are_valid_while_the_subscription_is,
+    those_of_tests_go_when_live_events_come,
     one_source_is_not_another,
     a_plan_that_changes_counts_for_those_who_have_bought,
     many_at_once_make_one,
