@@ -172,7 +172,7 @@ async fn worker() {
     let options = BasicConsumeOptions::default();
     let mut consumer = channel
         .basic_consume(
-            "bare.work".into(),
+            "bare.work.2".into(),
             "".into(),
             options,
             FieldTable::default(),

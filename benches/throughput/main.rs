@@ -1,5 +1,6 @@
 //! How fast the receiver and the worker are, beside programs that do the same input and output
 //! and nothing else: `cargo bench --bench throughput`; `ONLY=receiver` or `ONLY=worker` for a part.
+//! `BEFORE=target/release/tollgate-before` drains with the worker of another build, too.
 //!
 //! Only ratios measured in the same minute count: broker, database, load and what is measured
 //! share one machine, and machines are noisy. So ours and the bare program take turns, and the
@@ -32,7 +33,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lapin::options::QueuePurgeOptions;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
-use tokio::net::TcpStream;
 use tollgate::queue::Publisher;
 use tollgate::queue::rabbitmq::RabbitQueue;
 
@@ -53,6 +53,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 enum Side {
     Ours,
     Bare,
+    /// The program that `BEFORE` names.
+    Before,
 }
 
 impl Side {
@@ -62,6 +64,7 @@ impl Side {
         match self {
             Self::Ours => "ours",
             Self::Bare => "bare",
+            Self::Before => "before",
         }
     }
 }
@@ -87,9 +90,15 @@ async fn main() {
         }
     }
     if only != "receiver" {
-        let [ours, bare] = workers().await;
+        let before = std::env::var_os("BEFORE").is_some();
+        let mut sides = Side::BOTH.to_vec();
+        sides.extend(before.then_some(Side::Before));
+        let rates = workers(&sides).await;
         print_head("worker, backlog of 20,000");
-        print_row("events/s", ours, bare, 0);
+        print_row("events/s", rates[0], rates[1], 0);
+        if let Some(before) = rates.get(2) {
+            println!("  {:<26}{before:>10.0}", "events/s, the build before");
+        }
     }
 }
 
@@ -116,13 +125,8 @@ async fn receivers() -> (Vec<Window>, Vec<Window>) {
 
 /// Posts signed webhooks to a receiver for a window of time.
 async fn post(program: &mut Program) -> Window {
-    let address = program.address;
-    while TcpStream::connect(address).await.is_err() {
-        // It is still starting.
-        program.assert_running();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    load::send(address, CONNECTIONS, WINDOW, |_| {
+    program.until_listening().await;
+    load::send(program.address, CONNECTIONS, WINDOW, |_| {
         let (signature, body) = event::signed();
         format!(
             "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n\
@@ -134,18 +138,30 @@ async fn post(program: &mut Program) -> Window {
     .await
 }
 
-/// Events a second of both workers, medians of drainings in turns.
-async fn workers() -> [f64; 2] {
-    let mut rates = [Vec::new(), Vec::new()];
+/// Events a second of each side's worker, medians of drainings in turns.
+async fn workers(sides: &[Side]) -> Vec<f64> {
+    let mut rates = vec![Vec::new(); sides.len()];
     for _ in 0..ROUNDS {
-        for (index, side) in Side::BOTH.into_iter().enumerate() {
-            let database = durable_database().await;
+        for (rates, &side) in rates.iter_mut().zip(sides) {
+            let database = match side {
+                Side::Ours | Side::Bare => durable_database().await,
+                // It has a schema of its own, and makes its app by itself. Its queue may have another
+                // name, so it declares that before there is anything to put into it.
+                Side::Before => {
+                    let empty = postgres::empty_database().await;
+                    program::migrate(side, &empty);
+                    Program::start(side, "worker", &empty).until_ready().await;
+                    empty
+                }
+            };
             fill(side).await;
             let mut program = Program::start(side, "worker", &database);
-            rates[index].push(drain(&mut program, &database).await);
+            let rate = drain(&mut program, &database).await;
+            println!("  {} {rate:.0} events/s", side.prefix());
+            rates.push(rate);
         }
     }
-    rates.map(median)
+    rates.into_iter().map(median).collect()
 }
 
 /// A database with our schema. That it is durable is looked up, since all figures rest on it.

@@ -1,11 +1,13 @@
 //! The measured programs: processes of their own, so that none shares a runtime with the load.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::support::rabbitmq;
 use crate::{Side, event};
@@ -18,6 +20,27 @@ const GUARD: &str = r#"exec 3<&0; "$0" "$@" </dev/null & program=$!
 /// 32 bytes in base64.
 const KEY: &str = "QkVOQ0gtb25seS1iZW5jaC1vbmx5LTMyLWJ5dGVzLi4=";
 
+/// What is run for a side.
+fn executable(side: Side) -> OsString {
+    match side {
+        Side::Ours => env!("CARGO_BIN_EXE_tollgate").into(),
+        Side::Before => std::env::var_os("BEFORE").unwrap(),
+        Side::Bare => std::env::current_exe().unwrap().into(),
+    }
+}
+
+/// Gives a database the schema of a side's build.
+pub(crate) fn migrate(side: Side, database: &SecretString) {
+    let migrated = Command::new(executable(side))
+        .arg("migrate")
+        .env("TOLLGATE_SECRET_KEY", KEY)
+        .env("DATABASE_URL", database.expose_secret())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(migrated.success(), "{} migrate: {migrated}", side.prefix());
+}
+
 /// A running program. Ends when it is dropped.
 pub(crate) struct Program {
     guard: Child,
@@ -29,13 +52,9 @@ pub(crate) struct Program {
 impl Program {
     /// `tollgate serve` in one role, or the bare program of that role: this executable again.
     pub(crate) fn start(side: Side, role: &str, database: &SecretString) -> Self {
-        let this = std::env::current_exe().unwrap();
-        let (executable, arguments) = match side {
-            Side::Ours => (
-                OsStr::new(env!("CARGO_BIN_EXE_tollgate")),
-                ["serve", "--role", role],
-            ),
-            Side::Bare => (this.as_os_str(), ["bare", "--role", role]),
+        let command = match side {
+            Side::Ours | Side::Before => "serve",
+            Side::Bare => "bare",
         };
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -43,8 +62,8 @@ impl Program {
         let address = free.local_addr().unwrap();
         let guard = Command::new("sh")
             .args(["-c", GUARD])
-            .arg(executable)
-            .args(arguments)
+            .arg(executable(side))
+            .args([command, "--role", role])
             .env("TOLLGATE_LISTEN", address.to_string())
             .env("TOLLGATE_DATA_DIR", folder.path())
             .env("TOLLGATE_SECRET_KEY", KEY)
@@ -63,6 +82,24 @@ impl Program {
             address,
             name: format!("{} {role}", side.prefix()),
             folder,
+        }
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) async fn until_listening(&mut self) {
+        while TcpStream::connect(self.address).await.is_err() {
+            self.assert_running();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until it says that it can do its work: a worker consumes then.
+    pub(crate) async fn until_ready(&mut self) {
+        self.until_listening().await;
+        let url = format!("http://{}/readyz", self.address);
+        while !reqwest::get(&url).await.unwrap().status().is_success() {
+            self.assert_running();
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
