@@ -74,6 +74,10 @@ async fn main() {
     if bare::was_asked_for().await {
         return;
     }
+    // What reqwest asks for, although nothing here is encrypted.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .unwrap();
     // The tests' server spares the disk and keeps no statistics; here their cost and use count.
     for setting in ["fsync", "full_page_writes", "autovacuum"] {
         let sql = format!("ALTER SYSTEM SET {setting} = on");

@@ -97,7 +97,7 @@ impl Program {
     pub(crate) async fn until_ready(&mut self) {
         self.until_listening().await;
         let url = format!("http://{}/readyz", self.address);
-        while !reqwest::get(&url).await.unwrap().status().is_success() {
+        while !(reqwest::get(&url).await).is_ok_and(|answer| answer.status().is_success()) {
             self.assert_running();
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
