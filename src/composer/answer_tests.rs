@@ -25,12 +25,13 @@ fn expand(minified: &[Value]) -> Vec<Map<String, Value>> {
 /// Writes what is allowed of a file, and reads it as Composer would.
 fn answered(file: &Value, allowed: &[&str]) -> Vec<Map<String, Value>> {
     let metadata = read(file.to_string().as_bytes()).unwrap();
-    let text = package(
-        "acme/tool",
-        metadata.packages.values(),
-        "https://here.example/composer/dist/acme/tool/",
-        |listed| allowed.contains(&listed.version.as_ref().unwrap().text.as_str()),
-    );
+    let packages = || metadata.packages.values();
+    let selection = Selection::new(packages(), |listed| {
+        allowed.contains(&listed.version.as_ref().unwrap().text.as_str())
+    });
+    assert_eq!(selection.count(), allowed.len());
+    let dists = "https://here.example/composer/dist/acme/tool/";
+    let text = package("acme/tool", packages(), dists, &selection);
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(answer["minified"], "composer/2.0");
     expand(answer["packages"]["acme/tool"].as_array().unwrap())
@@ -52,7 +53,8 @@ fn what_stays_is_what_it_was() {
         assert_eq!(answer, expected, "{allowed:?}");
         // Minified or not, read or written: the same.
         let text = read(file.to_string().as_bytes()).unwrap();
-        let all = package("acme/tool", text.packages.values(), "", |_| true);
+        let all = Selection::new(text.packages.values(), |_| true);
+        let all = package("acme/tool", text.packages.values(), "", &all);
         let again: Value = serde_json::from_str(&all).unwrap();
         assert_eq!(
             answered(&again, &allowed),

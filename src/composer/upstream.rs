@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::cache::{Cache, Place};
+use super::cache::Cache;
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
 pub use super::kept::{Freshness, Loaded};
-use super::kept::{Kept, State, given_up};
+use super::kept::{Kept, Place, State, given_up};
 use super::location::{Repository, Target};
 use super::metadata::{self, Package};
 use crate::causes::chain;
@@ -36,7 +37,7 @@ const MAX_INCLUDES: usize = 100;
 #[derive(Clone)]
 pub struct Upstream {
     fetcher: Fetcher,
-    cache: Arc<Cache<State>>,
+    cache: Arc<Cache<String, Arc<Place>>>,
 }
 
 impl Upstream {
@@ -152,7 +153,7 @@ impl Upstream {
         };
         // A file in a folder is looked at each time: that tells at once whether it has changed.
         let is_remote = matches!(target, Target::Remote { .. });
-        let place = self.cache.place(&key(repository, &target));
+        let place = self.cache.place(key(repository, &target));
         let state = place.get();
         if let Some(kept) = state.settled(freshness).filter(|_| is_remote) {
             return Ok(kept.loaded.clone());
@@ -204,7 +205,7 @@ impl Upstream {
     async fn read_anew(
         &self,
         wanted: &Wanted,
-        place: &Place<State>,
+        place: &Place,
         freshness: Freshness,
     ) -> Result<Option<Arc<Loaded>>, UpstreamError> {
         let before = place.get().kept;
@@ -216,7 +217,7 @@ impl Upstream {
                     failed: None,
                 });
                 let key = key(&wanted.repository, &wanted.target);
-                self.cache.weigh(&key, weight);
+                self.cache.weigh(&key, key.len() + weight);
                 Ok(loaded)
             }
             (Ok(None), before) => {
@@ -340,13 +341,16 @@ fn key(repository: &Repository, target: &Target) -> String {
 
 /// Reads a file's content where it holds up nobody.
 async fn parsed(bytes: Vec<u8>, name: &str) -> Result<Loaded, UpstreamError> {
-    let read = tokio::task::spawn_blocking(move || metadata::read(&bytes)).await;
-    let metadata = read.map_err(|_| UpstreamError::Stopped)?;
-    let metadata = metadata.map_err(|source| UpstreamError::Malformed {
+    let read = move || {
+        let metadata = metadata::read(&bytes)?;
+        Ok(Loaded::new(metadata, Sha256::digest(&bytes).into()))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|_| UpstreamError::Stopped)?;
+    read.map_err(|source| UpstreamError::Malformed {
         name: name.to_owned(),
         source,
-    })?;
-    Ok(Loaded::new(metadata))
+    })
 }
 
 #[cfg(test)]

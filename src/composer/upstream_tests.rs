@@ -61,9 +61,9 @@ async fn listed(upstream: &Upstream, repository: &Repository) -> Result<String, 
     Ok(listed.version.as_ref().unwrap().text.clone())
 }
 
-async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place<State>> {
+async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place> {
     let target = repository.location.resolve_metadata("packages.json").await;
-    upstream.cache.place(&key(repository, &target.unwrap()))
+    upstream.cache.place(key(repository, &target.unwrap()))
 }
 
 /// Makes what is kept older.
