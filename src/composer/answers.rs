@@ -129,3 +129,7 @@ impl Answers {
         file
     }
 }
+
+#[cfg(test)]
+#[path = "answers_tests.rs"]
+mod tests;

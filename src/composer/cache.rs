@@ -55,6 +55,12 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         });
     }
 
+    /// What all entries weigh.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.with(|inner| inner.weight)
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Inner<K, V>) -> T) -> T {
         work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
