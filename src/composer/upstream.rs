@@ -148,13 +148,22 @@ impl Upstream {
         address: &str,
         freshness: Freshness,
     ) -> Result<Option<Arc<Loaded>>, UpstreamError> {
-        let Some(target) = repository.location.resolve_metadata(address).await else {
+        let resolved = repository.location.resolve_metadata(address).await;
+        let Some((target, found)) = resolved else {
             return Ok(None);
         };
         // A file in a folder is looked at each time: that tells at once whether it has changed.
         let is_remote = matches!(target, Target::Remote { .. });
         let place = self.cache.place(key(repository, &target));
         let state = place.get();
+        let mark = found.and_then(|found| Mark::of_file(&found).ok());
+        if let Some(kept) = state
+            .kept
+            .as_ref()
+            .filter(|kept| mark.as_ref() == Some(&kept.mark))
+        {
+            return Ok(kept.loaded.clone());
+        }
         if let Some(kept) = state.settled(freshness).filter(|_| is_remote) {
             return Ok(kept.loaded.clone());
         }

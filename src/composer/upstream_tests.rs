@@ -63,7 +63,7 @@ async fn listed(upstream: &Upstream, repository: &Repository) -> Result<String, 
 
 async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place> {
     let target = repository.location.resolve_metadata("packages.json").await;
-    upstream.cache.place(key(repository, &target.unwrap()))
+    upstream.cache.place(key(repository, &target.unwrap().0))
 }
 
 /// Makes what is kept older.

@@ -91,7 +91,7 @@ impl File {
 /// # Errors
 /// When the store or the repository does not answer.
 pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
-    let visitor = match Visitor::find(request).await? {
+    let visitor = match Visitor::find(request, None).await? {
         Ok(visitor) => visitor,
         Err(refused) => return Ok(Err(refused)),
     };
