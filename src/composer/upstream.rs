@@ -84,6 +84,26 @@ impl Upstream {
                 is_mixed: false,
             });
         }
+        if let Some(found) = self.included(repository, root, name, common).await? {
+            return Ok(found);
+        }
+        // Satis names files by their content, so each build brings others and takes away the old ones.
+        let root = self.root(repository, Freshness::Now).await?;
+        let found = self.included(repository, root, name, common).await?;
+        found.ok_or(UpstreamError::NoRepository(
+            "a file that it includes is missing",
+        ))
+    }
+
+    /// Looks for a package in a file and in those that it includes; `None` if one of these is missing,
+    /// which may be the one that has it.
+    async fn included(
+        &self,
+        repository: &Repository,
+        root: Arc<Loaded>,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<Found>, UpstreamError> {
         let mut files = Vec::new();
         let mut queue = vec![root];
         let mut included = 0;
@@ -94,17 +114,19 @@ impl Upstream {
                     return Err(UpstreamError::NoRepository("it includes too many files"));
                 }
                 // Composer reads them below the base, wherever the file that names them is.
-                let file = self.file(repository, address, common).await?;
-                queue.extend(file);
+                match self.file(repository, address, freshness).await? {
+                    Some(file) => queue.push(file),
+                    None => return Ok(None),
+                }
             }
             if file.metadata.packages.contains_key(name) {
                 files.push(file);
             }
         }
-        Ok(Found {
+        Ok(Some(Found {
             files,
             is_mixed: true,
-        })
+        }))
     }
 
     /// Asks the repository whether it is there, and for its `packages.json`.

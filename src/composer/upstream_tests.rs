@@ -127,3 +127,34 @@ async fn a_failure_is_noted_though_whoever_asked_has_hung_up() {
     let refused = listed(&upstream, &repository).await.unwrap_err();
     assert!(matches!(refused, UpstreamError::Away { .. }), "{refused}");
 }
+
+/// What Satis wrote, with the name of its only file; rebuilt, the file has another name.
+fn write_build(folder: &std::path::Path, name: &str, version: &str) {
+    let _ = std::fs::remove_dir_all(folder.join("include"));
+    std::fs::create_dir_all(folder.join("include")).unwrap();
+    let listed = serde_json::json!({"packages": {"acme/tool": {version: {"version": version}}}});
+    std::fs::write(folder.join(name), listed.to_string()).unwrap();
+    let root = serde_json::json!({"packages": [], "includes": {name: {"sha1": "0"}}});
+    std::fs::write(folder.join("packages.json"), root.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_build_that_took_its_files_away_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write_build(folder.path(), "include/all$aa.json", "1.0.0");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let repository = at(&listener);
+    let files = tower_http::services::ServeDir::new(folder.path());
+    let router = axum::Router::new().fallback_service(files);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let upstream = Upstream::new().unwrap();
+    // The root is known, and is good for a while; its file is not.
+    upstream.check(&repository).await.unwrap();
+    write_build(folder.path(), "include/all$bb.json", "2.0.0");
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "2.0.0");
+    // Without it nobody may be told that the package is not there.
+    std::fs::remove_dir_all(folder.path().join("include")).unwrap();
+    let upstream = Upstream::new().unwrap();
+    let error = listed(&upstream, &repository).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::NoRepository(_)), "{error}");
+}

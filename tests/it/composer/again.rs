@@ -170,6 +170,26 @@ async fn what_is_bought_is_seen_at_the_next_request(engine: Engine) {
     customer.sees(&both, &other).await;
 }
 
+async fn each_package_is_decided_by_its_own_releases(engine: Engine) {
+    let rig = &Rig::start(engine, Shape::Plain, false).await;
+    let (path, token) = rig
+        .customer(&[("acme/tool", "^2.0"), ("acme/other", "*")])
+        .await;
+    rig.post("/api/v1/packages/refresh", json!({})).await;
+    for (at, tools, others) in [
+        ("2026-01-15T00:00:00Z", vec![], vec!["1.0.0"]),
+        ("2026-02-05T00:00:00Z", vec!["2.0.0"], vec!["1.0.0"]),
+        ("2025-12-01T00:00:00Z", vec![], vec![]),
+    ] {
+        rig.post(&format!("{path}/freeze"), json!({"at": at})).await;
+        for _ in 0..2 {
+            assert_eq!(rig.agreed(&token, "acme/tool").await, tools, "{at}");
+            assert_eq!(rig.agreed(&token, "acme/other").await, others, "{at}");
+        }
+        rig.post(&format!("{path}/reactivate"), json!({})).await;
+    }
+}
+
 async fn customers_in_turns_never_see_what_is_the_others(engine: Engine) {
     for shape in [Shape::Plain, Shape::Inline] {
         let rig = &Rig::start(engine, shape, false).await;
@@ -228,6 +248,7 @@ async fn archives_are_at_the_address_that_was_asked(engine: Engine) {
 on_both_stores! {
     every_change_is_seen_at_the_next_request,
     what_is_bought_is_seen_at_the_next_request,
+    each_package_is_decided_by_its_own_releases,
     customers_in_turns_never_see_what_is_the_others,
     archives_are_at_the_address_that_was_asked,
 }
