@@ -2,8 +2,10 @@
 //! beside nginx that sends the same file, whole, to everybody: `cargo bench --bench gate`.
 //!
 //! 64 customers over 64 connections, each with a token and a constraint of its own, so that no two
-//! answers are alike. Tollgate and nginx take turns on the same machine; medians of the rounds, and
-//! what ours has of nginx's. The store is PostgreSQL, a throwaway one. nginx is Debian's package,
+//! answers are alike: first active ones, then the same frozen to a date, of whom each question needs
+//! the 2,000 releases. Tollgate and nginx take turns on the same machine; medians of the rounds, and
+//! what ours has of nginx's. Then the file changes some times, and each customer asks for the first
+//! time after that, one after the other. The store is PostgreSQL, a throwaway one. nginx is Debian's package,
 //! which `deploy/dev/test --slow` installs; it runs as one process, which ends with the measurement.
 #![expect(
     clippy::unwrap_used,
@@ -41,6 +43,8 @@ const CUSTOMERS: usize = 64;
 const VERSIONS: usize = 2_000;
 const ROUNDS: usize = 3;
 const WINDOW: Duration = Duration::from_secs(5);
+/// How often the file changes.
+const CHANGES: usize = 5;
 /// What both are asked for, below their addresses.
 const FILE: &str = "p2/acme/tool.json";
 
@@ -84,13 +88,13 @@ fn free_address() -> SocketAddr {
     free.local_addr().unwrap()
 }
 
-/// Writes a Composer repository with one package; returns how long its file is.
-fn write_repository(folder: &Path) -> usize {
+/// Writes a Composer repository with one package, for the n-th time; returns how long its file is.
+fn write_repository(folder: &Path, n: usize) -> usize {
     let version = |number: usize| {
         let name = format!("{}.{}.{}", number / 200, number / 10 % 20, number % 10);
         json!({
             "name": "acme/tool", "version": name, "type": "library",
-            "description": "A tool that stands for the many that are sold",
+            "description": format!("A tool that stands for the many that are sold, {n:02}"),
             "license": ["proprietary"], "authors": [{"name": "Ada", "email": "ada@example.com"}],
             "require": {"php": ">=8.1", "ext-json": "*", "psr/log": "^3.0"},
             "autoload": {"psr-4": {"Acme\\Tool\\": "src/"}},
@@ -149,24 +153,78 @@ async fn start_tollgate(folder: &Path, files: &Path) -> Running {
     Running { child, address }
 }
 
-/// Makes a customer who may have what its constraint says; returns its token.
-async fn customer(tollgate: &Running, number: usize) -> String {
-    let base = format!("http://{}/api/v1/customers", tollgate.address);
-    let post = async |url: String, body: Value| -> Value {
-        let request = client().post(url).bearer_auth(ADMIN_TOKEN).json(&body);
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let body = answer.json().await.unwrap();
-        assert_eq!(status, 201, "{body}");
-        body
-    };
+/// Tells the admin API something.
+async fn post(tollgate: &Running, path: &str, body: Value) -> Value {
+    let url = format!("http://{}/api/v1/customers{path}", tollgate.address);
+    let request = client().post(url).bearer_auth(ADMIN_TOKEN).json(&body);
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let body = answer.json().await.unwrap();
+    assert!(status.is_success(), "{path}: {status} {body}");
+    body
+}
+
+/// Makes a customer who may have what its constraint says; returns its id and its request.
+async fn customer(tollgate: &Running, number: usize) -> (String, String) {
     let name = format!("Customer {number}");
-    let made = post(base.clone(), json!({"name": name})).await;
+    let made = post(tollgate, "", json!({"name": name})).await;
     let constraint = format!(">=0.{}.{}, <{}", number / 10, number % 10, 2 + number % 9);
     let grant = json!({"package": "acme/tool", "constraint": constraint});
     let id = made["id"].as_str().unwrap();
-    post(format!("{base}/{id}/packages"), grant).await;
-    made["token"].as_str().unwrap().to_owned()
+    post(tollgate, &format!("/{id}/packages"), grant).await;
+    let token = made["token"].as_str().unwrap();
+    let credentials = STANDARD.encode(format!("token:{token}"));
+    let request = format!(
+        "GET /composer/{FILE} HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Basic {credentials}\r\n\r\n"
+    );
+    (id.to_owned(), request)
+}
+
+/// Lets both answer for some rounds, in turns, and prints what they did.
+async fn compare(what: &str, tollgate: &Running, nginx: &Running, requests: &[String]) {
+    let of_nginx = format!("GET /{FILE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut sides = [Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        let requests = requests.to_vec();
+        let next = move |number: usize| requests[number].clone();
+        let ours = load::send(tollgate.address, CUSTOMERS, WINDOW, next).await;
+        let of_nginx = of_nginx.clone();
+        let next = move |_| of_nginx.clone();
+        let theirs = load::send(nginx.address, CUSTOMERS, WINDOW, next).await;
+        // The first round warms up.
+        if round > 0 {
+            sides[0].push(ours);
+            sides[1].push(theirs);
+        }
+    }
+    println!("{what:<28}{:>10}{:>10}{:>8}", "ours", "nginx", "ratio");
+    print_row("requests/s", &sides, Window::rate);
+    print_row("p50, ms", &sides, |it| it.millis(0.5));
+    print_row("p99, ms", &sides, |it| it.millis(0.99));
+}
+
+/// Changes the file and lets each customer ask once, some times; prints how long the first of all
+/// waited, for whom the file is read, and how long the others did.
+async fn print_first_answers(tollgate: &Running, files: &Path, requests: &[String]) {
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for change in 1..=CHANGES {
+        write_repository(files, change);
+        for (number, request) in requests.iter().enumerate() {
+            let request = request.clone();
+            let next = move |_| request.clone();
+            let asked = load::send(tollgate.address, 1, Duration::ZERO, next).await;
+            let side = if number == 0 { &mut first } else { &mut others };
+            side.push(asked.millis(1.0));
+        }
+    }
+    println!("first answers after a change{:>10}", "ours");
+    println!("  {:<26}{:>10.1}", "that reads the file, ms", median(first));
+    println!(
+        "  {:<26}{:>10.1}",
+        "to each of the others, ms",
+        median(others)
+    );
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {
@@ -185,49 +243,27 @@ fn print_row(what: &str, sides: &[Vec<Window>; 2], figure: impl Fn(&Window) -> f
 #[tokio::main]
 async fn main() {
     let [files, data, prefix] = [(); 3].map(|()| tempfile::tempdir().unwrap());
-    let length = write_repository(files.path());
+    let length = write_repository(files.path(), 0);
     let mut nginx = start_nginx(prefix.path(), files.path());
     let mut tollgate = start_tollgate(data.path(), files.path()).await;
     nginx.wait_until_it_listens().await;
     tollgate.wait_until_it_listens().await;
-    let mut requests = Vec::new();
+    let mut customers = Vec::new();
     for number in 0..CUSTOMERS {
-        let token = customer(&tollgate, number).await;
-        let credentials = STANDARD.encode(format!("token:{token}"));
-        requests.push(format!(
-            "GET /composer/{FILE} HTTP/1.1\r\nHost: localhost\r\n\
-             Authorization: Basic {credentials}\r\n\r\n"
-        ));
+        customers.push(customer(&tollgate, number).await);
     }
-    let of_nginx = format!("GET /{FILE} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let (ids, requests): (Vec<_>, Vec<_>) = customers.into_iter().unzip();
     println!(
         "{VERSIONS} versions, a file of {} KiB; {CUSTOMERS} connections; Tollgate has {} MiB",
         length / 1024,
         tollgate.memory("VmRSS"),
     );
-    let mut sides = [Vec::new(), Vec::new()];
-    for round in 0..=ROUNDS {
-        let requests = requests.clone();
-        let next = move |number: usize| requests[number].clone();
-        let ours = load::send(tollgate.address, CUSTOMERS, WINDOW, next).await;
-        let of_nginx = of_nginx.clone();
-        let next = move |_| of_nginx.clone();
-        let nginx = load::send(nginx.address, CUSTOMERS, WINDOW, next).await;
-        // The first round warms up.
-        if round > 0 {
-            sides[0].push(ours);
-            sides[1].push(nginx);
-        }
+    compare("active customers", &tollgate, &nginx, &requests).await;
+    print_first_answers(&tollgate, files.path(), &requests).await;
+    for id in ids {
+        let at = json!({"at": "2026-06-01T00:00:00Z"});
+        post(&tollgate, &format!("/{id}/freeze"), at).await;
     }
-    println!(
-        "{:<28}{:>10}{:>10}{:>8}",
-        "metadata", "ours", "nginx", "ratio"
-    );
-    print_row("requests/s", &sides, Window::rate);
-    print_row("p50, ms", &sides, |it| it.millis(0.5));
-    print_row("p99, ms", &sides, |it| it.millis(0.99));
-    println!(
-        "  Tollgate had {} MiB at the most",
-        tollgate.memory("VmHWM")
-    );
+    compare("frozen customers", &tollgate, &nginx, &requests).await;
+    println!("Tollgate had {} MiB at the most", tollgate.memory("VmHWM"));
 }

@@ -25,12 +25,13 @@ fn expand(minified: &[Value]) -> Vec<Map<String, Value>> {
 /// Writes what is allowed of a file, and reads it as Composer would.
 fn answered(file: &Value, allowed: &[&str]) -> Vec<Map<String, Value>> {
     let metadata = read(file.to_string().as_bytes()).unwrap();
-    let text = package(
-        "acme/tool",
-        metadata.packages.values(),
-        "https://here.example/composer/dist/acme/tool/",
-        |listed| allowed.contains(&listed.version.as_ref().unwrap().text.as_str()),
-    );
+    let packages = || metadata.packages.values();
+    let selection = Selection::new(packages(), |listed| {
+        allowed.contains(&listed.version.as_ref().unwrap().text.as_str())
+    });
+    assert_eq!(selection.count(), allowed.len());
+    let dists = "https://here.example/composer/dist/acme/tool/";
+    let text = package("acme/tool", packages(), dists, &selection);
     let answer: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(answer["minified"], "composer/2.0");
     expand(answer["packages"]["acme/tool"].as_array().unwrap())
@@ -52,7 +53,8 @@ fn what_stays_is_what_it_was() {
         assert_eq!(answer, expected, "{allowed:?}");
         // Minified or not, read or written: the same.
         let text = read(file.to_string().as_bytes()).unwrap();
-        let all = package("acme/tool", text.packages.values(), "", |_| true);
+        let all = Selection::new(text.packages.values(), |_| true);
+        let all = package("acme/tool", text.packages.values(), "", &all);
         let again: Value = serde_json::from_str(&all).unwrap();
         assert_eq!(
             answered(&again, &allowed),
@@ -90,4 +92,43 @@ fn archives_are_here_and_nothing_leads_around_them() {
     // Without an archive there is only the source.
     assert_eq!(answer[1]["source"], source);
     assert!(!answer[1].contains_key("dist"));
+}
+
+#[test]
+fn what_one_file_says_is_not_said_of_another() {
+    let dist =
+        |file: &str| json!({"type": "zip", "url": format!("https://repo.example/{file}.zip")});
+    let files = [
+        json!({"packages": {"acme/tool": [
+            {"version": "3.0", "abandoned": true, "dist": dist("3"), "source": {"type": "git"}},
+            {"version": "2.0", "abandoned": true, "source": {"type": "git"}},
+        ]}}),
+        json!({"packages": {"acme/tool": [
+            {"version": "1.0", "dist": dist("1"), "require": {"php": "^7"}},
+        ]}}),
+    ];
+    let read = files.map(|file| read(file.to_string().as_bytes()).unwrap());
+    let packages = || read.iter().flat_map(|file| file.packages.values());
+    for (wanted, fields) in [
+        (
+            &["3.0", "2.0", "1.0"][..],
+            vec!["dist", "require", "version"],
+        ),
+        (&["2.0", "1.0"], vec!["dist", "require", "version"]),
+        (&["3.0", "2.0"], vec!["abandoned", "source", "version"]),
+    ] {
+        let selection = Selection::new(packages(), |listed| {
+            wanted.contains(&listed.version.as_ref().unwrap().text.as_str())
+        });
+        let text = package("acme/tool", packages(), "https://here.example/", &selection);
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let versions = expand(answer["packages"]["acme/tool"].as_array().unwrap());
+        let names: Vec<_> = versions
+            .iter()
+            .map(|it| it["version"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, wanted);
+        let last = versions.last().unwrap();
+        assert_eq!(last.keys().collect::<Vec<_>>(), fields, "{wanted:?}");
+    }
 }

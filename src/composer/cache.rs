@@ -1,55 +1,36 @@
-//! Keeps what was read of repositories, within bounds.
+//! Keeps what was read of repositories, and what was written of it, within bounds.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 
-/// The place of one file.
-#[derive(Default)]
-pub(super) struct Place<T> {
-    /// Held by whoever reads the file, so that many who ask at once make one request.
-    pub(super) asking: Arc<tokio::sync::Mutex<()>>,
-    kept: Mutex<T>,
-}
+use hashlink::LruCache;
 
-impl<T: Clone> Place<T> {
-    /// Returns what is kept, also while somebody reads the file.
-    pub(super) fn get(&self) -> T {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clone()
-    }
-
-    /// Keeps something else.
-    pub(super) fn put(&self, kept: T) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-    }
-}
+/// What an entry costs beside its key and its value, in bytes.
+const ENTRY: usize = 200;
 
 /// A map whose least recently used entries go when it grows too large.
-pub(super) struct Cache<T> {
+pub(super) struct Cache<K, V> {
     limit: usize,
-    inner: Mutex<Inner<T>>,
+    inner: Mutex<Inner<K, V>>,
 }
 
-struct Inner<T> {
-    entries: HashMap<String, Entry<T>>,
+struct Inner<K, V> {
+    /// Bounded by what the entries weigh, not by their number.
+    entries: LruCache<K, Entry<V>>,
     weight: usize,
-    /// Counts uses.
-    clock: u64,
 }
 
-struct Entry<T> {
-    place: Arc<Place<T>>,
+struct Entry<V> {
+    value: V,
     weight: usize,
-    used: u64,
 }
 
-impl<T: Default> Cache<T> {
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Makes an empty one that may weigh so many bytes.
     pub(super) fn new(limit: usize) -> Self {
         let inner = Inner {
-            entries: HashMap::new(),
+            entries: LruCache::new_unbounded(),
             weight: 0,
-            clock: 0,
         };
         Self {
             limit,
@@ -57,44 +38,74 @@ impl<T: Default> Cache<T> {
         }
     }
 
-    /// Returns the place of a file.
-    pub(super) fn place(&self, key: &str) -> Arc<Place<T>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.clock += 1;
-        let used = inner.clock;
-        if let Some(entry) = inner.entries.get_mut(key) {
-            entry.used = used;
-            return Arc::clone(&entry.place);
-        }
-        let place = Arc::<Place<T>>::default();
-        let entry = Entry {
-            place: Arc::clone(&place),
-            weight: 0,
-            used,
-        };
-        inner.entries.insert(key.to_owned(), entry);
-        place
+    /// Returns what is kept under a key.
+    pub(super) fn get(&self, key: &K) -> Option<V> {
+        self.with(|inner| inner.entries.get(key).map(|entry| entry.value.clone()))
     }
 
-    /// Notes what a file weighs, and lets others go until all of them fit.
-    pub(super) fn weigh(&self, key: &str, weight: usize) {
-        // What an entry costs beside its content.
-        let weight = weight + key.len() + 200;
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let inner = &mut *inner;
-        let Some(entry) = inner.entries.get_mut(key) else {
-            return;
-        };
-        inner.weight = inner.weight - entry.weight + weight;
-        entry.weight = weight;
-        while inner.weight > self.limit {
-            let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+    /// Keeps a value of so many bytes, and lets others go until all of them fit. What is larger than
+    /// all of it is not kept.
+    pub(super) fn put(&self, key: K, value: V, weight: usize) {
+        let weight = weight + ENTRY;
+        self.with(|inner| {
+            let before = inner.entries.insert(key, Entry { value, weight });
+            inner.weight += weight;
+            inner.weight -= before.map_or(0, |before| before.weight);
+            inner.shrink(self.limit);
+        });
+    }
+
+    /// What all entries weigh.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.with(|inner| inner.weight)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Inner<K, V>) -> T) -> T {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<K: Hash + Eq, V: Clone + Default> Cache<K, V> {
+    /// Returns what is kept under a key; something new, whose weight is still to be told, if nothing
+    /// is.
+    pub(super) fn place(&self, key: K) -> V {
+        self.with(|inner| {
+            if let Some(entry) = inner.entries.get(&key) {
+                return entry.value.clone();
+            }
+            let value = V::default();
+            let entry = Entry {
+                value: value.clone(),
+                weight: ENTRY,
+            };
+            inner.entries.insert(key, entry);
+            inner.weight += ENTRY;
+            inner.shrink(self.limit);
+            value
+        })
+    }
+
+    /// Notes what a value weighs by now, and lets others go until all of them fit.
+    pub(super) fn weigh(&self, key: &K, weight: usize) {
+        let weight = weight + ENTRY;
+        self.with(|inner| {
+            if let Some(entry) = inner.entries.peek_mut(key) {
+                inner.weight += weight;
+                inner.weight -= std::mem::replace(&mut entry.weight, weight);
+                inner.shrink(self.limit);
+            }
+        });
+    }
+}
+
+impl<K: Hash + Eq, V> Inner<K, V> {
+    fn shrink(&mut self, limit: usize) {
+        while self.weight > limit {
+            let Some((_, gone)) = self.entries.remove_lru() else {
                 return;
             };
-            if let Some(gone) = inner.entries.remove(&oldest) {
-                inner.weight -= gone.weight;
-            }
+            self.weight -= gone.weight;
         }
     }
 }
@@ -107,21 +118,31 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let cache = Cache::new(1_000);
         for key in ["a", "b", "c"] {
-            cache.place(key).put(Some(key));
-            cache.weigh(key, 200);
-            let _ = cache.place("a");
+            cache.put(key, key, 200);
+            let _ = cache.get(&"a");
         }
-        assert_eq!(cache.place("a").get(), Some("a"));
-        assert_eq!(cache.place("b").get(), None, "let go");
-        assert_eq!(cache.place("c").get(), Some("c"));
+        assert_eq!(cache.get(&"a"), Some("a"));
+        assert_eq!(cache.get(&"b"), None, "let go");
+        assert_eq!(cache.get(&"c"), Some("c"));
     }
 
     #[test]
     fn what_is_larger_than_all_of_it_is_not_kept() {
-        let cache: Cache<()> = Cache::new(1_000);
-        let _ = cache.place("a");
-        cache.weigh("a", 5_000);
-        assert!(cache.inner.lock().unwrap().entries.is_empty());
-        assert_eq!(cache.inner.lock().unwrap().weight, 0);
+        let cache: Cache<&str, ()> = Cache::new(1_000);
+        cache.place("a");
+        cache.weigh(&"a", 5_000);
+        cache.put("b", (), 5_000);
+        cache.with(|inner| assert_eq!((inner.entries.len(), inner.weight), (0, 0)));
+    }
+
+    #[test]
+    fn what_is_put_in_the_place_of_another_weighs_what_it_does_itself() {
+        let cache = Cache::new(1_000);
+        for weight in [700, 100, 300] {
+            cache.put("a", weight, weight);
+        }
+        cache.place("b");
+        cache.weigh(&"b", 100);
+        cache.with(|inner| assert_eq!((inner.entries.len(), inner.weight), (2, 800)));
     }
 }

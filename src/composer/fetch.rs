@@ -1,5 +1,7 @@
 //! Reads files and asks servers, within bounds of size and time.
 
+use std::fs::Metadata;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -35,7 +37,7 @@ pub enum UpstreamError {
         name: String,
         /// The cause.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A request failed.
     #[error("the request for {name} failed")]
@@ -110,6 +112,16 @@ pub(super) struct Mark {
     file: Option<(SystemTime, u64)>,
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
+}
+
+impl Mark {
+    /// The mark of a file in a folder.
+    pub(super) fn of_file(found: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            file: Some((found.modified()?, found.len())),
+            ..Self::default()
+        })
+    }
 }
 
 /// What reading a file again found.
@@ -249,13 +261,10 @@ pub(super) async fn read_file(
     };
     let found = match tokio::fs::metadata(path).await {
         Ok(found) => found,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Change::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Change::Absent),
         Err(error) => return Err(failed(error)),
     };
-    let mark = Mark {
-        file: Some((found.modified().map_err(failed)?, found.len())),
-        ..Mark::default()
-    };
+    let mark = Mark::of_file(&found).map_err(failed)?;
     if known == Some(&mark) {
         return Ok(Change::Unchanged);
     }

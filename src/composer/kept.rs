@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::cache::Place;
 use super::fetch::{Mark, UpstreamError};
 use super::metadata::Metadata;
 use crate::domain::id::AppSlug;
@@ -48,15 +47,18 @@ impl Freshness {
 pub struct Loaded {
     /// What it says.
     pub metadata: Metadata,
+    /// The SHA-256 of its bytes.
+    pub(super) digest: [u8; 32],
     /// The apps and packages whose releases in it are recorded.
     recorded: Mutex<BTreeSet<(AppSlug, String)>>,
 }
 
 impl Loaded {
     /// A file that says this.
-    pub(super) fn new(metadata: Metadata) -> Self {
+    pub(super) fn new(metadata: Metadata, digest: [u8; 32]) -> Self {
         Self {
             metadata,
+            digest,
             recorded: Mutex::default(),
         }
     }
@@ -71,6 +73,27 @@ impl Loaded {
     pub fn set_recorded(&self, app: &AppSlug, package: &str) {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.insert((app.clone(), package.to_owned()));
+    }
+}
+
+/// The place of one file.
+#[derive(Default)]
+pub(super) struct Place {
+    /// Held by whoever reads the file, so that many who ask at once make one request.
+    pub(super) asking: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+impl Place {
+    /// Returns what is kept, also while somebody reads the file.
+    pub(super) fn get(&self) -> State {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clone()
+    }
+
+    /// Keeps something else.
+    pub(super) fn put(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
@@ -109,7 +132,7 @@ pub(super) struct Kept {
 
 /// Returns what is known of a file that cannot be had now.
 pub(super) fn given_up(
-    place: &Place<State>,
+    place: &Place,
     address: &str,
     freshness: Freshness,
 ) -> Result<Option<Arc<Loaded>>, UpstreamError> {

@@ -6,6 +6,7 @@
 //! leaves the folder.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -100,18 +101,25 @@ impl Location {
     pub async fn resolve(&self, address: &str) -> Option<Target> {
         match self {
             Self::Folder(folder) => match file(folder, address).await {
-                Some(target) => Some(target),
+                Some((target, _)) => Some(target),
                 None => remote(Url::parse(address).ok()?, None),
             },
             Self::Url(base) => remote(base.join(address).ok()?, Some(base)),
         }
     }
 
-    /// The same for metadata, which is in the folder itself if the repository is a folder.
-    pub async fn resolve_metadata(&self, address: &str) -> Option<Target> {
+    /// The same for metadata, which is in the folder itself if the repository is a folder; what is known
+    /// of its file is returned with it.
+    pub(super) async fn resolve_metadata(
+        &self,
+        address: &str,
+    ) -> Option<(Target, Option<Metadata>)> {
         match self {
-            Self::Folder(folder) => file(folder, address).await,
-            Self::Url(_) => self.resolve(address).await,
+            Self::Folder(folder) => {
+                let (target, found) = file(folder, address).await?;
+                Some((target, Some(found)))
+            }
+            Self::Url(_) => Some((self.resolve(address).await?, None)),
         }
     }
 }
@@ -138,7 +146,7 @@ fn remote(url: Url, base: Option<&Url>) -> Option<Target> {
 }
 
 /// The file of an address, by the longest end of its path that is there.
-async fn file(folder: &Path, address: &str) -> Option<Target> {
+async fn file(folder: &Path, address: &str) -> Option<(Target, Metadata)> {
     let parts = parts(address)?;
     for first in 0..parts.len() {
         let parts = &parts[first..];
@@ -146,12 +154,12 @@ async fn file(folder: &Path, address: &str) -> Option<Target> {
             .iter()
             .fold(folder.to_owned(), |path, part| path.join(part));
         let found = tokio::fs::metadata(&path).await;
-        if found.is_ok_and(|found| found.is_file()) {
+        if let Some(found) = found.ok().filter(Metadata::is_file) {
             let encoded = parts
                 .iter()
                 .map(|it| utf8_percent_encode(it, PATH).to_string());
             let below = encoded.collect::<Vec<_>>().join("/");
-            return Some(Target::File { path, below });
+            return Some((Target::File { path, below }, found));
         }
     }
     None
@@ -224,7 +232,7 @@ mod tests {
         }
         // Encoded dots are decoded before they are looked at.
         let encoded = "https://old.example/dist/%2e%2e/%2e%2e/secret";
-        assert_eq!(file(&folder, encoded).await, None);
+        assert!(file(&folder, encoded).await.is_none());
     }
 
     #[tokio::test]

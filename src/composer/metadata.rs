@@ -29,7 +29,7 @@ const MAX_FIELDS: usize = 256;
 const MAX_UNFOLDED: usize = 64 << 20;
 
 /// The value that takes a field away in the minified form.
-const UNSET: &str = "\"__unset\"";
+pub(super) const UNSET: &str = "\"__unset\"";
 
 /// The file is no metadata of a Composer repository.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +139,7 @@ pub struct Dist {
     /// Its address at the repository.
     pub url: String,
     /// Its name here: made of the version and its reference, so that it stays when the repository
-    /// moves, and is another one when a branch moves on.
+    /// moves, and is another one when a branch moves on. Letters, digits, `.`, `-` and `_` alone.
     pub file: String,
     /// What it is made of, a commit mostly; empty if the repository does not say.
     pub reference: String,

@@ -17,6 +17,7 @@
 //! switched off.
 
 pub mod answer;
+pub mod answers;
 mod cache;
 mod fetch;
 mod kept;

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::cache::{Cache, Place};
+use super::cache::Cache;
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
 pub use super::kept::{Freshness, Loaded};
-use super::kept::{Kept, State, given_up};
+use super::kept::{Kept, Place, State, given_up};
 use super::location::{Repository, Target};
 use super::metadata::{self, Package};
 use crate::causes::chain;
@@ -36,7 +37,7 @@ const MAX_INCLUDES: usize = 100;
 #[derive(Clone)]
 pub struct Upstream {
     fetcher: Fetcher,
-    cache: Arc<Cache<State>>,
+    cache: Arc<Cache<String, Arc<Place>>>,
 }
 
 impl Upstream {
@@ -83,6 +84,26 @@ impl Upstream {
                 is_mixed: false,
             });
         }
+        if let Some(found) = self.included(repository, root, name, common).await? {
+            return Ok(found);
+        }
+        // Satis names files by their content, so each build brings others and takes away the old ones.
+        let root = self.root(repository, Freshness::Now).await?;
+        let found = self.included(repository, root, name, common).await?;
+        found.ok_or(UpstreamError::NoRepository(
+            "a file that it includes is missing",
+        ))
+    }
+
+    /// Looks for a package in a file and in those that it includes; `None` if one of these is missing,
+    /// which may be the one that has it.
+    async fn included(
+        &self,
+        repository: &Repository,
+        root: Arc<Loaded>,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<Found>, UpstreamError> {
         let mut files = Vec::new();
         let mut queue = vec![root];
         let mut included = 0;
@@ -93,17 +114,19 @@ impl Upstream {
                     return Err(UpstreamError::NoRepository("it includes too many files"));
                 }
                 // Composer reads them below the base, wherever the file that names them is.
-                let file = self.file(repository, address, common).await?;
-                queue.extend(file);
+                match self.file(repository, address, freshness).await? {
+                    Some(file) => queue.push(file),
+                    None => return Ok(None),
+                }
             }
             if file.metadata.packages.contains_key(name) {
                 files.push(file);
             }
         }
-        Ok(Found {
+        Ok(Some(Found {
             files,
             is_mixed: true,
-        })
+        }))
     }
 
     /// Asks the repository whether it is there, and for its `packages.json`.
@@ -147,13 +170,22 @@ impl Upstream {
         address: &str,
         freshness: Freshness,
     ) -> Result<Option<Arc<Loaded>>, UpstreamError> {
-        let Some(target) = repository.location.resolve_metadata(address).await else {
+        let resolved = repository.location.resolve_metadata(address).await;
+        let Some((target, found)) = resolved else {
             return Ok(None);
         };
         // A file in a folder is looked at each time: that tells at once whether it has changed.
         let is_remote = matches!(target, Target::Remote { .. });
-        let place = self.cache.place(&key(repository, &target));
+        let place = self.cache.place(key(repository, &target));
         let state = place.get();
+        let mark = found.and_then(|found| Mark::of_file(&found).ok());
+        if let Some(kept) = state
+            .kept
+            .as_ref()
+            .filter(|kept| mark.as_ref() == Some(&kept.mark))
+        {
+            return Ok(kept.loaded.clone());
+        }
         if let Some(kept) = state.settled(freshness).filter(|_| is_remote) {
             return Ok(kept.loaded.clone());
         }
@@ -204,7 +236,7 @@ impl Upstream {
     async fn read_anew(
         &self,
         wanted: &Wanted,
-        place: &Place<State>,
+        place: &Place,
         freshness: Freshness,
     ) -> Result<Option<Arc<Loaded>>, UpstreamError> {
         let before = place.get().kept;
@@ -216,7 +248,7 @@ impl Upstream {
                     failed: None,
                 });
                 let key = key(&wanted.repository, &wanted.target);
-                self.cache.weigh(&key, weight);
+                self.cache.weigh(&key, key.len() + weight);
                 Ok(loaded)
             }
             (Ok(None), before) => {
@@ -340,13 +372,16 @@ fn key(repository: &Repository, target: &Target) -> String {
 
 /// Reads a file's content where it holds up nobody.
 async fn parsed(bytes: Vec<u8>, name: &str) -> Result<Loaded, UpstreamError> {
-    let read = tokio::task::spawn_blocking(move || metadata::read(&bytes)).await;
-    let metadata = read.map_err(|_| UpstreamError::Stopped)?;
-    let metadata = metadata.map_err(|source| UpstreamError::Malformed {
+    let read = move || {
+        let metadata = metadata::read(&bytes)?;
+        Ok(Loaded::new(metadata, Sha256::digest(&bytes).into()))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.map_err(|_| UpstreamError::Stopped)?;
+    read.map_err(|source| UpstreamError::Malformed {
         name: name.to_owned(),
         source,
-    })?;
-    Ok(Loaded::new(metadata))
+    })
 }
 
 #[cfg(test)]

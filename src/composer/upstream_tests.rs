@@ -61,9 +61,9 @@ async fn listed(upstream: &Upstream, repository: &Repository) -> Result<String, 
     Ok(listed.version.as_ref().unwrap().text.clone())
 }
 
-async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place<State>> {
+async fn place(upstream: &Upstream, repository: &Repository) -> Arc<Place> {
     let target = repository.location.resolve_metadata("packages.json").await;
-    upstream.cache.place(&key(repository, &target.unwrap()))
+    upstream.cache.place(key(repository, &target.unwrap().0))
 }
 
 /// Makes what is kept older.
@@ -126,4 +126,57 @@ async fn a_failure_is_noted_though_whoever_asked_has_hung_up() {
     assert!(place.get().failed.is_some());
     let refused = listed(&upstream, &repository).await.unwrap_err();
     assert!(matches!(refused, UpstreamError::Away { .. }), "{refused}");
+}
+
+/// What Satis wrote, with the name of its only file; rebuilt, the file has another name.
+fn write_build(folder: &std::path::Path, name: &str, version: &str) {
+    let _ = std::fs::remove_dir_all(folder.join("include"));
+    std::fs::create_dir_all(folder.join("include")).unwrap();
+    let listed = serde_json::json!({"packages": {"acme/tool": {version: {"version": version}}}});
+    std::fs::write(folder.join(name), listed.to_string()).unwrap();
+    let root = serde_json::json!({"packages": [], "includes": {name: {"sha1": "0"}}});
+    std::fs::write(folder.join("packages.json"), root.to_string()).unwrap();
+}
+
+/// Serves the files of a folder.
+async fn serve(listener: TcpListener, folder: std::path::PathBuf) {
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(connection.read_u8().await.unwrap());
+        }
+        let request = String::from_utf8(request).unwrap();
+        let path = request.split(' ').nth(1).unwrap().replace("%24", "$");
+        let read = std::fs::read_to_string(folder.join(path.trim_start_matches('/')));
+        let status = if read.is_ok() {
+            "200 OK"
+        } else {
+            "404 Not Found"
+        };
+        let body = read.unwrap_or_default();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
+        let answer = format!("{head}\r\n\r\n{body}");
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_took_its_files_away_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write_build(folder.path(), "include/all$aa.json", "1.0.0");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let repository = at(&listener);
+    tokio::spawn(serve(listener, folder.path().to_owned()));
+    let upstream = Upstream::new().unwrap();
+    // The root is known, and is good for a while; its file is not.
+    upstream.check(&repository).await.unwrap();
+    write_build(folder.path(), "include/all$bb.json", "2.0.0");
+    assert_eq!(listed(&upstream, &repository).await.unwrap(), "2.0.0");
+    // Without it nobody may be told that the package is not there.
+    std::fs::remove_dir_all(folder.path().join("include")).unwrap();
+    let upstream = Upstream::new().unwrap();
+    let error = listed(&upstream, &repository).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::NoRepository(_)), "{error}");
 }

@@ -205,7 +205,7 @@ async fn answer(
     let package = question.package.filter(|package| !package.is_empty());
     // Names are kept in lower case; Cargo and older clients may ask in another.
     let package = package.ok_or(AccessError::NoPackage)?.to_lowercase();
-    let basis = Basis::load(tx, &asker, now).await?;
+    let basis = Basis::load_of(tx, &asker, Some(&package), now).await?;
     let scheme = basis.holder(&asker).schemes.of(&package);
     // What a Composer repository has under the name of such a package is another one.
     let is_other = question.is_of_composer && scheme != Scheme::Composer;
@@ -284,7 +284,7 @@ fn first_allowed(
 }
 
 /// Reads what the app tells customers who are held, where it is needed.
-async fn registry_for(tx: &mut Tx, asker: &Asker) -> Result<Registry, StoreError> {
+pub(super) async fn registry_for(tx: &mut Tx, asker: &Asker) -> Result<Registry, StoreError> {
     match asker.customer.derived.status {
         Status::Suspended | Status::Expired => tx.registry_find(&asker.app).await,
         Status::Active | Status::Frozen { .. } => Ok(Registry::default()),
@@ -319,16 +319,30 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    pub(super) async fn load(
+    /// Loads what an answer about every package rests on.
+    async fn load(tx: &mut Tx, asker: &Asker, now: Timestamp) -> Result<Self, StoreError> {
+        let only = std::slice::from_ref(&asker.customer);
+        let granted = tx.access_granted(&asker.app, only, now).await?;
+        Ok(Self::new(asker, granted))
+    }
+
+    /// Loads what an answer about one package rests on, or one that no release matters for.
+    pub(super) async fn load_of(
         tx: &mut Tx,
         asker: &Asker,
+        package: Option<&str>,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let customer = &asker.customer;
-        let only = std::slice::from_ref(customer);
-        let granted = tx.access_granted(&asker.app, only, now).await?;
-        let grants = granted.of(customer);
-        Ok(Self { grants, granted })
+        let Asker { app, customer, .. } = asker;
+        let granted = tx.access_granted_of(app, customer, package, now).await?;
+        Ok(Self::new(asker, granted))
+    }
+
+    fn new(asker: &Asker, granted: Granted) -> Self {
+        Self {
+            grants: granted.of(&asker.customer),
+            granted,
+        }
     }
 
     /// Returns about how many comparisons it takes to decide about so many versions of a package, for

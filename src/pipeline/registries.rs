@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::order::Order;
+use crate::composer::answers::Answers;
 use crate::composer::location::{Location, Repository};
 use crate::composer::upstream::Upstream;
 use crate::domain::customer::profile::Given;
@@ -23,6 +24,7 @@ pub struct Repositories(Arc<Inner>);
 
 struct Inner {
     upstream: Upstream,
+    answers: Answers,
     vault: Vault,
     fixed: Option<Repository>,
 }
@@ -76,6 +78,7 @@ impl Repositories {
     pub fn new(upstream: Upstream, vault: Vault, fixed: Option<Repository>) -> Self {
         Self(Arc::new(Inner {
             upstream,
+            answers: Answers::default(),
             vault,
             fixed,
         }))
@@ -84,6 +87,11 @@ impl Repositories {
     /// Reads repositories.
     pub(super) fn upstream(&self) -> &Upstream {
         &self.0.upstream
+    }
+
+    /// Keeps what is written of them for customers.
+    pub(super) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     /// Returns the repository that the environment names for an app.

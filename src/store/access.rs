@@ -122,6 +122,33 @@ impl Tx {
         customers: &[Customer],
         now: Timestamp,
     ) -> Result<Granted, StoreError> {
+        self.granted_where(app, customers, |_| true, now).await
+    }
+
+    /// Reads everything that is granted to a customer, but releases of this package alone, or of none:
+    /// others' can be thousands that a question about one package has no use for.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn access_granted_of(
+        &mut self,
+        app: &AppSlug,
+        customer: &Customer,
+        package: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Granted, StoreError> {
+        let only = std::slice::from_ref(customer);
+        let is_wanted = |named: &str| package == Some(named);
+        self.granted_where(app, only, is_wanted, now).await
+    }
+
+    async fn granted_where(
+        &mut self,
+        app: &AppSlug,
+        customers: &[Customer],
+        is_wanted: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Result<Granted, StoreError> {
         let by_hand = self
             .grant_list(app, customers.iter().map(|it| &it.id))
             .await?;
@@ -139,7 +166,8 @@ impl Tx {
             links: BTreeMap::new(),
             now,
         };
-        self.granted_versions(app, customers, &mut granted).await?;
+        self.versions_where(app, customers, &mut granted, is_wanted)
+            .await?;
         Ok(granted)
     }
 
@@ -154,12 +182,22 @@ impl Tx {
         customers: &[Customer],
         granted: &mut Granted,
     ) -> Result<(), StoreError> {
+        self.versions_where(app, customers, granted, |_| true).await
+    }
+
+    async fn versions_where(
+        &mut self,
+        app: &AppSlug,
+        customers: &[Customer],
+        granted: &mut Granted,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
         let (mut dated, mut named) = (BTreeSet::new(), BTreeSet::new());
         for customer in customers {
             let derived = &customer.derived;
             for live in granted.of(customer) {
                 let package = live.grant.package;
-                if derived.needs_releases() && live.until.is_some() {
+                if derived.needs_releases() && live.until.is_some() && is_wanted(&package) {
                     dated.insert(package.clone());
                 }
                 named.insert(package);

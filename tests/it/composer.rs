@@ -1,5 +1,6 @@
 //! The Composer repository of each customer.
 
+mod again;
 mod real;
 pub(crate) mod repository;
 mod trouble;

@@ -1,5 +1,6 @@
 //! Answers that only the client may keep.
 
+use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -7,23 +8,38 @@ use sha2::{Digest, Sha256};
 
 /// Sends a document, or says that it is the one that the client has.
 pub(super) fn document(headers: &HeaderMap, body: String) -> Response {
-    let tag = format!(
-        "\"{}\"",
-        hex::encode(&Sha256::digest(body.as_bytes())[..16])
-    );
-    let is_known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
+    let tag = hex::encode(&Sha256::digest(body.as_bytes())[..16]);
+    if is_known(headers, &tag) {
+        unchanged(&tag)
     } else {
-        ([(CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        whole(&tag, body)
+    }
+}
+
+/// True if the client has the document with this tag.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter();
+    let known = known.filter_map(|line| line.to_str().ok());
+    let mut known = known.flat_map(|line| line.split(',')).map(str::trim);
+    known.any(|known| {
+        let known = known.strip_prefix("W/").unwrap_or(known);
+        known == "*" || known.strip_prefix('"').and_then(|it| it.strip_suffix('"')) == Some(tag)
+    })
+}
+
+/// Says that a document is the one that the client has.
+pub(super) fn unchanged(tag: &str) -> Response {
+    tagged(StatusCode::NOT_MODIFIED.into_response(), tag)
+}
+
+/// Sends a document.
+pub(super) fn whole(tag: &str, body: impl Into<Body>) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json")];
+    tagged((headers, body.into()).into_response(), tag)
+}
+
+fn tagged(mut response: Response, tag: &str) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
         response.headers_mut().insert(ETAG, tag);
     }
     private(response)

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::caller::Caller;
-use self::document::document;
+use self::document::{document, is_known, unchanged, whole};
 use self::refusal::{Refusal, RefusalView, not_found};
 use super::access::note_use;
 use super::{ApiError, AppState, ValidPath, openapi};
@@ -129,8 +129,11 @@ async fn metadata(
         Err(refused) => return Err(Refusal::of_metadata(&state, refused, &caller).await),
     };
     note_use(&state, &granted.asker, caller.now);
-    match granted.found {
-        Some(body) => Ok(document(&headers, body)),
-        None => Err(not_found("the repository does not have this package")),
+    let missing = || not_found("the repository does not have this package");
+    let file = granted.found.ok_or_else(missing)?;
+    let tag = file.tag().to_string();
+    if is_known(&headers, &tag) {
+        return Ok(unchanged(&tag));
     }
+    Ok(whole(&tag, file.write().await))
 }

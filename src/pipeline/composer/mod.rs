@@ -13,10 +13,11 @@ mod visitor;
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 
-use crate::composer::answer;
+use crate::composer::answers::{Answers, Draft, Tag};
 use crate::composer::location::{Repository, Target};
 use crate::composer::metadata::Listed;
 use crate::composer::upstream::{Found, Freshness, UpstreamError};
@@ -61,12 +62,36 @@ impl Archive {
     }
 }
 
+/// The metadata of a package for a customer, which need not be written for who has it already.
+#[derive(Debug)]
+pub struct File {
+    draft: Draft,
+    answers: Answers,
+}
+
+impl File {
+    /// What stands for its content.
+    pub const fn tag(&self) -> Tag {
+        self.draft.tag()
+    }
+
+    /// Writes it, unless it is kept.
+    pub async fn write(self) -> Bytes {
+        let Self { draft, answers } = self;
+        match answers.get(draft.tag()) {
+            Some(kept) => kept,
+            // A version takes no longer to write than to compare.
+            None => offload::run(draft.versions(), move || answers.write(&draft)).await,
+        }
+    }
+}
+
 /// Lists the packages of a customer.
 ///
 /// # Errors
 /// When the store or the repository does not answer.
 pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
-    let visitor = match Visitor::find(request).await? {
+    let visitor = match Visitor::find(request, None).await? {
         Ok(visitor) => visitor,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -83,16 +108,11 @@ pub async fn packages(request: Request<'_>) -> Answer<BTreeSet<String>> {
     Ok(Ok(visitor.granted(Some(packages))))
 }
 
-/// Writes the metadata of a package. `dists` is the address below which its archives are here.
+/// Finds the metadata of a package. `dists` is the address below which its archives are here.
 ///
 /// # Errors
 /// When the store or the repository does not answer.
-pub async fn metadata(
-    request: Request<'_>,
-    package: &str,
-    dev: bool,
-    dists: &str,
-) -> Answer<String> {
+pub async fn metadata(request: Request<'_>, package: &str, dev: bool, dists: &str) -> Answer<File> {
     let (visitor, repository) = match Visitor::enter(request, package).await? {
         Ok(entered) => entered,
         Err(refused) => return Ok(Err(refused)),
@@ -106,20 +126,22 @@ pub async fn metadata(
     let visitor = visitor.recording(request, package, &found).await?;
     let comparisons = visitor.comparisons(found.versions(package));
     let (package, dists) = (package.to_owned(), dists.to_owned());
+    let answers = request.repositories.answers().clone();
     let now = request.now;
-    let write = move || {
+    let decide = move || {
         visitor.report_unreadable();
         let access = visitor.access(&package, now);
+        let is_mixed = found.is_mixed;
         let allows = |listed: &Listed| {
             listed.version.as_ref().is_some_and(|version| {
-                let is_asked_for = !found.is_mixed || version.is_dev() == dev;
+                let is_asked_for = !is_mixed || version.is_dev() == dev;
                 is_asked_for && access.version(version.parsed.as_ref()).is_allowed()
             })
         };
-        let text = answer::package(&package, found.of(&package), &dists, allows);
-        visitor.granted(Some(text))
+        let draft = Draft::new(found, package, dists, allows);
+        visitor.granted(Some(File { draft, answers }))
     };
-    Ok(Ok(offload::run(comparisons, write).await))
+    Ok(Ok(offload::run(comparisons, decide).await))
 }
 
 /// Finds the archive of a version by its name here.

@@ -1,18 +1,16 @@
 //! The metadata of Composer repositories.
 
-use tollgate::composer::answer;
+use tollgate::composer::answer::{self, Selection};
 use tollgate::composer::metadata::{Metadata, Package, read};
 
 fn written(name: &str, package: &Package, every: usize) -> (String, usize) {
     let mut seen = 0;
-    let mut kept = 0;
-    let text = answer::package(name, [package], "https://here.example/", |_| {
+    let selection = Selection::new([package], |_| {
         seen += 1;
-        let is_kept = seen % every == 0;
-        kept += usize::from(is_kept);
-        is_kept
+        seen % every == 0
     });
-    (text, kept)
+    let text = answer::package(name, [package], "https://here.example/", &selection);
+    (text, selection.count())
 }
 
 fn only(metadata: &Metadata) -> &Package {
