@@ -344,6 +344,8 @@ CREATE TABLE licenses (
     metadata       JSONB NOT NULL,
     created_at     TIMESTAMPTZ NOT NULL,
     expires_at     TIMESTAMPTZ,
+    -- Activations that it may have at once, where an admin has said it; NULL: as its plan says.
+    activations_limit BIGINT,
     revoked_at     TIMESTAMPTZ,
     revoked_reason TEXT,
     -- Of one that was bought: the subscription or the document of the payment, and the plan.
@@ -356,6 +358,19 @@ CREATE TABLE licenses (
 CREATE INDEX licenses_by_app ON licenses (app, id);
 -- Those of a customer; also the foreign key's own look-up.
 CREATE INDEX licenses_by_customer ON licenses (customer_id);
+
+-- Where licences are in use. A fingerprint names a machine in the words of the seller's program, and
+-- is active once. The unique one is also the foreign key's own look-up.
+CREATE TABLE activations (
+    id          word PRIMARY KEY,
+    license_id  word NOT NULL REFERENCES licenses (id) ON DELETE CASCADE,
+    fingerprint word NOT NULL,
+    name        TEXT,
+    created_at  TIMESTAMPTZ NOT NULL,
+    UNIQUE (license_id, fingerprint)
+);
+-- The list of a licence, newest first, and its cursor.
+CREATE INDEX activations_by_license ON activations (license_id, id);
 
 CREATE TABLE admin_tokens (
     id           word PRIMARY KEY,

@@ -342,6 +342,8 @@ CREATE TABLE licenses (
     metadata       TEXT NOT NULL,
     created_at     INTEGER NOT NULL,
     expires_at     INTEGER,
+    -- Activations that it may have at once, where an admin has said it; NULL: as its plan says.
+    activations_limit INTEGER,
     revoked_at     INTEGER,
     revoked_reason TEXT,
     -- Of one that was bought: the subscription or the document of the payment, and the plan.
@@ -354,6 +356,19 @@ CREATE TABLE licenses (
 CREATE INDEX licenses_by_app ON licenses (app, id);
 -- Those of a customer; also the foreign key's own look-up.
 CREATE INDEX licenses_by_customer ON licenses (customer_id);
+
+-- Where licences are in use. A fingerprint names a machine in the words of the seller's program, and
+-- is active once. The unique one is also the foreign key's own look-up.
+CREATE TABLE activations (
+    id          TEXT PRIMARY KEY,
+    license_id  TEXT NOT NULL REFERENCES licenses (id) ON DELETE CASCADE,
+    fingerprint TEXT NOT NULL,
+    name        TEXT,
+    created_at  INTEGER NOT NULL,
+    UNIQUE (license_id, fingerprint)
+) STRICT;
+-- The list of a licence, newest first, and its cursor.
+CREATE INDEX activations_by_license ON activations (license_id, id);
 
 CREATE TABLE admin_tokens (
     id           TEXT PRIMARY KEY,
@@ -635,6 +650,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('licenses', 'licenses_by_app', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_3', '1000000 1000000 2 1'),
+    ('activations', 'activations_by_license', '3000000 3 1'),
+    ('activations', 'sqlite_autoindex_activations_1', '3000000 1'),
+    ('activations', 'sqlite_autoindex_activations_2', '3000000 3 1'),
     ('events', 'events_by_app', '10000000 10000000 1'),
     ('events', 'events_by_customer', '10000000 10000000 20 1'),
     ('events', 'events_by_outcome', '10000000 10000000 2000000 1'),

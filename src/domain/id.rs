@@ -85,6 +85,10 @@ made_here!(
     LicenseId, "lic_", "a licence id (`lic_` and 32 hex digits)"
 );
 made_here!(
+    /// An activation of a licence: `act_` and 32 hex digits.
+    ActivationId, "act_", "an activation id (`act_` and 32 hex digits)"
+);
+made_here!(
     /// A webhook secret of an endpoint: `whs_` and 32 hex digits. Not the secret itself.
     SecretId, "whs_", "a webhook secret id (`whs_` and 32 hex digits)"
 );

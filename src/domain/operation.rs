@@ -1,7 +1,9 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 53] = [
+pub const OPERATIONS: [&str; 55] = [
+    "activation_add",
+    "activation_delete",
     "admin_token_create",
     "admin_token_revoke",
     "app_create",

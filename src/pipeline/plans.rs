@@ -10,7 +10,7 @@ use serde_json::json;
 use super::order::Order;
 use super::package_texts::{PackageTextError, check_grants, in_list};
 use super::policy;
-use crate::domain::access::plan::{Plan, PlanLicense};
+use crate::domain::access::plan::Plan;
 use crate::domain::id::{AppSlug, Provider};
 use crate::domain::policy::Span;
 use crate::domain::precondition::{Precondition, Stale, StateTag};
@@ -249,9 +249,13 @@ pub async fn delete(
 }
 
 /// The part of a plan for which customers have to be derived anew: whether it is there, whether it
-/// buys anything and for how long, which decides how they stand, and the licences, which are made.
-fn decides(plan: Option<&Plan>) -> Option<(bool, Option<Span>, &[PlanLicense])> {
-    plan.map(|plan| (plan.buys(), plan.updates, &*plan.licenses))
+/// buys anything and for how long, which decides how they stand, and the products of its licences,
+/// which are made.
+fn decides(plan: Option<&Plan>) -> Option<(bool, Option<Span>, Vec<&str>)> {
+    plan.map(|plan| {
+        let products = plan.licenses.iter().map(|it| it.product.as_str());
+        (plan.buys(), plan.updates, products.collect())
+    })
 }
 
 async fn commit_and_derive(

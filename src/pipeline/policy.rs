@@ -113,10 +113,11 @@ pub async fn put(
     let app = &order.app;
     let mut tx = store.begin_in(app).await?;
     let before = tx.app_policy(app).await?.ok_or(PolicyError::NoApp)?;
-    only_if.check(Some(&StateTag::of(&before)))?;
+    // What no state would take is wrong whatever was read before (RFC 9110 section 13.2.1).
     let policy = before
         .with(fields)
         .map_err(|errors| PolicyError::Invalid { errors })?;
+    only_if.check(Some(&StateTag::of(&before)))?;
     if policy == before {
         let pending = tx.app_walk(app).await?.is_some();
         return Ok((InForce { policy, pending }, false));

@@ -26,7 +26,8 @@ use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
 use crate::domain::id::{
-    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReplayId, SecretId, TokenId,
+    ActivationId, AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReplayId,
+    SecretId, TokenId,
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
@@ -141,7 +142,7 @@ macro_rules! texts {
 pub(crate) use texts;
 
 texts! {
-    AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
+    ActivationId, AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
     Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 
@@ -203,6 +204,12 @@ impl IntoCell for &KeyHash {
     type Stored = Vec<u8>;
     fn into_cell(self) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(Some(self.as_bytes().to_vec()))
+    }
+}
+
+impl FromCell for KeyHash {
+    fn from_cell(row: &dyn Cells, index: usize) -> Result<Self, Fault> {
+        Ok(Self::from_bytes(row.bytes(index)?.try_into()?))
     }
 }
 

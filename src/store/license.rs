@@ -9,7 +9,7 @@ use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::license::{License, LicenseSource, LicenseStatus, Revocation};
-use crate::domain::access::license_key::TypedKey;
+use crate::domain::access::license_key::{KeyHash, TypedKey};
 use crate::domain::customer::row::Customer;
 use crate::domain::id::{AppSlug, CustomerId, LicenseId, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -32,6 +32,8 @@ pub struct LicenseFilter {
 pub struct SealedLicense {
     /// The licence.
     pub license: License,
+    /// What its key is found by.
+    pub key_hash: KeyHash,
     /// Its key, as the vault sealed it.
     pub sealed: Vec<u8>,
 }
@@ -44,10 +46,12 @@ record! {
         metadata: Map<String, Value>,
         created_at: Timestamp,
         expires_at: Option<Timestamp>,
+        activations_limit: Option<u32>,
         revoked_at: Option<Timestamp>,
         revoked_reason: Option<String>,
         source: Option<ObjectKey>,
         plan: Option<String>,
+        key_hash: KeyHash,
         sealed_key: Vec<u8>,
     }
 }
@@ -62,11 +66,13 @@ impl From<LicenseRow> for SealedLicense {
             metadata: row.metadata,
             created_at: row.created_at,
             expires_at: row.expires_at,
+            activations_limit: row.activations_limit,
             revoked: row.revoked_at.map(|at| Revocation { at, reason }),
             source: (row.source.zip(row.plan)).map(|(object, plan)| LicenseSource { object, plan }),
         };
         Self {
             license,
+            key_hash: row.key_hash,
             sealed: row.sealed_key,
         }
     }
@@ -106,8 +112,8 @@ impl Tx {
     ) -> Result<Option<SealedLicense>, StoreError> {
         let sql = r"
             SELECT
-                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, source, plan, sealed_key
+                id, customer_id, product, metadata, created_at, expires_at, activations_limit,
+                revoked_at, revoked_reason, source, plan, key_hash, sealed_key
             FROM licenses
             WHERE app = $1 AND id = $2
         ";
@@ -127,8 +133,8 @@ impl Tx {
     ) -> Result<Option<SealedLicense>, StoreError> {
         let sql = r"
             SELECT
-                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, source, plan, sealed_key
+                id, customer_id, product, metadata, created_at, expires_at, activations_limit,
+                revoked_at, revoked_reason, source, plan, key_hash, sealed_key
             FROM licenses
             WHERE app = $1 AND key_hash IN ($2, $3) AND (key_hash = $2 OR key_made)
             ORDER BY CASE WHEN key_hash = $2 THEN 0 ELSE 1 END
@@ -189,8 +195,8 @@ impl Tx {
         }
         let select = r"
             SELECT
-                id, customer_id, product, metadata, created_at, expires_at, revoked_at,
-                revoked_reason, source, plan, sealed_key
+                id, customer_id, product, metadata, created_at, expires_at, activations_limit,
+                revoked_at, revoked_reason, source, plan, key_hash, sealed_key
             FROM licenses
         ";
         let id = |row: &LicenseRow| row.id.to_string();

@@ -28,10 +28,10 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         let sql = r"
             INSERT INTO licenses (
-                id, app, customer_id, product, metadata, created_at, expires_at, key_hash,
-                key_made, sealed_key
+                id, app, customer_id, product, metadata, created_at, expires_at, activations_limit,
+                key_hash, key_made, sealed_key
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (app, key_hash) DO NOTHING
         ";
         let binds = binds![
@@ -42,6 +42,7 @@ impl Tx {
             &license.metadata,
             license.created_at,
             license.expires_at,
+            license.activations_limit,
             &key.hash,
             key.is_made,
             key.sealed.clone(),
@@ -60,10 +61,16 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let sql = r"
             UPDATE licenses
-            SET expires_at = $3, metadata = $4
+            SET expires_at = $3, activations_limit = $4, metadata = $5
             WHERE app = $1 AND id = $2
         ";
-        let binds = binds![app, &license.id, license.expires_at, &license.metadata];
+        let binds = binds![
+            app,
+            &license.id,
+            license.expires_at,
+            license.activations_limit,
+            &license.metadata,
+        ];
         self.execute(sql, binds).await?;
         Ok(())
     }

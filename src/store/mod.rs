@@ -11,6 +11,7 @@
 mod access;
 mod account;
 mod acknowledged;
+mod activation;
 mod admin_token;
 mod app;
 mod audit;

@@ -113,8 +113,8 @@ impl Tx {
         Ok(made.filter(|it| added.contains(&it.id)).collect())
     }
 
-    /// Reads the plans on which the validity of licences depends: those by which their sources give
-    /// something now.
+    /// Reads the plans on which the validity of licences and the number of their activations depend:
+    /// those by which their sources give something now, and those with which they were made.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -130,6 +130,8 @@ impl Tx {
             let Some((source, customer)) = source.as_ref().zip(customer) else {
                 continue;
             };
+            let made_with = (source.object.scope.provider, source.plan.clone());
+            ids.insert(made_with);
             let entitlements = customer.derived.entitlements.iter();
             let of_source = entitlements.filter(|it| it.source == source.object);
             ids.extend(of_source.filter_map(|it| Some((it.provider, it.plan.clone()?))));
@@ -214,6 +216,7 @@ fn license_of(owed: &OwedLicense, id: LicenseId, now: Timestamp) -> License {
         metadata: Map::new(),
         created_at: now,
         expires_at: None,
+        activations_limit: None,
         revoked: None,
         source: Some(LicenseSource {
             object: owed.source.clone(),

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod activations;
 mod after_erasure;
 mod app_settings;
 mod audit;

@@ -14,15 +14,17 @@ use tollgate::domain::access::license_key::LicenseKey;
 use tollgate::domain::customer::profile::ProfileChange;
 use tollgate::domain::id::{AppSlug, LicenseId, SecretId};
 use tollgate::domain::mode::Mode;
+use tollgate::domain::precondition::StateTag;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::customers::{self, SameEmail};
+use tollgate::pipeline::licenses;
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::reseal::{Resealed, reseal, survey};
 use tollgate::provider::STRIPE;
 use tollgate::store::idempotency::Attempt;
 use tollgate::store::secret::EndpointSecret;
-use tollgate::store::{Actor, Registry, Store};
+use tollgate::store::{Actor, Registry, Store, Tx};
 use tollgate::vault::{SealedFor, Vault};
 
 use crate::support::program::{err, out, tollgate};
@@ -105,6 +107,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert!(before.old_keys_in_use.contains(&old.key_id()));
     assert_eq!(before.old_repositories, std::slice::from_ref(&app));
     assert_eq!((before.old_licenses, before.unknown_licenses), (600, 1));
+    let tags = tags_of(&test.store, &licences).await;
     let expected = Resealed {
         secrets: 4,
         repositories: 1,
@@ -120,17 +123,14 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     let left: Vec<&SecretId> = after.unknown_secrets.iter().map(|it| &it.id).collect();
     assert_eq!(left, [&ids[4], &ids[5]], "left as they were");
     assert_eq!((after.old_licenses, after.unknown_licenses), (0, 1));
+    assert_eq!(tags_of(&test.store, &licences).await, tags, "the same");
 
     let new = Vault::new(&[8; 32]);
     let mut tx = test.store.read().await.unwrap();
     let sealed = tx.registry_find(&app).await.unwrap().sealed.unwrap();
     let token = new.open(SealedFor::Repository { app: &app }, &sealed);
     assert_eq!(token.unwrap().expose_secret(), "token");
-    for (n, id) in licences.iter().enumerate() {
-        let found = tx.license_find(&app, id).await.unwrap().unwrap();
-        let key = tollgate::pipeline::licenses::key_of(&new, &app, id, &found.sealed);
-        assert_eq!(key, (n < 600).then(|| format!("key-{n}")));
-    }
+    all_but_the_last_open(&mut tx, &new, &licences).await;
     for sealed in tx.secret_list_all().await.unwrap() {
         let n = ids.iter().position(|id| *id == sealed.secret.id).unwrap();
         if n == 5 {
@@ -140,6 +140,24 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
         let opened = vault.open(what(&ids[n]), &sealed.sealed).unwrap();
         assert_eq!(opened.expose_secret(), format!("whsec_{n}"));
     }
+}
+
+async fn all_but_the_last_open(tx: &mut Tx, vault: &Vault, licences: &[LicenseId]) {
+    let app = AppSlug::default_app();
+    for (n, id) in licences.iter().enumerate() {
+        let found = tx.license_find(&app, id).await.unwrap().unwrap();
+        let key = licenses::key_of(vault, &app, id, &found.sealed);
+        assert_eq!(key, (n < 600).then(|| format!("key-{n}")));
+    }
+}
+
+async fn tags_of(store: &Store, licences: &[LicenseId]) -> Vec<StateTag> {
+    let mut tags = Vec::new();
+    for id in licences {
+        let found = licenses::find(store, &AppSlug::default_app(), id).await;
+        tags.push(found.unwrap().state_tag());
+    }
+    tags
 }
 
 /// Sells six hundred licences whose keys the first vault seals, and one of the other's.
@@ -162,6 +180,7 @@ async fn sell_licences(store: &Store, vaults: [&Vault; 2], now: Timestamp) -> Ve
             product: "Tool".to_owned(),
             key: Some(LicenseKey::foreign(format!("key-{n}"))),
             expires_at: None,
+            activations_limit: None,
             metadata: serde_json::Map::new(),
         };
         let vault = vaults[usize::from(n == 600)];

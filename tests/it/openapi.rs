@@ -399,6 +399,7 @@ fn what_is_not_as_described_is_found() {
             sent,
             status,
             content_type,
+            is_tagged: false,
             answer: &answer,
         };
         let found = exchange.conforms().err();

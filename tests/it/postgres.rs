@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use tollgate::clock::SystemClock;
+use tollgate::domain::access::activation::Activation;
 use tollgate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use tollgate::domain::access::plan::{PackageGrant, PlanLicense};
 use tollgate::domain::customer::flag::FlagKind;
@@ -401,6 +402,7 @@ async fn use_everything(store: &Store) {
         product: "Tool".to_owned(),
         key: None,
         expires_at: None,
+        activations_limit: None,
         metadata: serde_json::Map::new(),
     };
     tx.stats_customers(Some(&app)).await.unwrap();
@@ -431,6 +433,7 @@ async fn use_everything(store: &Store) {
         }],
         licenses: vec![PlanLicense {
             product: "Tool".to_owned(),
+            activations_limit: None,
         }],
         counts: false,
         updates: None,
@@ -445,7 +448,22 @@ async fn use_everything(store: &Store) {
     tx.commit().await.unwrap();
     let vault = Vault::new(&[7; 32]);
     let issued = issue::issue(store, &vault, &order(), license).await;
-    issued.unwrap();
+    let issued = issued.unwrap().license.id;
+    let mut tx = store.begin().await.unwrap();
+    let active = Activation {
+        id: format!("act_{:0>32}", 1).parse().unwrap(),
+        license: issued.clone(),
+        fingerprint: "f".to_owned(),
+        name: None,
+        created_at: now(),
+    };
+    assert!(tx.activation_add(&active).await.unwrap());
+    tx.activation_count([&issued]).await.unwrap();
+    tx.activation_find(&issued, "f").await.unwrap();
+    tx.activation_list(&issued, &page).await.unwrap();
+    tx.activation_list_of(&app, id, &page).await.unwrap();
+    tx.activation_delete(&issued, &active.id).await.unwrap();
+    tx.commit().await.unwrap();
     let worker = store.clone().with_license_maker(maker(&vault));
     let mut again = subscribed(1);
     again["id"] = json!("evt_l");

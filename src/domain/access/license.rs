@@ -14,7 +14,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::access::plan::{Entitlement, Plans, licenses};
+use crate::domain::access::plan::{Entitlement, Plans, license_of, licenses};
 use crate::domain::customer::row::{Customer, Status};
 use crate::domain::id::{CustomerId, LicenseId, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -36,6 +36,9 @@ pub struct License {
     pub created_at: Timestamp,
     /// The time from which it is no longer valid.
     pub expires_at: Option<Timestamp>,
+    /// How many activations it may have at once, where an admin has said it. It counts before what a
+    /// plan says; `None`: as that says.
+    pub activations_limit: Option<u32>,
     /// Set while it is revoked.
     pub revoked: Option<Revocation>,
     /// What it was bought with; `None` for one that an admin issued.
@@ -98,6 +101,8 @@ pub enum LicenseCode {
     CustomerSuspended,
     /// Its customer is expired.
     CustomerExpired,
+    /// It is valid, but not activated where it is used; only of one whose activations are limited.
+    ActivationMissing,
 }
 
 words!(LicenseCode, all {
@@ -109,12 +114,28 @@ words!(LicenseCode, all {
     CustomerDeleted = "customer_deleted",
     CustomerSuspended = "customer_suspended",
     CustomerExpired = "customer_expired",
+    ActivationMissing = "activation_missing",
 });
 
 impl LicenseCode {
     /// True if the licence is valid.
     pub fn is_valid(self) -> bool {
         self == Self::Ok
+    }
+
+    /// Returns what it says, as the end of a sentence about a licence.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "is valid",
+            Self::LicenseUnknown => "is not known",
+            Self::LicenseRevoked => "was revoked",
+            Self::LicenseExpired => "has expired",
+            Self::LicenseNotGranted => "is not given now by what it was bought with",
+            Self::CustomerDeleted => "belongs to a customer who was deleted",
+            Self::CustomerSuspended => "belongs to a customer who is suspended",
+            Self::CustomerExpired => "belongs to a customer who has expired",
+            Self::ActivationMissing => "is not active there",
+        }
     }
 }
 
@@ -147,6 +168,27 @@ impl License {
         // One without a date reaches further than one with.
         let given = customer.derived.entitlements.iter().filter(is_one);
         given.max_by_key(|it| it.until.unwrap_or(Timestamp::MAX))
+    }
+
+    /// Returns how many activations it may have at once, of the customer to whom its row belongs now;
+    /// `None`: as many as are wanted. Where several plans give it, the widest counts; one that none
+    /// gives now has the limit of the plan with which it was made.
+    pub fn activations_allowed(&self, customer: &Customer, plans: &Plans) -> Option<u32> {
+        if self.activations_limit.is_some() {
+            return self.activations_limit;
+        }
+        let source = self.source.as_ref()?;
+        let bought = customer.derived.entitlements.iter();
+        let bought = bought.filter(|it| it.source == source.object);
+        let given = bought.flat_map(|it| licenses(plans, it));
+        let given = given.filter(|it| it.product == self.product);
+        let provider = source.object.scope.provider;
+        let made_with = license_of(plans, provider, &source.plan, &self.product);
+        let widest = given
+            .map(|it| it.activations_limit.unwrap_or(u32::MAX))
+            .max();
+        let limit = widest.or_else(|| made_with.and_then(|it| it.activations_limit));
+        limit.filter(|limit| *limit != u32::MAX)
     }
 
     /// Judges whether the licence is valid for `customer`, to whom its row belongs now, under the
@@ -201,6 +243,7 @@ mod tests {
             metadata: Map::new(),
             created_at: at(0),
             expires_at: None,
+            activations_limit: None,
             revoked: None,
             source: None,
         };

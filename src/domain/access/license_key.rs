@@ -78,6 +78,11 @@ impl KeyHash {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// Returns the hash of these bytes, which the store has.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the bytes, for the store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

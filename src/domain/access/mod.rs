@@ -1,6 +1,7 @@
 //! Access: plans, releases, version constraints, tokens, licences, and the check that combines
 //! them.
 
+pub mod activation;
 pub mod anything;
 pub mod check;
 pub mod constraint;

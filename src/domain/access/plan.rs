@@ -33,6 +33,10 @@ pub struct PackageGrant {
 pub struct PlanLicense {
     /// The product that it is for, in the seller's words.
     pub product: String,
+    /// How many activations it may have at once; `None`: as many as are wanted. It is looked up on
+    /// reading, so a change counts at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations_limit: Option<u32>,
 }
 
 /// What a price buys.
@@ -197,6 +201,17 @@ impl Entitlement {
 /// Returns the packages that an entitlement buys; `None` if its price has no plan.
 pub fn grants<'a>(plans: &'a Plans, entitlement: &Entitlement) -> Option<&'a [PackageGrant]> {
     Some(&plan_of(plans, entitlement)?.packages)
+}
+
+/// Returns the licence of a product that a plan names.
+pub fn license_of<'a>(
+    plans: &'a Plans,
+    provider: Provider,
+    plan: &str,
+    product: &str,
+) -> Option<&'a PlanLicense> {
+    let plan = plans.get(&(provider, plan.to_owned()))?;
+    plan.licenses.iter().find(|it| it.product == product)
 }
 
 /// Returns the licences that an entitlement buys.

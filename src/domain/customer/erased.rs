@@ -29,7 +29,9 @@ words!(ErasureStage, or "a stage of an erasure" {
 });
 
 /// The operations whose details are ids, packages, prices, words of ours and times.
-const PLAIN: [&str; 19] = [
+const PLAIN: [&str; 21] = [
+    "activation_add",
+    "activation_delete",
     "delete",
     "export",
     "flag",

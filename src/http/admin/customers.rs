@@ -44,7 +44,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     path = "/customers",
     request_body = ProfileChange,
     responses(
-        (status = 201, description = "The customer, with its first access token.", body = CreatedView),
+        (status = 201, description = "The customer, with its first access token.", body = CreatedView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
     )
 )]
@@ -69,8 +69,8 @@ async fn create(
     path = "/customers/get-or-create",
     request_body = ProfileChange,
     responses(
-        (status = 200, description = "The customer that was found.", body = CustomerView),
-        (status = 201, description = "The customer that was created.", body = CreatedView),
+        (status = 200, description = "The customer that was found.", body = CustomerView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
+        (status = 201, description = "The customer that was created.", body = CreatedView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`identity_conflict`: the external id and the e-mail address name two customers, or the one with the address has another external id."),
     )
 )]

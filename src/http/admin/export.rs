@@ -30,6 +30,7 @@ use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::http::api::customer::CustomerView;
 use crate::http::api::flag::FlagView;
+use crate::http::api::license::activation::ActivationView;
 use crate::http::api::license::listed;
 use crate::http::api::package::{PackageView, packages_of};
 use crate::http::api::{customer_id, order_of};
@@ -38,6 +39,7 @@ use crate::http::{Admin, ApiError, AppState, ValidPath};
 use crate::pipeline::customers::{self, CustomerDetails, FindError};
 use crate::pipeline::export::{self, EventWalk, PAGE, Subject};
 use crate::pipeline::flags::{self, OpenFlag};
+use crate::pipeline::licenses::activations;
 use crate::pipeline::{licenses, payments, subscriptions, tokens};
 use crate::store::{DocumentTable, FlagFilter, Listed, Store, StoreError, Window};
 use crate::vault::Vault;
@@ -98,6 +100,7 @@ enum Next {
     Grants,
     Tokens,
     Licenses(Page),
+    Activations(Page),
     Flags(Page),
     Audit(Page),
     Events(EventWalk, Opened),
@@ -223,7 +226,12 @@ impl Walk {
                 let found = licenses::list_of(store, app, id, &page.window()).await?;
                 let found = listed(&self.vault, app, found, self.now);
                 let next = some(&mut part, "licenses", &page, found, |it| it)?;
-                next.map_or(Next::Flags(Page::default()), Next::Licenses)
+                next.map_or(Next::Activations(Page::default()), Next::Licenses)
+            }
+            Next::Activations(page) => {
+                let found = activations::list_of(store, app, id, &page.window()).await?;
+                let next = some(&mut part, "activations", &page, found, ActivationView::from)?;
+                next.map_or(Next::Flags(Page::default()), Next::Activations)
             }
             Next::Flags(page) => {
                 let filter = FlagFilter {

@@ -11,9 +11,10 @@ use crate::http::api::license::change::{
     LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
 };
 use crate::http::api::license::issue::{LicenseBody, create_in};
+use crate::http::api::license::validation::{KeyBody, ValidationView, validate_in};
 use crate::http::api::license::{
-    KeyBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, list_in, listed,
-    reinstate_in, revoke_in, show_in, validate_in,
+    LicenseQuery, LicenseView, OrderedLicenseView, list_in, listed, reinstate_in, revoke_in,
+    show_in,
 };
 use crate::http::api::list::{List, Listing, Paging, PagingQuery};
 use crate::http::api::{customer_id, order_of};
@@ -81,7 +82,7 @@ async fn of_customer(
     path = "/licenses",
     request_body = LicenseBody,
     responses(
-        (status = 201, description = "The licence.", body = LicenseView),
+        (status = 201, description = "The licence.", body = LicenseView, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`license_key_taken`, `customer_deleted`, or `licenses_too_many`: the customer has ten thousand."),
     )
 )]
@@ -150,7 +151,7 @@ async fn reinstate(
     reinstate_in(&state, &order, &id, &only_if).await
 }
 
-/// Changes the end or the metadata of a licence.
+/// Changes the end, the limit of activations or the metadata of a licence.
 #[utoipa::path(
     patch,
     path = "/licenses/{id}",
@@ -233,7 +234,7 @@ async fn reissue(
     reissue_in(&state, &order_of(&admin, &state), &id, &only_if).await
 }
 
-/// Validates a licence key. A viewer is enough.
+/// Validates a licence key; with a `fingerprint`, where it is used. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/licenses/validate",
@@ -246,5 +247,5 @@ async fn validate(
     ValidJson(body): ValidJson<KeyBody>,
 ) -> Result<Json<ValidationView>, ApiError> {
     let app = admin.app_or_default();
-    Ok(Json(validate_in(&state, &app, &body).await?))
+    Ok(Json(validate_in(&state, &app, body).await?))
 }

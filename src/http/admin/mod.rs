@@ -5,6 +5,7 @@
 //! token's own app; for tokens of all apps the one of `?app=`, else `default`. What a token may not see answers as if it did not exist.
 
 mod accounts;
+mod activations;
 mod admin_tokens;
 mod apps;
 mod audit;
@@ -53,6 +54,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(flags::router())
         .merge(tokens::router())
         .merge(licenses::router())
+        .merge(activations::router())
         .merge(registry::router())
         .merge(releases::router())
         .merge(plans::router())

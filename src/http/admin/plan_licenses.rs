@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::access::activation::check_limit;
 use crate::domain::access::plan::PlanLicense;
 use crate::domain::validate;
 use crate::http::ApiError;
@@ -21,11 +22,19 @@ pub(super) struct PlanLicenseBody {
     /// The product that it is for. One line.
     #[schema(min_length = 1, max_length = 255, examples("acme-desktop"))]
     product: String,
+    /// How many activations each of the licences may have at once; as many as are wanted by default. A
+    /// change counts at once for those that there are, unless an admin has given one a limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    activations_limit: Option<i64>,
 }
 
 impl From<PlanLicense> for PlanLicenseBody {
-    fn from(PlanLicense { product }: PlanLicense) -> Self {
-        Self { product }
+    fn from(license: PlanLicense) -> Self {
+        Self {
+            product: license.product,
+            activations_limit: license.activations_limit.map(i64::from),
+        }
     }
 }
 
@@ -56,7 +65,14 @@ pub(super) fn licenses_of(
         });
         let at = format!("licenses[{index}].product");
         let product = field_errors.note(checked(&at, product));
-        licenses.extend(product.map(|product| PlanLicense { product }));
+        let at = format!("licenses[{index}].activations_limit");
+        let limit = body.activations_limit.map(check_limit).transpose();
+        let limit = field_errors.note(checked(&at, limit));
+        let license = product.zip(limit);
+        licenses.extend(license.map(|(product, activations_limit)| PlanLicense {
+            product,
+            activations_limit,
+        }));
     }
     field_errors.finish(Some(licenses))
 }

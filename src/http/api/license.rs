@@ -1,8 +1,10 @@
 //! Licences as the admin API and the dialect of apps show them, and what can be done with them.
 //! The rules of validity are in [`domain::access::license`](crate::domain::access::license).
 
+pub(in crate::http) mod activation;
 pub(in crate::http) mod change;
 pub(in crate::http) mod issue;
+pub(in crate::http) mod validation;
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,7 @@ use crate::http::field_errors::{FieldErrors, word_of};
 use crate::http::openapi::words;
 use crate::http::precondition::{Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidJson};
-use crate::pipeline::licenses::{self, Changed, Judged, LicenseError, LicensePage, OwnedLicense};
+use crate::pipeline::licenses::{self, Changed, LicenseError, LicensePage, OwnedLicense};
 use crate::pipeline::order::Order;
 use crate::store::{LicenseFilter, Listed, SealedLicense, Window};
 use crate::vault::Vault;
@@ -60,6 +62,12 @@ pub(in crate::http) struct LicenseView {
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
     revoked_reason: Option<String>,
+    /// How many activations it may have at once, by itself or by the plan that gives it; null: as many
+    /// as are wanted.
+    #[schema(minimum = 1, maximum = 10_000)]
+    activations_limit: Option<u32>,
+    /// How many it has.
+    activations: u64,
     /// What it was bought with; null for one that an admin issued.
     source: Option<LicenseSourceView>,
 }
@@ -74,15 +82,18 @@ impl LicenseView {
     fn of(
         vault: &Vault,
         app: &AppSlug,
-        SealedLicense { license, sealed }: SealedLicense,
-        customer: &Customer,
-        plans: &Plans,
+        SealedLicense {
+            license, sealed, ..
+        }: SealedLicense,
+        activations: u64,
+        (customer, plans): (&Customer, &Plans),
         now: Timestamp,
     ) -> Self {
         let source = LicenseSourceView::of(&license, customer, plans);
         let key = licenses::key_of(vault, app, &license.id, &sealed);
         let code = license.judge(customer, plans, now);
         let status = license.status(now).as_str();
+        let activations_limit = license.activations_allowed(customer, plans);
         let (revoked_at, revoked_reason) = license
             .revoked
             .map_or((None, None), |it| (Some(it.at.to_string()), it.reason));
@@ -100,6 +111,8 @@ impl LicenseView {
             expires_at: license.expires_at.map(|at| at.to_string()),
             revoked_at,
             revoked_reason,
+            activations_limit,
+            activations,
             source,
         }
     }
@@ -122,50 +135,6 @@ impl OrderedLicenseView {
     ) -> Tagged<Self> {
         let (tag, Json(license)) = tagged(state, &order.app, owned, order.now);
         (tag, Json(Self { license, changed }))
-    }
-}
-
-/// The verdict on a key, and what the key is for.
-#[derive(Serialize, ToSchema)]
-#[schema(as = LicenseValidation)]
-pub(in crate::http) struct ValidationView {
-    valid: bool,
-    #[schema(schema_with = words::license_code)]
-    code: LicenseCode,
-    license_id: Option<String>,
-    product: Option<String>,
-    #[schema(format = DateTime)]
-    expires_at: Option<String>,
-    customer_id: Option<String>,
-    customer_status: Option<&'static str>,
-    /// For frozen customers: the time up to which releases stay available.
-    #[schema(format = DateTime)]
-    frozen_at: Option<String>,
-    /// What it was bought with; null for one that an admin issued.
-    source: Option<LicenseSourceView>,
-}
-
-impl From<Judged> for ValidationView {
-    fn from(judged: Judged) -> Self {
-        let code = judged.code;
-        let source = judged.owned.as_ref();
-        let source =
-            source.and_then(|it| LicenseSourceView::of(&it.license, &it.customer, &it.plans));
-        let (license, customer) = judged.owned.map(|it| (it.license, it.customer)).unzip();
-        let shown = customer.as_ref().map(|it| &it.derived);
-        let expires_at = license.as_ref().and_then(|it| it.expires_at);
-        let frozen_at = shown.and_then(|it| it.frozen_at);
-        Self {
-            valid: code.is_valid(),
-            code,
-            expires_at: expires_at.map(|at| at.to_string()),
-            customer_status: shown.map(|it| it.status.as_str()),
-            frozen_at: frozen_at.map(|at| at.to_string()),
-            customer_id: customer.map(|it| it.id.into()),
-            license_id: license.as_ref().map(|it| it.id.to_string()),
-            product: license.map(|it| it.product),
-            source,
-        }
     }
 }
 
@@ -211,17 +180,6 @@ fn no_customer(error: &ActError) -> FieldError {
     FieldError::new("customer_id", message)
 }
 
-/// A key to validate.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct KeyBody {
-    /// As the customer typed it. Of a key that was made here, case, blanks and hyphens do not count, `O`
-    /// is `0`, and `I` and `L` are `1`. One from elsewhere must be right to the byte, but for blanks
-    /// around it.
-    #[schema(examples("0BP1C-Q2DR3-ES4FT-5GV6H-W7JX8"))]
-    key: String,
-}
-
 fn license_not_found() -> ApiError {
     ApiError::not_found("license_not_found", "there is no such licence")
 }
@@ -241,6 +199,9 @@ impl From<LicenseError> for ApiError {
                 format!("must not be before the present end, {end}"),
             )]),
             LicenseError::Bought => Self::conflict("license_bought", error.to_string()),
+            LicenseError::Invalid(code) => Self::conflict(code.as_str(), error.to_string()),
+            LicenseError::Full { .. } => Self::conflict("activations_full", error.to_string()),
+            LicenseError::NotActive => Self::not_found("activation_not_found", error.to_string()),
             LicenseError::Stale(error) => error.into(),
             LicenseError::TooMany => Self::conflict("licenses_too_many", error.to_string()),
             LicenseError::Store(error) => error.into(),
@@ -275,8 +236,10 @@ pub(in crate::http) fn listed(
 ) -> Listed<LicenseView> {
     let view = |found: SealedLicense| {
         let customer = page.customers.get(&found.license.customer)?;
-        let plans = &page.plans;
-        Some(LicenseView::of(vault, app, found, customer, plans, now))
+        let activations = page.activations.get(&found.license.id);
+        let activations = activations.copied().unwrap_or_default();
+        let whose = (customer, &page.plans);
+        Some(LicenseView::of(vault, app, found, activations, whose, now))
     };
     let views = list::map(page.part, view);
     Listed {
@@ -305,12 +268,19 @@ fn tagged(
     let tag = Tag(owned.state_tag());
     let OwnedLicense {
         license,
+        key_hash,
         sealed,
+        activations,
         customer,
         plans,
     } = owned;
-    let found = SealedLicense { license, sealed };
-    let view = LicenseView::of(&state.vault, app, found, &customer, &plans, now);
+    let found = SealedLicense {
+        license,
+        key_hash,
+        sealed,
+    };
+    let whose = (&customer, &plans);
+    let view = LicenseView::of(&state.vault, app, found, activations, whose, now);
     (tag, Json(view))
 }
 
@@ -338,15 +308,4 @@ pub(in crate::http) async fn reinstate_in(
     let id = license_id(id)?;
     let changed = licenses::reinstate(&state.store, order, &id, only_if).await?;
     Ok(OrderedLicenseView::tagged(state, order, changed))
-}
-
-/// Validates a key.
-pub(in crate::http) async fn validate_in(
-    state: &AppState,
-    app: &AppSlug,
-    body: &KeyBody,
-) -> Result<ValidationView, ApiError> {
-    let (key, now) = (TypedKey::read(&body.key), state.clock.now());
-    let judged = licenses::validate(&state.store, app, &key, now).await?;
-    Ok(judged.into())
 }

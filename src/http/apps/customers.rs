@@ -55,7 +55,7 @@ async fn list(
     path = "/customers",
     request_body = NewCustomer,
     responses(
-        (status = 201, description = "The customer, with its first access token.", body = Data<CreatedView>),
+        (status = 201, description = "The customer, with its first access token.", body = Data<CreatedView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`email_taken` or `external_id_taken`: it belongs to another customer."),
     )
 )]
@@ -78,8 +78,8 @@ async fn create(
     path = "/customers/get-or-create",
     request_body = NewCustomer,
     responses(
-        (status = 200, description = "The customer that was found.", body = Data<CustomerView>),
-        (status = 201, description = "The customer that was created.", body = Data<CreatedView>),
+        (status = 200, description = "The customer that was found.", body = Data<CustomerView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
+        (status = 201, description = "The customer that was created.", body = Data<CreatedView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`identity_conflict`: the external id and the e-mail address name two customers, or the one with the address has another external id."),
     )
 )]

@@ -13,9 +13,9 @@ use crate::http::api::license::change::{
     LicenseChangeBody, RenewalBody, change_in, delete_in, reissue_in, renew_in,
 };
 use crate::http::api::license::issue::{LicenseBody, create_in};
+use crate::http::api::license::validation::{KeyBody, ValidationView, validate_in};
 use crate::http::api::license::{
-    KeyBody, LicenseQuery, LicenseView, OrderedLicenseView, ValidationView, list_in, reinstate_in,
-    revoke_in, show_in, validate_in,
+    LicenseQuery, LicenseView, OrderedLicenseView, list_in, reinstate_in, revoke_in, show_in,
 };
 use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::location::Location;
@@ -58,7 +58,7 @@ async fn list(
     path = "/licenses",
     request_body = LicenseBody,
     responses(
-        (status = 201, description = "The licence.", body = Data<LicenseView>),
+        (status = 201, description = "The licence.", body = Data<LicenseView>, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 409, description = "`license_key_taken`, `customer_deleted`, or `licenses_too_many`: the customer has ten thousand."),
     )
 )]
@@ -128,7 +128,7 @@ async fn reinstate(
     Ok((tag, Data::of(license)))
 }
 
-/// Changes the end or the metadata of a licence of an app.
+/// Changes the end, the limit of activations or the metadata of a licence of an app.
 #[utoipa::path(
     patch,
     path = "/licenses/{id}",
@@ -214,7 +214,7 @@ async fn reissue(
     Ok((tag, Data::of(license)))
 }
 
-/// Validates a licence key of an app. A viewer is enough.
+/// Validates a licence key of an app; with a `fingerprint`, where it is used. A viewer is enough.
 #[utoipa::path(
     post,
     path = "/licenses/validate",
@@ -226,6 +226,6 @@ async fn validate(
     ReadingInApp(within): ReadingInApp,
     ValidJson(body): ValidJson<KeyBody>,
 ) -> Result<Json<Data<ValidationView>>, ApiError> {
-    let judged = validate_in(&state, &within.app, &body).await?;
+    let judged = validate_in(&state, &within.app, body).await?;
     Ok(Data::of(Json(judged)))
 }

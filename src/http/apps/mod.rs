@@ -5,6 +5,7 @@
 //! `per_page`. Refusals are those of the admin API. An app that the token may not see answers as
 //! if it did not exist.
 
+mod activations;
 mod body;
 mod customers;
 mod envelope;

@@ -18,6 +18,7 @@ use crate::causes::chain;
 use crate::composer::location::Target;
 use crate::http::access::note_use;
 use crate::http::api::problem::repository_unavailable;
+use crate::http::problem_body::Problem;
 use crate::http::{ApiError, AppState, ValidPath};
 use crate::pipeline::composer::{self, Archive};
 
@@ -53,7 +54,7 @@ const NO_ARCHIVE: &str = "the repository does not have this archive";
         (status = 304, description = "It is the same as before."),
         (status = 401, description = "Another token may help: `token_unknown` or `token_expired`.", body = RefusalView),
         (status = 403, description = "This version may not be had, or the customer is held; Composer prints the warning.", body = RefusalView),
-        (status = 404, description = "The package is not granted, or the repository does not have the archive.", body = RefusalView),
+        (status = 404, description = "The package is not granted, or the repository does not have the archive.", content((RefusalView = "application/json"), (Problem<'static> = "application/problem+json"))),
         (status = 416, description = "The archive has no such range."),
         (status = 500, description = "`internal`."),
         (status = 503, description = "`unavailable`, or `repository_unavailable`: the app's repository does not answer."),

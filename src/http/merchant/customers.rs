@@ -149,7 +149,7 @@ async fn show(
     path = "/",
     request_body = CustomerBody,
     responses(
-        (status = 201, description = "The customer.", body = CustomerAnswer),
+        (status = 201, description = "The customer.", body = CustomerAnswer, headers(("ETag" = String, description = "Its tag, for `If-Match`."))),
         (status = 400, description = "Not JSON, no e-mail address, or `details` says which fields are wrong or unknown."),
         (status = 409, description = "Another customer has the e-mail address, and that is not allowed."),
         (status = 422, description = "The `Idempotency-Key` came with another request."),

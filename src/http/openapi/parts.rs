@@ -50,6 +50,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "The id of the customer's token.",
         "ctok_01939f1bf0007cc8a4d0b1c2d3e4f506",
     ),
+    (
+        "{activation_id}",
+        "The id of the licence's activation.",
+        "act_01939f1bf0007cc8a4d0b1c2d3e4f506",
+    ),
     ("{slug}", "The slug of the app.", "default"),
     ("{app}", "The slug of the app.", "default"),
     ("{provider}", "`stripe` or `paddle`.", "stripe"),

@@ -22,6 +22,8 @@ use crate::vault::Vault;
 pub struct LicenseChange {
     /// The end of its life.
     pub expires_at: Given<Timestamp>,
+    /// How many activations it may have at once. Those that there are stay.
+    pub activations_limit: Given<u32>,
     /// Anything that the seller wants kept.
     pub metadata: Given<Map<String, Value>>,
 }
@@ -51,6 +53,9 @@ pub async fn change(
     let license = &mut owned.license;
     if let Some(expires_at) = wanted.expires_at {
         license.expires_at = expires_at;
+    }
+    if let Some(limit) = wanted.activations_limit {
+        license.activations_limit = limit;
     }
     if let Some(metadata) = wanted.metadata {
         license.metadata = metadata.unwrap_or_default();
@@ -123,6 +128,7 @@ pub async fn reissue(
         .audit(&mut tx, customer, "license_reissue", details)
         .await?;
     tx.commit().await?;
+    owned.key_hash = key.hash;
     owned.sealed = key.sealed;
     Ok(owned)
 }
@@ -176,6 +182,8 @@ async fn put(
     };
     let end = |license: &License| json!(license.expires_at.map(Timestamp::exact));
     note("expires_at", end(before), end(license));
+    let limit = |license: &License| json!(license.activations_limit);
+    note("activations_limit", limit(before), limit(license));
     note("metadata", json!(before.metadata), json!(license.metadata));
     let details = json!({"id": license.id, "from": from, "to": to});
     let customer = Some(&license.customer);

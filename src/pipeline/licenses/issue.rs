@@ -26,6 +26,8 @@ pub struct LicenseOrder {
     pub key: Option<LicenseKey>,
     /// The end of its life, from which on it is not valid.
     pub expires_at: Option<Timestamp>,
+    /// How many activations it may have at once; `None`: as many as are wanted.
+    pub activations_limit: Option<u32>,
     /// Anything that the seller wants kept.
     pub metadata: Map<String, Value>,
 }
@@ -78,6 +80,7 @@ pub async fn issue(
         metadata: wanted.metadata,
         created_at: order.now,
         expires_at: wanted.expires_at,
+        activations_limit: wanted.activations_limit,
         revoked: None,
         source: None,
     };
@@ -87,7 +90,8 @@ pub async fn issue(
     }
     let expires_at = license.expires_at.map(Timestamp::exact);
     let details = json!({"id": license.id, "product": license.product, "from": null,
-        "to": license.status(order.now).as_str(), "expires_at": expires_at});
+        "to": license.status(order.now).as_str(), "expires_at": expires_at,
+        "activations_limit": license.activations_limit});
     let audited = Some(&license.customer);
     order
         .audit(&mut tx, audited, "license_create", details)
@@ -95,7 +99,9 @@ pub async fn issue(
     tx.commit().await?;
     Ok(OwnedLicense {
         license,
+        key_hash: key.hash,
         sealed: key.sealed,
+        activations: 0,
         customer,
         plans: Plans::new(),
     })

@@ -1,7 +1,9 @@
 //! Licences: issuing, changing, revoking and validating them.
 
+pub mod activations;
 pub mod change;
 pub mod issue;
+pub mod validate;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,7 @@ use super::customers::{FindError, shown};
 use super::order::Order;
 use super::owed_licenses::sealed;
 use crate::domain::access::license::{License, LicenseCode, Revocation};
-use crate::domain::access::license_key::TypedKey;
+use crate::domain::access::license_key::KeyHash;
 use crate::domain::access::plan::Plans;
 use crate::domain::customer::act::ActError;
 use crate::domain::customer::row::Customer;
@@ -50,6 +52,22 @@ pub enum LicenseError {
     /// It belongs to something that was bought, and would be made again.
     #[error("the licence belongs to what was bought, and would be made again: revoke it instead")]
     Bought,
+    /// It is not valid, so it is activated nowhere.
+    #[error("the licence {}", .0.reason())]
+    Invalid(LicenseCode),
+    /// All its places are taken.
+    #[error(
+        "{taken} of {places} activations are taken: deactivate one that is not in use any more"
+    )]
+    Full {
+        /// How many are.
+        taken: u64,
+        /// How many there are.
+        places: u32,
+    },
+    /// It has no such activation.
+    #[error("the licence has no such activation")]
+    NotActive,
     /// It has changed since it was read.
     #[error(transparent)]
     Stale(#[from] Stale),
@@ -81,8 +99,12 @@ impl From<FindError> for LicenseError {
 pub struct OwnedLicense {
     /// The licence.
     pub license: License,
+    /// What its key is found by.
+    pub key_hash: KeyHash,
     /// Its key, as the vault sealed it.
     pub sealed: Vec<u8>,
+    /// How many activations it has.
+    pub activations: u64,
     /// The customer.
     pub customer: Customer,
     /// The plans of what the customer has bought, where validity depends on them.
@@ -90,16 +112,26 @@ pub struct OwnedLicense {
 }
 
 impl OwnedLicense {
-    /// Returns the tag of the licence and its key. It does not depend on what its customer is now.
+    /// Returns how many activations it may have at once, if that is limited.
+    pub fn activations_allowed(&self) -> Option<u32> {
+        self.license
+            .activations_allowed(&self.customer, &self.plans)
+    }
+
+    /// Returns the tag of the licence and its key. It depends neither on what its customer is now, nor
+    /// on where it is in use, nor on what its key is sealed with.
     pub fn state_tag(&self) -> StateTag {
         let license = &self.license;
         let revoked = license.revoked.as_ref();
         StateTag::of(&(
             (&license.id, &license.customer, &license.product),
             &license.metadata,
-            license.expires_at.map(Timestamp::exact),
+            (
+                license.expires_at.map(Timestamp::exact),
+                license.activations_limit,
+            ),
             revoked.map(|it| (it.at.exact(), &it.reason)),
-            &self.sealed,
+            self.key_hash.as_bytes(),
         ))
     }
 }
@@ -119,6 +151,8 @@ pub struct LicensePage {
     pub customers: BTreeMap<CustomerId, Customer>,
     /// The plans of what they have bought, where validity depends on them.
     pub plans: Plans,
+    /// How many activations they have, of those that have any.
+    pub activations: BTreeMap<LicenseId, u64>,
 }
 
 /// A licence after an order.
@@ -221,42 +255,6 @@ pub async fn reinstate(
     Ok(Changed { owned, changed })
 }
 
-/// The verdict on a key.
-#[derive(Debug)]
-pub struct Judged {
-    /// The code that says whether it is valid, or why not.
-    pub code: LicenseCode,
-    /// The licence and whose it is now, where there is one.
-    pub owned: Option<OwnedLicense>,
-}
-
-/// Judges the licence with a key.
-///
-/// # Errors
-/// When the store failed.
-pub async fn validate(
-    store: &Store,
-    app: &AppSlug,
-    key: &TypedKey,
-    now: Timestamp,
-) -> Result<Judged, StoreError> {
-    let mut tx = store.read().await?;
-    let unknown = Judged {
-        code: LicenseCode::LicenseUnknown,
-        owned: None,
-    };
-    let Some(license) = tx.license_find_by_key(app, key).await? else {
-        return Ok(unknown);
-    };
-    Ok(match owned(&mut tx, app, license).await? {
-        Some(found) => Judged {
-            code: found.license.judge(&found.customer, &found.plans, now),
-            owned: Some(found),
-        },
-        None => unknown,
-    })
-}
-
 async fn page(
     tx: &mut Tx,
     app: &AppSlug,
@@ -269,10 +267,13 @@ async fn page(
         .await?;
     let licenses = part.rows.iter().map(|it| &it.license);
     let plans = tx.plans_for_licenses(app, licenses, &customers).await?;
+    let ids = part.rows.iter().map(|it| &it.license.id);
+    let activations = tx.activation_count(ids).await?;
     Ok(LicensePage {
         part,
         customers,
         plans,
+        activations,
     })
 }
 
@@ -299,13 +300,20 @@ async fn seen(
 async fn owned(
     tx: &mut Tx,
     app: &AppSlug,
-    SealedLicense { license, sealed }: SealedLicense,
+    SealedLicense {
+        license,
+        key_hash,
+        sealed,
+    }: SealedLicense,
 ) -> Result<Option<OwnedLicense>, StoreError> {
     let mut customers = tx.customers_of_rows(app, [&license.customer]).await?;
     let plans = tx.plans_for_licenses(app, [&license], &customers).await?;
     let customer = customers.remove(&license.customer);
+    let mut activations = tx.activation_count([&license.id]).await?;
     Ok(customer.map(|customer| OwnedLicense {
+        activations: activations.remove(&license.id).unwrap_or_default(),
         license,
+        key_hash,
         sealed,
         customer,
         plans,

@@ -208,15 +208,32 @@ async fn of_an_app(walk: &mut Walk<'_>) {
     let license = walk
         .call(("POST", licenses), &["acme"], body, &["license_create"])
         .await;
-    let license = id_of(&license["data"]);
-    let at_license = ["acme", license.as_str()];
-    acts_on_a_license(walk, licenses, &at_license).await;
+    acts_on_a_license(walk, licenses, &["acme"], &license["data"]).await;
     walk.call(("DELETE", &one), &at, none, &["delete", "purge"])
         .await;
 }
 
-async fn acts_on_a_license(walk: &mut Walk<'_>, licenses: &str, at: &[&str]) {
+async fn acts_on_a_license(walk: &mut Walk<'_>, licenses: &str, within: &[&str], license: &Value) {
+    let id = id_of(license);
+    let at = &[within, &[id.as_str()]].concat()[..];
     let one = format!("{licenses}/{{id}}");
+    let activate = format!("{licenses}/activate");
+    let place = json!({"key": license["key"], "fingerprint": "f"});
+    let added = ["activation_add"];
+    let active = walk
+        .call(("POST", &activate), within, place.clone(), &added)
+        .await;
+    let deactivate = format!("{licenses}/deactivate");
+    let removed = ["activation_delete"];
+    walk.call(("POST", &deactivate), within, place.clone(), &removed)
+        .await;
+    let again = walk.call(("POST", &activate), within, place, &added).await;
+    let [active, again] = [&active, &again].map(|it| it.get("data").unwrap_or(it)["id"].clone());
+    assert_ne!(active, again);
+    let activation = format!("{one}/activations/{{activation_id}}");
+    let place = [at, &[again.as_str().unwrap()]].concat();
+    walk.call(("DELETE", &activation), &place, json!(null), &removed)
+        .await;
     let end = json!({"expires_at": "2027-01-01T00:00:00Z"});
     walk.call(("PATCH", &one), at, end, &["license_change"])
         .await;
@@ -305,7 +322,7 @@ async fn customers(walk: &mut Walk<'_>) {
     let license = walk
         .call(("POST", "/licenses"), &[], body, &["license_create"])
         .await;
-    acts_on_a_license(walk, "/licenses", &[&id_of(&license)]).await;
+    acts_on_a_license(walk, "/licenses", &[], &license).await;
     let delete = ("DELETE", "/customers/{id}");
     let other = id_of(&other);
     walk.call(delete, &[&other], none, &["delete", "purge"])

@@ -17,7 +17,7 @@ use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_event, stripe_subscription};
 
 /// What is known of the person: each word stands in the store before and nowhere after.
-pub(super) const PERSON: [&str; 9] = [
+pub(super) const PERSON: [&str; 10] = [
     "ada.erasewell@example.com",
     "Ada Erasewell",
     "+441632960123",
@@ -27,6 +27,7 @@ pub(super) const PERSON: [&str; 9] = [
     "the laptop of Ada",
     "erp-of-ada",
     "whatever Ada likes",
+    "machine-of-ada-1f3a",
 ];
 
 fn address() -> Value {
@@ -229,7 +230,11 @@ impl Rig {
         let license = json!({
             "customer_id": id, "product": "tool", "metadata": {"note": PERSON[8]},
         });
-        self.post("/licenses", license).await.expect(201);
+        let license = self.post("/licenses", license).await.expect(201);
+        let place = json!({
+            "key": license["key"], "fingerprint": PERSON[9], "name": PERSON[6],
+        });
+        self.post("/licenses/activate", place).await.expect(201);
         let grant = json!({"package": "acme/extra", "constraint": "*"});
         self.post(&format!("{path}/packages"), grant)
             .await

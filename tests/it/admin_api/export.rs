@@ -20,10 +20,11 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 34] = [
+const TABLES: [(&str, Kept); 35] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
+    ("activations", Kept::In("activations")),
     ("admin_tokens", Kept::Not),
     ("apps", Kept::Not),
     ("audit", Kept::In("audit")),
@@ -184,6 +185,10 @@ async fn an_export_shows_what_the_lists_show(engine: Engine) {
         assert_eq!(all[list], shown["data"], "{list}");
         assert_ne!(all[list], json!([]), "{list}");
     }
+    let license = all["licenses"][0]["id"].as_str().unwrap();
+    let active = rig.get(&format!("/licenses/{license}/activations")).await;
+    assert_eq!(all["activations"], active.expect(200)["data"]);
+    assert_eq!(all["activations"][0]["fingerprint"], PERSON[9]);
     for list in ["licenses", "flags", "audit"] {
         let path = format!("/{list}?customer_id={id}&page_size=100");
         let shown = rig.get(&path).await.expect(200);

@@ -55,6 +55,9 @@ async fn an_end_and_metadata_are_changed_and_cleared(engine: Engine) {
         (json!({"expires_at": "tomorrow"}), "expires_at"),
         (json!({"expires_at": "2026-01-01T00:00:00Z"}), "expires_at"),
         (json!({"metadata": []}), "metadata"),
+        (json!({"activations_limit": 0}), "activations_limit"),
+        (json!({"activations_limit": 10_001}), "activations_limit"),
+        (json!({"activations_limit": "5"}), "activations_limit"),
         (json!({"product": "Other"}), "product"),
         (json!({"key": "K"}), "key"),
     ] {
@@ -168,6 +171,7 @@ async fn each_change_is_made_of_the_state_that_was_read(engine: Engine) {
         assert!(!tag.is_empty(), "{base}");
         for (method, end, body) in [
             ("PATCH", "", json!({"metadata": {"seats": 6}})),
+            ("PATCH", "", json!({"activations_limit": 5})),
             ("POST", "/renew", json!({"days": 3})),
             ("POST", "/reissue", json!({})),
             ("POST", "/revoke", json!({})),

@@ -37,6 +37,8 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
             ".id" => "[id]", ".customer_id" => "[id]", ".key" => "[key]"
         }, @r#"
         {
+          "activations": 0,
+          "activations_limit": null,
           "app": "default",
           "code": "ok",
           "created_at": "2026-01-05T12:00:00.000Z",
@@ -73,7 +75,7 @@ async fn a_license_is_made_shown_and_validated(engine: Engine) {
     let expected = json!({"valid": true, "code": "ok", "license_id": made["id"],
         "product": "Forms Pro", "expires_at": "2026-02-01T00:00:00.000Z",
         "customer_id": customer["id"], "customer_status": "active", "frozen_at": null,
-        "source": null});
+        "activations": 0, "activations_limit": null, "activation_id": null, "source": null});
     assert_eq!(answer, expected);
 }
 

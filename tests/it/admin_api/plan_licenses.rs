@@ -339,6 +339,14 @@ async fn bad_licenses_of_plans_are_refused_by_field(engine: Engine) {
             json!([{"product": "a"}, {"product": "a"}]),
             "licenses[1].product",
         ),
+        (
+            json!([{"product": "a", "activations_limit": 0}]),
+            "licenses[0].activations_limit",
+        ),
+        (
+            json!([{"product": "a", "activations_limit": 10_001}]),
+            "licenses[0].activations_limit",
+        ),
         (json!(many), "licenses"),
     ];
     for (licenses, field) in cases {

@@ -304,6 +304,15 @@ async fn a_plan_may_have_a_name(engine: Engine) {
     assert_eq!(rig.get(path).await.expect(200)["waiting"]["name"], "Pro");
 }
 
+/// What no state would take is wrong, whatever was read before.
+async fn what_is_wrong_by_itself_comes_before_the_tag(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    let body = json!({"on_end": "explode"});
+    let refused = rig.only_if(OLD, "PUT", "/api/v1/policy", Some(body)).await;
+    let problem = refused.refused(422, "body_invalid");
+    assert_eq!(problem["errors"][0]["field"], "on_end");
+}
+
 /// The tag belongs to a request as its body does.
 async fn a_repetition_with_another_tag_is_another_request(engine: Engine) {
     let rig = Rig::start(engine).await;
@@ -322,7 +331,7 @@ async fn a_repetition_with_another_tag_is_another_request(engine: Engine) {
 
 /// The routes that answer 201, each with what makes something new.
 #[expect(clippy::too_many_lines, reason = "most of it is a table")]
-fn makers(customer: &str) -> Vec<(&'static str, &'static str, String, Value)> {
+fn makers(customer: &str, key: &Value) -> Vec<(&'static str, &'static str, String, Value)> {
     let api = "/api/v1";
     let at = |path: &str| format!("{api}{path}");
     let grant = json!({"package": "acme/tool", "constraint": "*"});
@@ -394,6 +403,18 @@ fn makers(customer: &str) -> Vec<(&'static str, &'static str, String, Value)> {
             license,
         ),
         (
+            "POST",
+            "/api/v1/licenses/activate",
+            at("/licenses/activate"),
+            json!({"key": key, "fingerprint": "one"}),
+        ),
+        (
+            "POST",
+            "/api/v1/apps/{slug}/licenses/activate",
+            at("/apps/default/licenses/activate"),
+            json!({"key": key, "fingerprint": "two"}),
+        ),
+        (
             "PUT",
             "/api/v1/packages/{package}",
             at("/packages/@acme%2Fone"),
@@ -449,7 +470,9 @@ fn methods_of(path: &str) -> Vec<String> {
 async fn what_was_made_is_where_its_location_says(engine: Engine) {
     let rig = Rig::start(engine).await;
     let customer = id_of(&rig.customer(json!({"name": "Ada"})).await);
-    let makers = makers(&customer);
+    let license = json!({"customer_id": customer, "product": "tool"});
+    let license = rig.post("/licenses", license).await.expect(201);
+    let makers = makers(&customer, &license["key"]);
     let paths = document()["paths"].as_object().unwrap().iter();
     let described: BTreeSet<(String, &str)> = paths
         .flat_map(|(path, item)| {
@@ -471,6 +494,9 @@ async fn what_was_made_is_where_its_location_says(engine: Engine) {
     for (method, route, path, body) in makers {
         let made = rig.call(method, &path, Some(body)).await;
         let location = made.header("location").to_owned();
+        let headers = &document()["paths"][route][method.to_lowercase()]["responses"]["201"];
+        let is_told = headers["headers"]["ETag"].is_object();
+        assert_eq!(!made.header("etag").is_empty(), is_told, "{method} {route}");
         let made = made.expect(201);
         let methods = methods_of(&location);
         if methods.iter().any(|it| it == "get") {
@@ -498,6 +524,7 @@ on_both_stores! {
     a_tag_is_that_of_what_is_shown,
     a_plan_that_is_not_there_matches_no_tag,
     a_plan_may_have_a_name,
+    what_is_wrong_by_itself_comes_before_the_tag,
     a_repetition_with_another_tag_is_another_request,
     what_was_made_is_where_its_location_says,
 }

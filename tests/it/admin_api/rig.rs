@@ -395,6 +395,7 @@ impl Rig {
             sent,
             status,
             content_type: answer.header("content-type"),
+            is_tagged: !answer.header("etag").is_empty(),
             answer: &answer.body,
         }
         .check();

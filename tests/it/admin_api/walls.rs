@@ -48,6 +48,7 @@ pub(super) struct Things {
     token: String,
     license: String,
     license_key: String,
+    activation: String,
     event: &'static str,
     replay: String,
     secret: String,
@@ -67,6 +68,7 @@ impl Things {
             token: none("ctok"),
             license: none("lic"),
             license_key: "no-such-key".to_owned(),
+            activation: none("act"),
             event: "evt_none",
             replay: none("rpl"),
             secret: none("whs"),
@@ -82,6 +84,7 @@ impl Things {
             ("by-external", _) => self.external_id,
             ("tokens", "token_id") => &self.token,
             ("licenses", "id") => &self.license,
+            (_, "activation_id") => &self.activation,
             ("events", "id") => self.event,
             ("replays", "id") => &self.replay,
             ("secrets", "id") => &self.secret,
@@ -138,6 +141,9 @@ impl Things {
             ("POST", "releases") => json!({"version": "9.9.9"}),
             ("POST", "licenses") => json!({"customer_id": self.customer, "product": "x"}),
             ("POST", "validate") => json!({"key": self.license_key}),
+            ("POST", "activate" | "deactivate") => {
+                json!({"key": self.license_key, "fingerprint": "f"})
+            }
             ("POST", "apps") => json!({"slug": "x", "name": "x"}),
             ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
             ("POST", "secrets") => json!({"secret": "whsec_x"}),
@@ -216,6 +222,8 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
     let token = post(&format!("{customer}/tokens"), json!({"name": "ci"})).await;
     let license = json!({"customer_id": id_of(&ada), "product": "tool"});
     let license = post("/licenses", license).await;
+    let place = json!({"key": license["key"], "fingerprint": "f-1", "name": "Ada's"});
+    let activation = post("/licenses/activate", place).await;
     let secrets = "/apps/one/endpoints/stripe/secrets";
     let secret = post(secrets, json!({"secret": "whsec_one"})).await;
     let viewer = post("/admin-tokens", json!({"name": "v", "role": "viewer"})).await;
@@ -245,6 +253,7 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
         token: id_of(&token),
         license: id_of(&license),
         license_key: license["key"].as_str().unwrap().to_owned(),
+        activation: id_of(&activation),
         event: "evt_1",
         replay: id_of(&replay),
         secret: id_of(&secret),

@@ -48,6 +48,7 @@ impl Licenses {
                 metadata: serde_json::Map::new(),
                 created_at: now,
                 expires_at: None,
+                activations_limit: None,
                 revoked: None,
                 source: Some(LicenseSource {
                     object: owed.source,

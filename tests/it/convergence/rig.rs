@@ -71,6 +71,7 @@ pub(crate) fn paddle(id: &str) -> ObjectKey {
 pub(crate) fn license(product: &str) -> PlanLicense {
     PlanLicense {
         product: product.to_owned(),
+        activations_limit: None,
     }
 }
 

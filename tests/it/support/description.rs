@@ -28,6 +28,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) sent: Option<&'a Value>,
     pub(crate) status: u16,
     pub(crate) content_type: &'a str,
+    /// An `ETag` came with it.
+    pub(crate) is_tagged: bool,
     pub(crate) answer: &'a Value,
 }
 
@@ -62,6 +64,9 @@ impl Exchange<'_> {
         let response = resolved(response);
         if response.is_null() {
             return Err("the status is not described".to_owned());
+        }
+        if self.is_tagged && !response["headers"]["ETag"].is_object() {
+            return Err("its ETag is not described".to_owned());
         }
         match response["content"].as_object() {
             None if self.answer.as_str() == Some("") => {}

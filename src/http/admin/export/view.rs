@@ -18,6 +18,7 @@ use crate::domain::id::Provider;
 use crate::http::api::customer::CustomerView;
 use crate::http::api::flag::FlagView;
 use crate::http::api::license::LicenseView;
+use crate::http::api::license::activation::ActivationView;
 use crate::http::api::package::PackageView;
 use crate::http::openapi::words;
 use crate::pipeline::customers::LinkedAccount;
@@ -46,6 +47,8 @@ pub(super) struct ExportView {
     /// Without their texts, of which only hashes are kept.
     tokens: Vec<TokenView>,
     licenses: Vec<LicenseView>,
+    /// Where these are in use.
+    activations: Vec<ActivationView>,
     flags: Vec<FlagView>,
     /// Changes, the newest first.
     audit: Vec<AuditView>,

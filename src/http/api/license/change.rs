@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{LicenseView, OrderedLicenseView, license_id, tagged};
+use crate::domain::access::activation::check_limit;
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::precondition::Precondition;
 use crate::domain::time::Timestamp;
@@ -27,6 +28,11 @@ pub(in crate::http) struct LicenseChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Given<String>,
+    /// How many activations it may have at once; null: as its plan says, else as many as are wanted.
+    /// Those that there are stay; with a lower limit no more are added until enough are removed.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    activations_limit: Given<i64>,
     /// Anything, as an object of at most 16 KiB of JSON. Replaced as a whole.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
@@ -41,11 +47,15 @@ impl LicenseChangeBody {
                 .note(end("expires_at", text.as_deref(), now))
                 .flatten()
         });
+        let activations_limit = self.activations_limit.map(|given| {
+            given.and_then(|it| errors.note(checked("activations_limit", check_limit(it))))
+        });
         let metadata = self.metadata.map(|given| {
             given.and_then(|it| errors.note(checked("metadata", validate::metadata(&it))))
         });
         errors.finish(Some(LicenseChange {
             expires_at,
+            activations_limit,
             metadata,
         }))
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{LicenseView, no_customer, tagged};
+use crate::domain::access::activation::check_limit;
 use crate::domain::access::license_key::LicenseKey;
 use crate::domain::customer::act::ActError;
 use crate::domain::id::CustomerId;
@@ -30,6 +31,9 @@ pub(in crate::http) struct LicenseBody {
     /// The end of its life; without it, it never ends.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// How many activations it may have at once; as many as are wanted by default.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    activations_limit: Option<i64>,
     /// Anything, as an object of at most 16 KiB of JSON.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
@@ -47,6 +51,9 @@ impl LicenseBody {
             .map(LicenseKey::foreign);
         let end = end("expires_at", self.expires_at.as_deref(), order.now);
         let expires_at = others.note(end).flatten();
+        let activations_limit = self
+            .activations_limit
+            .and_then(|it| others.note(checked("activations_limit", check_limit(it))));
         let metadata = self
             .metadata
             .and_then(|it| others.note(checked("metadata", validate::metadata(&it))));
@@ -57,6 +64,7 @@ impl LicenseBody {
                 product,
                 key,
                 expires_at,
+                activations_limit,
                 metadata: metadata.unwrap_or_default(),
             });
         }
