@@ -9,9 +9,11 @@ use bytes::Bytes;
 use miniserde::de::Visitor;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use stripe_client_core::{AccountId, CustomizedStripeRequest, RequestBuilder, StripeClient};
 
 use super::answer::{ApiPage, Fetched, Listed};
+use super::cut_list::CutList;
 use super::error::ApiError;
 use super::http::{self, Answer};
 use super::pace::{Pace, Paces};
@@ -138,7 +140,7 @@ impl Api {
         {
             return Err(ApiError::NotFound);
         }
-        let Answer { body, at, .. } = if self.provider == STRIPE.name {
+        let Answer { body, at, took } = if self.provider == STRIPE.name {
             let request = stripe::get(*kind, id).ok_or(ApiError::NotFound)?;
             let connected = scope.connected.as_deref();
             self.ask_stripe(request, connected).await?
@@ -146,8 +148,36 @@ impl Api {
             let question = paddle::get(*kind, id).ok_or(ApiError::NotFound)?;
             self.ask_paddle(question).await?
         };
-        let object = page::read_one(self.provider, &body)?;
+        let mut object = page::read_one(self.provider, &body)?;
+        if let Some(list) = stripe::cut_list(*kind).filter(|_| self.provider == STRIPE.name) {
+            object = self
+                .with_rest(object, list, scope.connected.as_deref())
+                .await?;
+        }
+        // Nobody knows when the object was read, only that it was not before it was asked for. A time
+        // that is too late would hide what happened meanwhile.
+        let asked_at = at.minus(took);
+        let at = Timestamp::from_seconds(asked_at.seconds()).unwrap_or(asked_at);
         Ok(Fetched { object, at })
+    }
+
+    /// Adds to an object's list what the answer left out.
+    async fn with_rest(
+        &self,
+        object: Box<RawValue>,
+        list: &str,
+        connected: Option<&str>,
+    ) -> Result<Box<RawValue>, ApiError> {
+        let Some(mut cut) = CutList::of(&object, list)? else {
+            return Ok(object);
+        };
+        while let Some((path, after)) = cut.next()? {
+            let request = stripe::rest(&path, &after);
+            let Answer { body, .. } = self.ask_stripe(request, connected).await?;
+            let (objects, next) = page::read(self.provider, &body)?;
+            cut.add(objects, next.is_some())?;
+        }
+        cut.whole()
     }
 
     async fn ask_stripe(
