@@ -148,31 +148,30 @@ impl Api {
             let question = paddle::get(*kind, id).ok_or(ApiError::NotFound)?;
             self.ask_paddle(question).await?
         };
-        let mut object = page::read_one(self.provider, &body)?;
+        let mut found = page::read_one(self.provider, &body)?;
         if let Some(list) = stripe::cut_list(*kind).filter(|_| self.provider == STRIPE.name) {
-            object = self
-                .with_rest(object, list, scope.connected.as_deref())
-                .await?;
+            found = self.with_rest(object, found, list).await?;
         }
         // Nobody knows when the object was read, only that it was not before it was asked for. A time
         // that is too late would hide what happened meanwhile.
         let asked_at = at.minus(took);
         let at = Timestamp::from_seconds(asked_at.seconds()).unwrap_or(asked_at);
-        Ok(Fetched { object, at })
+        Ok(Fetched { object: found, at })
     }
 
     /// Adds to an object's list what the answer left out.
     async fn with_rest(
         &self,
+        key: &ObjectKey,
         object: Box<RawValue>,
         list: &str,
-        connected: Option<&str>,
     ) -> Result<Box<RawValue>, ApiError> {
         let Some(mut cut) = CutList::of(&object, list)? else {
             return Ok(object);
         };
-        while let Some((path, after)) = cut.next()? {
-            let request = stripe::rest(&path, &after);
+        while let Some(after) = cut.next()? {
+            let request = stripe::rest(key.kind, &key.id, &after).ok_or(ApiError::NotFound)?;
+            let connected = key.scope.connected.as_deref();
             let Answer { body, .. } = self.ask_stripe(request, connected).await?;
             let (objects, next) = page::read(self.provider, &body)?;
             cut.add(objects, next.is_some())?;

@@ -26,18 +26,16 @@ impl CutList {
         }))
     }
 
-    /// The path of the list and its last element so far; `None` when it is whole, or long enough.
-    pub(super) fn next(&self) -> Result<Option<(String, String)>, ApiError> {
+    /// The last element of the list so far; `None` when it is whole, or long enough.
+    pub(super) fn next(&self) -> Result<Option<String>, ApiError> {
         let list = &self.object[&self.list];
         let elements = list["data"].as_array().map_or(&[][..], Vec::as_slice);
         if list["has_more"] != true || elements.len() >= MOST {
             return Ok(None);
         }
-        let path = list["url"].as_str().filter(|it| it.starts_with("/v1/"));
         let last = elements.last().and_then(|it| it["id"].as_str());
         let missing = || ApiError::not_understood("a list that goes on says not where");
-        let (path, last) = path.zip(last).ok_or_else(missing)?;
-        Ok(Some((path.to_owned(), last.to_owned())))
+        last.map(|last| Some(last.to_owned())).ok_or_else(missing)
     }
 
     /// Adds a page.
