@@ -38,7 +38,7 @@ mod policy;
 mod preconditions;
 mod query;
 mod questions;
-mod refetches;
+pub(crate) mod refetches;
 mod replays;
 mod retention;
 mod rig;

@@ -3,8 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
 use bytes::Bytes;
 use miniserde::de::Visitor;
 use reqwest::Url;
@@ -21,10 +19,14 @@ use super::{key, paddle, page, stripe};
 use crate::domain::id::{ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
+use crate::pause::Pauses;
 use crate::provider::STRIPE;
 
 /// How often a question is asked before its asker is told.
 const TRIES: u32 = 5;
+
+/// The pause after the first try.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause that is waited for here. Who has to wait longer does something else meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
@@ -210,13 +212,7 @@ impl Api {
 
     /// Asks until there is an answer or patience is at its end.
     async fn ask(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Answer, ApiError> {
-        let mut pauses = ExponentialBackoff {
-            initial_interval: Duration::from_millis(500),
-            current_interval: Duration::from_millis(500),
-            max_interval: LONGEST_PAUSE,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        };
+        let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
         let mut tries = 1;
         loop {
             self.pace.turn().await;
@@ -236,8 +232,8 @@ impl Api {
             if tries == self.tries || wanted.is_some_and(|it| it > LONGEST_PAUSE) {
                 return Err(error);
             }
-            let pause = wanted.or_else(|| pauses.next_backoff());
-            tokio::time::sleep(pause.unwrap_or(LONGEST_PAUSE)).await;
+            let pause = wanted.unwrap_or_else(|| pauses.next());
+            tokio::time::sleep(pause).await;
             tries += 1;
         }
     }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tollgate::domain::access::plan::PackageGrant;
-use tollgate::domain::id::AppSlug;
+use tollgate::domain::id::{AppSlug, Kind};
+use tollgate::domain::mode::Mode;
+use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::refetch::{Asked, Step, step};
 use tollgate::provider::STRIPE;
+use tollgate::provider::api::observed_object;
 use tollgate::store::{PlanSource, StoredPlan};
 use tollgate::vault::Vault;
 
@@ -101,6 +105,25 @@ impl Asking {
     }
 }
 
+/// All orders of some things.
+fn orders(things: &[usize]) -> Vec<Vec<usize>> {
+    if things.is_empty() {
+        return vec![Vec::new()];
+    }
+    let first = |&first: &usize| {
+        let rest: Vec<usize> = things.iter().copied().filter(|it| *it != first).collect();
+        let with_first = |mut order: Vec<usize>| {
+            order.insert(0, first);
+            order
+        };
+        orders(&rest)
+            .into_iter()
+            .map(with_first)
+            .collect::<Vec<_>>()
+    };
+    things.iter().flat_map(first).collect()
+}
+
 fn apis(provider: &Answers) -> Apis {
     client();
     let base = format!("http://{}", provider.address).parse().unwrap();
@@ -189,7 +212,7 @@ async fn a_need_that_comes_while_the_provider_is_asked_is_asked_for_again(engine
 }
 
 /// Two workers: the one that asked first gets its answer last.
-async fn an_older_answer_that_is_written_last_hides_nothing(engine: Engine) {
+pub(crate) async fn an_older_answer_that_is_written_last_hides_nothing(engine: Engine) {
     let asking = Asking::start(engine).await;
     asking.unclear().await;
     asking.rig.pass(3);
@@ -218,6 +241,62 @@ async fn an_older_answer_that_is_written_last_hides_nothing(engine: Engine) {
     );
     assert_eq!(asking.status().await, "active");
     assert_eq!(asking.waiting().await.len(), 0);
+}
+
+/// By our clock its events are ten minutes old, and so is its answer.
+pub(crate) async fn a_providers_answer_has_the_time_of_its_own_clock(engine: Engine) {
+    let asking = Asking::start(engine).await;
+    asking.changed("evt_a", "active", NOW - 600).await;
+    asking.changed("evt_b", "unpaid", NOW - 600).await;
+    asking.says("active", NOW - 597);
+    assert_eq!(asking.asks().await, "recorded");
+    assert_eq!(asking.status().await, "active");
+    // Newer by its clock, and long before the answer by ours.
+    asking.changed("evt_c", "unpaid", NOW - 590).await;
+    assert_eq!(asking.status().await, "suspended");
+    assert_eq!(asking.flags().await, [""; 0]);
+}
+
+async fn an_answer_is_one_more_fact_in_any_order(engine: Engine) {
+    let rig = Rig::selling(engine).await;
+    let mut number = 0;
+    for order in orders(&[0, 1, 2, 3]) {
+        number += 1;
+        let (id, account) = (format!("sub_{number}"), format!("cus_{number}"));
+        let changed = |name: &str, status: &str, created: i64| {
+            let object = stripe_subscription(&id, &account, status);
+            let event = format!("evt_{name}_{number}");
+            stripe_event(&event, "customer.subscription.updated", created, object)
+        };
+        let object = stripe_subscription(&id, &account, "active").to_string();
+        let object = RawValue::from_string(object).unwrap();
+        let at = Timestamp::from_seconds(NOW + 2).unwrap();
+        let answer = observed_object(STRIPE.name, Kind::Subscription, &object, at, Mode::Live);
+        let answer = answer.unwrap().unwrap();
+        let all = [
+            changed("a", "active", NOW),
+            changed("b", "unpaid", NOW),
+            serde_json::from_str(&answer.body).unwrap(),
+            changed("c", "past_due", NOW + 5),
+        ];
+        for index in order {
+            rig.happens(&all[index]).await;
+        }
+        let path = format!("/customers/by-external/{account}");
+        let customer = rig.get(&path).await.expect(200);
+        let path = format!(
+            "/customers/{}/subscriptions",
+            customer["id"].as_str().unwrap()
+        );
+        let shown = rig.get(&path).await.expect(200);
+        let shown = &shown["data"][0];
+        assert_eq!(
+            (&customer["status"], &shown["status"]),
+            (&json!("active"), &json!("past_due")),
+            "{shown}"
+        );
+    }
+    assert_eq!(number, 24);
 }
 
 async fn a_thin_event_means_that_its_object_is_fetched(engine: Engine) {
@@ -442,6 +521,8 @@ on_both_stores!(
     many_events_about_one_object_are_one_question,
     a_need_that_comes_while_the_provider_is_asked_is_asked_for_again,
     an_older_answer_that_is_written_last_hides_nothing,
+    a_providers_answer_has_the_time_of_its_own_clock,
+    an_answer_is_one_more_fact_in_any_order,
     a_thin_event_means_that_its_object_is_fetched,
     without_a_key_and_where_the_app_says_never_nothing_is_asked,
     an_app_can_want_the_providers_word_each_time,
