@@ -9,7 +9,8 @@ use super::order::Order;
 use crate::domain::id::Provider;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, api::key_mode};
+use crate::provider::api::key_mode;
+use crate::provider::{self, STRIPE};
 use crate::store::{SealedApiKey, Store, StoreError, Tx};
 use crate::vault::{KeyId, SealedFor, Vault, VaultError};
 
@@ -179,7 +180,8 @@ async fn refuse_other_mode(
     let current = current.filter(|it| it.expires_at.is_none_or(|end| end > order.now));
     let modes: Vec<Mode> = current
         .map(|it| match it.mode {
-            Mode::Any if it.live_since.is_some() => Mode::Live,
+            // Of Paddle's that says nothing: its payloads do not tell their mode.
+            Mode::Any if it.live_since.is_some() && provider == STRIPE.name => Mode::Live,
             mode => mode,
         })
         .collect();
