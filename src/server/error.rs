@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data_dir::DataDirError;
+use crate::pipeline::api_keys::KeyError;
 use crate::queue::rabbitmq::BrokerError;
 use crate::store::{Store, StoreError, Trouble};
 use crate::vault::VaultError;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),
+    /// An API key of the settings could not be put in place.
+    #[error("an API key of the settings could not be put in place")]
+    ApiKey(#[from] KeyError),
     /// No client for Composer repositories could be made.
     #[error("TLS cannot be set up")]
     Client(#[from] reqwest::Error),

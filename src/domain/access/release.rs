@@ -1,5 +1,6 @@
 //! Releases: versions of packages and the times at which they came out.
 
+use crate::domain::access::constraint::trim;
 use crate::domain::access::versions::{Scheme, VersionError};
 use crate::domain::time::Timestamp;
 use crate::domain::validate::MAX_TEXT;
@@ -33,7 +34,8 @@ impl Release {
         let normalized = scheme.version(version)?.to_string();
         Ok(Self {
             package: package.to_owned(),
-            version: version.trim().to_owned(),
+            // What the reader of versions trims, and nothing else: `dev-1.` may end in a wide blank.
+            version: trim(version).to_owned(),
             normalized,
             released_at,
             reference: None,

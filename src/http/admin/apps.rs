@@ -20,13 +20,14 @@ use crate::domain::connected_account::{
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::refetch::Refetch;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
-use crate::http::openapi;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
 use crate::store::Registry;
@@ -51,6 +52,9 @@ struct AppView {
     connected_accounts: ConnectedAccounts,
     /// Where the seller's own ids of billing accounts are found.
     identity: IdentityView,
+    /// When a provider is asked about an object, where there is an API key.
+    #[schema(schema_with = words::refetch)]
+    refetch: &'static str,
     /// The Composer repository that `/composer` serves filtered; null for none.
     repository: Option<RepositoryView>,
     /// What customers are told who are held; null for our own words.
@@ -69,6 +73,7 @@ impl AppView {
             name: app.name,
             connected_accounts: settings.connected_accounts,
             identity: settings.identity.into(),
+            refetch: settings.refetch.as_str(),
             repository,
             held_message,
             created_at: app.created_at.to_string(),
@@ -205,6 +210,11 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<IdentityView>)]
     identity: Given<IdentityView>,
+    /// When a provider is asked about an object, where there is an API key: `never`, where events
+    /// leave something open (the default), or also after each event about a subscription.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = words::refetch_or_null)]
+    refetch: Given<String>,
     /// The Composer repository that `/composer` serves filtered. Needs an owner of all apps, because
     /// this server will ask whatever it names.
     #[serde(default, deserialize_with = "given")]
@@ -223,6 +233,11 @@ fn identity(given: &IdentityView, field_errors: &mut FieldErrors) -> Identity {
         metadata_key: key.flatten(),
         client_reference_id: given.client_reference_id,
     }
+}
+
+fn refetch_of(word: &str, field_errors: &mut FieldErrors) -> Option<Refetch> {
+    let refetch = word.parse::<Refetch>().map_err(|error| error.to_string());
+    field_errors.note(checked("refetch", refetch))
 }
 
 fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> ConnectedAccounts {
@@ -270,7 +285,8 @@ async fn change(
             detail: "only an owner of all apps may name a repository".into(),
         });
     }
-    let is_same = named.is_none() && body.identity.is_none() && registry.is_empty();
+    let is_same =
+        named.is_none() && body.identity.is_none() && body.refetch.is_none() && registry.is_empty();
     if body.name.is_none() && is_same {
         field_errors.add("name", "is missing, and so is everything else");
     }
@@ -278,6 +294,8 @@ async fn change(
         named.map(|it| it.map(|named| connected_accounts(named, &mut field_errors)));
     let identity = body.identity;
     let identity = identity.map(|it| it.map(|given| self::identity(&given, &mut field_errors)));
+    let refetch = body.refetch;
+    let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
     let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
     let change = AppChange {
@@ -285,6 +303,7 @@ async fn change(
         settings: SettingsChange {
             connected_accounts,
             identity,
+            refetch,
         },
         registry,
     };

@@ -48,6 +48,11 @@ pub(super) const REPLAYS: &Figure = &Figure::gauge(
     "Replays of many events that are not finished",
 );
 
+pub(super) const REFETCHES: &Figure = &Figure::gauge(
+    "refetches_waiting",
+    "Objects that a provider is to be asked about, the same in every process",
+);
+
 pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(
     "acknowledged_without_outcome",
     "Webhooks of all apps that were acknowledged over a minute ago and are not in the ledger, the same \

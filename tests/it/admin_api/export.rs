@@ -20,12 +20,13 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 35] = [
+const TABLES: [(&str, Kept); 37] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
     ("activations", Kept::In("activations")),
     ("admin_tokens", Kept::Not),
+    ("api_keys", Kept::Not),
     ("apps", Kept::Not),
     ("audit", Kept::In("audit")),
     ("customers", Kept::In("stored")),
@@ -56,6 +57,8 @@ const TABLES: [(&str, Kept); 35] = [
     ("payments", Kept::In("stored")),
     ("plan_packages", Kept::Not),
     ("plans", Kept::Not),
+    // Ids of objects that a provider is to be asked about.
+    ("refetches", Kept::Not),
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
     ("releases", Kept::Not),

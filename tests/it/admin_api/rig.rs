@@ -252,6 +252,10 @@ impl Rig {
         self.clock.pass(Duration::from_secs(seconds));
     }
 
+    pub(super) fn clock(&self) -> &SetClock {
+        &self.clock
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -16,7 +16,7 @@ pub(super) fn is_blank(c: char) -> bool {
 pub(super) const TRIMMED: [char; 6] = [' ', '\t', '\n', '\r', '\0', '\x0b'];
 
 /// Trims [`TRIMMED`] at both ends.
-pub(super) fn trim(text: &str) -> &str {
+pub(in crate::domain::access) fn trim(text: &str) -> &str {
     text.trim_matches(TRIMMED)
 }
 
