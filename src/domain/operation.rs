@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 53] = [
+pub const OPERATIONS: [&str; 55] = [
     "admin_token_create",
     "admin_token_revoke",
     "app_create",
@@ -37,6 +37,8 @@ pub const OPERATIONS: [&str; 53] = [
     "policy_put",
     "purge",
     "reactivate",
+    "reconcile",
+    "reconcile_cancel",
     "release_add",
     "release_remove",
     "revoke",

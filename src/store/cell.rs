@@ -26,7 +26,8 @@ use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
 use crate::domain::id::{
-    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReplayId, SecretId, TokenId,
+    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReconcileId, ReplayId,
+    SecretId, TokenId,
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
@@ -142,7 +143,7 @@ pub(crate) use texts;
 
 texts! {
     AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
-    Mode, GrantBilling, ObjectKey, Provider, ReplayId, Role, Scheme, SecretId, Span, TokenId,
+    Mode, GrantBilling, ObjectKey, Provider, ReconcileId, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.

@@ -47,6 +47,7 @@ mod plan;
 mod postgres;
 mod probe;
 mod purge;
+pub mod reconcile;
 mod record;
 mod registry;
 mod release;
