@@ -15,6 +15,7 @@
 //! (statuses) are kept as they are. What a fact cannot do without is named by its path when it
 //! is missing.
 
+pub mod api;
 mod digest;
 mod event;
 mod fields;
