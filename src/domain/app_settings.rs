@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::customer::profile::Given;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::policy::Span;
 
 /// The settings that are in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct AppSettings {
     pub connected_accounts: ConnectedAccounts,
     /// Where the seller's own ids of accounts are found.
     pub identity: Identity,
+    /// How often what is kept is compared with what the providers say; `None` for never.
+    pub reconcile_every: Option<Span>,
 }
 
 /// What one place says of the settings. `None`: nothing.
@@ -29,6 +32,9 @@ pub struct SettingsLayer {
     /// See [`AppSettings::identity`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// See [`AppSettings::reconcile_every`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconcile_every: Option<Span>,
 }
 
 /// The settings as they are kept with an app.
@@ -52,6 +58,7 @@ impl KeptSettings {
         AppSettings {
             connected_accounts: connected_accounts.cloned().unwrap_or_default(),
             identity: identity.cloned().unwrap_or_default(),
+            reconcile_every: environment.reconcile_every.or(api.reconcile_every),
         }
     }
 
@@ -74,6 +81,9 @@ impl KeptSettings {
         if let Some(identity) = change.identity {
             self.api.identity = identity;
         }
+        if let Some(every) = change.reconcile_every {
+            self.api.reconcile_every = every;
+        }
     }
 }
 
@@ -84,6 +94,8 @@ pub struct SettingsChange {
     pub connected_accounts: Given<ConnectedAccounts>,
     /// See [`AppSettings::identity`].
     pub identity: Given<Identity>,
+    /// See [`AppSettings::reconcile_every`].
+    pub reconcile_every: Given<Span>,
 }
 
 #[cfg(test)]
@@ -94,7 +106,7 @@ mod tests {
     fn named(accounts: &[&str]) -> SettingsLayer {
         SettingsLayer {
             connected_accounts: Some(accounts.iter().map(|it| it.parse().unwrap()).collect()),
-            identity: None,
+            ..SettingsLayer::default()
         }
     }
 

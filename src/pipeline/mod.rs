@@ -49,6 +49,7 @@ mod pins;
 pub mod plans;
 pub mod policy;
 pub mod process;
+pub mod reconcile;
 pub mod record;
 pub mod registries;
 pub mod relay;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data_dir::DataDirError;
+use crate::provider::api::ApiError;
 use crate::queue::rabbitmq::BrokerError;
 use crate::store::{Store, StoreError, Trouble};
 use crate::vault::VaultError;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// No client for Composer repositories could be made.
     #[error("TLS cannot be set up")]
     Client(#[from] reqwest::Error),
+    /// No client for a provider's API could be made.
+    #[error("the provider's API cannot be used")]
+    Api(#[from] ApiError),
     /// The broker cannot be used with these settings.
     #[error("RabbitMQ cannot be used")]
     Broker(#[from] BrokerError),

@@ -4,6 +4,7 @@
 //! needed: the data folder and its lock, the store, the queue, the worker's loops, HTTP. `serve`,
 //! `demo`, `simulate` and the tests start the same server.
 
+mod apis;
 pub(crate) mod embedded;
 mod endpoint_secrets;
 mod error;
@@ -40,6 +41,7 @@ use crate::provider::{self, SignatureError};
 use crate::store::{Actor, Claim, Store, StoreError};
 use crate::worker::Worker;
 
+pub use apis::of as apis_of;
 pub use error::StartError;
 pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;
@@ -113,7 +115,9 @@ impl Server {
             metrics.webhooks.expect(name, SignatureError::CODES);
             metrics.worker.expect(name);
         }
+        let apis = apis::of(config)?;
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
+            .asking(apis.clone())
             .with_payload_retention(config.store.payload_retention)
             .counted(metrics.worker.clone());
         let worker = roles.worker.then_some(worker);
@@ -155,6 +159,7 @@ impl Server {
             acknowledged: acknowledged.clone(),
             health,
             repositories,
+            apis,
             metrics,
             figures,
         });
@@ -238,6 +243,7 @@ pub fn environment(config: &Config) -> Environment {
         settings: SettingsLayer {
             connected_accounts: config.connected_accounts.clone(),
             identity: config.identity.clone(),
+            reconcile_every: None,
         },
     };
     for provider in provider::names() {

@@ -188,7 +188,7 @@ impl Tx {
     ) -> Result<Option<Reconcile>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM reconciles \
-             WHERE app = $1 AND provider = $2 AND outcome = 'finished' AND NOT dry_run \
+             WHERE app = $1 AND provider = $2 AND outcome = 'finished' AND NOT dry_run AND ordered_since IS NULL \
              ORDER BY id DESC LIMIT 1"
         );
         self.fetch_opt(&sql, binds![app, provider]).await
@@ -291,6 +291,25 @@ impl Tx {
             "
         );
         self.fetch_opt(&sql, binds![now, until, longest, id]).await
+    }
+
+    /// Keeps a comparison in hand for longer, if it is still at this step.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reconcile_hold(
+        &mut self,
+        id: &ReconcileId,
+        step: i64,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            UPDATE reconciles
+            SET leased_until = $3
+            WHERE id = $1 AND step = $2 AND finished_at IS NULL
+        ";
+        self.execute(sql, binds![id, step, until]).await?;
+        Ok(())
     }
 
     /// Writes how far a comparison is, if it is still open and nobody made the step before. Returns

@@ -3,7 +3,7 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
-//! erasures, bulk replays, accounting for what was acknowledged, upkeep, and the relay of the spool
+//! erasures, bulk replays, comparisons with providers, accounting for what was acknowledged, upkeep, and the relay of the spool
 //! where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
 //! is in hand is finished, or given back unsettled.
 //!
@@ -18,6 +18,7 @@ mod failure;
 mod outages;
 mod part;
 mod pause;
+mod reconciles;
 mod replays;
 #[cfg(feature = "otel")]
 mod span;
@@ -36,6 +37,7 @@ use crate::clock::Clock;
 use crate::domain::policy::Span;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::health::Progress;
+use crate::pipeline::reconcile::Apis;
 use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
@@ -66,6 +68,7 @@ pub struct Worker {
     shutdown: CancellationToken,
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
+    apis: Apis,
     payload_retention: Option<Span>,
     outages: Arc<Outages>,
     progress: Progress,
@@ -81,6 +84,7 @@ impl Worker {
             shutdown,
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
+            apis: Apis::default(),
             payload_retention: None,
             outages: Arc::default(),
             progress: Progress::default(),
@@ -114,6 +118,13 @@ impl Worker {
         self
     }
 
+    /// Compares what is kept with what these say.
+    #[must_use]
+    pub fn asking(mut self, apis: Apis) -> Self {
+        self.apis = apis;
+        self
+    }
+
     /// Removes the payloads of events that were settled this long ago. Default: keeps them.
     #[must_use]
     pub fn with_payload_retention(mut self, retention: Option<Span>) -> Self {
@@ -138,6 +149,7 @@ impl Worker {
         if let Some(publisher) = self.replay_to.clone() {
             loops.spawn(self.clone().run_replays(publisher));
         }
+        loops.spawn(self.clone().run_reconciles());
         loops.spawn(self.clone().run_accounts());
         loops.spawn(self.clone().run_upkeep());
         loops.spawn(self.clone().run_timers());

@@ -23,6 +23,7 @@ mod plan_licenses;
 mod plans;
 mod policy;
 mod policy_schema;
+mod reconciles;
 mod registry;
 mod releases;
 mod replays;
@@ -59,6 +60,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(policy::router())
         .merge(events::router())
         .merge(replays::router())
+        .merge(reconciles::router())
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())

@@ -17,6 +17,7 @@ use crate::domain::event::EventOutcome;
 use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::operation::OPERATIONS;
+use crate::domain::reconcile::ReconcileStatus;
 use crate::domain::role::Role;
 use crate::provider;
 use crate::store::PlanSource;
@@ -111,6 +112,11 @@ pub(in crate::http) fn provider_or_null() -> Object {
 /// The status of a replay of many events.
 pub(in crate::http) fn replay_status() -> Object {
     one_of(ReplayStatus::WORDS)
+}
+
+/// The status of a reconciliation.
+pub(in crate::http) fn reconcile_status() -> Object {
+    one_of(ReconcileStatus::WORDS)
 }
 
 /// The role of an admin token.

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::page::{list, path, read, read_one};
-use super::{ApiError, ApiPage, Fetched, Listed};
+use super::answer::{ApiError, ApiPage, Fetched, Listed};
 use crate::domain::id::Provider;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;

@@ -10,7 +10,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::Listed;
+use super::answer::Listed;
 use crate::domain::id::Provider;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;

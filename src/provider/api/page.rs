@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ApiError, Listed};
+use super::answer::{ApiError, Listed};
 use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::provider::{PADDLE, STRIPE};
