@@ -104,7 +104,7 @@ impl Owed<'_> {
         for product in products {
             let entry = self.all.entry((source.clone(), product.clone()));
             let (known, _) = entry.or_insert_with(|| (plan.clone(), customer.clone()));
-            if plan < known {
+            if *plan < *known {
                 known.clone_from(plan);
             }
         }

@@ -1,11 +1,12 @@
-//! What lists have, and what an answer is.
+//! What can be asked, and what comes back.
 
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::domain::id::Kind;
+use crate::domain::id::{Kind, Provider};
 use crate::domain::time::Timestamp;
+use crate::provider::STRIPE;
 
 /// The objects that a list has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +38,21 @@ impl Listed {
             _ => None,
         }
     }
+
+    /// Returns the kind of the objects of a provider's list.
+    pub fn kind(self, provider: Provider) -> Kind {
+        let is_stripe = provider == STRIPE.name;
+        match self {
+            Self::Customers => Kind::Account,
+            Self::Subscriptions => Kind::Subscription,
+            Self::Payments if is_stripe => Kind::Invoice,
+            Self::Payments => Kind::Transaction,
+            Self::Disputes if is_stripe => Kind::Dispute,
+            Self::Refunds if is_stripe => Kind::Refund,
+            Self::Disputes | Self::Refunds => Kind::Adjustment,
+            Self::Events => Kind::Event,
+        }
+    }
 }
 
 /// An object that was asked for by its id.
@@ -59,51 +75,4 @@ pub struct ApiPage {
     pub at: Timestamp,
     /// How long the provider took: the objects may be older than the answer by this.
     pub took: Duration,
-}
-
-/// The provider did not answer what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// The key is wrong, or may not read this.
-    #[error("the API key was refused with {status}: {detail}")]
-    KeyRefused {
-        /// 401 or 403.
-        status: u16,
-        /// What the provider says.
-        detail: String,
-    },
-    /// There is no such object.
-    #[error("there is no such object")]
-    NotFound,
-    /// The provider limits the rate, has a fault, or cannot be reached. It may answer later.
-    #[error("the provider did not answer: {detail}")]
-    Away {
-        /// What happened at last.
-        detail: String,
-        /// When it asks to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// It answered what nobody here understands.
-    #[error("the answer was not understood: {detail}")]
-    NotUnderstood {
-        /// What is wrong with it.
-        detail: String,
-    },
-}
-
-impl ApiError {
-    /// The stable code of the error.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::KeyRefused { .. } => "api_key_refused",
-            Self::NotFound => "object_gone",
-            Self::Away { .. } => "provider_away",
-            Self::NotUnderstood { .. } => "answer_not_understood",
-        }
-    }
-
-    /// True if the same question may be answered later without anybody changing anything.
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Away { .. })
-    }
 }

@@ -4,13 +4,23 @@
 //! envelope of an event, so that it is read by the very reader that reads webhooks, and the two cannot
 //! disagree.
 //!
-//! A list is read by pages, oldest requests first retried here: see `client.rs`.
+//! Stripe's requests are built by async-stripe (`stripe.rs`), Paddle's here (`paddle.rs`); one HTTP
+//! client sends both (`http.rs`), at a pace below the providers' limits (`pace.rs`).
 
 mod answer;
 mod client;
+mod error;
+mod http;
+mod key;
 mod observed;
+mod pace;
+mod paddle;
 mod page;
+mod stripe;
 
-pub use answer::{ApiError, ApiPage, Fetched, Listed};
+pub use answer::{ApiPage, Fetched, Listed};
 pub use client::{Api, ApiSettings};
-pub use observed::{Observed, event, observed};
+pub use error::ApiError;
+pub use key::mode_of as key_mode;
+pub use observed::{Observed, event, observed, observed_object};
+pub use pace::Paces;

@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::answer::Listed;
-use crate::domain::id::Provider;
+use super::stripe;
+use crate::domain::id::{Kind, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 use crate::provider::{ReadError, STRIPE, Spec};
@@ -42,17 +43,32 @@ pub fn observed(
     at: Timestamp,
     mode: Mode,
 ) -> Result<Option<Observed>, ReadError> {
-    if what == Listed::Events {
+    observed_object(provider, what.kind(provider), object, at, mode)
+}
+
+/// Like [`observed`], of an object of any kind.
+///
+/// # Errors
+/// When it is not an object with an id.
+pub fn observed_object(
+    provider: Provider,
+    kind: Kind,
+    object: &RawValue,
+    at: Timestamp,
+    mode: Mode,
+) -> Result<Option<Observed>, ReadError> {
+    if kind == Kind::Event {
         return event(provider, object).map(Some);
     }
-    let seen: Seen<'_> = serde_json::from_str(object.get()).map_err(|_| ReadError::FieldMissing {
-        path: "id".to_owned(),
-    })?;
+    let seen: Seen<'_> =
+        serde_json::from_str(object.get()).map_err(|_| ReadError::FieldMissing {
+            path: "id".to_owned(),
+        })?;
     let is_stripe = provider == STRIPE.name;
     let told = if is_stripe {
-        seen.as_stripe(what, at)
+        seen.as_stripe(kind, at)
     } else {
-        seen.as_paddle(what, at)
+        seen.as_paddle(kind, at)
     };
     let Some((event_type, at)) = told else {
         return Ok(None);
@@ -66,7 +82,7 @@ pub fn observed(
             json!(event_type),
             at.seconds(),
             json!(livemode),
-            json!(super::client::STRIPE_VERSION),
+            json!(stripe::version()),
             object.get()
         )
     } else {
@@ -156,15 +172,18 @@ struct Try<'a> {
 type Told = Option<(&'static str, Timestamp)>;
 
 impl Seen<'_> {
-    fn as_stripe(&self, what: Listed, at: Timestamp) -> Told {
-        let event_type = match what {
-            Listed::Customers if self.deleted => "customer.deleted",
-            Listed::Customers => "customer.updated",
-            Listed::Subscriptions => "customer.subscription.updated",
-            Listed::Payments => return self.as_invoice(at),
-            Listed::Disputes => "charge.dispute.updated",
-            Listed::Refunds => "refund.updated",
-            Listed::Events => return None,
+    fn as_stripe(&self, kind: Kind, at: Timestamp) -> Told {
+        let event_type = match kind {
+            Kind::Account if self.deleted => "customer.deleted",
+            Kind::Account => "customer.updated",
+            Kind::Subscription => "customer.subscription.updated",
+            Kind::Invoice => return self.as_invoice(at),
+            Kind::Dispute => "charge.dispute.updated",
+            Kind::Refund => "refund.updated",
+            Kind::Charge if self.status == Some("succeeded") => "charge.succeeded",
+            Kind::PaymentIntent if self.status == Some("succeeded") => "payment_intent.succeeded",
+            Kind::Session if self.status == Some("complete") => "checkout.session.completed",
+            _ => return None,
         };
         Some((event_type, at))
     }
@@ -189,12 +208,12 @@ impl Seen<'_> {
         })
     }
 
-    fn as_paddle(&self, what: Listed, at: Timestamp) -> Told {
+    fn as_paddle(&self, kind: Kind, at: Timestamp) -> Told {
         let made = || self.created_at.and_then(Timestamp::parse).unwrap_or(at);
-        Some(match what {
-            Listed::Customers => ("customer.updated", at),
-            Listed::Subscriptions => ("subscription.updated", at),
-            Listed::Payments => match self.status? {
+        Some(match kind {
+            Kind::Account => ("customer.updated", at),
+            Kind::Subscription => ("subscription.updated", at),
+            Kind::Transaction => match self.status? {
                 "completed" => ("transaction.completed", self.captured_at().unwrap_or(at)),
                 "paid" => ("transaction.paid", self.captured_at().unwrap_or(at)),
                 "past_due" => ("transaction.past_due", at),
@@ -203,11 +222,11 @@ impl Seen<'_> {
                 "ready" => ("transaction.ready", at),
                 _ => return None,
             },
-            Listed::Disputes | Listed::Refunds => match self.action? {
+            Kind::Adjustment => match self.action? {
                 "refund" => ("adjustment.updated", at),
                 _ => ("adjustment.created", made()),
             },
-            Listed::Events => return None,
+            _ => return None,
         })
     }
 
