@@ -45,7 +45,7 @@ pub(super) async fn look(
             it.found.gone += 1;
             continue;
         }
-        let asking = step.api.api.get(Listed::Subscriptions, &key.id);
+        let asking = step.api.api.get(key);
         match step.ask(&it, asking).await {
             Ok(fetched) => {
                 let (now, mode) = (step.clock.now(), step.api.mode);
