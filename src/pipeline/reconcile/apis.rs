@@ -11,10 +11,10 @@ use crate::store::{StoreError, Tx};
 /// The APIs of a process, by app and provider. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Apis {
-    fixed: Arc<BTreeMap<Provider, Fixed>>,
+    fixed: Arc<BTreeMap<(AppSlug, Provider), Fixed>>,
 }
 
-/// What the settings say of a provider, for the app `default`.
+/// What is known of a provider for an app without asking the store.
 #[derive(Clone, Debug)]
 struct Fixed {
     api: Api,
@@ -36,11 +36,22 @@ impl Apis {
     /// can be verified with a secret of the settings, which is one of any mode, is said with each.
     pub fn new(apis: impl IntoIterator<Item = (Api, bool)>) -> Self {
         let fixed = apis.into_iter().map(|(api, has_secret)| {
-            let provider = api.provider();
-            (provider, Fixed { api, has_secret })
+            let key = (AppSlug::default_app(), api.provider());
+            (key, Fixed { api, has_secret })
         });
         Self {
             fixed: Arc::new(fixed.collect()),
+        }
+    }
+
+    /// Has an API asked for an app whose webhook secrets are all in the store.
+    #[must_use]
+    pub fn and(self, app: AppSlug, api: Api) -> Self {
+        let mut fixed = BTreeMap::clone(&self.fixed);
+        let has_secret = false;
+        fixed.insert((app, api.provider()), Fixed { api, has_secret });
+        Self {
+            fixed: Arc::new(fixed),
         }
     }
 
@@ -54,8 +65,7 @@ impl Apis {
         app: &AppSlug,
         provider: Provider,
     ) -> Result<Option<ApiOfApp>, StoreError> {
-        let fixed = self.fixed.get(&provider);
-        let Some(fixed) = fixed.filter(|_| *app == AppSlug::default_app()) else {
+        let Some(fixed) = self.fixed.get(&(app.clone(), provider)) else {
             return Ok(None);
         };
         let secrets = tx.secret_list(app, provider).await?;

@@ -27,6 +27,7 @@ use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses;
 use tollgate::pipeline::process::process;
+use tollgate::pipeline::reconcile::Apis;
 use tollgate::pipeline::registries::Repositories;
 use tollgate::pipeline::replay::ReplayError;
 use tollgate::pipeline::setup::{Environment, prepare};
@@ -167,6 +168,7 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
+            apis: Apis::default(),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

@@ -28,6 +28,7 @@ use tollgate::metrics::Metrics;
 use tollgate::pipeline::acknowledged::Acknowledged;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
+use tollgate::pipeline::reconcile::Apis;
 use tollgate::pipeline::registries::Repositories;
 use tollgate::provider::{Mode, PADDLE, STRIPE, Secret};
 use tollgate::queue::{Depths, Message, Publisher, QueueError};
@@ -231,6 +232,7 @@ impl Rig {
             bad_tokens: Throttle::default(),
             acknowledged: Acknowledged::default(),
             usage: Usage::default(),
+            apis: Apis::default(),
             metrics: Metrics::default(),
             figures,
         });

@@ -2,6 +2,7 @@
 //! posts what providers would.
 
 mod clock;
+pub(crate) mod fake_api;
 pub(crate) mod description;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
