@@ -8,9 +8,7 @@ use crate::domain::words::words;
 
 /// The part of a comparison that is under way. They come in this order: whoever pays is known before
 /// what he bought, and the events come last, because most of them say again what the objects said.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Billing accounts.

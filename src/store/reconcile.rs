@@ -70,6 +70,9 @@ record! {
     }
 }
 
+/// The most apps and providers of which the last comparison is shown in figures.
+const MOST_LATEST: i64 = 1_000;
+
 /// The columns of a [`Reconcile`].
 const COLUMNS: &str = r"
     id, app, provider, dry_run, ordered_since, since, events_since, provider_time, stage,
@@ -208,6 +211,29 @@ impl Tx {
              ORDER BY id DESC LIMIT 1"
         );
         self.fetch_opt(&sql, binds![app, provider]).await
+    }
+
+    /// Returns the last comparison of each app and provider that read everything, of one app or of all.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reconcile_latest(
+        &mut self,
+        app: Option<&AppSlug>,
+    ) -> Result<Vec<Reconcile>, StoreError> {
+        let sql = format!(
+            r"
+            SELECT {COLUMNS} FROM reconciles
+            WHERE id IN (
+                SELECT MAX(id) FROM reconciles
+                WHERE outcome = 'finished' AND ($1 IS NULL OR app = $1)
+                GROUP BY app, provider
+            )
+            ORDER BY app, provider
+            LIMIT $2
+            "
+        );
+        self.fetch(&sql, binds![app, MOST_LATEST]).await
     }
 
     /// Lists the comparisons of an app, the newest first.

@@ -25,6 +25,7 @@ use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses::maker;
 use tollgate::pipeline::process::process;
+use tollgate::pipeline::reconcile::{self, Apis, Wanted};
 use tollgate::pipeline::timers::run_due;
 use tollgate::pipeline::{bulk_replay, erasure, retention};
 use tollgate::provider::{STRIPE, other_spellings};
@@ -38,6 +39,7 @@ use tollgate::store::{
 use tollgate::vault::Vault;
 
 use crate::process::message;
+use crate::support::fake_api::nobodys_api;
 use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
 use crate::support::stores::{Engine, Place, TestStore};
 use crate::support::{
@@ -325,6 +327,20 @@ async fn use_everything(store: &Store) {
     assert!(matches!(found.unwrap(), GotOrCreated::Got(_)));
 
     let page = Window::Page { number: 1, size: 9 };
+    let wanted = Wanted {
+        provider: STRIPE.name,
+        since: None,
+        dry_run: true,
+    };
+    let apis = Apis::new([(nobodys_api(), false)]);
+    reconcile::order(store, &apis, &order(), wanted)
+        .await
+        .unwrap();
+    reconcile::find_open(store, &app, STRIPE.name)
+        .await
+        .unwrap()
+        .unwrap();
+    reconcile::list(store, &app, &page).await.unwrap();
     let mut tx = store.begin_in(&app).await.unwrap();
     let grant = HandGrant {
         grant: PackageGrant {

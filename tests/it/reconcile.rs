@@ -6,5 +6,5 @@ mod import;
 mod lists;
 mod property;
 mod requests;
-mod rig;
+pub(crate) mod rig;
 mod trouble;

@@ -56,7 +56,7 @@ struct OrderBody {
 /// A comparison with what a provider says.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Reconcile)]
-struct ReconcileView {
+pub(super) struct ReconcileView {
     #[schema(examples("rcn_01939f1bf0007cc8a4d0b1c2d3e4f506"))]
     id: String,
     #[schema(schema_with = words::provider)]

@@ -16,8 +16,10 @@ use super::{acknowledged, spool};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::metrics::Reading;
+use crate::provider;
 use crate::queue::rabbitmq::QueueWatch;
 use crate::queue::{Depths, Lane, Publisher};
+use crate::store::reconcile::Reconcile;
 use crate::store::{AcknowledgedWaiting, DueTimers, LaneBacklog, PoolUse, Store, StoreError};
 use asked::Asked;
 
@@ -56,6 +58,7 @@ struct InStore {
     timers: DueTimers,
     open_replays: u64,
     acknowledged: AcknowledgedWaiting,
+    reconciles: Vec<Reconcile>,
 }
 
 impl Figures {
@@ -98,6 +101,7 @@ impl Figures {
         read.extend(links);
         if let Some(in_store) = &in_store {
             read.extend(in_store.readings(now));
+            read.extend(in_store.of_reconciles(now));
         }
         read.extend(self.queue(in_store.as_ref(), depths));
         read.extend(self.oldest(in_store.as_ref(), now));
@@ -203,6 +207,7 @@ impl InStore {
             timers: tx.backlog_of_timers(now).await?,
             open_replays: tx.backlog_of_replays().await?,
             acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
+            reconciles: tx.reconcile_latest(None).await?,
             ..Self::default()
         };
         if with_queue {
@@ -227,6 +232,29 @@ impl InStore {
             names::UNACCOUNTED.counts(unaccounted),
             names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
         ]
+    }
+}
+
+impl InStore {
+    /// Returns what the last comparisons with the providers found, and how old they are.
+    fn of_reconciles(&self, now: Timestamp) -> Vec<Reading> {
+        let (mut drifts, mut ages) = (Vec::new(), Vec::new());
+        for spec in provider::ALL {
+            let of_provider = self.reconciles.iter().filter(|it| it.provider == spec.name);
+            let oldest = of_provider.clone().filter_map(|it| it.finished_at).min();
+            if oldest.is_none() {
+                continue;
+            }
+            let drift = of_provider.map(|it| it.found.drift()).sum();
+            drifts.push(
+                names::DRIFT
+                    .counts(drift)
+                    .of("provider", spec.name.as_str()),
+            );
+            let age = names::RECONCILED.is(seconds_since(oldest, now));
+            ages.push(age.of("provider", spec.name.as_str()));
+        }
+        drifts.into_iter().chain(ages).collect()
     }
 }
 

@@ -48,6 +48,16 @@ pub(super) const REPLAYS: &Figure = &Figure::gauge(
     "Replays of many events that are not finished",
 );
 
+pub(super) const DRIFT: &Figure = &Figure::gauge(
+    "reconcile_drift",
+    "Differences that the last comparisons with a provider found, of all apps, whether repaired or not",
+);
+
+pub(super) const RECONCILED: &Figure = &Figure::gauge(
+    "reconcile_age_seconds",
+    "Age of the oldest of the last comparisons with a provider that read everything, of all apps",
+);
+
 pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(
     "acknowledged_without_outcome",
     "Webhooks of all apps that were acknowledged over a minute ago and are not in the ledger, the same \

@@ -122,9 +122,7 @@ fn about(reading: &Reading) -> Option<(ObjectTable, ObjectKey)> {
     occurrence.facts.iter().find_map(|fact| match fact {
         Fact::Contact(fact) => Some((ObjectTable::Accounts, fact.account.clone())),
         Fact::AccountRemoved { account } => Some((ObjectTable::Accounts, account.clone())),
-        Fact::Subscription(fact) => {
-            Some((ObjectTable::Subscriptions, fact.subscription.clone()))
-        }
+        Fact::Subscription(fact) => Some((ObjectTable::Subscriptions, fact.subscription.clone())),
         Fact::Payment(fact) => Some((ObjectTable::Payments, fact.document.clone())),
         Fact::Disputed { dispute, .. } => Some((ObjectTable::Disputes, dispute.clone())),
         Fact::Refunded(fact) => Some((ObjectTable::Refunds, fact.refund.clone())),
@@ -233,9 +231,7 @@ async fn try_apply(
                 }
                 kept.insert(key);
             }
-            Disposition::Done(EventOutcome::Unchanged | EventOutcome::Superseded)
-                if is_missing =>
-            {
+            Disposition::Done(EventOutcome::Unchanged | EventOutcome::Superseded) if is_missing => {
                 tally.missing += 1;
                 kept.insert(key);
             }

@@ -25,7 +25,11 @@ pub async fn order_due(
             continue;
         };
         for provider in provider::names() {
-            let last = store.read().await?.reconcile_last(&app.slug, provider).await?;
+            let last = store
+                .read()
+                .await?
+                .reconcile_last(&app.slug, provider)
+                .await?;
             let is_due = last.is_none_or(|last| {
                 last.finished_at.is_some() && every.after(last.created_at) <= now
             });

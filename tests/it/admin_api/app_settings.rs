@@ -26,7 +26,7 @@ async fn restart(rig: &Rig, connected_accounts: Option<&[&str]>) {
     let environment = Environment {
         settings: SettingsLayer {
             connected_accounts: connected_accounts.map(named),
-            identity: None,
+            ..SettingsLayer::default()
         },
         ..Environment::default()
     };

@@ -40,6 +40,7 @@ use tower::ServiceExt;
 
 use crate::support::SetClock;
 use crate::support::description::Exchange;
+use crate::support::fake_api::nobodys_api;
 use crate::support::stores::{Engine, Place, TestStore};
 
 /// The owner of everything.
@@ -131,6 +132,11 @@ impl Answer {
     }
 }
 
+/// The APIs of the app `default`. Nobody listens there, and no worker asks.
+pub(super) fn apis() -> Apis {
+    Apis::new([(nobodys_api(), false)])
+}
+
 impl Rig {
     pub(super) async fn start(engine: Engine) -> Self {
         let clock = Arc::new(SetClock::at(NOW));
@@ -168,7 +174,7 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
-            apis: Apis::default(),
+            apis: apis(),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

@@ -18,7 +18,12 @@ async fn all_is_read_and_the_second_time_nothing_differs(engine: Engine) {
     rig.sell(7);
     rig.api.set_page(3);
     let ended = rig.reconcile().await;
-    assert_eq!(ended.status(), ReconcileStatus::Finished, "{:?}", ended.error);
+    assert_eq!(
+        ended.status(),
+        ReconcileStatus::Finished,
+        "{:?}",
+        ended.error
+    );
     let kinds = &ended.found.kinds;
     for stage in [Stage::Customers, Stage::Subscriptions] {
         assert_eq!(
@@ -44,7 +49,8 @@ async fn only_what_differs_is_counted_and_repaired(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.sell(5);
     rig.reconcile().await;
-    let status = |status: &'static str| move |it: &mut serde_json::Value| it["status"] = json!(status);
+    let status =
+        |status: &'static str| move |it: &mut serde_json::Value| it["status"] = json!(status);
     rig.there
         .change(List::Subscriptions, "sub_1", status("past_due"));
     rig.api.set_ahead(10);
@@ -53,7 +59,10 @@ async fn only_what_differs_is_counted_and_repaired(engine: Engine) {
     assert_eq!(counted, (1, 0), "{:?}", dry.found);
     assert!(!dry.found.is_settled());
     let before = rig.statuses().await;
-    assert!(!before[1].1.contains("past_due"), "a dry run changes nothing");
+    assert!(
+        !before[1].1.contains("past_due"),
+        "a dry run changes nothing"
+    );
 
     let done = rig.reconcile().await;
     assert_eq!((done.found.drift(), done.found.repaired), (1, 1));
@@ -80,7 +89,9 @@ async fn what_moves_between_pages_is_neither_missed_nor_gone(engine: Engine) {
     // The lists go from the newest on. One that moves behind the reader is not listed any more.
     let there = std::sync::Arc::clone(&rig.there);
     rig.api.before(4, move || {
-        there.change(List::Subscriptions, "sub_0", |it| it["status"] = json!("unpaid"));
+        there.change(List::Subscriptions, "sub_0", |it| {
+            it["status"] = json!("unpaid")
+        });
         there.move_to_end(List::Subscriptions, "sub_0");
     });
     rig.api.set_ahead(5);
@@ -97,11 +108,21 @@ async fn a_webhook_newer_than_the_answer_wins(engine: Engine) {
     rig.reconcile().await;
     let paused = stripe_subscription("sub_0", "cus_0", "paused");
     let at = rig.api.now() + 60;
-    rig.webhook(&stripe_event("evt_1", "customer.subscription.updated", at, paused))
-        .await;
+    rig.webhook(&stripe_event(
+        "evt_1",
+        "customer.subscription.updated",
+        at,
+        paused,
+    ))
+    .await;
     // The list still says active, as a slow replica would.
     let ended = rig.reconcile().await;
-    assert_eq!(ended.found.drift(), 0, "older than what is known: {:?}", ended.found);
+    assert_eq!(
+        ended.found.drift(),
+        0,
+        "older than what is known: {:?}",
+        ended.found
+    );
     assert!(rig.statuses().await[0].1.contains("paused"));
 }
 
@@ -130,7 +151,12 @@ async fn paddle_is_read_with_archived_customers_and_small_pages(engine: Engine) 
     };
     let app = AppSlug::default_app();
     let ended = run(rig.store(), &rig.apis, &app, wanted).await;
-    assert_eq!(ended.status(), ReconcileStatus::Finished, "{:?}", ended.error);
+    assert_eq!(
+        ended.status(),
+        ReconcileStatus::Finished,
+        "{:?}",
+        ended.error
+    );
     let kinds = &ended.found.kinds;
     assert_eq!(kinds[&Stage::Customers].missing, 65);
     assert_eq!(kinds[&Stage::Payments].missing, 65);
@@ -148,8 +174,13 @@ async fn a_slow_answer_is_as_old_as_its_question(engine: Engine) {
     rig.reconcile().await;
     let paused = stripe_subscription("sub_0", "cus_0", "paused");
     let at = rig.api.now() + 1;
-    rig.webhook(&stripe_event("evt_1", "customer.subscription.updated", at, paused))
-        .await;
+    rig.webhook(&stripe_event(
+        "evt_1",
+        "customer.subscription.updated",
+        at,
+        paused,
+    ))
+    .await;
     rig.api.fail(1, Fault::Slow(Duration::from_secs(3)));
     let ended = rig.reconcile().await;
     assert_eq!(ended.status(), ReconcileStatus::Finished);

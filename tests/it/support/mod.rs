@@ -2,8 +2,8 @@
 //! posts what providers would.
 
 mod clock;
-pub(crate) mod fake_api;
 pub(crate) mod description;
+pub(crate) mod fake_api;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
 pub(crate) mod program;

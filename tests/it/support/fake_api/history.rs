@@ -47,7 +47,11 @@ fn fold_stripe(memory: &Memory, event: &Value) {
         Some("refund") => List::Refunds,
         Some("invoice_payment") => {
             let invoice = object["invoice"].as_str().unwrap_or_default().to_owned();
-            if memory.all(List::Payments).iter().any(|it| it["id"] == invoice) {
+            if memory
+                .all(List::Payments)
+                .iter()
+                .any(|it| it["id"] == invoice)
+            {
                 memory.change(List::Payments, &invoice, |invoice| {
                     invoice["payments"] = json!({"object": "list", "data": [object]});
                 });

@@ -28,11 +28,21 @@ use tollgate::provider::STRIPE;
 use tollgate::provider::api::{Api, ApiSettings};
 
 pub(crate) use faults::Fault;
-pub(crate) use history::fold;
+pub(crate) use history::{fold, is_own};
 pub(crate) use objects::{Generated, List, Memory, Objects};
 
 /// The key that opens it.
 pub(crate) const KEY: &str = "sk_live_TESTONLY0123456789";
+
+/// A client of Stripe's API, of which nobody listens.
+pub(crate) fn nobodys_api() -> Api {
+    crate::support::client();
+    let settings = ApiSettings {
+        key: KEY.into(),
+        base: Some("http://127.0.0.1:9".parse().unwrap()),
+    };
+    Api::new(STRIPE.name, settings).unwrap()
+}
 
 /// A provider.
 pub(crate) struct FakeApi {

@@ -28,7 +28,11 @@ pub(super) fn question(path: &str, query: BTreeMap<String, String>) -> Option<Qu
 
 /// Answers it: archived customers only when they are asked for, fewer transactions and adjustments a
 /// page than of anything else, and the address of the next page.
-pub(super) fn reply(objects: &dyn Objects, question: &Question, most: usize) -> (StatusCode, Value) {
+pub(super) fn reply(
+    objects: &dyn Objects,
+    question: &Question,
+    most: usize,
+) -> (StatusCode, Value) {
     let Question { list, id, query } = question;
     if let Some(id) = id {
         return match objects.get(*list, id) {

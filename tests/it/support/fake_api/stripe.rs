@@ -29,7 +29,11 @@ pub(super) fn question(path: &str, query: BTreeMap<String, String>) -> Option<Qu
 
 /// Answers it: newest first, canceled subscriptions only when they are asked for, deleted customers
 /// only one by one.
-pub(super) fn reply(objects: &dyn Objects, question: &Question, most: usize) -> (StatusCode, Value) {
+pub(super) fn reply(
+    objects: &dyn Objects,
+    question: &Question,
+    most: usize,
+) -> (StatusCode, Value) {
     let Question { list, id, query } = question;
     if let Some(id) = id {
         return match objects.get(*list, id) {
