@@ -16,10 +16,11 @@ use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
 use crate::output;
 use crate::pipeline::order::Order;
+use crate::pipeline::owed_licenses;
 use crate::pipeline::reconcile::{self, Apis, ReconcileError, Wanted};
 use crate::pipeline::setup;
 use crate::provider::{self, Spec};
-use crate::server::{apis_of, open_store};
+use crate::server::{StartError, apis_of, environment, open_store, open_vault};
 use crate::store::reconcile::Reconcile;
 use crate::store::{Actor, Store};
 
@@ -62,10 +63,12 @@ fn provider_of(text: &str) -> Result<&'static Spec, String> {
 }
 
 pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode, CliError> {
-    let apis = apis_of(&loaded.config).map_err(crate::server::StartError::from)?;
+    let apis = apis_of(&loaded.config).map_err(StartError::from)?;
     let store = open_store(&loaded.config).await?;
+    let vault = open_vault(&loaded.config).map_err(StartError::from)?;
+    let store = store.with_license_maker(owed_licenses::maker(&vault));
     output::note(&format!("the store is {}", store.place()));
-    let environment = crate::server::environment(&loaded.config);
+    let environment = environment(&loaded.config);
     let by = |app: &AppSlug| Order {
         app: app.clone(),
         actor: Actor::Operator,

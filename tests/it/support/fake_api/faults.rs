@@ -27,15 +27,15 @@ pub(super) async fn respond(
     fault: Option<Fault>,
     status: StatusCode,
     body: Value,
-    date: String,
+    date: impl Fn() -> String,
 ) -> Response {
     let text = body.to_string();
     match fault {
-        None => response(status, &date, text.into()),
+        None => response(status, &date(), text.into()),
         Some(Fault::Status(status, wait)) => {
             let status = StatusCode::from_u16(status).unwrap();
             let body = r#"{"error":{"type":"api_error","code":"fault"}}"#;
-            let mut response = response(status, &date, body.into());
+            let mut response = response(status, &date(), body.into());
             if let Some(wait) = wait {
                 let headers = response.headers_mut();
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
@@ -44,7 +44,7 @@ pub(super) async fn respond(
         }
         Some(Fault::Slow(time)) => {
             tokio::time::sleep(time).await;
-            response(status, &date, text.into())
+            response(status, &date(), text.into())
         }
         Some(Fault::Cut) => {
             let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
@@ -53,8 +53,8 @@ pub(super) async fn respond(
                 Err(std::io::Error::other("the connection is cut")),
             ];
             let body = Body::from_stream(futures::stream::iter(parts));
-            response(status, &date, body)
+            response(status, &date(), body)
         }
-        Some(Fault::Garbled) => response(status, &date, "<html>".into()),
+        Some(Fault::Garbled) => response(status, &date(), "<html>".into()),
     }
 }

@@ -165,9 +165,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         act();
     }
     let fault = shared.faults.lock().unwrap().remove(&number);
-    let date = date(&shared);
     let (status, body) = reply(&shared, &uri, request.headers());
-    faults::respond(fault, status, body, date).await
+    faults::respond(fault, status, body, || date(&shared)).await
 }
 
 fn reply(shared: &Shared, uri: &axum::http::Uri, headers: &HeaderMap) -> (StatusCode, Value) {
@@ -209,12 +208,7 @@ fn reply(shared: &Shared, uri: &axum::http::Uri, headers: &HeaderMap) -> (Status
 /// `Date` in whole seconds, as HTTP has it.
 fn date(shared: &Shared) -> String {
     let now = SystemClock.now().seconds() + shared.ahead.load(Ordering::SeqCst);
-    let now = chrono_text(now);
-    now.to_owned()
-}
-
-fn chrono_text(seconds: i64) -> String {
-    let at = chrono::DateTime::<chrono::Utc>::from_timestamp(seconds, 0).unwrap();
+    let at = chrono::DateTime::<chrono::Utc>::from_timestamp(now, 0).unwrap();
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
