@@ -54,6 +54,7 @@ pub mod metrics;
 mod offload;
 mod outage;
 mod output;
+mod pause;
 pub mod pipeline;
 pub mod provider;
 pub mod queue;

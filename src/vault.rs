@@ -47,6 +47,13 @@ pub enum SealedFor<'a> {
         /// The secret.
         id: &'a SecretId,
     },
+    /// The key of a provider's API.
+    ApiKey {
+        /// Of which app.
+        app: &'a AppSlug,
+        /// Of which provider.
+        provider: Provider,
+    },
     /// The token of an app's Composer repository.
     Repository {
         /// Of which app.
@@ -76,6 +83,7 @@ impl SealedFor<'_> {
     fn text(self) -> String {
         match self {
             Self::Secret { app, provider, id } => format!("{app} {provider} {id}"),
+            Self::ApiKey { app, provider } => format!("api-key {app} {provider}"),
             Self::Repository { app } => format!("repository {app}"),
             Self::License { app, id } => format!("license {app} {id}"),
             Self::Answer { id } => format!("answer {id}"),

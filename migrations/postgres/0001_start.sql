@@ -45,6 +45,40 @@ CREATE TABLE endpoint_secrets (
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
 
+-- Keys of the providers' APIs, sealed. `leased_until`: a worker is asking with it.
+CREATE TABLE api_keys (
+    app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider     word NOT NULL,
+    sealed       BYTEA NOT NULL,
+    -- The settings of the servers say it.
+    of_settings  BOOLEAN NOT NULL,
+    created_at   TIMESTAMPTZ NOT NULL,
+    leased_until TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, provider)
+);
+
+-- Questions to providers about objects that events left something open about. Whoever answers one
+-- removes its row; one that was given up stays, with a word why. `version` grows with every need, so
+-- that an answer to an older question does not settle a newer one.
+CREATE TABLE refetches (
+    id       word PRIMARY KEY,
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider word NOT NULL,
+    key      word NOT NULL,
+    reason   word NOT NULL,
+    since    TIMESTAMPTZ NOT NULL,
+    version  BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_at  TIMESTAMPTZ NOT NULL,
+    error    word,
+    ended_at TIMESTAMPTZ,
+    UNIQUE (app, key)
+);
+-- What is due, which workers ask every second for each key.
+CREATE INDEX refetches_by_due ON refetches (app, provider, next_at) WHERE ended_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX refetches_by_app ON refetches (app, id);
+
 -- Endpoints whose secrets are of any mode and have verified a live event: test events count nowhere
 -- from then on.
 CREATE TABLE live_endpoints (

@@ -43,6 +43,40 @@ CREATE TABLE endpoint_secrets (
 -- Receivers read all secrets of all endpoints every few seconds; admins list those of one.
 CREATE INDEX endpoint_secrets_by_endpoint ON endpoint_secrets (app, provider);
 
+-- Keys of the providers' APIs, sealed. `leased_until`: a worker is asking with it.
+CREATE TABLE api_keys (
+    app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider     TEXT NOT NULL,
+    sealed       BLOB NOT NULL,
+    -- The settings of the servers say it.
+    of_settings  INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    leased_until INTEGER NOT NULL,
+    PRIMARY KEY (app, provider)
+) STRICT, WITHOUT ROWID;
+
+-- Questions to providers about objects that events left something open about. Whoever answers one
+-- removes its row; one that was given up stays, with a word why. `version` grows with every need, so
+-- that an answer to an older question does not settle a newer one.
+CREATE TABLE refetches (
+    id       TEXT PRIMARY KEY,
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    version  INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_at  INTEGER NOT NULL,
+    error    TEXT,
+    ended_at INTEGER,
+    UNIQUE (app, key)
+) STRICT;
+-- What is due, which workers ask every second for each key.
+CREATE INDEX refetches_by_due ON refetches (app, provider, next_at) WHERE ended_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX refetches_by_app ON refetches (app, id);
+
 -- Endpoints whose secrets are of any mode and have verified a live event: test events count nowhere
 -- from then on.
 CREATE TABLE live_endpoints (
@@ -690,6 +724,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('acknowledged', 'acknowledged_by_check_at', '1000 10'),
     ('endpoint_secrets', 'endpoint_secrets_by_endpoint', '100 10 2'),
     ('idempotency_keys', 'idempotency_keys_by_expiry', '10000 1'),
+    ('refetches', 'refetches_by_due', '1000 1000 500 1'),
+    ('refetches', 'refetches_by_app', '10000 10000 1'),
+    ('refetches', 'sqlite_autoindex_refetches_2', '10000 10000 1'),
     ('replays', 'replays_by_app', '1000 100 1'),
     ('replays', 'replays_open', '1 1'),
     ('reconciles', 'reconciles_by_app', '1000 100 1'),

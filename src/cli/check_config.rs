@@ -128,6 +128,14 @@ async fn check_secrets(config: &Config, store: &Store, now: Timestamp) -> Result
              TOLLGATE_SECRET_KEY: set the key that it was set with, or set the token anew"
         ));
     }
+    if left.unknown_api_keys > 0 {
+        problems += 1;
+        output::line(&format!(
+            "problem: {} keys of providers' APIs do not open with TOLLGATE_SECRET_KEY: set the key \
+             that they were set with, or set the API keys anew",
+            left.unknown_api_keys
+        ));
+    }
     if left.unknown_licenses > 0 {
         problems += 1;
         output::line(&format!(
@@ -166,12 +174,13 @@ fn say_old_keys(left: &Survey) {
     } else {
         output::line(&format!(
             "still under an old secret key: {} webhook secrets ({}), {} tokens of Composer \
-             repositories, {} keys of licences, {} answers to requests with an Idempotency-Key; \
+             repositories, {} keys of licences, {} API keys, {} answers to requests with an Idempotency-Key; \
              `tollgate rotate-key` seals them anew",
             left.old_secrets.len(),
             left.old_secrets_by_endpoint(),
             left.old_repositories.len(),
             left.old_licenses,
+            left.old_api_keys,
             left.old_answers
         ));
     }

@@ -15,12 +15,13 @@ use crate::domain::id::AppSlug;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
 use crate::output;
+use crate::pipeline::apis::Apis;
 use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
-use crate::pipeline::reconcile::{self, Apis, ReconcileError, Wanted};
+use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use crate::pipeline::setup;
 use crate::provider::{self, Spec};
-use crate::server::{StartError, apis_of, environment, open_store, open_vault};
+use crate::server::{StartError, apis_of, environment, open_store, open_vault, put_api_keys};
 use crate::store::reconcile::Reconcile;
 use crate::store::{Actor, Store};
 
@@ -63,11 +64,11 @@ fn provider_of(text: &str) -> Result<&'static Spec, String> {
 }
 
 pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode, CliError> {
-    let apis = apis_of(&loaded.config).map_err(StartError::from)?;
     let store = open_store(&loaded.config).await?;
     let vault = open_vault(&loaded.config).map_err(StartError::from)?;
     let store = store.with_license_maker(owed_licenses::maker(&vault));
     output::note(&format!("the store is {}", store.place()));
+    let apis = apis_of(&loaded.config, &vault);
     let environment = environment(&loaded.config);
     let by = |app: &AppSlug| Order {
         app: app.clone(),
@@ -75,7 +76,9 @@ pub(super) async fn run(args: ReconcileArgs, loaded: &Loaded) -> Result<ExitCode
         now: SystemClock.now(),
     };
     // Of a store that no server has used yet.
-    setup::prepare(&store, &by(&AppSlug::default_app()), Some(&environment)).await?;
+    let default = by(&AppSlug::default_app());
+    setup::prepare(&store, &default, Some(&environment)).await?;
+    put_api_keys(&store, &vault, &loaded.config, &default).await?;
     let code = compare(&store, &apis, &args, &by(&args.app.app)).await;
     store.close().await;
     code

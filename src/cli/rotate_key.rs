@@ -64,8 +64,8 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
         let done = reseal::reseal(&store, &vault, now).await?;
         output::line(&format!(
             "sealed anew: {} webhook secrets, {} tokens of Composer repositories, {} answers to \
-             requests with an Idempotency-Key, {} keys of licences",
-            done.secrets, done.repositories, done.answers, done.licenses
+             requests with an Idempotency-Key, {} keys of licences, {} API keys",
+            done.secrets, done.repositories, done.answers, done.licenses, done.api_keys
         ));
     }
     let left = reseal::survey(&store, &vault, now).await?;
@@ -73,6 +73,7 @@ pub(super) async fn run(args: &RotateKeyArgs, loaded: &Loaded) -> Result<ExitCod
     say(&left);
     let known = left.unknown_secrets.is_empty()
         && left.unknown_repositories.is_empty()
+        && left.unknown_api_keys == 0
         && left.unknown_licenses == 0;
     // With something that nothing explains, no key is called superfluous.
     if known && left.old_keys_in_use.is_empty() {
@@ -124,6 +125,19 @@ fn say(left: &Survey) {
             "problem: the tokens of these apps' Composer repositories were sealed with a key that \
              is not set, or are damaged: {}; set that key, or set the tokens anew",
             slugs(&left.unknown_repositories)
+        ));
+    }
+    if left.old_api_keys > 0 {
+        output::line(&format!(
+            "keys of providers' APIs under an old key: {}",
+            left.old_api_keys
+        ));
+    }
+    if left.unknown_api_keys > 0 {
+        output::line(&format!(
+            "problem: {} keys of providers' APIs were sealed with a key that is not set, or are \
+             damaged; set that key, or set the API keys anew",
+            left.unknown_api_keys
         ));
     }
     if left.old_licenses > 0 {

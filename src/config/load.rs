@@ -219,14 +219,6 @@ impl ProviderConfig {
             api_key: reader.read(settings.api_key, parse_key),
             api_base: reader.read(settings.api_base, parse::api_base),
         };
-        for (setting, is_set) in [
-            (settings.api_key, config.api_key.is_some()),
-            (settings.api_base, config.api_base.is_some()),
-        ] {
-            if is_set {
-                reader.warn(setting, "no effect: nothing asks the provider's API yet");
-            }
-        }
         config
     }
 }

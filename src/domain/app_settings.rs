@@ -10,6 +10,7 @@ use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::customer::profile::Given;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Span;
+use crate::domain::refetch::Refetch;
 
 /// The settings that are in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct AppSettings {
     pub identity: Identity,
     /// How often what is kept is compared with what the providers say; `None` for never.
     pub reconcile_every: Option<Span>,
+    /// When a provider is asked about an object.
+    pub refetch: Refetch,
 }
 
 /// What one place says of the settings. `None`: nothing.
@@ -35,6 +38,9 @@ pub struct SettingsLayer {
     /// See [`AppSettings::reconcile_every`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconcile_every: Option<Span>,
+    /// See [`AppSettings::refetch`]. Only the API says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refetch: Option<Refetch>,
 }
 
 /// The settings as they are kept with an app.
@@ -59,6 +65,7 @@ impl KeptSettings {
             connected_accounts: connected_accounts.cloned().unwrap_or_default(),
             identity: identity.cloned().unwrap_or_default(),
             reconcile_every: environment.reconcile_every.or(api.reconcile_every),
+            refetch: api.refetch.unwrap_or_default(),
         }
     }
 
@@ -84,6 +91,9 @@ impl KeptSettings {
         if let Some(every) = change.reconcile_every {
             self.api.reconcile_every = every;
         }
+        if let Some(refetch) = change.refetch {
+            self.api.refetch = refetch;
+        }
     }
 }
 
@@ -96,6 +106,8 @@ pub struct SettingsChange {
     pub identity: Given<Identity>,
     /// See [`AppSettings::reconcile_every`].
     pub reconcile_every: Given<Span>,
+    /// See [`AppSettings::refetch`].
+    pub refetch: Given<Refetch>,
 }
 
 #[cfg(test)]

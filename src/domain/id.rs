@@ -99,6 +99,11 @@ made_here!(
     ReconcileId, "rcn_", "a reconcile id (`rcn_` and 32 hex digits)"
 );
 
+made_here!(
+    /// A question to a provider: `rft_` and 32 hex digits.
+    RefetchId, "rft_", "a refetch id (`rft_` and 32 hex digits)"
+);
+
 /// The name of an app (a tenant) in URLs: 1 to 63 of `a-z`, `0-9` and `-`, beginning and ending
 /// with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

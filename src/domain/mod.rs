@@ -64,6 +64,7 @@ pub mod pasted_secret;
 pub mod policy;
 pub mod precondition;
 pub mod reconcile;
+pub mod refetch;
 pub mod retry;
 pub mod role;
 pub mod shown_times;

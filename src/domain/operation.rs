@@ -1,9 +1,11 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 55] = [
+pub const OPERATIONS: [&str; 57] = [
     "admin_token_create",
     "admin_token_revoke",
+    "api_key_delete",
+    "api_key_put",
     "app_create",
     "app_delete",
     "app_registry",

@@ -32,6 +32,7 @@ pub struct WorkerMetrics {
     batch_size: Histogram,
     batch_time: Histogram,
     timers: Counter,
+    refetches: Counts<Refetch>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,6 +45,12 @@ struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfProvider {
     provider: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refetch {
+    provider: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +68,7 @@ impl WorkerMetrics {
             batch_size: sizes(),
             batch_time: waits(),
             timers: Counter::default(),
+            refetches: Counts::default(),
         };
         for reason in REASONS {
             drop(metrics.dead_letters.get_or_create(&DeadLetter { reason }));
@@ -102,6 +110,11 @@ impl WorkerMetrics {
             "Customers whose due time was acted on",
             metrics.timers.clone(),
         );
+        registry.register(
+            "refetches",
+            "Questions to a provider about an object, by what came of them",
+            metrics.refetches.clone(),
+        );
         metrics
     }
 
@@ -109,6 +122,12 @@ impl WorkerMetrics {
     pub fn expect(&self, provider: &'static str) {
         drop(self.retries.get_or_create(&OfProvider { provider }));
         drop(self.delay.get_or_create(&OfProvider { provider }));
+    }
+
+    /// Counts a question to a provider.
+    pub fn asked(&self, provider: &'static str, result: &'static str) {
+        let labels = Refetch { provider, result };
+        self.refetches.get_or_create(&labels).inc();
     }
 
     /// Counts an event with an outcome. `names` are its provider and type, as far as they are known

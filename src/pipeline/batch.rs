@@ -78,6 +78,11 @@ impl Task<'_> {
         event_key(self.key, *livemode, connected.clone())
     }
 
+    /// True of the provider's answer to a question, which is no event that it sent.
+    pub(super) fn is_observed(&self) -> bool {
+        provider::api::is_observed(&self.key.id)
+    }
+
     pub(super) fn occurrence(&self) -> Option<&Occurrence> {
         match &self.reading.meaning {
             Meaning::Facts(occurrence) => Some(occurrence),
@@ -373,6 +378,10 @@ fn unapplied(code: IgnoreCode) -> Option<EventError> {
         IgnoreCode::WrongMode => Some(event_error(
             code.as_str(),
             "a test event at an endpoint that has verified live ones; it counts for nothing",
+        )),
+        IgnoreCode::FetchedInstead => Some(event_error(
+            code.as_str(),
+            "a thin event only names an object; the provider is asked for it",
         )),
         IgnoreCode::ApiKeyNeeded => Some(event_error(
             code.as_str(),

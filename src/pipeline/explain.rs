@@ -10,7 +10,7 @@ use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::identity::links::stored_groups;
 use crate::domain::time::Timestamp;
-use crate::store::{EventFilter, EventRecord, FailureGroup, Store, StoreError, Tx};
+use crate::store::{EventFilter, EventRecord, FailureGroup, Store, StoreError, Tx, WaitingRefetch};
 
 /// Most subscriptions, disputes and refunds whose events are looked up: each is a search through
 /// the customer's events.
@@ -30,6 +30,8 @@ pub struct Explained {
     pub held_by: Option<String>,
     /// The events of its accounts that failed, in groups: what is shown may be out of date by them.
     pub failures: Vec<FailureGroup>,
+    /// What a provider is still to be asked about.
+    pub waiting: Vec<WaitingRefetch>,
 }
 
 /// A customer, why it is shown as it is, and everything that is granted to it.
@@ -100,11 +102,16 @@ async fn explained(
         ..EventFilter::default()
     };
     let failures = tx.event_failures(app, &filter).await?;
+    let accounts = working_set.accounts.keys();
+    let objects = accounts.chain(working_set.subscriptions.keys());
+    let objects = objects.chain(working_set.payments.keys());
+    let waiting = tx.refetch_of(app, objects).await?;
     Ok(Some(Explained {
         explanation,
         events,
         held_by,
         failures,
+        waiting,
     }))
 }
 

@@ -21,12 +21,13 @@ use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
+use crate::domain::refetch::pause_after;
 use crate::domain::time::Timestamp;
 use crate::provider::{self, ReadError, Reading};
 use crate::queue::Message;
 use crate::queue::message::HeadersV1;
 use crate::random::RandomError;
-use crate::store::{AppTerms, LockMode, Store, StoreError, Tx};
+use crate::store::{AppTerms, LockMode, Store, StoreError, Tx, WaitingRefetch};
 
 /// The result of processing a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,12 +95,33 @@ pub async fn process(
     now: Timestamp,
 ) -> Result<Vec<Disposition>, ProcessError> {
     if messages.len() <= MAX_PARALLEL {
-        match process_in(store, messages, now, LockMode::Shared).await {
+        match process_in(store, messages, now, LockMode::Shared, None).await {
             Err(ProcessError::Store(StoreError::Contended)) => {}
             result => return result,
         }
     }
-    process_in(store, messages, now, LockMode::Exclusive).await
+    process_in(store, messages, now, LockMode::Exclusive, None).await
+}
+
+/// Processes a provider's answer to a question, and settles the question in the same transaction.
+///
+/// # Errors
+/// See [`ProcessError`].
+pub(super) async fn process_answer(
+    store: &Store,
+    message: &Message,
+    question: &WaitingRefetch,
+    now: Timestamp,
+) -> Result<Disposition, ProcessError> {
+    let (messages, question) = ([message], Some(question));
+    let shared = process_in(store, &messages, now, LockMode::Shared, question).await;
+    let mut dispositions = match shared {
+        Err(ProcessError::Store(StoreError::Contended)) => {
+            process_in(store, &messages, now, LockMode::Exclusive, question).await?
+        }
+        result => result?,
+    };
+    Ok(dispositions.pop().unwrap_or(Disposition::AppGone))
 }
 
 async fn process_in(
@@ -107,11 +129,16 @@ async fn process_in(
     messages: &[&Message],
     now: Timestamp,
     mode: LockMode,
+    question: Option<&WaitingRefetch>,
 ) -> Result<Vec<Disposition>, ProcessError> {
     let began = Instant::now();
     let mut tx = store.begin().await?;
     let (dispositions, result) = process_batch(&mut tx, messages, now, mode).await?;
     let walks = result.write(&mut tx).await?;
+    if let Some(question) = question {
+        let next_at = now.plus(pause_after(question.attempts + 1));
+        tx.refetch_settle(question, next_at).await?;
+    }
     tx.commit().await?;
     for app in &walks {
         policy::begin_walk(store, app, now).await;
@@ -271,6 +298,7 @@ async fn apply_tasks(
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
     // The mark of this batch is not written yet.
     working_set.live.clone_from(&terms.live);
+    working_set.asks.clone_from(&terms.asks);
     let outcomes = tasks
         .iter()
         .map(|task| result.apply(&mut working_set, task))
@@ -280,6 +308,10 @@ async fn apply_tasks(
     }
     let made = owed_licenses::save(tx, app, &working_set, result.now).await?;
     result.note_licenses(app, &made, tasks);
+    let all = tasks.iter().filter_map(Task::occurrence);
+    let told = tasks.iter().filter(|it| !it.is_observed());
+    let doubts = working_set.doubts(told.filter_map(Task::occurrence), all);
+    tx.refetch_want(app, &doubts, result.now).await?;
     Ok(outcomes)
 }
 
@@ -294,6 +326,19 @@ pub async fn note_pending(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     note(store, message, EventOutcome::Pending, error, now).await
+}
+
+/// Records in the ledger that a provider's answer cannot be processed.
+///
+/// # Errors
+/// When the store failed.
+pub(super) async fn note_failed(
+    store: &Store,
+    message: &Message,
+    error: &EventError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    note(store, message, EventOutcome::Failed, error, now).await
 }
 
 /// Records in the ledger that a message was not processed, unless its event has had its effect in

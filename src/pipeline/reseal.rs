@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
 
+use super::api_keys::sealed_for;
 use super::secrets::purpose;
 use crate::causes::chain;
 use crate::domain::id::{AppSlug, Provider, SecretId};
@@ -18,7 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::store::idempotency::ResealedAnswer;
 use crate::store::license::SealedLicenseKey;
 use crate::store::secret::SealedSecret;
-use crate::store::{Store, StoreError};
+use crate::store::{SealedApiKey, Store, StoreError};
 use crate::vault::{KeyId, KeyState, SealedFor, Vault, VaultError};
 
 /// Answers that are sealed anew in one transaction. One may have a megabyte.
@@ -46,6 +47,8 @@ pub enum ResealError {
 pub struct Resealed {
     /// The number of webhook secrets that were sealed anew.
     pub secrets: u64,
+    /// The number of keys of the providers' APIs that were sealed anew.
+    pub api_keys: u64,
     /// The number of tokens of Composer repositories that were sealed anew.
     pub repositories: u64,
     /// The number of keys of licences that were sealed anew.
@@ -78,6 +81,10 @@ pub struct Survey {
     pub old_repositories: Vec<AppSlug>,
     /// Apps whose token of a Composer repository no key opens that is set.
     pub unknown_repositories: Vec<AppSlug>,
+    /// The number of keys of the providers' APIs that an old key opens.
+    pub old_api_keys: u64,
+    /// The number of keys of the providers' APIs that no key opens that is set.
+    pub unknown_api_keys: u64,
     /// The number of licences whose key an old key opens.
     pub old_licenses: u64,
     /// The number of licences whose key no key opens that is set. They are still found by it, and
@@ -146,6 +153,15 @@ pub async fn survey(store: &Store, vault: &Vault, now: Timestamp) -> Result<Surv
         }
         found.note_key(state, key);
     }
+    for key in tx.api_key_list_all().await? {
+        let (state, by) = state_of(vault, sealed_for(&key), &key.sealed);
+        match state {
+            KeyState::Current => {}
+            KeyState::Old => found.old_api_keys += 1,
+            KeyState::Unknown => found.unknown_api_keys += 1,
+        }
+        found.note_key(state, by);
+    }
     let mut after = String::new();
     loop {
         let keys = tx.license_list_sealed(&after, LICENSES_AT_ONCE).await?;
@@ -190,7 +206,8 @@ pub async fn count_sealed(store: &Store) -> Result<usize, StoreError> {
     let registries = tx.registry_list().await?;
     let tokens = registries.iter().filter(|(_, it)| it.sealed.is_some());
     let licenses = tx.license_count_all().await?;
-    Ok(secrets + tokens.count() + usize::try_from(licenses).unwrap_or_default())
+    let api_keys = tx.api_key_list_all().await?.len();
+    Ok(secrets + api_keys + tokens.count() + usize::try_from(licenses).unwrap_or_default())
 }
 
 /// Returns the state of the key that sealed a text, and which it is. A text that its key does not
@@ -219,6 +236,7 @@ impl Survey {
 pub async fn reseal(store: &Store, vault: &Vault, now: Timestamp) -> Result<Resealed, ResealError> {
     Ok(Resealed {
         secrets: reseal_secrets(store, vault).await?,
+        api_keys: reseal_api_keys(store, vault).await?,
         repositories: reseal_repositories(store, vault).await?,
         licenses: reseal_licenses(store, vault).await?,
         answers: reseal_answers(store, vault, now).await?,
@@ -239,6 +257,29 @@ async fn reseal_secrets(store: &Store, vault: &Vault) -> Result<u64, ResealError
         let anew = vault.seal(purpose(&secret), text.expose_secret())?;
         let mut tx = store.begin().await?;
         done += u64::from(tx.secret_reseal(&secret.id, sealed, anew).await?);
+        tx.commit().await?;
+    }
+    Ok(done)
+}
+
+async fn reseal_api_keys(store: &Store, vault: &Vault) -> Result<u64, ResealError> {
+    let all = store.read().await?.api_key_list_all().await?;
+    let mut done = 0;
+    for key in all {
+        let is_old = vault.state(KeyId::of_sealed(&key.sealed)) == KeyState::Old;
+        let text = is_old.then(|| vault.open(sealed_for(&key), &key.sealed).ok());
+        let Some(text) = text.flatten() else {
+            continue;
+        };
+        let anew = vault.seal(sealed_for(&key), text.expose_secret())?;
+        let mut tx = store.begin().await?;
+        let SealedApiKey {
+            app,
+            provider,
+            sealed,
+            ..
+        } = key;
+        done += u64::from(tx.api_key_reseal(&app, provider, sealed, anew).await?);
         tx.commit().await?;
     }
     Ok(done)

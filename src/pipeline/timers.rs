@@ -55,7 +55,10 @@ pub(super) async fn derive(
     };
     let mut working_set = tx.working_set_load(app, &lookup_keys).await?;
     let changes = working_set.tick(now);
+    working_set.asks = tx.api_key_providers(app).await?;
+    let doubts = working_set.doubts(std::iter::empty(), std::iter::empty());
     let made = owed_licenses::save(tx, app, &working_set, now).await?;
+    tx.refetch_want(app, &doubts, now).await?;
     let mut entries = audit_entries(app, actor, &changes, now);
     let made = made.iter();
     entries.extend(made.map(|it| owed_licenses::audit_entry(app, actor, it, now)));

@@ -1,26 +1,15 @@
-//! The providers' APIs that the settings have a key for.
+//! The providers' APIs, at the addresses of the settings.
 
 use crate::config::Config;
-use crate::pipeline::reconcile::Apis;
+use crate::pipeline::apis::Apis;
 use crate::provider;
-use crate::provider::api::{Api, ApiError, ApiSettings};
+use crate::vault::Vault;
 
-/// Returns them.
-///
-/// # Errors
-/// When TLS cannot be set up.
-pub fn of(config: &Config) -> Result<Apis, ApiError> {
-    let mut apis = Vec::new();
-    for provider in provider::names() {
-        let Some(settings) = config.provider(provider) else {
-            continue;
-        };
-        let Some(key) = settings.api_key.clone() else {
-            continue;
-        };
-        let base = settings.api_base.clone();
-        let api = Api::new(provider, ApiSettings { key, base })?;
-        apis.push((api, !settings.webhook_secrets.is_empty()));
-    }
-    Ok(Apis::new(apis))
+/// Returns them. Their keys are in the store.
+pub fn of(config: &Config, vault: &Vault) -> Apis {
+    let bases = provider::names().filter_map(|provider| {
+        let base = config.provider(provider)?.api_base.clone()?;
+        Some((provider, base))
+    });
+    Apis::new(vault.clone(), bases.collect())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data_dir::DataDirError;
-use crate::provider::api::ApiError;
+use crate::pipeline::api_keys::KeyError;
 use crate::queue::rabbitmq::BrokerError;
 use crate::store::{Store, StoreError, Trouble};
 use crate::vault::VaultError;
@@ -56,12 +56,12 @@ pub enum StartError {
     /// The key for webhook secrets cannot be used.
     #[error("the key for webhook secrets cannot be used")]
     Vault(#[from] VaultError),
+    /// An API key of the settings could not be put in place.
+    #[error("an API key of the settings could not be put in place")]
+    ApiKey(#[from] KeyError),
     /// No client for Composer repositories could be made.
     #[error("TLS cannot be set up")]
     Client(#[from] reqwest::Error),
-    /// No client for a provider's API could be made.
-    #[error("the provider's API cannot be used")]
-    Api(#[from] ApiError),
     /// The broker cannot be used with these settings.
     #[error("RabbitMQ cannot be used")]
     Broker(#[from] BrokerError),

@@ -33,12 +33,14 @@ use crate::http::throttle::Throttle;
 use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
+use crate::pipeline::api_keys;
 use crate::pipeline::order::Order;
 use crate::pipeline::owed_licenses;
 use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
 use crate::provider::{self, SignatureError};
-use crate::store::{Actor, Claim, Store, StoreError};
+use crate::store::{Actor, Claim, Store};
+use crate::vault::Vault;
 use crate::worker::Worker;
 
 pub use apis::of as apis_of;
@@ -105,7 +107,7 @@ impl Server {
         };
         let vault = open_vault(config)?;
         let store = store.with_license_maker(owed_licenses::maker(&vault));
-        let first_start = prepare(&store, config, roles, &*clock).await?;
+        let first_start = prepare(&store, &vault, config, roles, &*clock).await?;
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -115,7 +117,7 @@ impl Server {
             metrics.webhooks.expect(name, SignatureError::CODES);
             metrics.worker.expect(name);
         }
-        let apis = apis::of(config)?;
+        let apis = apis::of(config, &vault);
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
             .asking(apis.clone())
             .with_payload_retention(config.store.payload_retention)
@@ -222,17 +224,39 @@ impl Server {
 /// not remove the workers'.
 async fn prepare(
     store: &Store,
+    vault: &Vault,
     config: &Config,
     roles: Roles,
     clock: &dyn Clock,
-) -> Result<bool, StoreError> {
+) -> Result<bool, StartError> {
     let order = Order {
         app: AppSlug::default_app(),
         actor: Actor::Operator,
         now: clock.now(),
     };
     let environment = environment(config);
-    setup::prepare(store, &order, roles.worker.then_some(&environment)).await
+    let environment = roles.worker.then_some(&environment);
+    let first_start = setup::prepare(store, &order, environment).await?;
+    if roles.worker {
+        put_api_keys(store, vault, config, &order).await?;
+    }
+    Ok(first_start)
+}
+
+/// Puts the API keys of the settings in place, for the app of the order.
+///
+/// # Errors
+/// When the store failed, or a key is of another mode than the webhooks.
+pub async fn put_api_keys(
+    store: &Store,
+    vault: &Vault,
+    config: &Config,
+    order: &Order,
+) -> Result<(), StartError> {
+    let key = |provider| Some((provider, config.provider(provider)?.api_key.clone()?));
+    let keys = provider::names().filter_map(key).collect();
+    api_keys::put_settings(store, vault, order, &keys).await?;
+    Ok(())
 }
 
 /// Returns what the settings say of the app `default`.
@@ -244,6 +268,7 @@ pub fn environment(config: &Config) -> Environment {
             connected_accounts: config.connected_accounts.clone(),
             identity: config.identity.clone(),
             reconcile_every: None,
+            refetch: None,
         },
     };
     for provider in provider::names() {

@@ -26,12 +26,13 @@ use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
 use crate::domain::id::{
-    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReconcileId, ReplayId,
-    SecretId, TokenId,
+    AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReconcileId, RefetchId,
+    ReplayId, SecretId, TokenId,
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
 use crate::domain::policy::{Policy, Span};
+use crate::domain::refetch::RefetchReason;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
@@ -143,7 +144,7 @@ pub(crate) use texts;
 
 texts! {
     AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
-    Mode, GrantBilling, ObjectKey, Provider, ReconcileId, ReplayId, Role, Scheme, SecretId, Span, TokenId,
+    Mode, GrantBilling, ObjectKey, Provider, ReconcileId, RefetchId, RefetchReason, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.

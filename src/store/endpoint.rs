@@ -16,13 +16,16 @@ pub(crate) struct AppTerms {
     pub(crate) settings: AppSettings,
     /// The providers whose endpoints are live although their secrets are of any mode.
     pub(crate) live: BTreeSet<Provider>,
+    /// The providers that can be asked, because there is a key.
+    pub(crate) asks: BTreeSet<Provider>,
 }
 
 record! {
-    struct TermsRow from "apps, live_endpoints" {
+    struct TermsRow from "apps, live_endpoints, api_keys" {
         slug: AppSlug,
         settings: Option<KeptSettings>,
         provider: Option<Provider>,
+        asked: Option<Provider>,
     }
 }
 
@@ -34,12 +37,16 @@ impl Tx {
     ) -> Result<BTreeMap<AppSlug, AppTerms>, StoreError> {
         let sql = r"
             WITH wanted AS (SELECT key FROM {rows} AS given)
-            SELECT slug, settings, NULL AS provider
+            SELECT slug, settings, NULL AS provider, NULL AS asked
             FROM apps
             WHERE slug IN (SELECT key FROM wanted)
             UNION ALL
-            SELECT app, NULL, provider
+            SELECT app, NULL, provider, NULL
             FROM live_endpoints
+            WHERE app IN (SELECT key FROM wanted)
+            UNION ALL
+            SELECT app, NULL, NULL, provider
+            FROM api_keys
             WHERE app IN (SELECT key FROM wanted)
         ";
         let rows: Vec<TermsRow> = self.fetch(sql, binds![keys(slugs)]).await?;
@@ -50,6 +57,7 @@ impl Tx {
                 terms.settings = settings.in_force();
             }
             terms.live.extend(row.provider);
+            terms.asks.extend(row.asked);
         }
         Ok(all)
     }

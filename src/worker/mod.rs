@@ -4,6 +4,7 @@
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
 //! erasures, bulk replays, comparisons with providers, accounting for what was acknowledged, upkeep, and the relay of the spool
+//! erasures, bulk replays, questions to providers, accounting for what was acknowledged, upkeep, and the relay of the spool
 //! where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
 //! is in hand is finished, or given back unsettled.
 //!
@@ -19,6 +20,7 @@ mod outages;
 mod part;
 mod pause;
 mod reconciles;
+mod refetches;
 mod replays;
 #[cfg(feature = "otel")]
 mod span;
@@ -36,8 +38,8 @@ use crate::causes::chain;
 use crate::clock::Clock;
 use crate::domain::policy::Span;
 use crate::metrics::{Metrics, WorkerMetrics};
+use crate::pipeline::apis::Apis;
 use crate::pipeline::health::Progress;
-use crate::pipeline::reconcile::Apis;
 use crate::pipeline::{erasure, policy, relay, timers};
 use crate::queue::{Consumer, Delivery, Lane, Publisher, Settlement};
 use crate::store::{Store, StoreError};
@@ -68,7 +70,7 @@ pub struct Worker {
     shutdown: CancellationToken,
     outage_limit: Duration,
     replay_to: Option<Arc<dyn Publisher>>,
-    apis: Apis,
+    apis: Option<Apis>,
     payload_retention: Option<Span>,
     outages: Arc<Outages>,
     progress: Progress,
@@ -84,7 +86,7 @@ impl Worker {
             shutdown,
             outage_limit: OUTAGE_LIMIT,
             replay_to: None,
-            apis: Apis::default(),
+            apis: None,
             payload_retention: None,
             outages: Arc::default(),
             progress: Progress::default(),
@@ -118,10 +120,10 @@ impl Worker {
         self
     }
 
-    /// Compares what is kept with what these say.
+    /// Asks these about what events leave open, and compares what is kept with what they say.
     #[must_use]
     pub fn asking(mut self, apis: Apis) -> Self {
-        self.apis = apis;
+        self.apis = Some(apis);
         self
     }
 
@@ -149,7 +151,10 @@ impl Worker {
         if let Some(publisher) = self.replay_to.clone() {
             loops.spawn(self.clone().run_replays(publisher));
         }
-        loops.spawn(self.clone().run_reconciles());
+        if let Some(apis) = self.apis.clone() {
+            loops.spawn(self.clone().run_reconciles(apis.clone()));
+            loops.spawn(self.clone().run_refetches(apis));
+        }
         loops.spawn(self.clone().run_accounts());
         loops.spawn(self.clone().run_upkeep());
         loops.spawn(self.clone().run_timers());

@@ -1,32 +1,27 @@
-//! Pauses between tries while something is away: growing, with jitter, without end.
+//! Pauses between tries while something is away.
 
 use std::time::Duration;
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
+use crate::pause::Pauses;
+
+/// About as long as a failover takes at best.
+const FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause. What comes back is noticed within this time. To ask a store that is known to be
 /// away costs nothing.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// The pauses of one outage.
-pub(super) struct Pause(ExponentialBackoff);
+pub(super) struct Pause(Pauses);
 
 impl Pause {
-    /// Begins with a tenth of a second, about as long as a failover takes at best.
+    /// Begins with the shortest.
     pub(super) fn new() -> Self {
-        Self(ExponentialBackoff {
-            initial_interval: Duration::from_millis(100),
-            current_interval: Duration::from_millis(100),
-            max_interval: LONGEST,
-            // Never give up: an outage ends when it ends.
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        })
+        Self(Pauses::between(FIRST, LONGEST))
     }
 
     /// Returns the time to wait before the next try.
     pub(super) fn next(&mut self) -> Duration {
-        self.0.next_backoff().unwrap_or(LONGEST)
+        self.0.next()
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod after_erasure;
+mod api_keys;
 mod app_settings;
 mod audit;
 mod audit_walk;
@@ -37,6 +38,7 @@ mod policy;
 mod preconditions;
 mod query;
 mod questions;
+pub(crate) mod refetches;
 mod replays;
 mod retention;
 mod rig;

@@ -125,10 +125,6 @@ fn everything_set_is_shown_without_its_secrets() {
     ]);
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
-    warning: STRIPE_API_KEY: no effect: nothing asks the provider's API yet
-    warning: TOLLGATE_STRIPE_API_BASE: no effect: nothing asks the provider's API yet
-    warning: PADDLE_API_KEY: no effect: nothing asks the provider's API yet
-    warning: TOLLGATE_PADDLE_API_BASE: no effect: nothing asks the provider's API yet
     warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL
     warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
     TOLLGATE_LISTEN = 0.0.0.0:80

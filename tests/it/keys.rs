@@ -22,7 +22,7 @@ use tollgate::pipeline::reseal::{Resealed, reseal, survey};
 use tollgate::provider::STRIPE;
 use tollgate::store::idempotency::Attempt;
 use tollgate::store::secret::EndpointSecret;
-use tollgate::store::{Actor, Registry, Store};
+use tollgate::store::{Actor, Registry, SealedApiKey, Store};
 use tollgate::vault::{SealedFor, Vault};
 
 use crate::support::program::{err, out, tollgate};
@@ -92,6 +92,19 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
         ..Registry::default()
     };
     tx.registry_put(&app, &registry).await.unwrap();
+    let provider = STRIPE.name;
+    let what = SealedFor::ApiKey {
+        app: &app,
+        provider,
+    };
+    let key = SealedApiKey {
+        app: app.clone(),
+        provider,
+        sealed: old.seal(what, "rk_live_x").unwrap(),
+        of_settings: false,
+        created_at: now,
+    };
+    tx.api_key_put(&key).await.unwrap();
     tx.commit().await.unwrap();
     let licences = sell_licences(&test.store, [&old, &other], now).await;
 
@@ -107,6 +120,7 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     assert_eq!((before.old_licenses, before.unknown_licenses), (600, 1));
     let expected = Resealed {
         secrets: 4,
+        api_keys: 1,
         repositories: 1,
         licenses: 600,
         answers: 44,

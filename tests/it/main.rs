@@ -48,6 +48,7 @@ mod rabbitmq;
 mod readme;
 mod receiver;
 mod reconcile;
+mod refetch;
 mod registry;
 mod seeds;
 mod semver;

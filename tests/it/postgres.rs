@@ -20,14 +20,18 @@ use tollgate::domain::id::AppSlug;
 use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
+use tollgate::pipeline::apis::Apis;
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
+use tollgate::pipeline::explain::explain;
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses::maker;
 use tollgate::pipeline::process::process;
-use tollgate::pipeline::reconcile::{self, Apis, Wanted};
+use tollgate::pipeline::reconcile::{self, Wanted};
+use tollgate::pipeline::refetch::{self, Step};
 use tollgate::pipeline::timers::run_due;
-use tollgate::pipeline::{bulk_replay, erasure, retention};
+use tollgate::pipeline::{api_keys, bulk_replay, erasure, retention};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
@@ -43,8 +47,8 @@ use crate::support::fake_api::nobodys_api;
 use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
 use crate::support::stores::{Engine, Place, TestStore};
 use crate::support::{
-    PATIENCE, SECRET_KEY, TestServer, environment, post_signed, stripe_customer, stripe_event,
-    stripe_subscription,
+    PATIENCE, SECRET_KEY, SetClock, TestServer, client, environment, post_signed, stripe_customer,
+    stripe_event, stripe_subscription,
 };
 
 const NOW: i64 = 1_790_000_000;
@@ -298,6 +302,32 @@ async fn unused_indexes(url: &str) -> BTreeSet<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// Wants a provider's word that never comes.
+async fn ask(store: &Store, vault: &Vault) {
+    let key = "rk_live_x".into();
+    let put = api_keys::put(store, vault, &order(), STRIPE.name, &key).await;
+    put.unwrap();
+    let mut cut = subscribed(1);
+    cut["id"] = json!("evt_cut");
+    cut["data"]["object"]["items"]["has_more"] = json!(true);
+    process(store, &[&message(&cut, "4")], now()).await.unwrap();
+    client();
+    let nowhere = "http://127.0.0.1:1".parse().unwrap();
+    let apis = Apis::new(vault.clone(), [(STRIPE.name, nowhere)].into());
+    let clock = SetClock::at(NOW + 10);
+    let step = refetch::step(store, &apis, &clock).await.unwrap();
+    assert!(matches!(step, Step::Asked(asked) if asked.result == "provider_away"));
+    let app = AppSlug::default_app();
+    let page = Window::Page { number: 1, size: 9 };
+    let listed = refetch::list(store, &app, &page).await.unwrap();
+    assert_eq!(listed.total, Some(1));
+    let mut tx = store.read().await.unwrap();
+    let buyer = tx.customer_find_by_external(&app, "cus_1", &[]).await;
+    let buyer = buyer.unwrap().unwrap().id;
+    drop(tx);
+    explain(store, &app, &buyer, now()).await.unwrap();
+}
+
 #[expect(clippy::too_many_lines, reason = "one use after the other")]
 async fn use_everything(store: &Store) {
     let app = AppSlug::default_app();
@@ -332,7 +362,7 @@ async fn use_everything(store: &Store) {
         since: None,
         dry_run: true,
     };
-    let apis = Apis::new([(nobodys_api(), false)]);
+    let apis = Apis::default().and(AppSlug::default_app(), nobodys_api());
     reconcile::order(store, &apis, &order(), wanted)
         .await
         .unwrap();
@@ -460,6 +490,7 @@ async fn use_everything(store: &Store) {
     assert!(tx.replay_next().await.unwrap().is_none());
     tx.commit().await.unwrap();
     let vault = Vault::new(&[7; 32]);
+    ask(store, &vault).await;
     let issued = issue::issue(store, &vault, &order(), license).await;
     issued.unwrap();
     let worker = store.clone().with_license_maker(maker(&vault));

@@ -181,14 +181,6 @@ async fn settings_without_effect_are_warned_about() {
             "TOLLGATE_SOMETHING: no such setting; ignored",
         ),
         (
-            &[("STRIPE_API_KEY", "sk_test_0123")],
-            "STRIPE_API_KEY: no effect",
-        ),
-        (
-            &[("TOLLGATE_PADDLE_API_BASE", "http://localhost")],
-            "TOLLGATE_PADDLE_API_BASE: no effect",
-        ),
-        (
             &[("AMQP_CA_FILE", "/ca.pem")],
             "AMQP_CA_FILE: no effect without an amqps:// AMQP_URL",
         ),

@@ -55,6 +55,8 @@ pub enum IgnoreCode {
     CustomerDeleted,
     /// It only names an object, and fetching that object requires an API key.
     ApiKeyNeeded,
+    /// It only names an object, which the provider is asked for.
+    FetchedInstead,
     /// It is of a connected account that the app does not name.
     UnknownConnectedAccount,
     /// It is a test event at an endpoint that is live.
@@ -66,6 +68,7 @@ words!(IgnoreCode, all {
     ReferencesOnly = "references_only",
     CustomerDeleted = "customer_deleted",
     ApiKeyNeeded = "api_key_needed",
+    FetchedInstead = "fetched_instead",
     UnknownConnectedAccount = "unknown_connected_account",
     WrongMode = "wrong_mode",
 });

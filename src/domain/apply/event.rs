@@ -46,6 +46,10 @@ impl WorkingSet {
             if self.is_of_wrong_mode(&lookup_keys, origin) {
                 return Effect::ignored(IgnoreCode::WrongMode);
             }
+            let asked = |fact: &Fact| matches!(fact, Fact::Unfetched { object } if self.is_asked_for(object));
+            if occurrence.facts.iter().all(asked) {
+                return Effect::ignored(IgnoreCode::FetchedInstead);
+            }
             for fact in &occurrence.facts {
                 self.join(occurrence.at, fact, &mut Disturbed::default());
             }

@@ -3,6 +3,7 @@
 mod assess;
 pub mod change;
 pub mod counting;
+pub mod doubts;
 pub mod event;
 mod join;
 pub mod lookup_keys;

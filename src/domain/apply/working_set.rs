@@ -33,6 +33,8 @@ pub struct WorkingSet {
     /// The providers whose endpoints are live although their secrets are of any mode: test facts
     /// count nowhere.
     pub live: BTreeSet<Provider>,
+    /// The providers that can be asked, because there is a key.
+    pub asks: BTreeSet<Provider>,
     /// The app's plans.
     pub plans: Plans,
     /// Billing accounts.

@@ -21,13 +21,14 @@ use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::policy::Span;
+use crate::domain::refetch::Refetch;
 use crate::domain::role::Role;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
-use crate::http::openapi;
+use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
 use crate::pipeline::apps::{self, AppChange, AppWithRegistry};
 use crate::store::Registry;
@@ -52,6 +53,9 @@ struct AppView {
     connected_accounts: ConnectedAccounts,
     /// Where the seller's own ids of billing accounts are found.
     identity: IdentityView,
+    /// When a provider is asked about an object, where there is an API key.
+    #[schema(schema_with = words::refetch)]
+    refetch: &'static str,
     /// The Composer repository that `/composer` serves filtered; null for none.
     repository: Option<RepositoryView>,
     /// What customers are told who are held; null for our own words.
@@ -74,6 +78,7 @@ impl AppView {
             connected_accounts: settings.connected_accounts,
             identity: settings.identity.into(),
             reconcile_every: settings.reconcile_every.map(Into::into),
+            refetch: settings.refetch.as_str(),
             repository,
             held_message,
             created_at: app.created_at.to_string(),
@@ -210,6 +215,11 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<IdentityView>)]
     identity: Given<IdentityView>,
+    /// When a provider is asked about an object, where there is an API key: `never`, where events
+    /// leave something open (the default), or also after each event about a subscription.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = words::refetch_or_null)]
+    refetch: Given<String>,
     /// The Composer repository that `/composer` serves filtered. Needs an owner of all apps, because
     /// this server will ask whatever it names.
     #[serde(default, deserialize_with = "given")]
@@ -248,6 +258,11 @@ fn identity(given: &IdentityView, field_errors: &mut FieldErrors) -> Identity {
         metadata_key: key.flatten(),
         client_reference_id: given.client_reference_id,
     }
+}
+
+fn refetch_of(word: &str, field_errors: &mut FieldErrors) -> Option<Refetch> {
+    let refetch = word.parse::<Refetch>().map_err(|error| error.to_string());
+    field_errors.note(checked("refetch", refetch))
 }
 
 fn connected_accounts(named: Vec<String>, field_errors: &mut FieldErrors) -> ConnectedAccounts {
@@ -298,6 +313,7 @@ async fn change(
     let is_same = named.is_none()
         && body.identity.is_none()
         && body.reconcile_every.is_none()
+        && body.refetch.is_none()
         && registry.is_empty();
     if body.name.is_none() && is_same {
         field_errors.add("name", "is missing, and so is everything else");
@@ -309,6 +325,8 @@ async fn change(
     let reconcile_every = body.reconcile_every;
     let reconcile_every =
         reconcile_every.map(|it| it.and_then(|text| every(&text, &mut field_errors)));
+    let refetch = body.refetch;
+    let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
     let order = order_in(&admin, &state, visible_slug(&admin, &slug)?);
     let change = AppChange {
@@ -317,6 +335,7 @@ async fn change(
             connected_accounts,
             identity,
             reconcile_every,
+            refetch,
         },
         registry,
     };

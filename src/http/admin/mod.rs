@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admin_tokens;
+mod api_keys;
 mod apps;
 mod audit;
 mod catalogue;
@@ -24,6 +25,7 @@ mod plans;
 mod policy;
 mod policy_schema;
 mod reconciles;
+mod refetches;
 mod registry;
 mod releases;
 mod replays;
@@ -65,6 +67,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(stats::router())
         .merge(apps::router())
         .merge(secrets::router())
+        .merge(api_keys::router())
+        .merge(refetches::router())
         .merge(admin_tokens::router())
         .merge(constraints::router());
     OpenApiRouter::default().nest("/api/v1", openapi::guarded(routes))

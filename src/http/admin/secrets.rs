@@ -40,7 +40,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// The endpoint of a path, if the token may see its app. An app that does not exist is said before
 /// a provider that does not.
-async fn visible_endpoint(
+pub(super) async fn visible_endpoint(
     state: &AppState,
     admin: &Admin,
     slug: &str,
@@ -159,7 +159,7 @@ struct SecretBody {
 /// Wiped from memory when it is done with, and never printed.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-struct SecretText(SecretString);
+pub(super) struct SecretText(pub(super) SecretString);
 
 impl From<String> for SecretText {
     fn from(text: String) -> Self {

@@ -195,6 +195,7 @@ impl From<ReconcileError> for ApiError {
             ReconcileError::NotFound => {
                 Self::not_found("reconcile_not_found", "there is no such reconciliation")
             }
+            ReconcileError::Api(error) => Self::conflict("api_key_unusable", error.to_string()),
             ReconcileError::Store(error) => error.into(),
             ReconcileError::Random(error) => error.into(),
         }

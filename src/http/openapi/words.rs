@@ -18,6 +18,7 @@ use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::operation::OPERATIONS;
 use crate::domain::reconcile::ReconcileStatus;
+use crate::domain::refetch::{Refetch, RefetchReason};
 use crate::domain::role::Role;
 use crate::provider;
 use crate::store::PlanSource;
@@ -42,6 +43,21 @@ fn one_of_or_null<T: Into<Value>>(words: impl IntoIterator<Item = T>) -> Object 
 /// An operation that the audit names.
 pub(in crate::http) fn operation() -> Object {
     one_of(OPERATIONS)
+}
+
+/// When a provider is asked about an object.
+pub(in crate::http) fn refetch() -> Object {
+    one_of(Refetch::WORDS)
+}
+
+/// The same, or null.
+pub(in crate::http) fn refetch_or_null() -> Object {
+    one_of_or_null(Refetch::WORDS)
+}
+
+/// Why an object is asked for.
+pub(in crate::http) fn refetch_reason() -> Object {
+    one_of(RefetchReason::WORDS)
 }
 
 /// A customer's status.
@@ -117,6 +133,11 @@ pub(in crate::http) fn replay_status() -> Object {
 /// The status of a reconciliation.
 pub(in crate::http) fn reconcile_status() -> Object {
     one_of(ReconcileStatus::WORDS)
+}
+
+/// How a question to a provider stands.
+pub(in crate::http) fn refetch_status() -> Object {
+    one_of(["waiting", "given_up"])
 }
 
 /// The role of an admin token.

@@ -14,6 +14,7 @@ use super::health::{Health, Progress};
 use super::waiting::waiting_since;
 use super::{acknowledged, spool};
 use crate::clock::Clock;
+use crate::domain::id::Provider;
 use crate::domain::time::Timestamp;
 use crate::metrics::Reading;
 use crate::provider;
@@ -57,6 +58,7 @@ struct InStore {
     oldest_spooled: Option<Timestamp>,
     timers: DueTimers,
     open_replays: u64,
+    refetches: Vec<(Provider, u64)>,
     acknowledged: AcknowledgedWaiting,
     reconciles: Vec<Reconcile>,
 }
@@ -206,6 +208,7 @@ impl InStore {
             oldest_spooled: spool::oldest(&mut tx).await?,
             timers: tx.backlog_of_timers(now).await?,
             open_replays: tx.backlog_of_replays().await?,
+            refetches: tx.refetch_count().await?,
             acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
             reconciles: tx.reconcile_latest(None).await?,
             ..Self::default()
@@ -219,11 +222,11 @@ impl InStore {
         Ok(read)
     }
 
-    fn readings(&self, now: Timestamp) -> [Reading; 7] {
+    fn readings(&self, now: Timestamp) -> Vec<Reading> {
         let waiting = self.acknowledged;
         let unaccounted = waiting.under_10_minutes + waiting.under_2_hours + waiting.older;
         let spooled = self.spooled.due + self.spooled.resting;
-        [
+        let mut read = vec![
             names::SPOOL.counts(spooled),
             names::SPOOL_AGE.is(seconds_since(self.oldest_spooled, now)),
             names::TIMERS_DUE.counts(self.timers.due),
@@ -231,7 +234,14 @@ impl InStore {
             names::REPLAYS.counts(self.open_replays),
             names::UNACCOUNTED.counts(unaccounted),
             names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
-        ]
+        ];
+        for provider in provider::names() {
+            let mut counted = self.refetches.iter().filter(|(it, _)| *it == provider);
+            let waiting = counted.next().map_or(0, |(_, waiting)| *waiting);
+            let name = provider::known_names(provider, "").0;
+            read.push(names::REFETCHES.counts(waiting).of("provider", name));
+        }
+        read
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) const RECONCILED: &Figure = &Figure::gauge(
     "Age of the oldest of the last comparisons with a provider that read everything, of all apps",
 );
 
+pub(super) const REFETCHES: &Figure = &Figure::gauge(
+    "refetches_waiting",
+    "Objects that a provider is to be asked about, the same in every process",
+);
+
 pub(super) const UNACCOUNTED: &Figure = &Figure::gauge(
     "acknowledged_without_outcome",
     "Webhooks of all apps that were acknowledged over a minute ago and are not in the ledger, the same \

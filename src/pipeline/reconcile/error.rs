@@ -1,6 +1,7 @@
 //! Why there is no comparison.
 
 use crate::domain::id::{Provider, ReconcileId};
+use crate::pipeline::apis::NoApi;
 use crate::pipeline::process::ProcessError;
 use crate::random::RandomError;
 use crate::store::StoreError;
@@ -26,6 +27,9 @@ pub enum ReconcileError {
     /// The app has none of this id.
     #[error("there is no such reconciliation")]
     NotFound,
+    /// The app's key cannot be used.
+    #[error(transparent)]
+    Api(NoApi),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -39,6 +43,15 @@ impl From<ProcessError> for ReconcileError {
         match error {
             ProcessError::Store(error) => Self::Store(error),
             ProcessError::Random(error) => Self::Random(error),
+        }
+    }
+}
+
+impl From<NoApi> for ReconcileError {
+    fn from(error: NoApi) -> Self {
+        match error {
+            NoApi::Store(error) => Self::Store(error),
+            other => Self::Api(other),
         }
     }
 }

@@ -14,7 +14,6 @@
 //! while before the last comparison, because what shares its second, or was only settled later, could
 //! be missed otherwise. One that failed is no such beginning.
 
-mod apis;
 mod apply;
 mod error;
 mod gone;
@@ -23,7 +22,6 @@ mod schedule;
 mod step;
 mod turn;
 
-pub use apis::{ApiOfApp, Apis};
 pub use error::ReconcileError;
 pub use orders::{Wanted, cancel, find, find_open, list, order};
 pub use schedule::order_due;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::apis::Apis;
 use super::error::ReconcileError;
 use crate::domain::id::{AppSlug, Provider, ReconcileId};
 use crate::domain::reconcile::{Found, Stage};
 use crate::domain::time::Timestamp;
+use crate::pipeline::apis::Apis;
 use crate::pipeline::order::Order;
 use crate::random;
 use crate::store::reconcile::Reconcile;

@@ -1,9 +1,9 @@
 //! Comparisons that an app has ordered for regular times.
 
-use super::apis::Apis;
 use super::error::ReconcileError;
 use super::orders::{Wanted, order};
 use crate::domain::time::Timestamp;
+use crate::pipeline::apis::Apis;
 use crate::pipeline::order::Order;
 use crate::provider;
 use crate::store::{Actor, Store};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::apis::ApiOfApp;
 use super::apply::{Page, apply};
 use super::error::ReconcileError;
 use crate::clock::Clock;
 use crate::domain::id::ObjectKey;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
+use crate::pipeline::apis::ApiOfApp;
 use crate::provider::api::{ApiError, Listed};
 use crate::store::Store;
 use crate::store::reconcile::{ObjectTable, Reconcile};

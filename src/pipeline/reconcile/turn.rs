@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::apis::Apis;
 use super::error::ReconcileError;
 use super::gone;
 use super::step::{LEASE, Step, StepError, tell};
@@ -14,6 +13,7 @@ use crate::domain::event::EventError;
 use crate::domain::id::ReconcileId;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
 use crate::domain::time::Timestamp;
+use crate::pipeline::apis::{ApiOfApp, Apis, NoApi};
 use crate::provider;
 use crate::provider::api::{ApiError, Listed};
 use crate::store::reconcile::Reconcile;
@@ -76,18 +76,25 @@ pub async fn carry_on(
     let Some(mut it) = leased else {
         return Ok(Turn::none(INTERVAL));
     };
-    let api = apis.find(&mut tx, &it.app, it.provider).await?;
+    let api = apis.find(&mut tx, &it.app, it.provider).await;
     tx.commit().await?;
     it.started_at.get_or_insert(now);
-    let Some(api) = api else {
-        let error = EventError::new("api_key_needed", "the app has no API key".to_owned());
-        return fail(store, it, error, now).await;
+    let error = match api {
+        Ok(Some(api)) => return go_on(store, &api, clock, it).await,
+        Ok(None) => EventError::new("api_key_needed", "the app has no API key".to_owned()),
+        Err(NoApi::Store(error)) => return Err(error.into()),
+        Err(error) => EventError::new("api_key_unusable", chain(&error)),
     };
-    let asked = Step {
-        store,
-        api: &api,
-        clock,
-    };
+    fail(store, it, error, now).await
+}
+
+async fn go_on(
+    store: &Store,
+    api: &ApiOfApp,
+    clock: &dyn Clock,
+    it: Reconcile,
+) -> Result<Turn, ReconcileError> {
+    let asked = Step { store, api, clock };
     match make(&asked, it.clone()).await {
         Ok(Some(it)) => Ok(Turn {
             worked: Some(it),

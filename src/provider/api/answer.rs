@@ -60,7 +60,8 @@ impl Listed {
 pub struct Fetched {
     /// The object as the provider wrote it.
     pub object: Box<RawValue>,
-    /// The provider's clock: the answer's `Date`, in whole seconds.
+    /// The provider's clock when it was asked, in whole seconds: the answer's `Date`, less the time that
+    /// it took.
     pub at: Timestamp,
 }
 

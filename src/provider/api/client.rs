@@ -3,15 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use backoff::ExponentialBackoff;
-use backoff::backoff::Backoff;
 use bytes::Bytes;
 use miniserde::de::Visitor;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use stripe_client_core::{AccountId, CustomizedStripeRequest, RequestBuilder, StripeClient};
 
 use super::answer::{ApiPage, Fetched, Listed};
+use super::cut_list::CutList;
 use super::error::ApiError;
 use super::http::{self, Answer};
 use super::pace::{Pace, Paces};
@@ -19,10 +19,14 @@ use super::{key, paddle, page, stripe};
 use crate::domain::id::{ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
+use crate::pause::Pauses;
 use crate::provider::STRIPE;
 
 /// How often a question is asked before its asker is told.
 const TRIES: u32 = 5;
+
+/// The pause after the first try.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause that is waited for here. Who has to wait longer does something else meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
@@ -138,7 +142,7 @@ impl Api {
         {
             return Err(ApiError::NotFound);
         }
-        let Answer { body, at, .. } = if self.provider == STRIPE.name {
+        let Answer { body, at, took } = if self.provider == STRIPE.name {
             let request = stripe::get(*kind, id).ok_or(ApiError::NotFound)?;
             let connected = scope.connected.as_deref();
             self.ask_stripe(request, connected).await?
@@ -146,8 +150,35 @@ impl Api {
             let question = paddle::get(*kind, id).ok_or(ApiError::NotFound)?;
             self.ask_paddle(question).await?
         };
-        let object = page::read_one(self.provider, &body)?;
-        Ok(Fetched { object, at })
+        let mut found = page::read_one(self.provider, &body)?;
+        if let Some(list) = stripe::cut_list(*kind).filter(|_| self.provider == STRIPE.name) {
+            found = self.with_rest(object, found, list).await?;
+        }
+        // Nobody knows when the object was read, only that it was not before it was asked for. A time
+        // that is too late would hide what happened meanwhile.
+        let asked_at = at.minus(took);
+        let at = Timestamp::from_seconds(asked_at.seconds()).unwrap_or(asked_at);
+        Ok(Fetched { object: found, at })
+    }
+
+    /// Adds to an object's list what the answer left out.
+    async fn with_rest(
+        &self,
+        key: &ObjectKey,
+        object: Box<RawValue>,
+        list: &str,
+    ) -> Result<Box<RawValue>, ApiError> {
+        let Some(mut cut) = CutList::of(&object, list)? else {
+            return Ok(object);
+        };
+        while let Some(after) = cut.next()? {
+            let request = stripe::rest(key.kind, &key.id, &after).ok_or(ApiError::NotFound)?;
+            let connected = key.scope.connected.as_deref();
+            let Answer { body, .. } = self.ask_stripe(request, connected).await?;
+            let (objects, next) = page::read(self.provider, &body)?;
+            cut.add(objects, next.is_some())?;
+        }
+        cut.whole()
     }
 
     async fn ask_stripe(
@@ -181,13 +212,7 @@ impl Api {
 
     /// Asks until there is an answer or patience is at its end.
     async fn ask(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Answer, ApiError> {
-        let mut pauses = ExponentialBackoff {
-            initial_interval: Duration::from_millis(500),
-            current_interval: Duration::from_millis(500),
-            max_interval: LONGEST_PAUSE,
-            max_elapsed_time: None,
-            ..ExponentialBackoff::default()
-        };
+        let mut pauses = Pauses::between(FIRST_PAUSE, LONGEST_PAUSE);
         let mut tries = 1;
         loop {
             self.pace.turn().await;
@@ -207,8 +232,8 @@ impl Api {
             if tries == self.tries || wanted.is_some_and(|it| it > LONGEST_PAUSE) {
                 return Err(error);
             }
-            let pause = wanted.or_else(|| pauses.next_backoff());
-            tokio::time::sleep(pause.unwrap_or(LONGEST_PAUSE)).await;
+            let pause = wanted.unwrap_or_else(|| pauses.next());
+            tokio::time::sleep(pause).await;
             tries += 1;
         }
     }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod client;
+mod cut_list;
 mod error;
 mod http;
 mod key;
@@ -22,5 +23,5 @@ pub use answer::{ApiPage, Fetched, Listed};
 pub use client::{Api, ApiSettings};
 pub use error::ApiError;
 pub use key::mode_of as key_mode;
-pub use observed::{Observed, event, observed, observed_object};
+pub use observed::{Observed, event, is_observed, observed, observed_object, observed_of};
 pub use pace::Paces;

@@ -12,13 +12,18 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Listed;
 use super::stripe;
-use crate::domain::id::{Kind, Provider};
+use crate::domain::id::{Kind, ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 use crate::provider::{ReadError, STRIPE, Spec};
 
 /// How the ids of observations begin.
 const PREFIX: &str = "fetched_";
+
+/// True of an event id that was made here for an observation.
+pub fn is_observed(event_id: &str) -> bool {
+    event_id.starts_with(PREFIX)
+}
 
 /// An object as an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +62,30 @@ pub fn observed_object(
     at: Timestamp,
     mode: Mode,
 ) -> Result<Option<Observed>, ReadError> {
+    envelope(provider, kind, object, at, (mode.livemode(), None))
+}
+
+/// Like [`observed`], of the object of a key, which says whose it is.
+///
+/// # Errors
+/// When it is not an object with an id.
+pub fn observed_of(
+    key: &ObjectKey,
+    object: &RawValue,
+    at: Timestamp,
+) -> Result<Option<Observed>, ReadError> {
+    let ObjectKey { scope, kind, .. } = key;
+    let whose = (Some(scope.livemode), scope.connected.as_deref());
+    envelope(scope.provider, *kind, object, at, whose)
+}
+
+fn envelope(
+    provider: Provider,
+    kind: Kind,
+    object: &RawValue,
+    at: Timestamp,
+    (livemode, connected): (Option<bool>, Option<&str>),
+) -> Result<Option<Observed>, ReadError> {
     if kind == Kind::Event {
         return event(provider, object).map(Some);
     }
@@ -75,13 +104,15 @@ pub fn observed_object(
     };
     let id = id_of(event_type, seen.id, at, object);
     let body = if is_stripe {
-        let livemode = seen.livemode.or(mode.livemode());
+        let connected = connected.map_or_else(String::new, |account| {
+            format!(r#""account":{},"#, json!(account))
+        });
         format!(
-            r#"{{"id":{},"object":"event","type":{},"created":{},"livemode":{},"api_version":{},"data":{{"object":{}}}}}"#,
+            r#"{{"id":{},"object":"event","type":{},"created":{},"livemode":{},{connected}"api_version":{},"data":{{"object":{}}}}}"#,
             json!(id),
             json!(event_type),
             at.seconds(),
-            json!(livemode),
+            json!(seen.livemode.or(livemode)),
             json!(stripe::version()),
             object.get()
         )

@@ -4,11 +4,13 @@
 //! reader has to understand all of them anyway.
 
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
+use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::subscription::{
     ListSubscription, ListSubscriptionStatus, RetrieveSubscription,
 };
-use stripe_checkout::checkout_session::RetrieveCheckoutSession;
-use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
+use stripe_billing::subscription_item::ListSubscriptionItem;
+use stripe_checkout::checkout_session::{ListLineItemsCheckoutSession, RetrieveCheckoutSession};
+use stripe_client_core::{RequestBuilder, StripeRequest};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::customer::{ListCustomer, RetrieveCustomer};
 use stripe_core::dispute::{ListDispute, RetrieveDispute};
@@ -89,17 +91,18 @@ pub(super) const fn cut_list(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Asks for a page of such a list, from the address that the list itself names.
-pub(super) fn rest(path: &str, after: &str) -> RequestBuilder {
-    #[derive(serde::Serialize)]
-    struct Page<'a> {
-        limit: i64,
-        starting_after: &'a str,
+/// Asks for a page of the list in an object; `None` of objects that have none.
+pub(super) fn rest(kind: Kind, id: &str, after: &str) -> Option<RequestBuilder> {
+    macro_rules! page {
+        ($request:expr) => {
+            $request.limit(LIMIT).starting_after(after).build()
+        };
     }
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    RequestBuilder::new(StripeMethod::Get, path).query(&Page {
-        limit: LIMIT,
-        starting_after: after,
+    Some(match kind {
+        Kind::Subscription => page!(ListSubscriptionItem::new(id)),
+        Kind::Invoice => page!(ListInvoiceInvoiceLineItem::new(id)),
+        Kind::Session => page!(ListLineItemsCheckoutSession::new(id)),
+        _ => return None,
     })
 }
 

@@ -177,6 +177,15 @@ async fn tenants(walk: &mut Walk<'_>) {
     walk.call(("DELETE", &one), &at, none.clone(), &["secret_delete"])
         .await;
 
+    let key = "/apps/{slug}/endpoints/{provider}/api-key";
+    let at = ["acme", "stripe"];
+    let text = "rk_live_of_nobody_else";
+    walk.secrets.push(text.to_owned());
+    let body = json!({"key": text});
+    walk.call(("PUT", key), &at, body, &["api_key_put"]).await;
+    walk.call(("DELETE", key), &at, none.clone(), &["api_key_delete"])
+        .await;
+
     let body = json!({"name": "ci", "role": "viewer", "app": "acme"});
     let made = ["admin_token_create"];
     let made = walk.call(("POST", "/admin-tokens"), &[], body, &made).await;

@@ -20,11 +20,12 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 36] = [
+const TABLES: [(&str, Kept); 38] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
     ("admin_tokens", Kept::Not),
+    ("api_keys", Kept::Not),
     ("apps", Kept::Not),
     ("audit", Kept::In("audit")),
     ("customers", Kept::In("stored")),
@@ -55,6 +56,8 @@ const TABLES: [(&str, Kept); 36] = [
     ("payments", Kept::In("stored")),
     ("plan_packages", Kept::Not),
     ("plans", Kept::Not),
+    // Ids of objects that a provider is to be asked about.
+    ("refetches", Kept::Not),
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
     ("releases", Kept::Not),

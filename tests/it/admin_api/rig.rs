@@ -21,13 +21,13 @@ use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::metrics::Metrics;
 use tollgate::pipeline::acknowledged::{self, Acknowledged, Look};
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses;
 use tollgate::pipeline::process::process;
-use tollgate::pipeline::reconcile::Apis;
 use tollgate::pipeline::registries::Repositories;
 use tollgate::pipeline::replay::ReplayError;
 use tollgate::pipeline::setup::{Environment, prepare};
@@ -134,7 +134,7 @@ impl Answer {
 
 /// The APIs of the app `default`. Nobody listens there, and no worker asks.
 pub(super) fn apis() -> Apis {
-    Apis::new([(nobodys_api(), false)])
+    Apis::default().and(AppSlug::default_app(), nobodys_api())
 }
 
 impl Rig {
@@ -258,6 +258,10 @@ impl Rig {
 
     pub(super) fn pass(&self, seconds: u64) {
         self.clock.pass(Duration::from_secs(seconds));
+    }
+
+    pub(super) fn clock(&self) -> &SetClock {
+        &self.clock
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -5,8 +5,9 @@
 //! the walk.
 
 use serde_json::{Value, json};
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::order::Order;
-use tollgate::pipeline::reconcile::{self, Apis, Wanted};
+use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::provider::STRIPE;
 use tollgate::store::Actor;
 
@@ -149,6 +150,7 @@ impl Things {
             ("POST", "apps") => json!({"slug": "x", "name": "x"}),
             ("POST", "admin-tokens") => json!({"name": "x", "role": "viewer"}),
             ("POST", "secrets") => json!({"secret": "whsec_x"}),
+            ("PUT", "api-key") => json!({"key": "rk_live_x"}),
             ("PATCH", "{id}") if route.contains("/secrets/") => json!({"expires_at": null}),
             ("PATCH", "{id}") if route.contains("/licenses/") => json!({"expires_at": null}),
             ("POST", "renew") => json!({"days": 1}),

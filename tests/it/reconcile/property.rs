@@ -10,8 +10,10 @@ use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::reconcile::ReconcileStatus;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::process::process;
-use tollgate::pipeline::reconcile::{Apis, Wanted};
+use tollgate::pipeline::reconcile::Wanted;
 use tollgate::provider::{PADDLE, STRIPE};
 use tollgate::queue::message::{Headers, HeadersV1};
 use tollgate::queue::{Message, Origin};
@@ -26,6 +28,8 @@ use crate::support::{ADMIN_TOKEN, TestServer, seconds_from_now};
 
 /// A history, and the command that draws it.
 struct History {
+    /// Its end, in seconds since 1970.
+    until: i64,
     arguments: Vec<String>,
     events: Vec<Value>,
 }
@@ -34,7 +38,7 @@ impl History {
     /// Draws one. Traffic that ended a while ago, so that no timer is due while the test runs.
     async fn draw(seed: u64, customers: u32, months: u32) -> Self {
         let until = seconds_from_now(-60 * 86_400) / 86_400 * 86_400;
-        let until = tollgate::domain::time::Timestamp::from_seconds(until).unwrap();
+        let at = Timestamp::from_seconds(until).unwrap();
         let arguments = [
             "simulate".to_owned(),
             "--seed".to_owned(),
@@ -44,9 +48,10 @@ impl History {
             "--months".to_owned(),
             months.to_string(),
             "--until".to_owned(),
-            until.to_string(),
+            at.to_string(),
         ];
         let mut history = Self {
+            until,
             arguments: arguments.into(),
             events: Vec::new(),
         };
@@ -124,10 +129,14 @@ async fn reconcile(store: &Store, apis: &Apis, app: &AppSlug) -> Vec<Reconcile> 
     ended
 }
 
-async fn apis_of(events: &[Value], app: &AppSlug) -> (Apis, Vec<FakeApi>) {
-    let (stripe, paddle) = fold(events);
+/// The providers at the end of a history, by their own clocks too.
+async fn apis_of(history: &History, app: &AppSlug) -> (Apis, Vec<FakeApi>) {
+    let (stripe, paddle) = fold(&history.events);
     let stripe = FakeApi::serve(STRIPE.name, Arc::new(stripe)).await;
     let paddle = FakeApi::serve(PADDLE.name, Arc::new(paddle)).await;
+    for api in [&stripe, &paddle] {
+        api.set_ahead(history.until - api.now());
+    }
     let apis = Apis::default()
         .and(app.clone(), stripe.api())
         .and(app.clone(), paddle.api());
@@ -144,7 +153,7 @@ async fn whatever_is_lost_comes_back(engine: Engine) {
             .run(&["--url", &server.base, "--drop", drop, "--shuffle"])
             .await;
         let store = server.server.store();
-        let (apis, _serving) = apis_of(&history.events, &app).await;
+        let (apis, _serving) = apis_of(&history, &app).await;
         bring_what_is_not_listed(store, &app, &history.events).await;
         let ended = reconcile(store, &apis, &app).await;
         lost += ended.iter().map(|it| it.found.repaired).sum::<u64>();
@@ -162,7 +171,7 @@ async fn beside_live_traffic_nothing_is_lost(engine: Engine) {
     let server = TestServer::start(engine).await;
     let history = History::draw(24, 12, 4).await;
     let app: AppSlug = "simulation-24".parse().unwrap();
-    let (apis, _serving) = apis_of(&history.events, &app).await;
+    let (apis, _serving) = apis_of(&history, &app).await;
     let arguments = ["--url", &server.base, "--shuffle", "--duplicate", "0.1"];
     let posting = history.run(&arguments);
     let store = server.server.store();

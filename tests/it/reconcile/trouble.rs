@@ -7,7 +7,8 @@ use serde_json::json;
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::reconcile::ReconcileStatus;
-use tollgate::pipeline::reconcile::{self, Apis, ReconcileError, Wanted};
+use tollgate::pipeline::apis::Apis;
+use tollgate::pipeline::reconcile::{self, ReconcileError, Wanted};
 use tollgate::provider::{PADDLE, STRIPE};
 
 use super::rig::{Rig, order_of, run};
@@ -73,7 +74,7 @@ async fn a_provider_that_is_away_is_asked_again_later(engine: Engine) {
 async fn a_refused_key_ends_it_and_the_next_one_starts_anew(engine: Engine) {
     let rig = Rig::start(engine).await;
     rig.sell(2);
-    let wrong = Apis::new([(rig.api.api_with("sk_live_wrong"), true)]);
+    let wrong = Apis::default().and(AppSlug::default_app(), rig.api.api_with("sk_live_wrong"));
     let app = AppSlug::default_app();
     let ended = run(rig.store(), &wrong, &app, WANTED).await;
     assert_eq!(ended.status(), ReconcileStatus::Failed);

@@ -1,6 +1,7 @@
 //! What the tests share: a real server over a real store in a temporary folder, and a hand that
 //! posts what providers would.
 
+pub(crate) mod answers;
 mod clock;
 pub(crate) mod description;
 pub(crate) mod fake_api;

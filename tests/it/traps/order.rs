@@ -14,6 +14,7 @@ use tollgate::pipeline::process::{Disposition, process};
 use tollgate::provider::STRIPE;
 use tollgate::store::{EventRecord, PlanSource, Store, StoredPlan};
 
+use crate::admin_api::refetches;
 use crate::convergence::end_of;
 use crate::convergence::rig::{NOW, at, invoice, policy, sub};
 use crate::convergence::store::MemoryStore;
@@ -198,6 +199,14 @@ async fn trap_06_of_two_workers_none_writes_an_older_state_over_a_newer_one() {
     }
 }
 
+async fn trap_03_an_answer_has_the_time_of_its_provider(engine: Engine) {
+    refetches::a_providers_answer_has_the_time_of_its_own_clock(engine).await;
+}
+
+async fn trap_06_an_older_answer_written_last_hides_nothing(engine: Engine) {
+    refetches::an_older_answer_that_is_written_last_hides_nothing(engine).await;
+}
+
 async fn trap_07_an_update_of_an_unknown_subscription_is_kept(engine: Engine) {
     let server = TestServer::start(engine).await;
     let event = |id: &str, kind: &str, seconds, status| {
@@ -289,6 +298,8 @@ async fn trap_26_a_payment_under_another_address_is_not_lost(engine: Engine) {
 
 on_both_stores! {
     trap_01_a_second_event_of_one_second_counts,
+    trap_03_an_answer_has_the_time_of_its_provider,
+    trap_06_an_older_answer_written_last_hides_nothing,
     trap_07_an_update_of_an_unknown_subscription_is_kept,
     trap_26_a_payment_under_another_address_is_not_lost,
 }

@@ -18,7 +18,7 @@ use crate::http::api::flag::FlagView;
 use crate::http::api::{cut, is_whole, time};
 use crate::http::openapi::words;
 use crate::pipeline::explain::Explained;
-use crate::store::EventRecord;
+use crate::store::{EventRecord, WaitingRefetch};
 
 /// An explanation of a customer's status.
 #[derive(Serialize, ToSchema)]
@@ -208,6 +208,18 @@ struct StepView {
     overdue_truncated: bool,
 }
 
+/// Most questions to providers that an explanation names; `/refetches` lists all.
+const MOST_WAITING: usize = 10;
+
+/// A sentence about a question that a provider is still to answer.
+fn awaited(question: &WaitingRefetch) -> String {
+    let name = question.key.scope.provider.to_string();
+    let (first, rest) = name.split_at(name.len().min(1));
+    let name = first.to_uppercase() + rest;
+    let (id, since) = (&question.key.id, question.since);
+    format!("Waiting for {name}'s word about `{id}` since {since}.")
+}
+
 /// Explains a customer that was not deleted.
 pub(super) fn of_living(
     customer: Customer,
@@ -219,8 +231,10 @@ pub(super) fn of_living(
         events,
         held_by,
         failures,
+        waiting,
     } = explained;
-    let summary = summary(explanation.summary, &failures);
+    let mut summary = summary(explanation.summary, &failures);
+    summary.extend(waiting.iter().take(MOST_WAITING).map(awaited));
     let (subscriptions, subscriptions_truncated) = cut(explanation.subscriptions);
     let (holds, holds_truncated) = cut(explanation.holds);
     let (waived, waived_truncated) = cut(explanation.waived);

@@ -21,9 +21,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tollgate::clock::{Clock, SystemClock};
-use tollgate::domain::id::Provider;
+use tollgate::domain::id::{AppSlug, Provider};
 use tollgate::domain::time::Timestamp;
-use tollgate::pipeline::reconcile::Apis;
+use tollgate::pipeline::apis::Apis;
 use tollgate::provider::STRIPE;
 use tollgate::provider::api::{Api, ApiSettings};
 
@@ -112,7 +112,7 @@ impl FakeApi {
 
     /// What a process has that can ask it for the app `default`.
     pub(crate) fn apis(&self) -> Apis {
-        Apis::new([(self.api(), true)])
+        Apis::default().and(AppSlug::default_app(), self.api())
     }
 
     /// Sets its clock so far ahead of ours, in seconds.
