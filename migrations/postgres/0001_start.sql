@@ -512,6 +512,44 @@ CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
 -- The list of an app, newest first.
 CREATE INDEX replays_by_app ON replays (app, id);
 
+-- Comparisons with what a provider says: what was ordered, how far it is (`stage`, `cursor`), and what
+-- was found (`found`). `step` counts the pages, so that one that two workers read counts once. Times of
+-- the provider are nanoseconds: `since` and `events_since` bound what is read, `provider_time` is its
+-- clock at the start, from which the next one goes on.
+CREATE TABLE reconciles (
+    id            word PRIMARY KEY,
+    app           word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider      word NOT NULL,
+    dry_run       BOOLEAN NOT NULL,
+    ordered_since BIGINT,
+    since         BIGINT,
+    events_since  BIGINT,
+    provider_time BIGINT,
+    stage         word NOT NULL,
+    cursor        TEXT,
+    step          BIGINT NOT NULL,
+    failures      BIGINT NOT NULL,
+    found         JSONB NOT NULL,
+    created_at    TIMESTAMPTZ NOT NULL,
+    started_at    TIMESTAMPTZ,
+    finished_at   TIMESTAMPTZ,
+    outcome       word,
+    error         JSONB,
+    leased_until  TIMESTAMPTZ NOT NULL
+);
+-- An app has one that is open at each provider. Workers ask every second whether any is open.
+CREATE UNIQUE INDEX reconciles_open ON reconciles (app, provider) WHERE finished_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX reconciles_by_app ON reconciles (app, id);
+
+-- The subscriptions that an open one has seen: which the provider does not list any more is known at
+-- the end.
+CREATE TABLE reconcile_seen (
+    reconcile_id word NOT NULL REFERENCES reconciles (id) ON DELETE CASCADE,
+    key          word NOT NULL,
+    PRIMARY KEY (reconcile_id, key)
+);
+
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
 -- of them is. Of one that is finished the row says by id that there was an erasure, and when. One that
 -- has to wait for something goes behind the others: its `turn` is greater than theirs.

@@ -510,6 +510,44 @@ CREATE UNIQUE INDEX replays_open ON replays (app) WHERE finished_at IS NULL;
 -- The list of an app, newest first.
 CREATE INDEX replays_by_app ON replays (app, id);
 
+-- Comparisons with what a provider says: what was ordered, how far it is (`stage`, `cursor`), and what
+-- was found (`found`). `step` counts the pages, so that one that two workers read counts once. Times of
+-- the provider are nanoseconds: `since` and `events_since` bound what is read, `provider_time` is its
+-- clock at the start, from which the next one goes on.
+CREATE TABLE reconciles (
+    id            TEXT PRIMARY KEY,
+    app           TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider      TEXT NOT NULL,
+    dry_run       INTEGER NOT NULL,
+    ordered_since INTEGER,
+    since         INTEGER,
+    events_since  INTEGER,
+    provider_time INTEGER,
+    stage         TEXT NOT NULL,
+    cursor        TEXT,
+    step          INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,
+    found         TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    started_at    INTEGER,
+    finished_at   INTEGER,
+    outcome       TEXT,
+    error         TEXT,
+    leased_until  INTEGER NOT NULL
+) STRICT;
+-- An app has one that is open at each provider. Workers ask every second whether any is open.
+CREATE UNIQUE INDEX reconciles_open ON reconciles (app, provider) WHERE finished_at IS NULL;
+-- The list of an app, newest first.
+CREATE INDEX reconciles_by_app ON reconciles (app, id);
+
+-- The subscriptions that an open one has seen: which the provider does not list any more is known at
+-- the end.
+CREATE TABLE reconcile_seen (
+    reconcile_id TEXT NOT NULL REFERENCES reconciles (id) ON DELETE CASCADE,
+    key          TEXT NOT NULL,
+    PRIMARY KEY (reconcile_id, key)
+) STRICT, WITHOUT ROWID;
+
 -- Customers who were deleted for good, by their rows, and how far the search for what else is kept
 -- of them is. Of one that is finished the row says by id that there was an erasure, and when. One that
 -- has to wait for something goes behind the others: its `turn` is greater than theirs.
@@ -709,6 +747,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('refetches', 'sqlite_autoindex_refetches_2', '10000 10000 1'),
     ('replays', 'replays_by_app', '1000 100 1'),
     ('replays', 'replays_open', '1 1'),
+    ('reconciles', 'reconciles_by_app', '1000 100 1'),
+    ('reconciles', 'reconciles_open', '1 1 1'),
+    ('reconcile_seen', 'reconcile_seen', '100000 100000 1'),
     ('erasures', 'erasures', '100000 100000 1'),
     ('erasures', 'erasures_open', '1 1'),
     ('erasures', 'erasures_by_customer', '100000 1'),

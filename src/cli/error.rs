@@ -5,6 +5,7 @@ use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
 use crate::pipeline::import::ImportError;
+use crate::pipeline::reconcile::ReconcileError;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::reseal::ResealError;
 use crate::random::RandomError;
@@ -37,6 +38,9 @@ pub enum CliError {
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),
+    /// Nothing was compared with a provider.
+    #[error("nothing was compared")]
+    Reconcile(#[from] ReconcileError),
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),

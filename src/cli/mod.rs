@@ -9,6 +9,7 @@ mod events;
 mod import;
 mod migrate;
 mod openapi;
+mod reconcile;
 mod replays;
 mod rotate_key;
 mod sample;
@@ -63,6 +64,9 @@ enum Command {
     /// Shows and cancels replays of many events.
     #[command(subcommand)]
     Replays(replays::ReplaysCommand),
+    /// Compares what is kept with what a provider says, and repairs what differs; on an empty store,
+    /// the first import.
+    Reconcile(reconcile::ReconcileArgs),
     /// Takes over what another system knows.
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -105,6 +109,7 @@ impl Cli {
             Command::Token(command) => token::run(command, &load(&source)?).await,
             Command::Events(command) => events::run(command, &load(&source)?).await,
             Command::Replays(command) => replays::run(command, &load(&source)?).await,
+            Command::Reconcile(args) => reconcile::run(args, &load(&source)?).await,
             Command::Import(command) => import::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,

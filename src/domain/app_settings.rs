@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::customer::profile::Given;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::policy::Span;
 use crate::domain::refetch::Refetch;
 
 /// The settings that are in force.
@@ -18,6 +19,8 @@ pub struct AppSettings {
     pub connected_accounts: ConnectedAccounts,
     /// Where the seller's own ids of accounts are found.
     pub identity: Identity,
+    /// How often what is kept is compared with what the providers say; `None` for never.
+    pub reconcile_every: Option<Span>,
     /// When a provider is asked about an object.
     pub refetch: Refetch,
 }
@@ -32,6 +35,9 @@ pub struct SettingsLayer {
     /// See [`AppSettings::identity`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// See [`AppSettings::reconcile_every`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconcile_every: Option<Span>,
     /// See [`AppSettings::refetch`]. Only the API says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refetch: Option<Refetch>,
@@ -58,6 +64,7 @@ impl KeptSettings {
         AppSettings {
             connected_accounts: connected_accounts.cloned().unwrap_or_default(),
             identity: identity.cloned().unwrap_or_default(),
+            reconcile_every: environment.reconcile_every.or(api.reconcile_every),
             refetch: api.refetch.unwrap_or_default(),
         }
     }
@@ -81,6 +88,9 @@ impl KeptSettings {
         if let Some(identity) = change.identity {
             self.api.identity = identity;
         }
+        if let Some(every) = change.reconcile_every {
+            self.api.reconcile_every = every;
+        }
         if let Some(refetch) = change.refetch {
             self.api.refetch = refetch;
         }
@@ -94,6 +104,8 @@ pub struct SettingsChange {
     pub connected_accounts: Given<ConnectedAccounts>,
     /// See [`AppSettings::identity`].
     pub identity: Given<Identity>,
+    /// See [`AppSettings::reconcile_every`].
+    pub reconcile_every: Given<Span>,
     /// See [`AppSettings::refetch`].
     pub refetch: Given<Refetch>,
 }

@@ -99,6 +99,11 @@ made_here!(
 );
 
 made_here!(
+    /// A comparison with what a provider says: `rcn_` and 32 hex digits.
+    ReconcileId, "rcn_", "a reconcile id (`rcn_` and 32 hex digits)"
+);
+
+made_here!(
     /// A question to a provider: `rft_` and 32 hex digits.
     RefetchId, "rft_", "a refetch id (`rft_` and 32 hex digits)"
 );

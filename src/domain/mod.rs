@@ -63,6 +63,7 @@ pub mod operation;
 pub mod pasted_secret;
 pub mod policy;
 pub mod precondition;
+pub mod reconcile;
 pub mod refetch;
 pub mod retry;
 pub mod role;

@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 57] = [
+pub const OPERATIONS: [&str; 59] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -41,6 +41,8 @@ pub const OPERATIONS: [&str; 57] = [
     "policy_put",
     "purge",
     "reactivate",
+    "reconcile",
+    "reconcile_cancel",
     "release_add",
     "release_remove",
     "revoke",

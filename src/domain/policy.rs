@@ -327,6 +327,13 @@ impl Span {
         }
     }
 
+    /// Makes a span of this many hours.
+    pub const fn hours(hours: u32) -> Self {
+        Self {
+            seconds: hours as u64 * 3_600,
+        }
+    }
+
     /// Returns its length.
     pub const fn duration(self) -> Duration {
         Duration::from_secs(self.seconds)

@@ -105,6 +105,7 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: Usage::default(),
+            apis: crate::pipeline::apis::Apis::default(),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
+use crate::pipeline::apis::Apis;
 use crate::pipeline::figures::Figures;
 use crate::pipeline::health::Health;
 use crate::pipeline::registries::Repositories;
@@ -90,6 +91,8 @@ pub struct Parts {
     pub health: Health,
     /// The Composer repositories of apps.
     pub repositories: Repositories,
+    /// The providers' APIs that can be asked.
+    pub apis: Apis,
     /// What is counted.
     pub metrics: Metrics,
     /// What is read when somebody asks for figures.

@@ -51,6 +51,7 @@ mod pins;
 pub mod plans;
 pub mod policy;
 pub mod process;
+pub mod reconcile;
 pub mod record;
 pub mod refetch;
 pub mod registries;

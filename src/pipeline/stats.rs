@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{acknowledged, spool};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::store::reconcile::Reconcile;
 use crate::store::{AcknowledgedWaiting, Store, StoreError};
 
 /// How far back recent events go.
@@ -27,6 +28,8 @@ pub struct Stats {
     pub acknowledged: AcknowledgedWaiting,
     /// Webhooks of all apps that the queue did not take yet.
     pub spool: u64,
+    /// The last comparison with each provider that read everything.
+    pub reconciles: Vec<Reconcile>,
 }
 
 /// Counts customers, events and spooled webhooks.
@@ -47,5 +50,6 @@ pub async fn stats(
         oldest_pending: tx.stats_oldest_pending(app).await?,
         acknowledged: acknowledged::waiting(&mut tx, app, now).await?,
         spool: spool::depth(&mut tx).await?,
+        reconciles: tx.reconcile_latest(app).await?,
     })
 }

@@ -6,7 +6,7 @@ use crate::provider;
 use crate::vault::Vault;
 
 /// Returns them. Their keys are in the store.
-pub(super) fn of(config: &Config, vault: &Vault) -> Apis {
+pub fn of(config: &Config, vault: &Vault) -> Apis {
     let bases = provider::names().filter_map(|provider| {
         let base = config.provider(provider)?.api_base.clone()?;
         Some((provider, base))

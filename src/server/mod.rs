@@ -43,6 +43,7 @@ use crate::store::{Actor, Claim, Store};
 use crate::vault::Vault;
 use crate::worker::Worker;
 
+pub use apis::of as apis_of;
 pub use error::StartError;
 pub use open::{find_store, find_vault, key_file, open_migrated, open_store, open_vault};
 pub use queue::rabbit_settings;
@@ -118,7 +119,7 @@ impl Server {
         }
         let apis = apis::of(config, &vault);
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
-            .asking(apis)
+            .asking(apis.clone())
             .with_payload_retention(config.store.payload_retention)
             .counted(metrics.worker.clone());
         let worker = roles.worker.then_some(worker);
@@ -160,6 +161,7 @@ impl Server {
             acknowledged: acknowledged.clone(),
             health,
             repositories,
+            apis,
             metrics,
             figures,
         });
@@ -236,11 +238,25 @@ async fn prepare(
     let environment = roles.worker.then_some(&environment);
     let first_start = setup::prepare(store, &order, environment).await?;
     if roles.worker {
-        let key = |provider| Some((provider, config.provider(provider)?.api_key.clone()?));
-        let keys = provider::names().filter_map(key).collect();
-        api_keys::put_settings(store, vault, &order, &keys).await?;
+        put_api_keys(store, vault, config, &order).await?;
     }
     Ok(first_start)
+}
+
+/// Puts the API keys of the settings in place, for the app of the order.
+///
+/// # Errors
+/// When the store failed, or a key is of another mode than the webhooks.
+pub async fn put_api_keys(
+    store: &Store,
+    vault: &Vault,
+    config: &Config,
+    order: &Order,
+) -> Result<(), StartError> {
+    let key = |provider| Some((provider, config.provider(provider)?.api_key.clone()?));
+    let keys = provider::names().filter_map(key).collect();
+    api_keys::put_settings(store, vault, order, &keys).await?;
+    Ok(())
 }
 
 /// Returns what the settings say of the app `default`.
@@ -251,6 +267,7 @@ pub fn environment(config: &Config) -> Environment {
         settings: SettingsLayer {
             connected_accounts: config.connected_accounts.clone(),
             identity: config.identity.clone(),
+            reconcile_every: None,
             refetch: None,
         },
     };

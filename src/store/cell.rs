@@ -26,8 +26,8 @@ use crate::domain::customer::other_body::OtherBodies;
 use crate::domain::customer::row::Customer;
 use crate::domain::event::{Bodies, BodyDigest, EventOutcome};
 use crate::domain::id::{
-    ActivationId, AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, RefetchId, ReplayId,
-    SecretId, TokenId,
+    ActivationId, AdminTokenId, AppSlug, CustomerId, LicenseId, ObjectKey, Provider, ReconcileId,
+    RefetchId, ReplayId, SecretId, TokenId,
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
@@ -144,7 +144,7 @@ pub(crate) use texts;
 
 texts! {
     ActivationId, AdminTokenId, AppSlug, BodyDigest, CustomerId, ErasureStage, EventOutcome, FlagHolder, FlagKind, LicenseId,
-    Mode, GrantBilling, ObjectKey, Provider, RefetchId, RefetchReason, ReplayId, Role, Scheme, SecretId, Span, TokenId,
+    Mode, GrantBilling, ObjectKey, Provider, ReconcileId, RefetchId, RefetchReason, ReplayId, Role, Scheme, SecretId, Span, TokenId,
 }
 
 /// Domain types that are stored as JSON documents.

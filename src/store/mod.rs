@@ -49,6 +49,7 @@ mod plan;
 mod postgres;
 mod probe;
 mod purge;
+pub mod reconcile;
 mod record;
 mod refetch;
 mod registry;

@@ -3,6 +3,7 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
+//! erasures, bulk replays, comparisons with providers, accounting for what was acknowledged, upkeep, and the relay of the spool
 //! erasures, bulk replays, questions to providers, accounting for what was acknowledged, upkeep, and the relay of the spool
 //! where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
 //! is in hand is finished, or given back unsettled.
@@ -18,6 +19,7 @@ mod failure;
 mod outages;
 mod part;
 mod pause;
+mod reconciles;
 mod refetches;
 mod replays;
 #[cfg(feature = "otel")]
@@ -118,7 +120,7 @@ impl Worker {
         self
     }
 
-    /// Asks these about what events leave open.
+    /// Asks these about what events leave open, and compares what is kept with what they say.
     #[must_use]
     pub fn asking(mut self, apis: Apis) -> Self {
         self.apis = Some(apis);
@@ -150,6 +152,7 @@ impl Worker {
             loops.spawn(self.clone().run_replays(publisher));
         }
         if let Some(apis) = self.apis.clone() {
+            loops.spawn(self.clone().run_reconciles(apis.clone()));
             loops.spawn(self.clone().run_refetches(apis));
         }
         loops.spawn(self.clone().run_accounts());

@@ -14,6 +14,7 @@ pub(super) const EVENTS: &str = "events";
 pub(super) const DEAD_LETTERS: &str = "dead letters";
 pub(super) const RELAY: &str = "relay";
 pub(super) const ACCOUNTS: &str = "accounts";
+pub(super) const RECONCILES: &str = "reconciliations";
 pub(super) const REFETCHES: &str = "refetches";
 pub(super) const REPLAYS: &str = "replays";
 pub(super) const TIMERS: &str = "timers";

@@ -47,6 +47,7 @@ mod queue;
 mod rabbitmq;
 mod readme;
 mod receiver;
+mod reconcile;
 mod refetch;
 mod registry;
 mod seeds;

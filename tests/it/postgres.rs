@@ -28,6 +28,7 @@ use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
 use tollgate::pipeline::order::Order;
 use tollgate::pipeline::owed_licenses::maker;
 use tollgate::pipeline::process::process;
+use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::pipeline::refetch::{self, Step};
 use tollgate::pipeline::timers::run_due;
 use tollgate::pipeline::{api_keys, bulk_replay, erasure, retention};
@@ -42,6 +43,7 @@ use tollgate::store::{
 use tollgate::vault::Vault;
 
 use crate::process::message;
+use crate::support::fake_api::nobodys_api;
 use crate::support::postgres::{Cluster, SHARED, empty_database, unused_database};
 use crate::support::stores::{Engine, Place, TestStore};
 use crate::support::{
@@ -355,6 +357,20 @@ async fn use_everything(store: &Store) {
     assert!(matches!(found.unwrap(), GotOrCreated::Got(_)));
 
     let page = Window::Page { number: 1, size: 9 };
+    let wanted = Wanted {
+        provider: STRIPE.name,
+        since: None,
+        dry_run: true,
+    };
+    let apis = Apis::default().and(AppSlug::default_app(), nobodys_api());
+    reconcile::order(store, &apis, &order(), wanted)
+        .await
+        .unwrap();
+    reconcile::find_open(store, &app, STRIPE.name)
+        .await
+        .unwrap()
+        .unwrap();
+    reconcile::list(store, &app, &page).await.unwrap();
     let mut tx = store.begin_in(&app).await.unwrap();
     let grant = HandGrant {
         grant: PackageGrant {

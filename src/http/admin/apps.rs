@@ -20,6 +20,7 @@ use crate::domain::connected_account::{
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::identity::seller_id::Identity;
+use crate::domain::policy::Span;
 use crate::domain::refetch::Refetch;
 use crate::domain::role::Role;
 use crate::domain::validate;
@@ -59,6 +60,9 @@ struct AppView {
     repository: Option<RepositoryView>,
     /// What customers are told who are held; null for our own words.
     held_message: Option<HeldMessageView>,
+    /// How often what is kept is compared with what the providers say; null for never.
+    #[schema(examples("1d"))]
+    reconcile_every: Option<String>,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -73,6 +77,7 @@ impl AppView {
             name: app.name,
             connected_accounts: settings.connected_accounts,
             identity: settings.identity.into(),
+            reconcile_every: settings.reconcile_every.map(Into::into),
             refetch: settings.refetch.as_str(),
             repository,
             held_message,
@@ -224,6 +229,26 @@ struct ChangeBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<HeldMessageView>)]
     held_message: Given<HeldMessageView>,
+    /// How often what is kept is compared with what the providers say, such as `12h`: an hour or more.
+    /// Providers without an API key are left out.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, examples("1d"))]
+    reconcile_every: Given<String>,
+}
+
+/// The shortest time between two comparisons with a provider: each reads all that it has.
+const RECONCILE_EVERY: Span = Span::hours(1);
+
+fn every(text: &str, field_errors: &mut FieldErrors) -> Option<Span> {
+    let every = text.parse::<Span>().map_err(|error| error.to_string());
+    let every = every.and_then(|every| {
+        if every < RECONCILE_EVERY {
+            Err(format!("must be {RECONCILE_EVERY} or more"))
+        } else {
+            Ok(every)
+        }
+    });
+    field_errors.note(checked("reconcile_every", every))
 }
 
 fn identity(given: &IdentityView, field_errors: &mut FieldErrors) -> Identity {
@@ -285,8 +310,11 @@ async fn change(
             detail: "only an owner of all apps may name a repository".into(),
         });
     }
-    let is_same =
-        named.is_none() && body.identity.is_none() && body.refetch.is_none() && registry.is_empty();
+    let is_same = named.is_none()
+        && body.identity.is_none()
+        && body.reconcile_every.is_none()
+        && body.refetch.is_none()
+        && registry.is_empty();
     if body.name.is_none() && is_same {
         field_errors.add("name", "is missing, and so is everything else");
     }
@@ -294,6 +322,9 @@ async fn change(
         named.map(|it| it.map(|named| connected_accounts(named, &mut field_errors)));
     let identity = body.identity;
     let identity = identity.map(|it| it.map(|given| self::identity(&given, &mut field_errors)));
+    let reconcile_every = body.reconcile_every;
+    let reconcile_every =
+        reconcile_every.map(|it| it.and_then(|text| every(&text, &mut field_errors)));
     let refetch = body.refetch;
     let refetch = refetch.map(|it| it.and_then(|word| refetch_of(&word, &mut field_errors)));
     let name = field_errors.finish(name)?;
@@ -303,6 +334,7 @@ async fn change(
         settings: SettingsChange {
             connected_accounts,
             identity,
+            reconcile_every,
             refetch,
         },
         registry,

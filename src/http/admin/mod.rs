@@ -25,6 +25,7 @@ mod plan_licenses;
 mod plans;
 mod policy;
 mod policy_schema;
+mod reconciles;
 mod refetches;
 mod registry;
 mod releases;
@@ -63,6 +64,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(policy::router())
         .merge(events::router())
         .merge(replays::router())
+        .merge(reconciles::router())
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::reconciles::ReconcileView;
 use crate::causes::chain;
 use crate::domain::time::Timestamp;
 use crate::http::api::visible_app;
@@ -19,6 +20,7 @@ use crate::http::{Admin, ApiError, AppState, ValidQuery};
 use crate::pipeline::stats::{Stats, stats};
 use crate::queue::Depths;
 use crate::store::AcknowledgedWaiting;
+use crate::store::reconcile::Reconcile;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(show));
@@ -40,10 +42,35 @@ struct StatsView {
     app: Option<String>,
     customers: CustomerCounts,
     events: EventStatsView,
+    /// The last comparison with each provider that read everything; of all apps, without one.
+    reconciles: Vec<LastReconcileView>,
     /// Shown only to tokens of all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     queue: Option<QueueView>,
+}
+
+/// The last comparison with a provider that read everything.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastReconcile)]
+struct LastReconcileView {
+    app: String,
+    provider: String,
+    /// How long ago it ended.
+    last_finished_seconds_ago: Option<i64>,
+    last: ReconcileView,
+}
+
+impl LastReconcileView {
+    fn of(it: Reconcile, now: Timestamp) -> Self {
+        let ended = it.finished_at;
+        Self {
+            app: it.app.to_string(),
+            provider: it.provider.to_string(),
+            last_finished_seconds_ago: ended.map(|at| (now.seconds() - at.seconds()).max(0)),
+            last: it.into(),
+        }
+    }
 }
 
 /// Customers that are shown, by status.
@@ -229,6 +256,11 @@ async fn show(
         app: app.map(Into::into),
         events: EventStatsView::of(&figures, now),
         customers: figures.customers.into(),
+        reconciles: figures
+            .reconciles
+            .into_iter()
+            .map(|it| LastReconcileView::of(it, now))
+            .collect(),
         queue,
     }))
 }

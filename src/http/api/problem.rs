@@ -11,6 +11,7 @@ use crate::pipeline::apps::AppError;
 use crate::pipeline::composer::ComposerError;
 use crate::pipeline::customers::{CustomerError, FindError};
 use crate::pipeline::package_texts::PackageTextError;
+use crate::pipeline::reconcile::ReconcileError;
 use crate::pipeline::replay::ReplayError;
 use crate::random::RandomError;
 use crate::vault::VaultError;
@@ -182,6 +183,22 @@ impl From<RandomError> for ApiError {
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<ReconcileError> for ApiError {
+    fn from(error: ReconcileError) -> Self {
+        match error {
+            ReconcileError::KeyNeeded { .. } => Self::conflict("api_key_needed", error.to_string()),
+            ReconcileError::Open { .. } => Self::conflict("reconcile_open", error.to_string()),
+            ReconcileError::AppNotFound => app_not_found(),
+            ReconcileError::NotFound => {
+                Self::not_found("reconcile_not_found", "there is no such reconciliation")
+            }
+            ReconcileError::Api(error) => Self::conflict("api_key_unusable", error.to_string()),
+            ReconcileError::Store(error) => error.into(),
+            ReconcileError::Random(error) => error.into(),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::event::EventOutcome;
 use crate::domain::identity::register::Tie;
 use crate::domain::mode::Mode;
 use crate::domain::operation::OPERATIONS;
+use crate::domain::reconcile::ReconcileStatus;
 use crate::domain::refetch::{Refetch, RefetchReason};
 use crate::domain::role::Role;
 use crate::provider;
@@ -127,6 +128,11 @@ pub(in crate::http) fn provider_or_null() -> Object {
 /// The status of a replay of many events.
 pub(in crate::http) fn replay_status() -> Object {
     one_of(ReplayStatus::WORDS)
+}
+
+/// The status of a reconciliation.
+pub(in crate::http) fn reconcile_status() -> Object {
+    one_of(ReconcileStatus::WORDS)
 }
 
 /// How a question to a provider stands.

@@ -20,6 +20,7 @@ use crate::metrics::Reading;
 use crate::provider;
 use crate::queue::rabbitmq::QueueWatch;
 use crate::queue::{Depths, Lane, Publisher};
+use crate::store::reconcile::Reconcile;
 use crate::store::{AcknowledgedWaiting, DueTimers, LaneBacklog, PoolUse, Store, StoreError};
 use asked::Asked;
 
@@ -59,6 +60,7 @@ struct InStore {
     open_replays: u64,
     refetches: Vec<(Provider, u64)>,
     acknowledged: AcknowledgedWaiting,
+    reconciles: Vec<Reconcile>,
 }
 
 impl Figures {
@@ -101,6 +103,7 @@ impl Figures {
         read.extend(links);
         if let Some(in_store) = &in_store {
             read.extend(in_store.readings(now));
+            read.extend(in_store.of_reconciles(now));
         }
         read.extend(self.queue(in_store.as_ref(), depths));
         read.extend(self.oldest(in_store.as_ref(), now));
@@ -207,6 +210,7 @@ impl InStore {
             open_replays: tx.backlog_of_replays().await?,
             refetches: tx.refetch_count().await?,
             acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
+            reconciles: tx.reconcile_latest(None).await?,
             ..Self::default()
         };
         if with_queue {
@@ -238,6 +242,29 @@ impl InStore {
             read.push(names::REFETCHES.counts(waiting).of("provider", name));
         }
         read
+    }
+}
+
+impl InStore {
+    /// Returns what the last comparisons with the providers found, and how old they are.
+    fn of_reconciles(&self, now: Timestamp) -> Vec<Reading> {
+        let (mut drifts, mut ages) = (Vec::new(), Vec::new());
+        for spec in provider::ALL {
+            let of_provider = self.reconciles.iter().filter(|it| it.provider == spec.name);
+            let oldest = of_provider.clone().filter_map(|it| it.finished_at).min();
+            if oldest.is_none() {
+                continue;
+            }
+            let drift = of_provider.map(|it| it.found.drift()).sum();
+            drifts.push(
+                names::DRIFT
+                    .counts(drift)
+                    .of("provider", spec.name.as_str()),
+            );
+            let age = names::RECONCILED.is(seconds_since(oldest, now));
+            ages.push(age.of("provider", spec.name.as_str()));
+        }
+        drifts.into_iter().chain(ages).collect()
     }
 }
 

@@ -48,6 +48,16 @@ pub(super) const REPLAYS: &Figure = &Figure::gauge(
     "Replays of many events that are not finished",
 );
 
+pub(super) const DRIFT: &Figure = &Figure::gauge(
+    "reconcile_drift",
+    "Differences that the last comparisons with a provider found, of all apps, whether repaired or not",
+);
+
+pub(super) const RECONCILED: &Figure = &Figure::gauge(
+    "reconcile_age_seconds",
+    "Age of the oldest of the last comparisons with a provider that read everything, of all apps",
+);
+
 pub(super) const REFETCHES: &Figure = &Figure::gauge(
     "refetches_waiting",
     "Objects that a provider is to be asked about, the same in every process",

@@ -24,13 +24,15 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 7] = [
+const WITHOUT_FROM: [&str; 9] = [
     "create",
     "delete",
     "purge",
     "event_replay",
     "event_replay_many",
     "event_replay_cancel",
+    "reconcile",
+    "reconcile_cancel",
     "unflag",
 ];
 
@@ -414,6 +416,14 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let replay = listed["data"][0]["id"].as_str().unwrap();
     let cancel = ("POST", "/replays/{id}/cancel");
     walk.call(cancel, &[replay], json!({}), &["event_replay_cancel"])
+        .await;
+    let body = json!({"provider": "stripe"});
+    let ordered = walk
+        .call(("POST", "/reconciles"), &[], body, &["reconcile"])
+        .await;
+    let reconcile = ordered["id"].as_str().unwrap();
+    let cancel = ("POST", "/reconciles/{id}/cancel");
+    walk.call(cancel, &[reconcile], json!({}), &["reconcile_cancel"])
         .await;
     let body = json!({"on_end": "expire"});
     walk.call(("PUT", "/policy"), &[], body, &["policy_put"])

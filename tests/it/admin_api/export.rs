@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 37] = [
+const TABLES: [(&str, Kept); 39] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -62,6 +62,10 @@ const TABLES: [(&str, Kept); 37] = [
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
     ("releases", Kept::Not),
+    // Ids of subscriptions, while a comparison is under way.
+    ("reconcile_seen", Kept::Not),
+    // Numbers, and ids of subscriptions that a provider does not list.
+    ("reconciles", Kept::Not),
     // The external id by which an admin found its events.
     ("replays", Kept::In("customer")),
     ("subscriptions", Kept::In("stored")),

@@ -21,6 +21,7 @@ use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::metrics::Metrics;
 use tollgate::pipeline::acknowledged::{self, Acknowledged, Look};
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::bulk_replay::carry_on;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
@@ -39,6 +40,7 @@ use tower::ServiceExt;
 
 use crate::support::SetClock;
 use crate::support::description::Exchange;
+use crate::support::fake_api::nobodys_api;
 use crate::support::stores::{Engine, Place, TestStore};
 
 /// The owner of everything.
@@ -130,6 +132,11 @@ impl Answer {
     }
 }
 
+/// The APIs of the app `default`. Nobody listens there, and no worker asks.
+pub(super) fn apis() -> Apis {
+    Apis::default().and(AppSlug::default_app(), nobodys_api())
+}
+
 impl Rig {
     pub(super) async fn start(engine: Engine) -> Self {
         let clock = Arc::new(SetClock::at(NOW));
@@ -167,6 +174,7 @@ impl Rig {
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
             usage: usage.clone(),
+            apis: apis(),
             metrics: Metrics::default(),
             figures,
             acknowledged: Acknowledged::default(),

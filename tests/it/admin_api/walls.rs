@@ -5,9 +5,15 @@
 //! the walk.
 
 use serde_json::{Value, json};
+use tollgate::pipeline::apis::Apis;
+use tollgate::pipeline::order::Order;
+use tollgate::pipeline::reconcile::{self, Wanted};
+use tollgate::provider::STRIPE;
+use tollgate::store::Actor;
 
 use super::rig::{Answer, NOW, ROOT, Rig, id_of, path_of};
 use super::tenants::routes;
+use crate::support::fake_api::nobodys_api;
 use crate::support::stores::{Engine, on_both_stores};
 use crate::support::{stripe_customer, stripe_event};
 
@@ -51,6 +57,7 @@ pub(super) struct Things {
     activation: String,
     event: &'static str,
     replay: String,
+    reconcile: String,
     secret: String,
     admin_token: String,
     flag: String,
@@ -71,6 +78,7 @@ impl Things {
             activation: none("act"),
             event: "evt_none",
             replay: none("rpl"),
+            reconcile: none("rcn"),
             secret: none("whs"),
             admin_token: none("atok"),
             flag: none("flag"),
@@ -87,6 +95,7 @@ impl Things {
             (_, "activation_id") => &self.activation,
             ("events", "id") => self.event,
             ("replays", "id") => &self.replay,
+            ("reconciles", "id") => &self.reconcile,
             ("secrets", "id") => &self.secret,
             ("admin-tokens", "id") => &self.admin_token,
             ("flags", "id") => &self.flag,
@@ -154,6 +163,7 @@ impl Things {
             ("POST", "customers" | "tokens") | ("PATCH" | "PUT", "{id}" | "{slug}") => {
                 json!({"name": "x"})
             }
+            ("POST", "reconciles") => json!({"provider": "stripe"}),
             ("POST", "evaluate") => json!({"constraint": "*", "versions": ["1.0"]}),
             // An order would be refused the second time, because the first is open.
             ("POST", "replay") if route == "/events/replay" => {
@@ -240,6 +250,18 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
     let event = stripe_event("evt_1", "customer.created", NOW - 9, account);
     rig.happens_in("one", &event).await;
     let replay = post("/events/replay", json!({"filter": {}})).await;
+    let by = Order {
+        app: "one".parse().unwrap(),
+        actor: Actor::Operator,
+        now: rig.now(),
+    };
+    let apis = Apis::default().and(by.app.clone(), nobodys_api());
+    let wanted = Wanted {
+        provider: STRIPE.name,
+        since: None,
+        dry_run: false,
+    };
+    let reconcile = reconcile::order(&rig.store, &apis, &by, wanted).await;
     let charge = json!({"id": "ch_1", "object": "charge", "customer": "cus_1"});
     let dispute =
         json!({"id": "dp_1", "object": "dispute", "charge": charge, "status": "needs_response"});
@@ -257,6 +279,7 @@ async fn furnish(rig: &Rig, owner: &str) -> Things {
         activation: id_of(&activation),
         event: "evt_1",
         replay: id_of(&replay),
+        reconcile: reconcile.unwrap().id.into(),
         secret: id_of(&secret),
         admin_token: id_of(&viewer),
         flag: flags["data"][0]["id"]

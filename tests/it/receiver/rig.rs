@@ -26,6 +26,7 @@ use tollgate::http::throttle::Throttle;
 use tollgate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
 use tollgate::metrics::Metrics;
 use tollgate::pipeline::acknowledged::Acknowledged;
+use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::figures::Figures;
 use tollgate::pipeline::health::Health;
 use tollgate::pipeline::registries::Repositories;
@@ -231,6 +232,7 @@ impl Rig {
             bad_tokens: Throttle::default(),
             acknowledged: Acknowledged::default(),
             usage: Usage::default(),
+            apis: Apis::default(),
             metrics: Metrics::default(),
             figures,
         });

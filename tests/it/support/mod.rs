@@ -4,6 +4,7 @@
 pub(crate) mod answers;
 mod clock;
 pub(crate) mod description;
+pub(crate) mod fake_api;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
 pub(crate) mod program;

@@ -36,8 +36,8 @@ use std::str::FromStr;
 pub use bound::{Bound, Op};
 pub use error::{ConstraintError, ConstraintProblem, VersionError, VersionProblem};
 pub(in crate::domain::access) use error::{excerpt, show};
-pub(in crate::domain::access) use scan::trim;
 pub use limits::{MAX_ALTERNATIVES, MAX_BOUNDS, MAX_BYTES};
+pub(in crate::domain::access) use scan::trim;
 pub use version::{Stability, Version};
 
 use normalise::Refusal;

@@ -1,0 +1,10 @@
+//! Comparing what is kept with what the providers say, against providers of our own.
+
+mod command;
+mod crash;
+mod import;
+mod lists;
+mod property;
+mod requests;
+pub(crate) mod rig;
+mod trouble;
