@@ -21,7 +21,6 @@ use tollgate::domain::precondition::Precondition;
 use tollgate::domain::time::Timestamp;
 use tollgate::pipeline::acknowledged::{self, Acknowledged};
 use tollgate::pipeline::apis::Apis;
-use tollgate::pipeline::apis::Apis;
 use tollgate::pipeline::customers::{self, Deletion, GotOrCreated, SameEmail};
 use tollgate::pipeline::explain::explain;
 use tollgate::pipeline::licenses::issue::{self, LicenseOrder};
