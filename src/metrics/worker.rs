@@ -122,6 +122,8 @@ impl WorkerMetrics {
     pub fn expect(&self, provider: &'static str) {
         drop(self.retries.get_or_create(&OfProvider { provider }));
         drop(self.delay.get_or_create(&OfProvider { provider }));
+        let result = "recorded";
+        drop(self.refetches.get_or_create(&Refetch { provider, result }));
     }
 
     /// Counts a question to a provider.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::order::Order;
 use crate::domain::id::Provider;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, api::key_mode};
+use crate::provider::api::key_mode;
+use crate::provider::{self, STRIPE};
 use crate::store::{SealedApiKey, Store, StoreError, Tx};
 use crate::vault::{KeyId, SealedFor, Vault, VaultError};
 
@@ -146,6 +147,7 @@ async fn add(
     provider: Provider,
     (text, of_settings): (&SecretString, bool),
 ) -> Result<Vec<u8>, KeyError> {
+    let before = tx.api_key_find(&order.app, provider).await?;
     let mut key = SealedApiKey {
         app: order.app.clone(),
         provider,
@@ -155,15 +157,27 @@ async fn add(
     };
     key.sealed = vault.seal(sealed_for(&key), text.expose_secret())?;
     tx.api_key_put(&key).await?;
-    let details = json!({"provider": provider, "mode": key_mode(text)});
+    let to = json!({"mode": key_mode(text)});
+    let details = json!({"provider": provider, "from": described(before.as_ref()), "to": to});
     order.audit(tx, None, "api_key_put", details).await?;
     Ok(key.sealed)
 }
 
+/// A key for the audit, without its text.
+fn described(key: Option<&SealedApiKey>) -> Value {
+    key.map_or(
+        Value::Null,
+        |it| json!({"created_at": it.created_at.exact()}),
+    )
+}
+
 async fn delete(tx: &mut Tx, order: &Order, provider: Provider) -> Result<(), StoreError> {
+    let before = tx.api_key_find(&order.app, provider).await?;
     tx.api_key_delete(&order.app, provider).await?;
     tx.refetch_forget(&order.app, provider).await?;
-    let details = json!({"provider": provider});
+    let details = json!({
+        "provider": provider, "from": described(before.as_ref()), "to": null,
+    });
     order.audit(tx, None, "api_key_delete", details).await
 }
 
@@ -179,7 +193,8 @@ async fn refuse_other_mode(
     let current = current.filter(|it| it.expires_at.is_none_or(|end| end > order.now));
     let modes: Vec<Mode> = current
         .map(|it| match it.mode {
-            Mode::Any if it.live_since.is_some() => Mode::Live,
+            // Of Paddle's that says nothing: its payloads do not tell their mode.
+            Mode::Any if it.live_since.is_some() && provider == STRIPE.name => Mode::Live,
             mode => mode,
         })
         .collect();

@@ -3,7 +3,8 @@
 //! The way of a webhook: [`Spec::verify`] proves who sent it; [`Spec::head`] finds its id and
 //! type, which is all that the receiver needs; later the worker has [`read`] turn it into
 //! [facts](crate::domain::billing::fact), behind which nobody knows JSON or a provider's words.
-//! All of it is pure: bytes in, values out, no clock, no network.
+//! All of it is pure: bytes in, values out, no clock, no network. Only [`api`] asks a provider
+//! something.
 //!
 //! A provider is a folder with its [`Spec`], and a line in [`ALL`].
 //!

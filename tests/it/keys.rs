@@ -93,14 +93,14 @@ async fn what_an_old_key_sealed_is_sealed_anew_once(engine: Engine) {
     };
     tx.registry_put(&app, &registry).await.unwrap();
     let provider = STRIPE.name;
-    let what = SealedFor::ApiKey {
+    let for_key = SealedFor::ApiKey {
         app: &app,
         provider,
     };
     let key = SealedApiKey {
         app: app.clone(),
         provider,
-        sealed: old.seal(what, "rk_live_x").unwrap(),
+        sealed: old.seal(for_key, "rk_live_x").unwrap(),
         of_settings: false,
         created_at: now,
     };

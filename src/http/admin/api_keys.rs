@@ -25,7 +25,7 @@ use crate::provider::Spec;
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default().routes(routes!(put, remove));
     let about = "Keys with which the providers are asked about what events leave open.";
-    openapi::resource("api keys", about, routes)
+    openapi::resource("api_keys", about, routes)
 }
 
 impl From<KeyError> for ApiError {

@@ -11,6 +11,7 @@ use crate::domain::refetch::pause_after;
 use crate::domain::time::Timestamp;
 use crate::pipeline::apis::{Apis, NoApi};
 use crate::pipeline::process::{Disposition, ProcessError, note_failed, process_answer};
+use crate::provider::STRIPE;
 use crate::provider::api::{ApiError, Fetched};
 use crate::queue::Message;
 use crate::store::{SealedApiKey, Store, StoreError, WaitingRefetch};
@@ -113,7 +114,13 @@ async fn ask(
             return put_off(store, refetch, "api_key_unusable", Some(REFUSED), clock).await;
         }
     };
-    if of_app.api.mode().livemode() == Some(!scope.livemode) {
+    // Paddle's objects do not say their mode: they are of the webhooks'.
+    let mode = if scope.provider == STRIPE.name {
+        of_app.api.mode()
+    } else {
+        of_app.mode
+    };
+    if mode.livemode() == Some(!scope.livemode) {
         return end(store, refetch, "other_mode", clock).await;
     }
     match of_app.api.once().get(&refetch.key).await {

@@ -263,7 +263,7 @@ impl StripeClient for Stripe<'_> {
         let base = self.api.base.as_str().trim_end_matches('/');
         let mut url =
             Url::parse(&format!("{base}/v1{}", request.path)).map_err(ApiError::not_understood)?;
-        url.set_query(request.query.as_deref());
+        url.set_query(request.query.as_deref().filter(|query| !query.is_empty()));
         let send = || {
             let request = self.api.client.get(url.clone());
             let request = request.header("Stripe-Version", stripe::version());

@@ -17,7 +17,7 @@ async fn a_key_is_set_sealed_and_never_shown(engine: Engine) {
     );
     assert!(!shown.to_string().contains(LIVE), "{shown}");
     let audit = rig.get("/audit?operation=api_key_put").await.expect(200);
-    assert_eq!(audit["data"][0]["details"]["mode"], "live", "{audit}");
+    assert_eq!(audit["data"][0]["details"]["to"]["mode"], "live", "{audit}");
     for (place, cell) in rig.place.contents().await {
         let text = String::from_utf8_lossy(&cell);
         assert!(!text.contains(LIVE), "{place}");

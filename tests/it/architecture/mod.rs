@@ -13,7 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("offload", &[]),
     ("random", &["domain"]),
     ("clock", &["domain"]),
+    ("pause", &[]),
     ("provider", &["domain"]),
+    // What asks a provider meets a network.
+    ("provider/api", &["causes", "domain", "pause"]),
     ("store", &["domain"]),
     ("metrics", &["domain"]),
     ("vault", &["causes", "domain", "random"]),
@@ -30,8 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
-            "causes", "domain", "metrics", "outage", "pipeline", "provider", "store", "queue",
-            "clock", "trace",
+            "causes", "domain", "metrics", "outage", "pause", "pipeline", "provider", "store",
+            "queue", "clock", "trace",
         ],
     ),
     (
@@ -68,7 +71,7 @@ const HOMES: &[(&str, &str)] = &[
     ("sqlx", "store"),
     ("lapin", "queue"),
     ("axum", "http"),
-    ("backoff", "worker"),
+    ("backoff", "pause"),
     ("chacha20poly1305", "vault"),
     ("prometheus_client", "metrics"),
 ];
