@@ -1,7 +1,7 @@
 //! `tollgate import customers`, as a user runs it, beside a serving server.
 
 use std::fmt::Write;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -256,7 +256,47 @@ async fn ten_thousand_lines_come_in_and_stay_the_same(engine: Engine) {
     server.stop().await;
 }
 
+async fn what_was_killed_half_way_is_completed_by_the_next_run(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let mut table = String::from("external_id,email,name,package,constraint,token\n");
+    for customer in 0..3_000 {
+        writeln!(
+            table,
+            "crm-{customer},c{customer}@example.com,C,acme/tool,^2.0,token-{customer:032}"
+        )
+        .unwrap();
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &table).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["import", "customers"])
+        .arg(file.path())
+        .env_clear()
+        .envs(&server.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let is_begun = |list: &Value| list["meta"]["total"].as_i64() > Some(0);
+    server.until("/api/v1/customers", is_begun).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (output, text) = import(&server, table.as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    assert_eq!(total(&server).await, 3_000);
+    let (_, text) = import(&server, table.as_bytes(), &[]).await;
+    for kind in ["customers", "grants", "tokens"] {
+        let line = format!("{kind:<10} 0 new, 3000 already there");
+        assert!(text.contains(&line), "{text}");
+    }
+    let last = format!("token-{:032}", 2_999);
+    assert_eq!(access(&server, &last, "acme/tool").await.0, 200);
+    server.stop().await;
+}
+
 on_both_stores!(
+    what_was_killed_half_way_is_completed_by_the_next_run,
     a_table_is_taken_over_and_its_tokens_open,
     every_wrong_line_is_named_and_nothing_is_changed,
     files_that_are_no_tables_are_refused_by_reason,
