@@ -107,7 +107,8 @@ impl Server {
         };
         let vault = open_vault(config)?;
         let store = store.with_license_maker(owed_licenses::maker(&vault));
-        let first_start = prepare(&store, &vault, config, roles, &*clock).await?;
+        // Boxed: it is the largest part of a future that callers hold in theirs.
+        let first_start = Box::pin(prepare(&store, &vault, config, roles, &*clock)).await?;
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
