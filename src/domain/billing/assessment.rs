@@ -164,7 +164,7 @@ pub fn assessment(
         scope: &key.scope,
         history,
         payments,
-        coverage: Coverage::new(standing.copied()),
+        coverage: Coverage::new(standing.copied(), &history.had),
         debts,
         terms,
         though_lost,

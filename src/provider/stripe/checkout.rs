@@ -52,6 +52,7 @@ fn of_payment(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
             step: step(event)?,
             lines: lines(event, session)?,
             lines_incomplete: object.flag("line_items.has_more")?,
+            has_unpriced_items: false,
         }));
     }
     if let Some(account) = &account {
@@ -90,6 +91,7 @@ fn lines(event: &Event<'_>, session: &str) -> Result<Vec<Line>, ReadError> {
             product: None,
             lookup_key: None,
             amount: object.integer("amount_total")?.unwrap_or_default(),
+            quantity: None,
             start: None,
             end: None,
             once: true,

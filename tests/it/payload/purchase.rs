@@ -32,6 +32,7 @@ fn a_checkout_says_what_was_bought_and_by_whom() {
         },
         lines: vec![whole(session, 2900, session)],
         lines_incomplete: false,
+        has_unpriced_items: false,
     };
     for version in [OLD, NEW] {
         let said = facts(

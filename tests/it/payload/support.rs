@@ -64,6 +64,7 @@ pub(super) fn line(
         product: Some(product.to_owned()),
         lookup_key: None,
         amount,
+        quantity: None,
         start: period.map(|(start, _)| instant(start)),
         end: period.map(|(_, end)| instant(end)),
         once: false,

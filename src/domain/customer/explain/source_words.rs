@@ -207,9 +207,7 @@ fn left(it: &Assessment, source: &Source, dossier: &Dossier<'_>) -> String {
             ", and leaves nothing (on_end: expire)".to_owned()
         }
         Some(_)
-            if it.never_paid
-                && policy.on_end_unpaid == OnEndUnpaid::Expire
-                && !it.given_back =>
+            if it.never_paid && policy.on_end_unpaid == OnEndUnpaid::Expire && !it.given_back =>
         {
             ", and leaves nothing, because nobody ever paid for it (on_end_unpaid: expire)"
                 .to_owned()
