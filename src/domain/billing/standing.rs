@@ -160,7 +160,9 @@ fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) ->
         }
     };
     let paying = payments.iter().filter(pays);
-    paying.filter_map(|payment| Some(payment.paid()?.at)).collect()
+    paying
+        .filter_map(|payment| Some(payment.paid()?.at))
+        .collect()
 }
 
 /// What a pause means.
