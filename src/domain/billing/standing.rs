@@ -144,6 +144,16 @@ impl Debts {
     }
 }
 
+/// Returns the payments whose debit was returned: their subscription failed over them since, and
+/// they do not count.
+pub fn returned(history: &SubscriptionHistory, payments: &[&Payment<'_>]) -> Vec<ObjectKey> {
+    let payments = payments.iter().copied();
+    let payments: Vec<_> = payments.filter(|it| it.pays_for_subscription()).collect();
+    let debts = Debts::new(history, &payments);
+    let owed = payments.iter().filter(|it| debts.owe(it));
+    owed.map(|it| it.key.clone()).collect()
+}
+
 /// Returns the instants of payments that pay what a `past_due` owes: its own invoice, or where it
 /// shows none, a renewal.
 fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) -> Vec<Timestamp> {

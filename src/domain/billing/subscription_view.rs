@@ -55,7 +55,9 @@ impl SubscriptionView {
         let tried = payments.iter().filter(is_tried);
         let next = tried.filter_map(|it| it.history.failed?.next_attempt);
         // Providers stop collecting what an ended subscription owes.
-        let next = next.max().filter(|_| assessment.standing != Standing::Ended);
+        let next = next
+            .max()
+            .filter(|_| assessment.standing != Standing::Ended);
         Self {
             account: account.cloned(),
             status: state.map(|s| s.status.clone()),
