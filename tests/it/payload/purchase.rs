@@ -13,6 +13,7 @@ const LINK: &str = "plink_1TgHandbook0000000000001";
 fn whole(price: &str, amount: i64, session: &str) -> Line {
     Line {
         product: None,
+        quantity: None,
         once: true,
         ..line(price, "", amount, None, session)
     }
