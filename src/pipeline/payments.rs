@@ -8,6 +8,7 @@ use crate::domain::apply::payments::Payments;
 use crate::domain::billing::fact::Line;
 use crate::domain::billing::history::PaymentHistory;
 use crate::domain::billing::payment::Payment;
+use crate::domain::billing::standing::returned;
 use crate::domain::id::{AppSlug, CustomerId, ObjectKey};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -89,6 +90,13 @@ pub async fn list_of(
     let own = own.map(|account| &account.key).collect();
     let payments = Payments::of(&working_set, &own);
     let mut all: Vec<ListedPayment> = payments.all.values().map(ListedPayment::from).collect();
+    for (key, subscription) in &working_set.subscriptions {
+        let of_it: Vec<_> = payments.of_subscription(key).collect();
+        let owed = returned(&subscription.history, &of_it);
+        for payment in all.iter_mut().filter(|it| owed.contains(&it.key)) {
+            payment.counts = false;
+        }
+    }
     all.sort_by_key(ListedPayment::position);
     Ok(all)
 }

@@ -209,5 +209,9 @@ fn of_payment(payment: &ListedPayment) -> Vec<TimelineEntry> {
         let details = json!({"amount_refunded": payment.given_back, "refunds": payment.refunds});
         entry(TimelineKind::Refund, at, "refunded", details)
     });
-    paid.into_iter().chain(failed).chain(refunded).collect()
+    let void = history
+        .void_at
+        .map(|at| entry(TimelineKind::Payment, at, "void", json!({})));
+    let all = paid.into_iter().chain(failed).chain(void);
+    all.chain(refunded).collect()
 }

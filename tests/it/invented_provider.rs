@@ -121,6 +121,7 @@ fn paid(id: &str, of: &str) -> Fact {
         },
         lines: Vec::new(),
         lines_incomplete: false,
+        has_unpriced_items: false,
     })
 }
 

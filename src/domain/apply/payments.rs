@@ -40,6 +40,7 @@ impl<'a> Payments<'a> {
                 history: PaymentHistory::new(document.history.newest),
                 lines: Vec::new(),
                 lines_incomplete: false,
+                has_unpriced_items: false,
                 refunds: Vec::new(),
                 disputes: Vec::new(),
             };
@@ -48,6 +49,7 @@ impl<'a> Payments<'a> {
             if let Some(lines) = &document.history.lines {
                 payment.lines.extend(&lines.all);
                 payment.lines_incomplete |= lines.incomplete;
+                payment.has_unpriced_items |= lines.has_unpriced_items;
             }
         }
         for payment in payments.all.values() {

@@ -57,6 +57,8 @@ pub struct Assessment {
     pub paid_until: Vec<(Price, Timestamp)>,
     /// True if nobody ever paid for it.
     pub never_paid: bool,
+    /// True if money was paid for it, and all of it was given back or lost before it ended.
+    pub given_back: bool,
     /// True if it leaves alone what an admin granted: it ended, or was paused, without anybody ever
     /// having had to pay.
     pub spares_grants: bool,
@@ -162,7 +164,7 @@ pub fn assessment(
         scope: &key.scope,
         history,
         payments,
-        coverage: Coverage::new(standing.copied()),
+        coverage: Coverage::new(standing.copied(), &history.had),
         debts,
         terms,
         though_lost,
@@ -202,6 +204,7 @@ impl Assessor<'_> {
                 .map(|(price, until)| (price.clone(), until))
                 .collect(),
             never_paid: false,
+            given_back: false,
             spares_grants: false,
             is_foreign: false,
         };
@@ -278,6 +281,7 @@ impl Assessor<'_> {
         let left = self.left(last.unwrap_or(at), it.failing_since);
         it.gives = left.gives;
         it.never_paid = left.never_paid;
+        it.given_back = left.given_back;
         if last.is_some_and(|last| now < last) {
             it.standing = Standing::Good;
             it.verdict = Some(Verdict::Good);

@@ -1,10 +1,11 @@
 //! What the payments of a subscription have paid for, price by price.
 //!
 //! A line pays for a period of its price, and a credit takes a period back: the credit of a plan
-//! change takes back the rest of the old price's period. So a price is paid at a moment that more
-//! payments than credits cover.
+//! change takes back the rest of the old price's period. Both are for a quantity: a credit for two of
+//! ten seats leaves eight paid. So a price is paid at a moment at which more of it was paid for
+//! than was credited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::access::plan::Price;
@@ -21,8 +22,9 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Works out what payments cover.
-    pub fn new<'a>(payments: impl Iterator<Item = &'a Payment<'a>>) -> Self {
+    /// Works out what payments cover. `had` are the prices of the subscription: lines of Stripe's
+    /// versions since 2025-03-31 name a price by its id alone, without its `lookup_key`.
+    pub fn new<'a>(payments: impl Iterator<Item = &'a Payment<'a>>, had: &BTreeSet<Price>) -> Self {
         let mut coverage = Self::default();
         // By price, the changes in how often it is covered.
         let mut changes: BTreeMap<&str, (Price, BTreeMap<Timestamp, i64>)> = BTreeMap::new();
@@ -36,11 +38,18 @@ impl Coverage {
             // Lines of old versions name the product, later ones may not.
             known.product = known.product.take().max(price.product);
             known.lookup_key = known.lookup_key.take().max(price.lookup_key);
-            let covers = line.amount.signum();
-            *changes.entry(start).or_default() += covers;
-            *changes.entry(end.max(start)).or_default() -= covers;
+            let quantity = line.quantity.unwrap_or(1);
+            let covers = line.amount.signum().saturating_mul(quantity);
+            let starts = changes.entry(start).or_default();
+            *starts = starts.saturating_add(covers);
+            let ends = changes.entry(end.max(start)).or_default();
+            *ends = ends.saturating_sub(covers);
         }
-        for (price, changes) in changes.into_values() {
+        for (mut price, changes) in changes.into_values() {
+            for known in had.iter().filter(|known| known.price == price.price) {
+                price.product = price.product.max(known.product.clone());
+                price.lookup_key = price.lookup_key.max(known.lookup_key.clone());
+            }
             let periods = covered(&changes);
             if !periods.is_empty() {
                 coverage.periods.insert(price, periods);
@@ -77,7 +86,7 @@ fn covered(changes: &BTreeMap<Timestamp, i64>) -> Periods {
     let mut periods = Periods::new();
     let (mut depth, mut since) = (0_i64, None);
     for (at, change) in changes {
-        depth += change;
+        depth = depth.saturating_add(*change);
         match (since, depth > 0) {
             (None, true) => since = Some(*at),
             (Some(start), false) => {

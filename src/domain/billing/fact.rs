@@ -170,6 +170,9 @@ pub struct PaymentFact {
     pub lines: Vec<Line>,
     /// True if the payload says that there are more lines than it shows.
     pub lines_incomplete: bool,
+    /// True if it shows a line for something bought once that names no price, only an amount: it
+    /// buys nothing here, but it is no period of a subscription either.
+    pub has_unpriced_items: bool,
 }
 
 /// How far a payment is by one event.
@@ -209,6 +212,10 @@ pub struct Line {
     pub lookup_key: Option<String>,
     /// The amount after discounts, in the currency's smallest unit; below 0 for a credit.
     pub amount: i64,
+    /// How many of the price it is about, where that is more than one. A credit of some of several
+    /// seats leaves the rest paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
     /// The start of the period that it pays for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,

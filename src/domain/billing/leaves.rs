@@ -13,6 +13,8 @@ pub(super) struct Left {
     pub(super) gives: Vec<Gift>,
     /// True if nobody ever paid for it.
     pub(super) never_paid: bool,
+    /// True if money was paid for it, and none of it stayed.
+    pub(super) given_back: bool,
 }
 
 impl Assessor<'_> {
@@ -37,15 +39,15 @@ impl Assessor<'_> {
         let as_if_paid = !self.counting().any(Payment::shows_periods);
         let state = decided(self.history).map(|decided| decided.state);
         let bound = failing_since.map_or(at, |since| since.min(at));
+        let lost = |it: &&Payment<'_>| {
+            let had_money = it.paid().is_some_and(|paid| paid.money > 0);
+            had_money && !it.stands(self.though_lost)
+        };
+        let given_back = never_paid && self.payments.iter().any(lost);
         let gives = if policy.on_end == OnEnd::Expire {
             Vec::new()
         } else if never_paid {
-            let lost = |it: &&Payment<'_>| {
-                let had_money = it.paid().is_some_and(|paid| paid.money > 0);
-                had_money && !it.stands(self.though_lost)
-            };
-            let kept =
-                policy.on_end_unpaid == OnEndUnpaid::Freeze && !self.payments.iter().any(lost);
+            let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze && !given_back;
             state
                 .filter(|_| kept)
                 .map(|state| items(&state, Some(at)))
@@ -76,7 +78,11 @@ impl Assessor<'_> {
             })
             .collect()
         };
-        Left { gives, never_paid }
+        Left {
+            gives,
+            never_paid,
+            given_back,
+        }
     }
 
     /// Returns the end of what is taken as paid: a renewal that failed and was never paid ends it.
@@ -87,11 +93,13 @@ impl Assessor<'_> {
         failed.min().map_or(at, |failed| failed.min(at))
     }
 
-    /// Reports whether nobody ever paid, given that no payment counts: one was paid and given back,
-    /// lost or free; or one is known of a subscription that began here; or it never left its trial.
+    /// Reports whether nobody ever paid, given that no payment counts: one was paid, and given back or
+    /// lost; or one is known of a subscription that began here; or it never left its trial. A free
+    /// document of one that began before it was known here says nothing of those before.
     fn never_paid(&self) -> bool {
         let seen = &self.history.seen;
-        let was_paid = self.payments.iter().any(|payment| payment.paid().is_some());
+        let had_money = |payment: &&Payment<'_>| payment.paid().is_some_and(|paid| paid.cost > 0);
+        let was_paid = self.payments.iter().any(had_money);
         let began_here = self.history.seen_created && !self.payments.is_empty();
         let only_tried = [SubscriptionStatus::Trialing, SubscriptionStatus::Incomplete]
             .iter()

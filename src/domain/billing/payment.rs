@@ -20,6 +20,8 @@ pub struct Payment<'a> {
     pub lines: Vec<&'a Line>,
     /// True if a document has more lines than are known.
     pub lines_incomplete: bool,
+    /// True if a document has a line for something bought once that names no price.
+    pub has_unpriced_items: bool,
     /// Its refunds, and its charges' counts of them.
     pub refunds: Vec<Of<'a, RefundHistory>>,
     /// The disputes about it.
@@ -49,7 +51,7 @@ impl Payment<'_> {
     /// True unless everything that it is for was bought once: such a purchase is a source of its own,
     /// also if it was charged to a subscription.
     pub fn pays_for_subscription(&self) -> bool {
-        let is_empty = self.lines.is_empty();
+        let is_empty = self.lines.is_empty() && !self.has_unpriced_items;
         self.subscription().is_some() && (is_empty || self.lines.iter().any(|line| !line.once))
     }
 

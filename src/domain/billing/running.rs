@@ -101,7 +101,9 @@ impl Assessor<'_> {
         let policy = self.terms.policy;
         it.standing = Standing::Failing;
         let in_grace = !failing.given_up && !policy.suspend_after.has_passed(failing.since, now);
-        let grace_end = in_grace.then(|| policy.suspend_after.after(failing.since));
+        // Under `keep` the end of the grace changes nothing.
+        let suspends = in_grace && policy.on_payment_failed != OnPaymentFailed::Keep;
+        let grace_end = suspends.then(|| policy.suspend_after.after(failing.since));
         let end = policy.end_after.after(failing.since);
         it.due_at = grace_end
             .into_iter()

@@ -97,24 +97,38 @@ impl Debts {
         });
         let oldest = history.trail.first().map(|mark| mark.at);
         let oldest = oldest.or(Some(running.at));
-        let mut since = None;
-        for mark in history.trail.iter().chain(&deciding) {
-            let paid_at = healing(mark, oldest, payments);
-            match (mark.kind, paid_at) {
-                (MarkKind::PastDue, Some(at)) => debts.healed_at = debts.healed_at.max(Some(at)),
-                (MarkKind::PastDue | MarkKind::Unpaid, _) => {
-                    since = since.or(Some(mark.at));
-                    // An unpaid one is left only by its status, but what was paid since is paid.
-                    let owed = mark.latest_invoice.clone().filter(|_| paid_at.is_none());
-                    debts.owed.extend(owed);
-                }
-                (MarkKind::Paused, _) => {}
+        let marks: Vec<&Mark> = history.trail.iter().chain(&deciding).collect();
+        // The failure that lasts began with the oldest mark that no payment healed. A payment heals
+        // only until a later failure that lasts: what is paid after the provider gave up does not
+        // make the same failure begin later, which would take back an end that has passed.
+        let mut since: Option<Timestamp> = None;
+        for mark in marks.into_iter().rev() {
+            if mark.kind == MarkKind::Paused {
+                continue;
             }
+            let paid_at = healing(mark, oldest, payments);
+            let heals = |at: &&Timestamp| {
+                mark.kind == MarkKind::PastDue && since.is_none_or(|later| **at < later)
+            };
+            if let Some(at) = paid_at.iter().filter(heals).max() {
+                debts.healed_at = debts.healed_at.max(Some(*at));
+                continue;
+            }
+            since = Some(mark.at);
+            // An unpaid one is left only by its status, but what was paid since is paid.
+            let owed = mark.latest_invoice.clone().filter(|_| paid_at.is_empty());
+            debts.owed.extend(owed);
         }
-        let owes = deciding.is_some_and(|mark| healing(&mark, oldest, payments).is_none());
+        let owes = deciding.is_some_and(|mark| healing(&mark, oldest, payments).is_empty());
         let given_up = match running.state.status {
             SubscriptionStatus::Unpaid => true,
-            SubscriptionStatus::Paused => pause(&running.state) == Pause::Unpaid,
+            // Paddle pauses, if the seller wants it so, what it could not collect, and gives no
+            // reason: <https://developer.paddle.com/build/retain/configure-payment-recovery-dunning>
+            SubscriptionStatus::Paused => match pause(&running.state) {
+                Pause::Unpaid => true,
+                Pause::TrialEnded => false,
+                Pause::Wanted => running.state.pause_reason.is_none() && since.is_some(),
+            },
             _ => false,
         };
         debts.failing = (owes || given_up).then(|| Failing {
@@ -130,9 +144,19 @@ impl Debts {
     }
 }
 
-/// Returns the instant of the payment that pays what a `past_due` owes: its own invoice, or where it
+/// Returns the payments whose debit was returned: their subscription failed over them since, and
+/// they do not count.
+pub fn returned(history: &SubscriptionHistory, payments: &[&Payment<'_>]) -> Vec<ObjectKey> {
+    let payments = payments.iter().copied();
+    let payments: Vec<_> = payments.filter(|it| it.pays_for_subscription()).collect();
+    let debts = Debts::new(history, &payments);
+    let owed = payments.iter().filter(|it| debts.owe(it));
+    owed.map(|it| it.key.clone()).collect()
+}
+
+/// Returns the instants of payments that pay what a `past_due` owes: its own invoice, or where it
 /// shows none, a renewal.
-fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) -> Option<Timestamp> {
+fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) -> Vec<Timestamp> {
     let pays = |payment: &&&Payment<'_>| {
         let Some(paid) = payment.paid().filter(|paid| paid.cost > 0) else {
             return false;
@@ -146,7 +170,9 @@ fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) ->
         }
     };
     let paying = payments.iter().filter(pays);
-    paying.filter_map(|payment| Some(payment.paid()?.at)).max()
+    paying
+        .filter_map(|payment| Some(payment.paid()?.at))
+        .collect()
 }
 
 /// What a pause means.

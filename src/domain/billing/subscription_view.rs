@@ -51,8 +51,13 @@ impl SubscriptionView {
     ) -> Self {
         let state = assessment.state.as_ref();
         let failed = payments.iter().filter_map(|it| it.history.failed);
-        let unpaid = payments.iter().filter(|it| it.paid().is_none());
-        let next = unpaid.filter_map(|it| it.history.failed?.next_attempt);
+        let is_tried = |it: &&&Payment<'_>| it.paid().is_none() && it.history.void_at.is_none();
+        let tried = payments.iter().filter(is_tried);
+        let next = tried.filter_map(|it| it.history.failed?.next_attempt);
+        // Providers stop collecting what an ended subscription owes.
+        let next = next
+            .max()
+            .filter(|_| assessment.standing != Standing::Ended);
         Self {
             account: account.cloned(),
             status: state.map(|s| s.status.clone()),
@@ -66,7 +71,7 @@ impl SubscriptionView {
                 .filter(|_| matches!(assessment.standing, Standing::Failing | Standing::Ended)),
             ended_at: assessment.ended_at,
             last_payment_failed_at: failed.map(|failed| failed.last).max(),
-            next_payment_attempt: next.max(),
+            next_payment_attempt: next,
         }
     }
 }

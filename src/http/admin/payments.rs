@@ -123,7 +123,12 @@ impl From<ListedPayment> for PaymentView {
             amount_paid: history.paid.map(|paid| paid.money),
             cost: history.paid.map(|paid| paid.cost),
             failed_at: time(history.failed.map(|failed| failed.last)),
-            next_attempt: time(history.failed.and_then(|failed| failed.next_attempt)),
+            next_attempt: time(
+                history
+                    .failed
+                    .filter(|_| history.void_at.is_none())
+                    .and_then(|failed| failed.next_attempt),
+            ),
             void_at: time(history.void_at),
             amount_refunded: it.given_back,
             refunded: it.is_given_back,

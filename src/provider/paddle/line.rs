@@ -108,7 +108,9 @@ impl Reader {
         product: Option<&str>,
         amount: i64,
     ) -> Result<Option<Line>, ReadError> {
-        if line.integer("quantity")? == Some(0) {
+        // Below 0 for a credit: the amount says so too.
+        let quantity = line.integer("quantity")?;
+        if quantity == Some(0) {
             return Ok(None);
         }
         let once = item.is_some_and(|item| {
@@ -124,6 +126,7 @@ impl Reader {
             product: product.map(str::to_owned),
             lookup_key: None,
             amount,
+            quantity: quantity.map(i64::saturating_abs).filter(|it| *it > 1),
             start,
             end,
             once,

@@ -69,6 +69,7 @@ fn first_payment(event: &Event<'_>) -> Result<Option<Fact>, ReadError> {
         step: PaymentStep::Known,
         lines: Vec::new(),
         lines_incomplete: false,
+        has_unpriced_items: false,
     })))
 }
 

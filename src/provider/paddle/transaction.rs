@@ -56,6 +56,7 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
         step,
         lines: line::all(event, step)?,
         lines_incomplete: false,
+        has_unpriced_items: false,
     });
     let account = event.key(Kind::Account, "customer_id")?;
     // Of what is bought once, this is the only object.

@@ -37,9 +37,14 @@ fn of_subscription(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
 fn of_payment(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
     let session = object.need_id(&["id"])?;
-    let account = event.account()?;
+    let has_invoice = object.id(&["invoice"])?.is_some();
+    // Payment links make no customer by default: such a guest is known by this one payment, so that
+    // what was bought is found by its address, or by the seller's own id.
+    // <https://docs.stripe.com/payments/checkout/guest-customers>
+    let guest = || (!has_invoice).then(|| event.scope.key(Kind::Account, session));
+    let account = event.account()?.or_else(guest);
     let mut facts = Vec::new();
-    if object.id(&["invoice"])?.is_none() {
+    if !has_invoice {
         let document = match object.id(&["payment_intent"])? {
             Some(intent) => event.scope.key(Kind::PaymentIntent, intent),
             None => event.scope.key(Kind::Session, session),
@@ -52,6 +57,7 @@ fn of_payment(event: &Event<'_>) -> Result<Vec<Fact>, ReadError> {
             step: step(event)?,
             lines: lines(event, session)?,
             lines_incomplete: object.flag("line_items.has_more")?,
+            has_unpriced_items: false,
         }));
     }
     if let Some(account) = &account {
@@ -90,6 +96,7 @@ fn lines(event: &Event<'_>, session: &str) -> Result<Vec<Line>, ReadError> {
             product: None,
             lookup_key: None,
             amount: object.integer("amount_total")?.unwrap_or_default(),
+            quantity: None,
             start: None,
             end: None,
             once: true,

@@ -59,8 +59,9 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
     let object = &event.object;
     let document = event.scope.key(Kind::Invoice, object.need_id(&["id"])?);
     let account = event.account()?;
-    let lines = object.list("lines.data")?.unwrap_or_default();
-    let lines: Result<Vec<_>, _> = lines.iter().map(line::of_invoice).collect();
+    let shown = object.list("lines.data")?.unwrap_or_default();
+    let lines: Result<Vec<_>, _> = shown.iter().map(line::of_invoice).collect();
+    let unpriced: Result<Vec<_>, _> = shown.iter().map(line::is_unpriced_item).collect();
     let mut facts = vec![Fact::Payment(PaymentFact {
         document: document.clone(),
         account: account.clone(),
@@ -69,6 +70,7 @@ fn read(event: &Event<'_>, step: PaymentStep) -> Result<Vec<Fact>, ReadError> {
         step,
         lines: lines?.into_iter().flatten().collect(),
         lines_incomplete: object.flag("lines.has_more")?,
+        has_unpriced_items: unpriced?.contains(&true),
     })];
     facts.extend(contact(event, account.as_ref()));
     facts.extend(links(event, &document, account.as_ref())?);

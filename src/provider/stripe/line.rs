@@ -1,16 +1,19 @@
 //! The lines of invoices and of Checkout sessions.
 //!
-//! Lines without a price are left out: nothing can be looked up by them.
+//! Lines without a price are left out, since nothing can be looked up by them; of an invoice it is
+//! noted that it has some.
 
 use super::super::fields::Fields;
 use super::super::reading::ReadError;
 use crate::domain::billing::fact::Line;
 
+/// The places of an invoice line's price.
+const PRICES: [&str; 3] = ["pricing.price_details.price", "price", "plan"];
+
 /// A line of an invoice. Until 2025-03-31 it had the price, or the plan, as an object.
 /// <https://docs.stripe.com/api/invoice-line-item/object>
 pub(super) fn of_invoice(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
-    let places = ["pricing.price_details.price", "price", "plan"];
-    let Some(price) = price_of(line, &places)? else {
+    let Some(price) = price_of(line, &PRICES)? else {
         return Ok(None);
     };
     let products = [
@@ -24,6 +27,7 @@ pub(super) fn of_invoice(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
         product: line.id(&products)?.map(str::to_owned),
         lookup_key: first_word(line, &keys)?,
         amount: discounted(line)?,
+        quantity: quantity(line)?,
         start: line.seconds("period.start")?,
         end: line.seconds("period.end")?,
         once: is_once(line)?,
@@ -42,11 +46,24 @@ pub(super) fn of_session(line: &Fields<'_>) -> Result<Option<Line>, ReadError> {
         product: line.id(&["price.product"])?.map(str::to_owned),
         lookup_key: first_word(line, &["price.lookup_key"])?,
         amount: line.integer("amount_total")?.unwrap_or_default(),
+        quantity: quantity(line)?,
         start: None,
         end: None,
         once: line.at("price.recurring").is_none(),
         id: line.id(&["id"])?.map(str::to_owned),
     }))
+}
+
+/// True for an invoice item that has an amount only, as `POST /v1/invoiceitems` makes it without a
+/// price.
+pub(super) fn is_unpriced_item(line: &Fields<'_>) -> Result<bool, ReadError> {
+    let sells = line.integer("quantity")? != Some(0);
+    Ok(sells && price_of(line, &PRICES)?.is_none() && is_once(line)?)
+}
+
+/// How many of the price a line is about, if more than one: of metered usage it may be absent.
+fn quantity(line: &Fields<'_>) -> Result<Option<i64>, ReadError> {
+    Ok(line.integer("quantity")?.filter(|quantity| *quantity > 1))
 }
 
 /// The price of a line that sells something. Of a quantity of 0 nothing is sold.

@@ -8,6 +8,7 @@ mod grants;
 mod holds;
 mod leaves;
 mod purchases;
+mod quantities;
 mod scopes;
 mod standing;
 

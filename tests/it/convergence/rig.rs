@@ -229,6 +229,7 @@ pub(crate) fn pay(document: &ObjectKey, account: &ObjectKey) -> Pay {
         step: PaymentStep::Known,
         lines: Vec::new(),
         lines_incomplete: false,
+        has_unpriced_items: false,
     })
 }
 
@@ -250,11 +251,24 @@ impl Pay {
             product: None,
             lookup_key: None,
             amount,
+            quantity: None,
             start: Some(at(start)),
             end: Some(at(end)),
             once: false,
             id: None,
         });
+        self
+    }
+
+    /// The last line is about this many; of a credit that many are taken back.
+    pub(crate) fn many(mut self, quantity: i64) -> Self {
+        self.0.lines.last_mut().unwrap().quantity = Some(quantity);
+        self
+    }
+
+    /// It has a line for something bought once that names no price.
+    pub(crate) fn unpriced(mut self) -> Self {
+        self.0.has_unpriced_items = true;
         self
     }
 
@@ -265,6 +279,7 @@ impl Pay {
             product: None,
             lookup_key: None,
             amount,
+            quantity: None,
             start: None,
             end: None,
             once: true,

@@ -36,6 +36,7 @@ fn an_invoice_says_who_paid_what_with_what() {
         step: paid(2900),
         lines: vec![team],
         lines_incomplete: false,
+        has_unpriced_items: false,
     });
     let contact = Fact::Contact(ContactFact {
         account: account.clone(),
@@ -274,6 +275,7 @@ fn a_transaction_says_who_paid_what() {
         step: paid(2900),
         lines: vec![team],
         lines_incomplete: false,
+        has_unpriced_items: false,
     });
     let link = Fact::PaymentLink {
         ids: [document, paddle(CTM)].into(),
@@ -322,6 +324,7 @@ fn a_new_subscription_names_its_first_transaction() {
         step: PaymentStep::Known,
         lines: Vec::new(),
         lines_incomplete: false,
+        has_unpriced_items: false,
     };
     assert_eq!(payment(PADDLE.name, &payload), expected);
     let mut later = payload;
@@ -332,13 +335,16 @@ fn a_new_subscription_names_its_first_transaction() {
 #[test]
 fn a_mixed_cart_is_a_period_and_a_purchase() {
     let payload = load("paddle/transaction.completed--mixed-cart.json");
-    let team = line(
-        "pri_01ktteam000000000000000001",
-        "pro_01ktteam000000000000000001",
-        5220,
-        Some(("2026-03-10T09:00:20Z", "2026-04-10T09:00:20Z")),
-        "txnitm_01kthmx0000000000000000001",
-    );
+    let team = Line {
+        quantity: Some(2),
+        ..line(
+            "pri_01ktteam000000000000000001",
+            "pro_01ktteam000000000000000001",
+            5220,
+            Some(("2026-03-10T09:00:20Z", "2026-04-10T09:00:20Z")),
+            "txnitm_01kthmx0000000000000000001",
+        )
+    };
     let book = Line {
         once: true,
         ..line(

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate::domain::billing::fact::{Fact, Line, PaymentFact, PaymentStep};
+use tollgate::domain::id::{Kind, ObjectKey};
 use tollgate::provider::{IgnoreReason, Meaning, STRIPE};
 
 use super::support::{NEW, OLD, facts, line, load, payment, reading, test};
@@ -12,6 +13,7 @@ const LINK: &str = "plink_1TgHandbook0000000000001";
 fn whole(price: &str, amount: i64, session: &str) -> Line {
     Line {
         product: None,
+        quantity: None,
         once: true,
         ..line(price, "", amount, None, session)
     }
@@ -32,6 +34,7 @@ fn a_checkout_says_what_was_bought_and_by_whom() {
         },
         lines: vec![whole(session, 2900, session)],
         lines_incomplete: false,
+        has_unpriced_items: false,
     };
     for version in [OLD, NEW] {
         let said = facts(
@@ -142,13 +145,24 @@ fn a_checkout_with_an_invoice_leaves_the_payment_to_it() {
 }
 
 #[test]
-fn a_guest_buys_without_an_account() {
+fn a_guest_is_known_by_the_checkout() {
     let file = format!("stripe/checkout.session.completed--payment{NEW}");
     let mut payload = load(&file);
     payload["data"]["object"]["customer"] = Value::Null;
     let said = facts(STRIPE.name, &payload);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert_eq!(payment(STRIPE.name, &payload).account, None);
+    let session = payload["data"]["object"]["id"].as_str().unwrap();
+    let guest = ObjectKey {
+        kind: Kind::Account,
+        ..test(session)
+    };
+    let account = guest.clone();
+    assert!(said.contains(&Fact::AccountNamed { account }), "{said:?}");
+    let has_address = |fact: &Fact| match fact {
+        Fact::Contact(it) => it.account == guest && it.contact.email.is_some(),
+        _ => false,
+    };
+    assert!(said.iter().any(has_address), "{said:?}");
+    assert_eq!(payment(STRIPE.name, &payload).account, Some(guest));
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn payment(provider: Provider, payload: &Value) -> PaymentFact {
     payment.unwrap_or_else(|| panic!("no payment: {payload}"))
 }
 
-/// A line of a subscription, with its period and id.
+/// A line of a subscription for one of a price, with its period and id.
 pub(super) fn line(
     price: &str,
     product: &str,
@@ -64,6 +64,7 @@ pub(super) fn line(
         product: Some(product.to_owned()),
         lookup_key: None,
         amount,
+        quantity: Some(1),
         start: period.map(|(start, _)| instant(start)),
         end: period.map(|(_, end)| instant(end)),
         once: false,

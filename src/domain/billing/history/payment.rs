@@ -77,6 +77,9 @@ pub struct Lines {
     /// True if the document has more lines.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
+    /// True if there is a line for something bought once that names no price.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_unpriced_items: bool,
 }
 
 impl PaymentHistory {
@@ -101,11 +104,12 @@ impl PaymentHistory {
         join_newest(&mut self.account, at, fact.account.as_ref());
         join_newest(&mut self.subscription, at, fact.subscription.as_ref());
         join_newest(&mut self.reason, at, fact.reason.as_ref());
-        if !fact.lines.is_empty() {
+        if !fact.lines.is_empty() || fact.has_unpriced_items {
             let lines = Lines {
                 at,
                 all: fact.lines.clone(),
                 incomplete: fact.lines_incomplete,
+                has_unpriced_items: fact.has_unpriced_items,
             };
             self.lines = self.lines.take().max(Some(lines));
         }

@@ -206,7 +206,9 @@ fn left(it: &Assessment, source: &Source, dossier: &Dossier<'_>) -> String {
         Some(_) if policy.on_end == OnEnd::Expire => {
             ", and leaves nothing (on_end: expire)".to_owned()
         }
-        Some(_) if it.never_paid && policy.on_end_unpaid == OnEndUnpaid::Expire => {
+        Some(_)
+            if it.never_paid && policy.on_end_unpaid == OnEndUnpaid::Expire && !it.given_back =>
+        {
             ", and leaves nothing, because nobody ever paid for it (on_end_unpaid: expire)"
                 .to_owned()
         }

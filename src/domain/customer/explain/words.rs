@@ -121,7 +121,7 @@ fn decided(hold: &HoldCause) -> String {
             let what = money(hold);
             format!(
                 "The customer is {status}, because {what}. That ends when an admin waives it, when \
-                 the dispute is won, or when a later payment of the subscription counts."
+                 the dispute is won, or, of a subscription, when a later payment of it counts."
             )
         }
         Hold::Refund => {

@@ -147,6 +147,7 @@ fn lines() -> impl Strategy<Value = Line> {
             product: None,
             lookup_key: None,
             amount,
+            quantity: None,
             start: (!once).then(|| at(start)),
             end: (!once).then(|| at(start + length)),
             once,
@@ -190,6 +191,7 @@ fn payments(of: Vec<(ObjectKey, ObjectKey)>) -> impl Strategy<Value = Fact> {
                 step,
                 lines,
                 lines_incomplete: cut,
+                has_unpriced_items: false,
             })
         },
     )

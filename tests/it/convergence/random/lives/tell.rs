@@ -140,6 +140,7 @@ impl Life {
             product: None,
             lookup_key: None,
             amount: line.amount,
+            quantity: None,
             start: line.period.map(|it| at(it.0)),
             end: line.period.map(|it| at(it.1)),
             once: line.period.is_none(),
@@ -153,6 +154,7 @@ impl Life {
             step,
             lines: bill.lines.iter().map(line).collect(),
             lines_incomplete: false,
+            has_unpriced_items: false,
         });
         self.newest[account] = self.newest[account].max(Some(self.now));
         self.tell(fact);
