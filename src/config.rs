@@ -13,6 +13,7 @@
 //! field instead of the variable, and quotes the value, which may be a secret.
 
 mod load;
+mod log_filter;
 mod parse;
 mod prices;
 mod problem;

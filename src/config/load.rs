@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::setting::{self, Setting};
 use super::{
     AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
-    RegistryConfig, Source, StoreConfig, WebhookConfig, parse, prices,
+    RegistryConfig, Source, StoreConfig, WebhookConfig, log_filter, parse, prices,
 };
 
 use crate::composer::location::Location;
@@ -262,7 +262,7 @@ impl LogConfig {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             filter: reader
-                .read(&setting::LOG, parse::log_filter)
+                .read(&setting::LOG, log_filter::parse)
                 .unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
             format: reader.read(&setting::LOG_FORMAT, parse::log_format),
         }

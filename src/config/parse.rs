@@ -11,7 +11,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
-use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
 use super::{Database, LogFormat, SecretKey};
@@ -253,14 +252,6 @@ pub(super) fn retention(text: &str) -> Result<Option<Span>, String> {
         return Err(format!("{} is too short to look at an event", quoted(text)));
     }
     Ok(Some(span))
-}
-
-/// Checks that the filter parses. It stays text, because a parsed one cannot be cloned.
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -92,6 +92,12 @@ async fn wrong_settings_are_named_with_what_would_be_right() {
             &["not a secret API key of Stripe"],
         ),
         (
+            "TOLLGATE_LOG",
+            "warning",
+            &["\"warning\" is no level (did you mean `warn`?)"],
+        ),
+        ("TOLLGATE_LOG", "info,chatty", &["\"chatty\" is no level:"]),
+        (
             "ADMIN_TOKEN",
             "replace_this_with_a_token_of_yours",
             &["placeholder"],
