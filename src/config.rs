@@ -15,6 +15,7 @@
 mod load;
 mod log_filter;
 mod parse;
+mod postgres_url;
 mod prices;
 mod problem;
 mod reader;

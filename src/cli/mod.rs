@@ -9,6 +9,7 @@ mod events;
 mod import;
 mod migrate;
 mod openapi;
+mod places;
 mod replays;
 mod rotate_key;
 mod sample;

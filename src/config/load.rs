@@ -207,7 +207,8 @@ impl ProviderConfig {
             .unwrap_or_default();
         warn_of_unusual(reader, settings, &webhook_secrets);
         let parse_key = |text: &str| parse::api_key(provider, text);
-        let prices = reader.read_all(settings.price_mapping, prices::price_mapping);
+        let parse_prices = |text: &str| prices::price_mapping(provider, text);
+        let prices = reader.read_all(settings.price_mapping, parse_prices);
         let (prices, semver_packages) = match prices {
             Some(prices) => (Some(prices.mapping), prices.semver),
             None => (None, BTreeSet::new()),

@@ -3,6 +3,7 @@
 //! Each function gets text that is trimmed and not empty, and its error tells in a few words what
 //! is wrong with it. A secret is never repeated.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::reader::ValueErrors;
-use super::{Database, LogFormat, SecretKey};
+use super::{Database, LogFormat, SecretKey, postgres_url};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
@@ -70,7 +71,7 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, ValueErrors> {
 pub(super) fn database(text: &str) -> Result<Database, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return match Url::parse(text) {
-            Ok(_) => Ok(Database::Postgres(text.into())),
+            Ok(url) => postgres_url::check(&url).map(|()| Database::Postgres(text.into())),
             Err(error) => Err(format!("not a URL ({error})")),
         };
     }
@@ -142,8 +143,16 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
     }
     match text.len() {
         length if length < ADMIN_TOKEN_MIN => Err(format!("{length} characters long")),
+        _ if is_monotonous(text) => Err("has the same few characters again and again".to_owned()),
         _ => pasted_secret::check_form(text).map(|()| text.into()),
     }
+}
+
+/// Tells a text that somebody typed to reach the length. Of 24 random hex digits, one in a hundred
+/// million has so few different ones.
+fn is_monotonous(text: &str) -> bool {
+    const FEWEST: usize = 5;
+    text.chars().collect::<BTreeSet<char>>().len() < FEWEST
 }
 
 /// Parses secret keys, separated by commas or line breaks.
