@@ -4,6 +4,7 @@ use crate::client::RequestError;
 use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
+use crate::pipeline::dismissal::DismissError;
 use crate::pipeline::import::ImportError;
 use crate::pipeline::replay::ReplayError;
 use crate::pipeline::reseal::ResealError;
@@ -37,6 +38,9 @@ pub enum CliError {
     /// An event was not replayed.
     #[error("the event was not replayed")]
     Replay(#[from] ReplayError),
+    /// An event was not dismissed.
+    #[error("not dismissed")]
+    Dismiss(#[from] DismissError),
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),

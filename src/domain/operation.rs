@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 53] = [
+pub const OPERATIONS: [&str; 55] = [
     "admin_token_create",
     "admin_token_revoke",
     "app_create",
@@ -11,6 +11,8 @@ pub const OPERATIONS: [&str; 53] = [
     "app_settings",
     "create",
     "delete",
+    "event_dismiss",
+    "event_dismiss_many",
     "event_replay",
     "event_replay_cancel",
     "event_replay_many",

@@ -361,6 +361,32 @@ pub async fn unaccounted(store: &Store, app: &AppSlug) -> Result<Vec<Unaccounted
     Ok(found)
 }
 
+/// Forgets a webhook that was lost. `None` if none of this id is missing, and false if it may still be
+/// on its way.
+///
+/// # Errors
+/// When the store failed.
+pub(super) async fn dismiss(
+    tx: &mut Tx,
+    app: &AppSlug,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<bool>, StoreError> {
+    let batches = tx.acknowledged_oldest(app, MOST_LISTED).await?.into_iter();
+    let names = |batch: &AcknowledgedBatch| batch.events.0.iter().any(|event| event.id == id);
+    let (lost, waiting): (Vec<_>, Vec<_>) = batches.filter(names).partition(|batch| batch.reported);
+    if !waiting.is_empty() {
+        return Ok(Some(false));
+    }
+    let without = lost.into_iter().map(|mut batch| {
+        batch.events.0.retain(|event| event.id != id);
+        (batch, now.plus(REPORTED_REST))
+    });
+    let without: Vec<_> = without.collect();
+    tx.acknowledged_keep(&without).await?;
+    Ok((!without.is_empty()).then_some(true))
+}
+
 /// Counts the events of an app that were overdue when they were last looked at.
 ///
 /// # Errors

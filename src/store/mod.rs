@@ -17,6 +17,7 @@ mod audit;
 mod backlog;
 mod cell;
 mod customer;
+mod dismissal;
 mod driver;
 mod endpoint;
 mod entitlement;

@@ -11,6 +11,7 @@ mod audit;
 mod catalogue;
 mod constraints;
 mod customers;
+mod dismissals;
 mod events;
 mod explain;
 mod export;
@@ -59,6 +60,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(policy::router())
         .merge(events::router())
         .merge(replays::router())
+        .merge(dismissals::router())
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())

@@ -130,9 +130,12 @@ struct BulkBody {
 
 /// The filters of the list of events; `{}` for all events.
 #[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object of filters, `{}` for all events"
+)]
 #[schema(as = EventFilter)]
-struct FilterBody {
+pub(super) struct FilterBody {
     #[schema(schema_with = words::outcome)]
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<String>,

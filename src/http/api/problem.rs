@@ -10,6 +10,7 @@ use crate::pipeline::access::AccessError;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::composer::ComposerError;
 use crate::pipeline::customers::{CustomerError, FindError};
+use crate::pipeline::dismissal::DismissError;
 use crate::pipeline::package_texts::PackageTextError;
 use crate::pipeline::replay::ReplayError;
 use crate::random::RandomError;
@@ -182,6 +183,17 @@ impl From<RandomError> for ApiError {
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<DismissError> for ApiError {
+    fn from(error: DismissError) -> Self {
+        match error {
+            DismissError::NotFound => event_not_found(),
+            DismissError::NotFailed(_) => Self::conflict("not_failed", error.to_string()),
+            DismissError::Waiting => Self::conflict("still_waiting", error.to_string()),
+            DismissError::Store(error) => error.into(),
+        }
     }
 }
 
