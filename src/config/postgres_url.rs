@@ -44,7 +44,7 @@ pub(super) fn check(url: &Url) -> Result<(), String> {
         if !is_option && !PARAMETERS.contains(&&*name) {
             return Err(format!(
                 "{} is no parameter that is read{}",
-                quoted(&name),
+                shown(&name),
                 near(&name)
             ));
         }
@@ -52,7 +52,7 @@ pub(super) fn check(url: &Url) -> Result<(), String> {
         if is_mode && !SSL_MODES.contains(&&*value.to_ascii_lowercase()) {
             return Err(format!(
                 "{} is no `sslmode`: these are {}",
-                quoted(&value),
+                shown(&value),
                 SSL_MODES.join(", ")
             ));
         }
@@ -68,5 +68,15 @@ fn near(name: &str) -> String {
     match measured.min() {
         Some((distance, near)) if distance <= 2 => format!(" (did you mean `{near}`?)"),
         _ => String::new(),
+    }
+}
+
+/// A word of the URL. Anything else may be a part of a password with a `?` in it.
+fn shown(text: &str) -> String {
+    let is_word = |c: char| c.is_ascii_alphabetic() || matches!(c, '-' | '_');
+    if text.chars().all(is_word) {
+        quoted(text)
+    } else {
+        "a part after `?`".to_owned()
     }
 }

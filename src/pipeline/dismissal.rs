@@ -52,10 +52,15 @@ pub async fn one(
             let code = event.error.as_ref().map(|error| error.code.as_str());
             match event.outcome {
                 EventOutcome::Ignored if code == Some(DISMISSED) => return Ok(false),
-                EventOutcome::Failed => tx.event_dismiss(&[event.key], by.now).await?,
+                EventOutcome::Failed => {
+                    // Somebody else did so just now.
+                    if tx.event_dismiss(&[event.key], by.now).await? == 0 {
+                        return Ok(false);
+                    }
+                }
                 EventOutcome::Pending => return Err(DismissError::Waiting),
                 other => return Err(DismissError::NotFailed(other)),
-            };
+            }
         }
         None => match acknowledged::dismiss(&mut tx, &by.app, id, by.now).await? {
             Some(true) => {}

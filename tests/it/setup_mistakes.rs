@@ -250,7 +250,7 @@ async fn what_a_setting_names_must_be_there() {
 }
 
 async fn said_by_check(more: &[&str], settings: Settings) -> (bool, String) {
-    said(&[&["check-config"], more].concat(), settings).await
+    said(&[&["check-config"][..], more].concat(), settings).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

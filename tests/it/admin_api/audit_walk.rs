@@ -391,18 +391,16 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let cancel = ("POST", "/replays/{id}/cancel");
     walk.call(cancel, &[replay], json!({}), &["event_replay_cancel"])
         .await;
-    for (id, reason) in [("evt_failed_1", "one"), ("evt_failed_2", "many")] {
+    for id in ["evt_failed_1", "evt_failed_2"] {
         let broken = stripe_event(id, "customer.subscription.updated", NOW, json!({"id": "s"}));
         walk.rig.has_failed(&broken).await;
-        let (call, values, body, operation): (_, &[&str], _, _) = if reason == "one" {
-            let call = ("POST", "/events/{id}/dismiss");
-            (call, &[id], json!({"reason": reason}), "event_dismiss")
-        } else {
-            let body = json!({"filter": {}, "reason": reason});
-            (("POST", "/events/dismiss"), &[], body, "event_dismiss_many")
-        };
-        walk.call(call, values, body, &[operation]).await;
     }
+    let dismiss = ("POST", "/events/{id}/dismiss");
+    walk.call(dismiss, &["evt_failed_1"], json!({}), &["event_dismiss"])
+        .await;
+    let dismiss = ("POST", "/events/dismiss");
+    let body = json!({"filter": {}});
+    walk.call(dismiss, &[], body, &["event_dismiss_many"]).await;
     let body = json!({"on_end": "expire"});
     walk.call(("PUT", "/policy"), &[], body, &["policy_put"])
         .await;
