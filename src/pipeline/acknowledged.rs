@@ -52,7 +52,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(15);
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 
 /// The time between two looks at what was reported, since the provider may send it again.
-const REPORTED_REST: Duration = Duration::from_secs(30);
+pub(super) const REPORTED_REST: Duration = Duration::from_secs(30);
 
 /// How long a look may take.
 const LEASE: Duration = Duration::from_mins(1);
@@ -64,7 +64,7 @@ const LONGEST_REST: Duration = Duration::from_mins(10);
 const MOST_LOOKED_AT: i64 = 20;
 
 /// The most rows that a list is made of.
-const MOST_LISTED: i64 = 100;
+pub(super) const MOST_LISTED: i64 = 100;
 
 /// The age from which an event without an outcome is overdue if two looks in a row found it in no
 /// queue.
@@ -359,32 +359,6 @@ pub async fn unaccounted(store: &Store, app: &AppSlug) -> Result<Vec<Unaccounted
     let mut found: Vec<Unaccounted> = found.into_values().collect();
     found.sort_by_cached_key(Unaccounted::position);
     Ok(found)
-}
-
-/// Forgets a webhook that was lost. `None` if none of this id is missing, and false if it may still be
-/// on its way.
-///
-/// # Errors
-/// When the store failed.
-pub(super) async fn dismiss(
-    tx: &mut Tx,
-    app: &AppSlug,
-    id: &str,
-    now: Timestamp,
-) -> Result<Option<bool>, StoreError> {
-    let batches = tx.acknowledged_oldest(app, MOST_LISTED).await?.into_iter();
-    let names = |batch: &AcknowledgedBatch| batch.events.0.iter().any(|event| event.id == id);
-    let (lost, waiting): (Vec<_>, Vec<_>) = batches.filter(names).partition(|batch| batch.reported);
-    if !waiting.is_empty() {
-        return Ok(Some(false));
-    }
-    let without = lost.into_iter().map(|mut batch| {
-        batch.events.0.retain(|event| event.id != id);
-        (batch, now.plus(REPORTED_REST))
-    });
-    let without: Vec<_> = without.collect();
-    tx.acknowledged_keep(&without).await?;
-    Ok((!without.is_empty()).then_some(true))
 }
 
 /// Counts the events of an app that were overdue when they were last looked at.

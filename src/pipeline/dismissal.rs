@@ -7,11 +7,13 @@
 
 use serde_json::json;
 
-use super::acknowledged;
+use super::acknowledged::{MOST_LISTED, REPORTED_REST};
 use super::events::resolved;
 use super::order::Order;
 use crate::domain::event::{EventKey, EventOutcome};
-use crate::store::{EventFilter, Store, StoreError, Window};
+use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
+use crate::store::{AcknowledgedBatch, EventFilter, Store, StoreError, Tx, Window};
 
 /// The error code of a dismissed event.
 pub const DISMISSED: &str = "dismissed";
@@ -62,7 +64,7 @@ pub async fn one(
                 other => return Err(DismissError::NotFailed(other)),
             }
         }
-        None => match acknowledged::dismiss(&mut tx, &by.app, id, by.now).await? {
+        None => match dismiss_lost(&mut tx, &by.app, id, by.now).await? {
             Some(true) => {}
             Some(false) => return Err(DismissError::Waiting),
             None => return Err(DismissError::NotFound),
@@ -72,6 +74,29 @@ pub async fn one(
     by.audit(&mut tx, None, "event_dismiss", details).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Forgets a webhook that was lost. `None` if none of this id is missing, and false if it may still be
+/// on its way.
+async fn dismiss_lost(
+    tx: &mut Tx,
+    app: &AppSlug,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<bool>, StoreError> {
+    let batches = tx.acknowledged_oldest(app, MOST_LISTED).await?.into_iter();
+    let names = |batch: &AcknowledgedBatch| batch.events.0.iter().any(|event| event.id == id);
+    let (lost, waiting): (Vec<_>, Vec<_>) = batches.filter(names).partition(|batch| batch.reported);
+    if !waiting.is_empty() {
+        return Ok(Some(false));
+    }
+    let without = lost.into_iter().map(|mut batch| {
+        batch.events.0.retain(|event| event.id != id);
+        (batch, now.plus(REPORTED_REST))
+    });
+    let without: Vec<_> = without.collect();
+    tx.acknowledged_keep(&without).await?;
+    Ok((!without.is_empty()).then_some(true))
 }
 
 /// Dismisses all failed events that match a filter, in small transactions. Returns their number.

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::event_filter::FilterBody;
 use super::events::EventQuery;
-use super::replays::FilterBody;
 use crate::domain::validate;
 use crate::http::api::body::ReasonBody;
 use crate::http::api::list::Filters;

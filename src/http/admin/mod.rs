@@ -12,6 +12,7 @@ mod catalogue;
 mod constraints;
 mod customers;
 mod dismissals;
+mod event_filter;
 mod events;
 mod explain;
 mod export;

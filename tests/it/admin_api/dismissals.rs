@@ -31,7 +31,7 @@ async fn a_dismissed_event_is_ignored_and_its_payload_goes(engine: Engine) {
     let reason = json!({"reason": "a test of the old shop"});
     let answer = rig.post(path, reason.clone()).await.expect(200);
     let expected = json!({"id": "evt_1", "dismissed": true, "changed": true});
-    assert_eq!(*answer, expected);
+    assert_eq!(answer, expected);
     let again = rig.post(path, reason.clone()).await.expect(200);
     assert_eq!(again["changed"], false);
 
@@ -104,7 +104,7 @@ async fn many_are_dismissed_by_a_filter_and_nothing_else_is(engine: Engine) {
     let asked = |filter: Value| json!({"filter": filter, "reason": "old"});
     let filter = asked(json!({"type": "customer.subscription.updated"}));
     let answer = rig.post("/events/dismiss", filter).await.expect(200);
-    assert_eq!(*answer, json!({"dismissed": 130}));
+    assert_eq!(answer, json!({"dismissed": 130}));
     assert_eq!(rig.listed("/events?outcome=failed").await, ["evt_other"]);
     assert_eq!(rig.listed("/events?outcome=applied").await, ["evt_1"]);
     rig.post("/events/dismiss", asked(json!({"outcome": "applied"})))
@@ -117,7 +117,7 @@ async fn many_are_dismissed_by_a_filter_and_nothing_else_is(engine: Engine) {
         .post("/events/dismiss", asked(json!({})))
         .await
         .expect(200);
-    assert_eq!(*answer, json!({"dismissed": 1}));
+    assert_eq!(answer, json!({"dismissed": 1}));
 }
 
 on_both_stores! {
