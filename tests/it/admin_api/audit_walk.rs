@@ -24,7 +24,7 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 7] = [
+const WITHOUT_FROM: [&str; 9] = [
     "create",
     "delete",
     "purge",
