@@ -79,7 +79,7 @@ mod tests {
             "0",
             "warn,tollgate=debug",
             "tollgate=debug",
-            "info, sqlx=debug,",
+            "info,sqlx=debug,",
             "tollgate::worker",
             "warn,tollgate[pipeline.event.process{app=a,b}]=trace",
         ] {

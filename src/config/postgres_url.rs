@@ -2,8 +2,6 @@
 
 use reqwest::Url;
 
-use super::parse::quoted;
-
 /// What the driver reads, <https://docs.rs/sqlx/latest/sqlx/postgres/struct.PgConnectOptions.html>. It
 /// ignores everything else: with `sslmod=verify-full` nothing would ask for TLS.
 const PARAMETERS: [&str; 18] = [
@@ -75,7 +73,9 @@ fn near(name: &str) -> String {
 fn shown(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphabetic() || matches!(c, '-' | '_');
     if text.chars().all(is_word) {
-        quoted(text)
+        const SHOWN: usize = 60;
+        let start: String = text.chars().take(SHOWN).collect();
+        format!("{start:?}")
     } else {
         "a part after `?`".to_owned()
     }
