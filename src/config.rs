@@ -13,7 +13,9 @@
 //! field instead of the variable, and quotes the value, which may be a secret.
 
 mod load;
+mod log_filter;
 mod parse;
+mod postgres_url;
 mod prices;
 mod problem;
 mod reader;

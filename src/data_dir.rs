@@ -81,3 +81,11 @@ impl DataDirLock {
         }
     }
 }
+
+/// Makes a file in a folder and removes it.
+pub(crate) fn try_write(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".tollgate-check-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)
+}

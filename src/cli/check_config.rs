@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CliError;
+use super::places::{self, Misplaced};
 use crate::causes::chain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::report::report;
@@ -33,15 +34,35 @@ pub(super) async fn run(args: &CheckConfigArgs, source: &Source) -> Result<ExitC
         return Ok(ExitCode::FAILURE);
     };
     let mut problems = 0;
+    for misplaced in places::check(&loaded.config) {
+        problems += misplaced_problem(misplaced);
+    }
     if args.connect {
         problems += check_store(&loaded.config).await;
         problems += check_broker(&loaded.config).await;
+        problems += check_repository(&loaded.config).await;
     }
     Ok(if problems == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn misplaced_problem((setting, text): Misplaced) -> u32 {
+    output::line(&format!("problem: {setting}: {text}"));
+    1
+}
+
+async fn check_repository(config: &Config) -> u32 {
+    match places::read_repository(config).await {
+        None => 0,
+        Some(Ok(())) => {
+            output::line("the Composer repository answers");
+            0
+        }
+        Some(Err(misplaced)) => misplaced_problem(misplaced),
+    }
 }
 
 /// Writes what is wrong with what a setting names.

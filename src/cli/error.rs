@@ -4,6 +4,7 @@ use crate::client::RequestError;
 use crate::config::ConfigErrors;
 use crate::demo::DemoError;
 use crate::pipeline::admin_tokens::AdminTokenError;
+use crate::pipeline::dismissal::DismissError;
 use crate::pipeline::import::ImportError;
 use crate::pipeline::reconcile::ReconcileError;
 use crate::pipeline::replay::ReplayError;
@@ -41,6 +42,9 @@ pub enum CliError {
     /// Nothing was compared with a provider.
     #[error("nothing was compared")]
     Reconcile(#[from] ReconcileError),
+    /// An event was not dismissed.
+    #[error("not dismissed")]
+    Dismiss(#[from] DismissError),
     /// A rotation of the secret key stopped.
     #[error("the rotation stopped; run it again to go on")]
     Reseal(#[from] ResealError),

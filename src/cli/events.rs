@@ -13,9 +13,11 @@ use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::CustomerId;
 use crate::domain::shown_times::shown;
 use crate::domain::time::{TimeError, Timestamp};
+use crate::domain::validate;
 use crate::output;
 use crate::pipeline::acknowledged::{self, Unaccounted};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
+use crate::pipeline::dismissal;
 use crate::pipeline::events;
 use crate::pipeline::order::Order;
 use crate::pipeline::replay::{Place, preview_one, replay_in_store};
@@ -41,6 +43,9 @@ pub(super) enum EventsCommand {
         /// The provider's event id.
         id: String,
     },
+    /// Dismisses an event that failed or was lost, or all failed events that match the filters. The
+    /// payload of one that failed goes after the retention, and until then it can be replayed.
+    Dismiss(DismissArgs),
     /// Publishes an event again, or all events that match the filters.
     Replay(ReplayArgs),
 }
@@ -149,28 +154,57 @@ pub(super) struct ReplayArgs {
     dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DismissArgs {
+    #[command(flatten)]
+    app: AppArgs,
+    /// The provider's event id.
+    #[arg(conflicts_with = "FilterArgs")]
+    id: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// All events that failed.
+    #[arg(long, conflicts_with_all = ["id", "FilterArgs"])]
+    all: bool,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT", value_parser = validate::line)]
+    reason: Option<String>,
+}
+
 impl ReplayArgs {
-    /// Refuses an order that does not say which events.
     fn refuse_all_by_default(&self) -> Result<(), CliError> {
-        let filter = EventFilter::from(self.filter.clone());
-        let says_nothing =
-            serde_json::to_value(filter).ok() == serde_json::to_value(EventFilter::default()).ok();
-        let is_empty = self.id.as_deref().is_some_and(|id| id.trim().is_empty());
-        if is_empty || (self.id.is_none() && !self.all && says_nothing) {
-            return Err(CliError::Usage {
-                what: "nothing says which events to replay".to_owned(),
-                right: "give an event's id, or filters such as `--outcome failed --since \
-                        2026-01-05T00:00:00Z`, or `--all`"
-                    .to_owned(),
-            });
-        }
-        Ok(())
+        refuse_all_by_default(self.id.as_deref(), &self.filter, self.all, "replay")
     }
+}
+
+/// Refuses an order that does not say which events.
+fn refuse_all_by_default(
+    id: Option<&str>,
+    filter: &FilterArgs,
+    all: bool,
+    verb: &str,
+) -> Result<(), CliError> {
+    let filter = EventFilter::from(filter.clone());
+    let says_nothing =
+        serde_json::to_value(filter).ok() == serde_json::to_value(EventFilter::default()).ok();
+    let is_empty = id.is_some_and(|id| id.trim().is_empty());
+    if is_empty || (id.is_none() && !all && says_nothing) {
+        return Err(CliError::Usage {
+            what: format!("nothing says which events to {verb}"),
+            right: "give an event's id, or filters such as `--outcome failed --since \
+                    2026-01-05T00:00:00Z`, or `--all`"
+                .to_owned(),
+        });
+    }
+    Ok(())
 }
 
 pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitCode, CliError> {
     if let EventsCommand::Replay(args) = &command {
         args.refuse_all_by_default()?;
+    }
+    if let EventsCommand::Dismiss(args) = &command {
+        refuse_all_by_default(args.id.as_deref(), &args.filter, args.all, "dismiss")?;
     }
     let store = find_store(&loaded.config).await?;
     output::note(&format!("the store is {}", store.place()));
@@ -185,6 +219,7 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             for event in &listed.rows {
                 output::line(&row(event));
             }
+            note_empty(listed.rows.is_empty(), "no events match");
             let missing = acknowledged::overdue(&store, &args.app.app).await?;
             if missing > 0 {
                 output::line(&format!(
@@ -198,11 +233,17 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             for group in &groups {
                 output::line(&group_row(group));
             }
+            note_empty(groups.is_empty(), "no failed events match");
         }
         EventsCommand::Unaccounted { app } => {
-            for found in &acknowledged::unaccounted(&store, &app.app).await? {
+            let missing = acknowledged::unaccounted(&store, &app.app).await?;
+            for found in &missing {
                 output::line(&unaccounted_row(found));
             }
+            note_empty(
+                missing.is_empty(),
+                "every acknowledged event has an outcome",
+            );
         }
         EventsCommand::Show { app, id } => {
             let found = events::find(&store, &app.app, &id).await?;
@@ -220,9 +261,28 @@ pub(super) async fn run(command: EventsCommand, loaded: &Loaded) -> Result<ExitC
             }
         }
         EventsCommand::Replay(args) => replay(args, &store, &loaded.config).await?,
+        EventsCommand::Dismiss(args) => dismiss(args, &store).await?,
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
+    let order = Order {
+        app: args.app.app,
+        actor: Actor::Operator,
+        now: SystemClock.now(),
+    };
+    let reason = args.reason.as_deref();
+    if let Some(id) = args.id {
+        let changed = dismissal::one(store, &order, &id, reason).await?;
+        let before = if changed { "" } else { " before" };
+        output::line(&format!("{id} was dismissed{before}"));
+    } else {
+        let dismissed = dismissal::many(store, &order, &args.filter.into(), reason).await?;
+        output::line(&format!("events dismissed: {dismissed}"));
+    }
+    Ok(())
 }
 
 async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), CliError> {
@@ -272,6 +332,13 @@ async fn replay(args: ReplayArgs, store: &Store, config: &Config) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Says that a list is empty, beside what a pipe gets.
+fn note_empty(is_empty: bool, text: &str) {
+    if is_empty {
+        output::note(text);
+    }
 }
 
 fn missing(id: &str) -> CliError {

@@ -9,6 +9,7 @@ mod events;
 mod import;
 mod migrate;
 mod openapi;
+mod places;
 mod reconcile;
 mod replays;
 mod rotate_key;

@@ -100,7 +100,14 @@ pub(super) async fn watch(store: &Store, app: &AppSlug, id: &ReplayId) -> Result
         if done == shown {
             looks += 1;
         } else {
-            output::line(&format!("{done} of {} events published", replay.matched));
+            let skipped = match replay.skipped {
+                0 => String::new(),
+                skipped => format!(", {skipped} skipped"),
+            };
+            let (published, matched) = (replay.published, replay.matched);
+            output::line(&format!(
+                "{published} of {matched} events published{skipped}"
+            ));
             (shown, looks) = (done, 0);
         }
         if looks == PATIENCE {

@@ -200,8 +200,10 @@ fn finish(args: &RotateKeyArgs, file: Option<&Path>, vault: &Vault) -> Result<()
             "{removable}: `tollgate rotate-key --remove-old` removes it"
         )),
         None => output::line(&format!(
-            "{removable}: once every process has the new key, it can be removed from \
-             TOLLGATE_SECRET_KEY"
+            "{removable}: once every process has the new key {}, it can be removed from \
+             TOLLGATE_SECRET_KEY; if {0} is the old key, put the new one before it, because the \
+             first seals",
+            vault.key_id()
         )),
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -22,7 +23,8 @@ pub(super) struct TriggerArgs {
     /// The event type, such as `invoice.payment_failed`.
     #[arg(value_name = "TYPE")]
     event_type: String,
-    /// URL to post it to. Default: the webhook URL of the app `default` at `TOLLGATE_LISTEN`.
+    /// URL to post it to: of a webhook, or of a server, whose webhooks of the app `default` are
+    /// meant. Default: the server at `TOLLGATE_LISTEN`.
     #[arg(long)]
     url: Option<String>,
     /// Changes a value that the sample has; the value is JSON or else text, as in
@@ -62,9 +64,9 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     for (path, value) in args.additions {
         sample.add(&path, value)?;
     }
-    let url = args
-        .url
-        .unwrap_or_else(|| format!("http://{}/webhooks/{}", config.http.listen, name));
+    let given = args.url;
+    let given = given.unwrap_or_else(|| format!("http://{}", config.http.listen));
+    let url = webhook_url(given, name.as_str());
     let (status, answer) = post(&client()?, &url, args.provider, secret, sample.body()).await?;
     output::line(&format!("{status} {answer}"));
     Ok(if status == 200 {
@@ -72,6 +74,17 @@ pub(super) async fn run(args: TriggerArgs, source: &Source) -> Result<ExitCode, 
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The URL of a webhook; of a server, that of the app `default`.
+fn webhook_url(given: String, provider: &str) -> String {
+    match Url::parse(&given) {
+        Ok(url) if url.path() == "/" && url.query().is_none() => {
+            format!("{}/webhooks/{provider}", given.trim_end_matches('/'))
+        }
+        // What is no URL is refused by whoever posts to it.
+        _ => given,
+    }
 }
 
 /// Signs and posts a body as its provider would; returns status and body of the answer.
@@ -96,4 +109,30 @@ async fn post(
         status,
         response.text().await.map_err(RequestError::to(url))?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_stands_for_its_webhooks_of_the_first_app() {
+        for (given, expected) in [
+            (
+                "http://localhost:8080",
+                "http://localhost:8080/webhooks/stripe",
+            ),
+            (
+                "http://localhost:8080/",
+                "http://localhost:8080/webhooks/stripe",
+            ),
+            (
+                "http://h/webhooks/shop/stripe",
+                "http://h/webhooks/shop/stripe",
+            ),
+            ("http://h/tollgate/hook", "http://h/tollgate/hook"),
+        ] {
+            assert_eq!(webhook_url(given.to_owned(), "stripe"), expected);
+        }
+    }
 }

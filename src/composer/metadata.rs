@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::object::{Members, Object};
+use super::release_time::instant;
 use crate::domain::access::constraint::Stability;
 use crate::domain::access::versions::{Scheme, Version};
 use crate::domain::time::Timestamp;
@@ -165,6 +166,8 @@ struct File<'a> {
     metadata_url: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "available-packages")]
     available: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "available-package-patterns")]
+    patterns: Option<&'a RawValue>,
     #[serde(borrow, default)]
     includes: Object<'a>,
 }
@@ -189,7 +192,10 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
         let versions = versions(&listed, is_minified, &mut names, &mut room)?;
         packages.insert(name.to_lowercase(), Package { versions });
     }
-    let available = file.available.map(|listed| -> Result<_, MetadataError> {
+    // Composer asks for what either of the two lists names. Patterns are not read here: then every
+    // package is asked for.
+    let available = file.available.filter(|_| file.patterns.is_none());
+    let available = available.map(|listed| -> Result<BTreeSet<String>, MetadataError> {
         let listed = Members::read(listed)?.0;
         let names = listed.into_iter().filter_map(text);
         Ok(names.map(|name| name.to_lowercase()).collect())
@@ -199,7 +205,8 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
         // PHP takes an empty text for none.
         metadata_url: file.metadata_url.and_then(text).filter(|it| !it.is_empty()),
         includes: file.includes.0.into_iter().map(|(name, _)| name).collect(),
-        available: available.transpose()?,
+        // Composer takes an empty list for none.
+        available: available.transpose()?.filter(|names| !names.is_empty()),
     })
 }
 
@@ -313,11 +320,6 @@ fn listed_of(
         time,
         dist,
     })
-}
-
-/// Composer writes times in RFC 3339; Satis and older tools without a zone, which means UTC.
-fn instant(text: &str) -> Option<Timestamp> {
-    Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{}Z", text.replacen(' ', "T", 1))))
 }
 
 fn dist(raw: &str, version: &Named) -> Option<Dist> {

@@ -24,4 +24,5 @@ mod kept;
 pub mod location;
 pub mod metadata;
 mod object;
+mod release_time;
 pub mod upstream;

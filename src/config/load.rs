@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::setting::{self, Setting};
 use super::{
     AdminConfig, Config, Database, HttpConfig, Loaded, LogConfig, ProviderConfig, QueueConfig,
-    RegistryConfig, Source, StoreConfig, WebhookConfig, parse, prices,
+    RegistryConfig, Source, StoreConfig, WebhookConfig, log_filter, parse, prices,
 };
 
 use crate::composer::location::Location;
@@ -207,7 +207,8 @@ impl ProviderConfig {
             .unwrap_or_default();
         warn_of_unusual(reader, settings, &webhook_secrets);
         let parse_key = |text: &str| parse::api_key(provider, text);
-        let prices = reader.read_all(settings.price_mapping, prices::price_mapping);
+        let parse_prices = |text: &str| prices::price_mapping(provider, text);
+        let prices = reader.read_all(settings.price_mapping, parse_prices);
         let (prices, semver_packages) = match prices {
             Some(prices) => (Some(prices.mapping), prices.semver),
             None => (None, BTreeSet::new()),
@@ -253,7 +254,7 @@ impl LogConfig {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             filter: reader
-                .read(&setting::LOG, parse::log_filter)
+                .read(&setting::LOG, log_filter::parse)
                 .unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
             format: reader.read(&setting::LOG_FORMAT, parse::log_format),
         }

@@ -3,6 +3,7 @@
 //! Each function gets text that is trimmed and not empty, and its error tells in a few words what
 //! is wrong with it. A secret is never repeated.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,10 +12,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
-use tracing_subscriber::EnvFilter;
 
 use super::reader::ValueErrors;
-use super::{Database, LogFormat, SecretKey};
+use super::{Database, LogFormat, SecretKey, postgres_url};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
@@ -71,7 +71,7 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, ValueErrors> {
 pub(super) fn database(text: &str) -> Result<Database, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return match Url::parse(text) {
-            Ok(_) => Ok(Database::Postgres(text.into())),
+            Ok(url) => postgres_url::check(&url).map(|()| Database::Postgres(text.into())),
             Err(error) => Err(format!("not a URL ({error})")),
         };
     }
@@ -143,8 +143,16 @@ pub(super) fn admin_token(text: &str) -> Result<SecretString, String> {
     }
     match text.len() {
         length if length < ADMIN_TOKEN_MIN => Err(format!("{length} characters long")),
+        _ if is_monotonous(text) => Err("has the same few characters again and again".to_owned()),
         _ => pasted_secret::check_form(text).map(|()| text.into()),
     }
+}
+
+/// Tells a text that somebody typed to reach the length. Of 24 random hex digits, one in a hundred
+/// million has so few different ones.
+fn is_monotonous(text: &str) -> bool {
+    const FEWEST: usize = 5;
+    text.chars().collect::<BTreeSet<char>>().len() < FEWEST
 }
 
 /// Parses secret keys, separated by commas or line breaks.
@@ -253,14 +261,6 @@ pub(super) fn retention(text: &str) -> Result<Option<Span>, String> {
         return Err(format!("{} is too short to look at an event", quoted(text)));
     }
     Ok(Some(span))
-}
-
-/// Checks that the filter parses. It stays text, because a parsed one cannot be cloned.
-pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -15,6 +15,7 @@ use super::parse::{every, quoted};
 use super::reader::ValueErrors;
 use crate::domain::access::plan::{PackageGrant, check_plan_id};
 use crate::domain::access::versions::Scheme;
+use crate::domain::id::Provider;
 
 /// A mapping, and the packages in it that are read by SemVer.
 #[derive(Default)]
@@ -23,7 +24,7 @@ pub(super) struct Prices {
     pub(super) semver: BTreeSet<String>,
 }
 
-pub(super) fn price_mapping(text: &str) -> Result<Prices, ValueErrors> {
+pub(super) fn price_mapping(provider: Provider, text: &str) -> Result<Prices, ValueErrors> {
     let Entries(entries) = serde_json::from_str(text).map_err(|error| vec![json_error(&error)])?;
     let mut mapping = PriceMapping::new();
     let mut schemes = BTreeMap::new();
@@ -31,6 +32,12 @@ pub(super) fn price_mapping(text: &str) -> Result<Prices, ValueErrors> {
     for (price, packages) in entries {
         if let Err(error) = check_plan_id(&price) {
             errors.push(format!("{} is no price id: {error}", quoted(&price)));
+        }
+        if let Some(other) = other_provider(provider, &price) {
+            errors.push(format!(
+                "{} is an id of {other}, not of {provider}",
+                quoted(&price)
+            ));
         }
         match grants(&price, &packages) {
             Ok(grants) => {
@@ -60,6 +67,24 @@ pub(super) fn price_mapping(text: &str) -> Result<Prices, ValueErrors> {
     } else {
         Err(errors)
     }
+}
+
+/// The ids of prices and products of the two providers, by how they begin:
+/// <https://docs.stripe.com/api/prices/object>, <https://developer.paddle.com/api-reference/about/paddle-ids>.
+const PREFIXES: [(&str, &str); 4] = [
+    ("price_", "stripe"),
+    ("prod_", "stripe"),
+    ("pri_", "paddle"),
+    ("pro_", "paddle"),
+];
+
+/// The provider whose id it is, if that is another one: such a plan would never be bought.
+fn other_provider(provider: Provider, price: &str) -> Option<&'static str> {
+    let found = PREFIXES
+        .iter()
+        .find(|(prefix, _)| price.starts_with(prefix));
+    let (_, owner) = found?;
+    (*owner != provider.as_str()).then_some(owner)
 }
 
 fn grants(price: &str, packages: &Value) -> Result<Vec<(PackageGrant, Scheme)>, ValueErrors> {

@@ -24,7 +24,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// When the text is not base64, or not of 32 bytes. The error does not repeat the text.
+    /// When the text is not base64, not of 32 bytes, or of one byte again and again. The error does not repeat the text.
     pub fn from_base64(text: &str) -> Result<Self, SecretKeyError> {
         const ENGINE: GeneralPurpose = GeneralPurpose::new(
             &alphabet::STANDARD,
@@ -35,6 +35,8 @@ impl SecretKey {
             Err(_) => return Err(SecretKeyError::NotBase64),
         };
         match <[u8; 32]>::try_from(bytes.as_slice()) {
+            // Anybody would try it: one that nobody has drawn, but typed or never filled in.
+            Ok(key) if key.iter().all(|byte| *byte == key[0]) => Err(SecretKeyError::OneByte),
             Ok(key) => Ok(Self::new(key)),
             Err(_) => Err(SecretKeyError::WrongLength(bytes.len())),
         }
@@ -61,4 +63,7 @@ pub enum SecretKeyError {
     /// The text encodes this number of bytes instead of 32.
     #[error("{0} bytes long")]
     WrongLength(usize),
+    /// The text encodes one byte, 32 times.
+    #[error("the same byte 32 times")]
+    OneByte,
 }

@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 59] = [
+pub const OPERATIONS: [&str; 61] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -15,6 +15,8 @@ pub const OPERATIONS: [&str; 59] = [
     "app_settings",
     "create",
     "delete",
+    "event_dismiss",
+    "event_dismiss_many",
     "event_replay",
     "event_replay_cancel",
     "event_replay_many",

@@ -122,14 +122,17 @@ const PADDLE: &str = "paddle";
 
 /// Words of examples that somebody meant to replace. None of them can come about by chance in a
 /// random text of that length.
-const PLACEHOLDERS: [&str; 9] = [
+const PLACEHOLDERS: [&str; 12] = [
     "replace_this",
     "replace-this",
     "replace_me",
     "replaceme",
     "change_me",
     "changeme",
+    "change-me",
+    "change-this",
     "your_",
+    "your-",
     "placeholder",
     "xxxxxx",
 ];

@@ -52,7 +52,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(15);
 const REST: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
 
 /// The time between two looks at what was reported, since the provider may send it again.
-const REPORTED_REST: Duration = Duration::from_secs(30);
+pub(super) const REPORTED_REST: Duration = Duration::from_secs(30);
 
 /// How long a look may take.
 const LEASE: Duration = Duration::from_mins(1);
@@ -64,7 +64,7 @@ const LONGEST_REST: Duration = Duration::from_mins(10);
 const MOST_LOOKED_AT: i64 = 20;
 
 /// The most rows that a list is made of.
-const MOST_LISTED: i64 = 100;
+pub(super) const MOST_LISTED: i64 = 100;
 
 /// The age from which an event without an outcome is overdue if two looks in a row found it in no
 /// queue.

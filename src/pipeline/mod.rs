@@ -27,6 +27,7 @@ mod batch;
 pub mod bulk_replay;
 pub mod composer;
 pub mod customers;
+pub mod dismissal;
 pub mod erasure;
 pub mod events;
 pub mod explain;

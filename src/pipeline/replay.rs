@@ -33,7 +33,7 @@ pub enum ReplayError {
         at: Option<Timestamp>,
     },
     /// The app has a replay of many events that is open.
-    #[error("the replay {id} of this app is open; wait for its end, or cancel it")]
+    #[error("the replay {id} of this app is still going on; wait for its end, or cancel it")]
     Open {
         /// That one.
         id: ReplayId,

@@ -31,10 +31,14 @@ impl fmt::Display for MissingPlan {
             price_id,
             customers,
         } = self;
+        let who = match customers {
+            1 => "1 customer pays: it gets".to_owned(),
+            many => format!("{many} customers pay: they get"),
+        };
         write!(
             f,
             "the settings do not name {provider}'s price {price_id} any more, for which \
-             {customers} customers pay: they get nothing for it. Put it back, or set its plan \
+             {who} nothing for it. Put it back, or set its plan \
              through the API"
         )
     }

@@ -22,6 +22,7 @@ mod settings;
 mod transport;
 mod watch;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,6 +39,14 @@ pub use settings::RabbitSettings;
 pub use watch::QueueWatch;
 
 use super::{Depths, Lane, Message, Publisher, QueueError};
+
+/// Checks a PEM file with certificate authorities.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn check_authorities(path: &Path) -> std::io::Result<()> {
+    transport::connector(Some(path)).map(drop)
+}
 
 /// The queue on a broker. Cheap to clone.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ mod audit;
 mod backlog;
 mod cell;
 mod customer;
+mod dismissal;
 mod driver;
 mod endpoint;
 mod entitlement;

@@ -16,6 +16,7 @@ mod cursors;
 mod customer_list;
 mod customers;
 mod description;
+mod dismissals;
 mod erasure;
 pub(crate) mod events;
 mod explain;

@@ -13,7 +13,7 @@ use tollgate::config::{Config, ConfigErrors, Database, Loaded, LogFormat, Proble
 use tollgate::domain::access::plan::PackageGrant;
 
 /// 32 zero bytes.
-const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn environment<const N: usize>(variables: [(&str, &str); N]) -> Source {
     Source {
@@ -488,12 +488,12 @@ fn the_packages_of_a_mapping_may_be_read_by_semver() {
 
 #[test]
 fn two_mappings_read_a_package_in_one_way() {
-    let semver = r#"{"price_1": [{"package": "acme/a", "versions": "semver"}, "acme/b"]}"#;
+    let semver = r#"{"one": [{"package": "acme/a", "versions": "semver"}, "acme/b"]}"#;
     for (stripe, paddle, is_fine) in [
-        (semver, r#"{"pri_1": ["acme/a"]}"#, false),
-        (r#"{"pri_1": ["acme/a"]}"#, semver, false),
+        (semver, r#"{"one": ["acme/a"]}"#, false),
+        (r#"{"one": ["acme/a"]}"#, semver, false),
         (semver, semver, true),
-        (semver, r#"{"pri_1": ["acme/b", "acme/c"]}"#, true),
+        (semver, r#"{"one": ["acme/b", "acme/c"]}"#, true),
     ] {
         let loaded = load([
             ("STRIPE_PRICE_MAPPING", stripe),
@@ -653,7 +653,7 @@ fn postgresql_needs_a_key_of_its_own() {
 
 #[test]
 fn several_secret_keys_are_read_in_their_order() {
-    let other = "//////////////////////////////////////////8=";
+    let other = "//////////////////////////////////////////4=";
     let dir = tempfile::tempdir().unwrap();
     let lines = write(dir.path(), "keys", &format!("{other}\n{KEY}\n")).unwrap();
     let lines = lines.display().to_string();
@@ -670,7 +670,10 @@ fn several_secret_keys_are_read_in_their_order() {
         );
         let keys = loaded.unwrap().config.store.secret_keys;
         let keys: Vec<[u8; 32]> = keys.iter().map(|key| *key.expose()).collect();
-        assert_eq!(keys, [[255; 32], [0; 32]]);
+        let mut first = [255; 32];
+        first[31] = 254;
+        let second = std::array::from_fn(|index| u8::try_from(index).unwrap());
+        assert_eq!(keys, [first, second]);
     }
     let wrong = complaint("TOLLGATE_SECRET_KEY", &format!("{KEY},,AAAA"));
     assert!(wrong.contains("entry 2 is empty"), "{wrong}");

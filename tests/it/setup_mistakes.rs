@@ -92,6 +92,55 @@ async fn wrong_settings_are_named_with_what_would_be_right() {
             &["not a secret API key of Stripe"],
         ),
         (
+            "DATABASE_URL",
+            "postgres://u:hush@db/shop?sslmod=verify-full",
+            &["\"sslmod\" is no parameter", "did you mean `sslmode`?"],
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:hush@db/shop?sslmode=verify",
+            &["\"verify\" is no `sslmode`"],
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://u:hush@db/shop?connect_timeout=3",
+            &["\"connect_timeout\" is no parameter"],
+        ),
+        (
+            "STRIPE_PRICE_MAPPING",
+            r#"{"pri_01h": ["acme/app"]}"#,
+            &["\"pri_01h\" is an id of paddle, not of stripe"],
+        ),
+        (
+            "PADDLE_PRICE_MAPPING",
+            r#"{"price_1": ["acme/app"], "prod_1": ["acme/app"]}"#,
+            &[
+                "\"price_1\" is an id of stripe, not of paddle",
+                "\"prod_1\" is an id of stripe",
+            ],
+        ),
+        (
+            "ADMIN_TOKEN",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            &["the same few characters again and again"],
+        ),
+        (
+            "ADMIN_TOKEN",
+            "your-admin-token-goes-here-please",
+            &["placeholder"],
+        ),
+        (
+            "TOLLGATE_SECRET_KEY",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            &["the same byte 32 times"],
+        ),
+        (
+            "TOLLGATE_LOG",
+            "warning",
+            &["\"warning\" is no level (did you mean `warn`?)"],
+        ),
+        ("TOLLGATE_LOG", "info,chatty", &["\"chatty\" is no level:"]),
+        (
             "ADMIN_TOKEN",
             "replace_this_with_a_token_of_yours",
             &["placeholder"],
@@ -156,6 +205,52 @@ async fn wrong_settings_are_named_with_what_would_be_right() {
             "all at once: {text}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_setting_names_must_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "no certificate").unwrap();
+    let (file, below) = (file.to_str().unwrap(), file.join("data"));
+    for (changed, said) in [
+        (
+            vec![("TOLLGATE_REPOSITORY", "/nowhere/at-all")],
+            "problem: TOLLGATE_REPOSITORY: `/nowhere/at-all` is no folder",
+        ),
+        (
+            vec![("TOLLGATE_DATA_DIR", below.to_str().unwrap())],
+            "problem: TOLLGATE_DATA_DIR: ",
+        ),
+        (
+            vec![
+                ("AMQP_URL", "amqps://broker"),
+                ("AMQP_CA_FILE", "/nowhere.pem"),
+            ],
+            "problem: AMQP_CA_FILE: `/nowhere.pem` cannot be used: No such file",
+        ),
+        (
+            vec![("AMQP_URL", "amqps://broker"), ("AMQP_CA_FILE", file)],
+            "cannot be used: it holds no certificate in PEM form",
+        ),
+    ] {
+        let (good, text) = said_by_check(&[], with(dir.path(), &changed)).await;
+        assert!(!good && text.contains(said), "{changed:?}: {text}");
+    }
+    let port = quiet_port();
+    let url = format!("http://127.0.0.1:{port}/");
+    let dead = with(dir.path(), &[("TOLLGATE_REPOSITORY", url.as_str())]);
+    let (good, text) = said_by_check(&[], dead.clone()).await;
+    assert!(good, "nobody is asked: {text}");
+    let (good, text) = said_by_check(&["--connect"], dead).await;
+    assert!(
+        !good && text.contains("problem: TOLLGATE_REPOSITORY: "),
+        "{text}"
+    );
+}
+
+async fn said_by_check(more: &[&str], settings: Settings) -> (bool, String) {
+    said(&[&["check-config"][..], more].concat(), settings).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ mod audit;
 mod catalogue;
 mod constraints;
 mod customers;
+mod dismissals;
+mod event_filter;
 mod events;
 mod explain;
 mod export;
@@ -65,6 +67,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(events::router())
         .merge(replays::router())
         .merge(reconciles::router())
+        .merge(dismissals::router())
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::event_filter::FilterBody;
 use super::events::{EventErrorView, EventQuery};
 use crate::domain::id::ReplayId;
 use crate::domain::validate::FieldError;
@@ -21,7 +22,6 @@ use crate::http::openapi::{self, words};
 use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath, request_id};
 use crate::pipeline::bulk_replay::{self, How, MAX_PER_SECOND};
 use crate::pipeline::replay::{Preview, ReplayError, preview_one, replay_one};
-use crate::store::EventFilter;
 use crate::store::replay::{BulkReplay, Replayable};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -126,87 +126,6 @@ struct BulkBody {
     /// Only shows the events that match.
     #[serde(default)]
     dry_run: bool,
-}
-
-/// The filters of the list of events; `{}` for all events.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = EventFilter)]
-struct FilterBody {
-    #[schema(schema_with = words::outcome)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<String>,
-    /// The same as `outcome`.
-    #[schema(schema_with = words::outcome)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
-    #[schema(schema_with = words::provider)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<String>,
-    /// The whole type, in the provider's spelling.
-    #[serde(rename = "type")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_type: Option<String>,
-    /// Only events that concerned this customer, and those of its billing accounts that were not
-    /// processed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    customer_id: Option<String>,
-    /// Only events of the customer that has this external id or billing account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    external_id: Option<String>,
-    /// The same as `external_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    /// Only events whose payload names this object.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
-    /// Only events that failed, or were ignored, for this reason.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<String>,
-    /// Received at this time or later.
-    #[schema(format = DateTime)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<String>,
-    /// Received before this time.
-    #[schema(format = DateTime)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
-}
-
-impl From<FilterBody> for EventQuery {
-    fn from(body: FilterBody) -> Self {
-        Self {
-            outcome: body.outcome,
-            status: body.status,
-            provider: body.provider,
-            event_type: body.event_type,
-            customer_id: body.customer_id,
-            external_id: body.external_id,
-            account: body.account,
-            object: body.object,
-            error_code: body.error_code,
-            since: body.since,
-            until: body.until,
-        }
-    }
-}
-
-impl From<EventFilter> for FilterBody {
-    fn from(filter: EventFilter) -> Self {
-        Self {
-            outcome: filter.outcome.map(|it| it.to_string()),
-            status: None,
-            provider: filter.provider.map(|it| it.to_string()),
-            event_type: filter.event_type,
-            customer_id: filter.customer.map(Into::into),
-            external_id: filter.external.map(|it| it.id),
-            account: None,
-            object: filter.object,
-            error_code: filter.error_code,
-            since: time(filter.since),
-            until: time(filter.until),
-        }
-    }
 }
 
 /// A preview of a bulk replay.

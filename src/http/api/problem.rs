@@ -10,6 +10,7 @@ use crate::pipeline::access::AccessError;
 use crate::pipeline::apps::AppError;
 use crate::pipeline::composer::ComposerError;
 use crate::pipeline::customers::{CustomerError, FindError};
+use crate::pipeline::dismissal::DismissError;
 use crate::pipeline::package_texts::PackageTextError;
 use crate::pipeline::reconcile::ReconcileError;
 use crate::pipeline::replay::ReplayError;
@@ -198,6 +199,17 @@ impl From<ReconcileError> for ApiError {
             ReconcileError::Api(error) => Self::conflict("api_key_unusable", error.to_string()),
             ReconcileError::Store(error) => error.into(),
             ReconcileError::Random(error) => error.into(),
+        }
+    }
+}
+
+impl From<DismissError> for ApiError {
+    fn from(error: DismissError) -> Self {
+        match error {
+            DismissError::NotFound => event_not_found(),
+            DismissError::NotFailed(_) => Self::conflict("not_failed", error.to_string()),
+            DismissError::Waiting => Self::conflict("still_waiting", error.to_string()),
+            DismissError::Store(error) => error.into(),
         }
     }
 }

@@ -50,10 +50,10 @@ pub(super) async fn look(
             Ok(fetched) => {
                 let (now, mode) = (step.clock.now(), step.api.mode);
                 let objects = [fetched.object];
-                let more = Page::of(&it, Listed::Subscriptions, &objects, fetched.at, mode, now)?;
-                page.messages.extend(more.messages);
-                page.tally.read += more.tally.read;
-                page.tally.unreadable += more.tally.unreadable;
+                let found = Page::of(&it, Listed::Subscriptions, &objects, fetched.at, mode, now)?;
+                page.messages.extend(found.messages);
+                page.tally.read += found.tally.read;
+                page.tally.unreadable += found.tally.unreadable;
             }
             Err(StepError::Api(ApiError::NotFound)) => {
                 it.found.gone += 1;

@@ -18,9 +18,9 @@ pub async fn order_due(
     apis: &Apis,
     now: Timestamp,
 ) -> Result<usize, ReconcileError> {
-    let apps = store.read().await?.app_list().await?;
+    let all = store.read().await?.app_list().await?;
     let mut ordered = 0;
-    for app in apps {
+    for app in all {
         let Some(every) = app.settings.in_force().reconcile_every else {
             continue;
         };

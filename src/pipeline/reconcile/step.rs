@@ -53,15 +53,13 @@ impl Step<'_> {
     ) -> Result<T, StepError> {
         let mut question = std::pin::pin!(question);
         loop {
-            match tokio::time::timeout(SAY_SO, &mut question).await {
-                Ok(answer) => return answer.map_err(StepError::Api),
-                Err(_) => {
-                    let until = self.clock.now().plus(LEASE);
-                    let mut tx = self.store.begin().await?;
-                    tx.reconcile_hold(&it.id, it.step, until).await?;
-                    tx.commit().await?;
-                }
+            if let Ok(answer) = tokio::time::timeout(SAY_SO, &mut question).await {
+                return answer.map_err(StepError::Api);
             }
+            let until = self.clock.now().plus(LEASE);
+            let mut tx = self.store.begin().await?;
+            tx.reconcile_hold(&it.id, it.step, until).await?;
+            tx.commit().await?;
         }
     }
 

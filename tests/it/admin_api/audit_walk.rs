@@ -28,6 +28,8 @@ const WITHOUT_FROM: [&str; 9] = [
     "create",
     "delete",
     "purge",
+    "event_dismiss",
+    "event_dismiss_many",
     "event_replay",
     "event_replay_many",
     "event_replay_cancel",
@@ -425,6 +427,16 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let cancel = ("POST", "/reconciles/{id}/cancel");
     walk.call(cancel, &[reconcile], json!({}), &["reconcile_cancel"])
         .await;
+    for id in ["evt_failed_1", "evt_failed_2"] {
+        let broken = stripe_event(id, "customer.subscription.updated", NOW, json!({"id": "s"}));
+        walk.rig.has_failed(&broken).await;
+    }
+    let dismiss = ("POST", "/events/{id}/dismiss");
+    walk.call(dismiss, &["evt_failed_1"], json!({}), &["event_dismiss"])
+        .await;
+    let dismiss = ("POST", "/events/dismiss");
+    let body = json!({"filter": {}});
+    walk.call(dismiss, &[], body, &["event_dismiss_many"]).await;
     let body = json!({"on_end": "expire"});
     walk.call(("PUT", "/policy"), &[], body, &["policy_put"])
         .await;

@@ -15,7 +15,7 @@ fn payout(id: &str) -> Value {
 }
 
 /// A receiver acknowledges events, and its notes reach the store.
-async fn acknowledge(rig: &Rig, app: &str, ids: &[&str]) {
+pub(crate) async fn acknowledge(rig: &Rig, app: &str, ids: &[&str]) {
     let receiver = Acknowledged::default();
     let app: AppSlug = app.parse().unwrap();
     for id in ids {

@@ -165,6 +165,7 @@ impl Things {
             }
             ("POST", "reconciles") => json!({"provider": "stripe"}),
             ("POST", "evaluate") => json!({"constraint": "*", "versions": ["1.0"]}),
+            ("POST", "dismiss") if route == "/events/dismiss" => json!({"filter": {}}),
             // An order would be refused the second time, because the first is open.
             ("POST", "replay") if route == "/events/replay" => {
                 json!({"filter": {}, "dry_run": true})

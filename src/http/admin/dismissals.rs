@@ -1,0 +1,112 @@
+//! Dismissing events that failed or were lost.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::event_filter::FilterBody;
+use super::events::EventQuery;
+use crate::domain::validate;
+use crate::http::api::body::ReasonBody;
+use crate::http::api::list::Filters;
+use crate::http::api::order_of;
+use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::openapi;
+use crate::http::{Admin, ApiError, AppState, ValidJson, ValidPath};
+use crate::pipeline::dismissal;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::default()
+        .routes(routes!(dismiss_many))
+        .routes(routes!(dismiss));
+    openapi::resource("dismissals", "Events that will never be processed.", routes)
+}
+
+/// An event that was dismissed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DismissedEvent)]
+struct DismissedView {
+    id: String,
+    dismissed: bool,
+    /// False if it was dismissed before.
+    changed: bool,
+}
+
+/// Dismisses an event that failed, or that was lost after it had been acknowledged.
+///
+/// One that failed is `ignored` from then on, with the error code `dismissed`: its payload goes after
+/// the retention, and until then it can still be replayed. A lost one goes from
+/// `/events/unaccounted`.
+#[utoipa::path(
+    post,
+    path = "/events/{id}/dismiss",
+    request_body = Option<ReasonBody>,
+    responses(
+        (status = 200, description = "It is dismissed.", body = DismissedView),
+        (status = 409, description = "`not_failed`: it was processed. `still_waiting`: it may still be."),
+    )
+)]
+async fn dismiss(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidPath(id): ValidPath<String>,
+    body: Option<ValidJson<ReasonBody>>,
+) -> Result<Json<DismissedView>, ApiError> {
+    let reason = ReasonBody::of(body)?;
+    let order = order_of(&admin, &state);
+    let changed = dismissal::one(&state.store, &order, &id, reason.as_deref()).await?;
+    Ok(Json(DismissedView {
+        id,
+        dismissed: true,
+        changed,
+    }))
+}
+
+/// The events to dismiss, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BulkDismissal)]
+struct DismissBody {
+    filter: FilterBody,
+    /// One line.
+    #[schema(min_length = 1, max_length = 255, examples("test of a former system"))]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Events that were dismissed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DismissedEvents)]
+struct ManyView {
+    /// Their number.
+    dismissed: u64,
+}
+
+/// Dismisses all failed events that match a filter. Events of other outcomes are left alone.
+#[utoipa::path(
+    post,
+    path = "/events/dismiss",
+    request_body = DismissBody,
+    responses(
+        (status = 200, description = "They are dismissed.", body = ManyView),
+        (status = 409, description = "`not_failed`: the filter asks for another outcome."),
+    )
+)]
+async fn dismiss_many(
+    State(state): State<AppState>,
+    admin: Admin,
+    ValidJson(body): ValidJson<DismissBody>,
+) -> Result<Json<ManyView>, ApiError> {
+    let order = order_of(&admin, &state);
+    let mut field_errors = FieldErrors::default();
+    let filter = EventQuery::from(body.filter).filter(order.now, &mut field_errors);
+    let mut field_errors = field_errors.within("filter");
+    let reason = body.reason.map(|it| checked("reason", validate::line(&it)));
+    let reason = reason.and_then(|it| field_errors.note(it));
+    let filter = field_errors.finish(Some(filter))?;
+    let dismissed = dismissal::many(&state.store, &order, &filter, reason.as_deref()).await?;
+    Ok(Json(ManyView { dismissed }))
+}
