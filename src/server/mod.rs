@@ -75,7 +75,8 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config, roles: Roles) -> Result<Self, StartError> {
-        Self::start_at(config, roles, Arc::new(SystemClock)).await
+        // Boxed: callers would hold all of it in their own futures.
+        Box::pin(Self::start_at(config, roles, Arc::new(SystemClock))).await
     }
 
     /// Starts some roles with a clock other than the system's.
@@ -107,8 +108,7 @@ impl Server {
         };
         let vault = open_vault(config)?;
         let store = store.with_license_maker(owed_licenses::maker(&vault));
-        // Boxed: it is the largest part of a future that callers hold in theirs.
-        let first_start = Box::pin(prepare(&store, &vault, config, roles, &*clock)).await?;
+        let first_start = prepare(&store, &vault, config, roles, &*clock).await?;
 
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
