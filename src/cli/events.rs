@@ -274,16 +274,13 @@ async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
         now: SystemClock.now(),
     };
     let reason = args.reason.as_deref();
-    match args.id {
-        Some(id) => {
-            let changed = dismissal::one(store, &order, &id, reason).await?;
-            let before = if changed { "" } else { " before" };
-            output::line(&format!("{id} was dismissed{before}"));
-        }
-        None => {
-            let dismissed = dismissal::many(store, &order, &args.filter.into(), reason).await?;
-            output::line(&format!("events dismissed: {dismissed}"));
-        }
+    if let Some(id) = args.id {
+        let changed = dismissal::one(store, &order, &id, reason).await?;
+        let before = if changed { "" } else { " before" };
+        output::line(&format!("{id} was dismissed{before}"));
+    } else {
+        let dismissed = dismissal::many(store, &order, &args.filter.into(), reason).await?;
+        output::line(&format!("events dismissed: {dismissed}"));
     }
     Ok(())
 }
