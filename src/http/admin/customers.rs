@@ -3,8 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -13,15 +11,15 @@ use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMadeAnswer,
     ListQuery, found, found_or_made, listed,
 };
+use crate::http::api::deletion::DeleteQuery;
 use crate::http::api::list::{List, Listing, PagingQuery};
 use crate::http::api::{customer_id, order_of};
-use crate::http::field_errors::yes_or_no;
 use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{Admin, ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
+use crate::pipeline::customers::{self, Named, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -192,15 +190,6 @@ async fn update(
     Ok(ActedView::tagged(&order.app, updated))
 }
 
-// A misspelt `soft` must not delete for good.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct DeleteQuery {
-    /// True to keep the customer's row, with `deleted_at` set.
-    #[param(value_type = Option<bool>)]
-    soft: Option<String>,
-}
-
 /// Deletes a customer with all that belongs to it.
 #[utoipa::path(
     delete,
@@ -215,13 +204,7 @@ async fn delete(
     ValidQuery(query): ValidQuery<DeleteQuery>,
     IfMatch(only_if): IfMatch,
 ) -> Result<StatusCode, ApiError> {
-    let soft = yes_or_no("soft", query.soft.as_deref())
-        .map_err(|error| ApiError::invalid_query(vec![error]))?;
-    let deletion = if soft == Some(true) {
-        Deletion::Soft
-    } else {
-        Deletion::Permanent
-    };
+    let deletion = query.deletion()?;
     let (order, id) = (order_of(&admin, &state), customer_id(&id)?);
     customers::delete(&state.store, &order, &id, deletion, &only_if).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,6 +5,7 @@
 pub(super) mod body;
 pub(super) mod cursor;
 pub(super) mod customer;
+pub(super) mod deletion;
 pub(super) mod flag;
 pub(super) mod license;
 mod license_source;

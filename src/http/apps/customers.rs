@@ -14,13 +14,14 @@ use crate::http::api::customer::{
     ListQuery, found, found_or_made, listed,
 };
 use crate::http::api::customer_id;
+use crate::http::api::deletion::DeleteQuery;
 use crate::http::api::list::{Listing, PagingQuery};
 use crate::http::input::CheckedJson;
 use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Deletion, Named, SameEmail};
+use crate::pipeline::customers::{self, Named, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -174,16 +175,17 @@ async fn update(
 #[utoipa::path(
     delete,
     path = "/customers/{id}",
-    params(IfMatchHeader),
+    params(DeleteQuery, IfMatchHeader),
     responses((status = 204, description = "Deleted."))
 )]
 async fn delete(
     State(state): State<AppState>,
     within: InApp,
     ValidPath((_, id)): ValidPath<(String, String)>,
+    ValidQuery(query): ValidQuery<DeleteQuery>,
     IfMatch(only_if): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let (order, id) = (within.order(&state), customer_id(&id)?);
-    customers::delete(&state.store, &order, &id, Deletion::Permanent, &only_if).await?;
+    customers::delete(&state.store, &order, &id, query.deletion()?, &only_if).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -24,7 +24,7 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 9] = [
+const WITHOUT_FROM: [&str; 11] = [
     "create",
     "delete",
     "purge",
@@ -342,6 +342,19 @@ async fn customers(walk: &mut Walk<'_>) {
         .await;
 }
 
+async fn what_is_dismissed(walk: &mut Walk<'_>) {
+    for id in ["evt_failed_1", "evt_failed_2"] {
+        let broken = stripe_event(id, "customer.subscription.updated", NOW, json!({"id": "s"}));
+        walk.rig.has_failed(&broken).await;
+    }
+    let dismiss = ("POST", "/events/{id}/dismiss");
+    walk.call(dismiss, &["evt_failed_1"], json!({}), &["event_dismiss"])
+        .await;
+    let dismiss = ("POST", "/events/dismiss");
+    let body = json!({"filter": {}});
+    walk.call(dismiss, &[], body, &["event_dismiss_many"]).await;
+}
+
 async fn what_is_sold(walk: &mut Walk<'_>) {
     let none = Value::Null;
     let plan = "/plans/{provider}/{price_id}";
@@ -427,16 +440,7 @@ async fn what_is_sold(walk: &mut Walk<'_>) {
     let cancel = ("POST", "/reconciles/{id}/cancel");
     walk.call(cancel, &[reconcile], json!({}), &["reconcile_cancel"])
         .await;
-    for id in ["evt_failed_1", "evt_failed_2"] {
-        let broken = stripe_event(id, "customer.subscription.updated", NOW, json!({"id": "s"}));
-        walk.rig.has_failed(&broken).await;
-    }
-    let dismiss = ("POST", "/events/{id}/dismiss");
-    walk.call(dismiss, &["evt_failed_1"], json!({}), &["event_dismiss"])
-        .await;
-    let dismiss = ("POST", "/events/dismiss");
-    let body = json!({"filter": {}});
-    walk.call(dismiss, &[], body, &["event_dismiss_many"]).await;
+    what_is_dismissed(walk).await;
     let body = json!({"on_end": "expire"});
     walk.call(("PUT", "/policy"), &[], body, &["policy_put"])
         .await;

@@ -90,7 +90,7 @@ async fn what_moves_between_pages_is_neither_missed_nor_gone(engine: Engine) {
     let there = std::sync::Arc::clone(&rig.there);
     rig.api.before(4, move || {
         there.change(List::Subscriptions, "sub_0", |it| {
-            it["status"] = json!("unpaid")
+            it["status"] = json!("unpaid");
         });
         there.move_to_end(List::Subscriptions, "sub_0");
     });

@@ -54,10 +54,10 @@ async fn an_order_is_carried_out_by_the_worker(engine: Engine) {
     assert_eq!(server.get(customer).await.0, 200);
     let (_, listed) = server.get("/api/v1/reconciles").await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
-    let (_, stats) = server.get("/api/v1/stats?app=default").await;
-    let last = &stats["reconciles"][0];
-    assert_eq!(last["provider"], "stripe", "{stats}");
-    assert_eq!(last["last"]["drift"]["missing"], 2, "{stats}");
+    let (_, shown) = server.get("/api/v1/stats?app=default").await;
+    let last = &shown["reconciles"][0];
+    assert_eq!(last["provider"], "stripe", "{shown}");
+    assert_eq!(last["last"]["drift"]["missing"], 2, "{shown}");
     assert!(last["last_finished_seconds_ago"].as_i64().unwrap() >= 0);
     let (status, figures) = server.get("/metrics").await;
     assert_eq!(status, 200);
