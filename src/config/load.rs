@@ -212,14 +212,13 @@ impl ProviderConfig {
             Some(prices) => (Some(prices.mapping), prices.semver),
             None => (None, BTreeSet::new()),
         };
-        let config = Self {
+        Self {
             webhook_secrets,
             prices,
             semver_packages,
             api_key: reader.read(settings.api_key, parse_key),
             api_base: reader.read(settings.api_base, parse::api_base),
-        };
-        config
+        }
     }
 }
 

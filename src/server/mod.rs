@@ -75,7 +75,8 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(config: &Config, roles: Roles) -> Result<Self, StartError> {
-        Self::start_at(config, roles, Arc::new(SystemClock)).await
+        // Boxed: callers would hold all of it in their own futures.
+        Box::pin(Self::start_at(config, roles, Arc::new(SystemClock))).await
     }
 
     /// Starts some roles with a clock other than the system's.

@@ -33,9 +33,9 @@ impl CutList {
         if list["has_more"] != true || elements.len() >= MOST {
             return Ok(None);
         }
-        let last = elements.last().and_then(|it| it["id"].as_str());
+        let end = elements.last().and_then(|it| it["id"].as_str());
         let missing = || ApiError::not_understood("a list that goes on says not where");
-        last.map(|last| Some(last.to_owned())).ok_or_else(missing)
+        end.map(|end| Some(end.to_owned())).ok_or_else(missing)
     }
 
     /// Adds a page.

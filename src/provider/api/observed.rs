@@ -177,6 +177,7 @@ struct Seen<'a> {
 /// When an invoice became what it is, in seconds.
 /// <https://docs.stripe.com/api/invoices/object#invoice_object-status_transitions>
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as Stripe names them")]
 struct Transitions {
     finalized_at: Option<i64>,
     marked_uncollectible_at: Option<i64>,
