@@ -4,11 +4,12 @@
 //! writes what the page says together with the next cursor, in one transaction. The number of the
 //! step is a condition of that write, so a page that two workers read counts once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::page::{Filter, Key, Listed, Window};
 use super::record::{binds, keys, record};
 use super::{StoreError, Tx};
+use crate::domain::billing::history::{DisputeHistory, RefundHistory};
 use crate::domain::event::EventError;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider, ReconcileId};
 use crate::domain::reconcile::{Found, ReconcileStatus, Stage, UnmappedPrice};
@@ -110,6 +111,20 @@ words!(ObjectTable, all {
     Disputes = "disputes",
     Refunds = "refunds",
 });
+
+record! {
+    struct DisputeRow from "disputes" {
+        key: ObjectKey,
+        kept: DisputeHistory,
+    }
+}
+
+record! {
+    struct RefundRow from "refunds" {
+        key: ObjectKey,
+        kept: RefundHistory,
+    }
+}
 
 record! {
     struct UnmappedRow from "entitlements" {
@@ -457,6 +472,40 @@ impl Tx {
             known.extend(found.into_iter().map(|key| (table, key)));
         }
         Ok(known)
+    }
+
+    /// Returns what is kept of some disputes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reconcile_disputes(
+        &mut self,
+        app: &AppSlug,
+        wanted: impl IntoIterator<Item = &ObjectKey> + Send,
+    ) -> Result<BTreeMap<ObjectKey, DisputeHistory>, StoreError> {
+        let sql = r"
+            SELECT it.key, it.kept FROM {rows} AS wanted
+            JOIN disputes AS it ON it.app = $2 AND it.key = wanted.key
+        ";
+        let rows: Vec<DisputeRow> = self.fetch(sql, binds![keys(wanted), app]).await?;
+        Ok(rows.into_iter().map(|row| (row.key, row.kept)).collect())
+    }
+
+    /// Returns what is kept of some refunds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reconcile_refunds(
+        &mut self,
+        app: &AppSlug,
+        wanted: impl IntoIterator<Item = &ObjectKey> + Send,
+    ) -> Result<BTreeMap<ObjectKey, RefundHistory>, StoreError> {
+        let sql = r"
+            SELECT it.key, it.kept FROM {rows} AS wanted
+            JOIN refunds AS it ON it.app = $2 AND it.key = wanted.key
+        ";
+        let rows: Vec<RefundRow> = self.fetch(sql, binds![keys(wanted), app]).await?;
+        Ok(rows.into_iter().map(|row| (row.key, row.kept)).collect())
     }
 
     /// Returns the prices at a provider that customers have and no plan maps, those of most customers

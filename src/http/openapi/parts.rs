@@ -26,6 +26,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "rpl_01939f1bf0007cc8a4d0b1c2d3e4f506",
     ),
     (
+        "reconciles/{id}",
+        "The id of the comparison.",
+        "rcn_01939f1bf0007cc8a4d0b1c2d3e4f506",
+    ),
+    (
         "admin-tokens/{id}",
         "The id of the admin token.",
         "atok_01939f1bf0007cc8a4d0b1c2d3e4f506",

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::policy;
 use crate::pipeline::process::{self, Disposition, process_batch};
 use crate::provider::api::{self, Listed};
-use crate::provider::{self, Meaning, Reading};
+use crate::provider::{self, Meaning};
 use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Origin};
 use crate::random;
@@ -25,11 +25,20 @@ use crate::store::{LockMode, Store, StoreError, Tx};
 /// that it conflicts with the others anyway.
 const MAX_PARALLEL: usize = 128;
 
+/// An object that was read.
+pub(super) struct Read {
+    pub(super) message: Message,
+    /// What it is about, and where that is kept.
+    about: Option<(ObjectTable, ObjectKey)>,
+    /// The facts of an observation; those of events are read when they are processed.
+    pub(super) facts: Vec<Fact>,
+}
+
 /// Objects that were read, made into messages.
 #[derive(Default)]
 pub(super) struct Page {
-    /// Those that say something, and what they are about.
-    pub(super) messages: Vec<(Message, Option<(ObjectTable, ObjectKey)>)>,
+    /// Those that say something.
+    pub(super) messages: Vec<Read>,
     /// The numbers so far: those that could not even be made into messages.
     pub(super) tally: Tally,
     /// The time of the oldest event.
@@ -73,20 +82,21 @@ impl Page {
         };
         let body = observed.body.as_bytes();
         let reading = provider::read(it.provider, &observed.event_type, body, mode);
-        let about = match &reading {
-            Ok(reading) => {
-                if what == Listed::Events {
-                    let times = self.oldest.into_iter().chain(reading.occurred_at);
-                    self.oldest = times.min();
-                }
-                if let Meaning::Ignored(_) = reading.meaning {
-                    return Ok(());
-                }
-                about(reading)
+        let (mut about, mut facts) = (None, Vec::new());
+        // Of one that cannot be understood the ledger will say why.
+        if let Ok(reading) = reading {
+            if what == Listed::Events {
+                let times = self.oldest.into_iter().chain(reading.occurred_at);
+                self.oldest = times.min();
             }
-            // The ledger will say why.
-            Err(_) => None,
-        };
+            let Meaning::Facts(occurrence) = reading.meaning else {
+                return Ok(());
+            };
+            if what != Listed::Events {
+                about = about_of(&occurrence.facts);
+                facts = occurrence.facts;
+            }
+        }
         let message = Message {
             headers: Headers::V1(HeadersV1 {
                 app: it.app.clone(),
@@ -103,23 +113,24 @@ impl Page {
             }),
             body: observed.body,
         };
-        self.messages.push((message, about));
+        self.messages.push(Read {
+            message,
+            about,
+            facts,
+        });
         Ok(())
     }
 
     /// The objects that it is about.
     pub(super) fn objects(&self) -> BTreeSet<(ObjectTable, ObjectKey)> {
-        let objects = self.messages.iter().filter_map(|(_, about)| about.clone());
+        let objects = self.messages.iter().filter_map(|it| it.about.clone());
         objects.collect()
     }
 }
 
 /// Returns the object that an observation is about, and where it is kept.
-fn about(reading: &Reading) -> Option<(ObjectTable, ObjectKey)> {
-    let Meaning::Facts(occurrence) = &reading.meaning else {
-        return None;
-    };
-    occurrence.facts.iter().find_map(|fact| match fact {
+fn about_of(facts: &[Fact]) -> Option<(ObjectTable, ObjectKey)> {
+    facts.iter().find_map(|fact| match fact {
         Fact::Contact(fact) => Some((ObjectTable::Accounts, fact.account.clone())),
         Fact::AccountRemoved { account } => Some((ObjectTable::Accounts, account.clone())),
         Fact::Subscription(fact) => Some((ObjectTable::Subscriptions, fact.subscription.clone())),
@@ -165,12 +176,12 @@ pub(super) async fn apply(
     // Read apart: what a transaction reads before it has its locks may be old.
     let mut reading = store.read().await?;
     let known_objects = reading.reconcile_known(&it.app, &page.objects()).await?;
-    let keys: Vec<EventKey> = page.messages.iter().map(|it| key_of(&it.0)).collect();
+    let keys: Vec<EventKey> = page.messages.iter().map(|it| key_of(&it.message)).collect();
     let known_events = reading.ledger_find(&keys).await?;
     drop(reading);
     let mut fresh = Vec::new();
     let mut missing = BTreeSet::new();
-    for ((message, about), key) in page.messages.iter().zip(keys) {
+    for (Read { message, about, .. }, key) in page.messages.iter().zip(keys) {
         if known_events.contains_key(&key) {
             continue;
         }

@@ -18,6 +18,7 @@ mod apply;
 mod error;
 mod gone;
 mod orders;
+mod same;
 mod schedule;
 mod step;
 mod turn;

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::apply::{Page, apply};
 use super::error::ReconcileError;
+use super::same;
 use crate::clock::Clock;
 use crate::domain::id::ObjectKey;
 use crate::domain::reconcile::{ReconcileStatus, Stage};
@@ -82,7 +83,8 @@ impl Step<'_> {
         // happened while it was on its way.
         let at = answer.at.minus(answer.took);
         let mode = self.api.mode;
-        let page = Page::of(&it, what, &answer.objects, at, mode, now)?;
+        let mut page = Page::of(&it, what, &answer.objects, at, mode, now)?;
+        same::leave_out(&mut self.store.read().await?, &it, &mut page).await?;
         let is_events = it.stage == Stage::Events;
         let is_old = since.is_some_and(|since| page.oldest.is_some_and(|at| at < since));
         let next = answer.next.filter(|_| !(is_events && is_old));
