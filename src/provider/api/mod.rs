@@ -1,6 +1,6 @@
 //! The providers' APIs: what is asked of them, and what an answer becomes.
 //!
-//! Objects are passed on as the text in which the provider wrote them. [`observed`] puts one into the
+//! Objects are passed on as the text in which the provider wrote them. [`observed()`] puts one into the
 //! envelope of an event, so that it is read by the very reader that reads webhooks, and the two cannot
 //! disagree.
 //!

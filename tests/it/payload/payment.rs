@@ -171,13 +171,16 @@ fn an_invoice_shows_its_lines_in_every_version() {
             "il_1TgAda000000000000000004",
         ),
         // 8374, less a discount of 837.
-        line(
-            "price_1TgBusinessMonthly00000001",
-            "prod_TgBusiness000001",
-            7537,
-            period,
-            "il_1TgAda000000000000000005",
-        ),
+        Line {
+            quantity: Some(2),
+            ..line(
+                "price_1TgBusinessMonthly00000001",
+                "prod_TgBusiness000001",
+                7537,
+                period,
+                "il_1TgAda000000000000000005",
+            )
+        },
         Line {
             once: true,
             ..line(

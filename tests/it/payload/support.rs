@@ -64,7 +64,7 @@ pub(super) fn line(
         product: Some(product.to_owned()),
         lookup_key: None,
         amount,
-        quantity: Some(1),
+        quantity: None,
         start: period.map(|(start, _)| instant(start)),
         end: period.map(|(_, end)| instant(end)),
         once: false,
