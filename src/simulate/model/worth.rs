@@ -190,8 +190,9 @@ impl<'a> Eyes<'a> {
             });
             return paid.collect();
         }
-        let was_paid = self.bills(index).any(|bill| bill.paid_at.is_some());
-        if !is_paid && (was_paid || !it.is_imported) {
+        // A free month says nothing of those that were paid before.
+        let was_paid = |bill: &Bill| bill.paid_at.is_some() && bill.cost() > 0;
+        if !is_paid && (self.bills(index).any(was_paid) || !it.is_imported) {
             return Vec::new();
         }
         // Nobody saw what was paid for it: it is taken as paid until it first was not.
@@ -283,14 +284,14 @@ fn items(it: &Subscription) -> Vec<&'static Price> {
     bought.map(|item| item.price).collect()
 }
 
-/// Returns the moment until which lines of one price pay for it: the last at which more of them
-/// charge than credit it.
+/// Returns the moment until which lines of one price pay for it: the last at which they charge for
+/// more of it than they credit.
 fn paid_until(lines: &[&Line]) -> Option<Timestamp> {
     let shown = lines.iter().filter(|line| line.quantity > 0);
     let periods: Vec<(i64, i64, i64)> = shown
         .filter_map(|line| {
             line.period
-                .map(|(start, end)| (start, end, line.amount.signum()))
+                .map(|(start, end)| (start, end, line.amount.signum() * line.quantity))
         })
         .collect();
     let mut moments: Vec<i64> = periods.iter().flat_map(|it| [it.0, it.1]).collect();

@@ -224,7 +224,9 @@ impl Eyes<'_> {
 
     fn was_never_paid(&self, index: usize, though_lost: bool) -> bool {
         let sub = &self.life.subs[index];
-        let was_paid = self.bills(index).any(|bill| bill.paid.is_some());
+        // A free period says nothing of those that were paid before.
+        let had_cost = |bill: &Bill| bill.paid.is_some_and(|paid| paid.cost > 0);
+        let was_paid = self.bills(index).any(had_cost);
         let began_here = !sub.imported && self.bills(index).next().is_some();
         let only_tried = (sub.was_tried || sub.was_incomplete) && !sub.was_running;
         let counts = self.counting(index, though_lost).next().is_some();
