@@ -536,7 +536,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "The customer is suspended, because dispute dp_1 is open since 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or, of a subscription, when a later payment of it counts.",
                 "Subscription sub_1 (active) is good. Dispute dp_1 was opened on 1970-01-01T00:00:20.000Z, which holds it.",
                 OWN,
             ],
@@ -549,7 +549,7 @@ fn every_hold_is_explained_alone_and_beside_others() {
             "suspended",
             &[(Hold::Dispute, "suspended", true)],
             &[
-                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or when a later payment of the subscription counts.",
+                "The customer is suspended, because dispute dp_1 was lost on 1970-01-01T00:00:20.000Z. That ends when an admin waives it, when the dispute is won, or, of a subscription, when a later payment of it counts.",
                 "Subscription sub_1 (active) is good. Dispute dp_1 was lost on 1970-01-01T00:00:20.000Z, which holds it.",
                 OWN,
             ],
