@@ -1,7 +1,7 @@
 //! Lives of Paddle's customers.
 
 use serde_json::{Value, json};
-use tollgate::domain::policy::{OnFullRefund, OnPause};
+use tollgate::domain::policy::{OnFullRefund, OnPause, OnPaymentFailed};
 
 use super::rig::Life;
 
@@ -117,8 +117,15 @@ fn dunning_that_is_used_up() {
             )
     };
     paused().shows("suspended by billing: nothing").check();
+    // Nobody wanted this pause: what is said of failures counts, not what is said of pauses.
+    for on_pause in [OnPause::Freeze, OnPause::Keep] {
+        paused()
+            .under(move |policy| policy.on_pause = on_pause)
+            .shows("suspended by billing: nothing")
+            .check();
+    }
     paused()
-        .under(|policy| policy.on_pause = OnPause::Freeze)
+        .under(|policy| policy.on_payment_failed = OnPaymentFailed::Freeze)
         .shows("frozen at 2026-05-09T09:00:40.000Z by billing: team")
         .check();
 }

@@ -115,6 +115,8 @@ async fn each_figure_that_is_spoken_of_is_served() {
         let names = cell.split('`').skip(1).step_by(2);
         names.map(|name| format!("tollgate_{}", name.split('{').next().unwrap()))
     });
+    // These are served once a comparison with a provider has ended: `reconcile::requests` looks at them.
+    let described = described.filter(|name| !name.starts_with("tollgate_reconcile_"));
     let described: BTreeSet<String> = described.collect();
     let families = known.iter().map(|name| {
         let ends = ["_bucket", "_sum", "_count"];
