@@ -81,7 +81,7 @@ mod tests {
             "tollgate=debug",
             "info,sqlx=debug,",
             "tollgate::worker",
-            "warn,tollgate[pipeline.event.process{app=a,b}]=trace",
+            "warn,tollgate[pipeline.event.process{app=a}]=trace",
         ] {
             assert_eq!(parse(right), Ok(right.to_owned()), "{right}");
         }

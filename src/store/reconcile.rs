@@ -188,7 +188,7 @@ impl Tx {
         provider: Provider,
     ) -> Result<Option<Reconcile>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM reconciles \
+            "SELECT {COLUMNS} FROM reconciles
              WHERE app = $1 AND provider = $2 AND finished_at IS NULL"
         );
         self.fetch_opt(&sql, binds![app, provider]).await
@@ -205,8 +205,8 @@ impl Tx {
         provider: Provider,
     ) -> Result<Option<Reconcile>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM reconciles \
-             WHERE app = $1 AND provider = $2 AND outcome = 'finished' AND NOT dry_run AND ordered_since IS NULL \
+            "SELECT {COLUMNS} FROM reconciles
+             WHERE app = $1 AND provider = $2 AND outcome = 'finished' AND NOT dry_run AND ordered_since IS NULL
              ORDER BY id DESC LIMIT 1"
         );
         self.fetch_opt(&sql, binds![app, provider]).await
@@ -222,7 +222,7 @@ impl Tx {
         provider: Provider,
     ) -> Result<Option<Reconcile>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM reconciles WHERE app = $1 AND provider = $2 \
+            "SELECT {COLUMNS} FROM reconciles WHERE app = $1 AND provider = $2
              ORDER BY id DESC LIMIT 1"
         );
         self.fetch_opt(&sql, binds![app, provider]).await
@@ -463,7 +463,7 @@ impl Tx {
         for table in ObjectTable::ALL {
             let of_table = wanted.iter().filter(|it| it.0 == table).map(|it| &it.1);
             let sql = format!(
-                "SELECT it.key FROM {{rows}} AS wanted \
+                "SELECT it.key FROM {{rows}} AS wanted
                  JOIN {table} AS it ON it.app = $2 AND it.key = wanted.key"
             );
             let found: Vec<ObjectKey> = self

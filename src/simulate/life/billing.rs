@@ -40,8 +40,13 @@ impl Life {
             Phase::PastDue | Phase::Unpaid => {
                 it.failing_since.get_or_insert(at);
             }
-            // A pause that somebody wanted ends the failure; one by the provider goes on with it.
-            Phase::Paused if it.pause_reason != Some(NEVER_PAID) => it.failing_since = None,
+            // A pause that somebody wanted ends the failure; one by the provider goes on with it, and
+            // Paddle does not say which of both it is.
+            Phase::Paused
+                if provider == Provider::Stripe && it.pause_reason != Some(NEVER_PAID) =>
+            {
+                it.failing_since = None;
+            }
             Phase::Incomplete | Phase::IncompleteExpired | Phase::Paused | Phase::Canceled => {}
         }
         it.told = it.phase;
