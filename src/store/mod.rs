@@ -51,6 +51,7 @@ mod postgres;
 mod probe;
 mod purge;
 pub mod reconcile;
+pub mod reconcile_object;
 mod record;
 mod refetch;
 mod registry;

@@ -18,7 +18,8 @@ use crate::provider::{self, Meaning};
 use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Origin};
 use crate::random;
-use crate::store::reconcile::{ObjectTable, Reconcile};
+use crate::store::reconcile::Reconcile;
+use crate::store::reconcile_object::ObjectTable;
 use crate::store::{LockMode, Store, StoreError, Tx};
 
 /// Most messages that are processed beside those of others. A larger batch would need so many locks

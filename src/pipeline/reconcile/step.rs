@@ -15,7 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::apis::ApiOfApp;
 use crate::provider::api::{ApiError, Listed};
 use crate::store::Store;
-use crate::store::reconcile::{ObjectTable, Reconcile};
+use crate::store::reconcile::Reconcile;
+use crate::store::reconcile_object::ObjectTable;
 
 /// How long a worker has a comparison in hand unless it says that it is still at it.
 pub(super) const LEASE: Duration = Duration::from_secs(20);
