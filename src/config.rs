@@ -34,7 +34,7 @@ use crate::domain::access::plan::PackageGrant;
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;

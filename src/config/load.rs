@@ -19,7 +19,7 @@ use crate::composer::location::Location;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::pasted_secret;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::validate;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);

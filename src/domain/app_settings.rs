@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::customer::profile::Given;
 use crate::domain::identity::seller_id::Identity;
-use crate::domain::policy::Span;
 use crate::domain::refetch::Refetch;
+use crate::domain::span::Span;
 
 /// The settings that are in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

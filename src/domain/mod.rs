@@ -68,6 +68,7 @@ pub mod refetch;
 pub mod retry;
 pub mod role;
 pub mod shown_times;
+pub mod span;
 pub mod spelling;
 pub mod time;
 pub mod validate;

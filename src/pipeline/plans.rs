@@ -12,8 +12,8 @@ use super::package_texts::{PackageTextError, check_grants, in_list};
 use super::policy;
 use crate::domain::access::plan::Plan;
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::policy::Span;
 use crate::domain::precondition::{Precondition, Stale, StateTag};
+use crate::domain::span::Span;
 use crate::store::{PlanSource, Store, StoreError, StoredPlan, Tx};
 
 /// Most plans that an app has besides those of the settings.

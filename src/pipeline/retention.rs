@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::id::AppSlug;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 use crate::store::{LockMode, Store, StoreError};
 

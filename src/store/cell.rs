@@ -31,9 +31,10 @@ use crate::domain::id::{
 };
 use crate::domain::identity::account::AccountHistory;
 use crate::domain::mode::Mode;
-use crate::domain::policy::{Policy, Span};
+use crate::domain::policy::Policy;
 use crate::domain::refetch::RefetchReason;
 use crate::domain::role::Role;
+use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 
 /// A type that holds what a column of one kind stores.

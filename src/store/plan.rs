@@ -8,7 +8,7 @@ use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
 use crate::domain::access::plan::{PackageGrant, Plan, PlanLicense, Plans};
 use crate::domain::id::{AppSlug, Provider};
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 use crate::domain::words::words;
 

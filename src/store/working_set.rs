@@ -28,7 +28,8 @@ use crate::domain::apply::lookup_keys::{LookupKeys, connected_part, prefixed_acc
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::id::{AppSlug, Kind, ObjectKey, Provider};
 use crate::domain::identity::links::Words;
-use crate::domain::policy::{Policy, Span};
+use crate::domain::policy::Policy;
+use crate::domain::span::Span;
 
 record! {
     /// A value to look up by. The kind says in which column, and is a word of the statement.

@@ -36,7 +36,7 @@ use tracing::{error, info, warn};
 
 use crate::causes::chain;
 use crate::clock::Clock;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::metrics::{Metrics, WorkerMetrics};
 use crate::pipeline::apis::Apis;
 use crate::pipeline::health::Progress;

@@ -8,8 +8,9 @@ use tollgate::domain::customer::flag::FlagKind;
 use tollgate::domain::customer::row::Status;
 use tollgate::domain::policy::{
     OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnFullRefund, OnPause,
-    OnPaymentFailed, OnSameEmail, Policy, Span,
+    OnPaymentFailed, OnSameEmail, Policy,
 };
+use tollgate::domain::span::Span;
 
 use crate::convergence::rig::{
     self, at, contact, counted, disputed, invoice, pair, stripe, sub, sub_of,

@@ -13,8 +13,9 @@ use tollgate::domain::customer::source::SourceKind;
 use tollgate::domain::identity::links::stored_groups;
 use tollgate::domain::policy::{
     EarlyEnd, OnCollectionPause, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund, OnPause,
-    OnPaymentFailed, OnSilence, Policy, Span,
+    OnPaymentFailed, OnSilence, Policy,
 };
+use tollgate::domain::span::Span;
 
 use crate::convergence::rig::{
     self, NOW, at, contact, counted, disputed, invoice, pair, pay, removed, stripe, sub, sub_of,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::billing::fact::{Item, Line};
 use crate::domain::connected_account::ConnectedAccount;
 use crate::domain::id::{ObjectKey, Provider, Scope};
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 
 /// The longest id of a plan, in bytes: a connected account and a price. Stripe's own limit for ids is

@@ -20,9 +20,9 @@ use crate::domain::connected_account::{
 use crate::domain::customer::profile::{Given, given};
 use crate::domain::id::AppSlug;
 use crate::domain::identity::seller_id::Identity;
-use crate::domain::policy::Span;
 use crate::domain::refetch::Refetch;
 use crate::domain::role::Role;
+use crate::domain::span::Span;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::{order_in, visible_slug};

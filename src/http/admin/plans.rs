@@ -14,7 +14,7 @@ use super::packages::{GrantBody, grants_of};
 use super::plan_licenses::{self, PlanLicenseBody, licenses_of};
 use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::id::Provider;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
 use crate::http::api::order_of;

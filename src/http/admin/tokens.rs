@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::domain::access::token::{CustomerToken, TokenText};
 use crate::domain::id::TokenId;
-use crate::domain::policy::Span;
+use crate::domain::span::Span;
 use crate::domain::time::Timestamp;
 use crate::domain::validate;
 use crate::http::api::body::EmptyBody;

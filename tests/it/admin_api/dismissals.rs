@@ -1,7 +1,7 @@
 //! Events that failed or were lost, and that somebody has dismissed.
 
 use serde_json::{Value, json};
-use tollgate::domain::policy::Span;
+use tollgate::domain::span::Span;
 use tollgate::pipeline::retention::remove_payloads;
 
 use super::rig::{NOW, Rig};

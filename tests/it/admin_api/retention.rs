@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tollgate::clock::{Clock, SystemClock};
 use tollgate::domain::event::EventError;
 use tollgate::domain::mode::Mode;
-use tollgate::domain::policy::Span;
+use tollgate::domain::span::Span;
 use tollgate::pipeline::process::{Disposition, note_pending, process};
 use tollgate::pipeline::record::record;
 use tollgate::pipeline::retention::{BATCH, remove_payloads};

@@ -12,8 +12,9 @@ use tollgate::domain::customer::row::Profile;
 use tollgate::domain::id::{ObjectKey, Scope};
 use tollgate::domain::policy::{
     EarlyEnd, OnCollectionPause, OnDisputeLost, OnDisputeOpened, OnEnd, OnEndUnpaid, OnFullRefund,
-    OnPause, OnPaymentFailed, OnSameEmail, OnSilence, Policy, Span,
+    OnPause, OnPaymentFailed, OnSameEmail, OnSilence, Policy,
 };
+use tollgate::domain::span::Span;
 use tollgate::provider::STRIPE;
 
 use super::{Act, History};
