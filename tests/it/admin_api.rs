@@ -25,6 +25,7 @@ mod finding;
 mod flags;
 mod freeze;
 mod grants;
+mod guests;
 mod holds;
 mod idempotency;
 mod input;

@@ -181,3 +181,22 @@ fn paddle_zero_payment() {
         &[("A", None)],
     );
 }
+
+#[test]
+fn what_is_paid_after_the_provider_gave_up_moves_no_end() {
+    let failed = [
+        sub("active").created().latest("in_1").at(0),
+        invoice("in_1").line("A", 100, 0, day(30)).paid(0),
+        sub("past_due").latest("in_2").at(day(30)),
+        sub("unpaid").latest("in_2").at(day(40)),
+    ];
+    // It ended two weeks after the failure began.
+    assert_frozen(&end_at(day(50), &failed), &[("A", day(30))]);
+    let mut events = failed.to_vec();
+    events.push(
+        invoice("in_2")
+            .line("A", 100, day(30), day(60))
+            .paid(day(49)),
+    );
+    assert_frozen(&end_at(day(50), &events), &[("A", day(44))]);
+}
