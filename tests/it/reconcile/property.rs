@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tollgate::clock::{Clock, SystemClock};
+use tollgate::domain::event::EventError;
 use tollgate::domain::id::AppSlug;
 use tollgate::domain::mode::Mode;
 use tollgate::domain::reconcile::ReconcileStatus;
@@ -112,21 +113,31 @@ async fn bring_what_is_not_listed(store: &Store, app: &AppSlug, events: &[Value]
     }
 }
 
-/// Compares an app with both providers.
-async fn reconcile(store: &Store, apis: &Apis, app: &AppSlug) -> Vec<Reconcile> {
-    let mut ended = Vec::new();
+/// Compares an app with both providers; returns the comparisons that ended well, and how much was
+/// repaired.
+async fn reconcile(store: &Store, apis: &Apis, app: &AppSlug) -> (Vec<Reconcile>, u64) {
+    let (mut ended, mut repaired) = (Vec::new(), 0);
     for provider in [STRIPE.name, PADDLE.name] {
-        let wanted = Wanted {
-            provider,
-            since: None,
-            dry_run: false,
+        let it = loop {
+            let wanted = Wanted {
+                provider,
+                since: None,
+                dry_run: false,
+            };
+            let it = run(store, apis, app, wanted).await;
+            repaired += it.found.repaired;
+            // The server works on the same store and has no key: a step that it takes ends the
+            // comparison, and the next one begins anew.
+            let is_servers = |error: &EventError| error.code == "api_key_needed";
+            if !it.error.as_ref().is_some_and(is_servers) {
+                break it;
+            }
         };
-        let it = run(store, apis, app, wanted).await;
         assert_eq!(it.status(), ReconcileStatus::Finished, "{:?}", it.error);
         assert_eq!(it.found.total().unreadable, 0, "{:?}", it.found);
         ended.push(it);
     }
-    ended
+    (ended, repaired)
 }
 
 /// The providers at the end of a history, by their own clocks too.
@@ -155,10 +166,9 @@ async fn whatever_is_lost_comes_back(engine: Engine) {
         let store = server.server.store();
         let (apis, _serving) = apis_of(&history, &app).await;
         bring_what_is_not_listed(store, &app, &history.events).await;
-        let ended = reconcile(store, &apis, &app).await;
-        lost += ended.iter().map(|it| it.found.repaired).sum::<u64>();
+        lost += reconcile(store, &apis, &app).await.1;
         history.run(&["--url", &server.base, "--check"]).await;
-        for again in reconcile(store, &apis, &app).await {
+        for again in reconcile(store, &apis, &app).await.0 {
             assert_eq!(again.found.drift(), 0, "seed {seed}: {:?}", again.found);
         }
         history.run(&["--url", &server.base, "--check"]).await;
