@@ -333,7 +333,7 @@ pub(super) fn unknown_purchases(bill: &Bill, account: &Account) -> Vec<String> {
         return Vec::new();
     }
     let subject = |price: &Price| match bill.form {
-        Document::Intent | Document::Session => bill.session.clone(),
+        Document::Intent | Document::Session => account.place(&bill.session),
         Document::Invoice | Document::Transaction => account.place(price.id),
     };
     once(bill).into_iter().map(subject).collect()
