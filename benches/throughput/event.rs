@@ -13,6 +13,9 @@ use tollgate::queue::message::{Headers, HeadersV1};
 
 pub(crate) const SECRET: &str = "whsec_BENCH0123456789abcdef0123456789abcdef";
 pub(crate) const TYPE: &str = "customer.subscription.created";
+const UPDATED: &str = "customer.subscription.updated";
+/// When the events happen, in seconds; later ones of the same customer some seconds later.
+const CREATED: u64 = 1_790_000_000;
 /// What the events' subscriptions are to.
 pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/tool"]}"#;
 
@@ -23,6 +26,7 @@ const PAID_UNTIL: i64 = 4_102_444_800;
 /// enough that no event of it is late.
 static SAMPLE: LazyLock<String> = LazyLock::new(|| {
     let mut sample: Value = serde_json::from_str(STRIPE.sample(TYPE).unwrap()).unwrap();
+    sample["created"] = CREATED.into();
     let subscription = &mut sample["data"]["object"];
     subscription["description"] = "x".repeat(450).into();
     for item in subscription["items"]["data"].as_array_mut().unwrap() {
@@ -35,15 +39,45 @@ static SAMPLE: LazyLock<String> = LazyLock::new(|| {
 pub(crate) fn fresh() -> (String, String) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let id = format!("evt_bench{number:019}");
-    let body = SAMPLE
+    of(number, number, 0)
+}
+
+/// An event of a customer's subscription: its id and its body. The first creates the subscription,
+/// each later one says that it has changed.
+fn of(number: u64, customer: u64, step: u64) -> (String, String) {
+    let id = id(number);
+    let mut body = SAMPLE
         .replace("evt_1TgAda000000000000000002", &id)
         .replace(
             "sub_1TgAda000000000000000001",
-            &format!("sub_bench{number:019}"),
+            &format!("sub_bench{customer:019}"),
         )
-        .replace("cus_TgAda0000000001", &format!("cus_bench{number:010}"));
+        .replace("cus_TgAda0000000001", &format!("cus_bench{customer:010}"));
+    if step > 0 {
+        let at = (CREATED + step).to_string();
+        body = body.replacen(TYPE, UPDATED, 1).replacen(
+            &format!("\"created\":{CREATED}"),
+            &format!("\"created\":{at}"),
+            1,
+        );
+    }
     (id, body)
+}
+
+/// The id of the event with this number.
+pub(crate) fn id(number: u64) -> String {
+    format!("evt_bench{number:019}")
+}
+
+/// The request that posts an event that was not sent before.
+pub(crate) fn posted() -> String {
+    let (signature, body) = signed();
+    format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/json\r\nStripe-Signature: {signature}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// One as it comes over HTTP: the signature's header, and the body.
@@ -54,15 +88,31 @@ pub(crate) fn signed() -> (String, String) {
     (signature, body)
 }
 
-/// One as the receiver puts it into the queue.
+/// One as the receiver puts it into the queue: of a customer who has no other.
 pub(crate) fn message() -> Message {
     let (id, body) = fresh();
+    message_with(id, body)
+}
+
+/// The same of one of so many customers, who take turns.
+pub(crate) fn message_of(number: usize, customers: usize) -> Message {
+    let (number, customers) = (number as u64, customers as u64);
+    let (id, body) = of(number, number % customers, number / customers);
+    message_with(id, body)
+}
+
+fn message_with(id: String, body: String) -> Message {
+    let event_type = if body.contains(UPDATED) {
+        UPDATED
+    } else {
+        TYPE
+    };
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,
         receipt: format!("receipt of {id}"),
         event_id: id,
-        event_type: TYPE.to_owned(),
+        event_type: event_type.to_owned(),
         received_at: SystemClock.now(),
         mode: Mode::Any,
         attempt: 0,

@@ -11,6 +11,7 @@
 //! prepared once a connection and found in sqlx's cache ever after.
 
 mod error;
+mod look_up;
 mod pool;
 mod row;
 mod session;
@@ -25,10 +26,11 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use self::error::{failed, is_missing_table};
+use self::look_up::LookUps;
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
 use super::StoreError;
-use super::driver::{Claim, Driver, PoolUse, Session};
+use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -72,6 +74,7 @@ const STATEMENTS: usize = 256;
 
 pub(super) struct PostgresDriver {
     pool: Pool,
+    look_ups: LookUps,
     options: PgConnectOptions,
 }
 
@@ -88,8 +91,13 @@ impl PostgresDriver {
             ("tcp_user_timeout", UNACKNOWLEDGED_TIMEOUT),
             ("plan_cache_mode", PLANS),
         ]);
-        let pool = Pool::new(limited, CONNECTIONS);
-        Ok(Self { pool, options })
+        let look_ups = LookUps::new(&limited);
+        let pool = Pool::new("postgres", limited, CONNECTIONS);
+        Ok(Self {
+            pool,
+            look_ups,
+            options,
+        })
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Box<dyn Session>, StoreError> {
@@ -108,6 +116,10 @@ impl Driver for PostgresDriver {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError> {
         self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
+    }
+
+    async fn look_up(&self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.look_ups.ask(sql, binds).await
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -170,10 +182,11 @@ impl Driver for PostgresDriver {
     }
 
     fn pools(&self) -> Vec<PoolUse> {
-        vec![self.pool.usage()]
+        vec![self.pool.usage(), self.look_ups.usage()]
     }
 
     async fn close(&self) {
+        self.look_ups.close().await;
         self.pool.close().await;
     }
 }

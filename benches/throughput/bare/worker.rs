@@ -1,30 +1,14 @@
-//! What the measured programs are held against: the same input and output with no logic.
-//!
-//! The receiver reads a body, verifies one HMAC and publishes: persistent, mandatory, confirmed.
-//! The worker takes messages, inserts a ledger row, a customer, a subscription and three
-//! audit entries for each, 256 a transaction, one statement a table, and acknowledges them
-//! together. Ours also writes an account.
+//! The bare worker: takes messages, writes a row of ours for each into each table that ours writes to,
+//! one statement a table and batch, and acknowledges them together.
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
-use axum::{Json, Router};
 use futures::{FutureExt, StreamExt};
-use hmac::{Hmac, KeyInit, Mac};
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use serde_json::{Value, json};
-use sha2::Sha256;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::net::TcpListener;
 
-use crate::event;
+use super::{channel, setting};
 
 const BATCH: usize = 256;
 const PREFETCH: u16 = 512;
@@ -88,74 +72,7 @@ const TABLES: [Table; 4] = [
     },
 ];
 
-/// Runs a bare program, if this process was started to be one.
-pub(crate) async fn was_asked_for() -> bool {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["bare", "--role", "receiver"] => receiver().await,
-        ["bare", "--role", "worker"] => worker().await,
-        _ => return false,
-    }
-    true
-}
-
-fn setting(name: &str) -> String {
-    std::env::var(name).unwrap()
-}
-
-/// A channel with confirms, and the connection that it lives on.
-pub(crate) async fn channel(url: &str) -> (Connection, Channel) {
-    let connection = Connection::connect(url, ConnectionProperties::default())
-        .await
-        .unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .unwrap();
-    (connection, channel)
-}
-
-async fn receiver() {
-    let (_connection, channel) = channel(&setting("AMQP_URL")).await;
-    let router = Router::new()
-        .route("/webhooks/stripe", post(receive))
-        .with_state(channel);
-    let listener = TcpListener::bind(setting("TOLLGATE_LISTEN")).await.unwrap();
-    axum::serve(listener, router).await.unwrap();
-}
-
-async fn receive(
-    State(channel): State<Channel>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, StatusCode> {
-    let header = headers["stripe-signature"].to_str().unwrap();
-    let (time, digest) = header.split_once(",v1=").unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(event::SECRET.as_bytes()).unwrap();
-    mac.update(time.trim_start_matches("t=").as_bytes());
-    mac.update(b".");
-    mac.update(&body);
-    mac.verify_slice(&hex::decode(digest).unwrap())
-        .map_err(|_| StatusCode::BAD_REQUEST)?;
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
-    let persistent = BasicProperties::default().with_delivery_mode(2);
-    let published = channel.basic_publish(
-        "bare.events".into(),
-        "work".into(),
-        options,
-        &body,
-        persistent,
-    );
-    let confirmed = published.await.unwrap().await.unwrap();
-    assert_eq!(confirmed, Confirmation::Ack(None));
-    Ok(Json(json!({ "received": true })))
-}
-
-async fn worker() {
+pub(super) async fn run() {
     let (_connection, channel) = channel(&setting("AMQP_URL")).await;
     let mut database = PgConnection::connect(&setting("DATABASE_URL"))
         .await
