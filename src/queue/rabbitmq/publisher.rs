@@ -225,11 +225,11 @@ impl<'a> Flights<'a> {
         let mut looking = Box::pin(self.look_on());
         let mut waiting = Vec::with_capacity(IN_FLIGHT);
         loop {
+            let room = IN_FLIGHT - self.flying.len();
             let result = tokio::select! {
                 Some(first) = self.flying.next() => self.land(first),
                 // All that wait at once: each turn of this loop looks at everything else, too.
-                count = inbox.recv_many(&mut waiting, IN_FLIGHT - self.flying.len()),
-                    if self.flying.len() < IN_FLIGHT =>
+                count = inbox.recv_many(&mut waiting, room), if room > 0 =>
                 {
                     if count == 0 {
                         return Err(Closed);
