@@ -41,6 +41,7 @@ mod openapi;
 mod other_body;
 mod outcomes;
 mod payload;
+mod plans;
 mod postgres;
 mod process;
 mod queue;
