@@ -13,9 +13,6 @@ use tollgate::queue::message::{Headers, HeadersV1};
 
 pub(crate) const SECRET: &str = "whsec_BENCH0123456789abcdef0123456789abcdef";
 pub(crate) const TYPE: &str = "customer.subscription.created";
-const UPDATED: &str = "customer.subscription.updated";
-/// When the events happen, in seconds; later ones of the same customer some seconds later.
-const CREATED: u64 = 1_790_000_000;
 /// What the events' subscriptions are to.
 pub(crate) const PRICES: &str = r#"{"price_1TgTeamMonthly0000000001": ["acme/tool"]}"#;
 
@@ -26,7 +23,6 @@ const PAID_UNTIL: i64 = 4_102_444_800;
 /// enough that no event of it is late.
 static SAMPLE: LazyLock<String> = LazyLock::new(|| {
     let mut sample: Value = serde_json::from_str(STRIPE.sample(TYPE).unwrap()).unwrap();
-    sample["created"] = CREATED.into();
     let subscription = &mut sample["data"]["object"];
     subscription["description"] = "x".repeat(450).into();
     for item in subscription["items"]["data"].as_array_mut().unwrap() {
@@ -39,28 +35,19 @@ static SAMPLE: LazyLock<String> = LazyLock::new(|| {
 pub(crate) fn fresh() -> (String, String) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    of(number, number, 0)
+    of(number, number)
 }
 
-/// An event of a customer's subscription: its id and its body. The first creates the subscription,
-/// each later one says that it has changed.
-fn of(number: u64, customer: u64, step: u64) -> (String, String) {
+/// An event that creates a subscription of a customer: its id and its body.
+fn of(number: u64, customer: u64) -> (String, String) {
     let id = id(number);
-    let mut body = SAMPLE
+    let body = SAMPLE
         .replace("evt_1TgAda000000000000000002", &id)
         .replace(
             "sub_1TgAda000000000000000001",
-            &format!("sub_bench{customer:019}"),
+            &format!("sub_bench{number:019}"),
         )
         .replace("cus_TgAda0000000001", &format!("cus_bench{customer:010}"));
-    if step > 0 {
-        let at = (CREATED + step).to_string();
-        body = body.replacen(TYPE, UPDATED, 1).replacen(
-            &format!("\"created\":{CREATED}"),
-            &format!("\"created\":{at}"),
-            1,
-        );
-    }
     (id, body)
 }
 
@@ -97,22 +84,17 @@ pub(crate) fn message() -> Message {
 /// The same of one of so many customers, who take turns.
 pub(crate) fn message_of(number: usize, customers: usize) -> Message {
     let (number, customers) = (number as u64, customers as u64);
-    let (id, body) = of(number, number % customers, number / customers);
+    let (id, body) = of(number, number % customers);
     message_with(id, body)
 }
 
 fn message_with(id: String, body: String) -> Message {
-    let event_type = if body.contains(UPDATED) {
-        UPDATED
-    } else {
-        TYPE
-    };
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,
         receipt: format!("receipt of {id}"),
         event_id: id,
-        event_type: event_type.to_owned(),
+        event_type: TYPE.to_owned(),
         received_at: SystemClock.now(),
         mode: Mode::Any,
         attempt: 0,

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::rows::settings;
 use crate::support::rabbitmq;
 use crate::{Side, event};
 
@@ -39,6 +40,11 @@ pub(crate) fn migrate(side: Side, database: &SecretString) {
         .status()
         .unwrap();
     assert!(migrated.success(), "{} migrate: {migrated}", side.prefix());
+}
+
+/// The customers that the events of a backlog are about.
+pub(crate) fn customers() -> usize {
+    if settings().short { 500 } else { 5_000 }
 }
 
 /// A running program. Ends when it is dropped.
@@ -73,6 +79,7 @@ impl Program {
             .env("DATABASE_URL", database.expose_secret())
             .env("STRIPE_WEBHOOK_SECRET", event::SECRET)
             .env("STRIPE_PRICE_MAPPING", event::PRICES)
+            .env("BENCH_CUSTOMERS", customers().to_string())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

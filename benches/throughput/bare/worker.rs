@@ -21,11 +21,14 @@ struct Table {
     rows: usize,
     /// The length of our documents in it, in bytes.
     document: usize,
-    /// Columns whose value matters, or that a row may lack and ours has: indexes cost.
+    /// Columns whose value matters, or that a row may lack and ours has: indexes cost. `id` is the
+    /// event's, `of` the account's.
     columns: &'static [(&'static str, &'static str)],
+    /// The key by which a row may be there already, of an account that had an event before.
+    known_by: Option<&'static str>,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 6] = [
     Table {
         name: "events",
         rows: 1,
@@ -38,26 +41,47 @@ const TABLES: [Table; 4] = [
             ("occurred_at", "0"),
             ("processed_at", "now()"),
             ("outcome", "'applied'"),
-            ("customer_id", "'cust_' || id"),
+            ("customer_id", "'cust_' || of"),
             ("payload", "payload"),
         ],
+        known_by: None,
     },
     Table {
         name: "customers",
         rows: 1,
         document: 570,
         columns: &[
-            ("id", "'cust_' || id"),
-            ("home", "id"),
-            ("external_id", "id"),
+            ("id", "'cust_' || of"),
+            ("home", "of"),
+            ("external_id", "of"),
             ("status", "'active'"),
         ],
+        known_by: Some("id"),
+    },
+    Table {
+        name: "accounts",
+        rows: 1,
+        document: 300,
+        columns: &[
+            ("key", "of"),
+            ("id", "of"),
+            ("customer_id", "'cust_' || of"),
+        ],
+        known_by: Some("app, key"),
     },
     Table {
         name: "subscriptions",
         rows: 1,
         document: 470,
-        columns: &[("account", "id")],
+        columns: &[("account", "of")],
+        known_by: None,
+    },
+    Table {
+        name: "entitlements",
+        rows: 1,
+        document: 0,
+        columns: &[("customer_id", "'cust_' || of"), ("provider", "'stripe'")],
+        known_by: None,
     },
     Table {
         name: "audit",
@@ -66,11 +90,17 @@ const TABLES: [Table; 4] = [
         columns: &[
             ("actor", "'event:' || id"),
             ("event", "id"),
-            ("customer_id", "'cust_' || id"),
+            ("customer_id", "'cust_' || of"),
             ("operation", "'create'"),
         ],
+        known_by: None,
     },
 ];
+
+/// The payloads, which stand apart from their events.
+const PAYLOADS: &str = "INSERT INTO payloads (seq, payload) SELECT seq, payload \
+    FROM (SELECT $2::text) AS no_document, UNNEST($1::text[], $3::text[]) AS new (id, payload) \
+    JOIN events USING (id) WHERE app = 'default'";
 
 pub(super) async fn run() {
     let (_connection, channel) = channel(&setting("AMQP_URL")).await;
@@ -81,6 +111,14 @@ pub(super) async fn run() {
     for table in &TABLES {
         let sql = insert_into(table, &mut database).await;
         inserts.push((sql, document(table.document)));
+    }
+    let sql = "SELECT to_regclass('payloads') IS NOT NULL";
+    if sqlx::query_scalar(sql)
+        .fetch_one(&mut database)
+        .await
+        .unwrap()
+    {
+        inserts.push((PAYLOADS.to_owned(), String::new()));
     }
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
@@ -124,9 +162,14 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         .await
         .unwrap();
     let (name, rows) = (table.name, table.rows);
+    assert!(!columns.is_empty(), "there is no table {name}");
+    let has = |column: &str| columns.iter().any(|(name, ..)| name == column);
     for (column, _) in table.columns {
-        let known = columns.iter().any(|(name, ..)| name == column);
-        assert!(known, "the table {name} has no column {column}");
+        // The payload may stand in a table of its own.
+        assert!(
+            has(column) || *column == "payload",
+            "the table {name} has no column {column}"
+        );
     }
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (column, kind, needed) in &columns {
@@ -145,11 +188,18 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         names.push(column.as_str());
         values.push(value);
     }
+    let known = match table.known_by {
+        Some(key) => format!("ON CONFLICT ({key}) DO UPDATE SET kept = excluded.kept"),
+        None => String::new(),
+    };
     format!(
         "INSERT INTO {name} ({}) SELECT {} \
-         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload), generate_series(1, {rows})",
+         FROM (SELECT id, 'cus_' || right(id, 19)::bigint % {} AS of, payload \
+         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)) AS new, \
+         (SELECT $2::text) AS no_document, generate_series(1, {rows}) {known}",
         names.join(", "),
-        values.join(", ")
+        values.join(", "),
+        setting("BENCH_CUSTOMERS"),
     )
 }
 

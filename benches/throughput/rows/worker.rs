@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use tollgate::queue::Publisher;
 
-use super::{BOTH, database, queue, rounds, settings};
+use super::{BOTH, database, queue, rounds};
 use crate::program::{self, Program};
 use crate::support::postgres;
 use crate::table::Table;
@@ -18,11 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Messages of one draining, and the customers that they are about.
 fn backlog() -> (usize, usize) {
-    if settings().short {
-        (2_000, 500)
-    } else {
-        (20_000, 5_000)
-    }
+    let customers = program::customers();
+    (4 * customers, customers)
 }
 
 pub(crate) async fn measure(table: &mut Table) {
