@@ -146,10 +146,11 @@ mod tests {
     #[test]
     fn a_line_has_the_fields_of_its_spans_early_and_late_ones() {
         let lines = Lines::default();
+        let writer = lines.clone();
         let layer = tracing_subscriber::fmt::layer()
             .fmt_fields(SpanFields)
             .event_format(super::super::lines::json())
-            .with_writer(lines.clone());
+            .with_writer(move || writer.clone());
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let text = "a \"quoted\" \\ line\n\u{1}\u{fc}";

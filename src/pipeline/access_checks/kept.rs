@@ -26,7 +26,7 @@ const SHARDS: usize = 16;
 
 /// What is known, by token and package. The least recently used go first.
 pub(super) struct Kept {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
 }
 
@@ -35,7 +35,9 @@ type Shard = LruCache<(TokenHash, String), Arc<Known>>;
 impl Default for Kept {
     fn default() -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::new(LruCache::new(MOST / SHARDS))),
+            shards: (0..SHARDS)
+                .map(|_| Mutex::new(LruCache::new(MOST / SHARDS)))
+                .collect(),
             hasher: RandomState::new(),
         }
     }

@@ -136,12 +136,11 @@ impl Known {
         is_of_composer: bool,
     ) -> Checked {
         let version = version.filter(|version| !version.is_empty());
-        let (code, version) = match self.of_composer.filter(|_| is_of_composer) {
-            Some(code) => (code, None),
-            None => {
-                let version = version.map(|text| meant_version(self.scheme, text));
-                (self.access.asked(version.as_deref()), version)
-            }
+        let (code, version) = if let Some(code) = self.of_composer.filter(|_| is_of_composer) {
+            (code, None)
+        } else {
+            let version = version.map(|text| meant_version(self.scheme, text));
+            (self.access.asked(version.as_deref()), version)
         };
         let held = HeldMessage {
             text: self.held_text.as_deref(),
