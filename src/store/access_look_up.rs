@@ -117,7 +117,10 @@ record! {
     }
 }
 
-/// One statement, from index to index. The rows of a holder come first, then grants and plans.
+/// One statement: for each token a row of its holder, rows of grants and rows of plans. Outer joins,
+/// which also find what is not there, say in which order the tables are read: from the token on, each by
+/// its key. With inner joins an engine may begin at the far end while tables are small, and go on so when
+/// they are not.
 const LOOK_UP: &str = r"
     WITH holders AS MATERIALIZED (
         SELECT
@@ -127,10 +130,10 @@ const LOOK_UP: &str = r"
             tokens.previous_until,
             tokens.app, presented.until, shown.kept, shown.id AS shown
         FROM {rows} AS asked
-        JOIN token_hashes AS presented ON presented.hash = asked.hash
-        JOIN tokens ON tokens.id = presented.token_id
-        JOIN customers AS given ON given.id = tokens.customer_id
-        JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
+        LEFT JOIN token_hashes AS presented ON presented.hash = asked.hash
+        LEFT JOIN tokens ON tokens.id = presented.token_id
+        LEFT JOIN customers AS given ON given.id = tokens.customer_id
+        LEFT JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
         WHERE given.deleted_at IS NULL AND shown.deleted_at IS NULL
     )
     SELECT
@@ -152,9 +155,9 @@ const LOOK_UP: &str = r"
         grants.version_constraint, grants.billing, grants.expires_at, grants.created_at,
         NULL, NULL, NULL
     FROM holders
-    JOIN customers AS given
+    LEFT JOIN customers AS given
         ON given.app = holders.app AND COALESCE(given.merged_into, given.id) = holders.shown
-    JOIN grants
+    LEFT JOIN grants
         ON grants.app = holders.app AND grants.customer_id = given.id
         AND grants.package = holders.wanted
     UNION ALL
@@ -163,13 +166,13 @@ const LOOK_UP: &str = r"
         NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         plans.provider, plans.price_id, plans.packages
     FROM holders
-    JOIN entitlements ON entitlements.customer_id = holders.shown AND entitlements.plan <> ''
-    JOIN plan_packages
+    LEFT JOIN entitlements ON entitlements.customer_id = holders.shown AND entitlements.plan <> ''
+    LEFT JOIN plan_packages
         ON plan_packages.app = holders.app AND plan_packages.provider = entitlements.provider
         AND plan_packages.price_id = entitlements.plan AND plan_packages.package = holders.wanted
-    JOIN plans
-        ON plans.app = holders.app AND plans.provider = entitlements.provider
-        AND plans.price_id = entitlements.plan
+    LEFT JOIN plans
+        ON plans.app = plan_packages.app AND plans.provider = plan_packages.provider
+        AND plans.price_id = plan_packages.price_id
 ";
 
 const RELEASES: &str = r"

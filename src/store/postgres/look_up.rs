@@ -24,16 +24,17 @@ use crate::store::error::Trouble;
 /// Connections of one process, besides those for transactions: while the server works on one
 /// statement, what it has answered before is read. More would only make the sets smaller that are
 /// looked up at once.
-pub(in crate::store) const CONNECTIONS: u32 = 2;
+const CONNECTIONS: u32 = 2;
 
 /// The settings of their sessions. Besides the plan: it is made as if the other ways cost an
 /// enormous time, and by that figure the server would compile it, which takes longer than to run it.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
     ("jit", "off"),
     ("default_transaction_read_only", "on"),
 ];
