@@ -128,7 +128,8 @@ const LOOK_UP: &str = r"
             tokens.id, tokens.customer_id AS customer, tokens.name, tokens.scope, tokens.packages,
             tokens.prefix, tokens.created_at, tokens.expires_at, tokens.last_used_at,
             tokens.previous_until,
-            tokens.app, presented.until, shown.kept, shown.id AS shown
+            tokens.app, presented.until, shown.kept,
+            COALESCE(given.merged_into, given.id) AS shown
         FROM {rows} AS asked
         LEFT JOIN token_hashes AS presented ON presented.hash = asked.hash
         LEFT JOIN tokens ON tokens.id = presented.token_id
