@@ -320,3 +320,36 @@ impl Found {
         Some(((self.provider?, self.price_id?), plan))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_finds_everything_by_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let rows: Rows<Asked<'_>> = [Asked {
+            place: 0,
+            hash: &TokenHash::of("tok_a"),
+            package: "a/lib",
+        }]
+        .into_iter()
+        .collect();
+        let sql = format!("EXPLAIN QUERY PLAN {LOOK_UP}");
+        let plan = store.look_up(&sql, binds![rows]).await.unwrap();
+        let steps: Vec<&str> = plan
+            .iter()
+            .map(|row| row.cells().text(3).unwrap())
+            .collect();
+        let is_walk = |step: &&&str| {
+            step.starts_with("SCAN") && !step.contains("json_each") && !step.contains("holders")
+        };
+        assert_eq!(steps.iter().find(is_walk), None, "{steps:#?}");
+        let by_shown = |step: &&str| step.contains("customers_by_shown (app=? AND <expr>=?)");
+        assert!(steps.iter().any(by_shown), "{steps:#?}");
+    }
+}
