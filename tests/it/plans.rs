@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tollgate::provider::STRIPE;
 
-use crate::support::postgres::{SHARED, database};
+use crate::support::postgres::{SHARED, unused_database};
 use crate::support::stores::Place;
 use crate::support::{
     SECRET_KEY, TestServer, environment, seconds_from_now, stripe_customer, stripe_event,
@@ -34,7 +34,7 @@ const BIG: [&str; 14] = [
 /// With whole-table reads made as dear as can be, one that is left has no index that would serve.
 #[tokio::test(flavor = "multi_thread")]
 async fn hot_statements_read_no_big_table_whole() {
-    let url = database().await;
+    let url = unused_database().await;
     let (_, name) = url.expose_secret().rsplit_once('/').unwrap();
     for setting in [
         "session_preload_libraries = 'auto_explain'",
