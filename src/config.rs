@@ -129,6 +129,16 @@ pub enum Database {
     Postgres(SecretString),
 }
 
+impl Database {
+    /// Reads `sqlite://PATH` or a PostgreSQL URL, as `DATABASE_URL` has them.
+    ///
+    /// # Errors
+    /// What is wrong with the text, without the text: it may have a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        parse::database(text)
+    }
+}
+
 /// Settings of the queue between receiver and worker.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {

@@ -10,6 +10,7 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+pub(super) mod copy_target;
 mod error;
 mod pool;
 mod row;
@@ -24,6 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
+use self::copy_target::is_unfinished;
 use self::error::{failed, is_missing_table};
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
@@ -129,7 +131,14 @@ impl Driver for PostgresDriver {
         timeout(ANSWER_TIME, asked)
             .await
             .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+        let asked = is_unfinished(lease.connection()?);
+        let unfinished = timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
         lease.give_back();
+        if unfinished {
+            return Err(StoreError::HalfCopied);
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod concurrency;
 mod config;
 mod constraint;
 mod convergence;
+mod copy;
 mod crash;
 mod domain_acts;
 mod domain_effects;
