@@ -28,10 +28,11 @@ const TELL: u64 = 500_000;
 /// users of the machine can see. The servers of the target need the secret key of the source.
 ///
 /// Exit code: 0 if every table is the same on both sides, 2 if one differs, 1 if the copy failed.
-///
-/// Example: tollgate copy --from sqlite:///var/lib/tollgate/tollgate.db
-/// --to postgres://tollgate@db.example.com/tollgate
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tollgate copy --from sqlite:///var/lib/tollgate/tollgate.db \\\n    \
+                  --to postgres://tollgate@db.example.com/tollgate"
+)]
 pub(super) struct CopyArgs {
     /// The store to copy: `sqlite://PATH`.
     #[arg(long, value_name = "URL")]

@@ -16,6 +16,7 @@ mod pool;
 mod row;
 mod session;
 mod statement;
+mod unfinished_copy;
 
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
-use self::copy_target::is_unfinished;
 use self::error::{failed, is_missing_table};
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
+use self::unfinished_copy::is_unfinished;
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Session};
 use super::lock;

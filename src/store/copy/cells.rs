@@ -161,7 +161,9 @@ fn hash_json(hash: &mut Sha256, value: &Json) {
         Json::String(text) => hash_bytes(hash, 13, text.as_bytes()),
         Json::Array(items) => {
             hash_bytes(hash, 14, &(items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| hash_json(hash, item));
+            for item in items {
+                hash_json(hash, item);
+            }
         }
         Json::Object(members) => {
             hash_bytes(hash, 15, &(members.len() as u64).to_be_bytes());
@@ -234,7 +236,9 @@ mod tests {
         ];
         let sum = |order: &[usize]| {
             let mut digest = TableDigest::default();
-            order.iter().for_each(|index| digest.add(&rows[*index]));
+            for index in order {
+                digest.add(&rows[*index]);
+            }
             digest
         };
         assert_eq!(sum(&[0, 1, 2, 3]), sum(&[3, 1, 0, 2]));

@@ -12,12 +12,10 @@ use tokio::time::timeout;
 use super::error::failed;
 use super::pool::away;
 use super::statement::{json_without_nul, without_nul};
+use super::unfinished_copy::{UNFINISHED, is_unfinished};
 use super::{CONNECT_TIME, MIGRATIONS};
 use crate::store::copy::cells::{Cell, ColumnKind, Kind, TableShape, read};
 use crate::store::{StoreError, schema};
-
-/// The table that stands in the database while a copy has not ended. Servers look for it.
-pub(super) const UNFINISHED: &str = "unfinished_copy";
 
 /// A number that no other lock of ours has: two copies into one database would both think that it
 /// is theirs.
@@ -199,12 +197,6 @@ impl CopyTarget {
         rows.map(|row| read(&table.name, &table.columns, &row?))
             .boxed()
     }
-}
-
-/// Returns true if a copy into this database has not ended.
-pub(super) async fn is_unfinished(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    let found = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(UNFINISHED);
-    found.fetch_one(connection).await.map_err(failed)
 }
 
 /// A cell as this engine keeps it, which has no NUL in texts.

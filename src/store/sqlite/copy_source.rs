@@ -34,13 +34,12 @@ impl CopySource {
         let mut connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(failed)?;
-        schema::check(&mut connection, MIGRATIONS, is_missing_table).await?;
-        // One state of all tables, and the lock for writing at once: reading alone would take it
-        // only when the log is first used.
+        // One state of all tables, and the lock at once.
         sqlx::query("BEGIN IMMEDIATE")
             .execute(&mut connection)
             .await
             .map_err(failed)?;
+        schema::check(&mut connection, MIGRATIONS, is_missing_table).await?;
         Ok(Self { connection })
     }
 
