@@ -78,7 +78,7 @@ def service(name, said):
     known = {
         "image", "command", "environment", "volumes", "secrets", "networks", "depends_on", "healthcheck",
         "read_only", "cap_drop", "cap_add", "security_opt", "restart", "stop_grace_period", "build",
-        "hostname", "ports", "shm_size", "sysctls",
+        "hostname", "ports", "shm_size", "sysctls", "profiles",
     }
     if unknown := set(said) - known:
         raise Wrong(f"{name} has {sorted(unknown)}, which means nothing here")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -46,6 +47,7 @@ def smoke(stack):
     said.append(f"members of the work queue: {', '.join(members)}")
     if len(members) != 3:
         raise Wrong(f"the work queue has the members {members}")
+    said.append(stack.prometheus())
     return said
 
 
@@ -106,6 +108,31 @@ class Stack:
             return 0
         lines = (it for it in text.splitlines() if it.startswith((f"{name} ", f"{name}{{")))
         return sum(float(it.rsplit(" ", 1)[1]) for it in lines)
+
+    def prometheus(self):
+        """Waits until every target was asked; then every rule must have been judged without an error, and each
+        figure in it must be one that somebody serves."""
+        def ask(path):
+            with urllib.request.urlopen(f"http://{self.cluster['prometheus'].address}:9090/api/v1/{path}") as answer:
+                return json.load(answer)["data"]
+
+        until = time.monotonic() + 60
+        while True:
+            targets = ask("targets")["activeTargets"]
+            away = [it["scrapeUrl"] for it in targets if it["health"] != "up"]
+            rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+            if not away and rules and all(it["health"] == "ok" for it in rules):
+                break
+            if time.monotonic() > until:
+                raise Wrong(f"Prometheus: away are {away}; rules {[(it['name'], it['health']) for it in rules]}")
+            time.sleep(1)
+        served = set(ask("label/__name__/values"))
+        spoken_of = {name for it in rules for name in re.findall(r"\b(?:tollgate|rabbitmq)_[a-z_]+", it["query"])}
+        # These are served once something was compared, or asked.
+        late = {"tollgate_reconcile_drift"}
+        if unknown := spoken_of - served - late:
+            raise Wrong(f"rules speak of {sorted(unknown)}, which nobody serves")
+        return f"Prometheus: {len(targets)} targets are up, {len(rules)} rules are judged, {len(spoken_of)} figures are known"
 
     def broker(self):
         """A node that runs."""
