@@ -23,6 +23,8 @@ class Cluster:
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "address", "add", "10.77.0.1/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
+        for it in self.machines.values():
+            it.wire()
         hosts = ["127.0.0.1 localhost"]
         for it in self.machines.values():
             hosts += [f"{it.address} {name}" for name in [it.name, *it.service.aliases]]
@@ -130,7 +132,7 @@ class Cluster:
 
     def destroy(self):
         for machine in self.machines.values():
-            machine.kill()
+            machine.destroy()
         subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 

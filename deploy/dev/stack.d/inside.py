@@ -1,5 +1,5 @@
-"""Becomes a service: called in namespaces of its own, it lays out the file system, waits until the
-network is there, and turns into the command. Its argument is what `machine.py` wrote."""
+"""Becomes a service: called in name spaces of its own, it lays out the file system and turns into the
+command. Its argument is what `machine.py` wrote."""
 
 import json
 import os
@@ -26,8 +26,6 @@ def bind(source, target, writable):
 
 def main():
     plan = json.loads(Path(sys.argv[1]).read_text())
-    # The other end is closed when the network is laid.
-    sys.stdin.read()
     run("mount", "--make-rprivate", "/")
     folder = Path(plan["folder"])
     root = folder / "root"
@@ -41,7 +39,6 @@ def main():
     run("mount", "-t", "proc", "proc", f"{root}/proc")
     run("mount", "--rbind", "/dev", f"{root}/dev")
     run("hostname", plan["name"])
-    run("ip", "link", "set", "lo", "up")
     for name, value in plan["sysctls"].items():
         Path("/proc/sys", *name.split(".")).write_text(str(value))
     os.chroot(root)

@@ -29,29 +29,15 @@ class Machine:
         self.name, self.number = service.name, number
         self.address = f"10.77.0.{number}"
         self.folder = cluster.folder / service.name
-        self.process = self.log = None
+        self.process = self.log = self.network = None
         self.wanted = False
         # What its check said last.
         self.check = ""
 
-    def start(self):
-        for part in ("root", "layer/upper", "layer/work"):
-            (self.folder / part).mkdir(parents=True, exist_ok=True)
-        plan = self.cluster.plan(self)
-        (self.folder / "plan.json").write_text(json.dumps(plan))
-        self.log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL",
-             "/usr/bin/python3", str(HERE / "inside.py"), str(self.folder / "plan.json")],
-            stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, start_new_session=True,
-        )
-        self.wanted = True
-        self.wire()
-        self.process.stdin.close()
-
     def wire(self):
-        """Lays a cable from the bridge into its network."""
-        pid, cable = self.process.pid, f"tg{self.number}"
+        """Makes its network, which stays while the service comes and goes, and lays a cable to the bridge."""
+        self.network = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], start_new_session=True)
+        pid, cable = self.network.pid, f"tg{self.number}"
         ours = os.readlink("/proc/self/ns/net")
         while os.readlink(f"/proc/{pid}/ns/net") == ours:
             time.sleep(0.01)
@@ -62,7 +48,21 @@ class Machine:
         self.nsenter("ip", "link", "set", "lo", "up")
 
     def nsenter(self, *command):
-        return run("nsenter", "--target", str(self.process.pid), "--net", *command)
+        return run("nsenter", f"--net=/proc/{self.network.pid}/ns/net", *command)
+
+    def start(self):
+        for part in ("root", "layer/upper", "layer/work"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        plan = self.cluster.plan(self)
+        (self.folder / "plan.json").write_text(json.dumps(plan))
+        self.log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/proc/{self.network.pid}/ns/net",
+             "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL",
+             "/usr/bin/python3", str(HERE / "inside.py"), str(self.folder / "plan.json")],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
+        )
+        self.wanted = True
 
     def child(self):
         """The process that is the service's first; None if it has ended."""
@@ -88,7 +88,7 @@ class Machine:
                               timeout=timeout, check=False, input=stdin)
 
     def kill(self):
-        """Ends it as a power cut would."""
+        """Ends it at once. Its machine goes on, so whoever connects is refused."""
         self.wanted = False
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -108,11 +108,15 @@ class Machine:
         self.tidy()
 
     def tidy(self):
-        # The cable would go with the network behind it, but nobody knows when.
-        subprocess.run(["ip", "link", "delete", f"tg{self.number}"], capture_output=True, check=False)
         if self.log:
             self.log.close()
         subprocess.run(["rm", "-rf", str(self.folder / "layer")], check=False)
+
+    def destroy(self):
+        self.kill()
+        if self.network:
+            self.network.kill()
+            self.network.wait()
 
     def healthy(self):
         health = self.service.health
