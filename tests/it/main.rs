@@ -18,6 +18,7 @@ mod config;
 mod constraint;
 mod convergence;
 mod crash;
+mod deploy;
 mod domain_acts;
 mod domain_effects;
 mod domain_explain;

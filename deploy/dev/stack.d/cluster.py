@@ -1,6 +1,5 @@
 """The services of compose.yaml as machines: their networks, files and order."""
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -134,7 +133,6 @@ class Cluster:
         for machine in self.machines.values():
             machine.destroy()
         subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def tails(self):
         return "\n".join(f"{it.name}:\n{it.tail(5)}" for it in self.machines.values() if it.process)

@@ -1,9 +1,11 @@
 """deploy/dev/stack: compose.yaml without containers. See there."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -118,9 +120,12 @@ class Stack:
 
         until = time.monotonic() + 60
         while True:
-            targets = ask("targets")["activeTargets"]
-            away = [it["scrapeUrl"] for it in targets if it["health"] != "up"]
-            rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+            targets, away, rules = [], ["Prometheus itself"], []
+            # It may not listen yet.
+            with contextlib.suppress(OSError):
+                targets = ask("targets")["activeTargets"]
+                away = [it["scrapeUrl"] for it in targets if it["health"] != "up"]
+                rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
             if not away and rules and all(it["health"] == "ok" for it in rules):
                 break
             if time.monotonic() > until:
@@ -160,14 +165,15 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         # A copy of what compose.yaml needs, so that no secret is made in the working tree.
-        for part in ("compose", "rabbitmq"):
+        for part in ("compose", "rabbitmq", "prometheus"):
             subprocess.run(["cp", "-r", str(ROOT / "deploy" / part), str(folder / part)], check=True)
         subprocess.run(["rm", "-rf", str(folder / "compose/secrets")], check=True)
         subprocess.run([str(folder / "compose/setup")], check=True, stdout=subprocess.DEVNULL)
         mapping = json.dumps({"price_basic": ["acme/forms"]})
         environment = os.environ | {"STRIPE_PRICE_MAPPING": mapping}
         services, secrets = compose.load(folder / "compose/compose.yaml", environment)
-        cluster = Cluster(services, secrets, folder, arguments.tollgate, arguments.image)
+        (folder / "run").mkdir()
+        cluster = Cluster(services, secrets, folder / "run", arguments.tollgate, arguments.image)
         begun = time.monotonic()
         cluster.up()
         print(f"up after {time.monotonic() - begun:.0f} s: {', '.join(sorted(cluster.machines))}", flush=True)
@@ -181,12 +187,12 @@ def main():
     except Wrong as problem:
         print(f"stack: {problem}", file=sys.stderr)
     finally:
-        if os.environ.get("KEEP_LOGS"):
-            subprocess.run(["sh", "-c", f"mkdir -p {os.environ['KEEP_LOGS']} && cd {folder} && for d in */log; do cp $d {os.environ['KEEP_LOGS']}/${{d%/log}}.log; done"], check=False)
         if cluster:
             cluster.destroy()
-        else:
-            subprocess.run(["rm", "-rf", str(folder)], check=False)
+        if status != 0 and (logs := os.environ.get("KEEP_LOGS")):
+            for log in folder.glob("run/*/log"):
+                shutil.copy(log, Path(logs) / f"{log.parent.name}.log")
+        shutil.rmtree(folder, ignore_errors=True)
     return status
 
 
