@@ -130,6 +130,9 @@ def row(stack, name, rate):
     print(f"{name:<44}{traffic.sent:>6}{len(traffic.acknowledged):>7}{traffic.first_try:>7}"
           f"{spooled(stack) - before:>9.0f}{found['lost']:>6}{found['doubled']:>9}{found['failed']:>8}{wrong:>9}"
           f"{traffic.slowest:>8.1f}s{shown:>9}{'' if fine else '  NOT RIGHT'}", flush=True)
+    if traffic.refused:
+        said = ", ".join(f"{count} times {status or 'no answer'}" for status, count in sorted(traffic.refused.items()))
+        print(f"    not acknowledged at first: {said}")
     for it in found["wrong"][:3]:
         print(f"    {it}")
     return fine

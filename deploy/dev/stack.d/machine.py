@@ -1,6 +1,7 @@
 """Runs services without containers: each in name spaces of its own for network, mounts, host name and
 processes, on a root folder that nobody else sees. Everything is below one folder and ends with us."""
 
+import contextlib
 import json
 import os
 import signal
@@ -58,7 +59,7 @@ class Machine:
         self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
             ["nsenter", f"--net=/proc/{self.network.pid}/ns/net",
-             "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL",
+             "unshare", "--mount", "--uts", "--pid", "--fork",
              "/usr/bin/python3", str(HERE / "inside.py"), str(self.folder / "plan.json")],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
         )
@@ -90,9 +91,13 @@ class Machine:
     def kill(self):
         """Ends it at once. Its machine goes on, so whoever connects is refused."""
         self.wanted = False
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        # The first process of a name space takes all others with it. It may not have been made yet.
+        # Not by `--kill-child`, which a process that changes its user escapes.
+        while self.process and self.process.poll() is None:
+            child = self.child()
+            os.kill(child or self.process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
         self.tidy()
 
     def stop(self):

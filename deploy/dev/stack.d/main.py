@@ -6,13 +6,10 @@ import json
 import os
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -20,7 +17,7 @@ import compose
 import faults
 from cluster import Cluster
 from compose import Wrong
-from traffic import Traffic
+from traffic import Connection, Traffic, verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,22 +61,14 @@ class Stack:
         self.authority = str(secrets["tls-certificate"].parent / "authority.pem")
 
     def get(self, path, token=None):
-        tls = ssl.create_default_context(cafile=self.authority)
-        # The certificate is for localhost.
-        tls.check_hostname = False
-        request = urllib.request.Request(f"https://{self.address[0]}{path}")
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        try:
-            with urllib.request.urlopen(request, context=tls, timeout=10) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+        connection = Connection(self.address, ssl.create_default_context(cafile=self.authority))
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
     def traffic(self, rate, seed=1):
         secret = self.secrets["stripe-webhook-secret"].read_text()
         traffic = Traffic(self.address, self.authority, secret, rate, seed, self.first)
-        traffic.tls.check_hostname = False
         self.first += 100_000
         return traffic
 
@@ -93,10 +82,9 @@ class Stack:
 
     def settled(self, traffic, patience=90):
         """The verdict as soon as nothing is missing, or after the patience."""
-        import traffic as judge
         until = time.monotonic() + patience
         while True:
-            found = judge.verdict(traffic, self.ask)
+            found = verdict(traffic, self.ask)
             if not found["lost"] and not found["wrong"] or time.monotonic() > until:
                 return found
             time.sleep(0.5)
@@ -154,15 +142,14 @@ class Stack:
 
 def main():
     parser = argparse.ArgumentParser(prog="deploy/dev/stack", description=__doc__)
+    parser.add_argument("--folder", required=True, type=Path, help="an empty one, for everything")
     parser.add_argument("--tollgate", required=True, type=Path, help="the program that stands in for the image")
     parser.add_argument("--image", type=Path, help="the unpacked image: what runs is the program in it")
     parser.add_argument("--faults", action="store_true", help="the faults of a cluster of three brokers")
     parser.add_argument("--rate", type=int, default=100, help="webhooks a second during a fault")
     parser.add_argument("names", nargs="*", help="of faults, all without any")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tollgate-stack."))
-    status, cluster = 1, None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    folder, status, cluster = arguments.folder, 1, None
     try:
         # A copy of what compose.yaml needs, so that no secret is made in the working tree.
         for part in ("compose", "rabbitmq", "prometheus"):
@@ -192,7 +179,6 @@ def main():
         if status != 0 and (logs := os.environ.get("KEEP_LOGS")):
             for log in folder.glob("run/*/log"):
                 shutil.copy(log, Path(logs) / f"{log.parent.name}.log")
-        shutil.rmtree(folder, ignore_errors=True)
     return status
 
 

@@ -1,12 +1,14 @@
 """Signed webhooks at a steady rate, each posted again until it gets 200, as a provider would; and what
 the store must say of them in the end."""
 
+import collections
 import hashlib
 import hmac
 import http.client
 import json
 import queue
 import random
+import socket
 import ssl
 import threading
 import time
@@ -56,6 +58,18 @@ def events_of(number, base):
     return [event(number, step, kind, base + step, thing) for step, (kind, thing) in enumerate(steps)]
 
 
+class Connection(http.client.HTTPSConnection):
+    """To an address, held to be the host that its certificate is for."""
+
+    def __init__(self, address, tls):
+        super().__init__("localhost", context=tls, timeout=10)
+        self.address, self.tls = address, tls
+
+    def connect(self):
+        plain = socket.create_connection(self.address, self.timeout)
+        self.sock = self.tls.wrap_socket(plain, server_hostname=self.host)
+
+
 class Traffic:
     """`first` is the number of the first customer; no two loads share one."""
 
@@ -64,7 +78,9 @@ class Traffic:
         self.tls = ssl.create_default_context(cafile=authority)
         self.random, self.work = random.Random(seed), queue.Queue()
         self.lock = threading.Lock()
-        self.sent = self.first_try = self.refused = 0
+        self.sent = self.first_try = 0
+        # How often each answer but 200 came; 0 is none.
+        self.refused = collections.Counter()
         self.acknowledged, self.slowest = set(), 0.0
         # When the last post was refused or came to nothing.
         self.last_bad = 0.0
@@ -111,7 +127,7 @@ class Traffic:
             begun = time.monotonic()
             try:
                 if connection is None:
-                    connection = http.client.HTTPSConnection(*self.address, context=self.tls, timeout=10)
+                    connection = Connection(self.address, self.tls)
                 status = self.post(connection, body)
             except (OSError, http.client.HTTPException):
                 status, connection = 0, None
@@ -121,7 +137,7 @@ class Traffic:
                     self.first_try += attempt == 0
                     self.slowest = max(self.slowest, time.monotonic() - begun)
                     continue
-                self.refused += 1
+                self.refused[status] += 1
                 self.last_bad = time.monotonic()
             # One second more each time, five at most.
             threading.Timer(min(attempt + 1, 5), self.work.put, [(name, body, attempt + 1)]).start()
