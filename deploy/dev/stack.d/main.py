@@ -42,6 +42,12 @@ def smoke(stack):
         raise Wrong(f"of {traffic.sent} webhooks: {found}")
     status, body = stack.get("/api/v1/customers?page_size=1", stack.token)
     said.append(f"customers in the API: {json.loads(body)['meta']['total']}")
+    # What deploy/README.md tells to try.
+    for command in ("trigger stripe customer.created --url http://receiver-1:8080", "events list"):
+        told = stack.cluster["api"].execute(["tollgate", *command.split()])
+        if told.returncode != 0:
+            raise Wrong(f"tollgate {command}: {told.stdout}{told.stderr}")
+        said.append(f"tollgate {command}: {told.stdout.splitlines()[0]}")
     members = stack.members()
     said.append(f"members of the work queue: {', '.join(members)}")
     if len(members) != 3:
