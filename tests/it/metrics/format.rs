@@ -10,6 +10,7 @@ use tollgate::provider::STRIPE;
 
 use super::rig::scrape;
 use super::sign_up;
+use crate::deploy::figures_of_the_runbook;
 use crate::support::stores::Engine;
 use crate::support::{ADMIN_TOKEN, TestServer, rabbitmq};
 
@@ -108,6 +109,10 @@ async fn each_figure_that_is_spoken_of_is_served() {
         let mut unknown: Vec<_> = named(&text).difference(&known).copied().collect();
         unknown.retain(|it| !late(it));
         assert!(unknown.is_empty(), "{file} speaks of {unknown:?}");
+    }
+    for start in figures_of_the_runbook() {
+        let found = known.iter().any(|it| it.starts_with(&start));
+        assert!(found, "the runbook looks for {start}");
     }
     // The README's table leaves the prefix out, and says of all what they are.
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
