@@ -83,6 +83,11 @@ def leader_silent(stack):
     cut(stack, leader(stack), None)
 
 
+def first_silent(stack):
+    """Of several addresses the first is the one that all are connected to, and that all try again first."""
+    cut(stack, NODES[0], None)
+
+
 ALL = {
     "nothing happens": nothing,
     "a follower is killed": follower_killed,
@@ -93,6 +98,7 @@ ALL = {
     "a follower is parted from the other nodes": follower_parted,
     "the leader is parted from the other nodes": leader_parted,
     "the leader's machine falls silent": leader_silent,
+    "the first address falls silent": first_silent,
 }
 
 
