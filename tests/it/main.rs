@@ -19,6 +19,7 @@ mod constraint;
 mod convergence;
 mod copy;
 mod crash;
+mod deploy;
 mod domain_acts;
 mod domain_effects;
 mod domain_explain;
