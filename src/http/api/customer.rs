@@ -256,6 +256,27 @@ pub(in crate::http) async fn found(
     Ok((tag, Json(offload::run(comparisons, view).await)))
 }
 
+/// Finds a customer by an external id of a query, in which a `+` that was not encoded arrives as a
+/// blank. Ids may have blanks, so the id as it arrived counts first.
+pub(in crate::http) async fn by_external_id(
+    state: &AppState,
+    app: &AppSlug,
+    ExternalIdQuery { external_id }: ExternalIdQuery,
+) -> Result<Tagged<CustomerView>, ApiError> {
+    let found_first = found(state, app, Named::External(&external_id)).await;
+    match (found_first, with_plus(&external_id)) {
+        (Err(ApiError::NotFound { .. }), Some(meant)) => {
+            found(state, app, Named::External(&meant)).await
+        }
+        (found, _) => found,
+    }
+}
+
+/// The text with a `+` for each blank, if it has any.
+fn with_plus(text: &str) -> Option<String> {
+    text.contains(' ').then(|| text.replace(' ', "+"))
+}
+
 /// Lists part of an app's customers.
 pub(in crate::http) async fn listed(
     state: &AppState,
@@ -336,6 +357,16 @@ fn searched(field: &str, text: Option<String>) -> Result<Option<String>, FieldEr
     }
 }
 
+/// The other spellings of an external id of a query; with a `+` for a blank, too.
+fn spellings(external_id: &str) -> Vec<String> {
+    let mut spellings = other_spellings(external_id);
+    if let Some(meant) = with_plus(external_id) {
+        spellings.extend(other_spellings(&meant));
+        spellings.push(meant);
+    }
+    spellings
+}
+
 fn status(text: Option<String>) -> Result<Option<String>, FieldError> {
     match filled(text) {
         Some(word) if !Status::WORDS.contains(&word.as_str()) => {
@@ -357,9 +388,7 @@ impl Filters for ListQuery {
         let include_deleted = yes_or_no("include_deleted", self.include_deleted.as_deref());
         CustomerFilter {
             email: field_errors.note(searched("email", self.email)).flatten(),
-            other_spellings: external_id
-                .as_deref()
-                .map_or_else(Vec::new, other_spellings),
+            other_spellings: external_id.as_deref().map_or_else(Vec::new, spellings),
             external_id,
             user_id: filled(self.user_id),
             status: field_errors.note(status(self.status)).flatten(),
