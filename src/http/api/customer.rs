@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use super::external_id::{spellings, with_plus};
 use super::flag::{FlagView, flags};
 use super::list::{Filters, Paging};
 use super::{customer_id, cut, is_whole, time};
@@ -24,7 +25,6 @@ use crate::http::{ApiError, AppState};
 use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
 use crate::pipeline::order::Order;
-use crate::provider::other_spellings;
 use crate::store::{CustomerFilter, Granted, Listed};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -272,11 +272,6 @@ pub(in crate::http) async fn by_external_id(
     }
 }
 
-/// The text with a `+` for each blank, if it has any.
-fn with_plus(text: &str) -> Option<String> {
-    text.contains(' ').then(|| text.replace(' ', "+"))
-}
-
 /// Lists part of an app's customers.
 pub(in crate::http) async fn listed(
     state: &AppState,
@@ -355,16 +350,6 @@ fn searched(field: &str, text: Option<String>) -> Result<Option<String>, FieldEr
         }
         text => Ok(filled(text)),
     }
-}
-
-/// The other spellings of an external id of a query; with a `+` for a blank, too.
-fn spellings(external_id: &str) -> Vec<String> {
-    let mut spellings = other_spellings(external_id);
-    if let Some(meant) = with_plus(external_id) {
-        spellings.extend(other_spellings(&meant));
-        spellings.push(meant);
-    }
-    spellings
 }
 
 fn status(text: Option<String>) -> Result<Option<String>, FieldError> {
