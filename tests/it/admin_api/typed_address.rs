@@ -40,7 +40,7 @@ async fn an_id_is_not_attached_to_whoever_typed_the_address(engine: Engine) {
         assert_eq!(id_of(&again), id_of(&ada));
         let path = "/customers/by-external/cus_stranger";
         let stranger = rig.get(path).await.expect(200);
-        assert_eq!(stranger["external_id"], Value::Null);
+        assert_ne!(stranger["external_id"], "user_ada");
         // Somebody looks at it, and links the two if they are one.
         let flags = rig.get("/flags?kind=same_email").await.expect(200);
         assert_eq!(flags["data"].as_array().unwrap().len(), 2, "{flags}");
