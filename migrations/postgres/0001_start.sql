@@ -337,6 +337,27 @@ CREATE TABLE releases (
     PRIMARY KEY (app, package, normalized)
 );
 
+-- Changes whenever releases of a package do, in nanoseconds, and never goes back.
+CREATE TABLE release_marks (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package word NOT NULL,
+    mark    BIGINT NOT NULL,
+    PRIMARY KEY (app, package)
+);
+
+-- Archives of branches that a Composer repository has had: `file` is the name here, which has the
+-- branch and the reference in it, `url` the address at the repository. A project's lock goes on naming
+-- the reference that it was made with.
+CREATE TABLE branch_archives (
+    app     word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package word NOT NULL,
+    file    word NOT NULL,
+    version TEXT NOT NULL,
+    url     TEXT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    PRIMARY KEY (app, package, file)
+);
+
 -- Access tokens of customers. `previous_until`: how long the text before the last rotation still
 -- opens it, where it was given time.
 CREATE TABLE tokens (

@@ -335,6 +335,27 @@ CREATE TABLE releases (
     PRIMARY KEY (app, package, normalized)
 ) STRICT, WITHOUT ROWID;
 
+-- Changes whenever releases of a package do, in nanoseconds, and never goes back.
+CREATE TABLE release_marks (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    mark    INTEGER NOT NULL,
+    PRIMARY KEY (app, package)
+) STRICT, WITHOUT ROWID;
+
+-- Archives of branches that a Composer repository has had: `file` is the name here, which has the
+-- branch and the reference in it, `url` the address at the repository. A project's lock goes on naming
+-- the reference that it was made with.
+CREATE TABLE branch_archives (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    file    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    url     TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (app, package, file)
+) STRICT, WITHOUT ROWID;
+
 -- Access tokens of customers. `previous_until`: how long the text before the last rotation still
 -- opens it, where it was given time.
 CREATE TABLE tokens (
@@ -715,6 +736,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('grants', 'grants_by_customer', '100000 2'),
     ('packages', 'packages', '1000 1000 1'),
     ('releases', 'releases', '10000 10000 100 1'),
+    ('release_marks', 'release_marks', '100 100 1'),
+    ('branch_archives', 'branch_archives', '10000 10000 100 1'),
     ('tokens', 'tokens_by_customer', '1000000 1'),
     ('token_hashes', 'token_hashes', '1000000 1'),
     ('token_hashes', 'token_hashes_by_token', '1000000 1'),

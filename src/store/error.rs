@@ -1,5 +1,7 @@
 //! Errors of the store.
 
+use super::engine_error::EngineError;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -8,7 +10,7 @@ pub enum StoreError {
     Database {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
         /// The kind of failure.
         trouble: Trouble,
     },
@@ -18,7 +20,7 @@ pub enum StoreError {
     Refused {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
     },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
@@ -150,6 +152,7 @@ impl StoreError {
             | sqlx::Error::WorkerCrashed => Verdict::Passing(Trouble::Away),
             _ => Verdict::Passing(Trouble::Broken),
         };
+        let source = source.into();
         match verdict {
             Verdict::Refused => Self::Refused { source },
             Verdict::Passing(trouble) => Self::Database { source, trouble },

@@ -187,7 +187,7 @@ async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bo
 /// An error of a write lock that is known to be held by somebody else.
 fn locked(closed: Closed) -> StoreError {
     StoreError::Database {
-        source: sqlx::Error::Io(io::Error::other(closed)),
+        source: sqlx::Error::Io(io::Error::other(closed)).into(),
         trouble: Trouble::Locked,
     }
 }

@@ -54,6 +54,8 @@ mod subscriptions;
 pub(crate) mod tenants;
 mod times;
 mod tokens;
+mod typed_address;
 mod unaccounted;
+mod unread;
 mod usage;
 mod walls;

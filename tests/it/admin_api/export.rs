@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 39] = [
+const TABLES: [(&str, Kept); 41] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -29,6 +29,8 @@ const TABLES: [(&str, Kept); 39] = [
     ("api_keys", Kept::Not),
     ("apps", Kept::Not),
     ("audit", Kept::In("audit")),
+    // Addresses of archives, which are of no customer.
+    ("branch_archives", Kept::Not),
     ("customers", Kept::In("stored")),
     ("disputes", Kept::In("stored")),
     ("endpoint_secrets", Kept::Not),
@@ -61,6 +63,7 @@ const TABLES: [(&str, Kept); 39] = [
     ("refetches", Kept::Not),
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
+    ("release_marks", Kept::Not),
     ("releases", Kept::Not),
     // Ids of subscriptions, while a comparison is under way.
     ("reconcile_seen", Kept::Not),
