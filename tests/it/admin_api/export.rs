@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 39] = [
+const TABLES: [(&str, Kept); 40] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -66,6 +66,8 @@ const TABLES: [(&str, Kept); 39] = [
     ("reconcile_seen", Kept::Not),
     // Numbers, and ids of subscriptions that a provider does not list.
     ("reconciles", Kept::Not),
+    // Digests of texts that open nothing any more.
+    ("retired_token_hashes", Kept::Not),
     // The external id by which an admin found its events.
     ("replays", Kept::In("customer")),
     ("subscriptions", Kept::In("stored")),
