@@ -1,6 +1,7 @@
 //! Writes what some lines ask for: the customers, their packages and their tokens, each kind at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::mem;
 
 use serde_json::json;
 
@@ -10,6 +11,7 @@ use super::found::Found;
 use super::people::Person;
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::apply::change::Change;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::customer::row::Profile;
 use crate::domain::id::CustomerId;
@@ -19,6 +21,9 @@ use crate::pipeline::owed_licenses;
 use crate::pipeline::tokens::{created, taken_over};
 use crate::random;
 use crate::store::{AuditEntry, GivenGrant, Tx};
+
+/// Customers of one working set, where they can have to do with others: searches in it are scans.
+const RELATED_AT_ONCE: usize = 50;
 
 /// A customer that lines name, as it is to be.
 struct Target {
@@ -52,11 +57,9 @@ pub(super) async fn write(
     }
     let mut grants = Vec::new();
     let mut tokens: Vec<(CustomerToken, TokenHash)> = Vec::new();
-    let mut granted = BTreeSet::new();
     for step in steps {
         let customer = &mut customers[step.person];
         if let Some(grant) = step.grant {
-            granted.insert(customer.id.clone());
             grants.push((customer.id.clone(), grant));
         }
         if let Some(taken) = &step.token {
@@ -65,7 +68,7 @@ pub(super) async fn write(
             tokens.push((token, taken.hash()));
         }
     }
-    let mut entries = write_customers(tx, order, &customers, &grants, &granted).await?;
+    let mut entries = write_customers(tx, order, &customers, &grants).await?;
     entries.extend(write_grants(tx, order, found, &grants).await?);
     if !tx.tokens_add(&order.app, &tokens).await? {
         return Err(ImportError::TokenTaken);
@@ -83,20 +86,73 @@ async fn write_customers(
     order: &Order,
     customers: &[Target],
     grants: &[(CustomerId, HandGrant)],
-    granted: &BTreeSet<CustomerId>,
 ) -> Result<Vec<AuditEntry>, ImportError> {
-    let touched = |it: &&Target| it.is_new || it.is_changed || granted.contains(&it.id);
-    let touched: Vec<&Target> = customers.iter().filter(touched).collect();
-    if touched.is_empty() {
-        return Ok(Vec::new());
+    let mut given: BTreeMap<&CustomerId, Vec<&HandGrant>> = BTreeMap::new();
+    for (customer, grant) in grants {
+        given.entry(customer).or_default().push(grant);
     }
-    let written = touched.iter().filter(|it| it.is_new || it.is_changed);
-    let mut lookup_keys = lookup_keys_of(None, written.map(|it| &it.profile));
-    let there = touched.iter().filter(|it| !it.is_new);
+    let touched = customers.iter();
+    let touched = touched.filter(|it| it.is_new || it.is_changed || given.contains_key(&it.id));
+    let (new, known): (Vec<&Target>, Vec<&Target>) = touched.partition(|it| it.is_new);
+    let mut entries = Vec::new();
+    if !new.is_empty() {
+        let lookup_keys = lookup_keys_of(None, new.iter().map(|it| &it.profile));
+        let working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
+        if working_set.accounts.is_empty() && working_set.customers.is_empty() {
+            entries.extend(make_strangers(tx, order, working_set, &new, &given).await?);
+        } else {
+            for part in new.chunks(RELATED_AT_ONCE) {
+                entries.extend(write_related(tx, order, part, &given).await?);
+            }
+        }
+    }
+    for part in known.chunks(RELATED_AT_ONCE) {
+        entries.extend(write_related(tx, order, part, &given).await?);
+    }
+    Ok(entries)
+}
+
+/// Makes customers of whom nothing is known here, and who have nothing to do with each other: each in
+/// a working set of its own, since searches in one are scans.
+async fn make_strangers(
+    tx: &mut Tx,
+    order: &Order,
+    mut all: WorkingSet,
+    new: &[&Target],
+    given: &BTreeMap<&CustomerId, Vec<&HandGrant>>,
+) -> Result<Vec<AuditEntry>, ImportError> {
+    let mut changes = Vec::new();
+    let mut alone = all.clone();
+    for customer in new {
+        let (id, profile) = (customer.id.clone(), customer.profile.clone());
+        changes.extend(alone.create_customer(id, profile, order.now));
+        if let Some(grants) = given.get(&customer.id) {
+            for grant in grants {
+                give(&mut alone, &customer.id, grant);
+            }
+            changes.extend(alone.tick(order.now));
+        }
+        all.customers.extend(mem::take(&mut alone.customers));
+        all.hand_grants.extend(mem::take(&mut alone.hand_grants));
+        let changed = mem::take(&mut alone.changed);
+        all.changed.customers.extend(changed.customers);
+    }
+    save(tx, order, &all, &changes).await
+}
+
+/// Makes or changes customers who can have to do with others.
+async fn write_related(
+    tx: &mut Tx,
+    order: &Order,
+    customers: &[&Target],
+    given: &BTreeMap<&CustomerId, Vec<&HandGrant>>,
+) -> Result<Vec<AuditEntry>, ImportError> {
+    let mut lookup_keys = lookup_keys_of(None, customers.iter().map(|it| &it.profile));
+    let there = customers.iter().filter(|it| !it.is_new);
     lookup_keys.customers.extend(there.map(|it| it.id.clone()));
     let mut working_set = tx.working_set_load(&order.app, &lookup_keys).await?;
     let mut changes = Vec::new();
-    for customer in touched {
+    for customer in customers {
         let profile = customer.profile.clone();
         if customer.is_new {
             let id = customer.id.clone();
@@ -104,17 +160,26 @@ async fn write_customers(
         } else if customer.is_changed {
             changes.extend(working_set.update_profile(&customer.id, profile, order.now)?);
         }
-    }
-    for (customer, grant) in grants {
-        give(&mut working_set, customer, grant);
+        for grant in given.get(&customer.id).into_iter().flatten() {
+            give(&mut working_set, &customer.id, grant);
+        }
     }
     // Whether customers have grants by hand, and until when, is part of how they stand.
     changes.extend(working_set.tick(order.now));
     working_set.asks = tx.api_key_providers(&order.app).await?;
     let doubts = working_set.doubts(std::iter::empty(), std::iter::empty());
-    let made = owed_licenses::save(tx, &order.app, &working_set, order.now).await?;
     tx.refetch_want(&order.app, &doubts, order.now).await?;
-    let mut entries = audit_entries(&order.app, &order.actor, &changes, order.now);
+    save(tx, order, &working_set, &changes).await
+}
+
+async fn save(
+    tx: &mut Tx,
+    order: &Order,
+    working_set: &WorkingSet,
+    changes: &[Change],
+) -> Result<Vec<AuditEntry>, ImportError> {
+    let made = owed_licenses::save(tx, &order.app, working_set, order.now).await?;
+    let mut entries = audit_entries(&order.app, &order.actor, changes, order.now);
     entries.extend(owed_licenses::audit_entries(order, &made));
     Ok(entries)
 }
