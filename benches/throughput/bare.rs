@@ -55,7 +55,6 @@ const TABLES: [Table; 4] = [
             ("processed_at", "now()"),
             ("outcome", "'applied'"),
             ("customer_id", "'cust_' || id"),
-            ("payload", "payload"),
         ],
     },
     Table {
@@ -87,6 +86,11 @@ const TABLES: [Table; 4] = [
         ],
     },
 ];
+
+/// The payloads, which stand apart from their events.
+const PAYLOADS: &str = "INSERT INTO payloads (seq, payload) SELECT seq, payload \
+    FROM (SELECT $2::text) AS no_document, UNNEST($1::text[], $3::text[]) AS new (id, payload) \
+    JOIN events USING (id) WHERE app = 'default'";
 
 /// Runs a bare program, if this process was started to be one.
 pub(crate) async fn was_asked_for() -> bool {
@@ -165,6 +169,7 @@ async fn worker() {
         let sql = insert_into(table, &mut database).await;
         inserts.push((sql, document(table.document)));
     }
+    inserts.push((PAYLOADS.to_owned(), String::new()));
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await

@@ -437,7 +437,7 @@ CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
 -- payload says, and in which version, so that a duplicate that says something else is noticed. The
--- payload itself goes after a time: then it is NULL, and `payload_removed_at` says since when.
+-- payload itself goes after a time; `payload_removed_at` says since when it is gone.
 CREATE TABLE events (
     seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     app          word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -459,7 +459,6 @@ CREATE TABLE events (
     customer_id  word,
     billing_account word,
     changes      JSONB NOT NULL,
-    payload      TEXT,
     payload_removed_at TIMESTAMPTZ,
     digest       word NOT NULL,
     UNIQUE (app, id, provider)
@@ -471,7 +470,7 @@ CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 -- The settled events whose payloads are removed next, oldest first, of all apps. Without it each
 -- look would walk the whole ledger, most of which has no payload any more.
 CREATE INDEX events_by_payload ON events (processed_at)
-    WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
+    WHERE payload_removed_at IS NULL AND outcome NOT IN ('pending', 'failed');
 -- Those that were not processed, by the account that their payload names: it leads to the customer,
 -- whoever that is by now. NULL once an event is processed.
 CREATE INDEX events_by_billing_account
@@ -479,6 +478,22 @@ CREATE INDEX events_by_billing_account
     WHERE billing_account IS NOT NULL;
 -- Those with one error. Most events have none.
 CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
+
+-- What was signed, of each event that has its payload. A table of its own: it is nine tenths of what an
+-- event takes, so without it the ledger is read and written in few pages, and what is removed leaves
+-- whole pages, which the next payloads fill.
+CREATE TABLE payloads (
+    seq     BIGINT PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    payload TEXT NOT NULL
+);
+-- Compressing takes the server a third of the time with `lz4`. A server that was built without it keeps
+-- what it has.
+DO $$
+BEGIN
+    ALTER TABLE payloads ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END $$;
 
 -- Which events name an object: `hash` is the first eight bytes of the SHA-256 of its id, which is a
 -- third of what the id itself would take.

@@ -46,6 +46,7 @@ mod message_search;
 mod owed_license;
 mod package;
 mod page;
+mod payload;
 mod plan;
 mod postgres;
 mod probe;
