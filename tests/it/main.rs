@@ -10,6 +10,7 @@ mod admin_api;
 mod architecture;
 mod backup;
 mod bad_input;
+mod batches;
 mod bounds;
 mod cli;
 mod composer;
