@@ -133,6 +133,10 @@ pub struct QueueConfig {
     pub amqp_ca_file: Option<PathBuf>,
     /// `TOLLGATE_AMQP_PREFIX`: prefix of the names of exchanges and queues. Default `tollgate`.
     pub amqp_prefix: String,
+    /// `TOLLGATE_WORKER_BATCHES`: batches of events that a worker processes at once, from RabbitMQ into
+    /// PostgreSQL, 1 to 8. Default 4. One with the embedded store, which has one writer, and with the
+    /// built-in queue.
+    pub worker_batches: usize,
 }
 
 /// Settings of administrators' access.

@@ -25,6 +25,7 @@ use crate::domain::validate;
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
 const DEFAULT_AMQP_PREFIX: &str = "tollgate";
+const DEFAULT_WORKER_BATCHES: usize = 4;
 const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
 const DEFAULT_PAYLOAD_RETENTION: Span = Span::days(90);
 const DEFAULT_LOG_FILTER: &str = "info";
@@ -103,6 +104,10 @@ impl Config {
         if reader.is_set(&setting::AMQP_PREFIX) && !has_broker {
             reader.warn(&setting::AMQP_PREFIX, "no effect without AMQP_URL");
         }
+        if reader.is_set(&setting::WORKER_BATCHES) && !(has_broker && on_a_server) {
+            let detail = "no effect without PostgreSQL and AMQP_URL";
+            reader.warn(&setting::WORKER_BATCHES, detail);
+        }
         if reader.is_set(&setting::DATA_DIR) && on_a_server {
             let detail = if has_broker {
                 "no effect with PostgreSQL"
@@ -169,6 +174,9 @@ impl QueueConfig {
             amqp_prefix: reader
                 .read(&setting::AMQP_PREFIX, parse::amqp_prefix)
                 .unwrap_or_else(|| DEFAULT_AMQP_PREFIX.to_owned()),
+            worker_batches: reader
+                .read(&setting::WORKER_BATCHES, parse::worker_batches)
+                .unwrap_or(DEFAULT_WORKER_BATCHES),
         }
     }
 }

@@ -209,6 +209,18 @@ pub(super) fn api_base(text: &str) -> Result<Url, String> {
     }
 }
 
+/// Most batches that a worker may process at once: each takes a connection to the database, of which
+/// a process has twelve, and up to a thousand of the server's locks.
+const MOST_BATCHES: usize = 8;
+
+pub(super) fn worker_batches(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(batches) if (1..=MOST_BATCHES).contains(&batches) => Ok(batches),
+        Ok(_) => Err(format!("{} is not from 1 to {MOST_BATCHES}", quoted(text))),
+        Err(_) => Err(format!("{} is not a whole number", quoted(text))),
+    }
+}
+
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {
         Ok(0) => Err("0 would refuse every delivery".to_owned()),

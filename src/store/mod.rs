@@ -52,6 +52,7 @@ mod message_search;
 mod owed_license;
 mod package;
 mod page;
+mod payload;
 mod plan;
 mod postgres;
 mod probe;

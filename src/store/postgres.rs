@@ -44,7 +44,8 @@ const MIGRATIONS: &[Text] = &[(
     include_str!("../../migrations/postgres/0001_start.sql"),
 )];
 
-/// Connections of one process: a worker uses three, the others are for requests. A server
+/// Connections of one process: a worker uses two, and one for each batch that it processes at once;
+/// the others are for requests. A server
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 

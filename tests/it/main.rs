@@ -11,6 +11,7 @@ mod admin_api;
 mod architecture;
 mod backup;
 mod bad_input;
+mod batches;
 mod bounds;
 mod cli;
 mod composer;
