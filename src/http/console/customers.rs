@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
+use super::events::path_of;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
@@ -45,6 +46,7 @@ struct Row {
 
 /// An event that names what was searched for.
 pub(super) struct EventRow {
+    pub(super) path: String,
     pub(super) id: String,
     pub(super) event_type: String,
     pub(super) outcome: Badge,
@@ -57,6 +59,7 @@ pub(super) struct EventRow {
 impl From<EventRecord> for EventRow {
     fn from(event: EventRecord) -> Self {
         Self {
+            path: path_of(&event.key.id),
             id: event.key.id,
             event_type: event.event_type,
             outcome: Badge::outcome(event.outcome),
@@ -110,7 +113,7 @@ async fn list(
                     return Ok(Redirect::to(&format!("/console/customers/{id}")).into_response());
                 }
                 Some(Exactly::Event(id)) => {
-                    return Ok(Redirect::to(&super::events::path_of(&id)).into_response());
+                    return Ok(Redirect::to(&path_of(&id)).into_response());
                 }
                 None => (found.customers, found.events),
             }

@@ -10,14 +10,26 @@
 //! session ([`session`]), a role that allows it, the session's own token in the form, and a request
 //! that the browser says comes from a page of ours ([`form`]).
 
+mod acts;
 mod assets;
+mod customer;
+mod customer_view;
+mod customers;
+mod effect;
+mod event;
+mod events;
 mod form;
+mod holdings;
 mod page;
+mod query;
 mod refusal;
+mod replays;
 mod session;
 mod sign_in;
+mod timeline;
 mod visitor;
 mod when;
+mod words;
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue};
@@ -53,6 +65,13 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .route("/", get(home))
         .merge(assets::router())
         .merge(sign_in::router())
+        .merge(customers::router())
+        .merge(customer::router())
+        .merge(acts::router())
+        .merge(holdings::router())
+        .merge(events::router())
+        .merge(event::router())
+        .merge(replays::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .layer(middleware::map_response(dressed));

@@ -30,6 +30,12 @@ impl Asked {
         self.get(name).map(str::to_owned)
     }
 
+    /// Sets a parameter.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Returns the number of the page that is asked for.
     pub(super) fn page(&self) -> u32 {
         let number = self.get("page").and_then(|text| text.parse().ok());

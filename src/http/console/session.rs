@@ -57,6 +57,11 @@ impl Session {
         })
     }
 
+    /// The same session, looking at another app.
+    pub(super) fn looking_at(self, app: AppSlug) -> Self {
+        Self { app, ..self }
+    }
+
     /// Reads the session of a request; `None` without one that is still good.
     pub(super) fn find(headers: &HeaderMap, vault: &Vault, now: Timestamp) -> Option<Self> {
         let lines = headers.get_all(COOKIE).iter();

@@ -109,10 +109,7 @@ async fn switch(
         admin.app = None;
     }
     let app = visible_app(&state, &admin, wanted).await?;
-    let session = Session {
-        app: app.slug,
-        ..visitor.session
-    };
+    let session = visitor.session.looking_at(app.slug);
     let now = state.clock.now();
     let cookie = session.cookie(&state.vault, now, visitor.is_secure)?;
     Ok(([(SET_COOKIE, cookie)], Redirect::to(PLACE)).into_response())

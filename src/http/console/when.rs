@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::time::Timestamp;
+use crate::http::ApiError;
 
 /// A time, in UTC to the minute, with the exact one behind it.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,22 @@ pub(super) fn from_now(at: Timestamp, now: Timestamp) -> String {
     } else {
         format!("{count} {unit}{s} ago")
     }
+}
+
+/// Reads what a field for dates or instants holds: `2026-03-01`, `2026-03-01T12:30`, or RFC 3339. A day
+/// means its beginning; without a zone it is in UTC.
+///
+/// # Errors
+/// 422 with the field.
+pub(super) fn parse(field: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let whole = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    };
+    Timestamp::parse(&whole)
+        .ok_or_else(|| ApiError::invalid_field(field, "must be a day such as 2026-03-01"))
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ mod find;
 mod orders;
 mod taken;
 
-pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account};
-pub use change::{act, delete, update};
+pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account, preview_link};
+pub use change::{act, delete, preview, update};
 pub(super) use create::get_or_make_in;
 pub use create::{create, get_or_create};
 pub use find::{
