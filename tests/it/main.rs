@@ -15,6 +15,7 @@ mod cli;
 mod composer;
 mod concurrency;
 mod config;
+mod console;
 mod constraint;
 mod convergence;
 mod crash;

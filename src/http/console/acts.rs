@@ -13,7 +13,7 @@ use super::page::{Frame, render};
 use super::query::Asked;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
-use super::{no_such_page, when};
+use super::when;
 use crate::domain::customer::act::FreezeOrder;
 use crate::domain::precondition::Precondition;
 use crate::domain::role::Role;
@@ -94,7 +94,7 @@ async fn ask(
 ) -> Result<Response, Refusal> {
     visitor.admin.require(Role::Admin)?;
     let Some(words) = words_of(&act) else {
-        return Err(no_such_page().await);
+        return Err(Refusal::no_such_page());
     };
     let id = customer_id(&id)?;
     let (store, order) = (&state.store, visitor.order(&state));
@@ -133,7 +133,7 @@ async fn act(
     Form { visitor, fields }: Form,
 ) -> Result<Response, Refusal> {
     let Some(words) = words_of(&act) else {
-        return Err(no_such_page().await);
+        return Err(Refusal::no_such_page());
     };
     let id = customer_id(&id)?;
     let (store, order) = (&state.store, visitor.order(&state));

@@ -7,7 +7,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::no_such_page;
+use super::place::VERSION;
+use super::refusal::Refusal;
 use crate::http::AppState;
 
 /// The files, by name. htmx is as its makers publish it in the npm registry, with its licence.
@@ -21,9 +22,6 @@ const FILES: [(&str, &str, &[u8]); 4] = [
 /// For as long as the address is the same, which names the version of this program.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// The version in the addresses of the files.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/assets/{version}/{file}", get(file))
 }
@@ -36,6 +34,6 @@ async fn file(Path((version, name)): Path<(String, String)>) -> Response {
             let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, FOR_GOOD)];
             (headers, *bytes).into_response()
         }
-        None => no_such_page().await.into_response(),
+        None => Refusal::no_such_page().into_response(),
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use super::events::path_of;
+use super::event_row::{EventRow, path_of};
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
@@ -17,7 +17,7 @@ use crate::domain::customer::row::Customer;
 use crate::http::AppState;
 use crate::pipeline::customers::list_alone;
 use crate::pipeline::search::{Exactly, anything};
-use crate::store::{CustomerFilter, EventRecord};
+use crate::store::CustomerFilter;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/customers", get(list))
@@ -42,33 +42,6 @@ struct Row {
     reason: String,
     flags: usize,
     since: When,
-}
-
-/// An event that names what was searched for.
-pub(super) struct EventRow {
-    pub(super) path: String,
-    pub(super) id: String,
-    pub(super) event_type: String,
-    pub(super) outcome: Badge,
-    pub(super) received_at: When,
-    pub(super) customer: Option<String>,
-    pub(super) provider: String,
-    pub(super) error: String,
-}
-
-impl From<EventRecord> for EventRow {
-    fn from(event: EventRecord) -> Self {
-        Self {
-            path: path_of(&event.key.id),
-            id: event.key.id,
-            event_type: event.event_type,
-            outcome: Badge::outcome(event.outcome),
-            received_at: When(event.received_at),
-            customer: event.customer.map(Into::into),
-            provider: event.key.provider.to_string(),
-            error: event.error.map(|error| error.code).unwrap_or_default(),
-        }
-    }
 }
 
 /// A name for a customer: what people know it by.

@@ -8,8 +8,7 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::customers::EventRow;
-use super::events::path_of;
+use super::event_row::{EventRow, path_of};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::customers::EventRow;
+use super::event_row::EventRow;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};
 use super::refusal::Refusal;
@@ -21,16 +21,6 @@ use crate::store::{EventFilter, FailureGroup};
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/events", get(list))
 }
-
-/// The path of an event's page. Ids are the provider's, and may hold what an address may not.
-pub(super) fn path_of(id: &str) -> String {
-    let id = percent_encoding::utf8_percent_encode(id, PLAIN);
-    format!("/console/events/{id}")
-}
-
-const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'_')
-    .remove(b'-');
 
 /// The fields of the filter, in the order of the form.
 pub(super) const FIELDS: [&str; 8] = [

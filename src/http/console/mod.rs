@@ -11,17 +11,28 @@
 //! that the browser says comes from a page of ours ([`form`]).
 
 mod acts;
+mod admins;
 mod assets;
+mod audit;
 mod customer;
 mod customer_view;
 mod customers;
 mod effect;
+mod endpoints;
 mod event;
+mod event_row;
 mod events;
+mod flags;
 mod form;
 mod holdings;
+mod overview;
+mod packages;
 mod page;
+mod place;
+mod plans;
+mod policy;
 mod query;
+mod reconciles;
 mod refusal;
 mod replays;
 mod session;
@@ -36,14 +47,12 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
-use axum::{Router, http::StatusCode};
+use axum::Router;
 
 use super::AppState;
+use place::PLACE;
 use refusal::Refusal;
 use visitor::Visitor;
-
-/// The path of all pages.
-pub(super) const PLACE: &str = "/console";
 
 /// Only our own files, and nothing inline. Pages may be framed by nobody.
 const ONLY_OURS: HeaderValue = HeaderValue::from_static(
@@ -72,6 +81,15 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(events::router())
         .merge(event::router())
         .merge(replays::router())
+        .merge(flags::router())
+        .merge(overview::router())
+        .merge(policy::router())
+        .merge(plans::router())
+        .merge(packages::router())
+        .merge(endpoints::router())
+        .merge(reconciles::router())
+        .merge(audit::router())
+        .merge(admins::router())
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_page)
         .layer(middleware::map_response(dressed));
@@ -82,11 +100,11 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
 }
 
 async fn home(_visitor: Visitor) -> Redirect {
-    Redirect::to("/console/customers")
+    Redirect::to("/console/overview")
 }
 
 async fn no_such_page() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "There is no such page.")
+    Refusal::no_such_page()
 }
 
 /// Adds what holds for all pages. What an htmx request gets is a part of a page, at the same address.

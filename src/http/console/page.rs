@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::assets;
+use super::place::VERSION;
 use super::visitor::Visitor;
 use crate::http::ApiError;
 
@@ -38,7 +38,7 @@ impl Frame {
     /// The frame of a page.
     pub(super) fn new(visitor: &Visitor, entry: &'static str, title: impl Into<String>) -> Self {
         Self {
-            version: assets::VERSION,
+            version: VERSION,
             title: title.into(),
             entry,
             app: visitor.app.to_string(),

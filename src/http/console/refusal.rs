@@ -6,8 +6,7 @@ use askama::Template;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
-use super::PLACE;
-use super::assets;
+use super::place::{PLACE, VERSION};
 use crate::domain::validate::FieldError;
 use crate::http::ApiError;
 use crate::http::input::written;
@@ -28,9 +27,9 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// A page of one sentence.
-    pub(super) fn new(status: StatusCode, sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self::Plain(status, sentence.into())
+    /// The page for an address that leads nowhere.
+    pub(super) const fn no_such_page() -> Self {
+        Self::Plain(StatusCode::NOT_FOUND, Cow::Borrowed("There is no such page."))
     }
 }
 
@@ -68,7 +67,7 @@ impl IntoResponse for Refusal {
             }
         };
         let page = Page {
-            version: assets::VERSION,
+            version: VERSION,
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Error"),
             detail: capitalised(&detail),

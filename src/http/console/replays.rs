@@ -6,7 +6,8 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
-use super::events::{Filled, filter_of, path_of};
+use super::event_row::path_of;
+use super::events::{Filled, filter_of};
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::{Asked, Pager};

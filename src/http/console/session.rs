@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
-use super::PLACE;
+use super::place::PLACE;
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;

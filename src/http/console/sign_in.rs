@@ -11,8 +11,8 @@ use axum::routing::{get, post};
 use super::form::{self, AnyForm};
 use super::refusal::Refusal;
 use super::session::{self, Session};
+use super::place::{PLACE, VERSION};
 use super::visitor::is_secure;
-use super::{PLACE, assets};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::http::api::visible_app;
@@ -46,7 +46,7 @@ fn page(
     refused: Option<String>,
 ) -> Result<Response, Refusal> {
     let page = Page {
-        version: assets::VERSION,
+        version: VERSION,
         next: next.filter(|path| is_ours(path)).unwrap_or(PLACE).to_owned(),
         refused,
     };
