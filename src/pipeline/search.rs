@@ -92,7 +92,9 @@ async fn exactly(
 ) -> Result<Option<Exactly>, StoreError> {
     let id = text.parse::<CustomerId>().ok();
     let by_id = id.as_ref().map(Named::Id);
-    let names = by_id.into_iter().chain([Named::External(text), Named::Email(text)]);
+    let names = by_id
+        .into_iter()
+        .chain([Named::External(text), Named::Email(text)]);
     for named in names {
         match find(store, app, named, now).await {
             Ok(found) => return Ok(Some(Exactly::Customer(found.customer.id))),
@@ -114,11 +116,7 @@ async fn exactly(
 }
 
 /// The customer whose token or licence key this is.
-async fn holder(
-    tx: &mut Tx,
-    app: &AppSlug,
-    text: &str,
-) -> Result<Option<CustomerId>, StoreError> {
+async fn holder(tx: &mut Tx, app: &AppSlug, text: &str) -> Result<Option<CustomerId>, StoreError> {
     let held = tx.access_find(&TokenHash::of(text)).await?;
     if let Some(holder) = held.filter(|holder| holder.app == *app) {
         return Ok(Some(holder.customer.id));

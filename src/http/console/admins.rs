@@ -60,7 +60,9 @@ async fn list(
             id: token.id.into(),
             name: token.name,
             role: token.role.as_str(),
-            app: token.app.map_or_else(|| "all".to_owned(), |app| app.to_string()),
+            app: token
+                .app
+                .map_or_else(|| "all".to_owned(), |app| app.to_string()),
             prefix: token.prefix,
             created_at: When(token.created_at),
             expires_at: token.expires_at.map(When),
@@ -139,12 +141,13 @@ struct AppsPage {
     rows: Vec<(String, String, bool)>,
 }
 
-async fn list_apps(
-    State(state): State<AppState>,
-    visitor: Visitor,
-) -> Result<Response, Refusal> {
+async fn list_apps(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Refusal> {
     let all = if visitor.sees_all_apps {
-        apps::list(&state.store).await?.into_iter().map(|it| it.app).collect()
+        apps::list(&state.store)
+            .await?
+            .into_iter()
+            .map(|it| it.app)
+            .collect()
     } else {
         vec![apps::find(&state.store, &visitor.app).await?]
     };

@@ -13,10 +13,26 @@ use crate::http::AppState;
 
 /// The files, by name. htmx is as its makers publish it in the npm registry, with its licence.
 const FILES: [(&str, &str, &[u8]); 4] = [
-    ("console.css", "text/css", include_bytes!("assets/console.css")),
-    ("console.js", "text/javascript", include_bytes!("assets/console.js")),
-    ("htmx.min.js", "text/javascript", include_bytes!("assets/htmx.min.js")),
-    ("htmx.LICENSE", "text/plain", include_bytes!("assets/htmx.LICENSE")),
+    (
+        "console.css",
+        "text/css",
+        include_bytes!("assets/console.css"),
+    ),
+    (
+        "console.js",
+        "text/javascript",
+        include_bytes!("assets/console.js"),
+    ),
+    (
+        "htmx.min.js",
+        "text/javascript",
+        include_bytes!("assets/htmx.min.js"),
+    ),
+    (
+        "htmx.LICENSE",
+        "text/plain",
+        include_bytes!("assets/htmx.LICENSE"),
+    ),
 ];
 
 /// For as long as the address is the same, which names the version of this program.

@@ -66,8 +66,12 @@ async fn list(
     asked: Asked,
 ) -> Result<Response, Refusal> {
     let customer = asked.get("customer").map(str::parse).transpose();
-    let customer = customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
-    let actor = asked.get("actor").map(str::parse::<ActorFilter>).transpose();
+    let customer =
+        customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
+    let actor = asked
+        .get("actor")
+        .map(str::parse::<ActorFilter>)
+        .transpose();
     let actor = actor.map_err(|error| ApiError::invalid_field("actor", error.to_string()))?;
     let filter = AuditFilter {
         customer,

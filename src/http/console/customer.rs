@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::customer_view::{
-    AccountRow, GrantRow, LicenseRow, SourceRow, StepRow, TokenRow, FlagRow, grants_of, flags_of,
+    AccountRow, FlagRow, GrantRow, LicenseRow, SourceRow, StepRow, TokenRow, flags_of, grants_of,
 };
 use super::customers::name_of;
 use super::page::{Frame, render};
@@ -115,7 +115,13 @@ async fn show(
         None => (None, 0),
     };
     let (summary, sources, next) = explanation.map_or_else(
-        || (vec!["This customer was deleted.".to_owned()], Vec::new(), Vec::new()),
+        || {
+            (
+                vec!["This customer was deleted.".to_owned()],
+                Vec::new(),
+                Vec::new(),
+            )
+        },
         |it| (it.summary, it.sources, it.next),
     );
     let (asked_package, asked_version) = (asked.own("package"), asked.own("version"));
@@ -136,7 +142,10 @@ async fn show(
         undo: undo.and_then(super::acts::undo_of),
         summary,
         failures,
-        next: next.into_iter().map(|step| StepRow::of(step, now)).collect(),
+        next: next
+            .into_iter()
+            .map(|step| StepRow::of(step, now))
+            .collect(),
         sources: sources.into_iter().map(SourceRow::from).collect(),
         grants,
         accounts: linked.into_iter().map(AccountRow::from).collect(),

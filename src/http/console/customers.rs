@@ -107,8 +107,20 @@ async fn list(
     let mut frame = Frame::new(&visitor, "customers", "Customers");
     frame.query = asked.own("q").unwrap_or_default();
     let status = asked.get("status");
-    let words = [None, Some("active"), Some("suspended"), Some("frozen"), Some("expired")];
-    let statuses = words.map(|word| (asked.with("status", word), word.unwrap_or("all"), status == word));
+    let words = [
+        None,
+        Some("active"),
+        Some("suspended"),
+        Some("frozen"),
+        Some("expired"),
+    ];
+    let statuses = words.map(|word| {
+        (
+            asked.with("status", word),
+            word.unwrap_or("all"),
+            status == word,
+        )
+    });
     let page = Page {
         frame,
         statuses: statuses.into(),

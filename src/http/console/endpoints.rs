@@ -115,7 +115,9 @@ async fn list(
     }
     let mut frame = Frame::new(&visitor, "endpoints", "Endpoints");
     frame.notice = match asked.get("done") {
-        Some("add") => Some("Added. Both secrets verify now; retire the old one when the new one is in use."),
+        Some("add") => {
+            Some("Added. Both secrets verify now; retire the old one when the new one is in use.")
+        }
         Some("retire") => Some("Retiring: it verifies for another 24 hours."),
         Some("remove") => Some("Removed. What is signed with it is refused now."),
         _ => None,

@@ -311,7 +311,8 @@ mod tests {
 
     #[test]
     fn a_body_is_laid_out_and_its_numbers_stay_exact() {
-        let body = r#"{"id":"a\"{b","n":12345678901234567890123.10, "e":{}, "l":[1,[ ]],"s":"x: y, z"}"#;
+        let body =
+            r#"{"id":"a\"{b","n":12345678901234567890123.10, "e":{}, "l":[1,[ ]],"s":"x: y, z"}"#;
         let laid = indented(body);
         let expected = "{\n  \"id\": \"a\\\"{b\",\n  \"n\": 12345678901234567890123.10,\n  \"e\": {},\n  \
                         \"l\": [\n    1,\n    []\n  ],\n  \"s\": \"x: y, z\"\n}";

@@ -37,6 +37,5 @@ pub(super) fn path_of(id: &str) -> String {
     format!("/console/events/{id}")
 }
 
-const PLAIN: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-    .remove(b'_')
-    .remove(b'-');
+const PLAIN: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'_').remove(b'-');

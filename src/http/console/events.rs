@@ -150,7 +150,10 @@ async fn list(
         outcomes: EventOutcome::WORDS,
         providers: crate::provider::names().map(|it| it.to_string()).collect(),
         filled: Filled::of(|name| asked.get(name)),
-        groups: groups.into_iter().map(|it| GroupRow::of(it, &asked)).collect(),
+        groups: groups
+            .into_iter()
+            .map(|it| GroupRow::of(it, &asked))
+            .collect(),
         events: found.rows.into_iter().map(EventRow::from).collect(),
         pager: asked.pager(found.total.unwrap_or_default()),
         replay: format!("/console/replays/new{}", asked.with("done", None)),

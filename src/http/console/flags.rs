@@ -78,7 +78,8 @@ impl Mend {
             // The form of the ids tells whose prices and products they are: `price_`, `prod_` and
             // `pri_`, `pro_` (https://developer.paddle.com/api-reference/about/paddle-ids).
             (FlagKind::UnmappedPrice, _) => {
-                let is_paddle = flag.subject.starts_with("pri_") || flag.subject.starts_with("pro_");
+                let is_paddle =
+                    flag.subject.starts_with("pri_") || flag.subject.starts_with("pro_");
                 let spec = if is_paddle { PADDLE } else { STRIPE };
                 Self::Map {
                     provider: spec.name.as_str(),
@@ -91,11 +92,15 @@ impl Mend {
                 },
                 None => Self::Nothing,
             },
-            (FlagKind::OpenDispute | FlagKind::LostDispute | FlagKind::FullRefund, Some(id)) => page(
-                format!("/console/customers/{id}/act/reactivate"),
-                "Waive it: reactivate…",
-            ),
-            (FlagKind::ReleasesUnknown, _) => page("/console/packages".to_owned(), "Name its releases"),
+            (FlagKind::OpenDispute | FlagKind::LostDispute | FlagKind::FullRefund, Some(id)) => {
+                page(
+                    format!("/console/customers/{id}/act/reactivate"),
+                    "Waive it: reactivate…",
+                )
+            }
+            (FlagKind::ReleasesUnknown, _) => {
+                page("/console/packages".to_owned(), "Name its releases")
+            }
             (FlagKind::ApiKeyNeeded | FlagKind::ApiKeyExposed | FlagKind::WrongMode, _) => {
                 page("/console/endpoints".to_owned(), "See the endpoints")
             }
@@ -145,7 +150,8 @@ async fn list(
     asked: Asked,
 ) -> Result<Response, Refusal> {
     let customer = asked.get("customer").map(str::parse).transpose();
-    let customer = customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
+    let customer =
+        customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
     let filter = FlagFilter {
         kind: None,
         customer,
@@ -169,9 +175,19 @@ async fn list(
     let kind = asked.get("kind");
     groups.retain(|group| kind.is_none_or(|kind| kind == group.kind));
     groups.sort_by_key(|group| std::cmp::Reverse(group.count));
-    let all = (asked.with("kind", None), "all", counts.values().sum(), kind.is_none());
+    let all = (
+        asked.with("kind", None),
+        "all",
+        counts.values().sum(),
+        kind.is_none(),
+    );
     let kinds = counts.into_iter().map(|(word, count)| {
-        (asked.with("kind", Some(word)), word, count, kind == Some(word))
+        (
+            asked.with("kind", Some(word)),
+            word,
+            count,
+            kind == Some(word),
+        )
     });
     let mut frame = Frame::new(&visitor, "flags", "Flags");
     frame.notice = match asked.get("done") {

@@ -4,10 +4,10 @@
 //! page sent the form (`Sec-Fetch-Site`, else `Origin`), and the form must hold the token of its
 //! session, which no other page can read.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::body::Body;
 
 use super::refusal::Refusal;
 use super::visitor::Visitor;

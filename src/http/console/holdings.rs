@@ -115,7 +115,10 @@ async fn grant(
     let id = customer_id(&id)?;
     let wanted = grant_of(|name| fields.get(name))?;
     let given = grants::grant(&state.store, &visitor.order(&state), &id, wanted).await?;
-    Ok(back_to(&id, if given.changed { "grant" } else { "unchanged" }))
+    Ok(back_to(
+        &id,
+        if given.changed { "grant" } else { "unchanged" },
+    ))
 }
 
 async fn revoke(
@@ -192,7 +195,10 @@ async fn link(
     let order = visitor.order(&state);
     let linked = customers::link_account(&state.store, &order, &id, &name).await?;
     let shown = linked.customer.id;
-    Ok(back_to(&shown, if linked.changed { "link" } else { "unchanged" }))
+    Ok(back_to(
+        &shown,
+        if linked.changed { "link" } else { "unchanged" },
+    ))
 }
 
 #[derive(Template)]
@@ -238,7 +244,12 @@ async fn issue(
         text: None,
     };
     let made = tokens::issue(&state.store, &visitor.order(&state), &id, wanted).await?;
-    issued(&visitor, &id, &made, "It opens everything that the customer may have.")
+    issued(
+        &visitor,
+        &id,
+        &made,
+        "It opens everything that the customer may have.",
+    )
 }
 
 async fn rotate(
@@ -250,7 +261,12 @@ async fn rotate(
     let token = token.parse().map_err(|_| TokenError::NotFound)?;
     let order = visitor.order(&state);
     let made = tokens::rotate(&state.store, &order, &id, &token, OVERLAP).await?;
-    issued(&visitor, &id, &made, "The text before still works for 24 hours.")
+    issued(
+        &visitor,
+        &id,
+        &made,
+        "The text before still works for 24 hours.",
+    )
 }
 
 async fn revoke_token(

@@ -42,12 +42,12 @@ mod visitor;
 mod when;
 mod words;
 
+use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
-use axum::Router;
 
 use super::AppState;
 use place::PLACE;

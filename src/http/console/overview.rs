@@ -68,7 +68,9 @@ impl Bar {
                 count,
                 x,
                 // A gap between parts, and still to be seen where there is one of thousands.
-                width: (end - x).saturating_sub(2).max(if count > 0 { 3 } else { 0 }),
+                width: (end - x)
+                    .saturating_sub(2)
+                    .max(if count > 0 { 3 } else { 0 }),
                 link: format!("{link}={word}"),
             }
         });
@@ -155,7 +157,16 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
     // A broker that is away is no reason to show nothing.
     let depths = state.publisher.depths().await.ok();
     let first = Window::Page { number: 1, size: 1 };
-    let open = flags::list(store, app, &FlagFilter { kind: None, customer: None }, &first).await?;
+    let open = flags::list(
+        store,
+        app,
+        &FlagFilter {
+            kind: None,
+            customer: None,
+        },
+        &first,
+    )
+    .await?;
     let waiting = read.acknowledged;
     let reconciles = read.reconciles.into_iter().map(|it| Compared {
         provider: it.provider.to_string(),
@@ -166,14 +177,24 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
     Ok(Figures {
         at: When(now),
         bars: vec![
-            Bar::new("Customers", &Status::WORDS, &read.customers, "/console/customers?status"),
+            Bar::new(
+                "Customers",
+                &Status::WORDS,
+                &read.customers,
+                "/console/customers?status",
+            ),
             Bar::new(
                 "Events of the last day",
                 &EventOutcome::WORDS,
                 &read.recent_events,
                 "/console/events?outcome",
             ),
-            Bar::new("All events", &EventOutcome::WORDS, &read.events, "/console/events?outcome"),
+            Bar::new(
+                "All events",
+                &EventOutcome::WORDS,
+                &read.events,
+                "/console/events?outcome",
+            ),
         ],
         waiting: depths.as_ref().map(|depths| depths.work),
         retrying: depths.as_ref().map_or(0, |depths| {

@@ -13,8 +13,8 @@ use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::{self, When};
 use crate::http::AppState;
-use crate::pipeline::releases::{self, Announced};
 use crate::pipeline::packages;
+use crate::pipeline::releases::{self, Announced};
 
 pub(super) fn router() -> Router<AppState> {
     Router::new().route("/packages", get(list).post(announce))
@@ -53,14 +53,18 @@ async fn list(
     let releases = releases.into_iter().rev();
     let mut frame = Frame::new(&visitor, "packages", "Packages");
     frame.notice = match asked.get("done") {
-        Some("add") => Some("Named. It counts at once for whoever may have what was released by then."),
+        Some("add") => {
+            Some("Named. It counts at once for whoever may have what was released by then.")
+        }
         _ => None,
     };
     let page = Page {
         frame,
         packages: rows.collect(),
         asked: asked.own("package"),
-        releases: releases.map(|(at, version, reference)| (version, When(at), reference)).collect(),
+        releases: releases
+            .map(|(at, version, reference)| (version, When(at), reference))
+            .collect(),
     };
     Ok(render(&page)?)
 }
@@ -70,7 +74,9 @@ async fn announce(
     Form { visitor, fields }: Form,
 ) -> Result<Response, Refusal> {
     let package = fields.need("package")?.to_owned();
-    let at = fields.get("released_at").map(|text| when::parse("released_at", text));
+    let at = fields
+        .get("released_at")
+        .map(|text| when::parse("released_at", text));
     let release = Announced {
         field: String::new(),
         version: fields.need("version")?.to_owned(),
@@ -79,7 +85,10 @@ async fn announce(
     };
     let order = visitor.order(&state);
     releases::add(&state.store, &order, package.clone(), vec![release]).await?;
-    let query = [("package".to_owned(), package), ("done".to_owned(), "add".to_owned())];
+    let query = [
+        ("package".to_owned(), package),
+        ("done".to_owned(), "add".to_owned()),
+    ];
     let query = crate::http::input::written(&query);
     let target = format!("/console/packages?{}", query.query().unwrap_or_default());
     Ok(Redirect::to(&target).into_response())

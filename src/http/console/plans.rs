@@ -16,8 +16,8 @@ use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::precondition::Precondition;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::plans::{self, Shown};
 use crate::pipeline::flags;
+use crate::pipeline::plans::{self, Shown};
 use crate::provider::Spec;
 use crate::store::{FlagFilter, PlanSource, Window};
 
@@ -99,7 +99,8 @@ async fn list(
     unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let rows: Vec<Row> = all.into_iter().map(Row::from).collect();
     let (provider, price) = (asked.get("provider"), asked.get("price"));
-    let is_asked = |row: &&Row| Some(row.provider.as_str()) == provider && Some(row.price.as_str()) == price;
+    let is_asked =
+        |row: &&Row| Some(row.provider.as_str()) == provider && Some(row.price.as_str()) == price;
     let edited = rows.iter().find(is_asked).map(|row| Row {
         provider: row.provider.clone(),
         price: row.price.clone(),

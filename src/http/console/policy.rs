@@ -41,62 +41,111 @@ const fn choice(
 }
 
 const FIELDS: [Field; 15] = [
-    choice("on_payment_failed", "When a payment failed and the grace is over,", &[
-        ("suspend", "suspend: no access"),
-        ("freeze", "freeze: what was paid for stays"),
-        ("keep", "keep the access until it counts as ended"),
-    ]),
+    choice(
+        "on_payment_failed",
+        "When a payment failed and the grace is over,",
+        &[
+            ("suspend", "suspend: no access"),
+            ("freeze", "freeze: what was paid for stays"),
+            ("keep", "keep the access until it counts as ended"),
+        ],
+    ),
     choice("suspend_after", "The grace after a failed payment is", &[]),
-    choice("end_after", "A subscription counts as ended after failing for", &[]),
-    choice("on_end", "When a subscription that was paid ends,", &[
-        ("freeze", "freeze: what was paid for stays"),
-        ("expire", "expire: nothing stays"),
-    ]),
-    choice("on_end_unpaid", "When one ends that was never paid,", &[
-        ("expire", "expire: nothing stays"),
-        ("freeze", "freeze: it is treated as paid"),
-    ]),
-    choice("early_end", "When one ends in the middle of a paid period,", &[
-        ("now", "it ends now"),
-        ("paid_until", "it ends with the period"),
-    ]),
-    choice("freeze_after", "Something stays after an end only if it was paid for at least", &[]),
-    choice("on_pause", "When a customer pauses,", &[
-        ("suspend", "suspend"),
-        ("freeze", "freeze"),
-        ("keep", "keep the access"),
-    ]),
-    choice("on_collection_pause", "When the seller pauses collecting,", &[
-        ("keep", "keep the access"),
-        ("suspend", "suspend"),
-    ]),
-    choice("on_dispute_opened", "When a dispute opens, for what was disputed,", &[
-        ("flag", "raise a flag"),
-        ("suspend", "suspend"),
-        ("expire", "expire"),
-        ("keep", "do nothing"),
-    ]),
-    choice("on_dispute_lost", "When a dispute is lost, for what was disputed,", &[
-        ("suspend", "suspend"),
-        ("expire", "expire"),
-        ("flag", "raise a flag"),
-        ("keep", "do nothing"),
-    ]),
-    choice("on_full_refund", "When a running subscription's payment goes back,", &[
-        ("flag", "raise a flag"),
-        ("expire", "expire"),
-        ("keep", "do nothing"),
-    ]),
-    choice("on_silence", "When a period ended without news,", &[
-        ("keep", "keep the access, and raise a flag"),
-        ("suspend", "suspend, and raise a flag"),
-    ]),
+    choice(
+        "end_after",
+        "A subscription counts as ended after failing for",
+        &[],
+    ),
+    choice(
+        "on_end",
+        "When a subscription that was paid ends,",
+        &[
+            ("freeze", "freeze: what was paid for stays"),
+            ("expire", "expire: nothing stays"),
+        ],
+    ),
+    choice(
+        "on_end_unpaid",
+        "When one ends that was never paid,",
+        &[
+            ("expire", "expire: nothing stays"),
+            ("freeze", "freeze: it is treated as paid"),
+        ],
+    ),
+    choice(
+        "early_end",
+        "When one ends in the middle of a paid period,",
+        &[
+            ("now", "it ends now"),
+            ("paid_until", "it ends with the period"),
+        ],
+    ),
+    choice(
+        "freeze_after",
+        "Something stays after an end only if it was paid for at least",
+        &[],
+    ),
+    choice(
+        "on_pause",
+        "When a customer pauses,",
+        &[
+            ("suspend", "suspend"),
+            ("freeze", "freeze"),
+            ("keep", "keep the access"),
+        ],
+    ),
+    choice(
+        "on_collection_pause",
+        "When the seller pauses collecting,",
+        &[("keep", "keep the access"), ("suspend", "suspend")],
+    ),
+    choice(
+        "on_dispute_opened",
+        "When a dispute opens, for what was disputed,",
+        &[
+            ("flag", "raise a flag"),
+            ("suspend", "suspend"),
+            ("expire", "expire"),
+            ("keep", "do nothing"),
+        ],
+    ),
+    choice(
+        "on_dispute_lost",
+        "When a dispute is lost, for what was disputed,",
+        &[
+            ("suspend", "suspend"),
+            ("expire", "expire"),
+            ("flag", "raise a flag"),
+            ("keep", "do nothing"),
+        ],
+    ),
+    choice(
+        "on_full_refund",
+        "When a running subscription's payment goes back,",
+        &[
+            ("flag", "raise a flag"),
+            ("expire", "expire"),
+            ("keep", "do nothing"),
+        ],
+    ),
+    choice(
+        "on_silence",
+        "When a period ended without news,",
+        &[
+            ("keep", "keep the access, and raise a flag"),
+            ("suspend", "suspend, and raise a flag"),
+        ],
+    ),
     choice("silence_after", "No news counts as silence after", &[]),
-    choice("on_same_email", "When a new account has another customer's address,", &[
-        ("flag", "raise a flag on both"),
-        ("join", "join them: only if typed addresses are trusted"),
-        ("ignore", "do nothing"),
-    ]),
+    choice(
+        "on_same_email",
+        "When a new account has another customer's address,",
+        &[
+            ("flag", "raise a flag on both"),
+            ("join", "join them: only if typed addresses are trusted"),
+            ("ignore", "do nothing"),
+        ],
+    ),
 ];
 
 /// A field with the value that the form shows, and whether that differs from what is in force.
@@ -127,7 +176,8 @@ struct Told {
 impl From<Forecast> for Told {
     fn from(forecast: Forecast) -> Self {
         let counts = forecast.counts.into_iter();
-        let counts = counts.map(|((from, to), count)| (Badge::status(from), Badge::status(to), count));
+        let counts =
+            counts.map(|((from, to), count)| (Badge::status(from), Badge::status(to), count));
         let customers = forecast.customers.into_iter().map(|it| {
             let id = it.id.to_string();
             let name = it.email.unwrap_or_else(|| id.clone());
@@ -156,7 +206,10 @@ fn changed<'t>(
     differing.collect()
 }
 
-async fn current(state: &AppState, visitor: &Visitor) -> Result<(Map<String, Value>, bool), ApiError> {
+async fn current(
+    state: &AppState,
+    visitor: &Visitor,
+) -> Result<(Map<String, Value>, bool), ApiError> {
     let in_force = policy::show(&state.store, &visitor.app).await?;
     match serde_json::to_value(&in_force.policy).map_err(ApiError::internal)? {
         Value::Object(fields) => Ok((fields, in_force.pending)),
@@ -177,10 +230,19 @@ async fn show(
     };
     let fields = FIELDS.iter().map(|field| Shown {
         field,
-        value: text(if wanted.contains_key(field.name) { &wanted } else { &current }, field.name),
+        value: text(
+            if wanted.contains_key(field.name) {
+                &wanted
+            } else {
+                &current
+            },
+            field.name,
+        ),
         is_changed: wanted.contains_key(field.name),
     });
-    let changes = FIELDS.iter().filter(|field| wanted.contains_key(field.name));
+    let changes = FIELDS
+        .iter()
+        .filter(|field| wanted.contains_key(field.name));
     let changes = changes.map(|field| {
         let name = field.name;
         (name, text(&current, name), text(&wanted, name))

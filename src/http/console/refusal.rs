@@ -29,7 +29,10 @@ pub(super) enum Refusal {
 impl Refusal {
     /// The page for an address that leads nowhere.
     pub(super) const fn no_such_page() -> Self {
-        Self::Plain(StatusCode::NOT_FOUND, Cow::Borrowed("There is no such page."))
+        Self::Plain(
+            StatusCode::NOT_FOUND,
+            Cow::Borrowed("There is no such page."),
+        )
     }
 }
 

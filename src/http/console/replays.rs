@@ -121,7 +121,10 @@ impl From<BulkReplay> for Row {
         Self {
             status: Badge::new(status.as_str(), tone),
             is_open: status == ReplayStatus::Open,
-            share: (100 * done).checked_div(replay.matched).unwrap_or(100).min(100),
+            share: (100 * done)
+                .checked_div(replay.matched)
+                .unwrap_or(100)
+                .min(100),
             id: replay.id.into(),
             filter: words_of(&replay.filter),
             matched: replay.matched,

@@ -9,9 +9,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::form::{self, AnyForm};
+use super::place::{PLACE, VERSION};
 use super::refusal::Refusal;
 use super::session::{self, Session};
-use super::place::{PLACE, VERSION};
 use super::visitor::is_secure;
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
@@ -47,7 +47,10 @@ fn page(
 ) -> Result<Response, Refusal> {
     let page = Page {
         version: VERSION,
-        next: next.filter(|path| is_ours(path)).unwrap_or(PLACE).to_owned(),
+        next: next
+            .filter(|path| is_ours(path))
+            .unwrap_or(PLACE)
+            .to_owned(),
         refused,
     };
     let html = page.render().map_err(ApiError::internal)?;

@@ -94,7 +94,12 @@ fn money(details: &Value) -> String {
 }
 
 fn flag(title: &str) -> String {
-    if title == "flag" { "Flag raised" } else { "Flag closed" }.to_owned()
+    if title == "flag" {
+        "Flag raised"
+    } else {
+        "Flag closed"
+    }
+    .to_owned()
 }
 
 fn subject_of(details: &Value) -> String {
@@ -141,7 +146,10 @@ pub(super) fn change(details: &Value) -> String {
     let packages = details.get("packages").and_then(Value::as_array);
     let packages = packages.into_iter().flatten().filter_map(|it| {
         let package = text(it, "package")?;
-        Some(format!("{package} {}", text(it, "constraint").unwrap_or("*")))
+        Some(format!(
+            "{package} {}",
+            text(it, "constraint").unwrap_or("*")
+        ))
     });
     said.extend(packages);
     if let Some(package) = text(details, "package") {

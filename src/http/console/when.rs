@@ -68,7 +68,10 @@ mod tests {
         let now = at("2026-03-01T12:00:00Z");
         let shown = When(at("2026-03-04T15:30:59Z")).to_string();
         assert!(shown.ends_with(">2026-03-04 15:30</time>"), "{shown}");
-        assert!(shown.contains(r#"datetime="2026-03-04T15:30:59.000Z""#), "{shown}");
+        assert!(
+            shown.contains(r#"datetime="2026-03-04T15:30:59.000Z""#),
+            "{shown}"
+        );
         for (text, told) in [
             ("2026-03-01T12:00:30Z", "now"),
             ("2026-03-01T12:01:00Z", "in 1 minute"),

@@ -87,23 +87,35 @@ pub(super) fn kind(word: &'static str) -> Badge {
 /// Says of a flag of this kind what it means, and what to do.
 pub(super) fn flag(kind: &str) -> &'static str {
     match kind {
-        "ambiguous" => "The events do not tell which state came last; the one with the least access counts.",
-        "unknown_status" => "The provider gave a status that this version does not know; the one before it counts.",
+        "ambiguous" => {
+            "The events do not tell which state came last; the one with the least access counts."
+        }
+        "unknown_status" => {
+            "The provider gave a status that this version does not know; the one before it counts."
+        }
         "items_incomplete" => "The newest event lists only some of the subscription's items.",
         "unmapped_price" => "Somebody pays a price that no plan names, and gets nothing for it.",
         "open_dispute" => "A dispute or an inquiry is open.",
         "lost_dispute" => "A dispute was lost.",
         "fraud_warning" => "A payment service suspects fraud; the payment may be disputed soon.",
-        "paid_though_held" => "A dispute or refund would hold a subscription that was paid again since.",
+        "paid_though_held" => {
+            "A dispute or refund would hold a subscription that was paid again since."
+        }
         "full_refund" => "All of a payment was given back.",
         "overdue" => "A period ended, and no word came since.",
         "unlinked" => "A dispute could not be traced to a customer.",
         "refund_unlinked" => "A refund could not be traced to a payment.",
         "api_key_needed" => "An event asks for a call to the provider, and no API key is set.",
         "api_key_exposed" => "A secret API key was found in public: roll it at the provider.",
-        "unknown_connected_account" => "Events come from a connected account that the app does not name.",
-        "wrong_mode" => "Events of test mode came to a live endpoint, or the reverse; they count for nothing.",
-        "releases_unknown" => "A frozen customer's package has no known releases, so nothing can be installed.",
+        "unknown_connected_account" => {
+            "Events come from a connected account that the app does not name."
+        }
+        "wrong_mode" => {
+            "Events of test mode came to a live endpoint, or the reverse; they count for nothing."
+        }
+        "releases_unknown" => {
+            "A frozen customer's package has no known releases, so nothing can be installed."
+        }
         "account_deleted" => "Billing goes on for an account whose customer was deleted here.",
         "same_email" => "Another customer has the same e-mail address.",
         "same_id_other_body" => "An event came again with another body; what came first counts.",

@@ -63,8 +63,14 @@ fn pages(id: &str) -> Vec<(&'static str, String)> {
     let customer = format!("/console/customers/{id}");
     let suspend = format!("/console/customers/{id}/act/suspend");
     let grant = format!("/console/customers/{id}/grant?package=acme/tool");
-    let of_one = [("customer", customer), ("suspend", suspend), ("grant", grant)];
-    let pages = pages.into_iter().map(|(name, path)| (name, path.to_owned()));
+    let of_one = [
+        ("customer", customer),
+        ("suspend", suspend),
+        ("grant", grant),
+    ];
+    let pages = pages
+        .into_iter()
+        .map(|(name, path)| (name, path.to_owned()));
     pages.chain(of_one).collect()
 }
 
@@ -105,9 +111,13 @@ async fn a_price_is_mapped_events_replayed_and_a_policy_applied() {
     sign_in(&browser, &server, ADMIN_TOKEN).await;
     let open = async |path: &str| browser.open(&format!("{}{path}", server.base)).await;
     open("/console/flags").await;
-    browser.write("input[name=packages]", "acme/tool ^1.0").await;
+    browser
+        .write("input[name=packages]", "acme/tool ^1.0")
+        .await;
     browser.press("Map this price").await;
-    browser.sees("Everybody who pays this price has its packages now.").await;
+    browser
+        .sees("Everybody who pays this price has its packages now.")
+        .await;
 
     open("/console/events").await;
     browser.sees("Failures by cause").await;
@@ -127,7 +137,10 @@ async fn a_price_is_mapped_events_replayed_and_a_policy_applied() {
     browser.sees("It is in force.").await;
 
     open("/console/endpoints").await;
-    for secret in ["whsec_FIRST0123456789abcdef", "whsec_SECOND0123456789abcdef"] {
+    for secret in [
+        "whsec_FIRST0123456789abcdef",
+        "whsec_SECOND0123456789abcdef",
+    ] {
         browser.press("Rotate: add a secret").await;
         browser.write("#secret-stripe", secret).await;
         browser.press("Add").await;
@@ -164,12 +177,16 @@ async fn keys_alone_suffice_and_a_script_in_a_name_does_not_run() {
     // The first stop leads past the menu; everything behind it can be reached.
     browser.run("document.body.focus()", json!([])).await;
     browser.keys(TAB).await;
-    let first = browser.run("return document.activeElement.textContent", json!([])).await;
+    let first = browser
+        .run("return document.activeElement.textContent", json!([]))
+        .await;
     assert_eq!(first, "Skip to the page");
     let mut reached = false;
     for _ in 0..40 {
         browser.keys(TAB).await;
-        let here = browser.run("return document.activeElement.textContent", json!([])).await;
+        let here = browser
+            .run("return document.activeElement.textContent", json!([]))
+            .await;
         if here == "Suspend…" {
             reached = true;
             break;
@@ -177,7 +194,9 @@ async fn keys_alone_suffice_and_a_script_in_a_name_does_not_run() {
     }
     assert!(reached, "the acts are out of reach");
     browser.keys(RETURN).await;
-    browser.sees("for other admins; the customer does not see it").await;
+    browser
+        .sees("for other admins; the customer does not see it")
+        .await;
     browser.keys("by keys").await;
     browser.keys(RETURN).await;
     browser.sees("Suspended.").await;
@@ -193,7 +212,9 @@ async fn keys_alone_suffice_and_a_script_in_a_name_does_not_run() {
 async fn axe_finds_no_violation_on_any_page() {
     let (server, id) = lived_in().await;
     let browser = Browser::start().await;
-    browser.open(&format!("{}/console/sign-in", server.base)).await;
+    browser
+        .open(&format!("{}/console/sign-in", server.base))
+        .await;
     let mut wrong = violations(&browser, "sign-in").await;
     sign_in(&browser, &server, ADMIN_TOKEN).await;
     for scheme in ["light", "dark"] {

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::visit::{Visit, buys};
 use crate::support::stores::{Engine, on_both_stores};
-use crate::support::{
-    TestServer, seconds_from_now, stripe_event, stripe_subscription,
-};
+use crate::support::{TestServer, seconds_from_now, stripe_event, stripe_subscription};
 use serde_json::json;
 use tollgate::provider::STRIPE;
 
@@ -59,7 +57,12 @@ async fn an_act_shows_its_effect_first_and_is_audited_and_undone(engine: Engine)
     assert!(shown.contains("badge good\">active<"), "{shown}");
     assert!(shown.contains("customer.subscription.created"), "{shown}");
     let composer = format!("{page}?package=acme/tool&version=1.0.0");
-    assert!(owner.page(&composer).await.contains("badge good\">allowed<"));
+    assert!(
+        owner
+            .page(&composer)
+            .await
+            .contains("badge good\">allowed<")
+    );
 
     let suspend = format!("{page}/act/suspend");
     let effect = owner.page(&suspend).await;
@@ -69,30 +72,54 @@ async fn an_act_shows_its_effect_first_and_is_audited_and_undone(engine: Engine)
     let (_, customer) = server.get(&format!("/api/v1/customers/{id}")).await;
     assert_eq!(customer["status"], "active");
 
-    let done = owner.post(&suspend, &[("reason", "asked <b>by</b> mail")]).await;
+    let done = owner
+        .post(&suspend, &[("reason", "asked <b>by</b> mail")])
+        .await;
     assert_eq!(done.location(), format!("{page}?done=suspend&undo=1"));
     let after = owner.page(done.location()).await;
     assert!(after.contains("badge warn\">suspended<"), "{after}");
-    assert!(after.contains("asked &#60;b&#62;by&#60;/b&#62; mail"), "{after}");
+    assert!(
+        after.contains("asked &#60;b&#62;by&#60;/b&#62; mail"),
+        "{after}"
+    );
     assert!(after.contains(">Undo<"), "{after}");
     let refused = owner.page(&composer).await;
-    assert!(refused.contains("Your subscription is suspended"), "{refused}");
+    assert!(
+        refused.contains("Your subscription is suspended"),
+        "{refused}"
+    );
     let (_, audit) = server
         .get(&format!("/api/v1/audit?customer_id={id}&operation=suspend"))
         .await;
     assert_eq!(audit["data"][0]["actor"], "root", "{audit}");
     // A second time changes nothing, and says so.
-    let again = owner.post(&suspend, &[("reason", "asked <b>by</b> mail")]).await;
-    assert!(again.location().contains("done=unchanged"), "{}", again.location());
+    let again = owner
+        .post(&suspend, &[("reason", "asked <b>by</b> mail")])
+        .await;
+    assert!(
+        again.location().contains("done=unchanged"),
+        "{}",
+        again.location()
+    );
 
     let undone = owner.post(&format!("{page}/act/reactivate"), &[]).await;
     assert_eq!(undone.status, 303, "{}", undone.text);
-    assert!(owner.page(&composer).await.contains("badge good\">allowed<"));
+    assert!(
+        owner
+            .page(&composer)
+            .await
+            .contains("badge good\">allowed<")
+    );
     let acts = owner.page(&format!("{page}?kind=act")).await;
-    assert!(acts.contains("by ADMIN_TOKEN") && acts.contains("Active again"), "{acts}");
+    assert!(
+        acts.contains("by ADMIN_TOKEN") && acts.contains("Active again"),
+        "{acts}"
+    );
     assert!(!acts.contains("customer.subscription.created<"), "{acts}");
     assert_eq!(owner.get(&format!("{page}/act/vanish")).await.status, 404);
-    let wrong = owner.post(&format!("{page}/act/freeze"), &[("at", "soon")]).await;
+    let wrong = owner
+        .post(&format!("{page}/act/freeze"), &[("at", "soon")])
+        .await;
     assert_eq!(wrong.status, 422, "{}", wrong.text);
     server.stop_and_give_back().await;
 }
@@ -112,34 +139,66 @@ async fn packages_accounts_and_tokens_are_seen_to_by_hand(engine: Engine) {
         ("expires_at", "2999-01-01"),
     ];
     let given = owner.post(&format!("{page}/grant"), &fields).await;
-    assert_eq!(given.location(), format!("{page}?done=grant"), "{}", given.text);
+    assert_eq!(
+        given.location(),
+        format!("{page}?done=grant"),
+        "{}",
+        given.text
+    );
     let shown = owner.page(&page).await;
-    assert!(shown.contains("acme/extra ^2.0") && shown.contains("2999-01-01"), "{shown}");
+    assert!(
+        shown.contains("acme/extra ^2.0") && shown.contains("2999-01-01"),
+        "{shown}"
+    );
     let wrong = owner.page(&page).await.len();
     assert!(wrong > 0);
-    let taken = owner.post(&format!("{page}/revoke"), &[("package", "acme/extra")]).await;
+    let taken = owner
+        .post(&format!("{page}/revoke"), &[("package", "acme/extra")])
+        .await;
     assert_eq!(taken.location(), format!("{page}?done=revoke"));
 
     let effect = owner.page(&format!("{page}/link?account=cus_9")).await;
     assert!(effect.contains("Nothing that is shown changes"), "{effect}");
-    let linked = owner.post(&format!("{page}/link"), &[("account", "cus_9")]).await;
-    assert_eq!(linked.location(), format!("{page}?done=link"), "{}", linked.text);
+    let linked = owner
+        .post(&format!("{page}/link"), &[("account", "cus_9")])
+        .await;
+    assert_eq!(
+        linked.location(),
+        format!("{page}?done=link"),
+        "{}",
+        linked.text
+    );
     assert!(owner.page(&page).await.contains("linked by an admin"));
 
-    let made = owner.post(&format!("{page}/tokens"), &[("name", "build")]).await.page();
+    let made = owner
+        .post(&format!("{page}/tokens"), &[("name", "build")])
+        .await
+        .page();
     let (_, rest) = made.split_once("id=\"secret\">").unwrap();
     let text = rest.split('<').next().unwrap();
     let asked = server
         .client
-        .get(format!("{}/access?package=acme/tool&version=1.0.0", server.base))
+        .get(format!(
+            "{}/access?package=acme/tool&version=1.0.0",
+            server.base
+        ))
         .bearer_auth(text);
     assert_eq!(asked.send().await.unwrap().status(), 200);
     let (_, tokens) = server.get(&format!("/api/v1/customers/{id}/tokens")).await;
     let token = tokens["data"][0]["id"].as_str().unwrap();
-    let rotated = owner.post(&format!("{page}/tokens/{token}/rotate"), &[]).await;
+    let rotated = owner
+        .post(&format!("{page}/tokens/{token}/rotate"), &[])
+        .await;
     assert!(rotated.page().contains("still works for 24 hours"));
-    assert!(owner.page(&page).await.contains("the text before still works until"));
-    let revoked = owner.post(&format!("{page}/tokens/{token}/revoke"), &[]).await;
+    assert!(
+        owner
+            .page(&page)
+            .await
+            .contains("the text before still works until")
+    );
+    let revoked = owner
+        .post(&format!("{page}/tokens/{token}/revoke"), &[])
+        .await;
     assert_eq!(revoked.location(), format!("{page}?done=token"));
     server.stop_and_give_back().await;
 }

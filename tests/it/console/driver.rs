@@ -72,7 +72,11 @@ impl Browser {
         let is_good = answer.status().is_success();
         let mut answer: Value = answer.json().await.unwrap();
         let value = answer["value"].take();
-        if is_good { Ok(value) } else { Err(format!("{path}: {value}")) }
+        if is_good {
+            Ok(value)
+        } else {
+            Err(format!("{path}: {value}"))
+        }
     }
 
     pub(super) async fn open(&self, url: &str) {
@@ -96,7 +100,8 @@ impl Browser {
     /// Clicks the first element that a selector finds, once it is there.
     pub(super) async fn click(&self, css: &str) {
         let element = self.find(css).await;
-        self.call(&format!("element/{element}/click"), json!({})).await;
+        self.call(&format!("element/{element}/click"), json!({}))
+            .await;
     }
 
     /// Clicks the button or link with this text.
@@ -114,7 +119,8 @@ impl Browser {
 
     pub(super) async fn write(&self, css: &str, text: &str) {
         let element = self.find(css).await;
-        self.call(&format!("element/{element}/clear"), json!({})).await;
+        self.call(&format!("element/{element}/clear"), json!({}))
+            .await;
         let keys = json!({"text": text});
         self.call(&format!("element/{element}/value"), keys).await;
     }
@@ -161,7 +167,8 @@ impl Browser {
         let log = self.call("se/log", json!({"type": "browser"})).await;
         let entries = log.as_array().into_iter().flatten();
         let bad = entries.filter(|it| it["level"] == "SEVERE");
-        bad.map(|it| it["message"].as_str().unwrap().to_owned()).collect()
+        bad.map(|it| it["message"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub(super) async fn resize(&self, width: u32, height: u32) {

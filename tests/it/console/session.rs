@@ -30,12 +30,23 @@ async fn a_session_begins_with_a_token_and_ends_with_it(engine: Engine) {
     let entered = nobody
         .enter(ADMIN_TOKEN, &[("next", "/console/flags")])
         .await;
-    assert_eq!((entered.status, entered.location()), (303, "/console/flags"));
+    assert_eq!(
+        (entered.status, entered.location()),
+        (303, "/console/flags")
+    );
     let cookie = entered.headers["set-cookie"].to_str().unwrap();
-    for part in ["HttpOnly", "SameSite=Strict", "Path=/console", "Max-Age=43200"] {
+    for part in [
+        "HttpOnly",
+        "SameSite=Strict",
+        "Path=/console",
+        "Max-Age=43200",
+    ] {
         assert!(cookie.contains(part), "{cookie}");
     }
-    assert!(!cookie.contains(ADMIN_TOKEN) && !cookie.contains("Secure"), "{cookie}");
+    assert!(
+        !cookie.contains(ADMIN_TOKEN) && !cookie.contains("Secure"),
+        "{cookie}"
+    );
     let elsewhere = nobody
         .enter(ADMIN_TOKEN, &[("next", "//evil.example/")])
         .await;
@@ -71,10 +82,34 @@ async fn a_form_counts_only_from_our_own_page_and_session(engine: Engine) {
     let app = ("app", "default");
     let refusals: [(&str, &[(&str, &str)], &[(&str, &str)], u16, &str); 5] = [
         ("no token", &[app], &[], 403, "form_outdated"),
-        ("a wrong token", &[("csrf", "x"), app], &[], 403, "form_outdated"),
-        ("another app", &[csrf, ("app", "other")], &[], 409, "app_changed"),
-        ("another site", &[csrf, app], &[("sec-fetch-site", "cross-site")], 403, "cross_origin"),
-        ("another origin", &[csrf, app], &[("origin", "https://evil.example")], 403, "cross_origin"),
+        (
+            "a wrong token",
+            &[("csrf", "x"), app],
+            &[],
+            403,
+            "form_outdated",
+        ),
+        (
+            "another app",
+            &[csrf, ("app", "other")],
+            &[],
+            409,
+            "app_changed",
+        ),
+        (
+            "another site",
+            &[csrf, app],
+            &[("sec-fetch-site", "cross-site")],
+            403,
+            "cross_origin",
+        ),
+        (
+            "another origin",
+            &[csrf, app],
+            &[("origin", "https://evil.example")],
+            403,
+            "cross_origin",
+        ),
     ];
     for (description, fields, headers, status, code) in refusals {
         let answer = owner.send(&path, fields, headers).await;
@@ -139,7 +174,10 @@ async fn a_viewer_sees_no_act_and_cannot_act(engine: Engine) {
     }
     // An admin does not do what is an owner's.
     let admin = Visit::with_role(&server, "admin").await;
-    let secret = [("provider", "stripe"), ("secret", "whsec_another0123456789")];
+    let secret = [
+        ("provider", "stripe"),
+        ("secret", "whsec_another0123456789"),
+    ];
     let refused = admin.post("/console/endpoints/secrets", &secret).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     let page = admin.page("/console/events/evt_began_cus_1").await;
@@ -157,19 +195,30 @@ async fn an_app_is_a_wall_and_an_owner_looks_at_one_at_a_time(engine: Engine) {
     assert_eq!(switched.status, 303, "{}", switched.text);
     owner.keep_cookie(&switched);
     owner.app = "other".to_owned();
-    assert_eq!(owner.get(&format!("/console/customers/{id}")).await.status, 404);
-    assert_eq!(owner.get("/console/events/evt_began_cus_1").await.status, 404);
+    assert_eq!(
+        owner.get(&format!("/console/customers/{id}")).await.status,
+        404
+    );
+    assert_eq!(
+        owner.get("/console/events/evt_began_cus_1").await.status,
+        404
+    );
     assert!(!owner.page("/console/customers?q=ann").await.contains(&id));
     let suspend = format!("/console/customers/{id}/act/suspend");
     assert_eq!(owner.post(&suspend, &[]).await.status, 404);
 
     // A token of one app cannot look at another.
     let body = json!({"name": "bound", "role": "owner", "app": "other"});
-    let (_, made) = server.call("POST", "/api/v1/admin-tokens", Some(body)).await;
+    let (_, made) = server
+        .call("POST", "/api/v1/admin-tokens", Some(body))
+        .await;
     let mut bound = Visit::sign_in(&server.base, made["token"].as_str().unwrap()).await;
     bound.read_csrf().await;
     bound.app = "other".to_owned();
-    assert_eq!(bound.get(&format!("/console/customers/{id}")).await.status, 404);
+    assert_eq!(
+        bound.get(&format!("/console/customers/{id}")).await.status,
+        404
+    );
     let refused = bound.post("/console/app", &[("to", "default")]).await;
     assert_eq!(refused.status, 404, "{}", refused.text);
     server.stop_and_give_back().await;
@@ -181,7 +230,11 @@ async fn the_console_is_where_the_settings_say() {
         environment.insert("TOLLGATE_CONSOLE".into(), "off".into());
     })
     .await;
-    for path in ["/console", "/console/sign-in", "/console/assets/x/console.css"] {
+    for path in [
+        "/console",
+        "/console/sign-in",
+        "/console/assets/x/console.css",
+    ] {
         assert_eq!(Visit::new(&off.base).get(path).await.status, 404, "{path}");
     }
     off.stop().await;
@@ -189,7 +242,10 @@ async fn the_console_is_where_the_settings_say() {
         environment.insert("TOLLGATE_OPS_LISTEN".into(), "127.0.0.1:0".into());
     })
     .await;
-    assert_eq!(Visit::new(&apart.base).get("/console/sign-in").await.status, 404);
+    assert_eq!(
+        Visit::new(&apart.base).get("/console/sign-in").await.status,
+        404
+    );
     let ops = format!("http://{}", apart.server.ops_address().unwrap());
     Visit::new(&ops).page("/console/sign-in").await;
     apart.stop().await;
