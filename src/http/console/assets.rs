@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use crate::http::AppState;
 
 /// The files, by name. htmx is as its makers publish it in the npm registry, with its licence.
-const FILES: [(&str, &str, &[u8]); 4] = [
+const FILES: [(&str, &str, &[u8]); 5] = [
     (
         "console.css",
         "text/css",
@@ -32,6 +32,11 @@ const FILES: [(&str, &str, &[u8]); 4] = [
         "htmx.LICENSE",
         "text/plain",
         include_bytes!("assets/htmx.LICENSE"),
+    ),
+    (
+        "icon.svg",
+        "image/svg+xml",
+        include_bytes!("assets/icon.svg"),
     ),
 ];
 

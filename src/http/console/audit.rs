@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::When;
 use super::{timeline, words};
+use crate::domain::id::CustomerId;
 use crate::domain::shown_times::shown;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::audit;
@@ -65,7 +66,10 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let customer = asked.get("customer").map(str::parse).transpose();
+    let customer = asked
+        .get("customer")
+        .map(str::parse::<CustomerId>)
+        .transpose();
     let customer =
         customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
     let actor = asked

@@ -6,7 +6,6 @@ use crate::domain::access::license::License;
 use crate::domain::access::live_grant::{GrantSource, LiveGrant};
 use crate::domain::access::token::CustomerToken;
 use crate::domain::customer::explain::{SourceCause, Step};
-use crate::domain::customer::flag::{FlagHolder, HeldFlag};
 use crate::domain::customer::row::Customer;
 use crate::domain::time::Timestamp;
 use crate::pipeline::customers::{CustomerDetails, LinkedAccount};
@@ -192,7 +191,6 @@ impl LicenseRow {
 
 /// An open flag.
 pub(super) struct FlagRow {
-    pub(super) id: String,
     pub(super) kind: &'static str,
     pub(super) subject: String,
     pub(super) meaning: &'static str,
@@ -200,18 +198,11 @@ pub(super) struct FlagRow {
 
 /// The open flags that are kept with the customer.
 pub(super) fn flags_of(details: &CustomerDetails) -> Vec<FlagRow> {
-    let customer = &details.customer;
-    let rows = customer.flags().into_iter().map(|flag| {
-        let held = HeldFlag {
-            holder: FlagHolder::Customer(customer.id.clone()),
-            flag,
-        };
-        FlagRow {
-            id: held.id().to_string(),
-            kind: held.flag.kind.as_str(),
-            meaning: words::flag(held.flag.kind.as_str()),
-            subject: held.flag.subject,
-        }
+    let flags = details.customer.flags().into_iter();
+    let rows = flags.map(|flag| FlagRow {
+        kind: flag.kind.as_str(),
+        meaning: words::flag(flag.kind.as_str()),
+        subject: flag.subject,
     });
     rows.collect()
 }

@@ -157,7 +157,7 @@ async fn add(State(state): State<AppState>, form: Form) -> Result<Response, Refu
     let spec = fields.parse::<&Spec>("provider")?;
     let text = fields.need("secret")?;
     let wrong = |error: String| ApiError::invalid_field("secret", error);
-    let text = validate::line(text).map_err(|error| wrong(error.to_string()))?;
+    let text = validate::line(text).map_err(wrong)?;
     pasted_secret::check(spec.name, SecretUse::Webhooks, &text).map_err(wrong)?;
     let mode = match fields.get("mode") {
         Some(_) => fields.parse::<Mode>("mode")?,

@@ -19,7 +19,7 @@ use super::words::Badge;
 use crate::domain::event::EventOutcome;
 use crate::domain::shown_times::shown;
 use crate::http::api::problem::event_not_found;
-use crate::http::{AppState, request_id};
+use crate::http::{ApiError, AppState, request_id};
 use crate::pipeline::replay::{preview_one, replay_one};
 use crate::pipeline::{dismissal, events};
 use crate::store::{EventFilter, EventRecord, Window};
@@ -114,17 +114,10 @@ async fn show(
     let others = siblings.into_iter().filter(|it| it.key != event.key);
     let others = others.map(EventRow::from).collect();
     let wants_trial = asked.get("try").is_some() && visitor.may_act();
-    let trial = match wants_trial {
-        true => {
-            let now = state.clock.now();
-            let preview = preview_one(store, app, &id, event.outcome.is_settled(), now).await?;
-            Some(Trial {
-                outcome: Badge::outcome(preview.outcome),
-                error: preview.error.map(|error| error.detail),
-                changes: changes_of(&shown(preview.changes)),
-            })
-        }
-        false => None,
+    let trial = if wants_trial {
+        Some(trial(&state, &visitor, &event).await?)
+    } else {
+        None
     };
     let mut frame = Frame::new(&visitor, "events", event.event_type.clone());
     frame.notice = asked.get("done").and_then(notice);
@@ -154,6 +147,20 @@ async fn show(
         trial,
     };
     Ok(render(&page)?)
+}
+
+async fn trial(
+    state: &AppState,
+    visitor: &Visitor,
+    event: &EventRecord,
+) -> Result<Trial, ApiError> {
+    let (force, now) = (event.outcome.is_settled(), state.clock.now());
+    let preview = preview_one(&state.store, &visitor.app, &event.key.id, force, now).await?;
+    Ok(Trial {
+        outcome: Badge::outcome(preview.outcome),
+        error: preview.error.map(|error| error.detail),
+        changes: changes_of(&shown(preview.changes)),
+    })
 }
 
 fn payload_of(event: &EventRecord, sees_payload: bool) -> Payload {

@@ -17,6 +17,7 @@ use super::visitor::Visitor;
 use super::when::When;
 use super::words;
 use crate::domain::customer::flag::FlagKind;
+use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::flags::{self, FlagError, OpenFlag};
@@ -149,7 +150,10 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let customer = asked.get("customer").map(str::parse).transpose();
+    let customer = asked
+        .get("customer")
+        .map(str::parse::<CustomerId>)
+        .transpose();
     let customer =
         customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
     let filter = FlagFilter {

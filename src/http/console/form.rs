@@ -66,11 +66,6 @@ impl Fields {
         text.parse()
             .map_err(|error: T::Err| ApiError::invalid_field(name, error.to_string()))
     }
-
-    /// All fields.
-    pub(super) fn all(&self) -> &[(String, String)] {
-        &self.0
-    }
 }
 
 /// A form of a signed-in admin, whose role suffices to act.

@@ -89,7 +89,7 @@ fn money(details: &Value) -> String {
     let amount = amount.iter().find_map(|name| details.get(name));
     let amount = amount.and_then(Value::as_i64);
     let next = text(details, "next_attempt").map(|at| format!("next attempt {at}"));
-    let amount = amount.map(|it| format!("{it} in the currency's smallest unit"));
+    let amount = amount.map(|it| format!("{it} in the currency's minor unit"));
     amount.or(next).unwrap_or_default()
 }
 

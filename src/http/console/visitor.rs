@@ -24,8 +24,6 @@ pub(super) struct Visitor {
     pub(super) sees_all_apps: bool,
     /// The session.
     pub(super) session: Session,
-    /// The page that was asked for, with its query.
-    pub(super) path: String,
     /// The browser came by TLS.
     pub(super) is_secure: bool,
     /// The request came from htmx, which wants the part of the page that it swaps.
@@ -98,7 +96,6 @@ impl FromRequestParts<AppState> for Visitor {
             app,
             sees_all_apps,
             session,
-            path,
             is_secure: is_secure(parts, state),
             is_part,
         })

@@ -138,10 +138,13 @@ pub(super) fn tie(word: &str) -> &'static str {
 /// Says who did something, of an author as the audit writes it.
 pub(super) fn author(actor: &str) -> String {
     match actor.split_once(':') {
-        Some(("event", id)) => format!("webhook {id}"),
+        Some(("event", event)) => {
+            let (_, id) = event.split_once(':').unwrap_or(("", event));
+            format!("webhook {id}")
+        }
+        Some(("admin", "root")) => "ADMIN_TOKEN".to_owned(),
         Some(("admin", id)) => format!("admin {id}"),
         _ => match actor {
-            "root" => "ADMIN_TOKEN".to_owned(),
             "timer" => "a timer".to_owned(),
             "policy" => "a change of policy or plans".to_owned(),
             "operator" => "somebody at the server".to_owned(),

@@ -91,7 +91,7 @@ async fn an_act_shows_its_effect_first_and_is_audited_and_undone(engine: Engine)
     let (_, audit) = server
         .get(&format!("/api/v1/audit?customer_id={id}&operation=suspend"))
         .await;
-    assert_eq!(audit["data"][0]["actor"], "root", "{audit}");
+    assert_eq!(audit["data"][0]["actor"], "admin:root", "{audit}");
     // A second time changes nothing, and says so.
     let again = owner
         .post(&suspend, &[("reason", "asked <b>by</b> mail")])

@@ -136,7 +136,7 @@ async fn packages_admins_and_the_audit_are_shown(engine: Engine) {
         audit.contains("Customer made") && audit.contains("webhook evt_known_cus_1"),
         "{audit}"
     );
-    let admins = owner.page("/console/audit?actor=admins").await;
+    let admins = owner.page("/console/audit?actor=admin").await;
     assert!(
         admins.contains("release_add") && !admins.contains("Customer made"),
         "{admins}"
