@@ -36,6 +36,7 @@ use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::span::Span;
+use crate::domain::role::Role;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -102,6 +103,11 @@ pub struct HttpConfig {
     /// `TOLLGATE_CORS_ORIGINS`: origins whose pages browsers let call the API, separated by commas.
     /// Default none.
     pub cors_origins: Vec<String>,
+    /// `TOLLGATE_CONSOLE`: serves the console, the pages for admins. Default on.
+    pub console: bool,
+    /// `TOLLGATE_PAYLOADS_FOR`: the least role that the console shows the payloads of events to.
+    /// Default admin: they hold what providers know of customers.
+    pub payloads_for: Role,
 }
 
 /// Settings of the store.

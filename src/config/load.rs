@@ -21,6 +21,7 @@ use crate::domain::identity::seller_id::Identity;
 use crate::domain::pasted_secret;
 use crate::domain::span::Span;
 use crate::domain::validate;
+use crate::domain::role::Role;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
@@ -142,6 +143,12 @@ impl HttpConfig {
             cors_origins: reader
                 .read_all(&setting::CORS_ORIGINS, parse::origins)
                 .unwrap_or_default(),
+            console: reader
+                .read(&setting::CONSOLE, parse::on_or_off)
+                .unwrap_or(true),
+            payloads_for: reader
+                .read(&setting::PAYLOADS_FOR, parse::payloads_for)
+                .unwrap_or(Role::Admin),
         }
     }
 }

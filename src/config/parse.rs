@@ -20,6 +20,7 @@ use crate::domain::connected_account::{
 use crate::domain::id::Provider;
 use crate::domain::pasted_secret::{self, SecretUse};
 use crate::domain::span::{Span, SpanError};
+use crate::domain::role::Role;
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
@@ -245,6 +246,14 @@ pub(super) fn retention(text: &str) -> Result<Option<Span>, String> {
         return Err(format!("{} is too short to look at an event", quoted(text)));
     }
     Ok(Some(span))
+}
+
+/// Parses the least role that sees payloads. Owners see what admins see.
+pub(super) fn payloads_for(text: &str) -> Result<Role, String> {
+    match text.parse() {
+        Ok(role @ (Role::Viewer | Role::Admin)) => Ok(role),
+        Ok(Role::Owner) | Err(_) => Err(format!("{} is neither of them", quoted(text))),
+    }
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -60,6 +60,11 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
         ),
         (&setting::TRUSTED_PROXIES, networks(&http.trusted_proxies)),
         (&setting::CORS_ORIGINS, listed(&http.cors_origins)),
+        (
+            &setting::CONSOLE,
+            if http.console { "on" } else { "off" }.to_owned(),
+        ),
+        (&setting::PAYLOADS_FOR, http.payloads_for.to_string()),
         (&setting::DATA_DIR, store.data_dir.display().to_string()),
         (&setting::DATABASE_URL, database(&store.database)),
         (&setting::AMQP_URL, set(queue.amqp_url.is_some())),

@@ -75,6 +75,12 @@ pub(super) const CORS_ORIGINS: Setting = Setting::plain(
     Shape::List,
     "origins separated by commas, such as https://admin.example.com",
 );
+pub(super) const CONSOLE: Setting = Setting::plain("TOLLGATE_CONSOLE", Shape::Scalar, "on or off");
+pub(super) const PAYLOADS_FOR: Setting = Setting::plain(
+    "TOLLGATE_PAYLOADS_FOR",
+    Shape::Scalar,
+    "viewer or admin, the least role that sees the payloads of events",
+);
 pub(super) const DATA_DIR: Setting =
     Setting::plain("TOLLGATE_DATA_DIR", Shape::Scalar, "the path of a folder");
 pub(super) const DATABASE_URL: Setting = Setting::secret(
@@ -177,11 +183,13 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 30] = [
+pub(super) const ALL: [&Setting; 32] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
     &CORS_ORIGINS,
+    &CONSOLE,
+    &PAYLOADS_FOR,
     &DATA_DIR,
     &DATABASE_URL,
     &AMQP_URL,

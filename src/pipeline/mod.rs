@@ -64,6 +64,7 @@ pub mod releases;
 pub mod replay;
 pub mod reseal;
 pub mod retention;
+pub mod search;
 pub mod secrets;
 mod settings_plans;
 pub mod setup;

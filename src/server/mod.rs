@@ -308,6 +308,8 @@ fn settings(config: &Config, roles: Roles) -> HttpSettings {
         root_token: token.map(|token| TokenHash::of(token.expose_secret())),
         limits: Limits::default(),
         accel_prefix: config.registry.accel_prefix.clone(),
+        console: config.http.console,
+        payloads_for: config.http.payloads_for,
     }
 }
 

@@ -17,6 +17,7 @@ mod cli;
 mod composer;
 mod concurrency;
 mod config;
+mod console;
 mod constraint;
 mod convergence;
 mod copy;
