@@ -12,6 +12,7 @@
 //! Refused: a settings library with derived parsers. It reports one problem at a time, names the
 //! field instead of the variable, and quotes the value, which may be a secret.
 
+mod database;
 mod load;
 mod log_filter;
 mod parse;
@@ -35,10 +36,12 @@ use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::span::Span;
+use crate::domain::role::Role;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
+pub use database::Database;
 pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 pub use secret_key::{SecretKey, SecretKeyError};
 
@@ -100,6 +103,11 @@ pub struct HttpConfig {
     /// `TOLLGATE_CORS_ORIGINS`: origins whose pages browsers let call the API, separated by commas.
     /// Default none.
     pub cors_origins: Vec<String>,
+    /// `TOLLGATE_CONSOLE`: serves the console, the pages for admins. Default on.
+    pub console: bool,
+    /// `TOLLGATE_PAYLOADS_FOR`: the least role that the console shows the payloads of events to.
+    /// Default admin: they hold what providers know of customers.
+    pub payloads_for: Role,
 }
 
 /// Settings of the store.
@@ -120,15 +128,6 @@ pub struct StoreConfig {
     pub payload_retention: Option<Span>,
 }
 
-/// The database in which the store lives.
-#[derive(Debug, Clone)]
-pub enum Database {
-    /// The embedded store, in this file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL server; the URL may contain a password.
-    Postgres(SecretString),
-}
-
 /// Settings of the queue between receiver and worker.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
@@ -140,6 +139,10 @@ pub struct QueueConfig {
     pub amqp_ca_file: Option<PathBuf>,
     /// `TOLLGATE_AMQP_PREFIX`: prefix of the names of exchanges and queues. Default `tollgate`.
     pub amqp_prefix: String,
+    /// `TOLLGATE_WORKER_BATCHES`: batches of events that a worker processes at once, from RabbitMQ into
+    /// PostgreSQL, 1 to 8. Default 4. One with the embedded store, which has one writer, and with the
+    /// built-in queue.
+    pub worker_batches: usize,
 }
 
 /// Settings of administrators' access.

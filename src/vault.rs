@@ -71,6 +71,8 @@ pub enum SealedFor<'a> {
         /// Names the request, without a blank.
         id: &'a str,
     },
+    /// A session of the console.
+    Session,
     /// The position at which a walk of a list goes on.
     Cursor {
         /// Names the list, without a blank.
@@ -87,6 +89,7 @@ impl SealedFor<'_> {
             Self::Repository { app } => format!("repository {app}"),
             Self::License { app, id } => format!("license {app} {id}"),
             Self::Answer { id } => format!("answer {id}"),
+            Self::Session => "console session".to_owned(),
             Self::Cursor { list } => format!("cursor {list}"),
         }
     }

@@ -75,6 +75,12 @@ pub(super) const CORS_ORIGINS: Setting = Setting::plain(
     Shape::List,
     "origins separated by commas, such as https://admin.example.com",
 );
+pub(super) const CONSOLE: Setting = Setting::plain("TOLLGATE_CONSOLE", Shape::Scalar, "on or off");
+pub(super) const PAYLOADS_FOR: Setting = Setting::plain(
+    "TOLLGATE_PAYLOADS_FOR",
+    Shape::Scalar,
+    "viewer or admin, the least role that sees the payloads of events",
+);
 pub(super) const DATA_DIR: Setting =
     Setting::plain("TOLLGATE_DATA_DIR", Shape::Scalar, "the path of a folder");
 pub(super) const DATABASE_URL: Setting = Setting::secret(
@@ -96,6 +102,11 @@ pub(super) const AMQP_PREFIX: Setting = Setting::plain(
     "TOLLGATE_AMQP_PREFIX",
     Shape::Scalar,
     "1 to 100 letters, digits, dots, hyphens and underscores, not beginning with `amq.`",
+);
+pub(super) const WORKER_BATCHES: Setting = Setting::plain(
+    "TOLLGATE_WORKER_BATCHES",
+    Shape::Scalar,
+    "a whole number from 1 to 8",
 );
 pub(super) const SECRET_KEY: Setting = Setting::secret(
     "TOLLGATE_SECRET_KEY",
@@ -172,16 +183,19 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 29] = [
+pub(super) const ALL: [&Setting; 32] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
     &CORS_ORIGINS,
+    &CONSOLE,
+    &PAYLOADS_FOR,
     &DATA_DIR,
     &DATABASE_URL,
     &AMQP_URL,
     &AMQP_CA_FILE,
     &AMQP_PREFIX,
+    &WORKER_BATCHES,
     &SECRET_KEY,
     &ADMIN_TOKEN,
     &STRIPE_WEBHOOK_SECRET,

@@ -129,6 +129,7 @@ impl Stage {
         let base = self.base();
         line("");
         line("still serving; Ctrl-C ends it and removes the folder");
+        line(&format!("  console        {base}/console"));
         line(&format!("  admin API      {base}/api/v1/customers"));
         line(&format!(
             "  access check   {base}/access?package=acme/forms&version=1.0.0"

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::client_addr::ClientAddr;
 use super::error::ApiError;
-use super::{AppState, input, named_app};
+use super::{AppState, input, named_app, unread};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
@@ -84,6 +84,7 @@ impl FromRequestParts<AppState> for Admin {
         parts.extensions.insert(admin.clone());
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         admin.require(if reads { Role::Viewer } else { Role::Admin })?;
+        unread::refuse(parts)?;
         Ok(admin)
     }
 }
@@ -95,6 +96,7 @@ impl FromRequestParts<AppState> for Reading {
         let mut admin = sign_in(parts, state).await?;
         named_app::bind(&mut admin.app, parts, state).await?;
         parts.extensions.insert(admin.clone());
+        unread::refuse(parts)?;
         Ok(Self(admin))
     }
 }
@@ -140,7 +142,10 @@ pub(super) fn is_root(state: &AppState, hash: &TokenHash) -> bool {
 }
 
 /// Looks up a token. The outer error is the store's, the inner one the token's.
-async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, ApiError>, ApiError> {
+pub(super) async fn identify(
+    hash: &TokenHash,
+    state: &AppState,
+) -> Result<Result<Admin, ApiError>, ApiError> {
     if is_root(state, hash) {
         return Ok(Ok(Admin {
             actor: Actor::Root,
@@ -168,6 +173,18 @@ async fn identify(hash: &TokenHash, state: &AppState) -> Result<Result<Admin, Ap
             })
         }
     })
+}
+
+/// Identifies the bearer of a token that was typed in by hand. A wrong one counts as a failed sign-in.
+pub(super) async fn admit(
+    hash: &TokenHash,
+    parts: &Parts,
+    state: &AppState,
+) -> Result<Admin, ApiError> {
+    match identify(hash, state).await? {
+        Ok(admin) => Ok(admin),
+        Err(refusal) => Err(count_failure(refusal, parts, state)),
+    }
 }
 
 /// Returns the refusal, or 429 once this address had too many. A valid token is never delayed: 256
@@ -252,7 +269,7 @@ fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
 /// (<https://www.w3.org/TR/fetch-metadata/>), else by comparing `Origin` with the requested host.
 /// Schemes are not compared, because TLS may end before us. A request without either is not from a
 /// browser.
-fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }

@@ -19,6 +19,7 @@ mod body_budget;
 pub mod client_addr;
 mod composer;
 mod connection_limit;
+mod console;
 mod cors;
 mod customer_token;
 pub mod description;
@@ -50,12 +51,13 @@ mod server;
 mod state;
 mod subscriber;
 pub mod throttle;
+mod unread;
 pub mod usage;
 mod webhook;
 mod write_timeout;
 mod wrong_tokens;
 
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -75,7 +77,8 @@ pub use usage::Usage;
 pub fn router(state: AppState) -> Router {
     let ops = health::router().merge(metrics::router());
     let cors = cors::layer(&state.settings);
-    framed(routes_of(&state).merge(ops).into(), state, cors)
+    let routes: Router<AppState> = routes_of(&state).merge(ops).into();
+    framed(routes.merge(console::router(&state)), state, cors)
 }
 
 /// Returns all routes except those of [`ops_router`], for a process with two addresses.
@@ -84,11 +87,12 @@ pub fn service_router(state: AppState) -> Router {
     framed(routes_of(&state).into(), state, cors)
 }
 
-/// Returns the routes for operators' tools: the health checks and the figures. Who reaches their
-/// address needs no token.
+/// Returns the routes for operators: the health checks and the figures, for which whoever reaches
+/// their address needs no token, and the console.
 pub fn ops_router(state: AppState) -> Router {
     let routes = health::router().merge(metrics::open_router());
-    framed(routes.into(), state, None)
+    let routes: Router<AppState> = routes.into();
+    framed(routes.merge(console::router(&state)), state, None)
 }
 
 /// Returns the routes of a process that waits for its database, for all its addresses: 503, but for
@@ -100,7 +104,10 @@ pub fn waiting_router() -> Router {
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
-    let admin = routes::admin()
+    let admin = routes::admin();
+    let reads = unread::Reads::of(admin.get_openapi());
+    let admin = admin
+        .route_layer(Extension(reads))
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed));

@@ -15,6 +15,7 @@ use super::usage::Usage;
 use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
+use crate::domain::role::Role;
 use crate::metrics::Metrics;
 use crate::pipeline::access_checks::AccessChecks;
 use crate::pipeline::acknowledged::Acknowledged;
@@ -64,6 +65,10 @@ pub struct HttpSettings {
     /// The path below which nginx has the files of the Composer repository, with a slash at its end;
     /// `None`: they are sent from here.
     pub accel_prefix: Option<String>,
+    /// Serves the console.
+    pub console: bool,
+    /// The least role that the console shows payloads to.
+    pub payloads_for: Role,
 }
 
 /// Everything that handlers need.

@@ -89,6 +89,23 @@ pub async fn grant(
 }
 
 /// Grants a package by hand in the transaction of a larger act.
+/// Shows what [`grant`] would do, and does nothing: the transaction is never committed. What the
+/// customer has then is read in it.
+///
+/// # Errors
+/// As those of [`grant`].
+pub async fn preview(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    grant: HandGrant,
+) -> Result<CustomerDetails, GrantError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    grant_in(&mut tx, order, id, grant).await?;
+    let customer = living(&mut tx, &order.app, id).await?;
+    Ok(details(&mut tx, &order.app, customer, order.now).await?)
+}
+
 pub(super) async fn grant_in(
     tx: &mut Tx,
     order: &Order,

@@ -86,6 +86,8 @@ pub struct TimelineFilter {
     pub since: Option<Timestamp>,
     /// Before this instant.
     pub until: Option<Timestamp>,
+    /// Most webhooks, and most changes, that are looked at, if fewer than [`MOST`].
+    pub most: Option<u32>,
 }
 
 /// Lists what happened to a customer, the newest first.
@@ -122,7 +124,7 @@ async fn recorded(
 ) -> Result<Vec<TimelineEntry>, StoreError> {
     let window = Window::Walk {
         after: None,
-        size: MOST,
+        size: filter.most.unwrap_or(MOST).min(MOST),
     };
     let events = EventFilter {
         customer: Some(id.clone()),

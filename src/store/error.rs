@@ -1,5 +1,6 @@
 //! Errors of the store.
 
+use super::engine_error::EngineError;
 use std::sync::Arc;
 
 /// An error of the store.
@@ -10,7 +11,7 @@ pub enum StoreError {
     Database {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
         /// The kind of failure.
         trouble: Trouble,
     },
@@ -20,7 +21,7 @@ pub enum StoreError {
     Refused {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
     },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
@@ -41,6 +42,9 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The rows are part of a copy that has not ended.
+    #[error("a copy into this database has not ended: run the same `tollgate copy` again")]
+    HalfCopied,
     /// Somebody else is working on the same customers. Nothing was changed.
     #[error("another transaction works on the same customers")]
     Contended,
@@ -152,6 +156,7 @@ impl StoreError {
             | sqlx::Error::WorkerCrashed => Verdict::Passing(Trouble::Away),
             _ => Verdict::Passing(Trouble::Broken),
         };
+        let source = source.into();
         match verdict {
             Verdict::Refused => Self::Refused { source },
             Verdict::Passing(trouble) => Self::Database { source, trouble },
@@ -167,6 +172,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
@@ -187,6 +193,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::CorruptRow { .. }
             | Self::Cursor
             | Self::Document { .. } => false,

@@ -10,12 +10,14 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+pub(super) mod copy_target;
 mod error;
 mod look_up;
 mod pool;
 mod row;
 mod session;
 mod statement;
+mod unfinished_copy;
 
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ use self::error::{failed, is_missing_table};
 use self::look_up::LookUps;
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
+use self::unfinished_copy::is_unfinished;
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::lock;
@@ -41,7 +44,8 @@ const MIGRATIONS: &[Text] = &[(
     include_str!("../../migrations/postgres/0001_start.sql"),
 )];
 
-/// Connections of one process: a worker uses three, the others are for requests. A server
+/// Connections of one process: a worker uses two, and one for each batch that it processes at once;
+/// the others are for requests. A server
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 
@@ -141,7 +145,14 @@ impl Driver for PostgresDriver {
         timeout(ANSWER_TIME, asked)
             .await
             .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+        let asked = is_unfinished(lease.connection()?);
+        let unfinished = timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
         lease.give_back();
+        if unfinished {
+            return Err(StoreError::HalfCopied);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file.
 
 mod backup;
+pub(super) mod copy_source;
 mod error;
 mod file;
 mod row;
@@ -198,7 +199,7 @@ async fn is_between_transactions(connection: &mut SqliteConnection) -> Result<bo
 /// An error of a write lock that is known to be held by somebody else.
 fn locked(closed: Closed) -> StoreError {
     StoreError::Database {
-        source: sqlx::Error::Io(io::Error::other(closed)),
+        source: sqlx::Error::Io(io::Error::other(closed)).into(),
         trouble: Trouble::Locked,
     }
 }

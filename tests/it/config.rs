@@ -55,11 +55,14 @@ fn nothing_set_gives_the_defaults() {
     TOLLGATE_OPS_LISTEN = as TOLLGATE_LISTEN
     TOLLGATE_TRUSTED_PROXIES = none
     TOLLGATE_CORS_ORIGINS = none
+    TOLLGATE_CONSOLE = on
+    TOLLGATE_PAYLOADS_FOR = admin
     TOLLGATE_DATA_DIR = ./tollgate-data
     DATABASE_URL = sqlite://./tollgate-data/tollgate.db
     AMQP_URL = not set
     AMQP_CA_FILE = not set
     TOLLGATE_AMQP_PREFIX = tollgate
+    TOLLGATE_WORKER_BATCHES = 4
     TOLLGATE_SECRET_KEY = not set
     ADMIN_TOKEN = not set
     STRIPE_WEBHOOK_SECRET = not set
@@ -93,10 +96,13 @@ fn everything_set_is_shown_without_its_secrets() {
             "TOLLGATE_CORS_ORIGINS",
             "https://Admin.example.com:443/, http://localhost:3000",
         ),
+        ("TOLLGATE_CONSOLE", "off"),
+        ("TOLLGATE_PAYLOADS_FOR", "viewer"),
         ("TOLLGATE_DATA_DIR", "/var/lib/tollgate"),
         ("DATABASE_URL", "sqlite:///srv/store.db?mode=rwc"),
         ("AMQP_CA_FILE", "/etc/broker.pem"),
         ("TOLLGATE_AMQP_PREFIX", "shop.test"),
+        ("TOLLGATE_WORKER_BATCHES", "2"),
         ("TOLLGATE_SECRET_KEY", KEY),
         ("ADMIN_TOKEN", "hush-admin-0123456789-0123456789"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_hush_1, whsec_hush_2"),
@@ -126,16 +132,20 @@ fn everything_set_is_shown_without_its_secrets() {
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
     warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL
+    warning: TOLLGATE_WORKER_BATCHES: no effect without PostgreSQL and AMQP_URL
     warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
     TOLLGATE_LISTEN = 0.0.0.0:80
     TOLLGATE_OPS_LISTEN = [::1]:9090
     TOLLGATE_TRUSTED_PROXIES = 10.0.0.0/8,::1/128
     TOLLGATE_CORS_ORIGINS = https://admin.example.com,http://localhost:3000
+    TOLLGATE_CONSOLE = off
+    TOLLGATE_PAYLOADS_FOR = viewer
     TOLLGATE_DATA_DIR = /var/lib/tollgate
     DATABASE_URL = sqlite:///srv/store.db
     AMQP_URL = not set
     AMQP_CA_FILE = /etc/broker.pem
     TOLLGATE_AMQP_PREFIX = shop.test
+    TOLLGATE_WORKER_BATCHES = 2
     TOLLGATE_SECRET_KEY = set
     ADMIN_TOKEN = set
     STRIPE_WEBHOOK_SECRET = set (2)
@@ -192,6 +202,8 @@ fn every_problem_is_reported_at_once() {
             "TOLLGATE_CORS_ORIGINS",
             "*,https://a.example/path,https://b.example",
         ),
+        ("TOLLGATE_CONSOLE", "maybe"),
+        ("TOLLGATE_PAYLOADS_FOR", "owner"),
         ("DATABASE_URL", "postgres://u:hush@db/tollgate"),
         ("AMQP_URL", "amqp://u:hush@broker/%2f"),
         ("ADMIN_TOKEN", "hush"),
@@ -225,6 +237,8 @@ fn every_problem_is_reported_at_once() {
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "10.0.0.0/99" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
     problem: TOLLGATE_CORS_ORIGINS: malformed: "*" is not an origin; expected origins separated by commas, such as https://admin.example.com
     problem: TOLLGATE_CORS_ORIGINS: malformed: "https://a.example/path" is not an origin; expected origins separated by commas, such as https://admin.example.com
+    problem: TOLLGATE_CONSOLE: malformed: "maybe" is neither on nor off; expected on or off
+    problem: TOLLGATE_PAYLOADS_FOR: malformed: "owner" is neither of them; expected viewer or admin, the least role that sees the payloads of events
     problem: TOLLGATE_DATA_DIR in DIR/tollgate.toml: malformed: of type boolean; expected the path of a folder
     problem: ADMIN_TOKEN: malformed: 4 characters long; expected at least 24 printable ASCII characters without spaces
     problem: TOLLGATE_SIGNATURE_TOLERANCE: malformed: 0 would refuse every delivery; expected whole seconds, at least 1
@@ -331,6 +345,9 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "does not begin with a slash",
         ),
         ("TOLLGATE_ACCEL_PREFIX", "/a/../b", "not a plain path"),
+        ("TOLLGATE_WORKER_BATCHES", "0", "not from 1 to 8"),
+        ("TOLLGATE_WORKER_BATCHES", "9", "not from 1 to 8"),
+        ("TOLLGATE_WORKER_BATCHES", "two", "not a whole number"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0", "refuse every delivery"),
         (
             "TOLLGATE_SIGNATURE_TOLERANCE",

@@ -42,7 +42,6 @@ const TABLES: [Table; 6] = [
             ("processed_at", "now()"),
             ("outcome", "'applied'"),
             ("customer_id", "'cust_' || of"),
-            ("payload", "payload"),
         ],
         known_by: None,
     },
@@ -112,14 +111,7 @@ pub(super) async fn run() {
         let sql = insert_into(table, &mut database).await;
         inserts.push((sql, document(table.document)));
     }
-    let sql = "SELECT to_regclass('payloads') IS NOT NULL";
-    if sqlx::query_scalar(sql)
-        .fetch_one(&mut database)
-        .await
-        .unwrap()
-    {
-        inserts.push((PAYLOADS.to_owned(), String::new()));
-    }
+    inserts.push((PAYLOADS.to_owned(), String::new()));
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await

@@ -85,6 +85,22 @@ pub(in crate::http) fn pairs(uri: &Uri) -> Vec<(String, String)> {
     Query::try_from_uri(uri).map_or_else(|_| Vec::new(), |Query(pairs)| pairs)
 }
 
+/// The fields of a form, in their order: the same spelling as a query, without its limits.
+pub(in crate::http) fn pairs_of(form: &str) -> Vec<(String, String)> {
+    let text = |text: &str| {
+        let blanks = text.replace('+', " ");
+        let decoded = percent_encoding::percent_decode_str(&blanks).decode_utf8_lossy();
+        decoded.into_owned()
+    };
+    let pairs = form.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (text(name), text(value))
+        })
+        .collect()
+}
+
 /// Writes pairs as a query again.
 pub(in crate::http) fn written(pairs: &[(String, String)]) -> Uri {
     let text = |text: &str| {

@@ -80,24 +80,47 @@ pub async fn link_account(
     name: &AccountName,
 ) -> Result<Acted, CustomerError> {
     let mut tx = store.begin_in(&order.app).await?;
-    living(&mut tx, &order.app, id).await?;
-    let known = known(&mut tx, &order.app, name).await?;
+    let acted = link_in(&mut tx, order, id, name).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Shows what [`link_account`] would do, and does nothing: the transaction is never committed.
+///
+/// # Errors
+/// As those of [`link_account`].
+pub async fn preview_link(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    name: &AccountName,
+) -> Result<Acted, CustomerError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    link_in(&mut tx, order, id, name).await
+}
+
+async fn link_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    name: &AccountName,
+) -> Result<Acted, CustomerError> {
+    living(tx, &order.app, id).await?;
+    let known = known(tx, &order.app, name).await?;
     let account = match one_of(&known)? {
         Some(account) => account,
         None => unknown(name)?,
     };
     let lookup_keys = lookup_keys_of(id, &account);
-    let acted = act_in(
-        &mut tx,
+    act_in(
+        tx,
         order,
         id,
         &lookup_keys,
         "link_account",
         |working_set| working_set.link_account(&account, id, order.now),
     )
-    .await?;
-    tx.commit().await?;
-    Ok(acted)
+    .await
 }
 
 /// Parts a billing account from a customer: it gets the customer back that it brought along, or one

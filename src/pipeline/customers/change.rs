@@ -124,7 +124,32 @@ pub async fn act(
         let customer = living(&mut tx, &order.app, id).await?;
         only_if.check(Some(&customer.state_tag()))?;
     }
-    let act = readable(&mut tx, order, act).await?;
+    let acted = done_in(&mut tx, order, id, act).await?;
+    tx.commit().await?;
+    Ok(acted)
+}
+
+/// Shows what [`act`] would do, and does nothing: the transaction is never committed.
+///
+/// # Errors
+/// As those of [`act`].
+pub async fn preview(
+    store: &Store,
+    order: &Order,
+    id: &CustomerId,
+    act: Act,
+) -> Result<Acted, CustomerError> {
+    let mut tx = store.begin_in(&order.app).await?;
+    done_in(&mut tx, order, id, act).await
+}
+
+async fn done_in(
+    tx: &mut Tx,
+    order: &Order,
+    id: &CustomerId,
+    act: Act,
+) -> Result<Acted, CustomerError> {
+    let act = readable(tx, order, act).await?;
     let name = match &act {
         Act::Suspend(_) => "suspend",
         Act::Reactivate => "reactivate",
@@ -132,8 +157,8 @@ pub async fn act(
         Act::Expire(_) => "expire",
     };
     let lookup_keys = lookup_keys_of(Some(id), []);
-    let acted = act_in(
-        &mut tx,
+    act_in(
+        tx,
         order,
         id,
         &lookup_keys,
@@ -145,9 +170,7 @@ pub async fn act(
             Act::Expire(reason) => working_set.expire(id, reason, order.now),
         },
     )
-    .await?;
-    tx.commit().await?;
-    Ok(acted)
+    .await
 }
 
 /// Checks the versions of a freeze, and puts them in order: lists are compared to tell a repetition

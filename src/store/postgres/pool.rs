@@ -287,7 +287,7 @@ impl Lease {
 /// An error of a way that does not work.
 pub(super) fn away(what: &'static str) -> StoreError {
     StoreError::Database {
-        source: sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)),
+        source: sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)).into(),
         trouble: Trouble::Away,
     }
 }

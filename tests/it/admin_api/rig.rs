@@ -170,6 +170,8 @@ impl Rig {
                 root_token: Some(TokenHash::of(ROOT)),
                 limits: Limits::default(),
                 accel_prefix: None,
+                console: true,
+                payloads_for: tollgate::domain::role::Role::Admin,
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),

@@ -1,0 +1,156 @@
+//! Forms: reading one, and knowing that it is ours.
+//!
+//! Two things must hold, each of which would do alone. The browser must not say that another site's
+//! page sent the form (`Sec-Fetch-Site`, else `Origin`), and the form must hold the token of its
+//! session, which no other page can read.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+
+use super::refusal::Refusal;
+use super::visitor::Visitor;
+use crate::domain::role::Role;
+use crate::domain::validate;
+use crate::http::field_errors::{FieldErrors, checked};
+use crate::http::input::{pairs_of, read_body};
+use crate::http::{ApiError, AppState, auth};
+
+/// The largest form, in bytes: a webhook secret, a reason, a list of packages.
+const LARGEST: usize = 64 * 1024;
+
+/// The fields of a form, in their order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Returns a field without blanks around it; `None` if it is empty or missing.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Returns a field that must be filled in.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn need(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name)
+            .ok_or_else(|| ApiError::invalid_field(name, "must be filled in"))
+    }
+
+    /// Returns a field of one line for people, such as a reason.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn line(&self, name: &str) -> Result<Option<String>, ApiError> {
+        let mut errors = FieldErrors::default();
+        let text = self.get(name);
+        let line = text.and_then(|it| errors.note(checked(name, validate::line(it))));
+        errors.into_result()?;
+        Ok(line)
+    }
+
+    /// Returns a field that must parse.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<T, ApiError> {
+        let text = self.need(name)?;
+        text.parse()
+            .map_err(|error: T::Err| ApiError::invalid_field(name, error.to_string()))
+    }
+}
+
+/// A form of a signed-in admin, whose role suffices to act.
+pub(super) struct Form {
+    /// Who sent it.
+    pub(super) visitor: Visitor,
+    /// What it says.
+    pub(super) fields: Fields,
+}
+
+impl Form {
+    /// Refuses those who are no owners.
+    ///
+    /// # Errors
+    /// 403 `role_insufficient`.
+    pub(super) fn of_owner(self) -> Result<Self, ApiError> {
+        self.visitor.admin.require(Role::Owner)?;
+        Ok(self)
+    }
+}
+
+impl FromRequest<AppState> for Form {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
+        let AnyForm { visitor, fields } = AnyForm::from_request(request, state).await?;
+        visitor.admin.require(Role::Admin)?;
+        Ok(Self { visitor, fields })
+    }
+}
+
+/// A form that needs no role, such as signing out.
+pub(super) struct AnyForm {
+    /// Who sent it.
+    pub(super) visitor: Visitor,
+    /// What it says.
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AppState> for AnyForm {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, state).await?;
+        let fields = read(&parts, body, state).await?;
+        let csrf = fields.get("csrf").unwrap_or_default();
+        let app = fields.get("app").unwrap_or_default();
+        visitor.check_form(csrf, app)?;
+        Ok(Self { visitor, fields })
+    }
+}
+
+/// Reads a form that comes from one of our pages, whoever sends it.
+///
+/// # Errors
+/// 403 `cross_origin`, 413, 415.
+pub(super) async fn read(parts: &Parts, body: Body, state: &AppState) -> Result<Fields, ApiError> {
+    if !auth::is_same_origin(&parts.headers) {
+        return Err(ApiError::Forbidden {
+            code: "cross_origin",
+            detail: "this form was sent by a page of another site".into(),
+        });
+    }
+    if !is_form(&parts.headers) {
+        return Err(ApiError::BadRequest {
+            code: "body_not_form",
+            detail: "the body must be a form".into(),
+        });
+    }
+    let time = state.settings.limits.body_time;
+    let mut share = state.api_bodies().share();
+    let bytes = read_body(&parts.headers, body, LARGEST, time, &mut share).await?;
+    let text = String::from_utf8(bytes).map_err(|_| ApiError::BadRequest {
+        code: "body_not_form",
+        detail: "the body must be a form in UTF-8".into(),
+    })?;
+    Ok(Fields(pairs_of(&text)))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get("content-type").and_then(|it| it.to_str().ok());
+    let essence = content_type.and_then(|it| it.split(';').next());
+    essence.is_some_and(|it| {
+        it.trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}

@@ -1,0 +1,95 @@
+//! Packages and their releases.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+
+use super::form::Form;
+use super::page::{Frame, render};
+use super::query::Asked;
+use super::refusal::Refusal;
+use super::visitor::Visitor;
+use super::when::{self, When};
+use crate::http::AppState;
+use crate::pipeline::packages;
+use crate::pipeline::releases::{self, Announced};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/packages", get(list).post(announce))
+}
+
+#[derive(Template)]
+#[template(path = "packages.html")]
+struct Page {
+    frame: Frame,
+    packages: Vec<(String, String, i64, &'static str)>,
+    asked: Option<String>,
+    releases: Vec<(String, When, String)>,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    let (store, app) = (&state.store, &visitor.app);
+    let all = packages::list(store, app).await?;
+    let link = |package: &str| asked.with("package", Some(package));
+    let rows = all.into_iter().map(|it| {
+        let link = link(&it.package);
+        (link, it.package, it.releases, it.scheme.as_str())
+    });
+    let releases = match asked.get("package") {
+        Some(package) => releases::list(store, app, package.to_owned()).await?,
+        None => Vec::new(),
+    };
+    let mut releases: Vec<_> = releases
+        .into_iter()
+        .map(|it| (it.released_at, it.version, it.reference.unwrap_or_default()))
+        .collect();
+    releases.sort();
+    let releases = releases.into_iter().rev();
+    let mut frame = Frame::new(&visitor, "packages", "Packages");
+    frame.notice = match asked.get("done") {
+        Some("add") => {
+            Some("Named. It counts at once for whoever may have what was released by then.")
+        }
+        _ => None,
+    };
+    let page = Page {
+        frame,
+        packages: rows.collect(),
+        asked: asked.own("package"),
+        releases: releases
+            .map(|(at, version, reference)| (version, When(at), reference))
+            .collect(),
+    };
+    Ok(render(&page)?)
+}
+
+async fn announce(
+    State(state): State<AppState>,
+    Form { visitor, fields }: Form,
+) -> Result<Response, Refusal> {
+    let package = fields.need("package")?.to_owned();
+    let at = fields
+        .get("released_at")
+        .map(|text| when::parse("released_at", text));
+    let release = Announced {
+        field: String::new(),
+        version: fields.need("version")?.to_owned(),
+        released_at: at.transpose()?,
+        reference: None,
+    };
+    let order = visitor.order(&state);
+    releases::add(&state.store, &order, package.clone(), vec![release]).await?;
+    let query = [
+        ("package".to_owned(), package),
+        ("done".to_owned(), "add".to_owned()),
+    ];
+    let query = crate::http::input::written(&query);
+    let target = format!("/console/packages?{}", query.query().unwrap_or_default());
+    Ok(Redirect::to(&target).into_response())
+}

@@ -1,0 +1,189 @@
+//! Plans: what each price buys.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use std::collections::BTreeMap;
+
+use super::form::{Fields, Form};
+use super::page::{Frame, render};
+use super::query::Asked;
+use super::refusal::Refusal;
+use super::visitor::Visitor;
+use crate::domain::access::plan::{PackageGrant, Plan, check_plan_id};
+use crate::domain::customer::flag::FlagKind;
+use crate::domain::precondition::Precondition;
+use crate::http::{ApiError, AppState};
+use crate::pipeline::flags;
+use crate::pipeline::plans::{self, Shown};
+use crate::provider::Spec;
+use crate::store::{FlagFilter, PlanSource, Window};
+
+/// Most flags from which unmapped prices are gathered.
+const MOST: u32 = 1_000;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/plans", get(list).post(put))
+        .route("/plans/delete", post(delete))
+}
+
+#[derive(Template)]
+#[template(path = "plans.html")]
+struct Page {
+    frame: Frame,
+    providers: Vec<String>,
+    unmapped: Vec<(String, usize)>,
+    rows: Vec<Row>,
+    edited: Row,
+}
+
+#[derive(Default)]
+struct Row {
+    provider: String,
+    price: String,
+    name: String,
+    packages: Vec<String>,
+    licenses: Vec<String>,
+    updates: String,
+    counts: bool,
+    is_fixed: bool,
+    edit: String,
+}
+
+impl From<Shown> for Row {
+    fn from(Shown { plan, .. }: Shown) -> Self {
+        let packages = plan.packages.iter();
+        let packages = packages.map(|it| format!("{} {}", it.package, it.constraint));
+        let edit = [
+            ("provider".to_owned(), plan.provider.to_string()),
+            ("price".to_owned(), plan.price_id.clone()),
+        ];
+        let edit = crate::http::input::written(&edit);
+        Self {
+            provider: plan.provider.to_string(),
+            name: plan.name.unwrap_or_default(),
+            packages: packages.collect(),
+            licenses: plan.licenses.into_iter().map(|it| it.product).collect(),
+            updates: plan.updates.map(|it| it.to_string()).unwrap_or_default(),
+            counts: plan.counts,
+            is_fixed: plan.source == PlanSource::Environment,
+            edit: format!("?{}#edit", edit.query().unwrap_or_default()),
+            price: plan.price_id,
+        }
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    let (store, app) = (&state.store, &visitor.app);
+    let all = plans::list(store, app).await?;
+    let filter = FlagFilter {
+        kind: Some(FlagKind::UnmappedPrice),
+        customer: None,
+    };
+    let window = Window::Walk {
+        after: None,
+        size: MOST,
+    };
+    let mut unmapped: BTreeMap<String, usize> = BTreeMap::new();
+    for open in flags::list(store, app, &filter, &window).await?.rows {
+        *unmapped.entry(open.held.flag.subject).or_default() += 1;
+    }
+    let mut unmapped: Vec<_> = unmapped.into_iter().collect();
+    unmapped.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rows: Vec<Row> = all.into_iter().map(Row::from).collect();
+    let (provider, price) = (asked.get("provider"), asked.get("price"));
+    let is_asked =
+        |row: &&Row| Some(row.provider.as_str()) == provider && Some(row.price.as_str()) == price;
+    let edited = rows.iter().find(is_asked).map(|row| Row {
+        provider: row.provider.clone(),
+        price: row.price.clone(),
+        name: row.name.clone(),
+        packages: row.packages.clone(),
+        updates: row.updates.clone(),
+        counts: row.counts,
+        ..Row::default()
+    });
+    let edited = edited.unwrap_or_else(|| Row {
+        price: asked.own("price").unwrap_or_default(),
+        ..Row::default()
+    });
+    let mut frame = Frame::new(&visitor, "plans", "Plans");
+    frame.notice = match asked.get("done") {
+        Some("put") => Some("Saved. It counts at once for everybody who pays this price."),
+        Some("delete") => Some("Deleted. Who pays this price has nothing by it now."),
+        _ => None,
+    };
+    let page = Page {
+        frame,
+        providers: crate::provider::names().map(|it| it.to_string()).collect(),
+        unmapped,
+        rows,
+        edited,
+    };
+    Ok(render(&page)?)
+}
+
+/// Packages as a person lists them: one a line, with its constraint behind it.
+fn packages_of(text: &str) -> Vec<PackageGrant> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let grant = |line: &str| {
+        let (package, constraint) = line.split_once(char::is_whitespace).unwrap_or((line, "*"));
+        PackageGrant {
+            package: package.to_owned(),
+            constraint: constraint.trim().to_owned(),
+        }
+    };
+    lines.map(grant).collect()
+}
+
+fn price_of(fields: &Fields) -> Result<(&'static Spec, String), ApiError> {
+    let spec = fields.parse::<&Spec>("provider")?;
+    let price = fields.need("price")?.to_owned();
+    check_plan_id(&price).map_err(|error| ApiError::invalid_field("price", error))?;
+    Ok((spec, price))
+}
+
+async fn put(
+    State(state): State<AppState>,
+    Form { visitor, fields }: Form,
+) -> Result<Response, Refusal> {
+    let (spec, price) = price_of(&fields)?;
+    let (store, order) = (&state.store, visitor.order(&state));
+    let known = plans::find(store, &order.app, spec.name, &price).await.ok();
+    let updates = fields.get("updates").filter(|text| *text != "forever");
+    let updates = updates.map(str::parse).transpose();
+    let updates = updates.map_err(|error: crate::domain::span::SpanError| {
+        ApiError::invalid_field("updates", error.to_string())
+    })?;
+    let wanted = Plan {
+        name: fields.line("name")?,
+        packages: packages_of(fields.get("packages").unwrap_or_default()),
+        // What this form does not show stays as it is.
+        licenses: known.map(|known| known.plan.licenses).unwrap_or_default(),
+        counts: fields.get("counts").is_some(),
+        updates,
+    };
+    plans::put(store, &order, spec.name, price, wanted, &Precondition::None).await?;
+    let target = match fields.get("back") {
+        Some("flags") => "/console/flags?done=map",
+        _ => "/console/plans?done=put",
+    };
+    Ok(Redirect::to(target).into_response())
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Form { visitor, fields }: Form,
+) -> Result<Response, Refusal> {
+    let (spec, price) = price_of(&fields)?;
+    let order = visitor.order(&state);
+    plans::delete(&state.store, &order, spec.name, &price, &Precondition::None).await?;
+    Ok(Redirect::to("/console/plans?done=delete").into_response())
+}

@@ -1,0 +1,92 @@
+//! Reading the query of a page.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use std::convert::Infallible;
+
+use crate::http::AppState;
+use crate::http::input::{pairs, written};
+use crate::store::Window;
+
+/// Rows of a page of a list.
+pub(super) const SIZE: u32 = 50;
+
+/// The parameters of a page, in their order. An unknown one is no fault: an address may be older than
+/// this version.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    /// Returns a parameter without blanks around it; `None` if it is empty or missing.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Returns a parameter as a text.
+    pub(super) fn own(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// Sets a parameter.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Returns the number of the page that is asked for.
+    pub(super) fn page(&self) -> u32 {
+        let number = self.get("page").and_then(|text| text.parse().ok());
+        number.filter(|number| *number > 0).unwrap_or(1)
+    }
+
+    /// Returns the part of a list that is asked for.
+    pub(super) fn window(&self) -> Window {
+        Window::Page {
+            number: self.page(),
+            size: SIZE,
+        }
+    }
+
+    /// Writes the query anew with one parameter set, or without it, from the first page on.
+    pub(super) fn with(&self, name: &str, value: Option<&str>) -> String {
+        let mut pairs = self.0.clone();
+        pairs.retain(|(known, value)| known != name && known != "page" && !value.is_empty());
+        pairs.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        let query = written(&pairs);
+        format!("?{}", query.query().unwrap_or_default())
+    }
+
+    /// The links to other pages of a list of so many rows.
+    pub(super) fn pager(&self, total: u64) -> Pager {
+        let number = self.page();
+        let pages = total.div_ceil(u64::from(SIZE)).max(1);
+        let link = |number: u32| self.with("page", Some(&number.to_string()));
+        Pager {
+            total,
+            number,
+            pages,
+            before: (number > 1).then(|| link(number - 1)),
+            after: (u64::from(number) < pages).then(|| link(number + 1)),
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+        Ok(Self(pairs(&parts.uri)))
+    }
+}
+
+/// Links to other pages of a list.
+pub(super) struct Pager {
+    pub(super) total: u64,
+    pub(super) number: u32,
+    pub(super) pages: u64,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}

@@ -1,0 +1,119 @@
+//! Comparing with what the providers say, and the drift that was found.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+
+use super::form::Form;
+use super::page::{Frame, render};
+use super::query::{Asked, Pager};
+use super::refusal::Refusal;
+use super::visitor::Visitor;
+use super::when::When;
+use super::words::Badge;
+use crate::domain::reconcile::ReconcileStatus;
+use crate::http::AppState;
+use crate::pipeline::reconcile::{self, ReconcileError, Wanted};
+use crate::provider::{self, Spec};
+use crate::store::reconcile::Reconcile;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/reconciles", get(list).post(order))
+        .route("/reconciles/{id}/cancel", post(cancel))
+}
+
+struct Row {
+    id: String,
+    provider: String,
+    status: Badge,
+    is_open: bool,
+    dry_run: bool,
+    read: u64,
+    missing: u64,
+    different: u64,
+    gone: u64,
+    repaired: u64,
+    unmapped: Vec<String>,
+    error: String,
+    at: When,
+}
+
+impl From<Reconcile> for Row {
+    fn from(it: Reconcile) -> Self {
+        let status = it.status();
+        let tone = match status {
+            ReconcileStatus::Open => "warn",
+            ReconcileStatus::Finished => "good",
+            ReconcileStatus::Failed => "bad",
+            ReconcileStatus::Canceled => "",
+        };
+        let total = it.found.total();
+        let unmapped = it.found.unmapped.iter();
+        Self {
+            status: Badge::new(status.as_str(), tone),
+            is_open: status == ReconcileStatus::Open,
+            id: it.id.into(),
+            provider: it.provider.to_string(),
+            dry_run: it.dry_run,
+            read: total.read,
+            missing: total.missing,
+            different: total.different,
+            gone: it.found.gone,
+            repaired: it.found.repaired,
+            unmapped: unmapped.map(|price| price.price.clone()).collect(),
+            error: it.error.map(|error| error.detail).unwrap_or_default(),
+            at: When(it.created_at),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "reconciles.html")]
+struct Page {
+    frame: Frame,
+    providers: Vec<String>,
+    rows: Vec<Row>,
+    pager: Pager,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    let found = reconcile::list(&state.store, &visitor.app, &asked.window()).await?;
+    let page = Page {
+        frame: Frame::new(&visitor, "reconciles", "Reconcile"),
+        providers: provider::names().map(|it| it.to_string()).collect(),
+        rows: found.rows.into_iter().map(Row::from).collect(),
+        pager: asked.pager(found.total.unwrap_or_default()),
+    };
+    Ok(render(&page)?)
+}
+
+async fn order(
+    State(state): State<AppState>,
+    Form { visitor, fields }: Form,
+) -> Result<Response, Refusal> {
+    let wanted = Wanted {
+        provider: fields.parse::<&Spec>("provider")?.name,
+        since: None,
+        dry_run: fields.get("dry_run").is_some(),
+    };
+    let order = visitor.order(&state);
+    reconcile::order(&state.store, &state.apis, &order, wanted).await?;
+    Ok(Redirect::to("/console/reconciles").into_response())
+}
+
+async fn cancel(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Form { visitor, .. }: Form,
+) -> Result<Response, Refusal> {
+    let id = id.parse().map_err(|_| ReconcileError::NotFound)?;
+    reconcile::cancel(&state.store, &visitor.order(&state), &id).await?;
+    Ok(Redirect::to("/console/reconciles").into_response())
+}

@@ -1,0 +1,140 @@
+//! Signing in and out, and looking at another app.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::SET_COOKIE;
+use axum::http::{StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+
+use super::form::{self, AnyForm};
+use super::place::{PLACE, VERSION};
+use super::refusal::Refusal;
+use super::session::{self, Session};
+use super::visitor::is_secure;
+use crate::domain::access::token::TokenHash;
+use crate::domain::id::AppSlug;
+use crate::http::api::visible_app;
+use crate::http::input::pairs;
+use crate::http::{ApiError, AppState, auth};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .route("/sign-in", get(show).post(enter))
+        .route("/sign-out", post(leave))
+        .route("/app", post(switch))
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page {
+    version: &'static str,
+    next: String,
+    refused: Option<String>,
+}
+
+async fn show(uri: Uri) -> Result<Response, Refusal> {
+    let next = pairs(&uri).into_iter().find(|(name, _)| name == "next");
+    let next = next.map(|(_, path)| path);
+    page(StatusCode::OK, next.as_deref(), None)
+}
+
+fn page(
+    status: StatusCode,
+    next: Option<&str>,
+    refused: Option<String>,
+) -> Result<Response, Refusal> {
+    let page = Page {
+        version: VERSION,
+        next: next
+            .filter(|path| is_ours(path))
+            .unwrap_or(PLACE)
+            .to_owned(),
+        refused,
+    };
+    let html = page.render().map_err(ApiError::internal)?;
+    Ok((status, Html(html)).into_response())
+}
+
+/// Reports whether a path is that of a page here. What begins with two slashes is another host.
+fn is_ours(path: &str) -> bool {
+    let below = path.strip_prefix(PLACE);
+    let is_below = below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    is_below && path.chars().all(|c| c.is_ascii_graphic() && c != '\\')
+}
+
+async fn enter(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let fields = form::read(&parts, body, &state).await?;
+    let next = fields.get("next");
+    let Some(token) = fields.get("token") else {
+        let refused = Some("Enter an admin token.".to_owned());
+        return page(StatusCode::UNPROCESSABLE_ENTITY, next, refused);
+    };
+    let hash = TokenHash::of(token);
+    let admin = match auth::admit(&hash, &parts, &state).await {
+        Ok(admin) => admin,
+        Err(refusal @ (ApiError::Unauthorized { .. } | ApiError::TooManyFailures { .. })) => {
+            let refused = match &refusal {
+                ApiError::TooManyFailures { .. } => {
+                    "Too many wrong tokens came from your address. Try again in a minute."
+                }
+                _ if refusal.code() == "token_expired" => "This token has run out.",
+                _ => "There is no such admin token.",
+            };
+            return page(refusal.status(), next, Some(refused.to_owned()));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let now = state.clock.now();
+    let app = admin.app.unwrap_or_else(AppSlug::default_app);
+    let session = Session::begin(hash, app, now)?;
+    let cookie = session.cookie(&state.vault, now, is_secure(&parts, &state))?;
+    let target = next.filter(|path| is_ours(path)).unwrap_or(PLACE);
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(target)).into_response())
+}
+
+async fn leave(form: AnyForm) -> Result<Response, Refusal> {
+    let forgotten = [(SET_COOKIE, session::forgotten(form.visitor.is_secure)?)];
+    Ok((forgotten, Redirect::to("/console/sign-in")).into_response())
+}
+
+/// Looks at another app. The choice is part of the session, so addresses of pages stay short; forms
+/// name the app that they are of.
+async fn switch(
+    State(state): State<AppState>,
+    AnyForm { visitor, fields }: AnyForm,
+) -> Result<Response, Refusal> {
+    let wanted = fields.need("to")?;
+    let mut admin = visitor.admin.clone();
+    if visitor.sees_all_apps {
+        admin.app = None;
+    }
+    let app = visible_app(&state, &admin, wanted).await?;
+    let session = visitor.session.looking_at(app.slug);
+    let now = state.clock.now();
+    let cookie = session.cookie(&state.vault, now, visitor.is_secure)?;
+    Ok(([(SET_COOKIE, cookie)], Redirect::to(PLACE)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_leads_to_our_own_pages_alone() {
+        for (path, expected) in [
+            ("/console", true),
+            ("/console/events?outcome=failed", true),
+            ("/console?x=1", true),
+            ("/consoles", false),
+            ("//evil.example/console", false),
+            ("https://evil.example/console", false),
+            ("/console/\\evil", false),
+            ("/console/\r\nx", false),
+        ] {
+            assert_eq!(is_ours(path), expected, "{path}");
+        }
+    }
+}

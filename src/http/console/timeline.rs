@@ -1,0 +1,186 @@
+//! The lines of a customer's timeline.
+
+use serde_json::Value;
+
+use super::when::When;
+use super::words::{self, Badge};
+use crate::pipeline::timeline::{TimelineEntry, TimelineKind};
+
+/// A line.
+pub(super) struct Line {
+    pub(super) at: When,
+    pub(super) kind: Badge,
+    /// What happened, in words.
+    pub(super) text: String,
+    /// What it changed or how it ended.
+    pub(super) detail: String,
+    /// Who did it.
+    pub(super) author: Option<String>,
+    /// The event whose page tells more.
+    pub(super) event: Option<String>,
+}
+
+impl From<TimelineEntry> for Line {
+    fn from(entry: TimelineEntry) -> Self {
+        let TimelineEntry {
+            at,
+            kind,
+            title,
+            subject,
+            actor,
+            details,
+            ..
+        } = entry;
+        let event = match kind {
+            TimelineKind::Payment | TimelineKind::Refund => None,
+            _ => subject.clone(),
+        };
+        let author = match kind {
+            TimelineKind::Act => actor.as_deref().map(words::author),
+            _ => None,
+        };
+        let (text, detail) = match kind {
+            TimelineKind::Webhook => (title, outcome(&details)),
+            TimelineKind::Payment | TimelineKind::Refund => {
+                (payment(&title, subject.as_deref()), money(&details))
+            }
+            TimelineKind::Flag => (flag(&title), subject_of(&details)),
+            TimelineKind::Change | TimelineKind::Act | TimelineKind::Timer => {
+                (operation(&title).to_owned(), change(&details))
+            }
+        };
+        Self {
+            at: When(at),
+            kind: words::kind(kind.as_str()),
+            text,
+            detail,
+            author,
+            event,
+        }
+    }
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value.get(name).and_then(Value::as_str)
+}
+
+fn outcome(details: &Value) -> String {
+    let outcome = text(details, "outcome").unwrap_or_default();
+    match text(details, "error_code") {
+        Some(code) => format!("{outcome}: {code}"),
+        None => outcome.to_owned(),
+    }
+}
+
+fn payment(title: &str, id: Option<&str>) -> String {
+    let what = match title {
+        "paid" => "Paid",
+        "failed" => "Payment failed",
+        "void" => "Voided",
+        "refunded" => "Given back",
+        other => other,
+    };
+    format!("{what} {}", id.unwrap_or_default())
+}
+
+/// Amounts in the smallest unit of their currency, as providers have them.
+fn money(details: &Value) -> String {
+    let amount = ["amount_paid", "amount_refunded"];
+    let amount = amount.iter().find_map(|name| details.get(name));
+    let amount = amount.and_then(Value::as_i64);
+    let next = text(details, "next_attempt").map(|at| format!("next attempt {at}"));
+    let amount = amount.map(|it| format!("{it} in the currency's minor unit"));
+    amount.or(next).unwrap_or_default()
+}
+
+fn flag(title: &str) -> String {
+    if title == "flag" {
+        "Flag raised"
+    } else {
+        "Flag closed"
+    }
+    .to_owned()
+}
+
+fn subject_of(details: &Value) -> String {
+    let flag = details.get("flag").unwrap_or(details);
+    let kind = text(flag, "kind").unwrap_or_default();
+    format!("{kind} {}", text(flag, "subject").unwrap_or_default())
+}
+
+/// Names an operation of the audit for people.
+pub(super) fn operation(name: &str) -> &str {
+    match name {
+        "create" => "Customer made",
+        "delete" => "Customer deleted",
+        "suspend" => "Suspended",
+        "reactivate" => "Active again",
+        "freeze" => "Frozen",
+        "expire" => "Expired",
+        "grant" => "Packages given",
+        "revoke" => "Packages taken",
+        "update_contact" => "Contact changed",
+        "update_profile" => "Profile changed",
+        "update_external_id" => "External id changed",
+        "update_holds" => "Holds changed",
+        "update_subscription" => "Subscription changed",
+        "link_account" => "Billing account linked",
+        "part_account" => "Billing account parted",
+        "pin_account" => "Billing account kept with this customer",
+        "merge" => "Joined with another customer",
+        "split" => "Separated from another customer",
+        "hide" => "Hidden",
+        "show" => "Shown again",
+        "token_create" => "Access token made",
+        "token_rotate" => "Access token rotated",
+        "token_revoke" => "Access token revoked",
+        "license_create" => "Licence made",
+        "license_revoke" => "Licence revoked",
+        other => other,
+    }
+}
+
+/// Says what changed, in a few words.
+pub(super) fn change(details: &Value) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let packages = details.get("packages").and_then(Value::as_array);
+    let packages = packages.into_iter().flatten().filter_map(|it| {
+        let package = text(it, "package")?;
+        Some(format!(
+            "{package} {}",
+            text(it, "constraint").unwrap_or("*")
+        ))
+    });
+    said.extend(packages);
+    if let Some(package) = text(details, "package") {
+        let constraint = text(details, "constraint").unwrap_or_default();
+        said.push(format!("{package} {constraint}").trim_end().to_owned());
+    }
+    let status = details.get("from").and_then(|from| text(from, "name"));
+    said.extend(status.map(|from| format!("was {from}")));
+    for name in ["reason", "price", "name"] {
+        said.extend(text(details, name).map(|it| format!("{name}: {it}")));
+    }
+    said.extend(text(details, "at").map(|at| format!("as of {at}")));
+    if said.is_empty() {
+        said.extend(moved(details));
+    }
+    said.join(" · ")
+}
+
+/// The values before and after, where these are plain.
+fn moved(details: &Value) -> Option<String> {
+    let (from, to) = (details.get("from")?, details.get("to")?);
+    let brief = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        Value::Object(fields) if fields.len() == 1 => {
+            let only = fields.values().next();
+            only.and_then(Value::as_str).unwrap_or("none").to_owned()
+        }
+        other => other.to_string(),
+    };
+    let (from, to) = (brief(from), brief(to));
+    let is_short = from.len() + to.len() < 80;
+    (is_short && from != to).then(|| format!("{from} → {to}"))
+}

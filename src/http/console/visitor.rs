@@ -1,0 +1,120 @@
+//! Who looks at a page.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use subtle::ConstantTimeEq;
+
+use super::refusal::Refusal;
+use super::session::Session;
+use crate::domain::id::AppSlug;
+use crate::domain::role::Role;
+use crate::http::auth::{self, Admin};
+use crate::http::client_addr::is_proxy;
+use crate::http::{ApiError, AppState};
+use crate::pipeline::order::Order;
+
+/// A signed-in admin, and the app that is looked at: the token's own, or the session's.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    /// The admin, bound to this app.
+    pub(super) admin: Admin,
+    /// The app.
+    pub(super) app: AppSlug,
+    /// True if the token is good for all apps.
+    pub(super) sees_all_apps: bool,
+    /// The session.
+    pub(super) session: Session,
+    /// The browser came by TLS.
+    pub(super) is_secure: bool,
+    /// The request came from htmx, which wants the part of the page that it swaps.
+    pub(super) is_part: bool,
+}
+
+impl Visitor {
+    /// True if the role suffices to act on customers.
+    pub(super) fn may_act(&self) -> bool {
+        self.admin.role.allows(Role::Admin)
+    }
+
+    /// True if the role suffices to see to apps, secrets and admins.
+    pub(super) fn may_own(&self) -> bool {
+        self.admin.role.allows(Role::Owner)
+    }
+
+    /// The order of an act.
+    pub(super) fn order(&self, state: &AppState) -> Order {
+        Order {
+            app: self.app.clone(),
+            actor: self.admin.actor.clone(),
+            now: state.clock.now(),
+        }
+    }
+
+    /// Checks what a form says of the page that it was on. A page of an app that is not looked at any
+    /// more, in another tab, must not act on this one.
+    pub(super) fn check_form(&self, csrf: &str, app: &str) -> Result<(), ApiError> {
+        let own = self.session.csrf.as_bytes();
+        if !bool::from(own.ct_eq(csrf.as_bytes())) {
+            return Err(ApiError::Forbidden {
+                code: "form_outdated",
+                detail: "this form is of another session; load its page again".into(),
+            });
+        }
+        if app != self.app.as_str() {
+            return Err(ApiError::conflict(
+                "app_changed",
+                format!(
+                    "this form is of the app {app}, and you look at {} now; load its page again",
+                    self.app
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
+        let path = page_of(parts);
+        let is_part = parts.headers.contains_key("hx-request");
+        let session = Session::find(&parts.headers, &state.vault, state.clock.now());
+        let Some(session) = session else {
+            return Err(Refusal::SignIn { path, is_part });
+        };
+        // The token of a session that was good may have been revoked since: nobody guesses here, so
+        // nothing is counted.
+        let Ok(mut admin) = auth::identify(&session.hash, state).await? else {
+            return Err(Refusal::SignIn { path, is_part });
+        };
+        let sees_all_apps = admin.app.is_none();
+        let app = admin.app.clone().unwrap_or_else(|| session.app.clone());
+        admin.app = Some(app.clone());
+        Ok(Self {
+            admin,
+            app,
+            sees_all_apps,
+            session,
+            is_secure: is_secure(parts, state),
+            is_part,
+        })
+    }
+}
+
+/// Reports whether the browser came by TLS, which ends at a proxy.
+pub(super) fn is_secure(parts: &Parts, state: &AppState) -> bool {
+    let scheme = parts.headers.get("x-forwarded-proto");
+    let scheme = scheme.and_then(|line| line.to_str().ok());
+    let first = scheme.and_then(|line| line.split(',').next());
+    let is_tls = first.is_some_and(|it| it.trim().eq_ignore_ascii_case("https"));
+    is_tls && is_proxy(&parts.extensions, &state.settings.trusted_proxies)
+}
+
+/// The whole path: the router that nests these pages takes its own part away.
+fn page_of(parts: &Parts) -> String {
+    let original = parts.extensions.get::<axum::extract::OriginalUri>();
+    let uri = original.map_or(&parts.uri, |original| &original.0);
+    uri.path_and_query()
+        .map_or_else(|| uri.path().to_owned(), ToString::to_string)
+}

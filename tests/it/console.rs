@@ -1,0 +1,9 @@
+//! The console: its pages over HTTP, and in a real browser.
+
+mod browser;
+mod customer;
+mod driver;
+mod events;
+mod session;
+mod settings;
+mod visit;

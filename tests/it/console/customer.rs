@@ -1,0 +1,245 @@
+//! The page of a customer, and acts.
+
+use std::time::{Duration, Instant};
+
+use super::visit::{Visit, buys};
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{TestServer, seconds_from_now, stripe_event, stripe_subscription};
+use serde_json::json;
+use tollgate::provider::STRIPE;
+
+on_both_stores! {
+    anything_at_hand_finds_the_customer,
+    an_act_shows_its_effect_first_and_is_audited_and_undone,
+    packages_accounts_and_tokens_are_seen_to_by_hand,
+    who_only_began_to_buy_is_not_paid_yet,
+}
+
+async fn anything_at_hand_finds_the_customer(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "Ann@Example.com").await;
+    buys(&server, "cus_2", "bob@example.com").await;
+    let body = json!({"name": "ci"});
+    let path = format!("/api/v1/customers/{id}/tokens");
+    let (_, token) = server.call("POST", &path, Some(body)).await;
+    let body = json!({"customer_id": id, "product": "tool"});
+    let (_, license) = server.call("POST", "/api/v1/licenses", Some(body)).await;
+    let owner = Visit::owner(&server).await;
+    let page = format!("/console/customers/{id}");
+    for text in [
+        id.as_str(),
+        "ann@example.com",
+        "cus_1",
+        "stripe_cus_1",
+        "sub_cus_1",
+        token["token"].as_str().unwrap(),
+        license["key"].as_str().unwrap(),
+    ] {
+        let query = super::visit::written(&[("q", text)]);
+        let found = owner.get(&format!("/console/customers?{query}")).await;
+        assert_eq!(found.location(), page, "{text}: {}", found.text);
+    }
+    let event = owner.get("/console/customers?q=evt_began_cus_1").await;
+    assert_eq!(event.location(), "/console/events/evt_began_cus_1");
+    let part = owner.page("/console/customers?q=example.com").await;
+    assert!(part.contains("Ann@Example.com") && part.contains("bob@example.com"));
+    let nothing = owner.page("/console/customers?q=nobody-at-all").await;
+    assert!(nothing.contains("Nobody has a name"), "{nothing}");
+    server.stop_and_give_back().await;
+}
+
+async fn an_act_shows_its_effect_first_and_is_audited_and_undone(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let owner = Visit::owner(&server).await;
+    let page = format!("/console/customers/{id}");
+    let shown = owner.page(&page).await;
+    assert!(shown.contains("badge good\">active<"), "{shown}");
+    assert!(shown.contains("customer.subscription.created"), "{shown}");
+    let composer = format!("{page}?package=acme/tool&version=1.0.0");
+    assert!(
+        owner
+            .page(&composer)
+            .await
+            .contains("badge good\">allowed<")
+    );
+
+    let suspend = format!("{page}/act/suspend");
+    let effect = owner.page(&suspend).await;
+    assert!(effect.contains("badge warn\">suspended<"), "{effect}");
+    assert!(effect.contains("acme/tool ^1.0"), "{effect}");
+    // Looking changed nothing.
+    let (_, customer) = server.get(&format!("/api/v1/customers/{id}")).await;
+    assert_eq!(customer["status"], "active");
+
+    let done = owner
+        .post(&suspend, &[("reason", "asked <b>by</b> mail")])
+        .await;
+    assert_eq!(done.location(), format!("{page}?done=suspend&undo=1"));
+    let after = owner.page(done.location()).await;
+    assert!(after.contains("badge warn\">suspended<"), "{after}");
+    assert!(
+        after.contains("asked &#60;b&#62;by&#60;/b&#62; mail"),
+        "{after}"
+    );
+    assert!(after.contains(">Undo<"), "{after}");
+    let refused = owner.page(&composer).await;
+    assert!(
+        refused.contains("Your subscription is suspended"),
+        "{refused}"
+    );
+    let (_, audit) = server
+        .get(&format!("/api/v1/audit?customer_id={id}&operation=suspend"))
+        .await;
+    assert_eq!(audit["data"][0]["actor"], "admin:root", "{audit}");
+    // A second time changes nothing, and says so.
+    let again = owner
+        .post(&suspend, &[("reason", "asked <b>by</b> mail")])
+        .await;
+    assert!(
+        again.location().contains("done=unchanged"),
+        "{}",
+        again.location()
+    );
+
+    let undone = owner.post(&format!("{page}/act/reactivate"), &[]).await;
+    assert_eq!(undone.status, 303, "{}", undone.text);
+    assert!(
+        owner
+            .page(&composer)
+            .await
+            .contains("badge good\">allowed<")
+    );
+    let acts = owner.page(&format!("{page}?kind=act")).await;
+    assert!(
+        acts.contains("by ADMIN_TOKEN") && acts.contains("Active again"),
+        "{acts}"
+    );
+    assert!(!acts.contains("customer.subscription.created<"), "{acts}");
+    assert_eq!(owner.get(&format!("{page}/act/vanish")).await.status, 404);
+    let wrong = owner
+        .post(&format!("{page}/act/freeze"), &[("at", "soon")])
+        .await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text);
+    server.stop_and_give_back().await;
+}
+
+async fn packages_accounts_and_tokens_are_seen_to_by_hand(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let owner = Visit::owner(&server).await;
+    let page = format!("/console/customers/{id}");
+    let asked = format!("{page}/grant?package=acme/extra&constraint=%5E2.0&expires_at=2999-01-01");
+    let effect = owner.page(&asked).await;
+    assert!(effect.contains("acme/extra ^2.0"), "{effect}");
+    assert!(!owner.page(&page).await.contains("acme/extra"));
+    let fields = [
+        ("package", "acme/extra"),
+        ("constraint", "^2.0"),
+        ("expires_at", "2999-01-01"),
+    ];
+    let given = owner.post(&format!("{page}/grant"), &fields).await;
+    assert_eq!(
+        given.location(),
+        format!("{page}?done=grant"),
+        "{}",
+        given.text
+    );
+    let shown = owner.page(&page).await;
+    assert!(
+        shown.contains("acme/extra ^2.0") && shown.contains("2999-01-01"),
+        "{shown}"
+    );
+    let wrong = owner.page(&page).await.len();
+    assert!(wrong > 0);
+    let taken = owner
+        .post(&format!("{page}/revoke"), &[("package", "acme/extra")])
+        .await;
+    assert_eq!(taken.location(), format!("{page}?done=revoke"));
+
+    let effect = owner.page(&format!("{page}/link?account=cus_9")).await;
+    assert!(effect.contains("Nothing that is shown changes"), "{effect}");
+    let linked = owner
+        .post(&format!("{page}/link"), &[("account", "cus_9")])
+        .await;
+    assert_eq!(
+        linked.location(),
+        format!("{page}?done=link"),
+        "{}",
+        linked.text
+    );
+    assert!(owner.page(&page).await.contains("linked by an admin"));
+
+    let made = owner
+        .post(&format!("{page}/tokens"), &[("name", "build")])
+        .await
+        .page();
+    let (_, rest) = made.split_once("id=\"secret\">").unwrap();
+    let text = rest.split('<').next().unwrap();
+    let asked = server
+        .client
+        .get(format!(
+            "{}/access?package=acme/tool&version=1.0.0",
+            server.base
+        ))
+        .bearer_auth(text);
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let (_, tokens) = server.get(&format!("/api/v1/customers/{id}/tokens")).await;
+    let token = tokens["data"][0]["id"].as_str().unwrap();
+    let rotated = owner
+        .post(&format!("{page}/tokens/{token}/rotate"), &[])
+        .await;
+    assert!(rotated.page().contains("still works for 24 hours"));
+    assert!(
+        owner
+            .page(&page)
+            .await
+            .contains("the text before still works until")
+    );
+    let revoked = owner
+        .post(&format!("{page}/tokens/{token}/revoke"), &[])
+        .await;
+    assert_eq!(revoked.location(), format!("{page}?done=token"));
+    server.stop_and_give_back().await;
+}
+
+async fn who_only_began_to_buy_is_not_paid_yet(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let subscription = stripe_subscription("sub_1", "cus_1", "incomplete");
+    let created = "customer.subscription.created";
+    let event = stripe_event("evt_1", created, seconds_from_now(0), subscription);
+    let event = server.deliver(STRIPE.name, &event).await;
+    let id = event["customer_id"].as_str().unwrap();
+    let owner = Visit::owner(&server).await;
+    let page = owner.page(&format!("/console/customers/{id}")).await;
+    assert!(page.contains("badge warn\">not paid yet<"), "{page}");
+    server.stop_and_give_back().await;
+}
+
+/// The bound is of a build for use; one for tests takes several times as long.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_of_many_events_is_shown_at_once() {
+    let server = TestServer::start(Engine::Sqlite).await;
+    let id = buys(&server, "cus_1", "ann@example.com").await;
+    let now = seconds_from_now(0);
+    for number in 0..1_000 {
+        let mut subscription = stripe_subscription("sub_cus_1", "cus_1", "active");
+        subscription["metadata"] = json!({"number": number.to_string()});
+        let event_id = format!("evt_{number}");
+        let updated = "customer.subscription.updated";
+        let event = stripe_event(&event_id, updated, now + number, subscription);
+        let (status, answer) = server.post(STRIPE.name, &event).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    server.outcome("evt_999").await;
+    let owner = Visit::owner(&server).await;
+    let path = format!("/console/customers/{id}");
+    owner.page(&path).await;
+    let started = Instant::now();
+    let page = owner.page(&path).await;
+    let took = started.elapsed();
+    assert!(page.contains(">Older<"), "{page}");
+    let bound = Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 });
+    assert!(took < bound, "{took:?}");
+    server.stop().await;
+}
