@@ -50,9 +50,9 @@ pub(crate) async fn make(database: &SecretString, kind: Kind, count: usize) {
                 .unwrap();
             for sql in [
                 "INSERT INTO tokens (id, app, customer_id, name, prefix, scope, packages, created_at) \
-                 SELECT 'tok_' || row_number() OVER (ORDER BY id), app, id, 'ci', 'tok_', 'read', \
-                 '[]', now() FROM customers",
-                "INSERT INTO token_hashes (hash, token_id) SELECT hash, 'tok_' || place \
+                 SELECT 'ctok_' || lpad(to_hex(row_number() OVER (ORDER BY id)), 32, '0'), app, id, 'ci', \
+                 'tok_', 'read', '[]', now() FROM customers",
+                "INSERT INTO token_hashes (hash, token_id) SELECT hash, 'ctok_' || lpad(to_hex(place), 32, '0') \
                  FROM unnest($1::bytea[]) WITH ORDINALITY AS new (hash, place)",
                 "ANALYZE",
             ] {
@@ -72,10 +72,10 @@ pub(crate) async fn make(database: &SecretString, kind: Kind, count: usize) {
             let hashes: Vec<String> = hashes.iter().map(hex::encode).collect();
             for sql in [
                 "INSERT INTO tokens (id, app, customer_id, name, prefix, scope, packages, created_at) \
-                 SELECT 'tok_' || row_number() OVER (ORDER BY id), app, id, 'ci', 'tok_', 'read', \
-                 '[]', 0 FROM customers",
+                 SELECT printf('ctok_%032x', row_number() OVER (ORDER BY id)), app, id, 'ci', 'tok_', \
+                 'read', '[]', 0 FROM customers",
                 "INSERT INTO token_hashes (hash, token_id) \
-                 SELECT unhex(value), 'tok_' || (key + 1) FROM json_each($1)",
+                 SELECT unhex(value), printf('ctok_%032x', key + 1) FROM json_each($1)",
             ] {
                 let query = sqlx::query(sql);
                 let hashes = serde_json::to_string(&hashes).unwrap();
