@@ -1,6 +1,6 @@
 //! A customer, made through the front door, and a million copies of its rows.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tollgate::provider::STRIPE;
