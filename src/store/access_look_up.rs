@@ -332,9 +332,10 @@ mod tests {
             .await
             .unwrap();
         store.migrate().await.unwrap();
+        let hash = TokenHash::of("tok_a");
         let rows: Rows<Asked<'_>> = [Asked {
             place: 0,
-            hash: &TokenHash::of("tok_a"),
+            hash: &hash,
             package: "a/lib",
         }]
         .into_iter()
