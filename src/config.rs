@@ -12,6 +12,7 @@
 //! Refused: a settings library with derived parsers. It reports one problem at a time, names the
 //! field instead of the variable, and quotes the value, which may be a secret.
 
+mod database;
 mod load;
 mod log_filter;
 mod parse;
@@ -39,6 +40,7 @@ use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
+pub use database::Database;
 pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 pub use secret_key::{SecretKey, SecretKeyError};
 
@@ -118,15 +120,6 @@ pub struct StoreConfig {
     /// `None` (`forever`) keeps all. Default 90 days. Payloads of failed and pending events stay,
     /// because they may be replayed.
     pub payload_retention: Option<Span>,
-}
-
-/// The database in which the store lives.
-#[derive(Debug, Clone)]
-pub enum Database {
-    /// The embedded store, in this file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL server; the URL may contain a password.
-    Postgres(SecretString),
 }
 
 /// Settings of the queue between receiver and worker.

@@ -148,7 +148,7 @@ impl StoreConfig {
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         Self {
             database: reader
-                .read(&setting::DATABASE_URL, parse::database)
+                .read(&setting::DATABASE_URL, Database::parse)
                 .unwrap_or_else(|| Database::Sqlite(data_dir.join(DATABASE_FILE))),
             data_dir,
             secret_keys: reader

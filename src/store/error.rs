@@ -41,6 +41,9 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The rows are part of a copy that has not ended.
+    #[error("a copy into this database has not ended: run the same `tollgate copy` again")]
+    HalfCopied,
     /// Somebody else is working on the same customers. Nothing was changed.
     #[error("another transaction works on the same customers")]
     Contended,
@@ -164,6 +167,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
@@ -183,6 +187,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::CorruptRow { .. }
             | Self::Cursor
             | Self::Document { .. } => false,

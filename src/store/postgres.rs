@@ -10,11 +10,13 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+pub(super) mod copy_target;
 mod error;
 mod pool;
 mod row;
 mod session;
 mod statement;
+mod unfinished_copy;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use tokio::time::timeout;
 use self::error::{failed, is_missing_table};
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
+use self::unfinished_copy::is_unfinished;
 use super::StoreError;
 use super::driver::{Claim, Driver, PoolUse, Session};
 use super::lock;
@@ -129,7 +132,14 @@ impl Driver for PostgresDriver {
         timeout(ANSWER_TIME, asked)
             .await
             .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+        let asked = is_unfinished(lease.connection()?);
+        let unfinished = timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
         lease.give_back();
+        if unfinished {
+            return Err(StoreError::HalfCopied);
+        }
         Ok(())
     }
 

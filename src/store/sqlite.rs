@@ -1,6 +1,7 @@
 //! The embedded engine: one SQLite file.
 
 mod backup;
+pub(super) mod copy_source;
 mod error;
 mod file;
 mod row;
