@@ -385,6 +385,14 @@ CREATE TABLE token_hashes (
 );
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
+-- What opened tokens of an app until these were rotated or revoked: an import that is run again brings
+-- none of it back. Digests of random texts, which say nothing of anybody.
+CREATE TABLE retired_token_hashes (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (app, hash)
+);
+
 -- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
 -- is shown again. `key_made`: it was made here, and is found however it is typed. What was bought has
 -- one for each product, however often it is looked at.

@@ -383,6 +383,14 @@ CREATE TABLE token_hashes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
 
+-- What opened tokens of an app until these were rotated or revoked: an import that is run again brings
+-- none of it back. Digests of random texts, which say nothing of anybody.
+CREATE TABLE retired_token_hashes (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (app, hash)
+) STRICT, WITHOUT ROWID;
+
 -- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
 -- is shown again. `key_made`: it was made here, and is found however it is typed. What was bought has
 -- one for each product, however often it is looked at.
@@ -741,6 +749,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('tokens', 'tokens_by_customer', '1000000 1'),
     ('token_hashes', 'token_hashes', '1000000 1'),
     ('token_hashes', 'token_hashes_by_token', '1000000 1'),
+    ('retired_token_hashes', 'retired_token_hashes', '100000 100000 1'),
     ('licenses', 'licenses_by_customer', '1000000 2'),
     ('licenses', 'licenses_by_app', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),

@@ -41,6 +41,7 @@ mod policy;
 mod preconditions;
 mod query;
 mod questions;
+mod refetch_reasons;
 pub(crate) mod refetches;
 mod replays;
 mod retention;

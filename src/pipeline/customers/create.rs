@@ -2,7 +2,7 @@
 
 use super::act::{act_in, lookup_keys_of};
 use super::find::{CustomerDetails, details};
-use super::orders::{Acted, Created, CustomerError, GotOrCreated, SameEmail, refuse_wrong};
+use super::orders::{Created, CustomerError, GotOrCreated, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Contact;
@@ -181,47 +181,16 @@ fn refuse_nameless(profile: &Profile) -> Result<(), CustomerError> {
 }
 
 async fn create_in(tx: &mut Tx, order: &Order, profile: Profile) -> Result<Created, CustomerError> {
-    let (id, acted) = make_in(tx, order, profile).await?;
-    let issued = tokens::issue_in(tx, order, &id, TokenOrder::first()).await?;
-    Ok(Created {
-        customer: acted.customer,
-        granted: acted.granted,
-        token: issued.text,
-    })
-}
-
-async fn make_in(
-    tx: &mut Tx,
-    order: &Order,
-    profile: Profile,
-) -> Result<(CustomerId, Acted), CustomerError> {
     let id = CustomerId::from_uuid(random::uuid(order.now)?);
     let lookup_keys = lookup_keys_of(None, [&profile]);
     let create = |working_set: &mut WorkingSet| {
         Ok(working_set.create_customer(id.clone(), profile, order.now))
     };
     let acted = act_in(tx, order, &id, &lookup_keys, "create", create).await?;
-    Ok((id, acted))
-}
-
-/// Gets or creates a customer in the transaction of a larger act, without an access token; tells
-/// also whether it was made.
-pub(in crate::pipeline) async fn get_or_make_in(
-    tx: &mut Tx,
-    order: &Order,
-    change: &ProfileChange,
-) -> Result<(CustomerId, bool), CustomerError> {
-    refuse_wrong(change)?;
-    let named = change.apply(&Profile::default(), &Contact::default());
-    match identified(tx, order, &named).await? {
-        Identified::Nobody => {
-            let (_, acted) = make_in(tx, order, new_profile(change)?).await?;
-            Ok((acted.customer.id, true))
-        }
-        Identified::Known(customer) => Ok((customer.id, false)),
-        Identified::WithoutId(customer, external_id) => {
-            let found = attach(tx, order, customer, external_id).await?;
-            Ok((found.customer.id, false))
-        }
-    }
+    let issued = tokens::issue_in(tx, order, &id, TokenOrder::first()).await?;
+    Ok(Created {
+        customer: acted.customer,
+        granted: acted.granted,
+        token: issued.text,
+    })
 }

@@ -69,6 +69,8 @@ const TABLES: [(&str, Kept); 41] = [
     ("reconcile_seen", Kept::Not),
     // Numbers, and ids of subscriptions that a provider does not list.
     ("reconciles", Kept::Not),
+    // Digests of texts that open nothing any more.
+    ("retired_token_hashes", Kept::Not),
     // The external id by which an admin found its events.
     ("replays", Kept::In("customer")),
     ("subscriptions", Kept::In("stored")),
