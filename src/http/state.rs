@@ -16,6 +16,7 @@ use super::wrong_tokens::WrongTokens;
 use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::metrics::Metrics;
+use crate::pipeline::access_checks::AccessChecks;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::figures::Figures;
@@ -108,6 +109,7 @@ struct Shared {
     bodies: BodyBudget,
     api_bodies: BodyBudget,
     wrong_tokens: WrongTokens,
+    access: AccessChecks,
     scrapers: Scrapers,
 }
 
@@ -119,6 +121,7 @@ impl AppState {
             bodies: BodyBudget::of_webhooks(limits),
             api_bodies: BodyBudget::of_api(limits),
             wrong_tokens: WrongTokens::new(limits),
+            access: AccessChecks::new(parts.store.clone()),
             parts,
             scrapers: Scrapers::default(),
         }))
@@ -137,6 +140,11 @@ impl AppState {
     /// Returns what slows down those who show wrong tokens.
     pub(super) fn wrong_tokens(&self) -> &WrongTokens {
         &self.0.wrong_tokens
+    }
+
+    /// Returns the access check of registries.
+    pub(super) fn access(&self) -> &AccessChecks {
+        &self.0.access
     }
 
     /// Returns the tokens with which figures were read.

@@ -16,6 +16,7 @@
 //! They use the store and the queue, and know nothing of HTTP.
 
 pub mod access;
+pub mod access_checks;
 pub mod acknowledged;
 pub mod admin_tokens;
 mod admission;

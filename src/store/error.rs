@@ -1,6 +1,7 @@
 //! Errors of the store.
 
 use super::engine_error::EngineError;
+use std::sync::Arc;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// One statement for many askers failed, each of whom gets the error.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
@@ -160,8 +164,9 @@ impl StoreError {
     }
 
     /// Returns the kind of a failure of the database itself; `None` if it works and refused.
-    pub const fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<Trouble> {
         match self {
+            Self::Shared(error) => error.trouble(),
             Self::Database { trouble, .. } => Some(*trouble),
             Self::Refused { .. }
             | Self::Migrate { .. }
@@ -180,6 +185,7 @@ impl StoreError {
     /// Returns true if the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
+            Self::Shared(error) => error.is_passing(),
             Self::Database { .. } | Self::Contended | Self::Overtaken | Self::LicenseKey { .. } => {
                 true
             }

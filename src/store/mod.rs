@@ -1,7 +1,8 @@
 //! The customer store, the event ledger and what the built-in queue needs.
 //!
 //! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
-//! dropping it undoes everything, and no function takes a pool. Statements are written once for
+//! dropping it undoes everything, and no function takes a pool. The one exception are the look-ups
+//! of the access check, of which each is one statement that only reads. Statements are written once for
 //! every engine (see `store/driver.rs`), as texts that can be pasted into the engine's own client.
 //! Rows are structs whose fields are the columns (see `store/record.rs`). Methods of `Tx` are named
 //! resource first (`customer_find`, `event_list`), so that what belongs together sorts together, and
@@ -9,6 +10,7 @@
 //! No transaction stays open across a network call other than the database's own.
 
 mod access;
+mod access_look_up;
 mod account;
 mod acknowledged;
 mod activation;
@@ -83,6 +85,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrecy::SecretString;
 
 pub use access::{Granted, TokenHolder};
+pub use access_look_up::{PackageHolder, PackageQuestion};
 pub(crate) use acknowledged::{AcknowledgedBatch, AcknowledgedEvents};
 pub use acknowledged::{AcknowledgedEvent, AcknowledgedWaiting};
 pub use api_key::SealedApiKey;
@@ -123,11 +126,13 @@ pub use token_import::{TokenName, UsedHash};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 pub use driver::{Claim, PoolUse};
-use driver::{Driver, Session};
+use driver::{Driver, Row, Session};
 pub use engine_error::EngineError;
 pub use error::{StoreError, Trouble};
 use held::Held;
+use record::Binds;
 pub use tx::Tx;
+use tx::is_idle;
 pub use writes::LastWrites;
 use writes::WriteRecord;
 
@@ -136,6 +141,7 @@ use writes::WriteRecord;
 pub struct Store {
     driver: Arc<dyn Driver>,
     statements: Arc<AtomicU64>,
+    changes: Arc<AtomicU64>,
     record: Arc<WriteRecord>,
     licenses: Option<Arc<dyn LicenseMaker>>,
 }
@@ -161,6 +167,7 @@ impl Store {
         Self {
             driver: Arc::new(driver),
             statements: Arc::default(),
+            changes: Arc::default(),
             record: Arc::default(),
             licenses: None,
         }
@@ -242,6 +249,16 @@ impl Store {
         Ok(self.handle(self.driver.read().await?, None))
     }
 
+    /// Runs a look-up: a statement that only reads, outside of any transaction.
+    async fn look_up(&self, sql: &str, binds: Binds) -> Result<Vec<Row>, StoreError> {
+        let binds = binds?;
+        if is_idle(&binds) {
+            return Ok(Vec::new());
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.driver.look_up(sql, binds).await
+    }
+
     /// Writes something, makes it durable and takes it away again. Fails in all the cases in which
     /// real writes fail: the database is away, its disk is full, it is read-only, or somebody holds
     /// a lock that keeps writes to any table waiting. May be repeated; leaves nothing behind, or at
@@ -279,6 +296,7 @@ impl Store {
             held,
             reservation: None,
             statements: Arc::clone(&self.statements),
+            changes: Arc::clone(&self.changes),
             record: None,
             licenses: self.licenses.clone(),
             changed: false,
@@ -288,6 +306,12 @@ impl Store {
     /// Returns when this process last wrote and when it last failed to.
     pub fn last_writes(&self) -> LastWrites {
         self.record.last()
+    }
+
+    /// Counts the transactions of this process that changed something and have ended. What was read
+    /// before is still as it was, as far as this process goes, if the count is the same.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     /// Counts the statements that have been run so far. The cost of a batch is the number of its

@@ -12,6 +12,7 @@
 
 pub(super) mod copy_target;
 mod error;
+mod look_up;
 mod pool;
 mod row;
 mod session;
@@ -27,11 +28,12 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use self::error::{failed, is_missing_table};
+use self::look_up::LookUps;
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
 use self::unfinished_copy::is_unfinished;
 use super::StoreError;
-use super::driver::{Claim, Driver, PoolUse, Session};
+use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -75,6 +77,7 @@ const STATEMENTS: usize = 256;
 
 pub(super) struct PostgresDriver {
     pool: Pool,
+    look_ups: LookUps,
     options: PgConnectOptions,
 }
 
@@ -91,8 +94,13 @@ impl PostgresDriver {
             ("tcp_user_timeout", UNACKNOWLEDGED_TIMEOUT),
             ("plan_cache_mode", PLANS),
         ]);
-        let pool = Pool::new(limited, CONNECTIONS);
-        Ok(Self { pool, options })
+        let look_ups = LookUps::new(&limited);
+        let pool = Pool::new("postgres", limited, CONNECTIONS);
+        Ok(Self {
+            pool,
+            look_ups,
+            options,
+        })
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Box<dyn Session>, StoreError> {
@@ -111,6 +119,10 @@ impl Driver for PostgresDriver {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError> {
         self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
+    }
+
+    async fn look_up(&self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.look_ups.ask(sql, binds).await
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -180,10 +192,11 @@ impl Driver for PostgresDriver {
     }
 
     fn pools(&self) -> Vec<PoolUse> {
-        vec![self.pool.usage()]
+        vec![self.pool.usage(), self.look_ups.usage()]
     }
 
     async fn close(&self) {
+        self.look_ups.close().await;
         self.pool.close().await;
     }
 }

@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod access_kept;
 mod accounts;
 mod activations;
 mod after_erasure;

@@ -6,6 +6,7 @@
     reason = "what a test did not expect ends it; the lint only knows test functions, not their helpers"
 )]
 
+mod access_restart;
 mod admin_api;
 mod architecture;
 mod backup;
@@ -43,6 +44,7 @@ mod openapi;
 mod other_body;
 mod outcomes;
 mod payload;
+mod plans;
 mod postgres;
 mod process;
 mod queue;
