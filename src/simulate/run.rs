@@ -92,7 +92,7 @@ pub(crate) async fn run(order: Order, place: Place) -> Result<Verdict, SimulateE
     };
     run.introduce();
     match place {
-        Place::Embedded => run.embedded().await,
+        Place::Embedded => Box::pin(run.embedded()).await,
         Place::Server {
             url,
             api_url,
