@@ -92,6 +92,7 @@ pub(crate) async fn run(order: Order, place: Place) -> Result<Verdict, SimulateE
     };
     run.introduce();
     match place {
+        // A whole server is in it, which does not belong on the stack of every caller.
         Place::Embedded => Box::pin(run.embedded()).await,
         Place::Server {
             url,
