@@ -12,6 +12,7 @@
 //! Refused: a settings library with derived parsers. It reports one problem at a time, names the
 //! field instead of the variable, and quotes the value, which may be a secret.
 
+mod database;
 mod load;
 mod log_filter;
 mod parse;
@@ -34,12 +35,13 @@ use crate::domain::access::plan::PackageGrant;
 use crate::domain::connected_account::ConnectedAccounts;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
-use crate::domain::span::Span;
 use crate::domain::role::Role;
+use crate::domain::span::Span;
 use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
+pub use database::Database;
 pub use problem::{ConfigErrors, Origin, Problem, ProblemKind, Warning};
 pub use secret_key::{SecretKey, SecretKeyError};
 
@@ -126,15 +128,6 @@ pub struct StoreConfig {
     pub payload_retention: Option<Span>,
 }
 
-/// The database in which the store lives.
-#[derive(Debug, Clone)]
-pub enum Database {
-    /// The embedded store, in this file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL server; the URL may contain a password.
-    Postgres(SecretString),
-}
-
 /// Settings of the queue between receiver and worker.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
@@ -146,6 +139,10 @@ pub struct QueueConfig {
     pub amqp_ca_file: Option<PathBuf>,
     /// `TOLLGATE_AMQP_PREFIX`: prefix of the names of exchanges and queues. Default `tollgate`.
     pub amqp_prefix: String,
+    /// `TOLLGATE_WORKER_BATCHES`: batches of events that a worker processes at once, from RabbitMQ into
+    /// PostgreSQL, 1 to 8. Default 4. One with the embedded store, which has one writer, and with the
+    /// built-in queue.
+    pub worker_batches: usize,
 }
 
 /// Settings of administrators' access.

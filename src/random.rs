@@ -1,6 +1,7 @@
 //! Randomness for secrets, tokens and the ids shown with them. The ids of customers that webhooks
 //! create are drawn where facts are applied, which must not fail half-way.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use uuid::{Builder, Uuid};
@@ -22,6 +23,39 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
     Ok(bytes)
 }
 
+/// Random bytes that a thread has drawn and not used yet.
+struct Drawn {
+    bytes: [u8; DRAWN],
+    used: usize,
+}
+
+/// How many bytes are drawn at once for ids.
+const DRAWN: usize = 1_024;
+
+thread_local! {
+    static DRAWN_BYTES: RefCell<Drawn> = const {
+        RefCell::new(Drawn { bytes: [0; DRAWN], used: DRAWN })
+    };
+}
+
+/// Returns random bytes for ids, of which every request needs some: the operating system is asked only
+/// once for many. They stay in memory until then, so they are not for secrets.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn bytes_for_id<const N: usize>() -> Result<[u8; N], RandomError> {
+    DRAWN_BYTES.with_borrow_mut(|drawn| {
+        if drawn.used + N > DRAWN {
+            getrandom::fill(&mut drawn.bytes).map_err(RandomError)?;
+            drawn.used = 0;
+        }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&drawn.bytes[drawn.used..drawn.used + N]);
+        drawn.used += N;
+        Ok(bytes)
+    })
+}
+
 /// Counts the UUIDs of this process.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -34,7 +68,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 /// When the operating system gives no random bytes.
 pub fn uuid(now: Timestamp) -> Result<Uuid, RandomError> {
     let millis = u64::try_from(now.nanos() / 1_000_000).unwrap_or_default();
-    let mut random: [u8; 10] = bytes()?;
+    let mut random: [u8; 10] = bytes_for_id()?;
     let count = MADE.fetch_add(1, Ordering::Relaxed);
     // The upper four bits of the first pair become the version, the upper two of the second the
     // variant: twelve and fourteen bits are left.
@@ -46,6 +80,8 @@ pub fn uuid(now: Timestamp) -> Result<Uuid, RandomError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -67,5 +103,7 @@ mod tests {
     #[test]
     fn two_draws_differ() {
         assert_ne!(bytes::<32>().unwrap(), bytes::<32>().unwrap());
+        let drawn: BTreeSet<[u8; 10]> = (0..1_000).map(|_| bytes_for_id().unwrap()).collect();
+        assert_eq!(drawn.len(), 1_000);
     }
 }

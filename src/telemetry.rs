@@ -55,6 +55,7 @@
 //! addresses of databases and brokers (they contain passwords), e-mail addresses, names and postal
 //! addresses. Whoever may see these finds them by id.
 
+mod fields;
 mod lines;
 #[cfg(feature = "otel")]
 mod otel;
@@ -68,11 +69,11 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::util::TryInitError;
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogConfig, LogFormat};
+use fields::SpanFields;
 use sampling::Sampling;
 
 #[cfg(feature = "otel")]
@@ -186,7 +187,7 @@ where
                 Box::new(registry.with(layer))
             }
             LogFormat::Json => {
-                let layer = layer.fmt_fields(JsonFields::new());
+                let layer = layer.fmt_fields(SpanFields);
                 Box::new(registry.with(layer.event_format(lines::json())))
             }
         };

@@ -35,15 +35,36 @@ static SAMPLE: LazyLock<String> = LazyLock::new(|| {
 pub(crate) fn fresh() -> (String, String) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let id = format!("evt_bench{number:019}");
+    of(number, number)
+}
+
+/// An event that creates a subscription of a customer: its id and its body.
+fn of(number: u64, customer: u64) -> (String, String) {
+    let id = id(number);
     let body = SAMPLE
         .replace("evt_1TgAda000000000000000002", &id)
         .replace(
             "sub_1TgAda000000000000000001",
             &format!("sub_bench{number:019}"),
         )
-        .replace("cus_TgAda0000000001", &format!("cus_bench{number:010}"));
+        .replace("cus_TgAda0000000001", &format!("cus_bench{customer:010}"));
     (id, body)
+}
+
+/// The id of the event with this number.
+pub(crate) fn id(number: u64) -> String {
+    format!("evt_bench{number:019}")
+}
+
+/// The request that posts an event that was not sent before.
+pub(crate) fn posted() -> String {
+    let (signature, body) = signed();
+    format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/json\r\nStripe-Signature: {signature}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// One as it comes over HTTP: the signature's header, and the body.
@@ -54,9 +75,20 @@ pub(crate) fn signed() -> (String, String) {
     (signature, body)
 }
 
-/// One as the receiver puts it into the queue.
+/// One as the receiver puts it into the queue: of a customer who has no other.
 pub(crate) fn message() -> Message {
     let (id, body) = fresh();
+    message_with(id, body)
+}
+
+/// The same of one of so many customers, who take turns.
+pub(crate) fn message_of(number: usize, customers: usize) -> Message {
+    let (number, customers) = (number as u64, customers as u64);
+    let (id, body) = of(number, number % customers);
+    message_with(id, body)
+}
+
+fn message_with(id: String, body: String) -> Message {
     let headers = HeadersV1 {
         app: AppSlug::default_app(),
         provider: STRIPE.name,

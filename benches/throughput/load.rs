@@ -45,11 +45,25 @@ pub(crate) async fn send<R>(
 where
     R: Fn(usize) -> String + Clone + Send + 'static,
 {
+    send_paced(address, connections, time, Duration::ZERO, request).await
+}
+
+/// The same, but each connection sends a request at most once in `between`.
+pub(crate) async fn send_paced<R>(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    between: Duration,
+    request: R,
+) -> Window
+where
+    R: Fn(usize) -> String + Clone + Send + 'static,
+{
     let started = Instant::now();
     let until = started + time;
     let tasks = (0..connections).map(|number| {
         let request = request.clone();
-        tokio::spawn(connection(address, until, move || request(number)))
+        tokio::spawn(connection(address, until, between, move || request(number)))
     });
     let answers = join_all(tasks).await;
     let mut latencies: Vec<_> = answers.into_iter().flat_map(Result::unwrap).collect();
@@ -63,14 +77,20 @@ where
 async fn connection(
     address: SocketAddr,
     until: Instant,
+    between: Duration,
     request: impl Fn() -> String,
 ) -> Vec<Duration> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut latencies = Vec::new();
     let mut answer = Vec::new();
+    let mut next = Instant::now();
     loop {
         let request = request();
+        if !between.is_zero() {
+            tokio::time::sleep_until(next.into()).await;
+            next += between;
+        }
         let began = Instant::now();
         stream.write_all(request.as_bytes()).await.unwrap();
         answer.clear();

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::rows::settings;
 use crate::support::rabbitmq;
 use crate::{Side, event};
 
@@ -41,6 +42,11 @@ pub(crate) fn migrate(side: Side, database: &SecretString) {
     assert!(migrated.success(), "{} migrate: {migrated}", side.prefix());
 }
 
+/// The customers that the events of a backlog are about.
+pub(crate) fn customers() -> usize {
+    if settings().short { 500 } else { 5_000 }
+}
+
 /// A running program. Ends when it is dropped.
 pub(crate) struct Program {
     guard: Child,
@@ -50,8 +56,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// `tollgate serve` in one role, or the bare program of that role: this executable again.
-    pub(crate) fn start(side: Side, role: &str, database: &SecretString) -> Self {
+    /// `tollgate serve` in some roles, or the bare program of a role: this executable again.
+    pub(crate) fn start(side: Side, roles: &[&str], database: &SecretString) -> Self {
         let command = match side {
             Side::Ours | Side::Before => "serve",
             Side::Bare => "bare",
@@ -63,7 +69,8 @@ impl Program {
         let guard = Command::new("sh")
             .args(["-c", GUARD])
             .arg(executable(side))
-            .args([command, "--role", role])
+            .arg(command)
+            .args(roles.iter().flat_map(|role| ["--role", role]))
             .env("TOLLGATE_LISTEN", address.to_string())
             .env("TOLLGATE_DATA_DIR", folder.path())
             .env("TOLLGATE_SECRET_KEY", KEY)
@@ -72,6 +79,7 @@ impl Program {
             .env("DATABASE_URL", database.expose_secret())
             .env("STRIPE_WEBHOOK_SECRET", event::SECRET)
             .env("STRIPE_PRICE_MAPPING", event::PRICES)
+            .env("BENCH_CUSTOMERS", customers().to_string())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -80,7 +88,7 @@ impl Program {
         Self {
             guard,
             address,
-            name: format!("{} {role}", side.prefix()),
+            name: format!("{} {}", side.prefix(), roles.join(" and ")),
             folder,
         }
     }
@@ -109,6 +117,22 @@ impl Program {
         assert!(!ended, "{} ended: {}", self.name, self.last_words());
     }
 
+    /// A figure of its memory in MiB: `VmRSS` now, `VmHWM` at the most.
+    pub(crate) fn memory(&self, figure: &str) -> f64 {
+        let guard = self.guard.id();
+        let children = format!("/proc/{guard}/task/{guard}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        // The guard's other child waits for the end of its input.
+        let program = children.split_whitespace().next().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap();
+        let mut lines = status.lines().filter_map(|line| line.strip_prefix(figure));
+        let kib = lines
+            .next()
+            .unwrap()
+            .trim_matches([':', '\t', ' ', 'k', 'B']);
+        kib.parse::<f64>().unwrap() / 1024.0
+    }
+
     /// The end of its log.
     pub(crate) fn last_words(&self) -> String {
         let log = std::fs::read(self.folder.path().join("log")).unwrap();
@@ -123,4 +147,16 @@ impl Drop for Program {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
+}
+
+/// The binaries of this build's profiles that are there, with their sizes in MiB.
+pub(crate) fn sizes() -> Vec<(&'static str, f64)> {
+    let target = std::path::Path::new(env!("CARGO_BIN_EXE_tollgate"));
+    let target = target.parent().and_then(std::path::Path::parent).unwrap();
+    let size = |profile: &'static str| {
+        let file = std::fs::metadata(target.join(profile).join("tollgate")).ok()?;
+        let kib = u32::try_from(file.len() / 1024).ok()?;
+        Some((profile, f64::from(kib) / 1024.0))
+    };
+    ["dist", "release"].into_iter().filter_map(size).collect()
 }

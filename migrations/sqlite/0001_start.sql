@@ -335,6 +335,27 @@ CREATE TABLE releases (
     PRIMARY KEY (app, package, normalized)
 ) STRICT, WITHOUT ROWID;
 
+-- Changes whenever releases of a package do, in nanoseconds, and never goes back.
+CREATE TABLE release_marks (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    mark    INTEGER NOT NULL,
+    PRIMARY KEY (app, package)
+) STRICT, WITHOUT ROWID;
+
+-- Archives of branches that a Composer repository has had: `file` is the name here, which has the
+-- branch and the reference in it, `url` the address at the repository. A project's lock goes on naming
+-- the reference that it was made with.
+CREATE TABLE branch_archives (
+    app     TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    package TEXT NOT NULL,
+    file    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    url     TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (app, package, file)
+) STRICT, WITHOUT ROWID;
+
 -- Access tokens of customers. `previous_until`: how long the text before the last rotation still
 -- opens it, where it was given time.
 CREATE TABLE tokens (
@@ -361,6 +382,14 @@ CREATE TABLE token_hashes (
     until    INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX token_hashes_by_token ON token_hashes (token_id);
+
+-- What opened tokens of an app until these were rotated or revoked: an import that is run again brings
+-- none of it back. Digests of random texts, which say nothing of anybody.
+CREATE TABLE retired_token_hashes (
+    app  TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (app, hash)
+) STRICT, WITHOUT ROWID;
 
 -- Licences. A key is found by its SHA-256, which is unique within its app, and kept sealed, since it
 -- is shown again. `key_made`: it was made here, and is found however it is typed. What was bought has
@@ -435,7 +464,7 @@ CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- The ledger: one row an event for ever, so that no duplicate ever counts again. `digest`: what the
 -- payload says, and in which version, so that a duplicate that says something else is noticed. The
--- payload itself goes after a time: then it is NULL, and `payload_removed_at` says since when.
+-- payload itself goes after a time; `payload_removed_at` says since when it is gone.
 CREATE TABLE events (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     app          TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
@@ -457,7 +486,6 @@ CREATE TABLE events (
     customer_id  TEXT,
     billing_account TEXT,
     changes      TEXT NOT NULL,
-    payload      TEXT,
     payload_removed_at INTEGER,
     digest       TEXT NOT NULL,
     UNIQUE (app, id, provider)
@@ -469,7 +497,7 @@ CREATE INDEX events_by_outcome ON events (app, outcome, seq);
 -- The settled events whose payloads are removed next, oldest first, of all apps. Without it each
 -- look would walk the whole ledger, most of which has no payload any more.
 CREATE INDEX events_by_payload ON events (processed_at)
-    WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed');
+    WHERE payload_removed_at IS NULL AND outcome NOT IN ('pending', 'failed');
 -- Those that were not processed, by the account that their payload names: it leads to the customer,
 -- whoever that is by now. NULL once an event is processed.
 CREATE INDEX events_by_billing_account
@@ -477,6 +505,14 @@ CREATE INDEX events_by_billing_account
     WHERE billing_account IS NOT NULL;
 -- Those with one error. Most events have none.
 CREATE INDEX events_by_error ON events (app, error_code, seq) WHERE error_code IS NOT NULL;
+
+-- What was signed, of each event that has its payload. A table of its own: it is nine tenths of what an
+-- event takes, so without it the ledger is read and written in few pages, and what is removed leaves
+-- whole pages, which the next payloads fill.
+CREATE TABLE payloads (
+    seq     INTEGER PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    payload TEXT NOT NULL
+) STRICT;
 
 -- Which events name an object: `hash` is the first eight bytes of the SHA-256 of its id, which is a
 -- third of what the id itself would take.
@@ -715,9 +751,12 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('grants', 'grants_by_customer', '100000 2'),
     ('packages', 'packages', '1000 1000 1'),
     ('releases', 'releases', '10000 10000 100 1'),
+    ('release_marks', 'release_marks', '100 100 1'),
+    ('branch_archives', 'branch_archives', '10000 10000 100 1'),
     ('tokens', 'tokens_by_customer', '1000000 1'),
     ('token_hashes', 'token_hashes', '1000000 1'),
     ('token_hashes', 'token_hashes_by_token', '1000000 1'),
+    ('retired_token_hashes', 'retired_token_hashes', '100000 100000 1'),
     ('licenses', 'licenses_by_customer', '1000000 2'),
     ('licenses', 'licenses_by_app', '1000000 1000000 1'),
     ('licenses', 'sqlite_autoindex_licenses_2', '1000000 1000000 1'),
@@ -733,6 +772,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('events', 'events_by_error', '100000 100000 1000 1'),
     ('events', 'sqlite_autoindex_events_1', '10000000 10000000 1 1'),
     ('event_objects', 'event_objects', '50000000 50000000 2 1'),
+    ('payloads', NULL, '2000000'),
     ('audit', 'audit_by_app', '10000000 10000000 1'),
     ('audit', 'audit_by_customer', '10000000 10000000 20 1'),
     ('audit', 'audit_by_actor', '10000000 10000000 10000 1'),

@@ -12,7 +12,7 @@ use crate::pipeline::reseal::ResealError;
 use crate::random::RandomError;
 use crate::server::StartError;
 use crate::simulate::SimulateError;
-use crate::store::{BackupError, StoreError};
+use crate::store::{BackupError, CopyError, StoreError};
 use crate::telemetry::TelemetryError;
 
 /// A command could not do its work.
@@ -57,6 +57,9 @@ pub enum CliError {
     /// No backup was made.
     #[error("no backup was made")]
     Backup(#[from] BackupError),
+    /// A store was not copied.
+    #[error("not copied")]
+    Copy(#[from] CopyError),
     /// The system refused something.
     #[error("{what}")]
     Io {

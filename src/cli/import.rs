@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret;
 
 use super::app::AppArgs;
 use super::error::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
+use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::output;
 use crate::pipeline::import::{self, Column, Surveyed, Table, Tally, Totals};
@@ -37,7 +39,7 @@ pub(super) enum ImportCommand {
 ///
 /// The whole file is checked first. If any line is wrong, all wrong lines are named, nothing is
 /// changed, and the exit code is 1. Running an import again changes nothing, and completes one that
-/// was cut short.
+/// was cut short; tokens that were rotated or revoked here since are not brought back.
 #[derive(Debug, Args)]
 pub(super) struct CustomersArgs {
     /// A CSV file in UTF-8.
@@ -73,7 +75,9 @@ pub(super) async fn run(command: ImportCommand, loaded: &Loaded) -> Result<ExitC
         None,
     )
     .await?;
-    let code = customers(&store, &args, &mut table).await;
+    let reserved = loaded.config.admin.token.as_ref();
+    let reserved = reserved.map(|token| TokenHash::of(token.expose_secret()));
+    let code = customers(&store, &args, reserved, &mut table).await;
     store.close().await;
     code
 }
@@ -81,6 +85,7 @@ pub(super) async fn run(command: ImportCommand, loaded: &Loaded) -> Result<ExitC
 async fn customers(
     store: &Store,
     args: &CustomersArgs,
+    reserved: Option<TokenHash>,
     table: &mut Table<File>,
 ) -> Result<ExitCode, CliError> {
     let app = &args.app.app;
@@ -92,7 +97,7 @@ async fn customers(
     }
     let bar = Progress::new("checked");
     let now = order(app, Actor::Import);
-    let surveyed = import::survey(store, &now, table, |lines| bar.at(lines)).await?;
+    let surveyed = import::survey(store, &now, reserved, table, |lines| bar.at(lines)).await?;
     bar.end();
     if surveyed.fault_count > 0 {
         tell_faults(&surveyed);
@@ -109,7 +114,7 @@ async fn customers(
     let bar = Progress::new("imported");
     let mut table = open(args)?;
     let orders = || order(app, Actor::Import);
-    let done = import::carry_out(store, orders, &mut table, |lines| bar.at(lines));
+    let done = import::carry_out(store, orders, reserved, &mut table, |lines| bar.at(lines));
     let done = done.await.map_err(CliError::ImportStopped)?;
     bar.end();
     output::line(&format!("{} lines were imported:", done.lines));
@@ -166,9 +171,15 @@ fn tell(totals: &Totals) {
             tally.made, tally.known
         ));
     };
-    row("customers", totals.customers, "given an external id");
+    row("customers", totals.customers, "given an id");
     row("grants", totals.grants, "changed");
     row("tokens", totals.tokens, "changed");
+    if totals.retired_tokens > 0 {
+        output::line(&format!(
+            "{} tokens are left out: they were rotated or revoked here since they were taken over",
+            totals.retired_tokens
+        ));
+    }
 }
 
 /// A progress bar on a terminal, and a line now and then elsewhere.

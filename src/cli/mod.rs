@@ -3,6 +3,7 @@
 mod app;
 mod backup;
 mod check_config;
+mod copy;
 mod demo;
 mod error;
 mod events;
@@ -54,6 +55,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Copies the embedded store into a new file, while a server uses it.
     Backup(backup::BackupArgs),
+    /// Copies the embedded store into an empty PostgreSQL database, and compares the two.
+    Copy(copy::CopyArgs),
     /// Creates admin tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -114,6 +117,7 @@ impl Cli {
             Command::Import(command) => import::run(command, &load(&source)?).await,
             Command::Trigger(args) => trigger::run(args, &source).await,
             Command::Backup(args) => backup::run(&args, &load(&source)?).await,
+            Command::Copy(args) => copy::run(&args).await,
             Command::RotateKey(args) => rotate_key::run(&args, &load(&source)?).await,
             Command::Openapi => Ok(openapi::run()),
             Command::Simulate(args) => Box::pin(simulate::run(args, &source)).await,

@@ -160,7 +160,8 @@ async fn carry_out(store: &Store, apis: &Apis, mut it: Reconcile) -> Result<Reco
 fn tell(it: &Reconcile, app: &AppSlug) {
     let found = &it.found;
     for (stage, tally) in &found.kinds {
-        if *stage == Stage::Gone {
+        // Those that no list had, asked for one by one: mostly there are none.
+        if *stage == Stage::Gone && tally.read == 0 {
             continue;
         }
         let unreadable = match tally.unreadable {
@@ -169,7 +170,10 @@ fn tell(it: &Reconcile, app: &AppSlug) {
         };
         output::line(&format!(
             "{:<14} {:>8} read, {:>6} missing here, {:>6} different{unreadable}",
-            stage.as_str(),
+            match stage {
+                Stage::Gone => "not listed",
+                listed => listed.as_str(),
+            },
             tally.read,
             tally.missing,
             tally.different,
@@ -180,20 +184,25 @@ fn tell(it: &Reconcile, app: &AppSlug) {
             0 => String::new(),
             count => format!(" and {count} more"),
         };
+        let are = if found.gone == 1 { "is" } else { "are" };
         output::line(&format!(
-            "{} subscriptions are kept here and not listed by {}: {}{more}",
-            found.gone,
+            "{} {are} kept here and not listed by {}: {}{more}",
+            counted(found.gone, "subscription"),
             it.provider,
             found.gone_ids.join(", ")
         ));
     }
     let drift = found.drift();
+    let unreadable = found.total().unreadable;
     output::line(&match it.status() {
         ReconcileStatus::Failed | ReconcileStatus::Canceled | ReconcileStatus::Open => {
             let why = it.error.as_ref().map(|error| error.detail.as_str());
             format!("{}: {}", it.status(), why.unwrap_or("by an admin"))
         }
-        ReconcileStatus::Finished if drift == 0 => "nothing differs".to_owned(),
+        ReconcileStatus::Finished if drift == 0 && unreadable == 0 => "nothing differs".to_owned(),
+        ReconcileStatus::Finished if drift == 0 => {
+            format!("nothing differs, but {unreadable} answers were not understood")
+        }
         ReconcileStatus::Finished if it.dry_run => {
             format!("{drift} differences; nothing was changed (dry run)")
         }
@@ -201,6 +210,14 @@ fn tell(it: &Reconcile, app: &AppSlug) {
     });
     output::line(&format!("{} answers of {}", found.requests, it.provider));
     tell_unmapped(it, app);
+}
+
+/// A number of things.
+fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
 }
 
 /// Names the prices without a plan, and how each gets one.
@@ -211,8 +228,12 @@ fn tell_unmapped(it: &Reconcile, app: &AppSlug) {
     output::line("");
     output::line("these prices are paid for and give nothing, because no plan maps them:");
     for unmapped in &it.found.unmapped {
-        let customers = unmapped.customers;
-        output::line(&format!("  {:<40} {customers} customers", unmapped.price));
+        output::line(&format!(
+            "  {:<40} {} of {}",
+            unmapped.price,
+            counted(unmapped.subscriptions, "running subscription"),
+            counted(unmapped.customers, "customer")
+        ));
     }
     output::line("map each of them to packages, such as:");
     for unmapped in &it.found.unmapped {

@@ -25,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The number of looks without any progress after which a hint is given.
 const PATIENCE: u32 = 20;
 
+/// The number of looks after which a replay that has not begun is left to itself: whoever runs it begins
+/// within a second.
+const NOBODY: u32 = 60;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ReplaysCommand {
     /// Lists replays of many events, newest first.
@@ -112,6 +116,20 @@ pub(super) async fn watch(store: &Store, app: &AppSlug, id: &ReplayId) -> Result
         }
         if looks == PATIENCE {
             output::line("no progress for ten seconds: is a server with a worker running?");
+        }
+        if looks == NOBODY && done == 0 {
+            return Err(CliError::Usage {
+                what: format!(
+                    "nothing of the replay was published in {} seconds: no server with a worker seems \
+                     to run over this store",
+                    LOOK.as_secs_f64() * f64::from(NOBODY)
+                ),
+                right: format!(
+                    "`tollgate serve` begins it as soon as it runs, and `tollgate replays cancel {id}{}` \
+                     cancels it",
+                    of_app(app)
+                ),
+            });
         }
         tokio::select! {
             _ = stop.next() => {

@@ -8,10 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use super::metadata::{Dist, Listed, Package, UNSET, json};
+use super::dist::Dist;
+use super::metadata::{Listed, Package, UNSET};
+use super::object::json;
 
-/// The fields that are never passed on: the upstream's address for counting downloads.
-const LEFT_OUT: &str = "notification-url";
+/// The upstream's address for counting downloads, which is never passed on.
+const NOTIFICATION_URL: &str = "notification-url";
+/// How the upstream's archives are to be asked for, which is never passed on: here nobody asks there, and
+/// headers among it can be credentials, which Composer would write into the project's lock.
+const TRANSPORT_OPTIONS: &str = "transport-options";
 /// The field of a version's archive.
 const DIST: &str = "dist";
 /// The field of the repository of versions that it comes from.
@@ -117,10 +122,11 @@ enum Shown<'a> {
 impl<'a> Field<'a> {
     fn shown(&self, dist: Option<&'a Dist>) -> Option<Shown<'a>> {
         match (self.name, dist) {
-            (LEFT_OUT, _) | (SOURCE, Some(_)) => None,
-            (DIST, Some(Dist { file, rest, .. })) => {
-                self.said.map(|_| Shown::Archive { file, rest })
-            }
+            (NOTIFICATION_URL | TRANSPORT_OPTIONS, _) | (SOURCE, Some(_)) => None,
+            // Without an address there is no archive, whatever mirrors it names.
+            (DIST, dist) => dist
+                .filter(|_| self.said.is_some())
+                .map(|Dist { file, rest, .. }| Shown::Archive { file, rest }),
             _ => self.said.map(Shown::Said),
         }
     }

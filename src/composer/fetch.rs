@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -62,6 +62,12 @@ pub enum UpstreamError {
         /// What was asked for.
         name: String,
     },
+    /// A file came in an encoding that was not asked for.
+    #[error("{name} came compressed, which was not asked for")]
+    Encoded {
+        /// What was asked for.
+        name: String,
+    },
     /// A file is too large.
     #[error("{name} is larger than {MAX_FILE} bytes")]
     TooLarge {
@@ -97,6 +103,7 @@ impl UpstreamError {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
             Self::File { .. }
+            | Self::Encoded { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::NoRepository(_)
@@ -165,6 +172,7 @@ impl Fetcher {
         };
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(Mark {
             etag,
             last_modified,
@@ -188,6 +196,10 @@ impl Fetcher {
                 let name = name.to_owned();
                 return Err(UpstreamError::Status { name, status });
             }
+        }
+        if is_encoded(response.headers()) {
+            let name = name.to_owned();
+            return Err(UpstreamError::Encoded { name });
         }
         let mark = Mark {
             file: None,
@@ -247,6 +259,13 @@ impl Fetcher {
                 source: source.without_url(),
             })
     }
+}
+
+/// True for a content that would have to be unpacked.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter();
+    let mut encodings = encodings.filter(|it| !it.is_empty());
+    encodings.any(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Reads a file of metadata, if it has changed.

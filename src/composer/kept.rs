@@ -5,13 +5,14 @@
 //! whatever the age of the list. A failure counts for [`FAILED_FOR`], so that a server that is away
 //! costs one of many the wait.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::fetch::{Mark, UpstreamError};
 use super::metadata::Metadata;
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
 
 /// How long metadata that came by HTTP is used without asking again.
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -49,8 +50,17 @@ pub struct Loaded {
     pub metadata: Metadata,
     /// The SHA-256 of its bytes.
     pub(super) digest: [u8; 32],
-    /// The apps and packages whose releases in it are recorded.
-    recorded: Mutex<BTreeSet<(AppSlug, String)>>,
+    /// The apps and packages whose versions in it are recorded.
+    recorded: Mutex<BTreeMap<(AppSlug, String), Recorded>>,
+}
+
+/// When versions of a file were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The local clock when they were recorded, or seen to be recorded still.
+    pub at: Timestamp,
+    /// What stood for the recorded releases of the package before that; `None` if there were none.
+    pub mark: Option<Timestamp>,
 }
 
 impl Loaded {
@@ -63,16 +73,16 @@ impl Loaded {
         }
     }
 
-    /// True if an app has recorded the releases of a package since the file was read.
-    pub fn is_recorded(&self, app: &AppSlug, package: &str) -> bool {
+    /// Returns when an app recorded the versions of a package, if it has since the file was read.
+    pub fn recorded(&self, app: &AppSlug, package: &str) -> Option<Recorded> {
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.contains(&(app.clone(), package.to_owned()))
+        recorded.get(&(app.clone(), package.to_owned())).copied()
     }
 
-    /// Notes that an app has recorded the releases of a package.
-    pub fn set_recorded(&self, app: &AppSlug, package: &str) {
+    /// Notes that an app has recorded the versions of a package.
+    pub fn set_recorded(&self, app: &AppSlug, package: &str, what: Recorded) {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.insert((app.clone(), package.to_owned()));
+        recorded.insert((app.clone(), package.to_owned()), what);
     }
 }
 

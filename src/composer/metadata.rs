@@ -7,17 +7,15 @@
 //! for its name, its time and its archive.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
-use super::object::{Members, Object};
+use super::dist::{self, Dist};
+use super::named::Named;
+use super::object::{Members, Object, string, text};
 use super::release_time::instant;
-use crate::domain::access::constraint::Stability;
-use crate::domain::access::versions::{Scheme, Version};
 use crate::domain::time::Timestamp;
 
 /// Most versions in one file. Packagist's largest packages have some thousands.
@@ -60,6 +58,9 @@ pub struct Metadata {
     pub includes: Vec<String>,
     /// All packages of the repository, in lower case, if it lists them.
     pub available: Option<BTreeSet<String>>,
+    /// True for a repository in the form of Composer 1, of which packages other than those listed here
+    /// cannot be read.
+    pub is_of_composer_1: bool,
 }
 
 impl Metadata {
@@ -115,47 +116,6 @@ pub struct Listed {
     pub dist: Option<Arc<Dist>>,
 }
 
-/// The name of a version.
-#[derive(Debug)]
-pub struct Named {
-    /// As it is written.
-    pub text: String,
-    /// What Composer makes of it; `None` if it is no version.
-    pub parsed: Option<Version>,
-}
-
-impl Named {
-    /// True for branches, and for what else moves on under its name.
-    pub fn is_dev(&self) -> bool {
-        self.parsed.as_ref().map_or_else(
-            || Stability::of_text(&self.text) == Stability::Dev,
-            Version::is_dev,
-        )
-    }
-}
-
-/// The archive of a version.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Dist {
-    /// Its address at the repository.
-    pub url: String,
-    /// Its name here: made of the version and its reference, so that it stays when the repository
-    /// moves, and is another one when a branch moves on. Letters, digits, `.`, `-` and `_` alone.
-    pub file: String,
-    /// What it is made of, a commit mostly; empty if the repository does not say.
-    pub reference: String,
-    /// The other fields as they are written after the address, each after a comma; except for mirrors,
-    /// which are further addresses.
-    pub(super) rest: String,
-}
-
-impl Dist {
-    fn weight(&self) -> usize {
-        let texts = [&self.url, &self.file, &self.reference, &self.rest];
-        size_of::<Self>() + texts.map(String::len).iter().sum::<usize>()
-    }
-}
-
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow, default)]
@@ -170,6 +130,12 @@ struct File<'a> {
     patterns: Option<&'a RawValue>,
     #[serde(borrow, default)]
     includes: Object<'a>,
+    #[serde(borrow, default, rename = "provider-includes")]
+    provider_includes: Object<'a>,
+    #[serde(borrow, default, rename = "providers-url")]
+    providers_url: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "providers-lazy-url")]
+    lazy_providers_url: Option<&'a RawValue>,
 }
 
 /// Reads a file.
@@ -200,10 +166,17 @@ pub fn read(bytes: &[u8]) -> Result<Metadata, MetadataError> {
         let names = listed.into_iter().filter_map(text);
         Ok(names.map(|name| name.to_lowercase()).collect())
     });
+    // PHP takes an empty text for none.
+    let filled = |it: Option<&RawValue>| it.and_then(text).filter(|it| !it.is_empty());
+    let metadata_url = filled(file.metadata_url);
+    let has_providers = !file.provider_includes.0.is_empty()
+        || filled(file.providers_url).is_some()
+        || filled(file.lazy_providers_url).is_some();
     Ok(Metadata {
         packages,
-        // PHP takes an empty text for none.
-        metadata_url: file.metadata_url.and_then(text).filter(|it| !it.is_empty()),
+        // Repositories that serve both name what Composer 1 reads beside the new form.
+        is_of_composer_1: has_providers && metadata_url.is_none(),
+        metadata_url,
         includes: file.includes.0.into_iter().map(|(name, _)| name).collect(),
         // Composer takes an empty list for none.
         available: available.transpose()?.filter(|names| !names.is_empty()),
@@ -289,12 +262,10 @@ fn listed_of(
     let field = |name: &str| fields.get(name).map(|text| &**text);
     let version = match before {
         Some(before) if !is_new("version") => before.version.clone(),
-        _ => field("version").and_then(string).map(|text| {
-            Arc::new(Named {
-                parsed: Scheme::Composer.version(&text).ok(),
-                text,
-            })
-        }),
+        _ => {
+            let text = field("version").and_then(string);
+            text.map(Named::new).map(Arc::new)
+        }
     };
     let time = match before {
         Some(before) if !is_new("time") => before.time,
@@ -310,7 +281,7 @@ fn listed_of(
             *room = left.ok_or(MetadataError::TooMuch)?;
             field("dist")
                 .zip(version.as_ref())
-                .and_then(|(raw, version)| dist(raw, version))
+                .and_then(|(raw, version)| dist::read(raw, version))
                 .map(Arc::new)
         }
     };
@@ -320,74 +291,6 @@ fn listed_of(
         time,
         dist,
     })
-}
-
-fn dist(raw: &str, version: &Named) -> Option<Dist> {
-    let fields: Object<'_> = serde_json::from_str(raw).ok()?;
-    let find = |wanted: &str| {
-        let found = fields.0.iter().rfind(|(name, _)| name == wanted);
-        found.and_then(|(_, value)| text(value))
-    };
-    let url = find("url").filter(|url| !url.is_empty())?;
-    let reference = find("reference").unwrap_or_default();
-    let file = file_name(version, &reference, &url, &find("type").unwrap_or_default());
-    let mut rest = String::new();
-    for (name, value) in &fields.0 {
-        if name != "url" && name != "mirrors" {
-            // Writing to a string cannot fail.
-            let _ = write!(rest, ",{}:{}", json(name), value.get());
-        }
-    }
-    Some(Dist {
-        url,
-        file,
-        reference,
-        rest,
-    })
-}
-
-/// Names an archive: for people by the version, for us by a digest of version and reference.
-fn file_name(version: &Named, reference: &str, url: &str, kind: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let shown = version.text.chars().take(60);
-    let shown: String = shown.map(|c| if is_plain(c) { c } else { '-' }).collect();
-    let normalised = version.parsed.as_ref();
-    let normalised = normalised.map_or_else(|| version.text.clone(), Version::to_string);
-    let digest = Sha256::digest([&normalised, "\0", reference].concat().as_bytes());
-    let digest = hex::encode(&digest[..8]);
-    format!("{shown}-{digest}.{}", extension(url, kind))
-}
-
-/// The end of an archive's name, by which PHP tells how it is packed.
-fn extension<'a>(url: &'a str, kind: &'a str) -> &'a str {
-    const KNOWN: [&str; 9] = [
-        "tar.gz", "tar.bz2", "tar.xz", "tgz", "tar", "zip", "gz", "xz", "rar",
-    ];
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let has = |end: &&&str| {
-        path.strip_suffix(**end)
-            .is_some_and(|rest| rest.ends_with('.'))
-    };
-    let is_plain =
-        !kind.is_empty() && kind.len() <= 10 && kind.bytes().all(|b| b.is_ascii_lowercase());
-    match KNOWN.iter().find(has) {
-        Some(end) => end,
-        None if is_plain => kind,
-        None => "zip",
-    }
-}
-
-fn text(raw: &RawValue) -> Option<String> {
-    string(raw.get())
-}
-
-fn string(raw: &str) -> Option<String> {
-    serde_json::from_str(raw).ok()
-}
-
-/// A text as JSON writes it.
-pub(super) fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

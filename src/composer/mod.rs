@@ -19,10 +19,13 @@
 pub mod answer;
 pub mod answers;
 mod cache;
+mod dist;
 mod fetch;
 mod kept;
 pub mod location;
 pub mod metadata;
+pub mod named;
 mod object;
 mod release_time;
+pub mod released;
 pub mod upstream;

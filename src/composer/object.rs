@@ -101,3 +101,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
         deserializer.deserialize_any(Reading)
     }
 }
+
+/// The text that this is, if it is one.
+pub(super) fn text(raw: &RawValue) -> Option<String> {
+    string(raw.get())
+}
+
+/// The same of a part of JSON.
+pub(super) fn string(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
+}
+
+/// A text as JSON writes it.
+pub(super) fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::cache::Cache;
 pub use super::fetch::UpstreamError;
 use super::fetch::{self, Change, Fetcher, Mark};
-pub use super::kept::{Freshness, Loaded};
+pub use super::kept::{Freshness, Loaded, Recorded};
 use super::kept::{Kept, Place, State, given_up};
 use super::location::{Repository, Target};
 use super::metadata::{self, Package};
@@ -106,11 +106,14 @@ impl Upstream {
     ) -> Result<Option<Found>, UpstreamError> {
         let mut files = Vec::new();
         let mut queue = vec![root];
-        let mut included = 0;
+        // A file may include one that is included already, or itself.
+        let mut included = BTreeSet::from(["packages.json".to_owned()]);
         while let Some(file) = queue.pop() {
             for address in &file.metadata.includes {
-                included += 1;
-                if included > MAX_INCLUDES {
+                if !included.insert(address.trim_start_matches('/').to_owned()) {
+                    continue;
+                }
+                if included.len() > MAX_INCLUDES {
                     return Err(UpstreamError::NoRepository("it includes too many files"));
                 }
                 // Composer reads them below the base, wherever the file that names them is.
@@ -160,7 +163,14 @@ impl Upstream {
         freshness: Freshness,
     ) -> Result<Arc<Loaded>, UpstreamError> {
         let root = self.file(repository, "packages.json", freshness).await?;
-        root.ok_or(UpstreamError::NoRepository("it has no packages.json"))
+        let root = root.ok_or(UpstreamError::NoRepository("it has no packages.json"))?;
+        if root.metadata.is_of_composer_1 {
+            return Err(UpstreamError::NoRepository(
+                "its packages.json lists packages in the form of Composer 1 alone (provider-includes, \
+                 providers-url or providers-lazy-url, and no metadata-url)",
+            ));
+        }
+        Ok(root)
     }
 
     /// Returns a file; `None` if there is none.

@@ -19,13 +19,14 @@ use crate::composer::location::Location;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::pasted_secret;
+use crate::domain::role::Role;
 use crate::domain::span::Span;
 use crate::domain::validate;
-use crate::domain::role::Role;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";
 const DEFAULT_AMQP_PREFIX: &str = "tollgate";
+const DEFAULT_WORKER_BATCHES: usize = 4;
 const DEFAULT_SIGNATURE_TOLERANCE: Duration = Duration::from_mins(5);
 const DEFAULT_PAYLOAD_RETENTION: Span = Span::days(90);
 const DEFAULT_LOG_FILTER: &str = "info";
@@ -104,6 +105,10 @@ impl Config {
         if reader.is_set(&setting::AMQP_PREFIX) && !has_broker {
             reader.warn(&setting::AMQP_PREFIX, "no effect without AMQP_URL");
         }
+        if reader.is_set(&setting::WORKER_BATCHES) && !(has_broker && on_a_server) {
+            let detail = "no effect without PostgreSQL and AMQP_URL";
+            reader.warn(&setting::WORKER_BATCHES, detail);
+        }
         if reader.is_set(&setting::DATA_DIR) && on_a_server {
             let detail = if has_broker {
                 "no effect with PostgreSQL"
@@ -155,7 +160,7 @@ impl StoreConfig {
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
         Self {
             database: reader
-                .read(&setting::DATABASE_URL, parse::database)
+                .read(&setting::DATABASE_URL, Database::parse)
                 .unwrap_or_else(|| Database::Sqlite(data_dir.join(DATABASE_FILE))),
             data_dir,
             secret_keys: reader
@@ -176,6 +181,9 @@ impl QueueConfig {
             amqp_prefix: reader
                 .read(&setting::AMQP_PREFIX, parse::amqp_prefix)
                 .unwrap_or_else(|| DEFAULT_AMQP_PREFIX.to_owned()),
+            worker_batches: reader
+                .read(&setting::WORKER_BATCHES, parse::worker_batches)
+                .unwrap_or(DEFAULT_WORKER_BATCHES),
         }
     }
 }

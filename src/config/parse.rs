@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,14 +13,14 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::reader::ValueErrors;
-use super::{Database, LogFormat, SecretKey, postgres_url};
+use super::{LogFormat, SecretKey};
 use crate::domain::connected_account::{
     ConnectedAccount, ConnectedAccounts, MAX_CONNECTED_ACCOUNTS,
 };
 use crate::domain::id::Provider;
 use crate::domain::pasted_secret::{self, SecretUse};
-use crate::domain::span::{Span, SpanError};
 use crate::domain::role::Role;
+use crate::domain::span::{Span, SpanError};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;
@@ -62,33 +61,6 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, ValueErrors> {
         let origin = url.map(|url| url.origin().ascii_serialization());
         origin.ok_or_else(|| format!("{} is not an origin", quoted(entry)))
     }))
-}
-
-/// Parses `sqlite://PATH` (three slashes before an absolute path) or a PostgreSQL URL.
-///
-/// The path is taken literally. Of the parameters that other tools want, `?mode=rwc` is accepted
-/// because that is what happens anyway. A store in memory is refused: it would lose acknowledged
-/// events.
-pub(super) fn database(text: &str) -> Result<Database, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return match Url::parse(text) {
-            Ok(url) => postgres_url::check(&url).map(|()| Database::Postgres(text.into())),
-            Err(error) => Err(format!("not a URL ({error})")),
-        };
-    }
-    let path = text
-        .strip_prefix("sqlite://")
-        .or_else(|| text.strip_prefix("sqlite:"))
-        .ok_or("neither a sqlite:// nor a postgres:// address")?;
-    let path = path.strip_suffix("?mode=rwc").unwrap_or(path);
-    if path.contains('?') {
-        return Err("parameters after `?` are not understood".to_owned());
-    }
-    match path {
-        "" => Err("no path after sqlite://".to_owned()),
-        ":memory:" => Err("a store in memory loses what was acknowledged".to_owned()),
-        _ => Ok(Database::Sqlite(PathBuf::from(path))),
-    }
 }
 
 pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
@@ -235,6 +207,18 @@ pub(super) fn api_base(text: &str) -> Result<Url, String> {
         Err("has a query or a fragment".to_owned())
     } else {
         Ok(url)
+    }
+}
+
+/// Most batches that a worker may process at once: each takes a connection to the database, of which
+/// a process has twelve, and up to a thousand of the server's locks.
+const MOST_BATCHES: usize = 8;
+
+pub(super) fn worker_batches(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(batches) if (1..=MOST_BATCHES).contains(&batches) => Ok(batches),
+        Ok(_) => Err(format!("{} is not from 1 to {MOST_BATCHES}", quoted(text))),
+        Err(_) => Err(format!("{} is not a whole number", quoted(text))),
     }
 }
 

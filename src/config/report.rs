@@ -73,6 +73,7 @@ fn effective(config: &Config) -> Vec<(&'static Setting, String)> {
             shown(queue.amqp_ca_file.as_deref().map(Path::display), NOT_SET),
         ),
         (&setting::AMQP_PREFIX, queue.amqp_prefix.clone()),
+        (&setting::WORKER_BATCHES, queue.worker_batches.to_string()),
         (&setting::SECRET_KEY, secret_keys(store.secret_keys.len())),
         (&setting::ADMIN_TOKEN, set(admin.token.is_some())),
         (&setting::STRIPE_WEBHOOK_SECRET, count(stripe)),

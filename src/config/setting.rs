@@ -103,6 +103,11 @@ pub(super) const AMQP_PREFIX: Setting = Setting::plain(
     Shape::Scalar,
     "1 to 100 letters, digits, dots, hyphens and underscores, not beginning with `amq.`",
 );
+pub(super) const WORKER_BATCHES: Setting = Setting::plain(
+    "TOLLGATE_WORKER_BATCHES",
+    Shape::Scalar,
+    "a whole number from 1 to 8",
+);
 pub(super) const SECRET_KEY: Setting = Setting::secret(
     "TOLLGATE_SECRET_KEY",
     Shape::List,
@@ -178,7 +183,7 @@ pub(super) const LOG_FORMAT: Setting =
     Setting::plain("TOLLGATE_LOG_FORMAT", Shape::Scalar, "`text` or `json`");
 
 /// All settings, in the order in which they are shown.
-pub(super) const ALL: [&Setting; 31] = [
+pub(super) const ALL: [&Setting; 32] = [
     &LISTEN,
     &OPS_LISTEN,
     &TRUSTED_PROXIES,
@@ -190,6 +195,7 @@ pub(super) const ALL: [&Setting; 31] = [
     &AMQP_URL,
     &AMQP_CA_FILE,
     &AMQP_PREFIX,
+    &WORKER_BATCHES,
     &SECRET_KEY,
     &ADMIN_TOKEN,
     &STRIPE_WEBHOOK_SECRET,

@@ -38,6 +38,8 @@ pub enum Precondition {
     None,
     /// Any, but it must be there.
     Exists,
+    /// What is not there yet alone.
+    Absent,
     /// Those with one of these tags.
     OneOf(Vec<String>),
 }
@@ -54,9 +56,9 @@ impl Precondition {
     /// When the change is not meant for it.
     pub fn check(&self, tag: Option<&StateTag>) -> Result<(), Stale> {
         let is_met = match (self, tag) {
-            (Self::None, _) | (Self::Exists, Some(_)) => true,
+            (Self::None, _) | (Self::Exists, Some(_)) | (Self::Absent, None) => true,
             (Self::OneOf(tags), Some(tag)) => tags.contains(&tag.0),
-            (Self::Exists | Self::OneOf(_), None) => false,
+            (Self::Absent, Some(_)) | (Self::Exists | Self::OneOf(_), None) => false,
         };
         if is_met { Ok(()) } else { Err(Stale) }
     }

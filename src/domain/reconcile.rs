@@ -84,6 +84,9 @@ pub struct Tally {
 pub struct UnmappedPrice {
     /// The price id.
     pub price: String,
+    /// The subscriptions that include it and have not ended.
+    #[serde(default)]
+    pub subscriptions: u64,
     /// The customers whom it gives nothing although they pay for it.
     pub customers: u64,
 }
@@ -100,7 +103,7 @@ pub struct Found {
     pub gone_ids: Vec<String>,
     /// Differences that were repaired.
     pub repaired: u64,
-    /// Prices without a plan, those of most customers first.
+    /// Prices without a plan, those of most subscriptions first.
     pub unmapped: Vec<UnmappedPrice>,
     /// Requests that were answered.
     pub requests: u64,

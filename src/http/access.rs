@@ -28,7 +28,7 @@ use super::question::{self, About, Wanted};
 use super::{AppState, ValidQuery};
 use crate::domain::access::check::{AccessCode, Extent};
 use crate::domain::access::live_grant::LiveGrant;
-use crate::domain::access::token::TokenHash;
+use crate::domain::access::token::{CustomerToken, TokenHash};
 use crate::domain::access::versions::Scheme;
 use crate::domain::time::Timestamp;
 use crate::http::api::package::{PackageView, views_of};
@@ -135,10 +135,10 @@ async fn about(
     question: Question<'_>,
     now: Timestamp,
 ) -> Result<Option<AccessAnswer>, ApiError> {
-    let answer = access::check(&state.store, hash, question, now).await?;
-    Ok(answer.map(|answer| {
-        note_use(state, &answer.asker, now);
-        answer.into()
+    let checked = state.access().check(hash, question, now).await?;
+    Ok(checked.map(|checked| {
+        note_token(state, &checked.subject.token, now);
+        checked.into()
     }))
 }
 
@@ -170,8 +170,13 @@ pub(super) async fn note_wrong(state: &AppState, client: ClientAddr, code: Acces
 
 /// Notes that a token was used, unless it has run out.
 pub(super) fn note_use(state: &AppState, asker: &Asker, now: Timestamp) {
-    let token = asker.token.as_ref();
-    if let Some(token) = token.filter(|token| !token.is_expired(now)) {
+    if let Some(token) = &asker.token {
+        note_token(state, token, now);
+    }
+}
+
+fn note_token(state: &AppState, token: &CustomerToken, now: Timestamp) {
+    if !token.is_expired(now) {
         state.usage.note_token(token, now);
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::access::check::AccessCode;
 use crate::domain::access::refusal::{self, HeldMessage};
 use crate::http::api::package::{PackageView, views_of};
 use crate::pipeline::access::{Answer, Asker};
+use crate::pipeline::access_checks::Checked;
 
 const X_ALLOWED: HeaderName = HeaderName::from_static("x-tollgate-allowed");
 const X_CODE: HeaderName = HeaderName::from_static("x-tollgate-code");
@@ -143,6 +144,25 @@ impl From<Answer> for AccessAnswer {
             version: answer.version,
             warning: answer.warning,
             ..Self::of(answer.code, answer.asker)
+        }
+    }
+}
+
+impl From<Checked> for AccessAnswer {
+    fn from(checked: Checked) -> Self {
+        let subject = checked.subject;
+        Self {
+            allowed: checked.code.is_allowed(),
+            code: checked.code,
+            app: Some(subject.app.to_string()),
+            customer_id: Some(subject.customer.to_string()),
+            status: Some(subject.status.as_str()),
+            package: Some(checked.package),
+            version: checked.version,
+            scope: Some(subject.token.scope.clone()),
+            grants: None,
+            warning: checked.warning,
+            is_absent: false,
         }
     }
 }

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::client_addr::ClientAddr;
 use super::error::ApiError;
-use super::{AppState, input, named_app};
+use super::{AppState, input, named_app, unread};
 use crate::domain::access::token::TokenHash;
 use crate::domain::id::AppSlug;
 use crate::domain::role::Role;
@@ -84,6 +84,7 @@ impl FromRequestParts<AppState> for Admin {
         parts.extensions.insert(admin.clone());
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         admin.require(if reads { Role::Viewer } else { Role::Admin })?;
+        unread::refuse(parts)?;
         Ok(admin)
     }
 }
@@ -95,6 +96,7 @@ impl FromRequestParts<AppState> for Reading {
         let mut admin = sign_in(parts, state).await?;
         named_app::bind(&mut admin.app, parts, state).await?;
         parts.extensions.insert(admin.clone());
+        unread::refuse(parts)?;
         Ok(Self(admin))
     }
 }

@@ -137,23 +137,21 @@ impl Endpoints {
         now: Timestamp,
     ) -> Result<Vec<Secret>, EndpointError> {
         let table = Arc::clone(&self.inner.table.borrow());
-        let known = table.endpoints.get(&(app.clone(), provider));
-        // A secret expires on time, even while the store is away.
-        let current: Vec<Secret> = known
-            .into_iter()
-            .flatten()
-            .filter(|known| known.expires_at.is_none_or(|end| end > now))
-            .map(|known| known.secret.clone())
-            .collect();
-        if !current.is_empty() {
-            Ok(current)
-        } else if table.has_unreadable(app, provider, now) {
-            Err(EndpointError::Unreadable)
-        } else if table.fresh {
-            Err(EndpointError::Unknown)
-        } else {
-            Err(EndpointError::Undetermined)
-        }
+        let current: Vec<Secret> = table.current(app, provider, now).cloned().collect();
+        table.exists(app, provider, now).map(|()| current)
+    }
+
+    /// Checks that an endpoint has a current secret.
+    ///
+    /// # Errors
+    /// See [`EndpointError`].
+    pub fn exists(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        now: Timestamp,
+    ) -> Result<(), EndpointError> {
+        self.inner.table.borrow().exists(app, provider, now)
     }
 
     /// Returns true if the endpoint has a secret that cannot be decrypted, so that a signature that
@@ -314,6 +312,37 @@ impl Table {
         let mut known = self.endpoints.get(endpoint)?.iter();
         let known = known.find(|known| known.secret.id.as_ref() == Some(id))?;
         Some(known.secret.key.clone())
+    }
+
+    /// The current secrets of an endpoint. A secret expires on time, even while the store is away.
+    fn current(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Secret> {
+        let known = self.endpoints.get(&(app.clone(), provider));
+        let known = known.into_iter().flatten();
+        known
+            .filter(move |known| known.expires_at.is_none_or(|end| end > now))
+            .map(|known| &known.secret)
+    }
+
+    fn exists(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        now: Timestamp,
+    ) -> Result<(), EndpointError> {
+        if self.current(app, provider, now).next().is_some() {
+            Ok(())
+        } else if self.has_unreadable(app, provider, now) {
+            Err(EndpointError::Unreadable)
+        } else if self.fresh {
+            Err(EndpointError::Unknown)
+        } else {
+            Err(EndpointError::Undetermined)
+        }
     }
 
     fn has_unreadable(&self, app: &AppSlug, provider: Provider, now: Timestamp) -> bool {

@@ -228,7 +228,7 @@ impl ApiError {
             Self::MethodNotAllowed => "this path exists, but not with this method".into(),
             Self::BodyTooSlow => "the body took too long to arrive".into(),
             Self::PreconditionFailed => {
-                "it has changed since the state of `If-Match`; read it again".into()
+                "its state is not the one that `If-Match` or `If-None-Match` asks for; read it again".into()
             }
             Self::PayloadTooLarge { limit } => {
                 format!("the body is larger than {limit} bytes").into()

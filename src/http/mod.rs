@@ -51,12 +51,13 @@ mod server;
 mod state;
 mod subscriber;
 pub mod throttle;
+mod unread;
 pub mod usage;
 mod webhook;
 mod write_timeout;
 mod wrong_tokens;
 
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -103,7 +104,10 @@ pub fn waiting_router() -> Router {
 
 fn routes_of(state: &AppState) -> OpenApiRouter<AppState> {
     let once = middleware::from_fn_with_state(state.clone(), idempotency::once);
-    let admin = routes::admin()
+    let admin = routes::admin();
+    let reads = unread::Reads::of(admin.get_openapi());
+    let admin = admin
+        .route_layer(Extension(reads))
         .route_layer(middleware::from_fn(named_app::located))
         .route_layer(once)
         .route_layer(middleware::from_fn(input::uncompressed));

@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match`: a change that is made only if nobody else has changed the same thing since
+//! `ETag`, `If-Match` and `If-None-Match`: a change that is made only if nobody else has changed the same thing since
 //! it was read.
 //!
 //! Tags are compared strongly, as RFC 9110 section 13.1.1 has it: a weak one (`W/"…"`) matches
@@ -6,7 +6,7 @@
 
 use axum::Json;
 use axum::extract::FromRequestParts;
-use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
@@ -34,7 +34,8 @@ impl IntoResponseParts for Tag {
 /// What an answer shows, with its tag.
 pub(super) type Tagged<T> = (Tag, Json<T>);
 
-/// The states that a request may change, from `If-Match`. Refuses with 400 `if_match_invalid`.
+/// The states that a request may change, from `If-Match` or `If-None-Match`. Refuses with 400
+/// `if_match_invalid` or `if_none_match_invalid`.
 pub(super) struct IfMatch(pub(super) Precondition);
 
 /// For the description.
@@ -46,12 +47,27 @@ pub(super) struct IfMatchHeader {
     /// one of them is still that of the present state, else the answer is 412.
     #[param(rename = "If-Match", example = "\"6f1ed002ab5595859014ebf0951522d9\"")]
     if_match: Option<String>,
+    /// `*` alone: the change is made only if nothing is there yet, else the answer is 412.
+    #[param(rename = "If-None-Match", example = "*")]
+    if_none_match: Option<String>,
 }
 
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        if let Some(none) = parts.headers.get(IF_NONE_MATCH) {
+            // Nothing changes what has another tag than one that somebody knows.
+            let is_absence = none.as_bytes().trim_ascii() == b"*";
+            if !is_absence || parts.headers.contains_key(IF_MATCH) {
+                return Err(ApiError::BadRequest {
+                    code: "if_none_match_invalid",
+                    detail: "the header `If-None-Match` must be `*`, and be without `If-Match`"
+                        .into(),
+                });
+            }
+            return Ok(Self(Precondition::Absent));
+        }
         let precondition = read(&parts.headers).ok_or(ApiError::BadRequest {
             code: "if_match_invalid",
             detail: "the header `If-Match` must be `*`, or tags in quotes as `ETag` gave them"

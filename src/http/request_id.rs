@@ -63,7 +63,7 @@ impl fmt::Display for RequestId {
 /// Makes an id of 50 random bits in ten characters: each line of the log has one, and of the millions
 /// of a day no two are alike. Without randomness all ids are, and requests are served all the same.
 fn new_id() -> String {
-    let random = random::bytes::<10>().unwrap_or_default();
+    let random = random::bytes_for_id::<10>().unwrap_or_default();
     let letter = |byte: u8| char::from(LETTERS[usize::from(byte % 32)]);
     random.map(letter).iter().collect()
 }

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::access::token::TokenHash;
 use crate::domain::role::Role;
 use crate::metrics::Metrics;
+use crate::pipeline::access_checks::AccessChecks;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::apis::Apis;
 use crate::pipeline::figures::Figures;
@@ -113,6 +114,7 @@ struct Shared {
     bodies: BodyBudget,
     api_bodies: BodyBudget,
     wrong_tokens: WrongTokens,
+    access: AccessChecks,
     scrapers: Scrapers,
 }
 
@@ -124,6 +126,7 @@ impl AppState {
             bodies: BodyBudget::of_webhooks(limits),
             api_bodies: BodyBudget::of_api(limits),
             wrong_tokens: WrongTokens::new(limits),
+            access: AccessChecks::new(parts.store.clone()),
             parts,
             scrapers: Scrapers::default(),
         }))
@@ -142,6 +145,11 @@ impl AppState {
     /// Returns what slows down those who show wrong tokens.
     pub(super) fn wrong_tokens(&self) -> &WrongTokens {
         &self.0.wrong_tokens
+    }
+
+    /// Returns the access check of registries.
+    pub(super) fn access(&self) -> &AccessChecks {
+        &self.0.access
     }
 
     /// Returns the tokens with which figures were read.

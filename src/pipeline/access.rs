@@ -254,13 +254,18 @@ async fn wanted(
         return Ok(versions);
     }
     let version = question.version.filter(|version| !version.is_empty());
-    let version = version.map(|text| {
-        // A `+` that was not encoded arrives as a blank.
+    Ok(vec![version.map(|text| meant_version(scheme, text))])
+}
+
+/// The version that a text means: a `+` that was not encoded arrives as a blank.
+pub(super) fn meant_version(scheme: Scheme, text: &str) -> String {
+    if text.contains(char::is_whitespace) && scheme.version(text).is_err() {
         let with_plus = text.trim().replace(' ', "+");
-        let is_meant = scheme.version(text).is_err() && scheme.version(&with_plus).is_ok();
-        if is_meant { with_plus } else { text.to_owned() }
-    });
-    Ok(vec![version])
+        if scheme.version(&with_plus).is_ok() {
+            return with_plus;
+        }
+    }
+    text.to_owned()
 }
 
 /// Decides about versions, of which one suffices: the first that is allowed, or else the first.
@@ -353,13 +358,7 @@ impl Basis {
     }
 
     pub(super) fn report_unreadable(&self, asker: &Asker) {
-        for grant in check::unreadable(self.holder(asker)) {
-            tracing::error!(
-                customer.id = %asker.customer.id,
-                package = grant.grant.package,
-                "a stored grant has a constraint that cannot be read, and allows nothing"
-            );
-        }
+        report_unreadable(&asker.customer.id, self.holder(asker));
     }
 
     pub(super) fn holder<'a>(&'a self, asker: &'a Asker) -> Holder<'a> {
@@ -370,5 +369,16 @@ impl Basis {
             releases: &self.granted.releases,
             schemes: &self.granted.schemes,
         }
+    }
+}
+
+/// Logs the grants of a customer that cannot be read.
+pub(super) fn report_unreadable(customer: &CustomerId, holder: Holder<'_>) {
+    for grant in check::unreadable(holder) {
+        tracing::error!(
+            customer.id = %customer,
+            package = grant.grant.package,
+            "a stored grant has a constraint that cannot be read, and allows nothing"
+        );
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::forgotten::{customer_deleted, without_persons};
+use super::incoming::Incoming;
 use super::order::audit_entries;
 use super::outcome_line::Told;
 use super::owed_licenses;
@@ -19,7 +20,7 @@ use crate::domain::id::{AppSlug, CustomerId, Kind, ObjectKey, Provider, Scope};
 use crate::domain::identity::test_trace::Origin;
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, IgnoreReason, Meaning, Reading};
+use crate::provider::{self, IgnoreReason, Meaning, Named, Reading};
 use crate::queue::Message;
 use crate::random::{self, RandomError};
 use crate::store::{Actor, AppTerms, AuditEntry, LedgerEntry, StoreError, Tx};
@@ -30,6 +31,7 @@ pub(super) struct Task<'a> {
     pub(super) index: usize,
     pub(super) key: &'a EventKey,
     pub(super) message: &'a Message,
+    pub(super) named: &'a Named,
     pub(super) reading: Reading,
     pub(super) digest: BodyDigest,
     /// The event had its effect before and is applied again because `force` was ordered.
@@ -168,7 +170,10 @@ impl BatchResult {
     ) -> Result<EventOutcome, RandomError> {
         let mut entry = ledger_entry(
             task.key,
-            task.message,
+            Incoming {
+                message: task.message,
+                named: task.named,
+            },
             task.digest.clone(),
             EventOutcome::Ignored,
             self.now,
@@ -317,18 +322,12 @@ impl BatchResult {
 /// Makes the ledger's entry of a message, without changes.
 pub(super) fn ledger_entry(
     key: &EventKey,
-    message: &Message,
+    Incoming { message, named }: Incoming<'_>,
     digest: BodyDigest,
     outcome: EventOutcome,
     now: Timestamp,
 ) -> LedgerEntry {
     let headers = message.headers();
-    let named = provider::named(
-        key.provider,
-        &headers.event_type,
-        &message.body,
-        headers.mode,
-    );
     LedgerEntry {
         key: key.clone(),
         receipt: headers.receipt.clone(),
@@ -343,8 +342,8 @@ pub(super) fn ledger_entry(
         attempts: headers.tries(headers.attempt.saturating_add(1)),
         error: None,
         customer: None,
-        account: named.account,
-        named: named.ids,
+        account: named.account.clone(),
+        named: named.ids.clone(),
         changes: json!([]),
         payload: Some(message.body.clone()),
         digest,

@@ -5,15 +5,18 @@
 //! other, and until then it can be replayed. A lost one is not in the ledger; it goes from the list
 //! of what is missing, and counts as any other if the provider sends it after all.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::acknowledged::{MOST_LISTED, REPORTED_REST};
 use super::events::resolved;
 use super::order::Order;
+use crate::domain::apply::lookup_keys::external_ids;
 use crate::domain::event::{EventKey, EventOutcome};
-use crate::domain::id::AppSlug;
+use crate::domain::id::{AppSlug, CustomerId};
 use crate::domain::time::Timestamp;
-use crate::store::{AcknowledgedBatch, EventFilter, Store, StoreError, Tx, Window};
+use crate::store::{AcknowledgedBatch, EventFilter, EventRecord, Store, StoreError, Tx, Window};
 
 /// The error code of a dismissed event.
 pub const DISMISSED: &str = "dismissed";
@@ -49,8 +52,10 @@ pub async fn one(
     reason: Option<&str>,
 ) -> Result<bool, DismissError> {
     let mut tx = store.begin().await?;
+    let mut of = None;
     match tx.event_find(&by.app, id).await? {
         Some(event) => {
+            of = owner(&mut tx, &by.app, &event).await?;
             let code = event.error.as_ref().map(|error| error.code.as_str());
             match event.outcome {
                 EventOutcome::Ignored if code == Some(DISMISSED) => return Ok(false),
@@ -71,9 +76,29 @@ pub async fn one(
         },
     }
     let details = json!({"event_id": id, "reason": reason});
-    by.audit(&mut tx, None, "event_dismiss", details).await?;
+    by.audit(&mut tx, of.as_ref(), "event_dismiss", details)
+        .await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The customer whom an event is about: its own, or whoever has the account that it names by now.
+async fn owner(
+    tx: &mut Tx,
+    app: &AppSlug,
+    event: &EventRecord,
+) -> Result<Option<CustomerId>, StoreError> {
+    if event.customer.is_some() {
+        return Ok(event.customer.clone());
+    }
+    let Some(account) = &event.billing_account else {
+        return Ok(None);
+    };
+    let [prefixed, bare] = external_ids(account);
+    let found = tx
+        .customer_find_by_external(app, &prefixed, &[bare])
+        .await?;
+    Ok(found.map(|customer| customer.id))
 }
 
 /// Forgets a webhook that was lost. `None` if none of this id is missing, and false if it may still be
@@ -127,16 +152,24 @@ pub async fn many(
     loop {
         let mut tx = store.begin().await?;
         let listed = tx.event_list(&by.app, &filter, &window).await?;
+        let mut of_customers: BTreeMap<Option<CustomerId>, Vec<String>> = BTreeMap::new();
+        for event in &listed.rows {
+            let customer = owner(&mut tx, &by.app, event).await?;
+            let ids = of_customers.entry(customer).or_default();
+            ids.push(event.key.id.clone());
+        }
         let events: Vec<EventKey> = listed.rows.into_iter().map(|event| event.key).collect();
         let now = tx.event_dismiss(&events, by.now).await?;
         if now == 0 {
             return Ok(dismissed);
         }
         dismissed += now;
-        let ids: Vec<&str> = events.iter().map(|key| key.id.as_str()).collect();
-        let details = json!({"event_ids": ids, "reason": reason});
-        by.audit(&mut tx, None, "event_dismiss_many", details)
-            .await?;
+        // An entry for each customer: what a reason says of one goes when that one is erased.
+        for (customer, ids) in of_customers {
+            let details = json!({"event_ids": ids, "reason": reason});
+            by.audit(&mut tx, customer.as_ref(), "event_dismiss_many", details)
+                .await?;
+        }
         tx.commit().await?;
     }
 }

@@ -16,6 +16,7 @@
 //! They use the store and the queue, and know nothing of HTTP.
 
 pub mod access;
+pub mod access_checks;
 pub mod acknowledged;
 pub mod admin_tokens;
 mod admission;
@@ -39,9 +40,11 @@ pub mod grants;
 pub mod health;
 pub mod idempotency;
 pub mod import;
+pub mod incoming;
 pub mod ingest;
 pub mod licenses;
 pub mod measured;
+pub mod note;
 pub mod order;
 pub(crate) mod outcome_line;
 pub mod owed_licenses;

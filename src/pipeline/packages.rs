@@ -244,8 +244,9 @@ async fn read_as(
         return Err(PackageError::InUse { scheme: to, what });
     }
     if !releases.is_empty() {
-        tx.release_delete_all(&order.app, package).await?;
-        tx.release_put(&order.app, &releases).await?;
+        tx.release_delete_all(&order.app, package, order.now)
+            .await?;
+        tx.release_put(&order.app, &releases, order.now).await?;
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::admission::{Admission, Admissions};
-use super::batch::{BatchResult, OtherBody, Task, ledger_entry};
-use super::forgotten::without_persons;
+use super::batch::{BatchResult, OtherBody, Task};
+use super::incoming::{Incoming, incoming, named_by};
 use super::outcome_line;
 use super::owed_licenses;
 use super::policy;
@@ -23,11 +23,12 @@ use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
 use crate::domain::id::AppSlug;
 use crate::domain::refetch::pause_after;
 use crate::domain::time::Timestamp;
-use crate::provider::{self, ReadError, Reading};
+use crate::provider::{self, Named, ReadError, Reading};
 use crate::queue::Message;
-use crate::queue::message::HeadersV1;
 use crate::random::RandomError;
 use crate::store::{AppTerms, LockMode, Store, StoreError, Tx, WaitingRefetch};
+
+pub use super::note::note_pending;
 
 /// The result of processing a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,19 @@ pub async fn process(
     messages: &[&Message],
     now: Timestamp,
 ) -> Result<Vec<Disposition>, ProcessError> {
+    let named: Vec<Named> = messages.iter().map(|it| named_by(it)).collect();
+    process_incoming(store, &incoming(messages, &named), now).await
+}
+
+/// As [`process`], of messages of which it is known what they name.
+///
+/// # Errors
+/// See [`ProcessError`].
+pub async fn process_incoming(
+    store: &Store,
+    messages: &[Incoming<'_>],
+    now: Timestamp,
+) -> Result<Vec<Disposition>, ProcessError> {
     if messages.len() <= MAX_PARALLEL {
         match process_in(store, messages, now, LockMode::Shared, None).await {
             Err(ProcessError::Store(StoreError::Contended)) => {}
@@ -113,7 +127,8 @@ pub(super) async fn process_answer(
     question: &WaitingRefetch,
     now: Timestamp,
 ) -> Result<Disposition, ProcessError> {
-    let (messages, question) = ([message], Some(question));
+    let named = &named_by(message);
+    let (messages, question) = ([Incoming { message, named }], Some(question));
     let shared = process_in(store, &messages, now, LockMode::Shared, question).await;
     let mut dispositions = match shared {
         Err(ProcessError::Store(StoreError::Contended)) => {
@@ -126,7 +141,7 @@ pub(super) async fn process_answer(
 
 async fn process_in(
     store: &Store,
-    messages: &[&Message],
+    messages: &[Incoming<'_>],
     now: Timestamp,
     mode: LockMode,
     question: Option<&WaitingRefetch>,
@@ -146,7 +161,7 @@ async fn process_in(
     let now = now.plus(began.elapsed());
     for (index, (message, disposition)) in messages.iter().zip(&dispositions).enumerate() {
         if let Some(outcome) = disposition.word() {
-            outcome_line::write(message, outcome, result.told.get(&index), now);
+            outcome_line::write(message.message, outcome, result.told.get(&index), now);
         }
     }
     Ok(dispositions)
@@ -155,14 +170,11 @@ async fn process_in(
 /// Processes messages in a transaction, except for writing the result of the batch.
 pub(super) async fn process_batch(
     tx: &mut Tx,
-    messages: &[&Message],
+    messages: &[Incoming<'_>],
     now: Timestamp,
     mode: LockMode,
 ) -> Result<(Vec<Disposition>, BatchResult), ProcessError> {
-    let keys: Vec<EventKey> = messages
-        .iter()
-        .map(|message| key_of(message.headers()))
-        .collect();
+    let keys: Vec<EventKey> = messages.iter().map(Incoming::key).collect();
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
     tx.lock_apps(wanted.iter().copied(), mode).await?;
     tx.lock_events(&keys).await?;
@@ -171,7 +183,7 @@ pub(super) async fn process_batch(
 
     let mut dispositions = vec![Disposition::AppGone; messages.len()];
     let mut by_app: BTreeMap<&AppSlug, Vec<Task<'_>>> = BTreeMap::new();
-    for (index, (&message, key)) in messages.iter().zip(&keys).enumerate() {
+    for (index, (&Incoming { message, named }, key)) in messages.iter().zip(&keys).enumerate() {
         if !apps.contains_key(&key.app) {
             continue;
         }
@@ -195,6 +207,7 @@ pub(super) async fn process_batch(
             index,
             key,
             message,
+            named,
             reading,
             digest,
             forced: false,
@@ -313,78 +326,6 @@ async fn apply_tasks(
     let doubts = working_set.doubts(told.filter_map(Task::occurrence), all);
     tx.refetch_want(app, &doubts, result.now).await?;
     Ok(outcomes)
-}
-
-/// Records in the ledger that a try at a message failed and that it will be retried.
-///
-/// # Errors
-/// When the store failed.
-pub async fn note_pending(
-    store: &Store,
-    message: &Message,
-    error: &EventError,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    note(store, message, EventOutcome::Pending, error, now).await
-}
-
-/// Records in the ledger that a provider's answer cannot be processed.
-///
-/// # Errors
-/// When the store failed.
-pub(super) async fn note_failed(
-    store: &Store,
-    message: &Message,
-    error: &EventError,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    note(store, message, EventOutcome::Failed, error, now).await
-}
-
-/// Records in the ledger that a message was not processed, unless its event has had its effect in
-/// another way.
-///
-/// # Errors
-/// When the store failed.
-pub(super) async fn note(
-    store: &Store,
-    message: &Message,
-    outcome: EventOutcome,
-    error: &EventError,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let key = key_of(message.headers());
-    let mut tx = store.begin().await?;
-    tx.lock_apps([&key.app], LockMode::Shared).await?;
-    tx.lock_events([&key]).await?;
-    if tx.app_existing([&key.app]).await?.is_empty() {
-        return Ok(());
-    }
-    let known = tx.ledger_find([&key]).await?;
-    if known
-        .get(&key)
-        .is_some_and(|state| state.outcome.is_settled())
-    {
-        return Ok(());
-    }
-    let digest = provider::digest(key.provider, &message.body);
-    let mut entry = ledger_entry(&key, message, digest, outcome, now);
-    // The queue has counted the try that led here already, unless it is being settled just now.
-    let headers = message.headers();
-    entry.attempts = headers.tries(headers.attempt.max(1));
-    entry.error = Some(error.clone());
-    let mut entries = [entry];
-    without_persons(&mut tx, &mut entries).await?;
-    tx.ledger_write(&entries).await?;
-    tx.commit().await
-}
-
-fn key_of(headers: &HeadersV1) -> EventKey {
-    EventKey {
-        app: headers.app.clone(),
-        provider: headers.provider,
-        id: headers.event_id.clone(),
-    }
 }
 
 fn read_error(error: &ReadError) -> EventError {

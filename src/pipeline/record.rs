@@ -18,5 +18,5 @@ pub async fn record(store: &Store, message: &Message, now: Timestamp) -> Result<
                 .to_owned(),
     };
     let error = message.headers().error.clone().unwrap_or_else(unknown);
-    super::process::note(store, message, EventOutcome::Failed, &error, now).await
+    super::note::note(store, message, EventOutcome::Failed, &error, now).await
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::order::Order;
 use crate::composer::answers::Answers;
 use crate::composer::location::{Location, Repository};
+use crate::composer::released::Releases;
 use crate::composer::upstream::Upstream;
 use crate::domain::customer::profile::Given;
 use crate::domain::id::AppSlug;
@@ -25,6 +26,7 @@ pub struct Repositories(Arc<Inner>);
 struct Inner {
     upstream: Upstream,
     answers: Answers,
+    releases: Releases,
     vault: Vault,
     fixed: Option<Repository>,
 }
@@ -79,6 +81,7 @@ impl Repositories {
         Self(Arc::new(Inner {
             upstream,
             answers: Answers::default(),
+            releases: Releases::default(),
             vault,
             fixed,
         }))
@@ -92,6 +95,11 @@ impl Repositories {
     /// Keeps what is written of them for customers.
     pub(super) fn answers(&self) -> &Answers {
         &self.0.answers
+    }
+
+    /// Keeps when versions came out.
+    pub(super) fn releases(&self) -> &Releases {
+        &self.0.releases
     }
 
     /// Returns the repository that the environment names for an app.

@@ -119,7 +119,8 @@ pub async fn add(
     if number + comparison.number_new > MAX_RELEASES {
         return Err(ReleaseError::TooMany);
     }
-    tx.release_put(&order.app, &comparison.write).await?;
+    tx.release_put(&order.app, &comparison.write, order.now)
+        .await?;
     let changed = !comparison.write.is_empty();
     if changed {
         let (from, to) = (dates(&comparison.before), dates(&comparison.write));
@@ -156,7 +157,7 @@ pub async fn remove(
     let known = tx.release_list(&order.app, &wanted).await?;
     let release = known.into_iter().find(is_meant);
     let release = release.ok_or(ReleaseError::Unknown)?;
-    tx.release_delete(&order.app, &release).await?;
+    tx.release_delete(&order.app, &release, order.now).await?;
     let from = json!({"version": release.version, "reference": release.reference,
         "released_at": release.released_at.to_string()});
     let details = json!({"package": package, "from": from, "to": null});
@@ -206,8 +207,9 @@ pub async fn note(
         new.sort_by_key(|release| Reverse(release.released_at));
         new.truncate(room);
     }
-    tx.release_put(&order.app, &rebuilt(&known, &seen)).await?;
-    tx.release_note(&order.app, &new).await?;
+    tx.release_put(&order.app, &rebuilt(&known, &seen), order.now)
+        .await?;
+    tx.release_note(&order.app, &new, order.now).await?;
     if !new.is_empty() {
         let details = json!({"package": package, "from": {}, "to": dates(&new)});
         order.audit(&mut tx, None, "release_add", details).await?;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::incoming::{Incoming, named_by};
 use super::order::Order;
 use super::process::{Disposition, ProcessError, process_batch};
 use super::spool;
@@ -117,9 +118,14 @@ pub async fn preview_one(
     now: Timestamp,
 ) -> Result<Preview, ReplayError> {
     let message = order(store, app, event_id, force, now).await?;
+    let named = named_by(&message);
+    let incoming = Incoming {
+        message: &message,
+        named: &named,
+    };
     let mut tx = store.begin().await?;
     let (mut dispositions, mut result) =
-        process_batch(&mut tx, &[&message], now, LockMode::Exclusive).await?;
+        process_batch(&mut tx, &[incoming], now, LockMode::Exclusive).await?;
     drop(tx);
     let (outcome, error) = match dispositions.pop() {
         Some(Disposition::Done(outcome)) => (outcome, None),

@@ -13,10 +13,10 @@ use crate::domain::access::token::{CustomerToken, TakenToken, TokenHash, TokenTe
 use crate::domain::id::{AppSlug, CustomerId, TokenId};
 use crate::domain::time::Timestamp;
 use crate::random::{self, RandomError};
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{AuditEntry, Store, StoreError, Tx};
 
 /// The name of the token that is made with a customer.
-const FIRST_NAME: &str = "default";
+pub(super) const FIRST_NAME: &str = "default";
 /// The name of any further token that is taken over from elsewhere.
 const TAKEN_NAME: &str = "imported";
 /// The scope of a token that was ordered without one.
@@ -265,28 +265,33 @@ pub(super) async fn issue_in(
     Ok(Issued { token, text })
 }
 
-/// Takes over a token of which the hash is known, and perhaps no text, in the transaction of a
-/// larger act. The first one of a customer is the one that those mean who know only one.
-pub(super) async fn take_over_in(
-    tx: &mut Tx,
+/// A token that a customer takes over from elsewhere. The first one of a customer is the one that
+/// those mean who know only one.
+pub(super) fn taken_over(
     order: &Order,
     customer: &CustomerId,
     taken: &TakenToken,
-) -> Result<(), TokenError> {
-    let known = tx.token_list(&order.app, customer).await?;
-    if known.len() >= MAX_TOKENS {
-        return Err(TokenError::TooMany);
-    }
-    let has_first = known.iter().any(|token| token.name == FIRST_NAME);
+    has_first: bool,
+) -> Result<CustomerToken, RandomError> {
     let name = if has_first { TAKEN_NAME } else { FIRST_NAME };
-    let terms = Terms {
+    Ok(CustomerToken {
+        id: TokenId::from_uuid(random::uuid(order.now)?),
+        customer: customer.clone(),
         name: name.to_owned(),
         scope: DEFAULT_SCOPE.to_owned(),
         packages: Vec::new(),
+        prefix: taken.prefix(),
+        created_at: order.now,
         expires_at: None,
-    };
-    keep_in(tx, order, customer, terms, taken.prefix(), &taken.hash()).await?;
-    Ok(())
+        last_used_at: None,
+        previous_until: None,
+    })
+}
+
+/// What the audit says of a token that was made.
+pub(super) fn created(order: &Order, token: &CustomerToken) -> AuditEntry {
+    let details = json!({"id": token.id, "from": null, "to": described(token)});
+    order.entry(Some(&token.customer), "token_create", details)
 }
 
 /// How a token is kept, beside what opens it.
@@ -324,10 +329,7 @@ async fn keep_in(
     if !tx.token_add(&order.app, &token, hash).await? {
         return Err(IssueError::Taken);
     }
-    let details = json!({"id": token.id, "from": null, "to": described(&token)});
-    order
-        .audit(tx, Some(customer), "token_create", details)
-        .await?;
+    tx.audit_add(&[created(order, &token)]).await?;
     Ok(token)
 }
 

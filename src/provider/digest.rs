@@ -10,9 +10,12 @@
 //! which these are changes with each version.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::io::Write;
+use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest, Sha256};
 
 use super::spec::Spec;
@@ -25,20 +28,23 @@ impl Spec {
     /// Digests a body. What no reader can take apart, such as JSON nested too deeply, is taken as its
     /// bytes.
     pub fn digest(&self, body: &str) -> BodyDigest {
-        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(body) else {
+        let mut values = Vec::with_capacity(body.len());
+        let mut deserializer = serde_json::Deserializer::from_str(body);
+        let fields = deserializer.deserialize_map(FieldsInto(&mut values));
+        let Some(fields) = fields.and_then(|it| deserializer.end().map(|()| it)).ok() else {
             return of_bytes(body);
         };
         let mut version = None;
-        let mut left = Vec::with_capacity(envelope.0.len());
-        for (name, value) in envelope.0 {
+        let mut left = Vec::with_capacity(fields.len());
+        for (name, place) in fields {
             if Some(&*name) == self.version {
-                version = value.text().map(str::to_owned);
+                version = text_of(&values[place]).map(str::to_owned);
             } else if !self.per_delivery.contains(&&*name) {
-                left.push((name, value));
+                left.push((name, place));
             }
         }
         let mut form = Vec::with_capacity(body.len());
-        write_object(left, &mut form);
+        write_object(left, &values, &mut form);
         BodyDigest {
             sha256: sha256(&form),
             version,
@@ -58,74 +64,49 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// The fields of the outermost object.
-struct Envelope<'a>(Vec<(Cow<'a, str>, Form)>);
-
-/// A value in a form that the same value always has: a letter for its type, then what tells it from
-/// others of the type. A text begins with its length, so that no text can pass for something else.
-struct Form(Vec<u8>);
-
-impl Form {
-    fn of_text(text: &str) -> Self {
-        let is_link = text.starts_with("https://") || text.starts_with("http://");
-        if is_link {
-            return Self(b"l".to_vec());
-        }
-        let mut form = Vec::with_capacity(text.len() + 4);
-        write_text(text, &mut form);
-        Self(form)
-    }
-
-    /// The text that it is the form of, if it is one and short.
-    fn text(&self) -> Option<&str> {
-        let form = std::str::from_utf8(&self.0).ok()?;
-        let (_, text) = form.strip_prefix('s')?.split_once(':')?;
-        (text.len() <= MAX_VERSION).then_some(text)
-    }
-}
+/// The fields of an object: their names, and where their values stand.
+type FieldsOf<'a> = Vec<(Cow<'a, str>, Range<usize>)>;
 
 fn write_text(text: &str, form: &mut Vec<u8>) {
-    form.extend_from_slice(format!("s{}:", text.len()).as_bytes());
+    // Writing into memory does not fail.
+    let _ = write!(form, "s{}:", text.len());
     form.extend_from_slice(text.as_bytes());
 }
 
-fn write_object(mut fields: Vec<(Cow<'_, str>, Form)>, form: &mut Vec<u8>) {
+/// The text that this is the form of, if it is one and short.
+fn text_of(form: &[u8]) -> Option<&str> {
+    let form = std::str::from_utf8(form).ok()?;
+    let (_, text) = form.strip_prefix('s')?.split_once(':')?;
+    (text.len() <= MAX_VERSION).then_some(text)
+}
+
+fn write_object(mut fields: FieldsOf<'_>, values: &[u8], form: &mut Vec<u8>) {
     // A field that is there twice stays in its order.
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
     form.push(b'{');
-    for (name, value) in fields {
+    for (name, place) in fields {
         write_text(&name, form);
-        form.extend_from_slice(&value.0);
+        form.extend_from_slice(&values[place]);
     }
     form.push(b'}');
 }
 
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsOf).map(Self)
-    }
-}
+/// Writes the values of an object, and says where they stand.
+struct FieldsInto<'f>(&'f mut Vec<u8>);
 
-impl<'de> Deserialize<'de> for Form {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FormOf)
-    }
-}
+impl<'de> Visitor<'de> for FieldsInto<'_> {
+    type Value = FieldsOf<'de>;
 
-/// Reads the fields of an object, each value in its form.
-struct FieldsOf;
-
-impl<'de> Visitor<'de> for FieldsOf {
-    type Value = Vec<(Cow<'de, str>, Form)>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
-            fields.push((name, map.next_value()?));
+            let start = self.0.len();
+            map.next_value_seed(FormInto(self.0))?;
+            fields.push((name, start..self.0.len()));
         }
         Ok(fields)
     }
@@ -136,53 +117,76 @@ impl<'de> Visitor<'de> for FieldsOf {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads any value.
-struct FormOf;
+/// Writes a value in a form that the same value always has: a letter for its type, then what tells it
+/// from others of the type. A text begins with its length, so that no text can pass for something
+/// else.
+struct FormInto<'f>(&'f mut Vec<u8>);
 
-impl<'de> Visitor<'de> for FormOf {
-    type Value = Form;
+impl<'de> DeserializeSeed<'de> for FormInto<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<'de> Visitor<'de> for FormInto<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Form, E> {
-        Ok(Form(b"n".to_vec()))
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.0.push(b'n');
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Form, E> {
-        Ok(Form(if value { b"t".to_vec() } else { b"f".to_vec() }))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.0.push(if value { b't' } else { b'f' });
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Form, E> {
-        Ok(Form(format!("#{value};").into_bytes()))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        let _ = write!(self.0, "#{value};");
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Form, E> {
-        Ok(Form(format!("#{value};").into_bytes()))
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        let _ = write!(self.0, "#{value};");
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Form, E> {
-        Ok(Form(format!("#{value};").into_bytes()))
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        let _ = write!(self.0, "#{value};");
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Form, E> {
-        Ok(Form::of_text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Form, A::Error> {
-        let mut form = b"[".to_vec();
-        while let Some(Form(value)) = seq.next_element()? {
-            form.extend_from_slice(&value);
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        if value.starts_with("https://") || value.starts_with("http://") {
+            self.0.push(b'l');
+        } else {
+            write_text(value, self.0);
         }
-        form.push(b']');
-        Ok(Form(form))
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Form, A::Error> {
-        let mut form = Vec::new();
-        write_object(FieldsOf.visit_map(map)?, &mut form);
-        Ok(Form(form))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.0.push(b'[');
+        while seq.next_element_seed(FormInto(self.0))?.is_some() {}
+        self.0.push(b']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        // The values come in the order of the payload, and are put into that of their names.
+        let start = self.0.len();
+        let mut fields = FieldsInto(self.0).visit_map(map)?;
+        let values = self.0.split_off(start);
+        for (_, place) in &mut fields {
+            *place = place.start - start..place.end - start;
+        }
+        write_object(fields, &values, self.0);
+        Ok(())
     }
 }
 

@@ -151,6 +151,17 @@ pub(super) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     Ok(value.0)
 }
 
+/// What the JSON should have been that was refused: the end of "is not …". Half a character is JSON by its
+/// grammar (RFC 8259, section 8.2), and no text.
+pub(super) fn wanted(error: &serde_json::Error) -> &'static str {
+    let said = error.to_string();
+    if said.contains("surrogate") || said.contains("end of hex escape") {
+        "readable: a text in it has half a character, such as `\\ud800` alone"
+    } else {
+        "an object"
+    }
+}
+
 /// Reports whether some members of a list were left out.
 pub(super) fn is_cut(members: &[Value]) -> bool {
     members.len() > MAX_MEMBERS
@@ -279,5 +290,29 @@ impl Visitor<'_> for KeptName {
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
         Ok(is_read(name).then(|| name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_character_is_named() {
+        for (text, named) in [
+            (r#"{"name": "A\ud800B"}"#, true),
+            (r#"{"name": "\ud800"}"#, true),
+            (r#"{"name": "\udc00 x"}"#, true),
+            (r#"{"name": "\ud800\u0041"}"#, true),
+            (r#"{"name": "\ud83d\ude00", "x"}"#, false),
+            ("[", false),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(
+                wanted(&error).contains("half a character"),
+                named,
+                "{error}"
+            );
+        }
     }
 }

@@ -31,7 +31,7 @@ use crate::domain::event::EventError;
 /// The limit on body bytes in one commit or one batch: once it is reached, no further message is
 /// added. A set of rows is bound as one JSON text and unpacked again, so its messages are in memory
 /// several times over; 256 of the largest would be gigabytes. 256 typical events are one megabyte.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 /// A failed operation of the queue. Trying again later may succeed.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +136,8 @@ pub trait Reception: Send + Sync + 'static {
 /// process dies, are delivered again.
 #[async_trait]
 pub trait Consumer: Send + 'static {
-    /// Waits until at least one message is due, and takes up to `most`.
+    /// Waits until at least one message is due, and takes up to `most`. The wait may be given up:
+    /// nothing is lost by it, and the next one begins where it was.
     ///
     /// # Errors
     /// When the queue does not answer.

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::data_dir::{self, DataDirLock};
 use crate::domain::access::token::TokenHash;
 use crate::domain::app_settings::SettingsLayer;
@@ -122,6 +122,7 @@ impl Server {
         let worker = Worker::new(store.clone(), Arc::clone(&clock), shutdown.clone())
             .asking(apis.clone())
             .with_payload_retention(config.store.payload_retention)
+            .with_batches(batches(config))
             .counted(metrics.worker.clone());
         let worker = roles.worker.then_some(worker);
         let parts = (&store, &clock, &metrics.queue);
@@ -284,6 +285,17 @@ pub fn environment(config: &Config) -> Environment {
         }
     }
     environment
+}
+
+/// How many batches a worker processes at once: with one writer, or with the built-in queue in the same
+/// database, several would only wait for each other.
+fn batches(config: &Config) -> usize {
+    let has_many_writers = matches!(config.store.database, Database::Postgres(_));
+    if has_many_writers && config.queue.amqp_url.is_some() {
+        config.queue.worker_batches
+    } else {
+        1
+    }
 }
 
 fn settings(config: &Config, roles: Roles) -> HttpSettings {

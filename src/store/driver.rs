@@ -135,6 +135,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
     async fn begin(&self) -> Result<Box<dyn Session>, StoreError>;
     /// Begins a transaction that only reads, one consistent picture.
     async fn read(&self) -> Result<Box<dyn Session>, StoreError>;
+    /// Runs a statement that only reads, outside of any transaction, and reads all rows of its answer.
+    /// For look-ups by keys, of which there are many: it costs one round trip. `{rows}` in the text
+    /// stands for the one [`Batch`] among the binds.
+    async fn look_up(&self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError>;
     /// Brings the schema up to date.
     async fn migrate(&self) -> Result<(), StoreError>;
     /// Refuses a schema that is not of this version.

@@ -23,7 +23,7 @@ record! {
 
 record! {
     /// What an event says, as long as it is kept.
-    pub(crate) struct ErasableBody from "events" {
+    pub(crate) struct ErasableBody from "events, payloads" {
         pub(crate) seq: i64,
         pub(crate) provider: Provider,
         pub(crate) event_type: String,
@@ -131,7 +131,13 @@ impl Tx {
                 FROM (
                     SELECT
                         seq, provider, id, outcome, changes,
-                        COALESCE(OCTET_LENGTH(payload), 0) AS bytes
+                        COALESCE(
+                            (
+                                SELECT OCTET_LENGTH(payload) FROM payloads
+                                WHERE payloads.seq = events.seq
+                            ),
+                            0
+                        ) AS bytes
                     FROM events
                     WHERE seq IN (
                         SELECT seq FROM events
@@ -178,10 +184,11 @@ impl Tx {
                     SUM(bytes) OVER (ORDER BY seq) - bytes AS before
                 FROM (
                     SELECT
-                        seq, provider, id, outcome, changes, OCTET_LENGTH(payload) AS bytes
+                        events.seq, provider, id, outcome, changes,
+                        OCTET_LENGTH(payload) AS bytes
                     FROM events
-                    WHERE payload IS NOT NULL
-                        AND seq IN (
+                    JOIN payloads ON payloads.seq = events.seq
+                    WHERE events.seq IN (
                             SELECT seq FROM event_objects
                             WHERE app = $2
                                 AND hash IN (SELECT key FROM {rows} AS named)
@@ -190,7 +197,7 @@ impl Tx {
                         AND NOT EXISTS (
                             SELECT 1 FROM customers WHERE customers.id = events.customer_id
                         )
-                    ORDER BY seq
+                    ORDER BY events.seq
                     LIMIT $3
                 ) AS next
             ) AS sized
@@ -211,7 +218,7 @@ impl Tx {
             SELECT events.seq, provider, type AS event_type, mode, payload
             FROM {rows} AS wanted
             JOIN events ON events.seq = wanted.key
-            WHERE payload IS NOT NULL
+            JOIN payloads ON payloads.seq = wanted.key
         ";
         self.fetch(sql, binds![keys(places)]).await
     }
@@ -275,13 +282,13 @@ impl Tx {
                 billing_account = CASE
                     WHEN new.error_code IS NULL THEN events.billing_account
                 END,
-                payload = NULL,
                 payload_removed_at = COALESCE(payload_removed_at, $2)
             FROM {rows} AS new
             WHERE events.seq = new.seq
         ";
         self.execute(sql, binds![rows, now]).await?;
-        Ok(())
+        self.payload_delete(events.iter().map(|event| event.seq))
+            .await
     }
 
     /// Writes what is left of the changes of events.

@@ -1,5 +1,9 @@
 //! Errors of the store.
 
+use std::sync::Arc;
+
+use super::engine_error::EngineError;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -8,7 +12,7 @@ pub enum StoreError {
     Database {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
         /// The kind of failure.
         trouble: Trouble,
     },
@@ -18,7 +22,7 @@ pub enum StoreError {
     Refused {
         /// The engine's error.
         #[source]
-        source: sqlx::Error,
+        source: EngineError,
     },
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date")]
@@ -39,6 +43,9 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The rows are part of a copy that has not ended.
+    #[error("a copy into this database has not ended: run the same `tollgate copy` again")]
+    HalfCopied,
     /// Somebody else is working on the same customers. Nothing was changed.
     #[error("another transaction works on the same customers")]
     Contended,
@@ -64,6 +71,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// One statement for many askers failed, each of whom gets the error.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// A document could not be written as JSON.
     #[error("a document could not be written")]
     Document {
@@ -147,6 +157,7 @@ impl StoreError {
             | sqlx::Error::WorkerCrashed => Verdict::Passing(Trouble::Away),
             _ => Verdict::Passing(Trouble::Broken),
         };
+        let source = source.into();
         match verdict {
             Verdict::Refused => Self::Refused { source },
             Verdict::Passing(trouble) => Self::Database { source, trouble },
@@ -154,13 +165,15 @@ impl StoreError {
     }
 
     /// Returns the kind of a failure of the database itself; `None` if it works and refused.
-    pub const fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<Trouble> {
         match self {
+            Self::Shared(error) => error.trouble(),
             Self::Database { trouble, .. } => Some(*trouble),
             Self::Refused { .. }
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::Contended
             | Self::Overtaken
             | Self::CorruptRow { .. }
@@ -173,6 +186,7 @@ impl StoreError {
     /// Returns true if the same work may succeed later without anybody changing it.
     pub fn is_passing(&self) -> bool {
         match self {
+            Self::Shared(error) => error.is_passing(),
             Self::Database { .. } | Self::Contended | Self::Overtaken | Self::LicenseKey { .. } => {
                 true
             }
@@ -180,6 +194,7 @@ impl StoreError {
             | Self::Migrate { .. }
             | Self::Outdated
             | Self::Newer { .. }
+            | Self::HalfCopied
             | Self::CorruptRow { .. }
             | Self::Cursor
             | Self::Document { .. } => false,

@@ -114,7 +114,7 @@ record! {
 }
 
 record! {
-    struct PayloadRow from "events" {
+    struct PayloadRow from "payloads" {
         payload: Option<String>,
     }
 }
@@ -181,7 +181,7 @@ impl Tx {
                 seq, app, provider, id, type AS event_type, account, livemode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
                 error_detail, customer_id, billing_account, changes, payload_removed_at,
-                payload
+                (SELECT payload FROM payloads WHERE payloads.seq = events.seq) AS payload
             FROM events
             WHERE app = $1 AND id = $2
             ORDER BY received_at DESC
@@ -204,7 +204,8 @@ impl Tx {
                 seq, app, provider, events.id, type AS event_type, account, livemode,
                 occurred_at, received_at, processed_at, outcome, duplicates, attempts,
                 error_code, error_detail, customer_id, billing_account, changes,
-                payload_removed_at, mode, payload
+                payload_removed_at, mode,
+                (SELECT payload FROM payloads WHERE payloads.seq = events.seq) AS payload
             FROM {rows} AS wanted
             JOIN events ON events.seq = wanted.key
             ORDER BY seq DESC

@@ -35,11 +35,11 @@ impl Tx {
     pub(super) async fn event_objects_add(
         &mut self,
         entries: &[LedgerEntry],
-        places: &BTreeMap<EventKey, i64>,
+        places: &BTreeMap<EventKey, (i64, bool)>,
     ) -> Result<(), StoreError> {
         let rows = entries.iter().flat_map(|entry| {
             let place = places.get(&entry.key);
-            let of = move |seq: &i64| (&entry.key.app, *seq);
+            let of = move |(seq, _): &(i64, bool)| (&entry.key.app, *seq);
             let named = move |(app, seq)| {
                 let row = move |id: &String| NewObject {
                     app,

@@ -36,6 +36,16 @@ record! {
 }
 
 record! {
+    struct NewGivenGrant<'a> {
+        customer_id: &'a CustomerId,
+        package: &'a str,
+        version_constraint: &'a str,
+        billing: GrantBilling,
+        expires_at: Option<Nanos>,
+    }
+}
+
+record! {
     struct NewGrant<'a> {
         package: &'a str,
         version_constraint: &'a str,
@@ -148,6 +158,41 @@ impl Tx {
                 created_at = excluded.created_at
         ";
         self.execute(sql, binds![rows, app, customer, now]).await?;
+        Ok(())
+    }
+
+    /// Grants packages to many customers' rows, each at most once.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row does not exist.
+    pub async fn grants_put(
+        &mut self,
+        app: &AppSlug,
+        grants: &[(CustomerId, HandGrant)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let rows = grants.iter().map(|(customer, it)| NewGivenGrant {
+            customer_id: customer,
+            package: &it.grant.package,
+            version_constraint: &it.grant.constraint,
+            billing: it.billing,
+            expires_at: it.expires_at.map(Nanos),
+        });
+        let rows: Rows<NewGivenGrant<'_>> = rows.collect();
+        let sql = r"
+            INSERT INTO grants (
+                app, customer_id, package, version_constraint, billing, expires_at, created_at
+            )
+            SELECT $2, customer_id, package, version_constraint, billing, expires_at, $3
+            FROM {rows} AS new
+            WHERE true
+            ON CONFLICT (app, customer_id, package) DO UPDATE SET
+                version_constraint = excluded.version_constraint,
+                billing = excluded.billing,
+                expires_at = excluded.expires_at,
+                created_at = excluded.created_at
+        ";
+        self.execute(sql, binds![rows, app, now]).await?;
         Ok(())
     }
 

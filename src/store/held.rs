@@ -1,6 +1,6 @@
 //! The locks that a transaction holds; see `store/lock.rs` for how they are taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
@@ -26,20 +26,25 @@ pub enum LockMode {
 pub(super) struct Held {
     pub(super) apps: BTreeMap<AppSlug, LockMode>,
     pub(super) keys: BTreeSet<i64>,
+    /// The numbers of the keys that were asked about so far: each step of a batch asks about the same
+    /// ones again, and a digest costs more than a look.
+    numbers: BTreeMap<AppSlug, HashMap<String, i64>>,
 }
 
 impl Held {
     /// Those of some keys that are not held yet.
     pub(super) fn missing(
-        &self,
+        &mut self,
         app: &AppSlug,
         keys: impl IntoIterator<Item = String>,
     ) -> Result<Vec<i64>, StoreError> {
-        let missing: BTreeSet<i64> = keys
-            .into_iter()
-            .map(|key| number("key", app, &key))
-            .filter(|key| !self.keys.contains(key))
-            .collect();
+        let numbers = self.numbers.entry(app.clone()).or_default();
+        let numbers = keys.into_iter().map(|key| {
+            let number_of = |key: &String| number("key", app, key);
+            *numbers.entry(key).or_insert_with_key(number_of)
+        });
+        let missing = numbers.filter(|number| !self.keys.contains(number));
+        let missing: BTreeSet<i64> = missing.collect();
         if self.keys.len() + missing.len() > MOST_KEYS {
             return Err(StoreError::Contended);
         }
@@ -82,8 +87,8 @@ mod tests {
         let app = AppSlug::default_app();
         let keys = |count: usize| (0..count).map(|n| n.to_string());
         let mut held = Held::default();
-        held.keys
-            .extend(held.missing(&app, keys(MOST_KEYS)).unwrap());
+        let all = held.missing(&app, keys(MOST_KEYS)).unwrap();
+        held.keys.extend(all);
         let known = held.missing(&app, keys(MOST_KEYS)).unwrap();
         assert!(known.is_empty());
         let more = held.missing(&app, keys(MOST_KEYS + 1));

@@ -91,7 +91,7 @@ pub(crate) struct StoredEvent {
 }
 
 record! {
-    impl StoredEvent from "events" {
+    impl StoredEvent from "events, payloads" {
         provider, event_type, received_at, mode, outcome, attempts, payload,
         payload_removed_at,
     }
@@ -119,6 +119,7 @@ record! {
         app: AppSlug,
         provider: Provider,
         id: String,
+        keeps_payload: bool,
     }
 }
 
@@ -159,7 +160,7 @@ record! {
         customer_id: Option<&'a CustomerId>,
         billing_account: Option<&'a ObjectKey>,
         changes: &'a serde_json::Value,
-        payload: Option<&'a str>,
+        payload_removed_at: Option<Timestamp>,
         digest: &'a BodyDigest,
     }
 }
@@ -186,7 +187,7 @@ impl<'a> From<&'a LedgerEntry> for NewEvent<'a> {
             customer_id: entry.customer.as_ref(),
             billing_account: entry.account.as_ref(),
             changes: &entry.changes,
-            payload: entry.payload.as_deref(),
+            payload_removed_at: entry.payload.is_none().then_some(entry.processed_at),
             digest: &entry.digest,
         }
     }
@@ -260,14 +261,12 @@ impl Tx {
             INSERT INTO events (
                 app, provider, id, receipt, type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, duplicates, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload, payload_removed_at,
-                digest
+                error_detail, customer_id, billing_account, changes, payload_removed_at, digest
             )
             SELECT
                 app, provider, id, receipt, event_type, account, livemode, mode, occurred_at,
                 received_at, processed_at, outcome, 0, attempts, error_code,
-                error_detail, customer_id, billing_account, changes, payload,
-                CASE WHEN payload IS NULL THEN processed_at END, digest
+                error_detail, customer_id, billing_account, changes, payload_removed_at, digest
             FROM {rows} AS new
             WHERE true
             ON CONFLICT (app, provider, id) DO UPDATE SET
@@ -284,28 +283,34 @@ impl Tx {
                 customer_id = excluded.customer_id,
                 billing_account = excluded.billing_account,
                 changes = excluded.changes,
-                payload = CASE
-                    WHEN excluded.payload IS NOT NULL
-                        AND (events.payload IS NOT NULL OR events.outcome <> 'pending')
-                        THEN COALESCE(events.payload, excluded.payload)
-                END,
                 payload_removed_at = CASE
-                    WHEN excluded.payload IS NULL
-                        OR (events.payload IS NULL AND events.outcome = 'pending')
+                    WHEN excluded.payload_removed_at IS NOT NULL
+                        OR (events.payload_removed_at IS NOT NULL AND events.outcome = 'pending')
                         THEN COALESCE(events.payload_removed_at, excluded.payload_removed_at)
                 END
-            RETURNING seq, app, provider, id
+            RETURNING seq, app, provider, id, payload_removed_at IS NULL AS keeps_payload
         ";
         let written: Vec<PlaceRow> = self.fetch(sql, binds![rows]).await?;
-        let places = written.into_iter().map(|row| {
+        let gone = written.iter().filter(|row| !row.keeps_payload);
+        self.payload_delete(gone.map(|row| row.seq).collect::<Vec<_>>())
+            .await?;
+        let kept = |row: PlaceRow| {
             let key = EventKey {
                 app: row.app,
                 provider: row.provider,
                 id: row.id,
             };
-            (key, row.seq)
+            (key, (row.seq, row.keeps_payload))
+        };
+        let places: BTreeMap<EventKey, (i64, bool)> = written.into_iter().map(kept).collect();
+        let rows = entries.iter().enumerate().filter(is_last);
+        let payloads = rows.filter_map(|(_, entry)| {
+            let (seq, is_kept) = places.get(&entry.key)?;
+            let payload = entry.payload.as_deref()?;
+            is_kept.then_some((*seq, payload))
         });
-        self.event_objects_add(entries, &places.collect()).await
+        self.payload_add(payloads.collect::<Vec<_>>()).await?;
+        self.event_objects_add(entries, &places).await
     }
 
     /// Reads an event to be published again.
@@ -316,7 +321,8 @@ impl Tx {
     ) -> Result<Option<StoredEvent>, StoreError> {
         let sql = r"
             SELECT
-                provider, type AS event_type, received_at, mode, outcome, attempts, payload,
+                provider, type AS event_type, received_at, mode, outcome, attempts,
+                (SELECT payload FROM payloads WHERE payloads.seq = events.seq) AS payload,
                 payload_removed_at
             FROM events
             WHERE app = $1 AND id = $2

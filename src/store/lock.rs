@@ -132,11 +132,11 @@ impl Tx {
 
     /// Refuses to write rows with keys that are not held: another batch may be reading them.
     pub(super) fn lock_covers(
-        &self,
+        &mut self,
         app: &AppSlug,
         working_set: &WorkingSet,
     ) -> Result<(), StoreError> {
-        let Some(held) = self.held.as_ref().filter(|held| held.is_shared(app)) else {
+        let Some(held) = self.held.as_mut().filter(|held| held.is_shared(app)) else {
             return Ok(());
         };
         if held

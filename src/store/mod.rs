@@ -1,7 +1,8 @@
 //! The customer store, the event ledger and what the built-in queue needs.
 //!
 //! All reads and writes go through a [`Tx`], which is a transaction: `commit` consumes it,
-//! dropping it undoes everything, and no function takes a pool. Statements are written once for
+//! dropping it undoes everything, and no function takes a pool. The one exception are the look-ups
+//! of the access check, of which each is one statement that only reads. Statements are written once for
 //! every engine (see `store/driver.rs`), as texts that can be pasted into the engine's own client.
 //! Rows are structs whose fields are the columns (see `store/record.rs`). Methods of `Tx` are named
 //! resource first (`customer_find`, `event_list`), so that what belongs together sorts together, and
@@ -9,6 +10,7 @@
 //! No transaction stays open across a network call other than the database's own.
 
 mod access;
+mod access_look_up;
 mod account;
 mod acknowledged;
 mod activation;
@@ -17,11 +19,15 @@ mod api_key;
 mod app;
 mod audit;
 mod backlog;
+mod branch_archive;
 mod cell;
+mod copy;
 mod customer;
+mod customer_search;
 mod dismissal;
 mod driver;
 mod endpoint;
+mod engine_error;
 mod entitlement;
 mod erased_object;
 mod erasure;
@@ -46,6 +52,7 @@ mod message_search;
 mod owed_license;
 mod package;
 mod page;
+mod payload;
 mod plan;
 mod postgres;
 mod probe;
@@ -65,6 +72,7 @@ mod shared_time;
 mod sqlite;
 mod stats;
 mod token;
+mod token_import;
 mod tx;
 pub mod usage;
 mod waiting_plan;
@@ -78,12 +86,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use secrecy::SecretString;
 
 pub use access::{Granted, TokenHolder};
+pub use access_look_up::{PackageHolder, PackageQuestion};
 pub(crate) use acknowledged::{AcknowledgedBatch, AcknowledgedEvents};
 pub use acknowledged::{AcknowledgedEvent, AcknowledgedWaiting};
 pub use api_key::SealedApiKey;
 pub use app::App;
 pub use audit::{Actor, ActorFilter, AuditEntry, AuditFilter, AuditRecord};
 pub use backlog::{DueTimers, LaneBacklog};
+pub use branch_archive::BranchArchive;
+pub use copy::{ComparedTable, CopyError, CopyStep, StoreCopy, TableDigest};
 pub use customer::CustomerFilter;
 pub(crate) use endpoint::AppTerms;
 pub(crate) use erased_object::ErasedObject;
@@ -111,15 +122,18 @@ pub use probe::Trial;
 pub use refetch::WaitingRefetch;
 pub use registry::Registry;
 pub use sqlite::{BackupError, backup};
-pub use token::TokenHome;
+pub use token_import::{TokenName, UsedHash};
 
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 pub use driver::{Claim, PoolUse};
-use driver::{Driver, Session};
+use driver::{Driver, Row, Session};
+pub use engine_error::EngineError;
 pub use error::{StoreError, Trouble};
 use held::Held;
+use record::Binds;
 pub use tx::Tx;
+use tx::is_idle;
 pub use writes::LastWrites;
 use writes::WriteRecord;
 
@@ -128,6 +142,7 @@ use writes::WriteRecord;
 pub struct Store {
     driver: Arc<dyn Driver>,
     statements: Arc<AtomicU64>,
+    changes: Arc<AtomicU64>,
     record: Arc<WriteRecord>,
     licenses: Option<Arc<dyn LicenseMaker>>,
 }
@@ -153,6 +168,7 @@ impl Store {
         Self {
             driver: Arc::new(driver),
             statements: Arc::default(),
+            changes: Arc::default(),
             record: Arc::default(),
             licenses: None,
         }
@@ -234,6 +250,16 @@ impl Store {
         Ok(self.handle(self.driver.read().await?, None))
     }
 
+    /// Runs a look-up: a statement that only reads, outside of any transaction.
+    async fn look_up(&self, sql: &str, binds: Binds) -> Result<Vec<Row>, StoreError> {
+        let binds = binds?;
+        if is_idle(&binds) {
+            return Ok(Vec::new());
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.driver.look_up(sql, binds).await
+    }
+
     /// Writes something, makes it durable and takes it away again. Fails in all the cases in which
     /// real writes fail: the database is away, its disk is full, it is read-only, or somebody holds
     /// a lock that keeps writes to any table waiting. May be repeated; leaves nothing behind, or at
@@ -271,6 +297,7 @@ impl Store {
             held,
             reservation: None,
             statements: Arc::clone(&self.statements),
+            changes: Arc::clone(&self.changes),
             record: None,
             licenses: self.licenses.clone(),
             changed: false,
@@ -280,6 +307,12 @@ impl Store {
     /// Returns when this process last wrote and when it last failed to.
     pub fn last_writes(&self) -> LastWrites {
         self.record.last()
+    }
+
+    /// Counts the transactions of this process that changed something and have ended. What was read
+    /// before is still as it was, as far as this process goes, if the count is the same.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     /// Counts the statements that have been run so far. The cost of a batch is the number of its

@@ -10,11 +10,14 @@
 //! Texts of statements do not depend on the number of rows (see [`statement`]), so each is
 //! prepared once a connection and found in sqlx's cache ever after.
 
+pub(super) mod copy_target;
 mod error;
+mod look_up;
 mod pool;
 mod row;
 mod session;
 mod statement;
+mod unfinished_copy;
 
 use std::time::Duration;
 
@@ -25,10 +28,12 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use self::error::{failed, is_missing_table};
+use self::look_up::LookUps;
 use self::pool::{Pool, away};
 use self::session::{ANSWER_TIME, PostgresSession};
+use self::unfinished_copy::is_unfinished;
 use super::StoreError;
-use super::driver::{Claim, Driver, PoolUse, Session};
+use super::driver::{Claim, Driver, PoolUse, Row, Session, Value};
 use super::lock;
 use super::schema::{self, Text};
 
@@ -39,7 +44,8 @@ const MIGRATIONS: &[Text] = &[(
     include_str!("../../migrations/postgres/0001_start.sql"),
 )];
 
-/// Connections of one process: a worker uses three, the others are for requests. A server
+/// Connections of one process: a worker uses two, and one for each batch that it processes at once;
+/// the others are for requests. A server
 /// allows 100 as installed, so several processes fit beside each other.
 const CONNECTIONS: u32 = 12;
 
@@ -72,6 +78,7 @@ const STATEMENTS: usize = 256;
 
 pub(super) struct PostgresDriver {
     pool: Pool,
+    look_ups: LookUps,
     options: PgConnectOptions,
 }
 
@@ -88,8 +95,13 @@ impl PostgresDriver {
             ("tcp_user_timeout", UNACKNOWLEDGED_TIMEOUT),
             ("plan_cache_mode", PLANS),
         ]);
-        let pool = Pool::new(limited, CONNECTIONS);
-        Ok(Self { pool, options })
+        let look_ups = LookUps::new(&limited);
+        let pool = Pool::new("postgres", limited, CONNECTIONS);
+        Ok(Self {
+            pool,
+            look_ups,
+            options,
+        })
     }
 
     async fn begin_with(&self, sql: &'static str) -> Result<Box<dyn Session>, StoreError> {
@@ -108,6 +120,10 @@ impl Driver for PostgresDriver {
     async fn read(&self) -> Result<Box<dyn Session>, StoreError> {
         self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
+    }
+
+    async fn look_up(&self, sql: &str, binds: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        self.look_ups.ask(sql, binds).await
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -129,7 +145,14 @@ impl Driver for PostgresDriver {
         timeout(ANSWER_TIME, asked)
             .await
             .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
+        let asked = is_unfinished(lease.connection()?);
+        let unfinished = timeout(ANSWER_TIME, asked)
+            .await
+            .unwrap_or_else(|_| Err(away("the server did not answer in time")))?;
         lease.give_back();
+        if unfinished {
+            return Err(StoreError::HalfCopied);
+        }
         Ok(())
     }
 
@@ -170,10 +193,11 @@ impl Driver for PostgresDriver {
     }
 
     fn pools(&self) -> Vec<PoolUse> {
-        vec![self.pool.usage()]
+        vec![self.pool.usage(), self.look_ups.usage()]
     }
 
     async fn close(&self) {
+        self.look_ups.close().await;
         self.pool.close().await;
     }
 }

@@ -51,7 +51,8 @@ record! {
 record! {
     struct UnmappedRow from "entitlements" {
         price: String,
-        n: u64,
+        subscriptions: u64,
+        customers: u64,
     }
 }
 
@@ -176,8 +177,9 @@ impl Tx {
         Ok(rows.into_iter().map(|row| (row.key, row.kept)).collect())
     }
 
-    /// Returns the prices at a provider that customers have and no plan maps, those of most customers
-    /// first.
+    /// Returns the prices at a provider that customers have and no plan maps, those of most running
+    /// subscriptions first: what ended or was bought once brings no more money. A subscription has a
+    /// price if its history names it, which is near enough to put them in order.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -187,18 +189,28 @@ impl Tx {
         provider: Provider,
         most: u32,
     ) -> Result<Vec<UnmappedPrice>, StoreError> {
-        let sql = r"
-            SELECT price, COUNT(*) AS n
-            FROM entitlements
-            WHERE app = $1 AND plan = '' AND provider = $2
-            GROUP BY price
-            ORDER BY n DESC, price
+        let sql = r#"
+            SELECT
+                unmapped.price,
+                COUNT(DISTINCT running.key) AS subscriptions,
+                COUNT(DISTINCT unmapped.customer_id) AS customers
+            FROM entitlements AS unmapped
+            LEFT JOIN accounts ON accounts.app = $1 AND accounts.customer_id = unmapped.customer_id
+            LEFT JOIN subscriptions AS running
+                ON running.app = $1
+                AND running.account = accounts.key
+                AND running.kept ->> 'terminal' IS NULL
+                AND CAST(running.kept AS TEXT) LIKE '%"' || unmapped.price || '"%'
+            WHERE unmapped.app = $1 AND unmapped.plan = '' AND unmapped.provider = $2
+            GROUP BY unmapped.price
+            ORDER BY subscriptions DESC, customers DESC, unmapped.price
             LIMIT $3
-        ";
+        "#;
         let rows: Vec<UnmappedRow> = self.fetch(sql, binds![app, provider, most]).await?;
         let unmapped = rows.into_iter().map(|row| UnmappedPrice {
             price: row.price,
-            customers: row.n,
+            subscriptions: row.subscriptions,
+            customers: row.customers,
         });
         Ok(unmapped.collect())
     }

@@ -1,4 +1,7 @@
 //! Releases: the versions of a package, with their dates.
+//!
+//! A package has a mark that changes with its releases, so that a process which has read them asks for
+//! one row to know that they are still the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +10,7 @@ use super::record::{Rows, binds, keys, record};
 use super::{StoreError, Tx};
 use crate::domain::access::release::Release;
 use crate::domain::id::AppSlug;
+use crate::domain::time::Timestamp;
 
 record! {
     impl Release from "releases" { package, version, normalized, released_at, reference }
@@ -32,6 +36,7 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         releases: &[Release],
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let rows = rows_of(releases);
         let sql = r"
@@ -45,7 +50,7 @@ impl Tx {
                 reference = excluded.reference
         ";
         self.execute(sql, binds![rows, app]).await?;
-        Ok(())
+        self.release_mark_put(app, packages_of(releases), now).await
     }
 
     /// Records releases that are not known yet; those that are stay as they are. Returns how many
@@ -57,6 +62,7 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         releases: &[Release],
+        now: Timestamp,
     ) -> Result<u64, StoreError> {
         let rows = rows_of(releases);
         let sql = r"
@@ -66,7 +72,10 @@ impl Tx {
             WHERE true
             ON CONFLICT (app, package, normalized) DO NOTHING
         ";
-        self.execute(sql, binds![rows, app]).await
+        let new = self.execute(sql, binds![rows, app]).await?;
+        self.release_mark_put(app, packages_of(releases), now)
+            .await?;
+        Ok(new)
     }
 
     /// Removes a release.
@@ -77,6 +86,7 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         release: &Release,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let Release {
             package,
@@ -85,7 +95,7 @@ impl Tx {
         } = release;
         let sql = "DELETE FROM releases WHERE app = $1 AND package = $2 AND normalized = $3";
         self.execute(sql, binds![app, package, normalized]).await?;
-        Ok(())
+        self.release_mark_put(app, [package.as_str()], now).await
     }
 
     /// Removes all releases of a package.
@@ -96,9 +106,49 @@ impl Tx {
         &mut self,
         app: &AppSlug,
         package: &str,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let sql = "DELETE FROM releases WHERE app = $1 AND package = $2";
         self.execute(sql, binds![app, package]).await?;
+        self.release_mark_put(app, [package], now).await
+    }
+
+    /// Returns what stands for the present releases of a package: as long as it is the same, so are
+    /// they. `None` if none were ever recorded.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_mark(
+        &mut self,
+        app: &AppSlug,
+        package: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT mark FROM release_marks WHERE app = $1 AND package = $2";
+        self.fetch_value("release_marks", sql, binds![app, package])
+            .await
+    }
+
+    /// Marks that releases of some packages have changed. The mark is the time, or a little later: an
+    /// app of the same name that is made after this one was deleted never has the same.
+    async fn release_mark_put<'a>(
+        &mut self,
+        app: &AppSlug,
+        packages: impl IntoIterator<Item = &'a str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = r"
+            INSERT INTO release_marks (app, package, mark)
+            SELECT $2, key, $3
+            FROM {rows} AS changed
+            WHERE true
+            ON CONFLICT (app, package) DO UPDATE SET
+                mark = CASE
+                    WHEN excluded.mark > release_marks.mark THEN excluded.mark
+                    ELSE release_marks.mark + 1
+                END
+        ";
+        self.execute(sql, binds![keys(packages), app, Nanos(now)])
+            .await?;
         Ok(())
     }
 
@@ -140,6 +190,11 @@ impl Tx {
         ";
         self.fetch(sql, binds![app, package, reference]).await
     }
+}
+
+/// The packages of some releases, each once.
+fn packages_of(releases: &[Release]) -> BTreeSet<&str> {
+    releases.iter().map(|it| it.package.as_str()).collect()
 }
 
 /// One row for each version, the last word on it: a statement may not write a row twice.

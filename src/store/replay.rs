@@ -160,7 +160,7 @@ impl Tx {
             FROM (
                 SELECT
                     COUNT(*) AS count,
-                    COALESCE(SUM(CASE WHEN payload IS NULL THEN 1 END), 0) AS skipped
+                    COALESCE(SUM(CASE WHEN payload_removed_at IS NOT NULL THEN 1 END), 0) AS skipped
                 FROM events
                 WHERE {conditions}
             ) AS numbers
@@ -170,7 +170,7 @@ impl Tx {
             LEFT JOIN (
                 SELECT seq, id
                 FROM events
-                WHERE {conditions} AND payload IS NOT NULL
+                WHERE {conditions} AND payload_removed_at IS NULL
                 ORDER BY seq
                 LIMIT {most}
             ) AS earliest ON TRUE
@@ -337,7 +337,8 @@ impl Tx {
         let select = r"
             SELECT
                 seq, id,
-                provider, type AS event_type, received_at, mode, outcome, attempts, payload,
+                provider, type AS event_type, received_at, mode, outcome, attempts,
+                (SELECT payload FROM payloads WHERE payloads.seq = events.seq) AS payload,
                 payload_removed_at
             FROM events
         ";

@@ -33,7 +33,7 @@ impl Tx {
         let sql = r"
             SELECT app, provider, id
             FROM events
-            WHERE payload IS NOT NULL AND outcome NOT IN ('pending', 'failed')
+            WHERE payload_removed_at IS NULL AND outcome NOT IN ('pending', 'failed')
                 AND processed_at < $1
             ORDER BY processed_at
             LIMIT $2
@@ -61,14 +61,17 @@ impl Tx {
         let rows: Rows<GoneRow<'_>> = rows.collect();
         let sql = r"
             UPDATE events
-            SET payload = NULL, payload_removed_at = $2
+            SET payload_removed_at = $2
             FROM {rows} AS gone
             WHERE events.app = gone.app
                 AND events.provider = gone.provider
                 AND events.id = gone.id
-                AND payload IS NOT NULL
+                AND payload_removed_at IS NULL
                 AND outcome NOT IN ('pending', 'failed')
+            RETURNING seq
         ";
-        self.execute(sql, binds![rows, now]).await
+        let places: Vec<i64> = self.fetch_values("events", sql, binds![rows, now]).await?;
+        self.payload_delete(places.iter().copied()).await?;
+        Ok(u64::try_from(places.len()).unwrap_or(u64::MAX))
     }
 }

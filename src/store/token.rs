@@ -12,17 +12,6 @@ record! {
     }
 }
 
-record! {
-    /// Where a token belongs.
-    #[derive(Debug)]
-    pub struct TokenHome from "customers" {
-        /// The app.
-        pub app: AppSlug,
-        /// The customer that it counts for.
-        pub customer: CustomerId,
-    }
-}
-
 impl Tx {
     /// Adds a token to a customer's row; `false` if another token, of whatever app, is opened by the
     /// same text. The transaction must not be committed then.
@@ -71,25 +60,6 @@ impl Tx {
             ON CONFLICT (hash) DO NOTHING
         ";
         Ok(self.execute(sql, binds![hash, &token.id]).await? > 0)
-    }
-
-    /// Finds the app and the customer of the token that a text with this hash opens or opened,
-    /// whatever became of either: such a text opens no other token.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn token_holder(
-        &mut self,
-        hash: &TokenHash,
-    ) -> Result<Option<TokenHome>, StoreError> {
-        let sql = r"
-            SELECT given.app, COALESCE(given.merged_into, given.id) AS customer
-            FROM token_hashes AS presented
-            JOIN tokens ON tokens.id = presented.token_id
-            JOIN customers AS given ON given.id = tokens.customer_id
-            WHERE presented.hash = $1
-        ";
-        self.fetch_opt(sql, binds![hash]).await
     }
 
     /// Lists the tokens of a customer, those of the rows that were merged into its row included,
@@ -142,6 +112,8 @@ impl Tx {
         } else {
             ""
         };
+        let gone = format!("token_id = $2 {is_dead}");
+        self.token_hashes_retire(app, &token.id, &gone).await?;
         let sql = format!("DELETE FROM token_hashes WHERE token_id = $1 {is_dead}");
         self.execute(&sql, binds![&token.id]).await?;
         if until.is_some() {
@@ -161,6 +133,7 @@ impl Tx {
         customer: &CustomerId,
         id: &TokenId,
     ) -> Result<bool, StoreError> {
+        self.token_hashes_retire(app, id, "token_id = $2").await?;
         let sql = r"
             DELETE FROM tokens
             WHERE app = $1
@@ -172,5 +145,24 @@ impl Tx {
                 )
         ";
         Ok(self.execute(sql, binds![app, customer, id]).await? > 0)
+    }
+
+    /// Remembers the texts of a token that are to open nothing from now on, so that no import brings
+    /// them back.
+    async fn token_hashes_retire(
+        &mut self,
+        app: &AppSlug,
+        id: &TokenId,
+        gone: &str,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            r"
+            INSERT INTO retired_token_hashes (app, hash)
+            SELECT $1, hash FROM token_hashes WHERE {gone}
+            ON CONFLICT (app, hash) DO NOTHING
+            "
+        );
+        self.execute(&sql, binds![app, id]).await?;
+        Ok(())
     }
 }

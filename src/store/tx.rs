@@ -20,6 +20,8 @@ pub struct Tx {
     /// The request with an `Idempotency-Key` that it changes something for.
     pub(super) reservation: Option<Reservation>,
     pub(super) statements: Arc<AtomicU64>,
+    /// The count of transactions that changed something.
+    pub(super) changes: Arc<AtomicU64>,
     /// The record of writes; `None` for one that only reads.
     pub(super) record: Option<Arc<WriteRecord>>,
     /// Makes licences that are owed.
@@ -39,6 +41,10 @@ impl Tx {
             self.idempotency_mark(&reservation).await?;
         }
         let committed = self.session.commit().await;
+        if self.changed {
+            // Counted if it failed, too: the answer may have been lost behind a commit.
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
         let Some(record) = self.record else {
             return committed;
         };
@@ -128,7 +134,7 @@ impl Tx {
 }
 
 /// Returns true if a statement is over an empty set, so that it would find or change nothing.
-fn is_idle(binds: &[Value]) -> bool {
+pub(super) fn is_idle(binds: &[Value]) -> bool {
     binds.iter().any(|value| match value {
         Value::Rows(batch) => batch.count == 0 && !batch.sent_when_empty,
         Value::Text(_)

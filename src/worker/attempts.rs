@@ -16,10 +16,12 @@ use super::stop::Stop;
 use crate::causes::chain;
 use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::retry::delay_after;
+use crate::pipeline::incoming::{Incoming, incoming, named_by};
+use crate::pipeline::note;
 use crate::pipeline::outcome_line::{millis_since, since_receipt};
 use crate::pipeline::process::{self, Disposition, ProcessError};
 use crate::pipeline::record;
-use crate::provider::known_names;
+use crate::provider::{Named, known_names};
 use crate::queue::{Delivery, Message, Settlement};
 
 /// How often a message that the broker dead-lettered is tried alone. One that kills the process
@@ -39,13 +41,15 @@ impl Worker {
     pub(super) async fn process_batch(
         &self,
         deliveries: &[Delivery],
+        named: &[Named],
     ) -> Result<Vec<Settlement>, Stop> {
         let messages: Vec<&Message> = deliveries.iter().map(|it| &it.message).collect();
+        let messages = incoming(&messages, named);
         match self.try_until_store_answers(&messages).await? {
             Ok(dispositions) => {
                 let pairs = dispositions.into_iter().zip(&messages);
                 Ok(pairs
-                    .map(|(disposition, message)| self.settlement(disposition, message))
+                    .map(|(disposition, it)| self.settlement(disposition, it.message))
                     .collect())
             }
             Err(error) if messages.len() > 1 => {
@@ -55,12 +59,12 @@ impl Worker {
                     "batch failed; retrying its messages one by one"
                 );
                 let mut settlements = Vec::with_capacity(messages.len());
-                for message in messages {
-                    settlements.push(self.process_alone(message).await?);
+                for it in messages {
+                    settlements.push(self.process_alone(it.message).await?);
                 }
                 Ok(settlements)
             }
-            Err(error) => Ok(vec![self.failed_try(messages[0], error).await?]),
+            Err(error) => Ok(vec![self.failed_try(messages[0].message, error).await?]),
         }
     }
 
@@ -72,7 +76,10 @@ impl Worker {
     }
 
     async fn try_alone(&self, message: &Message) -> Result<Result<Disposition, EventError>, Stop> {
-        let tried = self.try_until_store_answers(&[message]).await?;
+        let named = &named_by(message);
+        let tried = self
+            .try_until_store_answers(&[Incoming { message, named }])
+            .await?;
         Ok(tried.and_then(|dispositions| {
             dispositions.into_iter().next().ok_or_else(|| EventError {
                 code: "defect".to_owned(),
@@ -83,15 +90,15 @@ impl Worker {
 
     async fn try_until_store_answers(
         &self,
-        messages: &[&Message],
+        messages: &[Incoming<'_>],
     ) -> Result<Result<Vec<Disposition>, EventError>, Stop> {
         let mut outage = Outage::default();
         loop {
             match self.attempt(messages).await {
                 Ok(dispositions) => {
                     self.outages.store_answered(EVENTS);
-                    for (message, disposition) in messages.iter().zip(&dispositions) {
-                        self.count_done(message, disposition);
+                    for (it, disposition) in messages.iter().zip(&dispositions) {
+                        self.count_done(it.message, disposition);
                     }
                     return Ok(Ok(dispositions));
                 }
@@ -118,10 +125,12 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, messages: &[&Message]) -> Result<Vec<Disposition>, TryError> {
+    async fn attempt(&self, messages: &[Incoming<'_>]) -> Result<Vec<Disposition>, TryError> {
         #[cfg(feature = "otel")]
-        let spans: Vec<EventSpan> = messages.iter().map(|it| EventSpan::begin(it)).collect();
-        let processing = process::process(&self.store, messages, self.clock.now());
+        let spans: Vec<EventSpan> = (messages.iter())
+            .map(|it| EventSpan::begin(it.message))
+            .collect();
+        let processing = process::process_incoming(&self.store, messages, self.clock.now());
         // A panic in the domain is a bug of ours; it must cost one event, not the worker. The
         // interrupted transaction is dropped, which rolls it back.
         match AssertUnwindSafe(processing).catch_unwind().await {
@@ -162,7 +171,7 @@ impl Worker {
         );
         let mut outage = Outage::default();
         loop {
-            match process::note_pending(&self.store, message, &error, self.clock.now()).await {
+            match note::note_pending(&self.store, message, &error, self.clock.now()).await {
                 Err(away) if away.is_passing() => {
                     self.wait_out_outage(&mut outage, &away, 1).await?;
                 }

@@ -3,9 +3,8 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
-//! erasures, bulk replays, comparisons with providers, accounting for what was acknowledged, upkeep, and the relay of the spool
-//! erasures, bulk replays, questions to providers, accounting for what was acknowledged, upkeep, and the relay of the spool
-//! where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
+//! erasures, bulk replays, comparisons with providers, questions to them, accounting for what was
+//! acknowledged, upkeep, and the relay of the spool where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
 //! is in hand is finished, or given back unsettled.
 //!
 //! While the store is away nothing can be processed, and no message is to blame. Messages in hand
@@ -15,6 +14,7 @@
 
 mod accounts;
 mod attempts;
+mod events;
 mod failure;
 mod outages;
 mod part;
@@ -22,13 +22,14 @@ mod pause;
 mod reconciles;
 mod refetches;
 mod replays;
+mod shards;
 #[cfg(feature = "otel")]
 mod span;
 mod stop;
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,7 @@ pub struct Worker {
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
     outage_limit: Duration,
+    batches: usize,
     replay_to: Option<Arc<dyn Publisher>>,
     apis: Option<Apis>,
     payload_retention: Option<Span>,
@@ -85,6 +87,7 @@ impl Worker {
             clock,
             shutdown,
             outage_limit: OUTAGE_LIMIT,
+            batches: 1,
             replay_to: None,
             apis: None,
             payload_retention: None,
@@ -110,6 +113,14 @@ impl Worker {
     #[must_use]
     pub fn with_outage_limit(mut self, outage_limit: Duration) -> Self {
         self.outage_limit = outage_limit;
+        self
+    }
+
+    /// Sets how many batches of events it processes at once. Default: one, which suits a store with one
+    /// writer.
+    #[must_use]
+    pub fn with_batches(mut self, batches: usize) -> Self {
+        self.batches = batches;
         self
     }
 
@@ -166,25 +177,6 @@ impl Worker {
         }
     }
 
-    async fn run_events(self, mut consumer: impl Consumer) {
-        let lane = Lane::Work;
-        while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
-            let (began, messages) = (Instant::now(), deliveries.len());
-            match self.process_batch(&deliveries).await {
-                Ok(settlements) => {
-                    let settled = deliveries.into_iter().zip(settlements).collect();
-                    self.settle(&mut consumer, lane, settled).await;
-                    self.metrics.batch(messages, began.elapsed());
-                }
-                Err(stop) => {
-                    if !self.give_back(&mut consumer, lane, deliveries, stop).await {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
     async fn run_dead_letters(self, mut consumer: impl Consumer) {
         let lane = Lane::Failed;
         while let Some(deliveries) = self.next_batch(&mut consumer, lane).await {
@@ -198,7 +190,8 @@ impl Worker {
             match stopped {
                 None => {
                     let settled = deliveries.into_iter().map(|it| (it, Settlement::Ack));
-                    self.settle(&mut consumer, lane, settled.collect()).await;
+                    self.settle(&mut consumer, (lane, 0), settled.collect())
+                        .await;
                 }
                 // The ones already recorded come again too, which is harmless.
                 Some(stop) => {
@@ -281,7 +274,7 @@ impl Worker {
             match next {
                 Ok(deliveries) => {
                     self.outages.queue_answered(part_of(lane));
-                    self.progress.took(lane, &deliveries);
+                    self.progress.took(lane, 0, &deliveries);
                     return Some(deliveries);
                 }
                 Err(error) => {
@@ -294,26 +287,29 @@ impl Worker {
         }
     }
 
+    /// Settles a batch, and lets its slot go. Returns false if the queue did not take it.
     async fn settle(
         &self,
         consumer: &mut impl Consumer,
-        lane: Lane,
+        (lane, slot): (Lane, usize),
         settled: Vec<(Delivery, Settlement)>,
-    ) {
+    ) -> bool {
         let failures = failures_in(&settled);
         match consumer.settle(settled).await {
             Ok(()) => {
-                self.progress.settled(lane);
+                self.progress.settled(lane, slot);
                 for failure in failures {
                     failure.count(&self.metrics);
                 }
+                true
             }
             Err(error) => {
-                self.progress.let_go(lane);
+                self.progress.let_go(lane, slot);
                 warn!(
                     error = chain(&error),
                     "settling a batch failed; its messages will come again"
                 );
+                false
             }
         }
     }
@@ -335,7 +331,7 @@ impl Worker {
                     "gave messages back to the queue; none are taken until the store answers"
                 );
                 consumer.give_back(deliveries).await;
-                self.progress.let_go(lane);
+                self.progress.let_go(lane, 0);
                 let mut pause = Pause::new();
                 while self.store.begin().await.is_err() {
                     if self.shut_down_within(pause.next()).await {

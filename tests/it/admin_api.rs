@@ -1,6 +1,7 @@
 //! The admin API and the access check, through the real router over a real store.
 
 mod access;
+mod access_kept;
 mod accounts;
 mod activations;
 mod after_erasure;
@@ -41,6 +42,7 @@ mod policy;
 mod preconditions;
 mod query;
 mod questions;
+mod refetch_reasons;
 pub(crate) mod refetches;
 mod replays;
 mod retention;
@@ -54,6 +56,8 @@ mod subscriptions;
 pub(crate) mod tenants;
 mod times;
 mod tokens;
+mod typed_address;
 mod unaccounted;
+mod unread;
 mod usage;
 mod walls;

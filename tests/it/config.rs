@@ -62,6 +62,7 @@ fn nothing_set_gives_the_defaults() {
     AMQP_URL = not set
     AMQP_CA_FILE = not set
     TOLLGATE_AMQP_PREFIX = tollgate
+    TOLLGATE_WORKER_BATCHES = 4
     TOLLGATE_SECRET_KEY = not set
     ADMIN_TOKEN = not set
     STRIPE_WEBHOOK_SECRET = not set
@@ -101,6 +102,7 @@ fn everything_set_is_shown_without_its_secrets() {
         ("DATABASE_URL", "sqlite:///srv/store.db?mode=rwc"),
         ("AMQP_CA_FILE", "/etc/broker.pem"),
         ("TOLLGATE_AMQP_PREFIX", "shop.test"),
+        ("TOLLGATE_WORKER_BATCHES", "2"),
         ("TOLLGATE_SECRET_KEY", KEY),
         ("ADMIN_TOKEN", "hush-admin-0123456789-0123456789"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_hush_1, whsec_hush_2"),
@@ -130,6 +132,7 @@ fn everything_set_is_shown_without_its_secrets() {
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
     warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL
+    warning: TOLLGATE_WORKER_BATCHES: no effect without PostgreSQL and AMQP_URL
     warning: AMQP_CA_FILE: no effect without an amqps:// AMQP_URL
     TOLLGATE_LISTEN = 0.0.0.0:80
     TOLLGATE_OPS_LISTEN = [::1]:9090
@@ -142,6 +145,7 @@ fn everything_set_is_shown_without_its_secrets() {
     AMQP_URL = not set
     AMQP_CA_FILE = /etc/broker.pem
     TOLLGATE_AMQP_PREFIX = shop.test
+    TOLLGATE_WORKER_BATCHES = 2
     TOLLGATE_SECRET_KEY = set
     ADMIN_TOKEN = set
     STRIPE_WEBHOOK_SECRET = set (2)
@@ -341,6 +345,9 @@ fn a_wrong_value_is_refused_with_its_reason() {
             "does not begin with a slash",
         ),
         ("TOLLGATE_ACCEL_PREFIX", "/a/../b", "not a plain path"),
+        ("TOLLGATE_WORKER_BATCHES", "0", "not from 1 to 8"),
+        ("TOLLGATE_WORKER_BATCHES", "9", "not from 1 to 8"),
+        ("TOLLGATE_WORKER_BATCHES", "two", "not a whole number"),
         ("TOLLGATE_SIGNATURE_TOLERANCE", "0", "refuse every delivery"),
         (
             "TOLLGATE_SIGNATURE_TOLERANCE",

@@ -1,14 +1,17 @@
 //! `tollgate import customers`, as a user runs it, beside a serving server.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tollgate::domain::id::AppSlug;
+use tollgate::provider::{STRIPE, other_spellings};
 
-use crate::support::TestServer;
 use crate::support::program::{err, out, tollgate};
 use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{TestServer, seconds_from_now, stripe_customer, stripe_event};
 
 const PLAIN: &str = "from-elsewhere-0123456789-0123456789";
 const HASHED: &str = "only-its-hash-is-known-0123456789-012";
@@ -127,6 +130,158 @@ async fn a_table_is_taken_over_and_its_tokens_open(engine: Engine) {
     server.stop().await;
 }
 
+async fn an_import_that_is_run_again_brings_no_token_back(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let texts =
+        ["rotated", "revoked", "kept"].map(|it| format!("{it}-0123456789-0123456789-0123456789"));
+    let mut table = "email,token\n".to_owned();
+    for text in &texts {
+        writeln!(table, "a@example.com,{text}").unwrap();
+    }
+    let (output, text) = import(&server, table.as_bytes(), &[]).await;
+    assert!(output.status.success(), "{text}");
+    let (_, customer) = server
+        .get("/api/v1/customers/by-email?email=a@example.com")
+        .await;
+    let path = format!(
+        "/api/v1/customers/{}/tokens",
+        customer["id"].as_str().unwrap()
+    );
+    let (_, tokens) = server.get(&path).await;
+    let id_of = |prefix: &str| {
+        let tokens = tokens["data"].as_array().unwrap().iter();
+        let mut ids = tokens.filter(|it| it["prefix"].as_str().unwrap().starts_with(prefix));
+        ids.next().unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let rotate = format!("{path}/{}/rotate", id_of("rota"));
+    let revoke = format!("{path}/{}", id_of("revo"));
+    let (status, _) = server.call("POST", &rotate, Some(json!({}))).await;
+    assert_eq!(status, 200);
+    let (status, _) = server.call("DELETE", &revoke, None).await;
+    assert_eq!(status, 204);
+
+    for more in [&["--dry-run"][..], &[], &[]] {
+        let (output, text) = import(&server, table.as_bytes(), more).await;
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("tokens     0 new, 1 already there"), "{text}");
+        assert!(
+            text.contains("2 tokens are left out: they were rotated or revoked here"),
+            "{text}"
+        );
+    }
+    let (_, tokens) = server.get(&path).await;
+    assert_eq!(tokens["meta"]["total"], 2);
+    for (text, expected) in texts.iter().zip([401, 401, 403]) {
+        assert_eq!(
+            access(&server, text, "acme/tool").await.0,
+            expected,
+            "{text}"
+        );
+    }
+    server.stop().await;
+}
+
+async fn ids_that_customers_lack_are_taken_from_the_table(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let (_, text) = import(&server, b"email\na@example.com\nb@example.com\n", &[]).await;
+    assert!(text.contains("2 new"), "{text}");
+    let table = b"email,external_id,user_id\na@example.com,,u-1\nb@example.com,crm-2,\n\
+        c@example.com,,u-3\nb@example.com,,u-2\n";
+    let (output, text) = import(&server, table, &[]).await;
+    assert!(output.status.success(), "{text}");
+    let line = "customers  1 new, 2 given an id, 0 already there";
+    assert!(text.contains(line), "{text}");
+    for (user_id, email) in [("u-1", "a"), ("u-2", "b"), ("u-3", "c")] {
+        let (_, list) = server
+            .get(&format!("/api/v1/customers?user_id={user_id}"))
+            .await;
+        assert_eq!(list["meta"]["total"], 1, "{user_id}");
+        assert_eq!(list["data"][0]["email"], format!("{email}@example.com"));
+    }
+    let (output, text) = import(&server, table, &[]).await;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("customers  0 new, 3 already there"), "{text}");
+    let table = b"email,user_id\na@example.com,u-9\n";
+    let (output, text) = import(&server, table, &[]).await;
+    assert!(!output.status.success(), "{text}");
+    assert!(
+        text.contains("line 2, user_id: is not that of this customer (cust_"),
+        "{text}"
+    );
+    server.stop().await;
+}
+
+async fn many_names_find_whom_each_finds_alone(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let contact = stripe_customer("cus_1", "A@example.com");
+    let event = stripe_event("evt_1", "customer.created", seconds_from_now(0), contact);
+    server.deliver(STRIPE.name, &event).await;
+    for body in [
+        json!({"name": "B", "external_id": "stripe_cus_2"}),
+        json!({"email": "c@example.com", "external_id": "crm-1", "user_id": "u-1"}),
+    ] {
+        let (status, _) = server.call("POST", "/api/v1/customers", Some(body)).await;
+        assert_eq!(status, 201);
+    }
+    let names = [
+        "cus_1",
+        "stripe_cus_1",
+        "paddle_cus_1",
+        "cus_2",
+        "stripe_cus_2",
+        "crm-1",
+        "u-1",
+        "nobody",
+    ];
+    let names: BTreeMap<String, Vec<String>> = names
+        .into_iter()
+        .map(|name| (name.to_owned(), other_spellings(name)))
+        .collect();
+    let app = AppSlug::default_app();
+    let store = server.place.open().await;
+    let mut tx = store.read().await.unwrap();
+    let together = tx.customers_by_external(&app, &names).await.unwrap();
+    for (name, others) in &names {
+        let alone = tx.customer_find_by_external(&app, name, others).await;
+        let alone = alone.unwrap().map(|it| it.id);
+        assert_eq!(together.get(name).map(|it| it.id.clone()), alone, "{name}");
+    }
+    assert!(together.len() >= 5, "{:?}", together.keys());
+    let emails = ["a", "c", "nobody"].map(|it| format!("{it}@example.com"));
+    let together = tx.customers_by_email(&app, &emails).await.unwrap();
+    for email in &emails {
+        let alone = tx.customer_find_by_email(&app, email).await.unwrap();
+        let alone = alone.map(|it| it.id);
+        assert_eq!(
+            together.get(email).map(|it| it.id.clone()),
+            alone,
+            "{email}"
+        );
+    }
+    assert_eq!(together.len(), 2);
+    drop(tx);
+    store.close().await;
+    server.stop().await;
+}
+
+async fn the_token_of_the_settings_is_no_token_of_a_customer(engine: Engine) {
+    let mut server = TestServer::start(engine).await;
+    let token = "owner-of-everything-0123456789-0123456789";
+    server
+        .environment
+        .insert("ADMIN_TOKEN".into(), token.into());
+    for (column, value) in [("token", token.to_owned()), ("token_sha256", sha256(token))] {
+        let table = format!("email,{column}\na@example.com,{value}\n");
+        let (output, text) = import(&server, table.as_bytes(), &[]).await;
+        assert!(!output.status.success(), "{text}");
+        let line = format!("line 2, {column}: is this server's ADMIN_TOKEN");
+        assert!(text.contains(&line), "{text}");
+        assert!(!text.contains(token), "{text}");
+    }
+    assert_eq!(total(&server).await, 0);
+    server.stop().await;
+}
+
 async fn every_wrong_line_is_named_and_nothing_is_changed(engine: Engine) {
     let server = TestServer::start(engine).await;
     let other =
@@ -214,6 +369,14 @@ async fn files_that_are_no_tables_are_refused_by_reason(engine: Engine) {
         ),
         (b"\xff\xfee\0m\0", "UTF-16"),
         (endless.as_bytes(), "line 2 has more than 65536 bytes"),
+        (
+            b"email,name\na@example.com,\"A\nB\"\nb@example.com,\"cut\nof",
+            "ends inside the quotation marks of the line that begins at line 4",
+        ),
+        (
+            b"email,name\na@example.com,\"",
+            "ends inside the quotation marks of the line that begins at line 2",
+        ),
     ] {
         let (output, text) = import(&server, table, &[]).await;
         assert!(!output.status.success(), "{text}");
@@ -301,4 +464,8 @@ on_both_stores!(
     every_wrong_line_is_named_and_nothing_is_changed,
     files_that_are_no_tables_are_refused_by_reason,
     ten_thousand_lines_come_in_and_stay_the_same,
+    an_import_that_is_run_again_brings_no_token_back,
+    ids_that_customers_lack_are_taken_from_the_table,
+    the_token_of_the_settings_is_no_token_of_a_customer,
+    many_names_find_whom_each_finds_alone,
 );

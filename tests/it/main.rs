@@ -6,10 +6,12 @@
     reason = "what a test did not expect ends it; the lint only knows test functions, not their helpers"
 )]
 
+mod access_restart;
 mod admin_api;
 mod architecture;
 mod backup;
 mod bad_input;
+mod batches;
 mod bounds;
 mod cli;
 mod composer;
@@ -18,7 +20,9 @@ mod config;
 mod console;
 mod constraint;
 mod convergence;
+mod copy;
 mod crash;
+mod deploy;
 mod domain_acts;
 mod domain_effects;
 mod domain_explain;
@@ -42,6 +46,7 @@ mod openapi;
 mod other_body;
 mod outcomes;
 mod payload;
+mod plans;
 mod postgres;
 mod process;
 mod queue;

@@ -224,7 +224,7 @@ async fn the_block_on_many_machines_runs_as_written() {
 
 #[test]
 fn the_blocks_of_a_section_are_found() {
-    assert_eq!(blocks("## Serving").len(), 3);
+    assert_eq!(blocks("## Serving").len(), 4);
     assert!(blocks("### From one machine to many")[0].contains("tollgate migrate"));
     assert_eq!(without("a b\nc d\n", &["a"]), "c d\n");
     assert!(Path::new(env!("CARGO_BIN_EXE_tollgate")).exists());

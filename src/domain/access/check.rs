@@ -4,12 +4,15 @@
 //! version), so that the code names the first obstacle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use crate::domain::access::extent::Extent;
 use crate::domain::access::live_grant::LiveGrant;
 use crate::domain::access::plan::PackageGrant;
 use crate::domain::access::release::Release;
+use crate::domain::access::released::Released;
 use crate::domain::access::token::CustomerToken;
 use crate::domain::access::versions::{Constraint, Scheme, Schemes, Version};
 use crate::domain::customer::row::{Derived, PackageVersion, Status};
@@ -107,18 +110,30 @@ enum Basis {
     /// Whatever one of these grants allows and reaches.
     Granted {
         allowing: Vec<(Constraint, Option<Timestamp>)>,
-        /// The first release of each version; empty unless a grant reaches to a date.
-        released: BTreeMap<Version, Timestamp>,
+        /// Empty unless a grant reaches to a date.
+        released: Arc<Released>,
     },
 }
 
 impl PackageAccess {
     /// Prepares what the holder may have of a package.
     pub fn new(holder: Holder<'_>, package: &str, now: Timestamp) -> Self {
+        let scheme = holder.schemes.of(package);
+        let released = Arc::new(Released::of(scheme, package, holder.releases));
+        Self::with_released(holder, package, released, now)
+    }
+
+    /// The same where the releases of the package are read already; those of the holder do not count.
+    pub fn with_released(
+        holder: Holder<'_>,
+        package: &str,
+        released: Arc<Released>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             scheme: holder.schemes.of(package),
             basis: obstacle(holder, package, now)
-                .map_or_else(|| basis_of(holder, package), Basis::Refused),
+                .map_or_else(|| basis_of(holder, package, released), Basis::Refused),
         }
     }
 
@@ -140,7 +155,7 @@ impl PackageAccess {
                 let reaches = |(constraint, until): &(Constraint, Option<Timestamp>)| {
                     until.is_none_or(|until| {
                         let mut released = released.iter();
-                        released.any(|(version, at)| *at <= until && constraint.allows(version))
+                        released.any(|(version, at)| at <= until && constraint.allows(version))
                     })
                 };
                 allowed_or(allowing.iter().any(reaches), AccessCode::VersionNotFrozen)
@@ -165,9 +180,8 @@ impl PackageAccess {
                 if in_range.peek().is_none() {
                     return AccessCode::VersionNotAllowed;
                 }
-                let released = released.get(version);
                 let reaches = |(_, until): &(Constraint, Option<Timestamp>)| {
-                    until.is_none_or(|until| released.is_some_and(|at| *at <= until))
+                    until.is_none_or(|until| released.at(version).is_some_and(|at| at <= until))
                 };
                 allowed_or(in_range.any(reaches), AccessCode::VersionNotFrozen)
             }
@@ -221,7 +235,7 @@ pub fn comparisons<'a>(
     read + most.saturating_mul(versions)
 }
 
-fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
+fn basis_of(holder: Holder<'_>, package: &str, released: Arc<Released>) -> Basis {
     let scheme = holder.schemes.of(package);
     let of_package = || {
         holder
@@ -248,17 +262,10 @@ fn basis_of(holder: Holder<'_>, package: &str) -> Basis {
         let constraint = scheme.constraint(&it.grant.constraint).ok()?;
         Some((constraint, it.until))
     });
-    let allowing: Vec<_> = allowing.collect();
-    let mut released = BTreeMap::new();
-    if allowing.iter().any(|(_, until)| until.is_some()) {
-        for release in holder.releases.iter().filter(|it| it.package == package) {
-            if let Ok(version) = scheme.version(&release.version) {
-                let first = released.entry(version).or_insert(release.released_at);
-                *first = release.released_at.min(*first);
-            }
-        }
+    Basis::Granted {
+        allowing: allowing.collect(),
+        released,
     }
-    Basis::Granted { allowing, released }
 }
 
 /// Returns the packages of which the holder has some version, or had if it were let in: those that
@@ -282,18 +289,6 @@ fn reachable(release: &Release, scheme: Scheme, until: Timestamp, constraint: &C
         && scheme
             .version(&release.version)
             .is_ok_and(|version| constraint.allows(&version))
-}
-
-/// The versions of a package that a customer may have: every one that one of these constraints
-/// allows, and these ones, as they were written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// How constraints and versions are read.
-    pub scheme: Scheme,
-    /// Constraints.
-    pub constraints: BTreeSet<String>,
-    /// Versions that no constraint may stand for, because more would match it later.
-    pub versions: Vec<String>,
 }
 
 /// Returns everything that the holder may have, by package, so that registries can filter their

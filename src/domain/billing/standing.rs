@@ -157,22 +157,24 @@ pub fn returned(history: &SubscriptionHistory, payments: &[&Payment<'_>]) -> Vec
 /// Returns the instants of payments that pay what a `past_due` owes: its own invoice, or where it
 /// shows none, a renewal.
 fn healing(mark: &Mark, oldest: Option<Timestamp>, payments: &[&Payment<'_>]) -> Vec<Timestamp> {
-    let pays = |payment: &&&Payment<'_>| {
-        let Some(paid) = payment.paid().filter(|paid| paid.cost > 0) else {
-            return false;
-        };
+    let pays = |payment: &Payment<'_>, at: Timestamp| {
+        let is_first = payment.paid().is_some_and(|paid| paid.at == at);
         match (&mark.latest_invoice, payment.key.kind) {
-            (Some(invoice), Kind::Invoice) => payment.key.id == *invoice && Some(paid.at) >= oldest,
-            (None, Kind::Invoice) => payment.is_renewal() && paid.at >= mark.at,
+            (Some(invoice), Kind::Invoice) => payment.key.id == *invoice && Some(at) >= oldest,
+            (None, Kind::Invoice) => is_first && payment.is_renewal() && at >= mark.at,
             // Paddle names no document that is owed.
-            (_, Kind::Transaction) => payment.is_renewal() && paid.at > mark.at,
+            (_, Kind::Transaction) => is_first && payment.is_renewal() && at > mark.at,
             _ => false,
         }
     };
-    let paying = payments.iter().filter(pays);
-    paying
-        .filter_map(|payment| Some(payment.paid()?.at))
-        .collect()
+    let costs = |payment: &&&Payment<'_>| payment.paid().is_some_and(|paid| paid.cost > 0);
+    let mut instants = Vec::new();
+    for payment in payments.iter().filter(costs) {
+        // A debit that was returned can be collected again, under the same invoice.
+        let paid_at = payment.history.paid_at();
+        instants.extend(paid_at.filter(|at| pays(payment, *at)));
+    }
+    instants
 }
 
 /// What a pause means.

@@ -54,7 +54,9 @@ const PLAIN: [&str; 21] = [
 ];
 
 /// The operations that also have a reason, which an admin may have written.
-const REASONED: [&str; 6] = [
+const REASONED: [&str; 8] = [
+    "event_dismiss",
+    "event_dismiss_many",
     "expire",
     "freeze",
     "license_reinstate",

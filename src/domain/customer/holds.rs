@@ -124,8 +124,9 @@ fn effect_of_dispute(stage: DisputeStage, policy: &Policy) -> Option<(Effect, &'
     }
 }
 
-/// Ends the subscription of a payment that was refunded in full, if the policy says so and no later
-/// payment of it counts. A purchase has ended by itself.
+/// Ends the subscription of a payment that was refunded in full, if the policy says so, no later
+/// payment of it counts, and none covers more than the time until the refund. A purchase has ended by
+/// itself.
 fn act_on_refund(
     actions: &mut Actions,
     sources: &[Source],
@@ -156,8 +157,11 @@ fn act_on_refund(
             actions
                 .flags
                 .insert(Flag::new(kind, &payment.key.id, since));
-        } else if sources[source].paid_at > Some(paid.at) {
-            // An old month that was given back as a goodwill gesture expires nobody.
+        } else if sources[source].paid_at > Some(paid.at)
+            || sources[source].paid_until > Some(since)
+        {
+            // An old month that was given back as a goodwill gesture expires nobody, and neither does
+            // an extra while what another payment covers goes on.
             let kind = FlagKind::FullRefund;
             actions
                 .flags

@@ -10,6 +10,7 @@ use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
 use crate::domain::access::plan::{Plan, Plans, Price};
 use crate::domain::apply::working_set::Subscription;
 use crate::domain::billing::assessment::{Assessment, Gift, Standing, Verdict};
+use crate::domain::billing::history::Paid;
 use crate::domain::billing::payment::Payment;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::time::Timestamp;
@@ -48,6 +49,8 @@ pub struct Source {
     pub good_moment: Option<Timestamp>,
     /// Of a subscription the newest instant of a payment that counts.
     pub paid_at: Option<Timestamp>,
+    /// Of a subscription the moment until which any price of it is paid.
+    pub paid_until: Option<Timestamp>,
     /// The next time at which a timer changes it.
     pub due_at: Option<Timestamp>,
 }
@@ -113,6 +116,7 @@ impl Source {
             can_be_held: matches!(though_lost, Some(verdict) if verdict != Verdict::Ended),
             good_moment: assessment.good_moment,
             paid_at: assessment.paid_at.last().copied(),
+            paid_until: assessment.paid_until.iter().map(|(_, until)| *until).max(),
             due_at: assessment.due_at,
         }
     }
@@ -171,6 +175,7 @@ impl Source {
                 can_be_held: false,
                 good_moment: Some(paid.at),
                 paid_at: None,
+                paid_until: None,
                 due_at: None,
             };
             if let Some(plan) = plan.filter(|plan| plan.buys()) {
@@ -178,7 +183,40 @@ impl Source {
             }
             purchases.push(purchase);
         }
+        purchases.extend(Self::unpriced(payment, account, paid));
         purchases
+    }
+
+    /// Makes the source that an amount is which was paid for nothing that has a price: it gives nothing,
+    /// and is flagged under its document.
+    fn unpriced(payment: &Payment<'_>, account: Option<&ObjectKey>, paid: Paid) -> Option<Self> {
+        let is_amount = payment.has_unpriced_items && payment.lines.is_empty();
+        // What is charged to a subscription beside its prices is an extra of it.
+        let flagged = is_amount && payment.subscription().is_none();
+        let is_kept = paid.money > 0 && !payment.is_given_back();
+        (flagged && is_kept).then(|| Self {
+            kind: SourceKind::Purchase,
+            key: Some(payment.key.clone()),
+            account: account.cloned(),
+            own: None,
+            verdict: None,
+            reason: None,
+            since: None,
+            began: Some(paid.at),
+            gives: Vec::new(),
+            as_if_good: Vec::new(),
+            unmapped: vec![Price {
+                price: payment.key.id.clone(),
+                product: None,
+                lookup_key: None,
+            }],
+            spares_grants: false,
+            can_be_held: false,
+            good_moment: None,
+            paid_at: None,
+            paid_until: None,
+            due_at: None,
+        })
     }
 
     fn judge(
@@ -238,6 +276,7 @@ impl Source {
             can_be_held: false,
             good_moment: None,
             paid_at: None,
+            paid_until: None,
             due_at: None,
         })
     }

@@ -46,9 +46,8 @@ async fn activate(
     admin: Admin,
     ValidJson(body): ValidJson<ActivateBody>,
 ) -> Result<(StatusCode, Option<Location>, Json<ActivatedView>), ApiError> {
-    let (status, ids, view) = activate_in(&state, &order_of(&admin, &state), body).await?;
-    let location =
-        ids.map(|[license, id]| Location::of(["licenses", &license, "activations", &id]));
+    let (status, license, view) = activate_in(&state, &order_of(&admin, &state), body).await?;
+    let location = license.map(|license| Location::of(["licenses", &license, "activations"]));
     Ok((status, location, view))
 }
 

@@ -156,7 +156,7 @@ async fn create(
     };
     let order = order_of(&admin, &state);
     let issued = admin_tokens::issue(&state.store, &order, wanted).await?;
-    let location = Location::of(["admin-tokens", issued.token.id.as_str()]);
+    let location = Location::of(["admin-tokens"]);
     let token = NewAdminTokenView {
         view: issued.token.into(),
         token: issued.text.expose().to_owned(),

@@ -125,8 +125,7 @@ async fn by_external_id(
     admin: Admin,
     ValidQuery(query): ValidQuery<ExternalIdQuery>,
 ) -> Result<Tagged<CustomerView>, ApiError> {
-    let named = Named::External(&query.external_id);
-    found(&state, &admin.app_or_default(), named).await
+    customer::by_external_id(&state, &admin.app_or_default(), query).await
 }
 
 /// Finds a customer by its e-mail address, in any case.

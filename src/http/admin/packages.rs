@@ -261,12 +261,7 @@ async fn grant(
         changed,
     } = given;
     let (status, location) = if is_new {
-        let parts = [
-            "customers",
-            customer.as_str(),
-            "packages",
-            &grant.grant.grant.package,
-        ];
+        let parts = ["customers", customer.as_str(), "packages"];
         (StatusCode::CREATED, Some(Location::of(parts)))
     } else {
         (StatusCode::OK, None)

@@ -87,7 +87,7 @@ pub(super) struct ReconcileView {
     kinds: BTreeMap<&'static str, TallyView>,
     /// The first subscriptions that the provider does not list any more.
     gone: Vec<String>,
-    /// Prices that customers pay for and no plan maps, those of most customers first.
+    /// Prices that customers pay for and no plan maps, those of most running subscriptions first.
     unmapped_prices: Vec<UnmappedView>,
     /// Why it failed, or what it waits for.
     error: Option<EventErrorView>,
@@ -120,6 +120,9 @@ struct TallyView {
 #[schema(as = UnmappedPrice)]
 struct UnmappedView {
     price_id: String,
+    /// The subscriptions that include it and have not ended.
+    subscriptions: u64,
+    /// The customers who pay for it.
     customers: u64,
 }
 
@@ -143,6 +146,7 @@ impl From<Reconcile> for ReconcileView {
         };
         let unmapped = unmapped.into_iter().map(|it| UnmappedView {
             price_id: it.price,
+            subscriptions: it.subscriptions,
             customers: it.customers,
         });
         Self {

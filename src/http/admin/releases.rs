@@ -234,12 +234,7 @@ async fn add(
     let added = releases::add(&state.store, &order, package.clone(), announced).await?;
     let changed = added.changed;
     let (status, location) = if added.any_new {
-        // One release has a path of its own; of several, their list.
-        let one = added.releases.first().filter(|_| !several);
-        let version = one.map(|release| release.version.as_str());
-        let path = ["packages", &package, "releases"]
-            .into_iter()
-            .chain(version);
+        let path = ["packages", &package, "releases"];
         (StatusCode::CREATED, Some(Location::of(path)))
     } else {
         (StatusCode::OK, None)

@@ -211,10 +211,7 @@ async fn add(
     // If this fails it is logged there, and the next round of refreshing mends it.
     let _ = state.endpoints.refresh().await;
     let endpoint = ["apps", order.app.as_str(), "endpoints", provider.as_str()];
-    let secrets = endpoint
-        .into_iter()
-        .chain(["secrets", secret.secret.id.as_str()]);
-    let location = Location::of(secrets);
+    let location = Location::of(endpoint.into_iter().chain(["secrets"]));
     let view = SecretView::of(secret, &state.vault);
     Ok((StatusCode::CREATED, location, Json(view)))
 }

@@ -232,8 +232,7 @@ async fn create(
     }
     let customer = customer_id(&id)?;
     let issued = tokens::issue(&state.store, &order, &customer, wanted).await?;
-    let token = issued.token.id.as_str();
-    let location = Location::of(["customers", customer.as_str(), "tokens", token]);
+    let location = Location::of(["customers", customer.as_str(), "tokens"]);
     let view = NewTokenView::of(issued);
     Ok((StatusCode::CREATED, location, Json(view)))
 }

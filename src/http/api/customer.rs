@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use super::external_id::{spellings, with_plus};
 use super::flag::{FlagView, flags};
 use super::list::{Filters, Paging};
 use super::{customer_id, cut, is_whole, time};
@@ -24,7 +25,6 @@ use crate::http::{ApiError, AppState};
 use crate::offload;
 use crate::pipeline::customers::{self, Acted, Created, CustomerPage, GotOrCreated, Named};
 use crate::pipeline::order::Order;
-use crate::provider::other_spellings;
 use crate::store::{CustomerFilter, Granted, Listed};
 
 /// Longest text that is searched for, in bytes: the longest e-mail address of a provider.
@@ -256,6 +256,22 @@ pub(in crate::http) async fn found(
     Ok((tag, Json(offload::run(comparisons, view).await)))
 }
 
+/// Finds a customer by an external id of a query, in which a `+` that was not encoded arrives as a
+/// blank. Ids may have blanks, so the id as it arrived counts first.
+pub(in crate::http) async fn by_external_id(
+    state: &AppState,
+    app: &AppSlug,
+    ExternalIdQuery { external_id }: ExternalIdQuery,
+) -> Result<Tagged<CustomerView>, ApiError> {
+    let found_first = found(state, app, Named::External(&external_id)).await;
+    match (found_first, with_plus(&external_id)) {
+        (Err(ApiError::NotFound { .. }), Some(meant)) => {
+            found(state, app, Named::External(&meant)).await
+        }
+        (found, _) => found,
+    }
+}
+
 /// Lists part of an app's customers.
 pub(in crate::http) async fn listed(
     state: &AppState,
@@ -357,9 +373,7 @@ impl Filters for ListQuery {
         let include_deleted = yes_or_no("include_deleted", self.include_deleted.as_deref());
         CustomerFilter {
             email: field_errors.note(searched("email", self.email)).flatten(),
-            other_spellings: external_id
-                .as_deref()
-                .map_or_else(Vec::new, other_spellings),
+            other_spellings: external_id.as_deref().map_or_else(Vec::new, spellings),
             external_id,
             user_id: filled(self.user_id),
             status: field_errors.note(status(self.status)).flatten(),

@@ -6,6 +6,7 @@ pub(super) mod body;
 pub(super) mod cursor;
 pub(super) mod customer;
 pub(super) mod deletion;
+mod external_id;
 pub(super) mod flag;
 pub(super) mod license;
 mod license_source;

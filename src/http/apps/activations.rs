@@ -48,10 +48,10 @@ async fn activate(
     within: InApp,
     ValidJson(body): ValidJson<ActivateBody>,
 ) -> Result<(StatusCode, Option<Location>, Json<Data<ActivatedView>>), ApiError> {
-    let (status, ids, view) = activate_in(&state, &within.order(&state), body).await?;
-    let location = ids.map(|[license, id]| {
+    let (status, license, view) = activate_in(&state, &within.order(&state), body).await?;
+    let location = license.map(|license| {
         let app = within.app.as_str();
-        Location::of(["apps", app, "licenses", &license, "activations", &id])
+        Location::of(["apps", app, "licenses", &license, "activations"])
     });
     Ok((status, location, Data::of(view)))
 }

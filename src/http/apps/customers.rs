@@ -11,7 +11,7 @@ use super::body::{CustomerUpdate, NewCustomer};
 use super::envelope::{Data, DataList};
 use crate::http::api::customer::{
     self, ActedView, CreatedView, CustomerView, EmailQuery, ExternalIdQuery, FoundOrMade,
-    ListQuery, found, found_or_made, listed,
+    ListQuery, found_or_made, listed,
 };
 use crate::http::api::customer_id;
 use crate::http::api::deletion::DeleteQuery;
@@ -21,7 +21,7 @@ use crate::http::location::Location;
 use crate::http::openapi;
 use crate::http::precondition::{IfMatch, IfMatchHeader, Tag, Tagged};
 use crate::http::{ApiError, AppState, ValidPath, ValidQuery};
-use crate::pipeline::customers::{self, Named, SameEmail};
+use crate::pipeline::customers::{self, SameEmail};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
@@ -138,8 +138,7 @@ async fn by_external_id(
     within: InApp,
     ValidQuery(query): ValidQuery<ExternalIdQuery>,
 ) -> Result<Tagged<Data<CustomerView>>, ApiError> {
-    let named = Named::External(&query.external_id);
-    let (tag, customer) = found(&state, &within.app, named).await?;
+    let (tag, customer) = customer::by_external_id(&state, &within.app, query).await?;
     Ok((tag, Data::of(customer)))
 }
 

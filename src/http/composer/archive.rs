@@ -1,10 +1,12 @@
 //! The archives of versions: from a folder, passed through from a server, or handed to nginx.
 
+use std::path::Path;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -13,6 +15,7 @@ use tower_http::services::ServeFile;
 
 use super::caller::Caller;
 use super::document::private;
+use super::range;
 use super::refusal::{Refusal, RefusalView, not_found};
 use crate::causes::chain;
 use crate::composer::location::Target;
@@ -29,8 +32,10 @@ const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect")
 /// What a server is asked with.
 const ASKED: [HeaderName; 4] = [RANGE, IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
 /// What its answer is passed on with.
-const PASSED: [HeaderName; 7] = [
+const PASSED: [HeaderName; 8] = [
     CONTENT_TYPE,
+    // Asked for without, some servers send what they have compressed.
+    CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_DISPOSITION,
@@ -64,8 +69,9 @@ pub(super) async fn archive(
     State(state): State<AppState>,
     caller: Caller,
     ValidPath((vendor, name, file)): ValidPath<(String, String, String)>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Refusal> {
+    range::tidy(request.headers_mut());
     let package = format!("{vendor}/{name}").to_lowercase();
     let answer = composer::archive(caller.request(&state), &package, &file).await?;
     let granted = match answer {
@@ -78,10 +84,7 @@ pub(super) async fn archive(
         return Ok(private(response));
     }
     let response = match &archive.target {
-        Target::File { path, .. } => {
-            let served = ServeFile::new(path).try_call(request).await;
-            served.map_err(ApiError::internal)?.map(Body::new)
-        }
+        Target::File { path, .. } => from_folder(path, request).await?,
         Target::Remote { url, is_own, .. } => {
             let (parts, _) = request.into_parts();
             passed_through(&archive, (url, *is_own), &parts).await?
@@ -91,6 +94,29 @@ pub(super) async fn archive(
         return Err(not_found(NO_ARCHIVE));
     }
     Ok(private(response))
+}
+
+/// Sends a file, or the part that is asked for.
+async fn from_folder(path: &Path, request: Request) -> Result<Response, ApiError> {
+    let send = async |parts: &Parts| {
+        let request = Request::from_parts(parts.clone(), Body::empty());
+        let served = ServeFile::new(path).try_call(request).await;
+        Ok(served.map_err(ApiError::internal)?.map(Body::new))
+    };
+    let (mut parts, _) = request.into_parts();
+    if !parts.headers.contains_key(IF_RANGE) {
+        return send(&parts).await;
+    }
+    // The library has no `If-Range`, so the whole is looked at first.
+    let range = parts.headers.remove(RANGE);
+    let whole = send(&parts).await?;
+    match range.filter(|_| whole.status() == StatusCode::OK) {
+        Some(range) if range::is_still(&parts.headers, whole.headers()) => {
+            parts.headers.insert(RANGE, range);
+            send(&parts).await
+        }
+        _ => Ok(whole),
+    }
 }
 
 /// Tells nginx which file to send, if the settings say so and it is below their own repository: files

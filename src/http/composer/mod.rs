@@ -8,6 +8,7 @@
 mod archive;
 mod caller;
 mod document;
+mod range;
 mod refusal;
 
 use axum::extract::State;
@@ -45,10 +46,11 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 struct RootView {
     /// No package is described here.
     packages: Vec<String>,
-    /// The address of the metadata of a package.
-    #[serde(rename = "metadata-url")]
+    /// The address of the metadata of a package. Absent where the customer has none: Composer takes an
+    /// empty list for no list, and would ask here for every package of every project.
+    #[serde(rename = "metadata-url", skip_serializing_if = "Option::is_none")]
     #[schema(examples("/composer/p2/%package%.json"))]
-    metadata_url: &'static str,
+    metadata_url: Option<&'static str>,
     /// The packages of this customer, as far as the repository has them.
     #[serde(rename = "available-packages")]
     #[schema(value_type = Vec<String>, examples("acme/tool"))]
@@ -81,10 +83,12 @@ async fn packages(
         Err(refused) => return Err(Refusal::of(&state, refused, &caller).await),
     };
     note_use(&state, &granted.asker, caller.now);
+    let available_packages = granted.found.unwrap_or_default();
+    let has_any = !available_packages.is_empty();
     let root = RootView {
         packages: Vec::new(),
-        metadata_url: "/composer/p2/%package%.json",
-        available_packages: granted.found.unwrap_or_default(),
+        metadata_url: has_any.then_some("/composer/p2/%package%.json"),
+        available_packages,
     };
     let body = serde_json::to_string(&root).map_err(ApiError::internal)?;
     Ok(document(&headers, body))

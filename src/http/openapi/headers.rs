@@ -19,7 +19,11 @@ pub(super) fn describe(operation: &mut Operation) {
             continue;
         };
         if status == "201" {
-            add(response, "Location", "The path of what was made.");
+            add(
+                response,
+                "Location",
+                "Where what was made is found: its own path, or the list that has it.",
+            );
         }
         let shows_it = status.starts_with('2') && !response.content.is_empty();
         if has_condition && shows_it {

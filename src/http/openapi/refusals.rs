@@ -32,7 +32,8 @@ const SHARED: [Refusal; 13] = [
         name: "BadRequest",
         title: "Bad Request",
         about: "`body_not_json`, `body_incomplete` when it ended early, \
-                `idempotency_key_invalid` or `if_match_invalid`.",
+                `idempotency_key_invalid`, `if_match_invalid` or `if_none_match_invalid`; \
+                `condition_unsupported`: the call knows neither of these two headers.",
         code: "body_not_json",
     },
     Refusal {
@@ -147,13 +148,15 @@ pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
         "404" => path.contains('{') || has_app,
         // A change by cookie must be JSON even where the handler reads no body.
         "415" => has_body || method != "get",
+        // Conditions that nobody reads are refused.
+        "400" => has_body || method != "get",
         // With an Idempotency-Key the body is read to compare it, even where the handler reads
         // none.
-        "400" if has_condition => true,
-        "400" | "408" | "413" => has_body || method == "post",
+        "408" | "413" => has_body || method == "post",
         "412" => has_condition,
         "409" => method == "post",
-        "422" => has_body || has_query || method == "post",
+        // So are parameters that nobody reads.
+        "422" => has_body || has_query || method != "get",
         _ => false,
     };
     for refusal in SHARED.iter().filter(|it| applies(it.status)) {

@@ -4,10 +4,11 @@
 //! Each version is decided by `PackageAccess`, which is the access check itself, so what is listed
 //! here and what `/access` says cannot differ. Releases that the repository has are recorded before
 //! anything is decided, with the times that it gives: a customer whose access reaches to a date keeps
-//! what was released until then, whether or not anybody told us of it. Branches are not recorded,
-//! because they move on under their names.
+//! what was released until then, whether or not anybody told us of it. Branches are no releases,
+//! because they move on under their names; but their archives are remembered, for locks.
 
 mod error;
+mod record;
 mod refresh;
 mod visitor;
 
@@ -20,6 +21,7 @@ use reqwest::{Method, Response, Url};
 use crate::composer::answers::{Answers, Draft, Tag};
 use crate::composer::location::{Repository, Target};
 use crate::composer::metadata::Listed;
+use crate::composer::named::Named;
 use crate::composer::upstream::{Found, Freshness, UpstreamError};
 use crate::domain::access::check::{self, AccessCode};
 use crate::domain::access::versions::{Scheme, Version};
@@ -166,26 +168,55 @@ pub async fn archive(request: Request<'_>, package: &str, file: &str) -> Answer<
                 continue;
             };
             visitor = visitor.recording(request, package, &found).await?;
-            let version = listed.version.as_ref();
-            let parsed = version.and_then(|it| it.parsed.clone());
-            let code;
-            (visitor, code) = decided(visitor, package, parsed, request.now).await;
-            if !code.is_allowed() {
-                let version = version.map(|version| version.text.as_str());
-                return Ok(Err(visitor.refused(code, Some(package), version)));
-            }
-            let address = listed.dist.as_ref().map_or("", |dist| dist.url.as_str());
-            let target = repository.location.resolve(address).await;
-            let archive = target.map(|target| Archive {
-                target,
-                is_fixed: request.repositories.fixed(&visitor.asker().app).is_some(),
-                repository: repository.clone(),
-                repositories: request.repositories.clone(),
-            });
-            return Ok(Ok(visitor.granted(archive)));
+            let wanted = Wanted {
+                version: listed.version.as_deref(),
+                address: listed.dist.as_ref().map_or("", |dist| &dist.url),
+            };
+            return send(visitor, request, repository, package, wanted).await;
+        }
+        if freshness == Freshness::Cached
+            && let Some(past) = visitor.past_archive(request, package, file).await?
+        {
+            let version = Named::new(past.version);
+            let wanted = Wanted {
+                version: Some(&version),
+                address: &past.url,
+            };
+            return send(visitor, request, repository, package, wanted).await;
         }
     }
     Ok(Ok(visitor.granted(None)))
+}
+
+/// The archive of a version, at the repository.
+struct Wanted<'a> {
+    version: Option<&'a Named>,
+    address: &'a str,
+}
+
+/// Finds an archive at the repository, if its version may be had.
+async fn send(
+    visitor: Visitor,
+    request: Request<'_>,
+    repository: Repository,
+    package: &str,
+    wanted: Wanted<'_>,
+) -> Answer<Archive> {
+    let Wanted { version, address } = wanted;
+    let parsed = version.and_then(|it| it.parsed.clone());
+    let (visitor, code) = decided(visitor, package, parsed, request.now).await;
+    if !code.is_allowed() {
+        let version = version.map(|version| version.text.as_str());
+        return Ok(Err(visitor.refused(code, Some(package), version)));
+    }
+    let target = repository.location.resolve(address).await;
+    let archive = target.map(|target| Archive {
+        target,
+        is_fixed: request.repositories.fixed(&visitor.asker().app).is_some(),
+        repository,
+        repositories: request.repositories.clone(),
+    });
+    Ok(Ok(visitor.granted(archive)))
 }
 
 /// Decides whether a version may be had.

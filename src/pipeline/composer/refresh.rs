@@ -1,69 +1,23 @@
-//! Reading repositories for what was released.
+//! Reading repositories again, for what was released since.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
 use super::error::{ComposerError, failed, repository_of};
+use super::record::{record, seen_by_repository};
 use crate::causes::chain;
-use crate::composer::metadata::Listed;
-use crate::composer::upstream::{Found, Freshness, Loaded};
-use crate::domain::access::release::{self, Release};
+use crate::composer::upstream::Freshness;
 use crate::domain::access::versions::Scheme;
-use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::pipeline::order::Order;
 use crate::pipeline::registries::Repositories;
-use crate::pipeline::releases;
-use crate::store::{Actor, Store, StoreError};
+use crate::store::{Actor, Store};
 
 /// How many packages a refresh asks for at once.
 const AT_ONCE: usize = 8;
 /// The number of packages in a row after which a refresh gives up a repository that does not answer.
 const MAX_FAILURES: usize = 5;
-
-/// The order of what a repository says.
-pub(super) const fn seen_by_repository(app: AppSlug, now: Timestamp) -> Order {
-    Order {
-        app,
-        actor: Actor::Repository,
-        now,
-    }
-}
-
-/// Records the releases of a package that the repository has; returns how many were new. Those of
-/// files that are recorded are not looked at again, except on somebody's order.
-pub(super) async fn record(
-    store: &Store,
-    order: &Order,
-    package: &str,
-    found: &Found,
-) -> Result<usize, StoreError> {
-    let is_recorded = |file: &Arc<Loaded>| file.is_recorded(&order.app, package);
-    if order.actor == Actor::Repository && found.files.iter().all(is_recorded) {
-        return Ok(0);
-    }
-    let versions = found.of(package).flat_map(|package| &package.versions);
-    let release = |listed: &Listed| {
-        let version = listed
-            .version
-            .as_ref()
-            .filter(|version| !version.is_dev())?;
-        // Nothing was released in the future, whatever a clock said.
-        let at = listed.time.map_or(order.now, |at| at.min(order.now));
-        let reference = listed.dist.as_ref().map(|dist| dist.reference.as_str());
-        let reference = reference.and_then(|it| release::reference(it).ok());
-        let release = Release::new(Scheme::Composer, package, &version.text, at).ok()?;
-        Some(release.with_reference(reference.map(str::to_owned)))
-    };
-    let seen = versions.filter_map(release).collect();
-    let new = releases::note(store, order, package, seen).await?;
-    for file in &found.files {
-        file.set_recorded(&order.app, package);
-    }
-    Ok(new)
-}
 
 /// What a refresh found.
 #[derive(Clone, Debug, Default)]
@@ -96,9 +50,24 @@ pub async fn refresh(
     root.map_err(|source| failed(&order.app, source))?;
     let composers = named.into_iter().filter(|it| it.scheme == Scheme::Composer);
     let mut unread: BTreeSet<String> = composers.map(|it| it.package).collect();
+    // Branches matter to whoever has just published something, and otherwise once they are asked for.
+    let with_branches = order.actor != Actor::Repository;
     let ask = |package: String| async move {
-        let found = upstream.package(repository, &package, false, Freshness::Now);
-        (found.await, package)
+        let read = async |dev| {
+            let found = upstream.package(repository, &package, dev, Freshness::Now);
+            found.await
+        };
+        let mut found = read(false).await;
+        if with_branches
+            && let Ok(found) = &mut found
+            && !found.is_mixed
+        {
+            match read(true).await {
+                Ok(branches) => found.files.extend(branches.files),
+                Err(error) => return (Err(error), package),
+            }
+        }
+        (found, package)
     };
     let asked: Vec<String> = unread.iter().cloned().collect();
     let mut answers = stream::iter(asked).map(ask).buffered(AT_ONCE);

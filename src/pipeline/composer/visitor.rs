@@ -1,17 +1,23 @@
 //! Who asks, and what is granted to them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::error::{ComposerError, failed, repository_of};
-use super::refresh::{record, seen_by_repository};
+use super::record::{record, seen_by_repository};
 use crate::composer::location::Repository;
 use crate::composer::upstream::{Found, UpstreamError};
 use crate::domain::access::check::{self, AccessCode, Holder, PackageAccess};
 use crate::domain::access::refusal::{self, HeldMessage};
+use crate::domain::access::released::Released;
 use crate::domain::access::token::TokenHash;
 use crate::domain::access::versions::Scheme;
+use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
+use crate::offload;
 use crate::pipeline::access::{Asker, Basis, registry_for};
 use crate::pipeline::registries::Repositories;
-use crate::store::{Registry, Store, StoreError};
+use crate::store::{BranchArchive, Registry, Store, StoreError, Tx};
 
 /// So many versions that are read already are compared while one is read: measured, some ten
 /// nanoseconds beside about a microsecond, with room for longer ones.
@@ -57,6 +63,8 @@ pub struct Granted<T> {
 pub(super) struct Visitor {
     asker: Asker,
     basis: Basis,
+    /// When the versions of the package came out, if that matters.
+    released: Arc<Released>,
     registry: Registry,
 }
 
@@ -81,7 +89,13 @@ impl Visitor {
             }));
         };
         let asker = Asker::from(holder);
-        let basis = Basis::load_of(&mut tx, &asker, package, request.now).await?;
+        let basis = Basis::load_of(&mut tx, &asker, None, request.now).await?;
+        let released = match package {
+            Some(package) => {
+                released(&mut tx, request, basis.holder(&asker), &asker.app, package).await?
+            }
+            None => Arc::default(),
+        };
         let registry = match request.repositories.fixed(&asker.app) {
             // Then only whoever is held is told something of it.
             Some(_) => registry_for(&mut tx, &asker).await?,
@@ -90,6 +104,7 @@ impl Visitor {
         Ok(Ok(Self {
             asker,
             basis,
+            released,
             registry,
         }))
     }
@@ -139,7 +154,8 @@ impl Visitor {
 
     /// What may be had of a package.
     pub(super) fn access(&self, package: &str, now: Timestamp) -> PackageAccess {
-        PackageAccess::new(self.holder(), package, now)
+        let released = Arc::clone(&self.released);
+        PackageAccess::with_released(self.holder(), package, released, now)
     }
 
     /// The repository of the customer's app.
@@ -159,8 +175,20 @@ impl Visitor {
             return Ok(self);
         }
         let mut tx = request.store.read().await?;
-        let basis = Basis::load_of(&mut tx, &self.asker, Some(package), request.now).await?;
-        Ok(Self { basis, ..self })
+        let (holder, app) = (self.holder(), &self.asker.app);
+        let released = released(&mut tx, request, holder, app, package).await?;
+        Ok(Self { released, ..self })
+    }
+
+    /// Finds the archive of a branch as it was once.
+    pub(super) async fn past_archive(
+        &self,
+        request: Request<'_>,
+        package: &str,
+        file: &str,
+    ) -> Result<Option<BranchArchive>, StoreError> {
+        let mut tx = request.store.read().await?;
+        tx.branch_archive_find(&self.asker.app, package, file).await
     }
 
     pub(super) fn granted<T>(self, found: Option<T>) -> Granted<T> {
@@ -187,4 +215,41 @@ impl Visitor {
     pub(super) fn failed(&self, source: UpstreamError) -> ComposerError {
         failed(&self.asker.app, source)
     }
+}
+
+/// Reads when the versions of a package came out, if it matters to this holder: mostly they are the same
+/// as the last time, which the store says in one row.
+async fn released(
+    tx: &mut Tx,
+    request: Request<'_>,
+    holder: Holder<'_>,
+    app: &AppSlug,
+    package: &str,
+) -> Result<Arc<Released>, StoreError> {
+    let mut of_package = holder
+        .grants
+        .iter()
+        .filter(|it| it.grant.package == package);
+    let is_dated = of_package.any(|it| it.until.is_some());
+    if !is_dated || !holder.derived.needs_releases() {
+        return Ok(Arc::default());
+    }
+    let Some(mark) = tx.release_mark(app, package).await? else {
+        return Ok(Arc::default());
+    };
+    let kept = request.repositories.releases();
+    if let Some(released) = kept.get(app, package, mark) {
+        return Ok(released);
+    }
+    let wanted = BTreeSet::from([package.to_owned()]);
+    let releases = tx.release_list(app, &wanted).await?;
+    let (scheme, name, number) = (
+        holder.schemes.of(package),
+        package.to_owned(),
+        releases.len(),
+    );
+    let read = move || Arc::new(Released::of(scheme, &name, &releases));
+    let released = offload::run(number, read).await;
+    kept.put(app, package, mark, Arc::clone(&released));
+    Ok(released)
 }

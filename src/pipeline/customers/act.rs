@@ -84,7 +84,7 @@ fn hold_of(working_set: &WorkingSet, id: &CustomerId) -> serde_json::Value {
 }
 
 /// The keys of everybody whom an act on these profiles can touch.
-pub(super) fn lookup_keys_of<'a>(
+pub(in crate::pipeline) fn lookup_keys_of<'a>(
     id: Option<&CustomerId>,
     profiles: impl IntoIterator<Item = &'a Profile>,
 ) -> LookupKeys {

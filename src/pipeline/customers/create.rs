@@ -2,7 +2,7 @@
 
 use super::act::{act_in, lookup_keys_of};
 use super::find::{CustomerDetails, details};
-use super::orders::{Acted, Created, CustomerError, GotOrCreated, SameEmail, refuse_wrong};
+use super::orders::{Created, CustomerError, GotOrCreated, SameEmail, refuse_wrong};
 use super::taken::refuse_taken;
 use crate::domain::apply::working_set::WorkingSet;
 use crate::domain::billing::fact::Contact;
@@ -10,12 +10,13 @@ use crate::domain::customer::profile::ProfileChange;
 use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
+use crate::domain::policy::OnSameEmail;
 use crate::domain::validate::FieldError;
 use crate::pipeline::order::Order;
 use crate::pipeline::tokens::{self, TokenOrder};
 use crate::provider;
 use crate::random;
-use crate::store::{Store, Tx};
+use crate::store::{Store, StoreError, Tx};
 
 /// Makes a customer with an access token.
 ///
@@ -40,6 +41,11 @@ pub async fn create(
 /// Two who ask at once get the same. One that is found by its address gets the external id, if none
 /// was given to it before.
 ///
+/// An address that only webhooks brought was typed by somebody who bought something, and is not proved to
+/// be his: it identifies nobody beside an external id, unless the app trusts such addresses
+/// ([`OnSameEmail::Join`]). Else whoever types the address of another one would get that one's external
+/// id, and with it what is granted to it later.
+///
 /// # Errors
 /// As [`create`], and when the external id and the e-mail address name two customers.
 pub async fn get_or_create(
@@ -47,10 +53,11 @@ pub async fn get_or_create(
     order: &Order,
     change: &ProfileChange,
 ) -> Result<GotOrCreated, CustomerError> {
-    let profile = new_profile(change)?;
+    let profile = profile_of(change)?;
     let mut tx = store.begin_in(&order.app).await?;
     let found = match identified(&mut tx, order, &profile).await? {
         Identified::Nobody => {
+            refuse_nameless(&profile)?;
             let created = create_in(&mut tx, order, profile).await?;
             tx.commit().await?;
             return Ok(GotOrCreated::Created(Box::new(created)));
@@ -90,6 +97,10 @@ async fn identified(
     let mut of_email = None;
     if let Some(email) = &profile.email {
         of_email = tx.customer_find_by_email(&order.app, email).await?;
+        if profile.external_id.is_some() && !trusts_typed_addresses(tx, order).await? {
+            let is_given = |it: &Customer| it.profile.folded_email() == profile.folded_email();
+            of_email = of_email.filter(is_given);
+        }
     }
     Ok(match (of_id, of_email) {
         (Some(one), Some(other)) if one.id != other.id && !has_email_of(&one, profile) => {
@@ -111,6 +122,11 @@ async fn identified(
         },
         (None, None) => Identified::Nobody,
     })
+}
+
+async fn trusts_typed_addresses(tx: &mut Tx, order: &Order) -> Result<bool, StoreError> {
+    let policy = tx.app_policy(&order.app).await?;
+    Ok(policy.is_some_and(|policy| policy.on_same_email == OnSameEmail::Join))
 }
 
 /// Reports whether a customer has the address of a profile, which it may share with others.
@@ -142,8 +158,17 @@ async fn attach(
 }
 
 fn new_profile(change: &ProfileChange) -> Result<Profile, CustomerError> {
+    let profile = profile_of(change)?;
+    refuse_nameless(&profile)?;
+    Ok(profile)
+}
+
+fn profile_of(change: &ProfileChange) -> Result<Profile, CustomerError> {
     refuse_wrong(change)?;
-    let profile = change.apply(&Profile::default(), &Contact::default());
+    Ok(change.apply(&Profile::default(), &Contact::default()))
+}
+
+fn refuse_nameless(profile: &Profile) -> Result<(), CustomerError> {
     if profile.name.is_none() && profile.email.is_none() {
         let missing = "is missing; a customer needs a name or an e-mail address";
         let errors = vec![
@@ -152,51 +177,20 @@ fn new_profile(change: &ProfileChange) -> Result<Profile, CustomerError> {
         ];
         return Err(CustomerError::Invalid { errors });
     }
-    Ok(profile)
+    Ok(())
 }
 
 async fn create_in(tx: &mut Tx, order: &Order, profile: Profile) -> Result<Created, CustomerError> {
-    let (id, acted) = make_in(tx, order, profile).await?;
-    let issued = tokens::issue_in(tx, order, &id, TokenOrder::first()).await?;
-    Ok(Created {
-        customer: acted.customer,
-        granted: acted.granted,
-        token: issued.text,
-    })
-}
-
-async fn make_in(
-    tx: &mut Tx,
-    order: &Order,
-    profile: Profile,
-) -> Result<(CustomerId, Acted), CustomerError> {
     let id = CustomerId::from_uuid(random::uuid(order.now)?);
     let lookup_keys = lookup_keys_of(None, [&profile]);
     let create = |working_set: &mut WorkingSet| {
         Ok(working_set.create_customer(id.clone(), profile, order.now))
     };
     let acted = act_in(tx, order, &id, &lookup_keys, "create", create).await?;
-    Ok((id, acted))
-}
-
-/// Gets or creates a customer in the transaction of a larger act, without an access token; tells
-/// also whether it was made.
-pub(in crate::pipeline) async fn get_or_make_in(
-    tx: &mut Tx,
-    order: &Order,
-    change: &ProfileChange,
-) -> Result<(CustomerId, bool), CustomerError> {
-    refuse_wrong(change)?;
-    let named = change.apply(&Profile::default(), &Contact::default());
-    match identified(tx, order, &named).await? {
-        Identified::Nobody => {
-            let (_, acted) = make_in(tx, order, new_profile(change)?).await?;
-            Ok((acted.customer.id, true))
-        }
-        Identified::Known(customer) => Ok((customer.id, false)),
-        Identified::WithoutId(customer, external_id) => {
-            let found = attach(tx, order, customer, external_id).await?;
-            Ok((found.customer.id, false))
-        }
-    }
+    let issued = tokens::issue_in(tx, order, &id, TokenOrder::first()).await?;
+    Ok(Created {
+        customer: acted.customer,
+        granted: acted.granted,
+        token: issued.text,
+    })
 }

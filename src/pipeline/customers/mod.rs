@@ -13,9 +13,11 @@ mod find;
 mod orders;
 mod taken;
 
-pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account, preview_link};
+pub use accounts::{
+    AccountName, LinkedAccount, accounts, link_account, part_account, preview_link,
+};
+pub(super) use act::lookup_keys_of;
 pub use change::{act, delete, preview, update};
-pub(super) use create::get_or_make_in;
 pub use create::{create, get_or_create};
 pub use find::{
     CustomerDetails, CustomerPage, FindError, Named, find, find_living, list, list_alone,

@@ -1,6 +1,7 @@
 //! What the worker's loops have in hand, and when they last finished something.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
@@ -19,11 +20,14 @@ pub struct Progress(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     settled: Stamp,
-    work: Mutex<Option<InHand>>,
-    failed: Mutex<Option<InHand>>,
+    work: Mutex<Slots>,
+    failed: Mutex<Slots>,
     /// Set when a loop ended although nobody asked it to.
     stopped: Stamp,
 }
+
+/// The batches that a loop works on, by their slots: one slot, or several that are used at once.
+type Slots = BTreeMap<usize, InHand>;
 
 /// A batch that a loop works on.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +38,8 @@ struct InHand {
 }
 
 impl Progress {
-    /// Notes that a loop has taken a batch.
-    pub fn took(&self, lane: Lane, batch: &[Delivery]) {
+    /// Notes that a loop has taken a batch into a slot.
+    pub fn took(&self, lane: Lane, slot: usize, batch: &[Delivery]) {
         // What is tried or processed again did not wait since its receipt.
         let headers = batch.iter().map(|it| it.message.headers());
         let first = headers.filter(|it| it.attempt == 0 && it.replay.is_none());
@@ -44,18 +48,18 @@ impl Progress {
             since: Instant::now(),
             oldest: received.min(),
         };
-        self.set(lane, Some(in_hand));
+        self.slots(lane).insert(slot, in_hand);
     }
 
-    /// Notes that the queue has accepted the decision about a batch.
-    pub fn settled(&self, lane: Lane) {
+    /// Notes that the queue has accepted the decision about the batch of a slot.
+    pub fn settled(&self, lane: Lane, slot: usize) {
         self.0.settled.set();
-        self.let_go(lane);
+        self.let_go(lane, slot);
     }
 
-    /// Notes that a loop has nothing in hand any more, whatever became of it.
-    pub fn let_go(&self, lane: Lane) {
-        self.set(lane, None);
+    /// Notes that a loop has nothing in this slot any more, whatever became of it.
+    pub fn let_go(&self, lane: Lane, slot: usize) {
+        self.slots(lane).remove(&slot);
     }
 
     /// Notes that a loop ended by itself, which only a restart mends.
@@ -71,8 +75,7 @@ impl Progress {
     /// Returns since when the oldest message in hand waits: since its receipt or, if it is tried or
     /// processed again, since it was taken.
     pub fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
-        let in_hand = [Lane::Work, Lane::Failed].map(|lane| self.in_hand(lane));
-        let oldest = in_hand.into_iter().flatten().map(|it| {
+        let oldest = self.in_hand().into_iter().map(|it| {
             let taken = now.minus(it.since.elapsed());
             it.oldest.map_or(taken, |received| received.min(taken))
         });
@@ -85,8 +88,7 @@ impl Progress {
             let reason = "a loop of the worker has ended by a defect; restart the process";
             return Err(Fault::new("worker_stopped", reason));
         }
-        let in_hand = [Lane::Work, Lane::Failed].map(|lane| self.in_hand(lane));
-        let ages = in_hand.into_iter().flatten().map(|it| it.since.elapsed());
+        let ages = self.in_hand().into_iter().map(|it| it.since.elapsed());
         match ages.max() {
             Some(age) if age > STANDSTILL => {
                 let seconds = age.as_secs();
@@ -97,24 +99,19 @@ impl Progress {
         }
     }
 
-    fn in_hand(&self, lane: Lane) -> Option<InHand> {
-        *self
-            .lane(lane)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn in_hand(&self) -> Vec<InHand> {
+        let of = |lane| self.slots(lane).values().copied().collect::<Vec<_>>();
+        [Lane::Work, Lane::Failed]
+            .into_iter()
+            .flat_map(of)
+            .collect()
     }
 
-    fn set(&self, lane: Lane, in_hand: Option<InHand>) {
-        *self
-            .lane(lane)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = in_hand;
-    }
-
-    fn lane(&self, lane: Lane) -> &Mutex<Option<InHand>> {
-        match lane {
+    fn slots(&self, lane: Lane) -> MutexGuard<'_, Slots> {
+        let slots = match lane {
             Lane::Work => &self.0.work,
             Lane::Failed => &self.0.failed,
-        }
+        };
+        slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

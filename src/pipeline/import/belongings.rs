@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 
+use super::found::Found;
 use super::line::Column;
 use super::people::{Known, first_half, mark};
 use crate::domain::access::hand_grant::HandGrant;
@@ -19,62 +20,75 @@ const MOST_READABLE: usize = 10_000;
 const CONSTRAINT: &str = "must be a version constraint such as ^2.0, >=1.2 <3.0 or *";
 
 impl Known {
-    pub(super) async fn token(
+    /// Checks a token; `true` if it is to be taken over.
+    pub(super) fn token(
         &mut self,
-        tx: &mut Tx,
         app: &AppSlug,
+        found: &Found,
         token: &TakenToken,
         person: Option<usize>,
-    ) -> Result<Result<(), String>, StoreError> {
+    ) -> Result<bool, String> {
         let hash = token.hash();
         let mark = first_half(hash.as_bytes());
         if let Some(known) = self.of_tokens.get(&mark) {
-            return Ok(if person.is_none_or(|person| person == *known) {
-                Ok(())
+            return if person.is_none_or(|person| person == *known) {
+                Ok(false)
             } else {
+                let place = self.place(*known);
                 Err(format!(
-                    "is already the token of another customer ({})",
-                    self.place(*known)
+                    "is already the token of another customer ({place})"
                 ))
-            });
+            };
+        }
+        if self.reserved == Some(hash) {
+            return Err("is this server's ADMIN_TOKEN, which opens the admin API".to_owned());
         }
         let id = person.and_then(|person| self.people[person].id.as_ref());
-        if tx.admin_token_find(&hash).await?.is_some() {
-            return Ok(Err("is a token already".to_owned()));
-        }
-        if let Some(home) = tx.token_holder(&hash).await? {
-            if home.app != *app || id != Some(&home.customer) {
-                // Whose it is must not be told: it can be of another app.
-                return Ok(Err("is a token of another customer already".to_owned()));
+        let mut is_new = false;
+        match found.hash(&hash) {
+            Some(used) if used.is_admins() => return Err("is a token already".to_owned()),
+            Some(used) if used.is_retired() => self.totals.retired_tokens += 1,
+            Some(used) if id.is_some_and(|id| used.is_of(app, id)) => {
+                self.totals.tokens.known += 1;
             }
-            self.totals.tokens.known += 1;
-        } else if let Some(person) = person {
-            let person = &mut self.people[person];
-            if person.tokens >= MAX_TOKENS {
-                return Ok(Err(format!(
-                    "is one more than the {MAX_TOKENS} tokens that a customer may have"
-                )));
+            // Whose it is must not be told: it can be of another app.
+            Some(_) => return Err("is a token of another customer already".to_owned()),
+            None => {
+                if let Some(person) = person {
+                    let person = &mut self.people[person];
+                    if person.tokens >= MAX_TOKENS {
+                        return Err(format!(
+                            "is one more than the {MAX_TOKENS} tokens that a customer may have"
+                        ));
+                    }
+                    person.tokens += 1;
+                    self.totals.tokens.made += 1;
+                    is_new = true;
+                }
             }
-            person.tokens += 1;
-            self.totals.tokens.made += 1;
         }
         if let Some(person) = person {
             self.of_tokens.insert(mark, person);
         }
-        Ok(Ok(()))
+        Ok(is_new)
     }
 
+    /// Checks a grant; `true` if it is to be given.
     pub(super) async fn grant(
         &mut self,
         tx: &mut Tx,
         app: &AppSlug,
+        found: &Found,
         grant: &HandGrant,
         person: Option<usize>,
         line: u64,
-    ) -> Result<Vec<(Column, String)>, StoreError> {
+    ) -> Result<Result<bool, Vec<(Column, String)>>, StoreError> {
         let wrong = self.unreadable(tx, app, grant).await?;
-        let Some(person) = person.filter(|_| wrong.is_empty()) else {
-            return Ok(wrong);
+        if !wrong.is_empty() {
+            return Ok(Err(wrong));
+        }
+        let Some(person) = person else {
+            return Ok(Ok(false));
         };
         let package = grant.grant.package.as_str();
         let expires_at = grant.expires_at.map(Timestamp::exact);
@@ -93,7 +107,11 @@ impl Known {
                     );
                     (Column::Package, message)
                 };
-                return Ok((*first != terms).then(differs).into_iter().collect());
+                return Ok(if *first == terms {
+                    Ok(false)
+                } else {
+                    Err(vec![differs()])
+                });
             }
             Entry::Vacant(free) => {
                 free.insert((terms, line));
@@ -101,29 +119,28 @@ impl Known {
         }
         let known = &mut self.people[person];
         if let Some(id) = &known.id {
-            let mut there = tx.grant_list(app, [id]).await?;
-            let mut there = there.remove(id).unwrap_or_default();
-            there.retain(|it| it.grant.grant.package == package);
-            match there.as_slice() {
-                [] => {}
-                [only] if only.grant == *grant => {
+            let there = found.grants(id).iter();
+            let mut there = there.filter(|it| it.grant.grant.package == package);
+            match (there.next(), there.next()) {
+                (None, _) => {}
+                (Some(only), None) if only.grant == *grant => {
                     self.totals.grants.known += 1;
-                    return Ok(Vec::new());
+                    return Ok(Ok(false));
                 }
                 _ => {
                     self.totals.grants.changed += 1;
-                    return Ok(Vec::new());
+                    return Ok(Ok(true));
                 }
             }
         }
         if known.grants >= MAX_GRANTS {
             let message =
                 format!("is one more than the {MAX_GRANTS} packages that a customer may have");
-            return Ok(vec![(Column::Package, message)]);
+            return Ok(Err(vec![(Column::Package, message)]));
         }
         known.grants += 1;
         self.totals.grants.made += 1;
-        Ok(Vec::new())
+        Ok(Ok(true))
     }
 
     async fn unreadable(

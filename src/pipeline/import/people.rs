@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
+use super::found::{Found, named};
 use super::line::{Column, Line};
 use super::totals::Totals;
-use crate::domain::billing::fact::Contact;
+use crate::domain::access::token::TokenHash;
 use crate::domain::customer::row::{Customer, Profile};
 use crate::domain::email::fold_email;
 use crate::domain::id::CustomerId;
@@ -47,6 +48,10 @@ pub(super) struct Known {
     pub(super) of_tokens: HashMap<Mark, usize>,
     pub(super) grants: HashMap<Mark, (Mark, u64)>,
     pub(super) readable: HashSet<(String, String)>,
+    /// The settings' own token, which opens the admin API.
+    pub(super) reserved: Option<TokenHash>,
+    /// Profiles are kept, for whoever writes them.
+    pub(super) keeps_profiles: bool,
 }
 
 /// A customer whom lines name.
@@ -60,40 +65,42 @@ pub(super) struct Person {
     /// An external id was given to it.
     has_external_id: bool,
     user_id: Option<Mark>,
+    /// It is there, and gets an id that it lacks.
+    pub(super) is_changed: bool,
+    /// Its profile as it is to be, if profiles are kept.
+    pub(super) profile: Option<Box<Profile>>,
     pub(super) tokens: usize,
+    /// One of its tokens is the one that those mean who know only one.
+    pub(super) has_first_token: bool,
     pub(super) grants: usize,
 }
 
 impl Known {
+    /// Nobody yet. `reserved` is the token of the settings.
+    pub(super) fn new(reserved: Option<TokenHash>) -> Self {
+        Self {
+            reserved,
+            ..Self::default()
+        }
+    }
+
     /// Finds who is meant, by the rules of get-or-create.
     pub(super) async fn person(
         &mut self,
         tx: &mut Tx,
         order: &Order,
+        found: &Found,
         line: &Line,
     ) -> Result<Result<usize, (Column, String)>, StoreError> {
-        let profile = line
-            .customer
-            .apply(&Profile::default(), &Contact::default());
+        let profile = named(line);
         let email = profile.folded_email().map(|email| mark(&[&email]));
         let of_id = match &profile.external_id {
-            Some(external_id) => self.of_external_id(tx, order, external_id, line).await?,
+            Some(external_id) => self.of_external_id(found, external_id, line),
             None => None,
         };
-        let of_email = match (&profile.email, email) {
-            (Some(text), Some(email)) => match self.of_emails.get(&email) {
-                Some(known) => Some(*known),
-                None => match tx.customer_find_by_email(&order.app, text).await? {
-                    Some(customer) => {
-                        let person = self.stored(tx, order, &customer, line).await?;
-                        self.of_emails.insert(email, person);
-                        Some(person)
-                    }
-                    None => None,
-                },
-            },
-            _ => None,
-        };
+        let of_email = email.zip(profile.folded_email());
+        let of_email =
+            of_email.and_then(|(email, folded)| self.of_email(found, email, &folded, line));
         let person = match (of_id, of_email) {
             (Some(one), _) => {
                 let has_email = |email| self.people[one].emails.contains(&Some(email));
@@ -130,7 +137,10 @@ impl Known {
                     emails: [email, None],
                     has_external_id: profile.external_id.is_some(),
                     user_id: profile.user_id.as_ref().map(|it| mark(&[it])),
+                    is_changed: false,
+                    profile: self.keeps_profiles.then(|| Box::new(profile.clone())),
                     tokens: 0,
+                    has_first_token: false,
                     grants: 0,
                 });
                 self.people.len() - 1
@@ -142,71 +152,90 @@ impl Known {
         if let Some(email) = email {
             self.of_emails.insert(email, person);
         }
-        let known = &self.people[person];
-        let user_id = profile.user_id.as_ref().map(|it| mark(&[it]));
-        if user_id.is_some() && known.id.is_none() && known.user_id != user_id {
-            let message = format!(
-                "differs from line {}, the first of this customer",
-                known.line
-            );
+        if let Some(user_id) = &profile.user_id
+            && !self.take_user_id(person, user_id)
+        {
+            let message = format!("is not that of this customer ({})", self.place(person));
             return Ok(Err((Column::UserId, message)));
         }
         Ok(Ok(person))
     }
 
-    async fn of_external_id(
-        &mut self,
-        tx: &mut Tx,
-        order: &Order,
-        external_id: &str,
-        line: &Line,
-    ) -> Result<Option<usize>, StoreError> {
+    fn of_external_id(&mut self, found: &Found, external_id: &str, line: &Line) -> Option<usize> {
         let others = provider::other_spellings(external_id);
         let spellings = std::iter::once(external_id).chain(others.iter().map(String::as_str));
         let known = spellings
             .into_iter()
             .find_map(|spelling| self.of_external_ids.get(&mark(&[spelling])));
         if let Some(known) = known {
-            return Ok(Some(*known));
+            return Some(*known);
         }
-        let found = tx
-            .customer_find_by_external(&order.app, external_id, &others)
-            .await?;
-        Ok(match found {
-            Some(customer) => Some(self.stored(tx, order, &customer, line).await?),
-            None => None,
-        })
+        let customer = found.by_external_id(external_id)?;
+        Some(self.stored(found, customer, line))
+    }
+
+    fn of_email(&mut self, found: &Found, email: Mark, folded: &str, line: &Line) -> Option<usize> {
+        if let Some(known) = self.of_emails.get(&email) {
+            return Some(*known);
+        }
+        let person = self.stored(found, found.by_email(folded)?, line);
+        self.of_emails.insert(email, person);
+        Some(person)
     }
 
     /// The person that a customer of the store is.
-    async fn stored(
-        &mut self,
-        tx: &mut Tx,
-        order: &Order,
-        customer: &Customer,
-        line: &Line,
-    ) -> Result<usize, StoreError> {
+    fn stored(&mut self, found: &Found, customer: &Customer, line: &Line) -> usize {
         if let Some(known) = self.of_rows.get(&customer.id) {
-            return Ok(*known);
+            return *known;
         }
-        let tokens = tx.token_list(&order.app, &customer.id).await?.len();
-        let grants = tx.grant_list(&order.app, [&customer.id]).await?;
+        let tokens = found.tokens(&customer.id);
         let shown = customer.derived.contact.email.as_deref();
         let shown = shown.and_then(fold_email);
         let own = customer.profile.folded_email();
+        let profile = &customer.profile;
         self.totals.customers.known += 1;
         self.people.push(Person {
             line: line.number,
             id: Some(customer.id.clone()),
             emails: [own, shown].map(|email| email.map(|email| mark(&[&email]))),
-            has_external_id: customer.profile.external_id.is_some(),
-            user_id: None,
-            tokens,
-            grants: grants.get(&customer.id).map_or(0, Vec::len),
+            has_external_id: profile.external_id.is_some(),
+            user_id: profile.user_id.as_ref().map(|it| mark(&[it])),
+            is_changed: false,
+            profile: self.keeps_profiles.then(|| Box::new(profile.clone())),
+            tokens: tokens.number,
+            has_first_token: tokens.has_first,
+            grants: found.grants(&customer.id).len(),
         });
         let person = self.people.len() - 1;
         self.of_rows.insert(customer.id.clone(), person);
-        Ok(person)
+        person
+    }
+
+    /// Gives a customer a user id if it has none; `false` if it has another one.
+    fn take_user_id(&mut self, person: usize, user_id: &str) -> bool {
+        let known = &mut self.people[person];
+        let wanted = mark(&[user_id]);
+        match known.user_id {
+            Some(has) => has == wanted,
+            None => {
+                known.user_id = Some(wanted);
+                if let Some(profile) = &mut known.profile {
+                    profile.user_id = Some(user_id.to_owned());
+                }
+                self.note_change(person);
+                true
+            }
+        }
+    }
+
+    /// Counts a customer as changed that is there already.
+    fn note_change(&mut self, person: usize) {
+        let known = &mut self.people[person];
+        if known.id.is_some() && !known.is_changed {
+            known.is_changed = true;
+            self.totals.customers.known -= 1;
+            self.totals.customers.changed += 1;
+        }
     }
 
     /// Notes that a customer gets an external id; says why it cannot.
@@ -229,10 +258,10 @@ impl Known {
             Err(error) => return Ok(Some(error.to_string())),
         }
         known.has_external_id = true;
-        if id.is_some() {
-            self.totals.customers.known -= 1;
-            self.totals.customers.changed += 1;
+        if let Some(profile) = &mut known.profile {
+            profile.external_id = Some(external_id.to_owned());
         }
+        self.note_change(person);
         Ok(None)
     }
 

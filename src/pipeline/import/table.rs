@@ -11,6 +11,10 @@ use super::line::{self, Column, Fault, Line};
 /// Most bytes of one line. A quote that is never closed makes one line of the rest of the file.
 const MAX_LINE: u64 = 64 * 1024;
 
+/// Follows the last byte of a file as a line of its own. Where it comes out as part of a value, the
+/// file ended inside a quotation, which the library takes for its end without a word.
+const END: &[u8] = b"\n\x01end of file\x01\n";
+
 /// The most of a file that is looked at to find out what separates its columns.
 const HEAD: usize = 4 * 1024;
 
@@ -40,6 +44,11 @@ pub enum TableError {
         "the line that begins at line {0} has more than {MAX_LINE} bytes; is a quotation mark not closed?"
     )]
     LongLine(u64),
+    /// It ends inside quotation marks.
+    #[error(
+        "the file ends inside the quotation marks of the line that begins at line {0}; is it cut off?"
+    )]
+    OpenQuote(u64),
     /// It has too many lines.
     #[error("the file has more than 1,000,000 lines; import it in several files")]
     TooLong,
@@ -83,6 +92,7 @@ impl<R: Read> Table<R> {
             passed: 0,
             limit: MAX_LINE,
             last: None,
+            end: END,
         };
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
@@ -209,7 +219,15 @@ fn read_record<R: Read>(
             let last = lines.pass(end.saturating_sub(1));
             let within = record.as_slice().iter().filter(|byte| **byte == b'\n');
             let within = u64::try_from(within.count()).unwrap_or(u64::MAX);
-            Ok(Some(last.saturating_sub(within)))
+            let number = last.saturating_sub(within);
+            let end = END.trim_ascii();
+            if record.len() == 1 && record.iter().all(|value| value == end) {
+                return Ok(None);
+            }
+            if record.iter().any(|value| value.ends_with(END)) {
+                return Err(TableError::OpenQuote(number));
+            }
+            Ok(Some(number))
         }
         Err(error) => match error.into_kind() {
             csv::ErrorKind::Io(error) if is_long(&error) => {
@@ -234,6 +252,8 @@ struct Lines<R> {
     limit: u64,
     /// The last byte of the line that was read last.
     last: Option<u64>,
+    /// What is still to follow the bytes of the file.
+    end: &'static [u8],
 }
 
 impl<R> Lines<R> {
@@ -273,7 +293,10 @@ impl<R: Read> Read for Lines<R> {
         if self.taken > self.limit {
             return Err(io::Error::other(TooLong));
         }
-        let read = self.read.read(buffer)?;
+        let mut read = self.read.read(buffer)?;
+        if read == 0 {
+            read = self.end.read(buffer)?;
+        }
         for (at, byte) in (self.taken..).zip(&buffer[..read]) {
             if *byte == b'\n' {
                 self.newlines.push_back(at);

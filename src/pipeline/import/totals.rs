@@ -5,6 +5,10 @@ use super::line::Fault;
 /// Most lines of a table: what the survey remembers of each is what an import takes of memory.
 pub const MAX_LINES: u64 = 1_000_000;
 
+/// Lines that are looked up together, and written in one transaction: few enough that a server which
+/// uses the store waits well below a second.
+pub(super) const LINES_AT_ONCE: usize = 500;
+
 /// The most faults that are named; further ones are counted.
 pub const MOST_NAMED: usize = 1_000;
 
@@ -24,15 +28,31 @@ pub struct Tally {
 pub struct Totals {
     /// Lines that were read.
     pub lines: u64,
-    /// Customers; changed are those who get an external id.
+    /// Customers; changed are those who get an external id or a user id that they lacked.
     pub customers: Tally,
     /// Grants by hand; changed are those in place of another one for the same package.
     pub grants: Tally,
     /// Access tokens, which never change.
     pub tokens: Tally,
+    /// Access tokens that were rotated or revoked here since they were taken over, which an import
+    /// does not bring back.
+    pub retired_tokens: u64,
 }
 
 impl Totals {
+    /// Adds what was made and changed for further lines.
+    pub(super) fn add(&mut self, more: &Self) {
+        self.lines += more.lines;
+        for (all, more) in [
+            (&mut self.customers, more.customers),
+            (&mut self.grants, more.grants),
+            (&mut self.tokens, more.tokens),
+        ] {
+            all.made += more.made;
+            all.changed += more.changed;
+        }
+    }
+
     /// What became of everything in a table, after this much was made and changed of it.
     #[must_use]
     pub fn after(self, done: Self) -> Self {
@@ -52,6 +72,7 @@ impl Totals {
             ),
             grants: of(self.grants, done.grants),
             tokens: of(self.tokens, done.tokens),
+            retired_tokens: self.retired_tokens,
         }
     }
 }

@@ -11,10 +11,12 @@ use crate::domain::id::{AppSlug, ObjectKey};
 use crate::domain::mode::Mode;
 use crate::domain::reconcile::Tally;
 use crate::domain::time::Timestamp;
+use crate::pipeline::incoming::{incoming, named_by};
+use crate::pipeline::note;
 use crate::pipeline::policy;
-use crate::pipeline::process::{self, Disposition, process_batch};
+use crate::pipeline::process::{Disposition, process_batch};
 use crate::provider::api::{self, Listed};
-use crate::provider::{self, Meaning};
+use crate::provider::{self, Meaning, Named};
 use crate::queue::message::{Headers, HeadersV1};
 use crate::queue::{Message, Origin};
 use crate::random;
@@ -159,7 +161,7 @@ impl Applied {
             policy::begin_walk(store, app, now).await;
         }
         for (message, error) in &self.failed {
-            process::note(store, message, EventOutcome::Failed, error, now).await?;
+            note::note(store, message, EventOutcome::Failed, error, now).await?;
         }
         Ok(())
     }
@@ -225,7 +227,9 @@ async fn try_apply(
     mode: LockMode,
 ) -> Result<(Tx, Applied), ReconcileError> {
     let mut tx = store.begin().await?;
-    let (dispositions, mut result) = process_batch(&mut tx, messages, now, mode).await?;
+    let named: Vec<Named> = messages.iter().map(|it| named_by(it)).collect();
+    let batch = incoming(messages, &named);
+    let (dispositions, mut result) = process_batch(&mut tx, &batch, now, mode).await?;
     // A webhook that came in the meantime is no delivery of ours.
     result.duplicates.clear();
     let mut tally = Tally::default();

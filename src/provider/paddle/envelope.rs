@@ -58,9 +58,13 @@ impl Envelope<'_> {
             .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
         match json::parse(data.get()) {
             Ok(data @ Value::Object(_)) => Ok(data),
-            _ => Err(ReadError::FieldMalformed {
+            Ok(_) => Err(ReadError::FieldMalformed {
                 path: path(),
                 wanted: "an object",
+            }),
+            Err(error) => Err(ReadError::FieldMalformed {
+                path: path(),
+                wanted: json::wanted(&error),
             }),
         }
     }

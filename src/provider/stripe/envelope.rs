@@ -132,9 +132,9 @@ impl Envelope<'_> {
         let data = self
             .data
             .ok_or_else(|| ReadError::FieldMissing { path: path() })?;
-        let data = json::parse(data.get()).map_err(|_| ReadError::FieldMalformed {
+        let data = json::parse(data.get()).map_err(|error| ReadError::FieldMalformed {
             path: path(),
-            wanted: "an object",
+            wanted: json::wanted(&error),
         })?;
         match data.get("object") {
             Some(Value::Object(_)) => Ok(data),

@@ -77,6 +77,12 @@ pub enum BrokerError {
     /// No answer in time.
     #[error("the broker did not answer in time")]
     NoAnswer,
+    /// No connection in time.
+    #[error("the broker at {place} did not answer in time")]
+    NoConnection {
+        /// Host and port.
+        place: String,
+    },
     /// The broker is short of memory or disk and takes no messages at present.
     #[error("the broker takes no messages: it is short of memory or disk")]
     Blocked,
@@ -133,6 +139,7 @@ impl BrokerError {
                 _ => false,
             },
             Self::NoAnswer
+            | Self::NoConnection { .. }
             | Self::Blocked
             | Self::Unroutable
             | Self::Rejected
@@ -190,7 +197,7 @@ impl Broker {
     /// there before and is gone, this is the moment to say what may be lost with it.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<Channel, BrokerError> {
         let _declaring = self.declaring.lock().await;
-        if self.watch.expects_work() {
+        if self.watch.expects_work() || self.was_declared(connection).await? {
             let channel = open_channel(connection).await?;
             match topology::declare(&channel, &self.names, WorkQueue::Expected).await {
                 Ok(work) => {
@@ -211,31 +218,56 @@ impl Broker {
         Ok(channel)
     }
 
+    /// True if this process has never seen the work queue, but what is declared after it is on the
+    /// broker: then it was there before this process began, and if it is gone, it was deleted while
+    /// nobody watched.
+    async fn was_declared(&self, connection: &Connection) -> Result<bool, BrokerError> {
+        if !self.watch.is_new() {
+            return Ok(false);
+        }
+        let channel = open_channel(connection).await?;
+        let found = topology::look(&channel, self.names.failed()).await?;
+        Ok(found.is_some())
+    }
+
     /// Opens a connection. The broker's own tools show `purpose`.
     pub(super) async fn connect(&self, purpose: &'static str) -> Result<Connection, BrokerError> {
         let name = LongString::from(format!("tollgate {purpose}"));
         let properties = ConnectionProperties::default().with_connection_name(name);
         let connecting = transport::connect(self.uri.clone(), properties, self.tls.clone());
-        let doing = "connecting to the broker";
-        let connected = in_time(async { connecting.await.map_err(BrokerError::amqp(doing)) });
-        let connection = connected.await?;
+        let place = self.place();
+        let doing = format!("connecting to the broker at {place}");
+        let connected = in_time(async { connecting.await.map_err(BrokerError::amqp(&doing)) });
+        let connection = connected.await.map_err(|error| match error {
+            BrokerError::NoAnswer => BrokerError::NoConnection { place },
+            other => other,
+        })?;
         self.watch.count_connected(purpose);
         Ok(connection)
     }
 }
 
 impl Broker {
+    /// Host and port of the address, which are no secret.
+    fn place(&self) -> String {
+        let authority = &self.uri.authority;
+        format!("{}:{}", authority.host, authority.port)
+    }
+
     /// Finds out at the start whether a failure to connect comes from the wrong port, which the
     /// broker's side can only tell by going away.
     pub(super) async fn explain(&self, error: BrokerError) -> BrokerError {
-        if !matches!(error, BrokerError::Amqp { .. } | BrokerError::NoAnswer) {
+        let may_be_the_port = matches!(
+            error,
+            BrokerError::Amqp { .. } | BrokerError::NoAnswer | BrokerError::NoConnection { .. }
+        );
+        if !may_be_the_port {
             return error;
         }
         let wants_tls = self.uri.scheme == AMQPScheme::AMQPS;
         let probing = transport::speaks_tls(&self.uri, &self.tls);
         let speaks_tls = tokio::time::timeout(PROBE_TIME, probing).await;
-        let authority = &self.uri.authority;
-        let place = format!("{}:{}", authority.host, authority.port);
+        let place = self.place();
         match speaks_tls {
             Ok(Some(false)) if wants_tls => BrokerError::NoTls { place },
             Ok(Some(true)) if !wants_tls => BrokerError::OnlyTls { place },

@@ -42,6 +42,8 @@ pub struct RabbitConsumer {
     /// The broker's tags of this session that are not settled, whether in the worker's hands,
     /// parked, or still to be handed out.
     unsettled: BTreeSet<u64>,
+    /// Ready to be handed out, and not yet, because the wait for the next batch was given up meanwhile.
+    ready: Vec<Delivery>,
     parked: Vec<Parked>,
 }
 
@@ -65,6 +67,7 @@ impl RabbitConsumer {
             reception: Arc::default(),
             epoch: 0,
             unsettled: BTreeSet::new(),
+            ready: Vec::new(),
             parked: Vec::new(),
         }
     }
@@ -81,6 +84,7 @@ impl RabbitConsumer {
         self.reception.lose();
         self.epoch = self.epoch.wrapping_add(1);
         self.unsettled.clear();
+        self.ready.clear();
         if cancelled {
             for parked in &mut self.parked {
                 parked.tag = None;
@@ -196,31 +200,30 @@ impl RabbitConsumer {
         })
     }
 
+    /// Reads a batch, which is `ready` then.
     async fn batch(
         &mut self,
         first: lapin::message::Delivery,
         most: usize,
-    ) -> Result<Vec<Delivery>, BrokerError> {
-        let mut batch = Vec::new();
+    ) -> Result<(), BrokerError> {
         let mut foreign = Vec::new();
         for delivery in self.take(first, most)? {
             match self.read(delivery) {
-                Ok(delivery) => batch.push(delivery),
+                Ok(delivery) => self.ready.push(delivery),
                 Err(done) => foreign.extend(done),
             }
         }
-        self.ack(foreign).await?;
-        Ok(batch)
+        self.ack(foreign).await
     }
 
     /// Publishes parked retries and dead letters. Returns the deliveries of those that the broker
     /// confirmed.
     async fn unpark(&mut self) -> Vec<u64> {
-        let parked = std::mem::take(&mut self.parked);
-        let sent = parked
-            .iter()
-            .map(|it| self.publishing.send(it.outgoing.clone()));
+        // They stay until their fate is known: if the wait is given up, they are published twice, which
+        // the ledger notices.
+        let sent = (self.parked.iter()).map(|it| self.publishing.send(it.outgoing.clone()));
         let sent = join_all(sent).await;
+        let parked = std::mem::take(&mut self.parked);
         let mut done = Vec::new();
         let mut failed = None;
         for (parked, sent) in parked.into_iter().zip(sent) {
@@ -280,13 +283,13 @@ impl RabbitConsumer {
 impl Consumer for RabbitConsumer {
     async fn next_batch(&mut self, most: usize) -> Result<Vec<Delivery>, QueueError> {
         loop {
+            if !self.ready.is_empty() {
+                return Ok(std::mem::take(&mut self.ready));
+            }
             let next = self.next().await.map_err(|error| self.lose(error))?;
             if let Some(first) = next {
                 let batch = self.batch(first, most.max(1)).await;
-                let batch = batch.map_err(|error| self.lose(error))?;
-                if !batch.is_empty() {
-                    return Ok(batch);
-                }
+                batch.map_err(|error| self.lose(error))?;
             } else {
                 let done = self.unpark().await;
                 self.ack(done).await.map_err(|error| self.lose(error))?;
@@ -298,8 +301,13 @@ impl Consumer for RabbitConsumer {
         let mut done = Vec::new();
         for (delivery, settlement) in settlements {
             let Some(tag) = self.own_tag(&delivery) else {
-                // The broker has put them back already; the next consumer settles them.
-                return Err(self.lose(BrokerError::Lost));
+                // The broker has put them back already; the next consumer settles them. The session
+                // of today, if there is one, has nothing to do with it.
+                return Err(if split(delivery.tag).0 == self.epoch {
+                    self.lose(BrokerError::Lost)
+                } else {
+                    QueueError::unavailable(BrokerError::Lost)
+                });
             };
             let mut message = delivery.message;
             let mut failed = |error| {

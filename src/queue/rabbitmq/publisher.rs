@@ -223,11 +223,18 @@ impl<'a> Flights<'a> {
         let mut events = Box::pin(self.link.connection.events_listener());
         let mut check = tokio::time::interval(CHECK_INTERVAL);
         let mut looking = Box::pin(self.look_on());
+        let mut waiting = Vec::with_capacity(IN_FLIGHT);
         loop {
+            let room = IN_FLIGHT - self.flying.len();
             let result = tokio::select! {
                 Some(first) = self.flying.next() => self.land(first),
-                request = inbox.recv(), if self.flying.len() < IN_FLIGHT => {
-                    self.launch(request.ok_or(Closed)?);
+                // All that wait at once: each turn of this loop looks at everything else, too.
+                count = inbox.recv_many(&mut waiting, room), if room > 0 =>
+                {
+                    if count == 0 {
+                        return Err(Closed);
+                    }
+                    waiting.drain(..).for_each(|request| self.launch(request));
                     Ok(())
                 }
                 Some(Event::Error(cause)) = events.next() => Err(lost(cause)),
@@ -351,50 +358,5 @@ fn lost(cause: lapin::Error) -> BrokerError {
 }
 
 #[cfg(test)]
-mod tests {
-    use lapin::message::{BasicReturnMessage, Delivery};
-
-    use super::*;
-
-    #[test]
-    fn nothing_that_landed_with_a_returned_message_counts() {
-        let returned = || BasicReturnMessage {
-            delivery: Delivery::mock(0, "".into(), "".into(), false, Vec::new()),
-            reply_code: 312,
-            reply_text: "NO_ROUTE".into(),
-        };
-        let cases: [(&str, Vec<Landing>, &[bool]); 4] = [
-            ("confirmed", vec![Ok(Confirmation::Ack(None))], &[true]),
-            (
-                "one refused by its queue",
-                vec![Ok(Confirmation::Ack(None)), Ok(Confirmation::Nack(None))],
-                &[true, false],
-            ),
-            (
-                "one returned, to whomever it belongs",
-                vec![
-                    Ok(Confirmation::Ack(None)),
-                    Ok(Confirmation::Ack(Some(returned()))),
-                    Ok(Confirmation::Ack(None)),
-                ],
-                &[false, false, false],
-            ),
-            (
-                "a lost channel",
-                vec![
-                    Ok(Confirmation::Ack(None)),
-                    Err(lapin::ErrorKind::MissingHeartbeatError.into()),
-                ],
-                &[false, false],
-            ),
-        ];
-        for (description, landings, expected) in cases {
-            let broken = landings.iter().find_map(breaks);
-            let answers: Vec<bool> = landings
-                .iter()
-                .map(|landing| answer(landing, broken.as_ref()).is_ok())
-                .collect();
-            assert_eq!(answers, expected, "{description}");
-        }
-    }
-}
+#[path = "publisher_tests.rs"]
+mod tests;

@@ -80,6 +80,11 @@ impl QueueWatch {
         self.missed.swap(false, Ordering::Relaxed)
     }
 
+    /// Returns true if the work queue was neither seen nor missed yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.work().is_none() && !self.missed.load(Ordering::Relaxed)
+    }
+
     /// Returns true if the work queue has been there and has not been missed since.
     pub(super) fn expects_work(&self) -> bool {
         self.work().is_some() && !self.missed.load(Ordering::Relaxed)

@@ -55,6 +55,7 @@ const DURABLE: &str = r"
 
 /// The connections of one process.
 pub(super) struct Pool {
+    name: &'static str,
     options: PgConnectOptions,
     gate: Gate,
     shared: Arc<Shared>,
@@ -79,15 +80,17 @@ struct Resting {
 pub(super) struct Lease {
     /// Only taken when it is given back or undone.
     connection: Option<PgConnection>,
+    is_new: bool,
     made: Instant,
     shared: Arc<Shared>,
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions, most: u32) -> Self {
+    pub(super) fn new(name: &'static str, options: PgConnectOptions, most: u32) -> Self {
         let places = usize::try_from(most).unwrap_or(1);
         Self {
+            name,
             options,
             gate: Gate::default(),
             shared: Arc::new(Shared {
@@ -105,7 +108,7 @@ impl Pool {
         let free = self.shared.places.available_permits();
         let free = u32::try_from(free).unwrap_or(u32::MAX);
         PoolUse {
-            name: "postgres",
+            name: self.name,
             in_use: self.most.saturating_sub(free),
             idle: u32::try_from(idle).unwrap_or(u32::MAX),
             most: self.most,
@@ -115,6 +118,22 @@ impl Pool {
 
     /// Takes a connection that answers.
     pub(super) async fn take(&self) -> Result<Lease, StoreError> {
+        self.take_rested(RESTED).await
+    }
+
+    /// Takes a connection that may have broken while it rested. Whoever finds it broken calls
+    /// [`forget_rested`](Self::forget_rested) and takes another one.
+    pub(super) async fn take_unasked(&self) -> Result<Lease, StoreError> {
+        self.take_rested(KEPT.0).await
+    }
+
+    /// Drops all connections that nobody uses.
+    pub(super) fn forget_rested(&self) {
+        self.shared.resting().clear();
+    }
+
+    /// Takes a connection; one that was used within this time is not asked whether it is still there.
+    async fn take_rested(&self, unasked: Duration) -> Result<Lease, StoreError> {
         let turn = self.gate.enter().await.map_err(|closed| {
             let source = std::io::Error::other(closed);
             failed(sqlx::Error::Io(source))
@@ -128,34 +147,35 @@ impl Pool {
         if turn.is_over() {
             return Err(away("the server was found to be away meanwhile"));
         }
-        let lease = |connection, made| Lease {
+        let lease = |connection, is_new, made| Lease {
             connection: Some(connection),
+            is_new,
             made,
             shared: Arc::clone(&self.shared),
             place: Some(place),
         };
         if let Some(Resting {
             connection, made, ..
-        }) = self.rested().await
+        }) = self.rested(unasked).await
         {
             turn.reached();
-            return Ok(lease(connection, made));
+            return Ok(lease(connection, false, made));
         }
         let connection = self.connect(turn).await?;
-        Ok(lease(connection, Instant::now()))
+        Ok(lease(connection, true, Instant::now()))
     }
 
     /// Returns a connection that has rested and answers. If one does not, those that have rested
     /// longer will not either: all of them are dropped.
-    async fn rested(&self) -> Option<Resting> {
+    async fn rested(&self, unasked: Duration) -> Option<Resting> {
         let mut resting = self.shared.next()?;
-        if resting.since.elapsed() < RESTED {
+        if resting.since.elapsed() < unasked {
             return Some(resting);
         }
         if let Ok(Ok(())) = timeout(PING_TIME, resting.connection.ping()).await {
             return Some(resting);
         }
-        self.shared.resting().clear();
+        self.forget_rested();
         None
     }
 
@@ -212,6 +232,11 @@ impl Shared {
 }
 
 impl Lease {
+    /// Returns true if the connection was made for this use.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         let connection = self.connection.as_mut();
         connection.ok_or_else(|| away("the connection was given up"))
@@ -262,7 +287,7 @@ impl Lease {
 /// An error of a way that does not work.
 pub(super) fn away(what: &'static str) -> StoreError {
     StoreError::Database {
-        source: sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)),
+        source: sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)).into(),
         trouble: Trouble::Away,
     }
 }

@@ -117,7 +117,7 @@ fn instant(at: Timestamp) -> DateTime<Utc> {
 /// PostgreSQL's texts cannot hold the character NUL. Keys, names and addresses never do; where
 /// a request has one all the same, it becomes the sign for what cannot be shown, and a look-up
 /// finds nothing.
-fn without_nul(text: String) -> String {
+pub(super) fn without_nul(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}")
     } else {
@@ -126,7 +126,7 @@ fn without_nul(text: String) -> String {
 }
 
 /// The same for documents, where NUL is written `\u0000`.
-fn json_without_nul(document: String) -> String {
+pub(super) fn json_without_nul(document: String) -> String {
     if !document.contains("\\u0000") {
         return document;
     }

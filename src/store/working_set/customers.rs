@@ -14,6 +14,51 @@ use crate::store::lock::lock_keys_of_rows;
 use crate::store::record::{Rows, binds};
 use crate::store::{StoreError, Tx};
 
+/// The rows that wanted values lead to, and all that are merged with them.
+///
+/// One look-up for each index: none answers several conditions joined by OR. SQLite keeps the order
+/// of a `CROSS JOIN`; left to itself it walks all customers of the app, and looks each up among the
+/// few that are shown.
+const ROWS: &str = r"
+    WITH wanted AS (SELECT kind, value FROM {rows} AS given),
+    shown (id) AS (
+        SELECT COALESCE(customers.merged_into, customers.id)
+        FROM wanted
+        JOIN customers ON customers.app = $2 AND customers.id = wanted.value
+        WHERE wanted.kind = 'id'
+        UNION
+        SELECT COALESCE(customers.merged_into, customers.id)
+        FROM wanted
+        JOIN customers ON customers.app = $2 AND customers.home = wanted.value
+        WHERE wanted.kind = 'home'
+        UNION
+        SELECT COALESCE(customers.merged_into, customers.id)
+        FROM wanted
+        JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
+        WHERE wanted.kind = 'external_id'
+        UNION
+        SELECT COALESCE(customers.merged_into, customers.id)
+        FROM wanted
+        JOIN customers ON customers.app = $2 AND customers.user_id = wanted.value
+        WHERE wanted.kind = 'user_id'
+        UNION
+        SELECT COALESCE(customers.merged_into, customers.id)
+        FROM wanted
+        JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
+        WHERE wanted.kind = 'email'
+    )
+    SELECT customers.kept
+    FROM shown
+    JOIN customers ON customers.app = $2 AND customers.id = shown.id
+    UNION ALL
+    SELECT customers.kept
+    FROM shown
+    CROSS JOIN customers
+    WHERE customers.app = $2
+        AND COALESCE(customers.merged_into, customers.id) = shown.id
+        AND customers.id <> shown.id
+";
+
 impl Tx {
     /// Loads the rows that accounts, addresses and external ids lead to, the rows that are shown
     /// for these, and the others that are merged into them.
@@ -61,48 +106,47 @@ impl Tx {
         wanted: &[Wanted],
     ) -> Result<BTreeMap<CustomerId, Customer>, StoreError> {
         let wanted: Rows<Wanted> = wanted.iter().cloned().collect();
-        // One look-up for each index: none answers several conditions joined by OR.
-        let sql = r"
-            WITH wanted AS (SELECT kind, value FROM {rows} AS given),
-            shown (id) AS (
-                SELECT COALESCE(customers.merged_into, customers.id)
-                FROM wanted
-                JOIN customers ON customers.app = $2 AND customers.id = wanted.value
-                WHERE wanted.kind = 'id'
-                UNION
-                SELECT COALESCE(customers.merged_into, customers.id)
-                FROM wanted
-                JOIN customers ON customers.app = $2 AND customers.home = wanted.value
-                WHERE wanted.kind = 'home'
-                UNION
-                SELECT COALESCE(customers.merged_into, customers.id)
-                FROM wanted
-                JOIN customers ON customers.app = $2 AND customers.admin_external_id = wanted.value
-                WHERE wanted.kind = 'external_id'
-                UNION
-                SELECT COALESCE(customers.merged_into, customers.id)
-                FROM wanted
-                JOIN customers ON customers.app = $2 AND customers.user_id = wanted.value
-                WHERE wanted.kind = 'user_id'
-                UNION
-                SELECT COALESCE(customers.merged_into, customers.id)
-                FROM wanted
-                JOIN customers ON customers.app = $2 AND customers.admin_email = wanted.value
-                WHERE wanted.kind = 'email'
-            )
-            SELECT customers.kept
-            FROM shown
-            JOIN customers ON customers.app = $2 AND customers.id = shown.id
-            UNION ALL
-            SELECT customers.kept
-            FROM shown
-            JOIN customers
-                ON customers.app = $2
-                AND COALESCE(customers.merged_into, customers.id) = shown.id
-            WHERE customers.id <> shown.id
-        ";
-        let rows: Vec<CustomerRow> = self.fetch(sql, binds![wanted, app]).await?;
+        let rows: Vec<CustomerRow> = self.fetch(ROWS, binds![wanted, app]).await?;
         let rows = rows.into_iter().map(Customer::from);
         Ok(rows.map(|row| (row.id.clone(), row)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::record::record;
+
+    record! {
+        #[expect(dead_code, reason = "these are the columns of the engine's answer")]
+        struct Step from "plan" {
+            id: i64,
+            parent: i64,
+            notused: i64,
+            detail: String,
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_walks_no_table_of_customers_to_find_the_rows_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let mut tx = store.read().await.unwrap();
+        let rows: Rows<Wanted> = wanted("id", ["cust_1"]).collect();
+        let app = AppSlug::default_app();
+        let sql = format!("EXPLAIN QUERY PLAN {ROWS}");
+        let steps: Vec<Step> = tx.fetch(&sql, binds![rows, &app]).await.unwrap();
+        assert!(steps.len() > 10, "{}", steps.len());
+        for step in steps {
+            assert!(
+                !step.detail.starts_with("SCAN customers"),
+                "{}",
+                step.detail
+            );
+        }
     }
 }

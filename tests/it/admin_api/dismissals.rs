@@ -120,7 +120,61 @@ async fn many_are_dismissed_by_a_filter_and_nothing_else_is(engine: Engine) {
     assert_eq!(answer, json!({"dismissed": 1}));
 }
 
+async fn what_was_said_at_a_dismissal_goes_with_the_customer(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    for name in ["one", "two"] {
+        let account = format!("cus_{name}");
+        let created = stripe_customer(&account, &format!("{name}@example.com"));
+        rig.happens(&stripe_event(
+            &format!("evt_{name}"),
+            "customer.created",
+            NOW,
+            created,
+        ))
+        .await;
+        for number in 1..=2 {
+            let object = json!({"id": "s", "object": "subscription", "customer": account});
+            let id = format!("evt_{name}_{number}");
+            let broken = stripe_event(&id, "customer.subscription.updated", NOW, object);
+            rig.has_failed(&broken).await;
+        }
+    }
+    let reason = json!({"reason": "One of the old shop asked for it"});
+    rig.post("/events/evt_one_1/dismiss", reason)
+        .await
+        .expect(200);
+    let many = json!({"filter": {"type": "customer.subscription.updated"},
+        "reason": "the old shop's people"});
+    let done = rig.post("/events/dismiss", many).await.expect(200);
+    assert_eq!(done["dismissed"], 3, "{done}");
+    let reasons = async || {
+        let audit = rig.get("/audit?page_size=100").await.expect(200);
+        let rows = audit["data"].as_array().unwrap().iter();
+        let dismissals = rows.filter(|it| {
+            it["operation"]
+                .as_str()
+                .unwrap()
+                .starts_with("event_dismiss")
+        });
+        let reason = |it: &Value| it["details"]["reason"].as_str().map(str::to_owned);
+        dismissals.map(reason).collect::<Vec<_>>()
+    };
+    let before = reasons().await;
+    assert_eq!(before.iter().flatten().count(), 3, "{before:?}");
+    let one = rig.get("/customers/by-external/cus_one").await.expect(200);
+    rig.delete(&format!("/customers/{}", one["id"].as_str().unwrap()))
+        .await
+        .expect(204);
+    rig.erases().await;
+    let after = reasons().await;
+    assert_eq!(
+        after.iter().flatten().collect::<Vec<_>>(),
+        ["the old shop's people"]
+    );
+}
+
 on_both_stores! {
+    what_was_said_at_a_dismissal_goes_with_the_customer,
     a_dismissed_event_is_ignored_and_its_payload_goes,
     only_what_failed_or_was_lost_is_dismissed,
     many_are_dismissed_by_a_filter_and_nothing_else_is,

@@ -248,6 +248,35 @@ async fn a_customer_without_payloads_is_explained_as_before(engine: Engine) {
     assert_eq!(after["sentences"], explained["sentences"], "{after}");
 }
 
+async fn the_room_of_removed_payloads_is_used_again(engine: Engine) {
+    const EVENTS: usize = 200;
+    let rig = Rig::start(engine).await;
+    let pages = "SELECT page_count FROM pragma_page_count()";
+    // A server's vacuum, which is not under way here, gives room back in its own time.
+    let rows = "SELECT COUNT(*) FROM payloads";
+    let (mut before, mut grown) = (0, 0);
+    for round in 0..4 {
+        let events: Vec<Value> = (0..EVENTS)
+            .map(|number| {
+                let mut event = customer_event(round * EVENTS + number);
+                // Nearly a page of four kilobytes.
+                event["data"]["object"]["description"] = json!("x".repeat(3_500));
+                event
+            })
+            .collect();
+        rig.happen(&events).await;
+        let now = rig.place.count(pages, rows).await;
+        (before, grown) = (now, now - before);
+        rig.pass(91 * DAY);
+        while rig.removes_payloads().await > 0 {}
+    }
+    let taken = i64::try_from(EVENTS).unwrap();
+    assert!(
+        grown < taken,
+        "{grown} pages for {taken} payloads of one each"
+    );
+}
+
 async fn a_worker_removes_old_payloads_after_a_restart(engine: Engine) {
     let long_ago = SystemClock.now().minus(Duration::from_hours(2));
     for (setting, kept) in [("1h", false), ("forever", true), ("90d", true)] {
@@ -285,4 +314,5 @@ on_both_stores!(
     an_event_without_its_payload_is_not_replayed,
     payloads_of_settled_events_go_after_the_retention,
     several_workers_remove_each_payload_once,
+    the_room_of_removed_payloads_is_used_again,
 );

@@ -470,7 +470,7 @@ async fn what_stands_in_the_way_of_a_scheme_can_be_removed(engine: Engine) {
     let app = AppSlug::default_app();
     let old = Release::new(Scheme::Composer, "acme/tool", "v2.0", rig.now()).unwrap();
     let mut tx = rig.store.begin().await.unwrap();
-    tx.release_put(&app, &[old]).await.unwrap();
+    tx.release_put(&app, &[old], rig.now()).await.unwrap();
     tx.commit().await.unwrap();
     rig.delete("/packages/acme%2Ftool/releases/v2.0.0")
         .await

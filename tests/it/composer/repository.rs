@@ -143,7 +143,7 @@ impl Repository {
         self.put("packages.json", &root);
     }
 
-    fn put(&self, file: &str, content: &Value) {
+    pub(crate) fn put(&self, file: &str, content: &Value) {
         let path = self.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content.to_string()).unwrap();

@@ -9,8 +9,8 @@ use tollgate::domain::id::{LicenseId, ObjectKey};
 use tollgate::domain::time::Timestamp;
 use uuid::Uuid;
 
-use super::end_of;
-use super::rig::{End, SeenLicense, contact, counted, invoice, pair, pay, stripe, sub};
+use super::rig::{End, SeenLicense, contact, counted, invoice, paddle, pair, pay, stripe, sub};
+use super::{end_of, prices};
 
 /// The licences of a store in memory, by source and product.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +95,18 @@ fn a_subscription_has_one_of_each_product() {
         sub("active").at(20),
     ]);
     assert_licenses(&end, &[("sub_1", "A", "ok"), ("sub_1", "suite", "ok")]);
+}
+
+#[test]
+fn a_product_taken_out_of_the_cart_before_it_was_paid_has_none() {
+    let cart = || pay(&paddle("txn_1"), &paddle("ctm_1")).once("P", 100);
+    let end = end_of(&[
+        cart().once("B", 100).known(10),
+        cart().known(20),
+        cart().paid(30),
+    ]);
+    assert_licenses(&end, &[("txn_1", "P", "ok"), ("txn_1", "suite", "ok")]);
+    assert_eq!(prices(end.of("ctm_1")), ["P"]);
 }
 
 #[test]

@@ -245,3 +245,28 @@ async fn a_consumer_that_kept_a_message_too_long_for_the_broker_goes_on() {
     queue.publish(message("evt_last")).await.unwrap();
     until_event(&mut consumer, "evt_last").await;
 }
+
+/// Nothing of ours runs when somebody deletes the queue; the next start is the first to know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_work_queue_deleted_while_nothing_ran_is_missed_at_the_next_start() {
+    let prefix = prefix();
+    let settings = shared().settings(&prefix);
+    let first = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(first.watch().losses(), 0, "the very first start");
+    first.publish(message("evt_1")).await.unwrap();
+    drop(first);
+    let second = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(second.watch().losses(), 0, "it is all there");
+    drop(second);
+    let stranger = Stranger::at(shared()).await;
+    let deleted = stranger
+        .channel
+        .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
+    deleted.await.unwrap();
+    let third = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(third.watch().losses(), 1);
+    third.publish(message("evt_2")).await.unwrap();
+    drop(third);
+    let fourth = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(fourth.watch().losses(), 0, "it was reported");
+}

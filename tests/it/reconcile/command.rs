@@ -68,7 +68,7 @@ async fn the_first_import_ends_with_what_is_left_to_do() {
         "6 differences, 6 repaired",
         "these prices are paid for and give nothing",
         "price_new",
-        "1 customers",
+        "1 running subscription of 1 customer",
         "/api/v1/plans/stripe/price_new?app=default",
     ] {
         assert!(text.contains(shown), "`{shown}`:\n{text}");
@@ -83,7 +83,7 @@ async fn the_first_import_ends_with_what_is_left_to_do() {
     let (output, text) = seller.run(&[]).await;
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(
-        text.contains("1 subscriptions are kept here and not listed by stripe: sub_1"),
+        text.contains("1 subscription is kept here and not listed by stripe: sub_1"),
         "{text}"
     );
 }

@@ -44,7 +44,7 @@ async fn an_order_is_carried_out_by_the_worker(engine: Engine) {
     assert_eq!(ended["kinds"]["subscriptions"]["missing"], 1);
     assert_eq!(
         ended["unmapped_prices"],
-        json!([{"price_id": "price_new", "customers": 1}])
+        json!([{"price_id": "price_new", "subscriptions": 1, "customers": 1}])
     );
     assert_eq!(ended["error"], json!(null));
     for time in ["created_at", "started_at", "finished_at"] {

@@ -29,6 +29,10 @@ pub struct PaymentHistory {
     /// The oldest payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid: Option<Paid>,
+    /// The newest instant at which it was paid, if it was paid more than once: a debit that a bank took
+    /// back is collected again under the same document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_again: Option<Timestamp>,
     /// Failed tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
@@ -38,10 +42,10 @@ pub struct PaymentHistory {
     /// The lines of the newest fact that shows any; of one instant the greatest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Lines>,
-    /// The prices that it was ever seen to buy once: a licence of each stays, whatever order the facts
-    /// came in.
+    /// The prices that it was ever seen to buy once, each with the newest instant of a fact that shows
+    /// it: see [`PaymentHistory::bought`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub bought: BTreeSet<Price>,
+    pub carried: BTreeSet<(Price, Timestamp)>,
 }
 
 /// The payment of a document. Of one instant the greatest amounts count.
@@ -91,10 +95,11 @@ impl PaymentHistory {
             subscription: None,
             reason: None,
             paid: None,
+            paid_again: None,
             failed: None,
             void_at: None,
             lines: None,
-            bought: BTreeSet::new(),
+            carried: BTreeSet::new(),
         }
     }
 
@@ -113,9 +118,10 @@ impl PaymentHistory {
             };
             self.lines = self.lines.take().max(Some(lines));
         }
-        let bought = fact.lines.iter();
-        let bought = bought.filter(|line| line.once && line.amount >= 0);
-        self.bought.extend(bought.map(Price::from));
+        let carried = fact.lines.iter();
+        for line in carried.filter(|line| line.once && line.amount >= 0) {
+            self.carry(&Price::from(line), at);
+        }
         match fact.step {
             PaymentStep::Known => {}
             PaymentStep::Paid { money, cost } => self.join_paid(Paid { at, money, cost }),
@@ -139,14 +145,49 @@ impl PaymentHistory {
         if let Some(paid) = other.paid {
             self.join_paid(paid);
         }
+        self.paid_again = self.paid_again.max(other.paid_again);
         if let Some(failed) = other.failed {
             self.join_failed(failed);
         }
         self.void_at = self.void_at.into_iter().chain(other.void_at).min();
-        self.bought.extend(other.bought.iter().cloned());
+        for (price, at) in &other.carried {
+            self.carry(price, *at);
+        }
+    }
+
+    /// Returns the prices that it bought once: a licence of each stays, whatever order the facts came
+    /// in. What was shown before it was paid alone was taken out of the cart again.
+    pub fn bought(&self) -> impl Iterator<Item = &Price> {
+        let paid = self.paid;
+        let carried = self.carried.iter();
+        let bought = carried.filter(move |(_, at)| paid.is_some_and(|paid| paid.at <= *at));
+        bought.map(|(price, _)| price)
+    }
+
+    /// Returns the instants at which it was paid: the oldest, and the newest.
+    pub fn paid_at(&self) -> impl Iterator<Item = Timestamp> {
+        let first = self.paid.map(|paid| paid.at);
+        first.into_iter().chain(self.paid_again)
+    }
+
+    /// Notes that a fact shows a price that is bought once.
+    fn carry(&mut self, price: &Price, at: Timestamp) {
+        let known = self.carried.iter().find(|(known, _)| known == price);
+        match known.cloned() {
+            Some((_, newest)) if newest >= at => return,
+            Some(older) => {
+                self.carried.remove(&older);
+            }
+            None => {}
+        }
+        self.carried.insert((price.clone(), at));
     }
 
     fn join_paid(&mut self, paid: Paid) {
+        if let Some(known) = self.paid.filter(|known| known.at != paid.at) {
+            let newer = known.at.max(paid.at);
+            self.paid_again = self.paid_again.max(Some(newer));
+        }
         let rank = |paid: &Paid| (std::cmp::Reverse(paid.at), paid.money, paid.cost);
         self.paid = self.paid.into_iter().chain([paid]).max_by_key(rank);
     }

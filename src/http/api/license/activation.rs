@@ -153,22 +153,23 @@ pub(in crate::http) struct DeactivateBody {
     fingerprint: String,
 }
 
-/// Takes a place. What comes back besides the view are the status, 201 or 200, and for 201 the ids of
-/// the path: the licence's and the activation's.
+/// Takes a place. What comes back besides the view are the status, 201 or 200, and for 201 the id of the
+/// licence, for the path.
 pub(in crate::http) async fn activate_in(
     state: &AppState,
     order: &Order,
     body: ActivateBody,
-) -> Result<(StatusCode, Option<[String; 2]>, Json<ActivatedView>), ApiError> {
+) -> Result<(StatusCode, Option<String>, Json<ActivatedView>), ApiError> {
     let done = activations::activate(&state.store, order, body.check()?).await?;
-    let (license, id) = (&done.activation.license, &done.activation.id);
-    let (status, ids) = if done.changed {
-        let ids = [license.to_string(), id.to_string()];
-        (StatusCode::CREATED, Some(ids))
+    let (status, license) = if done.changed {
+        (
+            StatusCode::CREATED,
+            Some(done.activation.license.to_string()),
+        )
     } else {
         (StatusCode::OK, None)
     };
-    Ok((status, ids, Json(done.into())))
+    Ok((status, license, Json(done.into())))
 }
 
 /// Gives a place back.

@@ -137,6 +137,31 @@ fn goodwill_refund() {
 }
 
 #[test]
+fn a_refunded_extra_expires_nobody_while_another_payment_covers() {
+    let expires = Policy {
+        on_full_refund: OnFullRefund::Expire,
+        ..policy()
+    };
+    let events = |paid_for: i64| {
+        [
+            sub("active").created().at(0),
+            invoice("in_1").line("A", 100, 0, day(paid_for)).paid(0),
+            invoice("in_2")
+                .line("A", 20, day(30), day(60))
+                .paid(day(30)),
+            pair("ch_2", "in_2", day(30)),
+            counted("ch_2", 20, day(40)),
+        ]
+    };
+    let covered = end_in(expires.clone(), day(50), &events(365));
+    assert_active(&covered, &["A"]);
+    assert_eq!(kinds(&covered, "cus_1"), [FlagKind::FullRefund]);
+    let uncovered = end_in(expires, day(50), &events(30));
+    assert_nothing(&uncovered, Status::Expired);
+    assert_eq!(uncovered.of("cus_1").holds, BTreeSet::from([Hold::Refund]));
+}
+
+#[test]
 fn hand_grant_and_lost_dispute() {
     let mut events = paid_and_disputed();
     let running = end_with_grant(GrantBilling::Follow, day(25), &events);

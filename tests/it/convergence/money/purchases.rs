@@ -33,6 +33,24 @@ fn purchase_with_code() {
 }
 
 #[test]
+fn an_amount_without_any_price_is_flagged_under_its_document() {
+    let amount = || pay(&stripe("in_9"), &stripe("cus_1")).unpriced();
+    let end = end_at(LATE, &[amount().known(4), amount().paid_with(50, 50, 5)]);
+    assert_active(&end, &[]);
+    let flags = end.flags("cus_1").iter();
+    let flags: Vec<_> = flags.map(|it| (it.kind, it.subject.as_str())).collect();
+    assert_eq!(flags, [(FlagKind::UnmappedPrice, "in_9")]);
+    let with_price = amount().once("P", 100).paid_with(150, 150, 5);
+    assert_eq!(kinds(&end_at(LATE, &[with_price]), "cus_1"), []);
+    let of_subscription = [
+        sub("active").created().at(0),
+        invoice("in_1").line("A", 100, 0, day(9_000)).paid(0),
+        invoice("in_2").unpriced().paid_with(50, 50, 5),
+    ];
+    assert_eq!(kinds(&end_at(day(3), &of_subscription), "cus_1"), []);
+}
+
+#[test]
 fn a_session_is_its_invoices_payment() {
     let end = end_at(
         LATE,

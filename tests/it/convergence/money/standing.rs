@@ -142,6 +142,23 @@ fn debit_returned() {
 }
 
 #[test]
+fn a_returned_debit_that_is_collected_again_counts_as_paid() {
+    let events = [
+        sub("active").latest("in_2").at(10),
+        invoice("in_2").line("A", 100, 10, day(30)).paid(10),
+        sub("past_due").latest("in_2").at(20),
+        invoice("in_2").line("A", 100, 10, day(30)).paid(30),
+    ];
+    let end = end_at(day(2), &events);
+    assert_active(&end, &["A"]);
+    assert_eq!(end.of("cus_1").failing_since, None);
+    // Told twice before it came back, it is owed all the same.
+    let mut early = events;
+    early[3] = invoice("in_2").line("A", 100, 10, day(30)).paid(11);
+    assert_nothing(&end_at(day(2), &early), Status::Suspended);
+}
+
+#[test]
 fn an_older_invoice_that_is_paid_while_unpaid_counts() {
     let end = end_at(
         LATE,

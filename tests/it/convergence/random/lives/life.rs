@@ -23,6 +23,8 @@ pub(super) struct Line {
 pub(super) struct Refund {
     pub(super) id: String,
     pub(super) amount: i64,
+    /// Told last then, while it stood.
+    pub(super) at: i64,
     pub(super) stands: bool,
 }
 

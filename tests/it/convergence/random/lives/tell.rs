@@ -222,7 +222,7 @@ impl Life {
     pub(super) fn refund(&mut self, bill: usize, amount: i64) {
         let names = self.names(bill);
         let by_charge = self.bills[bill].account == 0 && bill.is_multiple_of(2);
-        let number = self.tellings;
+        let (number, at) = (self.tellings, self.now);
         let it = &mut self.bills[bill];
         if by_charge {
             let before = it.refunds.pop().map_or(0, |refund| refund.amount);
@@ -231,6 +231,7 @@ impl Life {
             it.refunds.push(Refund {
                 id,
                 amount,
+                at,
                 stands: true,
             });
             let ids = ids(std::slice::from_ref(&names));
@@ -245,6 +246,7 @@ impl Life {
         it.refunds.push(Refund {
             id,
             amount,
+            at,
             stands: true,
         });
         let last = self.bills[bill].refunds.len() - 1;

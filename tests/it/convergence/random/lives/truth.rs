@@ -248,7 +248,15 @@ impl Eyes<'_> {
             let counting = self.counting(sub, false);
             counting.filter_map(|bill| Some(bill.paid?.at)).max()
         });
-        let is_paid_since = paid > Some(since);
+        let standing = it.refunds.iter().filter(|refund| refund.stands);
+        let refunded = standing.map(|refund| refund.at).max();
+        // What another payment covers goes on after the refund.
+        let goes_on = |sub| {
+            let mut until = self.paid_until(sub, false).into_iter();
+            until.any(|(_, until)| Some(until) > refunded)
+        };
+        let is_covered = matches!(claim, Claim::Refund) && sub.is_some_and(goes_on);
+        let is_paid_since = paid > Some(since) || is_covered;
         let of_purchase = matches!(claim, Claim::Dispute(_));
         sources.iter_mut().filter(move |source| {
             let is_sub = sub.is_some() && source.sub == sub && !is_paid_since;

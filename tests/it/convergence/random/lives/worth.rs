@@ -280,7 +280,7 @@ impl Eyes<'_> {
         paid.map(|stretch| stretch[1] - stretch[0]).sum()
     }
 
-    fn paid_until(&self, sub: usize, though_lost: bool) -> Vec<(&'static str, i64)> {
+    pub(super) fn paid_until(&self, sub: usize, though_lost: bool) -> Vec<(&'static str, i64)> {
         let moments = self.moments(sub);
         let until = |price: &'static str| {
             let mut ends = moments.iter().rev();

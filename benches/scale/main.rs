@@ -2,7 +2,9 @@
 //! webhooks and by hand, and copied a million times inside a PostgreSQL of its own. Then a server is
 //! asked over HTTP, one question after the other.
 //!
-//! `cargo bench --bench scale` (a few minutes); `CUSTOMERS=100000` for another number.
+//! `cargo bench --bench scale` (a few minutes); `CUSTOMERS=100000` for another number. `FLAT=1`
+//! compares with 10,000 customers instead, and gives each customer five events, a tenth of them with
+//! their payload: some 12 GB below the folder for temporary files (`TMPDIR`).
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,42 +12,36 @@
     reason = "a rig that ends at the first surprise and prints what it saw"
 )]
 
+mod copies;
+mod flat;
+#[path = "../throughput/load.rs"]
+mod load;
 #[expect(
     dead_code,
     unused_macros,
     unused_imports,
     reason = "the tests use the rest"
 )]
-#[path = "../tests/it/support/mod.rs"]
+#[path = "../../tests/it/support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use tollgate::provider::STRIPE;
-use tollgate::store::Store;
+use sqlx::{Connection, PgConnection};
 
+use copies::{copy, make_one};
 use support::postgres::Cluster;
-use support::stores::Place;
-use support::{
-    ADMIN_TOKEN, SECRET_KEY, TestServer, client, environment, seconds_from_now, stripe_customer,
-    stripe_event, stripe_subscription,
-};
+use support::{ADMIN_TOKEN, SECRET_KEY, client, environment};
 
 /// Questions of each kind.
 const ASKED: u32 = 500;
-/// Rows of one INSERT: a bounded transaction.
-const CHUNK: u32 = 50_000;
-/// What stands in the rows that are copied, in the place of a number. As long as the hex digits of
-/// an id, so that one replacement does for ids, addresses and provider's ids.
-const MARK: &str = "00000000000000000000000000000000";
-
 type Settings = BTreeMap<OsString, OsString>;
 
 fn settings(folder: &Path, url: &SecretString) -> Settings {
@@ -71,7 +67,9 @@ impl Drop for Api {
 
 impl Api {
     async fn start(settings: &Settings) -> Self {
+        static STARTED: AtomicU16 = AtomicU16::new(0);
         let port = 19_000 + u16::try_from(std::process::id() % 500).unwrap();
+        let port = port + 500 * STARTED.fetch_add(1, Ordering::Relaxed);
         let child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .arg("serve")
             .env_clear()
@@ -152,117 +150,6 @@ impl Times {
     }
 }
 
-/// Makes what is copied: a customer with a billing account, a subscription and a token, through a
-/// whole server.
-async fn make_one(url: &SecretString) {
-    Store::open_postgres(url).unwrap().migrate().await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let settings = settings(folder.path(), url);
-    let server = TestServer::start_over(settings, Place::Server(url.clone()), folder).await;
-    let now = seconds_from_now(-100);
-    let account = format!("cus_{MARK}");
-    let email = format!("c{MARK}@example.com");
-    let bought = stripe_subscription(&format!("sub_{MARK}"), &account, "active");
-    for event in [
-        stripe_event(
-            "evt_1",
-            "customer.created",
-            now,
-            stripe_customer(&account, &email),
-        ),
-        stripe_event("evt_2", "customer.subscription.created", now + 1, bought),
-    ] {
-        let outcome = server.deliver(STRIPE.name, &event).await;
-        assert_eq!(outcome["outcome"], "applied", "{outcome}");
-    }
-    let (_, made) = server
-        .get(&format!("/api/v1/customers/by-external/stripe_{account}"))
-        .await;
-    let path = format!("/api/v1/customers/{}/tokens", made["id"].as_str().unwrap());
-    let (status, token) = server
-        .call("POST", &path, Some(json!({"name": "bench"})))
-        .await;
-    assert_eq!(status, 201, "{token}");
-    server.stop().await;
-}
-
-/// Copies every row of one customer, with a number in the place of what is its own.
-async fn copy(database: &mut PgConnection, customers: u32) {
-    // The row's own id is a UUID; it takes the form of the others first.
-    let rename = format!(
-        "DO $$ DECLARE own text := (SELECT id FROM customers LIMIT 1); BEGIN \
-         CREATE TEMP TABLE one_customer AS SELECT * FROM customers WHERE id = own; \
-         CREATE TEMP TABLE one_account AS SELECT * FROM accounts; \
-         CREATE TEMP TABLE one_subscription AS SELECT * FROM subscriptions; \
-         CREATE TEMP TABLE one_entitlement AS SELECT * FROM entitlements; \
-         CREATE TEMP TABLE one_token AS SELECT * FROM tokens LIMIT 1; \
-         UPDATE one_customer SET kept = replace(kept::text, own, 'cust_{MARK}')::jsonb; \
-         UPDATE one_account SET kept = replace(kept::text, own, 'cust_{MARK}')::jsonb; END $$"
-    );
-    run(database, &rename).await;
-    let columns = "id, home, admin_email, admin_external_id, email, external_id";
-    let copied = columns
-        .split(", ")
-        .filter(|column| *column != "id")
-        .map(|column| format!("replace({column}, '{MARK}', m)"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let mut done = 0;
-    while done < customers {
-        let end = (done + CHUNK).min(customers);
-        // Ids sort by age; these are younger than the copied row's.
-        let numbers = format!(
-            "(SELECT 'f' || lpad(to_hex(n), 31, '0') AS m, n FROM generate_series({}, {end}) AS n) AS number",
-            done + 1
-        );
-        for sql in [
-            format!(
-                "INSERT INTO customers ({columns}, app, made_at, updated_at, name, status, \
-                 status_since, due_at, frozen, kept) \
-                 SELECT 'cust_' || m, {copied}, app, made_at, updated_at, name, status, \
-                 status_since, due_at, frozen, replace(kept::text, '{MARK}', m)::jsonb \
-                 FROM one_customer, {numbers}"
-            ),
-            format!(
-                "INSERT INTO accounts (app, key, id, customer_id, linking_email, kept) \
-                 SELECT app, replace(key, '{MARK}', m), replace(id, '{MARK}', m), 'cust_' || m, \
-                 replace(linking_email, '{MARK}', m), replace(kept::text, '{MARK}', m)::jsonb \
-                 FROM one_account, {numbers}"
-            ),
-            format!(
-                "INSERT INTO subscriptions (app, key, account, kept) \
-                 SELECT app, replace(key, '{MARK}', m), replace(account, '{MARK}', m), \
-                 replace(kept::text, '{MARK}', m)::jsonb FROM one_subscription, {numbers}"
-            ),
-            format!(
-                "INSERT INTO entitlements (app, customer_id, provider, price, plan) \
-                 SELECT app, 'cust_' || m, provider, price, plan FROM one_entitlement, {numbers}"
-            ),
-            format!(
-                "INSERT INTO tokens (id, app, customer_id, name, prefix, scope, packages, created_at) \
-                 SELECT 'ctok_' || m, app, 'cust_' || m, name, 'tok_ffffff', scope, packages, \
-                 created_at FROM one_token, {numbers}"
-            ),
-            format!(
-                "INSERT INTO token_hashes (hash, token_id) \
-                 SELECT sha256(convert_to('tok_' || m, 'UTF8')), 'ctok_' || m FROM {numbers}"
-            ),
-        ] {
-            run(database, &sql).await;
-        }
-        done = end;
-    }
-    // What autovacuum does by itself in service; the tests' server has it off.
-    run(database, "VACUUM ANALYZE").await;
-}
-
-async fn run(database: &mut PgConnection, sql: &str) {
-    database
-        .execute(AssertSqlSafe(sql.to_owned()))
-        .await
-        .unwrap();
-}
-
 /// Asks for many customers, spread over all of them.
 async fn spread(api: &Api, customers: u32, path: impl Fn(&str) -> String) -> Times {
     let mut times = Vec::new();
@@ -334,6 +221,9 @@ async fn main() {
         .ok()
         .and_then(|it| it.parse().ok())
         .unwrap_or(1_000_000);
+    if std::env::var_os("FLAT").is_some() {
+        return flat::compare(customers).await;
+    }
     let cluster = Cluster::start();
     let url = cluster.create("scale", "template1").await;
     let started = Instant::now();

@@ -1,30 +1,14 @@
-//! What the measured programs are held against: the same input and output with no logic.
-//!
-//! The receiver reads a body, verifies one HMAC and publishes: persistent, mandatory, confirmed.
-//! The worker takes messages, inserts a ledger row, a customer, a subscription and three
-//! audit entries for each, 256 a transaction, one statement a table, and acknowledges them
-//! together. Ours also writes an account.
+//! The bare worker: takes messages, writes a row of ours for each into each table that ours writes to,
+//! one statement a table and batch, and acknowledges them together.
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
-use axum::{Json, Router};
 use futures::{FutureExt, StreamExt};
-use hmac::{Hmac, KeyInit, Mac};
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use serde_json::{Value, json};
-use sha2::Sha256;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::net::TcpListener;
 
-use crate::event;
+use super::{channel, setting};
 
 const BATCH: usize = 256;
 const PREFETCH: u16 = 512;
@@ -37,11 +21,14 @@ struct Table {
     rows: usize,
     /// The length of our documents in it, in bytes.
     document: usize,
-    /// Columns whose value matters, or that a row may lack and ours has: indexes cost.
+    /// Columns whose value matters, or that a row may lack and ours has: indexes cost. `id` is the
+    /// event's, `of` the account's.
     columns: &'static [(&'static str, &'static str)],
+    /// The key by which a row may be there already, of an account that had an event before.
+    known_by: Option<&'static str>,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 6] = [
     Table {
         name: "events",
         rows: 1,
@@ -54,26 +41,46 @@ const TABLES: [Table; 4] = [
             ("occurred_at", "0"),
             ("processed_at", "now()"),
             ("outcome", "'applied'"),
-            ("customer_id", "'cust_' || id"),
-            ("payload", "payload"),
+            ("customer_id", "'cust_' || of"),
         ],
+        known_by: None,
     },
     Table {
         name: "customers",
         rows: 1,
         document: 570,
         columns: &[
-            ("id", "'cust_' || id"),
-            ("home", "id"),
-            ("external_id", "id"),
+            ("id", "'cust_' || of"),
+            ("home", "of"),
+            ("external_id", "of"),
             ("status", "'active'"),
         ],
+        known_by: Some("id"),
+    },
+    Table {
+        name: "accounts",
+        rows: 1,
+        document: 300,
+        columns: &[
+            ("key", "of"),
+            ("id", "of"),
+            ("customer_id", "'cust_' || of"),
+        ],
+        known_by: Some("app, key"),
     },
     Table {
         name: "subscriptions",
         rows: 1,
         document: 470,
-        columns: &[("account", "id")],
+        columns: &[("account", "of")],
+        known_by: None,
+    },
+    Table {
+        name: "entitlements",
+        rows: 1,
+        document: 0,
+        columns: &[("customer_id", "'cust_' || of"), ("provider", "'stripe'")],
+        known_by: None,
     },
     Table {
         name: "audit",
@@ -82,80 +89,19 @@ const TABLES: [Table; 4] = [
         columns: &[
             ("actor", "'event:' || id"),
             ("event", "id"),
-            ("customer_id", "'cust_' || id"),
+            ("customer_id", "'cust_' || of"),
             ("operation", "'create'"),
         ],
+        known_by: None,
     },
 ];
 
-/// Runs a bare program, if this process was started to be one.
-pub(crate) async fn was_asked_for() -> bool {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["bare", "--role", "receiver"] => receiver().await,
-        ["bare", "--role", "worker"] => worker().await,
-        _ => return false,
-    }
-    true
-}
+/// The payloads, which stand apart from their events.
+const PAYLOADS: &str = "INSERT INTO payloads (seq, payload) SELECT seq, payload \
+    FROM (SELECT $2::text) AS no_document, UNNEST($1::text[], $3::text[]) AS new (id, payload) \
+    JOIN events USING (id) WHERE app = 'default'";
 
-fn setting(name: &str) -> String {
-    std::env::var(name).unwrap()
-}
-
-/// A channel with confirms, and the connection that it lives on.
-pub(crate) async fn channel(url: &str) -> (Connection, Channel) {
-    let connection = Connection::connect(url, ConnectionProperties::default())
-        .await
-        .unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .unwrap();
-    (connection, channel)
-}
-
-async fn receiver() {
-    let (_connection, channel) = channel(&setting("AMQP_URL")).await;
-    let router = Router::new()
-        .route("/webhooks/stripe", post(receive))
-        .with_state(channel);
-    let listener = TcpListener::bind(setting("TOLLGATE_LISTEN")).await.unwrap();
-    axum::serve(listener, router).await.unwrap();
-}
-
-async fn receive(
-    State(channel): State<Channel>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Json<Value>, StatusCode> {
-    let header = headers["stripe-signature"].to_str().unwrap();
-    let (time, digest) = header.split_once(",v1=").unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(event::SECRET.as_bytes()).unwrap();
-    mac.update(time.trim_start_matches("t=").as_bytes());
-    mac.update(b".");
-    mac.update(&body);
-    mac.verify_slice(&hex::decode(digest).unwrap())
-        .map_err(|_| StatusCode::BAD_REQUEST)?;
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
-    let persistent = BasicProperties::default().with_delivery_mode(2);
-    let published = channel.basic_publish(
-        "bare.events".into(),
-        "work".into(),
-        options,
-        &body,
-        persistent,
-    );
-    let confirmed = published.await.unwrap().await.unwrap();
-    assert_eq!(confirmed, Confirmation::Ack(None));
-    Ok(Json(json!({ "received": true })))
-}
-
-async fn worker() {
+pub(super) async fn run() {
     let (_connection, channel) = channel(&setting("AMQP_URL")).await;
     let mut database = PgConnection::connect(&setting("DATABASE_URL"))
         .await
@@ -165,6 +111,7 @@ async fn worker() {
         let sql = insert_into(table, &mut database).await;
         inserts.push((sql, document(table.document)));
     }
+    inserts.push((PAYLOADS.to_owned(), String::new()));
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await
@@ -207,9 +154,14 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         .await
         .unwrap();
     let (name, rows) = (table.name, table.rows);
+    assert!(!columns.is_empty(), "there is no table {name}");
+    let has = |column: &str| columns.iter().any(|(name, ..)| name == column);
     for (column, _) in table.columns {
-        let known = columns.iter().any(|(name, ..)| name == column);
-        assert!(known, "the table {name} has no column {column}");
+        // The payload may stand in a table of its own.
+        assert!(
+            has(column) || *column == "payload",
+            "the table {name} has no column {column}"
+        );
     }
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (column, kind, needed) in &columns {
@@ -228,11 +180,18 @@ async fn insert_into(table: &Table, database: &mut PgConnection) -> String {
         names.push(column.as_str());
         values.push(value);
     }
+    let known = match table.known_by {
+        Some(key) => format!("ON CONFLICT ({key}) DO UPDATE SET kept = excluded.kept"),
+        None => String::new(),
+    };
     format!(
         "INSERT INTO {name} ({}) SELECT {} \
-         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload), generate_series(1, {rows})",
+         FROM (SELECT id, 'cus_' || right(id, 19)::bigint % {} AS of, payload \
+         FROM UNNEST($1::text[], $3::text[]) AS new (id, payload)) AS new, \
+         (SELECT $2::text) AS no_document, generate_series(1, {rows}) {known}",
         names.join(", "),
-        values.join(", ")
+        values.join(", "),
+        setting("BENCH_CUSTOMERS"),
     )
 }
 

@@ -1,0 +1,81 @@
+//! What is measured, and what the measurements have in common.
+
+pub(crate) mod access;
+pub(crate) mod footprint;
+pub(crate) mod receiver;
+pub(crate) mod together;
+pub(crate) mod worker;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use lapin::options::QueuePurgeOptions;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection, PgConnection};
+use tollgate::queue::rabbitmq::RabbitQueue;
+
+use crate::support::{postgres, rabbitmq};
+use crate::{Side, bare};
+
+pub(crate) const BOTH: [Side; 2] = [Side::Ours, Side::Bare];
+
+/// How much is measured.
+pub(crate) struct Settings {
+    /// True for a run that only shows that everything still runs.
+    pub(crate) short: bool,
+    /// Parts that are measured; empty: all.
+    pub(crate) only: Vec<String>,
+}
+
+pub(crate) fn settings() -> &'static Settings {
+    static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+        let only = std::env::var("ONLY").unwrap_or_default();
+        Settings {
+            short: std::env::var_os("SHORT").is_some(),
+            only: only.split_terminator(',').map(str::to_owned).collect(),
+        }
+    });
+    &SETTINGS
+}
+
+pub(crate) fn rounds() -> usize {
+    if settings().short { 1 } else { 3 }
+}
+
+/// How long load is sent.
+pub(crate) fn window() -> Duration {
+    Duration::from_secs(if settings().short { 1 } else { 4 })
+}
+
+/// A database with our schema and app. That it is durable is looked up, since all figures rest on it.
+pub(crate) async fn database() -> SecretString {
+    let url = postgres::database().await;
+    let mut connection = PgConnection::connect(url.expose_secret()).await.unwrap();
+    let sql = "SELECT current_setting('fsync') || current_setting('full_page_writes') \
+               || current_setting('synchronous_commit')";
+    let settings: String = sqlx::query_scalar(sql)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(settings, "ononon");
+    let sql = "INSERT INTO apps (slug, name, policy, settings, created_at) \
+               VALUES ('default', 'default', '{}', '{}', now())";
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    url
+}
+
+/// Declares a side's exchanges and queues.
+pub(crate) async fn queue(side: Side) -> RabbitQueue {
+    let settings = rabbitmq::shared().settings(side.prefix());
+    RabbitQueue::start(&settings).await.unwrap()
+}
+
+/// Empties a side's queue: what no worker takes would slow the next window down.
+pub(crate) async fn purge(side: Side) {
+    let (_connection, channel) = bare::channel(&rabbitmq::shared().url()).await;
+    let queue = format!("{}.work.2", side.prefix());
+    channel
+        .queue_purge(queue.into(), QueuePurgeOptions::default())
+        .await
+        .unwrap();
+}

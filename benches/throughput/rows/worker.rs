@@ -1,0 +1,119 @@
+//! The worker: a backlog, drained by one process or by two.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection, PgConnection};
+use tollgate::queue::Publisher;
+
+use super::{BOTH, database, queue, rounds};
+use crate::program::{self, Program};
+use crate::support::postgres;
+use crate::table::Table;
+use crate::{Side, event};
+
+/// How long a backlog may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Messages of one draining, and the customers that they are about.
+fn backlog() -> (usize, usize) {
+    let customers = program::customers();
+    (4 * customers, customers)
+}
+
+pub(crate) async fn measure(table: &mut Table) {
+    let mut sides = BOTH.to_vec();
+    sides.extend(std::env::var_os("BEFORE").map(|_| Side::Before));
+    let mut memory = Vec::new();
+    for (count, what) in [(1, "worker, backlog"), (2, "two workers, backlog")] {
+        let mut rates = vec![Vec::new(); sides.len()];
+        for _ in 0..rounds() {
+            for (rates, &side) in rates.iter_mut().zip(&sides) {
+                let (rate, most) = drain_once(side, count).await;
+                rates.push(rate);
+                if count == 1 && matches!(side, Side::Ours) {
+                    memory.push(most);
+                }
+            }
+        }
+        let mut rates = rates.into_iter();
+        let (ours, bare) = (rates.next().unwrap(), rates.next().unwrap());
+        table.add(what, "events/s", ours, bare);
+        if let Some(before) = rates.next() {
+            table.add(
+                format!("{what}, the build before"),
+                "events/s",
+                before,
+                Vec::new(),
+            );
+        }
+    }
+    table.add("worker, memory at the most", "MiB", memory, Vec::new());
+}
+
+/// Events a second of a side's workers, and what the first of them took of memory.
+async fn drain_once(side: Side, workers: usize) -> (f64, f64) {
+    let database = match side {
+        Side::Ours | Side::Bare => database().await,
+        // It has a schema of its own, and makes its app by itself. Its queue may have another
+        // name, so it declares that before there is anything to put into it.
+        Side::Before => {
+            let empty = postgres::empty_database().await;
+            program::migrate(side, &empty);
+            Program::start(side, &["worker"], &empty)
+                .until_ready()
+                .await;
+            empty
+        }
+    };
+    fill(side).await;
+    let mut programs: Vec<Program> = (0..workers)
+        .map(|_| Program::start(side, &["worker"], &database))
+        .collect();
+    let rate = drain(&mut programs, &database).await;
+    (rate, programs[0].memory("VmHWM"))
+}
+
+/// Puts a backlog into a side's queue.
+async fn fill(side: Side) {
+    let (events, customers) = backlog();
+    let queue = queue(side).await;
+    let published = stream::iter(0..events)
+        .map(|number| queue.publish(event::message_of(number, customers)))
+        .buffer_unordered(200);
+    published.try_collect::<()>().await.unwrap();
+}
+
+/// Waits until the backlog is in the ledger. The rate is that from the beginning of the first
+/// batch to that of the last, which leaves out how long the program took to start.
+async fn drain(programs: &mut [Program], database: &SecretString) -> f64 {
+    let mut connection = PgConnection::connect(database.expose_secret())
+        .await
+        .unwrap();
+    let started = Instant::now();
+    let all = i64::try_from(backlog().0).unwrap();
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Reads the end of an index, where counting would read the table.
+        let sql = "SELECT coalesce(max(seq), 0) FROM events";
+        let seen: i64 = sqlx::query_scalar(sql)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        if seen >= all {
+            break;
+        }
+        programs.iter_mut().for_each(Program::assert_running);
+        let late = started.elapsed() > PATIENCE;
+        let words: Vec<String> = programs.iter().map(Program::last_words).collect();
+        assert!(!late, "{seen} of {all} events; {}", words.join("\n"));
+    }
+    let sql = "SELECT (count(*) FILTER (WHERE processed_at < last) \
+               / extract(epoch FROM last - min(processed_at)))::float8 \
+               FROM events, (SELECT max(processed_at) AS last FROM events) AS ends GROUP BY last";
+    sqlx::query_scalar(sql)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,105 @@
+//! The access check of registries, for many at once.
+//!
+//! A registry asks for every file, so this is the question that is asked most. Two things make it
+//! cheap. Questions that come while others are being looked up are [looked up together](look_ups), in
+//! one statement. And an answer is [kept for a moment](kept), because whoever installs something asks
+//! several times within a second.
+//!
+//! What is kept decides for less than a second after it was asked for, so a change that was committed
+//! anywhere counts within a second everywhere. A change by this process counts at once: nothing that
+//! was read before it is used after it. Unknown tokens are not kept.
+
+mod kept;
+mod known;
+mod look_ups;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::kept::Kept;
+pub use self::known::{Checked, Subject};
+use self::known::{Known, Moment};
+use self::look_ups::LookUps;
+use super::access::{self, AccessError, Question};
+use crate::domain::access::check;
+use crate::domain::access::token::TokenHash;
+use crate::domain::time::Timestamp;
+use crate::offload;
+use crate::store::{PackageHolder, PackageQuestion, Store};
+
+/// The access check. Cheap to clone; all clones share what is kept.
+#[derive(Clone)]
+pub struct AccessChecks(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    look_ups: LookUps,
+    kept: Kept,
+}
+
+impl AccessChecks {
+    /// Makes the access check of a process.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Shared {
+            look_ups: LookUps::new(store.clone()),
+            kept: Kept::default(),
+            store,
+        }))
+    }
+
+    /// Checks a token; `None` if nobody has it.
+    ///
+    /// # Errors
+    /// When somebody has it and the question names no package, or the store failed.
+    pub async fn check(
+        &self,
+        hash: &TokenHash,
+        question: Question<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Checked>, AccessError> {
+        let shared = &*self.0;
+        let package = question.package.filter(|package| !package.is_empty());
+        let Some(package) = package.filter(|_| question.reference.is_none()) else {
+            // An archive that is named by what it is made of can be several versions.
+            let answer = access::check(&shared.store, hash, question, now).await?;
+            return Ok(answer.and_then(Checked::of));
+        };
+        let asked = PackageQuestion {
+            token: *hash,
+            package: package.to_lowercase(),
+        };
+        let moment = Moment {
+            began: Instant::now(),
+            now,
+            changes: shared.store.changes(),
+        };
+        if let Some(known) = shared.kept.get(&asked, moment.changes, now) {
+            return Ok(Some(known.decide(
+                &asked.package,
+                question.version,
+                question.is_of_composer,
+            )));
+        }
+        let Some(found) = shared.look_ups.find(asked.clone(), now).await? else {
+            return Ok(None);
+        };
+        let comparisons = comparisons(&found, &asked.package, now);
+        let (version, is_of_composer) =
+            (question.version.map(str::to_owned), question.is_of_composer);
+        let package = asked.package.clone();
+        let decided = move || {
+            let known = Known::new(found, &package, moment);
+            let checked = known.decide(&package, version.as_deref(), is_of_composer);
+            (known, checked)
+        };
+        let (known, checked) = offload::run(comparisons, decided).await;
+        shared.kept.put(asked, Arc::new(known));
+        Ok(Some(checked))
+    }
+}
+
+/// Returns about how many comparisons of versions it takes to decide, for `offload`.
+fn comparisons(found: &PackageHolder, package: &str, now: Timestamp) -> usize {
+    let live = found.live_grants(package, now);
+    check::comparisons(live.iter().map(|it| &it.grant), found.releases.len() + 1)
+}

@@ -1,0 +1,79 @@
+//! Notes in the ledger what became of a message that was not processed.
+
+use super::batch::ledger_entry;
+use super::forgotten::without_persons;
+use super::incoming::{Incoming, named_by};
+use crate::domain::event::{EventError, EventOutcome};
+use crate::domain::time::Timestamp;
+use crate::provider;
+use crate::queue::Message;
+use crate::store::{LockMode, Store, StoreError};
+
+/// Records in the ledger that a try at a message failed and that it will be retried.
+///
+/// # Errors
+/// When the store failed.
+pub async fn note_pending(
+    store: &Store,
+    message: &Message,
+    error: &EventError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    note(store, message, EventOutcome::Pending, error, now).await
+}
+
+/// Records in the ledger that a provider's answer cannot be processed.
+///
+/// # Errors
+/// When the store failed.
+pub(super) async fn note_failed(
+    store: &Store,
+    message: &Message,
+    error: &EventError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    note(store, message, EventOutcome::Failed, error, now).await
+}
+
+/// Records in the ledger that a message was not processed, unless its event has had its effect in
+/// another way.
+///
+/// # Errors
+/// When the store failed.
+pub(super) async fn note(
+    store: &Store,
+    message: &Message,
+    outcome: EventOutcome,
+    error: &EventError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let named = named_by(message);
+    let incoming = Incoming {
+        message,
+        named: &named,
+    };
+    let key = incoming.key();
+    let mut tx = store.begin().await?;
+    tx.lock_apps([&key.app], LockMode::Shared).await?;
+    tx.lock_events([&key]).await?;
+    if tx.app_existing([&key.app]).await?.is_empty() {
+        return Ok(());
+    }
+    let known = tx.ledger_find([&key]).await?;
+    if known
+        .get(&key)
+        .is_some_and(|state| state.outcome.is_settled())
+    {
+        return Ok(());
+    }
+    let digest = provider::digest(key.provider, &message.body);
+    let mut entry = ledger_entry(&key, incoming, digest, outcome, now);
+    // The queue has counted the try that led here already, unless it is being settled just now.
+    let headers = message.headers();
+    entry.attempts = headers.tries(headers.attempt.max(1));
+    entry.error = Some(error.clone());
+    let mut entries = [entry];
+    without_persons(&mut tx, &mut entries).await?;
+    tx.ledger_write(&entries).await?;
+    tx.commit().await
+}

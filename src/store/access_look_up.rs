@@ -1,0 +1,356 @@
+//! Looking up many tokens at once, each with the package that it was shown for.
+
+use std::collections::BTreeMap;
+
+use super::record::{FromRow, Reader, Rows, binds, record};
+use super::registry::Registry;
+use super::{Store, StoreError, TokenHolder};
+use crate::domain::access::hand_grant::{GrantBilling, HandGrant};
+use crate::domain::access::live_grant::LiveGrant;
+use crate::domain::access::plan::{PackageGrant, Plan, Plans};
+use crate::domain::access::release::Release;
+use crate::domain::access::token::{CustomerToken, TokenHash};
+use crate::domain::access::versions::Scheme;
+use crate::domain::customer::row::Customer;
+use crate::domain::id::{AppSlug, CustomerId, Provider, TokenId};
+use crate::domain::time::Timestamp;
+
+/// A token, and the package that it was shown for.
+#[derive(Clone, Debug)]
+pub struct PackageQuestion {
+    /// The hash of the token.
+    pub token: TokenHash,
+    /// The package, as names are kept: in lower case.
+    pub package: String,
+}
+
+/// The customer behind a token, and everything that decides about one package.
+#[derive(Clone, Debug)]
+pub struct PackageHolder {
+    /// The token and the customer.
+    pub holder: TokenHolder,
+    /// How the versions of the package are read.
+    pub scheme: Scheme,
+    /// What the app tells customers who are held.
+    pub registry: Registry,
+    /// Grants of the package by hand, with the time of each, run out or not.
+    pub by_hand: Vec<(HandGrant, Timestamp)>,
+    /// Those plans of the customer's prices that buy the package, with their packages alone.
+    pub plans: Plans,
+    /// The releases of the package, if it matters when they were released.
+    pub releases: Vec<Release>,
+}
+
+impl PackageHolder {
+    /// Returns what gives the customer the package now.
+    pub fn live_grants(&self, package: &str, now: Timestamp) -> Vec<LiveGrant> {
+        let derived = &self.holder.customer.derived;
+        let by_hand = self.by_hand.iter();
+        let by_hand = by_hand.filter_map(|(it, at)| LiveGrant::of_hand(it, *at, derived, now));
+        let by_plans = derived.entitlements.iter();
+        let by_plans = by_plans.flat_map(|it| LiveGrant::of_price(it, &self.plans, derived));
+        let mut live: Vec<LiveGrant> = by_hand.chain(by_plans).collect();
+        live.retain(|it| it.grant.package == package);
+        live
+    }
+
+    fn needs_releases(&self, package: &str, now: Timestamp) -> bool {
+        let is_dated = |it: &LiveGrant| it.until.is_some();
+        self.holder.customer.derived.needs_releases()
+            && self.live_grants(package, now).iter().any(is_dated)
+    }
+}
+
+record! {
+    struct Asked<'a> {
+        place: i64,
+        hash: &'a TokenHash,
+        package: &'a str,
+    }
+}
+
+record! {
+    struct Place from "token_hashes" {
+        place: i64,
+    }
+}
+
+record! {
+    /// A row of the answer: the holder of a token, or a grant, or a plan.
+    struct Found from "customers" {
+        id: Option<TokenId>,
+        customer: Option<CustomerId>,
+        name: Option<String>,
+        scope: Option<String>,
+        packages: Option<Vec<String>>,
+        prefix: Option<String>,
+        created_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
+        last_used_at: Option<Timestamp>,
+        previous_until: Option<Timestamp>,
+        app: Option<AppSlug>,
+        until: Option<Timestamp>,
+        kept: Option<Customer>,
+        versions: Option<Scheme>,
+        held_text: Option<String>,
+        held_url: Option<String>,
+        version_constraint: Option<String>,
+        billing: Option<GrantBilling>,
+        runs_out_at: Option<Timestamp>,
+        granted_at: Option<Timestamp>,
+        provider: Option<Provider>,
+        price_id: Option<String>,
+        bought: Option<Vec<PackageGrant>>,
+    }
+}
+
+record! {
+    struct Wanted<'a> {
+        app: &'a AppSlug,
+        package: &'a str,
+    }
+}
+
+record! {
+    struct OfApp from "releases" {
+        app: AppSlug,
+    }
+}
+
+/// One statement: for each token a row of its holder, rows of grants and rows of plans. Outer joins,
+/// which also find what is not there, say in which order the tables are read: from the token on, each by
+/// its key. With inner joins an engine may begin at the far end while tables are small, and go on so when
+/// they are not.
+const LOOK_UP: &str = r"
+    WITH holders AS MATERIALIZED (
+        SELECT
+            asked.place, asked.package AS wanted,
+            tokens.id, tokens.customer_id AS customer, tokens.name, tokens.scope, tokens.packages,
+            tokens.prefix, tokens.created_at, tokens.expires_at, tokens.last_used_at,
+            tokens.previous_until,
+            tokens.app, presented.until, shown.kept,
+            COALESCE(given.merged_into, given.id) AS shown
+        FROM {rows} AS asked
+        LEFT JOIN token_hashes AS presented ON presented.hash = asked.hash
+        LEFT JOIN tokens ON tokens.id = presented.token_id
+        LEFT JOIN customers AS given ON given.id = tokens.customer_id
+        LEFT JOIN customers AS shown ON shown.id = COALESCE(given.merged_into, given.id)
+        WHERE given.deleted_at IS NULL AND shown.deleted_at IS NULL
+    )
+    SELECT
+        holders.place, holders.id, holders.customer, holders.name, holders.scope, holders.packages,
+        holders.prefix, holders.created_at, holders.expires_at, holders.last_used_at,
+        holders.previous_until, holders.app, holders.until, holders.kept,
+        packages.versions, registries.held_text, registries.held_url,
+        CAST(NULL AS TEXT) AS version_constraint, CAST(NULL AS TEXT) AS billing,
+        CAST(NULL AS BIGINT) AS runs_out_at, CAST(NULL AS TIMESTAMPTZ) AS granted_at,
+        CAST(NULL AS TEXT) AS provider, CAST(NULL AS TEXT) AS price_id,
+        CAST(NULL AS JSONB) AS bought
+    FROM holders
+    LEFT JOIN packages ON packages.app = holders.app AND packages.package = holders.wanted
+    LEFT JOIN registries ON registries.app = holders.app
+    UNION ALL
+    SELECT
+        holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL,
+        grants.version_constraint, grants.billing, grants.expires_at, grants.created_at,
+        NULL, NULL, NULL
+    FROM holders
+    LEFT JOIN customers AS given
+        ON given.app = holders.app AND COALESCE(given.merged_into, given.id) = holders.shown
+    LEFT JOIN grants
+        ON grants.app = holders.app AND grants.customer_id = given.id
+        AND grants.package = holders.wanted
+    UNION ALL
+    SELECT
+        holders.place, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        plans.provider, plans.price_id, plans.packages
+    FROM holders
+    LEFT JOIN entitlements ON entitlements.customer_id = holders.shown AND entitlements.plan <> ''
+    LEFT JOIN plan_packages
+        ON plan_packages.app = holders.app AND plan_packages.provider = entitlements.provider
+        AND plan_packages.price_id = entitlements.plan AND plan_packages.package = holders.wanted
+    LEFT JOIN plans
+        ON plans.app = plan_packages.app AND plans.provider = plan_packages.provider
+        AND plans.price_id = plan_packages.price_id
+";
+
+const RELEASES: &str = r"
+    SELECT
+        releases.app, releases.package, releases.version, releases.normalized,
+        releases.released_at, releases.reference
+    FROM {rows} AS wanted
+    JOIN releases ON releases.app = wanted.app AND releases.package = wanted.package
+";
+
+impl Store {
+    /// Looks up tokens, each with a package, in one statement, and in a second one if it matters for
+    /// any of them when versions were released. In place of each stands its holder; `None` if nobody
+    /// has the token, also when the customer was deleted. A row that cannot be read spoils the answer
+    /// to its own question alone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn access_look_up(
+        &self,
+        asked: &[PackageQuestion],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Option<PackageHolder>, StoreError>>, StoreError> {
+        let rows = (0_i64..).zip(asked).map(|(place, it)| Asked {
+            place,
+            hash: &it.token,
+            package: &it.package,
+        });
+        let rows: Rows<Asked<'_>> = rows.collect();
+        let answered = self.look_up(LOOK_UP, binds![rows]).await?;
+        let mut found: Vec<Result<Option<PackageHolder>, StoreError>> =
+            asked.iter().map(|_| Ok(None)).collect();
+        let mut more = Vec::new();
+        for row in &answered {
+            let mut reader = Reader::new(row);
+            let Place { place } = Place::from_row(&mut reader)?;
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some(found) = found.get_mut(place) else {
+                continue;
+            };
+            match Found::from_row(&mut reader) {
+                // Nothing is said about the order of rows.
+                Ok(row) if row.id.is_none() => more.push((place, row)),
+                Ok(row) => {
+                    if let Ok(found) = found {
+                        *found = row.holder();
+                    }
+                }
+                Err(error) => *found = Err(error),
+            }
+        }
+        for (place, row) in more {
+            if let Some(Ok(Some(found))) = found.get_mut(place) {
+                let package = &asked[place].package;
+                found.by_hand.extend(row.grant(package));
+                found.plans.extend(row.plan());
+            }
+        }
+        self.add_releases(asked, &mut found, now).await?;
+        Ok(found)
+    }
+
+    async fn add_releases(
+        &self,
+        asked: &[PackageQuestion],
+        found: &mut [Result<Option<PackageHolder>, StoreError>],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut wanted: BTreeMap<(AppSlug, String), Vec<usize>> = BTreeMap::new();
+        for (place, (asked, found)) in asked.iter().zip(found.iter()).enumerate() {
+            if let Ok(Some(found)) = found
+                && found.needs_releases(&asked.package, now)
+            {
+                let key = (found.holder.app.clone(), asked.package.clone());
+                wanted.entry(key).or_default().push(place);
+            }
+        }
+        let rows = wanted.keys().map(|(app, package)| Wanted { app, package });
+        let rows: Rows<Wanted<'_>> = rows.collect();
+        for row in &self.look_up(RELEASES, binds![rows]).await? {
+            let mut reader = Reader::new(row);
+            let OfApp { app } = OfApp::from_row(&mut reader)?;
+            let release = Release::from_row(&mut reader)?;
+            let places = wanted.get(&(app, release.package.clone()));
+            for &place in places.into_iter().flatten() {
+                if let Some(Ok(Some(found))) = found.get_mut(place) {
+                    found.releases.push(release.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    fn holder(self) -> Option<PackageHolder> {
+        let token = CustomerToken {
+            id: self.id?,
+            customer: self.customer?,
+            name: self.name?,
+            scope: self.scope?,
+            packages: self.packages?,
+            prefix: self.prefix?,
+            created_at: self.created_at?,
+            expires_at: self.expires_at,
+            last_used_at: self.last_used_at,
+            previous_until: self.previous_until,
+        };
+        Some(PackageHolder {
+            holder: TokenHolder {
+                app: self.app?,
+                token: token.until(self.until),
+                customer: self.kept?,
+            },
+            scheme: self.versions.unwrap_or_default(),
+            registry: Registry {
+                held_text: self.held_text,
+                held_url: self.held_url,
+                ..Registry::default()
+            },
+            by_hand: Vec::new(),
+            plans: Plans::new(),
+            releases: Vec::new(),
+        })
+    }
+
+    fn grant(&self, package: &str) -> Option<(HandGrant, Timestamp)> {
+        let grant = HandGrant {
+            grant: PackageGrant {
+                package: package.to_owned(),
+                constraint: self.version_constraint.clone()?,
+            },
+            billing: self.billing?,
+            expires_at: self.runs_out_at,
+        };
+        Some((grant, self.granted_at?))
+    }
+
+    fn plan(self) -> Option<((Provider, String), Plan)> {
+        let plan = Plan {
+            packages: self.bought?,
+            ..Plan::default()
+        };
+        Some(((self.provider?, self.price_id?), plan))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_finds_everything_by_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_sqlite(&folder.path().join("t.db"))
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let hash = TokenHash::of("tok_a");
+        let rows: Rows<Asked<'_>> = [Asked {
+            place: 0,
+            hash: &hash,
+            package: "a/lib",
+        }]
+        .into_iter()
+        .collect();
+        let sql = format!("EXPLAIN QUERY PLAN {LOOK_UP}");
+        let plan = store.look_up(&sql, binds![rows]).await.unwrap();
+        let steps: Vec<&str> = plan
+            .iter()
+            .map(|row| row.cells().text(3).unwrap())
+            .collect();
+        let is_walk = |step: &&&str| {
+            step.starts_with("SCAN") && !step.contains("json_each") && !step.contains("holders")
+        };
+        assert_eq!(steps.iter().find(is_walk), None, "{steps:#?}");
+        let by_shown = |step: &&str| step.contains("customers_by_shown (app=? AND <expr>=?)");
+        assert!(steps.iter().any(by_shown), "{steps:#?}");
+    }
+}

@@ -1,0 +1,277 @@
+//! Moving a store from the embedded engine to PostgreSQL.
+//!
+//! Tables are copied one after the other, each after those that it refers to, in the order of their
+//! keys and in chunks that are added whole. What was copied is therefore what lies before the last key
+//! of the target, and a copy that was cut short goes on behind it. At the end both sides are read once
+//! more and compared, table by table: whatever came between the two reads, a spoiled row or a source
+//! that was used meanwhile, shows there. Until then the target says of itself that it is not complete,
+//! and no server serves it.
+//!
+//! Columns and keys are read from the two schemas, so that a new table needs nothing here.
+
+pub(in crate::store) mod cells;
+
+use std::path::Path;
+
+use futures::TryStreamExt;
+use secrecy::SecretString;
+
+pub use self::cells::TableDigest;
+use self::cells::TableShape;
+use super::StoreError;
+use super::postgres::copy_target::{CopyTarget, CopyText, kept};
+use super::sqlite::copy_source::{CopySource, picked};
+
+/// A chunk is sent when it has this many bytes: few enough to be held in memory with the rows that
+/// are read meanwhile, enough for a thousand events a round trip.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// A store was not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The source cannot be read.
+    #[error("the source cannot be read")]
+    Source(#[source] StoreError),
+    /// Another process uses the source.
+    #[error("another process uses the source: stop it, so that nothing is written behind the copy")]
+    SourceInUse,
+    /// The target cannot be written.
+    #[error("the target failed")]
+    Target(#[source] StoreError),
+    /// Another copy writes into the target.
+    #[error("another `tollgate copy` writes into the target")]
+    TargetInUse,
+    /// The target has rows that this copy has not written.
+    #[error("the target is not empty: its table `{0}` has rows; give a database that has none")]
+    NotEmpty(String),
+    /// The target has part of another store.
+    #[error(
+        "the target has part of a copy of {0}: go on with that one, or give a database that is empty"
+    )]
+    OtherSource(String),
+    /// The schemas differ, though both are of this version.
+    #[error("the table `{0}` has other columns in the target")]
+    Schema(String),
+}
+
+/// A table on both sides.
+#[derive(Clone, Debug)]
+pub struct ComparedTable {
+    /// The table.
+    pub name: String,
+    /// What it amounts to in the source.
+    pub source: TableDigest,
+    /// What it amounts to in the target.
+    pub target: TableDigest,
+}
+
+impl ComparedTable {
+    /// Returns true if both sides have the same rows.
+    pub fn is_same(&self) -> bool {
+        self.source == self.target
+    }
+}
+
+/// The work that is under way.
+#[derive(Clone, Copy, Debug)]
+pub enum CopyStep<'a> {
+    /// Rows of a table were copied, of so many, those of earlier runs included.
+    Copied {
+        /// The table.
+        table: &'a str,
+        /// The rows that the target has.
+        rows: u64,
+        /// The rows that the source has.
+        of: u64,
+    },
+    /// A table is being compared.
+    Comparing {
+        /// The table.
+        table: &'a str,
+    },
+}
+
+/// A copy of a store, opened on both sides.
+pub struct StoreCopy {
+    source: CopySource,
+    target: CopyTarget,
+    tables: Vec<TableShape>,
+}
+
+impl StoreCopy {
+    /// Opens the embedded store, so that nobody else can use it, and a database.
+    ///
+    /// # Errors
+    /// [`CopyError::SourceInUse`], [`CopyError::TargetInUse`], and when one of both does not answer or
+    /// is not of this version.
+    pub async fn open(from: &Path, to: &SecretString) -> Result<Self, CopyError> {
+        let mut source = CopySource::open(from).await.map_err(|error| {
+            if error.trouble() == Some(super::Trouble::Locked) {
+                CopyError::SourceInUse
+            } else {
+                CopyError::Source(error)
+            }
+        })?;
+        let mut target = CopyTarget::open(to).await.map_err(CopyError::Target)?;
+        if !target.lock().await.map_err(CopyError::Target)? {
+            return Err(CopyError::TargetInUse);
+        }
+        target.migrate().await.map_err(CopyError::Target)?;
+        let mut tables = Vec::new();
+        for name in source.tables().await.map_err(CopyError::Source)? {
+            let (all, key) = source.columns(&name).await.map_err(CopyError::Source)?;
+            let kinds = target.columns(&name).await.map_err(CopyError::Target)?;
+            let shape = picked(&all, &kinds).zip(picked(&key, &kinds));
+            match shape {
+                Some((columns, key)) if columns.len() == kinds.len() && !key.is_empty() => {
+                    tables.push(TableShape { name, columns, key });
+                }
+                _ => return Err(CopyError::Schema(name)),
+            }
+        }
+        Ok(Self {
+            source,
+            target,
+            tables,
+        })
+    }
+
+    /// Counts the webhooks and other messages that wait in the source's built-in queue.
+    ///
+    /// # Errors
+    /// When the source cannot be read.
+    pub async fn waiting_messages(&mut self) -> Result<u64, CopyError> {
+        self.source
+            .count("messages")
+            .await
+            .map_err(CopyError::Source)
+    }
+
+    /// Copies what the target does not have yet, and compares both sides. `place` says which store the
+    /// source is. Returns the comparison, table by table; the copy is complete, and the target can be
+    /// served, if all of them are the same.
+    ///
+    /// # Errors
+    /// See [`CopyError`]. What was copied stays; the next run goes on behind it.
+    pub async fn run(
+        &mut self,
+        place: &str,
+        mut tell: impl FnMut(CopyStep<'_>),
+    ) -> Result<Vec<ComparedTable>, CopyError> {
+        self.begin(place).await?;
+        for index in 0..self.tables.len() {
+            self.copy_table(index, &mut tell).await?;
+        }
+        let compared = self.compare(tell).await?;
+        if compared.iter().all(ComparedTable::is_same) {
+            let numbered = self.source.numbered().await.map_err(CopyError::Source)?;
+            self.target
+                .finish(&numbered)
+                .await
+                .map_err(CopyError::Target)?;
+        }
+        Ok(compared)
+    }
+
+    /// Compares both sides and changes nothing.
+    ///
+    /// # Errors
+    /// When one of both cannot be read.
+    pub async fn compare(
+        &mut self,
+        mut tell: impl FnMut(CopyStep<'_>),
+    ) -> Result<Vec<ComparedTable>, CopyError> {
+        let mut compared = Vec::new();
+        for table in &self.tables {
+            tell(CopyStep::Comparing { table: &table.name });
+            let (mut source, mut target) = (TableDigest::default(), TableDigest::default());
+            let rows = self.source.rows(table, None).map_err(CopyError::Source)?;
+            let summed = rows.try_for_each(|row| {
+                let row: Vec<_> = row.into_iter().map(kept).collect();
+                source.add(&row);
+                std::future::ready(Ok(()))
+            });
+            summed.await.map_err(CopyError::Source)?;
+            let rows = self.target.rows(table);
+            let summed = rows.try_for_each(|row| {
+                target.add(&row);
+                std::future::ready(Ok(()))
+            });
+            summed.await.map_err(CopyError::Target)?;
+            compared.push(ComparedTable {
+                name: table.name.clone(),
+                source,
+                target,
+            });
+        }
+        Ok(compared)
+    }
+
+    /// Makes sure that the target has nothing but what this copy has written.
+    async fn begin(&mut self, place: &str) -> Result<(), CopyError> {
+        match self.target.unfinished().await.map_err(CopyError::Target)? {
+            Some(source) if source == place => Ok(()),
+            Some(source) => Err(CopyError::OtherSource(source)),
+            None => {
+                for table in &self.tables {
+                    if self
+                        .target
+                        .has_rows(&table.name)
+                        .await
+                        .map_err(CopyError::Target)?
+                    {
+                        return Err(CopyError::NotEmpty(table.name.clone()));
+                    }
+                }
+                self.target.begin(place).await.map_err(CopyError::Target)
+            }
+        }
+    }
+
+    async fn copy_table(
+        &mut self,
+        index: usize,
+        tell: &mut impl FnMut(CopyStep<'_>),
+    ) -> Result<(), CopyError> {
+        let Some(table) = self.tables.get(index) else {
+            return Ok(());
+        };
+        let of = self
+            .source
+            .count(&table.name)
+            .await
+            .map_err(CopyError::Source)?;
+        let (mut rows, last) = self.target.last(table).await.map_err(CopyError::Target)?;
+        let mut told = |rows| {
+            tell(CopyStep::Copied {
+                table: &table.name,
+                rows,
+                of,
+            });
+        };
+        told(rows);
+        let mut chunk = CopyText::default();
+        let mut read = self.source.rows(table, last).map_err(CopyError::Source)?;
+        while let Some(row) = read.try_next().await.map_err(CopyError::Source)? {
+            let row: Vec<_> = row.into_iter().map(kept).collect();
+            chunk.push(&row);
+            rows += 1;
+            if chunk.len() >= CHUNK_BYTES {
+                self.target
+                    .add(table, &chunk)
+                    .await
+                    .map_err(CopyError::Target)?;
+                chunk.clear();
+                told(rows);
+            }
+        }
+        if chunk.len() > 0 {
+            self.target
+                .add(table, &chunk)
+                .await
+                .map_err(CopyError::Target)?;
+            told(rows);
+        }
+        Ok(())
+    }
+}
