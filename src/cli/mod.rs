@@ -106,7 +106,7 @@ impl Cli {
     async fn run_command(self) -> Result<ExitCode, CliError> {
         let source = Source::of_process(self.config);
         match self.command {
-            Command::Demo(args) => demo::run(args).await,
+            Command::Demo(args) => Box::pin(demo::run(args)).await,
             Command::Serve(args) => serve::run(&args, &load(&source)?).await,
             Command::Migrate => migrate::run(&load(&source)?).await,
             Command::CheckConfig(args) => check_config::run(&args, &source).await,

@@ -19,9 +19,9 @@ use crate::composer::location::Location;
 use crate::domain::id::Provider;
 use crate::domain::identity::seller_id::Identity;
 use crate::domain::pasted_secret;
+use crate::domain::role::Role;
 use crate::domain::span::Span;
 use crate::domain::validate;
-use crate::domain::role::Role;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_DATA_DIR: &str = "./tollgate-data";

@@ -19,8 +19,8 @@ use crate::domain::connected_account::{
 };
 use crate::domain::id::Provider;
 use crate::domain::pasted_secret::{self, SecretUse};
-use crate::domain::span::{Span, SpanError};
 use crate::domain::role::Role;
+use crate::domain::span::{Span, SpanError};
 
 /// The minimum length of `ADMIN_TOKEN`: 24 random letters and digits are over 120 bits.
 const ADMIN_TOKEN_MIN: usize = 24;

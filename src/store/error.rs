@@ -1,7 +1,8 @@
 //! Errors of the store.
 
-use super::engine_error::EngineError;
 use std::sync::Arc;
+
+use super::engine_error::EngineError;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]

@@ -47,7 +47,7 @@ impl Batch {
 
 /// The messages of a worker that processes several batches at once.
 pub(super) struct Shards {
-    shards: Vec<Shard>,
+    all: Vec<Shard>,
     /// The number of messages that were put in so far, which tells their order.
     count: u64,
     /// Messages in batches that are under way.
@@ -70,7 +70,7 @@ struct Waiting {
 impl Shards {
     pub(super) fn new(shards: usize) -> Self {
         Self {
-            shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
+            all: (0..shards.max(1)).map(|_| Shard::default()).collect(),
             count: 0,
             under_way: 0,
         }
@@ -78,13 +78,13 @@ impl Shards {
 
     /// How many more messages may be put in.
     pub(super) fn room(&self) -> usize {
-        let most = self.shards.len() * BATCH * AHEAD;
+        let most = self.all.len() * BATCH * AHEAD;
         most.saturating_sub(self.waiting() + self.under_way)
     }
 
     /// Adds messages in the order in which they came.
     pub(super) fn put(&mut self, deliveries: Vec<Delivery>) {
-        let shards = self.shards.len();
+        let shards = self.all.len();
         for delivery in deliveries {
             let message = &delivery.message;
             let named = named_by(message);
@@ -92,7 +92,7 @@ impl Shards {
                 message,
                 named: &named,
             };
-            if let Some(shard) = self.shards.get_mut(shard_of(incoming, shards)) {
+            if let Some(shard) = self.all.get_mut(shard_of(incoming, shards)) {
                 shard.waiting.push_back(Waiting {
                     number: self.count,
                     named,
@@ -105,7 +105,7 @@ impl Shards {
 
     /// Takes the next batch that can be processed beside those that are under way.
     pub(super) fn next(&mut self) -> Option<Batch> {
-        let batch = if self.shards.iter().any(|it| it.is_busy) || self.is_deep() {
+        let batch = if self.all.iter().any(|it| it.is_busy) || self.is_deep() {
             self.next_of_shard()
         } else {
             self.next_of_all()
@@ -118,7 +118,7 @@ impl Shards {
     /// a batch, no younger message overtakes it: it will be part of one of all shards.
     fn next_of_shard(&mut self) -> Option<Batch> {
         let is_deep = self.is_deep();
-        let idle = self.shards.iter_mut().enumerate();
+        let idle = self.all.iter_mut().enumerate();
         let idle = idle.filter(|(_, it)| !it.is_busy && !it.waiting.is_empty());
         let (index, shard) = idle.min_by_key(|(_, it)| it.waiting.front().map(|it| it.number))?;
         if !is_deep && shard.waiting.len() < WORTHWHILE {
@@ -142,7 +142,7 @@ impl Shards {
         if all.is_empty() {
             return None;
         }
-        for shard in &mut self.shards {
+        for shard in &mut self.all {
             shard.is_busy = true;
         }
         Some(Batch::of(None, all))
@@ -151,7 +151,7 @@ impl Shards {
     /// Notes that a batch is not under way any more.
     pub(super) fn finished(&mut self, batch: &Batch) {
         self.under_way -= batch.deliveries.len();
-        for (index, shard) in self.shards.iter_mut().enumerate() {
+        for (index, shard) in self.all.iter_mut().enumerate() {
             if batch.shard.is_none_or(|its| its == index) {
                 shard.is_busy = false;
             }
@@ -165,7 +165,7 @@ impl Shards {
     }
 
     fn take_all(&mut self) -> Vec<Waiting> {
-        let waiting = self.shards.iter_mut().flat_map(|it| it.waiting.drain(..));
+        let waiting = self.all.iter_mut().flat_map(|it| it.waiting.drain(..));
         let mut all: Vec<Waiting> = waiting.collect();
         all.sort_unstable_by_key(|it| it.number);
         all
@@ -173,13 +173,13 @@ impl Shards {
 
     /// True if more waits than fits into one batch.
     fn is_deep(&self) -> bool {
-        let waiting = self.shards.iter().flat_map(|it| &it.waiting);
+        let waiting = self.all.iter().flat_map(|it| &it.waiting);
         let bytes: usize = waiting.map(|it| it.delivery.message.body.len()).sum();
         self.waiting() > BATCH || bytes > GROUP_BYTES
     }
 
     fn waiting(&self) -> usize {
-        self.shards.iter().map(|it| it.waiting.len()).sum()
+        self.all.iter().map(|it| it.waiting.len()).sum()
     }
 }
 

@@ -237,7 +237,7 @@ fn every_problem_is_reported_at_once() {
     problem: TOLLGATE_TRUSTED_PROXIES: malformed: "10.0.0.0/99" is not a network; expected networks or addresses separated by commas, such as 10.0.0.0/8,::1
     problem: TOLLGATE_CORS_ORIGINS: malformed: "*" is not an origin; expected origins separated by commas, such as https://admin.example.com
     problem: TOLLGATE_CORS_ORIGINS: malformed: "https://a.example/path" is not an origin; expected origins separated by commas, such as https://admin.example.com
-    problem: TOLLGATE_CONSOLE: malformed: "maybe" is neither on nor off; expected on or off
+    problem: TOLLGATE_CONSOLE: malformed: "maybe" is neither; expected on or off
     problem: TOLLGATE_PAYLOADS_FOR: malformed: "owner" is neither of them; expected viewer or admin, the least role that sees the payloads of events
     problem: TOLLGATE_DATA_DIR in DIR/tollgate.toml: malformed: of type boolean; expected the path of a folder
     problem: ADMIN_TOKEN: malformed: 4 characters long; expected at least 24 printable ASCII characters without spaces

@@ -87,6 +87,40 @@ async fn on_target(to: &SecretString, sql: &str) {
     connection.execute(sql).await.unwrap();
 }
 
+/// Spoils a row of copies of a target, each in another way, and looks whether that is found.
+async fn spoil_copies(source: &Path, to: &SecretString) {
+    // One row of each kind of damage: another text, another document, one row fewer.
+    let spoiled = [
+        (
+            "customers",
+            "UPDATE customers SET email = 'x' WHERE id = (SELECT min(id) FROM customers)",
+        ),
+        (
+            "accounts",
+            "UPDATE accounts SET kept = kept || '{\"x\": 1}' WHERE id = 'cus_1'",
+        ),
+        (
+            "event_objects",
+            "DELETE FROM event_objects WHERE ctid = (SELECT min(ctid) FROM event_objects)",
+        ),
+    ];
+    let copied = to.expose_secret().rsplit('/').next().unwrap();
+    for (table, sql) in spoiled {
+        let name = format!("spoiled_{table}_{}", std::process::id());
+        let to = crate::support::postgres::SHARED.create(&name, copied).await;
+        on_target(&to, sql).await;
+        let compared = copy(source, &to, &["--compare-only"]).await;
+        assert_eq!(compared.status.code(), Some(2), "{}", out(&compared));
+        let differs = out(&compared);
+        let differs: Vec<&str> = differs
+            .lines()
+            .filter(|line| line.contains("DIFFERS"))
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(differs, [table]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copied_store_is_served_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
@@ -141,6 +175,7 @@ async fn a_copied_store_is_served_as_it_was() {
     .fetch_all(&mut target)
     .await
     .unwrap();
+    target.close().await.unwrap();
     for table in &tables {
         let row = told
             .lines()
@@ -157,39 +192,7 @@ async fn a_copied_store_is_served_as_it_was() {
     );
     let compared = copy(&source, &to, &["--compare-only"]).await;
     assert!(compared.status.success(), "{}", out(&compared));
-    // One row of each kind of damage: another text, another document, one row fewer.
-    let spoiled = [
-        (
-            "customers",
-            "UPDATE customers SET email = 'x' WHERE id = (SELECT min(id) FROM customers)",
-        ),
-        (
-            "accounts",
-            "UPDATE accounts SET kept = kept || '{\"x\": 1}' WHERE id = 'cus_1'",
-        ),
-        (
-            "event_objects",
-            "DELETE FROM event_objects WHERE ctid = (SELECT min(ctid) FROM event_objects)",
-        ),
-    ];
-    let copied = to.expose_secret().rsplit('/').next().unwrap();
-    for (table, sql) in spoiled {
-        let name = format!("spoiled_{table}_{}", std::process::id());
-        drop(target);
-        let to = crate::support::postgres::SHARED.create(&name, copied).await;
-        on_target(&to, sql).await;
-        let compared = copy(&source, &to, &["--compare-only"]).await;
-        assert_eq!(compared.status.code(), Some(2), "{}", out(&compared));
-        let differs = out(&compared);
-        let differs: Vec<&str> = differs
-            .lines()
-            .filter(|line| line.contains("DIFFERS"))
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert_eq!(differs, [table]);
-        target = PgConnection::connect(to.expose_secret()).await.unwrap();
-    }
-    drop(target);
+    spoil_copies(&source, &to).await;
 
     let mut settings = settings(&dir.path().join("moved"));
     settings.insert("DATABASE_URL".into(), to.expose_secret().into());

@@ -60,7 +60,8 @@ def seconds(text):
 def load(file: Path, environment: dict):
     """The services, and the files of the secrets by their names."""
     told = subprocess.run(
-        ["docker-compose", "-f", str(file), "config"],
+        # The second version of docker-compose leaves out what belongs to profiles that are not named.
+        ["docker-compose", "--profile", "monitoring", "-f", str(file), "config"],
         env=environment, capture_output=True, text=True, check=False,
     )
     if told.returncode != 0:
@@ -80,6 +81,7 @@ def service(name, said):
         "read_only", "cap_drop", "cap_add", "security_opt", "restart", "stop_grace_period", "build",
         "hostname", "ports", "shm_size", "sysctls", "profiles",
     }
+    said = {key: it for key, it in said.items() if it is not None}
     if unknown := set(said) - known:
         raise Wrong(f"{name} has {sorted(unknown)}, which means nothing here")
     if said.get("hostname", name) != name:

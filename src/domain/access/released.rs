@@ -14,14 +14,14 @@ pub struct Released(HashMap<Version, Timestamp>);
 impl Released {
     /// Reads the releases of a package among these. What is no version in its scheme is left out.
     pub fn of(scheme: Scheme, package: &str, releases: &[Release]) -> Self {
-        let mut released = HashMap::new();
+        let mut times = HashMap::new();
         for release in releases.iter().filter(|it| it.package == package) {
             if let Ok(version) = scheme.version(&release.version) {
-                let first = released.entry(version).or_insert(release.released_at);
+                let first = times.entry(version).or_insert(release.released_at);
                 *first = release.released_at.min(*first);
             }
         }
-        Self(released)
+        Self(times)
     }
 
     /// Returns when a version came out first, if that is known.

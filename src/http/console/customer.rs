@@ -23,7 +23,7 @@ use crate::http::api::customer_id;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::access::{Question, check_customer};
 use crate::pipeline::explain::explain;
-use crate::pipeline::timeline::{self, TimelineEntry, TimelineFilter, TimelineKind};
+use crate::pipeline::timeline::{self, TimelineFilter, TimelineKind};
 use crate::pipeline::{customers, licenses, tokens};
 use crate::store::Window;
 
@@ -199,11 +199,7 @@ async fn lines(
         format!("{next}#timeline")
     });
     let some = found.into_iter().skip(before).take(LINES);
-    Ok((some.map(line).collect(), more))
-}
-
-fn line(entry: TimelineEntry) -> Line {
-    Line::from(entry)
+    Ok((some.map(Line::from).collect(), more))
 }
 
 /// What Composer would get.

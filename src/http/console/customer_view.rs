@@ -65,7 +65,11 @@ impl From<SourceCause> for SourceRow {
             verdict,
             because: source.because,
             gives: gives.collect(),
-            paid_until: source.paid_until.iter().map(|it| When(it.until)).last(),
+            paid_until: source
+                .paid_until
+                .iter()
+                .map(|it| When(it.until))
+                .next_back(),
         }
     }
 }

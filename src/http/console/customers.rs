@@ -78,27 +78,24 @@ async fn list(
 ) -> Result<Response, Refusal> {
     let (store, app) = (&state.store, &visitor.app);
     let window = asked.window();
-    let (found, events) = match asked.get("q") {
-        Some(text) => {
-            let found = anything(store, app, text, &window, state.clock.now()).await?;
-            match found.exactly {
-                Some(Exactly::Customer(id)) => {
-                    return Ok(Redirect::to(&format!("/console/customers/{id}")).into_response());
-                }
-                Some(Exactly::Event(id)) => {
-                    return Ok(Redirect::to(&path_of(&id)).into_response());
-                }
-                None => (found.customers, found.events),
+    let (found, events) = if let Some(text) = asked.get("q") {
+        let found = anything(store, app, text, &window, state.clock.now()).await?;
+        match found.exactly {
+            Some(Exactly::Customer(id)) => {
+                return Ok(Redirect::to(&format!("/console/customers/{id}")).into_response());
             }
+            Some(Exactly::Event(id)) => {
+                return Ok(Redirect::to(&path_of(&id)).into_response());
+            }
+            None => (found.customers, found.events),
         }
-        None => {
-            let filter = CustomerFilter {
-                status: asked.own("status"),
-                ..CustomerFilter::default()
-            };
-            let found = list_alone(store, app, &filter, &window).await?;
-            (Some(found), Vec::new())
-        }
+    } else {
+        let filter = CustomerFilter {
+            status: asked.own("status"),
+            ..CustomerFilter::default()
+        };
+        let found = list_alone(store, app, &filter, &window).await?;
+        (Some(found), Vec::new())
     };
     let (rows, total) = found.map_or((Vec::new(), 0), |found| {
         let total = found.total.unwrap_or_default();

@@ -146,10 +146,9 @@ pub(super) fn add(path: &str, method: &str, operation: &mut Operation) {
         "401" | "429" | "500" | "503" => true,
         "403" => method != "get",
         "404" => path.contains('{') || has_app,
-        // A change by cookie must be JSON even where the handler reads no body.
-        "415" => has_body || method != "get",
-        // Conditions that nobody reads are refused.
-        "400" => has_body || method != "get",
+        // A change by cookie must be JSON even where the handler reads no body; and conditions that
+        // nobody reads are refused.
+        "400" | "415" => has_body || method != "get",
         // With an Idempotency-Key the body is read to compare it, even where the handler reads
         // none.
         "408" | "413" => has_body || method == "post",

@@ -19,7 +19,7 @@ use crate::store::{Actor, BranchArchive, Store, StoreError};
 
 /// After this time what was recorded is compared with the store again: a release that was removed there
 /// comes back within a minute while the repository has it.
-const RECORDED_FOR: Duration = Duration::from_secs(60);
+const RECORDED_FOR: Duration = Duration::from_mins(1);
 /// Most archives of branches that are remembered of one package: of ten branches that move daily, those
 /// of three months.
 const MAX_ARCHIVES: u32 = 1_000;

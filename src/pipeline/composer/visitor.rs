@@ -242,13 +242,9 @@ async fn released(
         return Ok(released);
     }
     let wanted = BTreeSet::from([package.to_owned()]);
-    let releases = tx.release_list(app, &wanted).await?;
-    let (scheme, name, number) = (
-        holder.schemes.of(package),
-        package.to_owned(),
-        releases.len(),
-    );
-    let read = move || Arc::new(Released::of(scheme, &name, &releases));
+    let listed = tx.release_list(app, &wanted).await?;
+    let (scheme, name, number) = (holder.schemes.of(package), package.to_owned(), listed.len());
+    let read = move || Arc::new(Released::of(scheme, &name, &listed));
     let released = offload::run(number, read).await;
     kept.put(app, package, mark, Arc::clone(&released));
     Ok(released)

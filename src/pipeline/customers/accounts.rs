@@ -112,14 +112,9 @@ async fn link_in(
         None => unknown(name)?,
     };
     let lookup_keys = lookup_keys_of(id, &account);
-    act_in(
-        tx,
-        order,
-        id,
-        &lookup_keys,
-        "link_account",
-        |working_set| working_set.link_account(&account, id, order.now),
-    )
+    act_in(tx, order, id, &lookup_keys, "link_account", |working_set| {
+        working_set.link_account(&account, id, order.now)
+    })
     .await
 }
 

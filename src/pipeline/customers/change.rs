@@ -157,19 +157,12 @@ async fn done_in(
         Act::Expire(_) => "expire",
     };
     let lookup_keys = lookup_keys_of(Some(id), []);
-    act_in(
-        tx,
-        order,
-        id,
-        &lookup_keys,
-        name,
-        |working_set| match act {
-            Act::Suspend(reason) => working_set.suspend(id, reason, order.now),
-            Act::Reactivate => working_set.reactivate(id, order.now),
-            Act::Freeze(freeze) => working_set.freeze(id, freeze, order.now),
-            Act::Expire(reason) => working_set.expire(id, reason, order.now),
-        },
-    )
+    act_in(tx, order, id, &lookup_keys, name, |working_set| match act {
+        Act::Suspend(reason) => working_set.suspend(id, reason, order.now),
+        Act::Reactivate => working_set.reactivate(id, order.now),
+        Act::Freeze(freeze) => working_set.freeze(id, freeze, order.now),
+        Act::Expire(reason) => working_set.expire(id, reason, order.now),
+    })
     .await
 }
 

@@ -13,7 +13,9 @@ mod find;
 mod orders;
 mod taken;
 
-pub use accounts::{AccountName, LinkedAccount, accounts, link_account, part_account, preview_link};
+pub use accounts::{
+    AccountName, LinkedAccount, accounts, link_account, part_account, preview_link,
+};
 pub(super) use act::lookup_keys_of;
 pub use change::{act, delete, preview, update};
 pub use create::{create, get_or_create};

@@ -215,17 +215,15 @@ impl Known {
     fn take_user_id(&mut self, person: usize, user_id: &str) -> bool {
         let known = &mut self.people[person];
         let wanted = mark(&[user_id]);
-        match known.user_id {
-            Some(has) => has == wanted,
-            None => {
-                known.user_id = Some(wanted);
-                if let Some(profile) = &mut known.profile {
-                    profile.user_id = Some(user_id.to_owned());
-                }
-                self.note_change(person);
-                true
-            }
+        if let Some(has) = known.user_id {
+            return has == wanted;
         }
+        known.user_id = Some(wanted);
+        if let Some(profile) = &mut known.profile {
+            profile.user_id = Some(user_id.to_owned());
+        }
+        self.note_change(person);
+        true
     }
 
     /// Counts a customer as changed that is there already.

@@ -134,8 +134,8 @@ async fn make_strangers(
         }
         all.customers.extend(mem::take(&mut alone.customers));
         all.hand_grants.extend(mem::take(&mut alone.hand_grants));
-        let changed = mem::take(&mut alone.changed);
-        all.changed.customers.extend(changed.customers);
+        let touched = mem::take(&mut alone.changed);
+        all.changed.customers.extend(touched.customers);
     }
     save(tx, order, &all, &changes).await
 }

@@ -97,13 +97,6 @@ impl Browser {
         }
     }
 
-    /// Clicks the first element that a selector finds, once it is there.
-    pub(super) async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        self.call(&format!("element/{element}/click"), json!({}))
-            .await;
-    }
-
     /// Clicks the button or link with this text.
     pub(super) async fn press(&self, text: &str) {
         let script = "const all = [...document.querySelectorAll('button, a, summary')];

@@ -48,7 +48,10 @@ async fn both_providers_are_imported_page_by_page(engine: Engine) {
         } else {
             ["pri_01basic", "pri_01other"]
         };
-        assert_eq!(prices, expected, "those of most running subscriptions first");
+        assert_eq!(
+            prices, expected,
+            "those of most running subscriptions first"
+        );
         let again = run(&kept.store, &api.apis(), &app, wanted).await;
         assert_eq!(again.found.drift(), 0, "{:?}", again.found);
     }
