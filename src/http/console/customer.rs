@@ -76,7 +76,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "expire" => "Expired. Nothing can be installed until an admin lifts it.",
         "grant" => "Package given.",
         "revoke" => "Package taken back.",
-        "link" => "Billing account linked.",
+        "link" => "Linked. What the account pays for counts here from now on.",
         "part" => "Billing account parted.",
         "token" => "Access token revoked.",
         "license" => "Licence changed.",

@@ -194,11 +194,8 @@ async fn link(
     let name = account_of(fields.need("account")?);
     let order = visitor.order(&state);
     let linked = customers::link_account(&state.store, &order, &id, &name).await?;
-    let shown = linked.customer.id;
-    Ok(back_to(
-        &shown,
-        if linked.changed { "link" } else { "unchanged" },
-    ))
+    // An account that no webhook has named yet is linked for when one does, which changes nobody now.
+    Ok(back_to(&linked.customer.id, "link"))
 }
 
 #[derive(Template)]

@@ -157,6 +157,7 @@ async fn packages_accounts_and_tokens_are_seen_to_by_hand(engine: Engine) {
         .await;
     assert_eq!(taken.location(), format!("{page}?done=revoke"));
 
+    buys(&server, "cus_9", "nine@example.com").await;
     let effect = owner.page(&format!("{page}/link?account=cus_9")).await;
     assert!(effect.contains("Nothing that is shown changes"), "{effect}");
     let linked = owner
