@@ -174,11 +174,14 @@ fn tell(totals: &Totals) {
     row("customers", totals.customers, "given an id");
     row("grants", totals.grants, "changed");
     row("tokens", totals.tokens, "changed");
-    if totals.retired_tokens > 0 {
-        output::line(&format!(
-            "{} tokens are left out: they were rotated or revoked here since they were taken over",
-            totals.retired_tokens
-        ));
+    match totals.retired_tokens {
+        0 => {}
+        1 => output::line(
+            "1 token is left out: it was rotated or revoked here since it was taken over",
+        ),
+        more => output::line(&format!(
+            "{more} tokens are left out: they were rotated or revoked here since they were taken over"
+        )),
     }
 }
 

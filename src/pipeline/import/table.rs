@@ -225,7 +225,8 @@ fn read_record<R: Read>(
                 return Ok(None);
             }
             if record.iter().any(|value| value.ends_with(END)) {
-                return Err(TableError::OpenQuote(number));
+                // Its last byte is the newline of [`END`], which was not passed.
+                return Err(TableError::OpenQuote(number + 1));
             }
             Ok(Some(number))
         }
