@@ -14,6 +14,7 @@
 
 mod copies;
 mod flat;
+#[expect(dead_code, reason = "the other benchmark uses more of it")]
 #[path = "../throughput/load.rs"]
 mod load;
 #[expect(

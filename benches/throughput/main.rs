@@ -23,7 +23,11 @@ mod event;
 mod load;
 mod program;
 mod rows;
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(
+    dead_code,
+    clippy::expect_used,
+    reason = "the tests use more of it, and may expect"
+)]
 #[path = "../../tests/it/support"]
 mod support {
     pub(crate) mod postgres;

@@ -15,7 +15,7 @@ use tollgate::domain::access::plan::PackageGrant;
 /// 32 zero bytes.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-fn environment<const N: usize>(variables: [(&str, &str); N]) -> Source {
+fn environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Source {
     Source {
         environment: variables
             .into_iter()
@@ -25,7 +25,9 @@ fn environment<const N: usize>(variables: [(&str, &str); N]) -> Source {
     }
 }
 
-fn load<const N: usize>(variables: [(&str, &str); N]) -> Result<Loaded, ConfigErrors> {
+fn load<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Loaded, ConfigErrors> {
     Config::load(&environment(variables))
 }
 
@@ -86,49 +88,52 @@ fn nothing_set_gives_the_defaults() {
     ");
 }
 
+/// Every setting, none of them as it is by itself.
+const EVERYTHING: &[(&str, &str)] = &[
+    ("TOLLGATE_LISTEN", "0.0.0.0:80"),
+    ("TOLLGATE_OPS_LISTEN", "[::1]:9090"),
+    ("TOLLGATE_TRUSTED_PROXIES", "10.1.2.3/8, ::1"),
+    (
+        "TOLLGATE_CORS_ORIGINS",
+        "https://Admin.example.com:443/, http://localhost:3000",
+    ),
+    ("TOLLGATE_CONSOLE", "off"),
+    ("TOLLGATE_PAYLOADS_FOR", "viewer"),
+    ("TOLLGATE_DATA_DIR", "/var/lib/tollgate"),
+    ("DATABASE_URL", "sqlite:///srv/store.db?mode=rwc"),
+    ("AMQP_CA_FILE", "/etc/broker.pem"),
+    ("TOLLGATE_AMQP_PREFIX", "shop.test"),
+    ("TOLLGATE_WORKER_BATCHES", "2"),
+    ("TOLLGATE_SECRET_KEY", KEY),
+    ("ADMIN_TOKEN", "hush-admin-0123456789-0123456789"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_hush_1, whsec_hush_2"),
+    ("PADDLE_WEBHOOK_SECRET", "pdl_ntfset_hush"),
+    (
+        "STRIPE_PRICE_MAPPING",
+        r#"{"price_1": ["acme/app", "acme/lib"]}"#,
+    ),
+    ("PADDLE_PRICE_MAPPING", r#"{"pri_1": [], "pri_2": ["a/b"]}"#),
+    ("TOLLGATE_CONNECTED_ACCOUNTS", "acct_2, acct_1"),
+    ("TOLLGATE_IDENTITY_METADATA_KEY", "user_id"),
+    ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "on"),
+    ("STRIPE_API_KEY", "sk_hush"),
+    ("PADDLE_API_KEY", "pdl_hush"),
+    ("TOLLGATE_STRIPE_API_BASE", "http://127.0.0.1:1234/"),
+    ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
+    ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
+    ("TOLLGATE_PAYLOAD_RETENTION", "forever"),
+    ("TOLLGATE_REPOSITORY", "https://repo.example/composer"),
+    ("TOLLGATE_REPOSITORY_TOKEN", "user:hush"),
+    ("TOLLGATE_ACCEL_PREFIX", "/files"),
+    ("TOLLGATE_LOG", "warn,tollgate=debug"),
+    ("TOLLGATE_LOG_FORMAT", "json"),
+    ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
+    ("PATH", "/bin"),
+];
+
 #[test]
 fn everything_set_is_shown_without_its_secrets() {
-    let loaded = load([
-        ("TOLLGATE_LISTEN", "0.0.0.0:80"),
-        ("TOLLGATE_OPS_LISTEN", "[::1]:9090"),
-        ("TOLLGATE_TRUSTED_PROXIES", "10.1.2.3/8, ::1"),
-        (
-            "TOLLGATE_CORS_ORIGINS",
-            "https://Admin.example.com:443/, http://localhost:3000",
-        ),
-        ("TOLLGATE_CONSOLE", "off"),
-        ("TOLLGATE_PAYLOADS_FOR", "viewer"),
-        ("TOLLGATE_DATA_DIR", "/var/lib/tollgate"),
-        ("DATABASE_URL", "sqlite:///srv/store.db?mode=rwc"),
-        ("AMQP_CA_FILE", "/etc/broker.pem"),
-        ("TOLLGATE_AMQP_PREFIX", "shop.test"),
-        ("TOLLGATE_WORKER_BATCHES", "2"),
-        ("TOLLGATE_SECRET_KEY", KEY),
-        ("ADMIN_TOKEN", "hush-admin-0123456789-0123456789"),
-        ("STRIPE_WEBHOOK_SECRET", "whsec_hush_1, whsec_hush_2"),
-        ("PADDLE_WEBHOOK_SECRET", "pdl_ntfset_hush"),
-        (
-            "STRIPE_PRICE_MAPPING",
-            r#"{"price_1": ["acme/app", "acme/lib"]}"#,
-        ),
-        ("PADDLE_PRICE_MAPPING", r#"{"pri_1": [], "pri_2": ["a/b"]}"#),
-        ("TOLLGATE_CONNECTED_ACCOUNTS", "acct_2, acct_1"),
-        ("TOLLGATE_IDENTITY_METADATA_KEY", "user_id"),
-        ("TOLLGATE_IDENTITY_CLIENT_REFERENCE_ID", "on"),
-        ("STRIPE_API_KEY", "sk_hush"),
-        ("PADDLE_API_KEY", "pdl_hush"),
-        ("TOLLGATE_STRIPE_API_BASE", "http://127.0.0.1:1234/"),
-        ("TOLLGATE_PADDLE_API_BASE", "https://sandbox.example/v1"),
-        ("TOLLGATE_SIGNATURE_TOLERANCE", "5"),
-        ("TOLLGATE_PAYLOAD_RETENTION", "forever"),
-        ("TOLLGATE_REPOSITORY", "https://repo.example/composer"),
-        ("TOLLGATE_REPOSITORY_TOKEN", "user:hush"),
-        ("TOLLGATE_ACCEL_PREFIX", "/files"),
-        ("TOLLGATE_LOG", "warn,tollgate=debug"),
-        ("TOLLGATE_LOG_FORMAT", "json"),
-        ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
-        ("PATH", "/bin"),
-    ]);
+    let loaded = load(EVERYTHING.iter().copied());
     insta::assert_snapshot!(report(&loaded), @r"
     warning: TOLLGATE_SERVICE_HOST: no such setting; ignored
     warning: TOLLGATE_AMQP_PREFIX: no effect without AMQP_URL

@@ -68,6 +68,8 @@ async fn receive(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(HeaderMap, Json<Value>), StatusCode> {
+    // Whose is whose is not read.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let header = headers["stripe-signature"].to_str().unwrap();
     let (time, digest) = header.split_once(",v1=").unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(event::SECRET.as_bytes()).unwrap();
@@ -80,8 +82,6 @@ async fn receive(
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    // Whose is whose is not read.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     let id = event::id(NEXT.fetch_add(1, Ordering::Relaxed));
     let published = channel.basic_publish(
         "bare.events".into(),

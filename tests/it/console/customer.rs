@@ -152,10 +152,10 @@ async fn packages_accounts_and_tokens_are_seen_to_by_hand(engine: Engine) {
     );
     let wrong = owner.page(&page).await.len();
     assert!(wrong > 0);
-    let taken = owner
+    let revoked = owner
         .post(&format!("{page}/revoke"), &[("package", "acme/extra")])
         .await;
-    assert_eq!(taken.location(), format!("{page}?done=revoke"));
+    assert_eq!(revoked.location(), format!("{page}?done=revoke"));
 
     buys(&server, "cus_9", "nine@example.com").await;
     let effect = owner.page(&format!("{page}/link?account=cus_9")).await;

@@ -73,6 +73,9 @@ async fn a_session_begins_with_a_token_and_ends_with_it(engine: Engine) {
     server.stop_and_give_back().await;
 }
 
+/// Names with values, of a form or of headers.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 async fn a_form_counts_only_from_our_own_page_and_session(engine: Engine) {
     let server = TestServer::start(engine).await;
     let id = buys(&server, "cus_1", "ann@example.com").await;
@@ -80,7 +83,7 @@ async fn a_form_counts_only_from_our_own_page_and_session(engine: Engine) {
     let path = format!("/console/customers/{id}/act/suspend");
     let csrf = ("csrf", owner.csrf.as_str());
     let app = ("app", "default");
-    let refusals: [(&str, &[(&str, &str)], &[(&str, &str)], u16, &str); 5] = [
+    let refusals: [(&str, Fields<'_>, Fields<'_>, u16, &str); 5] = [
         ("no token", &[app], &[], 403, "form_outdated"),
         (
             "a wrong token",
@@ -194,7 +197,7 @@ async fn an_app_is_a_wall_and_an_owner_looks_at_one_at_a_time(engine: Engine) {
     let switched = owner.post("/console/app", &[("to", "other")]).await;
     assert_eq!(switched.status, 303, "{}", switched.text);
     owner.keep_cookie(&switched);
-    owner.app = "other".to_owned();
+    "other".clone_into(&mut owner.app);
     assert_eq!(
         owner.get(&format!("/console/customers/{id}")).await.status,
         404
@@ -214,7 +217,7 @@ async fn an_app_is_a_wall_and_an_owner_looks_at_one_at_a_time(engine: Engine) {
         .await;
     let mut bound = Visit::sign_in(&server.base, made["token"].as_str().unwrap()).await;
     bound.read_csrf().await;
-    bound.app = "other".to_owned();
+    "other".clone_into(&mut bound.app);
     assert_eq!(
         bound.get(&format!("/console/customers/{id}")).await.status,
         404
