@@ -687,7 +687,7 @@ fn several_secret_keys_are_read_in_their_order() {
         ("TOLLGATE_SECRET_KEY", &with_commas),
         ("TOLLGATE_SECRET_KEY_FILE", &lines),
     ] {
-        let loaded = load([(variable.0, variable.1)]);
+        let loaded = load([(variable.0, variable.1.as_str())]);
         let shown = report(&loaded);
         assert!(
             shown.contains("TOLLGATE_SECRET_KEY = set (2, the first encrypts)"),
