@@ -38,6 +38,11 @@ const CONFIRM_TIME: Duration = Duration::from_millis(1_500);
 /// Most messages in flight. More gain nothing, and the limit bounds memory while the broker stalls.
 const IN_FLIGHT: usize = 256;
 
+/// How long a link may refuse everything. A channel that was opened between the death of a quorum queue's
+/// leader and the election of the next may never learn of the new one, while a new channel does: the
+/// election takes less than this.
+const REFUSED_TIME: Duration = Duration::from_secs(2);
+
 /// The time between checks of a quiet link.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -205,6 +210,8 @@ struct Flights<'a> {
     flying: FuturesUnordered<BoxFuture<'static, Landed>>,
     /// The last time when something landed or nothing was in flight.
     moved: Instant,
+    /// The first refusal since something was confirmed.
+    refused: Option<Instant>,
 }
 
 impl<'a> Flights<'a> {
@@ -214,6 +221,7 @@ impl<'a> Flights<'a> {
             link,
             flying: FuturesUnordered::new(),
             moved: Instant::now(),
+            refused: None,
         }
     }
 
@@ -290,6 +298,14 @@ impl<'a> Flights<'a> {
         while let Some(Some(next)) = self.flying.next().now_or_never() {
             landed.push(next);
         }
+        if landed
+            .iter()
+            .any(|(landing, _)| matches!(landing, Ok(Confirmation::Ack(_))))
+        {
+            self.refused = None;
+        } else {
+            self.refused.get_or_insert(self.moved);
+        }
         let broken = landed.iter().find_map(|(landing, _)| breaks(landing));
         for (landing, done) in landed {
             // A sender that has gone away no longer waits for its answer.
@@ -298,8 +314,8 @@ impl<'a> Flights<'a> {
         broken.map_or(Ok(()), Err)
     }
 
-    /// Notices silent failures: a channel that the broker closed, and a broker that stopped
-    /// confirming. A broker that reports that it is blocked is left alone; it will report when it
+    /// Notices silent failures: a channel that the broker closed, one that only refuses, and a broker
+    /// that stopped confirming. A broker that reports that it is blocked is left alone; it will report when it
     /// is not.
     fn check(&mut self) -> Result<(), BrokerError> {
         if !self.link.channel.status().connected() {
@@ -310,6 +326,12 @@ impl<'a> Flights<'a> {
         }
         if self.moved.elapsed() > CONFIRM_TIME {
             return Err(BrokerError::NoAnswer);
+        }
+        if self
+            .refused
+            .is_some_and(|since| since.elapsed() > REFUSED_TIME)
+        {
+            return Err(BrokerError::Rejected);
         }
         Ok(())
     }

@@ -20,10 +20,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use tokio_util::either::Either;
+
+/// Longest time for one address of the broker's host: one lost packet is sent again after a second.
+const ADDRESS_TIME: Duration = Duration::from_millis(1_500);
 
 /// A connection's bytes, in the traits that the client library reads and writes by.
 type Wire = Compat<Either<TcpStream, TlsStream<TcpStream>>>;
@@ -41,7 +45,7 @@ pub(super) async fn connect(
 
 async fn wire(uri: AMQPUri, tls: &TlsConnector) -> io::Result<Wire> {
     let (host, port) = (uri.authority.host, uri.authority.port);
-    let tcp = TcpStream::connect((host.as_str(), port)).await?;
+    let tcp = reach(&host, port).await?;
     // Confirms and acknowledgements are small, and waited for.
     tcp.set_nodelay(true)?;
     let wire = match uri.scheme {
@@ -54,10 +58,24 @@ async fn wire(uri: AMQPUri, tls: &TlsConnector) -> io::Result<Wire> {
     Ok(wire.compat())
 }
 
+/// Connects to the first address of a host that answers. Each has its time: a node of a cluster whose
+/// machine is gone says nothing, and the others are behind it in the list.
+async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = None;
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match timeout(ADDRESS_TIME, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = Some(error),
+            Err(_elapsed) => last = Some(io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("the host has no address")))
+}
+
 /// Finds out whether a port speaks TLS, whatever its certificate; `None` if it does not say.
 pub(super) async fn speaks_tls(uri: &AMQPUri, tls: &TlsConnector) -> Option<bool> {
     let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
-    let tcp = TcpStream::connect((host, port)).await.ok()?;
+    let tcp = reach(host, port).await.ok()?;
     let name = ServerName::try_from(host.to_owned()).ok()?;
     let Err(error) = tls.connect(name, tcp).await else {
         return Some(true);

@@ -2,6 +2,7 @@
 //! script to each connection that consumes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ type Acknowledged = Arc<Mutex<Vec<Vec<u64>>>>;
 pub(super) struct Peer {
     port: u16,
     acknowledged: Acknowledged,
+    leaderless: Arc<AtomicBool>,
 }
 
 impl Peer {
@@ -58,10 +60,13 @@ impl Peer {
         let scripts = Arc::new(Mutex::new(VecDeque::from(scripts)));
         let acknowledged = Acknowledged::default();
         let theirs = Arc::clone(&acknowledged);
+        let leaderless = Arc::new(AtomicBool::default());
+        let their_leaderless = Arc::clone(&leaderless);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (scripts, acknowledged) = (Arc::clone(&scripts), Arc::clone(&theirs));
+                let leaderless = Arc::clone(&their_leaderless);
                 tokio::spawn(async move {
                     let mut link = Link {
                         stream,
@@ -71,13 +76,25 @@ impl Peer {
                         acknowledged,
                         number: None,
                         published: 0,
+                        leaderless,
+                        refuses: false,
                     };
                     // It ends when the client hangs up.
                     let _ = link.serve().await;
                 });
             }
         });
-        Self { port, acknowledged }
+        Self {
+            port,
+            acknowledged,
+            leaderless,
+        }
+    }
+
+    /// Whether the queue has no leader. A channel that is opened meanwhile refuses what is published on
+    /// it, also when there is one again.
+    pub(super) fn be_leaderless(&self, leaderless: bool) {
+        self.leaderless.store(leaderless, Ordering::SeqCst);
     }
 
     pub(super) fn settings(&self) -> RabbitSettings {
@@ -103,6 +120,8 @@ struct Link {
     /// Among the connections that consume.
     number: Option<usize>,
     published: u64,
+    leaderless: Arc<AtomicBool>,
+    refuses: bool,
 }
 
 impl Link {
@@ -172,15 +191,25 @@ impl Link {
             }
             Class::Queue(Queue::Bind(_)) => Class::Queue(Queue::BindOk(queue::BindOk {})),
             Class::Confirm(Confirm::Select(_)) => {
+                self.refuses = self.leaderless.load(Ordering::SeqCst);
                 Class::Confirm(Confirm::SelectOk(confirm::SelectOk {}))
             }
             Class::Basic(Basic::Qos(_)) => Class::Basic(Basic::QosOk(basic::QosOk {})),
             Class::Basic(Basic::Publish(_)) => {
                 self.published += 1;
-                Class::Basic(Basic::Ack(basic::Ack {
-                    delivery_tag: self.published,
-                    multiple: false,
-                }))
+                let delivery_tag = self.published;
+                Class::Basic(if self.refuses {
+                    Basic::Nack(basic::Nack {
+                        delivery_tag,
+                        multiple: false,
+                        requeue: false,
+                    })
+                } else {
+                    Basic::Ack(basic::Ack {
+                        delivery_tag,
+                        multiple: false,
+                    })
+                })
             }
             Class::Basic(Basic::Consume(consume)) => {
                 return self.play(channel, consume.queue.as_str()).await;

@@ -83,6 +83,23 @@ async fn what_came_before_a_cancellation_is_handed_out() {
     assert_eq!(seen.len(), 51, "{seen:?}");
 }
 
+/// A channel that was opened before a quorum queue had its new leader may refuse everything for as long
+/// as it lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_only_refuses_is_replaced() {
+    let peer = Peer::start(Vec::new()).await;
+    peer.be_leaderless(true);
+    let queue = RabbitQueue::start(&peer.settings()).await.unwrap();
+    let refused = queue.publish(message("evt_1")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    peer.be_leaderless(false);
+    let began = Instant::now();
+    while queue.publish(message("evt_2")).await.is_err() {
+        assert!(began.elapsed() < PATIENCE, "the channel is kept");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Publishes all the time; the ids that were confirmed.
 fn publish_on(
     queue: &RabbitQueue,
