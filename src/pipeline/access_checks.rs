@@ -1,8 +1,8 @@
 //! The access check of registries, for many at once.
 //!
 //! A registry asks for every file, so this is the question that is asked most. Two things make it
-//! cheap. Questions that come while others are being looked up are [looked up together](look_ups), in
-//! one statement. And an answer is [kept for a moment](kept), because whoever installs something asks
+//! cheap. Questions that come while others are being looked up are looked up together, in
+//! one statement. And an answer is kept for a moment, because whoever installs something asks
 //! several times within a second.
 //!
 //! What is kept decides for less than a second after it was asked for, so a change that was committed

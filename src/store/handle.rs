@@ -101,7 +101,7 @@ impl Store {
     /// Begins a transaction that may write. What must not run beside others on the same rows
     /// takes locks first: see [`Tx::lock_apps`] and [`begin_in`](Self::begin_in).
     ///
-    /// Within [`idempotency::on_behalf_of`] it belongs to the reserved request, which
+    /// Within [`on_behalf_of`](super::idempotency::on_behalf_of) it belongs to the reserved request, which
     /// [`Tx::commit`] marks as having taken effect.
     ///
     /// # Errors
