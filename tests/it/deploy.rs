@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::TestServer;
 use crate::support::rabbitmq::Broker;
 use crate::support::stores::Engine;
+use crate::support::{PATIENCE, TestServer};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -138,8 +139,16 @@ async fn the_brokers_definitions_are_what_the_program_declares() {
         environment.insert("AMQP_URL".into(), url.into());
     })
     .await;
-    let (status, body) = server.call("GET", "/readyz", None).await;
-    assert_eq!(status, 200, "{body}");
+    // A worker that has just started may not have both of its consumers yet.
+    let started = Instant::now();
+    loop {
+        let (status, body) = server.call("GET", "/readyz", None).await;
+        if status == 200 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{status} {body}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     server.stop().await;
     let declared = exported();
     for part in ["exchanges", "queues", "bindings", "policies"] {
