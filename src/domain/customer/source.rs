@@ -159,25 +159,8 @@ impl Source {
                     lookup_key: None,
                 }
             });
-            let mut purchase = Self {
-                kind: SourceKind::Purchase,
-                key: Some(payment.key.clone()),
-                account: account.cloned(),
-                own: None,
-                verdict: None,
-                reason: None,
-                since: None,
-                began: Some(paid.at),
-                gives: Vec::new(),
-                as_if_good: Vec::new(),
-                unmapped: unmapped.into_iter().collect(),
-                spares_grants: false,
-                can_be_held: false,
-                good_moment: Some(paid.at),
-                paid_at: None,
-                paid_until: None,
-                due_at: None,
-            };
+            let mut purchase = Self::bought(payment, account, paid, unmapped.into_iter().collect());
+            purchase.good_moment = Some(paid.at);
             if let Some(plan) = plan.filter(|plan| plan.buys()) {
                 purchase.judge(payment, plan, &price, paid.at, now);
             }
@@ -194,7 +177,24 @@ impl Source {
         // What is charged to a subscription beside its prices is an extra of it.
         let flagged = is_amount && payment.subscription().is_none();
         let is_kept = paid.money > 0 && !payment.is_given_back();
-        (flagged && is_kept).then(|| Self {
+        (flagged && is_kept).then(|| {
+            let document = Price {
+                price: payment.key.id.clone(),
+                product: None,
+                lookup_key: None,
+            };
+            Self::bought(payment, account, paid, vec![document])
+        })
+    }
+
+    /// Makes the source of something that was paid for once, before it is known what it gives.
+    fn bought(
+        payment: &Payment<'_>,
+        account: Option<&ObjectKey>,
+        paid: Paid,
+        unmapped: Vec<Price>,
+    ) -> Self {
+        Self {
             kind: SourceKind::Purchase,
             key: Some(payment.key.clone()),
             account: account.cloned(),
@@ -205,18 +205,14 @@ impl Source {
             began: Some(paid.at),
             gives: Vec::new(),
             as_if_good: Vec::new(),
-            unmapped: vec![Price {
-                price: payment.key.id.clone(),
-                product: None,
-                lookup_key: None,
-            }],
+            unmapped,
             spares_grants: false,
             can_be_held: false,
             good_moment: None,
             paid_at: None,
             paid_until: None,
             due_at: None,
-        })
+        }
     }
 
     fn judge(

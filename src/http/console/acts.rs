@@ -76,7 +76,7 @@ pub(super) fn undo_of(done: &str) -> Option<&'static str> {
 }
 
 #[derive(Template)]
-#[template(path = "act.html")]
+#[template(path = "act.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     id: String,

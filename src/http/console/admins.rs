@@ -28,7 +28,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "admins.html")]
+#[template(path = "admins.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     roles: [&'static str; 3],
@@ -83,7 +83,7 @@ async fn list(
 }
 
 #[derive(Template)]
-#[template(path = "issued.html")]
+#[template(path = "issued.html", config = "src/http/console/askama.toml")]
 struct IssuedPage {
     frame: Frame,
     back: &'static str,
@@ -135,7 +135,7 @@ async fn revoke(
 }
 
 #[derive(Template)]
-#[template(path = "apps.html")]
+#[template(path = "apps.html", config = "src/http/console/askama.toml")]
 struct AppsPage {
     frame: Frame,
     rows: Vec<(String, String, bool)>,

@@ -13,7 +13,6 @@ use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::When;
 use super::{timeline, words};
-use crate::domain::id::CustomerId;
 use crate::domain::shown_times::shown;
 use crate::http::{ApiError, AppState};
 use crate::pipeline::audit;
@@ -51,7 +50,7 @@ impl From<AuditRecord> for Row {
 }
 
 #[derive(Template)]
-#[template(path = "audit.html")]
+#[template(path = "audit.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     operation: String,
@@ -66,12 +65,7 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let customer = asked
-        .get("customer")
-        .map(str::parse::<CustomerId>)
-        .transpose();
-    let customer =
-        customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
+    let customer = asked.customer()?;
     let actor = asked
         .get("actor")
         .map(str::parse::<ActorFilter>)

@@ -38,7 +38,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "customer.html")]
+#[template(path = "customer.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     id: String,

@@ -24,7 +24,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "customers.html")]
+#[template(path = "customers.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     statuses: Vec<(String, &'static str, bool)>,

@@ -37,7 +37,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "endpoints.html")]
+#[template(path = "endpoints.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     endpoints: Vec<Endpoint>,

@@ -42,7 +42,7 @@ struct Station {
 }
 
 #[derive(Template)]
-#[template(path = "event.html")]
+#[template(path = "event.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     id: String,

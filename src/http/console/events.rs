@@ -78,7 +78,7 @@ impl Filled {
 }
 
 #[derive(Template)]
-#[template(path = "events.html")]
+#[template(path = "events.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     outcomes: [&'static str; EventOutcome::WORDS.len()],

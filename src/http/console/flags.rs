@@ -17,9 +17,8 @@ use super::visitor::Visitor;
 use super::when::When;
 use super::words;
 use crate::domain::customer::flag::FlagKind;
-use crate::domain::id::CustomerId;
 use crate::domain::time::Timestamp;
-use crate::http::{ApiError, AppState};
+use crate::http::AppState;
 use crate::pipeline::flags::{self, FlagError, OpenFlag};
 use crate::provider::{PADDLE, STRIPE};
 use crate::store::{FlagFilter, Window};
@@ -37,7 +36,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "flags.html")]
+#[template(path = "flags.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     kinds: Vec<(String, &'static str, usize, bool)>,
@@ -150,12 +149,7 @@ async fn list(
     visitor: Visitor,
     asked: Asked,
 ) -> Result<Response, Refusal> {
-    let customer = asked
-        .get("customer")
-        .map(str::parse::<CustomerId>)
-        .transpose();
-    let customer =
-        customer.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))?;
+    let customer = asked.customer()?;
     let filter = FlagFilter {
         kind: None,
         customer,

@@ -43,7 +43,7 @@ fn back_to(id: &CustomerId, done: &str) -> Response {
 }
 
 #[derive(Template)]
-#[template(path = "grant.html")]
+#[template(path = "grant.html", config = "src/http/console/askama.toml")]
 struct GrantPage {
     frame: Frame,
     id: String,
@@ -133,7 +133,7 @@ async fn revoke(
 }
 
 #[derive(Template)]
-#[template(path = "link.html")]
+#[template(path = "link.html", config = "src/http/console/askama.toml")]
 struct LinkPage {
     frame: Frame,
     id: String,
@@ -199,7 +199,7 @@ async fn link(
 }
 
 #[derive(Template)]
-#[template(path = "issued.html")]
+#[template(path = "issued.html", config = "src/http/console/askama.toml")]
 struct IssuedPage {
     frame: Frame,
     back: String,

@@ -108,7 +108,7 @@ struct Compared {
 }
 
 #[derive(Template)]
-#[template(path = "overview.html")]
+#[template(path = "overview.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     figures: Figures,
@@ -116,7 +116,10 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "overview_figures.html")]
+#[template(
+    path = "overview_figures.html",
+    config = "src/http/console/askama.toml"
+)]
 struct Live {
     figures: Figures,
     poll: u32,

@@ -21,7 +21,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "packages.html")]
+#[template(path = "packages.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     packages: Vec<(String, String, i64, &'static str)>,

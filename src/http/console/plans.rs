@@ -31,7 +31,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "plans.html")]
+#[template(path = "plans.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     providers: Vec<String>,

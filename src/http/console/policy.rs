@@ -156,7 +156,7 @@ struct Shown {
 }
 
 #[derive(Template)]
-#[template(path = "policy.html")]
+#[template(path = "policy.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     fields: Vec<Shown>,

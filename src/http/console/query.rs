@@ -4,8 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::convert::Infallible;
 
-use crate::http::AppState;
+use crate::domain::id::CustomerId;
 use crate::http::input::{pairs, written};
+use crate::http::{ApiError, AppState};
 use crate::store::Window;
 
 /// Rows of a page of a list.
@@ -28,6 +29,12 @@ impl Asked {
     /// Returns a parameter as a text.
     pub(super) fn own(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
+    }
+
+    /// Returns the customer that a list is narrowed to.
+    pub(super) fn customer(&self) -> Result<Option<CustomerId>, ApiError> {
+        let id = self.get("customer").map(str::parse).transpose();
+        id.map_err(|_| ApiError::invalid_field("customer", "is no customer's id"))
     }
 
     /// Sets a parameter.

@@ -71,7 +71,7 @@ impl From<Reconcile> for Row {
 }
 
 #[derive(Template)]
-#[template(path = "reconciles.html")]
+#[template(path = "reconciles.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     providers: Vec<String>,

@@ -43,7 +43,7 @@ impl<E: Into<ApiError>> From<E> for Refusal {
 }
 
 #[derive(Template)]
-#[template(path = "refusal.html")]
+#[template(path = "refusal.html", config = "src/http/console/askama.toml")]
 struct Page {
     version: &'static str,
     status: u16,

@@ -38,7 +38,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "replay_new.html")]
+#[template(path = "replay_new.html", config = "src/http/console/askama.toml")]
 struct AskPage {
     frame: Frame,
     filled: Filled,
@@ -157,7 +157,7 @@ fn words_of(filter: &EventFilter) -> String {
 }
 
 #[derive(Template)]
-#[template(path = "replays.html")]
+#[template(path = "replays.html", config = "src/http/console/askama.toml")]
 struct ListPage {
     frame: Frame,
     rows: Vec<Row>,
@@ -179,7 +179,7 @@ async fn list(
 }
 
 #[derive(Template)]
-#[template(path = "replay.html")]
+#[template(path = "replay.html", config = "src/http/console/askama.toml")]
 struct Page {
     frame: Frame,
     row: Row,
@@ -188,7 +188,7 @@ struct Page {
 
 /// The part of the page that is asked for again while it goes on.
 #[derive(Template)]
-#[template(path = "replay_progress.html")]
+#[template(path = "replay_progress.html", config = "src/http/console/askama.toml")]
 struct Progress {
     frame: Frame,
     row: Row,

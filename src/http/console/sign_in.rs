@@ -27,7 +27,7 @@ pub(super) fn router() -> Router<AppState> {
 }
 
 #[derive(Template)]
-#[template(path = "sign_in.html")]
+#[template(path = "sign_in.html", config = "src/http/console/askama.toml")]
 struct Page {
     version: &'static str,
     next: String,
