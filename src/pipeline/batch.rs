@@ -296,15 +296,15 @@ impl BatchResult {
         ));
     }
 
-    /// Writes outcomes, duplicates, audit entries, and which endpoints are live. Returns the apps
+    /// Writes outcomes, duplicates, audit entries, and which endpoints are live; what the entries say of
+    /// persons who were erased is taken from them first. Returns the apps
     /// whose customers have to be derived anew, for which a walk has begun.
     ///
     /// # Errors
     /// When the store fails.
-    pub(super) async fn write(&self, tx: &mut Tx) -> Result<BTreeSet<AppSlug>, StoreError> {
-        let mut entries = self.entries.clone();
-        without_persons(tx, &mut entries).await?;
-        tx.ledger_write(&entries).await?;
+    pub(super) async fn write(&mut self, tx: &mut Tx) -> Result<BTreeSet<AppSlug>, StoreError> {
+        without_persons(tx, &mut self.entries).await?;
+        tx.ledger_write(&self.entries).await?;
         tx.ledger_count_duplicates(&self.duplicates).await?;
         tx.audit_add(&self.audit).await?;
         let mut walks = BTreeSet::new();

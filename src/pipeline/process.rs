@@ -148,7 +148,7 @@ async fn process_in(
 ) -> Result<Vec<Disposition>, ProcessError> {
     let began = Instant::now();
     let mut tx = store.begin().await?;
-    let (dispositions, result) = process_batch(&mut tx, messages, now, mode).await?;
+    let (dispositions, mut result) = process_batch(&mut tx, messages, now, mode).await?;
     let walks = result.write(&mut tx).await?;
     if let Some(question) = question {
         let next_at = now.plus(pause_after(question.attempts + 1));

@@ -30,7 +30,10 @@ pub(crate) async fn measure(table: &mut Table) {
 
 async fn measure_on(table: &mut Table, engine: &str, database: &SecretString) {
     let customers = if settings().short { 1_000 } else { COLD };
-    // Ours first: it migrates, and knows the prices.
+    // The settings' plans are a worker's to put in place: without them the prices buy nothing.
+    let mut worker = Program::start(Side::Ours, &["worker"], database);
+    worker.until_ready().await;
+    drop(worker);
     let mut ours = Program::start(Side::Ours, &["api"], database);
     ours.until_ready().await;
     let kind = if engine == "SQLite" {
