@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::hand_grant::HandGrant;
 use crate::domain::access::plan::{Entitlement, Plans};
 use crate::domain::app_settings::AppSettings;
+use crate::domain::billing::assessment::OfAccount;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
@@ -88,6 +89,14 @@ impl Account {
             linking_email: None,
             email: None,
             customer: None,
+        }
+    }
+
+    /// Returns what its subscriptions are assessed with.
+    pub(crate) const fn terms(&self) -> OfAccount<'_> {
+        OfAccount {
+            removed_at: self.history.removed_at,
+            features: Some(&self.history.features),
         }
     }
 
