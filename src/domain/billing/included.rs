@@ -47,7 +47,11 @@ impl Assessor<'_> {
             None => self.current_features(),
         };
         let mut gifts = items(state, None);
-        gifts.extend(features.into_iter().map(|price| Gift { price, until: None }));
+        gifts.extend(
+            features
+                .into_iter()
+                .map(|price| Gift { price, until: None }),
+        );
         gifts
     }
 

@@ -84,7 +84,10 @@ impl Assessor<'_> {
             let paid = gives.iter().filter_map(|gift| gift.until).max();
             (gives, paid)
         };
-        gives.extend(paid.into_iter().flat_map(|paid| self.features_left(paid, ended)));
+        gives.extend(
+            paid.into_iter()
+                .flat_map(|paid| self.features_left(paid, ended)),
+        );
         Left {
             gives,
             never_paid,
@@ -140,10 +143,7 @@ impl Assessor<'_> {
 }
 
 /// Returns the prices of a state until a moment, and the moment, if there is a state.
-fn as_it_was(
-    state: Option<SubscriptionState>,
-    until: Timestamp,
-) -> (Vec<Gift>, Option<Timestamp>) {
+fn as_it_was(state: Option<SubscriptionState>, until: Timestamp) -> (Vec<Gift>, Option<Timestamp>) {
     let gives = state.as_ref().map(|state| items(state, Some(until)));
     (gives.unwrap_or_default(), state.map(|_| until))
 }

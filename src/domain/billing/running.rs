@@ -118,7 +118,9 @@ impl Assessor<'_> {
         it.reason = Some("payment_failed");
         it.verdict = Some(Verdict::Failing);
         if policy.on_payment_failed == OnPaymentFailed::Freeze {
-            it.gives = self.left(failing.since, failing.since, Some(failing.since)).gives;
+            it.gives = self
+                .left(failing.since, failing.since, Some(failing.since))
+                .gives;
             if it.gives.iter().any(|gift| self.price_buys(&gift.price)) {
                 it.verdict = Some(Verdict::Kept);
             }

@@ -27,8 +27,8 @@ mod source_words;
 mod words;
 
 pub use explanation::{
-    AccountCause, CourtesyCause, Explanation, FeatureCause, GivenPackage, HoldCause, PaidUntil, SourceCause,
-    Step, SubscriptionCause, Uncounted,
+    AccountCause, CourtesyCause, Explanation, FeatureCause, GivenPackage, HoldCause, PaidUntil,
+    SourceCause, Step, SubscriptionCause, Uncounted,
 };
 
 /// Maximum number of predicted steps. A subscription has few: the end of its grace, its own end,
