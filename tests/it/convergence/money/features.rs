@@ -221,7 +221,12 @@ fn features_of_one_account_are_not_those_of_another() {
     ];
     let end = end_at(20, &events);
     assert_gives(&end, "cus_1", Status::Active, &[]);
-    assert_gives(&end, "cus_2", Status::Active, &[("F", None), ("feat_docs", None)]);
+    assert_gives(
+        &end,
+        "cus_2",
+        Status::Active,
+        &[("F", None), ("feat_docs", None)],
+    );
 }
 
 #[test]
