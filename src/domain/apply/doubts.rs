@@ -98,15 +98,18 @@ impl WorkingSet {
         }
     }
 
-    /// The features of an account, if an event lists only some of them, or events do not say which
-    /// list is the last.
+    /// The features of an account, if packages depend on them, and an event lists only some of them or
+    /// events do not say which list is the last. A key that may not read features stays of use to who
+    /// sells without them: a provider's refusal would let it rest.
     fn unsure_features(&self, fact: &FeaturesFact) -> Option<(ObjectKey, RefetchReason)> {
         let ObjectKey { scope, id, .. } = &fact.account;
-        let account = self.accounts.get(&fact.account);
-        let current = account.and_then(|it| it.history.features.current());
-        let reason = if fact.list.incomplete {
+        let account = self.accounts.get(&fact.account)?;
+        let current = account.history.features.current()?;
+        let reason = if !account.has_planned_features(&self.plans) {
+            return None;
+        } else if fact.list.incomplete {
             RefetchReason::ItemsIncomplete
-        } else if current.is_some_and(|decided| decided.ambiguous) {
+        } else if current.ambiguous {
             RefetchReason::Ambiguous
         } else {
             return None;

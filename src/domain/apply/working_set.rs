@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::hand_grant::HandGrant;
-use crate::domain::access::plan::{Entitlement, Plans};
+use crate::domain::access::plan::{Entitlement, Plans, Price};
 use crate::domain::app_settings::AppSettings;
 use crate::domain::billing::assessment::OfAccount;
 use crate::domain::billing::history::{
@@ -98,6 +98,12 @@ impl Account {
             removed_at: self.history.removed_at,
             features: Some(&self.history.features),
         }
+    }
+
+    /// Reports whether any feature that it ever had has a plan.
+    pub(crate) fn has_planned_features(&self, plans: &Plans) -> bool {
+        let mut features = self.history.features.all().into_iter();
+        features.any(|it| Price::from(&it).plan(&self.key.scope, plans).is_some())
     }
 
     /// Returns its first and its current address, by which customers can share one.

@@ -15,13 +15,14 @@ use std::collections::BTreeSet;
 use super::assessment::{Assessor, Gift, items};
 use super::fact::SubscriptionState;
 use super::feature::Feature;
+use super::history::FeatureHistory;
 use crate::domain::access::plan::Price;
 use crate::domain::time::Timestamp;
 
 impl Assessor<'_> {
     /// Returns the features that it has as a running subscription.
     fn current_features(&self) -> BTreeSet<Price> {
-        let current = self.features.and_then(|features| features.current());
+        let current = self.features.and_then(FeatureHistory::current);
         let listed = current.map(|decided| decided.state.features);
         self.with_plans(listed.unwrap_or_default().iter())
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::access::plan::Price;
 use crate::domain::apply::working_set::{Account, Dispute, Subscription};
 use crate::domain::billing::assessment::Assessment;
 use crate::domain::billing::fact::DisputeStage;
@@ -46,13 +45,10 @@ impl Dossier<'_> {
     /// Returns the flags of an account's list of features; none where packages have nothing to do with
     /// its features.
     fn feature_flags(&self, account: &Account) -> Vec<Flag> {
-        let history = &account.history.features;
-        let Some(current) = history.current() else {
+        let Some(current) = account.history.features.current() else {
             return Vec::new();
         };
-        let scope = &account.key.scope;
-        let mut features = history.all().into_iter().map(|it| Price::from(&it));
-        let matter = features.any(|it| it.plan(scope, self.plans).is_some());
+        let matter = account.has_planned_features(self.plans);
         let kinds = [
             (current.ambiguous, FlagKind::Ambiguous),
             (current.state.incomplete, FlagKind::ItemsIncomplete),
