@@ -21,8 +21,9 @@ use crate::store::{Store, StoreError, Trial};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckConfigArgs {
-    /// Also connects to the store and the broker, creates whatever the server needs on the broker,
-    /// tries a write, and opens the webhook secrets with the keys of the settings.
+    /// Also connects to the store and the broker, creates whatever the server needs on the broker but
+    /// a work queue that was deleted, tries a write, and opens the webhook secrets with the keys of
+    /// the settings.
     #[arg(long)]
     connect: bool,
 }

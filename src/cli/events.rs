@@ -279,7 +279,17 @@ async fn dismiss(args: DismissArgs, store: &Store) -> Result<(), CliError> {
         let before = if changed { "" } else { " before" };
         output::line(&format!("{id} was dismissed{before}"));
     } else {
-        let dismissed = dismissal::many(store, &order, &args.filter.into(), reason).await?;
+        let filter = args.filter.into();
+        let mut dismissed = 0;
+        loop {
+            let done = dismissal::many(store, &order, &filter, reason).await?;
+            dismissed += done.dismissed;
+            // None dismissed: a server did the rest just now, or more fail than are dismissed.
+            if done.remaining == 0 || done.dismissed == 0 {
+                break;
+            }
+            output::note(&format!("{dismissed} dismissed, {} to go", done.remaining));
+        }
         output::line(&format!("events dismissed: {dismissed}"));
     }
     Ok(())

@@ -253,6 +253,8 @@ pub enum Kind {
     Account,
     /// A subscription.
     Subscription,
+    /// The list of the features that an account has, under the account's id.
+    FeatureList,
     /// An invoice.
     Invoice,
     /// A single payment, such as Stripe's charge.
@@ -284,6 +286,7 @@ pub enum Kind {
 words!(Kind, or "a kind of object" {
     Account = "account",
     Subscription = "subscription",
+    FeatureList = "feature_list",
     Invoice = "invoice",
     Charge = "charge",
     PaymentIntent = "payment_intent",

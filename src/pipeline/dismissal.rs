@@ -124,7 +124,19 @@ async fn dismiss_lost(
     Ok((!without.is_empty()).then_some(true))
 }
 
-/// Dismisses all failed events that match a filter, in small transactions. Returns their number.
+/// Most events that one call dismisses, so that a request ends within seconds however many there are.
+pub const MOST_DISMISSED: u64 = 1_000;
+
+/// What came of dismissing many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dismissed {
+    /// How many were dismissed.
+    pub dismissed: u64,
+    /// How many failed events match the filter still: another call goes on with them.
+    pub remaining: u64,
+}
+
+/// Dismisses failed events that match a filter, at most [`MOST_DISMISSED`], in small transactions.
 ///
 /// # Errors
 /// [`DismissError::NotFailed`] if the filter asks for another outcome, and when the store failed:
@@ -134,7 +146,7 @@ pub async fn many(
     by: &Order,
     filter: &EventFilter,
     reason: Option<&str>,
-) -> Result<u64, DismissError> {
+) -> Result<Dismissed, DismissError> {
     if let Some(other) = filter.outcome.filter(|it| *it != EventOutcome::Failed) {
         return Err(DismissError::NotFailed(other));
     }
@@ -143,13 +155,13 @@ pub async fn many(
         ..filter.clone()
     };
     let filter = resolved(&mut store.read().await?, &by.app, &filter).await?;
-    let window = Window::Page {
-        number: 1,
+    let window = Window::Walk {
+        after: None,
         size: BATCH,
     };
     let mut dismissed = 0;
-    // What is dismissed no longer matches, so the first page is always the next.
-    loop {
+    // What is dismissed no longer matches, so the first part is always the next.
+    while dismissed < MOST_DISMISSED {
         let mut tx = store.begin().await?;
         let listed = tx.event_list(&by.app, &filter, &window).await?;
         let mut of_customers: BTreeMap<Option<CustomerId>, Vec<String>> = BTreeMap::new();
@@ -161,7 +173,7 @@ pub async fn many(
         let events: Vec<EventKey> = listed.rows.into_iter().map(|event| event.key).collect();
         let now = tx.event_dismiss(&events, by.now).await?;
         if now == 0 {
-            return Ok(dismissed);
+            break;
         }
         dismissed += now;
         // An entry for each customer: what a reason says of one goes when that one is erased.
@@ -172,4 +184,11 @@ pub async fn many(
         }
         tx.commit().await?;
     }
+    let first = Window::Page { number: 1, size: 1 };
+    let mut tx = store.read().await?;
+    let left = tx.event_list(&by.app, &filter, &first).await?;
+    Ok(Dismissed {
+        dismissed,
+        remaining: left.total.unwrap_or_default(),
+    })
 }

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 pub use connection::BrokerError;
-use connection::{Broker, Link, close};
+use connection::{Broker, Link, try_link};
 pub use consumer::RabbitConsumer;
 use drain::Drain;
 pub use drain::Quiet;
@@ -79,14 +79,12 @@ impl RabbitQueue {
     /// Connects and declares, for `check-config`.
     ///
     /// # Errors
-    /// As for [`start`](Self::start), and when the broker is away.
+    /// As for [`start`](Self::start), when the broker is away, and when the work queue was deleted:
+    /// that is left for a server to report.
     pub async fn check(settings: &RabbitSettings) -> Result<(), BrokerError> {
         let broker = Broker::new(settings)?;
-        match Link::open(&broker).await {
-            Ok(link) => {
-                close(&link.connection).await;
-                Ok(())
-            }
+        match try_link(&broker).await {
+            Ok(()) => Ok(()),
             Err(error) => Err(broker.explain(error).await),
         }
     }

@@ -38,7 +38,7 @@ texts!(PlanSource);
 pub struct StoredPlan {
     /// The provider of the price.
     pub provider: Provider,
-    /// The provider's id of a price, a product or a payment link, or a lookup key.
+    /// The provider's id of a price, a product, a feature or a payment link, or a lookup key.
     pub price_id: String,
     /// A name for people.
     pub name: Option<String>,

@@ -2,6 +2,7 @@
 
 mod account;
 mod far_dates;
+mod features;
 mod money;
 mod named;
 mod payment;

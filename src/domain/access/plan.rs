@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::billing::fact::{Item, Line};
+use crate::domain::billing::feature::Feature;
 use crate::domain::connected_account::ConnectedAccount;
 use crate::domain::id::{ObjectKey, Provider, Scope};
 use crate::domain::span::Span;
@@ -64,20 +65,21 @@ impl Plan {
     }
 }
 
-/// All plans of one app, by provider and the id of a price or product, a payment link, or the
-/// seller's own name of a price; of a connected account, behind its id and a slash. All of these
-/// share the map: their prefixes keep them apart.
+/// All plans of one app, by provider and the id of a price, product or feature, a payment link, or
+/// the seller's own name of a price or feature; of a connected account, behind its id and a slash. All
+/// of these share the map: their prefixes keep them apart. A price and a feature of one name share a
+/// plan.
 pub type Plans = BTreeMap<(Provider, String), Plan>;
 
-/// A price, with everything by which its plan can be found.
+/// A price, or a feature that counts like one, with everything by which its plan can be found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Price {
-    /// Price id.
+    /// Price id; of a feature its own.
     pub price: String,
     /// Product id, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-    /// The seller's own name of the price (Stripe's `lookup_key`), where known.
+    /// The seller's own name of the price or feature (Stripe's `lookup_key`), where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookup_key: Option<String>,
 }
@@ -122,8 +124,8 @@ fn id_at(account: &str, id: &str) -> String {
     format!("{account}/{id}")
 }
 
-/// Checks the id of a plan: that of a price, a product or a payment link, or a lookup key, of a
-/// connected account behind `acct_…/`.
+/// Checks the id of a plan: that of a price, a product, a feature or a payment link, or a lookup key,
+/// of a connected account behind `acct_…/`.
 ///
 /// # Errors
 /// A sentence on what it must be.
@@ -158,6 +160,18 @@ impl From<&Item> for Price {
     }
 }
 
+/// A feature has an id and the seller's own name for it, as a price has, and its plan is found in the
+/// same way.
+impl From<&Feature> for Price {
+    fn from(feature: &Feature) -> Self {
+        Self {
+            price: feature.id.clone(),
+            product: None,
+            lookup_key: feature.lookup_key.clone(),
+        }
+    }
+}
+
 impl From<&Line> for Price {
     fn from(line: &Line) -> Self {
         Self {
@@ -174,7 +188,7 @@ impl From<&Line> for Price {
 pub struct Entitlement {
     /// The provider that bills.
     pub provider: Provider,
-    /// Price id.
+    /// Price id, or that of a feature.
     pub price: String,
     /// The id of its plan, which is that of the price, the product or the lookup key. `None`: it has
     /// no plan and grants nothing.

@@ -1,7 +1,7 @@
 //! The assessment of one subscription of a working set.
 
 use crate::domain::apply::payments::Payments;
-use crate::domain::apply::working_set::WorkingSet;
+use crate::domain::apply::working_set::{Account, WorkingSet};
 use crate::domain::billing::assessment::{Assessment, Terms, assessment};
 use crate::domain::billing::payment::Payment;
 use crate::domain::billing::subscription_view::SubscriptionView;
@@ -37,7 +37,7 @@ impl WorkingSet {
             .account
             .as_ref()
             .and_then(|key| self.accounts.get(key));
-        let removed_at = account.and_then(|account| account.history.removed_at);
+        let of_account = account.map(Account::terms).unwrap_or_default();
         let payments = Payments::of(self, &subscription.account.iter().collect());
         let payments: Vec<&Payment<'_>> = payments.of_subscription(key).collect();
         let terms = Terms {
@@ -46,7 +46,7 @@ impl WorkingSet {
             now,
         };
         let history = &subscription.history;
-        let assessed = assessment(key, history, &payments, removed_at, terms, false);
+        let assessed = assessment(key, history, &payments, of_account, terms, false);
         Some(then(assessed, &payments))
     }
 }

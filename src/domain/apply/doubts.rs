@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::working_set::WorkingSet;
 use crate::domain::billing::fact::{Contact, Fact, Occurrence, PaymentFact};
+use crate::domain::billing::feature::FeaturesFact;
 use crate::domain::customer::flag::FlagKind;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::refetch::{Refetch, RefetchReason};
@@ -67,6 +68,7 @@ impl WorkingSet {
                     doubt.or_insert(RefetchReason::Always);
                 }
             }
+            Fact::Features(fact) => doubts.extend(self.unsure_features(fact)),
             Fact::Payment(fact) => doubts.extend(unlisted(fact)),
             Fact::Disputed { dispute, ids, .. } => {
                 let known = self.disputes.get(dispute);
@@ -94,6 +96,25 @@ impl WorkingSet {
             | Fact::Unfetched { .. }
             | Fact::KeyExposed { .. } => {}
         }
+    }
+
+    /// The features of an account, if packages depend on them, and an event lists only some of them or
+    /// events do not say which list is the last. A key that may not read features stays of use to who
+    /// sells without them: a provider's refusal would let it rest.
+    fn unsure_features(&self, fact: &FeaturesFact) -> Option<(ObjectKey, RefetchReason)> {
+        let ObjectKey { scope, id, .. } = &fact.account;
+        let account = self.accounts.get(&fact.account)?;
+        let current = account.history.features.current()?;
+        let reason = if !account.has_planned_features(&self.plans) {
+            return None;
+        } else if fact.list.incomplete {
+            RefetchReason::ItemsIncomplete
+        } else if current.ambiguous {
+            RefetchReason::Ambiguous
+        } else {
+            return None;
+        };
+        Some((scope.key(Kind::FeatureList, id), reason))
     }
 
     /// The checkout whose lines an event did not show, unless a plan says what all of it buys.
@@ -164,6 +185,7 @@ fn is_fetchable(object: &ObjectKey) -> bool {
     match object.kind {
         Kind::Account
         | Kind::Subscription
+        | Kind::FeatureList
         | Kind::Invoice
         | Kind::Charge
         | Kind::PaymentIntent

@@ -182,6 +182,7 @@ impl WorkingSet {
             Fact::Subscription(fact) => {
                 self.subscriptions.get(&fact.subscription)?.history.newest()
             }
+            Fact::Features(fact) => self.accounts.get(&fact.account)?.history.features.newest(),
             Fact::Payment(fact) => Some(self.payments.get(&fact.document)?.history.newest),
             Fact::Disputed { dispute, .. } => Some(self.disputes.get(dispute)?.history.stage.0),
             Fact::Refunded(_) | Fact::ChargeRefunded { .. } => {
@@ -202,6 +203,7 @@ impl WorkingSet {
                 Some(account.clone())
             }
             Fact::Subscription(fact) => of_subscription(&fact.subscription),
+            Fact::Features(fact) => Some(fact.account.clone()),
             Fact::Payment(fact) => self.payments.get(&fact.document)?.account.clone(),
             Fact::Disputed { dispute, .. } => self.disputes.get(dispute)?.account.clone(),
             Fact::Refunded(_) | Fact::ChargeRefunded { .. } => {
@@ -270,6 +272,7 @@ const fn refund_of(fact: &Fact) -> Option<&ObjectKey> {
         | Fact::AccountNamed { .. }
         | Fact::AccountRemoved { .. }
         | Fact::Subscription(_)
+        | Fact::Features(_)
         | Fact::Payment(_)
         | Fact::Disputed { .. }
         | Fact::PaymentLink { .. }

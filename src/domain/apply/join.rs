@@ -64,6 +64,11 @@ impl WorkingSet {
                 let join = |history: &mut SubscriptionHistory| history.join_state(at, fact);
                 self.join_subscription(&fact.subscription, account, at, disturbed, join);
             }
+            Fact::Features(fact) => {
+                self.join_account(&fact.account, at, disturbed, |history| {
+                    history.features.join(at, fact);
+                });
+            }
             Fact::Payment(fact) => self.join_payment(fact, at, disturbed),
             Fact::Disputed {
                 dispute,

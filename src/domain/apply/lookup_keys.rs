@@ -102,6 +102,7 @@ impl LookupKeys {
                     self.account(account);
                 }
             }
+            Fact::Features(fact) => self.account(&fact.account),
             Fact::Payment(fact) => {
                 self.payments.insert(fact.document.clone());
                 self.subscriptions.extend(fact.subscription.clone());
@@ -140,7 +141,8 @@ impl LookupKeys {
                 Kind::Subscription => {
                     self.subscriptions.insert(id.clone());
                 }
-                Kind::Invoice
+                Kind::FeatureList
+                | Kind::Invoice
                 | Kind::Charge
                 | Kind::PaymentIntent
                 | Kind::Session

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::hand_grant::HandGrant;
-use crate::domain::access::plan::{Entitlement, Plans};
+use crate::domain::access::plan::{Entitlement, Plans, Price};
 use crate::domain::app_settings::AppSettings;
+use crate::domain::billing::assessment::OfAccount;
 use crate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory, UnfetchedHistory,
 };
@@ -89,6 +90,20 @@ impl Account {
             email: None,
             customer: None,
         }
+    }
+
+    /// Returns what its subscriptions are assessed with.
+    pub(crate) const fn terms(&self) -> OfAccount<'_> {
+        OfAccount {
+            removed_at: self.history.removed_at,
+            features: Some(&self.history.features),
+        }
+    }
+
+    /// Reports whether any feature that it ever had has a plan.
+    pub(crate) fn has_planned_features(&self, plans: &Plans) -> bool {
+        let mut features = self.history.features.all().into_iter();
+        features.any(|it| Price::from(&it).plan(&self.key.scope, plans).is_some())
     }
 
     /// Returns its first and its current address, by which customers can share one.

@@ -5,13 +5,15 @@
 //! results in its due time, never in the time at which it ran, so it does not matter if a worker
 //! was away.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::coverage::Coverage;
 use super::standing::{Debts, Decided, decided};
 use crate::domain::access::plan::{Plans, Price};
 use crate::domain::billing::fact::{Item, SubscriptionState};
-use crate::domain::billing::history::SubscriptionHistory;
+use crate::domain::billing::history::{FeatureHistory, SubscriptionHistory};
 use crate::domain::billing::payment::Payment;
 use crate::domain::id::{ObjectKey, Scope};
 use crate::domain::policy::{EarlyEnd, Policy};
@@ -51,6 +53,8 @@ pub struct Assessment {
     pub due_at: Option<Timestamp>,
     /// The prices that it gives now, whatever they buy.
     pub gives: Vec<Gift>,
+    /// The features with a plan that it includes, as if it were good.
+    pub features: BTreeSet<Price>,
     /// The instants of its payments that count, oldest first.
     pub paid_at: Vec<Timestamp>,
     /// The moment until which each of its prices is paid, as far as payments show.
@@ -141,14 +145,23 @@ pub struct Terms<'a> {
     pub now: Timestamp,
 }
 
-/// Assesses a subscription with its payments. `removed_at` is the time at which the provider
-/// deleted its account, even if the subscription became known only later. `though_lost`: as if no
-/// dispute had been lost, to see what a dispute holds.
+/// The part of the history of a subscription's account that it is assessed with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfAccount<'a> {
+    /// The time at which the provider deleted the account, even if the subscription became known only
+    /// later.
+    pub removed_at: Option<Timestamp>,
+    /// Its features.
+    pub features: Option<&'a FeatureHistory>,
+}
+
+/// Assesses a subscription with its payments. `though_lost`: as if no dispute had been lost, to see
+/// what a dispute holds.
 pub fn assessment(
     key: &ObjectKey,
     history: &SubscriptionHistory,
     payments: &[&Payment<'_>],
-    removed_at: Option<Timestamp>,
+    account: OfAccount<'_>,
     terms: Terms<'_>,
     though_lost: bool,
 ) -> Assessment {
@@ -166,10 +179,11 @@ pub fn assessment(
         payments,
         coverage: Coverage::new(standing.copied(), &history.had),
         debts,
+        features: account.features,
         terms,
         though_lost,
     };
-    assessor.assess(removed_at)
+    assessor.assess(account.removed_at)
 }
 
 /// A subscription under assessment.
@@ -179,6 +193,7 @@ pub(super) struct Assessor<'a> {
     pub(super) payments: &'a [&'a Payment<'a>],
     pub(super) coverage: Coverage,
     pub(super) debts: Debts,
+    pub(super) features: Option<&'a FeatureHistory>,
     pub(super) terms: Terms<'a>,
     pub(super) though_lost: bool,
 }
@@ -199,6 +214,7 @@ impl Assessor<'_> {
             silent_since: None,
             due_at: None,
             gives: Vec::new(),
+            features: BTreeSet::new(),
             paid_at: self.paid_at(),
             paid_until: (self.coverage.paid_until())
                 .map(|(price, until)| (price.clone(), until))
@@ -216,7 +232,9 @@ impl Assessor<'_> {
         it.state = Some(decided.state.clone());
         let now = self.now(&decided.state);
         it.failing_since = self.debts.failing.map(|failing| failing.since);
-        match self.end(&decided, removed_at, now) {
+        let end = self.end(&decided, removed_at, now);
+        it.features = self.features_as_if_good(end);
+        match end {
             Some(at) => self.set_ended(&mut it, at, now),
             None => self.set_running(&mut it, &decided, now),
         }
@@ -278,15 +296,19 @@ impl Assessor<'_> {
         let last = it.paid_until.iter().map(|(_, until)| *until).max();
         let last = last.filter(|_| policy.early_end == EarlyEnd::PaidUntil && self.is_early(at));
         it.ended_at = Some(last.unwrap_or(at));
-        let left = self.left(last.unwrap_or(at), it.failing_since);
+        let left = self.left(last.unwrap_or(at), at, it.failing_since);
         it.gives = left.gives;
         it.never_paid = left.never_paid;
         it.given_back = left.given_back;
-        if last.is_some_and(|last| now < last) {
+        if let Some(last) = last.filter(|last| now < *last) {
             it.standing = Standing::Good;
             it.verdict = Some(Verdict::Good);
             let is_later = |(_, until): &&(Price, Timestamp)| *until > now;
             let later: Vec<_> = it.paid_until.iter().filter(is_later).collect();
+            for gift in &mut it.gives {
+                let stays = gift.until == Some(last) && it.features.contains(&gift.price);
+                gift.until = gift.until.filter(|_| !stays);
+            }
             it.due_at = later.iter().map(|(_, until)| *until).min();
             it.gives
                 .retain(|gift| later.iter().all(|(price, _)| *price != gift.price));
@@ -302,11 +324,17 @@ impl Assessor<'_> {
         it.spares_grants = it.never_paid && !keeps && !self.had_to_pay();
     }
 
-    /// Reports whether any of its prices buys anything here: of its state, and of what it gives.
+    /// Reports whether any of its prices buys anything here: of its state, of its features, and of
+    /// what it gives.
     fn buys(&self, it: &Assessment) -> bool {
         let items = it.items().iter().filter(|item| item.quantity != Some(0));
         items.map(Price::from).any(|price| self.price_buys(&price))
+            || it.features.iter().any(|price| self.price_buys(price))
             || it.gives.iter().any(|gift| self.price_buys(&gift.price))
+    }
+
+    pub(super) fn has_plan(&self, price: &Price) -> bool {
+        price.plan(self.scope, self.terms.plans).is_some()
     }
 
     pub(super) fn price_buys(&self, price: &Price) -> bool {
@@ -331,10 +359,12 @@ impl Assessment {
         self.state.as_ref().map_or(&[], |state| &state.items)
     }
 
-    /// Returns the prices of its state as if it were good.
+    /// Returns the prices of its state and its features as if it were good.
     pub fn as_if_good(&self) -> Vec<Gift> {
-        self.state
-            .as_ref()
-            .map_or_else(Vec::new, |state| items(state, None))
+        let features = self.features.iter().cloned();
+        let features = features.map(|price| Gift { price, until: None });
+        let state = self.state.as_ref();
+        let items = state.map_or_else(Vec::new, |state| items(state, None));
+        items.into_iter().chain(features).collect()
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::billing::feature::FeaturesFact;
 use crate::domain::id::ObjectKey;
 use crate::domain::identity::seller_id::SellerIdFact;
 use crate::domain::time::Timestamp;
@@ -41,6 +42,8 @@ pub enum Fact {
     },
     /// The state of a subscription.
     Subscription(SubscriptionFact),
+    /// The features that the subscriptions of an account include.
+    Features(FeaturesFact),
     /// A payment: what a document was for, and how far it is paid.
     Payment(PaymentFact),
     /// A dispute was opened, changed or closed.

@@ -32,26 +32,32 @@ impl Assessor<'_> {
             && given_back.max().is_none_or(|amount| amount <= 0)
     }
 
-    /// Returns what the subscription leaves if it ends at `at`.
-    pub(super) fn left(&self, at: Timestamp, failing_since: Option<Timestamp>) -> Left {
+    /// Returns what the subscription leaves until `at`, having ended at `ended`, which is earlier where
+    /// it goes on for as long as it is paid.
+    pub(super) fn left(
+        &self,
+        at: Timestamp,
+        ended: Timestamp,
+        failing_since: Option<Timestamp>,
+    ) -> Left {
         let policy = self.terms.policy;
         let never_paid = self.counting().next().is_none() && self.never_paid();
         let as_if_paid = !self.counting().any(Payment::shows_periods);
         let state = decided(self.history).map(|decided| decided.state);
         let bound = failing_since.map_or(at, |since| since.min(at));
+        // What left the list of features since it failed did so because of that.
+        let ended = failing_since.map_or(ended, |since| since.min(ended));
         let lost = |it: &&Payment<'_>| {
             let had_money = it.paid().is_some_and(|paid| paid.money > 0);
             had_money && !it.stands(self.though_lost)
         };
         let given_back = never_paid && self.payments.iter().any(lost);
-        let gives = if policy.on_end == OnEnd::Expire {
-            Vec::new()
+        // The prices, and the moment until which anything of it is paid.
+        let (mut gives, paid) = if policy.on_end == OnEnd::Expire {
+            (Vec::new(), None)
         } else if never_paid {
             let kept = policy.on_end_unpaid == OnEndUnpaid::Freeze && !given_back;
-            state
-                .filter(|_| kept)
-                .map(|state| items(&state, Some(at)))
-                .unwrap_or_default()
+            as_it_was(state.filter(|_| kept), at)
         } else if as_if_paid {
             let bound = if failing_since.is_some() {
                 bound
@@ -60,10 +66,7 @@ impl Assessor<'_> {
             };
             let began = self.history.began.unwrap_or(bound);
             let ran = policy.freeze_after.after(began) <= bound || policy.freeze_after.is_zero();
-            state
-                .filter(|_| ran)
-                .map(|state| items(&state, Some(bound)))
-                .unwrap_or_default()
+            as_it_was(state.filter(|_| ran), bound)
         } else {
             let began = self
                 .history
@@ -72,12 +75,19 @@ impl Assessor<'_> {
             let paid_time = self.coverage.paid_time(began, at);
             let ran = paid_time >= policy.freeze_after.duration();
             let paid = self.coverage.paid_until().filter(|_| ran);
-            paid.map(|(price, until)| Gift {
-                price: price.clone(),
-                until: Some(until.min(at)),
-            })
-            .collect()
+            let gives: Vec<Gift> = paid
+                .map(|(price, until)| Gift {
+                    price: price.clone(),
+                    until: Some(until.min(at)),
+                })
+                .collect();
+            let paid = gives.iter().filter_map(|gift| gift.until).max();
+            (gives, paid)
         };
+        gives.extend(
+            paid.into_iter()
+                .flat_map(|paid| self.features_left(paid, ended)),
+        );
         Left {
             gives,
             never_paid,
@@ -130,4 +140,10 @@ impl Assessor<'_> {
         let pending = self.history.seen.contains(&SubscriptionStatus::Incomplete);
         !expired && (is_paid || self.history.has_begun() || !pending)
     }
+}
+
+/// Returns the prices of a state until a moment, and the moment, if there is a state.
+fn as_it_was(state: Option<SubscriptionState>, until: Timestamp) -> (Vec<Gift>, Option<Timestamp>) {
+    let gives = state.as_ref().map(|state| items(state, Some(until)));
+    (gives.unwrap_or_default(), state.map(|_| until))
 }

@@ -4,7 +4,9 @@
 pub mod assessment;
 pub mod coverage;
 pub mod fact;
+pub mod feature;
 pub mod history;
+mod included;
 mod leaves;
 pub mod newest;
 pub mod payment;

@@ -1,6 +1,6 @@
 //! How a subscription stands that has not ended: good, failing, paused or pending.
 
-use super::assessment::{Assessment, Assessor, Standing, Verdict, items};
+use super::assessment::{Assessment, Assessor, Standing, Verdict};
 use super::standing::{Decided, Failing, Pause, pause};
 use crate::domain::billing::fact::{SubscriptionState, SubscriptionStatus};
 use crate::domain::billing::history::MarkKind;
@@ -38,7 +38,7 @@ impl Assessor<'_> {
         let policy = self.terms.policy;
         it.standing = Standing::Good;
         it.verdict = Some(Verdict::Good);
-        it.gives = items(state, None);
+        it.gives = self.all_of(state);
         it.due_at = state.cancel_at;
         let Some(period_end) = state.period_end else {
             return;
@@ -79,10 +79,10 @@ impl Assessor<'_> {
             OnPause::Keep => {
                 it.verdict = Some(Verdict::Good);
                 it.reason = None;
-                it.gives = items(state, None);
+                it.gives = self.all_of(state);
             }
             OnPause::Freeze => {
-                it.gives = self.left(since, None).gives;
+                it.gives = self.left(since, since, None).gives;
                 if it.gives.iter().any(|gift| self.price_buys(&gift.price)) {
                     it.verdict = Some(Verdict::Kept);
                 }
@@ -112,13 +112,15 @@ impl Assessor<'_> {
             .min();
         if in_grace || policy.on_payment_failed == OnPaymentFailed::Keep {
             it.verdict = Some(Verdict::Good);
-            it.gives = items(state, None);
+            it.gives = self.all_of(state);
             return;
         }
         it.reason = Some("payment_failed");
         it.verdict = Some(Verdict::Failing);
         if policy.on_payment_failed == OnPaymentFailed::Freeze {
-            it.gives = self.left(failing.since, Some(failing.since)).gives;
+            it.gives = self
+                .left(failing.since, failing.since, Some(failing.since))
+                .gives;
             if it.gives.iter().any(|gift| self.price_buys(&gift.price)) {
                 it.verdict = Some(Verdict::Kept);
             }

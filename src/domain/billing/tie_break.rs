@@ -17,6 +17,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use crate::domain::billing::fact::{Contact, SubscriptionState, SubscriptionStatus};
+use crate::domain::billing::feature::FeatureList;
 use crate::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -206,5 +207,17 @@ impl TieBreak for Contact {
 
     fn by_access(&self, other: &Self) -> Ordering {
         self.cmp(other)
+    }
+}
+
+/// Fewer features give less.
+impl TieBreak for FeatureList {
+    fn is_initial(&self) -> bool {
+        false
+    }
+
+    fn by_access(&self, other: &Self) -> Ordering {
+        let count = self.features.len().cmp(&other.features.len());
+        count.then_with(|| self.cmp(other))
     }
 }

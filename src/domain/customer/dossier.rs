@@ -92,14 +92,13 @@ impl<'a> Dossier<'a> {
         for it in working_set.subscriptions.values() {
             let account = it.account.as_ref().and_then(|key| accounts.get(key));
             let Some(account) = account else { continue };
-            let removed_at = account.history.removed_at;
             let payments: Vec<&Payment<'_>> = self.payments.of_subscription(&it.key).collect();
             let assess = |though_lost| {
                 assessment(
                     &it.key,
                     &it.history,
                     &payments,
-                    removed_at,
+                    account.terms(),
                     terms,
                     though_lost,
                 )

@@ -19,6 +19,7 @@ impl Dossier<'_> {
         for (subscription, assessment) in &self.subscriptions {
             flags.extend(subscription_flags(subscription, assessment));
         }
+        flags.extend(self.accounts.iter().flat_map(|it| self.feature_flags(it)));
         for (dispute, traced) in &self.payments.disputes {
             flags.extend(self.dispute_flags(dispute, traced.as_ref()));
         }
@@ -39,6 +40,23 @@ impl Dossier<'_> {
         let events = self.rows.iter().flat_map(|row| &row.other_bodies);
         flags.extend(events.flat_map(|(id, bodies)| bodies.flags(id)));
         newest(self.without_cleared(flags))
+    }
+
+    /// Returns the flags of an account's list of features; none where packages have nothing to do with
+    /// its features.
+    fn feature_flags(&self, account: &Account) -> Vec<Flag> {
+        let Some(current) = account.history.features.current() else {
+            return Vec::new();
+        };
+        let matter = account.has_planned_features(self.plans);
+        let kinds = [
+            (current.ambiguous, FlagKind::Ambiguous),
+            (current.state.incomplete, FlagKind::ItemsIncomplete),
+        ];
+        let kinds = kinds.into_iter().filter(|(is_open, _)| matter && *is_open);
+        kinds
+            .map(|(_, kind)| Flag::new(kind, &account.key.id, current.at))
+            .collect()
     }
 
     fn dispute_flags(&self, dispute: &Dispute, traced: Option<&Traced>) -> Vec<Flag> {

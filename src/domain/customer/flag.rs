@@ -49,8 +49,8 @@ pub enum FlagKind {
     Ambiguous,
     /// The newest status of a subscription is one that this version does not know.
     UnknownStatus,
-    /// The newest event of a subscription lists only some of its items; what the others buy is not
-    /// granted.
+    /// The newest event of a subscription lists only some of its items, or that of an account only
+    /// some of its features; what the others buy is not granted.
     ItemsIncomplete,
     /// Neither a price that counts nor its product has a plan.
     UnmappedPrice,

@@ -89,9 +89,17 @@ impl Source {
         } else {
             &as_if_good
         };
+        // Where features say what it buys, a price without a plan is no mistake.
+        let by_features = !assessment.features.is_empty();
+        let has_plan = |price: &Price| price.plan(scope, plans).is_some();
         let unmapped = shown.iter().map(|gift| &gift.price);
-        let unmapped = unmapped.filter(|price| price.plan(scope, plans).is_none());
+        let unmapped = unmapped.filter(|price| !by_features && !has_plan(price));
         let unmapped = unmapped.cloned().collect();
+        let counting = |gifts: &[Gift]| -> Vec<Gift> {
+            let gifts = gifts.iter();
+            let gifts = gifts.filter(|gift| !by_features || has_plan(&gift.price));
+            gifts.cloned().collect()
+        };
         Self {
             kind: SourceKind::Subscription,
             key: Some(it.key.clone()),
@@ -107,11 +115,11 @@ impl Source {
             },
             began: it.history.began,
             as_if_good: match assessment.verdict {
-                Some(Verdict::Kept) => without_dates(&assessment.gives),
-                _ => as_if_good,
+                Some(Verdict::Kept) => without_dates(&counting(&assessment.gives)),
+                _ => counting(&as_if_good),
             },
             unmapped,
-            gives: assessment.gives.clone(),
+            gives: counting(&assessment.gives),
             spares_grants: assessment.spares_grants,
             can_be_held: matches!(though_lost, Some(verdict) if verdict != Verdict::Ended),
             good_moment: assessment.good_moment,

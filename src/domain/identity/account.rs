@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::billing::fact::{Contact, ContactFact, ContactSource};
+use crate::domain::billing::history::FeatureHistory;
 use crate::domain::billing::newest::Newest;
 use crate::domain::billing::tie_break::Observation;
 use crate::domain::email::fold_email;
@@ -18,6 +19,9 @@ use crate::domain::time::Timestamp;
 pub struct AccountHistory {
     /// The oldest instant of any fact that names it.
     pub first_at: Timestamp,
+    /// The features that its subscriptions include.
+    #[serde(default, skip_serializing_if = "FeatureHistory::is_empty")]
+    pub features: FeatureHistory,
     /// The contacts shown by events about the account itself.
     #[serde(default, skip_serializing_if = "Newest::is_empty")]
     pub contacts: Newest<Contact>,
@@ -100,6 +104,7 @@ impl AccountHistory {
     pub fn new(at: Timestamp) -> Self {
         Self {
             first_at: at,
+            features: FeatureHistory::default(),
             contacts: Newest::default(),
             secondary: Newest::default(),
             emails: BTreeMap::new(),

@@ -81,11 +81,15 @@ struct DismissBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DismissedEvents)]
 struct ManyView {
-    /// Their number.
+    /// Their number: at most 1,000 a call.
     dismissed: u64,
+    /// How many failed events match the filter still. Until it is 0, the same call goes on; an
+    /// `Idempotency-Key` has to be another for each.
+    remaining: u64,
 }
 
-/// Dismisses all failed events that match a filter. Events of other outcomes are left alone.
+/// Dismisses failed events that match a filter, at most 1,000 a call. Events of other outcomes are left
+/// alone. `remaining` says how many are left: call again until it is 0.
 #[utoipa::path(
     post,
     path = "/events/dismiss",
@@ -107,6 +111,9 @@ async fn dismiss_many(
     let reason = body.reason.map(|it| checked("reason", validate::line(&it)));
     let reason = reason.and_then(|it| field_errors.note(it));
     let filter = field_errors.finish(Some(filter))?;
-    let dismissed = dismissal::many(&state.store, &order, &filter, reason.as_deref()).await?;
-    Ok(Json(ManyView { dismissed }))
+    let done = dismissal::many(&state.store, &order, &filter, reason.as_deref()).await?;
+    Ok(Json(ManyView {
+        dismissed: done.dismissed,
+        remaining: done.remaining,
+    }))
 }

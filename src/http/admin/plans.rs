@@ -223,8 +223,8 @@ type PutAnswer = (StatusCode, Option<Location>, Tag, Json<PutView>);
 
 /// Sets what a price buys.
 ///
-/// `price_id` is the provider's id of a price, a product or a payment link, or a lookup key; of a
-/// connected account, `acct_…/` and one of these. The plan of a price counts before that of its
+/// `price_id` is the provider's id of a price, a product, a feature or a payment link, or the lookup
+/// key of a price or a feature; of a connected account, `acct_…/` and one of these. The plan of a price counts before that of its
 /// product, and that before the lookup key's. What is bought at a connected account that the app
 /// names gets the plan that names the account too, else that of the price id alone. The change takes
 /// effect at once for everybody who pays that price. If the settings of the server name the price,

@@ -93,7 +93,9 @@ pub(super) fn flag(kind: &str) -> &'static str {
         "unknown_status" => {
             "The provider gave a status that this version does not know; the one before it counts."
         }
-        "items_incomplete" => "The newest event lists only some of the subscription's items.",
+        "items_incomplete" => {
+            "The newest event lists only some of the subscription's items, or of the account's features."
+        }
         "unmapped_price" => "Somebody pays a price that no plan names, and gets nothing for it.",
         "open_dispute" => "A dispute or an inquiry is open.",
         "lost_dispute" => "A dispute was lost.",

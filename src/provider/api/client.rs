@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::http::{self, Answer};
 use super::pace::{Pace, Paces};
 use super::{key, paddle, page, stripe};
-use crate::domain::id::{ObjectKey, Provider};
+use crate::domain::id::{Kind, ObjectKey, Provider};
 use crate::domain::mode::Mode;
 use crate::domain::time::Timestamp;
 use crate::pause::Pauses;
@@ -151,6 +151,9 @@ impl Api {
             self.ask_paddle(question).await?
         };
         let mut found = page::read_one(self.provider, &body)?;
+        if *kind == Kind::FeatureList {
+            found = stripe::summary(id, &found).map_err(ApiError::not_understood)?;
+        }
         if let Some(list) = stripe::cut_list(*kind).filter(|_| self.provider == STRIPE.name) {
             found = self.with_rest(object, found, list).await?;
         }

@@ -209,6 +209,7 @@ impl Seen<'_> {
             Kind::Account if self.deleted => "customer.deleted",
             Kind::Account => "customer.updated",
             Kind::Subscription => "customer.subscription.updated",
+            Kind::FeatureList => "entitlements.active_entitlement_summary.updated",
             Kind::Invoice => return self.as_invoice(at),
             Kind::Dispute => "charge.dispute.updated",
             Kind::Refund => "refund.updated",

@@ -3,6 +3,8 @@
 //! What comes back is not read by its types: they accept only the newest API version in full, and our
 //! reader has to understand all of them anyway.
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::subscription::{
@@ -10,7 +12,7 @@ use stripe_billing::subscription::{
 };
 use stripe_billing::subscription_item::ListSubscriptionItem;
 use stripe_checkout::checkout_session::{ListLineItemsCheckoutSession, RetrieveCheckoutSession};
-use stripe_client_core::{RequestBuilder, StripeRequest};
+use stripe_client_core::{RequestBuilder, StripeMethod, StripeRequest};
 use stripe_core::charge::RetrieveCharge;
 use stripe_core::customer::{ListCustomer, RetrieveCustomer};
 use stripe_core::dispute::{ListDispute, RetrieveDispute};
@@ -64,6 +66,7 @@ pub(super) fn get(kind: Kind, id: &str) -> Option<RequestBuilder> {
     Some(match kind {
         Kind::Account => RetrieveCustomer::new(id).build(),
         Kind::Subscription => RetrieveSubscription::new(id).build(),
+        Kind::FeatureList => features(id, None),
         Kind::Invoice => RetrieveInvoice::new(id)
             .expand(expand(&["payments"]))
             .build(),
@@ -85,6 +88,7 @@ pub(super) fn get(kind: Kind, id: &str) -> Option<RequestBuilder> {
 pub(super) const fn cut_list(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Subscription => Some("items"),
+        Kind::FeatureList => Some("entitlements"),
         Kind::Invoice => Some("lines"),
         Kind::Session => Some("line_items"),
         _ => None,
@@ -100,9 +104,48 @@ pub(super) fn rest(kind: Kind, id: &str, after: &str) -> Option<RequestBuilder> 
     }
     Some(match kind {
         Kind::Subscription => page!(ListSubscriptionItem::new(id)),
+        Kind::FeatureList => features(id, Some(after)),
         Kind::Invoice => page!(ListInvoiceInvoiceLineItem::new(id)),
         Kind::Session => page!(ListLineItemsCheckoutSession::new(id)),
         _ => return None,
+    })
+}
+
+/// Asks for a page of a customer's features. The crate with the builder for it would bring all of
+/// Stripe's smaller products along.
+/// <https://docs.stripe.com/api/entitlements/active-entitlement/list>
+fn features(customer: &str, after: Option<&str>) -> RequestBuilder {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        customer: &'a str,
+        limit: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        starting_after: Option<&'a str>,
+    }
+    let page = Page {
+        customer,
+        limit: LIMIT,
+        starting_after: after,
+    };
+    RequestBuilder::new(StripeMethod::Get, "/entitlements/active_entitlements").query(&page)
+}
+
+/// Makes of the first page of a customer's features the object that webhooks have them in.
+/// <https://docs.stripe.com/api/events/types#event_types-entitlements.active_entitlement_summary.updated>
+pub(super) fn summary(customer: &str, page: &RawValue) -> Result<Box<RawValue>, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        // It has none of its own.
+        id: &'a str,
+        object: &'a str,
+        customer: &'a str,
+        entitlements: &'a RawValue,
+    }
+    serde_json::value::to_raw_value(&Summary {
+        id: customer,
+        object: "entitlements.active_entitlement_summary",
+        customer,
+        entitlements: page,
     })
 }
 
@@ -128,6 +171,19 @@ mod tests {
         ] {
             assert!(query.split('&').any(|it| it == part), "{query}");
         }
+    }
+
+    #[test]
+    fn features_are_asked_for_by_their_customer() {
+        let request = rest(Kind::FeatureList, "cus_1", "ent_9").unwrap();
+        let query = request.query.as_deref();
+        assert_eq!(
+            (request.path.as_str(), query),
+            (
+                "/entitlements/active_entitlements",
+                Some("customer=cus_1&limit=100&starting_after=ent_9")
+            )
+        );
     }
 
     #[test]

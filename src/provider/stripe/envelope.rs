@@ -157,6 +157,7 @@ fn kind(object_type: &str) -> Kind {
     match object_type {
         "customer" => Kind::Account,
         "subscription" => Kind::Subscription,
+        "entitlements.active_entitlement_summary" => Kind::FeatureList,
         "invoice" => Kind::Invoice,
         "charge" => Kind::Charge,
         "payment_intent" => Kind::PaymentIntent,

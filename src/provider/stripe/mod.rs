@@ -13,6 +13,7 @@ mod charge;
 mod checkout;
 mod customer;
 mod envelope;
+mod features;
 mod invoice;
 mod line;
 mod links;
@@ -77,6 +78,7 @@ const TYPES: &[EventType] = event_types! {
     "customer.subscription.deleted" "at-period-end" => subscription::changed, "a subscription has ended";
     "customer.subscription.paused" "trial-end" => subscription::changed, "a trial ended without a payment method";
     "customer.subscription.resumed" "card-added" => subscription::changed, "a paused subscription goes on";
+    "entitlements.active_entitlement_summary.updated" "added" => features::changed, "the features that an account's subscriptions include";
     "invoice.paid" "renewal" => invoice::paid, "an invoice was paid, and what for";
     "invoice.payment_failed" "renewal" => invoice::payment_failed, "a try to collect an invoice failed";
     "invoice.voided" "by-seller" => invoice::given_up, "an invoice will not be collected";

@@ -98,6 +98,16 @@ pub enum BrokerError {
     /// A queue that had been declared is gone.
     #[error("a queue is missing on the broker")]
     Missing,
+    /// The work queue had been declared and is gone.
+    #[error(
+        "the queue `{queue}` was deleted: webhooks that were acknowledged and not yet processed may \
+         be lost. It is left as it is, for the next start of a server makes it anew and reports the \
+         loss; have the providers send again what they sent since the queue was last seen"
+    )]
+    WorkDeleted {
+        /// Its name.
+        queue: ShortString,
+    },
     /// The broker ended the consumer alone: its queue was deleted, or, from RabbitMQ 4.3, it kept a
     /// message for too long.
     #[error("the broker cancelled the consumer")]
@@ -145,6 +155,7 @@ impl BrokerError {
             | Self::Rejected
             | Self::Lost
             | Self::Missing
+            | Self::WorkDeleted { .. }
             | Self::Cancelled
             | Self::Standstill { .. } => false,
         }
@@ -216,6 +227,25 @@ impl Broker {
         }
         self.watch.see_work(work.ready);
         Ok(channel)
+    }
+
+    /// Declares everything on a new channel, unless the work queue had been there before and is gone:
+    /// whoever makes it anew hides what may be lost with it, so that is left to a server, which
+    /// reports it.
+    async fn declare_unless_lost(&self, connection: &Connection) -> Result<Channel, BrokerError> {
+        let work = if self.was_declared(connection).await? {
+            WorkQueue::Expected
+        } else {
+            WorkQueue::Made
+        };
+        let channel = open_channel(connection).await?;
+        match topology::declare(&channel, &self.names, work).await {
+            Ok(_) => Ok(channel),
+            Err(DeclareError::WorkMissing) => Err(BrokerError::WorkDeleted {
+                queue: self.names.work(),
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// True if this process has never seen the work queue, but what is declared after it is on the
@@ -304,6 +334,15 @@ impl Link {
             }
         }
     }
+}
+
+/// Connects and declares as a publisher does, and disconnects, but makes no work queue anew that was
+/// deleted.
+pub(super) async fn try_link(broker: &Broker) -> Result<(), BrokerError> {
+    let connection = broker.connect("check").await?;
+    let declared = in_time(broker.declare_unless_lost(&connection)).await;
+    close(&connection).await;
+    declared.map(drop)
 }
 
 /// Closes a connection properly, which dropping it does only when nothing is in flight.

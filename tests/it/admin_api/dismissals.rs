@@ -104,7 +104,7 @@ async fn many_are_dismissed_by_a_filter_and_nothing_else_is(engine: Engine) {
     let asked = |filter: Value| json!({"filter": filter, "reason": "old"});
     let filter = asked(json!({"type": "customer.subscription.updated"}));
     let answer = rig.post("/events/dismiss", filter).await.expect(200);
-    assert_eq!(answer, json!({"dismissed": 130}));
+    assert_eq!(answer, json!({"dismissed": 130, "remaining": 0}));
     assert_eq!(rig.listed("/events?outcome=failed").await, ["evt_other"]);
     assert_eq!(rig.listed("/events?outcome=applied").await, ["evt_1"]);
     rig.post("/events/dismiss", asked(json!({"outcome": "applied"})))
@@ -117,7 +117,33 @@ async fn many_are_dismissed_by_a_filter_and_nothing_else_is(engine: Engine) {
         .post("/events/dismiss", asked(json!({})))
         .await
         .expect(200);
-    assert_eq!(answer, json!({"dismissed": 1}));
+    assert_eq!(answer, json!({"dismissed": 1, "remaining": 0}));
+}
+
+async fn one_call_dismisses_a_bounded_number_and_says_how_many_are_left(engine: Engine) {
+    let rig = Rig::start(engine).await;
+    rig.has_failed(&broken("evt_failed_0")).await;
+    // As many rows as two calls take, made of the first: nothing has to be processed for them.
+    let columns = "app, provider, receipt, type, account, livemode, mode, occurred_at, received_at, \
+                   processed_at, outcome, duplicates, attempts, error_code, error_detail, \
+                   customer_id, billing_account, changes, payload_removed_at, digest";
+    let copies = |numbers: &str| {
+        format!(
+            "{numbers} INSERT INTO events (id, {columns}) \
+             SELECT 'evt_failed_' || i, {columns} FROM events, n WHERE id = 'evt_failed_0'"
+        )
+    };
+    let sqlite = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
+    let postgres = "WITH n(i) AS (SELECT generate_series(1, 2000))";
+    rig.place.run(&copies(sqlite), &copies(postgres)).await;
+    let asked = json!({"filter": {"outcome": "failed"}});
+    for (dismissed, remaining) in [(1_000, 1_001), (1_000, 1), (1, 0), (0, 0)] {
+        let answer = rig.post("/events/dismiss", asked.clone()).await.expect(200);
+        assert_eq!(
+            answer,
+            json!({"dismissed": dismissed, "remaining": remaining})
+        );
+    }
 }
 
 async fn what_was_said_at_a_dismissal_goes_with_the_customer(engine: Engine) {
@@ -178,4 +204,5 @@ on_both_stores! {
     a_dismissed_event_is_ignored_and_its_payload_goes,
     only_what_failed_or_was_lost_is_dismissed,
     many_are_dismissed_by_a_filter_and_nothing_else_is,
+    one_call_dismisses_a_bounded_number_and_says_how_many_are_left,
 }

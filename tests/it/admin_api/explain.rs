@@ -61,7 +61,7 @@ async fn a_status_is_explained_with_holds_events_accounts_and_what_comes(engine:
     assert_eq!(told["next"][1]["status"], "frozen");
     let own = json!({"provider": "stripe", "id": "cus_1", "livemode": true, "linked_by": "own",
         "seller_id": null, "email": null, "follows": null,
-        "removed_at": null});
+        "removed_at": null, "features": []});
     assert_eq!(told["accounts"], json!([own]));
     let foretold = "On 2026-01-08T11:00:00.000Z the customer becomes suspended (payment_failed), \
                     unless billing says something else before.";

@@ -4,6 +4,7 @@
 //! package, P is bought once, U is bought once with a year of updates, F has a plan that buys
 //! nothing, C one that only counts, X none.
 
+mod features;
 mod grants;
 mod holds;
 mod leaves;

@@ -9,6 +9,7 @@ use tollgate::domain::billing::fact::{
     Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line, Occurrence, PaymentFact,
     PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState, SubscriptionStatus,
 };
+use tollgate::domain::billing::feature::{Feature, FeatureList, FeaturesFact};
 use tollgate::domain::billing::history::{
     DisputeHistory, PaymentHistory, RefundHistory, SubscriptionHistory,
 };
@@ -76,7 +77,7 @@ pub(crate) fn license(product: &str) -> PlanLicense {
 }
 
 /// Prices A, B and P have plans, F has one that buys nothing, C one that only counts, U one with a
-/// year of updates; other prices have none.
+/// year of updates; other prices have none. Of the features `docs` and `pro` have plans.
 pub(crate) fn plans() -> Plans {
     let plan = |price: &str| Plan {
         name: None,
@@ -95,7 +96,7 @@ pub(crate) fn plans() -> Plans {
         counts: price == "C",
         updates: (price == "U").then(|| "365d".parse().unwrap()),
     };
-    let prices = ["A", "B", "C", "F", "P", "U", "plink_1"];
+    let prices = ["A", "B", "C", "F", "P", "U", "plink_1", "docs", "pro"];
     let keys = provider::names().flat_map(|p| prices.map(|price| (p, price)));
     keys.map(|(provider, price)| ((provider, price.to_owned()), plan(price)))
         .collect()
@@ -317,6 +318,57 @@ impl Pay {
 
     pub(crate) fn known(self, second: i64) -> Occurrence {
         self.step(second, PaymentStep::Known)
+    }
+}
+
+/// A list of features as an event shows it; turned into an event by [`Features::at`].
+#[derive(Clone)]
+pub(crate) struct Features(FeaturesFact);
+
+/// The features of `cus_1`, by their lookup keys.
+pub(crate) fn features(names: &[&str]) -> Features {
+    features_of("cus_1", names)
+}
+
+pub(crate) fn features_of(account: &str, names: &[&str]) -> Features {
+    Features(FeaturesFact {
+        account: stripe(account),
+        list: feature_list(names),
+        before: None,
+        request: None,
+    })
+}
+
+fn feature_list(names: &[&str]) -> FeatureList {
+    let feature = |name: &&str| Feature {
+        id: format!("feat_{name}"),
+        lookup_key: Some((*name).to_owned()),
+    };
+    FeatureList {
+        features: names.iter().map(feature).collect(),
+        incomplete: false,
+    }
+}
+
+impl Features {
+    /// `previous_attributes`.
+    pub(crate) fn before(mut self, names: &[&str]) -> Self {
+        self.0.before = Some(feature_list(names));
+        self
+    }
+
+    /// There are more than it lists.
+    pub(crate) fn cut(mut self) -> Self {
+        self.0.list.incomplete = true;
+        self
+    }
+
+    pub(crate) fn fact(self) -> Fact {
+        Fact::Features(self.0)
+    }
+
+    pub(crate) fn at(self, second: i64) -> Occurrence {
+        event(second, self.fact())
     }
 }
 

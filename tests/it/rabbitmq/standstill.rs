@@ -263,6 +263,36 @@ async fn a_consumer_that_kept_a_message_too_long_for_the_broker_goes_on() {
     until_event(&mut consumer, "evt_last").await;
 }
 
+/// A check that made the queue anew would leave the next start nothing to see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_leaves_a_deleted_work_queue_to_the_next_start() {
+    let prefix = prefix();
+    let settings = shared().settings(&prefix);
+    RabbitQueue::check(&settings).await.unwrap();
+    let first = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(first.watch().losses(), 0, "what a check made, nobody lost");
+    first.publish(message("evt_1")).await.unwrap();
+    drop(first);
+    RabbitQueue::check(&settings).await.unwrap();
+    let stranger = Stranger::at(shared()).await;
+    let deleted = stranger
+        .channel
+        .queue_delete(work_queue(&prefix).into(), QueueDeleteOptions::default());
+    deleted.await.unwrap();
+    for _ in 0..2 {
+        let refused = RabbitQueue::check(&settings).await.unwrap_err().to_string();
+        let said = format!(
+            "the queue `{}` was deleted: webhooks that were",
+            work_queue(&prefix)
+        );
+        assert!(refused.starts_with(&said), "{refused}");
+    }
+    let second = RabbitQueue::start(&settings).await.unwrap();
+    assert_eq!(second.watch().losses(), 1);
+    drop(second);
+    RabbitQueue::check(&settings).await.unwrap();
+}
+
 /// Nothing of ours runs when somebody deletes the queue; the next start is the first to know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_work_queue_deleted_while_nothing_ran_is_missed_at_the_next_start() {

@@ -1,4 +1,4 @@
-//! Histories: what is remembered of subscriptions, payments, disputes and refunds.
+//! Histories: what is remembered of subscriptions, features, payments, disputes and refunds.
 //!
 //! Each history is a state-based CRDT whose join merges facts: a set, a map of minima or maxima, or
 //! the facts of the newest instants. Joins are commutative and idempotent, so a history depends on
@@ -6,12 +6,14 @@
 //! `dossier` read it.
 
 pub use self::dispute::DisputeHistory;
+pub use self::features::FeatureHistory;
 pub use self::payment::{Failed, Lines, Paid, PaymentHistory};
 pub use self::refund::RefundHistory;
 pub use self::subscription::{Mark, MarkKind, SubscriptionHistory, Terminal};
 use crate::domain::time::Timestamp;
 
 mod dispute;
+mod features;
 mod payment;
 mod refund;
 mod subscription;

@@ -226,6 +226,21 @@ pub struct AccountCause {
     pub tie: Tie,
     /// The time at which the provider deleted it.
     pub removed_at: Option<Timestamp>,
+    /// The features of its newest list, whether or not they have a plan.
+    pub features: Vec<FeatureCause>,
+    /// True if it has more features than that list says.
+    pub features_incomplete: bool,
+}
+
+/// A feature of a billing account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureCause {
+    /// The provider's id.
+    pub id: String,
+    /// The seller's own name of it.
+    pub lookup_key: Option<String>,
+    /// The id of its plan; `None` where packages have nothing to do with it.
+    pub plan: Option<String>,
 }
 
 /// A step that a timer will take.

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::apply::working_set::{Subscription, WorkingSet};
+use crate::domain::access::plan::Price;
+use crate::domain::apply::working_set::{Account, Subscription, WorkingSet};
 use crate::domain::billing::assessment::{Assessment, Verdict};
 use crate::domain::billing::fact::SubscriptionStatus;
+use crate::domain::billing::feature::{Feature, FeatureList};
 use crate::domain::customer::dossier::Dossier;
 use crate::domain::customer::dossier_holds::Held;
 use crate::domain::customer::flag::FlagKind;
@@ -25,8 +27,8 @@ mod source_words;
 mod words;
 
 pub use explanation::{
-    AccountCause, CourtesyCause, Explanation, GivenPackage, HoldCause, PaidUntil, SourceCause,
-    Step, SubscriptionCause, Uncounted,
+    AccountCause, CourtesyCause, Explanation, FeatureCause, GivenPackage, HoldCause, PaidUntil,
+    SourceCause, Step, SubscriptionCause, Uncounted,
 };
 
 /// Maximum number of predicted steps. A subscription has few: the end of its grace, its own end,
@@ -191,8 +193,29 @@ fn accounts(working_set: &WorkingSet, dossier: &Dossier<'_>) -> Vec<AccountCause
             livemode: account.key.scope.livemode,
             tie: ties.remove(&account.key).unwrap_or(Tie::Own),
             removed_at: account.history.removed_at,
+            features: features(working_set, account),
+            features_incomplete: list_of(account).incomplete,
         })
         .collect()
+}
+
+fn list_of(account: &Account) -> FeatureList {
+    let current = account.history.features.current();
+    current.map(|decided| decided.state).unwrap_or_default()
+}
+
+fn features(working_set: &WorkingSet, account: &Account) -> Vec<FeatureCause> {
+    let features = list_of(account).features.into_iter();
+    let cause = |feature: Feature| {
+        let price = Price::from(&feature);
+        let plan = price.plan(&account.key.scope, &working_set.plans);
+        FeatureCause {
+            plan: plan.map(|(id, _)| id.clone()),
+            id: feature.id,
+            lookup_key: feature.lookup_key,
+        }
+    };
+    features.map(cause).collect()
 }
 
 /// Predicts the steps if no event comes, by deriving the customer at each due time in turn.

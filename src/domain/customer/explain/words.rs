@@ -224,7 +224,32 @@ fn account(it: &AccountCause) -> String {
     let removed = it
         .removed_at
         .map(|at| format!("; the provider deleted it on {at}"));
-    format!("Account {id} {linked}{}.", removed.unwrap_or_default())
+    let features = features(it);
+    format!(
+        "Account {id} {linked}{}.{features}",
+        removed.unwrap_or_default()
+    )
+}
+
+/// Returns the sentence about the features of an account, if it has any.
+fn features(it: &AccountCause) -> String {
+    if it.features.is_empty() {
+        return String::new();
+    }
+    let told = list(it.features.iter().map(|feature| {
+        let name = feature.lookup_key.as_ref().unwrap_or(&feature.id);
+        match &feature.plan {
+            Some(plan) if plan == name => name.clone(),
+            Some(plan) => format!("{name} (plan {plan})"),
+            None => format!("{name} (which has no plan)"),
+        }
+    }));
+    let more = if it.features_incomplete {
+        ", and more that the provider did not list"
+    } else {
+        ""
+    };
+    format!(" Its subscriptions include the features {told}{more}.")
 }
 
 fn step(it: &Step, before: &str) -> String {

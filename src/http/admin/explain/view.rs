@@ -10,7 +10,9 @@ use super::failures::summary;
 use super::source::SourceView;
 use super::subscription::{DecidingEvent, SubscriptionView, events_of, subscription};
 use crate::domain::billing::assessment::Verdict;
-use crate::domain::customer::explain::{AccountCause, CourtesyCause, HoldCause, Step};
+use crate::domain::customer::explain::{
+    AccountCause, CourtesyCause, FeatureCause, HoldCause, Step,
+};
 use crate::domain::customer::row::{Customer, Hold};
 use crate::domain::id::Provider;
 use crate::domain::identity::register::Tie;
@@ -178,6 +180,25 @@ struct AccountView {
     /// The time at which the provider deleted it.
     #[schema(format = DateTime)]
     removed_at: Option<String>,
+    /// The features that its subscriptions include by the newest list (Stripe's entitlements), at most
+    /// 100.
+    features: Vec<FeatureView>,
+    /// There are more, or the provider listed only some of them. Missing otherwise.
+    #[serde(skip_serializing_if = "is_whole")]
+    features_truncated: bool,
+}
+
+/// A feature of a billing account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeatureCause)]
+struct FeatureView {
+    /// The provider's id of it.
+    id: String,
+    /// The seller's own name of it.
+    lookup_key: Option<String>,
+    /// The id of the plan that says what it gives: its `lookup_key`, or its own id. Null where it has
+    /// none: then it gives nothing here, which is no mistake.
+    plan: Option<String>,
 }
 
 /// A step that a timer will take.
@@ -361,6 +382,7 @@ impl From<CourtesyCause> for CourtesyView {
 impl From<AccountCause> for AccountView {
     fn from(it: AccountCause) -> Self {
         let linked_by = it.tie.as_str();
+        let (features, features_truncated) = cut(it.features);
         let (seller_id, email, follows) = match it.tie {
             Tie::SellerId { id, follows } => (Some(id), None, follows),
             Tie::Email { email, follows } => (None, Some(email), follows),
@@ -375,6 +397,18 @@ impl From<AccountCause> for AccountView {
             email,
             follows,
             removed_at: time(it.removed_at),
+            features: features.into_iter().map(FeatureView::from).collect(),
+            features_truncated: features_truncated || it.features_incomplete,
+        }
+    }
+}
+
+impl From<FeatureCause> for FeatureView {
+    fn from(it: FeatureCause) -> Self {
+        Self {
+            id: it.id,
+            lookup_key: it.lookup_key,
+            plan: it.plan,
         }
     }
 }

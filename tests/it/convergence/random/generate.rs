@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use tollgate::domain::billing::fact::{
     Contact, ContactFact, ContactSource, DisputeStage, Fact, Item, Line, Occurrence, PaymentFact,
     PaymentStep, RefundFact, RefundStage, SubscriptionFact, SubscriptionState, SubscriptionStatus,
@@ -18,7 +18,7 @@ use tollgate::domain::span::Span;
 use tollgate::provider::STRIPE;
 
 use super::{Act, History};
-use crate::convergence::rig::{at, ids, kind, paddle, stripe};
+use crate::convergence::rig::{at, features_of, ids, kind, paddle, stripe};
 
 /// Provider time runs over so many seconds.
 const SECONDS: i64 = 6;
@@ -300,12 +300,27 @@ fn stages() -> impl Strategy<Value = RefundStage> {
     ])
 }
 
+/// Lists of features, some with what they were before, some cut.
+fn feature_lists() -> impl Strategy<Value = Fact> {
+    let names = || subsequence(vec!["docs", "pro", "sso"], 0..=3);
+    let account = select(vec!["cus_1", "cus_2"]);
+    let before = option::of(names());
+    (account, names(), before, any::<bool>()).prop_map(|(account, names, before, cut)| {
+        let mut list = features_of(account, &names);
+        if let Some(before) = before {
+            list = list.before(&before);
+        }
+        if cut { list.cut() } else { list }.fact()
+    })
+}
+
 pub(super) fn events(shared: bool) -> impl Strategy<Value = Occurrence> {
     let fact = prop_oneof![
         10 => subscription_facts(subscriptions()),
         8 => payments(subscriptions()),
         6 => contacts(shared),
         3 => money(),
+        3 => feature_lists(),
         1 => select(accounts()).prop_map(|account| Fact::AccountRemoved { account }),
         1 => select(accounts()).prop_map(|account| Fact::AccountNamed { account }),
         1 => select(accounts()).prop_map(|object| Fact::Unfetched { object }),
