@@ -20,6 +20,15 @@ CREATE TABLE apps (
     created_at   TIMESTAMPTZ NOT NULL
 );
 
+-- Apps whose events, due times, replays and comparisons wait because an admin said so. The row stays
+-- when the app goes on (`ended_at`), until all messages that waited are in the queue again.
+CREATE TABLE pauses (
+    app      word PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    since    TIMESTAMPTZ NOT NULL,
+    reason   TEXT,
+    ended_at TIMESTAMPTZ
+);
+
 -- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
 -- customers are told who are held.
 CREATE TABLE registries (

@@ -18,6 +18,15 @@ CREATE TABLE apps (
     created_at   INTEGER NOT NULL
 ) STRICT;
 
+-- Apps whose events, due times, replays and comparisons wait because an admin said so. The row stays
+-- when the app goes on (`ended_at`), until all messages that waited are in the queue again.
+CREATE TABLE pauses (
+    app      TEXT PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    since    INTEGER NOT NULL,
+    reason   TEXT,
+    ended_at INTEGER
+) STRICT;
+
 -- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
 -- customers are told who are held.
 CREATE TABLE registries (

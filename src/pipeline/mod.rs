@@ -50,6 +50,7 @@ pub(crate) mod outcome_line;
 pub mod owed_licenses;
 pub mod package_texts;
 pub mod packages;
+pub mod pauses;
 pub mod payments;
 mod pins;
 pub mod plans;

@@ -22,6 +22,7 @@ mod flags;
 mod licenses;
 mod operations;
 mod packages;
+mod pauses;
 mod payments;
 mod plan_licenses;
 mod plans;
@@ -71,6 +72,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())
+        .merge(pauses::router())
         .merge(secrets::router())
         .merge(api_keys::router())
         .merge(refetches::router())

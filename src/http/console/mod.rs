@@ -28,6 +28,7 @@ mod holdings;
 mod overview;
 mod packages;
 mod page;
+mod pauses;
 mod place;
 mod plans;
 mod policy;
@@ -83,6 +84,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(replays::router())
         .merge(flags::router())
         .merge(overview::router())
+        .merge(pauses::router())
         .merge(policy::router())
         .merge(plans::router())
         .merge(packages::router())

@@ -10,6 +10,8 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::page::{Frame, render};
+use super::pauses::{self, PauseLine};
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::{When, from_now};
@@ -127,6 +129,7 @@ struct Live {
 
 struct Figures {
     at: When,
+    pause: Option<PauseLine>,
     bars: Vec<Bar>,
     waiting: Option<u64>,
     retrying: u64,
@@ -140,13 +143,18 @@ struct Figures {
     compared: Vec<Compared>,
 }
 
-async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Refusal> {
+async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Response, Refusal> {
     let figures = figures(&state, &visitor).await?;
     let poll = POLL;
     if visitor.is_part {
         return Ok(render(&Live { figures, poll })?);
     }
-    let frame = Frame::new(&visitor, "overview", "Overview");
+    let mut frame = Frame::new(&visitor, "overview", "Overview");
+    frame.notice = pauses::notice(asked.get("done"));
     Ok(render(&Page {
         frame,
         figures,
@@ -179,6 +187,7 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
     });
     Ok(Figures {
         at: When(now),
+        pause: read.paused.into_iter().next().map(PauseLine::from),
         bars: vec![
             Bar::new(
                 "Customers",

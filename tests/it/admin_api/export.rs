@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 43] = [
+const TABLES: [(&str, Kept); 44] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -56,6 +56,8 @@ const TABLES: [(&str, Kept); 43] = [
     ("packages", Kept::Not),
     // Ids that payments name.
     ("pairs", Kept::Not),
+    // Since when an app is paused, and an admin's words why.
+    ("pauses", Kept::Not),
     ("payloads", Kept::In("events")),
     ("payments", Kept::In("stored")),
     ("plan_packages", Kept::Not),
