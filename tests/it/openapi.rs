@@ -252,7 +252,7 @@ fn what_is_not_as_described_is_found() {
     let app = json!({"slug": "a", "name": "A", "connected_accounts": [],
         "identity": {"metadata_key": null, "client_reference_id": false},
         "refetch": "when_unsure", "reconcile_every": null, "repository": null, "held_message": null,
-        "created_at": "2026-01-05T12:00:00.000Z"});
+        "paused": null, "created_at": "2026-01-05T12:00:00.000Z"});
     let page = json!({"page": 1, "page_size": 20, "per_page": 20, "total": 1, "total_pages": 1});
     let with = |field: &str, value: Value| {
         let mut app = app.clone();

@@ -165,6 +165,12 @@ async fn tenants(walk: &mut Walk<'_>) {
     let body = json!({"connected_accounts": ["acct_1"]});
     walk.call(("PUT", "/apps/{slug}"), &["acme"], body, &["app_settings"])
         .await;
+    let body = json!({"reason": "a migration"});
+    let pause = ("POST", "/apps/{slug}/pause");
+    walk.call(pause, &["acme"], body, &["app_pause"]).await;
+    let resume = ("POST", "/apps/{slug}/resume");
+    walk.call(resume, &["acme"], json!({}), &["app_resume"])
+        .await;
     let secrets = "/apps/{slug}/endpoints/{provider}/secrets";
     let at = ["acme", "stripe"];
     let body = json!({"secret": SECRET});
