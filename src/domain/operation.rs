@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 63] = [
+pub const OPERATIONS: [&str; 64] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -43,6 +43,7 @@ pub const OPERATIONS: [&str; 63] = [
     "plan_delete",
     "plan_put",
     "policy_put",
+    "portal_link",
     "purge",
     "reactivate",
     "reconcile",

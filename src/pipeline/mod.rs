@@ -55,6 +55,7 @@ pub mod payments;
 mod pins;
 pub mod plans;
 pub mod policy;
+pub mod portal;
 pub mod process;
 pub mod reconcile;
 pub mod record;

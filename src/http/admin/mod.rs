@@ -28,6 +28,7 @@ mod plan_licenses;
 mod plans;
 mod policy;
 mod policy_schema;
+mod portal_links;
 mod reconciles;
 mod refetches;
 mod registry;
@@ -48,6 +49,7 @@ use super::{AppState, openapi};
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .merge(customers::router())
+        .merge(portal_links::router())
         .merge(operations::router())
         .merge(accounts::router())
         .merge(explain::router())

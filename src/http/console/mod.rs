@@ -51,6 +51,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
 use super::AppState;
+pub(super) use assets::STYLE;
 use place::PLACE;
 use refusal::Refusal;
 use visitor::Visitor;

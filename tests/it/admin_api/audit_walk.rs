@@ -289,6 +289,10 @@ async fn customers(walk: &mut Walk<'_>) {
         walk.call(("POST", &route), &at, json!({}), &[act]).await;
     }
 
+    let link = ("POST", "/customers/{id}/portal-link");
+    walk.call(link, &at, json!({"expires_in": 60}), &["portal_link"])
+        .await;
+
     let accounts = "/customers/{id}/accounts";
     let body = json!({"account": "stripe_cus_9"});
     let linked = ["pin_account", "update_external_id", "link_account"];
