@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 64] = [
+pub const OPERATIONS: [&str; 65] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -17,6 +17,7 @@ pub const OPERATIONS: [&str; 64] = [
     "app_settings",
     "create",
     "delete",
+    "endpoint_test",
     "event_dismiss",
     "event_dismiss_many",
     "event_replay",

@@ -49,6 +49,7 @@ mod routes;
 mod scraper;
 mod scrapers;
 mod server;
+mod sign_ins;
 mod state;
 mod subscriber;
 pub mod throttle;
@@ -71,6 +72,7 @@ pub use error::ApiError;
 pub use input::{ValidJson, ValidPath, ValidQuery};
 pub use limits::Limits;
 pub use server::serve;
+pub use sign_ins::SignIns;
 pub use state::{AppState, HttpSettings, Parts, Roles};
 pub use usage::Usage;
 

@@ -38,6 +38,7 @@ pub mod flags;
 mod forgotten;
 pub mod grants;
 pub mod health;
+pub mod history;
 pub mod idempotency;
 pub mod import;
 pub mod incoming;

@@ -47,7 +47,7 @@ pub async fn pause(store: &Store, order: &Order, reason: Option<String>) -> Resu
         reason,
     };
     tx.pause_begin(&pause).await?;
-    let details = json!({"reason": pause.reason});
+    let details = json!({"from": null, "to": pause.since, "reason": pause.reason});
     order.audit(&mut tx, None, "app_pause", details).await?;
     tx.commit().await?;
     Ok(true)
@@ -69,7 +69,7 @@ pub async fn resume(
         return Ok(false);
     };
     tx.pause_end(&order.app, order.now).await?;
-    let details = json!({"reason": reason, "since": before.since});
+    let details = json!({"from": before.since, "to": null, "reason": reason});
     order.audit(&mut tx, None, "app_resume", details).await?;
     tx.commit().await?;
     Ok(true)

@@ -17,6 +17,7 @@ mod audit;
 mod customer;
 mod customer_view;
 mod customers;
+mod days;
 mod effect;
 mod endpoints;
 mod event;
@@ -38,6 +39,7 @@ mod refusal;
 mod replays;
 mod session;
 mod sign_in;
+mod test_event;
 mod timeline;
 mod visitor;
 mod when;
@@ -90,6 +92,7 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(plans::router())
         .merge(packages::router())
         .merge(endpoints::router())
+        .merge(test_event::router())
         .merge(reconciles::router())
         .merge(audit::router())
         .merge(admins::router())

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
+use super::days::{Days, RefusedRow, tone};
 use super::page::{Frame, render};
 use super::pauses::{self, PauseLine};
 use super::query::Asked;
@@ -19,7 +20,7 @@ use crate::domain::customer::row::Status;
 use crate::domain::event::EventOutcome;
 use crate::domain::time::Timestamp;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::{events, flags, secrets, stats};
+use crate::pipeline::{events, flags, history, secrets, stats};
 use crate::provider;
 use crate::store::{EventFilter, FlagFilter, Window};
 
@@ -84,16 +85,6 @@ impl Bar {
     }
 }
 
-fn tone(word: &str) -> &'static str {
-    match word {
-        "active" | "applied" => "good",
-        "suspended" | "pending" => "warn",
-        "expired" | "failed" => "bad",
-        "frozen" => "cold",
-        _ => "rest",
-    }
-}
-
 /// The last webhook of a provider.
 struct Heard {
     provider: String,
@@ -131,6 +122,8 @@ struct Figures {
     at: When,
     pause: Option<PauseLine>,
     bars: Vec<Bar>,
+    days: Days,
+    refused: Vec<RefusedRow>,
     waiting: Option<u64>,
     retrying: u64,
     dead: u64,
@@ -165,6 +158,7 @@ async fn show(
 async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiError> {
     let (store, app, now) = (&state.store, &visitor.app, state.clock.now());
     let read = stats::stats(store, Some(app), now).await?;
+    let history = history::of(store, app, now).await?;
     // A broker that is away is no reason to show nothing.
     let depths = state.publisher.depths().await.ok();
     let first = Window::Page { number: 1, size: 1 };
@@ -208,6 +202,8 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
                 "/console/events?outcome",
             ),
         ],
+        days: Days::of(&history.customers),
+        refused: history.refused.into_iter().map(RefusedRow::from).collect(),
         waiting: depths.as_ref().map(|depths| depths.work),
         retrying: depths.as_ref().map_or(0, |depths| {
             depths.retry.iter().map(|(_, count)| count).sum()

@@ -24,7 +24,7 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 11] = [
+const WITHOUT_FROM: [&str; 12] = [
     "create",
     "delete",
     "purge",
@@ -33,6 +33,7 @@ const WITHOUT_FROM: [&str; 11] = [
     "event_replay",
     "event_replay_many",
     "event_replay_cancel",
+    "portal_link",
     "reconcile",
     "reconcile_cancel",
     "unflag",
