@@ -102,10 +102,10 @@ async fn pauses_and_goes_on(server: &TestServer) {
 
     let (status, ready) = server.get("/readyz").await;
     assert_eq!((status, &ready["paused_apps"]), (200, &json!(1)), "{ready}");
-    let (_, stats) = server.get("/api/v1/stats?app=default").await;
-    assert_eq!(stats["paused"][0]["waiting"], 3, "{stats}");
-    let (_, stats) = server.get("/api/v1/stats?app=other").await;
-    assert_eq!(stats["paused"], json!([]), "{stats}");
+    let (_, figures) = server.get("/api/v1/stats?app=default").await;
+    assert_eq!(figures["paused"][0]["waiting"], 3, "{figures}");
+    let (_, figures) = server.get("/api/v1/stats?app=other").await;
+    assert_eq!(figures["paused"], json!([]), "{figures}");
     let figures = metrics(server).await;
     assert!(figures.contains("tollgate_apps_paused 1"), "{figures}");
     assert!(figures.contains("tollgate_paused_messages 3"), "{figures}");

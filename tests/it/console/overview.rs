@@ -145,7 +145,7 @@ async fn a_test_event_goes_the_way_of_webhooks_and_changes_nothing(engine: Engin
     let mut of_bare = Visit::owner(&server).await;
     let switched = of_bare.post("/console/app", &[("to", "bare")]).await;
     of_bare.keep_cookie(&switched);
-    of_bare.app = "bare".to_owned();
+    "bare".clone_into(&mut of_bare.app);
     let refused = of_bare
         .post("/console/endpoints/test", &[("provider", "stripe")])
         .await;
