@@ -105,7 +105,7 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// `TOLLGATE_CONSOLE`: serves the console, the pages for admins. Default on.
     pub console: bool,
-    /// `TOLLGATE_PAYLOADS_FOR`: the least role that the console shows the payloads of events to.
+    /// `TOLLGATE_PAYLOADS_FOR`: the least role that the console and the API show the payloads of events to.
     /// Default admin: they hold what providers know of customers.
     pub payloads_for: Role,
 }

@@ -73,6 +73,8 @@ pub enum SealedFor<'a> {
     },
     /// A session of the console.
     Session,
+    /// A link to a customer's own page.
+    PortalLink,
     /// The position at which a walk of a list goes on.
     Cursor {
         /// Names the list, without a blank.
@@ -90,6 +92,7 @@ impl SealedFor<'_> {
             Self::License { app, id } => format!("license {app} {id}"),
             Self::Answer { id } => format!("answer {id}"),
             Self::Session => "console session".to_owned(),
+            Self::PortalLink => "portal link".to_owned(),
             Self::Cursor { list } => format!("cursor {list}"),
         }
     }

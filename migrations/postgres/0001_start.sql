@@ -20,6 +20,38 @@ CREATE TABLE apps (
     created_at   TIMESTAMPTZ NOT NULL
 );
 
+-- Webhooks that no secret of their endpoint had signed, by reason and day. Days are whole ones since
+-- 1970, in UTC; a few weeks of them are kept.
+CREATE TABLE refused_signatures (
+    app      word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider word NOT NULL,
+    reason   word NOT NULL,
+    day      BIGINT NOT NULL,
+    count    BIGINT NOT NULL,
+    last_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (app, provider, reason, day)
+);
+
+-- How many customers an app had at the first look of each day, by status. A year of them is kept.
+CREATE TABLE customer_days (
+    app       word NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    day       BIGINT NOT NULL,
+    status    word NOT NULL,
+    customers BIGINT NOT NULL,
+    PRIMARY KEY (app, day, status)
+);
+-- Workers ask every few minutes which day was the last, and remove the oldest.
+CREATE INDEX customer_days_by_day ON customer_days (day);
+
+-- Apps whose events, due times, replays and comparisons wait because an admin said so. The row stays
+-- when the app goes on (`ended_at`), until all messages that waited are in the queue again.
+CREATE TABLE pauses (
+    app      word PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    since    TIMESTAMPTZ NOT NULL,
+    reason   TEXT,
+    ended_at TIMESTAMPTZ
+);
+
 -- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
 -- customers are told who are held.
 CREATE TABLE registries (

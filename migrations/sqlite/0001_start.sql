@@ -18,6 +18,38 @@ CREATE TABLE apps (
     created_at   INTEGER NOT NULL
 ) STRICT;
 
+-- Webhooks that no secret of their endpoint had signed, by reason and day. Days are whole ones since
+-- 1970, in UTC; a few weeks of them are kept.
+CREATE TABLE refused_signatures (
+    app      TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    day      INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (app, provider, reason, day)
+) STRICT, WITHOUT ROWID;
+
+-- How many customers an app had at the first look of each day, by status. A year of them is kept.
+CREATE TABLE customer_days (
+    app       TEXT NOT NULL REFERENCES apps (slug) ON DELETE CASCADE,
+    day       INTEGER NOT NULL,
+    status    TEXT NOT NULL,
+    customers INTEGER NOT NULL,
+    PRIMARY KEY (app, day, status)
+) STRICT, WITHOUT ROWID;
+-- Workers ask every few minutes which day was the last, and remove the oldest.
+CREATE INDEX customer_days_by_day ON customer_days (day);
+
+-- Apps whose events, due times, replays and comparisons wait because an admin said so. The row stays
+-- when the app goes on (`ended_at`), until all messages that waited are in the queue again.
+CREATE TABLE pauses (
+    app      TEXT PRIMARY KEY REFERENCES apps (slug) ON DELETE CASCADE,
+    since    INTEGER NOT NULL,
+    reason   TEXT,
+    ended_at INTEGER
+) STRICT;
+
 -- The Composer repository that an app's customers see a part of, what opens it (sealed), and what
 -- customers are told who are held.
 CREATE TABLE registries (
@@ -790,6 +822,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('reconciles', 'reconciles_by_app', '1000 100 1'),
     ('reconciles', 'reconciles_open', '1 1 1'),
     ('reconcile_seen', 'reconcile_seen', '100000 100000 1'),
+    ('customer_days', 'customer_days', '100000 1000 4 1'),
+    ('customer_days', 'customer_days_by_day', '100000 400 100 1'),
+    ('refused_signatures', 'refused_signatures', '1000 50 25 10 1'),
     ('erasures', 'erasures', '100000 100000 1'),
     ('erasures', 'erasures_open', '1 1'),
     ('erasures', 'erasures_by_customer', '100000 1'),

@@ -19,7 +19,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<ExitCode, CliError> {
     let stage = demo::play().await?;
     if args.keep {
         let mut signals = StopSignals::listen()?;
-        stage.keep_serving();
+        stage.keep_serving()?;
         signals.next().await;
     }
     stage.close().await;

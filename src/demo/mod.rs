@@ -124,12 +124,14 @@ async fn play_scene(stage: &mut Stage, table: &Table, scene: &Scene) -> Result<(
 
 impl Stage {
     /// Follows the system's clock from now on, and prints how to reach the server.
-    pub(crate) fn keep_serving(&self) {
+    pub(crate) fn keep_serving(&self) -> Result<(), DemoError> {
         self.clock_to_system();
         let base = self.base();
         line("");
         line("still serving; Ctrl-C ends it and removes the folder");
         line(&format!("  console        {base}/console"));
+        line(&format!("    signs you in {}", self.sign_in()?));
+        line("                 (once, within five minutes)");
         line(&format!("  admin API      {base}/api/v1/customers"));
         line(&format!(
             "  access check   {base}/access?package=acme/forms&version=1.0.0"
@@ -143,5 +145,6 @@ impl Stage {
             "  try            curl -H 'Authorization: Bearer {}' {base}/api/v1/customers",
             self.owner_token()
         ));
+        Ok(())
     }
 }

@@ -95,6 +95,11 @@ impl Stage {
         self.server.owner_token()
     }
 
+    /// The address that signs its first visitor in to the console.
+    pub(super) fn sign_in(&self) -> Result<String, DemoError> {
+        Ok(self.server.sign_in()?)
+    }
+
     pub(super) fn secret(&self, provider: Provider) -> &str {
         self.secrets
             .get(&provider)

@@ -1,7 +1,7 @@
 //! The operations that the audit names.
 
 /// All of them, in the order of the alphabet. The store refuses to write any other in debug builds.
-pub const OPERATIONS: [&str; 61] = [
+pub const OPERATIONS: [&str; 65] = [
     "activation_add",
     "activation_delete",
     "admin_token_create",
@@ -10,11 +10,14 @@ pub const OPERATIONS: [&str; 61] = [
     "api_key_put",
     "app_create",
     "app_delete",
+    "app_pause",
     "app_registry",
     "app_rename",
+    "app_resume",
     "app_settings",
     "create",
     "delete",
+    "endpoint_test",
     "event_dismiss",
     "event_dismiss_many",
     "event_replay",
@@ -41,6 +44,7 @@ pub const OPERATIONS: [&str; 61] = [
     "plan_delete",
     "plan_put",
     "policy_put",
+    "portal_link",
     "purge",
     "reactivate",
     "reconcile",

@@ -189,7 +189,7 @@ pub(super) async fn admit(
 
 /// Returns the refusal, or 429 once this address had too many. A valid token is never delayed: 256
 /// random bits cannot be guessed, so the limit only has to keep the attempts cheap.
-fn count_failure(refusal: ApiError, parts: &Parts, state: &AppState) -> ApiError {
+pub(super) fn count_failure(refusal: ApiError, parts: &Parts, state: &AppState) -> ApiError {
     let trusted = &state.settings.trusted_proxies;
     let client = ClientAddr::find(&parts.headers, &parts.extensions, trusted);
     match state.bad_tokens.fail(client.0) {

@@ -106,6 +106,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            sign_ins: super::SignIns::default(),
             usage: Usage::default(),
             apis: crate::pipeline::apis::Apis::default(),
             metrics: Metrics::default(),

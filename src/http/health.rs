@@ -62,6 +62,7 @@ fn not_ready_yet() -> Response {
         degraded: None,
         parts: vec![part],
         oldest: None,
+        paused: None,
     })
 }
 
@@ -132,6 +133,11 @@ struct Ready<'a> {
     #[schema(nullable = false, examples("spooling"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<&'static str>,
+    /// How many apps are paused, whose events wait because an admin said so; left out if none is. That
+    /// makes nothing unready.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_apps: Option<u64>,
     parts: &'a [Part],
     /// The age of the oldest message that waits in the store (in the spool, or due in the built-in
     /// queue) or is in this worker's hands; left out if there is none. What lies in a broker's queue is
@@ -163,6 +169,8 @@ struct Report {
     degraded: Option<&'static str>,
     parts: Vec<Part>,
     oldest: Option<Duration>,
+    /// `None` if none is.
+    paused: Option<u64>,
 }
 
 /// Tells whether each role of this process could do its work now. Answers within a second.
@@ -187,7 +195,7 @@ async fn examine(state: &AppState) -> Report {
     let spools = roles.receiver && health.spools();
     // A receiver needs the store only to spool.
     let needs_store = roles.worker || roles.api || health.queues_in_store() || (spools && away);
-    let (store, worker, oldest) = tokio::join!(
+    let (store, worker, oldest, paused) = tokio::join!(
         async {
             if needs_store {
                 health.check_store().await
@@ -203,6 +211,14 @@ async fn examine(state: &AppState) -> Report {
             }
         },
         health.oldest_message(),
+        async {
+            // Those of a receiver go on as ever.
+            if roles.worker {
+                health.paused_apps().await
+            } else {
+                None
+            }
+        },
     );
     let takes = if health.queues_in_store() || (away && spools) {
         store.clone()
@@ -236,6 +252,7 @@ async fn examine(state: &AppState) -> Report {
         degraded,
         parts,
         oldest,
+        paused: paused.filter(|count| *count > 0),
     }
 }
 
@@ -246,6 +263,7 @@ fn answer(report: &Report) -> Response {
         let ready = Ready {
             status: "ready",
             degraded: report.degraded,
+            paused_apps: report.paused,
             parts: &report.parts,
             oldest_message_seconds,
         };

@@ -40,6 +40,7 @@ mod merchant;
 mod metrics;
 mod named_app;
 pub mod openapi;
+mod portal;
 mod precondition;
 mod problem_body;
 mod question;
@@ -48,6 +49,7 @@ mod routes;
 mod scraper;
 mod scrapers;
 mod server;
+mod sign_ins;
 mod state;
 mod subscriber;
 pub mod throttle;
@@ -70,6 +72,7 @@ pub use error::ApiError;
 pub use input::{ValidJson, ValidPath, ValidQuery};
 pub use limits::Limits;
 pub use server::serve;
+pub use sign_ins::SignIns;
 pub use state::{AppState, HttpSettings, Parts, Roles};
 pub use usage::Usage;
 
@@ -78,13 +81,15 @@ pub fn router(state: AppState) -> Router {
     let ops = health::router().merge(metrics::router());
     let cors = cors::layer(&state.settings);
     let routes: Router<AppState> = routes_of(&state).merge(ops).into();
+    let routes = routes.merge(portal::router(&state));
     framed(routes.merge(console::router(&state)), state, cors)
 }
 
 /// Returns all routes except those of [`ops_router`], for a process with two addresses.
 pub fn service_router(state: AppState) -> Router {
     let cors = cors::layer(&state.settings);
-    framed(routes_of(&state).into(), state, cors)
+    let routes: Router<AppState> = routes_of(&state).into();
+    framed(routes.merge(portal::router(&state)), state, cors)
 }
 
 /// Returns the routes for operators: the health checks and the figures, for which whoever reaches

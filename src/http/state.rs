@@ -10,6 +10,7 @@ use super::body_budget::BodyBudget;
 use super::endpoints::Endpoints;
 use super::limits::Limits;
 use super::scrapers::Scrapers;
+use super::sign_ins::SignIns;
 use super::throttle::Throttle;
 use super::usage::Usage;
 use super::wrong_tokens::WrongTokens;
@@ -67,7 +68,7 @@ pub struct HttpSettings {
     pub accel_prefix: Option<String>,
     /// Serves the console.
     pub console: bool,
-    /// The least role that the console shows payloads to.
+    /// The least role that the console and the API show payloads to.
     pub payloads_for: Role,
 }
 
@@ -89,6 +90,8 @@ pub struct Parts {
     pub bad_signatures: Throttle,
     /// Counts failed sign-ins.
     pub bad_tokens: Throttle,
+    /// Links that sign in to the console once.
+    pub sign_ins: SignIns,
     /// Counts the uses of tokens and secrets.
     pub usage: Usage,
     /// Notes which webhooks were acknowledged.

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::causes::chain;
 use crate::domain::access::token::{AdminToken, CustomerToken};
-use crate::domain::id::SecretId;
+use crate::domain::id::{AppSlug, Provider, SecretId};
 use crate::domain::time::Timestamp;
+use crate::pipeline::history::day_of;
 use crate::pipeline::usage;
-use crate::store::usage::{SecretUses, Uses};
+use crate::store::usage::{RefusedKey, SecretUses, Uses};
 use crate::store::{Store, StoreError};
 
 /// The time between writes.
@@ -53,6 +54,28 @@ impl Usage {
             last_at: now,
         };
         self.with(|all| all.add_secret(id.clone(), uses));
+    }
+
+    /// Notes that a webhook was refused that no secret of its endpoint had signed. What can be noted is
+    /// bounded by the endpoints that there are.
+    pub(super) fn note_refused(
+        &self,
+        app: &AppSlug,
+        provider: Provider,
+        reason: &'static str,
+        now: Timestamp,
+    ) {
+        let key = RefusedKey {
+            app: app.clone(),
+            provider,
+            reason,
+            day: day_of(now),
+        };
+        let refused = SecretUses {
+            count: 1,
+            last_at: now,
+        };
+        self.with(|all| all.add_refused(key, refused));
     }
 
     /// Writes the noted uses. If that fails they stay noted.

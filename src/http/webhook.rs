@@ -74,13 +74,13 @@ struct Received {
 }
 
 /// The endpoint that the path names. `None` marks a name that cannot exist.
-struct Target {
+pub(super) struct Target {
     app: Option<AppSlug>,
     provider: Option<&'static Spec>,
 }
 
 impl Target {
-    fn new(app: &str, provider: &str) -> Self {
+    pub(super) fn new(app: &str, provider: &str) -> Self {
         Self {
             app: app.parse().ok(),
             provider: provider.parse().ok(),
@@ -223,7 +223,7 @@ async fn receive(state: &AppState, target: &Target, client: IpAddr, request: Req
 }
 
 /// Accepts a webhook in the steps that the module documentation describes.
-async fn accept(
+pub(super) async fn accept(
     state: &AppState,
     target: &Target,
     client: IpAddr,
@@ -258,7 +258,7 @@ async fn accept(
             SignatureError::Mismatch if state.endpoints.has_unreadable(app, provider.name, now) => {
                 endpoint_unreadable()
             }
-            error => not_signed(error, provider, state, client),
+            error => not_signed(error, (app, provider), state, client),
         })?;
     // Those of the settings come first.
     let place = webhook.secret().is_none().then(|| webhook.place());
@@ -309,7 +309,7 @@ fn expected<'a>(
     }
     provider
         .check_header(signature_header(provider, headers))
-        .map_err(|error| not_signed(error, provider, state, client))?;
+        .map_err(|error| not_signed(error, (app, provider), state, client))?;
     Ok((app, provider))
 }
 
@@ -341,15 +341,16 @@ fn endpoint_unreadable() -> ApiError {
 /// Counts a failed signature. Valid webhooks are not counted, so they are never limited.
 fn not_signed(
     error: SignatureError,
-    provider: &'static Spec,
+    (app, provider): (&AppSlug, &'static Spec),
     state: &AppState,
     client: IpAddr,
 ) -> ApiError {
-    let metrics = &state.metrics.webhooks;
-    metrics.signature_refused(provider.name.as_str(), error.code());
+    let code = error.code();
+    (state.metrics.webhooks).signature_refused(provider.name.as_str(), code);
+    (state.usage).note_refused(app, provider.name, code, state.clock.now());
     match state.bad_signatures.fail(client) {
         Ok(()) => ApiError::BadRequest {
-            code: error.code(),
+            code,
             detail: error.to_string().into(),
         },
         Err(retry_after) => ApiError::TooManyFailures { retry_after },

@@ -1,5 +1,7 @@
 //! Apps: the tenants.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::order::Order;
@@ -10,7 +12,7 @@ use crate::domain::apply::counting::connected_account;
 use crate::domain::id::AppSlug;
 use crate::domain::policy::Policy;
 use crate::provider;
-use crate::store::{App, Registry, Store, StoreError, Tx};
+use crate::store::{App, PausedApp, Registry, Store, StoreError, Tx};
 use crate::vault::VaultError;
 
 /// Most apps of one store. Every receiver keeps the secrets of all of them in memory.
@@ -59,6 +61,8 @@ pub struct AppWithRegistry {
     pub app: App,
     /// Its registry.
     pub registry: Registry,
+    /// Its pause; `None` while workers work for it.
+    pub pause: Option<PausedApp>,
 }
 
 /// Lists all apps, the newest first.
@@ -68,9 +72,13 @@ pub struct AppWithRegistry {
 pub async fn list(store: &Store) -> Result<Vec<AppWithRegistry>, StoreError> {
     let mut tx = store.read().await?;
     let mut registries = tx.registry_list().await?;
+    let pauses = tx.pause_list(None).await?.into_iter();
+    let mut pauses: BTreeMap<AppSlug, PausedApp> =
+        pauses.map(|pause| (pause.app.clone(), pause)).collect();
     let apps = tx.app_list().await?.into_iter();
     let with_registry = |app: App| AppWithRegistry {
         registry: registries.remove(&app.slug).unwrap_or_default(),
+        pause: pauses.remove(&app.slug),
         app,
     };
     Ok(apps.map(with_registry).collect())
@@ -84,7 +92,12 @@ pub async fn show(store: &Store, slug: &AppSlug) -> Result<AppWithRegistry, AppE
     let mut tx = store.read().await?;
     let app = tx.app_find(slug).await?.ok_or(AppError::NotFound)?;
     let registry = tx.registry_find(slug).await?;
-    Ok(AppWithRegistry { app, registry })
+    let pause = tx.pause_list(Some(slug)).await?.pop();
+    Ok(AppWithRegistry {
+        app,
+        registry,
+        pause,
+    })
 }
 
 /// Finds an app.
@@ -158,11 +171,16 @@ pub async fn change(
     let mut settings = app.settings.clone();
     settings.change(change.settings);
     let derives = put_settings(&mut tx, order, &mut app, settings).await?;
+    let pause = tx.pause_list(Some(&order.app)).await?.pop();
     tx.commit().await?;
     if derives {
         policy::begin_walk(store, &order.app, order.now).await;
     }
-    Ok(AppWithRegistry { app, registry })
+    Ok(AppWithRegistry {
+        app,
+        registry,
+        pause,
+    })
 }
 
 /// Replaces what the environment says of the settings of an app. Part of the start of a server.

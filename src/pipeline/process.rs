@@ -17,6 +17,7 @@ use super::batch::{BatchResult, OtherBody, Task};
 use super::incoming::{Incoming, incoming, named_by};
 use super::outcome_line;
 use super::owed_licenses;
+use super::pauses;
 use super::policy;
 use crate::domain::apply::lookup_keys::LookupKeys;
 use crate::domain::event::{BodyDigest, EventError, EventKey, EventOutcome};
@@ -39,6 +40,8 @@ pub enum Disposition {
     Duplicate,
     /// This very message was processed before, and its settlement was lost.
     Redelivered,
+    /// Its app is paused; the store keeps it until the app goes on.
+    Paused,
     /// Its app was deleted, and with it the ledger that would hold an outcome.
     AppGone,
     /// It cannot be processed, however often it is tried.
@@ -53,7 +56,7 @@ impl Disposition {
             Self::Duplicate => Some("duplicate"),
             // The line of the first time may have been lost together with the settlement.
             Self::Redelivered => Some("redelivered"),
-            Self::AppGone | Self::Final(_) => None,
+            Self::Paused | Self::AppGone | Self::Final(_) => None,
         }
     }
 }
@@ -77,6 +80,15 @@ impl ProcessError {
             Self::Random(_) => true,
         }
     }
+}
+
+/// What becomes of messages whose app is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paused {
+    /// They wait.
+    Wait,
+    /// They are processed: somebody asks what they would do, or a comparison has read them already.
+    Process,
 }
 
 /// Maximum number of messages of a batch that runs in parallel with others. A larger one would
@@ -148,8 +160,13 @@ async fn process_in(
 ) -> Result<Vec<Disposition>, ProcessError> {
     let began = Instant::now();
     let mut tx = store.begin().await?;
-    let (dispositions, mut result) = process_batch(&mut tx, messages, now, mode).await?;
+    let (dispositions, mut result) =
+        process_batch(&mut tx, messages, now, mode, Paused::Wait).await?;
     let walks = result.write(&mut tx).await?;
+    let pairs = messages.iter().zip(&dispositions);
+    let waiting = pairs.filter(|(_, disposition)| matches!(disposition, Disposition::Paused));
+    let waiting: Vec<Incoming<'_>> = waiting.map(|(message, _)| *message).collect();
+    pauses::put_aside(&mut tx, &waiting, now).await?;
     if let Some(question) = question {
         let next_at = now.plus(pause_after(question.attempts + 1));
         tx.refetch_settle(question, next_at).await?;
@@ -173,6 +190,7 @@ pub(super) async fn process_batch(
     messages: &[Incoming<'_>],
     now: Timestamp,
     mode: LockMode,
+    paused: Paused,
 ) -> Result<(Vec<Disposition>, BatchResult), ProcessError> {
     let keys: Vec<EventKey> = messages.iter().map(Incoming::key).collect();
     let wanted: BTreeSet<&AppSlug> = keys.iter().map(|key| &key.app).collect();
@@ -184,8 +202,13 @@ pub(super) async fn process_batch(
     let mut dispositions = vec![Disposition::AppGone; messages.len()];
     let mut by_app: BTreeMap<&AppSlug, Vec<Task<'_>>> = BTreeMap::new();
     for (index, (&Incoming { message, named }, key)) in messages.iter().zip(&keys).enumerate() {
-        if !apps.contains_key(&key.app) {
-            continue;
+        match apps.get(&key.app) {
+            None => continue,
+            Some(terms) if terms.paused && paused == Paused::Wait => {
+                dispositions[index] = Disposition::Paused;
+                continue;
+            }
+            Some(_) => {}
         }
         let came_by_wrong_mode = admissions.came_by_wrong_mode(key, message.headers());
         let digest = provider::digest(key.provider, &message.body);

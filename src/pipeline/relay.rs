@@ -46,23 +46,30 @@ pub async fn relay(
     publisher: &dyn Publisher,
     now: Timestamp,
 ) -> Result<Relayed, StoreError> {
+    relay_lane(store, publisher, spool::LANE, now).await
+}
+
+/// As [`relay`], of another lane.
+///
+/// # Errors
+/// As of [`relay`].
+pub(super) async fn relay_lane(
+    store: &Store,
+    publisher: &dyn Publisher,
+    lane: &str,
+    now: Timestamp,
+) -> Result<Relayed, StoreError> {
     let rest = Rest {
         now,
         longest: LONGEST_LEASE,
     };
-    let due = store
-        .read()
-        .await?
-        .message_is_due(spool::LANE, rest)
-        .await?;
+    let due = store.read().await?.message_is_due(lane, rest).await?;
     // Leasing messages that cannot be published would only delay them.
     if !due || publisher.ready().await.is_err() {
         return Ok(Relayed::default());
     }
     let mut tx = store.begin().await?;
-    let leased = tx
-        .message_lease(spool::LANE, rest, now.plus(LEASE), BATCH)
-        .await?;
+    let leased = tx.message_lease(lane, rest, now.plus(LEASE), BATCH).await?;
     tx.commit().await?;
 
     let taken = leased.len();
@@ -91,7 +98,7 @@ async fn publish(publisher: &dyn Publisher, stored: StoredMessage) -> Option<i64
             error!(
                 seq = stored.seq,
                 error = chain(&error),
-                "a spooled message cannot be read and stays where it is"
+                "a message at rest cannot be read and stays where it is"
             );
             return None;
         }

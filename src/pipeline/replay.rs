@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::incoming::{Incoming, named_by};
 use super::order::Order;
-use super::process::{Disposition, ProcessError, process_batch};
+use super::process::{Disposition, Paused, ProcessError, process_batch};
 use super::spool;
 use crate::domain::event::{EventError, EventOutcome};
 use crate::domain::id::{AppSlug, CustomerId, ReplayId};
@@ -124,16 +124,21 @@ pub async fn preview_one(
         named: &named,
     };
     let mut tx = store.begin().await?;
+    let mode = LockMode::Exclusive;
     let (mut dispositions, mut result) =
-        process_batch(&mut tx, &[incoming], now, LockMode::Exclusive).await?;
+        process_batch(&mut tx, &[incoming], now, mode, Paused::Process).await?;
     drop(tx);
     let (outcome, error) = match dispositions.pop() {
         Some(Disposition::Done(outcome)) => (outcome, None),
         Some(Disposition::Final(error)) => (EventOutcome::Failed, Some(error)),
         // Its app was deleted after the message was made.
-        Some(Disposition::AppGone | Disposition::Duplicate | Disposition::Redelivered) | None => {
-            (EventOutcome::Ignored, None)
-        }
+        Some(
+            Disposition::AppGone
+            | Disposition::Paused
+            | Disposition::Duplicate
+            | Disposition::Redelivered,
+        )
+        | None => (EventOutcome::Ignored, None),
     };
     let entry = result.entries.pop();
     let (error, customer, changes) = entry.map_or((error, None, json!([])), |entry| {

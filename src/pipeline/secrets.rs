@@ -221,3 +221,19 @@ fn described(secret: &EndpointSecret) -> Value {
     let expires_at = secret.expires_at.map(Timestamp::exact);
     json!({"provider": secret.provider, "mode": secret.mode, "expires_at": expires_at})
 }
+
+/// Writes to the audit that a test event was sent to an endpoint.
+///
+/// # Errors
+/// When the store failed.
+pub async fn note_test(
+    store: &Store,
+    order: &Order,
+    provider: Provider,
+    event: &str,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let details = json!({"provider": provider, "event_id": event});
+    order.audit(&mut tx, None, "endpoint_test", details).await?;
+    tx.commit().await
+}

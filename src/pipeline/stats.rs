@@ -7,7 +7,7 @@ use super::{acknowledged, spool};
 use crate::domain::id::AppSlug;
 use crate::domain::time::Timestamp;
 use crate::store::reconcile::Reconcile;
-use crate::store::{AcknowledgedWaiting, Store, StoreError};
+use crate::store::{AcknowledgedWaiting, PausedApp, Store, StoreError};
 
 /// How far back recent events go.
 const RECENT: Duration = Duration::from_hours(24);
@@ -30,6 +30,8 @@ pub struct Stats {
     pub spool: u64,
     /// The last comparison with each provider that read everything.
     pub reconciles: Vec<Reconcile>,
+    /// The apps that are paused.
+    pub paused: Vec<PausedApp>,
 }
 
 /// Counts customers, events and spooled webhooks.
@@ -51,5 +53,6 @@ pub async fn stats(
         acknowledged: acknowledged::waiting(&mut tx, app, now).await?,
         spool: spool::depth(&mut tx).await?,
         reconciles: tx.reconcile_latest(app).await?,
+        paused: tx.pause_list(app).await?,
     })
 }

@@ -42,7 +42,7 @@ pub use named::{MAX_NAMED, Named};
 pub use paddle::PADDLE;
 pub use reading::{IgnoreReason, Meaning, ReadError, Reading, UnknownProvider};
 pub use signature::{Secret, SignatureError};
-pub use spec::{Spec, VerifiedWebhook};
+pub use spec::{Spec, TEST_TYPE, VerifiedWebhook};
 pub use stripe::STRIPE;
 
 /// The providers whose webhooks are received, in the order in which they are listed everywhere.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 use super::event::{EventType, Reader};
 use super::head::{EventHead, PayloadError, object_text};
@@ -39,7 +40,12 @@ pub struct Spec {
     pub(super) head: fn(&str) -> Result<EventHead, PayloadError>,
     pub(super) read: fn(&str, &str, Mode) -> Result<Reading, ReadError>,
     pub(super) named: fn(&str, &str, Mode) -> Named,
+    pub(super) test: fn(&str, &str, Timestamp, Mode) -> Value,
 }
+
+/// The type of an event that only shows whether events arrive: none of a provider's own, so nothing of
+/// it is applied.
+pub const TEST_TYPE: &str = "tollgate.test";
 
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +98,12 @@ impl Spec {
     /// `trigger`, `demo` and tests. Without a digest if `key` is blank.
     pub fn sign(&self, key: &SecretString, body: &[u8], at: Timestamp) -> String {
         self.signature.sign(key, body, at)
+    }
+
+    /// Makes the payload of an event of the type [`TEST_TYPE`], for an endpoint whose secret has this
+    /// mode. It proves nothing of the endpoint: it is none that a live endpoint alone gets.
+    pub fn test_event(&self, id: &str, at: Timestamp, mode: Mode) -> String {
+        (self.test)(id, TEST_TYPE, at, mode).to_string()
     }
 
     /// Finds a payload's id and type, and checks that the whole of it is JSON; everything else is

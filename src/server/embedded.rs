@@ -83,6 +83,12 @@ impl Embedded {
         self.owner.expose_secret()
     }
 
+    /// The address that signs its first visitor in to the console as the owner.
+    pub(crate) fn sign_in(&self) -> Result<String, RandomError> {
+        let path = self.server.sign_in_path(self.owner_token())?;
+        Ok(format!("{}{path}", self.base()))
+    }
+
     /// Stops the server and removes the folder.
     pub(crate) async fn stop(self) {
         self.server.stop().await;

@@ -30,7 +30,7 @@ use crate::domain::access::token::TokenHash;
 use crate::domain::app_settings::SettingsLayer;
 use crate::domain::id::AppSlug;
 use crate::http::throttle::Throttle;
-use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, Usage};
+use crate::http::{self, AppState, Endpoints, HttpSettings, Limits, Parts, Roles, SignIns, Usage};
 use crate::metrics::Metrics;
 use crate::pipeline::acknowledged::Acknowledged;
 use crate::pipeline::api_keys;
@@ -39,6 +39,7 @@ use crate::pipeline::owed_licenses;
 use crate::pipeline::reseal;
 use crate::pipeline::setup::{self, Environment};
 use crate::provider::{self, SignatureError};
+use crate::random::RandomError;
 use crate::store::{Actor, Claim, Store};
 use crate::vault::Vault;
 use crate::worker::Worker;
@@ -63,6 +64,7 @@ pub struct Server {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     usage: Usage,
+    sign_ins: SignIns,
     acknowledged: Acknowledged,
     clock: Arc<dyn Clock>,
     /// Held while this process serves the built-in queue.
@@ -147,6 +149,7 @@ impl Server {
 
         let usage = Usage::default();
         tasks.spawn(usage.clone().run(store.clone(), shutdown.clone()));
+        let sign_ins = SignIns::default();
         let acknowledged = Acknowledged::default();
         let noting = acknowledged.clone();
         tasks.spawn(noting.run(store.clone(), Arc::clone(&clock), shutdown.clone()));
@@ -159,6 +162,7 @@ impl Server {
             settings: settings(config, roles),
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            sign_ins: sign_ins.clone(),
             usage: usage.clone(),
             acknowledged: acknowledged.clone(),
             health,
@@ -177,6 +181,7 @@ impl Server {
             shutdown,
             tasks,
             usage,
+            sign_ins,
             acknowledged,
             clock,
             _alone: alone,
@@ -196,6 +201,18 @@ impl Server {
     /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the path of a page of the console that signs its first visitor in with this admin token,
+    /// within a few minutes.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn sign_in_path(&self, token: &str) -> Result<String, RandomError> {
+        let text = self
+            .sign_ins
+            .offer(TokenHash::of(token), self.clock.now())?;
+        Ok(format!("/console/sign-in/{text}"))
     }
 
     /// True if the store was empty, so that nobody can have a token yet.

@@ -128,7 +128,7 @@ impl Tx {
     }
 
     /// Finds a key with which something is to be asked and that nobody is asking with: the one whose
-    /// turn was longest ago. A lease beyond `longest` was given by a clock that was ahead, and is not
+    /// turn was longest ago. Those of apps that are paused wait. A lease beyond `longest` was given by a clock that was ahead, and is not
     /// heeded.
     pub(crate) async fn api_key_due(
         &mut self,
@@ -139,6 +139,7 @@ impl Tx {
             SELECT app, provider, sealed, of_settings, created_at
             FROM api_keys
             WHERE (leased_until <= $1 OR leased_until > $2)
+                AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
                 AND EXISTS (
                     SELECT 1
                     FROM refetches

@@ -192,6 +192,7 @@ impl Tx {
     }
 
     /// Lists the apps that have customers who are still shown as the previous policy says.
+    /// Those that are paused wait.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -200,6 +201,7 @@ impl Tx {
             SELECT slug
             FROM apps
             WHERE derive_after IS NOT NULL
+                AND slug NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
             ORDER BY slug
         ";
         self.fetch_values("apps", sql, binds![]).await

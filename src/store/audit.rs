@@ -34,6 +34,8 @@ pub enum Actor {
     Repository,
     /// A file of customers from another system, which somebody at the machine imported.
     Import,
+    /// The customer itself, on its own page.
+    Customer,
 }
 
 impl fmt::Display for Actor {
@@ -47,6 +49,7 @@ impl fmt::Display for Actor {
             Self::Operator => f.write_str("operator"),
             Self::Repository => f.write_str("repository"),
             Self::Import => f.write_str("import"),
+            Self::Customer => f.write_str("customer"),
         }
     }
 }
@@ -113,7 +116,8 @@ impl<'a> From<&'a AuditEntry> for NewEntry<'a> {
             | Actor::Policy
             | Actor::Operator
             | Actor::Repository
-            | Actor::Import => None,
+            | Actor::Import
+            | Actor::Customer => None,
         };
         Self {
             app: &entry.app,
@@ -141,7 +145,7 @@ pub enum ActorFilter {
 /// A word that names no actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be event, admin, root, timer, policy, operator, repository, import or the id of an admin token"
+    "must be event, admin, root, timer, policy, operator, repository, import, customer or the id of an admin token"
 )]
 pub struct ActorError;
 
@@ -157,6 +161,7 @@ impl FromStr for ActorFilter {
             "operator" => Actor::Operator,
             "repository" => Actor::Repository,
             "import" => Actor::Import,
+            "customer" => Actor::Customer,
             _ => {
                 let id = text.strip_prefix("admin:").unwrap_or(text);
                 Actor::Admin(id.parse().map_err(|_| ActorError)?)

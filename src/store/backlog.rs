@@ -97,7 +97,7 @@ impl Tx {
         Ok(pairs.collect())
     }
 
-    /// Counts the customers whose due time has come.
+    /// Counts the customers whose due time has come, but not those of apps that are paused.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -105,7 +105,12 @@ impl Tx {
         let sql = r"
             SELECT COUNT(*) AS due, MIN(due_at) AS first
             FROM (
-                SELECT due_at FROM customers WHERE due_at <= $1 ORDER BY due_at LIMIT $2
+                SELECT due_at
+                FROM customers
+                WHERE due_at <= $1
+                    AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
+                ORDER BY due_at
+                LIMIT $2
             ) AS first_due
         ";
         let counted = self.fetch_opt(sql, binds![Nanos(now), MOST]).await?;

@@ -218,7 +218,8 @@ impl Tx {
         Ok(list.await?.map(Customer::from))
     }
 
-    /// Lists customers whose due time has come, the longest overdue first.
+    /// Lists customers whose due time has come, the longest overdue first. Those of apps that are paused
+    /// wait.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
@@ -231,6 +232,7 @@ impl Tx {
             SELECT app, id
             FROM customers
             WHERE due_at <= $1
+                AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
             ORDER BY due_at
             LIMIT $2
         ";

@@ -18,14 +18,17 @@ pub(crate) struct AppTerms {
     pub(crate) live: BTreeSet<Provider>,
     /// The providers that can be asked, because there is a key.
     pub(crate) asks: BTreeSet<Provider>,
+    /// What workers do for it waits.
+    pub(crate) paused: bool,
 }
 
 record! {
-    struct TermsRow from "apps, live_endpoints, api_keys" {
+    struct TermsRow from "apps, live_endpoints, api_keys, pauses" {
         slug: AppSlug,
         settings: Option<KeptSettings>,
         provider: Option<Provider>,
         asked: Option<Provider>,
+        paused: Option<AppSlug>,
     }
 }
 
@@ -37,17 +40,21 @@ impl Tx {
     ) -> Result<BTreeMap<AppSlug, AppTerms>, StoreError> {
         let sql = r"
             WITH wanted AS (SELECT key FROM {rows} AS given)
-            SELECT slug, settings, NULL AS provider, NULL AS asked
+            SELECT slug, settings, NULL AS provider, NULL AS asked, NULL AS paused
             FROM apps
             WHERE slug IN (SELECT key FROM wanted)
             UNION ALL
-            SELECT app, NULL, provider, NULL
+            SELECT app, NULL, provider, NULL, NULL
             FROM live_endpoints
             WHERE app IN (SELECT key FROM wanted)
             UNION ALL
-            SELECT app, NULL, NULL, provider
+            SELECT app, NULL, NULL, provider, NULL
             FROM api_keys
             WHERE app IN (SELECT key FROM wanted)
+            UNION ALL
+            SELECT app, NULL, NULL, NULL, app
+            FROM pauses
+            WHERE app IN (SELECT key FROM wanted) AND ended_at IS NULL
         ";
         let rows: Vec<TermsRow> = self.fetch(sql, binds![keys(slugs)]).await?;
         let mut all: BTreeMap<AppSlug, AppTerms> = BTreeMap::new();
@@ -58,6 +65,7 @@ impl Tx {
             }
             terms.live.extend(row.provider);
             terms.asks.extend(row.asked);
+            terms.paused |= row.paused.is_some();
         }
         Ok(all)
     }

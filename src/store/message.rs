@@ -114,7 +114,7 @@ impl Tx {
     /// Adds messages to a lane, due at once.
     pub(crate) async fn message_add(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         messages: Vec<NewMessage>,
     ) -> Result<(), StoreError> {
         let rows = messages.into_iter().map(|message| NewRow {
@@ -135,7 +135,7 @@ impl Tx {
     /// follow once their bodies together have `most_bytes`; the first comes whatever its size.
     pub(crate) async fn message_due(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         rest: Rest,
         in_hand: impl IntoIterator<Item = i64> + Send,
         (most, most_bytes): (usize, usize),
@@ -170,7 +170,7 @@ impl Tx {
     /// they are settled before. One statement, so that of several takers each gets its own.
     pub(crate) async fn message_lease(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         rest: Rest,
         until: Timestamp,
         most: usize,
@@ -208,7 +208,7 @@ impl Tx {
     /// most, by the number of tries so far.
     pub(crate) async fn message_recall(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         now: Timestamp,
         longest: impl IntoIterator<Item = (u32, Duration)> + Send,
     ) -> Result<u64, StoreError> {
@@ -231,7 +231,7 @@ impl Tx {
     /// Returns the due time of the next message of a lane that nobody is working on.
     pub(crate) async fn message_next_due(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         in_hand: impl IntoIterator<Item = i64> + Send,
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = r"
@@ -247,10 +247,7 @@ impl Tx {
     }
 
     /// Returns the headers of the message that came first into a lane, whenever it is due.
-    pub(crate) async fn message_first(
-        &mut self,
-        lane: &'static str,
-    ) -> Result<Option<String>, StoreError> {
+    pub(crate) async fn message_first(&mut self, lane: &str) -> Result<Option<String>, StoreError> {
         let sql = "SELECT headers FROM messages WHERE lane = $1 ORDER BY seq LIMIT 1";
         let first: Option<Document> = self.fetch_value("messages", sql, binds![lane]).await?;
         Ok(first.map(|it| it.0))
@@ -259,7 +256,7 @@ impl Tx {
     /// Tells whether any message of a lane is due.
     pub(crate) async fn message_is_due(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         rest: Rest,
     ) -> Result<bool, StoreError> {
         let sql = r"
@@ -274,7 +271,7 @@ impl Tx {
     }
 
     /// Counts the messages of a lane, whenever they are due.
-    pub(crate) async fn message_count(&mut self, lane: &'static str) -> Result<u64, StoreError> {
+    pub(crate) async fn message_count(&mut self, lane: &str) -> Result<u64, StoreError> {
         let sql = r"
             SELECT COUNT(*) AS n
             FROM messages
@@ -287,7 +284,7 @@ impl Tx {
     /// Counts the messages of a lane that are not due yet, by the number of their tries so far.
     pub(crate) async fn message_resting(
         &mut self,
-        lane: &'static str,
+        lane: &str,
         rest: Rest,
     ) -> Result<BTreeMap<u32, u64>, StoreError> {
         let sql = r"

@@ -240,18 +240,28 @@ impl Tx {
         Ok(canceled)
     }
 
-    /// Returns when the next step of any open comparison is due; `None` if none is open. Cheaper than
-    /// to ask for one.
+    /// Returns when the next step of this comparison, or of any whose app is not paused, is due; `None`
+    /// if none is open. Cheaper than to ask for one.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn reconcile_next(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(leased_until) AS next FROM reconciles WHERE finished_at IS NULL";
-        let next: Option<Option<Timestamp>> = self.fetch_value("reconciles", sql, binds![]).await?;
+    pub async fn reconcile_next(
+        &mut self,
+        id: Option<&ReconcileId>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = r"
+            SELECT MIN(leased_until) AS next
+            FROM reconciles
+            WHERE finished_at IS NULL
+                AND (id = $1 OR app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL))
+        ";
+        let next: Option<Option<Timestamp>> =
+            self.fetch_value("reconciles", sql, binds![id]).await?;
         Ok(next.flatten())
     }
 
-    /// Takes an open comparison for a while: this one, or the one whose turn was longest ago. One
+    /// Takes an open comparison for a while: this one, which somebody carries out by hand, or the one of
+    /// all apps that are not paused whose turn was longest ago. One
     /// statement, so that of several workers one gets it. A lease beyond `longest` was given by a
     /// clock that was ahead, and is not heeded.
     ///
@@ -276,6 +286,7 @@ impl Tx {
                     SELECT id FROM reconciles
                     WHERE finished_at IS NULL AND (leased_until <= $1 OR leased_until > $3)
                         AND ($4 IS NULL OR id = $4)
+                        AND (id = $4 OR app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL))
                     ORDER BY leased_until, id
                     LIMIT 1
                 )

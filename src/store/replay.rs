@@ -288,7 +288,12 @@ impl Tx {
     /// # Errors
     /// When the database does not answer.
     pub async fn replay_next(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(leased_until) AS next FROM replays WHERE finished_at IS NULL";
+        let sql = r"
+            SELECT MIN(leased_until) AS next
+            FROM replays
+            WHERE finished_at IS NULL
+                AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
+        ";
         let next: Option<Option<Timestamp>> = self.fetch_value("replays", sql, binds![]).await?;
         Ok(next.flatten())
     }
@@ -315,6 +320,7 @@ impl Tx {
                 AND id = (
                     SELECT id FROM replays
                     WHERE finished_at IS NULL AND (leased_until <= $1 OR leased_until > $3)
+                        AND app NOT IN (SELECT app FROM pauses WHERE ended_at IS NULL)
                     ORDER BY leased_until, id
                     LIMIT 1
                 )

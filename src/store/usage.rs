@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::record::{Rows, binds, record};
 use super::{StoreError, Tx};
-use crate::domain::id::{AdminTokenId, SecretId, TokenId};
+use crate::domain::id::{AdminTokenId, AppSlug, Provider, SecretId, TokenId};
 use crate::domain::time::Timestamp;
 
 /// Uses that are to be written.
@@ -17,6 +17,21 @@ pub struct Uses {
     pub admin_tokens: BTreeMap<AdminTokenId, Timestamp>,
     /// Webhooks that each webhook secret has verified.
     pub secrets: BTreeMap<SecretId, SecretUses>,
+    /// Webhooks that no secret of their endpoint had signed.
+    pub refused: BTreeMap<RefusedKey, SecretUses>,
+}
+
+/// What refused signatures are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusedKey {
+    /// Whose endpoint.
+    pub app: AppSlug,
+    /// Of which provider.
+    pub provider: Provider,
+    /// The code of the refusal.
+    pub reason: &'static str,
+    /// The day, since 1970, in UTC.
+    pub day: i64,
 }
 
 /// Uses of one webhook secret.
@@ -31,7 +46,10 @@ pub struct SecretUses {
 impl Uses {
     /// Returns true if there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty() && self.admin_tokens.is_empty() && self.secrets.is_empty()
+        self.tokens.is_empty()
+            && self.admin_tokens.is_empty()
+            && self.secrets.is_empty()
+            && self.refused.is_empty()
     }
 
     /// Adds other uses to these.
@@ -47,6 +65,19 @@ impl Uses {
         for (id, uses) in other.secrets {
             self.add_secret(id, uses);
         }
+        for (key, refused) in other.refused {
+            self.add_refused(key, refused);
+        }
+    }
+
+    /// Adds webhooks whose signatures were refused.
+    pub fn add_refused(&mut self, key: RefusedKey, refused: SecretUses) {
+        let known = self.refused.entry(key).or_insert(SecretUses {
+            count: 0,
+            last_at: refused.last_at,
+        });
+        known.count += refused.count;
+        known.last_at = refused.last_at.max(known.last_at);
     }
 
     /// Adds uses of a webhook secret.
@@ -70,6 +101,17 @@ record! {
 record! {
     struct MoreUses<'a> {
         id: &'a SecretId,
+        more: i64,
+        last_at: Timestamp,
+    }
+}
+
+record! {
+    struct MoreRefused<'a> {
+        app: &'a AppSlug,
+        provider: Provider,
+        reason: &'static str,
+        day: i64,
         more: i64,
         last_at: Timestamp,
     }
@@ -126,6 +168,30 @@ impl Tx {
             WHERE endpoint_secrets.id = new.id
         ";
         self.execute(sql, binds![secrets]).await?;
+        self.refused_add(uses).await
+    }
+
+    async fn refused_add(&mut self, uses: &Uses) -> Result<(), StoreError> {
+        let refused = uses.refused.iter().map(|(key, refused)| MoreRefused {
+            app: &key.app,
+            provider: key.provider,
+            reason: key.reason,
+            day: key.day,
+            more: refused.count,
+            last_at: refused.last_at,
+        });
+        let refused: Rows<MoreRefused<'_>> = refused.collect();
+        // Those of an app that is gone are passed over.
+        let sql = r"
+            INSERT INTO refused_signatures (app, provider, reason, day, count, last_at)
+            SELECT app, provider, reason, day, more, last_at
+            FROM {rows} AS new
+            WHERE app IN (SELECT slug FROM apps)
+            ON CONFLICT (app, provider, reason, day) DO UPDATE SET
+                count = refused_signatures.count + excluded.count,
+                last_at = excluded.last_at
+        ";
+        self.execute(sql, binds![refused]).await?;
         Ok(())
     }
 }

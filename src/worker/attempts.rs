@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use futures::FutureExt;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::Worker;
 use super::part::EVENTS;
@@ -264,6 +264,13 @@ impl Worker {
         let headers = message.headers();
         match disposition {
             Disposition::Done(_) | Disposition::Duplicate | Disposition::Redelivered => {
+                Settlement::Ack
+            }
+            Disposition::Paused => {
+                debug!(app = %headers.app, provider = %headers.provider,
+                    event.id = %headers.event_id, event.r#type = %headers.event_type,
+                    request.id = headers.origin.request_id(),
+                    "the app of this event is paused; the event waits in the store");
                 Settlement::Ack
             }
             Disposition::AppGone => {

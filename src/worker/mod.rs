@@ -3,7 +3,7 @@
 //! The work itself is in [`pipeline`](crate::pipeline), which knows no loop; `attempts.rs` is the
 //! single place that turns the result of a message into an acknowledgement, a retry or a dead
 //! letter. Several loops run side by side: events, dead letters, due times with new policies and
-//! erasures, bulk replays, comparisons with providers, questions to them, accounting for what was
+//! erasures, bulk replays, what waited for paused apps, comparisons with providers, questions to them, accounting for what was
 //! acknowledged, upkeep, and the relay of the spool where there is one; `part.rs` has their names. All end when the shutdown token is cancelled: what
 //! is in hand is finished, or given back unsettled.
 //!
@@ -19,6 +19,7 @@ mod failure;
 mod outages;
 mod part;
 mod pause;
+mod pauses;
 mod reconciles;
 mod refetches;
 mod replays;
@@ -160,7 +161,8 @@ impl Worker {
             loops.spawn(self.clone().run_relay(publisher));
         }
         if let Some(publisher) = self.replay_to.clone() {
-            loops.spawn(self.clone().run_replays(publisher));
+            loops.spawn(self.clone().run_replays(Arc::clone(&publisher)));
+            loops.spawn(self.clone().run_pauses(publisher));
         }
         if let Some(apis) = self.apis.clone() {
             loops.spawn(self.clone().run_reconciles(apis.clone()));

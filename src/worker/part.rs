@@ -18,4 +18,5 @@ pub(super) const RECONCILES: &str = "reconciliations";
 pub(super) const REFETCHES: &str = "refetches";
 pub(super) const REPLAYS: &str = "replays";
 pub(super) const TIMERS: &str = "timers";
+pub(super) const PAUSES: &str = "pauses";
 pub(super) const UPKEEP: &str = "upkeep";

@@ -1,4 +1,5 @@
-//! Removing what has been kept long enough: idempotency keys, and payloads of settled events.
+//! Removing what has been kept long enough: idempotency keys, and payloads of settled events. Counting
+//! the customers of each day.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tracing::info;
 use super::Worker;
 use super::part::UPKEEP;
 use super::pause::Pause;
-use crate::pipeline::retention;
+use crate::pipeline::{history, retention};
 use crate::store::StoreError;
 
 /// The time between looks for what is to be removed.
@@ -43,6 +44,7 @@ impl Worker {
         let mut tx = self.store.begin().await?;
         tx.idempotency_purge(self.clock.now()).await?;
         tx.commit().await?;
+        history::note_day(&self.store, self.clock.now()).await?;
         let Some(payloads_kept) = self.payload_retention else {
             return Ok(());
         };

@@ -4,6 +4,8 @@ mod browser;
 mod customer;
 mod driver;
 mod events;
+mod overview;
+mod portal;
 mod session;
 mod settings;
 mod visit;

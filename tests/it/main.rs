@@ -45,6 +45,7 @@ mod metrics;
 mod openapi;
 mod other_body;
 mod outcomes;
+mod pauses;
 mod payload;
 mod plans;
 mod postgres;

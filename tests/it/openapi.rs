@@ -221,7 +221,7 @@ fn no_route_is_missing() {
     fn visit(folder: &Path, undescribed: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.ends_with("http/console") {
+            if path.ends_with("http/console") || path.ends_with("http/portal") {
                 // Pages for people, all of them.
             } else if path.is_dir() {
                 visit(&path, undescribed);
@@ -252,7 +252,7 @@ fn what_is_not_as_described_is_found() {
     let app = json!({"slug": "a", "name": "A", "connected_accounts": [],
         "identity": {"metadata_key": null, "client_reference_id": false},
         "refetch": "when_unsure", "reconcile_every": null, "repository": null, "held_message": null,
-        "created_at": "2026-01-05T12:00:00.000Z"});
+        "paused": null, "created_at": "2026-01-05T12:00:00.000Z"});
     let page = json!({"page": 1, "page_size": 20, "per_page": 20, "total": 1, "total_pages": 1});
     let with = |field: &str, value: Value| {
         let mut app = app.clone();

@@ -31,7 +31,7 @@ use tollgate::pipeline::process::process;
 use tollgate::pipeline::reconcile::{self, Wanted};
 use tollgate::pipeline::refetch::{self, Step};
 use tollgate::pipeline::timers::run_due;
-use tollgate::pipeline::{api_keys, bulk_replay, erasure, retention};
+use tollgate::pipeline::{api_keys, bulk_replay, erasure, history, retention};
 use tollgate::provider::{STRIPE, other_spellings};
 use tollgate::queue::embedded::EmbeddedQueue;
 use tollgate::queue::{Consumer, Lane, Message, Publisher};
@@ -340,6 +340,9 @@ async fn use_everything(store: &Store) {
     process(store, &batch, now()).await.unwrap();
     let due = Timestamp::from_seconds(NOW + 60).unwrap();
     assert_eq!(run_due(store, due).await.unwrap(), 1);
+    for counts in [true, false] {
+        assert_eq!(history::note_day(store, now()).await.unwrap(), counts);
+    }
     // Once more: while a table is empty, a plan may leave out all that it would be joined with.
     let customer = stripe_customer("cus_1", "c1@example.com");
     let update = stripe_event("evt_u", "customer.updated", NOW - 70, customer);

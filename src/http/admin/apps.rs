@@ -25,6 +25,7 @@ use crate::domain::role::Role;
 use crate::domain::span::Span;
 use crate::domain::validate;
 use crate::http::api::list::{List, Paging, PagingQuery};
+use crate::http::api::pause::PauseView;
 use crate::http::api::{order_in, visible_slug};
 use crate::http::field_errors::{FieldErrors, checked};
 use crate::http::location::Location;
@@ -43,7 +44,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// An app.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = App)]
-struct AppView {
+pub(super) struct AppView {
     #[schema(examples("acme"))]
     slug: String,
     #[schema(examples("Acme Inc"))]
@@ -63,13 +64,19 @@ struct AppView {
     /// How often what is kept is compared with what the providers say; null for never.
     #[schema(examples("1d"))]
     reconcile_every: Option<String>,
+    /// While workers apply nothing of this app: since when, and why; null otherwise.
+    paused: Option<PauseView>,
     #[schema(format = DateTime)]
     created_at: String,
 }
 
 impl AppView {
-    fn new(shown: AppWithRegistry, state: &AppState) -> Self {
-        let AppWithRegistry { app, registry } = shown;
+    pub(super) fn new(shown: AppWithRegistry, state: &AppState) -> Self {
+        let AppWithRegistry {
+            app,
+            registry,
+            pause,
+        } = shown;
         let settings = app.settings.in_force();
         let (repository, held_message) = registry_views(&app.slug, registry, state);
         Self {
@@ -81,6 +88,7 @@ impl AppView {
             refetch: settings.refetch.as_str(),
             repository,
             held_message,
+            paused: pause.map(Into::into),
             created_at: app.created_at.to_string(),
         }
     }
@@ -195,7 +203,12 @@ async fn create(
     let app = apps::create(&state.store, &order, name).await?;
     let location = Location::of(["apps", app.slug.as_str()]);
     let registry = Registry::default();
-    let view = AppView::new(AppWithRegistry { app, registry }, &state);
+    let shown = AppWithRegistry {
+        app,
+        registry,
+        pause: None,
+    };
+    let view = AppView::new(shown, &state);
     Ok((StatusCode::CREATED, location, Json(view)))
 }
 

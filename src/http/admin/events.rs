@@ -72,6 +72,11 @@ pub(super) struct EventView {
     /// removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Value>,
+    /// Why the payload is null although it is kept: `role_insufficient`, where the settings show payloads
+    /// to higher roles alone (`TOLLGATE_PAYLOADS_FOR`). Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, examples("role_insufficient"))]
+    payload_hidden: Option<&'static str>,
     /// The time at which the payload was removed, which is some time after the event was settled.
     /// Without a payload an event cannot be replayed.
     #[schema(format = DateTime)]
@@ -101,6 +106,15 @@ impl EventView {
         let mut view = Self::from(record);
         view.payload.get_or_insert(Value::Null);
         view
+    }
+
+    /// An event for somebody who may not see its payload.
+    fn without_payload(mut record: EventRecord) -> Self {
+        let hidden = record.payload.take().map(|_| "role_insufficient");
+        Self {
+            payload_hidden: hidden,
+            ..Self::whole(record)
+        }
     }
 }
 
@@ -133,6 +147,7 @@ impl From<EventRecord> for EventView {
             }),
             changes: shown(record.changes),
             payload,
+            payload_hidden: None,
             payload_removed_at: time(record.payload_removed_at),
         }
     }
@@ -294,6 +309,8 @@ async fn failures(
 }
 
 /// Shows an event with its payload.
+///
+/// A viewer's token gets no payload, unless the server's settings say so (`TOLLGATE_PAYLOADS_FOR`).
 #[utoipa::path(
     get,
     path = "/events/{id}",
@@ -306,5 +323,10 @@ async fn show(
 ) -> Result<Json<EventView>, ApiError> {
     let found = events::find(&state.store, &admin.app_or_default(), &id).await?;
     let found = found.ok_or_else(problem::event_not_found)?;
-    Ok(Json(EventView::whole(found)))
+    let sees_payload = admin.role.allows(state.settings.payloads_for);
+    Ok(Json(if sees_payload {
+        EventView::whole(found)
+    } else {
+        EventView::without_payload(found)
+    }))
 }

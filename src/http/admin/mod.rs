@@ -22,11 +22,13 @@ mod flags;
 mod licenses;
 mod operations;
 mod packages;
+mod pauses;
 mod payments;
 mod plan_licenses;
 mod plans;
 mod policy;
 mod policy_schema;
+mod portal_links;
 mod reconciles;
 mod refetches;
 mod registry;
@@ -47,6 +49,7 @@ use super::{AppState, openapi};
 pub(super) fn router() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::default()
         .merge(customers::router())
+        .merge(portal_links::router())
         .merge(operations::router())
         .merge(accounts::router())
         .merge(explain::router())
@@ -71,6 +74,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .merge(audit::router())
         .merge(stats::router())
         .merge(apps::router())
+        .merge(pauses::router())
         .merge(secrets::router())
         .merge(api_keys::router())
         .merge(refetches::router())

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::reconciles::ReconcileView;
 use crate::causes::chain;
 use crate::domain::time::Timestamp;
+use crate::http::api::pause::PauseView;
 use crate::http::api::visible_app;
 use crate::http::openapi;
 use crate::http::{Admin, ApiError, AppState, ValidQuery};
@@ -44,6 +45,8 @@ struct StatsView {
     events: EventStatsView,
     /// The last comparison with each provider that read everything; of all apps, without one.
     reconciles: Vec<LastReconcileView>,
+    /// The apps that are paused; of one, at most that.
+    paused: Vec<PauseView>,
     /// Shown only to tokens of all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -261,6 +264,7 @@ async fn show(
             .into_iter()
             .map(|it| LastReconcileView::of(it, now))
             .collect(),
+        paused: figures.paused.into_iter().map(Into::into).collect(),
         queue,
     }))
 }

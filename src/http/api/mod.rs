@@ -12,6 +12,7 @@ pub(super) mod license;
 mod license_source;
 pub(super) mod list;
 pub(super) mod package;
+pub(super) mod pause;
 pub(super) mod problem;
 
 use super::{Admin, ApiError, AppState};

@@ -11,13 +11,12 @@ use super::place::VERSION;
 use super::refusal::Refusal;
 use crate::http::AppState;
 
+/// The style sheet, which customers' own pages have too.
+pub(in crate::http) const STYLE: &[u8] = include_bytes!("assets/console.css");
+
 /// The files, by name. htmx is as its makers publish it in the npm registry, with its licence.
 const FILES: [(&str, &str, &[u8]); 5] = [
-    (
-        "console.css",
-        "text/css",
-        include_bytes!("assets/console.css"),
-    ),
+    ("console.css", "text/css", STYLE),
     (
         "console.js",
         "text/javascript",

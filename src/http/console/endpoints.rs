@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use std::time::Duration;
 
+use super::event_row::path_of;
 use super::form::Form;
 use super::page::{Frame, render};
 use super::query::Asked;
@@ -41,6 +42,16 @@ pub(super) fn router() -> Router<AppState> {
 struct Page {
     frame: Frame,
     endpoints: Vec<Endpoint>,
+    tested: Option<Tested>,
+}
+
+/// A test event that was sent.
+struct Tested {
+    id: String,
+    link: String,
+    provider: String,
+    /// `None` while it is under way.
+    outcome: Option<Badge>,
 }
 
 struct Endpoint {
@@ -122,7 +133,33 @@ async fn list(
         Some("remove") => Some("Removed. What is signed with it is refused now."),
         _ => None,
     };
-    Ok(render(&Page { frame, endpoints })?)
+    let tested = tested(&state, &visitor, asked.get("test")).await?;
+    Ok(render(&Page {
+        frame,
+        endpoints,
+        tested,
+    })?)
+}
+
+/// What became of a test event.
+async fn tested(
+    state: &AppState,
+    visitor: &Visitor,
+    id: Option<&str>,
+) -> Result<Option<Tested>, ApiError> {
+    let Some(id) = id.filter(|id| id.starts_with("evt_test_")) else {
+        return Ok(None);
+    };
+    let found = events::find(&state.store, &visitor.app, id).await?;
+    let found = found.filter(|event| event.event_type == provider::TEST_TYPE);
+    Ok(Some(Tested {
+        id: id.to_owned(),
+        link: path_of(id),
+        provider: found
+            .as_ref()
+            .map_or_else(String::new, |event| event.key.provider.to_string()),
+        outcome: found.map(|event| Badge::outcome(event.outcome)),
+    }))
 }
 
 /// The types worth sending, and when each last came.

@@ -17,6 +17,7 @@ mod audit;
 mod customer;
 mod customer_view;
 mod customers;
+mod days;
 mod effect;
 mod endpoints;
 mod event;
@@ -28,6 +29,7 @@ mod holdings;
 mod overview;
 mod packages;
 mod page;
+mod pauses;
 mod place;
 mod plans;
 mod policy;
@@ -37,6 +39,7 @@ mod refusal;
 mod replays;
 mod session;
 mod sign_in;
+mod test_event;
 mod timeline;
 mod visitor;
 mod when;
@@ -50,6 +53,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get};
 
 use super::AppState;
+pub(super) use assets::STYLE;
 use place::PLACE;
 use refusal::Refusal;
 use visitor::Visitor;
@@ -83,10 +87,12 @@ pub(super) fn router(state: &AppState) -> Router<AppState> {
         .merge(replays::router())
         .merge(flags::router())
         .merge(overview::router())
+        .merge(pauses::router())
         .merge(policy::router())
         .merge(plans::router())
         .merge(packages::router())
         .merge(endpoints::router())
+        .merge(test_event::router())
         .merge(reconciles::router())
         .merge(audit::router())
         .merge(admins::router())

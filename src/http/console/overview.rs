@@ -9,7 +9,10 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
+use super::days::{Days, RefusedRow, tone};
 use super::page::{Frame, render};
+use super::pauses::{self, PauseLine};
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::when::{When, from_now};
@@ -17,7 +20,7 @@ use crate::domain::customer::row::Status;
 use crate::domain::event::EventOutcome;
 use crate::domain::time::Timestamp;
 use crate::http::{ApiError, AppState};
-use crate::pipeline::{events, flags, secrets, stats};
+use crate::pipeline::{events, flags, history, secrets, stats};
 use crate::provider;
 use crate::store::{EventFilter, FlagFilter, Window};
 
@@ -82,16 +85,6 @@ impl Bar {
     }
 }
 
-fn tone(word: &str) -> &'static str {
-    match word {
-        "active" | "applied" => "good",
-        "suspended" | "pending" => "warn",
-        "expired" | "failed" => "bad",
-        "frozen" => "cold",
-        _ => "rest",
-    }
-}
-
 /// The last webhook of a provider.
 struct Heard {
     provider: String,
@@ -127,7 +120,10 @@ struct Live {
 
 struct Figures {
     at: When,
+    pause: Option<PauseLine>,
     bars: Vec<Bar>,
+    days: Days,
+    refused: Vec<RefusedRow>,
     waiting: Option<u64>,
     retrying: u64,
     dead: u64,
@@ -140,13 +136,18 @@ struct Figures {
     compared: Vec<Compared>,
 }
 
-async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Response, Refusal> {
+async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Response, Refusal> {
     let figures = figures(&state, &visitor).await?;
     let poll = POLL;
     if visitor.is_part {
         return Ok(render(&Live { figures, poll })?);
     }
-    let frame = Frame::new(&visitor, "overview", "Overview");
+    let mut frame = Frame::new(&visitor, "overview", "Overview");
+    frame.notice = pauses::notice(asked.get("done"));
     Ok(render(&Page {
         frame,
         figures,
@@ -157,6 +158,7 @@ async fn show(State(state): State<AppState>, visitor: Visitor) -> Result<Respons
 async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiError> {
     let (store, app, now) = (&state.store, &visitor.app, state.clock.now());
     let read = stats::stats(store, Some(app), now).await?;
+    let history = history::of(store, app, now).await?;
     // A broker that is away is no reason to show nothing.
     let depths = state.publisher.depths().await.ok();
     let first = Window::Page { number: 1, size: 1 };
@@ -179,6 +181,7 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
     });
     Ok(Figures {
         at: When(now),
+        pause: read.paused.into_iter().next().map(PauseLine::from),
         bars: vec![
             Bar::new(
                 "Customers",
@@ -199,6 +202,8 @@ async fn figures(state: &AppState, visitor: &Visitor) -> Result<Figures, ApiErro
                 "/console/events?outcome",
             ),
         ],
+        days: Days::of(&history.customers),
+        refused: history.refused.into_iter().map(RefusedRow::from).collect(),
         waiting: depths.as_ref().map(|depths| depths.work),
         retrying: depths.as_ref().map_or(0, |depths| {
             depths.retry.iter().map(|(_, count)| count).sum()

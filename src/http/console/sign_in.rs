@@ -2,8 +2,9 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::SET_COOKIE;
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -22,6 +23,7 @@ use crate::http::{ApiError, AppState, auth};
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .route("/sign-in", get(show).post(enter))
+        .route("/sign-in/{once}", get(enter_once))
         .route("/sign-out", post(leave))
         .route("/app", post(switch))
 }
@@ -87,12 +89,42 @@ async fn enter(State(state): State<AppState>, request: Request) -> Result<Respon
         }
         Err(other) => return Err(other.into()),
     };
-    let now = state.clock.now();
-    let app = admin.app.unwrap_or_else(AppSlug::default_app);
-    let session = Session::begin(hash, app, now)?;
-    let cookie = session.cookie(&state.vault, now, is_secure(&parts, &state))?;
     let target = next.filter(|path| is_ours(path)).unwrap_or(PLACE);
+    begin(&state, &parts, hash, admin.app, target)
+}
+
+/// Begins a session, and leads to a page.
+fn begin(
+    state: &AppState,
+    parts: &Parts,
+    hash: TokenHash,
+    app: Option<AppSlug>,
+    target: &str,
+) -> Result<Response, Refusal> {
+    let now = state.clock.now();
+    let session = Session::begin(hash, app.unwrap_or_else(AppSlug::default_app), now)?;
+    let cookie = session.cookie(&state.vault, now, is_secure(parts, state))?;
     Ok(([(SET_COOKIE, cookie)], Redirect::to(target)).into_response())
+}
+
+/// Signs in whoever opens a link first that this process has offered.
+async fn enter_once(
+    State(state): State<AppState>,
+    Path(once): Path<String>,
+    parts: Parts,
+) -> Result<Response, Refusal> {
+    let taken = state.sign_ins.take(&once, state.clock.now());
+    let Some(hash) = taken else {
+        let unknown = ApiError::Unauthorized {
+            code: "sign_in_link_unknown",
+            detail: "this link was used before, or has run out".into(),
+        };
+        let refusal = auth::count_failure(unknown, &parts, &state);
+        let refused = "This link was used before, or has run out.".to_owned();
+        return page(refusal.status(), None, Some(refused));
+    };
+    let admin = auth::admit(&hash, &parts, &state).await?;
+    begin(&state, &parts, hash, admin.app, PLACE)
 }
 
 async fn leave(form: AnyForm) -> Result<Response, Refusal> {

@@ -150,6 +150,7 @@ pub(super) fn author(actor: &str) -> String {
             "timer" => "a timer".to_owned(),
             "policy" => "a change of policy or plans".to_owned(),
             "operator" => "somebody at the server".to_owned(),
+            "customer" => "the customer".to_owned(),
             other => other.to_owned(),
         },
     }

@@ -21,7 +21,9 @@ use crate::provider;
 use crate::queue::rabbitmq::QueueWatch;
 use crate::queue::{Depths, Lane, Publisher};
 use crate::store::reconcile::Reconcile;
-use crate::store::{AcknowledgedWaiting, DueTimers, LaneBacklog, PoolUse, Store, StoreError};
+use crate::store::{
+    AcknowledgedWaiting, DueTimers, LaneBacklog, PausedApp, PoolUse, Store, StoreError,
+};
 use asked::Asked;
 
 /// How long an answer of the store counts: several monitoring systems may ask at the same time.
@@ -61,6 +63,7 @@ struct InStore {
     refetches: Vec<(Provider, u64)>,
     acknowledged: AcknowledgedWaiting,
     reconciles: Vec<Reconcile>,
+    paused: Vec<PausedApp>,
 }
 
 impl Figures {
@@ -211,6 +214,7 @@ impl InStore {
             refetches: tx.refetch_count().await?,
             acknowledged: acknowledged::waiting(&mut tx, None, now).await?,
             reconciles: tx.reconcile_latest(None).await?,
+            paused: tx.pause_list(None).await?,
             ..Self::default()
         };
         if with_queue {
@@ -232,6 +236,8 @@ impl InStore {
             names::TIMERS_DUE.counts(self.timers.due),
             names::TIMERS_LATE.is(seconds_since(self.timers.first, now)),
             names::REPLAYS.counts(self.open_replays),
+            names::PAUSED.counts(u64::try_from(self.paused.len()).unwrap_or(u64::MAX)),
+            names::PAUSED_MESSAGES.counts(self.paused.iter().map(|it| it.waiting).sum()),
             names::UNACCOUNTED.counts(unaccounted),
             names::UNACCOUNTED_AGE.is(seconds_since(waiting.oldest, now)),
         ];

@@ -48,6 +48,17 @@ pub(super) const REPLAYS: &Figure = &Figure::gauge(
     "Replays of many events that are not finished",
 );
 
+// By app it is in `GET /stats?app=…`: a slug is no label (`metrics`).
+pub(super) const PAUSED: &Figure = &Figure::gauge(
+    "apps_paused",
+    "Apps whose events wait because an admin paused them",
+);
+
+pub(super) const PAUSED_MESSAGES: &Figure = &Figure::gauge(
+    "paused_messages",
+    "Messages in the store that wait until their paused app goes on, up to 100000 of each app",
+);
+
 pub(super) const DRIFT: &Figure = &Figure::gauge(
     "reconcile_drift",
     "Differences that the last comparisons with a provider found, of all apps, whether repaired or not",

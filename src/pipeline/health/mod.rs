@@ -200,6 +200,12 @@ impl Health {
         u64::try_from(age).ok().map(Duration::from_nanos)
     }
 
+    /// Counts the apps that are paused; `None` if the store does not say in time.
+    pub async fn paused_apps(&self) -> Option<u64> {
+        let asked = async { self.store.read().await?.pause_count().await };
+        timeout(ANSWER_TIME, asked).await.ok()?.ok()
+    }
+
     async fn oldest_in_store(&self) -> Result<Option<Timestamp>, StoreError> {
         match self.queue {
             Queue::Store => {

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::pipeline::incoming::{incoming, named_by};
 use crate::pipeline::note;
 use crate::pipeline::policy;
-use crate::pipeline::process::{Disposition, process_batch};
+use crate::pipeline::process::{Disposition, Paused, process_batch};
 use crate::provider::api::{self, Listed};
 use crate::provider::{self, Meaning, Named};
 use crate::queue::message::{Headers, HeadersV1};
@@ -229,7 +229,9 @@ async fn try_apply(
     let mut tx = store.begin().await?;
     let named: Vec<Named> = messages.iter().map(|it| named_by(it)).collect();
     let batch = incoming(messages, &named);
-    let (dispositions, mut result) = process_batch(&mut tx, &batch, now, mode).await?;
+    // A page that was read before its app was paused is the last: the next step waits.
+    let processed = process_batch(&mut tx, &batch, now, mode, Paused::Process);
+    let (dispositions, mut result) = processed.await?;
     // A webhook that came in the meantime is no delivery of ours.
     result.duplicates.clear();
     let mut tally = Tally::default();
@@ -262,6 +264,7 @@ async fn try_apply(
             Disposition::Done(_)
             | Disposition::Duplicate
             | Disposition::Redelivered
+            | Disposition::Paused
             | Disposition::AppGone => {}
         }
     }

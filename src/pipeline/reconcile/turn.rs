@@ -61,7 +61,7 @@ pub async fn carry_on(
     id: Option<&ReconcileId>,
 ) -> Result<Turn, ReconcileError> {
     let now = clock.now();
-    let Some(due) = store.read().await?.reconcile_next().await? else {
+    let Some(due) = store.read().await?.reconcile_next(id).await? else {
         return Ok(Turn::none(INTERVAL));
     };
     let longest = now.plus(LONGEST_LEASE);

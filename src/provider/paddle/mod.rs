@@ -18,6 +18,7 @@ mod transaction;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use self::envelope::Envelope;
 use super::event::{Event, EventType, event_types};
@@ -28,6 +29,7 @@ use super::signature::TimedHmac;
 use super::spec::Spec;
 use crate::domain::id::{Kind, ObjectKey, Scope};
 use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
 
 /// Paddle Billing (not Paddle Classic).
 pub const PADDLE: &Spec = &Spec {
@@ -53,6 +55,7 @@ pub const PADDLE: &Spec = &Spec {
     head: head_of,
     read,
     named: named::named,
+    test,
 };
 
 /// The types that are read, the most telling first.
@@ -98,6 +101,15 @@ fn head_of(text: &str) -> Result<EventHead, PayloadError> {
     }
     let head: Head<'_> = head::parse(text)?;
     head::event_head(head.event_id, head.event_type)
+}
+
+/// A notification of our own in the form of their simulator's
+/// (<https://developer.paddle.com/webhooks/test-webhooks>), which counts for nothing at a live endpoint.
+fn test(id: &str, event_type: &str, at: Timestamp, _mode: Mode) -> Value {
+    json!({
+        "event_id": id, "event_type": event_type, "occurred_at": at, "notification_id": "ntfsimntf_tollgate",
+        "data": {},
+    })
 }
 
 /// Says what a notification means. `text` is a JSON object.

@@ -22,8 +22,8 @@ mod subscription;
 mod thin;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use self::envelope::Envelope;
 use self::links::{keys, link};
@@ -37,6 +37,7 @@ use super::spec::Spec;
 use crate::domain::billing::fact::Fact;
 use crate::domain::id::{Kind, ObjectKey};
 use crate::domain::mode::Mode;
+use crate::domain::time::Timestamp;
 
 /// Stripe Billing.
 pub const STRIPE: &Spec = &Spec {
@@ -65,6 +66,7 @@ pub const STRIPE: &Spec = &Spec {
     head: head_of,
     read,
     named: named::named,
+    test,
 };
 
 /// The types that are read, the most telling first.
@@ -114,6 +116,15 @@ fn head_of(text: &str) -> Result<EventHead, PayloadError> {
     }
     let head: Head<'_> = head::parse(text)?;
     head::event_head(head.id, head.r#type)
+}
+
+/// An event of our own in the form of theirs (<https://docs.stripe.com/api/events/object>). Of the mode
+/// of the secret alone: a live one would show that an endpoint whose secret is of any mode is live.
+fn test(id: &str, event_type: &str, at: Timestamp, mode: Mode) -> Value {
+    json!({
+        "id": id, "object": "event", "type": event_type, "created": at.seconds(),
+        "livemode": mode == Mode::Live, "data": {"object": {}},
+    })
 }
 
 /// Says what an event means. `text` is a JSON object.

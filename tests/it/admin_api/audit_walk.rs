@@ -24,7 +24,7 @@ const READS: [&str; 4] = [
 
 /// Operations whose details tell what there is to tell without a `from`: what is made or removed
 /// as a whole, and what is ordered to be done later.
-const WITHOUT_FROM: [&str; 11] = [
+const WITHOUT_FROM: [&str; 12] = [
     "create",
     "delete",
     "purge",
@@ -33,6 +33,7 @@ const WITHOUT_FROM: [&str; 11] = [
     "event_replay",
     "event_replay_many",
     "event_replay_cancel",
+    "portal_link",
     "reconcile",
     "reconcile_cancel",
     "unflag",
@@ -165,6 +166,12 @@ async fn tenants(walk: &mut Walk<'_>) {
     let body = json!({"connected_accounts": ["acct_1"]});
     walk.call(("PUT", "/apps/{slug}"), &["acme"], body, &["app_settings"])
         .await;
+    let body = json!({"reason": "a migration"});
+    let pause = ("POST", "/apps/{slug}/pause");
+    walk.call(pause, &["acme"], body, &["app_pause"]).await;
+    let resume = ("POST", "/apps/{slug}/resume");
+    walk.call(resume, &["acme"], json!({}), &["app_resume"])
+        .await;
     let secrets = "/apps/{slug}/endpoints/{provider}/secrets";
     let at = ["acme", "stripe"];
     let body = json!({"secret": SECRET});
@@ -282,6 +289,10 @@ async fn customers(walk: &mut Walk<'_>) {
         let route = format!("/customers/{{id}}/{act}");
         walk.call(("POST", &route), &at, json!({}), &[act]).await;
     }
+
+    let link = ("POST", "/customers/{id}/portal-link");
+    walk.call(link, &at, json!({"expires_in": 60}), &["portal_link"])
+        .await;
 
     let accounts = "/customers/{id}/accounts";
     let body = json!({"account": "stripe_cus_9"});

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::rig::{NOW, ROOT, Rig, path_of};
 use crate::support::stores::{Engine, on_both_stores};
-use crate::support::{stripe_customer, stripe_event};
+use crate::support::{TestServer, seconds_from_now, stripe_customer, stripe_event};
+use tollgate::provider::STRIPE;
 
 async fn three_events(rig: &Rig) -> Value {
     let account = stripe_customer("cus_1", "one@x.com");
@@ -53,6 +54,42 @@ async fn an_event_is_shown_with_what_it_changed(engine: Engine) {
     rig.get("/events/evt_9")
         .await
         .refused(404, "event_not_found");
+}
+
+async fn a_viewer_sees_payloads_where_the_settings_say_so(engine: Engine) {
+    for (setting, viewer_sees) in [("admin", false), ("viewer", true)] {
+        let server = TestServer::start_with(engine, |environment| {
+            environment.insert("TOLLGATE_PAYLOADS_FOR".into(), setting.into());
+        })
+        .await;
+        let account = stripe_customer("cus_1", "one@x.com");
+        let created = stripe_event("evt_1", "customer.created", seconds_from_now(0), account);
+        server.deliver(STRIPE.name, &created).await;
+        for (role, sees) in [("viewer", viewer_sees), ("admin", true)] {
+            let body = json!({"name": role, "role": role});
+            let (_, made) = server
+                .call("POST", "/api/v1/admin-tokens", Some(body))
+                .await;
+            let asked = server
+                .client
+                .get(format!("{}/api/v1/events/evt_1", server.base));
+            let asked = asked.bearer_auth(made["token"].as_str().unwrap());
+            let event: Value = asked.send().await.unwrap().json().await.unwrap();
+            assert_eq!(event["outcome"], "applied", "{event}");
+            assert_eq!(
+                event["payload"].is_object(),
+                sees,
+                "{setting}, {role}: {event}"
+            );
+            let why = if sees {
+                json!(null)
+            } else {
+                json!("role_insufficient")
+            };
+            assert_eq!(event["payload_hidden"], why, "{setting}, {role}: {event}");
+        }
+        server.stop_and_give_back().await;
+    }
 }
 
 async fn events_are_filtered_and_newest_first(engine: Engine) {
@@ -134,6 +171,7 @@ pub(crate) async fn an_event_is_replayed_under_a_receipt_of_its_own(engine: Engi
 
 on_both_stores! {
     an_event_is_shown_with_what_it_changed,
+    a_viewer_sees_payloads_where_the_settings_say_so,
     events_are_filtered_and_newest_first,
     an_event_is_replayed_under_a_receipt_of_its_own,
 }

@@ -20,7 +20,7 @@ enum Kept {
 }
 
 /// Every table. What has words about a person must be exported and erased.
-const TABLES: [(&str, Kept); 43] = [
+const TABLES: [(&str, Kept); 46] = [
     ("accounts", Kept::In("stored")),
     // Ids of events, until the ledger has them.
     ("acknowledged", Kept::Not),
@@ -31,6 +31,8 @@ const TABLES: [(&str, Kept); 43] = [
     ("audit", Kept::In("audit")),
     // Addresses of archives, which are of no customer.
     ("branch_archives", Kept::Not),
+    // Counts.
+    ("customer_days", Kept::Not),
     ("customers", Kept::In("stored")),
     ("disputes", Kept::In("stored")),
     ("endpoint_secrets", Kept::Not),
@@ -56,12 +58,16 @@ const TABLES: [(&str, Kept); 43] = [
     ("packages", Kept::Not),
     // Ids that payments name.
     ("pairs", Kept::Not),
+    // Since when an app is paused, and an admin's words why.
+    ("pauses", Kept::Not),
     ("payloads", Kept::In("events")),
     ("payments", Kept::In("stored")),
     ("plan_packages", Kept::Not),
     ("plans", Kept::Not),
     // Ids of objects that a provider is to be asked about.
     ("refetches", Kept::Not),
+    // Counts.
+    ("refused_signatures", Kept::Not),
     ("refunds", Kept::In("stored")),
     ("registries", Kept::Not),
     ("release_marks", Kept::Not),

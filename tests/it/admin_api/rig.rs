@@ -175,6 +175,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            sign_ins: http::SignIns::default(),
             usage: usage.clone(),
             apis: apis(),
             metrics: Metrics::default(),

@@ -15,7 +15,7 @@ async fn apps_are_made_named_and_removed(engine: Engine) {
     let expected = json!({"slug": "acme", "name": "Acme", "connected_accounts": [],
         "identity": {"metadata_key": null, "client_reference_id": false},
         "refetch": "when_unsure", "reconcile_every": null, "repository": null, "held_message": null,
-        "created_at": "2026-01-05T12:00:00.000Z"});
+        "paused": null, "created_at": "2026-01-05T12:00:00.000Z"});
     assert_eq!(made, expected);
     rig.post("/apps", json!({"slug": "acme", "name": "B"}))
         .await

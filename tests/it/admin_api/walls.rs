@@ -36,8 +36,14 @@ const OWNERS: [(&str, &[&str]); 3] = [
 /// never twice the same.
 const EXPORT: &str = "/customers/{id}/export";
 
-/// The other dialect below `/apps/{slug}`, whose roles are those of the first.
-const NOT_OWNERS: [&str; 2] = ["/apps/{slug}/customers", "/apps/{slug}/licenses"];
+/// What any admin may do below `/apps/{slug}`: the other dialect, whose roles are those of the first, and
+/// having workers wait.
+const NOT_OWNERS: [&str; 4] = [
+    "/apps/{slug}/customers",
+    "/apps/{slug}/licenses",
+    "/apps/{slug}/pause",
+    "/apps/{slug}/resume",
+];
 
 fn is_owners(method: &str, route: &str) -> bool {
     let of =

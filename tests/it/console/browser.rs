@@ -229,7 +229,7 @@ async fn axe_finds_no_violation_on_any_page() {
     server.stop().await;
 }
 
-async fn violations(browser: &Browser, page: &str) -> Vec<String> {
+pub(super) async fn violations(browser: &Browser, page: &str) -> Vec<String> {
     let script = format!(
         "{AXE}; return axe.run(document).then((found) => found.violations.map((it) =>
             [it.id, it.help, it.nodes.map((node) => node.html).join(' ')].join(': ')));"

@@ -291,3 +291,28 @@ async fn behind_tls_the_cookie_is_secure_and_no_page_has_anything_inline() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_link_that_the_server_offered_signs_in_once() {
+    let server = TestServer::start(Engine::Sqlite).await;
+    let path = server.server.sign_in_path(ADMIN_TOKEN).unwrap();
+    let mut visit = Visit::new(&server.base);
+    let entered = visit.get(&path).await;
+    assert_eq!(entered.location(), "/console", "{}", entered.text);
+    visit.keep_cookie(&entered);
+    assert!(visit.page("/console/overview").await.contains("Sign out"));
+    let again = Visit::new(&server.base).get(&path).await;
+    assert_eq!(again.status, 401, "{}", again.text);
+    assert!(
+        again.text.contains("was used before, or has run out"),
+        "{}",
+        again.text
+    );
+    assert!(again.headers.get("set-cookie").is_none());
+    // The token itself is no such link, and a link stands for no other.
+    let by_token = format!("/console/sign-in/{ADMIN_TOKEN}");
+    assert_eq!(visit.get(&by_token).await.status, 401);
+    let unknown = server.server.sign_in_path("no such token").unwrap();
+    assert_eq!(visit.get(&unknown).await.status, 401);
+    server.stop().await;
+}

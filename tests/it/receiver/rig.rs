@@ -232,6 +232,7 @@ impl Rig {
             },
             bad_signatures: Throttle::default(),
             bad_tokens: Throttle::default(),
+            sign_ins: http::SignIns::default(),
             acknowledged: Acknowledged::default(),
             usage: Usage::default(),
             apis: Apis::default(),

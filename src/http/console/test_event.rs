@@ -1,0 +1,75 @@
+//! A test event: signed with a secret of the endpoint, and on the way that webhooks go, from the check
+//! of the signature to the ledger. It is of a type that no provider has, so nothing of it is applied.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::post;
+
+use super::form::Form;
+use super::refusal::Refusal;
+use crate::domain::id::AppSlug;
+use crate::http::client_addr::ClientAddr;
+use crate::http::webhook::{self, Target};
+use crate::http::{ApiError, AppState};
+use crate::pipeline::events;
+use crate::pipeline::secrets;
+use crate::provider::Spec;
+use crate::random;
+
+/// How long the answer waits for the outcome: workers usually need a few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The time between looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new().route("/endpoints/test", post(send))
+}
+
+async fn send(
+    State(state): State<AppState>,
+    client: ClientAddr,
+    Form { visitor, fields }: Form,
+) -> Result<Response, Refusal> {
+    let spec = fields.parse::<&Spec>("provider")?;
+    let (app, order) = (&visitor.app, visitor.order(&state));
+    let now = order.now;
+    let known = state.endpoints.secrets(app, spec.name, now);
+    let secret = known.ok().and_then(|known| known.into_iter().next_back());
+    let Some(secret) = secret else {
+        let detail = "there is no secret to sign with; add one first";
+        return Err(ApiError::conflict("endpoint_unknown", detail).into());
+    };
+    let id = random::uuid(now).map_err(ApiError::internal)?;
+    let id = format!("evt_test_{}", id.simple());
+    let body = spec.test_event(&id, now, secret.mode);
+    let request = Request::builder()
+        .header(spec.header, spec.sign(&secret.key, body.as_bytes(), now))
+        .body(Body::from(body))
+        .map_err(ApiError::internal)?;
+    secrets::note_test(&state.store, &order, spec.name, &id).await?;
+    let target = Target::new(app.as_str(), spec.name.as_str());
+    webhook::accept(&state, &target, client.0, request).await?;
+    wait(&state, app, &id).await?;
+    let name = spec.name;
+    Ok(Redirect::to(&format!("/console/endpoints?test={id}#{name}")).into_response())
+}
+
+/// Waits for the event's row in the ledger, for a while.
+async fn wait(state: &AppState, app: &AppSlug, id: &str) -> Result<(), ApiError> {
+    let waiting = async {
+        while events::find(&state.store, app, id).await?.is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(found) => found,
+        // The page says that it is under way.
+        Err(_elapsed) => Ok(()),
+    }
+}

@@ -1,0 +1,201 @@
+//! The overview: pauses, refused signatures, the course of customers; and test events.
+
+use serde_json::json;
+use tollgate::domain::time::Timestamp;
+use tollgate::pipeline::history::note_day;
+use tollgate::provider::STRIPE;
+
+use super::driver::Browser;
+use super::visit::{Visit, buys};
+use crate::support::stores::{Engine, on_both_stores};
+use crate::support::{ADMIN_TOKEN, TestServer, post_signed, seconds_from_now, stripe_event};
+
+on_both_stores! {
+    an_app_is_paused_and_goes_on_by_the_overview,
+    refused_signatures_are_shown_by_reason,
+    customers_by_status_are_kept_day_by_day,
+    a_test_event_goes_the_way_of_webhooks_and_changes_nothing,
+}
+
+async fn an_app_is_paused_and_goes_on_by_the_overview(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let owner = Visit::owner(&server).await;
+    let paused = owner
+        .post("/console/pause", &[("reason", "a <b>migration</b>")])
+        .await;
+    assert_eq!(
+        paused.location(),
+        "/console/overview?done=pause",
+        "{}",
+        paused.text
+    );
+    let page = owner.page("/console/overview").await;
+    assert!(
+        page.contains("<b>Paused</b>") && page.contains("a &#60;b&#62;migration"),
+        "{page}"
+    );
+    let viewer = Visit::with_role(&server, "viewer").await;
+    assert_eq!(viewer.post("/console/resume", &[]).await.status, 403);
+    let seen = viewer.page("/console/overview").await;
+    assert!(
+        seen.contains("<b>Paused</b>") && !seen.contains("/console/resume"),
+        "{seen}"
+    );
+    let resumed = owner.post("/console/resume", &[]).await;
+    assert_eq!(resumed.location(), "/console/overview?done=resume");
+    assert!(
+        !owner
+            .page("/console/overview")
+            .await
+            .contains("<b>Paused</b>")
+    );
+    server.stop_and_give_back().await;
+}
+
+async fn refused_signatures_are_shown_by_reason(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let url = format!("{}/webhooks/stripe", server.base);
+    for header in [None, Some("t=1,v1=00"), Some("nonsense"), Some("nonsense")] {
+        let request = server.client.post(&url).body("{}");
+        let request = match header {
+            Some(header) => request.header("Stripe-Signature", header),
+            None => request,
+        };
+        assert_eq!(request.send().await.unwrap().status(), 400);
+    }
+    let owner = Visit::owner(&server).await;
+    assert!(
+        owner
+            .page("/console/overview")
+            .await
+            .contains("Refused signatures")
+    );
+    // Receivers write them every few seconds, and when they stop.
+    let (place, environment) = server.stop_and_keep().await;
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::start_over(environment, place, dir).await;
+    let owner = Visit::owner(&server).await;
+    let page = owner.page("/console/overview").await;
+    for told in [
+        "1 × <code>signature_missing</code>",
+        "1 × <code>signature_mismatch</code>",
+        "2 × <code>signature_malformed</code>",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    server.stop_and_give_back().await;
+}
+
+async fn customers_by_status_are_kept_day_by_day(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    buys(&server, "cus_1", "ann@example.com").await;
+    let store = server.server.store();
+    let day = |days: i64| Timestamp::from_seconds(seconds_from_now(days * 86_400)).unwrap();
+    // The worker may have counted when nobody was there; a day without customers is no row.
+    for (days, counts) in [(1, true), (1, false), (2, true)] {
+        assert_eq!(note_day(store, day(days)).await.unwrap(), counts, "{days}");
+    }
+    let owner = Visit::owner(&server).await;
+    let page = owner.page("/console/overview").await;
+    assert!(page.contains("chart course"), "{page}");
+    assert_eq!(page.matches("1 active; ").count(), 1, "{page}");
+    // A year later only that day is left.
+    assert!(note_day(store, day(500)).await.unwrap());
+    let sql = "SELECT COUNT(*) AS n FROM customer_days";
+    assert_eq!(server.place.count(sql, sql).await, 1);
+    server.stop_and_give_back().await;
+}
+
+async fn a_test_event_goes_the_way_of_webhooks_and_changes_nothing(engine: Engine) {
+    let server = TestServer::start(engine).await;
+    let owner = Visit::owner(&server).await;
+    for provider in ["stripe", "paddle"] {
+        let sent = owner
+            .post("/console/endpoints/test", &[("provider", provider)])
+            .await;
+        let location = sent.location().to_owned();
+        assert!(
+            location.starts_with("/console/endpoints?test=evt_test_"),
+            "{}",
+            sent.text
+        );
+        let page = owner.page(location.split('#').next().unwrap()).await;
+        assert!(page.contains("The test event arrived"), "{page}");
+        assert!(page.contains(">ignored<"), "{page}");
+    }
+    let (_, customers) = server.get("/api/v1/customers").await;
+    assert_eq!(customers["meta"]["total"], 0, "{customers}");
+    let (_, flags) = server.get("/api/v1/flags").await;
+    assert_eq!(flags["meta"]["total"], 0, "{flags}");
+    let (_, audit) = server.get("/api/v1/audit?operation=endpoint_test").await;
+    assert_eq!(audit["meta"]["total"], 2, "{audit}");
+    // It did not make a test endpoint a live one: a test event still counts.
+    let mut test = stripe_event(
+        "evt_t",
+        "customer.created",
+        seconds_from_now(0),
+        json!({"id": "cus_t", "object": "customer", "email": "t@example.com"}),
+    );
+    test["livemode"] = json!(false);
+    let event = server.deliver(STRIPE.name, &test).await;
+    assert_eq!(event["outcome"], "applied", "{event}");
+
+    let body = json!({"slug": "bare", "name": "Bare"});
+    server.call("POST", "/api/v1/apps", Some(body)).await;
+    let mut of_bare = Visit::owner(&server).await;
+    let switched = of_bare.post("/console/app", &[("to", "bare")]).await;
+    of_bare.keep_cookie(&switched);
+    "bare".clone_into(&mut of_bare.app);
+    let refused = of_bare
+        .post("/console/endpoints/test", &[("provider", "stripe")])
+        .await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    server.stop_and_give_back().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_pauses_tests_and_resumes_in_a_browser() {
+    let server = TestServer::start(Engine::Sqlite).await;
+    let link = server.server.sign_in_path(ADMIN_TOKEN).unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("{}{link}", server.base)).await;
+    browser.sees("Sign out").await;
+    browser
+        .open(&format!("{}/console/overview", server.base))
+        .await;
+    browser.press("Pause this app").await;
+    browser.write("#pause-reason", "a migration").await;
+    browser.press("Pause").await;
+    browser.sees("Webhooks are received and wait.").await;
+    browser.sees("a migration").await;
+    let url = format!("{}/webhooks/stripe", server.base);
+    let customer = json!({"id": "cus_1", "object": "customer", "email": "a@example.com"});
+    let event = stripe_event("evt_1", "customer.created", seconds_from_now(0), customer);
+    let body = event.to_string().into_bytes();
+    assert_eq!(
+        post_signed(&server.client, &url, STRIPE.name, body).await.0,
+        200
+    );
+    server
+        .until("/api/v1/events/evt_1", |event| {
+            event["error"]["code"] == "app_paused"
+        })
+        .await;
+    browser
+        .open(&format!("{}/console/overview", server.base))
+        .await;
+    browser.sees("1 message waits").await;
+    let wrong = super::browser::violations(&browser, "paused").await;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    browser.press("Go on").await;
+    browser.sees("What has waited is processed now.").await;
+    assert_eq!(server.outcome("evt_1").await["outcome"], "applied");
+    browser
+        .open(&format!("{}/console/endpoints", server.base))
+        .await;
+    browser.press("Send a test event").await;
+    browser.sees("The test event arrived").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+    server.stop().await;
+}
