@@ -468,7 +468,7 @@ impl Rig {
         };
         Message {
             headers: Headers::V1(headers),
-            body: event.to_string(),
+            body: event.to_string().into(),
         }
     }
 }
